@@ -1,0 +1,1 @@
+"""Everything a person touches: Slack, the command line, the local workspace."""

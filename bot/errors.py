@@ -1,0 +1,5 @@
+"""The one error base of bot: `str(error)` is safe to show a user and says what to do next."""
+
+
+class BotError(Exception):
+    """What went wrong and what the person can do about it, in one or two sentences."""

@@ -1,0 +1,1 @@
+"""Tickets in, tuned model and evaluation out; knows nothing of Slack or Redis."""
