@@ -1,0 +1,240 @@
+"""The one place that reads the environment: `load_settings(environ)` gives a frozen `Settings`.
+
+Every problem is reported at once, each naming its variable. A secret comes from `KEY` or from the file named
+by `KEY_FILE` (which only its owner may read); it never shows in `repr`, logs or error text.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.errors import BotError
+
+SLACK_API = "https://slack.com/api/"
+SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY")
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+WHERE = {
+    "SLACK_BOT_TOKEN": "Copy the xoxb- token from your app's page: OAuth & Permissions, after Install App.",
+    "SLACK_APP_TOKEN": "Make an xapp- token with connections:write: Basic Information, App-Level Tokens.",
+    "SLACK_SIGNING_SECRET": "HTTP mode checks each request with it: Basic Information, App Credentials.",
+}
+
+
+class SettingsError(BotError):
+    """Every problem found in the environment, one per line; `problems` maps variable -> what to do."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        lines = [f"  {name}: {text}" for name, text in self.problems.items()]
+        super().__init__("The settings need attention:\n" + "\n".join(lines))
+
+
+class Secret:
+    """A string that prints as asterisks; `reveal()` is called only where it goes on the wire."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the bot can be told from outside; no field is read below the wiring."""
+
+    home: Path
+    database_url: Secret  # SQLAlchemy URL; it may carry a password
+    redis_url: Secret | None  # None: the bot starts the embedded server under `home`
+    datasets_url: str
+    artifacts_url: str
+    chroma_url: str | None
+    slack_bot_token: Secret | None
+    slack_app_token: Secret | None
+    slack_signing_secret: Secret | None
+    slack_api_url: str
+    slack_mode: str  # "socket" or "http"
+    http_host: str
+    http_port: int
+    openai_api_key: Secret | None
+    openai_base_url: str | None
+    chat_model: str
+    chat_timeout_s: float
+    prices_file: Path | None  # None: the table shipped with the bot
+    admins: frozenset[str]  # Slack user ids, beside the workspace's own admins
+    launchers: frozenset[str]  # user or user-group ids that may launch jobs; empty: everyone
+    job_budget_usd: float  # the most that one job may be given
+    month_budget_usd: float  # per workspace and calendar month
+    jobs_per_person: int  # unfinished jobs at a time
+    listener_threads: int
+    card_interval_s: float
+    log_level: str
+
+    @property
+    def has_chat_model(self) -> bool:
+        """Whether a language model may read and phrase: a key, or a server of one's own."""
+        return self.openai_api_key is not None or self.openai_base_url is not None
+
+    def slack_problems(self) -> dict[str, str]:
+        """What is missing to talk to Slack in the chosen mode; empty when `trainwise up` can start."""
+        wanted: dict[str, Secret | None] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        if self.slack_mode == "socket":
+            wanted["SLACK_APP_TOKEN"] = self.slack_app_token
+        else:
+            wanted["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
+        problems = {name: f"is missing. {WHERE[name]}" for name, value in wanted.items() if value is None}
+        return problems
+
+    def require_slack(self) -> None:
+        """Raise SettingsError with every missing Slack credential of the chosen mode."""
+        if problems := self.slack_problems():
+            raise SettingsError(problems)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ` (pass `os.environ`); raises SettingsError with all problems at once."""
+    read = _Reader(environ)
+    home = Path(read.text("TRAINWISE_HOME", "~/.trainwise")).expanduser().absolute()
+    tokens = {name: read.secret(name) for name in SECRET_NAMES}
+    read.prefix("SLACK_BOT_TOKEN", tokens["SLACK_BOT_TOKEN"], "xoxb-")
+    read.prefix("SLACK_APP_TOKEN", tokens["SLACK_APP_TOKEN"], "xapp-")
+    settings = Settings(
+        home=home,
+        database_url=read.secret("TRAINWISE_DATABASE_URL") or Secret(f"sqlite:///{home / 'ledger.db'}"),
+        redis_url=read.redis("TRAINWISE_REDIS_URL"),
+        datasets_url=read.text("TRAINWISE_DATASETS_URL", str(home / "datasets")),
+        artifacts_url=read.text("TRAINWISE_ARTIFACTS_URL", str(home / "artifacts")),
+        chroma_url=read.url("TRAINWISE_CHROMA_URL"),
+        slack_bot_token=tokens["SLACK_BOT_TOKEN"],
+        slack_app_token=tokens["SLACK_APP_TOKEN"],
+        slack_signing_secret=tokens["SLACK_SIGNING_SECRET"],
+        slack_api_url=(read.url("SLACK_API_URL", https=True) or SLACK_API).rstrip("/") + "/",
+        slack_mode=read.choice("TRAINWISE_SLACK_MODE", ("socket", "http")),
+        http_host=read.text("TRAINWISE_HTTP_HOST", "127.0.0.1"),
+        http_port=int(read.number("TRAINWISE_HTTP_PORT", 3000, low=0, high=65535, whole=True)),
+        openai_api_key=tokens["OPENAI_API_KEY"],
+        openai_base_url=read.url("OPENAI_BASE_URL"),
+        chat_model=read.text("TRAINWISE_CHAT_MODEL", "gpt-6-luna"),
+        chat_timeout_s=read.number("TRAINWISE_CHAT_TIMEOUT", 20, low=1, high=120),
+        prices_file=read.existing_file("TRAINWISE_PRICES"),
+        admins=read.slack_ids("TRAINWISE_ADMINS", "UW"),
+        launchers=read.slack_ids("TRAINWISE_LAUNCHERS", "UWS"),
+        job_budget_usd=read.number("TRAINWISE_JOB_BUDGET", 50, low=0, high=1e6),
+        month_budget_usd=read.number("TRAINWISE_MONTH_BUDGET", 500, low=0, high=1e7),
+        jobs_per_person=int(read.number("TRAINWISE_JOBS_PER_PERSON", 5, low=1, high=1000, whole=True)),
+        listener_threads=int(read.number("TRAINWISE_LISTENER_THREADS", 24, low=2, high=256, whole=True)),
+        card_interval_s=read.number("TRAINWISE_CARD_INTERVAL", 3, low=0.2, high=60),
+        log_level=read.choice("TRAINWISE_LOG_LEVEL", ("info", "debug", "warning", "error")),
+    )
+    if read.problems:
+        raise SettingsError(read.problems)
+    return settings
+
+
+def variable_names() -> tuple[str, ...]:
+    """The names of the settings' fields, for documentation and `doctor`."""
+    return tuple(f.name for f in fields(Settings))
+
+
+class _Reader:
+    """Reads one variable at a time and collects problems instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: dict[str, str] = {}
+
+    def text(self, name: str, default: str) -> str:
+        return self.environ.get(name, "").strip() or default
+
+    def secret(self, name: str) -> Secret | None:
+        if value := self.environ.get(name, "").strip():
+            return Secret(value)
+        named = self.environ.get(f"{name}_FILE", "").strip()
+        return self._secret_file(f"{name}_FILE", Path(named).expanduser()) if named else None
+
+    def _secret_file(self, name: str, path: Path) -> Secret | None:
+        try:
+            mode = path.stat().st_mode
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            self.problems[name] = f"names {path}, which cannot be read as text. Check the path and its owner."
+            return None
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            self.problems[name] = f"names {path}, which others can read. Run: chmod 600 {path}"
+            return None
+        if not value:
+            self.problems[name] = f"names {path}, which is empty."
+            return None
+        return Secret(value)
+
+    def prefix(self, name: str, secret: Secret | None, prefix: str) -> None:
+        if secret is not None and not secret.reveal().startswith(prefix):
+            self.problems[name] = f"does not start with {prefix}: it looks like another kind of token."
+
+    def url(self, name: str, https: bool = False) -> str | None:
+        value = self.environ.get(name, "").strip()
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self.problems[name] = "is not an http(s) address, for example https://host/path."
+        elif https and parts.scheme != "https" and parts.hostname not in LOOPBACK:
+            self.problems[name] = "would send tokens in the clear: use https (http only on this machine)."
+        return value
+
+    def redis(self, name: str) -> Secret | None:
+        secret = self.secret(name)
+        if secret and urlsplit(secret.reveal()).scheme not in ("redis", "rediss", "unix"):
+            self.problems[name] = "is not a Redis address: redis://host:6379/0, rediss://... or unix:///path."
+        return secret
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, choices[0]).lower()
+        if value not in choices:
+            self.problems[name] = f"is {value!r}; it can be {', '.join(choices)}."
+        return value
+
+    def number(self, name: str, default: float, *, low: float, high: float, whole: bool = False) -> float:
+        raw = self.environ.get(name, "").strip()
+        if not raw:
+            return default
+        try:
+            value = float(int(raw)) if whole else float(raw)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            self.problems[name] = f"is {raw!r}; it must be {kind} from {low:g} to {high:g}."
+            return default
+        return value
+
+    def existing_file(self, name: str) -> Path | None:
+        value = self.environ.get(name, "").strip()
+        path = Path(value).expanduser() if value else None
+        if path is not None and not path.is_file():
+            self.problems[name] = f"names {path}, which is not a file."
+        return path
+
+    def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
+        ids = [part for part in re.split(r"[,\s]+", self.environ.get(name, "")) if part]
+        if wrong := [i for i in ids if not re.fullmatch(rf"[{kinds}][A-Z0-9]+", i)]:
+            self.problems[name] = f"has {', '.join(wrong)}: give Slack ids like U0123ABCD, comma between."
+        return frozenset(ids)
