@@ -1,0 +1,139 @@
+"""What a training run, serving and labelling cost, from a dated price table that is passed in.
+
+Pure arithmetic on bot/prices.yaml's mapping; the formulas are those of reference advice: hours =
+c * parameters * tokens / (mfu * peak). Covers rent of the machine and API tokens. Does not cover people's time except
+labelling, storage, or taxes. Every result carries its basis, so that a reader can check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from finetune.errors import FinetuneError
+
+Prices = Mapping[str, Any]
+FLOPS_PER_TOKEN = {"full": 6.0, "lora": 4.0, "qlora": 4.0, "linear": 0.0}
+CHECKPOINTING = 2.0  # recomputing activations costs another forward pass
+GB_PER_BILLION = {"full": 18.0, "lora": 2.0, "qlora": 0.5}
+WORDS_TO_TOKENS = 1.35
+
+
+class CostError(FinetuneError):
+    """The price table lacks what is asked for."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """US dollars and hours, low to high, with the sentence that says how they were found."""
+
+    usd_low: float
+    usd_high: float
+    hours_low: float
+    hours_high: float
+    basis: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def gpu(prices: Prices, name: str) -> Mapping[str, Any]:
+    """One row of the table's `gpu_hour`; CostError names the rows there are."""
+    rows: Mapping[str, Mapping[str, Any]] = prices.get("gpu_hour", {})
+    if name not in rows:
+        raise CostError(f"The price table has no `{name}`. It knows: {', '.join(rows) or 'no GPU at all'}.")
+    return rows[name]
+
+
+def cheapest_gpu(prices: Prices) -> str:
+    """The name of the row with the lowest hourly rent."""
+    rows: Mapping[str, Mapping[str, Any]] = prices.get("gpu_hour", {})
+    if not rows:
+        raise CostError("The price table names no GPU: add one under `gpu_hour`.")
+    return min(rows, key=lambda name: float(rows[name]["usd"]))
+
+
+def training_by_arithmetic(
+    prices: Prices, name: str, parameters: float, tokens: float, method: str = "lora", checkpointing: bool = False
+) -> Estimate:
+    """Hours and dollars of training `parameters` on `tokens` (rows x tokens a row x epochs) on a rented GPU."""
+    row = gpu(prices, name)
+    chip = prices.get("chips", {}).get(row.get("chip"), {})
+    if "tflops" not in chip:
+        raise CostError(f"The price table does not say how fast the chip of `{name}` is: add it under `chips`.")
+    if method not in FLOPS_PER_TOKEN:
+        raise CostError(f"No cost is known for the method `{method}`.")
+    low_mfu, high_mfu = prices["mfu"]["full" if method == "full" else "lora"]
+    per_token = FLOPS_PER_TOKEN[method] + (CHECKPOINTING if checkpointing else 0.0)
+    seconds = per_token * parameters * tokens / (float(chip["tflops"]) * 1e12)
+    hours = (seconds / high_mfu / 3600, seconds / low_mfu / 3600)
+    usd, dearest = float(row["usd"]), float(row.get("usd_high", row["usd"]))
+    basis = (
+        f"{per_token:g} x {parameters / 1e9:g}B parameters x {tokens / 1e6:.3g}M tokens at {low_mfu:.0%}-{high_mfu:.0%} "
+        f"of {chip['tflops']} TFLOP/s; {name} ${usd:.2f}/h ({row['date']})"
+    )
+    return Estimate(hours[0] * usd, hours[1] * dearest, *hours, basis)
+
+
+def training_from_pilot(prices: Prices, pilot_rows: int, pilot_seconds: float, rows: int, cpu: bool = True) -> Estimate:
+    """The pilot's measured seconds scaled to `rows` (linear in rows) at the price of this kind of machine."""
+    if pilot_rows < 1 or pilot_seconds <= 0:
+        raise CostError("The pilot measured no time, so the full run cannot be scaled from it.")
+    hours = pilot_seconds * rows / pilot_rows / 3600
+    row = prices.get("cpu_hour", {}) if cpu else gpu(prices, cheapest_gpu(prices))
+    usd = float(row.get("usd", 0.0))
+    basis = f"{pilot_seconds:.0f} s measured on {pilot_rows:,} rows, scaled to {rows:,}; ${usd:.2f}/h ({row.get('date')})"
+    return Estimate(hours * usd, hours * usd * 1.5, hours, hours * 1.5, basis)
+
+
+def api_request(prices: Prices, model: str, tokens_in: float, tokens_out: float) -> float:
+    """Dollars of one call."""
+    rows: Mapping[str, Mapping[str, Any]] = prices.get("api_per_million", {})
+    if model not in rows:
+        raise CostError(f"The price table has no model `{model}`. It knows: {', '.join(rows)}.")
+    return (tokens_in * float(rows[model]["in"]) + tokens_out * float(rows[model]["out"])) / 1e6
+
+
+def cheapest_api(prices: Prices) -> str:
+    """The model with the lowest price per input token."""
+    rows: Mapping[str, Mapping[str, Any]] = prices.get("api_per_million", {})
+    if not rows:
+        raise CostError("The price table names no API model: add one under `api_per_million`.")
+    return min(rows, key=lambda name: (float(rows[name]["in"]), float(rows[name]["out"])))
+
+
+def always_on(prices: Prices, name: str) -> float:
+    """Dollars a month of one machine that never sleeps: a GPU row, or "cpu"."""
+    row = prices.get("cpu_hour", {}) if name == "cpu" else gpu(prices, name)
+    return float(row["usd"]) * float(prices.get("serving_hours_per_month", 730))
+
+
+def break_even(monthly_usd: float, api_per_request: float, own_per_request: float = 0.0) -> float | None:
+    """Requests a month above which the own machine is cheaper; None where it never is."""
+    saved = api_per_request - own_per_request
+    return monthly_usd / saved if saved > 0 else None
+
+
+def labelling(prices: Prices, rows: int) -> float:
+    """Dollars of people's time to label `rows` more tickets."""
+    row = prices.get("labelling", {})
+    return rows * float(row.get("seconds_per_row", 0)) / 3600 * float(row.get("usd_per_hour", 0))
+
+
+def saved_per_month(volume: int, gain: float, price_per_wrong: float | None) -> float | None:
+    """Dollars a month that `gain` (0..1) more right answers are worth; None where a wrong one has no price."""
+    return None if price_per_wrong is None else volume * gain * price_per_wrong
+
+
+def payback_months(once_usd: float, monthly_usd: float, saved_usd: float | None) -> float | None:
+    """Months until what was saved has paid for the run; None where unknown or never."""
+    if saved_usd is None or saved_usd <= monthly_usd:
+        return None
+    return once_usd / (saved_usd - monthly_usd)
+
+
+def tokens_of(texts: list[str]) -> float:
+    """Mean tokens a text, estimated from its words."""
+    words = sum(len(text.split()) for text in texts)
+    return WORDS_TO_TOKENS * words / max(1, len(texts))
