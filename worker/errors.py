@@ -3,3 +3,14 @@
 
 class WorkerError(Exception):
     """What went wrong and what the person can do about it, in one or two sentences."""
+
+
+class UnknownJob(WorkerError):
+    """The id names no job in this ledger."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id}. `/jobs` lists those you can open.")
+
+
+class TransitionRefused(WorkerError):
+    """The job's present state does not allow what was asked; nothing was changed."""

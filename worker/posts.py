@@ -1,0 +1,59 @@
+"""What the ledger owes to Slack: messages to send once, and job cards that are out of date."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, select, update
+
+from worker import tables
+from worker.database import reading, writing
+from worker.records import Job, Post, job_of, post_of
+
+SENDING_S = 60.0
+"""How long a taken message is left to its sender before it is handed out again."""
+
+
+def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
+    """The messages to send now, oldest first; each is out of reach for others for `SENDING_S`.
+
+    `tries` is how often it was handed out before: above 0, the earlier send may have reached Slack.
+    """
+    posts = tables.posts
+    owed = posts.c.done_at.is_(None) & (posts.c.due_at <= now)
+    with writing(engine) as connection:
+        query = select(posts).where(owed).order_by(posts.c.id).limit(limit).with_for_update()
+        taken = [post_of(dict(row)) for row in connection.execute(query).mappings()]
+        if taken:
+            mine = posts.c.id.in_([post.id for post in taken])
+            connection.execute(
+                update(posts).where(mine).values(due_at=now + SENDING_S, tries=posts.c.tries + 1)
+            )
+    return taken
+
+
+def post_done(engine: Engine, post_id: int, ts: str, now: float) -> None:
+    """The message stands in Slack as `ts`; it is never handed out again."""
+    with writing(engine) as connection:
+        query = update(tables.posts).where(tables.posts.c.id == post_id)
+        connection.execute(query.values(done_at=now, posted_ts=ts, error=None))
+
+
+def post_failed(engine: Engine, post_id: int, retry_at: float, error: str) -> None:
+    """Slack did not take the message; it is due again at `retry_at`."""
+    undone = (tables.posts.c.id == post_id) & tables.posts.c.done_at.is_(None)
+    with writing(engine) as connection:
+        connection.execute(update(tables.posts).where(undone).values(due_at=retry_at, error=error[:500]))
+
+
+def stale_cards(engine: Engine, limit: int) -> list[Job]:
+    """Jobs whose card in Slack is older than the job, longest waiting first."""
+    jobs = tables.jobs
+    query = select(jobs).where(jobs.c.card_version < jobs.c.version).order_by(jobs.c.updated_at).limit(limit)
+    with reading(engine) as connection:
+        return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def card_posted(engine: Engine, job_id: str, ts: str, version: int) -> None:
+    """The card `ts` now shows the job as of `version`; an older report than the last one changes nothing."""
+    mine = (tables.jobs.c.id == job_id) & (tables.jobs.c.card_version <= version)
+    with writing(engine) as connection:
+        connection.execute(update(tables.jobs).where(mine).values(card_ts=ts, card_version=version))
