@@ -1,0 +1,40 @@
+"""A requester's rows out of a set of tickets: theirs go, mentions in other people's tickets are blanked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from finetune.ticket import DatasetError, Ticket, Tickets
+
+MARK = "<ERASED>"
+SHORTEST = 3
+
+
+def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
+    """The tickets without the requester, and how many rows went or changed (0: the same tickets).
+
+    Matches the customer field without case, and the words of `requester` in text and answer. Does not cover
+    other spellings, nor what the tickets tell about the person without naming them.
+    """
+    wanted = requester.strip().casefold()
+    if len(wanted) < SHORTEST:
+        message = "Forgetting needs the requester as the tickets have it (an address or id)."
+        raise DatasetError(message, what_next=f"Give at least {SHORTEST} characters.")
+    mention = re.compile(rf"(?<!\w){re.escape(requester.strip())}(?!\w)", re.IGNORECASE)
+    kept = []
+    touched = 0
+    for row in tickets.rows:
+        if (row.customer or "").strip().casefold() == wanted:
+            touched += 1
+            continue
+        blanked = _blank(row, mention)
+        touched += blanked != row
+        kept.append(blanked)
+    return (replace(tickets, rows=tuple(kept)), touched) if touched else (tickets, 0)
+
+
+def _blank(row: Ticket, mention: re.Pattern[str]) -> Ticket:
+    text = mention.sub(MARK, row.text)
+    answer = mention.sub(MARK, row.answer) if row.answer else row.answer
+    return replace(row, text=text, answer=answer) if (text, answer) != (row.text, row.answer) else row

@@ -1,0 +1,124 @@
+"""The vocabulary of ticket data: one ticket, one problem of a file, a whole set and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal
+
+from finetune.errors import FinetuneError
+
+Kind = Literal["triage", "reply"]
+SHOWN_PROBLEMS = 8
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One resolved ticket: what came in, and the queue it belongs to and/or the answer it got.
+
+    `created_at` is UTC. `names` are people named by the file's own metadata: they serve redaction and are
+    never stored.
+    """
+
+    id: str
+    text: str
+    label: str | None = None
+    answer: str | None = None
+    customer: str | None = None
+    thread: str | None = None
+    created_at: datetime | None = None
+    names: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def to_json(self) -> dict[str, str]:
+        """The stored form: no empty fields, no names, dates as ISO 8601 in UTC."""
+        row = {
+            "id": self.id,
+            "text": self.text,
+            "label": self.label,
+            "answer": self.answer,
+            "customer": self.customer,
+            "thread": self.thread,
+            "created_at": self.created_at.astimezone(UTC).isoformat() if self.created_at else None,
+        }
+        return {key: value for key, value in row.items() if value is not None}
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any]) -> Ticket:
+        """The ticket that `to_json` wrote."""
+        created = row.get("created_at")
+        values = {key: row.get(key) for key in ("label", "answer", "customer", "thread")}
+        when = datetime.fromisoformat(created) if created else None
+        return Ticket(id=row["id"], text=row["text"], created_at=when, **values)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding about one place in the file; `kept` says that the row was repaired and stays."""
+
+    line: int
+    message: str
+    column: str | None = None
+    raw: str = ""
+    kept: bool = False
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        place = f"{self.unit} {self.line}" + (f", column {self.column!r}" if self.column else "")
+        return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """Rows of one kind, with what was wrong in the file they came from and how its columns were read."""
+
+    rows: tuple[Ticket, ...]
+    kind: Kind
+    problems: tuple[Problem, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    guessed: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def texts(self) -> list[str]:
+        return [row.text for row in self.rows]
+
+    @property
+    def rejected(self) -> tuple[Problem, ...]:
+        """The problems whose rows were left out."""
+        return tuple(problem for problem in self.problems if not problem.kept)
+
+    @cached_property
+    def classes(self) -> tuple[tuple[str, int], ...]:
+        """Each label with its number of rows, most frequent first."""
+        counts = Counter(row.label for row in self.rows if row.label is not None)
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the canonical rows: equal rows in equal order give equal digests."""
+        return hashlib.sha256(canonical(self.rows)).hexdigest()
+
+
+def canonical(rows: Iterable[Ticket]) -> bytes:
+    """The rows as JSON lines with sorted keys: what is hashed and what is stored."""
+    lines = (json.dumps(row.to_json(), sort_keys=True, ensure_ascii=False) for row in rows)
+    return "".join(line + "\n" for line in lines).encode()
+
+
+class DatasetError(FinetuneError):
+    """The file is no dataset; `problems` holds every finding, str() the first few and what to do next."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), what_next: str = "") -> None:
+        self.problems = tuple(problems)
+        shown = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
+        if len(self.problems) > SHOWN_PROBLEMS:
+            shown.append(f"... and {len(self.problems) - SHOWN_PROBLEMS} more")
+        super().__init__("\n".join(part for part in (message, *shown, what_next) if part))
