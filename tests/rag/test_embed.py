@@ -1,0 +1,106 @@
+"""The embedded embedder: right vectors, stable vectors, a cache that survives crashes and races."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embed import load_embedder
+from rag.minilm import packaged_model
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("embedder")
+    load_embedder(folder)
+    return folder
+
+
+def test_rows_are_unit_length_float32_in_the_order_given(cache: Path) -> None:
+    """n texts give n unit rows, each the same as the text alone gives, whatever stands beside it."""
+    embed = load_embedder(cache, threads=2)
+    texts = ["refund", "", "a much longer sentence about refunds " * 60, "Größe 🚀", "refund"]
+    rows = embed(texts)
+    assert rows.shape == (5, embed.dim)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(rows[0], rows[4])
+    np.testing.assert_array_equal(rows[2], embed([texts[2]])[0])
+    assert embed([]).shape == (0, embed.dim)
+
+
+def test_meaning_is_near_and_other_things_are_far(cache: Path) -> None:
+    """A paraphrase without a shared rare word is nearer than an unrelated sentence."""
+    asked, same, other = load_embedder(cache)(
+        ["how do I get my money back", "requesting a refund for a purchase", "the GPU ran out of memory"]
+    )
+    assert asked @ same > 0.4 > asked @ other + 0.2
+
+
+@pytest.mark.integration
+def test_agrees_with_the_original_model_in_torch(cache: Path) -> None:
+    """int8 rows have a cosine of at least .98 to transformers' own output, mean-pooled, for texts we did
+    not build with."""
+    script = """
+import sys, numpy as np, torch
+from transformers import AutoModel, AutoTokenizer
+torch.set_num_threads(1)
+tokenizer, model = AutoTokenizer.from_pretrained(sys.argv[1]), AutoModel.from_pretrained(sys.argv[1]).eval()
+rows = []
+for text in sys.argv[3:]:
+    batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
+    with torch.no_grad():
+        mean = model(**batch).last_hidden_state[0].mean(0)
+    rows.append((mean / mean.norm()).numpy())
+np.save(sys.argv[2], np.asarray(rows))
+"""
+    texts = ["Invoices are sent on the 1st of each month.", "How many epochs for LoRA?", "why? " * 300]
+    target = cache / "torch.npy"
+    subprocess.run([sys.executable, "-c", script, str(packaged_model()), str(target), *texts], check=True)
+    cosines = (load_embedder(cache)(texts) * np.load(target)).sum(axis=1)
+    assert cosines.min() > 0.98
+
+
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
+    """A truncated graph file is noticed by its hash and built again, and two threads racing for it agree."""
+    embed = load_embedder(tmp_path)
+    model = next(tmp_path.glob("minilm-*/model.onnx"))
+    model.write_bytes(model.read_bytes()[:1000])
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(load_embedder, [tmp_path, tmp_path])
+    np.testing.assert_array_equal(first(["refund"]), embed(["refund"]))
+    np.testing.assert_array_equal(second(["refund"]), embed(["refund"]))
+    assert not list(tmp_path.glob("building-*"))
+    assert first.name == embed.name
+
+
+def test_an_int8_kernel_that_is_wrong_here_falls_back_to_fp32(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where int8 disagrees with the stored fp32 rows, the fp32 graph is used and named as such."""
+    import rag.embed
+
+    honest = rag.embed._agreement
+    monkeypatch.setattr(
+        rag.embed, "_agreement", lambda e, folder: 0.5 if "int8" in e.name else honest(e, folder)
+    )
+    assert "fp32" in load_embedder(cache).name
+
+
+def test_loading_needs_no_torch_and_stays_small(cache: Path) -> None:
+    """A fresh process embeds a query without torch and under 250 MB."""
+    script = (
+        "import sys; from pathlib import Path; from rag.embed import load_embedder;"
+        "load_embedder(Path(sys.argv[1]))(['refund', 'x ' * 400]);"
+        "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules);"
+        "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(cache)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) / 1024 < 250
