@@ -1,0 +1,36 @@
+"""The workspace's sense of time: real, and movable forward so that tests need not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Clock:
+    """`now()` decides expiries and waits; `advance()` moves it. Message timestamps keep to the real time.
+
+    Use from the server's event loop only (the control endpoint does).
+    """
+
+    def __init__(self) -> None:
+        self._shift = 0.0
+        self._moved = asyncio.Event()
+
+    def now(self) -> float:
+        """Seconds since the epoch plus everything that was advanced."""
+        return time.time() + self._shift
+
+    def advance(self, seconds: float) -> None:
+        """Move on and wake whatever waits for a moment that has now passed."""
+        self._shift += seconds
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until `now()` is `seconds` later."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            try:
+                await asyncio.wait_for(self._moved.wait(), timeout=left)
+            except TimeoutError:
+                continue

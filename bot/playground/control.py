@@ -1,0 +1,86 @@
+"""Levers for tests, under /control/: break sockets, tokens, rates and calls on purpose; move the clock; read the log."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from bot.playground.api import FAULTS, Api
+from bot.playground.errors import PlaygroundError
+from bot.playground.streams import clear_expired
+from bot.playground.workspace import Json
+
+
+async def log(api: Api, args: Json) -> Json:
+    """Web API calls received after number `since`."""
+    since = int(args.get("since") or 0)
+    return {"calls": [entry for entry in api.log if entry["n"] > since]}
+
+
+async def disconnect(api: Api, args: Json) -> Json:
+    """Send `reason` ("refresh_requested", "warning", "link_disabled"; "none" says nothing); `close` hangs up too."""
+    reason = args.get("reason") or "refresh_requested"
+    return {
+        "sockets": await api.floor.sockets.disconnect(reason, close=bool(args.get("close", reason == "none")))
+    }
+
+
+async def revoke(api: Api, args: Json) -> Json:
+    """Revoke the "bot" or "app" token, or make all valid again with "none"."""
+    which = args.get("token") or "bot"
+    if which == "none":
+        api.floor.workspace.restore()
+    else:
+        api.floor.workspace.revoke(which)
+    return {}
+
+
+async def rates(api: Api, args: Json) -> Json:
+    """Set calls per minute by method, or switch rate limits off and on with `enforced`."""
+    api.rates.override(args.get("limits") or {})
+    api.rates.enforced = bool(args.get("enforced", api.rates.enforced))
+    return {"limits": api.rates.limits, "enforced": api.rates.enforced}
+
+
+async def fail(api: Api, args: Json) -> Json:
+    """The next `times` calls of `method` ("*": any) suffer `how`; see FAULTS in api.py."""
+    how = args.get("how") or "500"
+    if how not in FAULTS:
+        raise PlaygroundError(f"There is no fault {how!r}; use one of: {', '.join(sorted(FAULTS))}.")
+    queue = api.faults.setdefault(args.get("method") or "*", deque())
+    queue.extend([how] * int(args.get("times") or 1))
+    return {"waiting": {key: list(value) for key, value in api.faults.items() if value}}
+
+
+async def redeliver(api: Api, args: Json) -> Json:
+    """Deliver an event again (the last one when no event_id is given)."""
+    sent = api.floor.outbox.sent
+    event_id = args.get("event_id") or next(reversed(sent), "")
+    return {"event_id": event_id, "found": api.floor.outbox.repeat(event_id)}
+
+
+async def advance(api: Api, args: Json) -> Json:
+    """Move the workspace's clock forward by `seconds`."""
+    api.floor.workspace.clock.advance(float(args["seconds"]))
+    clear_expired(api.floor)
+    return {}
+
+
+async def state(api: Api, args: Json) -> Json:
+    """What is going on: sockets, deliveries under way, events sent, deliveries (with retries), events given up."""
+    link: Any = api.floor.outbox.link
+    events = [{"event_id": key, "type": body["event"]["type"]} for key, body in api.floor.outbox.sent.items()]
+    return {
+        "sockets": api.floor.sockets.count,
+        "waiting": api.floor.outbox.waiting,
+        "events": events,
+        "delivered": link.delivered,
+        "given_up": api.floor.outbox.given_up,
+        "calls": api.calls,
+    }
+
+
+LEVERS: dict[str, Any] = {
+    "log": log, "disconnect": disconnect, "revoke": revoke, "rates": rates, "fail": fail, "redeliver": redeliver,
+    "advance": advance, "state": state,
+}  # fmt: skip

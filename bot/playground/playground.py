@@ -1,0 +1,151 @@
+"""The local workspace as an object: start it, hand its addresses and tokens to the app, pull its levers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import uvicorn
+
+from bot.playground.clock import Clock
+from bot.playground.errors import PlaygroundError
+from bot.playground.manifest import read_manifest
+from bot.playground.server import build
+from bot.playground.workspace import Workspace
+
+START_SECONDS = 15.0
+
+
+class Playground:
+    """A Slack workspace on 127.0.0.1 with one app, the manifest's, installed.
+
+    `port=0` picks a free port; `http_target` is the app's request URL when events come by signed HTTP instead of
+    Socket Mode; `store` is a folder to keep everything in across restarts. Use with `with`, or start() and stop().
+    """
+
+    def __init__(
+        self,
+        manifest: Mapping[str, Any],
+        port: int = 0,
+        http_target: str | None = None,
+        store: Path | None = None,
+    ) -> None:
+        self.workspace = Workspace(read_manifest(manifest), store, Clock())
+        self._http_target = http_target
+        self._listener = _listen(port)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.workspace.base_url = self.url
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def api_url(self) -> str:
+        """WebClient's base_url (SLACK_API_URL)."""
+        return f"{self.url}/api/"
+
+    @property
+    def bot_token(self) -> str:
+        """SLACK_BOT_TOKEN."""
+        return str(self.workspace.tokens["bot"])
+
+    @property
+    def app_token(self) -> str:
+        """SLACK_APP_TOKEN."""
+        return str(self.workspace.tokens["app"])
+
+    @property
+    def signing_secret(self) -> str:
+        """SLACK_SIGNING_SECRET."""
+        return str(self.workspace.tokens["signing_secret"])
+
+    def start(self) -> Playground:
+        """Serve in a thread of its own; returns when the address answers."""
+        app = build(self.workspace, self._http_target)
+        config = uvicorn.Config(app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="playground", daemon=True
+        )
+        self._thread.start()
+        started = threading.Event()
+        for _ in range(int(START_SECONDS / 0.02)):
+            if self._server.started:
+                return self
+            started.wait(0.02)
+        raise PlaygroundError(
+            f"The local workspace did not start on {self.url} within {START_SECONDS:.0f} s."
+        )
+
+    def stop(self) -> None:
+        """Stop serving and close the store."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=10)
+            self._server = None
+        self._listener.close()
+        self.workspace.store.close()
+
+    def __enter__(self) -> Playground:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def control(self, lever: str, **args: Any) -> dict[str, Any]:
+        """Pull one lever of /control/ (see control.py)."""
+        answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
+        body: dict[str, Any] = answer.json()
+        if not body.get("ok"):
+            raise PlaygroundError(str(body.get("error")))
+        return body
+
+    def disconnect(self, reason: str = "refresh_requested", *, close: bool = False) -> int:
+        """Ask the app to reconnect (reason "none" with close=True: just hang up); how many sockets there were."""
+        return int(self.control("disconnect", reason=reason, close=close)["sockets"])
+
+    def revoke(self, token: str = "bot") -> None:  # noqa: S107  (a kind of token)
+        """Revoke the "bot" or "app" token; "none" makes all valid again."""
+        self.control("revoke", token=token)
+
+    def set_rates(self, limits: Mapping[str, float] | None = None, *, enforced: bool = True) -> None:
+        """Calls per minute by method; enforced=False switches rate limits off."""
+        self.control("rates", limits=dict(limits or {}), enforced=enforced)
+
+    def fail(self, method: str, times: int = 1, how: str = "500") -> None:
+        """Let the next calls of a method fail: 500, 503, drop, accepted_500 or accepted_drop."""
+        self.control("fail", method=method, times=times, how=how)
+
+    def redeliver(self, event_id: str | None = None) -> str:
+        """Deliver an event again; returns its id."""
+        return str(self.control("redeliver", event_id=event_id)["event_id"])
+
+    def advance(self, seconds: float) -> None:
+        """Move the workspace's clock: retries, expiries, rates and acks follow it."""
+        self.control("advance", seconds=seconds)
+
+    def state(self) -> dict[str, Any]:
+        """Sockets, events and deliveries as they are now."""
+        return self.control("state")
+
+    def api_log(self, since: int = 0) -> list[dict[str, Any]]:
+        """Web API calls received after number `since`: n, at, method, params, response, status, ms."""
+        return list(self.control("log", since=since)["calls"])
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise PlaygroundError(f"Port {port} is taken; choose another one or stop what uses it.") from error
+    listener.listen(128)
+    return listener

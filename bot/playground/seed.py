@@ -1,0 +1,88 @@
+"""The workspace as it is on the first day: Northwind's support team, and the app installed by its admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TEAM_ID = "T0NORTHWIND"
+TEAM_NAME = "Northwind"
+TEAM_DOMAIN = "northwind"
+APP_ID = "A0TRAINWISE"
+BOT_ID = "B0TRAINWISE"
+BOT_USER = "U0TRAINWISE"
+
+
+@dataclass
+class User:
+    """A member of the workspace; `color` is the avatar's background."""
+
+    id: str
+    name: str
+    real_name: str
+    title: str
+    color: str
+    is_admin: bool = False
+    is_bot: bool = False
+
+
+@dataclass
+class Channel:
+    """A conversation; `kind` is "channel" (public), "group" (private) or "im" (with the app; `user` is the person)."""
+
+    id: str
+    name: str
+    kind: str
+    members: list[str] = field(default_factory=list)
+    topic: str = ""
+    purpose: str = ""
+    user: str | None = None
+
+
+MAYA, RAVI, ANA = "U0MAYA00001", "U0RAVI00001", "U0ANA000001"
+
+
+def first_users(bot_name: str) -> list[User]:
+    """Maya leads support, Ravi builds models, Ana administers; the app has its bot user."""
+    return [
+        User(MAYA, "maya", "Maya Okafor", "Support lead", "#c2185b"),
+        User(RAVI, "ravi", "Ravi Menon", "ML engineer", "#1f7a6d"),
+        User(ANA, "ana", "Ana Lindqvist", "Workspace admin", "#5b4bb7", is_admin=True),
+        User(BOT_USER, bot_name.lower().replace(" ", "_"), bot_name, "", "#174ea6", is_bot=True),
+    ]
+
+
+def first_channels() -> list[Channel]:
+    """The app is in #support-ml and #general, not in #random; each person has a DM with it."""
+    people = [MAYA, RAVI, ANA]
+    named = [
+        Channel(
+            "C0SUPPORTML",
+            "support-ml",
+            "channel",
+            [*people, BOT_USER],
+            "Can a model take this off our plate?",
+        ),
+        Channel("C0GENERAL01", "general", "channel", [*people, BOT_USER], "Company-wide announcements"),
+        Channel("C0RANDOM001", "random", "channel", list(people), "Everything else"),
+        Channel("G0MLLEADS01", "ml-leads", "group", [RAVI, ANA], "Private: budgets and roadmaps"),
+    ]
+    direct = [Channel(f"D0{user[2:8]}", "", "im", [user, BOT_USER], user=user) for user in people]
+    return named + direct
+
+
+def first_usergroups() -> list[dict[str, object]]:
+    """One user group, so that mentions of groups can be tried."""
+    return [
+        {
+            "id": "S0SUPPORT01",
+            "team_id": TEAM_ID,
+            "is_usergroup": True,
+            "name": "Support team",
+            "handle": "support-team",
+            "description": "Everyone who answers tickets",
+            "users": [MAYA, ANA],
+            "user_count": 2,
+            "date_create": 1_767_225_600,
+            "date_delete": 0,
+        }
+    ]
