@@ -88,7 +88,7 @@ class DatasetStore:
         columns: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Card:
-        """Read, clean, redact and keep the file's rows as the next version of `name`; the same changes nothing.
+        """Read, clean, redact and keep the file's rows as the next version of `name`, if they differ.
 
         Raises DatasetError for a bad name, scope or file; then nothing was stored.
         """

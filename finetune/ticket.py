@@ -51,9 +51,15 @@ class Ticket:
     def from_json(row: Mapping[str, Any]) -> Ticket:
         """The ticket that `to_json` wrote."""
         created = row.get("created_at")
-        values = {key: row.get(key) for key in ("label", "answer", "customer", "thread")}
-        when = datetime.fromisoformat(created) if created else None
-        return Ticket(id=row["id"], text=row["text"], created_at=when, **values)
+        return Ticket(
+            id=row["id"],
+            text=row["text"],
+            label=row.get("label"),
+            answer=row.get("answer"),
+            customer=row.get("customer"),
+            thread=row.get("thread"),
+            created_at=datetime.fromisoformat(created) if created else None,
+        )
 
 
 @dataclass(frozen=True)
