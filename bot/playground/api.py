@@ -88,11 +88,7 @@ class Api:
             raise ApiError("invalid_auth")
         if token != tokens[method.token]:
             raise ApiError("not_allowed_token_type")
-        if (
-            method.token == "bot"
-            and method.scopes
-            and not self.floor.workspace.app.scopes & set(method.scopes)
-        ):  # noqa: S105
+        if method.scopes and not self.floor.workspace.app.scopes & set(method.scopes):
             raise missing_scope(self.floor, method.scopes[0])
 
     def _scope_headers(self, method: Method) -> dict[str, str]:
@@ -153,7 +149,8 @@ class Dropped(Response):
 
 
 async def read_call(request: Request) -> tuple[Json, str, bool]:
-    """Arguments and token of a call, from JSON, form, multipart or query; the flag says the JSON was broken."""
+    """Arguments and token of a call, from JSON, form, multipart or query; the flag says the JSON was
+    broken."""
     params: Json = dict(request.query_params)
     kind = request.headers.get("content-type", "")
     raw = await request.body()

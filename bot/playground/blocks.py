@@ -1,6 +1,8 @@
-"""Slack's limits on blocks, enforced as Slack does. Independent of bot/limits.py: this is the other side's judge.
+"""Slack's limits on blocks, enforced as Slack does. Independent of bot/limits.py: this is the other side's
+judge.
 
-Covers every block a message, modal or home may hold, the counts and lengths in ../shared/reference/slack.md, unique
+Covers every block a message, modal or home may hold, the counts and lengths in
+../shared/reference/slack.md, unique
 block and action ids, and the total text. Does not fetch images or resolve mentions.
 """
 
@@ -30,8 +32,8 @@ TOTAL_TEXT = 13_200
 TASK_STATUS = {"pending", "in_progress", "complete", "error"}
 ALERT_LEVELS = {"default", "info", "warning", "error", "success"}
 NESTABLE = {
-    "actions", "alert", "context", "divider", "file", "header", "image", "input", "markdown", "rich_text", "section",
-    "table", "video", "context_actions", "card",
+    "actions", "alert", "context", "divider", "file", "header", "image", "input", "markdown", "rich_text",
+    "section", "table", "video", "context_actions", "card",
 }  # fmt: skip
 
 
@@ -231,13 +233,13 @@ def _loose(block: Block, path: str, problems: Problems) -> None:
 CHECKS: dict[str, Callable[[Block, str, Problems], None]] = {
     "section": _section, "header": _header, "divider": _divider, "image": _image, "actions": _actions,
     "context": _context, "context_actions": _context_actions, "input": _input, "markdown": _markdown,
-    "table": _table, "rich_text": _rich_text, "task_card": _task_card, "plan": _plan, "alert": _alert, "card": _card,
-    "carousel": _carousel, "container": _container, "data_visualization": data_visualization,
+    "table": _table, "rich_text": _rich_text, "task_card": _task_card, "plan": _plan, "alert": _alert,
+    "card": _card, "carousel": _carousel, "container": _container, "data_visualization": data_visualization,
     "data_table": data_table, "video": _loose, "file": _loose,
 }  # fmt: skip
 MESSAGE_ONLY = {
-    "context_actions", "markdown", "table", "task_card", "plan", "carousel", "container", "data_visualization",
-    "data_table",
+    "context_actions", "markdown", "table", "task_card", "plan", "carousel", "container",
+    "data_visualization", "data_table",
 }  # fmt: skip
 
 

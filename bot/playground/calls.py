@@ -14,14 +14,16 @@ from bot.playground.seed import BOT_USER, Channel
 from bot.playground.workspace import Json
 
 JSON_FIELDS = {
-    "attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls", "users", "view",
+    "attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls",
+    "users", "view",
 }  # fmt: skip
 PREFIX = {"channel": "channels", "group": "groups", "im": "im"}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A Web API method: its code, any one of the `scopes` it takes, its token ("bot" or "app") and calls a minute."""
+    """A Web API method: its code, any one of the `scopes` it takes, its token ("bot" or "app") and calls a
+    minute."""
 
     run: Callable[[Floor, Json], Json]
     scopes: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""What a person types, as Slack encodes it: entities escaped, @names, #channels and addresses turned into tokens."""
+"""What a person types, as Slack encodes it: entities escaped, @names, #channels and addresses turned into
+tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Levers for tests, under /control/: break sockets, tokens, rates and calls on purpose; move the clock; read the log."""
+"""Levers for tests, under /control/: break sockets, tokens, rates and calls on purpose; move the clock;
+read the log."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ async def log(api: Api, args: Json) -> Json:
 
 
 async def disconnect(api: Api, args: Json) -> Json:
-    """Send `reason` ("refresh_requested", "warning", "link_disabled"; "none" says nothing); `close` hangs up too."""
+    """Send `reason` ("refresh_requested", "warning", "link_disabled"; "none" says nothing); `close` hangs
+    up too."""
     reason = args.get("reason") or "refresh_requested"
     return {
         "sockets": await api.floor.sockets.disconnect(reason, close=bool(args.get("close", reason == "none")))
@@ -67,7 +69,8 @@ async def advance(api: Api, args: Json) -> Json:
 
 
 async def state(api: Api, args: Json) -> Json:
-    """What is going on: sockets, deliveries under way, events sent, deliveries (with retries), events given up."""
+    """What is going on: sockets, deliveries under way, events sent, deliveries (with retries), events given
+    up."""
     link: Any = api.floor.outbox.link
     events = [{"event_id": key, "type": body["event"]["type"]} for key, body in api.floor.outbox.sent.items()]
     return {
@@ -81,6 +84,6 @@ async def state(api: Api, args: Json) -> Json:
 
 
 LEVERS: dict[str, Any] = {
-    "log": log, "disconnect": disconnect, "revoke": revoke, "rates": rates, "fail": fail, "redeliver": redeliver,
-    "advance": advance, "state": state,
+    "log": log, "disconnect": disconnect, "revoke": revoke, "rates": rates, "fail": fail,
+    "redeliver": redeliver, "advance": advance, "state": state,
 }  # fmt: skip

@@ -30,7 +30,8 @@ class Link(Protocol):
 class Outbox:
     """Sends events until acknowledged and asks interactive payloads for their answer.
 
-    Undelivered events survive a restart of the workspace. `sent` keeps the last events for redelivery on request.
+    Undelivered events survive a restart of the workspace. `sent` keeps the last events for redelivery on
+    request.
     """
 
     def __init__(self, workspace: Workspace, link: Link) -> None:

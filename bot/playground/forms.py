@@ -1,4 +1,5 @@
-"""A person fills a form: plain values become Slack's view state, and what Slack's client checks is checked."""
+"""A person fills a form: plain values become Slack's view state, and what Slack's client checks is
+checked."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ def initial(element: Json) -> Json:
 
 
 def entered(element: Json, value: Any, files: dict[str, Json]) -> Json:
-    """An element's state after a person chose `value`: text, an option's value or label, a list, ids of files.
+    """An element's state after a person chose `value`: text, an option's value or label, a list, ids of
+    files.
 
     A dict is taken to be the state itself.
     """

@@ -1,4 +1,5 @@
-"""What a person does that the app must answer: commands, clicks, shortcuts, modals. Slack's payloads, Slack's 3 s."""
+"""What a person does that the app must answer: commands, clicks, shortcuts, modals. Slack's payloads,
+Slack's 3 s."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ async def view_action(floor: Floor, user: User, view: Json, element: Json, block
 
 
 async def submit(floor: Floor, user: User, view: Json, values: dict[str, Any]) -> Json:
-    """Press the modal's button: {"ok": True}, or {"ok": False, "errors": {block_id: message}} as shown on the fields."""
+    """Press the modal's button: {"ok": True}, or {"ok": False, "errors": {block_id: message}} as shown on
+    the fields."""
     files = {key: wire(record) for key, record in floor.workspace.files.items()}
     try:
         state = forms.fill(view, values, files)
@@ -208,8 +210,8 @@ def _after_submit(floor: Floor, user: User, view: Json, answer: Json) -> Json:
     if action == "clear":
         close_all(floor, user.id)
     elif action in {"update", "push"}:
-        given = answer.get("view")
-        given = json.loads(given) if isinstance(given, str) else given
+        shown = answer.get("view")
+        given: Json = json.loads(shown) if isinstance(shown, str) else shown or {}
         try:
             check_view(given, "modal")
         except ApiError:

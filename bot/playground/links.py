@@ -1,4 +1,5 @@
-"""Trigger ids (once, within 3 s) and response URLs (5 posts in 30 min): the two short-lived handles Slack gives."""
+"""Trigger ids (once, within 3 s) and response URLs (5 posts in 30 min): the two short-lived handles Slack
+gives."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from typing import Any
 
 
 class Live:
-    """Fan-out of small JSON notes to the watchers of a user. A watcher that lags by 1,000 notes is dropped."""
+    """Fan-out of small JSON notes to the watchers of a user. A watcher that lags by 1,000 notes is
+    dropped."""
 
     def __init__(self) -> None:
         self._watchers: list[tuple[str, asyncio.Queue[dict[str, Any] | None]]] = []

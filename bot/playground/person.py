@@ -1,4 +1,5 @@
-"""A person at their Slack client, for tests and the demo: says, clicks, fills forms, and waits for what appears."""
+"""A person at their Slack client, for tests and the demo: says, clicks, fills forms, and waits for what
+appears."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ POLL_SECONDS = 0.05
 class Person:
     """One user of the workspace at `url`; `user` is an id or a name ("maya", "ravi", "ana").
 
-    Channels go by id or name ("#support-ml"); "@trainwise" is the DM with the app. A mistake raises PlaygroundError;
+    Channels go by id or name ("#support-ml"); "@trainwise" is the DM with the app. A mistake raises
+    PlaygroundError;
     an app that does not answer shows as {"ok": False, "error": ...}, as it does in Slack.
     """
 
@@ -38,7 +40,8 @@ class Person:
         return self._do("command", channel=channel, command=command, text=text)
 
     def wait_view(self, timeout: float | None = None, title: str | None = None) -> Json:
-        """The modal on top, once one is there that this method has not returned before (or with this title)."""
+        """The modal on top, once one is there that this method has not returned before (or with this
+        title)."""
 
         def found() -> Json | None:
             view = self._do("view")["view"]
@@ -58,7 +61,8 @@ class Person:
     def submit(self, view: Json, values: Json | None = None) -> Json:
         """Fill and submit; {"ok": False, "errors": {block_id: message}} when a field is refused.
 
-        Values by block id (or action id): text, an option's value or label, a list of them, or ids of uploaded files.
+        Values by block id (or action id): text, an option's value or label, a list of them, or ids of
+        uploaded files.
         """
         return self._do("submit", view_id=view["id"], values=values or {})
 

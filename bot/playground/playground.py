@@ -24,8 +24,9 @@ START_SECONDS = 15.0
 class Playground:
     """A Slack workspace on 127.0.0.1 with one app, the manifest's, installed.
 
-    `port=0` picks a free port; `http_target` is the app's request URL when events come by signed HTTP instead of
-    Socket Mode; `store` is a folder to keep everything in across restarts. Use with `with`, or start() and stop().
+    `port=0` picks a free port; `http_target` is the app's request URL when events come by signed HTTP
+    instead of Socket Mode; `store` is a folder to keep everything in across restarts. Use with `with`, or start() and
+    stop().
     """
 
     def __init__(
@@ -107,7 +108,8 @@ class Playground:
         return body
 
     def disconnect(self, reason: str = "refresh_requested", *, close: bool = False) -> int:
-        """Ask the app to reconnect (reason "none" with close=True: just hang up); how many sockets there were."""
+        """Ask the app to reconnect (reason "none" with close=True: just hang up); how many sockets there
+        were."""
         return int(self.control("disconnect", reason=reason, close=close)["sockets"])
 
     def revoke(self, token: str = "bot") -> None:  # noqa: S107  (a kind of token)

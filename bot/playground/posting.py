@@ -16,7 +16,8 @@ SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": 
 
 
 class Floor:
-    """What every verb of the workspace needs in hand: its state, the way to the app, the live pages, the links."""
+    """What every verb of the workspace needs in hand: its state, the way to the app, the live pages, the
+    links."""
 
     def __init__(
         self, workspace: Workspace, outbox: Outbox, live: Live, links: Links, sockets: Sockets

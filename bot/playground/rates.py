@@ -1,4 +1,5 @@
-"""Slack's rate limits: so many calls a minute for each method, and about one message a second in each channel."""
+"""Slack's rate limits: so many calls a minute for each method, and about one message a second in each
+channel."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ CHANNEL_BURST = 5
 
 
 class Rates:
-    """Token buckets by (method, channel). `limits` overrides calls per minute by method; None switches all off."""
+    """Token buckets by (method, channel). `limits` overrides calls per minute by method; None switches all
+    off."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -27,7 +27,8 @@ class User:
 
 @dataclass
 class Channel:
-    """A conversation; `kind` is "channel" (public), "group" (private) or "im" (with the app; `user` is the person)."""
+    """A conversation; `kind` is "channel" (public), "group" (private) or "im" (with the app; `user` is the
+    person)."""
 
     id: str
     name: str

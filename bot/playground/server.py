@@ -1,4 +1,5 @@
-"""The workspace over HTTP: Slack's Web API for the app, /client/ for people, /control/ for tests, the page itself."""
+"""The workspace over HTTP: Slack's Web API for the app, /client/ for people, /control/ for tests, the page
+itself."""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ class Desk:
             Route("/client/file/{file_id}", self.picture),
             WebSocketRoute("/client/live", self.live),
             Route("/client/upload", self.person_upload, methods=["POST"]),
-            Route("/client/{verb}", self.visit, methods=["POST"]),
+            Route("/client/{verb}", self.person, methods=["POST"]),
             Route("/control/{lever}", self.control, methods=["POST"]),
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
             Route("/signin", lambda request: PlainTextResponse("<!DOCTYPE html><title>Sign in</title>")),
@@ -95,7 +96,7 @@ class Desk:
         """The web page."""
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
 
-    async def visit(self, request: Request) -> Response:
+    async def person(self, request: Request) -> Response:
         """One thing a person does."""
         verb = visit.VERBS.get(request.path_params["verb"])
         if verb is None or not same_origin(request):

@@ -1,4 +1,5 @@
-"""HTTP delivery as Slack does it: one request URL, the v0 signature over timestamp and body, retries by header."""
+"""HTTP delivery as Slack does it: one request URL, the v0 signature over timestamp and body, retries by
+header."""
 
 from __future__ import annotations
 

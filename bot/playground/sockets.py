@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from typing import Any
@@ -16,6 +17,7 @@ from bot.playground.errors import NotAcked
 from bot.playground.workspace import Json
 
 MAX_SOCKETS = 10
+GRACE_SECONDS = 10.0
 ANSWERABLE = {"slash_commands", "interactive"}
 Ack = asyncio.Future[Json]
 
@@ -29,6 +31,7 @@ class Sockets:
         self._tickets: set[str] = set()
         self._acks: dict[str, tuple[WebSocket, Ack]] = {}
         self._turn = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self.delivered: list[Json] = []
 
     @property
@@ -89,15 +92,22 @@ class Sockets:
             if reason != "none":
                 await socket.send_text(json.dumps(_disconnect(reason)))
             self._open.remove(socket)
-            if close:
-                await socket.close(code=1001)
-                self._forget(socket)
+            grace = 0.0 if close else GRACE_SECONDS
+            task = asyncio.create_task(self._hang_up(socket, grace))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
         return len(sockets)
 
+    async def _hang_up(self, socket: WebSocket, grace: float) -> None:
+        await self._clock.sleep(grace)
+        self._forget(socket)
+        with contextlib.suppress(RuntimeError):  # the app closed it first
+            await socket.close(code=1001)
+
     async def _within_time(self, ack: Ack) -> Json:
-        timer = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        timer: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
         try:
-            await asyncio.wait({ack, timer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([ack, timer], return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
         if not ack.done():

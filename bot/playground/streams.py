@@ -1,4 +1,5 @@
-"""chat.startStream/appendStream/stopStream and what shows that the app is at work: status, prompts, agent sessions."""
+"""chat.startStream/appendStream/stopStream and what shows that the app is at work: status, prompts, agent
+sessions."""
 
 from __future__ import annotations
 
@@ -239,7 +240,8 @@ def set_title(floor: Floor, params: Json) -> Json:
 
 
 def set_session_status(floor: Floor, params: Json) -> Json:
-    """agents.sessions.setStatus: "processing" shows the Stop button, which works only when the app subscribed."""
+    """agents.sessions.setStatus: "processing" shows the Stop button, which works only when the app
+    subscribed."""
     need(params, "channel_id", "status")
     channel = writable(floor, params["channel_id"])
     if params["status"] not in SESSION_STATUS:

@@ -1,4 +1,5 @@
-"""What people do through the web page and Person: read, say, upload, react, open things. All under /client/."""
+"""What people do through the web page and Person: read, say, upload, react, open things. All under
+/client/."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ async def boot(floor: Floor, user: User, args: Json) -> Json:
 
 
 async def messages(floor: Floor, user: User, args: Json) -> Json:
-    """A conversation (or a thread of it) as this person sees it, oldest first, their ephemeral messages included."""
+    """A conversation (or a thread of it) as this person sees it, oldest first, their ephemeral messages
+    included."""
     channel = floor.workspace.place(args["channel"], user.id)
     found = floor.workspace.visible(channel.id, user.id)
     thread = args.get("thread_ts")
@@ -91,7 +93,8 @@ async def say(floor: Floor, user: User, args: Json) -> Json:
         posting.post(floor, channel, message)
     warning = None
     if f"<@{BOT_USER}>" in text and BOT_USER not in channel.members:
-        warning = f"{floor.workspace.app.bot_name} is not in this channel; /invite @{floor.workspace.users[BOT_USER].name}"
+        name = floor.workspace.users[BOT_USER].name
+        warning = f"{floor.workspace.app.bot_name} is not in this channel; type /invite @{name}."
     return {"channel": channel.id, "ts": message["ts"], "text": text, "warning": warning}
 
 
@@ -350,6 +353,6 @@ def _element(blocks: list[Json], args: Json) -> tuple[Json, Json]:
 VERBS: dict[str, Verb] = {
     "boot": boot, "messages": messages, "say": say, "upload": upload, "command": command, "click": click,
     "view_action": view_action, "submit": submit, "close": close, "view": view, "shortcut": shortcut,
-    "suggest": suggest, "home": home, "home_view": home_view, "look": look, "stop": stop, "react": reaction, "delete": delete, "edit": edit,
-    "read": mark_read,
+    "suggest": suggest, "home": home, "home_view": home_view, "look": look, "stop": stop, "react": reaction,
+    "delete": delete, "edit": edit, "read": mark_read,
 }  # fmt: skip

@@ -1,4 +1,5 @@
-"""The workspace's state: who is there, what was said, which views are open. All changes happen in one event loop."""
+"""The workspace's state: who is there, what was said, which views are open. All changes happen in one event
+loop."""
 
 from __future__ import annotations
 
