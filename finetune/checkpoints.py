@@ -1,0 +1,72 @@
+"""Checkpoints to trust: a seal of sha256 sums is written last, and only sealed ones are resumed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+SEAL = "sealed.json"
+
+
+def seal(folder: Path) -> None:
+    """Sum every file of a finished checkpoint, flush them to disk, then write the seal."""
+    sums = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL):
+        sums[str(file.relative_to(folder))] = _sum(file)
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+    draft = folder / (SEAL + ".part")
+    draft.write_text(json.dumps(sums, indent=1))
+    draft.replace(folder / SEAL)
+
+
+def is_intact(folder: Path) -> bool:
+    """Whether the checkpoint is sealed and every file still has its sum."""
+    try:
+        sums = json.loads((folder / SEAL).read_text())
+        return bool(sums) and all(_sum(folder / name) == expected for name, expected in sums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def newest_intact(root: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint that can be resumed, and the newer ones that are damaged."""
+    damaged: list[Path] = []
+    for folder in sorted(root.glob("checkpoint-*"), key=_step, reverse=True):
+        if is_intact(folder):
+            return folder, damaged
+        damaged.append(folder)
+    return None, damaged
+
+
+def discard(folders: list[Path]) -> None:
+    """Remove damaged checkpoints, so that nothing resumes or keeps them."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether this error, or one that it came from, is a full disk (safetensors reports it as text)."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    seen: BaseException | None = error
+    while seen is not None:
+        if (isinstance(seen, OSError) and seen.errno in full) or "No space left on device" in str(seen):
+            return True
+        if "PytorchStreamWriter failed" in str(seen) or "unexpected pos" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _step(folder: Path) -> int:
+    tail = folder.name.rsplit("-", 1)[-1]
+    return int(tail) if tail.isdigit() else -1
+
+
+def _sum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

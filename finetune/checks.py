@@ -1,0 +1,112 @@
+"""Checks that find silent mistakes before minutes are spent: masks, truncation, can it learn at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from finetune.failures import TrainingDataError
+from finetune.progress import Progress
+
+IGNORED = -100
+TRUNCATION_NOTED = 0.05
+PROBE_STEPS = 12
+PROBE_SHARE = 0.9  # one batch repeated must lose at least a tenth of its loss
+
+
+def check_triage_rows(
+    rows: Sequence[dict[str, Any]], texts: Sequence[str], tokenizer: Any, max_length: int
+) -> list[str]:
+    """Notes worth a sentence; TrainingDataError when no row can teach anything."""
+    if not rows:
+        raise TrainingDataError("No rows are left to train on: add tickets with a label.")
+    if all(len(row["input_ids"]) <= 2 for row in rows):
+        raise TrainingDataError(
+            "The tokenizer reads nothing in these tickets: choose a base model for the language."
+        )
+    return truncation_notes(rows, max_length) + unknown_notes(rows, tokenizer)
+
+
+def truncation_notes(rows: Sequence[dict[str, Any]], max_length: int) -> list[str]:
+    """A sentence when more than one row in twenty is cut at `max_length`."""
+    cut = sum(len(row["input_ids"]) >= max_length for row in rows)
+    if cut <= TRUNCATION_NOTED * len(rows):
+        return []
+    return [
+        f"{cut} of {len(rows)} tickets are longer than {max_length} tokens and were cut: raise max_length."
+    ]
+
+
+def unknown_notes(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[str]:
+    """A sentence when the tokenizer knows too few of the words."""
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    total = sum(len(row["input_ids"]) for row in rows)
+    if unknown is None or unknown == getattr(tokenizer, "eos_token_id", None):
+        return []
+    share = sum(row["input_ids"].count(unknown) for row in rows) / max(total, 1)
+    if share < TRUNCATION_NOTED:
+        return []
+    return [f"The base model's tokenizer does not know {share:.0%} of the words: it was made for other text."]
+
+
+def check_reply_rows(rows: Sequence[dict[str, Any]], max_length: int) -> list[str]:
+    """Notes on rows whose answer was cut away; TrainingDataError when none has an answer to learn from."""
+    empty = sum(all(label == IGNORED for label in row["labels"]) for row in rows)
+    if not rows or empty == len(rows):
+        raise TrainingDataError(
+            f"No row has an answer within {max_length} tokens: raise max_length or shorten the tickets."
+        )
+    notes = truncation_notes(rows, max_length)
+    if empty:
+        notes.append(
+            f"{empty} of {len(rows)} rows have no answer token left after cutting and teach nothing."
+        )
+    return notes
+
+
+def decoded(row: dict[str, Any], tokenizer: Any) -> str:
+    """One tokenised row as text, what the loss counts between ⟦ and ⟧: what a person checks by eye."""
+    parts: list[str] = []
+    inside = False
+    for token, label in zip(row["input_ids"], row["labels"], strict=True):
+        if (label != IGNORED) != inside:
+            parts.append("⟧" if inside else "⟦")
+            inside = not inside
+        parts.append(tokenizer.decode([token]))
+    return "".join(parts) + ("⟧" if inside else "")
+
+
+def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, progress: Progress) -> float:
+    """Train a copy of the trainable weights on one batch for a few steps; return last loss / first loss.
+
+    A note warns when the loss hardly falls: labels, mask or learning rate are then wrong. Weights and the
+    random state are put back as they were.
+    """
+    import torch
+
+    from finetune.trainer import trained_tensors
+
+    device = next(model.parameters()).device
+    kept = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
+    batch = {name: value.to(device) for name, value in batches[0].items()}
+    losses = []
+    with torch.random.fork_rng():
+        model.eval()  # without dropout, so that only learning moves the loss
+        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
+        for _ in range(PROBE_STEPS):
+            progress.check()
+            loss = model(**batch)["loss"]
+            losses.append(float(loss.detach()))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    model.load_state_dict(kept, strict=False)
+    model.train()
+    ratio = losses[-1] / max(losses[0], 1e-9)
+    if not ratio < PROBE_SHARE and losses[0] > 0.05:
+        progress.note(
+            f"Even one batch of 8 rows is hardly learned ({losses[0]:.2f} to {losses[-1]:.2f} in "
+            f"{PROBE_STEPS} steps): check the labels and the learning rate."
+        )
+    return ratio

@@ -1,0 +1,59 @@
+"""How a training run ends when it does not end well: each failure says what happened and what to do."""
+
+from __future__ import annotations
+
+from finetune.errors import FinetuneError
+
+
+class Stopped(FinetuneError):
+    """The run was asked to stop; `reason` is "cancel", "lost" or "budget". The same folder resumes it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        why = {"cancel": "it was cancelled", "budget": "its budget is spent", "lost": "its worker lost it"}
+        super().__init__(
+            f"Training stopped because {why.get(reason, reason)}. The last checkpoint is kept: "
+            "running the job again goes on from there."
+        )
+
+
+class TrainingDataError(FinetuneError):
+    """The rows cannot be trained on as they are."""
+
+
+class BaseModelError(FinetuneError):
+    """The base model cannot be loaded."""
+
+
+class LossNotFinite(FinetuneError):
+    """The loss became NaN or infinite; the last checkpoint before it is kept."""
+
+    def __init__(self, step: int, rate: float) -> None:
+        super().__init__(
+            f"The loss stopped being a number at step {step}. The last good checkpoint is kept. "
+            f"Try a learning rate of {rate / 5:.1g} instead of {rate:.1g}, or precision fp32."
+        )
+
+
+class DiskFull(FinetuneError):
+    """A checkpoint could not be written; the one before it is kept."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"The disk that holds {folder} is full, so the newest checkpoint was not written; the last good "
+            "one is kept. Free some space and run the job again: it goes on from there."
+        )
+
+
+class OutOfMemory(FinetuneError):
+    """Even one row at a time does not fit."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__(
+            "The model does not fit into memory even with one row at a time. Choose a smaller base model, "
+            f"LoRA or QLoRA instead of full tuning, or a max_length below {max_length}."
+        )
+
+
+class CorruptModel(FinetuneError):
+    """A saved model does not read back as it was written."""

@@ -1,0 +1,128 @@
+"""One fine-tune from tickets to report: load, baselines, train, evaluate; `report.json` comes last."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from finetune.failures import Stopped, TrainingDataError
+from finetune.progress import Emit, Progress, ShouldStop
+from finetune.provenance import Meter, carbon, cost, hardware, origin
+from finetune.report import model_card
+from finetune.spec import Spec
+from finetune.ticket import Tickets
+
+__all__ = ["Stopped", "run"]
+
+REPORT = "report.json"
+
+
+def run(
+    spec: Spec,
+    tickets: Tickets,
+    folder: Path,
+    emit: Emit,
+    should_stop: ShouldStop,
+    price_per_hour: float = 0.0,
+    prices: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Run `spec` on `tickets` in `folder` and return the report, a JSON-able dict.
+
+    Raises Stopped within 5 s of `should_stop` giving a reason (or of the budget being spent), and
+    FinetuneError with a sentence for the person otherwise. The same folder resumes: a finished one returns
+    its report, an unfinished one goes on from its last intact checkpoint. `price_per_hour` is in dollars.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    finished = _finished(folder, spec, tickets)
+    if finished is not None:
+        return finished
+    _claim(folder, spec, tickets)
+    meter = Meter(clock)
+    progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
+    progress.phase("loading")
+    body = _task(spec, tickets)(spec, tickets, folder, progress)
+    progress.phase("reporting")
+    return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})
+
+
+def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
+    """The task's own steps; TrainingDataError when the dataset is of the other kind."""
+    field = "label" if spec.task == "triage" else "answer"
+    if sum(getattr(row, field) is not None for row in tickets.rows) < 3:
+        need = "a label (queue)" if spec.task == "triage" else "an answer"
+        raise TrainingDataError(
+            f"`{spec.task}` needs rows with {need}: this dataset has too few. Choose another."
+        )
+    if spec.task == "triage":
+        from finetune.triage_run import run_triage
+
+        return run_triage
+    from finetune.reply_run import run_reply
+
+    return run_reply
+
+
+def _finish(
+    body: dict[str, Any],
+    spec: Spec,
+    tickets: Tickets,
+    folder: Path,
+    meter: Meter,
+    price_per_hour: float,
+    prices: Mapping[str, Any],
+) -> dict[str, Any]:
+    spent = meter.read()
+    on_gpu = "CPU" not in hardware()
+    report = {
+        "kind": "finetune",
+        **body,
+        "task": spec.task,
+        "time": spent,
+        "cost": cost(spent, price_per_hour, ""),
+        "carbon": carbon(spent, on_gpu),
+        "spec": spec.to_json(),
+        "provenance": {**origin(), "dataset_sha256": tickets.digest, "recipe_sha256": spec.recipe_digest},
+    }
+    report["dataset"] = {
+        "name": spec.dataset,
+        "digest": tickets.digest,
+        "rows": len(tickets),
+        **body["dataset"],
+    }
+    (folder / "model" / "README.md").write_text(model_card(report))
+    draft = folder / (REPORT + ".part")
+    draft.write_text(json.dumps(report, indent=1, allow_nan=False))
+    draft.replace(folder / REPORT)
+    return report
+
+
+def _finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any] | None:
+    try:
+        report = json.loads((folder / REPORT).read_text())
+    except (OSError, ValueError):
+        return None
+    same = report["spec"] == spec.to_json() and report["dataset"]["digest"] == tickets.digest
+    return report if same else None
+
+
+def _claim(folder: Path, spec: Spec, tickets: Tickets) -> None:
+    """Refuse to resume a folder that belongs to another recipe or other rows."""
+    mine = {"spec": spec.to_json(), "dataset": tickets.digest}
+    file = folder / "run.json"
+    if file.is_file() and file.read_text() != json.dumps(mine, sort_keys=True):
+        raise TrainingDataError("This folder holds another run: give every job a folder of its own.")
+    file.write_text(json.dumps(mine, sort_keys=True))
+
+
+def _within_budget(should_stop: ShouldStop, spec: Spec, meter: Meter, price_per_hour: float) -> ShouldStop:
+    def asked() -> str | None:
+        spent = (meter.clock() - meter.wall) / 3600 * price_per_hour
+        if spec.budget_usd is not None and spent > spec.budget_usd:
+            return "budget"
+        return should_stop()
+
+    return asked

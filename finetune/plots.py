@@ -1,0 +1,118 @@
+"""Pictures for a phone, readable on dark and light: wide lines, large type, an opaque white ground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+INK, TUNED, BASE, FAINT = "#1d1c1d", "#0b6e4f", "#8a8f98", "#d9dce1"
+ACCENT = "#c2410c"
+MOST_CLASSES = 12
+
+
+def _figure(height: float) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, height), dpi=150, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.tick_params(labelsize=12, colors=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def loss_plot(history: Sequence[dict[str, Any]], file: Path) -> dict[str, str]:
+    """Training loss per step (thin), smoothed (bold), and validation loss per epoch."""
+    figure, axes = _figure(4.0)
+    train = [(p["step"], p["loss"]) for p in history if p["loss"] is not None]
+    val = [(p["step"], p["val_loss"]) for p in history if p["val_loss"] is not None]
+    if train:
+        steps, losses = (np.array(column) for column in zip(*train, strict=True))
+        axes.plot(steps, losses, color=TUNED, alpha=0.3, linewidth=1)
+        axes.plot(steps, _smooth(losses), color=TUNED, linewidth=3, label="training")
+    if val:
+        axes.plot(
+            *zip(*val, strict=True), "o-", color=ACCENT, linewidth=2.5, markersize=8, label="validation"
+        )
+    axes.set_xlabel("step", fontsize=13)
+    axes.set_ylabel("loss", fontsize=13)
+    axes.set_ylim(bottom=0)
+    axes.set_title("Loss while training", fontsize=16, loc="left", color=INK)
+    axes.grid(axis="y", color=FAINT)
+    axes.legend(fontsize=13, frameon=False)
+    figure.savefig(file)
+    last = f", last validation loss {val[-1][1]:.2f}" if val else ""
+    alt = (
+        f"Line chart: training loss from {train[0][1]:.2f} to {train[-1][1]:.2f}{last}"
+        if train
+        else "No loss"
+    )
+    return {"file": file.name, "title": "Loss while training", "alt": alt}
+
+
+def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> dict[str, str]:
+    """One bar per system with its 95% interval: before and after, at a glance."""
+    figure, axes = _figure(1.4 + 0.62 * len(systems))
+    for at, system in enumerate(reversed(systems)):
+        entry, color = system[measure], TUNED if system["role"] == "tuned" else BASE
+        axes.barh(at, 100 * entry["value"], color=color, height=0.62)
+        spread = [[100 * (entry["value"] - entry["low"])], [100 * (entry["high"] - entry["value"])]]
+        axes.errorbar(100 * entry["value"], at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
+        axes.text(
+            1.5, at, f"{100 * entry['value']:.1f}%", va="center", fontsize=13, color="white", weight="bold"
+        )
+    axes.set_yticks(range(len(systems)), [_wrap(s["name"], 24) for s in reversed(systems)], fontsize=12)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel(f"{measure.replace('_', ' ')} in %, with 95% intervals", fontsize=12)
+    axes.set_title("Before and after", fontsize=16, loc="left", color=INK)
+    figure.savefig(file)
+    alt = "Bar chart: " + ", ".join(f"{s['name']} {100 * s[measure]['value']:.1f}%" for s in systems)
+    return {"file": file.name, "title": "Before and after", "alt": alt}
+
+
+def confusion_plot(
+    truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path
+) -> dict[str, str]:
+    """Rows are the true queues, columns the predicted; of many classes, those with the most mistakes."""
+    wrong = [int(((truth == c) != (predicted == c)).sum()) for c in range(len(names))]
+    seen = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
+    shown = sorted(sorted(seen, key=lambda c: -wrong[c])[:MOST_CLASSES])
+    table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in shown] for t in shown])
+    figure, axes = _figure(1.8 + 0.48 * len(shown))
+    axes.imshow(table, cmap="Greens", vmin=0, vmax=max(1, table.max()))
+    for (t, p), count in np.ndenumerate(table):
+        if count:
+            dark = count > 0.6 * table.max()
+            color = "white" if dark else (INK if t == p else ACCENT)
+            axes.text(p, t, str(count), ha="center", va="center", fontsize=12, color=color, weight="bold")
+    labels = [_wrap(names[c], 18) for c in shown]
+    axes.set_yticks(range(len(shown)), labels, fontsize=11)
+    axes.set_xticks(range(len(shown)), labels, fontsize=11, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_ylabel("true", fontsize=13)
+    axes.set_xlabel("predicted", fontsize=13)
+    title = (
+        "What is confused" if len(shown) == len(seen) else f"The {len(shown)} most confused of {len(seen)}"
+    )
+    axes.set_title(title, fontsize=16, loc="left", color=INK)
+    figure.savefig(file)
+    share = float((truth == predicted).mean())
+    alt = f"Table of true against predicted classes: {100 * share:.0f}% on the diagonal"
+    return {"file": file.name, "title": title, "alt": alt}
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """A centred moving average over about a tenth of the steps."""
+    width = max(1, len(values) // 10)
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.convolve(padded, np.ones(width) / width, mode="valid")
+
+
+def _wrap(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text.replace("_", " "), width)[:2]) or text

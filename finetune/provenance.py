@@ -1,0 +1,102 @@
+"""Where a result comes from: code and library versions, hardware, time, money and carbon."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers")
+CPU_CORE_WATTS = 10.0  # of a server under load, its share of memory and fans included
+GPU_WATTS = 500.0
+GRID_G_PER_KWH = 445.0  # world average 2024 (IEA, Electricity 2025)
+
+
+@dataclass
+class Meter:
+    """Wall and CPU seconds of this process since it was made."""
+
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self.wall, self.cpu = self.clock(), cpu_seconds()
+
+    def read(self) -> dict[str, float]:
+        return {"wall_s": round(self.clock() - self.wall, 2), "cpu_s": round(cpu_seconds() - self.cpu, 2)}
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_memory_mb() -> float:
+    """The largest resident size so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def origin() -> dict[str, Any]:
+    """Code version, library versions and hardware, for the report and the model card."""
+    return {
+        "code": code_version(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in LIBRARIES},
+        "hardware": hardware(),
+        "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def code_version() -> str:
+    """The package's version, with the commit where this runs from a checkout."""
+    head = Path(__file__).resolve().parent.parent / ".git" / "HEAD"
+    try:
+        text = head.read_text().strip()
+        commit = (head.parent / text[5:]).read_text().strip() if text.startswith("ref: ") else text
+    except OSError:
+        commit = ""
+    return f"{_version('trainwise')}{'+' + commit[:10] if commit else ''}"
+
+
+def hardware() -> str:
+    """The GPU's name, or the CPU's with its cores."""
+    import os
+
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    return f"{platform.machine()} CPU, {len(os.sched_getaffinity(0))} cores"
+
+
+def cost(time_spent: Mapping[str, float], price_per_hour: float, basis: str) -> dict[str, Any]:
+    """Dollars of machine time: wall hours x price."""
+    usd = time_spent["wall_s"] / 3600 * price_per_hour
+    return {
+        "usd": round(usd, 6),
+        "basis": basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour",
+    }
+
+
+def carbon(time_spent: Mapping[str, float], on_gpu: bool) -> dict[str, Any]:
+    """Grams of CO2, roughly: power x time x the world's average grid. Does not cover making the hardware."""
+    watt_hours = (
+        time_spent["cpu_s"] / 3600 * CPU_CORE_WATTS + on_gpu * time_spent["wall_s"] / 3600 * GPU_WATTS
+    )
+    return {
+        "g_co2": round(watt_hours / 1000 * GRID_G_PER_KWH, 4),
+        "basis": f"estimate: {CPU_CORE_WATTS:g} W a busy core{f', {GPU_WATTS:g} W a GPU' if on_gpu else ''}, "
+        f"{GRID_G_PER_KWH:g} g/kWh",
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

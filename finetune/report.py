@@ -1,0 +1,114 @@
+"""From scores to words: whether training was worth it, in one plain sentence a manager can act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from finetune.intervals import Paired, rows_to_settle
+
+WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`worth_it` is yes, no or unclear; `headline` says it with the figures behind it."""
+
+    worth_it: str
+    headline: str
+
+
+def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int, measure: str) -> Verdict:
+    """Compare the tuned system with the best baseline on the same `rows` held-out tickets.
+
+    yes: the difference is significant and its likely value worthwhile. no: it is significantly worse, or
+    even the top of its interval is below what is worthwhile. unclear: neither, with the rows it would take.
+    """
+    gap = result.difference
+    ours, theirs = _percent(tuned[measure]["value"]), _percent(best[measure]["value"])
+    scores = f"{ours} against {theirs} for {_lower(best['name'])}"
+    facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
+    if result.p < SIGNIFICANT and gap.low > 0 and gap.value >= WORTHWHILE:
+        return Verdict("yes", f"Worth it: {facts}")
+    if result.p < SIGNIFICANT and gap.high < 0:
+        return Verdict("no", f"Not worth it: training did worse, {facts}")
+    if gap.high < WORTHWHILE or (result.p < SIGNIFICANT and gap.value < WORTHWHILE):
+        return Verdict("no", f"Not worth it: {facts}")
+    return Verdict(
+        "unclear",
+        f"Cannot tell with {rows} held-out tickets: {scores} ({_gap(result)}). {_need(result, rows)}",
+    )
+
+
+def _need(result: Paired, rows: int) -> str:
+    share = (result.only_tuned + result.only_baseline) / max(rows, 1)
+    target = max(abs(result.difference.value), WORTHWHILE)
+    needed = rows_to_settle(target, max(share, target))
+    if needed is None or needed <= rows:
+        needed = 2 * rows
+    return f"It would take about {_round(needed):,} to tell a difference of {100 * target:.1f} points."
+
+
+def _gap(result: Paired) -> str:
+    gap = result.difference
+    return f"{100 * gap.value:+.1f} points, 95% interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"
+
+
+def _lower(name: str) -> str:
+    return name if name[:2].isupper() or "-" in name[:4] else name[0].lower() + name[1:]
+
+
+def _round(number: int) -> int:
+    """Two significant digits, rounded up: nobody collects 1,837 tickets."""
+    digits = max(len(str(number)) - 2, 0)
+    return -(-number // 10**digits) * 10**digits
+
+
+def model_card(report: dict[str, Any]) -> str:
+    """The model card (Markdown): what it is, how good, and everything needed to repeat the run."""
+    spec, data, origin = report["spec"], report["dataset"], report["provenance"]
+    rows = "\n".join(_card_row(system) for system in report["systems"])
+    settings = "\n".join(f"| {name} | {value} |" for name, value in spec.items())
+    origins = "\n".join(f"| {name} | {value} |" for name, value in origin.items())
+    measure = report["measure"].replace("_", " ")
+    return f"""---
+library_name: peft
+base_model: {spec["base_model"]}
+tags: [trainwise, {spec["task"]}]
+---
+# {spec["task"].title()} model for {data["name"]}
+
+{report["headline"]}
+
+Trained on {data["train"]} tickets, chosen on {data["dev"]}, tested on {data["test"]} ({data["split"]}).
+It knows only these tickets: test it again when queues, products or policies change, and do not use it for
+decisions about people. It may repeat personal data of its training tickets.
+
+| system | {measure} | 95% interval |
+| --- | --- | --- |
+{rows}
+
+## Repeat this run
+
+| setting | value |
+| --- | --- |
+{settings}
+
+| origin | value |
+| --- | --- |
+{origins}
+
+Time {report["time"]["wall_s"]:.0f} s ({report["time"]["cpu_s"]:.0f} CPU-s); cost ${report["cost"]["usd"]:.4f}
+({report["cost"]["basis"]}); about {report["carbon"]["g_co2"]:.2g} g CO2 ({report["carbon"]["basis"]}).
+"""
+
+
+def _card_row(system: dict[str, Any]) -> str:
+    score = system.get("accuracy") or system["chrf"]
+    value, low, high = (_percent(score[key]) for key in ("value", "low", "high"))
+    return f"| {system['name']} | {value} | {low} to {high} |"
