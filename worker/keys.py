@@ -1,0 +1,147 @@
+"""Who may speak for whom: the bot signs jobs, each worker signs its reports; both are Ed25519.
+
+A worker holds the bot's public key only, so a stolen worker cannot mint jobs. The bot holds each worker's
+public key in `workers/`; an unknown key's reports are ignored. Private keys are files with mode 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from worker.errors import WorkerError
+
+PREFIX = "trainwise-ed25519 "
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A key that can check signatures; `id` is its fingerprint."""
+
+    id: str
+    raw: Ed25519PublicKey
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether the holder of the private key signed exactly `message`."""
+        try:
+            self.raw.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class PrivateKey:
+    """A key that can sign; its repr shows nothing secret."""
+
+    public: PublicKey
+    raw: Ed25519PrivateKey
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes that prove this key saw `message`."""
+        return self.raw.sign(message)
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.public.id})"
+
+
+def bot_key(folder: Path) -> PrivateKey:
+    """The bot's signing key in `folder` (bot.key, made on first use; bot.pub beside it for the workers)."""
+    return _own_key(folder, "bot")
+
+
+def worker_key(folder: Path) -> PrivateKey:
+    """This machine's worker key in `folder` (worker.key, made on first use; worker.pub to show the bot)."""
+    return _own_key(folder, "worker")
+
+
+def bot_public(folder: Path) -> PublicKey:
+    """The bot's public key as a worker has it; WorkerError says how to get it."""
+    path = folder / "bot.pub"
+    try:
+        return parse_public(path.read_text())
+    except FileNotFoundError:
+        raise WorkerError(
+            f"{path} is missing: copy keys/bot.pub from the bot's TRAINWISE_HOME to this machine."
+        ) from None
+
+
+def trust_worker(folder: Path, text: str) -> PublicKey:
+    """From now on the bot believes reports signed by this worker's public key (a line of worker.pub)."""
+    key = parse_public(text)
+    trusted = folder / "workers"
+    trusted.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (trusted / f"{key.id}.pub").write_text(PREFIX + _encode(key.raw.public_bytes_raw()) + "\n")
+    return key
+
+
+def trusted_workers(folder: Path) -> Mapping[str, PublicKey]:
+    """The workers whose reports count, by key id."""
+    keys = [parse_public(path.read_text()) for path in sorted((folder / "workers").glob("*.pub"))]
+    return {key.id: key for key in keys}
+
+
+def pair_locally(folder: Path) -> None:
+    """Makes both keys in one folder and lets them trust each other: bot and worker on one machine."""
+    bot_key(folder)
+    worker_key(folder)
+    trust_worker(folder, (folder / "worker.pub").read_text())
+
+
+def parse_public(text: str) -> PublicKey:
+    """A public key from the one line of a .pub file, or WorkerError."""
+    if not text.startswith(PREFIX):
+        raise WorkerError(f"This is no Trainwise public key; it starts with '{PREFIX.strip()}'.")
+    try:
+        raw = base64.b64decode(text[len(PREFIX) :].strip(), validate=True)
+        return _public(Ed25519PublicKey.from_public_bytes(raw))
+    except ValueError as e:
+        raise WorkerError("This public key is damaged; copy the whole line of the .pub file.") from e
+
+
+def _own_key(folder: Path, name: str) -> PrivateKey:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{name}.key"
+    if not path.exists():
+        _write_new(path, Ed25519PrivateKey.generate())
+    if path.stat().st_mode & 0o077:
+        raise WorkerError(f"{path} can be read by others; run: chmod 600 {path}")
+    try:
+        raw = Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text(), validate=True))
+    except ValueError as e:
+        raise WorkerError(f"{path} is damaged; restore it, or delete it to have a new one made.") from e
+    key = PrivateKey(_public(raw.public_key()), raw)
+    line = PREFIX + _encode(raw.public_key().public_bytes_raw()) + "\n"
+    public = folder / f"{name}.pub"
+    if not public.exists() or public.read_text() != line:
+        public.write_text(line)
+    return key
+
+
+def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
+    """Writes the key under a name of its own first: two first starts at once end with one key."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(_encode(key.private_bytes_raw()))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # the other one was first: its key counts
+    finally:
+        draft.unlink()
+
+
+def _public(raw: Ed25519PublicKey) -> PublicKey:
+    return PublicKey(hashlib.sha256(raw.public_bytes_raw()).hexdigest()[:16], raw)
+
+
+def _encode(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
