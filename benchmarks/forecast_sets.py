@@ -160,6 +160,7 @@ def load(name: str, embed: Callable[[list[str]], np.ndarray]) -> tuple[np.ndarra
     """Features (n, d), labels (n,) and texts ([] for feature sets), in one fixed shuffled order."""
     if name in FEATURE_SETS:
         features, labels = feature_set(name)
+        features = features / np.linalg.norm(features, axis=1, keepdims=True)  # unit rows, as embeddings are
         texts: list[str] = []
     else:
         pairs = sorted(set(TEXT_SETS[name]()))
