@@ -1,0 +1,151 @@
+"""The command `trainwise`: each sub-command parses, calls one domain function and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bot.errors import BotError
+from bot.settings import Settings, load_settings
+from finetune.errors import FinetuneError
+from rag.errors import RagError
+from worker.errors import WorkerError
+
+app = typer.Typer(
+    name="trainwise",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
+)
+console = Console()
+OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
+
+
+def settings() -> Settings:
+    """The settings of this process's environment."""
+    return load_settings(os.environ)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the web page; 0 picks a free one.")] = 0,
+    stay: Annotated[bool | None, typer.Option(help="Stay up afterwards (default: on a terminal).")] = None,
+) -> None:
+    """Play the whole story on this machine: ask, fine-tune, report. Needs no Slack, key, GPU or Redis."""
+    from bot.demo import play
+
+    play(settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
+
+
+@app.command()
+def up() -> None:
+    """Run the bot: Slack over Socket Mode or signed HTTP, the ledger and the outbox."""
+    from bot.wiring import run_bot
+
+    run_bot(settings())
+
+
+@app.command()
+def worker(
+    name: Annotated[str | None, typer.Option(help="Name on the job card; default: the host's.")] = None,
+    burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
+) -> None:
+    """Run a worker that trains: on a GPU machine, or here on the CPU."""
+    from bot.wiring import run_worker
+
+    run_worker(settings(), name=name, burst=burst)
+
+
+@app.command()
+def playground(
+    port: Annotated[int, typer.Option(help="Port of the web page.")] = 3700,
+) -> None:
+    """Run the local workspace with the bot and a worker in it, and print the page's address."""
+    from bot.stand import stand
+
+    with stand(settings().home / "playground", port=port) as stage:
+        stage.wait_for_bot()
+        console.print(f"The workspace is at [bold]{stage.url}[/bold]. Ctrl-C ends it.")
+        stage.wait()
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help='For example: "should we fine-tune on our articles?"')],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reply as one JSON object.")] = False,
+) -> None:
+    """Answer a question in the terminal, with the verdict and its sources."""
+    from bot.local import asking
+    from bot.terminal import print_reply
+
+    with asking(settings()) as ask_adviser:
+        print_reply(console, ask_adviser(question), as_json=as_json)
+
+
+@app.command()
+def doctor() -> None:
+    """Ping each dependency and say what to do about each failure; exits 1 when one fails."""
+    from bot.doctor import Level, examine
+
+    marks = {
+        Level.OK: "[green]ok",
+        Level.OFF: "[dim]off",
+        Level.WARN: "[yellow]warn",
+        Level.FAIL: "[red]fail",
+    }
+    table = Table("", "dependency", "found", "what to do", box=None)
+    worst = False
+    for finding in examine(settings()):
+        table.add_row(marks[finding.level], finding.name, finding.detail, finding.fix)
+        worst = worst or finding.level is Level.FAIL
+    console.print(table)
+    raise typer.Exit(1 if worst else 0)
+
+
+@app.command()
+def forget(
+    requester: Annotated[str, typer.Argument(help="The customer's id or address, as in the tickets.")],
+) -> None:
+    """Erase a customer's rows from every dataset and say which models were trained on them."""
+    from bot.local import forget_requester
+
+    for line in forget_requester(settings(), requester):
+        console.print(line)
+
+
+def path_to_read(value: Path) -> Path:
+    """A file that exists, or a clear error."""
+    if not value.is_file():
+        raise BotError(f"There is no file {value}. Check the path and try again.")
+    return value
+
+
+def register() -> None:
+    """Attach the command groups; they import this module for `console` and `settings`."""
+    from bot import cli_data, cli_eval, cli_index, cli_jobs
+
+    app.add_typer(cli_index.app, name="index")
+    app.add_typer(cli_data.app, name="datasets")
+    app.add_typer(cli_jobs.app, name="jobs")
+    app.add_typer(cli_eval.app, name="eval")
+    cli_jobs.register(app)
+
+
+def main() -> None:
+    """The console script: our own errors become one clear message and exit code 2."""
+    register()
+    try:
+        app()
+    except OUR_ERRORS as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, markup=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

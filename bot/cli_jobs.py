@@ -1,0 +1,236 @@
+"""`trainwise finetune`, `measure`, `try` and `jobs`: launching and following work from the terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bot.cli import console, path_to_read, settings
+from bot.local import load_prices, open_datasets, open_ledger, person
+from bot.settings import Settings
+from bot.terminal import JobProgress, system_rows
+from finetune.store import DatasetStore
+from finetune.ticket import Tickets
+from worker.states import END_STATES, State
+
+app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
+TERMINAL = "terminal"
+Here = Annotated[bool, typer.Option("--here", help="Run in this process, without queue or bot.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the top-level commands of this file to `trainwise`."""
+    root.command()(finetune)
+    root.command()(measure)
+    root.command("try")(try_model)
+
+
+def finetune(
+    dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
+    task: Annotated[str, typer.Option(help="triage or reply.")] = "triage",
+    base_model: Annotated[str, typer.Option(help="minilm, a hub id, or a local folder.")] = "",
+    method: Annotated[str, typer.Option(help="lora, linear, full, scratch or qlora.")] = "",
+    epochs: Annotated[str, typer.Option(help="Times over the training rows.")] = "",
+    learning_rate: Annotated[str, typer.Option(help="Default: by method.")] = "",
+    seed: Annotated[str, typer.Option(help="Fixes every random draw.")] = "",
+    budget_usd: Annotated[str, typer.Option(help="Stop when this is spent.")] = "",
+    here: Here = False,
+    as_json: AsJson = False,
+) -> None:
+    """Launch a fine-tune and follow it to its report."""
+    from finetune.spec import parse_spec
+
+    known = open_datasets(settings())
+    card = dataset_card(known, dataset)
+    form = {
+        "dataset": card.name,
+        "digest": card.digest,
+        "task": task,
+        "base_model": base_model,
+        "method": method,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "budget_usd": budget_usd,
+    }
+    spec = parse_spec(form)
+    if not here:
+        follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
+        return
+    from finetune.pipeline import run
+
+    folder = settings().home / "runs" / spec.recipe_digest[:12]
+    prices = load_prices(settings())
+    rate = float(prices["cpu_hour"]["usd"])
+    report = here_with_bar(
+        lambda emit: run(spec, known.tickets(card.digest), folder, emit, lambda: None, rate, prices)
+    )
+    show_report(report, folder, as_json)
+
+
+def measure(
+    dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
+    target: Annotated[float, typer.Option(help="Share of right answers wanted, 0 to 1.")] = 0.9,
+    volume: Annotated[int, typer.Option(help="Tickets per month.")] = 0,
+    price_per_wrong: Annotated[float | None, typer.Option(help="Dollars that a wrong answer costs.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
+    from finetune.dataset import read_tickets
+    from finetune.measure import measure as run
+
+    path = Path(dataset)
+    if path.suffix:
+        tickets: Tickets = read_tickets(path_to_read(path))
+        key = tickets.digest
+    else:
+        store = open_datasets(settings())
+        key = store.get(dataset).digest
+        tickets = store.tickets(key)
+    folder = settings().home / "runs" / f"measure-{key[:12]}-{target:g}-{int(time.time())}"
+    report = here_with_bar(
+        lambda emit: run(
+            tickets,
+            target,
+            volume,
+            emit=emit,
+            should_stop=lambda: None,
+            folder=folder,
+            prices=load_prices(settings()),
+            price_per_wrong=price_per_wrong,
+        ),
+        quiet=as_json,
+    )
+    show_report(report, folder, as_json)
+
+
+def try_model(
+    job: Annotated[str, typer.Argument(help="The job whose model answers, or a model's folder.")],
+    text: Annotated[str, typer.Argument(help="A ticket.")],
+) -> None:
+    """Put one ticket through a tuned model."""
+    from finetune.use import try_text
+
+    folder = Path(job)
+    if not folder.is_dir():
+        folder = Path(settings().artifacts_url) / open_ledger(settings()).job(job).root
+    tried = try_text(folder, text)
+    console.print(tried, highlight=False)
+
+
+@app.command("list")
+def list_jobs(limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20) -> None:
+    """List the newest jobs."""
+    table = Table("id", "kind", "dataset", "state", "by", "where it stands", box=None)
+    for job in open_ledger(settings()).jobs(limit=limit):
+        where = job.error or (job.report or {}).get("headline") or job.progress.get("phase", "")
+        table.add_row(job.id, job.kind, job.dataset, job.state, escape(job.by_name), escape(str(where)))
+    console.print(table)
+
+
+@app.command()
+def show(job_id: str) -> None:
+    """Show a job with its whole history."""
+    ledger = open_ledger(settings())
+    job = ledger.job(job_id)
+    console.print(f"[bold]{job.id}[/bold] {job.kind} on {job.dataset}: {job.state}")
+    console.print(escape(json.dumps(job.spec)), highlight=False)
+    for event in ledger.history(job_id):
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
+        moved = f" -> {event.to_state}" if event.to_state else ""
+        console.print(f"{when}  {event.who}: {event.what}{moved} {event.why}", highlight=False, markup=False)
+    if job.report:
+        console.print(escape(str(job.report["headline"])))
+
+
+@app.command()
+def cancel(
+    job_id: str, why: Annotated[str, typer.Option(help="For the record.")] = "from the terminal"
+) -> None:
+    """Cancel a job."""
+    job = open_ledger(settings()).request_cancel(job_id, person(), why)
+    console.print(f"{job.id}: {job.state}")
+
+
+@app.command()
+def retry(job_id: str) -> None:
+    """Launch an ended job again with the same recipe."""
+    key = f"retry:{job_id}:{time.time_ns()}"
+    job = open_ledger(settings()).retry(job_id, person(), person(), key)
+    console.print(f"{job.id}: {job.state}")
+
+
+@app.command("follow")
+def follow(job_id: str, as_json: AsJson = False) -> None:
+    """Follow a job to its end."""
+    ledger = open_ledger(settings())
+    with JobProgress(console) as bar:
+        while (job := ledger.job(job_id)).state not in END_STATES:
+            if job.state is State.QUEUED and time.time() - job.created_at > 15:
+                bar.show({"kind": "phase", "phase": "waiting: run `trainwise up` and `trainwise worker`"})
+            elif job.progress.get("steps"):
+                bar.show({"kind": "step", **job.progress})
+            else:
+                bar.show({"kind": "phase", "phase": job.progress.get("phase") or str(job.state)})
+            time.sleep(0.5)
+    if job.report is None:
+        console.print(f"{job.state}: {escape(job.error or 'no report')}")
+        raise typer.Exit(1)
+    show_report(job.report, None, as_json)
+
+
+def launch(chosen: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
+    """Accepts a job into the ledger for the running bot to send out; gives its id."""
+    ledger = open_ledger(chosen)
+    key = f"{TERMINAL}:{time.time_ns()}"
+    job = ledger.submit(kind, spec, dataset, person(), person(), TERMINAL, "", None, key)
+    console.print(f"Job [bold]{job.id}[/bold] is {job.state}. Ctrl-C stops watching, not the job.")
+    return job.id
+
+
+def dataset_card(store: DatasetStore, name: str) -> Any:
+    """The card of a registered dataset, or of a file that is registered on the way."""
+    path = Path(name)
+    if not path.suffix:
+        return store.get(name)
+    chosen = path.stem.lower().replace("_", "-").replace(" ", "-")
+    return store.add(path_to_read(path), chosen, person(), frozenset({"workspace"}), "internal")
+
+
+def here_with_bar(
+    work: Callable[[Callable[[dict[str, Any]], None]], dict[str, Any]], quiet: bool = False
+) -> dict[str, Any]:
+    """Run a pipeline in this process with a progress bar (none when its output is for a program)."""
+    if quiet:
+        return work(lambda event: None)
+    with JobProgress(console) as bar:
+        return work(bar.show)
+
+
+def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> None:
+    """The report as a table with its headline, or as one JSON object."""
+    if as_json:
+        console.out(json.dumps(report), highlight=False)
+        return
+    console.print(f"[bold]{escape(report['headline'])}[/bold]", highlight=False)
+    table = Table("system", "accuracy %", "macro-F1 %", box=None)
+    for row in system_rows(report.get("systems") or report.get("ladder") or []):
+        table.add_row(*row)
+    console.print(table)
+    for warning in report.get("warnings", []):
+        console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
+    for line in report.get("would_change", []):
+        console.print(f"• {escape(str(line))}", highlight=False)
+    if folder:
+        plots = ", ".join(plot["file"] for plot in report.get("plots", []))
+        console.print(
+            f"[dim]Everything, with {plots or 'no pictures'}, is in {folder}[/dim]", highlight=False
+        )

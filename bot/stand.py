@@ -1,0 +1,124 @@
+"""The whole product on one machine: embedded Redis, local workspace, bot and worker, each a real process.
+
+The bot and the worker are the same commands that production runs (`trainwise up`, `trainwise worker`); only
+their environment points them at loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import yaml
+
+from bot.errors import BotError
+from bot.playground import Playground
+from worker.embedded_redis import embedded_redis
+
+ROOT = Path(__file__).parents[1]
+READY_S = 120.0
+FORGOTTEN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace", "artifacts", "spool")
+
+
+@dataclass
+class Stand:
+    """What is running: the workspace's address and the processes with their logs."""
+
+    url: str
+    processes: Mapping[str, subprocess.Popen[bytes]]
+    logs: Path
+
+    def check(self) -> None:
+        """Raises BotError with the end of its log when a process has died."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise BotError(f"The {name} stopped (exit {process.returncode}).\n{self.tail(name)}")
+
+    def tail(self, name: str, lines: int = 12) -> str:
+        """The last lines of a process's log."""
+        text = (self.logs / f"{name}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait_for_bot(self) -> None:
+        """Returns once the bot holds a Socket Mode connection and is ready for events."""
+        until = time.monotonic() + READY_S
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
+            while not client.post("/control/state", json={}).json().get("sockets"):
+                self.check()
+                if time.monotonic() > until:
+                    raise BotError(f"The bot did not connect in {READY_S:.0f} s.\n{self.tail('bot')}")
+                time.sleep(0.1)
+
+    def wait(self) -> None:
+        """Stays until Ctrl-C or until a process dies."""
+        with suppress(KeyboardInterrupt):
+            while True:
+                self.check()
+                time.sleep(0.5)
+
+
+@contextmanager
+def stand(home: Path, port: int = 0, fresh: bool = False) -> Iterator[Stand]:
+    """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches."""
+    home.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        forget(home)
+    logs = home / "logs"
+    logs.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        redis = embedded_redis(home / "redis")
+        stack.callback(redis.stop)
+        manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+        workspace = Playground(manifest, port=port, store=home / "workspace")
+        workspace.start()
+        stack.callback(workspace.stop)
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))},
+            "TRAINWISE_HOME": str(home),
+            "TRAINWISE_REDIS_URL": redis.url,
+            "SLACK_API_URL": workspace.api_url,
+            "SLACK_BOT_TOKEN": workspace.bot_token,
+            "SLACK_APP_TOKEN": workspace.app_token,
+            "SLACK_SIGNING_SECRET": workspace.signing_secret,
+            "PYTHONUNBUFFERED": "1",
+        }
+        processes = {
+            name: stack.enter_context(running(command, env, logs / f"{name}.log"))
+            for name, command in (("bot", "up"), ("worker", "worker"))
+        }
+        yield Stand(workspace.url, processes, logs)
+
+
+@contextmanager
+def running(command: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A `trainwise` command as a process that is ended politely, then surely."""
+    argv = [sys.executable, "-m", "bot.cli", command]
+    with log.open("wb") as out:
+        process = subprocess.Popen(argv, env=dict(env), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def forget(home: Path) -> None:
+    """Drops jobs, messages and queue of an earlier run; the index and the model cache stay."""
+    for name in FORGOTTEN:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
