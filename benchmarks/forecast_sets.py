@@ -1,8 +1,8 @@
 """Classification sets for benchmarks/forecast.py: real text at hand plus sets with a known ceiling.
 
-Each set is `(texts or features, labels)`, shuffled once. Text comes from ../shared/data and from the docstrings and
-source lines of installed packages; digits from scikit-learn; the rest from generative processes. Embeddings are kept
-under ~/.cache/trainwise-bench, so only the first run pays for them.
+Each set is `(texts or features, labels)`, shuffled once. Text comes from ../shared/data and from the
+docstrings and source lines of installed packages; digits from scikit-learn; the rest from generative
+processes. Embeddings are kept under ~/.cache/trainwise-bench, so only the first run pays for them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 CACHE = Path("~/.cache/trainwise-bench").expanduser()
-PACKAGES = ("numpy", "scipy", "sklearn", "torch", "transformers", "matplotlib", "sqlalchemy", "langchain_core")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "torch",
+    "transformers",
+    "matplotlib",
+    "sqlalchemy",
+    "langchain_core",
+)
 PACKAGES += ("pyarrow", "statsmodels", "nltk", "spacy", "pydantic", "redis", "chromadb", "slack_sdk")
 
 Pairs = list[tuple[str, str]]
@@ -74,7 +83,10 @@ def sgd_service() -> Pairs:
 def sgd_question() -> Pairs:
     """The customer's last message -> does the agent answer with a question: two classes, noisy by nature."""
     return [
-        (row["ticket"].rsplit("Customer:", 1)[-1].strip(), "asks" if row["answer"].strip().endswith("?") else "says")
+        (
+            row["ticket"].rsplit("Customer:", 1)[-1].strip(),
+            "asks" if row["answer"].strip().endswith("?") else "says",
+        )
         for row in _dialogues()
     ]
 
@@ -82,7 +94,9 @@ def sgd_question() -> Pairs:
 def _sources(package: str, limit: int) -> list[Path]:
     spec = importlib.util.find_spec(package)
     roots = list(spec.submodule_search_locations or []) if spec else []
-    files = [path for root in roots for path in sorted(Path(root).rglob("*.py")) if "test" not in path.as_posix()]
+    files = [
+        path for root in roots for path in sorted(Path(root).rglob("*.py")) if "test" not in path.as_posix()
+    ]
     order = np.random.default_rng(1).permutation(len(files))
     return [files[i] for i in order[:limit]]
 
@@ -108,8 +122,14 @@ def code_lines() -> Pairs:
     """One line of source -> the package it stands in: hard, slow to learn, far from its ceiling."""
     rows: Pairs = []
     for package in PACKAGES[:8]:
-        lines = {line.strip() for path in _sources(package, 120) for line in path.read_text("utf-8").splitlines()}
-        good = sorted(line for line in lines if 30 < len(line) < 110 and not line.startswith(("#", '"', "import", "from")))
+        lines = {
+            line.strip() for path in _sources(package, 120) for line in path.read_text("utf-8").splitlines()
+        }
+        good = sorted(
+            line
+            for line in lines
+            if 30 < len(line) < 110 and not line.startswith(("#", '"', "import", "from"))
+        )
         rows += [(line, package) for line in good[:: max(1, len(good) // 1100)]]
     return rows
 

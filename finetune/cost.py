@@ -1,8 +1,8 @@
 """What a training run, serving and labelling cost, from a dated price table that is passed in.
 
-Pure arithmetic on bot/prices.yaml's mapping; the formulas are those of reference advice: hours =
-c * parameters * tokens / (mfu * peak). Covers rent of the machine and API tokens. Does not cover people's time except
-labelling, storage, or taxes. Every result carries its basis, so that a reader can check it.
+Pure arithmetic on bot/prices.yaml's mapping: hours of training = c * parameters * tokens / (mfu * peak).
+Covers rent of the machine, API tokens and labelling. Does not cover other people's time, storage or taxes.
+Every result carries its basis, so that a reader can check it.
 """
 
 from __future__ import annotations
@@ -55,13 +55,22 @@ def cheapest_gpu(prices: Prices) -> str:
 
 
 def training_by_arithmetic(
-    prices: Prices, name: str, parameters: float, tokens: float, method: str = "lora", checkpointing: bool = False
+    prices: Prices,
+    name: str,
+    parameters: float,
+    tokens: float,
+    method: str = "lora",
+    checkpointing: bool = False,
 ) -> Estimate:
-    """Hours and dollars of training `parameters` on `tokens` (rows x tokens a row x epochs) on a rented GPU."""
+    """Hours and dollars of training `parameters` on `tokens` (rows x tokens a row x epochs) on a rented
+    GPU.
+    """
     row = gpu(prices, name)
     chip = prices.get("chips", {}).get(row.get("chip"), {})
     if "tflops" not in chip:
-        raise CostError(f"The price table does not say how fast the chip of `{name}` is: add it under `chips`.")
+        raise CostError(
+            f"The price table does not say how fast the chip of `{name}` is: add it under `chips`."
+        )
     if method not in FLOPS_PER_TOKEN:
         raise CostError(f"No cost is known for the method `{method}`.")
     low_mfu, high_mfu = prices["mfu"]["full" if method == "full" else "lora"]
@@ -70,20 +79,26 @@ def training_by_arithmetic(
     hours = (seconds / high_mfu / 3600, seconds / low_mfu / 3600)
     usd, dearest = float(row["usd"]), float(row.get("usd_high", row["usd"]))
     basis = (
-        f"{per_token:g} x {parameters / 1e9:g}B parameters x {tokens / 1e6:.3g}M tokens at {low_mfu:.0%}-{high_mfu:.0%} "
+        f"{per_token:g} x {parameters / 1e9:g}B parameters x {tokens / 1e6:.3g}M tokens at "
+        f"{low_mfu:.0%}-{high_mfu:.0%} "
         f"of {chip['tflops']} TFLOP/s; {name} ${usd:.2f}/h ({row['date']})"
     )
     return Estimate(hours[0] * usd, hours[1] * dearest, *hours, basis)
 
 
-def training_from_pilot(prices: Prices, pilot_rows: int, pilot_seconds: float, rows: int, cpu: bool = True) -> Estimate:
+def training_from_pilot(
+    prices: Prices, pilot_rows: int, pilot_seconds: float, rows: int, cpu: bool = True
+) -> Estimate:
     """The pilot's measured seconds scaled to `rows` (linear in rows) at the price of this kind of machine."""
     if pilot_rows < 1 or pilot_seconds <= 0:
         raise CostError("The pilot measured no time, so the full run cannot be scaled from it.")
     hours = pilot_seconds * rows / pilot_rows / 3600
     row = prices.get("cpu_hour", {}) if cpu else gpu(prices, cheapest_gpu(prices))
     usd = float(row.get("usd", 0.0))
-    basis = f"{pilot_seconds:.0f} s measured on {pilot_rows:,} rows, scaled to {rows:,}; ${usd:.2f}/h ({row.get('date')})"
+    basis = (
+        f"{pilot_seconds:.0f} s measured on {pilot_rows:,} rows, scaled to {rows:,}; ${usd:.2f}/h "
+        f"({row.get('date')})"
+    )
     return Estimate(hours * usd, hours * usd * 1.5, hours, hours * 1.5, basis)
 
 
@@ -122,7 +137,7 @@ def labelling(prices: Prices, rows: int) -> float:
 
 
 def saved_per_month(volume: int, gain: float, price_per_wrong: float | None) -> float | None:
-    """Dollars a month that `gain` (0..1) more right answers are worth; None where a wrong one has no price."""
+    """Dollars a month that `gain` (0..1) is worth; None where a wrong answer has no price."""
     return None if price_per_wrong is None else volume * gain * price_per_wrong
 
 

@@ -1,9 +1,9 @@
 """Two forms of a learning curve's error, fitted exactly on a grid and evaluated ahead; pure numpy.
 
-`sigmoid`: c + (e0 - c) / (1 + (n/k)^b), which starts at guessing (error e0 with no rows), falls like a power law and
-levels off at c. `plain`: a*n^-b on the last four sizes. Both weight the sizes by their rows. The power law with an
-asymptote, a*n^-b + c, was tried in the place of `sigmoid` and is worse from early points (docs/decisions).
-Shapes: `sizes` (s,), `errors` (draws, s), `rows` (r,); results (draws, r).
+`sigmoid`: c + (e0 - c) / (1 + (n/k)^b), which starts at guessing (error e0 with no rows), falls like a power
+law and levels off at c. `plain`: a*n^-b on the last four sizes. Both weight the sizes by their rows. The
+power law with an asymptote, a*n^-b + c, was tried in the place of `sigmoid` and is worse from early points
+(docs/decisions). Shapes: `sizes` (s,), `errors` (draws, s), `rows` (r,); results (draws, r).
 """
 
 from __future__ import annotations

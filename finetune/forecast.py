@@ -1,10 +1,11 @@
 """From a pilot's learning curve to the score on more rows, with a 90% band, or a refusal that says why.
 
-The value is the mean of two forms (finetune/curve_forms.py): one that starts at guessing and levels off, and a plain
-power law of the last four sizes; from early points the first is too low and the second too high. The band adds up
-three measured parts, with weights fitted on eleven sets and checked by leaving one out (docs/quality.d/forecast.md):
-the curve's own noise, the disagreement of the forms, and what the held-out rows cannot resolve. Pure: no I/O.
-Does not cover a change of the data itself: new classes, other customers, other months.
+The value is the mean of two forms (finetune/curve_forms.py): one that starts at guessing and levels off, and
+a plain power law of the last four sizes; from early points the first is too low and the second too high. The
+band adds up three measured parts, with weights fitted on eleven sets and checked by leaving one out
+(docs/quality.d/forecast.md): the curve's own noise, the disagreement of the forms, and what the held-out
+rows cannot resolve. Pure: no I/O. Does not cover a change of the data itself: new classes, other customers,
+other months.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def forecast(
 ) -> Forecast:
     """The scores at the sizes `at` (rows), from points of >= 4 sizes.
 
-    `held_out` is the number of rows behind each score; `floor` the score of always guessing the largest class.
+    `held_out` is the number of rows behind each score; `floor` the score of always guessing the largest
+    class.
     """
     sizes, means, spread = curve(points)
     reason = refusal(sizes, means, spread, held_out, floor)
@@ -84,7 +86,9 @@ def forecast(
 
 
 def curve(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sizes ascending, the mean score and the standard deviation over seeds at each (pooled where one seed)."""
+    """Sizes ascending, the mean score and the standard deviation over seeds at each (pooled where one
+    seed).
+    """
     sizes = np.array(sorted({point.rows for point in points}), dtype=float)
     groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
     means = np.array([group.mean() for group in groups])
@@ -103,10 +107,16 @@ def refusal(
         return f"Only {len(sizes)} sizes were measured and a curve needs at least 4: label more tickets."
     noise = np.sqrt(means * (1 - means) / held_out)
     if means[-1] - floor < 2 * noise[-1]:
-        return "The curve is still flat at the level of guessing the largest class: nothing has been learned yet."
+        return (
+            "The curve is still flat at the level of guessing the largest class: nothing has been "
+            "learned yet."
+        )
     drop = np.maximum.accumulate(means)[-1] - means[-1]
     if drop > max(0.01, 2 * float(np.hypot(spread[-1], spread[int(np.argmax(means))]))):
-        return "The score falls as rows are added: look for a change in the data or wrong labels in the later rows."
+        return (
+            "The score falls as rows are added: look for a change in the data or wrong labels in the "
+            "later rows."
+        )
     return None
 
 
@@ -127,7 +137,7 @@ def _ahead(rows: int, times: float, both: np.ndarray, held_out: int) -> Ahead:
     trust = (
         "number" if times <= 1.05 * NUMBER_UP_TO else "band" if times <= 1.05 * BAND_UP_TO else "direction"
     )
-    return Ahead(rows, float(times), value, *band, trust)
+    return Ahead(rows, float(times), value, band[0], band[1], band[2], band[3], trust)
 
 
 def _shake(

@@ -1,0 +1,215 @@
+"""Every forecast kept, joined to what really came: a JSON-lines file, and coverage and error over all pairs.
+
+A forecast's outcome is the score of a later run on the same dataset: the same rows (then its held-out rows
+are the same and the narrow band counts), or the same name with more rows (then the wide one does).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NEAR = 0.15  # an outcome belongs to a forecast when its rows differ by no more than this share
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One forecast: `method` at `rows` training rows of a dataset; scores are shares."""
+
+    job: str
+    dataset: str
+    digest: str
+    metric: str
+    method: str  # cheap | lora
+    rows: int
+    value: float
+    low: float
+    high: float
+    wide_low: float
+    wide_high: float
+    made_at: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A forecast and the score that came; `covered` says whether it fell into the band."""
+
+    entry: Entry
+    outcome: float
+    rows: int
+    run: str
+    same_rows: bool
+
+    @property
+    def error(self) -> float:
+        return self.entry.value - self.outcome
+
+    @property
+    def covered(self) -> bool:
+        entry = self.entry
+        low, high = (entry.low, entry.high) if self.same_rows else (entry.wide_low, entry.wide_high)
+        return low <= self.outcome <= high
+
+
+def forecasts_of(report: Mapping[str, Any], job: str) -> list[Entry]:
+    """The entries of a measurement's report."""
+    dataset, found = report.get("dataset", {}), report.get("forecast", {})
+    made_at = str(report.get("provenance", {}).get("finished_at", ""))
+    common = (
+        job,
+        str(dataset.get("name", "")),
+        str(dataset.get("digest", "")),
+        str(report.get("metric", "accuracy")),
+    )
+    entries = [
+        Entry(*common, "cheap", rows, value, same[0], same[1], wide[0], wide[1], made_at)
+        for rows, value, same, wide in zip(
+            found.get("at", []),
+            found.get("points", []),
+            found.get("band_same_rows", []),
+            found.get("band", []),
+            strict=True,
+        )
+    ]
+    if tuned := found.get("tuned"):
+        band = (tuned["low"], tuned["high"], tuned["wide_low"], tuned["wide_high"])
+        entries.append(Entry(*common, "lora", tuned["rows"], tuned["value"], *band, made_at))
+    return entries
+
+
+class ForecastLog:
+    """An append-only file of forecasts and outcomes; lines that do not parse are passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def record(self, report: Mapping[str, Any], job: str) -> int:
+        """Store what the report forecasts (kind "measure") or what came out (kind "finetune"); lines written.
+
+        A job already stored is not stored again.
+        """
+        if any(line.get("job") == job for line in self._lines()):
+            return 0
+        if report.get("kind") == "measure":
+            lines = [{"is": "forecast", **asdict(entry)} for entry in forecasts_of(report, job)]
+        else:
+            lines = outcomes_of(report, job)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        return len(lines)
+
+    def pairs(self) -> list[Pair]:
+        """Every forecast with the first outcome that fits it."""
+        lines = self._lines()
+        entries = [
+            Entry(**{k: v for k, v in line.items() if k != "is"})
+            for line in lines
+            if line["is"] == "forecast"
+        ]
+        outcomes = [line for line in lines if line["is"] == "outcome"]
+        found = ((entry, next((o for o in outcomes if fits(entry, o)), None)) for entry in entries)
+        return [
+            Pair(entry, o["score"][entry.metric], o["rows"], o["job"], entry.digest == o["digest"])
+            for entry, o in found
+            if o is not None
+        ]
+
+    def about(self, report: Mapping[str, Any]) -> str | None:
+        """One sentence that sets a finished fine-tune beside its forecast, or None where there was none."""
+        outcomes = outcomes_of(report, "now")
+        entries = [
+            Entry(**{k: v for k, v in x.items() if k != "is"}) for x in self._lines() if x["is"] == "forecast"
+        ]
+        for outcome in outcomes:
+            for entry in reversed(entries):
+                if fits(entry, outcome):
+                    return _sentence(
+                        Pair(
+                            entry,
+                            outcome["score"][entry.metric],
+                            outcome["rows"],
+                            "now",
+                            entry.digest == outcome["digest"],
+                        )
+                    )
+        return None
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        found = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return [
+            line for line in found if isinstance(line, dict) and line.get("is") in ("forecast", "outcome")
+        ]
+
+
+def outcomes_of(report: Mapping[str, Any], job: str) -> list[dict[str, Any]]:
+    """What a finished fine-tune scored, as lines of the log: the tuned system, and the best cheap one."""
+    dataset, method = report.get("dataset", {}), report.get("spec", {}).get("method", "")
+    systems = [system for system in report.get("systems", []) if "accuracy" in system]
+    tuned = [system for system in systems if system.get("role") == "tuned"]
+    cheap = [system for system in systems if system.get("role") != "tuned"]
+    best = max(cheap, key=lambda system: system["accuracy"]["value"], default=None)
+    chosen = [("cheap" if method == "linear" else "lora", system) for system in tuned]
+    chosen += [("cheap", best)] if best is not None and method != "linear" else []
+    return [
+        {
+            "is": "outcome",
+            "job": job,
+            "dataset": dataset.get("name", ""),
+            "digest": dataset.get("digest", ""),
+            "rows": dataset.get("train", 0),
+            "method": name,
+            "score": {key: system[key]["value"] for key in ("accuracy", "macro_f1") if key in system},
+            "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        for name, system in chosen
+    ]
+
+
+def fits(entry: Entry, outcome: Mapping[str, Any]) -> bool:
+    """Whether an outcome is what this forecast was about."""
+    same = entry.digest == outcome["digest"] or (entry.dataset != "" and entry.dataset == outcome["dataset"])
+    near = abs(outcome["rows"] - entry.rows) <= NEAR * entry.rows
+    return same and near and entry.method == outcome["method"] and entry.metric in outcome["score"]
+
+
+def summary(pairs: Iterable[Pair]) -> dict[str, Any]:
+    """Coverage of the 90% band, errors in points and their direction; `pairs` 0 where there are none."""
+    rows = list(pairs)
+    if not rows:
+        return {"pairs": 0}
+    errors = 100 * np.array([pair.error for pair in rows])
+    return {
+        "pairs": len(rows),
+        "coverage": float(np.mean([pair.covered for pair in rows])),
+        "median_abs_error_points": float(np.median(np.abs(errors))),
+        "worst_abs_error_points": float(np.abs(errors).max()),
+        "bias_points": float(errors.mean()),
+    }
+
+
+def _sentence(pair: Pair) -> str:
+    entry = pair.entry
+    inside = "inside" if pair.covered else "outside"
+    return (
+        f"Forecast {100 * entry.value:.1f}% at {entry.rows:,} tickets, came {100 * pair.outcome:.1f}% at "
+        f"{pair.rows:,}: "
+        f"{abs(100 * pair.error):.1f} points {'too high' if pair.error > 0 else 'too low'}, {inside} the "
+        "90% band."
+    )
