@@ -30,8 +30,7 @@ def meaning(state: State, kind: str, data: Mapping[str, Any], losses: int, now: 
     an edge that the table lacks, whatever the event (held by a test over all states and kinds).
     """
     if kind == "leased":
-        path = (T.LEASE,) if state is S.QUEUED else ()
-        return Meaning(path, progress={"worker": data.get("worker")})
+        return Meaning(_to_held(state), progress={"worker": data.get("worker")})
     if kind in ("phase", "step", "note"):
         return Meaning(_to_running(state), progress=_progress(kind, data))
     if kind == "finalizing":
@@ -54,6 +53,8 @@ def ended_badly(
     spent = _spent(data or {})
     if state in (S.CANCELLING, S.PAUSING):
         return Meaning((T.GONE,), cause, columns=spent)
+    if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # whether the platform has it must be found out first
+        return Meaning((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, spent)
     decision = after_loss(losses, cause)
     if isinstance(decision, GiveUp):
         return _given_up(state, decision.why, data or {})
@@ -61,11 +62,12 @@ def ended_badly(
     return Meaning((*_to_held(state), T.RETRY), cause, columns)
 
 
-def vanished(state: State, losses: int, now: float) -> Meaning:
+def vanished(state: State, losses: int, now: float, why: str = "the worker gave no sign of life") -> Meaning:
     """No sign of life of the run: as `ended_badly`, but the loss itself is a step of the history."""
-    why = "the worker gave no sign of life"
     if state in (S.CANCELLING, S.PAUSING, S.SUBMITTING):
         return Meaning((T.LOSE,), why)
+    if state is S.SUBMIT_UNKNOWN:
+        return Meaning()
     decision = after_loss(losses, why)
     if isinstance(decision, GiveUp):
         return Meaning((T.LOSE, T.FAIL), why, {"error": decision.why})
@@ -75,7 +77,7 @@ def vanished(state: State, losses: int, now: float) -> Meaning:
 
 def _stopped(state: State, data: Mapping[str, Any], losses: int, now: float) -> Meaning:
     reason = str(data.get("reason"))
-    if reason == "budget":
+    if reason == "budget" and state is not S.FINALIZING:
         why = "the budget of this job is spent"
         return Meaning((*_to_running(state), T.OVERSPEND), why, {"error": why, **_spent(data)})
     cause = "drain" if reason in ("drain", "cancel", "pause") else reason
@@ -91,7 +93,13 @@ def _to_held(state: State) -> tuple[Trigger, ...]:
 
 
 def _to_running(state: State) -> tuple[Trigger, ...]:
-    return {S.QUEUED: (T.LEASE, T.START), S.LEASED: (T.START,)}.get(state, ())
+    catch_up: dict[State, tuple[Trigger, ...]] = {
+        S.QUEUED: (T.LEASE, T.START),
+        S.LEASED: (T.START,),
+        S.SUBMITTING: (T.ACCEPTED,),
+        S.SUBMIT_UNKNOWN: (T.ACCEPTED,),
+    }
+    return catch_up.get(state, ())
 
 
 def _wrap_up(state: State) -> tuple[Trigger, ...]:
