@@ -1,0 +1,134 @@
+// The page: loads the workspace for one person, follows it live, and lays out sidebar, conversation and side pane.
+import { useCallback, useEffect, useMemo, useReducer, useState } from "react";
+import { call, listen } from "./api.js";
+import { Bar } from "./Bar.jsx";
+import { placeOf, useWorkspace, Workspace } from "./context.js";
+import { AppPage, Conversation } from "./Conversation.jsx";
+import { Modal } from "./Modal.jsx";
+import { Sidebar } from "./Sidebar.jsx";
+import { empty, openChannel, reduce } from "./state.js";
+import { Thread } from "./Thread.jsx";
+
+const remembered = (key, fallback) => localStorage.getItem(key) ?? fallback;
+
+function startUser() {
+  return new URLSearchParams(location.search).get("user") || remembered("person", "maya");
+}
+
+// /archives/C123/p1700000000000001?thread_ts=... as chat.getPermalink makes them
+function startPlace() {
+  const found = location.pathname.match(/^\/archives\/(\w+)(?:\/p(\d+))?/);
+  if (!found) return null;
+  const ts = found[2] ? `${found[2].slice(0, -6)}.${found[2].slice(-6)}` : null;
+  return { channel: found[1], thread: new URLSearchParams(location.search).get("thread_ts") || ts };
+}
+
+function useTheme() {
+  const dark = useMemo(() => matchMedia("(prefers-color-scheme: dark)"), []);
+  const [theme, setTheme] = useState(remembered("theme", dark.matches ? "dark" : "light"));
+  useEffect(() => {
+    document.documentElement.dataset.theme = theme;
+  }, [theme]);
+  const flip = () => {
+    const next = theme === "dark" ? "light" : "dark";
+    localStorage.setItem("theme", next);
+    setTheme(next);
+  };
+  return [theme, flip];
+}
+
+export function App() {
+  const [state, dispatch] = useReducer(reduce, empty);
+  const [user, setUser] = useState(startUser);
+  const [theme, flipTheme] = useTheme();
+
+  const act = useCallback(
+    async (verb, args) => {
+      try {
+        return await call(user, verb, args);
+      } catch (error) {
+        dispatch({ type: "toast", text: error.message });
+        return null;
+      }
+    },
+    [user],
+  );
+
+  const boot = useCallback(async () => {
+    const found = await act("boot");
+    if (!found) return;
+    dispatch({ type: "booted", boot: found });
+    document.title = `${found.team.name} – ${found.bot.name}`;
+  }, [act]);
+
+  useEffect(() => {
+    localStorage.setItem("person", user);
+    boot();
+  }, [user, boot]);
+
+  const me = state.boot?.me;
+  useEffect(() => {
+    if (!me) return undefined;
+    let first = true;
+    return listen(
+      me,
+      (note) => (note.type === "channel_changed" ? boot() : dispatch({ type: "note", note })),
+      (live) => {
+        dispatch({ type: "live", state: live });
+        if (live === "open" && !first) boot();
+        first = false;
+      },
+    );
+  }, [me, boot]);
+
+  // where to begin: the address, else #support-ml on a wide screen (a phone begins with the list)
+  useEffect(() => {
+    if (!state.boot || state.place) return;
+    const wanted = startPlace();
+    const known = wanted && state.channels[wanted.channel];
+    if (known) dispatch({ type: "go", place: placeOf(known.info), thread: wanted.thread });
+    else if (innerWidth > 760) dispatch({ type: "go", place: placeOf(firstChannel(state)) });
+  }, [state.boot, state.place, state.channels]);
+
+  const switchTo = (name) => {
+    history.replaceState(null, "", location.pathname);
+    dispatch({ type: "go", place: state.place?.kind === "app" ? state.place : state.place });
+    setUser(name);
+  };
+
+  if (!state.boot) return <div className="loading" role="status">{state.toast || "Opening the workspace…"}</div>;
+  const value = { state, dispatch, act, boot: state.boot, user, theme };
+  return (
+    <Workspace.Provider value={value}>
+      <div className="page" data-side={state.thread ? "thread" : "none"} data-at={state.place ? "place" : "list"}>
+        <Bar flipTheme={flipTheme} switchTo={switchTo} />
+        <Sidebar />
+        <main className="main">
+          {state.place?.kind === "app" ? <AppPage /> : state.place ? <Conversation /> : null}
+        </main>
+        {state.thread && openChannel(state) ? <Thread key={state.thread} /> : null}
+        {state.view ? <Modal key={state.view.id} view={state.view} /> : null}
+        <Toast />
+      </div>
+    </Workspace.Provider>
+  );
+}
+
+function firstChannel(state) {
+  const infos = Object.values(state.channels).map((channel) => channel.info);
+  return infos.find((info) => info.name === "support-ml") || infos[0];
+}
+
+function Toast() {
+  const { state, dispatch } = useWorkspace();
+  useEffect(() => {
+    if (!state.toast) return undefined;
+    const timer = setTimeout(() => dispatch({ type: "toast", text: null }), 6000);
+    return () => clearTimeout(timer);
+  }, [state.toast, dispatch]);
+  return (
+    <div className="toast" role="alert" hidden={!state.toast}>
+      {state.toast}
+    </div>
+  );
+}

@@ -1,0 +1,49 @@
+// The pane beside the conversation: one thread and its composer.
+import { useEffect } from "react";
+import { Composer } from "./Composer.jsx";
+import { useWorkspace } from "./context.js";
+import { useFollow } from "./Conversation.jsx";
+import { Close } from "./icons.jsx";
+import { Message } from "./Message.jsx";
+import { openChannel, ordered } from "./state.js";
+import { Status } from "./Status.jsx";
+import { channelName } from "./words.js";
+
+export function Thread() {
+  const { state, boot, dispatch } = useWorkspace();
+  const id = openChannel(state);
+  const channel = state.channels[id];
+  const root = channel.messages[state.thread];
+  const replies = ordered(channel).filter((message) => message.thread_ts === state.thread && message.ts !== state.thread);
+  const box = useFollow(state.thread, replies.at(-1));
+  const shut = () => dispatch({ type: "thread", ts: null });
+  useEffect(() => {
+    const leave = (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open], .menu, .popup")) shut();
+    };
+    document.addEventListener("keydown", leave);
+    return () => document.removeEventListener("keydown", leave);
+  });
+  return (
+    <aside className="thread" aria-label="Thread">
+      <div className="head">
+        <h1>Thread</h1>
+        <p className="topic">{channel.info.kind === "im" ? "" : "#"}{channelName(channel.info, boot)}</p>
+        <button type="button" className="icon-button" aria-label="Close thread" onClick={shut}>
+          <Close />
+        </button>
+      </div>
+      <div className="scroll messages" ref={box} role="log" aria-label="Replies" tabIndex={0}>
+        {root ? <Message channel={id} message={root} inThread /> : null}
+        {replies.length ? (
+          <div className="replies-line" role="separator">
+            <span>{replies.length} {replies.length === 1 ? "reply" : "replies"}</span>
+          </div>
+        ) : null}
+        {replies.map((message, index) => <Message key={message.ts} channel={id} message={message} before={replies[index - 1]} inThread />)}
+        <Status channel={id} thread={state.thread} />
+      </div>
+      <Composer channel={id} thread={state.thread} placeholder="Reply…" focus />
+    </aside>
+  );
+}
