@@ -31,7 +31,7 @@ log = logging.getLogger("trainwise.jobs")
 
 
 class Conductor:
-    """Runs beside the bot: `start()` returns at once, also while Redis is away; `stop()` waits for its threads.
+    """Runs beside the bot: `start()` returns at once, also while Redis is away; `stop()` waits for both.
 
     `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
     `per_user` limits how many jobs of one person are out at a time. `on_change` is called after the ledger

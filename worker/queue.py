@@ -106,19 +106,14 @@ def connect(url: str, patient: bool = False, timeout_s: float | None = 2.0) -> r
     `patient` waits up to ten minutes for a server that is away, for callers with nothing better to do;
     else the first failure is raised. `timeout_s` None lets blocking reads wait for ever.
     """
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": 2.0}
+    if not url.startswith("unix"):
+        options["socket_keepalive"] = True
+    if patient:
+        options["retry_on_error"] = [redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
     waits = Retry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), 300 if patient else 0)
     try:
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=2.0,
-            socket_keepalive=True if not url.startswith("unix") else None,
-            health_check_interval=0,
-            retry=waits,
-            retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError]
-            if patient
-            else None,
-        )
+        return redis.Redis.from_url(url, retry=waits, **options)
     except (ValueError, TypeError) as e:
         raise WorkerError(
             "TRAINWISE_REDIS_URL is no Redis address; it looks like redis://host:6379/0 or rediss://..."
