@@ -25,8 +25,8 @@ class Playground:
     """A Slack workspace on 127.0.0.1 with one app, the manifest's, installed.
 
     `port=0` picks a free port; `http_target` is the app's request URL when events come by signed HTTP
-    instead of Socket Mode; `store` is a folder to keep everything in across restarts. Use with `with`, or start() and
-    stop().
+    instead of Socket Mode; `store` is a folder to keep everything in across restarts. Use it with `with`,
+    or with start() and stop().
     """
 
     def __init__(

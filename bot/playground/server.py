@@ -42,9 +42,9 @@ HOSTS = ["127.0.0.1", "localhost", "testserver"]
 
 def build(workspace: Workspace, http_target: str | None) -> Starlette:
     """The ASGI application around a workspace; `http_target` is the app's request URL when it speaks HTTP."""
-    sockets = Sockets(workspace.clock)
-    link: Link = SignedHttp(http_target, workspace.tokens["signing_secret"]) if http_target else sockets
     live, links = Live(), Links(workspace.clock)
+    sockets = Sockets(workspace.clock, lambda count: live.tell({"type": "app", "connected": count}))
+    link: Link = SignedHttp(http_target, workspace.tokens["signing_secret"]) if http_target else sockets
     floor = Floor(workspace, Outbox(workspace, link), live, links, sockets)
     desk = Desk(Api(floor, Rates(workspace.clock)), floor)
 

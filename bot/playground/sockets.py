@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -25,12 +26,14 @@ Ack = asyncio.Future[Json]
 class Sockets:
     """The app's open sockets and the envelopes that await an ack; a Link (see delivery)."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_change: Callable[[int], None]) -> None:
+        self._on_change = on_change
         self._clock = clock
         self._open: list[WebSocket] = []
         self._tickets: set[str] = set()
         self._acks: dict[str, tuple[WebSocket, Ack]] = {}
         self._turn = 0
+        self._leaving: list[WebSocket] = []
         self._closing: set[asyncio.Task[None]] = set()
         self.delivered: list[Json] = []
 
@@ -58,7 +61,11 @@ class Sockets:
             await socket.close()
             return
         self._open.append(socket)
+        self._on_change(self.count)
         await socket.send_text(json.dumps(_hello(self.count)))
+        for leaving in self._leaving:
+            self._see_off(leaving, 0.0)
+        self._leaving.clear()
         try:
             while True:
                 self._take_ack(await socket.receive_text())
@@ -92,16 +99,21 @@ class Sockets:
             if reason != "none":
                 await socket.send_text(json.dumps(_disconnect(reason)))
             self._open.remove(socket)
-            grace = 0.0 if close else GRACE_SECONDS
-            task = asyncio.create_task(self._hang_up(socket, grace))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            if not close:
+                self._leaving.append(socket)
+            self._see_off(socket, 0.0 if close else GRACE_SECONDS)
         return len(sockets)
+
+    def _see_off(self, socket: WebSocket, grace: float) -> None:
+        """Hang up after `grace` (at once when the successor of a socket that was asked to go is there)."""
+        task = asyncio.create_task(self._hang_up(socket, grace))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _hang_up(self, socket: WebSocket, grace: float) -> None:
         await self._clock.sleep(grace)
         self._forget(socket)
-        with contextlib.suppress(RuntimeError):  # the app closed it first
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the app closed it first
             await socket.close(code=1001)
 
     async def _within_time(self, ack: Ack) -> Json:
@@ -126,6 +138,7 @@ class Sockets:
     def _forget(self, socket: WebSocket) -> None:
         if socket in self._open:
             self._open.remove(socket)
+        self._on_change(self.count)
         for of, ack in list(self._acks.values()):
             if of is socket and not ack.done():
                 ack.set_exception(NotAcked("connection_closed"))

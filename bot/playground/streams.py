@@ -151,7 +151,7 @@ def _blocks(stream: Json) -> list[Json]:
     blocks: list[Json] = []
     tasks = [_task(part) for part in stream["parts"] if part["type"] == "task_update"]
     title = next((p["title"] for p in stream["parts"] if p["type"] == "plan_update"), "Working on it")
-    planned = stream["mode"] != "plan" or not tasks
+    planned = stream["mode"] != "plan"
     for part in stream["parts"]:
         if part["type"] == "markdown_text" and part["text"].strip():
             blocks.append({"type": "markdown", "text": part["text"], "block_id": f"s{len(blocks)}"})

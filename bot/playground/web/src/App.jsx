@@ -92,7 +92,7 @@ export function App() {
 
   const switchTo = (name) => {
     history.replaceState(null, "", location.pathname);
-    dispatch({ type: "go", place: state.place?.kind === "app" ? state.place : state.place });
+    dispatch({ type: "thread", ts: null });
     setUser(name);
   };
 

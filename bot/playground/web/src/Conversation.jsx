@@ -192,8 +192,12 @@ export function useFollow(key, newest) {
   const stuck = useRef(true);
   useEffect(() => {
     const element = box.current;
+    let last = 0;
     const scrolled = () => {
-      stuck.current = element.scrollHeight - element.scrollTop - element.clientHeight < 80;
+      const away = element.scrollHeight - element.scrollTop - element.clientHeight > 80;
+      if (!away) stuck.current = true;
+      else if (element.scrollTop < last - 4) stuck.current = false;
+      last = element.scrollTop;
     };
     const settle = () => {
       if (stuck.current) element.scrollTop = element.scrollHeight;
