@@ -151,6 +151,7 @@ def _beyond(seen: Measured) -> Decision:
     if seen.more is None or not seen.more.ahead:
         return _unknown(seen)
     near = [ahead for ahead in seen.more.ahead if ahead.times <= 1.05 * BAND_UP_TO]
+    near = near or list(seen.more.ahead)  # only far sizes were asked for: their wide bands decide
     for ahead in near:
         if chance(ahead, seen.target) >= SURE:
             return _label_more(seen, ahead)
