@@ -1,4 +1,4 @@
-"""A person in a real browser: types, reads the thread, meets a modal's error, presses a button, sees files."""
+"""A person in a real browser: types, reads a thread, meets a modal's errors, presses buttons, sees files."""
 
 from __future__ import annotations
 

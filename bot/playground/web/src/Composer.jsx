@@ -111,7 +111,7 @@ export function Composer({ channel, thread = null, placeholder, focus = false })
       {offers.length ? (
         <ul className="popup" role="listbox" id={`offers-${thread || channel}`} aria-label="Suggestions">
           {offers.map((offer, index) => (
-            <li key={offer.key} id={`offer-${thread || channel}-${index}`} role="option" aria-selected={offer === picked} onPointerDown={(event) => { event.preventDefault(); take(offer); }} onPointerEnter={() => setAt(index)}>
+            <li key={offer.key} id={`offer-${thread || channel}-${index}`} role="option" aria-selected={offer === picked} onPointerDown={(event) => { event.preventDefault(); take(offer); }} onPointerMove={() => offer !== picked && setAt(index)}>
               {offer.icon}
               <b>{offer.title}</b>
               <span>{offer.detail}</span>
