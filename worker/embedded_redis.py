@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import redis
 
 from worker.errors import WorkerError
@@ -21,7 +21,7 @@ class EmbeddedRedis:
     """A running server; `url` is a Unix socket, or 127.0.0.1 when a port was asked for."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: psutil.Process
 
     @property
     def pid(self) -> int:
@@ -30,18 +30,18 @@ class EmbeddedRedis:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Ends the server after it has written its data."""
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.terminate()
+            try:
+                self.process.wait(timeout_s)
+            except psutil.TimeoutExpired:
+                self.kill()
 
     def kill(self) -> None:
         """Ends the server at once, as a pulled plug would."""
-        self.process.kill()
-        self.process.wait()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.kill()
+            self.process.wait()
 
 
 def embedded_redis(
@@ -54,10 +54,16 @@ def embedded_redis(
     """Starts a server whose data lives in `folder`, ready when this returns (about 0.1 s).
 
     Port 0 listens on a Unix socket in `folder` only. `durable` writes every change to disk before it is
-    acknowledged (appendfsync always). Raises WorkerError with the end of the server's log when it fails.
+    acknowledged (appendfsync always). A server that still runs on `folder` (its owner was killed) is taken
+    over: two on one folder would spoil the data. Raises WorkerError with the end of the log when it fails.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     url, where = _address(folder, port)
+    running = _still_running(folder)
+    if running is not None and _answers(url):
+        return EmbeddedRedis(url, running)
+    if running is not None:
+        EmbeddedRedis(url, running).stop()
     settings = {
         "bind": "127.0.0.1",
         "protected-mode": "yes",
@@ -68,6 +74,7 @@ def embedded_redis(
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
         "loglevel": "notice",
+        "pidfile": str(folder.resolve() / "redis.pid"),
         **where,
         **(options or {}),
     }
@@ -75,10 +82,26 @@ def embedded_redis(
     conf.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
     log = folder / "redis.log"
     with log.open("ab") as out:
-        process = subprocess.Popen([_binary(), str(conf)], stdout=out, stderr=out, start_new_session=True)
-    server = EmbeddedRedis(url, process)
+        child = subprocess.Popen([_binary(), str(conf)], stdout=out, stderr=out, start_new_session=True)
+    child.returncode = 0  # psutil waits for it from here on
+    server = EmbeddedRedis(url, psutil.Process(child.pid))
     _wait_ready(server, log, timeout_s)
     return server
+
+
+def _still_running(folder: Path) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int((folder / "redis.pid").read_text()))
+        return process if "valkey" in process.name() and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def _answers(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=1.0)
+    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
 
 
 def _address(folder: Path, port: int) -> tuple[str, dict[str, str]]:
@@ -104,13 +127,12 @@ def _binary() -> str:
 
 def _wait_ready(server: EmbeddedRedis, log: Path, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    client = redis.Redis.from_url(server.url, socket_connect_timeout=1.0, socket_timeout=1.0)
-    with contextlib.closing(client):
-        while time.monotonic() < deadline and server.process.poll() is None:
-            with contextlib.suppress(redis.RedisError):
-                if client.ping():
-                    return
-            time.sleep(0.01)
+    while time.monotonic() < deadline and server.process.is_running():
+        if server.process.status() == psutil.STATUS_ZOMBIE:
+            break
+        if _answers(server.url):
+            return
+        time.sleep(0.01)
     server.stop()
     end = log.read_text(errors="replace").strip().splitlines()[-3:]
     raise WorkerError(f"The embedded Redis did not start; {log} ends with: {' | '.join(end)}")

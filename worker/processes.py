@@ -55,6 +55,7 @@ def end_attempt(rq_id: str, group: int, timeout_s: float = 5.0) -> int:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+    reap()
     return len(killed)
 
 

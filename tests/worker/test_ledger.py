@@ -1,0 +1,139 @@
+"""The ledger alone: what is accepted, owed, remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker import orders
+from worker.errors import TransitionRefused, UnknownJob, WorkerError
+from worker.ledger import Ledger
+from worker.policy import (
+    Allowed,
+    Denied,
+    Month,
+    NeedsApproval,
+    Rules,
+    decide_launch,
+    month_of_team,
+    set_budget,
+)
+from worker.records import Job
+from worker.states import State
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    here = Ledger(str(tmp_path / "ledger.db"), clock=Clock())
+    yield here
+    here.close()
+
+
+def submit(ledger: Ledger, key: str = "k1", by: str = "U1", **more: object) -> Job:
+    return ledger.submit("tiny", {"steps": 1}, "ds", by, "maya", "T1", "C1", None, key, **more)  # type: ignore[arg-type]
+
+
+def test_the_same_request_twice_is_one_job_and_one_enqueue(ledger: Ledger) -> None:
+    """A modal that Slack delivers twice launches once."""
+    assert submit(ledger).id == submit(ledger).id
+    assert len(orders.due_orders(ledger.engine, ledger.clock(), None)) == 1
+
+
+def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: Ledger) -> None:
+    """The report is in the same transaction as the end; the budget is free again."""
+    job = submit(ledger, estimate_usd=3.0)
+    assert month_of_team(ledger.engine, "T1", job.month).reserved == 3.0
+    ended = ledger.request_cancel(job.id, "U1", "no")
+    assert ended.state is State.CANCELLED
+    assert [post.dedupe_key for post in ledger.due_posts()] == [f"{job.id}:cancelled"]
+    assert month_of_team(ledger.engine, "T1", job.month).reserved == 0.0
+    with pytest.raises(TransitionRefused):
+        ledger.request_cancel(job.id, "U1", "again")
+
+
+def test_a_post_is_with_one_sender_at_a_time_and_comes_back_if_it_is_not_confirmed(ledger: Ledger) -> None:
+    """Two bots do not send it twice; a sender that died does not lose it; a repeat says that it is one."""
+    ledger.request_cancel(submit(ledger).id, "U1", "no")
+    (post,) = ledger.due_posts()
+    assert post.tries == 0
+    assert ledger.due_posts() == []
+    (again,) = ledger.due_posts(ledger.clock() + 61)
+    assert again.tries == 1
+    ledger.post_done(post.id, "1.2")
+    assert ledger.due_posts(ledger.clock() + 1000) == []
+
+
+def test_an_approval_needs_a_second_person_and_in_time(ledger: Ledger) -> None:
+    """Nothing is queued before; the requester cannot approve; rejecting ends with a report."""
+    job = submit(ledger, approval="costs $90")
+    assert job.state is State.AWAITING_APPROVAL
+    assert orders.due_orders(ledger.engine, ledger.clock(), None) == []
+    with pytest.raises(WorkerError, match="someone else"):
+        ledger.approve(job.id, "U1")
+    assert ledger.approve(job.id, "U2").state is State.QUEUED
+    other = submit(ledger, "k2", approval="costs $90")
+    ledger.clock.now += 25 * 3600  # type: ignore[attr-defined]
+    assert orders.expired_approvals(ledger.engine, ledger.clock()) == [other.id]
+    assert ledger.reject(other.id, "U2", "too dear").state is State.REJECTED
+
+
+def test_a_persons_further_jobs_wait_until_one_of_theirs_is_done(ledger: Ledger) -> None:
+    """With one job each, two people have two jobs out, not three."""
+    for key, by in (("a", "U1"), ("b", "U1"), ("c", "U2")):
+        submit(ledger, key, by)
+    assert len(orders.due_orders(ledger.engine, ledger.clock(), per_user=1)) == 2
+
+
+def test_retry_makes_a_new_job_of_the_same_root(ledger: Ledger) -> None:
+    """Checkpoints are kept under the first job of the chain; a job that still runs is not repeated."""
+    job = submit(ledger)
+    with pytest.raises(WorkerError, match="not ended"):
+        ledger.retry(job.id, "U1", "maya", "r1")
+    ledger.request_cancel(job.id, "U1", "no")
+    again = ledger.retry(job.id, "U2", "ravi", "r1")
+    assert (again.retry_of, again.root, again.by) == (job.id, job.id, "U2")
+    assert ledger.retry(job.id, "U2", "ravi", "r1").id == again.id
+
+
+def test_cards_deliveries_and_threads_are_remembered(ledger: Ledger) -> None:
+    """A card is stale until posted at the job's version; a delivery is new once; a thread keeps its state."""
+    job = submit(ledger)
+    assert [stale.id for stale in ledger.stale_cards()] == [job.id]
+    ledger.card_posted(job.id, "1.1", job.version)
+    assert ledger.stale_cards() == []
+    assert (ledger.first_time("Ev1"), ledger.first_time("Ev1")) == (True, False)
+    ledger.save_thread("C1", "1.1", {"a": 1})
+    ledger.save_thread("C1", "1.1", {"a": 2})
+    assert (ledger.thread("C1", "1.1"), ledger.thread("C1", "9")) == ({"a": 2}, None)
+    with pytest.raises(UnknownJob):
+        ledger.job("nope")
+
+
+def test_launch_rules_deny_ask_or_allow_with_the_reason(ledger: Ledger) -> None:
+    """Budget first, then approval; each says what to do."""
+    rules = Rules(approval_above_usd=10.0, waiting_per_user=3)
+    assert decide_launch(1.0, Month(None, 0, 0), 0, rules) == Allowed()
+    assert isinstance(decide_launch(11.0, Month(50, 0, 0), 0, rules), NeedsApproval)
+    denied = decide_launch(11.0, Month(20, 5, 6), 0, rules)
+    assert isinstance(denied, Denied)
+    assert "$9.00 is left" in denied.reason
+    assert isinstance(decide_launch(1.0, Month(None, 0, 0), 3, rules), Denied)
+    set_budget(ledger.engine, "T1", "2026-11", 40.0, "U9", 0.0)
+    set_budget(ledger.engine, "T1", "2026-11", 60.0, "U9", 0.0)
+    assert month_of_team(ledger.engine, "T1", "2026-11").left == 60.0
+
+
+def test_a_database_that_does_not_open_says_so_without_its_password() -> None:
+    """The address is shown with the password starred out."""
+    with pytest.raises(WorkerError) as e:
+        Ledger("postgresql://u:geheim@127.0.0.1:1/x")
+    assert "geheim" not in str(e.value)

@@ -1,0 +1,134 @@
+"""A random life of jobs: events late, repeated, reordered, from fenced runs; what must hold always holds."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from sqlalchemy import func, select
+
+from worker import orders, tables
+from worker.applying import apply_events
+from worker.errors import TransitionRefused, WorkerError
+from worker.events import KINDS, WorkerEvent
+from worker.ledger import Ledger
+from worker.meaning import vanished
+from worker.states import END_STATES, State
+
+REASONS = st.sampled_from(["cancel", "pause", "lost", "drain", "budget"])
+
+
+class Life(RuleBasedStateMachine):
+    """One job after another, everything that can happen to them, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.now = 1e6
+        self.ledger = Ledger(str(Path(self.folder.name) / "l.db"), clock=lambda: self.now)
+        self.ended: dict[str, tuple[State, object]] = {}
+        self.history: dict[str, int] = {}
+        self.told: list[WorkerEvent] = []
+        self.job = self.submit("first")
+
+    def submit(self, key: str) -> str:
+        return self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, key).id
+
+    @rule(n=st.integers(0, 10**6))
+    def another_job(self, n: int) -> None:
+        self.job = self.submit(f"k{n}")
+
+    @rule(
+        kind=st.sampled_from(sorted(KINDS)),
+        reason=REASONS,
+        retryable=st.booleans(),
+        run=st.sampled_from(["r1", "r2"]),
+        seq=st.integers(0, 30),
+        back=st.integers(0, 2),
+        forged=st.booleans(),
+    )
+    def event(
+        self, kind: str, reason: str, retryable: bool, run: str, seq: int, back: int, forged: bool
+    ) -> None:
+        attempts = select(tables.attempts).where(tables.attempts.c.job_id == self.job)
+        with self.ledger.engine.connect() as connection:
+            rows = list(connection.execute(attempts.order_by(tables.attempts.c.attempt.desc())).mappings())
+        row = rows[min(back, len(rows) - 1)]
+        fence = "wrong" if forged else row["fence"]
+        data = {"reason": reason, "retryable": retryable, "report": {"run": run, "seq": seq}, "usd": 0.5}
+        event = WorkerEvent(self.job, row["attempt"], fence, run, seq, kind, 0.0, data, "w")
+        self.told.append(event)
+        apply_events(self.ledger.engine, [event], ("c", "0"), self.now)
+
+    @rule(data=st.data())
+    def old_events_once_more(self, data: st.DataObject) -> None:
+        if self.told:
+            again = data.draw(st.lists(st.sampled_from(self.told), max_size=4))
+            apply_events(self.ledger.engine, again, ("c", "0"), self.now)
+
+    @rule(what=st.sampled_from(["request_cancel", "request_pause", "resume", "approve"]))
+    def a_person_acts(self, what: str) -> None:
+        with contextlib.suppress(TransitionRefused, WorkerError):
+            getattr(self.ledger, what)(self.job, "U2", "because")
+
+    @rule(seconds=st.floats(0, 200))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        for job_id in orders.waiting(self.ledger.engine, self.now):
+            orders.put_back(self.ledger.engine, job_id, self.now)
+
+    @rule()
+    def the_worker_vanishes(self) -> None:
+        for watched in orders.held(self.ledger.engine):
+            decide = vanished(watched.job.state, watched.job.losses, self.now)
+            orders.give_up_attempt(self.ledger.engine, watched, self.now, decide)
+
+    @rule()
+    def orders_go_out_and_redis_forgets(self) -> None:
+        for order in orders.due_orders(self.ledger.engine, self.now, None):
+            orders.order_done(self.ledger.engine, order, self.now)
+        for watched in orders.sent(self.ledger.engine):
+            orders.send_again(self.ledger.engine, watched, self.now, "gone")
+
+    @invariant()
+    def an_end_is_final_and_reported_once(self) -> None:
+        posts, job = tables.posts, tables.jobs
+        with self.ledger.engine.connect() as connection:
+            rows = list(connection.execute(select(job)).mappings())
+            for row in rows:
+                mine = (posts.c.job_id == row["id"]) & (posts.c.kind == "final_report")
+                owed = connection.execute(select(func.count()).where(mine)).scalar_one()
+                assert owed == (1 if row["state"] in END_STATES else 0)
+                if row["id"] in self.ended:
+                    assert self.ended[row["id"]] == (row["state"], row["report"])
+                elif row["state"] in END_STATES:
+                    self.ended[row["id"]] = (row["state"], row["report"])
+
+    @invariant()
+    def at_most_one_attempt_is_live_and_none_after_the_end(self) -> None:
+        attempts, jobs = tables.attempts, tables.jobs
+        with self.ledger.engine.connect() as connection:
+            for row in connection.execute(select(jobs)).mappings():
+                mine = (attempts.c.job_id == row["id"]) & attempts.c.live
+                live = list(connection.execute(select(attempts).where(mine)).mappings())
+                assert len(live) <= (0 if row["state"] in END_STATES else 1)
+                if row["state"] == State.QUEUED:
+                    assert len(live) == 1
+
+    @invariant()
+    def history_only_grows(self) -> None:
+        count = len(self.ledger.history(self.job))
+        assert count >= self.history.get(self.job, 0)
+        self.history[self.job] = count
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+Life.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestLife = Life.TestCase

@@ -1,0 +1,70 @@
+"""The table of transitions, alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from worker.errors import TransitionRefused
+from worker.events import KINDS
+from worker.meaning import meaning, vanished
+from worker.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
+
+
+def test_end_states_have_no_way_out_and_every_other_state_has_a_way_to_an_end() -> None:
+    """No job can be stuck for want of an edge, and none can leave its end."""
+    for state in State:
+        seen, todo = set(), [state]
+        while todo:
+            here = todo.pop()
+            if here not in seen:
+                seen.add(here)
+                todo += TRANSITIONS[here].values()
+        assert seen & END_STATES
+        assert (state in END_STATES) == (not TRANSITIONS[state])
+
+
+def test_every_state_is_reached_from_draft() -> None:
+    """The table has no state that a job can never be in."""
+    seen, todo = set(), [State.DRAFT]
+    while todo:
+        here = todo.pop()
+        if here not in seen:
+            seen.add(here)
+            todo += TRANSITIONS[here].values()
+    assert seen == set(State)
+
+
+def test_an_edge_that_is_not_in_the_table_is_refused_in_words_for_the_person() -> None:
+    """Cancelling an ended job says that it has ended."""
+    with pytest.raises(TransitionRefused, match="already ended"):
+        next_state(State.SUCCEEDED, Trigger.CANCEL)
+
+
+def test_what_an_event_means_needs_only_edges_that_exist() -> None:
+    """For every state that a live run can be in, every kind of event and every reason to stop."""
+    reasons = ("cancel", "pause", "lost", "drain", "budget", "other")
+    for state, kind, reason, losses in itertools.product(
+        [*ACTIVE_STATES, State.QUEUED, State.SUBMIT_UNKNOWN], KINDS, reasons, (0, 9)
+    ):
+        for retryable in (True, False):
+            here = state
+            data = {"reason": reason, "retryable": retryable, "report": {}}
+            for trigger in meaning(state, kind, data, losses, now=0.0).path:
+                here = next_state(here, trigger)
+    for state, losses in itertools.product([*ACTIVE_STATES, State.SUBMIT_UNKNOWN], (0, 9)):
+        here = state
+        for trigger in vanished(state, losses, now=0.0).path:
+            here = next_state(here, trigger)
+
+
+def test_the_diagram_shows_every_edge_with_its_label() -> None:
+    """The drawing in the docs is the table."""
+    drawn = mermaid()
+    for state, edges in TRANSITIONS.items():
+        for trigger, target in edges.items():
+            assert any(
+                line.startswith(f"    {state} --> {target}:") and trigger in line
+                for line in drawn.splitlines()
+            )
