@@ -8,30 +8,20 @@ from typing import Any
 from finetune.failures import BaseModelError
 from finetune.spec import Spec
 
-CLASSIFIER_TARGETS = ("query", "value", "q_proj", "v_proj", "q_lin", "v_lin", "c_attn", "query_key_value")
-
 
 def add_lora(model: Any, spec: Spec) -> Any:
-    """The model with a fresh adapter: attention's query and value for triage, every linear layer for reply.
-
-    For reply that is the setting of the literature; for triage the two suffice (measured: decisions).
-    """
+    """The model with a fresh adapter on every linear layer (against query and value only: decisions)."""
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=spec.lora_rank,
         lora_alpha=spec.lora_alpha,
         lora_dropout=spec.lora_dropout,
-        target_modules=_targets(model) if spec.task == "triage" else "all-linear",
+        target_modules="all-linear",
         fan_in_fan_out=getattr(model.config, "model_type", "") == "gpt2",
         task_type="CAUSAL_LM" if spec.task == "reply" else "FEATURE_EXTRACTION",
     )
     return get_peft_model(model, config)
-
-
-def _targets(model: Any) -> list[str] | str:
-    names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
-    return [name for name in CLASSIFIER_TARGETS if name in names] or "all-linear"
 
 
 def four_bit() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from finetune.checkpoints import discard, newest_intact
 from finetune.embed import bf16_is_fast, pick_device
 from finetune.failures import OutOfMemory, Stopped
 from finetune.progress import Progress
+from finetune.provenance import cpu_seconds
 from finetune.spec import Spec
 from finetune.trainer import Hooks, LeanTrainer, Rows
 
@@ -32,6 +33,7 @@ class Fitted:
     best_loss: float | None
     batch_size: int
     seconds: float
+    cpu_s: float
 
 
 def fit(
@@ -49,7 +51,7 @@ def fit(
     Resumes from the newest intact checkpoint in `folder`. Raises Stopped, LossNotFinite, DiskFull or
     OutOfMemory; each leaves the last good checkpoint.
     """
-    began = time.monotonic()
+    began, cpu = time.monotonic(), cpu_seconds()
     while True:
         try:
             trainer = _trainer(model, rows, dev, collate, spec, folder, progress, trainer_kind)
@@ -68,6 +70,7 @@ def fit(
         best_loss=min(losses, default=None),
         batch_size=spec.batch_size,
         seconds=time.monotonic() - began,
+        cpu_s=cpu_seconds() - cpu,
     )
 
 

@@ -101,7 +101,8 @@ def base_encoder(spec: Spec, texts: Sequence[str]) -> tuple[Any, Any]:
 
         encoder, tokenizer = load_encoder(spec.base_model, **four_bit())
         return ready_for_training(encoder), tokenizer
-    return load_encoder(spec.base_model)
+    encoder, tokenizer = load_encoder(spec.base_model)
+    return _without_pooler(encoder), tokenizer
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -154,7 +155,9 @@ def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
         if card["method"] in ("lora", "qlora"):
             from peft import PeftModel
 
-            encoder = PeftModel.from_pretrained(load_encoder(card["base_model"])[0], str(folder))
+            encoder = PeftModel.from_pretrained(
+                _without_pooler(load_encoder(card["base_model"])[0]), str(folder)
+            )
         else:
             encoder = AutoModel.from_pretrained(folder, use_safetensors=True)
         head = load_head(load_file(folder / HEAD))
@@ -164,6 +167,13 @@ def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
         ) from error
     network = Classifier(encoder, head).to(pick_device())
     return TunedTriage(tuple(card["classes"]), network, tokenizer, card["max_length"])
+
+
+def _without_pooler(encoder: Any) -> Any:
+    """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    return encoder
 
 
 def _trainable(encoder: Any, spec: Spec) -> Any:

@@ -73,7 +73,9 @@ def advise(signals: Signals, table: Table) -> Advice:
     )
 
 
-def decide(facts: Mapping[str, Any], table: Table) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
+def decide(
+    facts: Mapping[str, Any], table: Table
+) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
     """The verdict, the gate that forced it (if one did), the rules that fired and the points."""
     fired = tuple(rule for rule in table.rules if holds(rule.when, facts))
     points: dict[str, float] = dict.fromkeys(table.options, 0.0)
@@ -97,7 +99,9 @@ def ranked(points: Mapping[str, float], table: Table) -> list[str]:
     return sorted(table.options, key=lambda option: -points[option])
 
 
-def deciding(signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, lean: Verdict) -> tuple[SeenSignal, ...]:
+def deciding(
+    signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, lean: Verdict
+) -> tuple[SeenSignal, ...]:
     """The signals that moved the decision, strongest first, each with the user's words."""
     strength: dict[str, float] = {}
     effects: dict[str, list[str]] = {}
@@ -250,15 +254,24 @@ TASK_WORDS = {
 }
 
 
-def _experiment(verdict: Verdict, facts: Mapping[str, Any], signals: Signals, table: Table, pass_mark: str) -> str:
+def _experiment(
+    verdict: Verdict, facts: Mapping[str, Any], signals: Signals, table: Table, pass_mark: str
+) -> str:
     block = next(line for line in table.experiments[str(verdict)] if holds(line["when"], facts))
     words = TASK_WORDS.get(signals.task or "", "approved examples")
     count = f"{signals.examples:,}" if signals.examples else "your"
-    filled = {"eval_n": str(_eval_items(signals)), "pass": pass_mark, "task_word": words, "rows": f"{count} {words}"}
+    filled = {
+        "eval_n": str(_eval_items(signals)),
+        "pass": pass_mark,
+        "task_word": words,
+        "rows": f"{count} {words}",
+    }
     return str(block["do"]).format(**filled)
 
 
-def _combination(signals: Signals, points: Mapping[str, float], lean: Verdict, facts: Mapping[str, Any]) -> str | None:
+def _combination(
+    signals: Signals, points: Mapping[str, float], lean: Verdict, facts: Mapping[str, Any]
+) -> str | None:
     """Retrieval and tuning add up where the gaps differ: say which comes first."""
     behaviour = [gap for gap in signals.gaps if gap in ("style", "format")]
     close = abs(points["rag"] - points["fine_tune"]) <= CLOSE or signals.examples is not None

@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 Topic = Literal["decision", "guide", "other", "people", "injection"]
 Task = Literal["classify", "extract", "reply", "summarise", "qa", "search", "translate", "code", "foundation"]
 Gap = Literal[
-    "knowledge", "style", "format", "accuracy", "cost", "latency", "offline", "ambition", "capability", "vague"
+    "knowledge",
+    "style",
+    "format",
+    "accuracy",
+    "cost",
+    "latency",
+    "offline",
+    "ambition",
+    "capability",
+    "vague",
 ]
 Baseline = Literal["not_tried", "tried_ok", "tried_fail"]
 Volatility = Literal["daily", "weekly", "monthly", "static"]
@@ -29,9 +38,13 @@ class Signals(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    topic: Topic | None = Field(None, description="decision: about building or training; guide: a factual question")
+    topic: Topic | None = Field(
+        None, description="decision: about building or training; guide: a factual question"
+    )
     task: Task | None = Field(None, description="what the model does")
-    gaps: tuple[Gap, ...] = Field((), description="what is wrong or wanted, most important first; vague: unsaid")
+    gaps: tuple[Gap, ...] = Field(
+        (), description="what is wrong or wanted, most important first; vague: unsaid"
+    )
     volatility: Volatility | None = Field(None, description="how often the facts change")
     kb_tokens: int | None = Field(None, ge=0, description="size of the documents in tokens")
     citations: bool | None = Field(None, description="answers must show their source")

@@ -34,7 +34,18 @@ SECTIONS = (
     "Real-World Training Examples",
     "Common Mistakes to Avoid",
 )
-TOP = {"version", "options", "sources", "gates", "blocks", "rules", "questions", "sections", "experiments", "flips"}
+TOP = {
+    "version",
+    "options",
+    "sources",
+    "gates",
+    "blocks",
+    "rules",
+    "questions",
+    "sections",
+    "experiments",
+    "flips",
+}
 
 
 class TableError(RagError):
@@ -77,7 +88,9 @@ def load_table(path: Path = DEFAULT) -> Table:
         raise TableError(f"Cannot read the decision table {path}: {error}. Restore it with git.") from error
     problems = _problems(raw)
     if problems:
-        raise TableError(f"{path} has {len(problems)} problem(s): " + "; ".join(problems) + ". Correct these lines.")
+        raise TableError(
+            f"{path} has {len(problems)} problem(s): " + "; ".join(problems) + ". Correct these lines."
+        )
     return Table(
         options=tuple(raw["options"]),
         sources=raw["sources"],
@@ -184,9 +197,15 @@ def _when_problems(place: str, when: Any) -> list[str]:
         elif name not in FACT_NAMES:
             found.append(f"{place}: unknown signal {name!r}; known: {', '.join(sorted(FACT_NAMES))}")
         elif isinstance(wanted, dict):
-            bad = [f"{k}: {v!r}" for k, v in wanted.items() if k not in COMPARE or isinstance(v, bool)
-                   or not isinstance(v, int | float)]
-            found += [f"{place}: {name} {what} is no comparison ({', '.join(COMPARE)} with a number)" for what in bad]
+            bad = [
+                f"{k}: {v!r}"
+                for k, v in wanted.items()
+                if k not in COMPARE or isinstance(v, bool) or not isinstance(v, int | float)
+            ]
+            found += [
+                f"{place}: {name} {what} is no comparison ({', '.join(COMPARE)} with a number)"
+                for what in bad
+            ]
         elif wanted != "unknown":
             found += [f"{place}: {name} cannot be {value!r}" for value in _impossible(name, wanted)]
     return found
@@ -274,7 +293,10 @@ def facts_of(signals: Signals) -> dict[str, Any]:
         "gap_named": bool(named) or (lives_on_facts and "vague" not in signals.gaps),
         "only_accuracy": named == ["accuracy"],
         "measured": signals.baseline is not None
-        or any(v is not None for v in (signals.score, signals.target, signals.eval_n, signals.examples, signals.per_class)),
+        or any(
+            v is not None
+            for v in (signals.score, signals.target, signals.eval_n, signals.examples, signals.per_class)
+        ),
         "score_known": signals.score is not None and not signals.vendor_claim,
         "tried": signals.baseline in ("tried_ok", "tried_fail"),
         "class_rows": rows,

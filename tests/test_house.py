@@ -59,12 +59,16 @@ def test_light_modules_load_nothing_heavy(module: str, heavy: set[str]) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["rag", "finetune", "worker"])
-def test_only_the_settings_file_reads_the_environment(package: str) -> None:
+# Not configuration: what a child process inherits, and CUDA's own way of naming devices.
+READS_ENVIRONMENT = {"rag/embed.py", "worker/horse.py", "worker/serve.py"}
+
+
+def test_only_the_settings_file_reads_the_environment() -> None:
     """Configuration enters through bot/settings.py; the libraries get flat arguments."""
-    readers = [
+    readers = {
         str(path.relative_to(ROOT))
+        for package in ("rag", "finetune", "worker")
         for path in (ROOT / package).rglob("*.py")
-        if "os.environ.get" in path.read_text() or "os.getenv" in path.read_text()
-    ]
-    assert not readers
+        if "os.environ" in path.read_text() or "os.getenv" in path.read_text()
+    }
+    assert readers <= READS_ENVIRONMENT

@@ -1,0 +1,211 @@
+"""Training benchmarks: accuracy and speed on BANKING77, tokens per CPU-second for replies, beside the baselines.
+
+    python benchmarks/training.py [triage|cost|reply|all] [--quick] [--json] [--rows N] [--epochs N]
+
+triage: official BANKING77 split; the method is chosen on 1,000 dev rows cut from train, test is read once.
+cost:   CPU-seconds per 1,000 rows of our LoRA and of Hugging Face's Trainer padded to max length.
+reply:  tokens per CPU-second on sgd_replies beside TRL's SFTTrainer at its defaults and with packing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+DATA = ROOT.parent / "shared" / "data"
+PUBLISHED = [("BERT-tuned (Casanueva 2020)", 93.66), ("USE+ConveRT (Casanueva 2020)", 93.36)]
+
+
+def read_banking(name: str) -> tuple[list[str], list[str]]:
+    """Texts and intents of one official side."""
+    with (DATA / "banking77" / f"{name}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [row["text"] for row in rows], [row["category"] for row in rows]
+
+
+def banking(rows: int | None, seed: int = 7) -> dict[str, Any]:
+    """Train, dev (a tenth of train, at most 1,000 rows) and test as texts and class numbers."""
+    texts, labels = read_banking("train")
+    test_texts, test_labels = read_banking("test")
+    names = tuple(sorted(set(labels)))
+    number = {name: at for at, name in enumerate(names)}
+    order = np.random.default_rng(seed).permutation(len(texts))[:rows]
+    cut = min(1000, len(order) // 10)
+    dev, train = order[:cut], order[cut:]
+
+    def side(at: np.ndarray) -> tuple[list[str], np.ndarray]:
+        return [texts[i] for i in at], np.array([number[labels[i]] for i in at])
+
+    test = test_texts, np.array([number[label] for label in test_labels])
+    return {"names": names, "train": side(train), "dev": side(dev), "test": test}
+
+
+def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
+    """The ladder, `linear` and LoRA; the best on dev is the answer, test scores beside it."""
+    from finetune.baselines import ladder
+    from finetune.embed import FrozenEmbedder
+    from finetune.linear import train_linear
+    from finetune.progress import silent
+    from finetune.provenance import cpu_seconds
+
+    data = banking(args.rows)
+    (texts, labels), (dev_texts, dev_labels), (test_texts, test_labels) = (
+        data["train"],
+        data["dev"],
+        data["test"],
+    )
+    wall, cpu = time.monotonic(), cpu_seconds()
+    embedder = FrozenEmbedder()
+    vectors, dev_vectors = embedder(texts), embedder(dev_texts)
+    model, chosen = train_linear(
+        texts, labels, vectors, dev_texts, dev_labels, dev_vectors, data["names"], embedder, silent()
+    )
+    linear_s, linear_cpu = time.monotonic() - wall, cpu_seconds() - cpu
+    test_vectors = embedder(test_texts)
+    found = [
+        {"system": guess.name, "test": 100 * float((guess.predicted == test_labels).mean())}
+        for guess in ladder(vectors, labels, test_vectors, len(data["names"]), 0.0)
+    ]
+    linear_test = model.score(model.words(test_texts, test_vectors))
+    linear_dev = model.score(model.words(dev_texts, dev_vectors))
+    entry = score("linear", linear_dev, linear_test, dev_labels, test_labels)
+    found.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": chosen.strength})
+    print(json.dumps(found), flush=True)
+    if not args.quick:
+        found += bench_lora(args, data, (linear_dev, linear_test))
+    best = max((entry for entry in found if "dev" in entry), key=lambda entry: entry["dev"])
+    return {"systems": found, "chosen_on_dev": best["system"], "test": best["test"], "published": PUBLISHED}
+
+
+def bench_lora(
+    args: argparse.Namespace, data: dict[str, Any], linear: tuple[np.ndarray, np.ndarray]
+) -> list[dict[str, Any]]:
+    """One LoRA run, alone and averaged with the linear model."""
+    from finetune.progress import Progress
+    from finetune.spec import parse_spec
+    from finetune.triage import train_triage
+    from finetune.use import load
+
+    spec = parse_spec({"dataset": "banking77", "epochs": args.epochs, "patience": 5, "max_length": 128})
+    with tempfile.TemporaryDirectory() as folder:
+        progress = Progress(lambda event: print(event, flush=True), lambda: None, every_s=15)
+        fitted = train_triage(spec, *data["train"], *data["dev"], data["names"], Path(folder), progress)
+        tuned = load(Path(folder))
+        dev, test = (tuned.probabilities(data[side][0]) for side in ("dev", "test"))
+    truth = data["dev"][1], data["test"][1]
+    alone = score("lora", dev, test, *truth) | {"wall_s": fitted.seconds, "cpu_s": fitted.cpu_s}
+    both = score("lora + linear", (dev + linear[0]) / 2, (test + linear[1]) / 2, *truth)
+    return [alone, both]
+
+
+def score(name: str, dev: Any, test: Any, dev_truth: Any, test_truth: Any) -> dict[str, Any]:
+    """Accuracy on dev and test in percent."""
+    right = [100 * float((p.argmax(1) == t).mean()) for p, t in ((dev, dev_truth), (test, test_truth))]
+    return {"system": name, "dev": right[0], "test": right[1]}
+
+
+def bench_cost(args: argparse.Namespace) -> dict[str, Any]:
+    """CPU-seconds per 1,000 rows: our LoRA, and Trainer on rows padded to 128 (LoRA and full)."""
+    from finetune.progress import silent
+    from finetune.spec import parse_spec
+    from finetune.triage import train_triage
+
+    data = banking(2000)
+    texts, labels = data["train"][0][:1000], data["train"][1][:1000]
+    known = sorted(set(labels.tolist()))
+    labels = np.array([known.index(label) for label in labels])
+    names = tuple(data["names"][label] for label in known)
+    spec = parse_spec({"dataset": "banking77", "epochs": 1, "max_length": 128})
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = train_triage(spec, texts, labels, [], np.array([]), names, Path(folder), silent())
+    ours = fitted.cpu_s
+    few = 64 if args.quick else 192
+    padded = {
+        name: trainer_padded(texts[:few], labels[:few], len(names), name == "lora")
+        for name in ("lora", "full")
+    }
+    return {
+        "ours_lora_cpu_s_per_1000": ours,
+        "trainer_padded_lora_cpu_s_per_1000": padded["lora"],
+        "trainer_padded_full_cpu_s_per_1000": padded["full"],
+        "ratio_lora": padded["lora"] / ours,
+        "ratio_full": padded["full"] / ours,
+    }
+
+
+def trainer_padded(texts: list[str], labels: np.ndarray, classes: int, lora: bool) -> float:
+    """Trainer's own loop, its defaults, every row padded to max length 128: CPU-seconds per 1,000 rows."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
+
+    from finetune.embed import minilm_folder
+    from finetune.provenance import cpu_seconds
+
+    tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
+    model = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), num_labels=classes)
+    if lora:
+        model = get_peft_model(
+            model, LoraConfig(task_type="SEQ_CLS", r=16, lora_alpha=32, target_modules="all-linear")
+        )
+    rows = tokenizer(texts, padding="max_length", truncation=True, max_length=128)
+    rows = [{"labels": int(label)} | {k: rows[k][i] for k in rows} for i, label in enumerate(labels)]
+    with tempfile.TemporaryDirectory() as folder:
+        args = TrainingArguments(
+            folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=32,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+        )
+        trainer = Trainer(model=model, args=args, train_dataset=rows)
+        began = cpu_seconds()
+        trainer.train()
+    return (cpu_seconds() - began) / len(texts) * 1000
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    import torch
+
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def main() -> None:
+    """Run the named parts; with --json the last line is one JSON object."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", default="all", choices=["triage", "cost", "reply", "all"])
+    parser.add_argument("--quick", action="store_true", help="under 60 s: no LoRA run, fewer rows")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rows", type=int, help="use so many BANKING77 training rows")
+    parser.add_argument("--epochs", type=int, default=3)
+    args = parser.parse_args()
+    if args.quick and args.rows is None:
+        args.rows = 3000
+    if not DATA.is_dir():
+        sys.exit(f"{DATA} is absent: these benchmarks need it.")
+    print(f"machine: {machine()}", flush=True)
+    parts = {"triage": bench_triage, "cost": bench_cost}
+    results = {name: bench(args) for name, bench in parts.items() if args.part in (name, "all")}
+    for name, result in results.items():
+        print(name, json.dumps(result, indent=1))
+    if args.json:
+        print(json.dumps({"machine": machine(), **results}))
+
+
+if __name__ == "__main__":
+    main()

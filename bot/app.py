@@ -1,0 +1,54 @@
+"""The Slack app: one Bolt `App` with every listener registered, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+from slack_sdk.http_retry.builtin_handlers import (
+    ConnectionErrorRetryHandler,
+    RateLimitErrorRetryHandler,
+    ServerErrorRetryHandler,
+)
+
+from bot import actions, commands, events, shortcuts, submissions
+from bot.faults import handle_error
+from bot.services import Services
+
+
+def slack_client(token: str, base_url: str) -> WebClient:
+    """A client that waits when Slack says 429 and tries again on 5xx and broken connections."""
+    client = WebClient(token, base_url=base_url, timeout=20)
+    client.retry_handlers = [
+        ConnectionErrorRetryHandler(max_retry_count=2),
+        RateLimitErrorRetryHandler(max_retry_count=3),
+        ServerErrorRetryHandler(max_retry_count=2),
+    ]
+    return client
+
+
+def build_app(client: WebClient, services: Services, threads: int, signing_secret: str) -> App:
+    """The app with all listeners; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
+    app = App(
+        client=client,
+        signing_secret=signing_secret,
+        token_verification_enabled=False,
+        listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
+    )
+    register(app, services)
+    return app
+
+
+def register(app: App, services: Services) -> None:
+    """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
+    for part in (events, commands, actions, shortcuts, submissions):
+        part.register(app, services)
+    app.event(re.compile(".+"))(acknowledged)
+    app.error(handle_error)
+
+
+def acknowledged(ack: Ack) -> None:
+    """Accepted; there is nothing to do."""
+    ack()

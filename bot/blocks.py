@@ -1,0 +1,123 @@
+"""Block Kit in small words: each function returns one plain dict; text given here is already escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Block = dict[str, Any]
+
+
+def mrkdwn(text: str) -> Block:
+    """Formatted text; `verbatim` keeps Slack from linking names and addresses found in it."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": True}
+
+
+def section(text: str, accessory: Block | None = None, block_id: str | None = None) -> Block:
+    block: Block = {"type": "section", "text": mrkdwn(text)}
+    return block | _given(accessory=accessory, block_id=block_id)
+
+
+def context(*texts: str) -> Block:
+    return {"type": "context", "elements": [mrkdwn(text) for text in texts]}
+
+
+def header(text: str) -> Block:
+    return {"type": "header", "text": plain(text[:150])}
+
+
+def divider() -> Block:
+    return {"type": "divider"}
+
+
+def actions(elements: Sequence[Block], block_id: str | None = None) -> Block:
+    block: Block = {"type": "actions", "elements": list(elements)}
+    return block | _given(block_id=block_id)
+
+
+def button(
+    label: str, action_id: str, value: str = "", style: str | None = None, confirm: Block | None = None
+) -> Block:
+    element: Block = {"type": "button", "text": plain(label[:75]), "action_id": action_id}
+    return element | _given(value=value or None, style=style, confirm=confirm)
+
+
+def link_button(label: str, url: str, action_id: str) -> Block:
+    return {"type": "button", "text": plain(label[:75]), "url": url, "action_id": action_id}
+
+
+def confirm(title: str, text: str, yes: str, no: str, danger: bool = True) -> Block:
+    """The dialog that asks before a button acts."""
+    dialog: Block = {"title": plain(title), "text": plain(text), "confirm": plain(yes), "deny": plain(no)}
+    return dialog | {"style": "danger" if danger else "primary"}
+
+
+def option(label: str, value: str) -> Block:
+    return {"text": plain(label[:75] or value[:75]), "value": value}
+
+
+def select(action_id: str, options: Sequence[Block], initial: str | None = None, hint: str = "") -> Block:
+    """A static select of at most 100 options; `initial` is a value among them."""
+    chosen = next((o for o in options if o["value"] == initial), None)
+    element: Block = {"type": "static_select", "action_id": action_id, "options": list(options)[:100]}
+    return element | _given(initial_option=chosen, placeholder=plain(hint) if hint else None)
+
+
+def text_input(
+    action_id: str, initial: str = "", hint: str = "", multiline: bool = False, longest: int = 3000
+) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": action_id, "max_length": longest}
+    shown = plain(hint[:150]) if hint else None
+    return element | _given(initial_value=initial or None, placeholder=shown, multiline=multiline or None)
+
+
+def number_input(action_id: str, initial: str = "", decimal: bool = False) -> Block:
+    """A number field without bounds of its own: our checks answer with a sentence on the field."""
+    element: Block = {"type": "number_input", "action_id": action_id, "is_decimal_allowed": decimal}
+    return element | _given(initial_value=initial or None)
+
+
+def file_input(action_id: str, kinds: Sequence[str]) -> Block:
+    return {"type": "file_input", "action_id": action_id, "filetypes": list(kinds), "max_files": 1}
+
+
+def field(
+    name: str, label: str, element: Block, hint: str = "", optional: bool = False, live: bool = False
+) -> Block:
+    """An input block whose block_id is the form field's name, so that an error lands on it."""
+    block: Block = {"type": "input", "block_id": name, "label": plain(label), "element": element}
+    shown = plain(hint[:2000]) if hint else None
+    return block | _given(hint=shown, optional=optional or None, dispatch_action=live or None)
+
+
+def modal(
+    callback_id: str, title: str, blocks: Sequence[Block], submit: str | None = None, memory: str = ""
+) -> Block:
+    view: Block = {"type": "modal", "callback_id": callback_id, "title": plain(title), "blocks": list(blocks)}
+    shown = plain(submit) if submit else None
+    closing = plain("Cancel" if submit else "Close")
+    return view | _given(submit=shown, private_metadata=memory or None) | {"close": closing}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Block:
+    """A table of raw text; columns numbered in `right` are aligned right. Empty cells show a dash."""
+    lines = [[{"type": "raw_text", "text": cell or "–"} for cell in row] for row in (head, *rows)]
+    settings = [{"align": "right" if i in right else "left", "is_wrapped": i == 0} for i in range(len(head))]
+    return {"type": "table", "rows": lines, "column_settings": settings}
+
+
+def feedback(action_id: str) -> Block:
+    """Slack's own thumbs up and down under an answer."""
+    good = {"text": plain("Helpful"), "value": "good", "accessibility_label": "This answer helped"}
+    bad = {"text": plain("Not helpful"), "value": "bad", "accessibility_label": "This answer did not help"}
+    element: Block = {"type": "feedback_buttons", "action_id": action_id}
+    element |= {"positive_button": good, "negative_button": bad}
+    return {"type": "context_actions", "elements": [element]}
+
+
+def _given(**optional: Any) -> Block:
+    return {name: value for name, value in optional.items() if value is not None}

@@ -1,0 +1,192 @@
+"""The slash commands: acknowledged at once, then parsed, done and answered so that only the asker sees it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from slack_bolt import Ack, App, Respond
+from slack_sdk import WebClient
+
+from bot import home, library, opening
+from bot.answering import Question, ask, check_question
+from bot.blocks import actions, button
+from bot.cards import job_card
+from bot.errors import BotError
+from bot.escape import escape, one_line, question_of
+from bot.launch import Place, finetune_spec, launch, typed_form
+from bot.limits import checked
+from bot.modals import Memory
+from bot.services import Services
+from finetune.spec import SpecError
+from worker.records import Job
+from worker.states import END_STATES, State
+
+Command = dict[str, Any]
+FILTERS = {
+    "running": frozenset(State) - END_STATES,
+    "queued": frozenset({State.QUEUED, State.RETRY_WAIT}),
+    "done": END_STATES,
+    "failed": frozenset({State.FAILED, State.BUDGET_STOPPED}),
+}
+
+
+def register(app: App, services: Services) -> None:
+    """One plain function per command of the manifest."""
+    app.command("/should-i-train")(partial(should_i_train, services))
+    app.command("/finetune")(partial(finetune, services))
+    app.command("/jobs")(partial(jobs, services))
+    app.command("/datasets")(partial(datasets, services))
+    app.command("/docs")(partial(docs, services))
+
+
+def should_i_train(services: Services, ack: Ack, command: Command, client: WebClient) -> None:
+    """Puts the question in the channel under the asker's name and answers it in its thread."""
+    ack()
+    text = check_question(question_of(command.get("text", "")))
+    person = services.people.person(command["user_id"])
+    asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
+    sent = client.chat_postMessage(
+        channel=command["channel_id"], text=asked, unfurl_links=False, unfurl_media=False
+    )
+    place = (command["user_id"], command["team_id"], command["channel_id"], str(sent["ts"]))
+    ask(services, client, Question(text, *place))
+
+
+def finetune(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Opens the form; with arguments it launches at once."""
+    ack()
+    typed = question_of(command.get("text", ""))
+    channel = command["channel_id"]
+    if not typed:
+        opening.finetune(services, client, command["trigger_id"], Memory(channel))
+        return
+    try:
+        spec, card = finetune_spec(services, typed_form(typed), channel)
+    except SpecError as wrong:
+        lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())
+        respond(
+            text=f"I did not start anything:\n{lines}\nOr use the form: `/finetune`",
+            response_type="ephemeral",
+        )
+        return
+    key = f"command:{command['trigger_id']}"
+    place = Place(command["user_id"], command["team_id"], channel, None, key)
+    launch(services, "finetune", spec.to_json(), place, card)
+
+
+def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
+    """Lists, filters, opens, cancels, retries."""
+    ack()
+    words = question_of(command.get("text", "")).split()
+    if not words or words[0].lower() in ("mine", "all", *FILTERS):
+        found, title = _list(services, command, words[0].lower() if words else "")
+        respond(text=home.jobs_text(found), blocks=checked(home.jobs_message(found, title)))
+        return
+    verb, job_id = ("open", words[0]) if len(words) == 1 else (words[0].lower(), words[1])
+    job = visible_job(services, job_id, command["user_id"], command["channel_id"])
+    if verb == "open":
+        blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
+        respond(text=home.jobs_text([job]), blocks=checked(blocks))
+    elif verb in CHANGES:
+        changed = change_job(services, job, verb, command["user_id"], f"command:{command['trigger_id']}")
+        respond(text=f"{CHANGES[verb]}: {home.jobs_text([changed])}", response_type="ephemeral")
+    else:
+        raise BotError(
+            "I know `/jobs`, `/jobs mine`, `/jobs running`, `/jobs JOB`, `/jobs cancel JOB`, "
+            "`/jobs pause JOB`, `/jobs resume JOB` and `/jobs retry JOB`."
+        )
+
+
+CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}
+
+
+def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:
+    """The job, if this person may see it from this channel; the id is never trusted."""
+    job = services.ledger.job(job_id.strip("`")[:32])
+    person = services.people.person(user)
+    if denial := services.policy.denies_sight(person, job, channel):
+        raise BotError(denial)
+    return job
+
+
+def change_job(services: Services, job: Job, verb: str, user: str, request_key: str, why: str = "") -> Job:
+    """The job after cancel, pause, resume or retry by a person who may; BotError with the reason otherwise."""
+    person = services.people.person(user)
+    if denial := services.policy.denies_change(person, job, verb):
+        raise BotError(denial)
+    ledger = services.ledger
+    if verb == "cancel":
+        changed = ledger.request_cancel(job.id, user, why or f"cancelled by {person.name}")
+    elif verb == "pause":
+        changed = ledger.request_pause(job.id, user, why)
+    elif verb == "resume":
+        changed = ledger.resume(job.id, user, why)
+    else:
+        approval = services.policy.needs_approval(float(job.spec.get("budget_usd") or 0))
+        changed = ledger.retry(job.id, user, person.name, request_key, approval=approval)
+    services.wake()
+    return changed
+
+
+def datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Lists, adds, removes."""
+    ack()
+    words = question_of(command.get("text", "")).split()
+    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    if not words or words[0].lower() == "list":
+        cards = services.datasets.list(services.scopes(channel))
+        admin = services.policy.is_admin(person)
+        removable = frozenset(c.name for c in cards if admin or c.added_by == person.id)
+        add = actions([button("Add tickets", "dataset_add", style="primary")], block_id="datasets")
+        blocks = [*home.dataset_list(cards, removable, "Datasets here"), add]
+        respond(text="Datasets", blocks=checked(blocks), response_type="ephemeral")
+    elif words[0].lower() == "add":
+        opening.dataset(client, command["trigger_id"], Memory(channel))
+    elif words[0].lower() == "remove" and len(words) == 2:
+        said = library.remove_dataset(services, words[1], person, channel)
+        respond(text=escape(said), response_type="ephemeral")
+    else:
+        raise BotError("I know `/datasets`, `/datasets add` and `/datasets remove NAME`.")
+
+
+def docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Lists, adds, syncs, removes the documents that answers may cite."""
+    ack()
+    words = question_of(command.get("text", "")).split()
+    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    verb = words[0].lower() if words else "list"
+    if verb == "list":
+        lines = [library.document_line(d) for d in services.index.documents(services.scopes(channel))]
+        add = actions([button("Add documents", "docs_add", style="primary")], block_id="docs")
+        blocks = [*library.document_blocks(lines), add]
+        respond(text="Documents", blocks=checked(blocks), response_type="ephemeral")
+    elif verb == "add" and len(words) == 1:
+        opening.documents(client, command["trigger_id"], Memory(channel))
+    elif verb == "add":
+        links = [library.web_address(word) for word in words[1:6]]
+        library.add_documents(services, client, list(links), "channel", person, channel)
+        respond(text="Reading it; the result comes here in the channel.", response_type="ephemeral")
+    elif verb == "sync":
+        library.sync_documents(services, client, person, channel)
+        respond(text="Syncing; the result comes here in the channel.", response_type="ephemeral")
+    elif verb == "remove" and len(words) == 2:
+        said = library.remove_document(services, words[1], person, channel)
+        respond(text=escape(said), response_type="ephemeral")
+    else:
+        raise BotError("I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync` and `/docs remove ID`.")
+
+
+def _list(services: Services, command: Command, word: str) -> tuple[list[Job], str]:
+    """The jobs of this channel by default; `mine` those of the asker from everywhere; `all` for admins."""
+    channel, user = command["channel_id"], command["user_id"]
+    if word == "mine":
+        return services.ledger.jobs(by=user, limit=home.JOBS_SHOWN), "Your jobs"
+    if word == "all":
+        person = services.people.person(user)
+        if not services.policy.is_admin(person):
+            raise BotError("Only admins see the jobs of every channel. `/jobs mine` shows yours.")
+        return services.ledger.jobs(limit=home.JOBS_SHOWN), "All jobs"
+    states = FILTERS.get(word)
+    found = services.ledger.jobs(states=states, channel=channel, limit=home.JOBS_SHOWN)
+    return found, f"Jobs here{' · ' + word if word else ''}"

@@ -1,0 +1,118 @@
+"""What people write and open: mentions, direct messages, replies in known threads, the home tab, Stop."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from slack_bolt import App
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
+
+from bot.answering import Question, ask
+from bot.escape import REFERENCE, question_of
+from bot.home import home_view
+from bot.limits import checked_view
+from bot.services import Services
+
+SPOKEN = (None, "file_share", "thread_broadcast")
+PROMPTS = [
+    {
+        "title": "Fine-tune on our articles?",
+        "message": "Our help center changes every week, should we fine-tune on the articles?",
+    },
+    {
+        "title": "Route tickets to queues",
+        "message": "We route 40,000 tickets a month to 8 queues and have 6,000 labelled ones. What should we train?",
+    },
+    {
+        "title": "Make replies sound like us",
+        "message": "The answers are right but do not sound like us. We have 900 approved replies. Fine-tune?",
+    },
+    {
+        "title": "Our own foundation model",
+        "message": "Should we pre-train our own model for customer support?",
+    },
+]
+
+
+def register(app: App, services: Services) -> None:
+    """Every event of the manifest has a listener, and so has every event that is none of our business:
+    Slack redelivers what nobody acknowledges."""
+    app.event("app_mention")(partial(on_mention, services))
+    app.event("message")(partial(on_message, services))
+    app.event("app_home_opened")(partial(on_home, services))
+    app.event("agent_session_stopped")(partial(on_stop, services))
+    app.event("app_context_changed")(on_anything)
+
+
+def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    """A mention is a question, in the thread it was made in or in a new one under it."""
+    if event.get("bot_id") or not _fresh(services, event, context):
+        return
+    _ask(services, client, event, context)
+
+
+def on_message(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    """A direct message is a question; so is a reply in a thread that the bot answers in, unless it is
+    meant for someone else."""
+    if event.get("subtype") not in SPOKEN or event.get("bot_id") or not event.get("user"):
+        return
+    direct = event.get("channel_type") == "im"
+    if not direct and not _for_us(services, event, context):
+        return
+    if _fresh(services, event, context):
+        _ask(services, client, event, context, unasked=not direct and not _mentions(event, context))
+
+
+def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    """The home tab shows jobs and health; the messages tab gets questions to start from."""
+    if event.get("tab") == "messages":
+        try:
+            client.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS)
+        except SlackClientError:  # older workspaces have no agent view; the tab works without prompts
+            return
+        return
+    person = services.people.person(event["user"])
+    client.views_publish(user_id=person.id, view=checked_view(home_view(services, person)))
+
+
+def on_stop(services: Services, event: dict[str, Any]) -> None:
+    """The native Stop button ends the answer that is being made in the thread."""
+    channel = event.get("channel") or event.get("channel_id")
+    services.turns.stop((channel, event.get("thread_ts")))
+
+
+def on_anything() -> None:
+    """Acknowledged, nothing else to do."""
+
+
+def _ask(
+    services: Services, client: WebClient, event: dict[str, Any], context: Any, unasked: bool = False
+) -> None:
+    text = question_of(event.get("text", ""), context.bot_user_id)
+    thread_ts = event.get("thread_ts") or event["ts"]
+    ask(
+        services,
+        client,
+        Question(text, event["user"], str(context.team_id), event["channel"], thread_ts, unasked),
+    )
+
+
+def _fresh(services: Services, event: dict[str, Any], context: Any) -> bool:
+    """True once per message, however often and as whichever event Slack delivers it."""
+    return services.ledger.first_time(f"message:{context.team_id}:{event['channel']}:{event['ts']}")
+
+
+def _for_us(services: Services, event: dict[str, Any], context: Any) -> bool:
+    thread_ts = event.get("thread_ts")
+    if not thread_ts or thread_ts == event["ts"]:
+        return False
+    others = [m[2] for m in REFERENCE.finditer(event.get("text", "")) if m[1] == "@"]
+    if others and context.bot_user_id not in others:
+        return False
+    return services.ledger.thread(event["channel"], thread_ts) is not None
+
+
+def _mentions(event: dict[str, Any], context: Any) -> bool:
+    return f"<@{context.bot_user_id}" in event.get("text", "")

@@ -1,0 +1,44 @@
+"""Thumbs up and down, kept as JSON lines under the home folder: one row has all that an evaluation needs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from bot.conversation import Card, reply_to_json
+
+FILE = "feedback.jsonl"
+
+
+def keep_feedback(
+    home: Path, now: float, user: str, ts: str, good: bool, card: Card, reason: str = ""
+) -> None:
+    """Appends one row: question, verdict, passages, thumb, reason; readers take a message's last row."""
+    reply = reply_to_json(card.reply)
+    row: dict[str, Any] = {
+        "at": now,
+        "user": user,
+        "message": ts,
+        "good": good,
+        "reason": reason,
+        "question": card.question,
+        "verdict": reply["verdict"],
+        "confidence": reply["confidence"],
+        "claims": reply["why"],
+        "passages": reply["citations"],
+    }
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / FILE).open("a", encoding="utf-8") as out:
+        fcntl.flock(out, fcntl.LOCK_EX)
+        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_feedback(home: Path) -> list[dict[str, Any]]:
+    """The last row for each person and message, oldest first."""
+    path = home / FILE
+    if not path.exists():
+        return []
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return list({(row["user"], row["message"]): row for row in rows}.values())

@@ -1,0 +1,196 @@
+"""The final report of a job as blocks, by the report's kind: headline, table, evidence, cost. Pure.
+
+A report comes from a training machine: missing parts are left out, and every text of it is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bot.blocks import Block, actions, button, context, divider, modal, section, table
+from bot.cards import KINDS, STATES, duration, recipe
+from bot.escape import escape, one_line
+from bot.limits import split_text
+from worker.records import Event, Job
+from worker.states import State
+
+Report = Mapping[str, Any]
+
+WORTH = {"yes": "✅ *Worth training*", "no": "⛔ *Not worth training*", "unclear": "🤷 *Not clear yet*"}
+DECISIONS = {
+    "enough": "✅ *What you have is enough*",
+    "more_data": "📥 *Collect more tickets first*",
+    "train": "🎯 *Train*",
+    "not_worth_it": "⛔ *Not worth it*",
+    "cannot_tell": "🤷 *Cannot tell yet*",
+}
+SYSTEMS_SHOWN = 12
+PAIRS_SHOWN = 3
+
+
+def final_report(job: Job) -> tuple[str, list[Block]]:
+    """The text and blocks of the one message that ends a job, whatever its end state."""
+    report = job.report or {}
+    draw = RENDERERS.get(str(report.get("kind")))
+    if job.state != State.SUCCEEDED or draw is None:
+        return _ended_without_report(job)
+    headline = escape(one_line(str(report.get("headline", "Done.")), 1500))
+    blocks = draw(report, headline)
+    blocks.append(context(_cost_line(job, report)))
+    blocks.append(actions([button("Details", "job_details", job.id)], block_id="report"))
+    mark, _ = STATES[job.state]
+    return f"{mark} {KINDS.get(job.kind, 'Job')} on {escape(one_line(job.dataset, 60))}: {headline}", blocks
+
+
+def details_modal(job: Job, history: Sequence[Event]) -> Block:
+    """Everything else about a job: recipe, data, where it ran, and its history."""
+    report = job.report or {}
+    parts = [f"*{KINDS.get(job.kind, 'Job')} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
+    if job.error:
+        parts.append(f"*What happened*\n{escape(job.error)}")
+    if data := _data_line(report.get("dataset")):
+        parts.append(f"*Data*  {data}")
+    if pairs := _confused(report.get("confused"), 20):
+        parts.append(f"*Most confused*\n{pairs}")
+    for name in ("spec", "provenance"):
+        if rows := _pairs(report.get(name) or (job.spec if name == "spec" else {})):
+            parts.append(f"*{name.capitalize()}*\n{rows}")  # noqa: PERF401
+    lines = [
+        f"• {escape(e.who)}: {escape(e.what)}{' — ' + escape(one_line(e.why, 200)) if e.why else ''}"
+        for e in history[-20:]
+    ]
+    parts.append("*History*\n" + "\n".join(lines))
+    blocks = [section(piece) for part in parts for piece in split_text(part) if piece.strip()]
+    return modal("job", f"Job {job.id}"[:24], blocks[:100])
+
+
+def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
+    mark, name = STATES[job.state]
+    dataset = escape(one_line(job.dataset, 60))
+    head = f"{mark} *{KINDS.get(job.kind, 'Job')} on {dataset}: {name.lower()}*"
+    why = escape(one_line(job.error or "", 1200))
+    blocks = [section(f"{head}\n{why}" if why else head)]
+    again = button("Run it again", "job_retry", job.id)
+    blocks.append(actions([again, button("Details", "job_details", job.id)], block_id="report"))
+    return f"{mark} {KINDS.get(job.kind, 'Job')} on {dataset}: {name.lower()}", blocks
+
+
+def _finetune(report: Report, headline: str) -> list[Block]:
+    verdict = WORTH.get(str(report.get("worth_it")), "🤷 *Result*")
+    blocks = [section(f"{verdict}\n{headline}")]
+    blocks += _systems_table(report.get("systems"))
+    lines = [_difference(report.get("difference"))]
+    if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
+        lines.append(f"*Most confused*\n{pairs}")
+    if text := "\n".join(line for line in lines if line):
+        blocks += [section(piece) for piece in split_text(text)]
+    if data := _data_line(report.get("dataset")):
+        blocks.append(context(data))
+    return blocks
+
+
+def _measure(report: Report, headline: str) -> list[Block]:
+    verdict = DECISIONS.get(str(report.get("decision")), "🤷 *Result*")
+    blocks = [section(f"{verdict}\n{headline}")]
+    blocks += _systems_table(report.get("ladder"))
+    lines = [_prose("Forecast", report.get("forecast")), _prose("Next step", report.get("next_step"))]
+    if text := "\n".join(line for line in lines if line):
+        blocks += [divider(), *(section(piece) for piece in split_text(text))]
+    if data := _data_line(report.get("dataset")):
+        blocks.append(context(data))
+    return blocks
+
+
+RENDERERS: dict[str, Callable[[Report, str], list[Block]]] = {"finetune": _finetune, "measure": _measure}
+
+
+def _systems_table(systems: Any) -> list[Block]:
+    rows = [s for s in systems or [] if isinstance(s, Mapping)][:SYSTEMS_SHOWN]
+    if not rows:
+        return []
+    has_f1 = any(s.get("macro_f1") for s in rows)
+    head = ["System", "Score (95%)" if not has_f1 else "Accuracy (95%)"]
+    head += ["Macro-F1 (95%)"] if has_f1 else []
+    body = []
+    for system in rows:
+        tuned = "★ " if system.get("role") == "tuned" else ""
+        cells = [tuned + one_line(str(system.get("name", "?")), 60)]
+        cells.append(interval(system.get("accuracy") or system.get("score")))
+        cells += [interval(system.get("macro_f1"))] if has_f1 else []
+        body.append(cells)
+    return [table(head, body, right=range(1, len(head)))]
+
+
+def interval(score: Any) -> str:
+    """A score with its interval: `86.5% (82.1–90.3)`; a bare number without one; a dash for nothing."""
+    if isinstance(score, int | float) and not isinstance(score, bool):
+        return f"{score:.1%}"
+    if not isinstance(score, Mapping) or not isinstance(score.get("value"), int | float):
+        return "–"
+    low, high = score.get("low"), score.get("high")
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return f"{score['value']:.1%}"
+    return f"{score['value']:.1%} ({low * 100:.1f}–{high * 100:.1f})"
+
+
+def _difference(difference: Any) -> str:
+    if not isinstance(difference, Mapping) or not isinstance(difference.get("points"), int | float):
+        return ""
+    against = escape(one_line(str(difference.get("against", "the best baseline")), 80))
+    text = f"*Gain*  {difference['points']:+.1f} points against {against}"
+    low, high = difference.get("low"), difference.get("high")
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        text += f" (95%: {low:+.1f} to {high:+.1f}"
+        p = difference.get("p")
+        text += f", p = {p:.3f})" if isinstance(p, int | float) else ")"
+    return text
+
+
+def _confused(pairs: Any, most: int) -> str:
+    lines = []
+    for pair in [p for p in pairs or [] if isinstance(p, Mapping)][:most]:
+        true, predicted = (escape(one_line(str(pair.get(k, "?")), 60)) for k in ("true", "predicted"))
+        example = one_line(str(pair.get("example") or ""), 110)
+        quoted = f"  “{escape(example)}”" if example else ""
+        lines.append(f"• {true} → {predicted}  ×{pair.get('count', '?')}{quoted}")
+    return "\n".join(lines)
+
+
+def _data_line(dataset: Any) -> str:
+    if not isinstance(dataset, Mapping):
+        return ""
+    name = escape(one_line(str(dataset.get("name", "")), 60))
+    parts = [f"{dataset['rows']:,} tickets" if isinstance(dataset.get("rows"), int) else ""]
+    parts += [f"{dataset[k]:,} {k}" for k in ("train", "dev", "test") if isinstance(dataset.get(k), int)]
+    classes = dataset.get("classes")
+    number = len(classes) if isinstance(classes, list | Mapping) else classes
+    parts.append(f"{number} queues" if number else "")
+    return f"{name}: " + ", ".join(part for part in parts if part)
+
+
+def _cost_line(job: Job, report: Report) -> str:
+    time, cost = report.get("time") or {}, report.get("cost") or {}
+    parts = [f"asked by <@{job.by}>"]
+    if isinstance(time.get("wall_s"), int | float):
+        parts.append(f"took {duration(time['wall_s'])}")
+    elif job.started_at and job.ended_at:
+        parts.append(f"took {duration(job.ended_at - job.started_at)}")
+    if isinstance(cost.get("usd"), int | float):
+        basis = f" ({escape(one_line(str(cost['basis']), 100))})" if cost.get("basis") else ""
+        parts.append(f"cost ${cost['usd']:.2f}{basis}")
+    return "  ·  ".join([*parts, f"job `{job.id}`"])
+
+
+def _prose(label: str, value: Any) -> str:
+    """A part of a report that is a sentence, or carries one under `text`/`sentence`."""
+    if isinstance(value, Mapping):
+        value = value.get("sentence") or value.get("text") or value.get("summary")
+    return f"*{label}*  {escape(one_line(value, 1200))}" if isinstance(value, str) and value.strip() else ""
+
+
+def _pairs(values: Any) -> str:
+    if not isinstance(values, Mapping):
+        return ""
+    simple = {k: v for k, v in values.items() if isinstance(v, str | int | float) and v != ""}
+    return "\n".join(f"• {escape(str(k))}: {escape(one_line(str(v), 200))}" for k, v in simple.items())

@@ -1,0 +1,152 @@
+"""What happens when a form is sent: field errors stay on the form, the rest is done after the ack."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot import library
+from bot.answering import card_at
+from bot.errors import BotError
+from bot.faults import apologise
+from bot.feedback import keep_feedback
+from bot.files import SlackFile, look_up
+from bot.launch import Place, finetune_spec, launch, measure_spec
+from bot.modals import FINETUNE_FIELDS, Filled, Memory
+from bot.services import Services
+from finetune.spec import SpecError
+from finetune.store import check_name
+from finetune.ticket import DatasetError
+
+Body = dict[str, Any]
+View = dict[str, Any]
+
+
+def register(app: App, services: Services) -> None:
+    """One plain function per form, and an ack for whatever else is closed or sent."""
+    app.view("finetune")(partial(on_finetune, services))
+    app.view("measure")(partial(on_measure, services))
+    app.view("dataset_add")(partial(on_dataset, services))
+    app.view("docs_add")(partial(on_documents, services))
+    app.view("feedback_reason")(partial(on_feedback_reason, services))
+    app.view("job_reject")(partial(on_reject, services))
+
+
+def on_finetune(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    form = {name: value for name, value in filled.values.items() if name in FINETUNE_FIELDS}
+    try:
+        spec, card = finetune_spec(services, form, memory.channel)
+    except SpecError as wrong:
+        ack(response_action="errors", errors=_on_fields(wrong.problems, FINETUNE_FIELDS))
+        return
+    ack()
+    with _telling(client, memory, body):
+        launch(services, "finetune", spec.to_json(), _place(memory, body, view), card)
+
+
+def on_measure(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    try:
+        spec = measure_spec(services, filled.values, memory.channel)
+    except SpecError as wrong:
+        ack(response_action="errors", errors=_on_fields(wrong.problems, ("dataset", "target", "volume")))
+        return
+    ack()
+    with _telling(client, memory, body):
+        launch(services, "measure", spec, _place(memory, body, view))
+
+
+def on_dataset(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    try:
+        check_name(filled.values.get("name", ""))
+    except DatasetError as wrong:
+        ack(response_action="errors", errors={"name": str(wrong)[:300]})
+        return
+    files = filled.files.get("file", ()) or ((memory.about,) if memory.about else ())
+    if not files:
+        ack(response_action="errors", errors={"file": "Add the file with your tickets."})
+        return
+    ack()
+    with _telling(client, memory, body):
+        user = body["user"]["id"]
+        file = look_up(client, files[0], user, memory.channel)
+        person = services.people.person(user)
+        library.add_dataset(services, client, file, dict(filled.values), person, memory.channel)
+
+
+def on_documents(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    sources: list[SlackFile | str] = []
+    try:
+        if link := filled.values.get("link", "").strip():
+            sources.append(library.web_address(link))
+    except BotError as wrong:
+        ack(response_action="errors", errors={"link": str(wrong)})
+        return
+    files = filled.files.get("file", ())
+    if not files and not sources:
+        ack(response_action="errors", errors={"link": "Add a file above, or a link here."})
+        return
+    ack()
+    with _telling(client, memory, body):
+        user = body["user"]["id"]
+        sources += [look_up(client, one, user, memory.channel) for one in files]
+        person = services.people.person(user)
+        scope = filled.values.get("scope", "channel")
+        library.add_documents(services, client, sources, scope, person, memory.channel)
+
+
+def on_feedback_reason(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    ack()
+    memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
+    if not reason.strip():
+        return
+    card = card_at(services, memory.channel, str(memory.thread_ts), memory.about)
+    keep_feedback(
+        services.home, services.clock(), body["user"]["id"], memory.about, False, card, reason[:1000]
+    )
+
+
+def on_reject(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    ack()
+    memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
+    with _telling(client, memory, body):
+        person, job = services.people.person(body["user"]["id"]), services.ledger.job(memory.about)
+        if denial := services.policy.denies_approval(person, job):
+            raise BotError(denial)
+        services.ledger.reject(job.id, person.id, f"{person.name}: {reason[:1000]}")
+        services.wake()
+
+
+class _telling:
+    """After the ack a failure has no form to stand on: it is told in the channel, to the person alone."""
+
+    def __init__(self, client: WebClient, memory: Memory, body: Body) -> None:
+        self.client, self.memory, self.user = client, memory, str(body["user"]["id"])
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        apologise(self.client, error, self.memory.channel, self.user, self.memory.thread_ts)
+        return True
+
+
+def _place(memory: Memory, body: Body, view: View) -> Place:
+    """Slack sends the same view id when it delivers a submission twice: one job either way."""
+    key = f"view:{view['id']}"
+    return Place(body["user"]["id"], body["team"]["id"], memory.channel, memory.thread_ts, key)
+
+
+def _on_fields(problems: dict[str, str], fields: tuple[str, ...]) -> dict[str, str]:
+    """Problems by field of the form; what belongs to no field goes under the first."""
+    errors = {name: text[:300] for name, text in problems.items() if name in fields}
+    other = " ".join(text for name, text in problems.items() if name not in fields)
+    return errors | ({fields[0]: other[:300]} if other and fields[0] not in errors else {})

@@ -1,0 +1,90 @@
+"""Work that takes longer than Slack's three seconds: done in order per thread, in parallel across threads.
+
+Bounded: beyond `most_waiting` the newest is refused with a sentence, so memory stays flat under a flood.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+
+from bot.errors import BotError
+
+Work = Callable[[threading.Event], None]
+
+
+class TooBusy(BotError):
+    """More questions wait than can be answered soon."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "I have more questions waiting than I can answer soon. Please ask again in a minute."
+        )
+
+
+class Turns:
+    """`submit(key, work)` runs each key's works one after another; `work` gets an Event set by `stop(key)`."""
+
+    def __init__(self, threads: int = 8, most_waiting: int = 4000) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turn")
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._waiting: dict[Hashable, deque[Work]] = {}
+        self._stops: dict[Hashable, threading.Event] = {}
+        self._count = 0
+        self._most = most_waiting
+        self._closed = False
+
+    def submit(self, key: Hashable, work: Work) -> None:
+        """Queues the work behind others of its key; raises TooBusy when too many wait or the bot is closing."""
+        with self._lock:
+            if self._closed or self._count >= self._most:
+                raise TooBusy
+            self._count += 1
+            if key in self._waiting:
+                self._waiting[key].append(work)
+                return
+            self._waiting[key] = deque([work])
+        self._pool.submit(self._run, key)
+
+    def stop(self, key: Hashable) -> bool:
+        """Asks what runs for the key to stop; True when something did run."""
+        with self._lock:
+            event = self._stops.get(key)
+        if event is not None:
+            event.set()
+        return event is not None
+
+    def close(self, timeout_s: float = 20.0) -> bool:
+        """Takes nothing new, waits for what was accepted; True when all of it was done in time."""
+        with self._idle:
+            self._closed = True
+            drained = self._idle.wait_for(lambda: self._count == 0, timeout_s)
+        self._pool.shutdown(wait=drained, cancel_futures=True)
+        return drained
+
+    @property
+    def waiting(self) -> int:
+        """Accepted works that are not done yet."""
+        with self._lock:
+            return self._count
+
+    def _run(self, key: Hashable) -> None:
+        """One work of the key, then the next is queued behind other keys: no thread starves the rest."""
+        with self._lock:
+            work = self._waiting[key].popleft()
+            stop = self._stops[key] = threading.Event()
+        try:
+            work(stop)
+        finally:
+            with self._idle:
+                del self._stops[key]
+                self._count -= 1
+                more = bool(self._waiting[key])
+                if not more:
+                    del self._waiting[key]
+                self._idle.notify_all()
+            if more:
+                self._pool.submit(self._run, key)

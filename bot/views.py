@@ -1,0 +1,199 @@
+"""A `Reply` as Slack shows it: the verdict card, and the modals behind its buttons. Pure dicts.
+
+The card is read in ten seconds: verdict, why, next step, cost; the rest stands behind buttons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bot.blocks import Block, actions, button, context, divider, feedback, link_button, modal, section
+from bot.escape import escape, link, one_line
+from bot.limits import SECTION_TEXT, split_text
+from rag.reply import Citation, Reply, Verdict
+
+BADGES = {
+    Verdict.PROMPT: ("✍️", "Improve the prompt"),
+    Verdict.RAG: ("📚", "Retrieve, don't train (RAG)"),
+    Verdict.FINE_TUNE: ("🎯", "Fine-tune"),
+    Verdict.SMALL_MODEL: ("⚡", "Train a small model"),
+    Verdict.FOUNDATION_MODEL: ("🏗️", "Train a foundation model"),
+    Verdict.NEED_MORE_INFO: ("🔎", "One thing is missing"),
+    Verdict.GUIDE_ANSWER: ("📖", "From the guide"),
+    Verdict.OFF_TOPIC: ("🧭", "Not a training question"),
+}
+BUILDING = (
+    Verdict.PROMPT,
+    Verdict.RAG,
+    Verdict.FINE_TUNE,
+    Verdict.SMALL_MODEL,
+    Verdict.FOUNDATION_MODEL,
+)
+SOURCES_SHOWN = 4
+WHY_SHOWN = 3
+
+
+def verdict_card(reply: Reply) -> list[Block]:
+    """The answer to a question: what to do, why with numbered sources, next step, cost, buttons."""
+    blocks = [section(_title(reply))]
+    blocks += _why(reply)
+    blocks += _signals_line(reply)
+    blocks += _next_lines(reply)
+    blocks += _follow_up(reply)
+    blocks += _sources(reply)
+    if reply.note:
+        blocks.append(context(f"ℹ️ {escape(one_line(reply.note, 600))}"))
+    if buttons := _buttons(reply):
+        blocks.append(actions(buttons, block_id="verdict"))
+    if reply.verdict != Verdict.NEED_MORE_INFO:
+        blocks.append(feedback("feedback"))
+    return blocks
+
+
+def verdict_text(reply: Reply) -> str:
+    """The card in one line, for notifications and screen readers."""
+    mark, name = BADGES[reply.verdict]
+    return f"{mark} {name}: {escape(one_line(reply.headline, 600))}"  # noqa: F821
+
+
+def verdict_title(reply: Reply) -> str:
+    """The card's first block as standard markdown, for the part of the answer that is streamed."""
+    _, name = BADGES[reply.verdict]
+    return _title(reply).replace(f"*{name}*", f"**{name}**", 1)
+
+
+def why_modal(reply: Reply) -> Block:
+    """Everything behind the verdict: each reason, each signal with the asker's words, each source."""
+    blocks = [section(f"*{escape(one_line(reply.headline, 2800))}*")]
+    blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
+    if reply.signals:
+        lines = [_signal(s.name, s.value, s.quote, s.effect) for s in reply.signals]
+        blocks += [divider(), *_paragraphs("*What I read in your words*\n" + "\n".join(lines))]
+    if reply.citations:
+        lines = [f"[{c.number}] {_source(c)}\n> {escape(one_line(c.quote, 400))}" for c in reply.citations]
+        blocks += [divider(), *_paragraphs("*Sources*\n" + "\n".join(lines))]
+    return modal("why", "Why this verdict", blocks[:100])
+
+
+def change_modal(reply: Reply) -> Block:
+    """What would have to be different for another verdict to win."""
+    lines = [f"• {escape(text)}" for text in reply.would_change]
+    empty = "Nothing that I know of would change this verdict."
+    blocks = _paragraphs("\n".join(lines) or empty)
+    blocks.append(context("Tell me in the thread when one of these changes; I will decide again."))
+    return modal("change", "What would change it?", blocks[:100])
+
+
+def source_modal(citation: Citation) -> Block:
+    """The passage behind one citation, with the quoted words in bold."""
+    blocks = [
+        section(f"*{escape(one_line(citation.title, 300))}*\n{escape(one_line(citation.heading, 300))}")
+    ]
+    blocks += [section(f">{piece}") for piece in split_text(_marked(citation), SECTION_TEXT - 10)][:60]
+    if citation.url and citation.url.startswith(("http://", "https://")):
+        blocks.append(actions([link_button("Open the source", citation.url, "open_source")]))
+    return modal("source", f"Source {citation.number}"[:24], blocks)
+
+
+def _title(reply: Reply) -> str:
+    mark, name = BADGES[reply.verdict]
+    head = f"{mark}  *{name}*"  # noqa: F821
+    if reply.verdict in BUILDING:
+        head += f"  ·  {meter(reply.confidence)} {reply.confidence:.0%} sure"
+    elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean in BADGES:
+        head += f"  ·  leaning to *{BADGES[reply.lean][1]}*"
+    return f"{head}\n{escape(one_line(reply.headline, 2500))}"
+
+
+def meter(share: float, cells: int = 5) -> str:
+    """A share from 0 to 1 as filled and empty cells."""
+    full = max(0, min(cells, round(share * cells)))
+    return "▰" * full + "▱" * (cells - full)
+
+
+def _why(reply: Reply) -> list[Block]:
+    shown = reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
+    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in shown))
+
+
+def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> str:
+    urls = {c.number: c.url for c in citations}
+    stripped = re.sub(r"\s*\[\d+\]", "", text)
+    marks = "".join(f" {link(urls.get(number), f'[{number}]')}" for number in cites)
+    return escape(stripped) + marks
+
+
+def _signals_line(reply: Reply) -> list[Block]:
+    quoted = [f"“{escape(one_line(s.quote, 80))}”" for s in reply.signals if s.quote.strip()][:3]
+    return [context("*You said*  " + "  ·  ".join(dict.fromkeys(quoted)))] if quoted else []
+
+
+def _signal(name: str, value: str, quote: str, effect: str) -> str:
+    words = f" — “{escape(one_line(quote, 200))}”" if quote.strip() else ""
+    moved = f"  _{escape(one_line(effect, 120))}_" if effect else ""
+    return f"• *{escape(one_line(name, 60))}*: {escape(one_line(value, 120))}{words}{moved}"
+
+
+def _next_lines(reply: Reply) -> list[Block]:
+    lines = []
+    if reply.next_step:
+        lines.append(f"*Next step*  {escape(one_line(reply.next_step, 1200))}")
+    if reply.cost_line:
+        lines.append(f"*Cost*  {escape(one_line(reply.cost_line, 600))}")
+    if reply.would_change:
+        lines.append(f"*Would change it*  {escape(one_line(reply.would_change[0], 400))}")
+    return _paragraphs("\n".join(lines))
+
+
+def _follow_up(reply: Reply) -> list[Block]:
+    if reply.follow_up is None:
+        return []
+    ask = section(f"👉  *{escape(one_line(reply.follow_up.text, 1500))}*")
+    options = [
+        button(one_line(text, 75), f"follow_up:{number}", one_line(text, 1900))
+        for number, text in enumerate(reply.follow_up.options[:5])
+        if text.strip()
+    ]
+    return [ask, actions(options, block_id="follow_up")] if options else [ask]
+
+
+def _source(citation: Citation) -> str:
+    return link(citation.url, one_line(f"{citation.title} › {citation.heading}".strip(" ›"), 90))
+
+
+def _sources(reply: Reply) -> list[Block]:
+    shown = reply.citations[:SOURCES_SHOWN]
+    if not shown:
+        return []
+    line = "  ".join(f"[{c.number}] {_source(c)}" for c in shown)
+    more = len(reply.citations) - len(shown)
+    return [context(f"*Sources*  {line}" + (f"  +{more} more" if more else ""))]
+
+
+def _buttons(reply: Reply) -> list[Block]:
+    found = []
+    if reply.verdict in BUILDING:
+        found.append(button("Why?", "why"))
+        if reply.would_change:
+            found.append(button("What would change it?", "would_change"))
+        found.append(button("Measure it", "measure", style="primary"))
+    sources = reply.citations[:SOURCES_SHOWN]
+    return found + [button(f"Read [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources]
+
+
+def _marked(citation: Citation) -> str:
+    """The passage escaped, the quoted words in bold where they stand (white space may differ)."""
+    words = [re.escape(escape(word)) for word in citation.quote.split()]
+    passage = escape(citation.passage) or escape(citation.quote)
+    if not words or "*" in citation.quote:
+        return passage.replace("\n", "\n>")
+    found = re.search(r"\s+".join(words), passage)
+    if found is None or "\n\n" in found[0]:
+        return passage.replace("\n", "\n>")
+    bold = "*" + " ".join(found[0].split()) + "*"
+    return (passage[: found.start()] + bold + passage[found.end() :]).replace("\n", "\n>")
+
+
+def _paragraphs(text: str) -> list[Block]:
+    return [section(piece) for piece in split_text(text) if piece.strip()]

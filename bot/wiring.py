@@ -1,0 +1,201 @@
+"""Settings become objects here and nowhere else: the bot with its threads, and the worker."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from slack_sdk import WebClient
+
+from bot.app import build_app, slack_client
+from bot.errors import BotError
+from bot.files import downloader
+from bot.local import chat_model, load_prices, open_datasets, open_ledger
+from bot.notify import Notifier
+from bot.people import People
+from bot.policy import Policy
+from bot.services import Services
+from bot.settings import Settings
+from bot.turns import Turns
+from worker import keys
+from worker.conductor import Conductor
+from worker.embedded_redis import embedded_redis
+from worker.ledger import Ledger
+
+if TYPE_CHECKING:
+    from slack_bolt import App
+
+PRELOAD = ("torch", "transformers", "peft", "sklearn.linear_model", "finetune.pipeline", "finetune.measure")
+log = logging.getLogger("trainwise")
+
+
+@dataclass
+class Bot:
+    """Everything that runs in the bot's process; `start()` returns once Slack is connected."""
+
+    settings: Settings
+    app: App
+    conductor: Conductor
+    notifier: Notifier
+    turns: Turns
+    ledger: Ledger
+    client: WebClient
+    held: ExitStack
+
+    def start(self) -> None:
+        """Carries jobs, pays posts and listens to Slack."""
+        self.conductor.start()
+        self.notifier.start()
+        if self.settings.slack_mode == "http":
+            from bot.http import serve_http
+
+            self.held.callback(serve_http(self.app, self.settings.http_host, self.settings.http_port))
+            return
+        from slack_bolt.adapter.socket_mode import SocketModeHandler
+
+        assert self.settings.slack_app_token
+        handler = SocketModeHandler(self.app, self.settings.slack_app_token.reveal(), web_client=self.client)
+        self.held.callback(handler.close)
+        handler.connect()
+
+    def stop(self) -> None:
+        """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
+        self.turns.close()
+        self.notifier.stop()
+        self.conductor.stop()
+        self.held.close()
+        self.ledger.close()
+
+
+def redis_address(settings: Settings, held: ExitStack) -> str:
+    """The configured queue, or an embedded one in the bot's home that lives as long as the bot."""
+    if settings.redis_url is not None:
+        return settings.redis_url.reveal()
+    server = embedded_redis(settings.home / "redis")
+    held.callback(server.stop)
+    note = settings.home / "redis.url"
+    note.write_text(server.url, encoding="utf-8")
+    held.callback(lambda: note.unlink(missing_ok=True))
+    return server.url
+
+
+def build(settings: Settings) -> Bot:
+    """The bot, built but not started; raises SettingsError for missing Slack credentials."""
+    settings.require_slack()
+    assert settings.slack_bot_token
+    settings.home.mkdir(parents=True, exist_ok=True)
+    held = ExitStack()
+    ledger = open_ledger(settings)
+    redis_url = redis_address(settings, held)
+    keys.pair_locally(settings.home / "keys")
+    token = settings.slack_bot_token.reveal()
+    client = slack_client(token, settings.slack_api_url)
+    conductor = Conductor(
+        ledger,
+        redis_url,
+        settings.home / "keys",
+        artifacts_folder(settings),
+        per_user=settings.jobs_per_person,
+    )
+    notifier = Notifier(client, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
+    turns = Turns()
+    services = make_services(settings, ledger, client, conductor, notifier, turns, held)
+    secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
+    app = build_app(client, services, settings.listener_threads, secret)
+    return Bot(settings, app, conductor, notifier, turns, ledger, client, held)
+
+
+def make_services(
+    settings: Settings,
+    ledger: Ledger,
+    client: WebClient,
+    conductor: Conductor,
+    notifier: Notifier,
+    turns: Turns,
+    held: ExitStack,
+) -> Services:
+    """What the listeners work with; the index opens here, so its libraries load here and not on import."""
+    from rag.ask import Adviser
+    from rag.index import Index
+
+    from rag.embed import load_embedder
+
+    assert settings.slack_bot_token
+    embed = load_embedder(settings.home / "cache")
+    index = held.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
+    index.ensure_guide()
+    prices = load_prices(settings)
+    hosts = frozenset({str(urlsplit(settings.slack_api_url).hostname), "files.slack.com"})
+    return Services(
+        adviser=Adviser(index, embed, prices, chat=chat_model(settings)),
+        ledger=ledger,
+        datasets=open_datasets(settings),
+        index=index,
+        prices=prices,
+        policy=Policy(
+            settings.admins,
+            settings.launchers,
+            settings.job_budget_usd,
+            settings.month_budget_usd,
+            settings.jobs_per_person,
+        ),
+        people=People(client),
+        turns=turns,
+        home=settings.home,
+        file_hosts=hosts,
+        download=downloader(settings.slack_bot_token.reveal(), hosts),
+        queue_up=lambda: conductor.redis_ok,
+        workers=conductor.workers,
+        wake=notifier.wake,
+    )
+
+
+def run_bot(settings: Settings) -> None:
+    """Runs the bot until SIGTERM or Ctrl-C, then drains."""
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    bot = build(settings)
+    bot.start()
+    log.info("trainwise is up (%s mode)", settings.slack_mode)
+    over.wait()
+    bot.stop()
+
+
+def run_worker(settings: Settings, name: str | None = None, burst: bool = False) -> None:
+    """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
+    from worker.serve import serve
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    note = settings.home / "redis.url"
+    if settings.redis_url is None and not note.is_file():
+        raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")
+    url = settings.redis_url.reveal() if settings.redis_url else note.read_text(encoding="utf-8").strip()
+    prices = load_prices(settings)
+    keys.pair_locally(settings.home / "keys")
+    serve(
+        url,
+        name,
+        str(artifacts_folder(settings)),
+        settings.datasets_url,
+        keys_folder=settings.home / "keys",
+        spool=settings.home / "spool",
+        prices=prices,
+        price_per_hour=float(prices["cpu_hour"]["usd"]),
+        preload=PRELOAD,
+        max_jobs=1 if burst else None,
+    )
+
+
+def artifacts_folder(settings: Settings) -> Path:
+    """Where weights and checkpoints go."""
+    from worker.serve import local_folder
+
+    return local_folder(settings.artifacts_url)

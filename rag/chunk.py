@@ -1,0 +1,103 @@
+"""Cuts a document's Markdown into passages by heading, each with its place in the text.
+
+A passage is at most about CHUNK_TOKENS wordpieces, ends at a sentence where it can, and never crosses a
+heading. What is embedded and searched is the heading path plus the text; what is shown is the text alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+CHUNK_TOKENS = 200
+SUB_TOKENS = 48
+HEADERS = [("#" * depth, f"h{depth}") for depth in range(1, 5)]
+# Paragraph, line, sentence, clause, word: the first that fits is where a long section is cut.
+SEPARATORS = [r"\n\s*\n", r"\n", r"(?<=[.!?。！？])\s+", r"(?<=[;,:])\s+", r"\s+", ""]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`start` and `end` are character offsets in the document's text; `digest` names the content."""
+
+    position: int
+    heading: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def searchable(self) -> str:
+        """Heading path and text, as embedded and as indexed for words."""
+        return f"{self.heading}\n{self.text}" if self.heading else self.text
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.searchable.encode()).hexdigest()
+
+
+def chunk_markdown(text: str, title: str, count_tokens: Callable[[str], int]) -> list[Chunk]:
+    """Every passage of `text` in order; together they hold all of it but the headings."""
+    from langchain_text_splitters import MarkdownHeaderTextSplitter
+
+    sections = MarkdownHeaderTextSplitter(HEADERS, strip_headers=True).split_text(text)
+    find = _finder(text)
+    chunks: list[Chunk] = []
+    for section in sections:
+        path = [section.metadata[name] for _, name in HEADERS if section.metadata.get(name)]
+        heading = " > ".join(path or [title])
+        for piece in split_text(section.page_content, CHUNK_TOKENS, count_tokens):
+            chunks.append(Chunk(len(chunks), heading, piece, *find(piece)))
+    return chunks
+
+
+def split_text(text: str, tokens: int, count_tokens: Callable[[str], int]) -> list[str]:
+    """Pieces of at most `tokens` wordpieces, cut at the best separator, nothing lost but white space."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    if len(text) <= 2 * tokens or count_tokens(text) <= tokens:
+        return [text.strip()] if text.strip() else []
+    splitter = RecursiveCharacterTextSplitter(
+        SEPARATORS,
+        keep_separator="end",
+        is_separator_regex=True,
+        chunk_size=tokens,
+        chunk_overlap=0,
+        length_function=count_tokens,
+    )
+    return [piece.strip() for piece in splitter.split_text(text) if piece.strip()]
+
+
+def sub_chunks(chunk: Chunk, count_tokens: Callable[[str], int]) -> list[str]:
+    """Windows of about SUB_TOKENS whose best match finds a fact inside a long passage; [] for a short one."""
+    if count_tokens(chunk.text) <= SUB_TOKENS * 3 // 2:
+        return []
+    return split_text(chunk.text, SUB_TOKENS, count_tokens)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a passage; list items and table rows count as sentences."""
+    for line in re.split(r"\n+", text):
+        for part in re.split(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[^a-z])", line.strip()):
+            if part.strip():
+                yield part.strip()
+
+
+def _finder(text: str) -> Callable[[str], tuple[int, int]]:
+    """Finds each next piece in `text`, blind to white space, which the splitters change."""
+    kept = [index for index, char in enumerate(text) if not char.isspace() and char.isprintable()]
+    squeezed = "".join(text[index] for index in kept)
+    cursor = 0
+
+    def find(piece: str) -> tuple[int, int]:
+        nonlocal cursor
+        wanted = "".join(char for char in piece if not char.isspace() and char.isprintable())
+        at = squeezed.find(wanted, cursor)
+        if at < 0 or not wanted:
+            return (0, 0)
+        cursor = at + len(wanted)
+        return kept[at], kept[cursor - 1] + 1
+
+    return find

@@ -1,0 +1,188 @@
+"""A question and what its asker may read, to the passages that answer it.
+
+Three legs, fused by rank (k=10, as measured in docs/quality.md): exact identifiers (error codes, model
+names, settings), words (BM25 over stems), meaning (nearest vectors, then the best of a passage and its
+sub-passages). Who may read what is decided inside each search, never by dropping results afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag.store import Store, check_scopes, scope_word, unpack_parts
+
+if TYPE_CHECKING:
+    from rag.index import Index
+
+RRF_K = 10
+CANDIDATES = 40
+MAX_QUESTION = 2000
+WEIGHTS = {"exact": 3.0, "words": 1.0, "meaning": 1.0}
+# A word in more than this share of the passages says little and costs most of the search time.
+COMMON = 0.15
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_IDENTIFIER = re.compile(r"[^\s,;!?\"'()\[\]{}<>|`]*[\w][^\s,;!?\"'()\[\]{}<>|`]*")
+STOP_WORDS = frozenset(
+    ["a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "just", "me", "my", "need", "no", "not", "of", "on", "or", "our", "out", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "us", "use", "want", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A retrieved passage; `score` is the best cosine of it or a part of it to the question (0-1)."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    heading: str
+    text: str
+    url: str | None
+    score: float
+
+
+def retrieve(index: Index, question: str, scopes: frozenset[str], k: int = 8) -> list[Passage]:
+    """The `k` best passages that readers of `scopes` may see, best first; [] for an empty question."""
+    return search(index, question, scopes, k, WEIGHTS)
+
+
+def search(
+    index: Index, question: str, scopes: frozenset[str], k: int, weights: dict[str, float]
+) -> list[Passage]:
+    """`retrieve` with the legs' weights given, so that each can be measured alone."""
+    scopes = check_scopes(scopes)
+    question = " ".join(question[:MAX_QUESTION].split())
+    if not question or not scopes:
+        return []
+    row = index.embed([question])[0]
+    near = index.nearest(row, scopes, CANDIDATES)
+    store = index.store
+    exact = exact_leg(store, question, scopes) if weights.get("exact") else []
+    words = words_leg(store, question, scopes) if weights.get("words") else []
+    rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
+    scores = {key: _similarity(row, *found[-2:]) for key, found in rows.items()}
+    meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if weights.get("meaning") else []
+    legs = [(weights["exact"], exact), (weights["words"], words), (weights["meaning"], meaning)]
+    order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in legs])
+    return [_passage(key, rows[key], scores[key]) for key in order[:k]]
+
+
+def fuse(legs: Iterable[tuple[float, Sequence[int]]], k: int = RRF_K) -> list[int]:
+    """Reciprocal rank fusion: each leg gives weight/(k + rank); ties go to the older passage."""
+    points: dict[int, float] = {}
+    for weight, keys in legs:
+        for rank, key in enumerate(keys, start=1):
+            points[key] = points.get(key, 0.0) + weight / (k + rank)
+    return sorted(points, key=lambda key: (-points[key], key))
+
+
+def identifiers(question: str) -> list[str]:
+    """The tokens that must match exactly: codes, file and model names, settings, addresses, CamelCase."""
+    found = []
+    for token in _IDENTIFIER.findall(question):
+        token = token.strip(".:-/…—–")
+        letters, digits = any(c.isalpha() for c in token), any(c.isdigit() for c in token)
+        joined = re.search(r"\w[_/=@\\#]\w|\w\.\w{2,}|::", token)
+        camel = re.search(r"[a-z][A-Z]", token)
+        if len(token) > 2 and ((letters and digits) or joined or camel or re.fullmatch(r"\d{4,}", token)):
+            found.append(token)
+    return list(dict.fromkeys(found))[:8]
+
+
+def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
+    """Passages that hold the question's identifiers, letter for letter but for case."""
+    points: dict[int, float] = {}
+    for token in identifiers(question):
+        phrase = " ".join(_WORD.findall(token))
+        if not phrase:
+            continue
+        hits = _match(store, f'"{phrase}"', scopes, CANDIDATES)
+        verbatim = [key for key in hits if _holds(store, key, token)]
+        for rank, key in enumerate(verbatim, start=1):
+            points[key] = points.get(key, 0.0) + 1 / (len(verbatim) + rank)
+    return sorted(points, key=lambda key: (-points[key], key))
+
+
+def words_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
+    """BM25 over the question's telling words."""
+    words = list(dict.fromkeys(word.lower() for word in _WORD.findall(question)))
+    telling = [word for word in words if word not in STOP_WORDS][:32]
+    rare = _rare(store, telling)
+    if not rare:
+        return []
+    return _match(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
+
+
+def load_rows(
+    store: Store, keys: Iterable[int], scopes: frozenset[str], embedder: str
+) -> dict[int, tuple[object, ...]]:
+    """What a passage needs, by key; a passage outside `scopes` (or gone meanwhile) is not there.
+
+    The searches filter already; this is the second lock on the same door.
+    """
+    wanted = sorted(keys)
+    found: dict[int, tuple[object, ...]] = {}
+    marks = ",".join("?" * len(wanted))
+    for row in store.connection.execute(
+        "SELECT c.key, c.doc_id, d.title, c.heading, c.text, d.url, d.scopes, v.row, v.parts"  # noqa: S608
+        " FROM chunks c JOIN documents d ON d.id = c.doc_id"
+        f" JOIN vectors v ON v.digest = c.digest AND v.embedder = ? WHERE c.key IN ({marks})",
+        (embedder, *wanted),
+    ):
+        if scopes & frozenset(row[6].split()):
+            found[row[0]] = row[1:6] + row[7:]
+    return found
+
+
+def _match(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[int]:
+    """Best `n` by BM25 among the passages of `scopes`; the scope is part of the match itself."""
+    may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
+    rows = store.connection.execute(
+        "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, 1.0, 0.0) LIMIT ?",
+        (f"(body : ({expression})) AND (scopes : ({may_see}))", n),
+    )
+    return [row[0] for row in rows]
+
+
+def _rare(store: Store, words: list[str]) -> list[str]:
+    """The words that few passages hold; the rarest three if all are common."""
+    total = store.connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
+    if total < 2000:
+        return words
+    counts = {word: _count(store, word) for word in words}
+    present = sorted((word for word in words if counts[word]), key=lambda word: counts[word])
+    return [word for word in present if counts[word] <= COMMON * total] or present[:3]
+
+
+def _count(store: Store, word: str) -> int:
+    """How many passages hold the word, as far as it is its own stem's most common form (an estimate)."""
+    row = store.connection.execute(
+        "SELECT max(doc) FROM word_counts WHERE term >= ?1 AND term <= ?2 AND col = 'body'",
+        (word[: max(3, len(word) - 3)], word),
+    ).fetchone()
+    return int(row[0] or 0)
+
+
+def _holds(store: Store, key: int, token: str) -> bool:
+    row = store.connection.execute("SELECT heading, text FROM chunks WHERE key = ?", (key,)).fetchone()
+    return row is not None and token.lower() in f"{row[0]}\n{row[1]}".lower()
+
+
+def _similarity(row: np.ndarray, blob: object, parts: object) -> float:
+    assert isinstance(blob, bytes)
+    assert isinstance(parts, bytes)
+    best = float(np.frombuffer(blob, dtype=np.float32) @ row)
+    if parts:
+        best = max(best, float((unpack_parts(parts, len(row)) @ row).max()))
+    return best
+
+
+def _passage(key: int, row: tuple[object, ...], score: float) -> Passage:
+    doc_id, title, heading, text, url = row[:5]
+    return Passage(
+        str(key), str(doc_id), str(title), str(heading), str(text), str(url) if url else None, round(score, 4)
+    )
