@@ -54,7 +54,7 @@ def verdict_card(reply: Reply) -> list[Block]:
 def verdict_text(reply: Reply) -> str:
     """The card in one line, for notifications and screen readers."""
     mark, name = BADGES[reply.verdict]
-    return f"{mark} {name}: {escape(one_line(reply.headline, 600))}"  # noqa: F821
+    return f"{mark} {name}: {escape(one_line(reply.headline, 600))}"
 
 
 def verdict_title(reply: Reply) -> str:
@@ -98,7 +98,7 @@ def source_modal(citation: Citation) -> Block:
 
 def _title(reply: Reply) -> str:
     mark, name = BADGES[reply.verdict]
-    head = f"{mark}  *{name}*"  # noqa: F821
+    head = f"{mark}  *{name}*"
     if reply.verdict in BUILDING:
         head += f"  ·  {meter(reply.confidence)} {reply.confidence:.0%} sure"
     elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean in BADGES:
