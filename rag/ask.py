@@ -1,0 +1,138 @@
+"""The adviser: one question in, one Reply out - read, decide, search, cite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rag.advise import Advice, advise, spoken
+from rag.answer import compose
+from rag.read_embedded import EmbeddedReader
+from rag.reply import FollowUp, Reply, Verdict
+from rag.retrieve import Passage, retrieve
+from rag.signals import Signals, merge
+from rag.table import load_table
+
+if TYPE_CHECKING:
+    from rag.embed import MiniLM
+    from rag.index import Index
+
+STATE_VERSION = 1
+MOST_QUESTIONS = 3
+OFF_TOPIC = (
+    "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
+    "Ask me about a task you want a model to do."
+)
+
+
+class Adviser:
+    """Answers questions over an index; `prices` is the dated table of bot/prices.yaml."""
+
+    def __init__(
+        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: Any | None = None
+    ) -> None:
+        self._index, self._embed, self._prices, self._chat = index, embed, prices, chat
+        self._reader, self._table = EmbeddedReader(embed), load_table()
+
+    def ask(
+        self,
+        question: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+        on_step: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start."""
+        step = on_step or (lambda name: None)
+        step("reading")
+        old, asked = remembered(state)
+        signals = merge(old, self._reader(question)) if old else self._reader(question)
+        if old and signals.topic == "other":
+            signals = signals.model_copy(update={"topic": "decision"})
+        advice = advise(signals, self._table)
+        if advice.verdict is Verdict.OFF_TOPIC:
+            return Reply(advice.verdict, 0.0, OFF_TOPIC, state=memory(old, asked))
+        step("searching")
+        passages = retrieve(self._index, topic_of(question, advice), scopes)
+        step("checking")
+        return self._reply(question, advice, passages, asked)
+
+    def _reply(self, question: str, advice: Advice, passages: list[Passage], asked: int) -> Reply:
+        answer = compose(question, passages, self._embed)
+        if advice.verdict is Verdict.GUIDE_ANSWER:
+            found = "From the documents:" if answer.claims else (answer.note or "")
+            state = memory(advice.signals, asked)
+            return Reply(advice.verdict, 0.0, found, answer.claims, citations=answer.citations, state=state)
+        follow_up = self._follow_up(advice, asked)
+        return Reply(
+            verdict=advice.verdict,
+            confidence=advice.confidence,
+            headline=headline(advice),
+            why=answer.claims,
+            signals=advice.deciding,
+            citations=answer.citations,
+            next_step=advice.next_step,
+            would_change=advice.would_change,
+            cost_line=cost_line(advice.verdict, self._prices),
+            follow_up=follow_up,
+            lean=advice.lean,
+            note=answer.note,
+            state=memory(advice.signals, asked + (follow_up is not None)),
+        )
+
+    def _follow_up(self, advice: Advice, asked: int) -> FollowUp | None:
+        """The next question, one at a time, three in a thread at most, and only where it is needed."""
+        if advice.verdict is not Verdict.NEED_MORE_INFO or asked >= MOST_QUESTIONS or not advice.questions:
+            return None
+        return advice.questions[0]
+
+
+def remembered(state: Mapping[str, Any] | None) -> tuple[Signals | None, int]:
+    """The thread's signals and how many questions were asked; nothing from a state of another version."""
+    if not state or state.get("version") != STATE_VERSION or not state.get("signals"):
+        return None, 0
+    return Signals.model_validate(state["signals"]), int(state.get("asked", 0))
+
+
+def memory(signals: Signals | None, asked: int) -> dict[str, Any]:
+    """What a thread keeps, as JSON."""
+    kept = signals.model_dump(mode="json", exclude_none=True) if signals else None
+    return {"version": STATE_VERSION, "signals": kept, "asked": asked}
+
+
+def topic_of(question: str, advice: Advice) -> str:
+    """What to search for: the question, and the sections that the verdict rests on."""
+    return f"{question} {' '.join(advice.sections[:2])}" if advice.sections else question
+
+
+def headline(advice: Advice) -> str:
+    """One plain sentence: the verdict with the strongest reasons of the table."""
+    verdict = spoken(advice.verdict)
+    if advice.verdict is Verdict.NEED_MORE_INFO:
+        reason = f" {advice.gate.say.capitalize().rstrip('.')}." if advice.gate else ""
+        return f"I need to know more before a verdict.{reason} My lean for now: {spoken(advice.lean)}."
+    reasons = [
+        rule.say.rstrip(".")
+        for rule in advice.fired
+        if rule.points.get(str(advice.verdict), 0) > 0 and rule.when
+    ]
+    because = f": {'; '.join(reasons[:3])}" if reasons else ""
+    more = f" {advice.combination}" if advice.combination else ""
+    return f"{verdict[0].upper()}{verdict[1:]}{because}.{more}"
+
+
+def cost_line(verdict: Verdict, prices: Mapping[str, Any]) -> str:
+    """What the verdict costs, from the dated table; empty where nothing is built."""
+    as_of = prices.get("as_of", "undated")
+    gpus = {name: row["usd"] for name, row in prices.get("gpu_hour", {}).items()}
+    apis = prices.get("api_per_million", {})
+    if verdict in (Verdict.PROMPT, Verdict.RAG) and apis:
+        name, row = min(apis.items(), key=lambda item: item[1]["in"])
+        return f"From ${row['in']:.2f} in and ${row['out']:.2f} out per million tokens ({name}); prices as of {as_of}."
+    if verdict in (Verdict.FINE_TUNE, Verdict.FOUNDATION_MODEL) and gpus:
+        name = min(gpus, key=lambda key: gpus[key])
+        return f"GPU time from ${gpus[name]:.2f} an hour ({name}); prices as of {as_of}."
+    if verdict is Verdict.SMALL_MODEL:
+        cpu = prices.get("cpu_hour", {}).get("usd")
+        return f"Minutes on a CPU at ${cpu:.2f} an hour; prices as of {as_of}." if cpu else ""
+    return ""

@@ -1,0 +1,132 @@
+"""Reads signals from messy text without any key: cues and numbers by pattern, the rest by trained heads.
+
+Covers what rag/data/prototypes.yaml and cues.yaml teach it, in English, French, German and Spanish. Text
+sets signals only; it never reaches a weight of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rag.cues import Cue, Lexicon, load_lexicon
+from rag.embed import Embedder
+from rag.heads import features, load_heads, signature
+from rag.injection import screen
+from rag.read_numbers import Count, read_counts
+from rag.signals import SIGNAL_NAMES, Signals
+
+SURE = 0.5  # a head's label counts from this probability on
+MAX_TEXT = 4000
+FLAGS = {
+    "citations": ("citations", True),
+    "acl": ("acl", True),
+    "stable": ("stable", True),
+    "pii": ("pii", True),
+    "no_consent": ("consent", False),
+    "in_training": ("in_training", True),
+    "vendor_claim": ("vendor_claim", True),
+    "cheaper_tried": ("cheaper_tier_tried", True),
+    "cheaper_untried": ("cheaper_tier_tried", False),
+    "already_tuned": ("already_tuned", True),
+    "no_usable_base": ("no_usable_base", True),
+}
+BY_CUE = ("volatility", "skill", "platform")
+WHOLE = frozenset(
+    {"examples", "classes", "per_class", "eval_n", "kb_tokens", "volume_month", "prompt_tokens"}
+    | {"pretrain_tokens", "gpus", "deadline_days"}
+)
+
+
+class EmbeddedReader:
+    """`reader(question)` gives Signals; loads in well under a second, needs no network."""
+
+    def __init__(self, embed: Embedder) -> None:
+        self._embed = embed
+        self._lexicon: Lexicon = load_lexicon()
+        self._heads = load_heads(signature(self._lexicon, embed.name))
+
+    def __call__(self, question: str) -> Signals:
+        """What the question says; orders to the adviser in it are cut before anything is read."""
+        screened = screen(question[:MAX_TEXT], self._lexicon)
+        clean = screened.clean
+        if not clean:
+            topic = "injection" if screened.cut else "other"
+            return Signals.model_validate({"topic": topic, "injection": bool(screened.cut) or None})
+        cues = self._lexicon.find(clean)
+        told = self._heads(features(clean, self._embed([clean])[0], cues, self._lexicon))
+        counts = read_counts(clean)
+        values: dict[str, Any] = {}
+        quotes: dict[str, str] = {}
+        _from_counts(counts, values, quotes)
+        _from_heads(told, values)
+        _from_cues(cues, told, values)
+        for name in values:
+            if name not in quotes and (words := _words(name, values[name], cues, clean)):
+                quotes[name] = words
+        if screened.cut:
+            values["injection"] = True
+            if values.get("topic") in ("other", "injection"):
+                values["topic"] = "injection"
+        return Signals.model_validate({**values, "quotes": quotes})
+
+
+def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any]) -> None:
+    """The likeliest topic, task and baseline; every gap and flag that is more likely than not."""
+    values["topic"] = max(told["topic"], key=lambda name: told["topic"][name])
+    for head in ("task", "baseline"):
+        best = max(told[head], key=lambda name: told[head][name])
+        if best != "none":
+            values[head] = best
+    gaps = sorted((g for g, p in told["gaps"].items() if p >= SURE), key=lambda g: -told["gaps"][g])
+    if gaps:
+        values["gaps"] = tuple(gaps)
+    for flag, share in told["flags"].items():
+        if share >= SURE and flag in FLAGS:
+            name, value = FLAGS[flag]
+            values.setdefault(name, value)
+        elif share >= SURE and flag == "changing":
+            values.setdefault("volatility", "monthly")
+
+
+def _from_cues(cues: Sequence[Cue], told: Mapping[str, Mapping[str, float]], values: dict[str, Any]) -> None:
+    """What only words can tell: how often facts change, skill, platform, flags without a head."""
+    for cue in cues:
+        if cue.signal in BY_CUE:
+            values[cue.signal] = cue.value
+        elif cue.signal == "flags" and cue.value in FLAGS and cue.value not in told["flags"]:
+            name, value = FLAGS[cue.value]
+            values.setdefault(name, value)
+    if any(cue.signal == "gaps" and cue.value == "offline" for cue in cues):
+        values["offline"] = True
+
+
+def _from_counts(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, str]) -> None:
+    """Numbers by kind; of several of a kind the larger stands, for scores the first."""
+    weak: Count | None = None
+    for count in counts:
+        if count.kind == "examples_raw":
+            weak = count if weak is None or count.value > weak.value else weak
+        elif count.kind == "researchers" and count.value >= 3:
+            values["skill"], quotes["skill"] = "research", count.quote
+        elif count.kind in SIGNAL_NAMES:
+            value = int(count.value) if count.kind in WHOLE else float(count.value)
+            first_stands = count.kind in ("score", "target", "latency_ms")
+            if count.kind not in values or (not first_stands and value > values[count.kind]):
+                values[count.kind], quotes[count.kind] = value, count.quote
+    if weak is not None and "examples" not in values and "labelled" in weak.quote.lower():
+        values["examples"], quotes["examples"] = int(weak.value), weak.quote
+    if "examples" not in values and {"per_class", "classes"} <= values.keys():
+        values["examples"] = values["per_class"] * values["classes"]
+
+
+def _words(name: str, value: Any, cues: Sequence[Cue], text: str) -> str:
+    """The user's words behind a value: the first cue for it, widened to whole words."""
+    wanted = {str(v) for v in value} if isinstance(value, tuple) else {str(value)}
+    wanted |= {flag for flag, (signal, flagged) in FLAGS.items() if signal == name and flagged == value}
+    for cue in cues:
+        if (cue.signal == name or cue.signal == "flags") and cue.value in wanted:
+            left = text.rfind(" ", 0, max(0, cue.start)) + 1
+            right = text.find(" ", cue.end)
+            return text[left : right if right > 0 else len(text)][:90]
+    return ""
