@@ -14,6 +14,7 @@ from rich.console import Console
 from bot.errors import BotError
 from bot.playground.errors import PlaygroundError
 from bot.playground.person import Person
+from bot.playground.seed import BOT_USER
 from bot.retell import Retelling
 from bot.settings import Settings
 from bot.stand import Stand, stand
@@ -47,7 +48,7 @@ def tell(stage: Stand, console: Console) -> None:
     maya, ravi = Person(stage.url, "maya"), Person(stage.url, "ravi")
     with Retelling(console, ravi, stage.check) as story:
         story.person("maya", CHANNEL, f"@trainwise {QUESTION}")
-        asked = maya.say(CHANNEL, f"<@trainwise> {QUESTION}")
+        asked = maya.say(CHANNEL, f"<@{BOT_USER}> {QUESTION}")
         story.until(lambda: answered(maya, asked), "the answer")
         story.person("ravi", CHANNEL, "/finetune")
         ravi.command("/finetune", "", CHANNEL)
