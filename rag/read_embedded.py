@@ -16,7 +16,8 @@ from rag.injection import screen
 from rag.read_numbers import Count, read_counts
 from rag.signals import SIGNAL_NAMES, Signals
 
-SURE = 0.5  # a head's label counts from this probability on
+SURE = 0.5  # a flag counts from this probability on
+GAP_SURE = 0.3  # ... and a gap from this one: the sentences that name one name few cues
 MAX_TEXT = 4000
 FLAGS = {
     "citations": ("citations", True),
@@ -78,7 +79,7 @@ def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any])
         best = max(told[head], key=lambda name: told[head][name])
         if best != "none":
             values[head] = best
-    gaps = sorted((g for g, p in told["gaps"].items() if p >= SURE), key=lambda g: -told["gaps"][g])
+    gaps = sorted((g for g, p in told["gaps"].items() if p >= GAP_SURE), key=lambda g: -told["gaps"][g])
     if gaps:
         values["gaps"] = tuple(gaps)
     for flag, share in told["flags"].items():

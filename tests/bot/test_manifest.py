@@ -16,7 +16,7 @@ def test_every_command_and_shortcut_has_a_listener_and_no_other_is_there() -> No
     """Slash commands and message shortcuts of the manifest are those that the code registers."""
     commands = {command["command"] for command in MANIFEST["features"]["slash_commands"]}
     shortcuts = {shortcut["callback_id"] for shortcut in MANIFEST["features"]["shortcuts"]}
-    assert commands == set(re.findall(r'app\.command\("([^"]+)"\)', CODE))
+    assert commands == set(re.findall(r'app\.command\("(/[^"]+)"\)', CODE))
     assert shortcuts == set(re.findall(r'app\.(?:shortcut|message_shortcut)\("([^"]+)"\)', CODE))
 
 
