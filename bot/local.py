@@ -48,9 +48,8 @@ def open_datasets(settings: Settings) -> DatasetStore:
 @contextmanager
 def open_index(settings: Settings) -> Iterator[Index]:
     """The index of documents, with the guide in it."""
-    from rag.index import Index
-
     from rag.embed import load_embedder
+    from rag.index import Index
 
     embed = load_embedder(settings.home / "cache")
     with Index.open(settings.home / "index", embed, settings.chroma_url) as index:

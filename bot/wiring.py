@@ -122,9 +122,8 @@ def make_services(
 ) -> Services:
     """What the listeners work with; the index opens here, so its libraries load here and not on import."""
     from rag.ask import Adviser
-    from rag.index import Index
-
     from rag.embed import load_embedder
+    from rag.index import Index
 
     assert settings.slack_bot_token
     embed = load_embedder(settings.home / "cache")
