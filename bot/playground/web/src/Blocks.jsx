@@ -9,6 +9,9 @@ import { Down } from "./icons.jsx";
 import { Field } from "./Field.jsx";
 import { glyph } from "./words.js";
 
+// slack-blocks-to-jsx draws verbatim text without any markup; Slack only stops linking names and addresses.
+const marked = (block) => JSON.parse(JSON.stringify(block, (key, value) => (key === "verbatim" ? undefined : value)));
+
 export function Words({ text }) {
   return <Read block={{ type: "section", text: { type: "mrkdwn", text } }} />;
 }
@@ -104,7 +107,7 @@ function Read({ block }) {
     }),
     [boot],
   );
-  const blocks = useMemo(() => [block], [JSON.stringify(block)]);
+  const blocks = useMemo(() => [marked(block)], [JSON.stringify(block)]);
   return (
     <Guard key={JSON.stringify(block)} block={block}>
       <Drawn blocks={blocks} name="" logo="" theme={theme} withoutWrapper hooks={hooks} data={data} />
