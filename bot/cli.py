@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bot.errors import BotError
@@ -24,6 +26,7 @@ app = typer.Typer(
     help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
 )
 console = Console()
+OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
 
 
@@ -143,8 +146,17 @@ def main() -> None:
     try:
         app()
     except OUR_ERRORS as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, markup=True)
-        sys.exit(2)
+        refuse(str(error))
+    except OSError as error:
+        if error.errno not in OUT_OF_SPACE:
+            raise
+        refuse("There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk.")
+
+
+def refuse(text: str) -> NoReturn:
+    """Prints what is wrong and what to do, and exits with 2."""
+    Console(stderr=True).print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -35,6 +36,8 @@ class Stand:
     url: str
     processes: Mapping[str, subprocess.Popen[bytes]]
     logs: Path
+    signing_secret: str
+    bot_port: int | None = None  # where the bot takes signed requests; None: Socket Mode
 
     def check(self) -> None:
         """Raises BotError with the end of its log when a process has died."""
@@ -48,14 +51,19 @@ class Stand:
         return "\n".join(text.splitlines()[-lines:])
 
     def wait_for_bot(self) -> None:
-        """Returns once the bot holds a Socket Mode connection and is ready for events."""
+        """Returns once the bot holds a Socket Mode connection, or answers by HTTP."""
         until = time.monotonic() + READY_S
         with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
-            while not client.post("/control/state", json={}).json().get("sockets"):
+            while not (self._answers() if self.bot_port else connected(client)):
                 self.check()
                 if time.monotonic() > until:
                     raise BotError(f"The bot did not connect in {READY_S:.0f} s.\n{self.tail('bot')}")
                 time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.bot_port}/health", trust_env=False).is_success
+        return False
 
     def wait(self) -> None:
         """Stays until Ctrl-C or until a process dies."""
@@ -65,9 +73,23 @@ class Stand:
                 time.sleep(0.5)
 
 
+def connected(client: httpx.Client) -> bool:
+    """Whether the workspace has a Socket Mode connection of the bot."""
+    return bool(client.post("/control/state", json={}).json().get("sockets"))
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
-def stand(home: Path, port: int = 0, fresh: bool = False) -> Iterator[Stand]:
-    """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches."""
+def stand(home: Path, port: int = 0, fresh: bool = False, http: bool = False) -> Iterator[Stand]:
+    """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches.
+
+    With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes.
+    """
     home.mkdir(parents=True, exist_ok=True)
     if fresh:
         forget(home)
@@ -77,7 +99,9 @@ def stand(home: Path, port: int = 0, fresh: bool = False) -> Iterator[Stand]:
         redis = embedded_redis(home / "redis")
         stack.callback(redis.stop)
         manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
-        workspace = Playground(manifest, port=port, store=home / "workspace")
+        bot_port = free_port() if http else None
+        target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
+        workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)
         workspace.start()
         stack.callback(workspace.stop)
         env = {
@@ -89,12 +113,13 @@ def stand(home: Path, port: int = 0, fresh: bool = False) -> Iterator[Stand]:
             "SLACK_APP_TOKEN": workspace.app_token,
             "SLACK_SIGNING_SECRET": workspace.signing_secret,
             "PYTHONUNBUFFERED": "1",
+            **({"TRAINWISE_SLACK_MODE": "http", "TRAINWISE_HTTP_PORT": str(bot_port)} if http else {}),
         }
         processes = {
             name: stack.enter_context(running(command, env, logs / f"{name}.log"))
             for name, command in (("bot", "up"), ("worker", "worker"))
         }
-        yield Stand(workspace.url, processes, logs)
+        yield Stand(workspace.url, processes, logs, workspace.signing_secret, bot_port)
 
 
 @contextmanager

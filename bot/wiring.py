@@ -55,7 +55,10 @@ class Bot:
         if self.settings.slack_mode == "http":
             from bot.http import serve_http
 
-            self.held.callback(serve_http(self.app, self.settings.http_host, self.settings.http_port))
+            assert self.settings.slack_signing_secret
+            secret = self.settings.slack_signing_secret.reveal()
+            port = self.settings.http_port
+            self.held.callback(serve_http(self.app, self.settings.http_host, port, secret))
             return
         from slack_bolt.adapter.socket_mode import SocketModeHandler
 
@@ -162,10 +165,12 @@ def run_bot(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     bot = build(settings)
-    bot.start()
-    log.info("trainwise is up (%s mode)", settings.slack_mode)
-    over.wait()
-    bot.stop()
+    try:
+        bot.start()
+        log.info("trainwise is up (%s mode)", settings.slack_mode)
+        over.wait()
+    finally:
+        bot.stop()
 
 
 def run_worker(settings: Settings, name: str | None = None, burst: bool = False) -> None:

@@ -1,0 +1,74 @@
+"""HTTP mode, whole: the workspace signs requests as Slack does, the bot process takes them on its port."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.errors import BotError
+from bot.http import Once, bound
+from bot.playground.person import Person
+from bot.playground.seed import BOT_USER
+from bot.playground.signed_http import signature
+from bot.stand import stand
+
+CHANNEL = "#support-ml"
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(200)
+def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path) -> None:
+    """The same bot without a socket: it answers, opens the form, refuses a bad field and takes a good one."""
+    with stand(tmp_path, fresh=True, http=True) as stage:
+        stage.wait_for_bot()
+        maya = Person(stage.url, "maya")
+        asked = maya.say(CHANNEL, f"<@{BOT_USER}> our help center changes weekly, should we fine-tune on it?")
+        maya.wait_message(CHANNEL, lambda m: "RAG" in str(m.get("blocks")), 60, thread_ts=asked["ts"])
+        maya.command("/finetune", "", CHANNEL)
+        view = maya.wait_view()
+        form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "linear"}
+        refused = maya.submit(view, {**form, "epochs": "-1"})
+        assert "epochs" in str(refused)
+        assert maya.submit(view, {**form, "epochs": "3"}).get("ok")
+        maya.wait_message(CHANNEL, lambda m: "sample-tickets" in str(m.get("blocks")), 30)
+        url = f"http://127.0.0.1:{stage.bot_port}/slack/events"
+        refuses_strangers_and_copies(url, stage.signing_secret)
+
+
+def refuses_strangers_and_copies(url: str, secret: str) -> None:
+    """401 for no signature, a wrong one, an old one and a copy; 200 for the first of its kind."""
+    body = json.dumps({"type": "url_verification", "challenge": "there?", "token": "t"})
+
+    def post(age_s: float, by: str) -> httpx.Response:
+        stamp = str(int(time.time() - age_s))
+        headers = {"x-slack-request-timestamp": stamp, "x-slack-signature": signature(by, stamp, body)}
+        return httpx.post(
+            url, content=body, headers={**headers, "content-type": "application/json"}, trust_env=False
+        )
+
+    assert httpx.post(url, content=body, trust_env=False).status_code == 401
+    assert post(0, "another secret").status_code == 401
+    assert post(600, secret).status_code == 401
+    first = post(5, secret)
+    assert first.status_code == 200
+    assert "there?" in first.text
+    assert post(5, secret).status_code == 401
+
+
+def test_a_signature_counts_once_while_it_is_young() -> None:
+    """The second use is refused; what is too old to be accepted anyway is forgotten."""
+    once = Once()
+    assert once.first("v0=a", 0.0)
+    assert not once.first("v0=a", 10.0)
+    assert once.first("v0=b", 10.0)
+    assert once.first("v0=a", 1000.0)
+
+
+def test_a_taken_port_is_a_clear_error() -> None:
+    """The message names the variable to change."""
+    with bound("127.0.0.1", 0) as held, pytest.raises(BotError, match="TRAINWISE_HTTP_PORT"):
+        bound("127.0.0.1", held.getsockname()[1])
