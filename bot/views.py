@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from bot.blocks import Block, actions, button, context, divider, feedback, link_button, modal, section
 from bot.escape import escape, link, one_line
@@ -125,8 +126,10 @@ def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> st
 
 
 def _signals_line(reply: Reply) -> list[Block]:
-    quoted = [f"“{escape(one_line(s.quote, 80))}”" for s in reply.signals if s.quote.strip()][:3]
-    return [context("*You said*  " + "  ·  ".join(dict.fromkeys(quoted)))] if quoted else []
+    words = list(dict.fromkeys(one_line(s.quote, 80).strip(" .,;:!?") for s in reply.signals))
+    whole = [w for w in words if w and not any(w in other for other in words if other != w)]
+    quoted = [f"“{escape(w)}”" for w in whole[:3]]
+    return [context("*You said*  " + "  ·  ".join(quoted))] if quoted else []
 
 
 def _signal(name: str, value: str, quote: str, effect: str) -> str:
@@ -159,14 +162,25 @@ def _follow_up(reply: Reply) -> list[Block]:
 
 
 def _source(citation: Citation) -> str:
-    return link(citation.url, one_line(f"{citation.title} › {citation.heading}".strip(" ›"), 90))
+    """The section alone: the innermost heading, or the title of a document without headings."""
+    innermost = citation.heading.rsplit(" > ", 1)[-1].strip() or citation.title
+    return link(citation.url, one_line(innermost, 90))
+
+
+def _by_document(shown: Sequence[Citation]) -> str:
+    """Sources in their order, each document named once where a run of its sections begins."""
+    runs = [(title, list(run)) for title, run in groupby(shown, key=lambda c: c.title)]
+    lines = ["  ".join(f"[{c.number}] {_source(c)}" for c in run) for _, run in runs]
+    return "\n".join(
+        f"{line} — _{escape(one_line(title, 90))}_" for (title, _), line in zip(runs, lines, strict=True)
+    )
 
 
 def _sources(reply: Reply) -> list[Block]:
     shown = reply.citations[:SOURCES_SHOWN]
     if not shown:
         return []
-    line = "  ".join(f"[{c.number}] {_source(c)}" for c in shown)
+    line = _by_document(shown)
     more = len(reply.citations) - len(shown)
     return [context(f"*Sources*  {line}" + (f"  +{more} more" if more else ""))]
 

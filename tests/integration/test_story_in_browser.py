@@ -1,0 +1,81 @@
+"""The story as a person lives it: in a real browser, against the real bot, worker and training."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.stand import stand
+from tests.integration.test_browser import browser  # noqa: F401  (fixture)
+
+pytestmark = pytest.mark.integration
+QUESTION = "@trainwise our help center changes every week, should we fine-tune on the articles?"
+
+
+@pytest.mark.timeout(300)
+def test_a_person_asks_reads_the_answer_submits_the_form_and_sees_the_report(
+    tmp_path: Path,
+    browser: Any,  # noqa: F811
+) -> None:
+    """Typed question -> cited verdict in the thread; /finetune -> form -> card -> report with a picture."""
+    with stand(tmp_path, fresh=True) as stage:
+        stage.wait_for_bot()
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{stage.url}/?user=ravi")
+        asks_and_reads(page)
+        fills_the_form(page)
+        sees_the_report(page)
+        assert errors == []
+        page.close()
+
+
+def asks_and_reads(page: Any) -> None:
+    """The verdict, and a source that opens at the quoted passage."""
+    box = page.get_by_label("Message #support-ml")
+    box.fill(QUESTION)
+    box.press("Enter")
+    page.get_by_role("button", name="1 reply").click()
+    thread = page.get_by_role("complementary", name="Thread")
+    thread.get_by_text("Retrieve, don't train (RAG)").wait_for()
+    thread.get_by_text("Next step").wait_for()
+    thread.get_by_role("button", name="Read [1]").click()
+    passage = page.get_by_role("dialog")
+    passage.get_by_text("house guide").first.wait_for()
+    passage.get_by_role("button", name="Close").first.click()
+    passage.wait_for(state="hidden")
+
+
+def fills_the_form(page: Any) -> None:
+    """`/finetune`: a bad number is named on its field; corrected, the form is taken."""
+    box = page.get_by_label("Message #support-ml")
+    box.fill("/finetune")
+    box.press("Enter")
+    form = page.get_by_role("dialog", name="Fine-tune")
+    form.get_by_label("Method").select_option(label="Linear on frozen embeddings (seconds)")
+    epochs = form.get_by_label("Epochs")
+    epochs.fill("-1")
+    form.get_by_role("button", name="Start").click()
+    form.get_by_text("from 1 to 100").wait_for()
+    epochs.fill("3")
+    form.get_by_role("button", name="Start").click()
+    form.wait_for(state="hidden")
+
+
+def sees_the_report(page: Any) -> None:
+    """The card in the channel comes to its end; its thread holds the table, the interval and pictures."""
+    channel = page.get_by_role("main")
+    channel.get_by_text("Done").first.wait_for(timeout=150_000)
+    channel.get_by_role("button", name=re.compile(r"repl(y|ies)")).last.click()
+    thread = page.get_by_role("complementary", name="Thread")
+    thread.get_by_text("Majority", exact=False).first.wait_for()
+    thread.get_by_text("95%", exact=False).first.wait_for()
+    picture = thread.locator("img[alt^='Bar chart']").first
+    picture.wait_for()
+    width = picture.evaluate("element => element.decode().then(() => element.naturalWidth)")
+    assert width > 200
