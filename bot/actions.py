@@ -11,11 +11,12 @@ from slack_sdk import WebClient
 
 from bot import library, opening
 from bot.answering import Question, ask, card_at
+from bot.blocks import section
 from bot.commands import change_job, visible_job
 from bot.conversation import Card
 from bot.errors import BotError
 from bot.escape import escape, one_line
-from bot.faults import where
+from bot.faults import guarded, where
 from bot.feedback import keep_feedback
 from bot.home import home_view
 from bot.limits import checked_view
@@ -30,24 +31,24 @@ JOB_VERBS = {"job_cancel": "cancel", "job_pause": "pause", "job_resume": "resume
 
 def register(app: App, services: Services) -> None:
     """Every action_id that the views and cards send, and at the end whatever else comes."""
-    app.action("why")(partial(on_why, services))
-    app.action("would_change")(partial(on_change, services))
-    app.action(re.compile(r"cite:\d{1,3}"))(partial(on_cite, services))
-    app.action(re.compile(r"follow_up:\d{1,2}"))(partial(on_follow_up, services))
-    app.action("measure")(partial(on_measure, services))
-    app.action("feedback")(partial(on_feedback, services))
+    app.action("why")(guarded(services, on_why))
+    app.action("would_change")(guarded(services, on_change))
+    app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
+    app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
+    app.action("measure")(guarded(services, on_measure))
+    app.action("feedback")(guarded(services, on_feedback))
     for action_id, verb in JOB_VERBS.items():
-        app.action(action_id)(partial(on_job_change, services, verb))
-    app.action("job_details")(partial(on_job_details, services))
-    app.action("job_approve")(partial(on_approve, services))
-    app.action("job_reject")(partial(on_reject, services))
-    app.action("dataset_remove")(partial(on_dataset_remove, services))
-    app.action("dataset_add")(on_dataset_add)
-    app.action("docs_add")(on_docs_add)
-    app.action("home_finetune")(partial(on_home_finetune, services))
-    app.action("home_add_dataset")(partial(on_home_add_dataset, services))
-    app.action("home_refresh")(partial(on_home_refresh, services))
-    app.action(re.compile("^(dataset|task|method|base_model)$"))(partial(on_recipe_change, services))
+        app.action(action_id)(guarded(services, partial(on_job_change, verb=verb)))
+    app.action("job_details")(guarded(services, on_job_details))
+    app.action("job_approve")(guarded(services, on_approve))
+    app.action("job_reject")(guarded(services, on_reject))
+    app.action("dataset_remove")(guarded(services, on_dataset_remove))
+    app.action("dataset_add")(guarded(services, on_dataset_add))
+    app.action("docs_add")(guarded(services, on_docs_add))
+    app.action("home_finetune")(guarded(services, on_home_finetune))
+    app.action("home_add_dataset")(guarded(services, on_home_add_dataset))
+    app.action("home_refresh")(guarded(services, on_home_refresh))
+    app.action(re.compile("^(dataset|task|method|base_model)$"))(guarded(services, on_recipe_change))
     app.action(re.compile(".*"))(on_anything)
 
 
@@ -134,7 +135,8 @@ def on_job_details(services: Services, ack: Ack, body: Body, action: Body, clien
     client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
 
 
-def on_approve(services: Services, ack: Ack, body: Body, action: Body) -> None:
+def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    """Queues a job that waited for a second person; the request's buttons give way to who agreed."""
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
@@ -142,6 +144,9 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body) -> None:
         raise BotError(denial)
     services.ledger.approve(job.id, user)
     services.wake()
+    if action.get("block_id") == "approval":
+        said = f"✅ {escape(services.people.person(user).name)} approved job {job.id}."
+        respond(text=said, blocks=[section(said)], replace_original=True)
 
 
 def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -162,12 +167,12 @@ def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, re
     respond(text=f"🗑️ {escape(said)}", response_type="ephemeral", replace_original=False)
 
 
-def on_dataset_add(ack: Ack, body: Body, client: WebClient) -> None:
+def on_dataset_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     opening.dataset(client, body["trigger_id"], Memory(where(body)[0]))
 
 
-def on_docs_add(ack: Ack, body: Body, client: WebClient) -> None:
+def on_docs_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     opening.documents(client, body["trigger_id"], Memory(where(body)[0]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from slack_bolt import Ack, App, Respond
@@ -14,6 +13,7 @@ from bot.blocks import actions, button
 from bot.cards import job_card
 from bot.errors import BotError
 from bot.escape import escape, one_line, question_of
+from bot.faults import guarded
 from bot.launch import Place, finetune_spec, launch, typed_form
 from bot.limits import checked
 from bot.modals import Memory
@@ -33,11 +33,11 @@ FILTERS = {
 
 def register(app: App, services: Services) -> None:
     """One plain function per command of the manifest."""
-    app.command("/should-i-train")(partial(should_i_train, services))
-    app.command("/finetune")(partial(finetune, services))
-    app.command("/jobs")(partial(jobs, services))
-    app.command("/datasets")(partial(datasets, services))
-    app.command("/docs")(partial(docs, services))
+    app.command("/should-i-train")(guarded(services, should_i_train))
+    app.command("/finetune")(guarded(services, finetune))
+    app.command("/jobs")(guarded(services, jobs))
+    app.command("/datasets")(guarded(services, datasets))
+    app.command("/docs")(guarded(services, docs))
 
 
 def should_i_train(services: Services, ack: Ack, command: Command, client: WebClient) -> None:

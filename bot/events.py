@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from slack_bolt import App
@@ -11,6 +10,7 @@ from slack_sdk.errors import SlackClientError
 
 from bot.answering import Question, ask
 from bot.escape import REFERENCE, question_of
+from bot.faults import guarded
 from bot.home import home_view
 from bot.limits import checked_view
 from bot.services import Services
@@ -39,10 +39,10 @@ PROMPTS = [
 def register(app: App, services: Services) -> None:
     """Every event of the manifest has a listener, and so has every event that is none of our business:
     Slack redelivers what nobody acknowledges."""
-    app.event("app_mention")(partial(on_mention, services))
-    app.event("message")(partial(on_message, services))
-    app.event("app_home_opened")(partial(on_home, services))
-    app.event("agent_session_stopped")(partial(on_stop, services))
+    app.event("app_mention")(guarded(services, on_mention))
+    app.event("message")(guarded(services, on_message))
+    app.event("app_home_opened")(guarded(services, on_home))
+    app.event("agent_session_stopped")(guarded(services, on_stop))
     app.event("app_context_changed")(on_anything)
 
 

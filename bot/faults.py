@@ -5,9 +5,13 @@ Our own errors carry a sentence that is safe to show; everything else goes to th
 
 from __future__ import annotations
 
+import inspect
 import logging
 import secrets
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -21,6 +25,12 @@ from finetune.errors import FinetuneError
 from rag.errors import RagError
 from worker.errors import WorkerError
 
+if TYPE_CHECKING:
+    from slack_bolt import Args, Respond
+
+    from bot.services import Services
+
+SLACK_TROUBLE = (SlackClientError, OSError, HTTPException)  # what a call of Slack's API can raise
 OURS = (BotError, RagError, FinetuneError, WorkerError)
 SLACK_ADVICE = {
     "not_in_channel": "I am not in this channel. Invite me with `/invite @trainwise` and try again.",
@@ -46,6 +56,28 @@ def advice(error: BaseException) -> str:
     return f"Something went wrong on my side. Try again; if it stays, give an admin the error id `{fault}`."
 
 
+def guarded(services: Services, listener: Callable[..., None]) -> Callable[[Args], None]:
+    """The listener with `services` as its first argument; whatever it raises is told to the person.
+
+    Nothing is left for Bolt to see: an exception soon after `ack()` makes it forget the ack, and Slack then
+    shows a timeout beside our sentence.
+    """
+    bound = partial(listener, services)
+    parameters = inspect.signature(bound).parameters.values()
+    wanted = [one.name for one in parameters if one.default is one.empty]
+
+    def run(args: Args) -> None:
+        try:
+            bound(**{name: getattr(args, name) for name in wanted})
+        except Exception as error:  # the edge for every listener
+            if args.ack.response is None:
+                args.ack()
+            handle_error(error, args.body, args.client, args.respond)
+
+    run.__name__ = getattr(listener, "__name__", "listener")
+    return run
+
+
 def apologise(
     client: WebClient, error: BaseException, channel: str, user: str, thread_ts: str | None = None
 ) -> None:
@@ -53,26 +85,52 @@ def apologise(
     whisper(client, advice(error), channel, user, thread_ts)
 
 
-def whisper(client: WebClient, text: str, channel: str, user: str, thread_ts: str | None = None) -> None:
-    """An ephemeral message; failing that a direct one; failing that a line in the log."""
+def whisper(
+    client: WebClient,
+    text: str,
+    channel: str,
+    user: str,
+    thread_ts: str | None = None,
+    respond: Respond | None = None,
+) -> None:
+    """An ephemeral message; failing that the answer to what was typed, a direct message, a line in the log.
+
+    `respond` reaches channels that the bot is not in.
+    """
     blocks = [section(f"⚠️ {piece}") for piece in split_text(text, 2900)][:10]
-    try:
-        client.chat_postEphemeral(
-            channel=channel, user=user, text=text[:2900], blocks=blocks, thread_ts=thread_ts
-        )
-    except SlackClientError:
+    short = text[:2900]
+
+    def in_channel() -> None:
+        client.chat_postEphemeral(channel=channel, user=user, text=short, blocks=blocks, thread_ts=thread_ts)
+
+    def in_answer() -> None:
+        if respond is None or not respond.response_url:
+            raise SlackClientError("no response_url")
+        answer = respond(text=short, blocks=blocks, response_type="ephemeral", replace_original=False)
+        if answer.status_code != 200:
+            raise SlackClientError(f"response_url: {answer.status_code}")
+
+    def directly() -> None:
+        client.chat_postMessage(channel=user, text=short, blocks=blocks)
+
+    for way in (in_channel, in_answer, directly):
         try:
-            client.chat_postMessage(channel=user, text=text[:2900], blocks=blocks)
-        except SlackClientError as refused:
-            log.warning("could not reach a person: %s", type(refused).__name__)
+            way()
+        except SLACK_TROUBLE as refused:
+            log.info("a person was not reached %s: %s", way.__name__, type(refused).__name__)
+        else:
+            return
+    log.warning("could not reach a person: every way failed")
 
 
-def handle_error(error: Exception, body: dict[str, Any], client: WebClient) -> None:
-    """Bolt's error handler: the edge for every listener."""
+def handle_error(
+    error: Exception, body: dict[str, Any], client: WebClient, respond: Respond | None = None
+) -> None:
+    """Tells whoever sent the payload what went wrong; also Bolt's own error handler."""
     text = advice(error)
     channel, user, thread_ts = where(body)
     if user:
-        whisper(client, text, channel or user, user, thread_ts)
+        whisper(client, text, channel or user, user, thread_ts, respond)
 
 
 def where(body: dict[str, Any]) -> tuple[str, str, str | None]:

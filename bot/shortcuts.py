@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -12,6 +11,7 @@ from bot import library, opening
 from bot.answering import Question, ask
 from bot.errors import BotError
 from bot.escape import question_of
+from bot.faults import guarded
 from bot.modals import DATASET_KINDS, Memory
 from bot.services import Services
 
@@ -19,8 +19,8 @@ Shortcut = dict[str, Any]
 
 
 def register(app: App, services: Services) -> None:
-    app.shortcut("ask_about_message")(partial(on_ask, services))
-    app.shortcut("add_dataset_from_message")(partial(on_add_dataset, services))
+    app.shortcut("ask_about_message")(guarded(services, on_ask))
+    app.shortcut("add_dataset_from_message")(guarded(services, on_add_dataset))
 
 
 def on_ask(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:

@@ -12,9 +12,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -22,22 +22,67 @@ import yaml
 
 from bot.errors import BotError
 from bot.playground import Playground
-from worker.embedded_redis import embedded_redis
+from worker.embedded_redis import EmbeddedRedis, embedded_redis
 
 ROOT = Path(__file__).parents[1]
 READY_S = 120.0
+COMMANDS = {"bot": "up", "worker": "worker"}
 FORGOTTEN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace", "artifacts", "spool")
 
 
 @dataclass
 class Stand:
-    """What is running: the workspace's address and the processes with their logs."""
+    """What is running: the workspace, the queue, and the processes with their logs."""
 
-    url: str
-    processes: Mapping[str, subprocess.Popen[bytes]]
-    logs: Path
-    signing_secret: str
+    workspace: Playground
+    redis: EmbeddedRedis
+    home: Path
+    env: Mapping[str, str]
     bot_port: int | None = None  # where the bot takes signed requests; None: Socket Mode
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The workspace's web page."""
+        return self.workspace.url
+
+    @property
+    def signing_secret(self) -> str:
+        """What the workspace signs its requests with."""
+        return self.workspace.signing_secret
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.home / "logs"
+
+    def launch(self, name: str) -> None:
+        """Starts the process `bot` or `worker`; its log goes on where it ended."""
+        argv = [sys.executable, "-m", "bot.cli", COMMANDS[name]]
+        with (self.logs / f"{name}.log").open("ab") as out:
+            self.processes[name] = subprocess.Popen(
+                argv, env=dict(self.env), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    def end(self, name: str) -> None:
+        """Ends a process politely, then surely."""
+        process = self.processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def lose_redis(self) -> None:
+        """Pulls the queue's plug; its data stays on disk."""
+        self.redis.kill()
+
+    def bring_redis_back(self) -> None:
+        """The queue again, at the same address and with the same data."""
+        self.redis = embedded_redis(self.home / "redis")
 
     def check(self) -> None:
         """Raises BotError with the end of its log when a process has died."""
@@ -85,58 +130,56 @@ def free_port() -> int:
 
 
 @contextmanager
-def stand(home: Path, port: int = 0, fresh: bool = False, http: bool = False) -> Iterator[Stand]:
+def stand(
+    home: Path,
+    port: int = 0,
+    fresh: bool = False,
+    http: bool = False,
+    processes: Sequence[str] = tuple(COMMANDS),
+    more_env: Mapping[str, str] | None = None,
+) -> Iterator[Stand]:
     """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches.
 
-    With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes.
+    With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes. `processes`
+    names what to start (the rest by `launch`); `more_env` overrides settings of both.
     """
     home.mkdir(parents=True, exist_ok=True)
     if fresh:
         forget(home)
-    logs = home / "logs"
-    logs.mkdir(exist_ok=True)
+    (home / "logs").mkdir(exist_ok=True)
+    for name in COMMANDS:
+        (home / "logs" / f"{name}.log").unlink(missing_ok=True)
     with ExitStack() as stack:
         redis = embedded_redis(home / "redis")
-        stack.callback(redis.stop)
         manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
         workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)
+        env = {**environment(home, workspace, redis.url, bot_port), **(more_env or {})}
+        stage = Stand(workspace, redis, home, env, bot_port)
+        stack.callback(lambda: stage.redis.stop())
         workspace.start()
         stack.callback(workspace.stop)
-        env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))},
-            "TRAINWISE_HOME": str(home),
-            "TRAINWISE_REDIS_URL": redis.url,
-            "SLACK_API_URL": workspace.api_url,
-            "SLACK_BOT_TOKEN": workspace.bot_token,
-            "SLACK_APP_TOKEN": workspace.app_token,
-            "SLACK_SIGNING_SECRET": workspace.signing_secret,
-            "PYTHONUNBUFFERED": "1",
-            **({"TRAINWISE_SLACK_MODE": "http", "TRAINWISE_HTTP_PORT": str(bot_port)} if http else {}),
-        }
-        processes = {
-            name: stack.enter_context(running(command, env, logs / f"{name}.log"))
-            for name, command in (("bot", "up"), ("worker", "worker"))
-        }
-        yield Stand(workspace.url, processes, logs, workspace.signing_secret, bot_port)
+        for name in processes:
+            stack.callback(stage.end, name)
+            stage.launch(name)
+        yield stage
 
 
-@contextmanager
-def running(command: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A `trainwise` command as a process that is ended politely, then surely."""
-    argv = [sys.executable, "-m", "bot.cli", command]
-    with log.open("wb") as out:
-        process = subprocess.Popen(argv, env=dict(env), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def environment(home: Path, workspace: Playground, redis_url: str, bot_port: int | None) -> dict[str, str]:
+    """The environment that points bot and worker at loopback, whatever Slack the caller's own names."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))}
+    return {
+        **inherited,
+        "TRAINWISE_HOME": str(home),
+        "TRAINWISE_REDIS_URL": redis_url,
+        "SLACK_API_URL": workspace.api_url,
+        "SLACK_BOT_TOKEN": workspace.bot_token,
+        "SLACK_APP_TOKEN": workspace.app_token,
+        "SLACK_SIGNING_SECRET": workspace.signing_secret,
+        "PYTHONUNBUFFERED": "1",
+        **({"TRAINWISE_SLACK_MODE": "http", "TRAINWISE_HTTP_PORT": str(bot_port)} if bot_port else {}),
+    }
 
 
 def forget(home: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -11,7 +10,7 @@ from slack_sdk import WebClient
 from bot import library
 from bot.answering import card_at
 from bot.errors import BotError
-from bot.faults import apologise
+from bot.faults import apologise, guarded
 from bot.feedback import keep_feedback
 from bot.files import SlackFile, look_up
 from bot.launch import Place, finetune_spec, launch, measure_spec
@@ -27,12 +26,12 @@ View = dict[str, Any]
 
 def register(app: App, services: Services) -> None:
     """One plain function per form, and an ack for whatever else is closed or sent."""
-    app.view("finetune")(partial(on_finetune, services))
-    app.view("measure")(partial(on_measure, services))
-    app.view("dataset_add")(partial(on_dataset, services))
-    app.view("docs_add")(partial(on_documents, services))
-    app.view("feedback_reason")(partial(on_feedback_reason, services))
-    app.view("job_reject")(partial(on_reject, services))
+    app.view("finetune")(guarded(services, on_finetune))
+    app.view("measure")(guarded(services, on_measure))
+    app.view("dataset_add")(guarded(services, on_dataset))
+    app.view("docs_add")(guarded(services, on_documents))
+    app.view("feedback_reason")(guarded(services, on_feedback_reason))
+    app.view("job_reject")(guarded(services, on_reject))
 
 
 def on_finetune(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

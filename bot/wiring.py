@@ -133,7 +133,7 @@ def make_services(
     index = held.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
     index.ensure_guide()
     prices = load_prices(settings)
-    hosts = frozenset({str(urlsplit(settings.slack_api_url).hostname), "files.slack.com"})
+    hosts = frozenset({urlsplit(settings.slack_api_url).netloc, "files.slack.com"})
     return Services(
         adviser=Adviser(index, embed, prices, chat=chat_model(settings)),
         ledger=ledger,
