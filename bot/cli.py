@@ -84,11 +84,13 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print the reply as one JSON object.")] = False,
 ) -> None:
     """Answer a question in the terminal, with the verdict and its sources."""
+    from bot.answering import check_question
     from bot.local import asking
     from bot.terminal import print_reply
 
+    wanted = check_question(question)
     with asking(settings()) as ask_adviser:
-        print_reply(console, ask_adviser(question), as_json=as_json)
+        print_reply(console, ask_adviser(wanted), as_json=as_json)
 
 
 @app.command()

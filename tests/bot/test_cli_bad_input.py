@@ -1,0 +1,39 @@
+"""The terminal's doors: every bad input ends in one clear message with exit code 2, never in a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CASES = {
+    "empty question": (["ask", ""], "Ask me in a sentence"),
+    "blank question": (["ask", " \n "], "Ask me in a sentence"),
+    "endless question": (["ask", "why train? " * 4000], "44,000 characters"),
+    "unknown dataset": (["finetune", "nope"], "no dataset nope"),
+    "unknown method": (["finetune", "sample-tickets", "--method", "banana"], "Choose one of: lora"),
+    "negative epochs": (["finetune", "sample-tickets", "--epochs", "-3"], "epochs"),
+    "unknown job": (["jobs", "show", "zzz"], "no job zzz"),
+    "no file of questions": (["eval", "advice", "/nope.jsonl"], "no file /nope.jsonl"),
+    "no Slack tokens": (["up"], "SLACK_BOT_TOKEN: is missing. Copy the xoxb-"),
+    "no queue": (["worker"], "TRAINWISE_REDIS_URL"),
+}
+
+
+def trainwise(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it, with a home of its own and no settings from outside."""
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TRAINWISE_HOME": str(home), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "bot.cli", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_in_one_message(name: str, tmp_path: Path) -> None:
+    """Exit code 2, the field and the way out on stderr, no traceback."""
+    arguments, told = CASES[name]
+    done = trainwise(tmp_path, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
