@@ -129,6 +129,11 @@ def _build_aside(folder: Path, precision: str) -> None:
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        if "No space left" in last:
+            raise RagError(
+                f"No space left on the disk for the embedding model: {folder.parent} needs about 150 MB. "
+                "Free some space, or choose a folder on a larger disk, and try again."
+            )
         raise RagError(f"Could not build the embedding model: {last.removeprefix('rag.errors.RagError: ')}")
 
 

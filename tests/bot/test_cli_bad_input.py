@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,4 +39,30 @@ def test_bad_input_is_refused_in_one_message(name: str, tmp_path: Path) -> None:
     done = trainwise(tmp_path, *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 100 KiB; needs root and mount, as CI has them."""
+    if os.geteuid() or not shutil.which("mount"):
+        pytest.skip("mounting a small disk needs root")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("this container may not mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ask", "should we train?"], ["datasets", "list"], ["jobs", "list"], ["finetune", "sample-tickets"]],
+)
+def test_a_full_disk_is_named(arguments: list[str], tiny_disk: Path) -> None:
+    """Whatever is written first, the message speaks of space on the disk; nothing half-written stays."""
+    done = trainwise(tiny_disk / "home", *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "space" in done.stderr or "disk is not full" in done.stderr
     assert "Traceback" not in done.stderr
