@@ -70,7 +70,7 @@ def choose_columns(
         fields["text"] = fields.pop("subject")
     how = "name"
     if "text" not in fields or not ({"label", "answer"} & fields.keys()):
-        _refuse_missing_header(header)
+        _refuse_missing_header(header, sample)
         fields |= _by_content(header, sample, fields)
         how = "content"
     if "text" not in fields:
@@ -110,10 +110,11 @@ def _check_given(given: Mapping[str, str], header: Sequence[str]) -> dict[str, s
     return {field: name if name in header else known[_plain(name)] for field, name in given.items()}
 
 
-def _refuse_missing_header(header: Sequence[str]) -> None:
-    """A first line that reads like a ticket is data: the file has no header."""
+def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> None:
+    """A first line that reads like a ticket, or has a value of the rows below, is data: there is no header."""
     for cell in header:
-        if len(cell.split()) > 5 or len(cell) > 60 or re.fullmatch(r"[\d.:/ -]{4,}", cell):
+        long = len(cell.split()) > 4 or len(cell) > 60
+        if long or re.fullmatch(r"[\d.:/ -]{4,}", cell) or any(row.get(cell) == cell for row in sample):
             message = f"line 1: the file has no header; its first line is already a ticket: {cell[:60]!r}."
             raise DatasetError(
                 message, what_next="Put a first line that names the columns, such as text,label."

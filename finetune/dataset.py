@@ -17,8 +17,17 @@ from typing import Any
 from finetune.columns import Columns, choose_columns
 from finetune.dates import DateReader
 from finetune.decoding import clean_text
-from finetune.records import RAW_SHOWN, Record, read_records
-from finetune.ticket import DatasetError, Kind, Problem, Ticket, Tickets, canonical
+from finetune.records import read_records
+from finetune.ticket import (
+    RAW_SHOWN,
+    DatasetError,
+    Kind,
+    Problem,
+    Record,
+    Ticket,
+    Tickets,
+    canonical,
+)
 
 __all__ = [
     "DatasetError",
@@ -66,8 +75,8 @@ def read_tickets(
         held += len(ticket.text) + len(ticket.answer or "")
         if held > max_bytes:
             raise _too_large(path, held, max_bytes)
-        rows.append((ticket, record.line))
-    tickets, notes = _settle([row for row, _ in rows], dates)
+        rows.append(ticket)
+    tickets, notes = _settle(rows, dates)
     problems.extend(dates.problems(chosen.fields.get("created_at", "")))
     if kind == "triage":
         tickets, merged = _merge_spellings(tickets)
@@ -80,7 +89,7 @@ def read_tickets(
         guessed=chosen.how != "given",
         notes=tuple(notes + _guess_note(chosen)),
     )
-    _check_whole(path, result)
+    check_whole(result, path.name)
     return result
 
 
@@ -147,8 +156,8 @@ def _ticket(
     values: dict[str, str] = {}
     for field, column in chosen.fields.items():
         value, complaint, kept = _value(record.values.get(column), field)
-        if not complaint and not value and wanted.get(field):
-            complaint = "is empty"
+        if not value and wanted.get(field):
+            complaint, kept = "is empty", False
         if complaint:
             problems.append(
                 Problem(record.line, complaint, column, record.raw[:RAW_SHOWN], kept, record.unit)
@@ -170,6 +179,7 @@ def _ticket(
         customer=values.get("customer") or None,
         thread=values.get("thread") or None,
         names=tuple(sorted(people - {""})),
+        line=record.line,
     )
 
 
@@ -230,12 +240,12 @@ def _guess_note(chosen: Columns) -> list[str]:
     return [f"columns guessed by {chosen.how}: {guess}"]
 
 
-def _check_whole(path: Path, tickets: Tickets) -> None:
-    """Raise when the good rows are no dataset, with every problem found on the way."""
+def check_whole(tickets: Tickets, name: str) -> None:
+    """Raise DatasetError when the good rows are no dataset, with every problem found on the way."""
     count = len(tickets)
     if count < MIN_ROWS:
         rows = "row" if count == 1 else "rows"
-        message = f"{path.name} has {count} usable {rows}; at least {MIN_ROWS} are needed."
+        message = f"{name} has {count} usable {rows}; at least {MIN_ROWS} are needed."
         hint = "Repair the lines above" if tickets.rejected else "Export more tickets"
         raise DatasetError(message, tickets.problems, f"{hint}; 50 to 200 per queue give a useful model.")
     if tickets.kind == "reply":
@@ -243,11 +253,11 @@ def _check_whole(path: Path, tickets: Tickets) -> None:
     column, classes = tickets.columns.get("label", "label"), tickets.classes
     if len(classes) == 1:
         message = (
-            f"column {column!r} of {path.name} has one class only ({classes[0][0]!r}): nothing to tell apart."
+            f"column {column!r} of {name} has one class only ({classes[0][0]!r}): nothing to tell apart."
         )
         raise DatasetError(message, tickets.problems, "Add tickets of other queues, or name another column.")
     if len(classes) > MAX_CLASSES or (count >= 50 and len(classes) > count / 2):
-        message = f"column {column!r} of {path.name} has {len(classes)} different values in {count} rows."
+        message = f"column {column!r} of {name} has {len(classes)} different values in {count} rows."
         raise DatasetError(
             message, tickets.problems, "That is no queue: name the column that holds the label."
         )

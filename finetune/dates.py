@@ -44,7 +44,8 @@ class DateReader:
     def _slash_order(self) -> tuple[bool | None, list[str]]:
         """Whether 03/04/2026 means 3 April (True) or March 4 (False); None with a note if nothing tells."""
         pairs = [re.match(r"(\d{1,2})[/.](\d{1,2})[/.]\d{2,4}", value) for value, _, _ in self._values]
-        found = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
+        both = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
+        found = [pair for pair in both if min(pair) in range(1, 13) and max(pair) in range(1, 32)]
         if not found:
             return None, []
         day_first = any(first > 12 for first, _ in found)

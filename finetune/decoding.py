@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from charset_normalizer import from_bytes
 HEAD_BYTES = 65_536
 MAX_LINE = 1_000_000  # bytes; a longer line is cut and reported, so that memory stays flat
 FALLBACK = "cp1252"
+CONTROL = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
+MOST_CONTROL = 0.01  # of a text file's bytes: a few NULs are damage, more is no text
 BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF])
 
 
@@ -84,9 +87,20 @@ def _text_lines(wrapper: io.TextIOWrapper) -> Iterator[Line]:
         wrapper.detach()
 
 
+def is_binary(head: bytes) -> bool:
+    """Whether a file that starts so is no text in any encoding: too many control bytes."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _looks_utf16(head):
+        return False
+    return sum(head.count(byte) for byte in CONTROL) > MOST_CONTROL * len(head)
+
+
 def _looks_utf16(head: bytes) -> bool:
+    """NUL bytes on one side of each pair only, as UTF-16 without its mark has them in western text."""
     sample = head[:4096]
-    return len(sample) >= 8 and sample.count(0) > 0.3 * len(sample)
+    if len(sample) < 8:
+        return False
+    sides = sorted(sample[at::2].count(0) / (len(sample) / 2) for at in (0, 1))
+    return sides[0] < 0.05 and sides[1] > 0.6
 
 
 def _bare_utf16(head: bytes) -> str:
@@ -94,11 +108,18 @@ def _bare_utf16(head: bytes) -> str:
 
 
 def _legacy(head: bytes) -> str:
-    """The encoding for what is not UTF-8: detected if the whole head is legacy, cp1252 if it is a mixture."""
+    """The encoding for what is not UTF-8: detected if the whole head is legacy, cp1252 if it is a mixture.
+
+    Lone accented letters among ASCII are western: detectors take a few of them for Chinese.
+    """
     lines = [line for line in head.split(b"\n")[:-1] or [head] if not line.isascii()]
     if not lines or any(_is_utf8(line) for line in lines):
         return FALLBACK
-    best = from_bytes(b"\n".join(lines)).best()
+    high = b"\n".join(lines)
+    runs = re.findall(rb"[\x80-\xff]+", high)
+    if sum(map(len, runs)) < 1.5 * len(runs):
+        return FALLBACK
+    best = from_bytes(high).best()
     return best.encoding if best is not None else FALLBACK
 
 

@@ -15,14 +15,15 @@ from finetune.errors import FinetuneError
 
 Kind = Literal["triage", "reply"]
 SHOWN_PROBLEMS = 8
+RAW_SHOWN = 2_000  # characters of a bad row that are kept for a person to repair
 
 
 @dataclass(frozen=True)
 class Ticket:
     """One resolved ticket: what came in, and the queue it belongs to and/or the answer it got.
 
-    `created_at` is UTC. `names` are people named by the file's own metadata: they serve redaction and are
-    never stored.
+    `created_at` is UTC. `names` are people named by the file's own metadata and `line` is where the row
+    starts in it: they serve redaction and the list of problems, and are never stored.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Ticket:
     thread: str | None = None
     created_at: datetime | None = None
     names: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    line: int = field(default=0, compare=False, repr=False)
 
     def to_json(self) -> dict[str, str]:
         """The stored form: no empty fields, no names, dates as ISO 8601 in UTC."""
@@ -76,6 +78,19 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.unit} {self.line}" + (f", column {self.column!r}" if self.column else "")
         return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row as the file has it: where it starts, its values by column, its text for the bad rows' list."""
+
+    line: int
+    values: Mapping[str, Any]
+    raw: str = ""
+    unit: str = "line"
+
+
+Found = Record | Problem
 
 
 @dataclass(frozen=True)

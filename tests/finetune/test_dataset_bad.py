@@ -1,0 +1,200 @@
+"""Bad files: each ends in one message that names the place and the way out; good rows survive bad ones."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from finetune.dataset import DatasetError, neutral_cell, read_tickets, write_problems
+
+TOPICS = (("the invoice is wrong", "billing"), ("I cannot log in", "login"), ("the app crashes", "bug"))
+WORDS = (
+    "today",
+    "again",
+    "since May",
+    "on my phone",
+    "in Paris",
+    "at work",
+    "after lunch",
+    "twice",
+    "for Bo",
+    "now",
+)
+ROWS = [(f"{text} {when}", label) for when in WORDS for text, label in TOPICS]
+BODY = "\n".join(f"{text},{label}" for text, label in ROWS)
+
+
+def save(folder: Path, data: bytes | str, name: str = "tickets.csv") -> Path:
+    path = folder / name
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+REFUSED = {
+    "empty": (b"", "is empty", "Export"),
+    "only blank lines": (b" \n\n", "is empty", "Export"),
+    "header only": (b"text,label\n", "has no rows below its header", "Add tickets"),
+    "no header": (BODY.replace("I cannot", "hello there, I cannot").encode(), "line 1", "names the columns"),
+    "no header, quoted": (
+        "\n".join(f'"{t}, please help us soon",{q}' for t, q in ROWS).encode(),
+        "line 1: the file has no header; its first line is already a ticket",
+        "names the columns",
+    ),
+    "wrong columns": (
+        b"foo,bar\n" + b"1,2\n" * 20,
+        "line 1: no column holds the ticket's text",
+        "'foo', 'bar'",
+    ),
+    "one class": (
+        ("text,label\n" + "\n".join(f"{t},billing" for t, _ in ROWS)).encode(),
+        "one class only ('billing')",
+        "Add tickets of other queues",
+    ),
+    "three rows": (
+        ("text,label\n" + "\n".join(BODY.split("\n")[:3])).encode(),
+        "3 usable rows",
+        "at least 10",
+    ),
+    "a label per row": (
+        ("text,label\n" + "\n".join(f"{t},{i}" for i, (t, _) in enumerate(ROWS * 2))).encode(),
+        "60 different values in 60 rows",
+        "name the column",
+    ),
+    "a column twice": (f"text,label,label\n{BODY}".encode(), "names 'label' twice", "Rename"),
+    "random bytes": (bytes((i * 7919) % 256 for i in range(5000)), "not text but binary", "Trainwise reads"),
+    "a program": (b"\x7fELF" + b"\x00\x01\x00\x00\x02\x00" * 900, "not text but binary", "Trainwise reads"),
+    "a workbook": (b"PK\x03\x04" + b"\0" * 40, "an Excel workbook", "save the sheet as CSV"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "a picture", "Trainwise reads"),
+    "damaged Parquet": (b"PAR1garbage", "damaged Parquet", "Write it again"),
+    "cut JSON": (b'{"tickets": [ {"a":', "not valid JSON: line 1", "Export it again"),
+    "deep JSON": (b"[" * 100_000, "nested too deep", "Send CSV"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_no_dataset_is_refused_with_the_way_out(name: str, tmp_path: Path) -> None:
+    """The message says what is wrong, where there is one on which line, and what to do next."""
+    data, wrong, way_out = REFUSED[name]
+    with pytest.raises(DatasetError) as refused:
+        read_tickets(save(tmp_path, data))
+    assert wrong in str(refused.value)
+    assert way_out in str(refused.value)
+
+
+def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
+    """A (sparse) gigabyte is answered in well under a second, with the limit."""
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as stream:
+        os.truncate(stream.fileno(), 10**9)
+    begun = time.perf_counter()
+    with pytest.raises(DatasetError, match=r"1,000 MB; the limit is 200 MB"):
+        read_tickets(path)
+    assert time.perf_counter() - begun < 0.5
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "folder.csv"])
+def test_what_is_no_file_is_named(name: str, tmp_path: Path) -> None:
+    """A missing path and a folder get the same plain answer."""
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DatasetError, match=f"no file {name}"):
+        read_tickets(tmp_path / name)
+
+
+def test_mixed_encodings_are_read_and_said(tmp_path: Path) -> None:
+    """Lines in cp1252 among UTF-8 give the same letters; each is listed as repaired, none is lost."""
+    lines = [f"{text} – grüße aus café,{label}" for text, label in ROWS]
+    mixed = b"\n".join(line.encode("cp1252" if at % 2 else "utf-8") for at, line in enumerate(lines))
+    tickets = read_tickets(save(tmp_path, b"text,label\n" + mixed))
+    assert [row.text for row in tickets.rows] == [line.rsplit(",", 1)[0] for line in lines]
+    assert [problem.line for problem in tickets.problems] == list(range(3, 32, 2))
+    assert all(problem.kept and "cp1252" in problem.message for problem in tickets.problems)
+
+
+def test_mojibake_is_undone(tmp_path: Path) -> None:
+    """Text that was decoded wrongly upstream is repaired, and the row says so."""
+    tickets = read_tickets(save(tmp_path, f"text,label\nthe cafÃ© canâ€™t pay,billing\n{BODY}"))
+    assert tickets.rows[0].text == "the café can’t pay"
+    assert "garbled" in tickets.problems[0].message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_whole_files_in_other_encodings_read_alike(encoding: str, tmp_path: Path) -> None:
+    """Excel's UTF-16, byte-order marks and western legacy files give the same rows."""
+    body = BODY.replace("lunch", "brûlée")
+    tickets = read_tickets(save(tmp_path, f"text,label\n{body}\n".encode(encoding)))
+    assert len(tickets) == 30
+    assert any("brûlée" in text for text in tickets.texts)
+
+
+def test_every_bad_row_is_reported_by_line_and_the_rest_kept(tmp_path: Path) -> None:
+    """NUL byte, missing field, empty text, endless text, open quote, odd date: each by its line."""
+    bad = [
+        "te\0xt is damaged,billing,2026-05-01",  # line 2
+        "one field too few,billing",  # line 3
+        ",login,2026-05-01",  # line 4
+        f"{'very long ' * 6000},login,2026-05-01",  # line 5
+        "the date is odd,bug,32.13.2026",  # line 6: kept
+        '"a quote that never closes,bug,2026-05-01',  # line 7
+    ]
+    good = [f"{text},{label},2026-05-01" for text, label in ROWS]
+    tickets = read_tickets(save(tmp_path, "\n".join(["text,label,created_at", *bad, *good])))
+    assert len(tickets) == 31
+    assert [problem.line for problem in tickets.rejected] == [2, 3, 4, 5, 7]
+    assert [problem.line for problem in tickets.problems if problem.kept] == [6]
+    words = [problem.message for problem in tickets.rejected]
+    for found, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
+        assert expected in found
+
+
+def test_the_list_of_bad_rows_is_safe_to_open(tmp_path: Path) -> None:
+    """A spreadsheet runs nothing from it: cells that would be formulas are neutral, rows stay whole."""
+    attack = '=HYPERLINK("http://evil","x"),billing,extra'
+    tickets = read_tickets(save(tmp_path, f"text,label\n{attack}\n{BODY}"))
+    out = tmp_path / "bad.csv"
+    assert write_problems(tickets, out) == 1
+    [cells] = list(csv.reader(out.read_text("utf-8-sig").splitlines()))[1:]
+    assert cells[:1] + cells[3:4] == ["2", "left out"]
+    assert cells[4] == "'" + attack
+    for start in ("=1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\n=1"):
+        assert neutral_cell(start).startswith("'"), start
+    assert neutral_cell("plain") == "plain"
+
+
+def test_a_refused_file_still_lists_every_problem(tmp_path: Path) -> None:
+    """Too few good rows: the error carries all findings, its text the first few."""
+    path = save(tmp_path, "text,label\n" + ",billing\n" * 20 + "\n".join(BODY.split("\n")[:3]))
+    with pytest.raises(DatasetError) as refused:
+        read_tickets(path)
+    assert len(refused.value.problems) == 20
+    assert "line 2, column 'text': is empty" in str(refused.value)
+    assert "... and 12 more" in str(refused.value)
+    assert "Repair the lines above" in str(refused.value)
+
+
+def test_cyrillic_and_japanese_legacy_files_are_detected(tmp_path: Path) -> None:
+    """A file wholly in another alphabet's old encoding is not read as western letters."""
+    said = {
+        "cp1251": "Здравствуйте, я не могу войти в свой аккаунт после обновления приложения",
+        "shift_jis": "アプリを更新した後にログインできません。どうすればよいですか",
+    }
+    for encoding, text in said.items():
+        rows = [f"{text} {when},{label}" for when in WORDS for label in ("login", "bug")]
+        path = save(tmp_path, "\n".join(["text,label", *rows]).encode(encoding))
+        assert text in read_tickets(path).rows[0].text, encoding
+
+
+def test_rows_that_inflate_are_stopped(tmp_path: Path) -> None:
+    """A small Parquet file that unpacks into far more text than the limit is refused while it is read."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "bomb.parquet"
+    table = pa.table({"text": ["a " * 20_000] * 400, "label": ["x", "y"] * 200})
+    pq.write_table(table, path, compression="zstd")
+    assert path.stat().st_size < 200_000
+    with pytest.raises(DatasetError, match="the limit is 1 MB"):
+        read_tickets(path, max_bytes=1_000_000)
