@@ -6,11 +6,10 @@ from typing import Any
 
 from slack_bolt import App
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
 
 from bot.answering import Question, ask
 from bot.escape import REFERENCE, question_of
-from bot.faults import guarded
+from bot.faults import SLACK_TROUBLE, guarded
 from bot.home import home_view
 from bot.limits import checked_view
 from bot.services import Services
@@ -70,7 +69,7 @@ def on_home(services: Services, event: dict[str, Any], client: WebClient, contex
     if event.get("tab") == "messages":
         try:
             client.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS)
-        except SlackClientError:  # older workspaces have no agent view; the tab works without prompts
+        except SLACK_TROUBLE:  # older workspaces have no agent view; the tab works without prompts
             return
         return
     person = services.people.person(event["user"])

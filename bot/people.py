@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
 
 from bot.escape import one_line
+from bot.faults import SLACK_TROUBLE
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class People:
             return known[1]
         try:
             answer = ask()
-        except SlackClientError:
+        except SLACK_TROUBLE:
             return known[1] if known else None
         with self._lock:
             self._known[key] = (now + self._keep_s, answer)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from threading import Event
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.models.messages.chunk import Chunk, MarkdownTextChunk, PlanUpdateChunk, TaskUpdateChunk
 
 from bot.blocks import Block
+from bot.faults import SLACK_TROUBLE
 from bot.limits import checked, split_blocks, split_text
+from bot.posting import refusal, send_surely
 
 STEPS = {
     "reading": "Reading the question",
@@ -91,7 +92,7 @@ class Stage:
         """Closes what was streamed after a failure; nothing is posted where nothing was shown."""
         if self._stream.ts is not None:
             self._stopped.set()
-            with contextlib.suppress(SlackClientError):
+            with contextlib.suppress(*SLACK_TROUBLE):
                 self.say(text)
 
     def _close_step(self, status: str = "complete") -> None:
@@ -103,7 +104,7 @@ class Stage:
         chunks, self._owed = self._owed, []
         try:
             self._stream.append(chunks=chunks)
-        except SlackClientError as refused:
+        except SLACK_TROUBLE as refused:
             self._drop(refused)
         self._flushed = self._clock()
 
@@ -116,7 +117,7 @@ class Stage:
         chunks += [MarkdownTextChunk(text=piece) for piece in split_text(markdown, 11_000)]
         try:
             self._stream.stop(chunks=chunks, blocks=rest or None)
-        except SlackClientError as refused:
+        except SLACK_TROUBLE as refused:
             self._drop(refused)
             return None
         return self._stream.ts
@@ -128,35 +129,16 @@ class Stage:
                 self.client.chat_update(
                     channel=self.channel, ts=self._stream.ts, text=text, blocks=checked(blocks)
                 )
-            except SlackClientError as refused:
-                log.warning("the streamed message could not be updated: %s", _code(refused))
+            except SLACK_TROUBLE as refused:
+                log.warning("the streamed message could not be updated: %s", refusal(refused).code)
             else:
                 return self._stream.ts
         return self._post(text, blocks)
 
     def _post(self, text: str, blocks: Sequence[Block]) -> str:
-        send = partial(
-            self.client.chat_postMessage,
-            channel=self.channel,
-            thread_ts=self.thread_ts,
-            unfurl_links=False,
-            unfurl_media=False,
-        )
-        try:
-            sent = send(text=text, blocks=checked(blocks) or None)
-        except SlackApiError as refused:
-            if _code(refused) not in ("invalid_blocks", "msg_too_long", "invalid_arguments"):
-                raise
-            log.error("Slack refused a card (%s); its text goes out alone", refused.response.data)
-            sent = send(text=text or "…")
-        return str(sent["ts"])
+        key = f"answer:{secrets.token_hex(8)}"
+        return send_surely(self.client, self.channel, self.thread_ts, text or "…", checked(blocks), key)
 
     def _drop(self, refused: Exception) -> None:
-        log.info("streaming ended early (%s); the answer goes out as a message", _code(refused))
+        log.info("streaming ended early (%s); the answer goes out as a message", refusal(refused).code)
         self._alive = False
-
-
-def _code(error: Exception) -> str:
-    """Slack's error code, or the class of the failure."""
-    response = getattr(error, "response", None)
-    return str(response.get("error")) if response is not None else type(error).__name__

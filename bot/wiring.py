@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
 
-from bot.app import build_app, slack_client
+from bot.app import build_app, posting_client, slack_client
 from bot.errors import BotError
 from bot.files import downloader
 from bot.local import chat_model, load_prices, open_datasets, open_ledger
@@ -106,7 +106,8 @@ def build(settings: Settings) -> Bot:
         artifacts_folder(settings),
         per_user=settings.jobs_per_person,
     )
-    notifier = Notifier(client, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
+    poster = posting_client(token, settings.slack_api_url)
+    notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
     turns = Turns()
     services = make_services(settings, ledger, client, conductor, notifier, turns, held)
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"

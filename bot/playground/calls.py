@@ -58,8 +58,10 @@ def flag(value: Any) -> bool:
 
 
 def writable(floor: Floor, given: Any) -> Channel:
-    """A conversation the app may post in; channel_not_found or not_in_channel otherwise."""
+    """A conversation the app may post in; is_archived, channel_not_found or not_in_channel otherwise."""
     channel = floor.workspace.channel_of(str(given or ""))
+    if channel.archived:
+        raise ApiError("is_archived")
     if BOT_USER not in channel.members:
         raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
     return channel

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from bot.playground import seed
 from bot.playground.api import FAULTS, Api
 from bot.playground.errors import PlaygroundError
 from bot.playground.streams import clear_expired
@@ -54,6 +55,20 @@ async def fail(api: Api, args: Json) -> Json:
     return {"waiting": {key: list(value) for key, value in api.faults.items() if value}}
 
 
+async def channel(api: Api, args: Json) -> Json:
+    """Do to a channel what admins do: `archive` or `restore` it, `remove` the app from it or `invite` it."""
+    found, what = api.floor.workspace.place(args["channel"], seed.ANA), args.get("do")
+    if what in ("archive", "restore"):
+        found.archived = what == "archive"
+    elif what in ("remove", "invite"):
+        others = [member for member in found.members if member != seed.BOT_USER]
+        found.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
+    else:
+        raise PlaygroundError(f"{what!r} cannot be done to a channel: archive, restore, remove, invite.")
+    api.floor.workspace.keep_channel(found)
+    return {"channel": found.id}
+
+
 async def redeliver(api: Api, args: Json) -> Json:
     """Deliver an event again (the last one when no event_id is given)."""
     sent = api.floor.outbox.sent
@@ -84,6 +99,6 @@ async def state(api: Api, args: Json) -> Json:
 
 
 LEVERS: dict[str, Any] = {
-    "log": log, "disconnect": disconnect, "revoke": revoke, "rates": rates, "fail": fail,
+    "log": log, "disconnect": disconnect, "channel": channel, "revoke": revoke, "rates": rates, "fail": fail,
     "redeliver": redeliver, "advance": advance, "state": state,
 }  # fmt: skip

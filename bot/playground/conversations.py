@@ -36,7 +36,7 @@ def describe(channel: Channel) -> Json:
         "is_im": False,
         "is_mpim": False,
         "is_private": channel.kind == "group",
-        "is_archived": False,
+        "is_archived": channel.archived,
         "is_general": channel.name == "general",
         "is_member": BOT_USER in channel.members,
         "is_shared": False,

@@ -124,6 +124,10 @@ class Playground:
         """Let the next calls of a method fail: 500, 503, drop, accepted_500 or accepted_drop."""
         self.control("fail", method=method, times=times, how=how)
 
+    def channel(self, channel: str, do: str) -> None:
+        """What admins do to a channel: "archive", "restore", "remove" the app from it, "invite" it."""
+        self.control("channel", channel=channel, do=do)
+
     def redeliver(self, event_id: str | None = None) -> str:
         """Deliver an event again; returns its id."""
         return str(self.control("redeliver", event_id=event_id)["event_id"])

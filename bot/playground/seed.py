@@ -37,6 +37,7 @@ class Channel:
     topic: str = ""
     purpose: str = ""
     user: str | None = None
+    archived: bool = False
 
 
 MAYA, RAVI, ANA = "U0MAYA00001", "U0RAVI00001", "U0ANA000001"
