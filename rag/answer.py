@@ -1,87 +1,233 @@
-"""The cited answer: sentences taken from retrieved passages, each held to its source by a gate.
+"""The cited answer without a language model: pieces of the retrieved passages, chosen and held to their source.
 
-Covers: every claim's quote stands verbatim in its passage, and the claim's numbers and addresses stand in the
-quote. Does not cover whether the passage itself is true. Without an LLM the sentences are extracted; with
-one they are phrased from the passages and held to the same gate.
+Behind a verdict, the best piece for each line of the table that decided, then the question's own best; for a
+factual question its best pieces, or one piece per part where it asks for a list. Covers that every claim
+stands verbatim in its passage. Does not cover whether the passage is true.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
-from rag.chunk import sentences
 from rag.embed import Embedder
+from rag.gate import names, squeezed, supported
 from rag.reply import Citation, Claim
-from rag.retrieve import Passage
+from rag.retrieve import STOP_WORDS, Passage, identifiers
+from rag.units import units
 
-MOST_CLAIMS = 4
-NEAR = 0.25  # a best passage below this has nothing to say
-FIGURES = re.compile(r"https?://\S+|\d+(?:[.,]\d+)*")
+MOST_CLAIMS, MOST_CORRECTIONS = 4, 2
+BACKS = 0.55  # a piece this near to a phrase backs it (docs/decisions.d/llm-path.md)
+ANSWERS = 0.50  # the least for a piece to answer a question
+BESIDE = 0.80  # ... and this share of the best piece's score to stand beside it
+ASKED = 0.55  # the least for the question's own piece to stand beside a verdict
+ON_POINT = 0.66  # ... with half of its nearness to the verdict's phrases added
+DIRECT = 0.80  # a piece this good answers a question for a list by itself
+SAME = 0.82  # two pieces this near say the same
+CORRECTS = 0.5
+CORRECTION = "Correction ("
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Claims with their numbered citations; a `note` says why there are none."""
+    """Claims with their numbered citations, or none and a `note` that says what was searched."""
 
     claims: tuple[Claim, ...]
     citations: tuple[Citation, ...]
     note: str | None = None
 
 
-def squeezed(text: str) -> str:
-    """Text with white space and Markdown emphasis made uniform, for comparing quotes."""
-    return " ".join(re.sub(r"[*_`]", "", text).split())
+@dataclass(frozen=True)
+class Piece:
+    """One stand-alone run of a passage's text; `label` goes before it in a list."""
+
+    passage: Passage
+    text: str
+    label: str = ""
+
+    @property
+    def leaf(self) -> str:
+        return self.passage.heading.rsplit(" > ", 1)[-1]
+
+    @property
+    def is_correction(self) -> bool:
+        return self.text.startswith(CORRECTION)
 
 
-def supported(claim: str, quote: str, passage: str) -> bool:
-    """Whether the quote stands in the passage and carries every figure and address of the claim."""
-    if squeezed(quote) not in squeezed(passage):
-        return False
-    return set(FIGURES.findall(claim)) <= set(FIGURES.findall(quote))
+class Pool:
+    """The pieces of some passages with their vectors; scores are cosine (0-1) plus shared rare words (0-0.25)."""
+
+    def __init__(self, passages: Sequence[Passage], embed: Embedder, skip: Callable[[str], bool]) -> None:
+        self.pieces = [Piece(p, u) for p in passages for u in units(p.text) if not skip(u)]
+        self._embed = embed
+        self.rows = embed([piece.text for piece in self.pieces])
+        self._labelled = embed([f"{piece.leaf}: {piece.text}" for piece in self.pieces])
+        self._words = [stems(f"{piece.leaf} {piece.text}") for piece in self.pieces]
+        self._count = Counter(word for words in self._words for word in words)
+
+    def nearness(self, text: str) -> np.ndarray:
+        """Cosine of each piece to the text, its heading counting for a third."""
+        row = self._embed([text])[0]
+        return np.asarray(0.7 * (self.rows @ row) + 0.3 * (self._labelled @ row))
+
+    def scores(self, text: str) -> np.ndarray:
+        """Nearness, and the share of the text's words that a piece holds, rare words counting more."""
+        wanted = stems(text)
+        weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in wanted}
+        whole = sum(weight.values()) or 1.0
+        shared = [sum(weight[w] for w in wanted & words) / whole for words in self._words]
+        return self.nearness(text) + 0.25 * np.asarray(shared)
+
+    def lacking(self, text: str) -> np.ndarray:
+        """1 for each piece without the identifiers (letters with digits) that the text names, else 0."""
+        wanted = {name.lower() for name in identifiers(text) if re.search(r"\d", name)}
+        told = [f"{piece.leaf} {piece.text}".lower() for piece in self.pieces]
+        return np.asarray([0.0 if all(name in text for name in wanted) else 1.0 for text in told])
 
 
-def compose(question: str, passages: Sequence[Passage], embed: Embedder, most: int = MOST_CLAIMS) -> Answer:
-    """The sentences of the passages nearest to the question, corrections kept with what they correct."""
-    usable = [p for p in passages if p.score >= NEAR][:5]
-    if not usable:
-        near = "; ".join(dict.fromkeys(p.heading for p in passages[:3])) or "nothing"
-        return Answer((), (), f"The documents hold no answer to this. Nearest sections: {near}.")
-    pool = [(p, s) for p in usable for s in dict.fromkeys(sentences(p.text)) if len(s.split()) >= 4]
-    if not pool:
-        return Answer((), (), "The documents hold no sentence that answers this.")
-    scores = embed([s for _, s in pool]) @ embed([question])[0]
-    order = [int(i) for i in np.argsort(-scores)]
-    return _cited([pool[i] for i in _with_corrections(order, pool, most)])
+def compose(
+    question: str,
+    passages: Sequence[Passage],
+    embed: Embedder,
+    *,
+    sought: Sequence[str] = (),
+    parts: Sequence[Passage] = (),
+    searched: int = 0,
+    skip: Callable[[str], bool] = lambda text: False,
+) -> Answer:
+    """The answer from these passages.
+
+    `sought` are the phrases behind a verdict, `parts` the passages of a list that was asked for, `searched`
+    the number of documents that the asker may read; `skip` tells pieces that must not be said.
+    """
+    pool = Pool(passages, embed, skip) if passages else None
+    if pool is None or not pool.pieces:
+        return refusal(passages, searched)
+    if parts and float(pool.scores(question).max()) < DIRECT:
+        listed = [Piece(p, u, _label(p, u)) for p in parts for u in _first(p, skip)]
+        return cited(with_corrections(listed, embed))
+    chosen = _behind_verdict(question, sought, pool) if sought else _to_question(question, pool)
+    if not chosen:
+        return refusal(passages, searched)
+    return cited(with_corrections([pool.pieces[i] for i in chosen], embed))
 
 
-def _with_corrections(order: Sequence[int], pool: Sequence[tuple[Passage, str]], most: int) -> list[int]:
-    """The best sentences; a dated correction in the same passage comes along with them."""
-    chosen = list(order[:most])
-    passages = {pool[i][0].chunk_id for i in chosen}
-    chosen += [
-        i
-        for i, (passage, sentence) in enumerate(pool)
-        if sentence.startswith("Correction (") and passage.chunk_id in passages and i not in chosen
-    ]
-    return chosen[: most + 2]
+def _behind_verdict(question: str, sought: Sequence[str], pool: Pool) -> list[int]:
+    """The best piece for each phrase, then the question's own where it is on the verdict's point."""
+    chosen: list[int] = []
+    near = np.zeros(len(pool.pieces))
+    for phrase in sought:
+        scores = pool.nearness(phrase)
+        near = np.maximum(near, scores)
+        best = int(scores.argmax())
+        if scores[best] >= BACKS:
+            _take(best, chosen, pool)
+    scores = pool.scores(question)
+    best = int(scores.argmax())
+    if scores[best] >= ASKED and scores[best] + 0.5 * near[best] >= ON_POINT:
+        _take(best, chosen, pool)
+    return chosen[:MOST_CLAIMS]
 
 
-def _cited(picked: Sequence[tuple[Passage, str]]) -> Answer:
+def _to_question(question: str, pool: Pool) -> list[int]:
+    """The pieces nearest to the question, each saying something of its own."""
+    scores = pool.scores(question) - pool.lacking(question)
+    least = max(ANSWERS, BESIDE * float(scores.max()))
+    chosen: list[int] = []
+    for i in np.argsort(-scores):
+        if scores[i] >= least and len(chosen) < MOST_CLAIMS:
+            _take(int(i), chosen, pool)
+    return chosen
+
+
+def _take(i: int, chosen: list[int], pool: Pool) -> None:
+    if all(float(pool.rows[i] @ pool.rows[j]) < SAME for j in chosen):
+        chosen.append(i)
+
+
+def _first(passage: Passage, skip: Callable[[str], bool]) -> list[str]:
+    return [unit for unit in units(passage.text) if not skip(unit) and not unit.startswith(CORRECTION)][:1]
+
+
+def _label(passage: Passage, text: str) -> str:
+    """The section's name, unless the text opens with it."""
+    leaf = passage.heading.rsplit(" > ", 1)[-1]
+    return "" if text.split()[0].lower() == leaf.split()[0].lower() else leaf
+
+
+def with_corrections(pieces: Sequence[Piece], embed: Embedder) -> list[Piece]:
+    """The pieces, each followed by the dated correction of it that stands in the same passage."""
+    told: list[Piece] = []
+    room = MOST_CORRECTIONS
+    said = {piece.text for piece in pieces}
+    for piece in pieces:
+        told.append(piece)
+        if piece.is_correction:
+            continue
+        for text in units(piece.passage.text):
+            if (
+                room
+                and text.startswith(CORRECTION)
+                and text not in said
+                and corrects(text, piece.text, embed)
+            ):
+                told.append(Piece(piece.passage, text))
+                said.add(text)
+                room -= 1
+    return told
+
+
+def corrects(correction: str, text: str, embed: Embedder) -> bool:
+    """Whether a correction is about this text: a figure or name in common, or nearly the same subject."""
+    body = correction.partition("):")[2]
+    if _told(body) & _told(text) or names(body) & names(text):
+        return True
+    rows = embed([body, text])
+    return float(rows[0] @ rows[1]) >= CORRECTS
+
+
+def _told(text: str) -> set[str]:
+    """The numbers of a text, dates apart."""
+    return set(re.findall(r"\d[\d,.]*\b", re.sub(r"\b\d{4}-\d{2}(?:-\d{2})?\b", " ", text)))
+
+
+def cited(pieces: Sequence[Piece]) -> Answer:
+    """The pieces as claims, each with its numbered source; what its source does not hold is left out."""
     claims: list[Claim] = []
     citations: list[Citation] = []
-    for passage, sentence in picked:
-        text = squeezed(sentence.lstrip("-*• "))
-        if not supported(text, text, passage.text):
+    for piece in pieces:
+        text = squeezed(piece.text)
+        source = piece.passage
+        if not supported(text, text, source.text, source.heading):
             continue
         number = len(citations) + 1
-        citations.append(
-            Citation(
-                number, passage.chunk_id, passage.title, passage.heading, text, passage.text, passage.url
-            )
-        )
-        claims.append(Claim(text, (number,)))
+        citations.append(citation(number, source, text))
+        claims.append(Claim(f"{piece.label}: {text}" if piece.label else text, (number,)))
     return Answer(tuple(claims), tuple(citations))
+
+
+def citation(number: int, source: Passage, quote: str) -> Citation:
+    """A numbered source as the reply carries it."""
+    return Citation(number, source.chunk_id, source.title, source.heading, quote, source.text, source.url)
+
+
+def refusal(passages: Sequence[Passage], searched: int) -> Answer:
+    """No claim at all: how much was searched, what is near, and what the asker can do."""
+    what = f"{searched} documents" if searched != 1 else "1 document"
+    near = list(dict.fromkeys(passage.heading.rsplit(" > ", 1)[-1] for passage in passages))[:3]
+    told = f" The nearest sections are: {'; '.join(near)}." if near else ""
+    return Answer(
+        (),
+        (),
+        f"I searched {what} and found nothing that answers this.{told} Add a document that does, or ask in other words.",
+    )
+
+
+def stems(text: str) -> set[str]:
+    """The telling words of a text, cut to six letters."""
+    return {word[:6] for word in re.findall(r"[^\W_]{2,}", text.lower()) if word not in STOP_WORDS}

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rag.advise import Advice, advise, spoken
-from rag.answer import compose
+from rag.answer import Answer, compose
+from rag.evidence import gather, load_phrases, parts_of, sought
 from rag.read_embedded import EmbeddedReader
+from rag.remembered import Remembered
 from rag.reply import FollowUp, Reply, Verdict
-from rag.retrieve import Passage, retrieve
+from rag.retrieve import Passage
 from rag.signals import Signals, merge
 from rag.table import load_table
 
@@ -33,6 +35,7 @@ class Adviser:
     ) -> None:
         self._index, self._embed, self._prices, self._chat = index, embed, prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
+        self._phrases, self._rows = load_phrases(), Remembered(embed)
 
     def ask(
         self,
@@ -53,12 +56,31 @@ class Adviser:
         if advice.verdict is Verdict.OFF_TOPIC:
             return Reply(advice.verdict, 0.0, OFF_TOPIC, state=memory(old, asked))
         step("searching")
-        passages = retrieve(self._index, topic_of(question, advice), scopes)
+        phrases = sought(advice, self._phrases)
+        passages = gather(self._index, question, phrases, scopes)
         step("checking")
-        return self._reply(question, advice, passages, asked)
+        return self._reply(advice, self._answer(question, advice, phrases, passages, scopes), asked)
 
-    def _reply(self, question: str, advice: Advice, passages: list[Passage], asked: int) -> Reply:
-        answer = compose(question, passages, self._embed)
+    def _answer(
+        self,
+        question: str,
+        advice: Advice,
+        phrases: tuple[str, ...],
+        passages: list[Passage],
+        scopes: frozenset[str],
+    ) -> Answer:
+        factual = advice.verdict is Verdict.GUIDE_ANSWER
+        return compose(
+            question,
+            passages,
+            self._rows,
+            sought=phrases,
+            parts=parts_of(self._index, question, passages, scopes) if factual else (),
+            searched=len(self._index.documents(scopes)),
+            skip=self._reader.is_order,
+        )
+
+    def _reply(self, advice: Advice, answer: Answer, asked: int) -> Reply:
         if advice.verdict is Verdict.GUIDE_ANSWER:
             found = "From the documents:" if answer.claims else (answer.note or "")
             state = memory(advice.signals, asked)
@@ -98,11 +120,6 @@ def memory(signals: Signals | None, asked: int) -> dict[str, Any]:
     """What a thread keeps, as JSON."""
     kept = signals.model_dump(mode="json", exclude_none=True) if signals else None
     return {"version": STATE_VERSION, "signals": kept, "asked": asked}
-
-
-def topic_of(question: str, advice: Advice) -> str:
-    """What to search for: the question, and the sections that the verdict rests on."""
-    return f"{question} {' '.join(advice.sections[:2])}" if advice.sections else question
 
 
 def headline(advice: Advice) -> str:

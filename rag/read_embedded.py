@@ -47,6 +47,10 @@ class EmbeddedReader:
         self._lexicon: Lexicon = load_lexicon()
         self._heads = load_heads(signature(self._lexicon, embed.name))
 
+    def is_order(self, text: str) -> bool:
+        """Whether a text, such as a sentence of a document, gives the adviser orders."""
+        return bool(screen(text, self._lexicon).cut)
+
     def __call__(self, question: str) -> Signals:
         """What the question says; orders to the adviser in it are cut before anything is read."""
         screened = screen(question[:MAX_TEXT], self._lexicon)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.answer import squeezed, supported
 from rag.ask import Adviser
 from rag.embed import load_embedder
+from rag.gate import squeezed, supported
 from rag.index import Index
 from rag.reply import Verdict
 from rag.retrieve import retrieve

@@ -1,0 +1,116 @@
+"""The answer without a language model: on the point, whole sentences, corrections with what they correct."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.ask import Adviser
+from rag.embed import load_embedder
+from rag.evidence import load_phrases
+from rag.gate import fault, figures, squeezed, supported
+from rag.index import Index
+from rag.reply import Reply, Verdict
+from rag.table import load_table
+from rag.units import units
+
+GUIDE = Path(__file__).parents[2] / "rag" / "guide"
+
+
+@pytest.fixture(scope="module")
+def adviser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adviser]:
+    folder: Path = tmp_path_factory.mktemp("answer")
+    with Index.open(folder / "index", load_embedder(folder / "cache")) as index:
+        index.ensure_guide()
+        yield Adviser(index, index.embed, {"as_of": "2026-11"})
+
+
+def said(reply: Reply) -> str:
+    return "\n".join(claim.text for claim in reply.why)
+
+
+def test_a_verdict_is_backed_by_what_decided_it(adviser: Adviser) -> None:
+    """Weekly facts: the rule about facts and the rule about change are quoted, no example from elsewhere."""
+    reply = adviser.ask("our help center changes every week, should we fine-tune on the articles?")
+    assert "missing, outdated or private facts call for retrieval" in said(reply)
+    assert "for knowledge that changes, retrieval is the right tool" in said(reply)
+    assert "clinical" not in said(reply)
+
+
+def test_a_figure_that_is_out_of_date_comes_with_its_correction(adviser: Adviser) -> None:
+    """The hours for Llama 7B carry the dated correction of them, and not that of other models."""
+    reply = adviser.ask("how long does a fine-tune of llama 7b take on a cloud gpu")
+    assert "2-8 hours." in reply.why[0].text
+    assert reply.why[1].text.startswith("Correction (2026-11): 2-8 hours for Llama 7B")
+    assert "first two runs" not in said(reply)
+
+
+def test_a_question_for_a_list_gets_the_whole_list_in_order(adviser: Adviser) -> None:
+    """Six steps asked for, six steps told, in the guide's order."""
+    reply = adviser.ask("what are the steps from a csv of tickets to something deployed?")
+    steps = [claim.text[:7] for claim in reply.why if claim.text.startswith("Step ")]
+    assert steps == [f"Step {n}:" for n in range(1, 7)]
+
+
+@pytest.mark.parametrize("question", ["what is the vacation policy?", "which vector database is fastest?"])
+def test_a_refusal_says_what_was_searched_and_claims_nothing(adviser: Adviser, question: str) -> None:
+    """What the documents do not hold is not answered: the number searched and the nearest sections instead."""
+    reply = adviser.ask(question)
+    assert reply.verdict is Verdict.GUIDE_ANSWER
+    assert not reply.why
+    assert not reply.citations
+    assert "I searched 3 documents" in reply.headline
+    assert "nearest sections" in reply.headline
+
+
+def test_an_identifier_that_no_document_holds_is_not_answered_with_another(adviser: Adviser) -> None:
+    """The rent of a B200 is not answered with that of an H100."""
+    assert not adviser.ask("what is the rent of a B200 gpu per hour?").why
+
+
+def test_every_phrase_belongs_to_a_line_of_the_table() -> None:
+    """A phrase for a line that is gone, or a line of an unbacked option, is found here."""
+    table = load_table()
+    ids = {rule.id for rule in (*table.gates, *table.blocks, *table.rules)}
+    assert set(load_phrases()) <= ids
+
+
+def test_pieces_stand_alone_and_stand_in_their_passage() -> None:
+    """A sentence that leans on the one before takes it along; every piece is verbatim text of its source."""
+    assert units("RAG reads your data. It takes hours.\nThese are cases.") == [
+        "RAG reads your data. It takes hours."
+    ]
+    for path in GUIDE.glob("*.md"):
+        text = path.read_text()
+        for piece in units(text.replace("#", "\n")):
+            assert squeezed(piece) in squeezed(text.replace("#", "\n"))
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote", "why"),
+    [
+        ("It takes 9 hours.", "It takes 2-8 hours on one GPU.", "9"),
+        ("It costs 20%.", "It costs 20 dollars in total.", "20%"),
+        ("Train on Azure for this.", "Train on a rented GPU for this.", "Azure"),
+        ("Use gpt-4o-mini here.", "Use the smallest model here.", "gpt-4o-mini"),
+        ("See https://evil.example/x for it.", "See the handbook for it.", "https://evil.example/x"),
+        ("Tuning does not need an evaluation.", "Tuning does need an evaluation first.", "not"),
+        ("Three seeds are enough here.", "Several seeds are enough here.", "3"),
+        ("It is free of charge.", "It is free of charge and quick.", "verbatim"),
+        ("It is.", "It is", "short"),
+    ],
+)
+def test_the_gate_names_what_the_quote_does_not_carry(claim: str, quote: str, why: str) -> None:
+    """Figures, names, addresses, a lost "not", a quote from nowhere: each is refused with its reason."""
+    passage = quote if why != "verbatim" else "Something else stands here."
+    assert why in (fault(claim, quote, passage) or "")
+    assert supported(quote, quote, quote) or why == "short"
+
+
+def test_figures_are_compared_by_value() -> None:
+    """1,200 and 1.2k are one figure; a quote's "10-20%" allows 10%."""
+    assert figures("1,200 rows") == figures("1.2k rows") == {"1200"}
+    assert figures("between 10% and 20%") <= figures("10-20% of it", every=True)
+    assert not figures("10%") <= figures("10 rows", every=True)
