@@ -76,6 +76,8 @@ def status_line(job: Job, redis_down: bool = False) -> str:
             parts.append("kept; it goes out when Redis is back")
         elif position := job.progress.get("position"):
             parts.append("next in line" if position == 1 else f"number {int(position)} in line")
+            if _number(job.progress.get("starts_in_s")):
+                parts.append(f"starts in about {duration(job.progress['starts_in_s'])}")
     if job.state == State.RUNNING:
         parts += _running_parts(job.progress)
     return "  ·  ".join(parts)

@@ -54,16 +54,17 @@ def should_i_train(services: Services, ack: Ack, command: Command, client: WebCl
 
 
 def finetune(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
-    """Opens the form; with arguments it launches at once."""
-    ack()
+    """Opens the form; with arguments it launches at once, and acknowledges a job that is in the ledger."""
     typed = question_of(command.get("text", ""))
     channel = command["channel_id"]
     if not typed:
+        ack()
         opening.finetune(services, client, command["trigger_id"], Memory(channel))
         return
     try:
         spec, card = finetune_spec(services, typed_form(typed), channel)
     except SpecError as wrong:
+        ack()
         lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())
         respond(
             text=f"I did not start anything:\n{lines}\nOr use the form: `/finetune`",
@@ -73,6 +74,7 @@ def finetune(services: Services, ack: Ack, command: Command, client: WebClient, 
     key = f"command:{command['trigger_id']}"
     place = Place(command["user_id"], command["team_id"], channel, None, key)
     launch(services, "finetune", spec.to_json(), place, card)
+    ack()
 
 
 def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> None:

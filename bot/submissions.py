@@ -42,8 +42,7 @@ def on_finetune(services: Services, ack: Ack, body: Body, view: View, client: We
     except SpecError as wrong:
         ack(response_action="errors", errors=_on_fields(wrong.problems, FINETUNE_FIELDS))
         return
-    ack()
-    with _telling(client, memory, body):
+    with _telling(client, memory, body, ack):
         launch(services, "finetune", spec.to_json(), _place(memory, body, view), card)
 
 
@@ -54,8 +53,7 @@ def on_measure(services: Services, ack: Ack, body: Body, view: View, client: Web
     except SpecError as wrong:
         ack(response_action="errors", errors=_on_fields(wrong.problems, ("dataset", "target", "volume")))
         return
-    ack()
-    with _telling(client, memory, body):
+    with _telling(client, memory, body, ack):
         launch(services, "measure", spec, _place(memory, body, view))
 
 
@@ -123,15 +121,22 @@ def on_reject(services: Services, ack: Ack, body: Body, view: View, client: WebC
 
 
 class _telling:
-    """After the ack a failure has no form to stand on: it is told in the channel, to the person alone."""
+    """A failure that belongs to no field is told in the channel, to the person alone.
 
-    def __init__(self, client: WebClient, memory: Memory, body: Body) -> None:
+    With `ack`, the form closes only after the block: a job whose form closed is in the ledger, also when the
+    bot is killed in between (sent again, the same form is the same job).
+    """
+
+    def __init__(self, client: WebClient, memory: Memory, body: Body, ack: Ack | None = None) -> None:
         self.client, self.memory, self.user = client, memory, str(body["user"]["id"])
+        self.ack = ack
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if self.ack is not None:
+            self.ack()
         if not isinstance(error, Exception):
             return False
         apologise(self.client, error, self.memory.channel, self.user, self.memory.thread_ts)

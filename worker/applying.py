@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker import tables
 from worker.change import Row, locked_job, move, record, set_columns
@@ -20,6 +22,8 @@ from worker.states import ACTIVE_STATES, State
 PNG = b"\x89PNG\r\n\x1a\n"
 PLOT_LIMIT_BYTES = 512 * 1024
 REMEMBERED_GAPS = 20
+log = logging.getLogger("trainwise.jobs")
+
 HELD = ACTIVE_STATES | {State.QUEUED, State.SUBMIT_UNKNOWN}
 
 
@@ -32,6 +36,22 @@ def apply_events(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[st
         mine = tables.cursors.c.name == name
         if connection.execute(update(tables.cursors).where(mine).values(value=value)).rowcount == 0:
             connection.execute(insert(tables.cursors).values(name=name, value=value))
+
+
+def apply_each(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str, str], now: float) -> None:
+    """As `apply_events`, but one event that the database cannot take is left out instead of blocking all.
+
+    A run whose end is left out this way shows no life any more and is tried again like a lost one.
+    """
+    for event in events:
+        try:
+            with writing(engine) as connection:
+                apply_event(connection, event, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the edge towards what a worker sent: whatever it is, the others' events count
+            log.exception("event %s %d of %s left out", event.kind, event.seq, event.job)
+    apply_events(engine, (), cursor, now)
 
 
 def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:

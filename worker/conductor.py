@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker import events, keys, memory, orders
-from worker.applying import apply_events
+from worker.applying import apply_each, apply_events
 from worker.envelope import Envelope
 from worker.errors import WorkerError
 from worker.events import BadEvent, WorkerEvent
@@ -189,7 +190,13 @@ class Conductor:
         self, connection: redis.Redis, entries: Iterable[tuple[str, bytes]], name: str, cursor: str
     ) -> None:
         batch = list(self._genuine(line for _, line in entries))
-        apply_events(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
+        try:
+            apply_events(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
+        except (OperationalError, InterfaceError):  # the database is away or full: all of it again
+            raise
+        except Exception:
+            log.exception("a batch of events could not be taken in; one by one")
+            apply_each(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
         seqs: dict[str, int] = {}
         for event in batch:
             seqs[event.run] = max(event.seq, seqs.get(event.run, -1))

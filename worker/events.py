@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
@@ -26,6 +27,13 @@ EVENT_LIMIT_BYTES = 2 * 1024 * 1024
 KINDS = frozenset({"leased", "phase", "step", "note", "finalizing", "finished", "failed", "stopped", "died"})
 LAST_KINDS = frozenset({"finished", "failed", "stopped", "died"})
 """Nothing of a run follows one of these."""
+
+
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+SHAPES: Mapping[str, type | tuple[type, ...]] = {
+    **{"job": str, "attempt": int, "fence": str, "run": str, "seq": int, "kind": str},
+    **{"at": (int, float), "data": dict},
+}
 
 
 class BadEvent(WorkerError):
@@ -61,16 +69,27 @@ def read_event(line: bytes, trusted: Mapping[str, PublicKey]) -> WorkerEvent:
         key_id, signature, body = line.decode().split(" ", 2)
         key = trusted[key_id]
         genuine = len(line) <= EVENT_LIMIT_BYTES and key.verifies(base64.b64decode(signature), body.encode())
-        values = json.loads(body) if genuine else None
-    except (ValueError, KeyError) as e:
+        values = _plain(body) if genuine else None
+    except (ValueError, KeyError, RecursionError) as e:
         raise BadEvent("unreadable, or from an unknown worker") from e
     if values is None:
         raise BadEvent("the signature does not fit")
-    if set(values) != {field.name for field in fields(WorkerEvent)} - {"worker_key"}:
+    if not isinstance(values, dict) or set(values) != set(SHAPES):
         raise BadEvent("unexpected fields")
-    if values["kind"] not in KINDS:
-        raise BadEvent("unknown kind")
+    if not all(isinstance(values[name], shape) for name, shape in SHAPES.items()):
+        raise BadEvent("a field of the wrong kind")
+    if values["kind"] not in KINDS or not 0 <= values["seq"] < 2**31 or not 0 < values["attempt"] < 2**31:
+        raise BadEvent("unknown kind or number")
     return WorkerEvent(**values, worker_key=key_id)
+
+
+def _plain(body: str) -> Any:
+    """The JSON in `body` without what a database refuses: NUL characters, NaN, infinity."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(NUL.sub(r"\1", body), parse_constant=refuse)
 
 
 def send(connection: redis.Redis, lines: list[bytes]) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from worker.stopping import StopFlag
 
 LOOK_S = 0.5
 STEP_EVERY_S = 0.5
+STALE_S = 4.0
 
 log = logging.getLogger("trainwise.worker")
 
@@ -45,10 +47,27 @@ class Orders:
 
 
 class StopSign:
-    """The reason to stop, set once by whoever sees it first."""
+    """The reason to stop, set once by whoever sees it first.
 
-    def __init__(self) -> None:
+    A process that slept through its own watch (stopped, swapped out, suspended) looks before it does more.
+    """
+
+    def __init__(self, look: Callable[[], str | None]) -> None:
         self.reason: str | None = None
+        self._look = look
+        self._looked_at = time.monotonic()
+
+    def look(self) -> None:
+        """Looks for the stop flag now."""
+        if reason := self._look():
+            self.raise_(reason)
+        self._looked_at = time.monotonic()
+
+    def asked(self) -> str | None:
+        """The reason, after a look when the last one is long ago."""
+        if self.reason is None and time.monotonic() - self._looked_at > STALE_S:
+            self.look()
+        return self.reason
 
     def raise_(self, reason: str) -> None:
         """Sets the reason unless there is one."""
@@ -62,10 +81,11 @@ def run_horse(orders: Orders, parent: int) -> int:
     envelope = orders.envelope
     os.environ[MARK] = envelope.rq_id
     start_guard(envelope.rq_id, os.getpgrp())
-    sign = StopSign()
+    flag = StopFlag(envelope.rq_id, orders.bot, orders.artifacts, connect(orders.redis_url))
+    sign = StopSign(flag.look)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sign.raise_("drain"))
-    threading.Thread(target=_watch, args=(orders, sign, parent), daemon=True).start()
+    threading.Thread(target=_watch, args=(sign, parent), daemon=True).start()
     path = run_path(orders.spool, envelope.job, envelope.attempt, orders.run)
     events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, orders.run, orders.key)
     events.append("leased", worker=orders.worker, pid=os.getpid())
@@ -75,7 +95,7 @@ def run_horse(orders: Orders, parent: int) -> int:
         folder,
         orders.datasets_url,
         _Emitter(events),
-        within_budget(lambda: sign.reason, envelope, orders.price_per_hour),
+        within_budget(sign.asked, envelope, orders.price_per_hour),
         orders.price_per_hour,
         orders.prices,
     )
@@ -108,12 +128,9 @@ class _Emitter:
             log.warning("event %s not spooled: %s", kind, e)
 
 
-def _watch(orders: Orders, sign: StopSign, parent: int) -> None:
+def _watch(sign: StopSign, parent: int) -> None:
     """Looks for the stop flag twice a second, and for the parent: without it this process must not train."""
-    flag = StopFlag(orders.envelope.rq_id, orders.bot, orders.artifacts, connect(orders.redis_url))
     while os.getppid() == parent:
-        reason = flag.look()
-        if reason is not None:
-            sign.raise_(reason)
+        sign.look()
         time.sleep(LOOK_S)
     os.killpg(0, signal.SIGKILL)

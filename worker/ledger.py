@@ -215,6 +215,14 @@ class Ledger:
         """Slack did not take the message; hand it out again at `retry_at`."""
         posts.post_failed(self.engine, post_id, retry_at, error)
 
+    def post_later(self, post_id: int, at: float) -> None:
+        """The message was not even tried (speed limit, no thread yet): due again at `at`."""
+        posts.post_later(self.engine, post_id, at)
+
+    def move_to(self, job_id: str, channel: str, why: str) -> None:
+        """The job's channel is gone: its card and reports go to `channel` from now on."""
+        posts.move_to(self.engine, job_id, channel, why, self.clock())
+
     def _accept(self, connection: Any, row: Row, now: float, approval: str | None) -> None:
         record(connection, row["id"], now, row["by"], "request", after=State.DRAFT)
         if approval is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, func, select, update
 
 from worker import tables
-from worker.change import Row, locked_job, move, new_attempt, record, set_columns
+from worker.change import locked_job, move, new_attempt, record
 from worker.database import reading, writing
 from worker.meaning import Meaning
 from worker.records import Attempt, Job, Order, attempt_of, job_of, order_of
@@ -27,7 +27,7 @@ class Watched:
 
 
 def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 200) -> list[Order]:
-    """The messages to hand to the queue now, oldest first.
+    """The messages to hand to the queue now: stops, then the oldest.
 
     With `per_user`, a person's further jobs wait here until fewer than that many of theirs are out.
     """
@@ -35,12 +35,14 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + CLOCK_JUMP_S)
     owed = outbox.c.done_at.is_(None) & due
     query = select(outbox, jobs.c.by.label("owner")).join(jobs, jobs.c.id == outbox.c.job_id)
-    query = query.where(owed).order_by(outbox.c.id).limit(limit)
+    query = query.where(owed).order_by(outbox.c.what.desc(), outbox.c.id)  # stops first
     with reading(engine) as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
         busy = _out_by_owner(connection) if per_user is not None else {}
-    chosen = []
+    chosen: list[Order] = []
     for row in rows:
+        if len(chosen) == limit:
+            break
         if row["what"] == "enqueue" and per_user is not None:
             if busy.get(row["owner"], 0) >= per_user:
                 continue
@@ -133,23 +135,6 @@ def expired_approvals(engine: Engine, now: float) -> list[str]:
     late = (jobs.c.state == State.AWAITING_APPROVAL) & (jobs.c.approval_expires < now)
     with reading(engine) as connection:
         return list(connection.execute(select(jobs.c.id).where(late)).scalars())
-
-
-def show_position(engine: Engine, now: float) -> None:
-    """Writes each queued job's place in line into its progress, where it changed."""
-    query = select(tables.jobs).where(tables.jobs.c.state == State.QUEUED).order_by(tables.jobs.c.created_at)
-    with reading(engine) as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-    moved = [(row, n) for n, row in enumerate(rows) if row["progress"].get("position") != n]
-    for row, place in moved:
-        _set_position(engine, row, place, now)
-
-
-def _set_position(engine: Engine, row: Row, place: int, now: float) -> None:
-    with writing(engine) as connection:
-        job = locked_job(connection, row["id"])
-        if job["state"] == State.QUEUED:
-            set_columns(connection, job, now, progress={**job["progress"], "position": place})
 
 
 def _watched(engine: Engine, states: object, job_id: str | None = None) -> list[Watched]:

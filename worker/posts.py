@@ -5,11 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Engine, select, update
 
 from worker import tables
+from worker.change import locked_job, record, set_columns
 from worker.database import reading, writing
 from worker.records import Job, Post, job_of, post_of
 
 SENDING_S = 60.0
 """How long a taken message is left to its sender before it is handed out again."""
+CLOCK_JUMP_S = 900.0
+"""A due time further ahead than any sender puts it off means that the clock was put back: due now."""
 
 
 def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
@@ -18,7 +21,8 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
     `tries` is how often it was handed out before: above 0, the earlier send may have reached Slack.
     """
     posts = tables.posts
-    owed = posts.c.done_at.is_(None) & (posts.c.due_at <= now)
+    due = (posts.c.due_at <= now) | (posts.c.due_at > now + CLOCK_JUMP_S)
+    owed = posts.c.done_at.is_(None) & due
     with writing(engine) as connection:
         query = select(posts).where(owed).order_by(posts.c.id).limit(limit).with_for_update()
         taken = [post_of(dict(row)) for row in connection.execute(query).mappings()]
@@ -42,6 +46,25 @@ def post_failed(engine: Engine, post_id: int, retry_at: float, error: str) -> No
     undone = (tables.posts.c.id == post_id) & tables.posts.c.done_at.is_(None)
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(undone).values(due_at=retry_at, error=error[:500]))
+
+
+def post_later(engine: Engine, post_id: int, at: float) -> None:
+    """The message was not sent, for want of its turn or its thread; due again at `at`, as if never taken."""
+    posts = tables.posts
+    with writing(engine) as connection:
+        query = update(posts).where((posts.c.id == post_id) & posts.c.done_at.is_(None) & (posts.c.tries > 0))
+        connection.execute(query.values(due_at=at, tries=posts.c.tries - 1))
+
+
+def move_to(engine: Engine, job_id: str, channel: str, why: str, now: float) -> None:
+    """From now on the job's card and what is still owed go to `channel`, as new messages there."""
+    with writing(engine) as connection:
+        job = locked_job(connection, job_id)
+        set_columns(connection, job, now, channel=channel, thread_ts=None, card_ts=None, card_version=0)
+        record(connection, job_id, now, "bot", "moved", why)
+        undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
+        moved = {"channel": channel, "thread_ts": None, "due_at": now}
+        connection.execute(update(tables.posts).where(undone).values(moved))
 
 
 def stale_cards(engine: Engine, limit: int) -> list[Job]:

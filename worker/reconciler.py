@@ -14,6 +14,7 @@ import redis
 
 from worker import events, memory, orders
 from worker.ledger import Ledger
+from worker.line import show_line
 from worker.meaning import vanished
 from worker.orders import Watched
 from worker.queue import in_line
@@ -29,6 +30,7 @@ SETTLE_S = 8.0
 """After Redis was away, workers get this long to renew leases and replay their spools."""
 STALL_S = 300.0
 STALL_STEPS = 10
+STALLING = (State.LEASED, State.RUNNING, State.FINALIZING)
 DAY_S = 24 * 3600.0
 
 log = logging.getLogger("trainwise.jobs")
@@ -109,7 +111,7 @@ class Reconciler:
 
     def _find_stalled(self, held: list[Watched], now: float, tick: float) -> None:
         for watched in held:
-            if watched.job.state is not State.RUNNING:
+            if watched.job.state not in STALLING:
                 continue
             attempt = watched.attempt
             seq, since = self._moved.get(attempt.rq_id, (-2, tick))
@@ -136,7 +138,7 @@ class Reconciler:
 
     def _upkeep(self, now: float, tick: float) -> None:
         self._upkeep_at = tick
-        orders.show_position(self._ledger.engine, now)
+        show_line(self._ledger.engine, now)
         for job_id in orders.expired_approvals(self._ledger.engine, now):
             self._ledger.reject(
                 job_id, "clock", "Nobody approved it in time; launch it again if still needed."

@@ -78,6 +78,8 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
     began = time.monotonic()
     try:
         report = kind(work)
+        if work.should_stop() == "lost":  # another attempt has taken over; this result would not count
+            raise Stopped("lost")
         work.emit({"kind": "finalizing"})
         end = "finished"
         data: dict[str, Any] = {"report": report, "plots": plots_of(report, work.folder)}

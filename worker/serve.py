@@ -310,7 +310,7 @@ def _work(desk: Desk, max_jobs: int | None) -> None:
             name=f"{desk.name}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
             serializer=serializer,
-            worker_ttl=60,
+            worker_ttl=25,  # RQ blocks 15 s less than this, and drops a silent connection 10 s later
             job_monitoring_interval=5,
             log_job_description=False,
         ).prepare(desk)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pickle
 import random
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -73,9 +75,44 @@ def test_events_count_only_with_the_signature_of_a_trusted_worker(tmp_path: Path
     line = sign_event(event, key)
     assert read_event(line.encode(), trusted).worker_key == key.public.id
     stranger = sign_event(event, keys.worker_key(tmp_path / "x"))
-    for bad in (stranger, line.replace('"seq":0', '"seq":9'), line[:-4], "", "a b", "a b c", "\udcff"):
+    for bad in (
+        stranger,
+        line.replace('"seq":0', '"seq":9'),
+        line[:-4],
+        "",
+        "a b",
+        "a b c",
+        "\udcff",
+        *misshapen(event, key),
+    ):
         with pytest.raises(BadEvent):
             read_event(bad.encode("utf-8", "surrogateescape"), trusted)
+
+
+def misshapen(event: WorkerEvent, key: keys.PrivateKey) -> list[str]:
+    """Events that a trusted but stolen worker could sign: wrong types, numbers out of range, NaN."""
+    bodies = [
+        json.dumps({**{k: v for k, v in asdict(event).items() if k != "worker_key"}, **change})
+        for change in (
+            {"seq": "0"},
+            {"seq": 2**40},
+            {"attempt": 0},
+            {"data": []},
+            {"data": {"x": float("nan")}},
+        )
+    ]
+    bodies += ["[]", "null", "[" * 5000]
+    sign = [base64.b64encode(key.sign(body.encode())).decode() for body in bodies]
+    return [f"{key.public.id} {mark} {body}" for mark, body in zip(sign, bodies, strict=True)]
+
+
+def test_a_nul_in_an_events_text_is_dropped_not_the_event(tmp_path: Path) -> None:
+    """PostgreSQL refuses NUL in text; an error message that holds one must still end its job."""
+    keys.pair_locally(tmp_path)
+    data = {"error": "bad\x00 byte \\u0000"}
+    line = sign_event(WorkerEvent("abc", 1, "f", "r", 0, "failed", 1.0, data), keys.worker_key(tmp_path))
+    read = read_event(line.encode(), keys.trusted_workers(tmp_path))
+    assert read.data["error"] == "bad byte \\u0000"
 
 
 def test_stop_flags_count_only_when_the_bot_signed_them_for_this_attempt(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from worker import orders
+from worker.applying import apply_each, apply_events
 from worker.errors import TransitionRefused, UnknownJob, WorkerError
+from worker.events import WorkerEvent
 from worker.ledger import Ledger
+from worker.memory import cursor
 from worker.policy import (
     Allowed,
     Denied,
@@ -102,6 +105,66 @@ def test_retry_makes_a_new_job_of_the_same_root(ledger: Ledger) -> None:
     again = ledger.retry(job.id, "U2", "ravi", "r1")
     assert (again.retry_of, again.root, again.by) == (job.id, job.id, "U2")
     assert ledger.retry(job.id, "U2", "ravi", "r1").id == again.id
+
+
+def test_a_message_put_off_is_no_try_and_a_clock_put_back_does_not_hold_it_up(ledger: Ledger) -> None:
+    """Waiting for one's turn leaves no doubt whether it was sent; due times far ahead are due now."""
+    ledger.request_cancel(submit(ledger).id, "U1", "no")
+    (post,) = ledger.due_posts()
+    ledger.post_later(post.id, ledger.clock() + 1.0)
+    (again,) = ledger.due_posts(ledger.clock() + 2.0)
+    assert (again.id, again.tries) == (post.id, 0)
+    (third,) = ledger.due_posts(ledger.clock() - 86_400)
+    assert third.tries == 1
+
+
+def test_a_job_whose_channel_is_gone_moves_with_its_card_and_what_is_owed(ledger: Ledger) -> None:
+    """Card and report begin anew in the other conversation, and the move is in the history."""
+    job = submit(ledger)
+    ledger.card_posted(job.id, "1.1", job.version)
+    ledger.request_cancel(job.id, "U1", "no")
+    ledger.move_to(job.id, "D1", "the channel was archived")
+    moved = ledger.job(job.id)
+    assert (moved.channel, moved.card_ts, moved.thread_ts) == ("D1", None, None)
+    assert [stale.id for stale in ledger.stale_cards()] == [job.id]
+    assert [post.channel for post in ledger.due_posts()] == ["D1"]
+    assert ledger.history(job.id)[-1].why == "the channel was archived"
+
+
+def test_a_cancel_is_not_held_up_by_a_long_line_of_the_same_person(ledger: Ledger) -> None:
+    """Stops go first, and one person's waiting jobs do not hide another's behind the limit."""
+    first = submit(ledger)
+    for n in range(30):
+        submit(ledger, f"more{n}")
+    other = submit(ledger, "other", by="U2")
+    (enqueue,) = orders.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=1)
+    orders.order_done(ledger.engine, enqueue, ledger.clock())
+    event = WorkerEvent(first.id, 1, fence_of(ledger, first.id), "r", 0, "leased", 0.0, {}, "w")
+    apply_events(ledger.engine, [event], ("c", "1"), ledger.clock())
+    ledger.request_cancel(first.id, "U1", "enough")
+    due = orders.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=2)
+    assert [(order.what, order.job_id) for order in due] == [("stop", first.id), ("enqueue", other.id)]
+
+
+def test_an_event_that_the_database_refuses_does_not_block_the_others(ledger: Ledger) -> None:
+    """A stolen worker's odd report is left out; the next job's events count."""
+    bad, good = submit(ledger), submit(ledger, "k2")
+    odd = {"worker": "w", "pid": {"no": "number"}}
+    batch = [
+        WorkerEvent(bad.id, 1, fence_of(ledger, bad.id), "r", 0, "leased", 0.0, odd, "w"),
+        WorkerEvent(good.id, 1, fence_of(ledger, good.id), "r2", 0, "leased", 0.0, {"pid": 1}, "w"),
+    ]
+    with pytest.raises(Exception, match="not supported"):
+        apply_events(ledger.engine, batch, ("c", "1"), ledger.clock())
+    apply_each(ledger.engine, batch, ("c", "1"), ledger.clock())
+    assert (ledger.job(bad.id).state, ledger.job(good.id).state) == (State.QUEUED, State.LEASED)
+    assert cursor(ledger.engine, "c") == "1"
+
+
+def fence_of(ledger: Ledger, job_id: str) -> str:
+    with ledger.engine.connect() as connection:
+        query = "select fence from attempts where job_id = ? and live"
+        return connection.exec_driver_sql(query, (job_id,)).scalar_one()
 
 
 def test_cards_deliveries_and_threads_are_remembered(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from worker.applying import apply_events
 from worker.errors import TransitionRefused, WorkerError
 from worker.events import KINDS, WorkerEvent
 from worker.ledger import Ledger
+from worker.line import show_line
 from worker.meaning import vanished
 from worker.states import END_STATES, State
 
@@ -33,6 +34,7 @@ class Life(RuleBasedStateMachine):
         self.ended: dict[str, tuple[State, object]] = {}
         self.history: dict[str, int] = {}
         self.told: list[WorkerEvent] = []
+        self.paid: set[int] = set()
         self.job = self.submit("first")
 
     def submit(self, key: str) -> str:
@@ -80,6 +82,29 @@ class Life(RuleBasedStateMachine):
         self.now += seconds
         for job_id in orders.waiting(self.ledger.engine, self.now):
             orders.put_back(self.ledger.engine, job_id, self.now)
+
+    @rule(seconds=st.floats(-90_000, 90_000))
+    def the_clock_jumps(self, seconds: float) -> None:
+        self.now = max(1.0, self.now + seconds)
+
+    @rule()
+    def the_line_is_told(self) -> None:
+        show_line(self.ledger.engine, self.now)
+
+    @rule()
+    def the_bot_starts_again(self) -> None:
+        self.ledger.close()
+        self.ledger = Ledger(str(Path(self.folder.name) / "l.db"), clock=lambda: self.now)
+
+    @rule(sent=st.booleans())
+    def slack_is_paid(self, sent: bool) -> None:
+        for post in self.ledger.due_posts():
+            if not sent:
+                self.ledger.post_failed(post.id, self.now + 30, "500")
+                continue
+            assert post.id not in self.paid, "handed out again after it was paid"
+            self.paid.add(post.id)
+            self.ledger.post_done(post.id, "1.1")
 
     @rule()
     def the_worker_vanishes(self) -> None:
