@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag.advise import Advice, advise, spoken
@@ -12,7 +13,7 @@ from rag.read_embedded import EmbeddedReader
 from rag.remembered import Remembered
 from rag.reply import FollowUp, Reply, Verdict
 from rag.retrieve import Passage
-from rag.signals import Signals, merge
+from rag.signals import Signals, after_measuring, merge
 from rag.table import load_table
 
 if TYPE_CHECKING:
@@ -60,6 +61,23 @@ class Adviser:
         passages = gather(self._index, question, phrases, scopes)
         step("checking")
         return self._reply(advice, self._answer(question, advice, phrases, passages, scopes), asked)
+
+    def measured(
+        self,
+        question: str,
+        found: Mapping[str, Any],
+        said: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+    ) -> Reply:
+        """The verdict on `question` once more, after a measurement found these signals and `said` its headline."""
+        old, asked = remembered(state)
+        advice = advise(after_measuring(old or self._reader(question), found), self._table)
+        phrases = sought(advice, self._phrases)
+        passages = gather(self._index, question, phrases, scopes)
+        reply = self._reply(advice, self._answer(question, advice, phrases, passages, scopes), asked)
+        return replace(reply, headline=f"Measured on your own tickets. {said}")
 
     def _answer(
         self,

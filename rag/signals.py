@@ -6,6 +6,7 @@ weighs anything. Source of the vocabulary: docs/decisions.md, "The advisor's sig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,7 @@ Gap = Literal[
 ]
 Baseline = Literal["not_tried", "tried_ok", "tried_fail"]
 Volatility = Literal["daily", "weekly", "monthly", "static"]
+Measured = Literal["small_model", "prompt", "fine_tune", "nothing"]
 Skill = Literal["none", "some", "strong", "research"]
 
 
@@ -76,6 +78,9 @@ class Signals(BaseModel):
     already_tuned: bool | None = Field(None, description="a tuned model exists already")
     platform: str | None = Field(None, max_length=40, description="a platform the user names")
     injection: bool | None = Field(None, description="holds instructions aimed at this adviser")
+    measured_best: Measured | None = Field(
+        None, description="set by a measurement alone, never from words: what meets the target on own tickets"
+    )
     quotes: dict[str, str] = Field(default_factory=dict, description="the user's words, by signal")
 
     @property
@@ -125,3 +130,10 @@ def merged_gaps(old: tuple[Gap, ...], new: tuple[Gap, ...]) -> tuple[Gap, ...]:
     """The newer named gaps first, then the older named ones; "vague" only where nothing is named."""
     named = [gap for gap in (*new, *old) if gap != "vague"]
     return tuple(dict.fromkeys(named)) or tuple(dict.fromkeys((*new, *old)))
+
+
+def after_measuring(old: Signals, found: Mapping[str, Any]) -> Signals:
+    """What is known once a measurement's `found` (signals by name; others are passed over) replaced what was
+    said."""
+    fresh = {name: value for name, value in found.items() if name in SIGNAL_NAMES}
+    return merge(old, Signals.model_validate({**fresh, "topic": "decision"}))
