@@ -9,7 +9,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import library, opening
+from bot import library, measuring, opening
 from bot.answering import Question, ask, card_at
 from bot.blocks import section
 from bot.commands import change_job, visible_job
@@ -35,7 +35,7 @@ def register(app: App, services: Services) -> None:
     app.action("would_change")(guarded(services, on_change))
     app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
     app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
-    app.action("measure")(guarded(services, on_measure))
+    app.action("measure")(guarded(services, measuring.on_button))
     app.action("feedback")(guarded(services, on_feedback))
     for action_id, verb in JOB_VERBS.items():
         app.action(action_id)(guarded(services, partial(on_job_change, verb=verb)))
@@ -90,12 +90,6 @@ def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client:
     said = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
     client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=said)
     ask(services, client, Question(text, person.id, body["team"]["id"], channel, thread_ts))
-
-
-def on_measure(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
-    ack()
-    channel, thread_ts, _ = _place(body)
-    opening.measure(services, client, body["trigger_id"], Memory(channel, thread_ts), {})
 
 
 def on_feedback(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

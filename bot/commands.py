@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import home, library, opening
+from bot import home, library, measuring, opening
 from bot.answering import Question, ask, check_question
 from bot.blocks import actions, button
 from bot.cards import job_card
@@ -40,8 +40,13 @@ def register(app: App, services: Services) -> None:
     app.command("/docs")(guarded(services, docs))
 
 
-def should_i_train(services: Services, ack: Ack, command: Command, client: WebClient) -> None:
-    """Puts the question in the channel under the asker's name and answers it in its thread."""
+def should_i_train(
+    services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond
+) -> None:
+    """Puts the question in the channel under the asker's name and answers it in its thread; or measures."""
+    if measuring.is_order(services, question_of(command.get("text", "")), command["channel_id"]):
+        measuring.on_command(services, ack, command, client, respond)
+        return
     ack()
     text = check_question(question_of(command.get("text", "")))
     person = services.people.person(command["user_id"])

@@ -17,7 +17,6 @@ from finetune.ticket import DatasetError
 from worker.records import Job
 
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
-TARGET_RANGE = (1.0, 100.0)
 
 
 class Refused(BotError):
@@ -55,26 +54,6 @@ def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> 
     if problems or spec is None or card is None:
         raise SpecError(problems or {"dataset": "Choose a dataset."})
     return parse_spec({**spec.to_json(), "dataset": card.name, "digest": card.digest}), card
-
-
-def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> dict[str, Any]:
-    """The validated request of a measurement; SpecError with a sentence per wrong field."""
-    problems: dict[str, str] = {}
-    target = _number(
-        form.get("target"), *TARGET_RANGE, problems, "target", "a share of right answers out of 100"
-    )
-    volume = _number(form.get("volume"), 0, 1e9, problems, "volume", "a number of tickets a month")
-    card = None
-    try:
-        card = services.datasets.get(str(form.get("dataset") or ""), services.scopes(channel))
-        if card.kind != "triage":
-            problems["dataset"] = f"{card.name} has no labels. Measuring needs tickets with their queue."
-    except DatasetError as wrong:
-        problems["dataset"] = str(wrong)
-    if problems or card is None:
-        raise SpecError(problems)
-    share = target if target <= 1 else target / 100
-    return {"dataset": card.name, "digest": card.digest, "target": share, "volume": int(volume)}
 
 
 def launch(
@@ -125,14 +104,3 @@ def typed_form(text: str) -> dict[str, str]:
     if form.get("method") == "scratch" and "base_model" not in form:
         form["base_model"] = defaults(form).base_model
     return form
-
-
-def _number(value: Any, low: float, high: float, problems: dict[str, str], name: str, what: str) -> float:
-    try:
-        number = float(str(value).strip().rstrip("%"))
-    except ValueError:
-        number = float("nan")
-    if not low <= number <= high:
-        problems[name] = f"Give {what}, from {low:g} to {high:,.0f}."
-        return low
-    return number

@@ -117,25 +117,6 @@ def finetune_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, s
     return modal("finetune", "Fine-tune", blocks, "Start", memory.packed())
 
 
-def measure_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str]) -> Block:
-    """The form behind "Measure it": what is good enough, and how many tickets come in."""
-    labelled = [card for card in cards if card.kind == "triage"]
-    blocks = [
-        section(
-            "I score what is cheaper first, train small pilots on your tickets and forecast the full run. "
-            "It takes minutes and costs cents."
-        ),
-        input_field("dataset", "Labelled tickets", _datasets(labelled, chosen.get("dataset"))),
-        input_field(
-            "target",
-            "Good enough: right answers out of 100",
-            number_input("target", chosen.get("target", "85"), decimal=True),
-        ),
-        input_field("volume", "Tickets a month", number_input("volume", chosen.get("volume", "10000"))),
-    ]
-    return modal("measure", "Measure it", blocks, "Measure", memory.packed())
-
-
 def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Block:
     """The form that adds a dataset; with `has_file` the file is the one of the message it came from."""
     upload = input_field(

@@ -16,7 +16,6 @@ from bot.modals import (
     dataset_modal,
     documents_modal,
     finetune_modal,
-    measure_modal,
     note_modal,
     reason_modal,
 )
@@ -47,15 +46,6 @@ def _estimate(services: Services, form: Mapping[str, str], channel: str) -> str:
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
     return estimate(spec, card, services.prices).text
-
-
-def measure(
-    services: Services, client: WebClient, trigger_id: str, memory: Memory, chosen: Mapping[str, str]
-) -> None:
-    cards = services.datasets.list(services.scopes(memory.channel))
-    labelled = [card for card in cards if card.kind == "triage"]
-    view = measure_modal(labelled, memory, chosen) if labelled else note_modal("Measure it", NO_TICKETS)
-    client.views_open(trigger_id=trigger_id, view=checked_view(view))
 
 
 def dataset(

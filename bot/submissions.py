@@ -13,7 +13,9 @@ from bot.errors import BotError
 from bot.faults import apologise, guarded
 from bot.feedback import keep_feedback
 from bot.files import SlackFile, look_up
-from bot.launch import Place, finetune_spec, launch, measure_spec
+from bot.launch import Place, finetune_spec, launch
+from bot.measure_form import FIELDS as MEASURE_FIELDS
+from bot.measure_form import measure_spec
 from bot.modals import FINETUNE_FIELDS, Filled, Memory
 from bot.services import Services
 from finetune.spec import SpecError
@@ -51,7 +53,7 @@ def on_measure(services: Services, ack: Ack, body: Body, view: View, client: Web
     try:
         spec = measure_spec(services, filled.values, memory.channel)
     except SpecError as wrong:
-        ack(response_action="errors", errors=_on_fields(wrong.problems, ("dataset", "target", "volume")))
+        ack(response_action="errors", errors=_on_fields(wrong.problems, MEASURE_FIELDS))
         return
     with _telling(client, memory, body, ack):
         launch(services, "measure", spec, _place(memory, body, view))
