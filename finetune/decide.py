@@ -14,6 +14,7 @@ from statistics import NormalDist
 from finetune.forecast import BAND_UP_TO, Z90, Ahead, Forecast
 
 SURE = 0.65  # chance of meeting the target above which we say so
+OUT = 0.1  # below it, we call the target out of reach
 UNLIKELY = 0.5  # below it, paying is the wrong bet
 NO_BETTER = 0.01  # p-value above which answers and labels have nothing to do with each other
 
@@ -206,9 +207,11 @@ def _label_more(seen: Measured, ahead: Ahead) -> Decision:
 def _out_of_reach(seen: Measured, best: Ahead) -> Decision:
     what = "a fine-tune" if best is seen.tuned else f"even {best.rows:,} tickets"
     verb = "is" if best is seen.tuned else "are"
+    odds = chance(best, seen.target)
+    reach = "is out of reach" if odds < OUT else f"is unlikely to be met (about {_odds(odds)})"
     return Decision(
         "not_worth_it",
-        f"Not worth it: your target of {percent(seen.target)} is out of reach. {seen.best_name} scores "
+        f"Not worth it: your target of {percent(seen.target)} {reach}. {seen.best_name} scores "
         f"{percent(seen.best)}, and {what} {verb} expected to give {_band(best)}.",
         _figure(f"expected score with {best.rows:,} tickets", best.value),
         (
@@ -229,6 +232,11 @@ def _band(ahead: Ahead) -> str:
 
 def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | str]:
     return {"name": name, "value": value, "unit": unit}
+
+
+def _odds(chance_of: float) -> str:
+    """A probability as people say it: `1 in 4`."""
+    return f"1 in {round(1 / chance_of)}" if chance_of < 0.45 else "1 in 2"
 
 
 def _duration(hours: float) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from finetune import ladder, tuned_pilot
 from finetune.bill import Known, bill
+from finetune.chat import AskLLM
 from finetune.cost import tokens_of
 from finetune.decide import Decision, Measured, decide
 from finetune.drift import drift_warnings
@@ -26,13 +27,13 @@ from finetune.ladder import Linear, Rung
 from finetune.measure_report import assemble, finished, too_few, write
 from finetune.pilot import run_pilot, slices
 from finetune.progress import Emit, Progress, ShouldStop
-from finetune.prompting import AskLLM, prompting_rungs
+from finetune.prompting import prompting_rungs
 from finetune.sample import Embed, Sample, draw, warnings
 from finetune.ticket import Tickets
 
 LEAST_ROWS = 50
 SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds allowed up to there and beyond
-PILOT_SHARE = 0.3
+PILOT_SHARE, PROMPT_SHARE = 0.3, 0.4
 RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
 EVEN_TUNED_GAIN = 0.12  # a fine-tune of a small encoder has not gained more than that over the ladder
@@ -110,7 +111,7 @@ def measure(
     returns it.
 
     `target` is a share of right answers (0..1), `volume` tickets per month, `allowed_s` the seconds to aim
-    at. `ask_llm(prompt) -> text` adds the prompting rungs for at most `spend_usd`. Raises MeasureError on an
+    at. `ask_llm` adds the prompting rungs for at most `spend_usd`. Raises MeasureError on an
     impossible request, Stopped within seconds of `should_stop` giving a reason; the same folder then goes
     on.
     """
@@ -156,7 +157,15 @@ def _look(
     ask, model, spend, prices = llm
     if ask is not None:
         made, winner, told = prompting_rungs(
-            sample, ask, model, spend, prices, request.metric, request.seed, progress
+            sample,
+            ask,
+            model,
+            spend,
+            prices,
+            request.metric,
+            request.seed,
+            progress,
+            PROMPT_SHARE * max(left(), 30.0),
         )
         rungs, notes = [*rungs, *made], notes + told
         best = _better(best, next((rung for rung in made if rung.name == winner), None))

@@ -53,7 +53,7 @@ def assemble(
         "forecast": forecast_json(found.more, found.tuned, found.at_all, found.pilot),
         "cost": money,
         "warnings": found.warnings,
-        "signals": _signals(found, sample, request, tickets),
+        "signals": _signals(found, sample, request, tickets, decision.choice),
         "plots": [_plot(found, money, request, decision, folder)],
         "dataset": _dataset(sample, tickets, dataset),
         "time": {"wall_s": round(seconds, 1)},
@@ -124,7 +124,7 @@ def _sentence(more: Forecast, tuned: Ahead | None) -> str:
     return "; ".join(parts) if parts else (more.refused or "")
 
 
-def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets) -> dict[str, Any]:
+def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets, choice: str) -> dict[str, Any]:
     """What the advisor learns, in its own vocabulary (rag/signals.py): percentages, counts."""
     counts = Counter(str(row.label) for row in tickets.rows if row.label is not None)
     best = found.best.score(request.metric).value
@@ -139,7 +139,16 @@ def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets) -
         "baseline": "tried_ok" if best >= request.target else "tried_fail",
         "metric": request.metric,
     }
+    if (met := _met_by(found, choice)) is not None:
+        signals["measured_best"] = met
     return signals | ({"volume_month": request.volume} if request.volume else {})
+
+
+def _met_by(found: Found, choice: str) -> str | None:
+    """What reaches the target, for the advisor; None where the measurement left it open."""
+    if choice == "enough":
+        return "prompt" if found.best.role == "prompt" else "small_model"
+    return {"train": "fine_tune", "not_worth_it": "nothing"}.get(choice)
 
 
 def _plot(

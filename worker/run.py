@@ -52,21 +52,28 @@ def finetune_kind(work: Work) -> dict[str, Any]:
     )
 
 
-def measure_kind(work: Work) -> dict[str, Any]:
-    """A measurement of whether training would pay: worker -> finetune.measure.measure."""
+def measure_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
+    """A measurement of whether training would pay: worker -> finetune.measure.measure.
+
+    `ask_llm` (finetune/chat.py) adds the prompting rungs: bind it with functools.partial where one is
+    configured.
+    """
     from finetune.measure import measure
     from finetune.store import DatasetStore
 
     asked = dict(work.envelope.spec)
     tickets = DatasetStore(work.datasets_url).tickets(asked.pop("digest", None) or work.envelope.dataset)
-    known = {key: asked[key] for key in ("target", "volume", "price_per_wrong", "seed") if key in asked}
+    names = ("target", "volume", "price_per_wrong", "metric", "seed")
     return measure(
         tickets,
-        **known,
+        **{name: asked[name] for name in names if name in asked},
+        dataset=work.envelope.dataset,
         emit=work.emit,
         should_stop=work.should_stop,
         folder=work.folder,
         prices=work.prices,
+        ask_llm=ask_llm,
+        llm_model=llm_model,
     )
 
 
