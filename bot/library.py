@@ -17,6 +17,7 @@ from bot.escape import escape, one_line
 from bot.faults import apologise
 from bot.files import SlackFile, fetched
 from bot.limits import split_text
+from bot.local import models_trained_on
 from bot.people import Person
 from bot.services import Services
 from finetune.card import Card
@@ -87,8 +88,10 @@ def remove_dataset(services: Services, name: str, person: Person, channel: str) 
     card = services.datasets.get(name, None if services.policy.is_admin(person) else services.scopes(channel))
     if card.added_by != person.id and not services.policy.is_admin(person):
         raise BotError(f"Only the person who added {card.name} or an admin can remove it.")
-    removal = services.datasets.remove(card.name, person.id)
-    return f"Removed {removal.name}: {removal.rows:,} tickets erased."
+    removal = services.datasets.remove(card.name, person.id, models_trained_on(services.ledger))
+    said = f"Removed {removal.name}: {removal.rows:,} tickets erased."
+    models = ", ".join(removal.models)
+    return f"{said} Trained on them, and cannot forget: {models}." if models else said
 
 
 def add_documents(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bot.settings import Settings
-from finetune.store import DatasetStore
+from finetune.prepare import prepare as prepare_rows
+from finetune.store import DatasetStore, Prepare
 from rag.reply import Reply
 from worker.ledger import Ledger
 
@@ -38,9 +39,9 @@ def open_ledger(settings: Settings) -> Ledger:
     return Ledger(settings.database_url.reveal())
 
 
-def open_datasets(settings: Settings) -> DatasetStore:
-    """The team's datasets, with the bundled samples among them."""
-    store = DatasetStore(settings.datasets_url)
+def open_datasets(settings: Settings, prepare: Prepare = prepare_rows) -> DatasetStore:
+    """The team's datasets, with the bundled sample among them; `prepare` cleans and redacts what is added."""
+    store = DatasetStore(settings.datasets_url, prepare=prepare)
     store.ensure_sample()
     return store
 
@@ -76,18 +77,30 @@ def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
         yield Adviser(index, index.embed, load_prices(settings), chat=chat_model(settings)).ask
 
 
-def forget_requester(settings: Settings, requester: str) -> list[str]:
-    """Erases a requester's rows everywhere and tells, line by line, what was erased and what cannot be."""
-    ledger, store = open_ledger(settings), open_datasets(settings)
+def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
+    """A function from a digest to the jobs whose models saw those rows."""
 
     def models_of(digest: str) -> list[str]:
-        return [job.id for job in ledger.jobs(limit=10_000) if job.spec.get("digest") == digest]
+        return [job.id for job in ledger.jobs(limit=100_000) if job.spec.get("digest") == digest]
 
+    return models_of
+
+
+def forget_requester(settings: Settings, requester: str) -> list[str]:
+    """Erases a requester's rows everywhere and tells, line by line, what was erased and what cannot be."""
+    store = open_datasets(settings)
+    done = store.forget(requester, person(), models_trained_on(open_ledger(settings)))
+    if not done:
+        columns = {card.columns["customer"] for card in store.list() if "customer" in card.columns}
+        hint = f" Give it as the files have it in {', '.join(sorted(columns))}." if columns else ""
+        return [f"No dataset holds rows of {requester}.{hint}"]
     lines = []
-    for gone in store.forget(requester, person(), models_of):
-        lines.append(f"{gone.name}: {gone.rows} rows erased.")
+    for gone in done:
+        left = (
+            f"version {gone.new.version} holds the other {gone.new.rows:,}" if gone.new else "nothing is left"
+        )
+        lines.append(f"{gone.name}: {gone.rows} rows erased from {len(gone.erased)} versions; {left}.")
         if gone.models:
-            lines.append(
-                f"  Trained on them, and cannot forget: {', '.join(gone.models)}. Train these again."
-            )
-    return lines or [f"No dataset holds rows of {requester}."]
+            lines.append(f"  Trained on them, and cannot forget: {', '.join(gone.models)}.")
+            lines.append("  Delete those models and train again; their reports may quote a ticket.")
+    return lines

@@ -23,6 +23,7 @@ from bot.policy import Policy
 from bot.services import Services
 from bot.settings import Settings
 from bot.turns import Turns
+from finetune.prepare import prepare_apart
 from worker import keys
 from worker.conductor import Conductor
 from worker.embedded_redis import embedded_redis
@@ -138,7 +139,7 @@ def make_services(
     return Services(
         adviser=Adviser(index, embed, prices, chat=chat_model(settings)),
         ledger=ledger,
-        datasets=open_datasets(settings),
+        datasets=open_datasets(settings, prepare_apart),
         index=index,
         prices=prices,
         policy=Policy(

@@ -62,7 +62,8 @@ def read_tickets(
     problems: list[Problem] = []
     ahead = list(itertools.islice(_records(found, problems), SAMPLE_ROWS))
     if not ahead:
-        raise DatasetError(f"{path.name} has no rows below its header.", problems, "Add tickets, one a line.")
+        wrong = "no row that can be read" if problems else "no rows below its header"
+        raise DatasetError(f"{path.name} has {wrong}.", problems, "Add tickets, one a line.")
     chosen = choose_columns(_header(ahead), [record.values for record in ahead], columns)
     kind: Kind = "triage" if "label" in chosen.fields else "reply"
     dates = DateReader()

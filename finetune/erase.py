@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from finetune.redact import pseudonym
 from finetune.ticket import DatasetError, Ticket, Tickets
 
 MARK = "<ERASED>"
@@ -14,18 +15,19 @@ SHORTEST = 3
 def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
     """The tickets without the requester, and how many rows went or changed (0: the same tickets).
 
-    Matches the customer field without case, and the words of `requester` in text and answer. Does not cover
-    other spellings, nor what the tickets tell about the person without naming them.
+    Matches the customer field (or the pseudonym made of it) without case, and the words of `requester` in
+    text and answer. Does not cover other spellings, nor what tickets tell about a person without the name.
     """
     wanted = requester.strip().casefold()
     if len(wanted) < SHORTEST:
         message = "Forgetting needs the requester as the tickets have it (an address or id)."
         raise DatasetError(message, what_next=f"Give at least {SHORTEST} characters.")
+    known_as = pseudonym(requester)
     mention = re.compile(rf"(?<!\w){re.escape(requester.strip())}(?!\w)", re.IGNORECASE)
     kept = []
     touched = 0
     for row in tickets.rows:
-        if (row.customer or "").strip().casefold() == wanted:
+        if (row.customer or "").strip().casefold() in (wanted, known_as):
             touched += 1
             continue
         blanked = _blank(row, mention)

@@ -51,10 +51,7 @@ class Files:
     def create(self, path: str, data: bytes) -> bool:
         """Write the file only if there is none; False if another writer was first."""
         if not self._local:
-            if self._fs.exists(self._at(path)):
-                return False
-            self._fs.pipe_file(self._at(path), data)
-            return True
+            return self._create_remote(self._at(path), data)
         draft = self._beside(path, data)
         try:
             os.link(draft, self._at(path))
@@ -63,6 +60,18 @@ class Files:
         finally:
             os.unlink(draft)
         self._sync_folder(path)
+        return True
+
+    def _create_remote(self, path: str, data: bytes) -> bool:
+        """By the store's own create-only write (S3 and memory have one), else by looking first."""
+        try:
+            self._fs.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        except (TypeError, NotImplementedError, ValueError):
+            if self._fs.exists(path):
+                return False
+            self._fs.pipe_file(path, data)
         return True
 
     def delete(self, path: str) -> None:

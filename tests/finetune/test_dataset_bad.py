@@ -178,7 +178,7 @@ def test_a_refused_file_still_lists_every_problem(tmp_path: Path) -> None:
 def test_cyrillic_and_japanese_legacy_files_are_detected(tmp_path: Path) -> None:
     """A file wholly in another alphabet's old encoding is not read as western letters."""
     said = {
-        "cp1251": "Здравствуйте, я не могу войти в свой аккаунт после обновления приложения",
+        "cp1251": "Здравствуйте я не могу войти в свой аккаунт после обновления приложения",
         "shift_jis": "アプリを更新した後にログインできません。どうすればよいですか",
     }
     for encoding, text in said.items():
