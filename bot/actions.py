@@ -118,7 +118,7 @@ def on_job_change(
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
-    change_job(services, job, verb, user, f"action:{body['trigger_id']}")
+    change_job(services, job, verb, user)
 
 
 def on_job_details(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

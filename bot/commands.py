@@ -9,20 +9,29 @@ from slack_sdk import WebClient
 
 from bot import home, library, measuring, opening
 from bot.answering import Question, ask, check_question
-from bot.blocks import actions, button
+from bot.blocks import actions, button, section
 from bot.cards import job_card
+from bot.datacard import dataset_card
 from bot.errors import BotError
 from bot.escape import escape, one_line, question_of
 from bot.faults import guarded
 from bot.launch import Place, finetune_spec, launch, typed_form
 from bot.limits import checked
 from bot.modals import Memory
+from bot.people import Person
 from bot.services import Services
 from finetune.spec import SpecError
 from worker.records import Job
 from worker.states import END_STATES, State
 
 Command = dict[str, Any]
+HELP = (
+    "*Should we train a model?* Tell me what the model shall do and what goes wrong today, with numbers where "
+    "you have them:\n• `/should-i-train our help center changes every week, should we fine-tune on it?`\n"
+    "• `/should-i-train route 40,000 tickets a month to 8 queues; 6,000 are labelled`\n"
+    "Or mention me, write to me directly, or use *Ask Trainwise about this* on a message. `/finetune` trains, "
+    "`/datasets` shows the tickets, `/jobs` what runs."
+)
 FILTERS = {
     "running": frozenset(State) - END_STATES,
     "queued": frozenset({State.QUEUED, State.RETRY_WAIT}),
@@ -43,12 +52,16 @@ def register(app: App, services: Services) -> None:
 def should_i_train(
     services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond
 ) -> None:
-    """Puts the question in the channel under the asker's name and answers it in its thread; or measures."""
-    if measuring.is_order(services, question_of(command.get("text", "")), command["channel_id"]):
+    """Puts the question in the channel under the asker's name and answers it in its thread; or measures; or helps."""
+    typed = question_of(command.get("text", ""))
+    if measuring.is_order(services, typed, command["channel_id"]):
         measuring.on_command(services, ack, command, client, respond)
         return
     ack()
-    text = check_question(question_of(command.get("text", "")))
+    if not typed:
+        respond(text=HELP, blocks=[section(HELP)], response_type="ephemeral")
+        return
+    text = check_question(typed)
     person = services.people.person(command["user_id"])
     asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
     sent = client.chat_postMessage(
@@ -86,22 +99,26 @@ def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> No
     """Lists, filters, opens, cancels, retries."""
     ack()
     words = question_of(command.get("text", "")).split()
-    if not words or words[0].lower() in ("mine", "all", *FILTERS):
-        found, title = _list(services, command, words[0].lower() if words else "")
+    first = words[0].lower() if words else "list"
+    if len(words) <= 1 and first in ("list", "mine", "all", *FILTERS):
+        found, title = _list(services, command, first)
         respond(text=home.jobs_text(found), blocks=checked(home.jobs_message(found, title)))
         return
-    verb, job_id = ("open", words[0]) if len(words) == 1 else (words[0].lower(), words[1])
+    if first in ("open", *CHANGES) and len(words) != 2:
+        raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
+    verb, job_id = ("open", words[0]) if len(words) == 1 else (first, words[1])
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":
         blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
         respond(text=home.jobs_text([job]), blocks=checked(blocks))
     elif verb in CHANGES:
-        changed = change_job(services, job, verb, command["user_id"], f"command:{command['trigger_id']}")
+        changed = change_job(services, job, verb, command["user_id"])
         respond(text=f"{CHANGES[verb]}: {home.jobs_text([changed])}", response_type="ephemeral")
     else:
         raise BotError(
-            "I know `/jobs`, `/jobs mine`, `/jobs running`, `/jobs JOB`, `/jobs cancel JOB`, "
-            "`/jobs pause JOB`, `/jobs resume JOB` and `/jobs retry JOB`."
+            f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
+            "`/jobs running`, `/jobs done`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` or `retry` "
+            "with a job's id."
         )
 
 
@@ -117,7 +134,7 @@ def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job
     return job
 
 
-def change_job(services: Services, job: Job, verb: str, user: str, request_key: str, why: str = "") -> Job:
+def change_job(services: Services, job: Job, verb: str, user: str, why: str = "") -> Job:
     """The job after cancel, pause, resume or retry by a person who may; BotError with the reason otherwise."""
     person = services.people.person(user)
     if denial := services.policy.denies_change(person, job, verb):
@@ -130,10 +147,19 @@ def change_job(services: Services, job: Job, verb: str, user: str, request_key: 
     elif verb == "resume":
         changed = ledger.resume(job.id, user, why)
     else:
-        approval = services.policy.needs_approval(float(job.spec.get("budget_usd") or 0))
-        changed = ledger.retry(job.id, user, person.name, request_key, approval=approval)
+        changed = _retried(services, job, person)
     services.wake()
     return changed
+
+
+def _retried(services: Services, job: Job, person: Person) -> Job:
+    """The job that repeats this one; BotError when one does already, so that two clicks are one."""
+    again = [one for one in services.ledger.jobs(channel=job.channel, limit=200) if one.retry_of == job.id]
+    if going := [one for one in again if one.state not in END_STATES]:
+        raise BotError(f"Job {job.id} runs again already, as {going[0].id}.")
+    approval = services.policy.needs_approval(float(job.spec.get("budget_usd") or 0))
+    key = f"retry:{job.id}:{len(again)}"
+    return services.ledger.retry(job.id, person.id, person.name, key, approval=approval)
 
 
 def datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
@@ -153,8 +179,11 @@ def datasets(services: Services, ack: Ack, command: Command, client: WebClient, 
     elif words[0].lower() == "remove" and len(words) == 2:
         said = library.remove_dataset(services, words[1], person, channel)
         respond(text=escape(said), response_type="ephemeral")
+    elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
+        card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
+        respond(text=f"Dataset {card.name}", blocks=checked(dataset_card(card)), response_type="ephemeral")
     else:
-        raise BotError("I know `/datasets`, `/datasets add` and `/datasets remove NAME`.")
+        raise BotError("I know `/datasets`, `/datasets NAME`, `/datasets add` and `/datasets remove NAME`.")
 
 
 def docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import Any
 
 from slack_bolt import App
 from slack_sdk import WebClient
 
 from bot.answering import Question, ask
-from bot.escape import REFERENCE, question_of
-from bot.faults import SLACK_TROUBLE, guarded
+from bot.escape import REFERENCE, escape, one_line, question_of
+from bot.faults import SLACK_TROUBLE, guarded, handle_error, whisper
 from bot.home import home_view
 from bot.limits import checked_view
+from bot.modals import DATASET_KINDS
 from bot.services import Services
 
+LOOK_AGAIN_S = 1.0
 SPOKEN = (None, "file_share", "thread_broadcast")
 PROMPTS = [
     {
@@ -57,11 +61,17 @@ def on_message(services: Services, event: dict[str, Any], client: WebClient, con
     meant for someone else."""
     if event.get("subtype") not in SPOKEN or event.get("bot_id") or not event.get("user"):
         return
-    direct = event.get("channel_type") == "im"
-    if not direct and not _for_us(services, event, context):
-        return
-    if _fresh(services, event, context):
-        _ask(services, client, event, context, unasked=not direct and not _mentions(event, context))
+    if event.get("channel_type") == "im":
+        if _fresh(services, event, context):
+            _ask(services, client, event, context)
+    elif _replies_to_us(event, context):
+        if _knows(services, event):
+            _take_reply(services, event, client, context)
+        else:  # the mention that opens the thread may be a moment behind, in another thread of ours
+            look = partial(_look_again, services, event, client, context)
+            later = threading.Timer(LOOK_AGAIN_S, look)
+            later.daemon = True
+            later.start()
 
 
 def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
@@ -91,6 +101,11 @@ def _ask(
 ) -> None:
     text = question_of(event.get("text", ""), context.bot_user_id)
     thread_ts = event.get("thread_ts") or event["ts"]
+    if files := ticket_files(event):
+        hint = f"To train on *{escape(files[0])}*, use *Add file as dataset* on that message."
+        whisper(client, hint, event["channel"], event["user"], event.get("thread_ts"))
+        if not text:
+            return
     ask(
         services,
         client,
@@ -98,19 +113,43 @@ def _ask(
     )
 
 
+def ticket_files(message: dict[str, Any]) -> list[str]:
+    """The names of a message's files that may hold tickets."""
+    names = [one_line(str(file.get("name") or ""), 80) for file in message.get("files") or []]
+    return [name for name in names if name.rpartition(".")[2].lower() in DATASET_KINDS]
+
+
 def _fresh(services: Services, event: dict[str, Any], context: Any) -> bool:
     """True once per message, however often and as whichever event Slack delivers it."""
     return services.ledger.first_time(f"message:{context.team_id}:{event['channel']}:{event['ts']}")
 
 
-def _for_us(services: Services, event: dict[str, Any], context: Any) -> bool:
+def _look_again(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    try:
+        if _knows(services, event):
+            _take_reply(services, event, client, context)
+    except Exception as error:  # the edge: this thread has no caller to tell
+        handle_error(error, {"event": event}, client)
+
+
+def _take_reply(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    if _fresh(services, event, context):
+        _ask(services, client, event, context, unasked=not _mentions(event, context))
+
+
+def _replies_to_us(event: dict[str, Any], context: Any) -> bool:
+    """A reply in a thread that is not meant for someone else."""
     thread_ts = event.get("thread_ts")
     if not thread_ts or thread_ts == event["ts"]:
         return False
     others = [m[2] for m in REFERENCE.finditer(event.get("text", "")) if m[1] == "@"]
-    if others and context.bot_user_id not in others:
-        return False
-    return services.ledger.thread(event["channel"], thread_ts) is not None
+    return not others or context.bot_user_id in others
+
+
+def _knows(services: Services, event: dict[str, Any]) -> bool:
+    """Whether the bot answers in this thread, or is about to."""
+    key = event["channel"], event["thread_ts"]
+    return services.turns.holds(key) or services.ledger.thread(*key) is not None
 
 
 def _mentions(event: dict[str, Any], context: Any) -> bool:

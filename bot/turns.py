@@ -57,6 +57,11 @@ class Turns:
             event.set()
         return event is not None
 
+    def holds(self, key: Hashable) -> bool:
+        """Whether work of this key runs or waits."""
+        with self._lock:
+            return key in self._waiting
+
     def close(self, timeout_s: float = 20.0) -> bool:
         """Takes nothing new, waits for what was accepted; True when all of it was done in time."""
         with self._idle:

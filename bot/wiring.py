@@ -7,11 +7,13 @@ import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 
 from bot.app import build_app, posting_client, slack_client
 from bot.errors import BotError
@@ -21,7 +23,7 @@ from bot.notify import Notifier
 from bot.people import People
 from bot.policy import Policy
 from bot.services import Services
-from bot.settings import Settings
+from bot.settings import WHERE, Settings
 from bot.turns import Turns
 from finetune.prepare import prepare_apart
 from worker import keys
@@ -66,7 +68,10 @@ class Bot:
         assert self.settings.slack_app_token
         handler = SocketModeHandler(self.app, self.settings.slack_app_token.reveal(), web_client=self.client)
         self.held.callback(handler.close)
-        handler.connect()
+        try:
+            handler.connect()
+        except SlackApiError as refused:
+            raise BotError(refused_token("SLACK_APP_TOKEN", refused)) from refused
 
     def stop(self) -> None:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
@@ -90,16 +95,17 @@ def redis_address(settings: Settings, held: ExitStack) -> str:
 
 
 def build(settings: Settings) -> Bot:
-    """The bot, built but not started; raises SettingsError for missing Slack credentials."""
+    """The bot, built but not started; raises SettingsError for missing Slack credentials, BotError for bad ones."""
     settings.require_slack()
     assert settings.slack_bot_token
+    token = settings.slack_bot_token.reveal()
+    client = slack_client(token, settings.slack_api_url)
+    greet(client)
     settings.home.mkdir(parents=True, exist_ok=True)
     held = ExitStack()
     ledger = open_ledger(settings)
     redis_url = redis_address(settings, held)
     keys.pair_locally(settings.home / "keys")
-    token = settings.slack_bot_token.reveal()
-    client = slack_client(token, settings.slack_api_url)
     conductor = Conductor(
         ledger,
         redis_url,
@@ -114,6 +120,27 @@ def build(settings: Settings) -> Bot:
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
     app = build_app(client, services, settings.listener_threads, secret)
     return Bot(settings, app, conductor, notifier, turns, ledger, client, held)
+
+
+def greet(client: WebClient) -> None:
+    """Asks Slack who we are; BotError says what to do about a refused token or a Slack out of reach."""
+    try:
+        client.auth_test()
+    except SlackApiError as refused:
+        raise BotError(refused_token("SLACK_BOT_TOKEN", refused)) from refused
+    except (OSError, HTTPException) as error:
+        raise BotError(
+            f"Slack cannot be reached at {client.base_url} ({type(error).__name__}). Check the network, "
+            "HTTPS_PROXY and SLACK_API_URL, then start again."
+        ) from error
+
+
+def refused_token(variable: str, refused: SlackApiError) -> str:
+    """What to do about a token that Slack does not take (or not for this call)."""
+    code = refused.response.get("error")
+    return (
+        f"Slack refuses {variable} ({code}). {WHERE[variable]} Then start again; jobs and reports are kept."
+    )
 
 
 def make_services(
@@ -163,6 +190,7 @@ def make_services(
 def run_bot(settings: Settings) -> None:
     """Runs the bot until SIGTERM or Ctrl-C, then drains."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of people's files
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import deque
@@ -26,7 +27,8 @@ METHODS: dict[str, Method] = {
     **streams.METHODS,
     **surfaces.METHODS,
 }
-FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop"}
+FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow"}
+SLOW_S = 1.5
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Api:
             return self._done(name, params, {"ok": False, "error": "internal_error"}, int(fault), started)
         if fault == "drop":
             return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, started)
+        if fault == "slow":
+            await asyncio.sleep(SLOW_S)
         body, status, headers = self._run(name, params, token, broken)
         if fault == "accepted_drop":
             return self._drop(request, name, params, body, started)

@@ -121,7 +121,7 @@ class Playground:
         self.control("rates", limits=dict(limits or {}), enforced=enforced)
 
     def fail(self, method: str, times: int = 1, how: str = "500") -> None:
-        """Let the next calls of a method fail: 500, 503, drop, accepted_500 or accepted_drop."""
+        """What the next calls of a method suffer: 500, 503, drop, accepted_500, accepted_drop or slow."""
         self.control("fail", method=method, times=times, how=how)
 
     def channel(self, channel: str, do: str) -> None:

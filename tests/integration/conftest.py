@@ -1,0 +1,114 @@
+"""One running product for the tests that talk to it as people do, and what they see of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.playground import Person
+from bot.playground.seed import BOT_USER
+from bot.stand import Stand, stand
+from bot.transcript import message_lines
+
+CHANNEL = "#support-ml"
+MENTION = f"<@{BOT_USER}>"
+Message = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder with a short path: a Unix socket's path is limited."""
+    folder = Path(tempfile.mkdtemp(prefix="tw"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stage(short_folder: Path) -> Iterator[Stand]:
+    """Redis, workspace, bot and worker; every test that changes how they run puts it back."""
+    with stand(short_folder / "home", more_env={"TRAINWISE_CARD_INTERVAL": "0.2"}) as running:
+        running.workspace.set_rates(enforced=False)
+        running.wait_for_bot()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def maya(stage: Stand) -> Person:
+    """Leads support."""
+    return Person(stage.url, "maya", timeout=20)
+
+
+@pytest.fixture(scope="session")
+def ravi(stage: Stand) -> Person:
+    """Builds models."""
+    return Person(stage.url, "ravi", timeout=20)
+
+
+@pytest.fixture(scope="session")
+def ana(stage: Stand) -> Person:
+    """Administers the workspace."""
+    return Person(stage.url, "ana", timeout=20)
+
+
+def text_of(message: Message) -> str:
+    """A message or view as a person reads it."""
+    return "\n".join(message_lines(message.get("blocks"), message.get("text") or ""))
+
+
+def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """The first true answer of `check`, or a failure after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.05)
+    return found
+
+
+def told(person: Person, act: Callable[[], Any], channel: str = CHANNEL) -> str:
+    """What the bot tells this person alone after `act`."""
+    before = {m["ts"] for m in person.messages(channel)}
+    act()
+
+    def new(message: Message) -> bool:
+        return bool(message.get("is_ephemeral")) and message["ts"] not in before
+
+    return text_of(person.wait_message(channel, new))
+
+
+def appears(person: Person, act: Callable[[], Any], part: str, channel: str = CHANNEL) -> Message:
+    """The new message with `part` that everyone sees after `act`."""
+    before = {m["ts"] for m in person.messages(channel)}
+    act()
+
+    def new(message: Message) -> bool:
+        return not message.get("is_ephemeral") and message["ts"] not in before and part in text_of(message)
+
+    return person.wait_message(channel, new)
+
+
+def answer(person: Person, thread_ts: str, channel: str = CHANNEL, number: int = 1) -> Message:
+    """The bot's answer number `number` in a thread, complete."""
+
+    def complete() -> Message | None:
+        found = answers(person, thread_ts, channel)
+        return found[number - 1] if len(found) >= number else None
+
+    found: Message = until(complete)
+    return found
+
+
+def answers(person: Person, thread_ts: str, channel: str = CHANNEL) -> list[Message]:
+    """The bot's finished answers in a thread."""
+    thread = person.messages(channel, thread_ts)
+    return [m for m in thread if m.get("user") == BOT_USER and "Sources" in text_of(m) and not working(m)]
+
+
+def working(message: Message) -> bool:
+    """Whether the message is still being streamed."""
+    return message.get("streaming_state") == "in_progress"
