@@ -17,6 +17,7 @@ from rag.reply import Reply
 from worker.ledger import Ledger
 
 if TYPE_CHECKING:
+    from rag.chat import Chat
     from rag.index import Index
 
 PRICES = Path(__file__).parent / "prices.yaml"
@@ -58,14 +59,16 @@ def open_index(settings: Settings) -> Iterator[Index]:
         yield index
 
 
-def chat_model(settings: Settings) -> Any | None:
-    """The configured language model, or None: then the embedded reader answers."""
+def chat_model(settings: Settings) -> Chat | None:
+    """The configured language model with its time budget, or None: then the embedded reader answers."""
     if not settings.has_chat_model:
         return None
+    from rag.chat import Chat
     from rag.chat import chat_model as make
 
     key = settings.openai_api_key.reveal() if settings.openai_api_key else None
-    return make(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
+    budget_s = settings.chat_timeout_s
+    return Chat(make(settings.chat_model, key, settings.openai_base_url, budget_s), budget_s)
 
 
 @contextmanager

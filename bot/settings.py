@@ -77,7 +77,7 @@ class Settings:
     openai_api_key: Secret | None
     openai_base_url: str | None
     chat_model: str
-    chat_timeout_s: float
+    chat_timeout_s: float  # for one question in all, not for one call
     prices_file: Path | None  # None: the table shipped with the bot
     admins: frozenset[str]  # Slack user ids, beside the workspace's own admins
     launchers: frozenset[str]  # user or user-group ids that may launch jobs; empty: everyone
@@ -133,7 +133,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
         chat_model=read.text("TRAINWISE_CHAT_MODEL", "gpt-6-luna"),
-        chat_timeout_s=read.number("TRAINWISE_CHAT_TIMEOUT", 20, low=1, high=120),
+        chat_timeout_s=read.number("TRAINWISE_CHAT_TIMEOUT", 12, low=1, high=120),
         prices_file=read.existing_file("TRAINWISE_PRICES"),
         admins=read.slack_ids("TRAINWISE_ADMINS", "UW"),
         launchers=read.slack_ids("TRAINWISE_LAUNCHERS", "UWS"),

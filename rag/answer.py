@@ -44,15 +44,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Piece:
-    """One stand-alone run of a passage's text; `label` goes before it in a list."""
+    """One run of a passage's text. `label` goes before it in a list; `said` is the claim that it proves, if other."""
 
     passage: Passage
     text: str
     label: str = ""
+    said: str = ""
 
     @property
     def leaf(self) -> str:
         return self.passage.heading.rsplit(" > ", 1)[-1]
+
+    @property
+    def claim(self) -> str:
+        return self.said or (f"{self.label}: {self.text}" if self.label else self.text)
 
     @property
     def is_correction(self) -> bool:
@@ -161,25 +166,29 @@ def _label(passage: Passage, text: str) -> str:
 
 
 def with_corrections(pieces: Sequence[Piece], embed: Embedder) -> list[Piece]:
-    """The pieces, each followed by the dated correction of it that stands in the same passage."""
+    """The pieces, each followed by the dated corrections of it that stand in the same passage."""
     told: list[Piece] = []
-    room = MOST_CORRECTIONS
-    said = {piece.text for piece in pieces}
-    for piece in pieces:
-        told.append(piece)
+    room = MOST_CORRECTIONS + sum(piece.is_correction for piece in pieces)
+    for piece in sorted(pieces, key=lambda piece: _follows(piece, pieces, embed)):
         if piece.is_correction:
+            told += [piece] if all(piece.text not in other.text for other in told) else []
             continue
+        told.append(piece)
         for text in units(piece.passage.text):
-            if (
-                room
-                and text.startswith(CORRECTION)
-                and text not in said
-                and corrects(text, piece.text, embed)
-            ):
-                told.append(Piece(piece.passage, text))
-                said.add(text)
+            said = any(text in other.text or other.text in text for other in told)
+            if room and text.startswith(CORRECTION) and not said and corrects(text, piece.text, embed):
+                written = next((other for other in pieces if other.text == text), Piece(piece.passage, text))
+                told.append(written)
                 room -= 1
     return told
+
+
+def _follows(piece: Piece, pieces: Sequence[Piece], embed: Embedder) -> bool:
+    """Whether the piece corrects another of them, and so comes after it."""
+    return piece.is_correction and any(
+        other.passage == piece.passage and not other.is_correction and corrects(piece.text, other.text, embed)
+        for other in pieces
+    )
 
 
 def corrects(correction: str, text: str, embed: Embedder) -> bool:
@@ -201,13 +210,12 @@ def cited(pieces: Sequence[Piece]) -> Answer:
     claims: list[Claim] = []
     citations: list[Citation] = []
     for piece in pieces:
-        text = squeezed(piece.text)
-        source = piece.passage
-        if not supported(text, text, source.text, source.heading):
+        quote, source = squeezed(piece.text), piece.passage
+        if not supported(piece.said or quote, quote, source.text, source.heading):
             continue
         number = len(citations) + 1
-        citations.append(citation(number, source, text))
-        claims.append(Claim(f"{piece.label}: {text}" if piece.label else text, (number,)))
+        citations.append(citation(number, source, quote))
+        claims.append(Claim(squeezed(piece.claim), (number,)))
     return Answer(tuple(claims), tuple(citations))
 
 

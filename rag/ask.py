@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rag.advise import Advice, advise, spoken
-from rag.answer import Answer, compose
-from rag.evidence import gather, load_phrases, parts_of, sought
+from rag.answer import Answer
+from rag.chat import Chat, ChatFailed, Turn
 from rag.read_embedded import EmbeddedReader
-from rag.remembered import Remembered
+from rag.read_llm import LlmReader
 from rag.reply import FollowUp, Reply, Verdict
-from rag.retrieve import Passage
 from rag.signals import Signals, after_measuring, merge
 from rag.table import load_table
+from rag.write import Writer
 
 if TYPE_CHECKING:
     from rag.embed import MiniLM
@@ -32,11 +33,12 @@ class Adviser:
     """Answers questions over an index; `prices` is the dated table of bot/prices.yaml."""
 
     def __init__(
-        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: Any | None = None
+        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: Chat | None = None
     ) -> None:
-        self._index, self._embed, self._prices, self._chat = index, embed, prices, chat
+        self._prices, self._chat = prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
-        self._phrases, self._rows = load_phrases(), Remembered(embed)
+        self._llm_reader = LlmReader(self._reader)
+        self._write = Writer(index, embed, self._reader)
 
     def ask(
         self,
@@ -50,17 +52,17 @@ class Adviser:
         step = on_step or (lambda name: None)
         step("reading")
         old, asked = remembered(state)
-        signals = merge(old, self._reader(question)) if old else self._reader(question)
+        turn = self._chat.turn() if self._chat else None
+        signals = self._read(question, turn, old)
+        if old:
+            signals = merge(old, signals)
         if old and signals.topic == "other":
             signals = signals.model_copy(update={"topic": "decision"})
         advice = advise(signals, self._table)
         if advice.verdict is Verdict.OFF_TOPIC:
-            return Reply(advice.verdict, 0.0, OFF_TOPIC, state=memory(old, asked))
-        step("searching")
-        phrases = sought(advice, self._phrases)
-        passages = gather(self._index, question, phrases, scopes)
-        step("checking")
-        return self._reply(advice, self._answer(question, advice, phrases, passages, scopes), asked)
+            return noted(Reply(advice.verdict, 0.0, OFF_TOPIC, state=memory(old, asked)), turn)
+        answer = self._write(question, advice, scopes, turn, step)
+        return noted(self._reply(advice, answer, asked), turn)
 
     def measured(
         self,
@@ -74,29 +76,15 @@ class Adviser:
         """The verdict on `question` once more, after a measurement found these signals and `said` its headline."""
         old, asked = remembered(state)
         advice = advise(after_measuring(old or self._reader(question), found), self._table)
-        phrases = sought(advice, self._phrases)
-        passages = gather(self._index, question, phrases, scopes)
-        reply = self._reply(advice, self._answer(question, advice, phrases, passages, scopes), asked)
+        reply = self._reply(advice, self._write(question, advice, scopes), asked)
         return replace(reply, headline=f"Measured on your own tickets. {said}")
 
-    def _answer(
-        self,
-        question: str,
-        advice: Advice,
-        phrases: tuple[str, ...],
-        passages: list[Passage],
-        scopes: frozenset[str],
-    ) -> Answer:
-        factual = advice.verdict is Verdict.GUIDE_ANSWER
-        return compose(
-            question,
-            passages,
-            self._rows,
-            sought=phrases,
-            parts=parts_of(self._index, question, passages, scopes) if factual else (),
-            searched=len(self._index.documents(scopes)),
-            skip=self._reader.is_order,
-        )
+    def _read(self, question: str, turn: Turn | None, known: Signals | None) -> Signals:
+        """The signals of one message, by the language model where it answers; the turn keeps its failure."""
+        if turn is not None:
+            with suppress(ChatFailed):
+                return self._llm_reader(question, turn, known)
+        return self._reader(question)
 
     def _reply(self, advice: Advice, answer: Answer, asked: int) -> Reply:
         if advice.verdict is Verdict.GUIDE_ANSWER:
@@ -125,6 +113,13 @@ class Adviser:
         if advice.verdict is not Verdict.NEED_MORE_INFO or asked >= MOST_QUESTIONS or not advice.questions:
             return None
         return advice.questions[0]
+
+
+def noted(reply: Reply, turn: Turn | None) -> Reply:
+    """The reply with a plain sentence in its note when the language model failed."""
+    if turn is None or turn.failure is None:
+        return reply
+    return replace(reply, note=" ".join(filter(None, (reply.note, str(turn.failure)))))
 
 
 def remembered(state: Mapping[str, Any] | None) -> tuple[Signals | None, int]:

@@ -1,8 +1,45 @@
-"""The language model behind `OPENAI_API_KEY` or `OPENAI_BASE_URL`, made by langchain when it is wanted."""
+"""The language model behind `OPENAI_API_KEY` or `OPENAI_BASE_URL`, held to a time budget per question.
+
+`Chat(chat_model(...), budget_s).turn()` is the allowance of one question. Whatever goes wrong - no answer in
+time, a wrong key, 429, 5xx, a content filter, nonsense - is one ChatFailed whose text is safe to show.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rag.errors import RagError
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Message = tuple[str, str]  # role ("system", "human", "ai") and text
+METHODS = ("json_schema", "function_calling")  # the second for servers of one's own that lack the first
+LEAST_S = 0.5  # with less than this left no call is begun
+RESTS_AFTER, REST_S = (
+    3,
+    30.0,
+)  # so many questions without an answer in a row, and it is left alone for a while
+log = logging.getLogger(__name__)
+
+
+class ChatFailed(RagError):
+    """Why the language model gave nothing usable, and what an admin can do about it."""
+
+    def __init__(self, text: str, server_down: bool = False) -> None:
+        super().__init__(text)
+        self.server_down = server_down
+
+
+class _Unreadable(Exception):
+    """The server answered, but not in the shape that was asked for."""
 
 
 def chat_model(model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> Any:
@@ -10,5 +47,169 @@ def chat_model(model: str, api_key: str | None, base_url: str | None, timeout_s:
     from langchain.chat_models import init_chat_model
 
     return init_chat_model(
-        f"openai:{model}", api_key=api_key or "none", base_url=base_url, timeout=timeout_s, max_retries=0
+        f"openai:{model}", api_key=api_key or "none", base_url=base_url, timeout=timeout_s, max_retries=1
     )
+
+
+class Chat:
+    """A langchain chat model with `budget_s` seconds of patience per question; safe for several threads."""
+
+    def __init__(
+        self, model: Any, budget_s: float = 12.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.model, self.budget_s, self.clock = model, budget_s, clock
+        self.methods: tuple[str, ...] = METHODS
+        self._failed, self._rests_until = 0, 0.0
+        self._last: ChatFailed | None = None
+
+    def turn(self) -> Turn:
+        """The allowance for one question, running from now; while the model rests it has failed already."""
+        return Turn(self, self._last if self.clock() < self._rests_until else None)
+
+    def ended(self, failure: ChatFailed | None) -> None:
+        """Takes note of how a call ended: a server that is down costs a few questions their wait, not all."""
+        if failure is None or not failure.server_down:
+            self._failed = 0
+            return
+        self._failed, self._last = self._failed + 1, failure
+        if self._failed >= RESTS_AFTER:
+            self._rests_until = self.clock() + REST_S
+
+
+class Turn:
+    """One question's calls. After the first failure every further call fails at once for the same reason."""
+
+    def __init__(self, chat: Chat, failure: ChatFailed | None = None) -> None:
+        self._chat, self.failure = chat, failure
+        self._until = chat.clock() + chat.budget_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left of the budget."""
+        return max(0.0, self._until - self._chat.clock())
+
+    def ask(self, shape: type[Shape], messages: Sequence[Message], share: float = 1.0) -> Shape:
+        """The model's answer in the given shape, within `share` of the time left; ChatFailed otherwise."""
+        if self.failure is not None:
+            raise self.failure
+        try:
+            found = self._ask(shape, messages, self.left_s * share)
+        except ChatFailed as failure:
+            self.failure = failure
+            self._chat.ended(failure)
+            raise
+        self._chat.ended(None)
+        return found
+
+    def _ask(self, shape: type[Shape], messages: Sequence[Message], seconds: float) -> Shape:
+        until = self._chat.clock() + seconds
+        last: Exception = TimeoutError()
+        for method in self._chat.methods:
+            left = until - self._chat.clock()
+            if left < LEAST_S:
+                break
+            try:
+                found = _read(shape, _within(left, partial(self._call, shape, messages, method)))
+            except Exception as error:  # the edge to a foreign server: whatever it does becomes a sentence
+                last = error
+                if not _other_method_may_help(error):
+                    break
+            else:
+                self._chat.methods = (method, *(name for name in METHODS if name != method))
+                return found
+        log.warning("the language model failed: %s (status %s)", type(last).__name__, _status(last))
+        raise ChatFailed(why(last), server_down=_down(last)) from None
+
+    def _call(self, shape: type[BaseModel], messages: Sequence[Message], method: str) -> Any:
+        from langchain_core.utils.function_calling import convert_to_openai_function
+
+        strict = True if method == "json_schema" else None
+        form = convert_to_openai_function(shape, strict=strict)
+        if method == "json_schema":
+            form = {"name": form["name"], "schema": form["parameters"], "strict": True}
+        structured = self._chat.model.with_structured_output(form, method=method, include_raw=True)
+        return structured.invoke([*messages])
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` returns or raises, or TimeoutError; it runs aside, so that a server that drips cannot hold us."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="chat").start()
+    return done.result(timeout=seconds)
+
+
+def _read(shape: type[Shape], answer: dict[str, Any]) -> Shape:
+    """The answer in its shape: as parsed by langchain, or the JSON object that stands in its text."""
+    raw, parsed = answer["raw"], answer["parsed"]
+    if raw.response_metadata.get("finish_reason") == "content_filter" or raw.additional_kwargs.get("refusal"):
+        raise PermissionError("filtered")
+    try:
+        return shape.model_validate(parsed if parsed is not None else _object_in(raw.text))
+    except ValidationError:
+        raise _Unreadable from None
+
+
+def _object_in(text: str) -> Any:
+    """The JSON object in prose or in a code fence, for servers that ignore the asked-for format."""
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        return json.loads(text[start : end + 1]) if 0 <= start < end else None
+    except json.JSONDecodeError:
+        return None
+
+
+def _status(error: Exception) -> Any:
+    return getattr(error, "status_code", None)
+
+
+def _filtered(error: Exception) -> bool:
+    import openai
+
+    return isinstance(error, PermissionError | openai.ContentFilterFinishReasonError) or (
+        getattr(error, "code", None) == "content_filter"
+    )
+
+
+def _other_method_may_help(error: Exception) -> bool:
+    """A server of one's own may refuse json_schema (400, 422) or ignore it; nothing else is tried twice."""
+    return isinstance(error, _Unreadable) or (_status(error) in (400, 422) and not _filtered(error))
+
+
+def _down(error: Exception) -> bool:
+    """Whether the next question would most likely meet the same: no answer, no way in, no server."""
+    import openai
+
+    gone = (TimeoutError, openai.APIConnectionError, openai.AuthenticationError, openai.InternalServerError)
+    return isinstance(error, gone)
+
+
+def why(error: Exception) -> str:
+    """One plain sentence for whoever asked, without a word of the error itself."""
+    import openai
+
+    if _filtered(error):
+        reason = "declined to work on this question"
+    elif isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        reason = "refused our key - an admin should check OPENAI_API_KEY with `trainwise doctor`"
+    elif isinstance(error, openai.NotFoundError):
+        reason = (
+            "does not have the chosen model - an admin should check TRAINWISE_CHAT_MODEL and OPENAI_BASE_URL"
+        )
+    elif isinstance(error, openai.RateLimitError):
+        reason = "has no capacity for us right now (rate limit or quota)"
+    elif isinstance(error, TimeoutError | openai.APITimeoutError):
+        reason = "did not answer in time"
+    elif isinstance(error, openai.APIConnectionError):
+        reason = "cannot be reached - an admin should check OPENAI_BASE_URL with `trainwise doctor`"
+    elif isinstance(error, openai.InternalServerError):
+        reason = "had an error of its own"
+    else:
+        reason = "gave an answer that cannot be used"
+    return f"The language model {reason}; this is the embedded answer."

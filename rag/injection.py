@@ -40,3 +40,18 @@ def screen(text: str, lexicon: Lexicon) -> Screened:
         else:
             kept.append(sentence)
     return Screened(" ".join(" ".join(kept).split()), tuple(" ".join(part.split()) for part in cut))
+
+
+def fence(kind: str, text: str, mark: str, **about: str) -> str:
+    """Text as data for a language model: between tags whose `mark` (random, one per call) the text cannot know.
+
+    `about` becomes attributes. The tags hold against text that pretends to end them; that the model takes what
+    stands inside as data is asked for, not assured: what it gives back is checked.
+    """
+    inside = _INVISIBLE.sub("", text).replace(mark, "")
+    attributes = "".join(f" {name}={_plain(value)!r}" for name, value in about.items())
+    return f"<{kind}-{mark}{attributes}>\n{inside}\n</{kind}-{mark}>"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w .,:>/-]", " ", text)[:200]

@@ -47,6 +47,10 @@ class EmbeddedReader:
         self._lexicon: Lexicon = load_lexicon()
         self._heads = load_heads(signature(self._lexicon, embed.name))
 
+    def without_orders(self, text: str) -> str:
+        """The text without the sentences that give the adviser orders; it may be empty."""
+        return screen(text[:MAX_TEXT], self._lexicon).clean
+
     def is_order(self, text: str) -> bool:
         """Whether a text, such as a sentence of a document, gives the adviser orders."""
         return bool(screen(text, self._lexicon).cut)

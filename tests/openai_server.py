@@ -32,6 +32,9 @@ BEHAVIOURS = {
     "malformed": "200 with a body that is not JSON",
     "empty": "200 with an empty answer",
     "prose": "200 with prose where JSON was asked for",
+    "drip": "200, one byte at a time and never done: every read succeeds, the whole never comes",
+    "no_json_schema": "400 to a response_format, as servers of one's own; tools work",
+    "fenced": "200 with the answer in a Markdown code fence, as models that ignore the format do",
     "lie": "200 with `lie(body)` in place of `answer(body)`",
 }
 ERRORS = {
@@ -118,12 +121,26 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif behaviour == "malformed":
             self._raw(200, b"<html>bad gateway</html>", "text/html")
+        elif behaviour == "no_json_schema" and body.get("response_format"):
+            said = "'response_format' of type 'json_schema' is not supported"
+            self._json(400, {"error": {"message": said, "type": "invalid_request_error", "code": None}})
+        elif behaviour == "drip":
+            self._drip()
         elif behaviour == "cut":
             self._head(200, "application/json", {"Content-Length": "5000"})
             self.wfile.write(b'{"id": "chatcmpl-1", "choices": [')
             self.close_connection = True
         else:
             self._reply(body, behaviour)
+
+    def _drip(self) -> None:
+        self._head(200, "application/json", {"Content-Length": "100000"})
+        self.close_connection = True
+        while not self.owner.stopping.wait(0.05):
+            try:
+                self.wfile.write(b" ")
+            except OSError:
+                return
 
     def _reply(self, body: dict[str, Any], behaviour: str) -> None:
         text = {
@@ -134,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         }.get(behaviour)
         if text is None:
             text = self.owner.lie(body) if behaviour == "lie" else self.owner.answer(body)
+            text = f"Here you are:\n```json\n{text}\n```" if behaviour == "fenced" else text
         finish = "content_filter" if behaviour == "filtered" else "stop"
         if body.get("stream"):
             self._stream(text, finish, behaviour == "stall_midway")

@@ -2,72 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rag.ask import Adviser
+from rag.advise import advise
+from rag.answer import Answer
 from rag.embed import load_embedder
 from rag.evidence import load_phrases
 from rag.gate import fault, figures, squeezed, supported
 from rag.index import Index
-from rag.reply import Reply, Verdict
+from rag.read_embedded import EmbeddedReader
+from rag.signals import Signals
 from rag.table import load_table
 from rag.units import units
+from rag.write import Writer
 
 GUIDE = Path(__file__).parents[2] / "rag" / "guide"
 
 
+Tell = Callable[..., Answer]
+
+
 @pytest.fixture(scope="module")
-def adviser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adviser]:
+def tell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tell]:
+    """`tell(question, topic=..., ...)`: the answer when the question was read as these signals."""
     folder: Path = tmp_path_factory.mktemp("answer")
+    table = load_table()
     with Index.open(folder / "index", load_embedder(folder / "cache")) as index:
         index.ensure_guide()
-        yield Adviser(index, index.embed, {"as_of": "2026-11"})
+        write = Writer(index, index.embed, EmbeddedReader(index.embed))
+
+        def told(question: str, **signals: Any) -> Answer:
+            advice = advise(Signals.model_validate(signals), table)
+            return write(question, advice, frozenset({"workspace"}))
+
+        yield told
 
 
-def said(reply: Reply) -> str:
-    return "\n".join(claim.text for claim in reply.why)
+def said(answer: Answer) -> str:
+    return "\n".join(claim.text for claim in answer.claims)
 
 
-def test_a_verdict_is_backed_by_what_decided_it(adviser: Adviser) -> None:
+def test_a_verdict_is_backed_by_what_decided_it(tell: Tell) -> None:
     """Weekly facts: the rule about facts and the rule about change are quoted, no example from elsewhere."""
-    reply = adviser.ask("our help center changes every week, should we fine-tune on the articles?")
-    assert "missing, outdated or private facts call for retrieval" in said(reply)
-    assert "for knowledge that changes, retrieval is the right tool" in said(reply)
-    assert "clinical" not in said(reply)
+    question = "our help center changes every week, should we fine-tune on the articles?"
+    answer = tell(question, topic="decision", task="qa", gaps=("knowledge",), volatility="weekly")
+    assert "missing, outdated or private facts call for retrieval" in said(answer)
+    assert "for knowledge that changes, retrieval is the right tool" in said(answer)
+    assert "clinical" not in said(answer)
 
 
-def test_a_figure_that_is_out_of_date_comes_with_its_correction(adviser: Adviser) -> None:
+def test_a_figure_that_is_out_of_date_comes_with_its_correction(tell: Tell) -> None:
     """The hours for Llama 7B carry the dated correction of them, and not that of other models."""
-    reply = adviser.ask("how long does a fine-tune of llama 7b take on a cloud gpu")
-    assert "2-8 hours." in reply.why[0].text
-    assert reply.why[1].text.startswith("Correction (2026-11): 2-8 hours for Llama 7B")
-    assert "first two runs" not in said(reply)
+    answer = tell("how long does a fine-tune of llama 7b take on a cloud gpu", topic="guide")
+    assert "2-8 hours." in answer.claims[0].text
+    assert answer.claims[1].text.startswith("Correction (2026-11): 2-8 hours for Llama 7B")
+    assert "first two runs" not in said(answer)
 
 
-def test_a_question_for_a_list_gets_the_whole_list_in_order(adviser: Adviser) -> None:
+def test_a_question_for_a_list_gets_the_whole_list_in_order(tell: Tell) -> None:
     """Six steps asked for, six steps told, in the guide's order."""
-    reply = adviser.ask("what are the steps from a csv of tickets to something deployed?")
-    steps = [claim.text[:7] for claim in reply.why if claim.text.startswith("Step ")]
+    answer = tell("what are the steps from a csv of tickets to something deployed?", topic="guide")
+    steps = [claim.text[:7] for claim in answer.claims if claim.text.startswith("Step ")]
     assert steps == [f"Step {n}:" for n in range(1, 7)]
 
 
 @pytest.mark.parametrize("question", ["what is the vacation policy?", "which vector database is fastest?"])
-def test_a_refusal_says_what_was_searched_and_claims_nothing(adviser: Adviser, question: str) -> None:
+def test_a_refusal_says_what_was_searched_and_claims_nothing(tell: Tell, question: str) -> None:
     """What the documents do not hold is not answered: the number searched and the nearest sections instead."""
-    reply = adviser.ask(question)
-    assert reply.verdict is Verdict.GUIDE_ANSWER
-    assert not reply.why
-    assert not reply.citations
-    assert "I searched 3 documents" in reply.headline
-    assert "nearest sections" in reply.headline
+    answer = tell(question, topic="guide")
+    assert not answer.claims
+    assert not answer.citations
+    assert "I searched 3 documents" in (answer.note or "")
+    assert "nearest sections" in (answer.note or "")
 
 
-def test_an_identifier_that_no_document_holds_is_not_answered_with_another(adviser: Adviser) -> None:
+def test_an_identifier_that_no_document_holds_is_not_answered_with_another(tell: Tell) -> None:
     """The rent of a B200 is not answered with that of an H100."""
-    assert not adviser.ask("what is the rent of a B200 gpu per hour?").why
+    assert not tell("what is the rent of a B200 gpu per hour?", topic="guide").claims
+    assert tell("what is the rent of an H100 gpu per hour?", topic="guide").claims
 
 
 def test_every_phrase_belongs_to_a_line_of_the_table() -> None:

@@ -1,0 +1,55 @@
+"""What the scripted model of tests/openai_server.py says: faithful answers to the adviser's two requests."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from rag.units import units
+
+PASSAGE = re.compile(r"<passage-\w+ id='(\d+)' heading='[^']*'>\n(.*?)\n</passage-", re.DOTALL)
+
+
+def wanted(body: dict[str, Any]) -> str:
+    """The shape that a request asks for: "Reading" or "Draft"."""
+    form = json.dumps(body.get("response_format") or body.get("tools"))
+    return "Reading" if '"Reading"' in form else "Draft"
+
+
+def passages(body: dict[str, Any]) -> dict[str, str]:
+    """The passages that a request carries, by id."""
+    return dict(PASSAGE.findall(body["messages"][1]["content"]))
+
+
+def reading(topic: str = "decision", **seen: tuple[str, str]) -> str:
+    """A reading as JSON: name=(value, quote)."""
+    told = [{"name": n, "value": value, "quote": quote} for n, (value, quote) in seen.items()]
+    return json.dumps({"topic": topic, "seen": told})
+
+
+def draft(*sentences: tuple[str, str, str]) -> str:
+    """A draft as JSON: (chunk_id, quote, text)."""
+    return json.dumps({"sentences": [{"chunk_id": c, "quote": q, "text": t} for c, q, t in sentences]})
+
+
+def find(body: dict[str, Any], words: str) -> tuple[str, str]:
+    """The id of the passage that holds the words, and its piece with them."""
+    for chunk_id, text in passages(body).items():
+        for piece in units(text):
+            if words in piece:
+                return chunk_id, piece
+    raise AssertionError(f"no passage with {words!r} was sent")
+
+
+def faithful(body: dict[str, Any]) -> str:
+    """Reads "weekly" and "knowledge" from the help-center question; phrases the rule about facts."""
+    if wanted(body) == "Reading":
+        return reading(
+            volatility=("weekly", "changes every week"),
+            gaps=("knowledge", "articles"),
+            task=("qa", "help center"),
+        )
+    chunk_id, _ = find(body, "missing, outdated or private facts")
+    quote = "missing, outdated or private facts call for retrieval"
+    return draft((chunk_id, quote, "Facts that are missing, outdated or private call for retrieval."))
