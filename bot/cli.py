@@ -132,13 +132,14 @@ def path_to_read(value: Path) -> Path:
 
 def register() -> None:
     """Attach the command groups; they import this module for `console` and `settings`."""
-    from bot import cli_data, cli_eval, cli_index, cli_jobs
+    from bot import cli_data, cli_eval, cli_index, cli_jobs, cli_measure
 
     app.add_typer(cli_index.app, name="index")
     app.add_typer(cli_data.app, name="datasets")
     app.add_typer(cli_jobs.app, name="jobs")
     app.add_typer(cli_eval.app, name="eval")
     cli_jobs.register(app)
+    cli_measure.register(app)
 
 
 def main() -> None:

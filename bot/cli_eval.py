@@ -38,3 +38,42 @@ def advice(
         table.add_row(wanted, got if got == wanted else f"[red]{got}", str(times))
     console.print(table)
     console.print(f"{result['right']} of {result['n']} right")
+
+
+@app.command()
+def forecast(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Set every kept forecast beside what came: coverage of the 90% band, and the error."""
+    from bot.aftermath import FORECASTS
+    from finetune.forecast_log import ForecastLog, pair_json, summary
+
+    log = ForecastLog(settings().home / FORECASTS)
+    pairs = log.pairs()
+    result = {"forecasts": log.count(), **summary(pairs)}
+    if as_json:
+        console.out(json.dumps({**result, "each": [pair_json(pair) for pair in pairs]}), highlight=False)
+        return
+    if not pairs:
+        console.print(
+            f"{result['forecasts']} forecasts are kept, and no run has come to any of them yet. Measure a "
+            "dataset, then fine-tune on it or on its next version."
+        )
+        return
+    table = Table("dataset", "method", "tickets", "forecast %", "90% band", "came %", "off", box=None)
+    for pair in pairs:
+        made = pair_json(pair)
+        mark = "" if made["covered"] else "[red]outside[/red] "
+        cells = [f"{made['rows']:,}", f"{made['forecast']:.1f}", f"{made['low']:.1f}-{made['high']:.1f}"]
+        table.add_row(
+            made["dataset"],
+            made["method"],
+            *cells,
+            f"{made['came']:.1f}",
+            f"{mark}{made['error_points']:+.1f}",
+        )
+    console.print(table)
+    console.print(
+        f"{result['pairs']} forecasts met their outcome: {100 * result['coverage']:.0f}% inside the 90% band, "
+        f"median error {result['median_abs_error_points']:.1f} points, bias {result['bias_points']:+.1f}"
+    )

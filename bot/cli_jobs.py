@@ -1,4 +1,4 @@
-"""`trainwise finetune`, `measure`, `try` and `jobs`: launching and following work from the terminal."""
+"""`trainwise finetune`, `try` and `jobs`: launching and following work from the terminal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bot.aftermath import FORECASTS
 from bot.cli import console, path_to_read, settings
 from bot.local import load_prices, open_datasets, open_ledger, person
 from bot.settings import Settings
 from bot.terminal import JobProgress, system_rows
 from finetune.store import DatasetStore
-from finetune.ticket import Tickets
 from worker.states import END_STATES, State
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
@@ -29,7 +29,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JS
 def register(root: typer.Typer) -> None:
     """Add the top-level commands of this file to `trainwise`."""
     root.command()(finetune)
-    root.command()(measure)
     root.command("try")(try_model)
 
 
@@ -74,42 +73,18 @@ def finetune(
         lambda emit: run(spec, known.tickets(card.digest), folder, emit, lambda: None, rate, prices)
     )
     show_report(report, folder, as_json)
+    if (said := compared(settings(), report, folder.name)) and not as_json:
+        console.print(escape(said), highlight=False)
 
 
-def measure(
-    dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
-    target: Annotated[float, typer.Option(help="Share of right answers wanted, 0 to 1.")] = 0.9,
-    volume: Annotated[int, typer.Option(help="Tickets per month.")] = 0,
-    price_per_wrong: Annotated[float | None, typer.Option(help="Dollars that a wrong answer costs.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
-    from finetune.dataset import read_tickets
-    from finetune.measure import measure as run
+def compared(chosen: Settings, report: dict[str, Any], run: str) -> str | None:
+    """Keeps what came out; what an earlier measurement had forecast, beside it, in a sentence."""
+    from finetune.forecast_log import ForecastLog
 
-    path = Path(dataset)
-    if path.suffix:
-        tickets: Tickets = read_tickets(path_to_read(path))
-        key = tickets.digest
-    else:
-        store = open_datasets(settings())
-        key = store.get(dataset).digest
-        tickets = store.tickets(key)
-    folder = settings().home / "runs" / f"measure-{key[:12]}-{target:g}-{int(time.time())}"
-    report = here_with_bar(
-        lambda emit: run(
-            tickets,
-            target,
-            volume,
-            emit=emit,
-            should_stop=lambda: None,
-            folder=folder,
-            prices=load_prices(settings()),
-            price_per_wrong=price_per_wrong,
-        ),
-        quiet=as_json,
-    )
-    show_report(report, folder, as_json)
+    log = ForecastLog(chosen.home / FORECASTS)
+    said = log.about(report)
+    log.record(report, f"terminal:{run}:{int(time.time())}")
+    return said
 
 
 def try_model(

@@ -28,6 +28,16 @@ class Asks(Protocol):
         on_step: Callable[[str], None] | None = None,
     ) -> Reply: ...
 
+    def measured(
+        self,
+        question: str,
+        found: Mapping[str, Any],
+        said: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+    ) -> Reply: ...
+
 
 @dataclass(frozen=True)
 class Services:

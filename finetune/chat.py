@@ -35,7 +35,12 @@ def asker(model: str, api_key: str | None, base_url: str | None, timeout_s: floa
 
     def ask(prompt: str) -> Said:
         message = chat.invoke(prompt)
-        usage: Mapping[str, int] = message.usage_metadata or {}
-        return Said(str(message.text), usage.get("input_tokens"), usage.get("output_tokens"))
+        usage = dict(message.usage_metadata or {})
+        return Said(str(message.text), _count(usage, "input_tokens"), _count(usage, "output_tokens"))
 
     return ask
+
+
+def _count(usage: Mapping[str, object], name: str) -> int | None:
+    found = usage.get(name)
+    return found if isinstance(found, int) else None

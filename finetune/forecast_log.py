@@ -108,6 +108,10 @@ class ForecastLog:
             os.fsync(file.fileno())
         return len(lines)
 
+    def count(self) -> int:
+        """How many forecasts are kept."""
+        return sum(line["is"] == "forecast" for line in self._lines())
+
     def pairs(self) -> list[Pair]:
         """Every forecast with the first outcome that fits it."""
         lines = self._lines()
@@ -201,6 +205,27 @@ def summary(pairs: Iterable[Pair]) -> dict[str, Any]:
         "median_abs_error_points": float(np.median(np.abs(errors))),
         "worst_abs_error_points": float(np.abs(errors).max()),
         "bias_points": float(errors.mean()),
+    }
+
+
+def pair_json(pair: Pair) -> dict[str, Any]:
+    """One forecast beside its outcome, in percent and points."""
+    entry = pair.entry
+    low, high = (entry.low, entry.high) if pair.same_rows else (entry.wide_low, entry.wide_high)
+    return {
+        "dataset": entry.dataset,
+        "method": entry.method,
+        "metric": entry.metric,
+        "rows": entry.rows,
+        "forecast": round(100 * entry.value, 2),
+        "low": round(100 * low, 2),
+        "high": round(100 * high, 2),
+        "came": round(100 * pair.outcome, 2),
+        "came_rows": pair.rows,
+        "error_points": round(100 * pair.error, 2),
+        "covered": pair.covered,
+        "forecast_job": entry.job,
+        "run": pair.run,
     }
 
 
