@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.local import chat_model
 from bot.settings import Settings
 
 
@@ -144,23 +145,18 @@ def index(settings: Settings) -> Finding:
 
 
 def chat(settings: Settings) -> Finding:
-    """Whether the language model's server answers; without one the embedded reader is used."""
-    if not settings.has_chat_model:
+    """Whether the language model gives structured output, asked the way a question asks it."""
+    model = chat_model(settings)
+    if model is None:
         return Finding("chat model", Level.OFF, "none: verdicts come from the embedded reader")
-    import openai
+    from rag.chat import ChatFailed
 
-    key = settings.openai_api_key.reveal() if settings.openai_api_key else "none"
     try:
-        client = openai.OpenAI(api_key=key, base_url=settings.openai_base_url, timeout=5, max_retries=0)
-        names = {m.id for m in client.models.list()}
-    except openai.OpenAIError as error:
-        fix = "Check OPENAI_API_KEY and OPENAI_BASE_URL; until then the embedded reader answers."
-        return Finding("chat model", Level.FAIL, f"no answer ({type(error).__name__})", fix)
-    if names and settings.chat_model not in names:
-        some = ", ".join(sorted(names)[:3])
-        fix = f"Set TRAINWISE_CHAT_MODEL to one it has, such as {some}."
-        return Finding("chat model", Level.WARN, f"the server does not list {settings.chat_model}", fix)
-    return Finding("chat model", Level.OK, settings.chat_model)
+        method = model.probe()
+    except ChatFailed as failure:
+        fix = f"Check {failure.check or 'the server and its logs'}; until then the embedded reader answers."
+        return Finding("chat model", Level.FAIL, f"{settings.chat_model} {failure.reason}", fix)
+    return Finding("chat model", Level.OK, f"{settings.chat_model} ({method})")
 
 
 def training(_: Settings) -> Finding:

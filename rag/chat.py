@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class ChatFailed(RagError):
-    """Why the language model gave nothing usable, and what an admin can do about it."""
+    """Why the language model gave nothing usable (`reason`) and the setting to look at (`check`), if one is."""
 
-    def __init__(self, text: str, server_down: bool = False) -> None:
-        super().__init__(text)
-        self.server_down = server_down
+    def __init__(self, reason: str, check: str = "", server_down: bool = False) -> None:
+        told = f" An admin should check {check} (`trainwise doctor` tests it)." if check else ""
+        super().__init__(f"The language model {reason}, so this is the embedded answer.{told}")
+        self.reason, self.check, self.server_down = reason, check, server_down
 
 
 class _Unreadable(Exception):
@@ -43,12 +44,27 @@ class _Unreadable(Exception):
 
 
 def chat_model(model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> Any:
-    """A langchain chat model for an OpenAI-compatible server; no call is made here."""
+    """A langchain chat model for an OpenAI-compatible server; no call is made here.
+
+    A server of one's own is asked for chat completions only: few speak OpenAI's newer Responses API, which
+    langchain picks by the model's name.
+    """
     from langchain.chat_models import init_chat_model
 
     return init_chat_model(
-        f"openai:{model}", api_key=api_key or "none", base_url=base_url, timeout=timeout_s, max_retries=1
+        f"openai:{model}",
+        api_key=api_key or "none",
+        base_url=base_url,
+        timeout=timeout_s,
+        max_retries=1,
+        use_responses_api=False if base_url else None,
     )
+
+
+class Ready(BaseModel):
+    """The smallest shape there is, for a probe."""
+
+    ready: bool
 
 
 class Chat:
@@ -65,6 +81,11 @@ class Chat:
     def turn(self) -> Turn:
         """The allowance for one question, running from now; while the model rests it has failed already."""
         return Turn(self, self._last if self.clock() < self._rests_until else None)
+
+    def probe(self) -> str:
+        """The way of structured output that works with this server, after one tiny call; ChatFailed if none does."""
+        self.turn().ask(Ready, [("human", "Reply that you are ready.")])
+        return self.methods[0]
 
     def ended(self, failure: ChatFailed | None) -> None:
         """Takes note of how a call ended: a server that is down costs a few questions their wait, not all."""
@@ -117,8 +138,8 @@ class Turn:
             else:
                 self._chat.methods = (method, *(name for name in METHODS if name != method))
                 return found
-        log.warning("the language model failed: %s (status %s)", type(last).__name__, _status(last))
-        raise ChatFailed(why(last), server_down=_down(last)) from None
+        log.info("the language model failed: %s (status %s)", type(last).__name__, _status(last))
+        raise ChatFailed(*why(last), server_down=_down(last)) from None
 
     def _call(self, shape: type[BaseModel], messages: Sequence[Message], method: str) -> Any:
         from langchain_core.utils.function_calling import convert_to_openai_function
@@ -190,26 +211,21 @@ def _down(error: Exception) -> bool:
     return isinstance(error, gone)
 
 
-def why(error: Exception) -> str:
-    """One plain sentence for whoever asked, without a word of the error itself."""
+def why(error: Exception) -> tuple[str, str]:
+    """What the model did, without a word of the error itself, and the setting to look at."""
     import openai
 
     if _filtered(error):
-        reason = "declined to work on this question"
-    elif isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        reason = "refused our key - an admin should check OPENAI_API_KEY with `trainwise doctor`"
-    elif isinstance(error, openai.NotFoundError):
-        reason = (
-            "does not have the chosen model - an admin should check TRAINWISE_CHAT_MODEL and OPENAI_BASE_URL"
-        )
-    elif isinstance(error, openai.RateLimitError):
-        reason = "has no capacity for us right now (rate limit or quota)"
-    elif isinstance(error, TimeoutError | openai.APITimeoutError):
-        reason = "did not answer in time"
-    elif isinstance(error, openai.APIConnectionError):
-        reason = "cannot be reached - an admin should check OPENAI_BASE_URL with `trainwise doctor`"
-    elif isinstance(error, openai.InternalServerError):
-        reason = "had an error of its own"
-    else:
-        reason = "gave an answer that cannot be used"
-    return f"The language model {reason}; this is the embedded answer."
+        return "declined to work on this question", ""
+    kinds: tuple[tuple[Any, str, str], ...] = (
+        ((openai.AuthenticationError, openai.PermissionDeniedError), "refused our key", "OPENAI_API_KEY"),
+        (openai.NotFoundError, "does not exist at its server", "TRAINWISE_CHAT_MODEL and OPENAI_BASE_URL"),
+        (openai.RateLimitError, "has no capacity for us right now (rate limit or quota)", ""),
+        ((TimeoutError, openai.APITimeoutError), "did not answer in time", ""),
+        (openai.APIConnectionError, "cannot be reached", "OPENAI_BASE_URL"),
+        (openai.InternalServerError, "had an error of its own", ""),
+    )
+    for kind, reason, check in kinds:
+        if isinstance(error, kind):
+            return reason, check
+    return "gave an answer that cannot be used", ""

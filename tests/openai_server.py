@@ -23,6 +23,7 @@ BEHAVIOURS = {
     "500": "server error",
     "503": "overloaded",
     "wrong_key": "401 invalid_api_key",
+    "no_model": "404 model_not_found",
     "content_filter": "400 content_filter, as Azure and OpenAI send it",
     "filtered": "200 with finish_reason content_filter and no text",
     "refusal": "200 with a refusal in place of content",
@@ -42,6 +43,7 @@ ERRORS = {
     "500": (500, "server_error", "The server had an error"),
     "503": (503, "overloaded", "The engine is overloaded"),
     "wrong_key": (401, "invalid_api_key", "Incorrect API key provided"),
+    "no_model": (404, "model_not_found", "The model does not exist"),
     "content_filter": (400, "content_filter", "The response was filtered"),
 }
 Answer = Callable[[dict[str, Any]], str]

@@ -12,9 +12,9 @@ PASSAGE = re.compile(r"<passage-\w+ id='(\d+)' heading='[^']*'>\n(.*?)\n</passag
 
 
 def wanted(body: dict[str, Any]) -> str:
-    """The shape that a request asks for: "Reading" or "Draft"."""
+    """The shape that a request asks for: "Reading", "Draft" or "Ready"."""
     form = json.dumps(body.get("response_format") or body.get("tools"))
-    return "Reading" if '"Reading"' in form else "Draft"
+    return next(name for name in ("Reading", "Draft", "Ready") if f'"{name}"' in form)
 
 
 def passages(body: dict[str, Any]) -> dict[str, str]:
@@ -44,6 +44,8 @@ def find(body: dict[str, Any], words: str) -> tuple[str, str]:
 
 def faithful(body: dict[str, Any]) -> str:
     """Reads "weekly" and "knowledge" from the help-center question; phrases the rule about facts."""
+    if wanted(body) == "Ready":
+        return json.dumps({"ready": True})
     if wanted(body) == "Reading":
         return reading(
             volatility=("weekly", "changes every week"),

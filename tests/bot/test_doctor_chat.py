@@ -1,0 +1,61 @@
+"""`trainwise doctor` asks the language model the way a question does and says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.doctor import Finding, Level, chat
+from bot.settings import load_settings
+from tests.openai_server import OpenAIServer
+from tests.rag.llm_script import faithful
+
+pytestmark = pytest.mark.integration
+KEY = "sk-live-3f9a77c2b1d84e55"
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    with OpenAIServer(answer=faithful, key=KEY) as running:
+        yield running
+
+
+def examine(home: Path, base_url: str, key: str = KEY) -> Finding:
+    environ = {"TRAINWISE_HOME": str(home), "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": key}
+    return chat(load_settings({**environ, "TRAINWISE_CHAT_TIMEOUT": "2"}))
+
+
+def test_a_model_that_answers_is_told_with_its_way(server: OpenAIServer, tmp_path: Path) -> None:
+    """The finding names the model and how it gives structured output."""
+    assert examine(tmp_path, server.base_url) == Finding("chat model", Level.OK, "gpt-6-luna (json_schema)")
+    server.always("no_json_schema")
+    assert examine(tmp_path, server.base_url).detail == "gpt-6-luna (function_calling)"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "detail", "fix"),
+    [
+        ("wrong_key", "refused our key", "OPENAI_API_KEY"),
+        ("stall", "did not answer in time", "its logs"),
+        ("429", "no capacity", "its logs"),
+        ("prose", "cannot be used", "its logs"),
+        ("no_model", "does not exist", "TRAINWISE_CHAT_MODEL"),
+    ],
+)
+def test_a_failure_names_the_setting(
+    server: OpenAIServer, tmp_path: Path, behaviour: str, detail: str, fix: str
+) -> None:
+    """Each failure says what happened and where to look, without the key."""
+    server.always(behaviour)
+    found = examine(tmp_path, server.base_url)
+    assert found.level is Level.FAIL
+    assert detail in found.detail
+    assert fix in found.fix
+    assert KEY not in str(found)
+
+
+def test_no_model_is_no_failure(tmp_path: Path) -> None:
+    """Without a key or a server the check is off."""
+    assert chat(load_settings({"TRAINWISE_HOME": str(tmp_path)})).level is Level.OFF
