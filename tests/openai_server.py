@@ -92,6 +92,10 @@ class OpenAIServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Dies: open connections are dropped, new ones refused. May be called twice."""
         self.stopping.set()
         self._http.shutdown()
         self._http.server_close()
@@ -109,6 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        if self.owner.stopping.is_set():
+            self.close_connection = True
+            return
         behaviour = self.owner.next_behaviour(body)
         if self.owner.key and self.headers.get("Authorization") != f"Bearer {self.owner.key}":
             behaviour = "wrong_key"

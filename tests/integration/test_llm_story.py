@@ -1,0 +1,55 @@
+"""The bot in the local workspace with a language model behind OPENAI_BASE_URL: phrased, cited, and never at its mercy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo import CHANNEL
+from bot.playground.person import Person
+from bot.playground.seed import BOT_USER
+from bot.stand import stand
+from tests.openai_server import OpenAIServer
+from tests.rag.llm_script import faithful
+
+pytestmark = pytest.mark.integration
+QUESTION = "our help center changes every week, should we fine-tune on the articles?"
+PHRASED = "Facts that are missing, outdated or private call for retrieval."
+EXTRACTED = "The rule that all serious guides share"
+
+
+def answer_to(person: Person, question: str) -> str:
+    """Everything the bot shows in the thread of a new mention once its verdict is there."""
+    asked = person.say(CHANNEL, f"<@{BOT_USER}> {question}")
+
+    def settled(message: dict[str, Any]) -> bool:
+        return "What would change" in str(message)
+
+    return str(person.wait_message(CHANNEL, settled, timeout=60, thread_ts=asked["ts"]))
+
+
+@pytest.mark.timeout(200)
+def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mention is answered in the model's checked words; the server gone, the next one by the embedded reader."""
+    key = "sk-live-3f9a77c2b1d84e55"
+    with OpenAIServer(answer=faithful, key=key) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        with stand(tmp_path, fresh=True) as stage:
+            stage.wait_for_bot()
+            maya = Person(stage.url, "maya")
+            first = answer_to(maya, QUESTION)
+            server.stop()
+            second = answer_to(maya, QUESTION)
+            log = stage.tail("bot", 10_000)
+    assert PHRASED in first
+    assert "Knowledge or behaviour" in first
+    assert "embedded answer" not in first
+    assert len(server.requests) == 2
+    assert EXTRACTED in second
+    assert "The language model cannot be reached" in second
+    assert key not in log
