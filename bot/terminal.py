@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from rag.reply import Claim, Reply, Verdict
+from rag.reply import Citation, Claim, Reply, Verdict
 
 TITLES = {
     Verdict.PROMPT: "Prompt first",
@@ -51,9 +51,16 @@ def reply_lines(reply: Reply) -> list[str]:
         lines += ["", f"[bold]?[/bold] {escape(reply.follow_up.text)}"]
         lines += [f"  - {escape(option)}" for option in reply.follow_up.options]
     for source in reply.citations:
-        where = f"{source.title} > {source.heading}" + (f" {source.url}" if source.url else "")
-        lines.append(f"[dim]{escape(f'[{source.number}] {where}: “{source.quote}”')}[/dim]")
+        lines.append(f"[dim]{escape(f'[{source.number}] {place(source)}: “{source.quote}”')}[/dim]")
     return lines + ([f"[yellow]{escape(reply.note)}[/yellow]"] if reply.note else [])
+
+
+def place(source: Citation) -> str:
+    """Where a quote stands: the document, the section without the title again, the address."""
+    section = source.heading.removeprefix(source.title).removeprefix(" > ")
+    return " > ".join(part for part in (source.title, section) if part) + (
+        f" {source.url}" if source.url else ""
+    )
 
 
 def print_reply(console: Console, reply: Reply, *, as_json: bool = False) -> None:
