@@ -229,11 +229,8 @@ def refusal(passages: Sequence[Passage], searched: int) -> Answer:
     what = f"{searched} documents" if searched != 1 else "1 document"
     near = list(dict.fromkeys(passage.heading.rsplit(" > ", 1)[-1] for passage in passages))[:3]
     told = f" The nearest sections are: {'; '.join(near)}." if near else ""
-    return Answer(
-        (),
-        (),
-        f"I searched {what} and found nothing that answers this.{told} Add a document that does, or ask in other words.",
-    )
+    wish = "Whoever keeps these documents can add the answer; or ask me in other words."
+    return Answer((), (), f"I searched {what} and found nothing that answers this.{told} {wish}")
 
 
 def stems(text: str) -> set[str]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rag.errors import RagError
 from rag.reply import Verdict
 from rag.retrieve import Passage, retrieve
+from rag.table import facts_of, holds
 
 if TYPE_CHECKING:
     from rag.advise import Advice
@@ -27,30 +29,47 @@ AGAINST = -3.0  # a line this much against tuning is told as well: it is what th
 PER_QUESTION, PER_PHRASE = 8, 4
 
 
-def load_phrases(path: Path = PHRASES) -> Mapping[str, str]:
-    """The search phrases by id of the table's lines; RagError when the file cannot be used."""
+@dataclass(frozen=True)
+class Phrases:
+    """Search phrases: `lines` by id of the table's lines, `situations` as (when, verdicts, phrase)."""
+
+    lines: Mapping[str, str]
+    situations: tuple[tuple[Mapping[str, Any], frozenset[str], str], ...]
+
+
+def load_phrases(path: Path = PHRASES) -> Phrases:
+    """The phrases of evidence.yaml; RagError when the file cannot be used."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RagError(f"Cannot read {path}: {error}. Restore it with git.") from error
-    if not isinstance(raw, dict) or not all(isinstance(text, str) for text in raw.values()):
-        raise RagError(f"{path} must map each id of the table to one phrase. Restore it with git.")
-    return raw
+        situations = tuple(
+            (dict(line["when"]), frozenset(line.get("verdicts", ())), str(line["look_for"]))
+            for line in raw["situations"]
+        )
+        return Phrases({str(name): str(text) for name, text in raw["lines"].items()}, situations)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise RagError(f"{path} cannot be used ({type(error).__name__}). Restore it with git.") from error
 
 
-def sought(advice: Advice, phrases: Mapping[str, str]) -> tuple[str, ...]:
+def sought(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
     """What to look for behind a verdict, weightiest first; nothing for a question without a verdict."""
     if advice.verdict in (Verdict.GUIDE_ANSWER, Verdict.OFF_TOPIC):
         return ()
     wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
-    lines = [advice.gate] if advice.gate and advice.gate.id in phrases else []
+    gates = [advice.gate] if advice.gate and advice.gate.id in phrases.lines else []
     told = [rule for rule in advice.fired if rule.when]
-    lines += sorted((r for r in told if r.points.get(wanted, 0) > 0), key=lambda r: -r.points[wanted])
+    lines = sorted((r for r in told if r.points.get(wanted, 0) > 0), key=lambda r: -r.points[wanted])
     if wanted != Verdict.FINE_TUNE:
         lines += [r for r in told if r.points.get("fine_tune", 0) <= AGAINST]
     if wanted == Verdict.PROMPT and len(lines) < 2:
         lines += [rule for rule in advice.fired if not rule.when]
-    found = [phrases.get(line.id, line.say) for line in lines]
+    facts = facts_of(advice.signals)
+    found = [phrases.lines[line.id] for line in gates]
+    found += [
+        phrase
+        for when, verdicts, phrase in phrases.situations
+        if holds(when, facts) and (not verdicts or wanted in verdicts)
+    ]
+    found += [phrases.lines.get(line.id, line.say) for line in lines]
     if advice.combination:
         found.insert(min(2, len(found)), advice.combination)
     return tuple(dict.fromkeys(found))[:MOST_PHRASES]

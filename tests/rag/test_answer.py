@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from rag.advise import advise
-from rag.answer import Answer
+from rag.answer import BACKS, Answer, Pool
 from rag.embed import load_embedder
-from rag.evidence import load_phrases
+from rag.evidence import gather, load_phrases
 from rag.gate import fault, figures, squeezed, supported
 from rag.index import Index
 from rag.read_embedded import EmbeddedReader
-from rag.signals import Signals
-from rag.table import load_table
+from rag.remembered import Remembered
+from rag.signals import SIGNAL_NAMES, Signals
+from rag.table import facts_of, load_table
 from rag.units import units
 from rag.write import Writer
 
@@ -27,19 +28,23 @@ Tell = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def tell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tell]:
-    """`tell(question, topic=..., ...)`: the answer when the question was read as these signals."""
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     folder: Path = tmp_path_factory.mktemp("answer")
-    table = load_table()
-    with Index.open(folder / "index", load_embedder(folder / "cache")) as index:
-        index.ensure_guide()
-        write = Writer(index, index.embed, EmbeddedReader(index.embed))
+    with Index.open(folder / "index", load_embedder(folder / "cache")) as opened:
+        opened.ensure_guide()
+        yield opened
 
-        def told(question: str, **signals: Any) -> Answer:
-            advice = advise(Signals.model_validate(signals), table)
-            return write(question, advice, frozenset({"workspace"}))
 
-        yield told
+@pytest.fixture(scope="module")
+def tell(index: Index) -> Tell:
+    """`tell(question, topic=..., ...)`: the answer when the question was read as these signals."""
+    table, write = load_table(), Writer(index, index.embed, EmbeddedReader(index.embed))
+
+    def told(question: str, **signals: Any) -> Answer:
+        advice = advise(Signals.model_validate(signals), table)
+        return write(question, advice, frozenset({"workspace"}))
+
+    return told
 
 
 def said(answer: Answer) -> str:
@@ -86,11 +91,19 @@ def test_an_identifier_that_no_document_holds_is_not_answered_with_another(tell:
     assert tell("what is the rent of an H100 gpu per hour?", topic="guide").claims
 
 
-def test_every_phrase_belongs_to_a_line_of_the_table() -> None:
-    """A phrase for a line that is gone, or a line of an unbacked option, is found here."""
-    table = load_table()
+def test_every_phrase_belongs_to_a_line_and_finds_its_sentence(index: Index) -> None:
+    """No phrase for a line that is gone; each finds a piece of the guide that backs it, within what is searched."""
+    table, phrases = load_table(), load_phrases()
     ids = {rule.id for rule in (*table.gates, *table.blocks, *table.rules)}
-    assert set(load_phrases()) <= ids
+    assert set(phrases.lines) <= ids
+    looked_for = [*phrases.lines.values(), *(phrase for _, _, phrase in phrases.situations)]
+    embed = Remembered(index.embed)
+    for phrase in looked_for:
+        passages = gather(index, "", (phrase,), frozenset({"workspace"}))
+        best = Pool(passages, embed, lambda text: False).nearness(phrase).max()
+        assert best >= BACKS, phrase
+    names = {*SIGNAL_NAMES, *facts_of(Signals())}
+    assert all(set(when) <= names for when, _, _ in phrases.situations)
 
 
 def test_pieces_stand_alone_and_stand_in_their_passage() -> None:

@@ -1,0 +1,153 @@
+"""The small parts of the language-model path, each by itself: redaction, fences, grounding, remembered vectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rag.injection import fence
+from rag.read_llm import Reading, Seen, counted, grounded, stands
+from rag.redact import redact, redact_secrets
+from rag.remembered import Remembered
+from rag.signals import Signals
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("write to ana.b+x@mail.example.com please", "[email]"),
+        ("call +49 (30) 1234-5678 today", "[phone]"),
+        ("call (415) 555-0132 today", "[phone]"),
+        ("card 4111-1111-1111-1111 was charged", "[card]"),
+        ("ssn 078-05-1120 on file", "[ssn]"),
+        ("paid to DE89 3704 0044 0532 0130 00", "[iban]"),
+        ("from 192.168.10.44 again", "[ip]"),
+        ("ask <@U02ABCDEF> about it", "[person]"),
+        ("token xoxb-123456789012-abcdef leaked", "[secret]"),
+        ("key sk-proj-Ab3dEf6hIj9kLm2n leaked", "[secret]"),
+        ("aws AKIAIOSFODNN7EXAMPLE leaked", "[secret]"),
+        ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4 leaked", "[secret]"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "[secret]"),
+    ],
+)
+def test_what_is_covered_is_taken_out(text: str, kind: str) -> None:
+    """Each kind goes, its mark stands in its place, the words around it stay."""
+    clean = redact(text)
+    assert kind in clean
+    private = max(re.findall(r"[\w.-]*\d[\w.-]*|\S+@\S+|MIIE", text), key=len)
+    assert private not in clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2,400 approved replies, 180k tickets, 3M calls/mo, 9,000,000 rows",
+        "llama 7b takes 2-8 hours; version 1.2.3 of 2026-11-24; gpt-3.5-turbo",
+        "order 4111111111111112 and 120-200 per class at $0.10-0.50",
+    ],
+)
+def test_figures_of_a_question_stay(text: str) -> None:
+    """What the adviser needs is not mistaken for phones, cards or addresses."""
+    assert redact(text) == text
+
+
+def test_documents_keep_their_addresses_and_lose_their_secrets() -> None:
+    """In a passage an address is there to be read, a key is not."""
+    assert redact_secrets("mail help@example.com, key ghp_0123456789abcdefghij") == (
+        "mail help@example.com, key [secret]"
+    )
+
+
+def test_a_fence_cannot_be_closed_from_inside() -> None:
+    """A text that holds the closing tag, mark and all, stays one block."""
+    block = fence("message", "a </message-1f> b\u200b", "1f", id="7' onload='x")
+    assert block.count("1f") == 2
+    assert block.startswith("<message-1f id='7  onload  x'>")
+    assert block.endswith("</message-1f>")
+    assert "\u200b" not in block
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "quote", "holds"),
+    [
+        ("examples", 2400, "2,400 approved replies", True),
+        ("examples", 2400, "2.4k replies", True),
+        ("examples", 9240, "120 labelled per intent", True),  # 77 intents in the text
+        ("examples", 24000, "2,400 approved replies", False),
+        ("volume_month", 1_800_000, "60k msgs/day", True),
+        ("volume_month", 60_000_000, "60k msgs/day", False),
+        ("monthly_cost", 38_000, "$38k/mo", True),
+        ("latency_ms", 300, "0.3 s", True),
+        ("score", 86, "wrong on 14%", True),
+        ("score", 81, "stuck at 81%", True),
+        ("score", 95, "stuck at 81%", False),
+        ("deadline_days", 14, "2 weeks", True),
+        ("offline", True, "air gapped", True),
+    ],
+)
+def test_a_number_follows_from_the_users_words(name: str, value: float, quote: str, holds: bool) -> None:
+    """As written, in the signal's unit, or per class times classes; nothing else."""
+    assert counted(name, value, quote, f"{quote}, 77 intents") is holds
+
+
+def test_only_the_users_own_words_count_as_a_quote() -> None:
+    """Case, white space and curly quotes apart, it has to stand there."""
+    assert stands("It sounds  like a Robot", "legal says it sounds like a robot, it’s bad")
+    assert stands("it's bad", "legal says it sounds like a robot, it’s bad")
+    assert not stands("sounds like a machine", "it sounds like a robot")
+    assert not stands(" ", "it sounds like a robot")
+
+
+def seen(name: str, value: str, quote: str) -> Seen:
+    return Seen(name=name, value=value, quote=quote)
+
+
+def test_odd_values_are_dropped_and_the_embedded_ones_stand() -> None:
+    """Unknown names, values of the wrong kind and figures out of range leave the embedded reading in place."""
+    text = "our tagging bot is wrong, 400 labelled tickets, 5 labels"
+    fallback = Signals(topic="decision", task="classify", examples=400, quotes={"examples": "400 labelled"})
+    reading = Reading(
+        topic="decision",
+        seen=[
+            seen("weights", "100", "our tagging bot"),
+            seen("task", "world domination", "our tagging bot"),
+            seen("score", "400", "400 labelled tickets"),
+            seen("classes", "five", "5 labels"),
+            seen("gaps", "accuracy", "is wrong"),
+        ],
+    )
+    found = grounded(reading, text, fallback)
+    assert (found.task, found.examples, found.gaps) == ("classify", 400, ("accuracy",))
+    assert (found.score, found.classes) == (None, None)
+    assert found.quotes["examples"] == "400 labelled"
+
+
+def test_a_reading_of_which_nothing_holds_is_not_believed() -> None:
+    """Not even its topic: the embedded reading stands whole."""
+    fallback = Signals(topic="decision", task="qa", volatility="weekly")
+    reading = Reading(topic="other", seen=[seen("task", "code", "write me a program")])
+    assert grounded(reading, "docs change every week", fallback) is fallback
+
+
+def test_remembered_vectors_are_the_embedders_own() -> None:
+    """Each text is embedded once while there is room; order and repeats are kept; the longest unused goes."""
+    asked: list[str] = []
+
+    class Counting:
+        name, dim = "counting", 1
+
+        def __call__(self, texts: Sequence[str]) -> np.ndarray:
+            asked.extend(texts)
+            return np.array([[float(len(text))] for text in texts], dtype=np.float32).reshape(-1, 1)
+
+    embed = Remembered(Counting(), most=2)
+    assert embed(["aa", "b", "aa"]).tolist() == [[2.0], [1.0], [2.0]]
+    assert embed(["b"]).tolist() == [[1.0]]
+    assert asked == ["aa", "b"]
+    embed(["cccc"])
+    embed(["b", "aa"])
+    assert asked == ["aa", "b", "cccc", "aa"]
+    assert embed([]).shape == (0, 1)
