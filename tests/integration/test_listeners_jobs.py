@@ -1,0 +1,160 @@
+"""A job's life from its buttons: form, card, cancel, pause, retry, approval, Redis away, bot restarted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from bot.playground import Person
+from bot.stand import Stand
+from tests.integration.conftest import CHANNEL, MENTION, Message, answer, appears, text_of, told, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+QUICK = "sample-tickets linear"
+LONG = "sample-tickets lora epochs=100 budget=20"
+
+
+def launch(person: Person, typed: str) -> str:
+    """The id of the job that a typed /finetune made."""
+    card = appears(person, lambda: person.command("/finetune", typed, CHANNEL), "Fine-tune · sample-tickets")
+    return id_of(card)
+
+
+def id_of(card: Message) -> str:
+    """The job's id as its card shows it."""
+    return re.findall(r"`([a-z2-9]{8})`", text_of(card).splitlines()[0])[-1]
+
+
+def card_of(person: Person, job: str) -> Message:
+    """The job's card as it is now."""
+    found = [m for m in person.messages(CHANNEL) if text_of(m).partition("\n")[0].endswith(f"`{job}`")]
+    assert len(found) == 1, [text_of(m) for m in found]
+    return found[0]
+
+
+def shows(person: Person, job: str, part: str, seconds: float = 60) -> Message:
+    """The job's card once it says `part`."""
+
+    def found() -> Message | None:
+        card = card_of(person, job)
+        return card if part in text_of(card) else None
+
+    card: Message = until(found, seconds)
+    return card
+
+
+def press(person: Person, job: str, action_id: str) -> Any:
+    """Press a button of the job's card."""
+    return person.click(CHANNEL, card_of(person, job)["ts"], action_id, job)
+
+
+def thread(person: Person, job: str) -> str:
+    """Everything said under the job's card."""
+    return "\n".join(text_of(m) for m in person.messages(CHANNEL, card_of(person, job)["ts"]))
+
+
+def test_the_form_names_the_wrong_field_and_starts_the_right_job_once(ravi: Person) -> None:
+    """A negative epoch count stays on its field; sent twice by Slack it is one job; its estimate follows."""
+    ravi.command("/finetune", "", CHANNEL)
+    view = ravi.wait_view()
+    assert "$" in text_of(view)
+    refused = ravi.submit(view, {"method": "linear", "epochs": "-3"})
+    assert refused["errors"].keys() == {"epochs"}
+    assert "from 1 to 100" in refused["errors"]["epochs"]
+    ravi.use(view, "method", "linear")
+    changed = ravi.wait_view()
+    assert text_of(changed) != text_of(view)
+    card = appears(
+        ravi,
+        lambda: ravi.submit(changed, {"method": "linear", "epochs": "2"}),
+        "Fine-tune · sample-tickets",
+    )
+    job = id_of(card)
+    assert "linear on minilm" in text_of(card)
+    done = shows(ravi, job, "Done")
+    until(lambda: "Majority" in thread(ravi, job))
+    ravi.click(CHANNEL, done["ts"], "job_details", job)
+    assert "History" in text_of(ravi.wait_view())
+
+
+def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: Person, maya: Person) -> None:
+    """Only its person (or an admin) may; in line at once, running within seconds; each report says so."""
+    first, second, third = (launch(ravi, LONG) for _ in range(3))
+    shows(ravi, first, "Training")
+    assert "Only ravi or an admin" in told(maya, lambda: press(maya, second, "job_cancel"))
+    press(ravi, second, "job_cancel")
+    shows(ravi, second, "Cancelled", 5)
+    press(ravi, third, "job_pause")
+    shows(ravi, third, "Paused", 5)
+    press(ravi, third, "job_resume")
+    shows(ravi, third, "Queued", 5)
+    assert "cancel" in told(ravi, lambda: ravi.command("/jobs", f"cancel {third}", CHANNEL)).lower()
+    shows(ravi, third, "Cancelled", 5)
+    listed = told(ravi, lambda: ravi.command("/jobs", "running", CHANNEL))
+    assert first in listed
+    assert second not in listed
+    press(ravi, first, "job_cancel")
+    shows(ravi, first, "Cancelled", 20)
+    until(lambda: "cancelled" in thread(ravi, first).lower())
+
+
+def test_a_failed_job_says_why_and_runs_again_once(ravi: Person) -> None:
+    """Two clicks on Run it again are one new job with a card of its own; each fails for the same reason."""
+    job = launch(ravi, "sample-tickets full model=./no-such-model")
+    failed = shows(ravi, job, "Failed")
+    assert "no-such-model" in text_of(failed)
+    again = appears(ravi, lambda: press(ravi, job, "job_retry"), "Fine-tune · sample-tickets")
+    assert id_of(again) != job
+    assert job in told(ravi, lambda: press(ravi, job, "job_retry")) or "Failed" in text_of(
+        shows(ravi, id_of(again), "Failed")
+    )
+    shows(ravi, id_of(again), "Failed")
+    assert "Failed" in told(ravi, lambda: ravi.command("/jobs", f"open {job}", CHANNEL))
+
+
+def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None:
+    """The launcher cannot approve; an admin can, or declines with a reason that the card carries."""
+    job, other = (launch(ravi, f"{QUICK} budget=80") for _ in range(2))
+    shows(ravi, job, "Waiting for approval")
+    until(lambda: "asks for approval" in thread(ravi, job))
+    assert "someone else" in told(ravi, lambda: press(ravi, job, "job_approve"))
+    request = next(
+        m for m in ana.messages(CHANNEL, card_of(ana, job)["ts"]) if "asks for approval" in text_of(m)
+    )
+    ana.click(CHANNEL, request["ts"], "job_approve", job)
+    shows(ravi, job, "Done")
+    assert "ana approved" in thread(ravi, job)
+    press(ana, other, "job_reject")
+    assert ana.submit(ana.wait_view(), {"reason": "use the small budget"})["ok"]
+    assert "use the small budget" in text_of(shows(ravi, other, "Not approved"))
+
+
+def test_a_job_launched_while_redis_is_away_is_kept_and_goes_out_later(stage: Stand, ravi: Person) -> None:
+    """The card says what it waits for; the form is taken all the same; the job runs when Redis is back."""
+    stage.lose_redis()
+    try:
+        job = launch(ravi, QUICK)
+        shows(ravi, job, "goes out when Redis is back")
+        assert "Redis is away" in text_of(ravi.wait_home(lambda view: "Redis is away" in text_of(view)))
+    finally:
+        stage.bring_redis_back()
+    shows(ravi, job, "Done")
+
+
+def test_a_bot_that_was_away_catches_up(stage: Stand, maya: Person, ravi: Person) -> None:
+    """Threads go on, old buttons work, and the card of a job that ended meanwhile is brought up to date."""
+    asked = maya.say(CHANNEL, f"{MENTION} our help center changes every week, should we fine-tune?")
+    card = answer(maya, asked["ts"])
+    job = launch(ravi, QUICK)
+    stage.end("bot")
+    maya.say(CHANNEL, "And if it changes daily?", thread_ts=asked["ts"])
+    stage.launch("bot")
+    stage.wait_for_bot()
+    shows(ravi, job, "Done")
+    until(lambda: thread(ravi, job).count("Majority") == 1)
+    stage.workspace.advance(61)
+    assert answer(maya, asked["ts"], number=2)
+    maya.click(CHANNEL, card["ts"], "why")
+    assert "Sources" in text_of(maya.wait_view())
