@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 from finetune.forecast import BAND_UP_TO, Z90, Ahead, Forecast
 
-SURE = 0.65  # chance of meeting the target above which we say so
+SURE = 0.6  # chance of meeting the target above which we say so
 OUT = 0.1  # below it, we call the target out of reach
 UNLIKELY = 0.5  # below it, paying is the wrong bet
 NO_BETTER = 0.01  # p-value above which answers and labels have nothing to do with each other

@@ -22,6 +22,7 @@ NUMBER_UP_TO = 2.0  # times the pilot's rows: a number
 BAND_UP_TO = 4.0  # a band; beyond, only a direction
 DRAWS = 120
 CURVE_NOISE, FORMS, HELD_OUT, GAIN, SCALE = 0.02, 0.006, 1.02, 0.042, 1.07  # fitted: --calibrate
+FAR = 0.4  # beyond BAND_UP_TO the band grows with this power of the distance
 Z90 = 1.645
 
 
@@ -125,11 +126,15 @@ def _ahead(rows: int, times: float, today: float, both: np.ndarray, held_out: in
     """`both` is (form, draw): draw 0 is the measured curve, the others are bootstrapped."""
     value = float(both[:, 0].mean())
     resolution = max(value * (1 - value), 0.002) / held_out
-    sigma = SCALE * np.sqrt(
-        CURVE_NOISE * both[:, 1:].mean(axis=0).var()
-        + FORMS * (both[0, 0] - both[1, 0]) ** 2
-        + HELD_OUT * resolution * np.log2(max(times, 1.1))
-        + GAIN * (value - today) ** 2
+    sigma = (
+        SCALE
+        * np.sqrt(
+            CURVE_NOISE * both[:, 1:].mean(axis=0).var()
+            + FORMS * (both[0, 0] - both[1, 0]) ** 2
+            + HELD_OUT * resolution * np.log2(max(times, 1.1))
+            + GAIN * (value - today) ** 2
+        )
+        * max(1.0, times / BAND_UP_TO) ** FAR
     )
     band = [
         float(np.clip(value + sign * Z90 * s, 0, 1))

@@ -40,7 +40,7 @@ def verdict_plot(
     upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
     _curve(upper, points, ahead, target, lines, tuned, metric)
     figure.suptitle(TITLES.get(decision, decision), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
-    upper.set_title(_in_figures(points, ahead, target, tuned), fontsize=13, loc="left", color=INK)
+    upper.set_title(_in_figures(points, ahead, target, tuned), fontsize=14, loc="left", color=INK, x=-0.12)
     _money(lower, money, once)
     for axes in (upper, lower):
         axes.tick_params(labelsize=12, colors=INK)
@@ -97,6 +97,7 @@ def _curve(
                 fontsize=13,
                 color=AHEAD,
                 weight="bold",
+                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
             )
     if sizes:
         axes.errorbar(
@@ -169,12 +170,14 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
 
 
 def _in_figures(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:
-    """Today, what is expected and the target in one line."""
+    """The target, today and what is expected, in two lines that fit a phone."""
     last = max(points, key=lambda point: point.rows, default=None)
-    parts = [f"today {100 * last.score:.1f}%"] if last else []
-    parts += [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
-    parts += [f"{ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
-    return " · ".join([*parts, f"target {100 * target:.1f}%"])
+    now = [f"your target {100 * target:.1f}%"]
+    now += [f"best without a fine-tune {100 * last.score:.1f}%"] if last else []
+    later = [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
+    later += [f"with {ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
+    lines = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
+    return "\n".join(line for line in lines if line)
 
 
 def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:

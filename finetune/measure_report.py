@@ -156,7 +156,14 @@ def _plot(
 ) -> dict[str, str]:
     lookups = [rung for rung in found.rungs if rung.role in ("lookup", "prompt")]
     lines = [(rung.name, rung.score(request.metric).value) for rung in lookups[:3]]
-    options = [(line["option"], line["usd_month"]) for line in money["serving"]]
+    tried = any(rung.role == "prompt" for rung in found.rungs)
+    options = [
+        (
+            line["option"] + ("" if tried or line["kind"] != "api" else " (score not measured)"),
+            line["usd_month"],
+        )
+        for line in money["serving"]
+    ]
     if not request.volume:
         options = [(name, value) for name, value in options if value > 0]
     near = [item for item in found.more.ahead if item.trust != "direction"]
