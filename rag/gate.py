@@ -28,6 +28,9 @@ _COMMON = frozenset(
     ["RAG", "LLM", "LLMS", "AI", "ML", "API", "APIS", "GPU", "GPUS", "CPU", "OK", "FAQ", "QA"]
 )
 _NOT = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
+_SOFT = re.compile(
+    r"\b(?:un(?:known|able|necessary|needed|likely)|rather than|instead of|only|unless)\b", re.IGNORECASE
+)
 _CLAUSE = re.compile(r"[;:,.!?]\s|\bbut\b|\bbecause\b")
 
 
@@ -90,14 +93,15 @@ def names(text: str) -> set[str]:
 
 
 def _agree(claim: str, quote: str) -> bool:
-    """Whether the claim and the clause of the quote nearest to it both say "not", or neither does."""
+    """Whether a "not" of the claim has one in the quote, and the clause nearest to the claim has none alone."""
     if squeezed(claim) == squeezed(quote):
         return True
-    clauses = [part for part in _CLAUSE.split(quote) if part.strip()] or [quote]
     wanted = _content(claim)
+    clauses = [part for part in _CLAUSE.split(quote) if part.strip()] or [quote]
+    if _NOT.search(claim):
+        return any(_NOT.search(part) and wanted & _content(part) for part in clauses)
     nearest = max(clauses, key=lambda part: len(wanted & _content(part)))
-    told = bool(_NOT.search(claim))
-    return told == bool(_NOT.search(nearest))
+    return not _NOT.search(nearest) or bool(_SOFT.search(claim))
 
 
 def _content(text: str) -> set[str]:

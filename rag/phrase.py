@@ -22,7 +22,7 @@ from rag.retrieve import Passage
 
 MOST_SENTENCES, MOST_CHARACTERS = 5, 320
 MOST_PASSAGES, MOST_TEXT = 12, 12_000
-NEAR = 0.45  # cosine of a sentence to its quote; measured in docs/decisions.d/llm-path.md
+NEAR = 0.40  # cosine of a sentence to its quote; measured in docs/decisions.d/llm-path.md
 REPAIR_S = 2.0  # a repair is asked for only with this much time left
 
 

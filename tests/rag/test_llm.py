@@ -108,6 +108,21 @@ def test_what_the_user_did_not_say_is_not_read(index: Index, server: OpenAIServe
     assert "we tried many prompts" not in str(signals)
 
 
+def test_a_follow_up_is_read_in_its_thread(index: Index, server: OpenAIServer) -> None:
+    """The model is told what the thread has said, as data, and what it reads is added to that."""
+    asked = adviser(index, server)
+    first = asked.ask(WEEKLY)
+    server.answer = lambda body: (
+        reading(citations=("true", "see the source")) if wanted(body) == "Reading" else faithful(body)
+    )
+    second = asked.ask("and people must see the source", state=first.state)
+    told = server.requests[2]["messages"][1]["content"]
+    assert "<known-" in told
+    assert "'volatility': 'weekly'" in told
+    assert second.state["signals"]["volatility"] == "weekly"
+    assert second.state["signals"]["citations"] is True
+
+
 LIES = {
     "an invented quote": lambda c, q: (
         c,

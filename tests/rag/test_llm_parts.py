@@ -125,6 +125,14 @@ def test_odd_values_are_dropped_and_the_embedded_ones_stand() -> None:
     assert found.quotes["examples"] == "400 labelled"
 
 
+def test_a_topic_that_contradicts_the_rest_is_not_believed() -> None:
+    """ "Off topic" beside a task in the user's words leaves the embedded topic; alone it stands."""
+    fallback = Signals(topic="decision", task="qa")
+    with_task = Reading(topic="other", seen=[seen("task", "qa", "help center bot")])
+    assert grounded(with_task, "tune our help center bot?", fallback).topic == "decision"
+    assert grounded(Reading(topic="other", seen=[]), "who won the match?", fallback).topic == "other"
+
+
 def test_a_reading_of_which_nothing_holds_is_not_believed() -> None:
     """Not even its topic: the embedded reading stands whole."""
     fallback = Signals(topic="decision", task="qa", volatility="weekly")
