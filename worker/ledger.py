@@ -18,7 +18,7 @@ from worker import memory, posts, tables
 from worker.change import Row, locked_job, move, new_attempt, owe_order, owe_post, record
 from worker.database import open_database, reading, writing
 from worker.errors import UnknownJob, WorkerError
-from worker.records import Event, Job, Post, event_of, job_of
+from worker.records import Event, Job, Post, StaleCard, event_of, job_of
 from worker.states import END_STATES, State, Trigger
 
 APPROVAL_S = 24 * 3600.0
@@ -195,9 +195,13 @@ class Ledger:
         """Keeps `state` (JSON) for this Slack thread."""
         memory.save_thread(self.engine, channel, ts, state, self.clock())
 
-    def stale_cards(self, limit: int = 20) -> list[Job]:
-        """Jobs whose card in Slack is older than the job, longest waiting first."""
-        return posts.stale_cards(self.engine, limit)
+    def stale_cards(self) -> list[StaleCard]:
+        """Jobs whose card in Slack is older than the job, longest unchanged first."""
+        return posts.stale_cards(self.engine)
+
+    def card_gone(self, job_id: str) -> None:
+        """The job's card was deleted in Slack; it counts as never posted."""
+        posts.card_gone(self.engine, job_id)
 
     def card_posted(self, job_id: str, ts: str, version: int) -> None:
         """The card `ts` now shows the job as of `version`."""

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, select, update
 from worker import tables
 from worker.change import locked_job, record, set_columns
 from worker.database import reading, writing
-from worker.records import Job, Post, job_of, post_of
+from worker.records import Post, StaleCard, post_of
+from worker.states import State
 
 SENDING_S = 60.0
 """How long a taken message is left to its sender before it is handed out again."""
@@ -63,16 +64,26 @@ def move_to(engine: Engine, job_id: str, channel: str, why: str, now: float) -> 
         set_columns(connection, job, now, channel=channel, thread_ts=None, card_ts=None, card_version=0)
         record(connection, job_id, now, "bot", "moved", why)
         undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
-        moved = {"channel": channel, "thread_ts": None, "due_at": now}
-        connection.execute(update(tables.posts).where(undone).values(moved))
+        for post in connection.execute(select(tables.posts).where(undone)).mappings().all():
+            moved = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}
+            values = {**moved, "body": {**post["body"], "moved": why}}
+            connection.execute(update(tables.posts).where(tables.posts.c.id == post["id"]).values(values))
 
 
-def stale_cards(engine: Engine, limit: int) -> list[Job]:
-    """Jobs whose card in Slack is older than the job, longest waiting first."""
+def stale_cards(engine: Engine) -> list[StaleCard]:
+    """Every job whose card in Slack is older than the job, longest unchanged first."""
     jobs = tables.jobs
-    query = select(jobs).where(jobs.c.card_version < jobs.c.version).order_by(jobs.c.updated_at).limit(limit)
+    columns = (jobs.c.id, jobs.c.state, jobs.c.card_ts)
+    query = select(*columns).where(jobs.c.card_version < jobs.c.version).order_by(jobs.c.updated_at)
     with reading(engine) as connection:
-        return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+        return [StaleCard(row.id, State(row.state), row.card_ts) for row in connection.execute(query)]
+
+
+def card_gone(engine: Engine, job_id: str) -> None:
+    """The card was deleted in Slack: the job has none, until a new one is posted."""
+    with writing(engine) as connection:
+        mine = tables.jobs.c.id == job_id
+        connection.execute(update(tables.jobs).where(mine).values(card_ts=None, card_version=0))
 
 
 def card_posted(engine: Engine, job_id: str, ts: str, version: int) -> None:

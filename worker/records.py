@@ -83,6 +83,15 @@ class Post:
 
 
 @dataclass(frozen=True)
+class StaleCard:
+    """A job whose card in Slack shows an older state of it; `card_ts` None: it has no card yet."""
+
+    id: str
+    state: State
+    card_ts: str | None
+
+
+@dataclass(frozen=True)
 class Order:
     """One message owed to the queue: `enqueue` an attempt, or `stop` one for `reason`."""
 

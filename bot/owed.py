@@ -1,0 +1,61 @@
+"""The words of what is owed to Slack: cards, reports, requests for approval, each drawn or else told plainly."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from bot.blocks import Block, actions, button, context, section
+from bot.cards import job_card, job_text
+from bot.escape import escape, one_line
+from bot.limits import checked
+from bot.reports import final_report
+from worker.records import Job, Post
+
+log = logging.getLogger(__name__)
+
+
+def card_of(job: Job, now: float, redis_down: bool) -> list[Block]:
+    """The job's card, or its one line when a worker reported what no card can show."""
+    try:
+        return checked(job_card(job, now, redis_down=redis_down))
+    except Exception:  # the edge: what a worker reported may be of any shape, the card still goes out
+        log.exception("card of %s cannot be drawn", job.id)
+        return checked([section(job_text(job))])
+
+
+def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
+    """The text and blocks of one owed message; a report that cannot be drawn is still reported."""
+    try:
+        text, blocks = _request(post, job) if post.kind == "approval_request" else final_report(job)
+        if why := post.body.get("moved"):
+            blocks = [*blocks, context(f"You read this here because {escape(one_line(str(why), 200))}.")]
+        return text, checked(blocks)
+    except Exception:  # the edge: as above
+        log.exception("post %s of %s cannot be drawn", post.kind, job.id)
+        text = f"{job_text(job)}. Its report cannot be shown here; `trainwise jobs show {job.id}` has it."
+        return text, checked([section(text)])
+
+
+def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The report's pictures as files_upload_v2 takes them, with the titles the report gives."""
+    about = {p.get("file"): p for p in (job.report or {}).get("plots") or [] if isinstance(p, dict)}
+    return [
+        {
+            "content": png,
+            "filename": name,
+            "title": str(about.get(name, {}).get("title", name))[:100],
+            "alt_txt": str(about.get(name, {}).get("alt", name))[:900],
+        }
+        for name, png in plots.items()
+    ]
+
+
+def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
+    why = escape(one_line(str(post.body.get("why", "")), 500))
+    text = f"🙋 {escape(job.by_name)} asks for approval of job {job.id}: {why}"
+    buttons = [
+        button("Approve", "job_approve", job.id, style="primary"),
+        button("Decline", "job_reject", job.id, style="danger"),
+    ]
+    return text, [section(text), actions(buttons, block_id="approval")]
