@@ -24,10 +24,11 @@ from rag.units import units
 MOST_CLAIMS, MOST_CORRECTIONS = 4, 2
 BACKS = 0.55  # a piece this near to a phrase backs it (docs/decisions.d/llm-path.md)
 ANSWERS = 0.50  # the least for a piece to answer a question
-BESIDE = 0.80  # ... and this share of the best piece's score to stand beside it
-ASKED = 0.55  # the least for the question's own piece to stand beside a verdict
-ON_POINT = 0.66  # ... with half of its nearness to the verdict's phrases added
-DIRECT = 0.80  # a piece this good answers a question for a list by itself
+BESIDE = 0.78  # ... and this share of the best piece's score to stand beside it
+ASKED = 0.59  # the least for the question's own piece to stand beside a verdict
+ON_POINT = 0.70  # ... with half of its nearness to the verdict's phrases added
+DIRECT = 0.87  # a piece this good answers a question for a list by itself
+SHARED = 0.35  # weight of the words that question and piece share, beside the cosine
 SAME = 0.82  # two pieces this near say the same
 CORRECTS = 0.5
 CORRECTION = "Correction ("
@@ -65,20 +66,20 @@ class Piece:
 
 
 class Pool:
-    """The pieces of some passages with their vectors; scores are cosine (0-1) plus shared rare words (0-0.25)."""
+    """The pieces of some passages with their vectors; scores are cosine (0-1) plus shared words."""
 
     def __init__(self, passages: Sequence[Passage], embed: Embedder, skip: Callable[[str], bool]) -> None:
         self.pieces = [Piece(p, u) for p in passages for u in units(p.text) if not skip(u)]
         self._embed = embed
         self.rows = embed([piece.text for piece in self.pieces])
-        self._labelled = embed([f"{piece.leaf}: {piece.text}" for piece in self.pieces])
+        self._leaves = embed([piece.leaf for piece in self.pieces])
         self._words = [stems(f"{piece.leaf} {piece.text}") for piece in self.pieces]
         self._count = Counter(word for words in self._words for word in words)
 
     def nearness(self, text: str) -> np.ndarray:
-        """Cosine of each piece to the text, its heading counting for a third."""
+        """Cosine of each piece to the text, with something for the heading that it stands under."""
         row = self._embed([text])[0]
-        return np.asarray(0.7 * (self.rows @ row) + 0.3 * (self._labelled @ row))
+        return np.asarray(0.85 * (self.rows @ row) + 0.15 * (self._leaves @ row))
 
     def scores(self, text: str) -> np.ndarray:
         """Nearness, and the share of the text's words that a piece holds, rare words counting more."""
@@ -86,7 +87,7 @@ class Pool:
         weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in wanted}
         whole = sum(weight.values()) or 1.0
         shared = [sum(weight[w] for w in wanted & words) / whole for words in self._words]
-        return self.nearness(text) + 0.25 * np.asarray(shared)
+        return self.nearness(text) + SHARED * np.asarray(shared)
 
     def lacking(self, text: str) -> np.ndarray:
         """1 for each piece without the identifiers (letters with digits) that the text names, else 0."""

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from rag.index import Index
 
 PHRASES = Path(__file__).with_name("evidence.yaml")
-MOST_PHRASES = 4
+MOST_PHRASES = 5
 AGAINST = -3.0  # a line this much against tuning is told as well: it is what the person asked about
-PER_QUESTION, PER_PHRASE = 8, 4
+PER_QUESTION, PER_PHRASE = 8, 3
 
 
 @dataclass(frozen=True)
