@@ -78,7 +78,7 @@ def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
         for guess in ladder(vectors, labels, test_vectors, len(data["names"]), 0.0)
     ]
     linear_test = model.score(model.words(test_texts, test_vectors))
-    linear_dev = model.score(model.words(dev_texts, dev_vectors))
+    linear_dev = chosen.dev_probabilities  # of the model that had not yet learned from dev
     entry = score("linear", linear_dev, linear_test, dev_labels, test_labels)
     found.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": chosen.strength})
     print(json.dumps(found), flush=True)
@@ -103,6 +103,8 @@ def bench_lora(
         fitted = train_triage(spec, *data["train"], *data["dev"], data["names"], Path(folder), progress)
         tuned = load(Path(folder))
         dev, test = (tuned.probabilities(data[side][0]) for side in ("dev", "test"))
+    if args.keep:
+        np.savez(args.keep, dev=dev, test=test, linear_dev=linear[0], linear_test=linear[1])
     truth = data["dev"][1], data["test"][1]
     alone = score("lora", dev, test, *truth) | {"wall_s": fitted.seconds, "cpu_s": fitted.cpu_s}
     both = score("lora + linear", (dev + linear[0]) / 2, (test + linear[1]) / 2, *truth)
@@ -193,6 +195,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rows", type=int, help="use so many BANKING77 training rows")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--keep", help="write LoRA's and linear's probabilities to this .npz")
     args = parser.parse_args()
     if args.quick and args.rows is None:
         args.rows = 3000

@@ -88,11 +88,15 @@ class TunedLinear:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The strength that won on dev, with every candidate's dev accuracy."""
+    """The strength that won on dev, with every candidate's dev accuracy.
+
+    `dev_probabilities` are the winner's before it learned from dev's rows as well.
+    """
 
     strength: float
     dev_accuracy: dict[float, float]
     seconds: float
+    dev_probabilities: np.ndarray | None = None
 
 
 def train_linear(
@@ -125,12 +129,13 @@ def train_linear(
         )
     right = {c: float((m.score(dev).argmax(1) == dev_labels).mean()) for c, m in tried.items()}
     strength = max(right, key=lambda c: right[c])
-    temperature = fit_temperature(tried[strength], dev, dev_labels)
+    tried[strength].temperature = temperature = fit_temperature(tried[strength], dev, dev_labels)
+    dev_probabilities = tried[strength].score(dev)
     words = Words.learn([*texts, *dev_texts])
     rows = words([*texts, *dev_texts], np.concatenate([embeddings, dev_embeddings]))
     weights, bias = fit_svm(rows, np.concatenate([labels, dev_labels]), len(classes), strength)
     model = TunedLinear(classes, words, weights, bias, temperature, embedder)
-    return model, Chosen(strength, right, time.perf_counter() - began)
+    return model, Chosen(strength, right, time.perf_counter() - began, dev_probabilities)
 
 
 def fit_svm(

@@ -8,7 +8,6 @@ from typing import Any
 from finetune.intervals import Paired, rows_to_settle
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,18 +21,19 @@ class Verdict:
 def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int, measure: str) -> Verdict:
     """Compare the tuned system with the best baseline on the same `rows` held-out tickets.
 
-    yes: the difference is significant and its likely value worthwhile. no: it is significantly worse, or
-    even the top of its interval is below what is worthwhile. unclear: neither, with the rows it would take.
+    The interval of the difference alone decides (its p-value says the same, see `Paired`). yes: all of it is
+    above 0 and its middle worthwhile. no: all of it is below 0 or below what is worthwhile, or it is above 0
+    with its middle below what is worthwhile. unclear: neither, with the rows it would take.
     """
     gap = result.difference
     ours, theirs = _percent(tuned[measure]["value"]), _percent(best[measure]["value"])
     scores = f"{ours} against {theirs} for {_lower(best['name'])}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
-    if result.p < SIGNIFICANT and gap.low > 0 and gap.value >= WORTHWHILE:
+    if gap.low > 0 and gap.value >= WORTHWHILE:
         return Verdict("yes", f"Worth it: {facts}")
-    if result.p < SIGNIFICANT and gap.high < 0:
+    if gap.high < 0:
         return Verdict("no", f"Not worth it: training did worse, {facts}")
-    if gap.high < WORTHWHILE or (result.p < SIGNIFICANT and gap.value < WORTHWHILE):
+    if gap.high < WORTHWHILE or gap.low > 0:
         return Verdict("no", f"Not worth it: {facts}")
     return Verdict(
         "unclear",

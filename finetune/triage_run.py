@@ -196,7 +196,7 @@ def conclude(
     systems = [score(guess, truth, len(data.names), counts) for guess in guesses]
     tuned = guesses[-1]
     best = max(range(len(guesses) - 1), key=lambda at: systems[at]["accuracy"]["value"])
-    result = paired(tuned.predicted == truth, guesses[best].predicted == truth, counts)
+    result = paired(tuned.predicted == truth, guesses[best].predicted == truth)
     verdict = judge(systems[best], systems[-1], result, rows, "accuracy")
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
     if trained["history"]:

@@ -1,0 +1,174 @@
+"""Figures with their uncertainty: known answers, one method for interval and p-value, a headline that agrees."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune.evaluate import confused_pairs, overfitting, per_class
+from finetune.intervals import (
+    Interval,
+    Paired,
+    bootstrap,
+    calibration_error,
+    macro_f1_statistic,
+    mean_statistic,
+    paired,
+    paired_means,
+    resample_counts,
+    rows_to_settle,
+    tango,
+    wilson,
+)
+from finetune.report import judge
+
+
+def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Right and wrong per row of a tuned system and a baseline that differ on so many rows."""
+    tuned, baseline = np.zeros(rows, bool), np.zeros(rows, bool)
+    tuned[:only_tuned] = True
+    baseline[only_tuned : only_tuned + only_baseline] = True
+    return tuned, baseline
+
+
+def verdict(result: Paired, rows: int = 200) -> str:
+    """What the headline says about a comparison whose scores are 90% and something."""
+    entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
+    return judge(entry, {**entry, "name": "Tuned"}, result, rows, "accuracy").worth_it
+
+
+def test_the_paired_interval_is_the_published_one():
+    """Tango's interval for 1 against 7 of 21 pairs is -0.517 to -0.026 (Fagerland, Lydersen, Laake 2014)."""
+    found = tango(1, 7, 21)
+    assert (found.low, found.high) == pytest.approx((-0.517, -0.026), abs=5e-4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 300))
+def test_interval_and_p_value_never_contradict_each_other(only_tuned, only_baseline, others):
+    """The interval leaves out 0 exactly when p is below 5%: the report cannot say both yes and perhaps."""
+    rows = only_tuned + only_baseline + others
+    if rows == 0:
+        return
+    result = paired(*two_systems(only_tuned, only_baseline, rows))
+    gap = result.difference
+    assert -1 <= gap.low <= gap.value <= gap.high <= 1
+    if abs(result.p - 0.05) > 1e-6:
+        assert (result.p < 0.05) == (gap.low > 0 or gap.high < 0)
+
+
+def test_equal_systems_differ_by_nothing_for_sure():
+    """No row apart: p is 1 and 0 lies inside."""
+    result = paired(*two_systems(0, 0, 50))
+    assert result.p == 1
+    assert result.difference.low < 0 < result.difference.high
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        (0.03, 0.003, 0.06, "yes"),
+        (0.03, -0.001, 0.06, "unclear"),
+        (0.005, 0.001, 0.009, "no"),  # surely better, surely by less than pays
+        (0.008, 0.001, 0.015, "no"),  # surely better, likely by less than pays
+        (-0.03, -0.06, -0.002, "no"),
+        (0.0, -0.008, 0.008, "no"),
+        (-0.01, -0.04, 0.02, "unclear"),
+    ],
+)
+def test_the_headline_follows_the_interval_alone(value, low, high, expected):
+    """One interval decides; the p-value, whatever it is, has no second say."""
+    for p in (0.001, 0.9):
+        assert verdict(Paired(Interval(value, low, high), p, 20, 10)) == expected
+
+
+def test_cannot_tell_names_the_rows_it_would_take():
+    """The person learns how many held-out tickets would settle it, rounded up to two digits."""
+    result = paired(*two_systems(6, 4, 200))
+    entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
+    said = judge(entry, entry, result, 200, "accuracy").headline
+    assert said.startswith("Cannot tell with 200 held-out tickets")
+    assert "It would take about 4,000" in said
+
+
+def test_rows_to_settle_finds_its_difference_four_times_in_five():
+    """Simulated at the promised size, McNemar's test sees the difference in about 80% of draws."""
+    rows = rows_to_settle(0.03, 0.10)
+    assert rows is not None
+    rng = np.random.default_rng(3)
+    drawn = rng.multinomial(rows, [0.065, 0.035, 0.90], size=400)
+    seen = np.mean([paired(*two_systems(b, c, rows)).p < 0.05 for b, c, _ in drawn])
+    assert 0.74 < seen < 0.86
+
+
+def test_bootstrap_covers_what_it_promises():
+    """About 95 of 100 intervals for a share hold the true one."""
+    rng = np.random.default_rng(5)
+    counts = resample_counts(300, seed=1, resamples=500)
+    hits = [
+        interval.low <= 0.8 <= interval.high
+        for interval in (bootstrap(counts, mean_statistic(rng.random(300) < 0.8)) for _ in range(200))
+    ]
+    assert np.mean(hits) > 0.9
+
+
+def test_macro_f1_is_scikit_learns():
+    """The same figure as the library everybody checks against, unseen classes included."""
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(0)
+    truth, guessed = rng.integers(0, 6, 200), rng.integers(0, 5, 200)
+    ours = macro_f1_statistic(truth, guessed, 9)(np.ones((1, 200), np.float32))[0]
+    assert ours == pytest.approx(f1_score(truth, guessed, average="macro"), abs=1e-6)
+
+
+def test_unequal_written_answers_are_told_apart():
+    """A shift of every score by more than its noise has an interval above 0 and a small p."""
+    rng = np.random.default_rng(2)
+    base = rng.random(200)
+    result = paired_means(base + 0.05 + 0.05 * rng.standard_normal(200), base, resample_counts(200, 1))
+    assert result.difference.low > 0
+    assert result.p < 0.05
+
+
+def test_calibration_error_of_the_honest_and_the_boastful():
+    """Confidence 0.75 and right three times in four costs nothing; confidence 1 costs 0.25."""
+    right = np.tile([True, True, True, False], 50)
+    assert calibration_error(np.full(200, 0.75), right) == pytest.approx(0)
+    assert calibration_error(np.full(200, 1.0), right) == pytest.approx(0.25)
+
+
+def test_wilson_is_textbook():
+    """8 of 10 is 49.0% to 94.3%; nothing tried is anything at all."""
+    found = wilson(8, 10)
+    assert (found.low, found.high) == pytest.approx((0.490, 0.943), abs=1e-3)
+    assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
+
+
+def test_weakest_class_and_commonest_mistake_come_first():
+    """A person reads the top of a list: that is where the trouble must stand."""
+    truth, guessed = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0])
+    names = ["billing", "login", "other"]
+    assert per_class(truth, guessed, names)[0]["class"] == "other"
+    first = confused_pairs(truth, guessed, names, list("abcdef"))[0]
+    assert (first["true"], first["predicted"], first["count"], first["example"]) == (
+        "billing",
+        "login",
+        2,
+        "c",
+    )
+
+
+def test_overfitting_is_named_when_the_curves_part():
+    """Validation loss up while training loss falls is said; a curve still falling is not called that."""
+
+    def curve(val: list[float]) -> list[dict]:
+        steps = [{"step": s, "loss": 1 / s, "val_loss": None} for s in range(1, 31)]
+        for at, loss in enumerate(val):
+            steps[10 * at + 9]["val_loss"] = loss
+        return steps
+
+    said = overfitting(curve([0.5, 0.6, 0.9]))
+    assert said is not None
+    assert "after step 10" in said
+    assert overfitting(curve([0.9, 0.6, 0.5])) is None
