@@ -1,0 +1,71 @@
+"""A real worker whose training counts: seconds instead of hours, and a diary outside of everything under test.
+
+The diary (one line per start, step and end, appended by the training process itself) is how a run that was
+lost or came twice is seen, whatever ledger and Slack say. Used by benchmarks only: `python counting.py HOME URL
+NAME`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from finetune.failures import Stopped
+from plugs.diary import note
+from worker.run import Work
+from worker.serve import serve
+
+STEPS_PER_EPOCH = 10
+STEP_S = 0.05
+
+
+def counting(diary: Path):
+    """The kind `finetune`, replaced by counting to ten per epoch with a checkpoint after each step."""
+
+    def count(work: Work) -> dict:
+        job, attempt = work.envelope.job, work.envelope.attempt
+        steps = int(work.envelope.spec["epochs"]) * STEPS_PER_EPOCH
+        checkpoint = work.folder / "count"
+        start = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        rank = subprocess.Popen(["sleep", "600"], start_new_session=True)  # as torchrun's ranks are
+        note(diary, "start", job, attempt, start, rank.pid)
+        work.emit({"kind": "phase", "phase": "training"})
+        for step in range(start + 1, steps + 1):
+            if reason := work.should_stop():
+                rank.kill()
+                raise Stopped(reason)
+            time.sleep(STEP_S)
+            keep(checkpoint, str(step))
+            note(diary, "step", job, attempt, step)
+            work.emit({"kind": "step", "step": step, "steps": steps, "loss": 1 / step, "eta_s": 0.1})
+        rank.kill()
+        rank.wait()
+        note(diary, "end", job, attempt, steps)
+        return {"kind": "finetune", "headline": f"counted to {steps}", "worth_it": "unclear"}
+
+    return count
+
+
+def keep(path: Path, text: str) -> None:
+    """A checkpoint that is whole or not there; a full disk costs it, not the run."""
+    try:
+        draft = path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError:
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    home, url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    serve(
+        url,
+        name,
+        str(home / "artifacts"),
+        str(home / "datasets"),
+        keys_folder=home / "keys",
+        spool=home / "spool",
+        kinds={"finetune": counting(home / "diary.pipe")},
+    )

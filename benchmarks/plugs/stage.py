@@ -1,0 +1,201 @@
+"""One stage of real processes: workspace, bot, two workers and Redis, with a wire between each pair."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from bot.errors import BotError
+from bot.playground.person import Person
+from bot.stand import free_port
+from plugs.diary import Diary
+from plugs.proxy import Wire, Wires
+from worker import keys
+from worker.embedded_redis import EmbeddedRedis, embedded_redis
+
+ROOT = Path(__file__).parents[2]
+WORKERS = ("w1", "w2")
+
+
+class Stage:
+    """Everything under test; `start` and `kill` take `bot`, `w1`, `w2`, `workspace`, `redis`."""
+
+    def __init__(self, home: Path, durable: bool = True) -> None:
+        self.home, self.durable = home, durable
+        self.ports = {"redis": free_port(), "workspace": free_port()}
+        self.wires = Wires()
+        self.wire: dict[str, Wire] = {
+            **{f"{who}-redis": self.wires.wire(self.ports["redis"]) for who in ("bot", *WORKERS)},
+            "bot-slack": self.wires.wire(self.ports["workspace"]),
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.redis: EmbeddedRedis | None = None
+        self.tokens: dict[str, str] = {}
+        keys.pair_locally(home / "keys")
+        self.diary = Diary(home / "diary.pipe")
+        self.people = {name: Person(self.url, name, timeout=8) for name in ("ravi", "maya", "ana")}
+
+    @property
+    def url(self) -> str:
+        """The workspace's own address, around the wires."""
+        return f"http://127.0.0.1:{self.ports['workspace']}"
+
+    def begin(self) -> None:
+        """All up and the bot connected."""
+        for name in ("redis", "workspace", "bot", *WORKERS):
+            self.start(name)
+        self.wait_for_bot()
+        self.control("rates", enforced=False)
+
+    def start(self, name: str) -> None:
+        """Starts one of the processes unless it runs; its log goes on where it ended."""
+        if name == "redis":
+            self.redis = embedded_redis(self.home / "redis", self.ports["redis"], durable=self.durable)
+            return
+        if name in self.processes and self.processes[name].poll() is None:
+            return
+        log = self.home / f"{name}.log"
+        with log.open("ab") as out:
+            self.processes[name] = subprocess.Popen(
+                self._command(name), env=self._environment(name), stdout=out, stderr=out, cwd=ROOT
+            )
+        if name == "workspace":
+            self._wait(lambda: self._tokens(log), "the workspace did not start")
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        if name == "redis":
+            assert self.redis
+            self.redis.kill()
+            return
+        process = self.processes[name]
+        process.kill()
+        process.wait()
+
+    def drain(self, name: str, timeout_s: float = 40) -> int:
+        """SIGTERM, and the exit status."""
+        self.processes[name].terminate()
+        return self.processes[name].wait(timeout_s)
+
+    def tree(self, name: str) -> list[psutil.Process]:
+        """A process with all its descendants, parents first."""
+        if name == "redis":
+            assert self.redis
+            return [self.redis.process]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            top = psutil.Process(self.processes[name].pid)
+            return [top, *top.children(recursive=True)]
+        return []
+
+    def horse(self, name: str) -> psutil.Process | None:
+        """The training process of a worker, if it has one."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.processes[name].pid).children()
+            return children[0] if children else None
+        return None
+
+    def control(self, lever: str, **args: Any) -> dict[str, Any]:
+        """Pulls a lever of the workspace."""
+        answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
+        return dict(answer.json())
+
+    def wait_for_bot(self, timeout_s: float = 60) -> None:
+        """Returns once the bot holds a socket."""
+        self._wait(lambda: self.control("state")["sockets"] > 0, "the bot did not connect", timeout_s)
+
+    def query(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Rows of the ledger, read beside the bot."""
+        connection = sqlite3.connect(f"file:{self.home / 'ledger.db'}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return connection.execute(sql, values).fetchall()
+        finally:
+            connection.close()
+
+    def end(self) -> None:
+        """Ends every process."""
+        for name in self.processes:
+            for process in self.tree(name):
+                with contextlib.suppress(psutil.Error):
+                    process.resume()
+                    process.kill()
+            self.processes[name].wait()
+        if self.redis:
+            with contextlib.suppress(psutil.Error):
+                self.redis.process.resume()
+            self.redis.kill()
+        self.wires.stop()
+
+    def _command(self, name: str) -> list[str]:
+        if name == "workspace":
+            about = ["--port", str(self.ports["workspace"]), "--store", str(self.home / "workspace")]
+            return [sys.executable, "-m", "bot.playground", *about]
+        if name == "bot":
+            return [sys.executable, "-m", "bot.cli", "up"]
+        return [
+            sys.executable,
+            str(Path(__file__).with_name("counting.py")),
+            str(self.home),
+            self._redis(name),
+            name,
+        ]
+
+    def _redis(self, name: str) -> str:
+        return f"redis://127.0.0.1:{self.wire[f'{name}-redis'].port}/0"
+
+    def _environment(self, name: str) -> dict[str, str]:
+        unwanted = ("SLACK_", "TRAINWISE_", "OPENAI_")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+        env |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+        if name == "bot":
+            env |= {
+                **self.tokens,
+                "TRAINWISE_HOME": str(self.home),
+                "TRAINWISE_REDIS_URL": self._redis("bot"),
+                "SLACK_API_URL": f"http://127.0.0.1:{self.wire['bot-slack'].port}/api/",
+                "TRAINWISE_JOBS_PER_PERSON": "1000",
+                "TRAINWISE_CARD_INTERVAL": "0.5",
+            }
+        return env
+
+    def _tokens(self, log: Path) -> bool:
+        """Reads the workspace's tokens from what it prints, once it answers."""
+        for line in log.read_text().splitlines():
+            if line.startswith("export SLACK_") and "SLACK_API_URL" not in line:
+                name, value = line.removeprefix("export ").split("=", 1)
+                self.tokens[name] = value.strip("'\"")
+        with contextlib.suppress(httpx.TransportError):
+            return "SLACK_BOT_TOKEN" in self.tokens and "sockets" in self.control("state")
+        return False
+
+    def _wait(self, until: Callable[[], bool], complaint: str, timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError, KeyError):
+                if until():
+                    return
+            time.sleep(0.05)
+        raise BotError(complaint)
+
+
+@contextlib.contextmanager
+def stage(durable: bool = True) -> Iterator[Stage]:
+    """A stage in a folder of its own, all up; everything is ended and removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="plugs", ignore_cleanup_errors=True) as home:
+        here = Stage(Path(home), durable)
+        try:
+            here.begin()
+            yield here
+        finally:
+            here.end()
