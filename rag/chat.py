@@ -49,8 +49,12 @@ def chat_model(model: str, api_key: str | None, base_url: str | None, timeout_s:
     A server of one's own is asked for chat completions only: few speak OpenAI's newer Responses API, which
     langchain picks by the model's name.
     """
+    import warnings
+
     from langchain.chat_models import init_chat_model
 
+    # A server without json_schema is met with function calling; langchain's advice to do so helps nobody here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="langchain_openai")
     return init_chat_model(
         f"openai:{model}",
         api_key=api_key or "none",

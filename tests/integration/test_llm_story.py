@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bot.demo import CHANNEL
@@ -46,6 +47,8 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
             server.stop()
             second = answer_to(maya, QUESTION)
             log = stage.tail("bot", 10_000)
+            memory = psutil.Process(stage.processes["bot"].pid).memory_info().rss / 2**20
+    assert memory < 500
     assert PHRASED in first
     assert "Knowledge or behaviour" in first
     assert "embedded answer" not in first

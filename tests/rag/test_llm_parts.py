@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rag.injection import fence
-from rag.read_llm import Reading, Seen, counted, grounded, stands
+from rag.phrase import cleaned
+from rag.read_llm import EXAMPLE, MEANINGS, NAMES, Reading, Seen, counted, grounded, stands
 from rag.redact import redact, redact_secrets
 from rag.remembered import Remembered
 from rag.signals import Signals
@@ -99,6 +100,23 @@ def test_only_the_users_own_words_count_as_a_quote() -> None:
     assert stands("it's bad", "legal says it sounds like a robot, it’s bad")
     assert not stands("sounds like a machine", "it sounds like a robot")
     assert not stands(" ", "it sounds like a robot")
+
+
+def test_the_models_own_example_is_one_that_would_be_believed() -> None:
+    """The example in the instructions passes the checks that it teaches, and names only values that exist."""
+    message = EXAMPLE.split("Message: ")[1].split("\n")[0]
+    reading = Reading.model_validate_json(EXAMPLE[EXAMPLE.index("{") :])
+    found = grounded(reading, message, Signals())
+    assert len(found.known()) == 1 + len(reading.seen)
+    assert set(MEANINGS) <= set(NAMES)
+    for value in re.findall(r"(\w+) =", MEANINGS["gaps"]):
+        Signals(gaps=(value,))
+
+
+def test_a_sentence_loses_its_markup_and_its_mentions() -> None:
+    """Link markup leaves the address for the gate to judge; mentions and source numbers go."""
+    assert cleaned("See [the *guide*](https://x.example/a) [1]") == "See the guide https://x.example/a"
+    assert cleaned("Hey <!channel> and <@U123>,\n tune now [12].") == "Hey and , tune now."
 
 
 def seen(name: str, value: str, quote: str) -> Seen:
