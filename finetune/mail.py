@@ -76,8 +76,7 @@ def without_history(text: str) -> str:
         after = kept[found.end() :].strip("\n")
         own = _below(after) if after.lstrip().startswith(">") else ""
         kept = f"{kept[: found.start()].rstrip()}\n\n{own}"
-    kept = _unquoted(kept).strip()
-    return kept if re.search(r"\w", kept) else text
+    return _if_cut(_unquoted(kept), text)
 
 
 def without_signature(text: str, keep_greeting: bool = False) -> str:
@@ -98,8 +97,7 @@ def without_signature(text: str, keep_greeting: bool = False) -> str:
         if found.start() and _is_signature(below):
             kept = kept[: found.end() if keep_greeting else found.start()]
             break
-    kept = kept.strip()
-    return kept if re.search(r"\w", kept) else text
+    return _if_cut(kept, text)
 
 
 def is_automatic(text: str) -> bool:
@@ -119,6 +117,12 @@ def plain(text: str) -> str:
     reader.close()
     lines = (re.sub(r"[ \t\xa0]+", " ", line).strip() for line in "".join(reader.parts).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() or text
+
+
+def _if_cut(kept: str, text: str) -> str:
+    """What is left, or the text itself where nothing was cut or no word would be left."""
+    kept = kept.strip()
+    return text if kept == text.strip() or not re.search(r"\w", kept) else kept
 
 
 def _below(quoted: str) -> str:
