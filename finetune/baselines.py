@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Guesses:
     predicted: np.ndarray
     seconds: float
     probabilities: np.ndarray | None = None
+    weights: tuple[np.ndarray, np.ndarray] | None = None  # of a linear one: (classes, dim) and (classes,)
 
 
 def majority(labels: np.ndarray, rows: int) -> Guesses:
@@ -53,8 +54,12 @@ def logistic(train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: i
     model = LogisticRegression(C=REGULARISATION, max_iter=300).fit(train, labels)
     probabilities = np.zeros((len(rows), classes), dtype=np.float32)
     probabilities[:, model.classes_] = model.predict_proba(rows)
+    weights = np.zeros((classes, train.shape[1])), np.full(classes, -1e4)
+    two = len(model.classes_) == 2  # scikit-learn then keeps one row, the second class against the first
+    weights[0][model.classes_] = np.vstack([0 * model.coef_, model.coef_]) if two else model.coef_
+    weights[1][model.classes_] = np.append([0.0], model.intercept_) if two else model.intercept_
     seconds = time.perf_counter() - began
-    return Guesses(LOGISTIC, "baseline", probabilities.argmax(axis=1), seconds, probabilities)
+    return Guesses(LOGISTIC, "baseline", probabilities.argmax(axis=1), seconds, probabilities, weights)
 
 
 def ladder(
@@ -67,10 +72,6 @@ def ladder(
         logistic(train, labels, rows, classes),
     )
     return [
-        guess
-        if guess.name == MAJORITY
-        else Guesses(
-            guess.name, guess.role, guess.predicted, guess.seconds + embedding_seconds, guess.probabilities
-        )
+        guess if guess.name == MAJORITY else replace(guess, seconds=guess.seconds + embedding_seconds)
         for guess in found
     ]

@@ -50,7 +50,7 @@ class Words:
 
     @classmethod
     def from_json(cls, data: Sequence[dict[str, Any]]) -> Words:
-        parts = _vectorizers()
+        parts = _vectorizers() if data else ()
         for part, saved in zip(parts, data, strict=True):
             part.vocabulary = {word: at for at, word in enumerate(saved["vocabulary"])}
             part.idf_ = np.asarray(saved["idf"])
@@ -170,15 +170,35 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def save_linear(folder: Path, model: TunedLinear) -> None:
+def logistic_model(
+    classes: tuple[str, ...], coefficients: np.ndarray, intercepts: np.ndarray, embedder: Any
+) -> TunedLinear:
+    """A logistic regression on frozen embeddings alone, in the same form."""
+    return TunedLinear(
+        classes,
+        Words(()),
+        (coefficients / EMBEDDING_WEIGHT).astype(np.float32),
+        intercepts.astype(np.float32),
+        1.0,
+        embedder,
+    )
+
+
+def save_linear(folder: Path, model: TunedLinear, name: str = "") -> None:
     """Weights as safetensors, vocabulary as JSON, the card last: nothing that runs code on loading."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file({"weights": model.weights, "bias": model.bias}, folder / WEIGHTS)
     (folder / "words.json").write_text(json.dumps(model.words.to_json()))
-    card = {"task": "triage", "method": "linear", "base_model": "minilm", "classes": list(model.classes)}
-    (folder / CARD).write_text(json.dumps(card | {"temperature": model.temperature}, indent=1))
+    card: dict[str, Any] = {
+        "task": "triage",
+        "method": "linear",
+        "base_model": "minilm",
+        "classes": list(model.classes),
+    }
+    card |= {"temperature": model.temperature, "name": name}
+    (folder / CARD).write_text(json.dumps(card, indent=1))
 
 
 def load_linear(

@@ -141,8 +141,14 @@ def base_causal(spec: Spec, texts: Sequence[str]) -> tuple[Any, Any]:
 
 def untuned(spec: Spec) -> TunedReply:
     """The base model as it is: the "before" of a report."""
-    causal, tokenizer = base_causal(spec, [])
-    return _ready(causal, tokenizer, spec.max_length, spec.max_new_tokens)
+    return as_it_was(spec.to_json())
+
+
+def as_it_was(card: dict[str, Any]) -> TunedReply:
+    """The base model that a saved reply model's card names, untuned."""
+    from finetune.loading import load_causal
+
+    return _ready(*load_causal(card["base_model"]), card["max_length"], card["max_new_tokens"])
 
 
 def save_reply(folder: Path, spec: Spec, causal: Any, tokenizer: Any) -> None:

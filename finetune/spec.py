@@ -75,6 +75,7 @@ class Spec:
     lora_alpha: int = 32
     lora_dropout: float = 0.05
     packing: bool = False
+    blend: bool = True
     max_new_tokens: int = 96
 
     def to_json(self) -> dict[str, Any]:
@@ -251,5 +252,6 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "lora_alpha": _whole(1, 1024),
     "lora_dropout": _between(0, 0.9),
     "packing": _yes_or_no,
+    "blend": _yes_or_no,
     "max_new_tokens": _whole(1, 4096),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.baselines import Guesses, ladder
+from finetune import blend
+from finetune.baselines import LOGISTIC, Guesses, ladder
 from finetune.embed import FrozenEmbedder
 from finetune.evaluate import confused_pairs, disagreement, overfitting, per_class, score
 from finetune.failures import TrainingDataError
@@ -23,7 +25,7 @@ from finetune.report import judge
 from finetune.spec import Spec
 from finetune.split import split
 from finetune.ticket import Tickets
-from finetune.use import load
+from finetune.use import BEFORE, load
 
 TRAINED = "trained.json"
 STRONG = "TF-IDF + embeddings, linear SVM"
@@ -66,9 +68,10 @@ def run_triage(spec: Spec, tickets: Tickets, folder: Path, progress: Progress) -
     progress.phase("baselines")
     guesses, strong = baselines(spec, data, embedder, progress)
     progress.phase("training")
+    keep_before(spec, data, folder, guesses, strong[0], embedder)
     trained = train(spec, data, folder, strong, progress)
     progress.phase("evaluating")
-    tuned, latency = evaluate_tuned(spec, data, folder, trained["seconds"], progress)
+    tuned, latency = evaluate_tuned(spec, data, folder, trained, progress)
     return conclude(data, [*guesses, tuned], trained, latency, folder, spec.seed)
 
 
@@ -145,9 +148,9 @@ def train(
     if done.is_file():
         progress.note("Training was already finished in this folder: going on with its evaluation.")
         return json.loads(done.read_text())
+    model, chosen = strong
     if spec.method == "linear":
-        model, chosen = strong
-        save_linear(folder / "model", model)
+        save_linear(folder / "model", model, TUNED_NAMES["linear"])
         result = {"history": [], "steps": 0, "seconds": chosen.seconds + data.embed_seconds}
         result |= {"chosen": {"C": chosen.strength, "dev_accuracy": chosen.dev_accuracy}}
     else:
@@ -156,12 +159,40 @@ def train(
         sides = (data.train.texts, data.train.labels, data.dev.texts, data.dev.labels)
         fitted = train_triage(spec, *sides, data.classes, folder, progress)
         result = {"history": fitted.history, "steps": fitted.steps, "seconds": fitted.seconds}
+        result["blended"] = spec.blend and blend_in(data, folder, strong, progress)
     done.write_text(json.dumps(result))
     return result
 
 
+def keep_before(
+    spec: Spec, data: Data, folder: Path, found: Sequence[Guesses], model: Any, embedder: FrozenEmbedder
+) -> None:
+    """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
+    from finetune.linear import logistic_model
+
+    if spec.method != "linear":
+        save_linear(folder / BEFORE, model, STRONG)
+        return
+    weights = next(guess.weights for guess in found if guess.weights is not None)
+    save_linear(folder / BEFORE, logistic_model(data.classes, *weights, embedder), LOGISTIC)
+
+
+def blend_in(data: Data, folder: Path, strong: tuple[Any, Any], progress: Progress) -> bool:
+    """Put the linear model beside the network where their mean explains the dev rows better."""
+    model, chosen = strong
+    place = folder / "model" / blend.PLACE
+    shutil.rmtree(place, ignore_errors=True)
+    if chosen.dev_probabilities is None or not len(data.dev.texts):
+        return False
+    network = load(folder).probabilities(data.dev.texts, progress.check)
+    if not blend.helps(network, chosen.dev_probabilities, data.dev.labels):
+        return False
+    save_linear(place, model)
+    return True
+
+
 def evaluate_tuned(
-    spec: Spec, data: Data, folder: Path, seconds: float, progress: Progress
+    spec: Spec, data: Data, folder: Path, trained: dict[str, Any], progress: Progress
 ) -> tuple[Guesses, dict[str, float]]:
     """Load the saved model as a user would, so that what is measured is what is shipped."""
     model = load(folder)
@@ -178,8 +209,8 @@ def evaluate_tuned(
         "one_ms_p50": 1000 * float(np.median(singles)),
         "batch_ms": 1000 * batch / len(data.test.texts),
     }
-    name = TUNED_NAMES[spec.method]
-    return Guesses(name, "tuned", scores.argmax(axis=1), seconds, scores), latency
+    name = TUNED_NAMES[spec.method] + (", averaged with linear" if trained.get("blended") else "")
+    return Guesses(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores), latency
 
 
 def conclude(
