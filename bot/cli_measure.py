@@ -15,7 +15,7 @@ from rich.table import Table
 from bot.aftermath import FORECASTS
 from bot.cli import console, path_to_read, settings
 from bot.cli_jobs import AsJson, here_with_bar
-from bot.local import load_prices, open_datasets
+from bot.local import load_prices, measuring_model, open_datasets
 from bot.settings import Settings
 from bot.terminal import system_rows
 from finetune.ticket import Tickets
@@ -42,7 +42,7 @@ def measure(
     chosen = settings()
     tickets, name = tickets_of(chosen, dataset)
     folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
-    ask = asker_of(chosen) if llm_usd > 0 else None
+    ask = measuring_model(chosen) if llm_usd > 0 else None
     report = here_with_bar(
         lambda emit: run(
             tickets,
@@ -77,16 +77,6 @@ def tickets_of(chosen: Settings, dataset: str) -> tuple[Tickets, str]:
         return read_tickets(path_to_read(path)), path.stem.lower().replace("_", "-").replace(" ", "-")
     store = open_datasets(chosen)
     return store.tickets(store.get(dataset).digest), dataset
-
-
-def asker_of(chosen: Settings) -> Any | None:
-    """The configured language model as the measurement asks it, or None."""
-    if not chosen.has_chat_model:
-        return None
-    from finetune.chat import asker
-
-    key = chosen.openai_api_key.reveal() if chosen.openai_api_key else None
-    return asker(chosen.chat_model, key, chosen.openai_base_url, chosen.chat_timeout_s)
 
 
 def show(report: Mapping[str, Any], folder: Path) -> None:

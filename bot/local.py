@@ -71,6 +71,16 @@ def chat_model(settings: Settings) -> Chat | None:
     return Chat(make(settings.chat_model, key, settings.openai_base_url, budget_s), budget_s)
 
 
+def measuring_model(settings: Settings) -> Any | None:
+    """The configured language model as a measurement asks it, or None: then no prompt is scored."""
+    if not settings.has_chat_model:
+        return None
+    from finetune.chat import asker
+
+    key = settings.openai_api_key.reveal() if settings.openai_api_key else None
+    return asker(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
+
+
 @contextmanager
 def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
     """`ask(question, state=...)` over the index, with the language model where one is configured."""

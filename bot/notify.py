@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from slack_sdk import WebClient
 
+from bot.blocks import Block
 from bot.cards import job_text
 from bot.faults import SLACK_TROUBLE
 from bot.owed import card_of, message_of, pictures_of
@@ -27,6 +29,14 @@ RETRIES_S = (2.0, 5.0, 15.0, 60.0, 300.0)
 WAIT_S = 1.0
 PICTURE_TRIES = 3
 log = logging.getLogger(__name__)
+
+
+class Aftermath(Protocol):
+    """What else a job's end means (bot/aftermath.py): lines beneath its report, and work after it."""
+
+    def blocks(self, job: Job) -> list[Block]: ...
+
+    def settle(self, job: Job) -> None: ...
 
 
 class NotNow(Exception):
@@ -55,6 +65,7 @@ class Notifier:
         self._held: dict[str, tuple[float, int]] = {}
         self._uncertain: set[str] | None = None
         self._refused = ""
+        self.aftermath: Aftermath | None = None
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
@@ -201,6 +212,8 @@ class Notifier:
             self._ledger.post_failed(post.id, self._clock() + delay(post.tries), "internal")
 
     def _deliver(self, post: Post, job: Job) -> None:
+        after = self.aftermath if post.kind == "final_report" else None
+        more = after.blocks(job) if after else []
         if not post.channel:
             self._ledger.post_done(post.id, "")
             return
@@ -210,10 +223,13 @@ class Notifier:
         ts = find(self._client, post.channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
             text, blocks = message_of(post, job)
+            blocks += more
             self._take("post", post.channel)
             ts = send(self._client, post.channel, thread, text, blocks, post.dedupe_key)
         if post.kind == "final_report":
             self._pictures(job, post, thread)
+        if after:
+            after.settle(job)
         self._ledger.post_done(post.id, ts)
 
     def _pictures(self, job: Job, post: Post, thread: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.aftermath import Aftermath
 from bot.app import build_app, posting_client, slack_client
 from bot.errors import BotError
 from bot.files import downloader
-from bot.local import chat_model, load_prices, open_datasets, open_ledger
+from bot.local import chat_model, load_prices, measuring_model, open_datasets, open_ledger
 from bot.notify import Notifier
 from bot.people import People
 from bot.policy import Policy
@@ -30,6 +32,7 @@ from worker import keys
 from worker.conductor import Conductor
 from worker.embedded_redis import embedded_redis
 from worker.ledger import Ledger
+from worker.run import KINDS, Kind, measure_kind
 
 if TYPE_CHECKING:
     from slack_bolt import App
@@ -117,6 +120,7 @@ def build(settings: Settings) -> Bot:
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
     turns = Turns()
     services = make_services(settings, ledger, client, conductor, notifier, turns, held)
+    notifier.aftermath = Aftermath(services, client)
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
     app = build_app(client, services, settings.listener_threads, secret)
     return Bot(settings, app, conductor, notifier, turns, ledger, client, held)
@@ -221,11 +225,19 @@ def run_worker(settings: Settings, name: str | None = None, burst: bool = False)
         settings.datasets_url,
         keys_folder=settings.home / "keys",
         spool=settings.home / "spool",
+        kinds=kinds(settings),
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),
         preload=PRELOAD,
         max_jobs=1 if burst else None,
     )
+
+
+def kinds(settings: Settings) -> dict[str, Kind]:
+    """What a worker runs; a measurement scores prompts too where this machine has a language model."""
+    ask = measuring_model(settings)
+    measure = partial(measure_kind, ask_llm=ask, llm_model=settings.chat_model)
+    return {**KINDS, "measure": measure}
 
 
 def artifacts_folder(settings: Settings) -> Path:

@@ -113,27 +113,24 @@ class ForecastLog:
         return sum(line["is"] == "forecast" for line in self._lines())
 
     def pairs(self) -> list[Pair]:
-        """Every forecast with the first outcome that fits it."""
+        """Every forecast with the first later outcome that fits it, one on the same rows before others."""
         lines = self._lines()
-        entries = [
-            Entry(**{k: v for k, v in line.items() if k != "is"})
-            for line in lines
-            if line["is"] == "forecast"
-        ]
-        outcomes = [line for line in lines if line["is"] == "outcome"]
-        found = ((entry, next((o for o in outcomes if fits(entry, o)), None)) for entry in entries)
-        return [
-            Pair(entry, o["score"][entry.metric], o["rows"], o["job"], entry.digest == o["digest"])
-            for entry, o in found
-            if o is not None
-        ]
+        found = []
+        for at, line in enumerate(lines):
+            if line["is"] != "forecast":
+                continue
+            entry = _entry(line)
+            later = [o for o in lines[at:] if o["is"] == "outcome" and fits(entry, o)]
+            o = min(later, key=lambda o: o["digest"] != entry.digest, default=None)
+            if o is not None:
+                same = entry.digest == o["digest"]
+                found.append(Pair(entry, o["score"][entry.metric], o["rows"], o["job"], same))
+        return found
 
     def about(self, report: Mapping[str, Any]) -> str | None:
         """One sentence that sets a finished fine-tune beside its forecast, or None where there was none."""
         outcomes = outcomes_of(report, "now")
-        entries = [
-            Entry(**{k: v for k, v in x.items() if k != "is"}) for x in self._lines() if x["is"] == "forecast"
-        ]
+        entries = [_entry(line) for line in self._lines() if line["is"] == "forecast"]
         for outcome in outcomes:
             for entry in reversed(entries):
                 if fits(entry, outcome):
@@ -206,6 +203,10 @@ def summary(pairs: Iterable[Pair]) -> dict[str, Any]:
         "worst_abs_error_points": float(np.abs(errors).max()),
         "bias_points": float(errors.mean()),
     }
+
+
+def _entry(line: Mapping[str, Any]) -> Entry:
+    return Entry(**{key: value for key, value in line.items() if key != "is"})
 
 
 def pair_json(pair: Pair) -> dict[str, Any]:

@@ -172,7 +172,9 @@ def _look(
     progress.phase("training")
     score = slices(sample, linear, name, request.metric, request.seed)
     points = run_pilot(sample.train_rows, score, progress, PILOT_SHARE * max(left(), 30.0))
-    pilot, told = _tuned(sample, linear, best, trained.name, request, folder, progress, left)
+    pilot, told = _tuned(
+        sample, linear, best, trained.name, rungs[0].dev or 0.0, request, folder, progress, left
+    )
     progress.phase("evaluating")
     more, at_all, now = _forecasts(points, sample, rungs[0].score(request.metric).value, trained, request)
     tuned = tuned_pilot.expected(at_all or now, pilot) if pilot else None
@@ -189,6 +191,7 @@ def _tuned(
     linear: Linear,
     best: Rung,
     method: str,
+    floor: float,
     request: Request,
     folder: Path,
     progress: Progress,
@@ -200,6 +203,9 @@ def _tuned(
     unsure = float(np.sqrt(best.dev * (1 - best.dev) / max(1, len(sample.folds[0].dev))))
     if best.dev - unsure >= request.target or best.dev + EVEN_TUNED_GAIN < request.target:
         progress.note("No LoRA pilot: the cheap methods already tell which way the answer goes.")
+        return None, []
+    if best.dev - 2 * unsure <= floor:
+        progress.note("No LoRA pilot: the cheap methods learn no more than the largest class.")
         return None, []
     rows = tuned_pilot.rows_for(sample, left())
     if not rows:

@@ -1,0 +1,63 @@
+"""What the tests of the measurement share: tickets from the bundled sample, embedded once, and the prices."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from finetune.measure import measure
+from finetune.ticket import Ticket, Tickets
+
+ROOT = Path(__file__).parents[2]
+PRICES: dict[str, Any] = yaml.safe_load((ROOT / "bot/prices.yaml").read_text())
+
+
+def sample_rows() -> list[tuple[str, str]]:
+    """The bundled sample's texts and labels."""
+    with (ROOT / "finetune/samples/tickets.csv").open(newline="", encoding="utf-8") as file:
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def tickets(rows: Sequence[tuple[str, str]], days: Sequence[int] | None = None) -> Tickets:
+    """Rows as tickets; `days` gives each its day after 2026-01-01."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    dates = [start + timedelta(days=int(day)) for day in days] if days is not None else [None] * len(rows)
+    return Tickets(
+        tuple(
+            Ticket(id=str(at), text=text, label=label, created_at=when)
+            for at, ((text, label), when) in enumerate(zip(rows, dates, strict=True))
+        ),
+        "triage",
+    )
+
+
+class CountingEmbedder:
+    """The real MiniLM, remembering what it has embedded, so that many tests pay for a text once."""
+
+    def __init__(self) -> None:
+        from finetune.embed import FrozenEmbedder
+
+        self._embed = FrozenEmbedder()
+        self._known: dict[str, np.ndarray] = {}
+        self.asked = 0
+
+    def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        self.asked += len(texts)
+        new = sorted({text for text in texts if text not in self._known})
+        if new:
+            self._known.update(zip(new, self._embed(new, check), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+def measured(
+    rows: Tickets, target: float, folder: Path, embed: CountingEmbedder, **more: Any
+) -> dict[str, Any]:
+    """A whole measurement, told to nobody."""
+    given: dict[str, Any] = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES}
+    return measure(rows, target, folder=folder, embed=embed, **{**given, **more})

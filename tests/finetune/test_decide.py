@@ -1,0 +1,133 @@
+"""The decision, from every kind of measurement: one choice, one sentence, one figure; pure."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.decide import Measured, decide
+from finetune.forecast import Ahead, Forecast
+
+ORDER = ("enough", "train", "more_data", "cannot_tell", "not_worth_it")
+
+
+def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> Ahead:
+    low, high = max(0.0, value - half), min(1.0, value + half)
+    return Ahead(rows, times, value, low, high, low, high, "number")
+
+
+def seen(target: float, best: float = 0.88, **more: object) -> Measured:
+    given = {"more": Forecast((ahead(2_000, 0.9), ahead(4_000, 0.92, times=4.0)), None, "rising"), **more}
+    return Measured(target, "Linear SVM", best, best - 0.02, best + 0.02, 1_000, 500, 0.1, **given)  # type: ignore[arg-type]
+
+
+def test_a_met_target_is_enough() -> None:
+    """No training is recommended where a cheap method does."""
+    made = decide(seen(0.85))
+    assert made.choice == "enough"
+    assert "88.0%" in made.headline
+
+
+def test_a_thin_margin_is_told() -> None:
+    """Met, but the interval reaches below the target: the sentence says so."""
+    assert "thin" in decide(seen(0.875)).headline
+    assert "thin" not in decide(seen(0.85)).headline
+
+
+def test_labels_that_say_nothing_end_the_matter() -> None:
+    """Shuffled labels: nothing to learn, even if the target is met by the largest class."""
+    made = decide(seen(0.5, p_chance=0.4))
+    assert made.choice == "not_worth_it"
+    assert "nothing to learn" in made.headline
+
+
+def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_time() -> None:
+    """Train: expected score with band, points gained, dollars, time."""
+    made = decide(seen(0.92, tuned=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
+    assert made.choice == "train"
+    assert "94.0% (92.5-95.5)" in made.headline
+    assert "+6.0 points" in made.headline
+    assert "$0.40" in made.headline
+    assert "30 min" in made.headline
+
+
+def test_a_gain_that_saves_less_than_serving_costs_is_not_worth_it() -> None:
+    """The money decides where a wrong answer has a price."""
+    more = {"tuned": ahead(1_000, 0.94), "serving_usd": 73.0}
+    poor, rich = (decide(seen(0.92, **more, saved_usd=usd)) for usd in (10.0, 500.0))
+    assert poor.choice == "not_worth_it"
+    assert poor.deciding_figure["value"] == -63.0
+    assert rich.choice == "train"
+
+
+def test_more_rows_that_would_do_are_asked_for_first() -> None:
+    """The smallest size ahead that meets the target, as rows to label, with the classes that need them."""
+    made = decide(seen(0.895, weak_classes=("refund", "login")))
+    assert made.choice == "more_data"
+    assert made.rows_to_label == 1_000
+    assert "refund" in made.next_step
+
+
+def test_a_target_above_everything_is_out_of_reach() -> None:
+    """Not worth it: the best that could be expected, and the target that would be met."""
+    made = decide(seen(0.97))
+    assert made.choice == "not_worth_it"
+    assert "out of reach" in made.headline
+    assert "92.0%" in made.headline
+
+
+def test_an_unlikely_target_is_told_with_its_odds() -> None:
+    """Inside the band, but below even odds: unlikely, not impossible."""
+    made = decide(seen(0.925))
+    assert made.choice == "not_worth_it"
+    assert "unlikely" in made.headline
+    assert "1 in 3" in made.headline
+
+
+def test_a_refused_forecast_is_no_verdict() -> None:
+    """Without a forecast it cannot tell, and says why."""
+    made = decide(seen(0.95, more=Forecast((), "Only 3 sizes were measured.")))
+    assert made.choice == "cannot_tell"
+    assert "Only 3 sizes" in made.headline
+
+
+SHARES = st.floats(0.01, 1.0)
+
+
+@given(
+    target=SHARES,
+    best=SHARES,
+    value=SHARES,
+    tuned=st.none() | SHARES,
+    saved=st.none() | st.floats(0, 1e6),
+    p=st.floats(0, 1),
+)
+def test_every_measurement_gets_one_sentence(
+    target: float, best: float, value: float, tuned: float | None, saved: float | None, p: float
+) -> None:
+    """Total: any figures give a choice, a headline that ends, a figure and a next step."""
+    made = decide(
+        seen(
+            target,
+            best,
+            more=Forecast((ahead(2_000, value),), None),
+            tuned=ahead(1_000, tuned) if tuned else None,
+            saved_usd=saved,
+            p_chance=p,
+        )
+    )
+    assert made.choice in ORDER
+    assert made.headline.rstrip().endswith((".", "training."))
+    assert made.next_step
+    assert made.would_change
+
+
+@pytest.mark.parametrize("tuned", [None, 0.91])
+def test_a_higher_target_never_gets_a_better_verdict(tuned: float | None) -> None:
+    """From enough over train and more data to not worth it, as the target rises."""
+    ranks = [
+        ORDER.index(decide(seen(target / 200, tuned=ahead(1_000, tuned) if tuned else None)).choice)
+        for target in range(100, 200)
+    ]
+    assert ranks == sorted(ranks)
