@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bot.cli import console, settings
@@ -20,30 +22,37 @@ def scopes_of(channels: list[str] | None) -> frozenset[str]:
     return frozenset(f"channel:{c}" for c in channels) if channels else frozenset({"workspace"})
 
 
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on the terminal that `on_progress(done, total, name)` moves."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total, name: bar.update(
+            task, completed=done, total=total, description=name[:60].replace("[", "\\[")
+        )
+
+
 @app.command()
 def add(
     sources: Annotated[list[str], typer.Argument(help="Files, folders or https addresses.")],
     channel: ChannelOption = None,
 ) -> None:
-    """Add documents: Markdown, HTML, PDF, DOCX, PPTX, text, CSV FAQ, a zip, a Slack or Notion export."""
-    with open_index(settings()) as index, Progress(console=console) as bar:
-        task = bar.add_task("indexing", total=None)
-        report = index.add(
-            sources,
-            scopes_of(channel),
-            lambda done, total, name: bar.update(task, completed=done, total=total, description=name),
-        )
+    """Add documents: Markdown, HTML, PDF, DOCX, PPTX, text, CSV FAQ, a zip, a Slack, Notion or Confluence export."""
+    with open_index(settings()) as index, progress_bar("indexing") as tell:
+        report = index.add(sources, scopes_of(channel), tell)
     show_report(report)
+    if report.problems and not report.added + report.unchanged:
+        raise typer.Exit(1)
 
 
 @app.command()
-def sync() -> None:
-    """Bring the index up to date with its sources: only what changed is embedded again."""
-    with open_index(settings()) as index, Progress(console=console) as bar:
-        task = bar.add_task("syncing", total=None)
-        report = index.sync(
-            lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
-        )
+def sync(
+    sweep: Annotated[bool, typer.Option("--sweep", help="Remove even if most of a source is gone.")] = False,
+) -> None:
+    """Bring the index up to date with its sources: only what changed is read and embedded again."""
+    with open_index(settings()) as index, progress_bar("syncing") as tell:
+        report = index.sync(tell, sweep_many=sweep)
     show_report(report)
 
 
@@ -59,11 +68,19 @@ def list_documents() -> None:
 
 @app.command()
 def remove(doc_id: str) -> None:
-    """Remove a document and all its passages."""
+    """Remove a document and all its passages; a sync does not bring it back."""
     with open_index(settings()) as index:
         index.remove(doc_id)
     console.print(f"Removed {doc_id}.")
 
 
+@app.command()
+def share(doc_id: str, channel: ChannelOption = None) -> None:
+    """Let exactly these channels see a document, or (without --channel) the whole workspace."""
+    with open_index(settings()) as index:
+        shared = index.share(doc_id, scopes_of(channel))
+    console.print(f"{shared.title}: {', '.join(sorted(shared.scopes))}", markup=False)
+
+
 def show_report(report: object) -> None:
-    console.print(str(report), highlight=False)
+    console.print(str(report), highlight=False, markup=False)

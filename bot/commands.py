@@ -209,8 +209,14 @@ def docs(services: Services, ack: Ack, command: Command, client: WebClient, resp
     elif verb == "remove" and len(words) == 2:
         said = library.remove_document(services, words[1], person, channel)
         respond(text=escape(said), response_type="ephemeral")
+    elif verb == "share" and len(words) == 3:
+        said = library.share_document(services, words[1], words[2].lower(), person, channel)
+        respond(text=escape(said), response_type="ephemeral")
     else:
-        raise BotError("I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync` and `/docs remove ID`.")
+        raise BotError(
+            "I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync`, `/docs remove ID` and "
+            "`/docs share ID everyone|here`."
+        )
 
 
 def _list(services: Services, command: Command, word: str) -> tuple[list[Job], str]:

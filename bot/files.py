@@ -38,6 +38,7 @@ class SlackFile:
     url: str
     owner: str
     channels: frozenset[str]
+    permalink: str = ""  # where a person sees it in Slack
 
 
 def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFile:
@@ -54,7 +55,9 @@ def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFi
         raise FileRefused("This file was not shared here. Share it in this channel and try again.")
     url = str(info.get("url_private_download") or info.get("url_private") or "")
     name = one_line(Path(visible(str(info.get("name") or "file"))).name, 120) or "file"
-    return SlackFile(file_id, name, int(info.get("size") or 0), url, owner, places)
+    return SlackFile(
+        file_id, name, int(info.get("size") or 0), url, owner, places, str(info.get("permalink") or "")
+    )
 
 
 def downloader(token: str, hosts: frozenset[str], timeout_s: float = 60) -> Callable[[str, Path], None]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
@@ -21,6 +24,10 @@ from bot.local import models_trained_on
 from bot.people import Person
 from bot.services import Services
 from finetune.card import Card
+
+if TYPE_CHECKING:
+    from rag.store import Document
+    from rag.sync import SyncReport
 
 PROGRESS_S = 3.0
 
@@ -121,32 +128,50 @@ def _index(
     person: Person,
     channel: str,
 ) -> None:
-    sent = client.chat_postMessage(channel=channel, text=f"📚 {escape(person.name)} adds documents …")
+    opening = f"📚 {escape(person.name)} adds documents"
+    sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
+    tell = _progress(client, channel, sent["ts"], opening)
+    outcomes = []
+    for source in sources:
+        if isinstance(source, str):
+            outcomes.append(_outcome(services.index.add([source], scopes, tell), source))
+            continue
+        with fetched(source, services.download, services.home) as path:
+            keep = services.home / "documents" / source.id
+            keep.mkdir(parents=True, exist_ok=True)
+            kept = path.replace(keep / path.name)
+        report = services.index.add([kept], scopes, tell, url=source.permalink or None)
+        if not report.added + report.unchanged:
+            _discard(services, kept)
+        outcomes.append(_outcome(report, str(kept), source.name))
+    text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
+    client.chat_update(channel=channel, ts=sent["ts"], text=text[:2900], blocks=[section(text[:2900])])
+
+
+def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callable[[int, int, str], None]:
+    """Rewrites the message every few seconds: how many of how many, and what is being read."""
     said = [time.monotonic()]
 
-    def on_progress(*parts: object) -> None:
+    def tell(done: int, total: int, name: str) -> None:
         if time.monotonic() - said[0] < PROGRESS_S:
             return
         said[0] = time.monotonic()
-        words = escape(one_line(" ".join(str(part) for part in parts), 150))
-        try:
-            client.chat_update(channel=channel, ts=sent["ts"], text=f"📚 Reading: {words}")
-        except SlackClientError:  # progress is a courtesy; the result below is not
-            return
+        words = f"{opening}: {done:,} of {total:,} read, now {escape(one_line(name, 120))}"
+        with suppress(SlackClientError):  # progress is a courtesy; the result is not
+            client.chat_update(channel=channel, ts=ts, text=words)
 
-    reports = []
-    for source in sources:
-        if isinstance(source, str):
-            reports.append(services.index.add([source], scopes, on_progress))
-        else:
-            keep = services.home / "documents" / source.id
-            with fetched(source, services.download, services.home) as path:
-                keep.mkdir(parents=True, exist_ok=True)
-                kept = keep / path.name
-                path.replace(kept)
-            reports.append(services.index.add([kept], scopes, on_progress))
-    text = f"📚 {escape(person.name)} added documents: " + "; ".join(_outcome(r) for r in reports)
-    client.chat_update(channel=channel, ts=sent["ts"], text=text, blocks=[section(text[:2900])])
+    return tell
+
+
+def _audience(scopes: frozenset[str]) -> str:
+    return "everyone" if "workspace" in scopes else "this channel"
+
+
+def _discard(services: Services, kept: Path) -> None:
+    """Deletes an upload that serves no document (any more)."""
+    kept.unlink(missing_ok=True)
+    with suppress(OSError):
+        kept.parent.rmdir()
 
 
 def sync_documents(services: Services, client: WebClient, person: Person, channel: str) -> None:
@@ -156,8 +181,11 @@ def sync_documents(services: Services, client: WebClient, person: Person, channe
 
     def work(_stopped: threading.Event) -> None:
         try:
-            report = services.index.sync()
-            client.chat_postMessage(channel=channel, text=f"📚 Documents synced: {_outcome(report)}")
+            opening = "📚 Syncing the documents"
+            sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
+            report = services.index.sync(_progress(client, channel, sent["ts"], opening))
+            said = f"📚 Documents synced: {_outcome(report)}"[:2900]
+            client.chat_update(channel=channel, ts=sent["ts"], text=said, blocks=[section(said)])
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
@@ -166,23 +194,46 @@ def sync_documents(services: Services, client: WebClient, person: Person, channe
 
 def remove_document(services: Services, doc_id: str, person: Person, channel: str) -> str:
     """Takes a document that is visible from here out of every answer; the sentence that says so."""
-    found = [
-        d for d in services.index.documents(services.scopes(channel)) if _field(d, "doc_id", "id") == doc_id
-    ]
-    if not found:
-        raise BotError("There is no such document here. `/docs` lists them with their ids.")
-    shared = "workspace" in _scopes(found[0])
-    if shared and not services.policy.is_admin(person):
-        raise BotError("This document serves the whole workspace: only an admin can remove it.")
+    found = _managed(services, doc_id, person, channel)
+    others = found.scopes - services.scopes(channel)
+    if others and not services.policy.is_admin(person):
+        services.index.share(doc_id, others)
+        return f"Removed {found.title} here. Other channels that it was added to still see it."
     services.index.remove(doc_id)
-    return f"Removed {_field(found[0], 'title') or doc_id}."
+    kept = Path(found.root)
+    if kept.is_relative_to(services.home / "documents") and not services.index.store.documents(
+        root=found.root
+    ):
+        _discard(services, kept)
+    return f"Removed {found.title}."
 
 
-def document_line(document: object) -> str:
+def share_document(services: Services, doc_id: str, choice: str, person: Person, channel: str) -> str:
+    """Changes who may see a document of this channel: `everyone`, or only `here`."""
+    if choice not in ("everyone", "here"):
+        raise BotError("Say who may see it: `/docs share ID everyone` or `/docs share ID here`.")
+    _managed(services, doc_id, person, channel)
+    scopes = scopes_of("workspace" if choice == "everyone" else "channel", channel)
+    shared = services.index.share(doc_id, scopes)
+    return f"{shared.title} is now seen by {_audience(scopes)}."
+
+
+def _managed(services: Services, doc_id: str, person: Person, channel: str) -> Document:
+    """The document, if it is visible from here and this person may change it."""
+    wanted = doc_id.strip("`")
+    for found in services.index.documents(services.scopes(channel)):
+        if found.id == wanted:
+            if "workspace" in found.scopes and not services.policy.is_admin(person):
+                raise BotError("This document serves the whole workspace: only an admin can change that.")
+            document: Document = found
+            return document
+    raise BotError("There is no such document here. `/docs` lists them with their ids.")
+
+
+def document_line(document: Document) -> str:
     """One document in a line: title, id, who sees it."""
-    where = "everyone" if "workspace" in _scopes(document) else "this channel"
-    title = escape(one_line(_field(document, "title") or _field(document, "source"), 80))
-    return f"• *{title}*  ·  {where}  ·  `{escape(_field(document, 'doc_id', 'id'))}`"
+    title = escape(one_line(document.title or document.source, 80))
+    return f"• *{title}*  ·  {_audience(document.scopes)}  ·  `{escape(document.id)}`"
 
 
 def document_blocks(lines: list[str]) -> list[dict[str, object]]:
@@ -200,26 +251,19 @@ def web_address(text: str) -> str:
     return parts.geturl()
 
 
-def _field(document: object, *names: str) -> str:
-    for name in names:
-        value = document.get(name) if isinstance(document, dict) else getattr(document, name, None)
-        if value:
-            return str(value)
-    return ""
-
-
-def _scopes(document: object) -> frozenset[str]:
-    value = document.get("scopes") if isinstance(document, dict) else getattr(document, "scopes", ())
-    return frozenset(value or ())
-
-
-def _outcome(report: object) -> str:
-    """A SyncReport in words, whatever counts it carries."""
-    known = vars(report) if hasattr(report, "__dict__") else {}
+def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
+    """A report in words; paths of this machine are said as the file's own name."""
     counts = [
-        f"{value} {name.replace('_', ' ')}"
-        for name, value in known.items()
-        if isinstance(value, int) and value
+        f"{number:,} {word}"
+        for number, word in (
+            (report.added, "added or changed"),
+            (report.unchanged, "unchanged"),
+            (report.removed, "removed"),
+        )
+        if number
     ]
-    problems = [escape(one_line(str(p), 200)) for p in list(known.get("problems") or [])[:5]]
-    return ", ".join(counts) + ("\n• " + "\n• ".join(problems) if problems else "") or "nothing new"
+    problems = [escape(one_line(p.replace(source, name) if name else p, 300)) for p in report.problems[:8]]
+    more = len(report.problems) - len(problems)
+    problems += [f"and {more:,} more that were left out"] if more else []
+    said = ", ".join(counts) or "nothing added"
+    return said + ("\n• " + "\n• ".join(problems) if problems else "")

@@ -1,39 +1,26 @@
-"""The index of documents: files in, searchable passages out, each document changed whole or not at all."""
+"""The index of documents: files and pages in, searchable passages out, each document changed whole or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from rag.chunk import Chunk, chunk_markdown, sub_chunks
+from rag.apart import Apart
+from rag.chunk import Chunk
 from rag.embed import MiniLM
 from rag.errors import RagError
+from rag.fetch import Fetch, fetch_public
+from rag.places import Listing, file_item, is_address, root_of
+from rag.sources import Sources
 from rag.store import WORKSPACE, Document, Store, check_scopes
+from rag.sync import BATCH, OnProgress, Sync, SyncReport, embed_chunks
 from rag.vectors import Vectors, open_vectors
 
 GUIDE = Path(__file__).parent / "guide"
-READABLE = (".md", ".markdown", ".txt")
-MAX_BYTES = 5_000_000
-OnProgress = Callable[[int, int, str], None]
-
-
-@dataclass
-class SyncReport:
-    """What a sync did; `problems` names each source that was left out and what to do."""
-
-    added: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        line = f"{self.added} added or changed, {self.unchanged} unchanged, {self.removed} removed."
-        return "\n".join([line, *self.problems])
 
 
 @dataclass(frozen=True)
@@ -47,17 +34,21 @@ class Stats:
 class Index:
     """Open with `Index.open(folder, embed)`; a context manager. Readers never see half a document."""
 
-    def __init__(self, store: Store, vectors: Vectors, embed: MiniLM) -> None:
+    def __init__(self, store: Store, vectors: Vectors, embed: MiniLM, fetch: Fetch = fetch_public) -> None:
         self.store, self.embed = store, embed
-        self._vectors = vectors
+        self._vectors, self._fetch = vectors, fetch
+        self._sources = Sources(store)
 
     @classmethod
-    def open(cls, folder: Path, embed: MiniLM, chroma_url: str | None = None) -> Index:
+    def open(
+        cls, folder: Path, embed: MiniLM, chroma_url: str | None = None, fetch: Fetch = fetch_public
+    ) -> Index:
         """The index in `folder` (made if missing), with Chroma embedded or at `chroma_url`."""
         store = Store(folder / "index.db")
+        embed_missing(store, embed)
         vectors = open_vectors(store, embed.name, embed.dim, folder / "chroma", chroma_url)
         vectors.catch_up()
-        return cls(store, vectors, embed)
+        return cls(store, vectors, embed, fetch)
 
     def __enter__(self) -> Index:
         return self
@@ -73,52 +64,79 @@ class Index:
         self.store.close()
 
     def nearest(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
-        """Keys of the `n` passages of `scopes` nearest in meaning."""
+        """Keys of the `n` passages of `scopes` nearest in meaning, as far as this process has caught up."""
+        self._vectors.refresh()
         return self._vectors.search(row, scopes, n)
 
     def ensure_guide(self) -> SyncReport:
         """Brings the bundled guide into the index when it is missing or has changed."""
-        return self._take(sorted(GUIDE.glob("*.md")), frozenset({WORKSPACE}), "guide", None)
+        listing = Listing([file_item(path, path.name) for path in sorted(GUIDE.glob("*.md"))])
+        with Apart() as apart:
+            run = Sync(self.store, self.embed, apart, self._fetch, None, sweep_many=True)
+            run.source("guide", listing, frozenset({WORKSPACE}))
+        self._vectors.catch_up()
+        return run.report
 
     def add(
-        self, sources: Iterable[str | Path], scopes: frozenset[str], on_progress: OnProgress | None = None
+        self,
+        sources: Iterable[str | Path],
+        scopes: frozenset[str],
+        on_progress: OnProgress | None = None,
+        url: str | None = None,
     ) -> SyncReport:
-        """Adds files and folders; one that cannot be read is named in the report and the rest goes on."""
-        report = SyncReport()
-        paths: list[Path] = []
-        for source in sources:
-            path = Path(source)
-            if path.is_dir():
-                paths += sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())
-            elif path.is_file():
-                paths.append(path)
-            else:
-                report.problems.append(f"{source}: there is no such file here. Check the path.")
-        done = self._take(paths, check_scopes(scopes), "added", on_progress)
-        done.problems[:0] = report.problems
-        return done
+        """Adds files, folders and web pages; what cannot be read is named in the report and the rest goes on.
 
-    def sync(self, on_progress: OnProgress | None = None) -> SyncReport:
-        """Reads every added file again: changed ones are replaced, vanished ones removed."""
-        report = SyncReport()
-        for document in self.store.documents(root="added"):
-            path = Path(document.source)
-            if path.is_file():
-                part = self._take([path], document.scopes, "added", on_progress)
-                report.added += part.added
-                report.unchanged += part.unchanged
-                report.problems += part.problems
-            else:
-                self.remove(document.id)
-                report.removed += 1
+        Adding what is there already lets these scopes see it too (everyone, once it is the workspace's). `url`
+        is where a citation of these sources leads.
+        """
+        scopes = check_scopes(scopes)
+        wanted: dict[str, tuple[frozenset[str], str | None]] = {}
+        problems = []
+        for source in sources:
+            try:
+                root = root_of(source)
+                if not is_address(root) and not Path(root).exists():
+                    raise RagError(f"{source}: there is no such file here. Check the path.")
+                wanted[root] = (self._widened(root, scopes), url)
+            except RagError as error:
+                problems.append(str(error))
+        report = self._run(wanted, on_progress, anew=True)
+        for root in wanted:
+            if not self.store.documents(root=root):
+                self._sources.forget(root)
+        report.problems[:0] = problems
         return report
 
-    def remove(self, doc_id: str) -> None:
-        """Removes a document and all its passages; RagError when there is none with this id."""
-        if doc_id not in {document.id for document in self.documents()}:
-            raise RagError(f"There is no document {doc_id[:40]!r}. List them with `trainwise index list`.")
+    def sync(self, on_progress: OnProgress | None = None, sweep_many: bool = False) -> SyncReport:
+        """Looks at every source again: what changed is replaced, what vanished removed.
+
+        When most of a source is gone it is kept and told, unless `sweep_many`.
+        """
+        wanted: dict[str, tuple[frozenset[str], str | None]] = {}
+        for root, scopes in self._sources.all().items():
+            urls = {doc.url for doc in self.store.documents(root=root)}
+            wanted[root] = (scopes, urls.pop() if len(urls) == 1 else None)
+        return self._run(wanted, on_progress, sweep_many=sweep_many)
+
+    def remove(self, doc_id: str) -> Document:
+        """Removes a document and all its passages for good; RagError when there is none with this id."""
+        found = self._document(doc_id)
         self.store.delete_document(doc_id)
+        if self.store.documents(root=found.root):
+            self._sources.take_out(found.root, found.source)
+        else:
+            self._sources.forget(found.root)
         self._vectors.catch_up()
+        return found
+
+    def share(self, doc_id: str, scopes: frozenset[str]) -> Document:
+        """Lets exactly these scopes see a document (a sync keeps it so); nothing is embedded again."""
+        found = self._document(doc_id)
+        self.store.set_scopes(doc_id, check_scopes(scopes))
+        if found.root == found.source:
+            self._sources.add(found.root, scopes)
+        self._vectors.catch_up()
+        return self._document(doc_id)
 
     def documents(self, scopes: frozenset[str] | None = None) -> list[Document]:
         """The documents that readers of `scopes` may see (None: all)."""
@@ -129,65 +147,49 @@ class Index:
         documents = self.documents()
         return Stats(len(documents), sum(document.chunks for document in documents))
 
-    def _take(
-        self, paths: Sequence[Path], scopes: frozenset[str], root: str, on_progress: OnProgress | None
+    def _document(self, doc_id: str) -> Document:
+        found = next((document for document in self.documents() if document.id == doc_id), None)
+        if found and found.root == "guide":
+            raise RagError(
+                "This document comes with Trainwise. Only documents that were added can be changed."
+            )
+        if found is None:
+            raise RagError(
+                f"There is no added document {doc_id[:40]!r}. List them with `trainwise index list`."
+            )
+        return found
+
+    def _widened(self, root: str, scopes: frozenset[str]) -> frozenset[str]:
+        """The scopes of a source from now on; documents that it has already are shared at once."""
+        wide = scopes | self._sources.all().get(root, frozenset())
+        wide = frozenset({WORKSPACE}) if WORKSPACE in wide else wide
+        self._sources.add(root, wide)
+        for document in self.store.documents(root=root):
+            if document.scopes != wide:
+                self.store.set_scopes(document.id, wide)
+        return wide
+
+    def _run(
+        self,
+        wanted: dict[str, tuple[frozenset[str], str | None]],
+        on_progress: OnProgress | None,
+        anew: bool = False,
+        sweep_many: bool = False,
     ) -> SyncReport:
-        report = SyncReport()
-        known = {document.id: document for document in self.documents()}
-        for number, path in enumerate(paths, start=1):
-            if on_progress:
-                on_progress(number, len(paths), path.name)
-            try:
-                changed = self._take_one(path, scopes, root, known)
-            except RagError as error:
-                report.problems.append(f"{path}: {error}")
-                continue
-            report.added += changed
-            report.unchanged += not changed
+        with Apart() as apart:
+            run = Sync(self.store, self.embed, apart, self._fetch, on_progress, anew, sweep_many)
+            report = run.sources(wanted)
         self._vectors.catch_up()
         return report
 
-    def _take_one(self, path: Path, scopes: frozenset[str], root: str, known: dict[str, Document]) -> bool:
-        text = _read(path)
-        source = path.name if root == "guide" else str(path.absolute())
-        doc_id = hashlib.sha256(f"{root}:{source}".encode()).hexdigest()[:12]
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        old = known.get(doc_id)
-        if old and old.text_hash == digest and old.scopes == scopes:
-            return False
-        title = _title(text, path)
-        chunks = chunk_markdown(text, title, self.embed.count_tokens)
-        if not chunks:
-            raise RagError("holds no text. Add a file with words in it.")
-        document = Document(doc_id, root, source, title, None, scopes, "", digest, digest)
-        self.store.write_document(document, text, chunks, self._embedded(chunks), self.embed.name)
-        return True
 
-    def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Vectors of the passages (and their sub-passages) that are not embedded yet."""
-        known = self.store.known_vectors((chunk.digest for chunk in chunks), self.embed.name)
-        found = {}
-        for chunk in chunks:
-            if chunk.digest not in known:
-                row = self.embed([chunk.searchable])[0]
-                found[chunk.digest] = (row, self.embed(sub_chunks(chunk, self.embed.count_tokens)))
-        return found
-
-
-def _read(path: Path) -> str:
-    if path.suffix.lower() not in READABLE:
-        raise RagError(
-            f"is of a kind I do not read yet ({path.suffix or 'no ending'}). Save it as .md or .txt."
-        )
-    if path.stat().st_size > MAX_BYTES:
-        raise RagError("is larger than 5 MB. Split it into parts.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise RagError("cannot be read as UTF-8 text. Save it as UTF-8 and add it again.") from error
-    return text.replace("\x00", "")
-
-
-def _title(text: str, path: Path) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return first.lstrip("# ").strip()[:120] if first.startswith("#") else path.stem
+def embed_missing(store: Store, embed: MiniLM) -> None:
+    """After a change of embedding model: the new vectors are made beside the old, which go when all are there."""
+    found = store.unembedded(embed.name, BATCH)
+    if not found:
+        return
+    while found:
+        chunks = [Chunk(0, heading, text, 0, 0) for _, heading, text in found]
+        store.add_vectors(embed_chunks(chunks, embed), embed.name)
+        found = store.unembedded(embed.name, BATCH)
+    store.drop_other_vectors(embed.name)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rag.store import Store, check_scopes, scope_word, unpack_parts
+from rag.store import Store, check_scopes, unpack_parts
+from rag.words import scope_word
 
 if TYPE_CHECKING:
     from rag.index import Index

@@ -7,11 +7,10 @@ Passage keys are never used again, so a key that is gone stays gone.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from rag.chunk import Chunk
 from rag.errors import RagError
+from rag.words import add_words, forget_words
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -30,8 +30,13 @@ CREATE TABLE IF NOT EXISTS sources (
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, root TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, url TEXT,
     scopes TEXT NOT NULL, stamp TEXT NOT NULL, raw_hash TEXT NOT NULL, text_hash TEXT NOT NULL,
-    text TEXT NOT NULL, updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+    text TEXT NOT NULL, updated_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, item TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS items (
+    root TEXT, item TEXT, stamp TEXT NOT NULL, raw_hash TEXT NOT NULL, problems TEXT NOT NULL,
+    PRIMARY KEY (root, item)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken_out (root TEXT, source TEXT, PRIMARY KEY (root, source)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS documents_root ON documents (root);
 CREATE TABLE IF NOT EXISTS chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT, doc_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
@@ -41,7 +46,7 @@ CREATE TABLE IF NOT EXISTS chunks (
 CREATE INDEX IF NOT EXISTS chunks_doc ON chunks (doc_id, position);
 CREATE INDEX IF NOT EXISTS chunks_digest ON chunks (digest);
 CREATE TABLE IF NOT EXISTS vectors (
-    embedder TEXT, digest TEXT, row BLOB NOT NULL, parts BLOB NOT NULL, PRIMARY KEY (embedder, digest)
+    embedder TEXT, digest TEXT, row BLOB NOT NULL, parts BLOB NOT NULL, PRIMARY KEY (digest, embedder)
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
     body, scopes, content='', tokenize="porter unicode61 remove_diacritics 2"
@@ -49,12 +54,13 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
 CREATE VIRTUAL TABLE IF NOT EXISTS word_counts USING fts5vocab (words, 'col');
 """
 WORKSPACE = "workspace"
+VectorsByDigest = Mapping[str, tuple[np.ndarray, np.ndarray]]
 _SCOPE = re.compile(r"workspace|channel:[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True)
 class Document:
-    """One indexed document; `stamp` is what its origin says about its version (mtime and size, or an ETag)."""
+    """One indexed document: `item` of the source `root`, `source` its own address (a zip's member has both)."""
 
     id: str
     root: str
@@ -67,6 +73,7 @@ class Document:
     text_hash: str
     chunks: int = 0
     updated_at: str = ""
+    item: str = ""
 
 
 def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
@@ -76,11 +83,6 @@ def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
         if not _SCOPE.fullmatch(scope):
             raise RagError(f"Unknown audience {scope[:100]!r}: use the whole workspace or a channel.")
     return found
-
-
-def scope_word(scope: str) -> str:
-    """A scope as one word of digits for the full-text index: no stemmer touches it, no text contains it."""
-    return f"{int.from_bytes(hashlib.sha256(scope.encode()).digest()[:8]):020d}"
 
 
 class Store:
@@ -93,7 +95,22 @@ class Store:
         self._opened: list[sqlite3.Connection] = []
         self._write = threading.Lock()
         self.connection.executescript(SCHEMA)
+        self._migrate()
         self.store_id = str(self._meta("store_id"))
+
+    def _migrate(self) -> None:
+        """Schema 1 knew single files under one root: each becomes a source of its own."""
+        columns = {row[1] for row in self.connection.execute("PRAGMA table_info(documents)")}
+        if "item" in columns:
+            return
+        with self.transaction() as connection:
+            connection.execute("ALTER TABLE documents ADD COLUMN item TEXT NOT NULL DEFAULT ''")
+            connection.execute("UPDATE documents SET item = source")
+            connection.execute("UPDATE documents SET root = source WHERE root = 'added'")
+            connection.execute(
+                "INSERT OR IGNORE INTO sources (source, scopes) SELECT root, scopes FROM documents"
+                " WHERE root = source"
+            )
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -110,14 +127,18 @@ class Store:
         return connection
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; other writers of this process wait, those of others up to 30 s."""
+    def transaction(self, quiet: bool = False) -> Iterator[sqlite3.Connection]:
+        """All or nothing; other writers of this process wait, those of others up to 30 s.
+
+        A `quiet` one changes nothing that a search sees.
+        """
         with self._write:
             connection = self.connection
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-                connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'generation'")
+                if not quiet:
+                    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'generation'")
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
@@ -152,12 +173,14 @@ class Store:
         """The documents that readers of `scopes` may see (None: all), oldest title first."""
         rows = self.connection.execute(
             "SELECT d.id, root, source, title, url, scopes, stamp, raw_hash, text_hash, updated_at,"
-            " (SELECT count(*) FROM chunks c WHERE c.doc_id = d.id) FROM documents d"
+            " (SELECT count(*) FROM chunks c WHERE c.doc_id = d.id), item FROM documents d"
             " WHERE ?1 IS NULL OR root = ?1 ORDER BY title, source",
             (root,),
         )
         found = [
-            Document(r[0], r[1], r[2], r[3], r[4], frozenset(r[5].split()), r[6], r[7], r[8], r[10], r[9])
+            Document(
+                r[0], r[1], r[2], r[3], r[4], frozenset(r[5].split()), r[6], r[7], r[8], r[10], r[9], r[11]
+            )
             for r in rows
         ]
         return found if scopes is None else [document for document in found if document.scopes & scopes]
@@ -167,7 +190,7 @@ class Store:
         document: Document,
         text: str,
         chunks: Sequence[Chunk],
-        vectors: dict[str, tuple[np.ndarray, np.ndarray]],
+        vectors: VectorsByDigest,
         embedder: str,
     ) -> None:
         """Put the new version in the place of the old, whole. `vectors`: digest -> (row, sub-passage rows).
@@ -175,18 +198,17 @@ class Store:
         Passages whose content stays keep their key, so neither their vector nor its index entry moves.
         """
         with self.transaction() as connection:
-            for digest, (row, parts) in vectors.items():
-                packed = (embedder, digest, row.astype(np.float32).tobytes(), pack_parts(parts))
-                connection.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)", packed)
-            kept = _drop_stale_chunks(connection, document, chunks)
+            _insert_vectors(connection, vectors, embedder)
+            kept, gone = _drop_stale_chunks(connection, document, chunks)
             connection.execute(
-                "INSERT INTO documents (id, root, source, title, url, scopes, stamp, raw_hash, text_hash, text)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET root = excluded.root,"
+                "INSERT INTO documents (id, root, source, title, url, scopes, stamp, raw_hash, text_hash, text,"
+                " item) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET root = excluded.root,"
                 " source = excluded.source, title = excluded.title, url = excluded.url,"
                 " scopes = excluded.scopes, stamp = excluded.stamp, raw_hash = excluded.raw_hash,"
-                " text_hash = excluded.text_hash, text = excluded.text, updated_at = CURRENT_TIMESTAMP",
+                " text_hash = excluded.text_hash, text = excluded.text, item = excluded.item,"
+                " updated_at = CURRENT_TIMESTAMP",
                 (document.id, document.root, document.source, document.title, document.url,
-                 _join(document.scopes), document.stamp, document.raw_hash, document.text_hash, text),
+                 _join(document.scopes), document.stamp, document.raw_hash, document.text_hash, text, document.item),
             )  # fmt: skip
             for chunk in chunks:
                 place = (chunk.position, chunk.start, chunk.end)
@@ -195,7 +217,7 @@ class Store:
                     connection.execute(update, (*place, keys.pop()))
                 else:
                     _insert_chunk(connection, document, chunk)
-            _sweep_vectors(connection)
+            _sweep_vectors(connection, gone)
 
     def set_scopes(self, doc_id: str, scopes: frozenset[str]) -> None:
         """Change who may read a document; nothing is embedded again."""
@@ -206,15 +228,9 @@ class Store:
             ).fetchall()
             old = frozenset(row[0].split())
             for key, heading, text in chunks:
-                _forget_words(connection, key, heading, text, old)
-                _add_words(connection, key, heading, text, scopes)
+                forget_words(connection, key, heading, text, old)
+                add_words(connection, key, heading, text, scopes)
             connection.execute("UPDATE documents SET scopes = ? WHERE id = ?", (_join(scopes), doc_id))
-
-    def touch(self, doc_id: str, stamp: str, raw_hash: str) -> None:
-        """Note that a document was looked at and its text is the same."""
-        with self.transaction() as connection:
-            values = (stamp, raw_hash, doc_id)
-            connection.execute("UPDATE documents SET stamp = ?, raw_hash = ? WHERE id = ?", values)
 
     def delete_document(self, doc_id: str) -> None:
         with self.transaction() as connection:
@@ -222,12 +238,31 @@ class Store:
             if row is None:
                 return
             scopes = frozenset(row[0].split())
-            for key, heading, text in connection.execute(
-                "SELECT key, heading, text FROM chunks WHERE doc_id = ?", (doc_id,)
-            ).fetchall():
-                _forget_words(connection, key, heading, text, scopes)
+            found = connection.execute(
+                "SELECT key, heading, text, digest FROM chunks WHERE doc_id = ?", (doc_id,)
+            ).fetchall()
+            for key, heading, text, _ in found:
+                forget_words(connection, key, heading, text, scopes)
             connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
-            _sweep_vectors(connection)
+            _sweep_vectors(connection, {row[3] for row in found})
+
+    def unembedded(self, embedder: str, n: int) -> list[tuple[str, str, str]]:
+        """(digest, heading, text) of up to `n` contents that this embedder has no vector of."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT c.digest, c.heading, c.text FROM chunks c LEFT JOIN vectors v"
+            " ON v.digest = c.digest AND v.embedder = ? WHERE v.digest IS NULL LIMIT ?",
+            (embedder, n),
+        )
+        return rows.fetchall()
+
+    def add_vectors(self, vectors: VectorsByDigest, embedder: str) -> None:
+        with self.transaction() as connection:
+            _insert_vectors(connection, vectors, embedder)
+
+    def drop_other_vectors(self, embedder: str) -> None:
+        """Another model's vectors: of no use once this one's are complete."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM vectors WHERE embedder != ?", (embedder,))
 
     def known_vectors(self, digests: Iterable[str], embedder: str) -> set[str]:
         """Which of these contents are embedded already."""
@@ -260,21 +295,22 @@ def _insert_chunk(connection: sqlite3.Connection, document: Document, chunk: Chu
         'INSERT INTO chunks (doc_id, position, heading, text, start, "end", digest) VALUES (?, ?, ?, ?, ?, ?, ?)',
         (document.id, chunk.position, chunk.heading, chunk.text, chunk.start, chunk.end, chunk.digest),
     )
-    _add_words(connection, int(cursor.lastrowid or 0), chunk.heading, chunk.text, document.scopes)
+    add_words(connection, int(cursor.lastrowid or 0), chunk.heading, chunk.text, document.scopes)
 
 
 def _drop_stale_chunks(
     connection: sqlite3.Connection, document: Document, chunks: Sequence[Chunk]
-) -> dict[str, list[int]]:
-    """Delete the old passages that the new version lacks; the keys of those that stay, by content."""
+) -> tuple[dict[str, list[int]], set[str]]:
+    """Delete the old passages that the new version lacks: keys of those that stay by content, contents that went."""
     row = connection.execute("SELECT scopes FROM documents WHERE id = ?", (document.id,)).fetchone()
     if row is None:
-        return {}
+        return {}, set()
     old_scopes = frozenset(row[0].split())
     wanted: dict[str, int] = {}
     for chunk in chunks:
         wanted[chunk.digest] = wanted.get(chunk.digest, 0) + 1
     kept: dict[str, list[int]] = {}
+    gone: set[str] = set()
     for key, heading, text, digest in connection.execute(
         "SELECT key, heading, text, digest FROM chunks WHERE doc_id = ?", (document.id,)
     ).fetchall():
@@ -284,34 +320,23 @@ def _drop_stale_chunks(
             kept.setdefault(digest, []).append(key)
         else:
             connection.execute("DELETE FROM chunks WHERE key = ?", (key,))
+            gone.add(digest)
         if not stays or old_scopes != document.scopes:
-            _forget_words(connection, key, heading, text, old_scopes)
+            forget_words(connection, key, heading, text, old_scopes)
             if stays:
-                _add_words(connection, key, heading, text, document.scopes)
-    return kept
+                add_words(connection, key, heading, text, document.scopes)
+    return kept, gone
 
 
-def _words_row(heading: str, text: str, scopes: frozenset[str]) -> tuple[str, str]:
-    return f"{heading}\n{text}", " ".join(scope_word(scope) for scope in sorted(scopes))
+def _insert_vectors(connection: sqlite3.Connection, vectors: VectorsByDigest, embedder: str) -> None:
+    for digest, (row, parts) in vectors.items():
+        packed = (embedder, digest, row.astype(np.float32).tobytes(), pack_parts(parts))
+        connection.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)", packed)
 
 
-def _add_words(
-    connection: sqlite3.Connection, key: int, heading: str, text: str, scopes: frozenset[str]
-) -> None:
-    row = (key, *_words_row(heading, text, scopes))
-    connection.execute("INSERT INTO words (rowid, body, scopes) VALUES (?, ?, ?)", row)
-
-
-def _forget_words(
-    connection: sqlite3.Connection, key: int, heading: str, text: str, scopes: frozenset[str]
-) -> None:
-    row = (key, *_words_row(heading, text, scopes))
-    connection.execute("INSERT INTO words (words, rowid, body, scopes) VALUES ('delete', ?, ?, ?)", row)
-
-
-def _sweep_vectors(connection: sqlite3.Connection) -> None:
+def _sweep_vectors(connection: sqlite3.Connection, digests: Iterable[str]) -> None:
     """Vectors of content that no passage holds any more: erased text leaves no trace."""
-    connection.execute(
-        "DELETE FROM vectors WHERE digest IN (SELECT v.digest FROM vectors v"
-        " LEFT JOIN chunks c ON c.digest = v.digest WHERE c.key IS NULL)"
+    connection.executemany(
+        "DELETE FROM vectors WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM chunks WHERE digest = ?1)",
+        [(digest,) for digest in digests],
     )

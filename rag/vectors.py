@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -19,8 +21,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from rag.errors import RagError
-from rag.store import Store, scope_word
+from rag.store import Store
+from rag.words import scope_word
 
+log = logging.getLogger("trainwise.vectors")
 FEED = 500
 CONFIGURATION = {"hnsw": {"space": "cosine", "ef_search": 100, "ef_construction": 100, "max_neighbors": 16}}
 
@@ -35,6 +39,10 @@ class Vectors(Protocol):
 
     def catch_up(self) -> None:
         """Take over what the store has changed."""
+
+    @property
+    def refresh(self) -> Callable[[], None]:
+        """Takes over what another process has changed: at once where that is quick, else soon."""
 
     def close(self) -> None:
         """Let go of files and locks."""
@@ -52,6 +60,43 @@ def keys_by_scope(store: Store, scopes: Iterable[str] | None = None) -> dict[str
     return found
 
 
+class Refresher:
+    """Calls `catch_up` when the store is ahead; in a thread of its own once that has proved slow.
+
+    A search meanwhile lacks the newest passages in its vectors only: words find them already, and what was
+    removed or closed off is filtered by the store.
+    """
+
+    QUICK_S = 0.05
+
+    def __init__(self, store: Store, catch_up: Callable[[], None], seen: Callable[[], int]) -> None:
+        self._store, self._catch_up, self._seen = store, catch_up, seen
+        self._took = 0.0
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> None:
+        if self._store.generation == self._seen() or (self._thread and self._thread.is_alive()):
+            return
+        if self._took < self.QUICK_S:
+            self._run()
+        else:
+            self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Returns when nothing runs."""
+        if self._thread:
+            self._thread.join(30)
+
+    def _run(self) -> None:
+        begin = time.monotonic()
+        try:
+            self._catch_up()
+        except Exception:  # the edge of this thread: the search goes on with what it has
+            log.exception("the vector index could not catch up")
+        self._took = time.monotonic() - begin
+
+
 class ExactVectors:
     """Every vector in memory, compared one by one: for a second process, or with Chroma unreachable.
 
@@ -67,6 +112,7 @@ class ExactVectors:
         self._rows = np.zeros((0, dim), dtype=np.float32)
         self._masks: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
+        self.refresh = Refresher(store, self.catch_up, lambda: self._seen)
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
         with self._lock:
@@ -102,6 +148,7 @@ class ExactVectors:
             self._seen = generation
 
     def close(self) -> None:
+        self.refresh.wait()
         self._masks = {}
 
 
@@ -117,6 +164,7 @@ class ChromaVectors:
         self._known: dict[str, set[int]] = {}
         self._seen = -1
         self._lock = threading.Lock()
+        self.refresh = Refresher(store, self.catch_up, lambda: self._seen)
         self._drop_other_embedders()
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
@@ -147,6 +195,7 @@ class ChromaVectors:
             self._seen = generation
 
     def close(self) -> None:
+        self.refresh.wait()
         self._collections.clear()
         close = getattr(self._client, "close", None)
         if close:

@@ -1,0 +1,70 @@
+"""PDF to Markdown with Chrome's own reader (pdfium): one section per page, lines joined to paragraphs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rag.errors import RagError
+
+MOST_PAGES = 5000
+_ITEM = re.compile(r"\s*(?:[-*•–▪◦‣]|\(?\d{1,3}[.)]|[a-z][.)])\s")
+
+
+def read_pdf(path: Path, name: str) -> list[dict[str, Any]]:
+    """The document with a `## Page n` heading per page; RagError for a locked, damaged or scanned one."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if "assword" in str(error) or "ecurity" in str(error):
+            raise RagError("is encrypted. Save a copy without a password and add that.") from error
+        raise RagError("is damaged: no PDF reader can open it. Export it again and add that.") from error
+    try:
+        pages = len(document)
+        if not 0 < pages <= MOST_PAGES:
+            raise RagError(f"has {pages:,} pages; I read 1 to {MOST_PAGES:,}. Split it into parts.")
+        title = str(document.get_metadata_dict().get("Title") or "").strip()[:120] or Path(name).stem
+        texts = [_page_text(document, number) for number in range(pages)]
+    finally:
+        document.close()
+    if not any(texts):
+        raise RagError(
+            f"holds only images ({pages:,} pages, no text). Run text recognition over it (for example "
+            "ocrmypdf) and add the result."
+        )
+    body = [f"## Page {number}\n\n{text}" for number, text in enumerate(texts, start=1) if text]
+    return [{"member": "", "title": title, "text": "\n\n".join([f"# {title}", *body])}]
+
+
+def _page_text(document: Any, number: int) -> str:
+    page = document[number]
+    try:
+        text_page = page.get_textpage()
+        try:
+            return reflow(text_page.get_text_bounded())
+        finally:
+            text_page.close()
+    finally:
+        page.close()
+
+
+def reflow(text: str) -> str:
+    """Lines that the page's width broke are joined, words that it hyphenated too; list items stay apart."""
+    lines = [line.strip() for line in text.replace("\ufffe", "-").replace("\r", "").split("\n")]
+    width = max((len(line) for line in lines), default=0)
+    out: list[str] = []
+    before = ""
+    for line in lines:
+        joins = before and line and len(before) >= 0.6 * width and not _ITEM.match(line)
+        if joins and not (before.endswith((".", ":", "!", "?")) and len(before) < 0.85 * width):
+            if before.endswith("-") and line[:1].islower():
+                out[-1] = out[-1][:-1] + line
+            else:
+                out[-1] += " " + line
+        else:
+            out.append(re.sub(r"^#", r"\\#", line))
+        before = line
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()

@@ -1,0 +1,89 @@
+"""Text and tables that need no foreign reader: encodings told apart, a CSV FAQ made into sections."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from pathlib import Path
+
+from rag.errors import RagError
+
+BOMS = [(codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")]  # fmt: skip
+QUESTION = {"question", "q", "questions", "title", "subject", "problem", "frage"}
+ANSWER = {"answer", "a", "answers", "reply", "response", "body", "solution", "text", "antwort"}
+NOT_TEXT = "is not text, whatever its name says. Save it as UTF-8 text and add that."
+
+
+def decode(data: bytes) -> str:
+    """The text of a file in any common encoding; RagError when it is no text at all."""
+    for mark, encoding in BOMS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise RagError(NOT_TEXT) from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        from charset_normalizer import from_bytes
+
+        best = None if b"\x00" in data[:10_000] else from_bytes(data[:400_000]).best()
+        if best is None:
+            raise RagError(NOT_TEXT) from None
+        text = data.decode(best.encoding, errors="replace")
+    if text.count("\x00") > len(text) // 100:
+        raise RagError(NOT_TEXT)
+    return text.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def title_of(text: str, name: str) -> str:
+    """The first heading, else the file's own name (without the number that Notion hangs on)."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if re.match(r"#{1,2}\s+\S", first):
+        return first.lstrip("# ").strip()[:120]
+    return plain_stem(name)
+
+
+def plain_stem(name: str) -> str:
+    """A file's name without ending and without Notion's or Confluence's id."""
+    stem = re.sub(r"[ _-][0-9a-f]{32}(?:_all)?$|_\d{4,}$", "", Path(name).stem)
+    return stem.strip()[:120] or "Untitled"
+
+
+def faq_markdown(text: str, name: str) -> str:
+    """A table as Markdown: a section per row, headed by its question (or its first cell)."""
+    try:
+        dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), dialect) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise RagError("cannot be read as a table. Save it as CSV in UTF-8 and add that.") from error
+    if len(rows) < 2:
+        raise RagError("has no rows below its header. Add a file with questions and answers.")
+    header = [cell.strip() for cell in rows[0]]
+    names = [cell.casefold() for cell in header]
+    asks = next((i for i, cell in enumerate(names) if cell in QUESTION), 0)
+    says = next((i for i, cell in enumerate(names) if cell in ANSWER and i != asks), None)
+    sections = [_row(row, header, asks, says) for row in rows[1:]]
+    return f"# {plain_stem(name)}\n\n" + "\n\n".join(section for section in sections if section)
+
+
+def _row(row: list[str], header: list[str], asks: int, says: int | None) -> str:
+    cells = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
+    head = " ".join(cells[asks].split())[:300]
+    rest = [
+        f"{header[i]}: {cell}"
+        for i, cell in enumerate(cells[: len(header)])
+        if cell and i not in (asks, says)
+    ]
+    body = ([cells[says]] if says is not None and cells[says] else []) + rest
+    return (
+        f"## {head or 'Row'}\n\n" + "\n".join(re.sub(r"(?m)^#", r"\\#", line) for line in body)
+        if body
+        else ""
+    )

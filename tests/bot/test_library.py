@@ -1,0 +1,50 @@
+"""What people read about their documents: progress, outcomes, and nothing of this machine's paths."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import BotError
+from bot.library import _outcome, document_line, scopes_of, web_address
+from rag.store import Document
+from rag.sync import SyncReport
+
+HERE = frozenset({"channel:C1"})
+
+
+def document(scopes: frozenset[str], title: str = "A <b>") -> Document:
+    return Document("0123456789ab", "/r", "/r/a.md", title, None, scopes, "", "", "")
+
+
+def test_a_document_is_listed_with_who_sees_it() -> None:
+    """Titles are words, not markup."""
+    assert document_line(document(HERE)) == "• *A &lt;b&gt;*  ·  this channel  ·  `0123456789ab`"
+    assert "everyone" in document_line(document(frozenset({"workspace"})))
+
+
+def test_an_outcome_says_counts_and_problems_without_our_paths() -> None:
+    """At most eight problems, the rest as a number."""
+    report = SyncReport(added=2, problems=[f"/home/x/F1/all.zip!/{n}.pdf: is damaged." for n in range(11)])
+    said = _outcome(report, "/home/x/F1/all.zip", "all.zip")
+    assert said.startswith("2 added or changed\n• all.zip!/0.pdf: is damaged.")
+    assert said.endswith("and 3 more that were left out")
+    assert "/home" not in said
+    assert _outcome(SyncReport()) == "nothing added"
+
+
+def test_a_form_can_name_no_other_channel() -> None:
+    """Whatever a form says: the workspace, or the channel it was opened in."""
+    assert scopes_of("channel:CSECRET", "C1") == HERE
+    assert scopes_of("workspace", "C1") == frozenset({"workspace"})
+
+
+@pytest.mark.parametrize("text", ["help.example.com", "file:///etc/passwd", "<javascript:x>", ""])
+def test_what_is_no_web_address_is_refused_at_the_form(text: str) -> None:
+    """Before anything is queued."""
+    with pytest.raises(BotError, match="https://"):
+        web_address(text)
+
+
+def test_slacks_own_way_of_writing_links_is_understood() -> None:
+    """<address|label> is the address."""
+    assert web_address("<https://help.example.com/a|help>") == "https://help.example.com/a"

@@ -1,0 +1,48 @@
+"""The real embedder, built once, and one that counts what it is asked to embed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embed import MiniLM, load_embedder
+
+
+class Counting(MiniLM):
+    """The real embedder with a note of every text; each text is embedded once and remembered."""
+
+    def __init__(self, inner: MiniLM, name: str | None = None) -> None:
+        self.inner, self.name, self.texts = inner, name or inner.name, list[str]()
+        self._remembered: dict[str, np.ndarray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        for text in dict.fromkeys(texts):
+            if text not in self._remembered:
+                self._remembered[text] = self.inner([text])[0]
+        rows = [self._remembered[text] for text in texts]
+        return np.stack(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
+
+    def count_tokens(self, text: str) -> int:
+        return self.inner.count_tokens(text)
+
+
+@pytest.fixture(scope="session")
+def embed_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the embedder's graph in it."""
+    folder: Path = tmp_path_factory.mktemp("embedder")
+    load_embedder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embed(embed_cache: Path) -> MiniLM:
+    return load_embedder(embed_cache)
+
+
+@pytest.fixture
+def counting(embed: MiniLM) -> Counting:
+    return Counting(embed)
