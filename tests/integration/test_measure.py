@@ -1,0 +1,100 @@
+"""The measured verdict in Slack, whole: ask, press "Measure it", fill the form, card, report, picture, verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.playground.person import Person
+from bot.stand import Stand, stand
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+CHANNEL = "#support-ml"
+QUESTION = (
+    "We want to route 40,000 support tickets a month to 8 queues, a prompt gets 70% and we need 60%. Train?"
+)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with stand(tmp_path_factory.mktemp("measure"), fresh=True) as made:
+        made.wait_for_bot()
+        yield made
+
+
+@pytest.fixture
+def maya(stage: Stand) -> Person:
+    return Person(stage.url, "maya")
+
+
+def shown(message: dict[str, Any]) -> str:
+    return json.dumps(message.get("blocks"), ensure_ascii=False) + str(message.get("text"))
+
+
+def verdict_of(maya: Person, channel: str = CHANNEL) -> dict[str, Any]:
+    """Ask in the channel and wait for the card with its button in the thread."""
+    asked = maya.say(channel, f"@trainwise {QUESTION}")
+    return maya.wait_message(
+        channel, lambda m: '"measure"' in shown(m) and "Measure it" in shown(m), 60, thread_ts=asked["ts"]
+    ) | {"thread": asked["ts"]}
+
+
+def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> None:
+    """The form comes filled from the question; the report with its picture follows in the thread; the card's
+    verdict then rests on what was measured."""
+    card = verdict_of(maya)
+    maya.click(CHANNEL, card["ts"], "measure")
+    view = maya.wait_view(20, title="Measure it")
+    fields = {block.get("block_id"): block for block in view["blocks"]}
+    assert fields["volume"]["element"]["initial_value"] == "40000"
+    answer = maya.submit(view, {"dataset": "sample-tickets", "target": "60", "price_per_wrong": "4"})
+    assert answer.get("ok", True), answer
+    report = maya.wait_message(
+        CHANNEL, lambda m: "No fine-tune needed" in shown(m) and "System" in shown(m), 240, card["thread"]
+    )
+    assert "now rests on these figures" in shown(report)
+    thread = maya.messages(CHANNEL, card["thread"])
+    assert sum("Measurement" in shown(m) and "sample-tickets" in shown(m) for m in thread) >= 1
+    maya.wait_message(
+        CHANNEL, lambda m: any("verdict" in str(f) for f in m.get("files") or []), 30, card["thread"]
+    )
+    anew = maya.wait_message(
+        CHANNEL, lambda m: m["ts"] == card["ts"] and "Measured on your own" in shown(m), 30, card["thread"]
+    )
+    assert "Train a small model" in shown(anew)
+    assert "before it:" in shown(anew)
+    kept = (stage.home / "forecasts.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["is"] == "forecast" for line in kept)
+    assert kept
+
+
+def test_wrong_fields_stay_on_the_form(maya: Person) -> None:
+    """A target of 1.01 and a negative price are told on their fields; nothing starts."""
+    maya.command("/should-i-train", "measure", CHANNEL)
+    view = maya.wait_view(20, title="Measure it")
+    answer = maya.submit(view, {"target": "1.01", "price_per_wrong": "-3"})
+    assert set(answer["errors"]) == {"target", "price_per_wrong"}
+    maya.close(view)
+
+
+def test_a_measurement_is_cancelled_from_its_card(maya: Person) -> None:
+    """`/should-i-train measure NAME target=..` launches at once; Cancel on the card ends it."""
+    maya.command("/should-i-train", "measure sample-tickets target=0.93 volume=60000", CHANNEL)
+    card = maya.wait_message(CHANNEL, lambda m: "Measurement" in shown(m) and "job_cancel" in shown(m), 60)
+    maya.click(CHANNEL, card["ts"], "job_cancel")
+    ended = maya.wait_message(CHANNEL, lambda m: m["ts"] == card["ts"] and "Cancelled" in shown(m), 60)
+    assert "job_cancel" not in shown(ended)
+
+
+def test_a_question_that_begins_with_measure_is_a_question(maya: Person) -> None:
+    """Words that are no order are answered like any question."""
+    maya.command("/should-i-train", "measure how good our replies are before we fine-tune?", CHANNEL)
+    asked = maya.wait_message(CHANNEL, lambda m: "asks: measure how good" in shown(m).replace("*", ""), 20)
+    until = time.monotonic() + 60
+    while len(maya.messages(CHANNEL, asked["ts"])) < 2:
+        assert time.monotonic() < until, "no answer came"
