@@ -81,7 +81,7 @@ def describe(
 ) -> Card:
     """The card of these rows (version 0: the store numbers it); `found` are clean and redact's counts."""
     copies = find_duplicates(tickets.texts)
-    sides = split(tickets, CARD_SEED)
+    sides = split(tickets, CARD_SEED, clusters=copies.of)
     lengths = [len(text) for text in tickets.texts]
     sizes = [count for _, count in tickets.classes]
     return Card(

@@ -47,18 +47,22 @@ class Split:
         return tuple(sorted(row for at, rows in enumerate(self.folds) if at != fold for row in rows))
 
 
-def split(tickets: Tickets, seed: int, test_min: int = 200) -> Split:
-    """Split by time where there are dates, else by label; `test_min` test rows or cross-validation."""
+def split(tickets: Tickets, seed: int, test_min: int = 200, clusters: Sequence[int] | None = None) -> Split:
+    """Split by time where there are dates, else by label; `test_min` test rows or cross-validation.
+
+    `clusters` are the rows' near-copy clusters where the caller has them; finding them costs most of the time.
+    """
     rows = tickets.rows
     if len(rows) < 3:
         raise DatasetError(
             f"{len(rows)} rows cannot be split.", what_next="Add tickets: 50 a queue are useful."
         )
-    clusters = find_duplicates(tickets.texts).of
+    clusters = find_duplicates(tickets.texts).of if clusters is None else clusters
     groups, apart = _groups(rows, clusters)
-    made = _divide(rows, groups, clusters, apart, seed, test_min)
-    if len(made.train) >= TRAIN_LEAST * len(rows):
-        return made
+    if len(groups) > 1:
+        made = _divide(rows, groups, clusters, apart, seed, test_min)
+        if len(made.train) >= TRAIN_LEAST * len(rows):
+            return made
     return _divide(
         rows, _joined(clusters), clusters, "near-copies (customers overlap too much)", seed, test_min
     )
@@ -213,13 +217,30 @@ def _cross_validated(
     kept = tuple(_ordered(set(rows) - left_out) for rows in spread)
     kept = tuple(rows for rows in kept if rows)
     test = set(kept[0])
-    train, dev = _dev(groups, labels, test | left_out, seed)
+    train, dev = _rejoined(*_dev(groups, labels, test | left_out, seed), groups, clusters)
+    if not dev and len(kept) > 2:
+        dev = set(kept[1])
+        train -= dev
     how = (
         f"{total} rows are too few for {test_min} test rows: cross-validate over {len(kept)} folds "
         f"(or test on the first, {len(test)} rows: only a large difference would show); "
         f"{apart} kept on one side" + (f"; {len(left_out)} left out, for they would leak" if left_out else "")
     )
     return Split(_ordered(train), _ordered(dev), _ordered(test), how, _ordered(left_out), kept)
+
+
+def _rejoined(
+    train: set[int], dev: set[int], groups: list[list[int]], clusters: Sequence[int]
+) -> tuple[set[int], set[int]]:
+    """Dev's groups that hold a near-copy of a training row go to train, until none does; no row is lost."""
+    while True:
+        trained = {clusters[row] for row in train}
+        moved = {
+            row for group in groups if any(clusters[r] in trained for r in group if r in dev) for row in group
+        } & dev
+        if not moved:
+            return train, dev
+        train, dev = train | moved, dev - moved
 
 
 def _spread(groups: list[list[int]], labels: list[str], shares: list[float], seed: int) -> list[list[int]]:
