@@ -17,10 +17,13 @@ import numpy as np
 
 from rag.cues import Cue, Lexicon
 from rag.errors import RagError
+from rag.read_numbers import read_counts
 
 HEADS = Path(__file__).parent / "data" / "heads.npz"
 CUE_WEIGHT = 0.5  # a cue counts like a move of half a unit in meaning; chosen by cross-validation
 SHAPE = ("question_mark", "starts_wh", "numbers", "long", "we")
+KINDS = ("examples", "examples_raw", "classes", "per_class", "eval_n", "score", "target", "monthly_cost", "budget_usd",
+         "latency_ms", "volume_month", "kb_tokens", "pretrain_tokens", "gpus", "epochs", "deadline_days")  # fmt: skip
 WH = ("what", "which", "how", "why", "when", "where", "who", "explain", "define", "was ", "wie", "welche", "quel",
       "comment", "combien", "qué", "que ", "cuánto", "cuanto", "cómo", "como")  # fmt: skip
 WE = (" we ", " our ", " us ", " i ", " my ", "we'", "i'", " wir ", " unser", " nous ", " nos ", " notre ", " on a ",
@@ -51,7 +54,7 @@ class Heads:
 
 
 def features(text: str, vector: np.ndarray, cues: Sequence[Cue], lexicon: Lexicon) -> np.ndarray:
-    """One row: meaning, cues, shape; float32, 384 + cues + 5."""
+    """One row: meaning, cues, shape, kinds of numbers; float32."""
     place = {name: number for number, name in enumerate(lexicon.names)}
     hits = np.zeros(len(place), dtype=np.float32)
     for cue in cues:
@@ -67,13 +70,15 @@ def features(text: str, vector: np.ndarray, cues: Sequence[Cue], lexicon: Lexico
         ],
         dtype=np.float32,
     )
-    return np.concatenate([vector.astype(np.float32), hits, CUE_WEIGHT * shape])
+    kinds = {count.kind for count in read_counts(text)}
+    counted = np.array([kind in kinds for kind in KINDS], dtype=np.float32)
+    return np.concatenate([vector.astype(np.float32), hits, CUE_WEIGHT * shape, CUE_WEIGHT * counted])
 
 
 def signature(lexicon: Lexicon, embedder: str) -> str:
     """What the weights must have been trained with; another precision of the same model is the same."""
     model = embedder.split("-")[0]
-    return json.dumps([model, [f"{signal}={value}" for signal, value in lexicon.names], SHAPE])
+    return json.dumps([model, [f"{signal}={value}" for signal, value in lexicon.names], [*SHAPE, *KINDS]])
 
 
 def save_heads(heads: Heads, path: Path, trained_with: str) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from rag.cues import Lexicon, fold
 
 _MARKUP = re.compile(
-    r"<<.*?(?:>>|$)|<\|.*?\|>|\[/?inst\]|<(/?)(system|assistant|instructions?)>", re.DOTALL | re.IGNORECASE
+    r"<(?P<tag>system|assistant|instructions?|admin)>.*?</(?P=tag)>|<<.*?(?:>>|$)|<\|.*?\|>|\[/?inst\]|<(/?)(system|assistant|instructions?)>",
+    re.DOTALL | re.IGNORECASE,
 )
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+|\n+|\s(?=(?:anyway|btw|also|but|so)\b[,: ])", re.IGNORECASE)

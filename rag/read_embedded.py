@@ -11,7 +11,8 @@ from typing import Any
 
 from rag.cues import Cue, Lexicon, load_lexicon
 from rag.embed import Embedder
-from rag.heads import features, load_heads, signature
+from rag.gloss import load_glossary
+from rag.heads import Heads, features, load_heads, signature
 from rag.injection import screen
 from rag.read_numbers import Count, read_counts
 from rag.signals import SIGNAL_NAMES, Signals
@@ -42,10 +43,11 @@ WHOLE = frozenset(
 class EmbeddedReader:
     """`reader(question)` gives Signals; loads in well under a second, needs no network."""
 
-    def __init__(self, embed: Embedder) -> None:
+    def __init__(self, embed: Embedder, heads: Heads | None = None) -> None:
         self._embed = embed
         self._lexicon: Lexicon = load_lexicon()
-        self._heads = load_heads(signature(self._lexicon, embed.name))
+        self._gloss = load_glossary()
+        self._heads = heads or load_heads(signature(self._lexicon, embed.name))
 
     def without_orders(self, text: str) -> str:
         """The text without the sentences that give the adviser orders; it may be empty."""
@@ -63,20 +65,20 @@ class EmbeddedReader:
             topic = "injection" if screened.cut else "other"
             return Signals.model_validate({"topic": topic, "injection": bool(screened.cut) or None})
         cues = self._lexicon.find(clean)
-        told = self._heads(features(clean, self._embed([clean])[0], cues, self._lexicon))
+        told = self._heads(features(clean, self._embed([self._gloss(clean)])[0], cues, self._lexicon))
         counts = read_counts(clean)
         values: dict[str, Any] = {}
         quotes: dict[str, str] = {}
         _from_counts(counts, values, quotes)
         _from_heads(told, values)
-        _from_cues(cues, told, values)
+        _from_cues(cues, told, counts, values)
         for name in values:
             if name not in quotes and (words := _words(name, values[name], cues, clean)):
                 quotes[name] = words
         if screened.cut:
             values["injection"] = True
-            if values.get("topic") in ("other", "injection"):
-                values["topic"] = "injection"
+            if values.get("topic") != "guide" and not {"task", "gaps"} & values.keys():
+                values["topic"] = "injection"  # orders and nothing else
         return Signals.model_validate({**values, "quotes": quotes})
 
 
@@ -98,9 +100,17 @@ def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any])
             values.setdefault("volatility", "monthly")
 
 
-def _from_cues(cues: Sequence[Cue], told: Mapping[str, Mapping[str, float]], values: dict[str, Any]) -> None:
+def _from_cues(
+    cues: Sequence[Cue],
+    told: Mapping[str, Mapping[str, float]],
+    counts: Sequence[Count],
+    values: dict[str, Any],
+) -> None:
     """What only words can tell: how often facts change, skill, platform, flags without a head."""
+    rates = [count for count in counts if count.kind in ("monthly_cost", "volume_month", "budget_usd")]
     for cue in cues:
+        if cue.signal == "volatility" and any(c.start - 3 <= cue.start <= c.end + 25 for c in rates):
+            continue
         if cue.signal in BY_CUE:
             values[cue.signal] = cue.value
         elif cue.signal == "flags" and cue.value in FLAGS and cue.value not in told["flags"]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 MULTIPLIERS = {
     "k": 1e3, "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "mil": 1e3, "tsd": 1e3,
     "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mln": 1e6, "million": 1e6, "millions": 1e6, "millionen": 1e6,
-    "millones": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9, "mrd": 1e9, "milliards": 1e9, "t": 1e12,
+    "millones": 1e6, "mil millones": 1e9, "milliarden": 1e9, "milliard": 1e9, "b": 1e9, "bn": 1e9, "billion": 1e9, "mrd": 1e9, "milliards": 1e9, "t": 1e12,
     "trillion": 1e12, "hundred": 100.0, "hundert": 100.0, "cent": 100.0, "dozen": 12.0, "grand": 1e3,
 }  # fmt: skip
 _MULT = "|".join(sorted(MULTIPLIERS, key=len, reverse=True))
@@ -75,6 +75,11 @@ _EXAMPLE_WEAK = (
     r"r[ée]ponses|antworten|respuestas|mensajes|mails|bewertungen|avis|anfragen|lines|files|letters|scripts|images|"
     r"completions|drafts|descriptions|incidents|complaints|requests|documents de test|demandes|correos|invoices)\b"
 )
+_LABEL_KNOWN = (
+    r"(?:(?:are|were|was|is|have been|already|of them|all)\s)*(?:labell?ed|tagged|routed|sorted|coded|annotated|checked|"
+    r"with (?:the |their |a |its |known |right |correct |true |final )*(?:queue|label|team|categor(?:y|ies)|class|code|"
+    r"folder|topic|tag|outcome|department)s?\b|(?:have|has) (?:checked|correct|known|verified) \w+)"
+)
 _EVAL = (
     r"(?:evals?|evaluation|test ?-?set|test|tests|held-?out|holdout|blind|benchmark|validation|testset|"
     r"testdaten|jeu de test|conjunto de prueba|val)\b"
@@ -110,7 +115,7 @@ _SCORE_WORDS = (
 )
 _WRONG = (
     r"(?:wrong\w*|errors?|fail\w*|incorrect|off\b|false|falsch\w*|faux|fausses?|mal\b|broken|break|miss\w*|halluc\w*|"
-    r"invalid|mistake\w*|bad|fehler\w*|erreurs?|err[óo]ne\w*|errores|incorrect[oa]s?|reject\w*|escalat\w*)"
+    r"flagged|sent back|send back|invalid|mistake\w*|bad|fehler\w*|erreurs?|err[óo]ne\w*|errores|incorrect[oa]s?|reject\w*|escalat\w*)"
 )
 
 
@@ -200,7 +205,7 @@ def _percent(number: _Number, before: str, after: str, text: str) -> Told:
     if re.search(_NEED, before) and not re.search(r"stuck|gets? to\W*$", before):
         return "target", number.value, head.end()
     wrong = re.match(rf"\s(?:[\w'’]+\s){{0,4}}?{_WRONG}", rest) or re.search(
-        rf"{_WRONG}\W*(?:\w+\W+){{0,3}}$", before
+        rf"(?:{_WRONG}|\bflags?|\bsend back)\W*(?:\w+\W+){{0,3}}$", before
     )
     if wrong:
         return "score", 100 - number.value, head.end()
@@ -247,7 +252,12 @@ def _rate(after: str, span: int) -> tuple[float, int] | None:
             return per_month, match.end()
     for pattern, per_month in _ADVERBS.items():
         match = re.search(rf"\b{pattern}", after)
-        if match and match.start() <= span and not re.search(r"\d", after[: match.start()]):
+        between = after[: match.start()] if match else ""
+        if (
+            match
+            and match.start() <= span
+            and not re.search(r"\d|\b(?:chang|updat|ändern|cambia)\w*", between)
+        ):
             return per_month, match.end()
     return None
 
@@ -344,7 +354,7 @@ def _per_class(number: _Number, before: str, after: str, text: str) -> Told:
     if head:
         return "per_class", number.value, head.end()
     head = re.match(
-        rf"\s?{_GAP}(?:examples?|samples?|tickets?|rows|beispiele?|exemples?|ejemplos?|messages|utterances)?\s?(?:each|apiece|jeweils|chacune?|cada un[oa])\b",
+        rf"\s?{_GAP}(?:labell?ed\s)?(?:examples?|samples?|tickets?|rows|beispiele?|exemples?|ejemplos?|messages|utterances|notes|e?mails)?\s?(?:each|apiece|jeweils|chacune?|cada un[oa])\b",
         after,
     )
     if head:
@@ -384,7 +394,7 @@ def _evaluation(number: _Number, before: str, after: str, text: str) -> Told:
 
 def _people(number: _Number, before: str, after: str, text: str) -> Told:
     head = re.match(rf"\s?-?(?:[\w\-]+\s){{0,2}}?{_PEOPLE}", after)
-    if not head:
+    if not head or re.match(rf"\s?-?{_EXAMPLE_STRONG}\s(?:by|from|von|par|por)\b", after):
         return _NONE
     science = re.search(r"research|scientist|phd|chercheur|forscher|investigador", head[0])
     return ("researchers" if science else "ignore"), number.value, head.end()
@@ -404,6 +414,9 @@ def _classes(number: _Number, before: str, after: str, text: str) -> Told:
 def _examples(number: _Number, before: str, after: str, text: str) -> Told:
     tried = re.search(r"top-?\s?$|first\s$|few\s$|chose\s$|show\w*\s$", before)
     head = re.match(rf"\s?-?{_GAP}{_EXAMPLE_STRONG}", after)
+    if head and not tried:
+        return "examples", number.value, head.end()
+    head = re.match(rf"\s?-?{_GAP}{_EXAMPLE_WEAK}(?=\s{_LABEL_KNOWN})", after)
     if head and not tried:
         return "examples", number.value, head.end()
     head = re.match(rf"\s?-?{_GAP}{_EXAMPLE_WEAK}", after)

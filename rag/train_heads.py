@@ -1,7 +1,8 @@
-"""Trains the reader's heads from rag/data/prototypes.yaml and cross-validates them: python -m rag.train_heads
+"""Trains the reader's heads from rag/data/{prototypes,scenarios}.yaml: python -m rag.train_heads
 
-Each group of the file is a set of labels and sentences that carry exactly those labels. Prints, for each
-head, the cross-validated accuracy (exclusive heads) or F1 (others); `--check` trains without writing.
+Each group of the files is a set of labels and sentences that carry exactly those labels. Prints, for each
+head, the cross-validated accuracy (exclusive heads) or F1 (others); `--check` trains without writing, `--families` scores
+the verdicts on the scenarios with each family left out in turn.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from rag.advise import advise
 from rag.cues import Lexicon, load_lexicon
 from rag.embed import Embedder, load_embedder
 from rag.errors import RagError
+from rag.gloss import load_glossary
 from rag.heads import HEADS, Heads, features, save_heads, signature
+from rag.table import load_table
 
-PROTOTYPES = Path(__file__).parent / "data" / "prototypes.yaml"
+DATA = Path(__file__).parent / "data"
+PROTOTYPES, SCENARIOS = DATA / "prototypes.yaml", DATA / "scenarios.yaml"
 EXCLUSIVE = {
     "topic": ("decision", "guide", "other", "people", "injection"),
     "task": (
@@ -58,14 +63,23 @@ RIDGE = 2e-4  # one penalty for every head; chosen by cross-validation over our 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A training sentence and its labels by head (a tuple for heads that may hold several)."""
+    """A training sentence and its labels by head (a tuple for heads that may hold several).
+
+    Sentences of a scenario carry its family and the verdict that the table must reach on them.
+    """
 
     text: str
     labels: Mapping[str, tuple[str, ...]]
+    family: str | None = None
+    verdict: str | None = None
 
 
-def read_sentences(path: Path = PROTOTYPES) -> list[Sentence]:
+def read_sentences() -> list[Sentence]:
     """All sentences with their labels; RagError names the group with an unknown label."""
+    return [sentence for path in (PROTOTYPES, SCENARIOS) for sentence in _read_file(path)]
+
+
+def _read_file(path: Path) -> list[Sentence]:
     known = {**EXCLUSIVE, **EACH}
     sentences = []
     for number, group in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), 1):
@@ -75,13 +89,16 @@ def read_sentences(path: Path = PROTOTYPES) -> list[Sentence]:
             if head not in known or not set(values) <= set(known[head]):
                 raise RagError(f"{path}, group {number}: {head}={value!r} is not a label.")
             labels[head] = values
-        sentences += [Sentence(text, labels) for text in group["say"]]
+        sentences += [
+            Sentence(text, labels, group.get("family"), group.get("verdict")) for text in group["say"]
+        ]
     return sentences
 
 
 def rows_of(sentences: Sequence[Sentence], embed: Embedder, lexicon: Lexicon) -> np.ndarray:
     """The feature rows of the sentences."""
-    vectors = embed([sentence.text for sentence in sentences])
+    gloss = load_glossary()
+    vectors = embed([gloss(sentence.text) for sentence in sentences])
     return np.stack(
         [features(s.text, v, lexicon.find(s.text), lexicon) for s, v in zip(sentences, vectors, strict=True)]
     )
@@ -133,6 +150,24 @@ def _loss(
     return value + 0.5 * ridge * float((solution[:-1] ** 2).sum()), slope.ravel()
 
 
+def by_family(
+    rows: np.ndarray, sentences: Sequence[Sentence], embed: Embedder
+) -> dict[str, tuple[int, int, list[str]]]:
+    """Leave-family-out: {family: (right, questions, wrong ones)} with the family's own sentences never trained on."""
+    from rag.read_embedded import EmbeddedReader
+
+    table, told = load_table(), {}
+    for family in dict.fromkeys(s.family for s in sentences if s.family):
+        inside = [n for n, s in enumerate(sentences) if s.family != family]
+        reader = EmbeddedReader(embed, fit(rows[inside], [sentences[n] for n in inside]))
+        asked = [s for s in sentences if s.family == family]
+        wrong = [
+            f"{got}: {s.text}" for s in asked if (got := advise(reader(s.text), table).verdict) != s.verdict
+        ]
+        told[family] = (len(asked) - len(wrong), len(asked), wrong)
+    return told
+
+
 def cross_validate(rows: np.ndarray, sentences: Sequence[Sentence], folds: int = 5) -> dict[str, float]:
     """Accuracy of each exclusive head and F1 (micro, at .5) of the others on sentences left out."""
     order = np.random.default_rng(7).permutation(len(sentences))
@@ -156,15 +191,28 @@ def cross_validate(rows: np.ndarray, sentences: Sequence[Sentence], folds: int =
     return scores | {head: float(2 * c[0] / max(2 * c[0] + c[1] + c[2], 1)) for head, c in counts.items()}
 
 
+def _print_families(told: Mapping[str, tuple[int, int, list[str]]]) -> None:
+    for family, (right, asked, wrong) in told.items():
+        sys.stdout.write(f"{family:28} {right:3} of {asked}\n" + "".join(f"    {line}\n" for line in wrong))
+    right, asked = sum(t[0] for t in told.values()), sum(t[1] for t in told.values())
+    sys.stdout.write(f"leave-family-out: {right} of {asked} verdicts right ({right / asked:.1%})\n")
+
+
 def main() -> int:
     """Train, cross-validate, write."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="cross-validate only, write nothing")
+    parser.add_argument(
+        "--families", action="store_true", help="score verdicts, each family left out in turn"
+    )
     parser.add_argument("--cache", type=Path, default=Path.home() / ".trainwise" / "models")
     options = parser.parse_args()
     lexicon, sentences = load_lexicon(), read_sentences()
     embed = load_embedder(options.cache)
     rows = rows_of(sentences, embed, lexicon)
+    if options.families:
+        _print_families(by_family(rows, sentences, embed))
+        return 0
     for head, score in cross_validate(rows, sentences).items():
         sys.stdout.write(f"{head:10} {score:.3f}\n")
     if not options.check:
