@@ -107,19 +107,19 @@ def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> No
     if first in ("open", *CHANGES) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
     verb, job_id = ("open", words[0]) if len(words) == 1 else (first, words[1])
-    job = visible_job(services, job_id, command["user_id"], command["channel_id"])
-    if verb == "open":
-        blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
-        respond(text=home.jobs_text([job]), blocks=checked(blocks))
-    elif verb in CHANGES:
-        changed = change_job(services, job, verb, command["user_id"])
-        respond(text=f"{CHANGES[verb]}: {home.jobs_text([changed])}", response_type="ephemeral")
-    else:
+    if verb not in ("open", *CHANGES):
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
             "`/jobs running`, `/jobs done`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` or `retry` "
             "with a job's id."
         )
+    job = visible_job(services, job_id, command["user_id"], command["channel_id"])
+    if verb == "open":
+        blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
+        respond(text=home.jobs_text([job]), blocks=checked(blocks))
+    else:
+        changed = change_job(services, job, verb, command["user_id"])
+        respond(text=f"{CHANGES[verb]}: {home.jobs_text([changed])}", response_type="ephemeral")
 
 
 CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}

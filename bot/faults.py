@@ -5,6 +5,7 @@ Our own errors carry a sentence that is safe to show; everything else goes to th
 
 from __future__ import annotations
 
+import errno
 import inspect
 import logging
 import secrets
@@ -53,6 +54,8 @@ def advice(error: BaseException) -> str:
         return f"{known} (error {fault})"
     if _disk_full(error):
         return f"My disk is full, so nothing was changed. Ask an admin to free space. (error {fault})"
+    if isinstance(error, OperationalError) and "disk i/o" in str(error.orig).lower():
+        return f"My disk takes no more, so nothing was changed. Ask an admin to look at it. (error {fault})"
     return f"Something went wrong on my side. Try again; if it stays, give an admin the error id `{fault}`."
 
 
@@ -144,6 +147,6 @@ def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
 
 
 def _disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     return isinstance(error, OperationalError) and "full" in str(error.orig).lower()

@@ -60,8 +60,13 @@ def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFi
     )
 
 
-def downloader(token: str, hosts: frozenset[str], timeout_s: float = 60) -> Callable[[str, Path], None]:
-    """A function that fetches a file of Slack's to a path; other hosts and redirects to them are refused."""
+def downloader(
+    token: str, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
+) -> Callable[[str, Path], None]:
+    """A function that fetches a file of Slack's to a path; other hosts and redirects to them are refused.
+
+    `most` bytes are taken, whatever size Slack declared.
+    """
 
     def download(url: str, path: Path) -> None:
         parts = urlsplit(url)
@@ -80,8 +85,8 @@ def downloader(token: str, hosts: frozenset[str], timeout_s: float = 60) -> Call
                 raise FileRefused("Slack did not hand out this file. Share it again and try once more.")
             for chunk in answer.iter_bytes(CHUNK):
                 received += len(chunk)
-                if received > MOST_BYTES:
-                    raise FileRefused(_too_large(received))
+                if received > most:
+                    raise FileRefused(_too_large(received, most))
                 out.write(chunk)
 
     return download
@@ -99,8 +104,8 @@ def fetched(file: SlackFile, download: Callable[[str, Path], None], home: Path) 
         yield path
 
 
-def _too_large(size: int) -> str:
+def _too_large(size: int, most: int = MOST_BYTES) -> str:
     return (
-        f"This file has {size / 1e6:,.0f} MB and {MOST_BYTES / 1e6:,.0f} MB is the most. "
+        f"This file has {size / 1e6:,.0f} MB and {most / 1e6:,.0f} MB is the most. "
         "Send the newest part of it, or use `trainwise datasets add` on the machine."
     )

@@ -47,10 +47,9 @@ def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> 
         card = services.datasets.get(name, services.scopes(channel)) if name else None
     except DatasetError as wrong:
         problems["dataset"] = str(wrong)
-    if card is not None and spec is not None:
-        wanted = "reply" if spec.task == "reply" else "triage"
-        if card.kind != wanted:
-            problems["dataset"] = f"{card.name} holds {card.kind} tickets; the task is {spec.task}."
+    task = spec.task if spec is not None else str(form.get("task") or "triage")
+    if card is not None and task in TASKS and card.kind != task:
+        problems["dataset"] = f"{card.name} holds {card.kind} tickets; the task is {task}."
     if problems or spec is None or card is None:
         raise SpecError(problems or {"dataset": "Choose a dataset."})
     return parse_spec({**spec.to_json(), "dataset": card.name, "digest": card.digest}), card

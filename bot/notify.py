@@ -3,6 +3,8 @@
 One thread. A card changes at most every `card_interval_s` (at once when its job ends) and all of them share
 Slack's speed limit, the one shown longest ago first. What fails waits by itself: no card or report holds up
 another. A message whose earlier send may have arrived is looked for by its key before it is sent again.
+A job whose channel takes nothing any more goes on in its launcher's own messages; a refused token keeps
+everything in the ledger until a person repairs it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Protocol
 
 from slack_sdk import WebClient
 
-from bot.blocks import Block
+from bot.blocks import Block, context, section
 from bot.cards import job_text
 from bot.faults import SLACK_TROUBLE
 from bot.owed import card_of, message_of, pictures_of
@@ -23,11 +25,18 @@ from bot.pace import Pace
 from bot.posting import Refusal, Trouble, find, has_files, refusal, send
 from worker.ledger import Ledger
 from worker.records import Job, Post, StaleCard
-from worker.states import END_STATES
+from worker.states import END_STATES, State
 
+TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
 RETRIES_S = (2.0, 5.0, 15.0, 60.0, 300.0)
 WAIT_S = 1.0
 PICTURE_TRIES = 3
+IN_LINE = (State.QUEUED, State.RETRY_WAIT)
+WHY_CLOSED = {
+    "is_archived": "it is archived",
+    "not_in_channel": "I am no longer in it",
+    "channel_not_found": "I cannot see it any more",
+}
 log = logging.getLogger(__name__)
 
 
@@ -66,6 +75,9 @@ class Notifier:
         self._uncertain: set[str] | None = None
         self._refused = ""
         self.aftermath: Aftermath | None = None
+        self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
+        self._queue_was: bool | None = None
+        self._picture_tries: dict[int, int] = {}
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
@@ -84,17 +96,23 @@ class Notifier:
         self._wake.set()
 
     def _run(self) -> None:
+        pause = 0.5
         while not self._over.is_set():
             try:
                 self.work_once()
+                pause = 0.5
             except Exception:  # the edge of this thread: it must outlive whatever one round meets
-                log.exception("notifier")
-            self._wake.wait(0.5)
+                if pause == 0.5:
+                    log.exception("notifier: this round failed; it goes on, more and more slowly")
+                pause = min(TOKEN_S, pause * 2)
+            self._wake.wait(pause)
             self._wake.clear()
 
     def work_once(self) -> None:
         """One round: cards first, so that a report finds the thread it belongs to."""
-        stale = self._ledger.stale_cards()
+        if self._is_silent():
+            return
+        stale = [*self._turned(), *self._ledger.stale_cards()]
         if self._uncertain is None:  # an earlier process may have sent these without noting it
             self._uncertain = {card.id for card in stale if not card.card_ts}
         for card in sorted(stale, key=self._urgency):
@@ -102,16 +120,30 @@ class Notifier:
                 return
             if self._is_due(card):
                 self._show(card)
-        for post in self._ledger.due_posts():
+        for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
             self._pay(post)
         self._shown = {key: at for key, at in self._shown.items() if self._tick() - at < 3600}
+
+    def _turned(self) -> list[StaleCard]:
+        """Cards of jobs in line that are out of date because the queue went away or came back."""
+        up, was = self._queue_up(), self._queue_was
+        self._queue_was = up
+        if was is None or up == was:
+            return []
+        waiting = [job for job in self._ledger.jobs(states=IN_LINE, limit=200) if job.card_ts]
+        for job in waiting:
+            self._shown.pop(job.id, None)
+        return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
+
+    def _is_silent(self) -> bool:
+        return self._tick() < self._silent_until
 
     def _urgency(self, card: StaleCard) -> tuple[bool, bool, float]:
         return card.state not in END_STATES, bool(card.card_ts), self._shown.get(card.id, float("-inf"))
 
     def _is_due(self, card: StaleCard) -> bool:
         now = self._tick()
-        if now < self._held.get(card.id, (now, 0))[0]:
+        if now < self._silent_until or now < self._held.get(card.id, (now, 0))[0]:
             return False
         return card.state in END_STATES or now - self._shown.get(card.id, float("-inf")) >= self._interval
 
@@ -131,7 +163,7 @@ class Notifier:
             log.exception("card of %s", job.id)
             self._card_failed(job, Refusal(Trouble.OTHER, "internal"))
             return
-        self._refused = ""
+        self._well()
         self._shown[job.id] = self._tick()
         self._held.pop(job.id, None)
         self._ledger.card_posted(job.id, ts, job.version)
@@ -158,39 +190,56 @@ class Notifier:
             raise NotNow
 
     def _card_failed(self, job: Job, why: Refusal) -> None:
+        if why.trouble is Trouble.TOKEN:
+            self._token_refused(why)
+            return
         tries = self._held.get(job.id, (0.0, 0))[1]
         wait = why.wait_s or delay(tries)
         if why.trouble is Trouble.SLOW_DOWN:
             self._pace.hold("update" if job.card_ts else "post", job.channel, wait)
         else:
-            self._say(f"card of {job.id}", why)
+            log.warning("card of %s: %s", job.id, why.code)
         self._held[job.id] = (self._tick() + wait, tries + 1)
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
             self._ledger.card_gone(job.id)
         if why.trouble is Trouble.CHANNEL:
             self._move_to_requester(job, why)
 
-    def _say(self, what: str, why: Refusal) -> None:
-        """One line in the log; a refused token is said once, not for every card."""
-        if why.trouble is Trouble.TOKEN:
-            if self._refused != why.code:
-                log.error("Slack refuses our token (%s): everything owed is kept until it works", why.code)
-            self._refused = why.code
-        else:
-            log.warning("%s: %s", what, why.code)
+    def _token_refused(self, why: Refusal) -> None:
+        """Said once, not for every card; then nothing is tried for a while."""
+        self._silent_until = self._tick() + TOKEN_S
+        if self._refused != why.code:
+            log.error(
+                "Slack refuses the bot's token (%s). Reinstall the app (Install App), put its xoxb- token in "
+                "SLACK_BOT_TOKEN and restart `trainwise up`. Reports are kept and go out then.",
+                why.code,
+            )
+        self._refused = why.code
+
+    def _well(self) -> None:
+        """Slack took something."""
+        if self._refused:
+            log.warning("Slack takes messages again; what was kept goes out now")
+        self._refused = ""
 
     def _move_to_requester(self, job: Job, why: Refusal) -> None:
-        """A channel that is gone keeps no report from its person: it goes to their own messages."""
+        """A channel that is gone keeps no report from its person: it goes to their own messages, who hear why."""
         if not job.by.startswith(("U", "W")):
             return
+        closed = WHY_CLOSED.get(why.code, why.code)
+        text = (
+            f"I cannot post in <#{job.channel}>: {closed}. Job `{job.id}` goes on, and its report comes here."
+        )
         try:
             direct = str(self._client.conversations_open(users=[job.by])["channel"]["id"])
+            if direct == job.channel:
+                return
+            send(self._client, direct, None, text, [section(text)], f"moved:{job.id}")
         except SLACK_TROUBLE as error:
-            log.warning("no conversation with %s: %s", job.by, refusal(error).code)
+            log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
             return
-        if direct != job.channel:
-            reason = f"I can no longer post where the job was launched ({why.code})"
-            self._ledger.move_to(job.id, direct, reason)
+        self._held.pop(job.id, None)
+        self._ledger.move_to(job.id, direct, f"I cannot post where the job was launched: {closed}")
 
     def _pay(self, post: Post) -> None:
         job = self._ledger.job(post.job_id)
@@ -201,9 +250,13 @@ class Notifier:
         except SLACK_TROUBLE as error:
             why = refusal(error)
             wait = why.wait_s or delay(post.tries)
-            if why.trouble is Trouble.SLOW_DOWN:
+            if why.trouble is Trouble.TOKEN:
+                wait = TOKEN_S
+                self._token_refused(why)
+            elif why.trouble is Trouble.SLOW_DOWN:
                 self._pace.hold("post", post.channel, wait)
-            self._say(f"{post.kind} of {post.job_id}", why)
+            else:
+                log.warning("%s of %s is kept: %s", post.kind, post.job_id, why.code)
             self._ledger.post_failed(post.id, self._clock() + wait, why.code)
             if why.trouble is Trouble.CHANNEL:
                 self._move_to_requester(job, why)
@@ -218,7 +271,7 @@ class Notifier:
             self._ledger.post_done(post.id, "")
             return
         thread = post.thread_ts or job.thread_ts or job.card_ts
-        if thread is None:  # its card has not gone out yet
+        if thread is None or self._is_silent():  # its card has not gone out yet
             raise NotNow
         ts = find(self._client, post.channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
@@ -226,24 +279,34 @@ class Notifier:
             blocks += more
             self._take("post", post.channel)
             ts = send(self._client, post.channel, thread, text, blocks, post.dedupe_key)
-        if post.kind == "final_report":
-            self._pictures(job, post, thread)
+        self._well()
+        if post.kind == "final_report" and not self._pictures(job, post, thread):
+            return
         if after:
             after.settle(job)
         self._ledger.post_done(post.id, ts)
 
-    def _pictures(self, job: Job, post: Post, thread: str) -> None:
-        """Uploads the pictures that the thread does not show yet; after some tries the report stands alone."""
+    def _pictures(self, job: Job, post: Post, thread: str) -> bool:
+        """Whether nothing is owed any more: the thread shows the pictures, or a line that says why not."""
         plots = self._ledger.plots(job.id)
         if not plots or (post.tries and has_files(self._client, post.channel, thread, set(plots))):
-            return
-        uploads = pictures_of(job, plots)
+            return True
         try:
+            uploads = pictures_of(job, plots)
             self._client.files_upload_v2(channel=post.channel, thread_ts=thread, file_uploads=uploads)
         except SLACK_TROUBLE as error:
-            if post.tries + 1 < PICTURE_TRIES:
-                raise
-            log.warning("pictures of %s given up: %s", job.id, refusal(error).code)
+            why = refusal(error)
+            tried = self._picture_tries[post.id] = self._picture_tries.get(post.id, 0) + 1
+            log.warning("pictures of %s, try %d: %s", job.id, tried, why.code)
+            if tried < PICTURE_TRIES:
+                wait = why.wait_s or delay(tried)
+                self._ledger.post_failed(post.id, self._clock() + wait, f"pictures: {why.code}")
+                return False
+            text = f"🖼️ The pictures could not be uploaded (`{why.code}`). Check the app's permission files:write."
+            key = f"{post.dedupe_key}:pictures"
+            send(self._client, post.channel, thread, text, [context(text)], key)
+        self._picture_tries.pop(post.id, None)
+        return True
 
 
 def delay(tries: int) -> float:

@@ -37,7 +37,15 @@ from worker.run import KINDS, Kind, measure_kind
 if TYPE_CHECKING:
     from slack_bolt import App
 
-PRELOAD = ("torch", "transformers", "peft", "sklearn.linear_model", "finetune.pipeline", "finetune.measure")
+PRELOAD = (
+    "torch",
+    "transformers",
+    "peft",
+    "sklearn.linear_model",
+    "matplotlib.backends.backend_agg",
+    "finetune.pipeline",
+    "finetune.measure",
+)
 log = logging.getLogger("trainwise")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ from bot.playground import Person
 from bot.playground.seed import BOT_USER
 from bot.stand import Stand, stand
 from bot.transcript import message_lines
+from finetune.store import SAMPLES, DatasetStore
 
 CHANNEL = "#support-ml"
 MENTION = f"<@{BOT_USER}>"
+DATASET = "few-tickets"
 Message = dict[str, Any]
 
 
@@ -32,28 +37,50 @@ def short_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def stage(short_folder: Path) -> Iterator[Stand]:
     """Redis, workspace, bot and worker; every test that changes how they run puts it back."""
-    with stand(short_folder / "home", more_env={"TRAINWISE_CARD_INTERVAL": "0.2"}) as running:
+    home = short_folder / "home"
+    add_dataset(home / "datasets", DATASET)
+    with stand(home, more_env={"TRAINWISE_CARD_INTERVAL": "1"}) as running:
         running.workspace.set_rates(enforced=False)
         running.wait_for_bot()
         yield running
 
 
+def add_dataset(folder: Path, name: str) -> None:
+    """Sixty of the bundled tickets, from two queues, as a dataset that trains in a second."""
+    file = folder.parent / f"{name}.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(few_tickets(60))
+    DatasetStore(str(folder)).add(file, name, "U0RAVI00001", frozenset({"workspace"}), "ours")
+
+
+def few_tickets(number: int) -> bytes:
+    """So many of the bundled tickets, from two queues, as CSV with text and label."""
+    with (SAMPLES / "tickets.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    queues = [label for label, _ in Counter(row["label"] for row in rows).most_common(2)]
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, ["text", "label"], extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows([row for row in rows if row["label"] in queues][:number])
+    return out.getvalue().encode()
+
+
 @pytest.fixture(scope="session")
 def maya(stage: Stand) -> Person:
     """Leads support."""
-    return Person(stage.url, "maya", timeout=20)
+    return Person(stage.url, "maya", timeout=60)
 
 
 @pytest.fixture(scope="session")
 def ravi(stage: Stand) -> Person:
     """Builds models."""
-    return Person(stage.url, "ravi", timeout=20)
+    return Person(stage.url, "ravi", timeout=60)
 
 
 @pytest.fixture(scope="session")
 def ana(stage: Stand) -> Person:
     """Administers the workspace."""
-    return Person(stage.url, "ana", timeout=20)
+    return Person(stage.url, "ana", timeout=60)
 
 
 def text_of(message: Message) -> str:
@@ -61,7 +88,7 @@ def text_of(message: Message) -> str:
     return "\n".join(message_lines(message.get("blocks"), message.get("text") or ""))
 
 
-def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer of `check`, or a failure after the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := check()):

@@ -9,16 +9,27 @@ import pytest
 
 from bot.playground import Person
 from bot.stand import Stand
-from tests.integration.conftest import CHANNEL, MENTION, Message, answer, appears, text_of, told, until
+from tests.integration.conftest import (
+    CHANNEL,
+    DATASET,
+    MENTION,
+    Message,
+    answer,
+    appears,
+    text_of,
+    told,
+    until,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
-QUICK = "sample-tickets linear"
-LONG = "sample-tickets lora epochs=100 budget=20"
+QUICK = f"{DATASET} linear"
+LONG = f"{DATASET} lora epochs=100 budget=20"
+CARD = f"Fine-tune · {DATASET}"
 
 
 def launch(person: Person, typed: str) -> str:
     """The id of the job that a typed /finetune made."""
-    card = appears(person, lambda: person.command("/finetune", typed, CHANNEL), "Fine-tune · sample-tickets")
+    card = appears(person, lambda: person.command("/finetune", typed, CHANNEL), CARD)
     return id_of(card)
 
 
@@ -69,7 +80,7 @@ def test_the_form_names_the_wrong_field_and_starts_the_right_job_once(ravi: Pers
     card = appears(
         ravi,
         lambda: ravi.submit(changed, {"method": "linear", "epochs": "2"}),
-        "Fine-tune · sample-tickets",
+        CARD,
     )
     job = id_of(card)
     assert "linear on minilm" in text_of(card)
@@ -85,13 +96,13 @@ def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: P
     shows(ravi, first, "Training")
     assert "Only ravi or an admin" in told(maya, lambda: press(maya, second, "job_cancel"))
     press(ravi, second, "job_cancel")
-    shows(ravi, second, "Cancelled", 5)
+    shows(ravi, second, "Cancelled", 15)
     press(ravi, third, "job_pause")
-    shows(ravi, third, "Paused", 5)
+    shows(ravi, third, "Paused", 15)
     press(ravi, third, "job_resume")
-    shows(ravi, third, "Queued", 5)
+    shows(ravi, third, "Queued", 15)
     assert "cancel" in told(ravi, lambda: ravi.command("/jobs", f"cancel {third}", CHANNEL)).lower()
-    shows(ravi, third, "Cancelled", 5)
+    shows(ravi, third, "Cancelled", 15)
     listed = told(ravi, lambda: ravi.command("/jobs", "running", CHANNEL))
     assert first in listed
     assert second not in listed
@@ -102,10 +113,10 @@ def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: P
 
 def test_a_failed_job_says_why_and_runs_again_once(ravi: Person) -> None:
     """Two clicks on Run it again are one new job with a card of its own; each fails for the same reason."""
-    job = launch(ravi, "sample-tickets full model=./no-such-model")
+    job = launch(ravi, f"{DATASET} full model=./no-such-model")
     failed = shows(ravi, job, "Failed")
     assert "no-such-model" in text_of(failed)
-    again = appears(ravi, lambda: press(ravi, job, "job_retry"), "Fine-tune · sample-tickets")
+    again = appears(ravi, lambda: press(ravi, job, "job_retry"), CARD)
     assert id_of(again) != job
     assert job in told(ravi, lambda: press(ravi, job, "job_retry")) or "Failed" in text_of(
         shows(ravi, id_of(again), "Failed")
@@ -124,8 +135,9 @@ def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None
         m for m in ana.messages(CHANNEL, card_of(ana, job)["ts"]) if "asks for approval" in text_of(m)
     )
     ana.click(CHANNEL, request["ts"], "job_approve", job)
-    shows(ravi, job, "Done")
+    until(lambda: "Waiting for approval" not in text_of(card_of(ravi, job)))
     assert "ana approved" in thread(ravi, job)
+    press(ravi, job, "job_cancel")
     press(ana, other, "job_reject")
     assert ana.submit(ana.wait_view(), {"reason": "use the small budget"})["ok"]
     assert "use the small budget" in text_of(shows(ravi, other, "Not approved"))
@@ -140,7 +152,10 @@ def test_a_job_launched_while_redis_is_away_is_kept_and_goes_out_later(stage: St
         assert "Redis is away" in text_of(ravi.wait_home(lambda view: "Redis is away" in text_of(view)))
     finally:
         stage.bring_redis_back()
-    shows(ravi, job, "Done")
+    until(lambda: "Queued" not in text_of(card_of(ravi, job)))
+    assert "Redis" not in text_of(card_of(ravi, job))
+    press(ravi, job, "job_cancel")
+    shows(ravi, job, "Cancelled")
 
 
 def test_a_bot_that_was_away_catches_up(stage: Stand, maya: Person, ravi: Person) -> None:

@@ -1,0 +1,322 @@
+"""What goes wrong at Slack's doors ends in a sentence for the person: which field or line, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.files import FileRefused, downloader
+from bot.playground import Person
+from bot.stand import ROOT, Stand, environment
+from tests.integration.conftest import (
+    CHANNEL,
+    DATASET,
+    MENTION,
+    add_dataset,
+    answer,
+    appears,
+    few_tickets,
+    text_of,
+    told,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+GOOD = few_tickets(30)
+FIRST_QUEUE = GOOD.splitlines(True)[1].rpartition(b",")[2]
+
+
+def test_an_empty_question_gets_an_example(maya: Person) -> None:
+    """In the channel for the asker alone, and in the direct conversation."""
+    assert "for example" in told(maya, lambda: maya.say(CHANNEL, f"{MENTION}  "))
+
+
+def test_an_endless_question_is_named_with_both_numbers(maya: Person) -> None:
+    """40,000 characters by mention, by command and by direct message; the bot goes on answering."""
+    endless = "why? " * 7_990
+    for act in (
+        lambda: maya.say(CHANNEL, f"{MENTION} {endless}"),
+        lambda: maya.command("/should-i-train", endless, CHANNEL),
+    ):
+        said = told(maya, act)
+        assert "39,9" in said
+        assert "12,000" in said
+    assert "12,000" in told(maya, lambda: maya.say("@trainwise", endless), "@trainwise")
+    asked = maya.say(CHANNEL, f"{MENTION} our help center changes weekly, fine-tune on it?")
+    assert answer(maya, asked["ts"])
+
+
+BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "empty.csv": (b"", ("empty.csv", "empty")),
+    "blank.csv": (b"\n\n  \n", ("blank.csv",)),
+    "header-only.csv": (b"text,label\n", ("header-only.csv", "no rows")),
+    "no-header.csv": (GOOD.split(b"\n", 1)[1], ("line 1", "no header", "names the columns")),
+    "wrong-columns.csv": (
+        b"when,amount\n" + b"".join(b"2026-01-0%d,%d\n" % (n, n * 7) for n in range(1, 10)) * 3,
+        ("text", "label"),
+    ),
+    "one-class.csv": (
+        b"".join(line for line in GOOD.splitlines(True) if line.endswith((b"label\r\n", FIRST_QUEUE))),
+        ("one class only", "label"),
+    ),
+    "three-rows.csv": (b"".join(GOOD.splitlines(True)[:4]), ("3 usable rows", "10")),
+    "picture.csv": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20, ("picture.csv",)),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_is_no_dataset_is_refused_by_name_and_line(maya: Person, name: str) -> None:
+    """Uploaded through the form; nothing is added under the name."""
+    content, parts = BAD_FILES[name]
+    said = told(maya, lambda: add(maya, name, content or b" "))
+    for part in parts:
+        assert part in said
+    listed = told(maya, lambda: maya.command("/datasets", "", CHANNEL))
+    assert name.removesuffix(".csv") not in listed
+
+
+def add(person: Person, name: str, content: bytes, size: Callable[[str], None] | None = None) -> None:
+    """Upload a file and send the dataset form with it."""
+    file = person.upload(None, name, content)["file"]["id"]
+    if size is not None:
+        size(file)
+    person.command("/datasets", "add", CHANNEL)
+    form = {"file": file, "name": name.rpartition(".")[0], "licence": "ours"}
+    assert person.submit(person.wait_view(), form)["ok"]
+
+
+def test_mixed_encodings_and_a_nul_byte_cost_their_lines_only(maya: Person) -> None:
+    """The good rows become a dataset; the card counts what was left out or repaired."""
+    mixed = GOOD + "Die Rückgabe nach Größe klappt nicht mehr,".encode("cp1252") + FIRST_QUEUE
+    mixed += b"the login\x00 page shows nothing at all," + FIRST_QUEUE
+    card = text_of(appears(maya, lambda: add(maya, "mixed.csv", mixed), "added *mixed*"))
+    assert "31 tickets" in card
+    assert "left out" in card
+    assert "1 repaired" in card
+    assert "*Queues*" in told(maya, lambda: maya.command("/datasets", "mixed", CHANNEL))
+
+
+def test_a_gigabyte_is_refused_before_a_byte_is_fetched(stage: Stand, maya: Person) -> None:
+    """Slack's own figure decides; the sentence has both sizes and another way."""
+
+    def gigabyte(file: str) -> None:
+        stage.workspace.workspace.files[file]["size"] = 1_000_000_000
+
+    said = told(maya, lambda: add(maya, "huge.csv", GOOD, gigabyte))
+    assert "1,000 MB" in said
+    assert "200 MB" in said
+    assert "trainwise datasets add" in said
+
+
+def test_a_download_that_grows_past_the_limit_is_cut_off(stage: Stand, maya: Person, tmp_path: Path) -> None:
+    """Whatever size was declared, no more than the limit is written."""
+    url = maya.upload(None, "long.csv", GOOD * 500)["file"]["url_private_download"]
+    host = stage.url.removeprefix("http://")
+    fetch = downloader(stage.workspace.bot_token, frozenset({host}), most=100_000)
+    with pytest.raises(FileRefused, match="is the most"):
+        fetch(url, tmp_path / "long.csv")
+    assert (tmp_path / "long.csv").stat().st_size <= 100_000
+    with pytest.raises(FileRefused, match="not kept by Slack"):
+        fetch("http://example.org/long.csv", tmp_path / "long.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "part"),
+    [
+        ({"epochs": "-2"}, "epochs", "whole number from 1 to 100"),
+        ({"epochs": "0"}, "epochs", "whole number from 1 to 100"),
+        ({"budget_usd": "lots"}, "budget_usd", "number"),
+        ({"budget_usd": "-1"}, "budget_usd", "from 0.01"),
+        ({"base_model": "gpt-17"}, "base_model", "not a model we know"),
+        ({"method": "magic"}, "method", "not known"),
+        ({"task": "reply"}, "dataset", "triage"),
+    ],
+)
+def test_a_wrong_field_of_the_form_is_named_under_it(
+    maya: Person, values: dict[str, str], field: str, part: str
+) -> None:
+    """Typed or forged (an option that the form never offered): the form stays open, nothing is launched."""
+    maya.command("/finetune", "", CHANNEL)
+    view = maya.wait_view()
+    forged = {
+        name: {"type": "static_select", "selected_option": {"value": value}}
+        if name in ("base_model", "method")
+        else value
+        for name, value in values.items()
+    }
+    refused = maya.submit(view, forged)
+    assert part in refused["errors"][field]
+    maya.close(view)
+
+
+def test_a_dataset_that_went_meanwhile_is_named_on_its_field(
+    stage: Stand, maya: Person, ravi: Person
+) -> None:
+    """Removed by its owner while another has the form open."""
+    add_dataset(stage.home / "datasets", "a-short-life")
+    maya.command("/finetune", "", CHANNEL)
+    view = maya.wait_view()
+    assert "erased" in told(ravi, lambda: ravi.command("/datasets", "remove a-short-life", CHANNEL))
+    refused = maya.submit(view, {"dataset": "a-short-life", "method": "linear"})
+    assert "a-short-life" in refused["errors"]["dataset"]
+    assert DATASET in refused["errors"]["dataset"]
+    maya.close(view)
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        (f"{DATASET} epochs=-2", ("epochs", "from 1 to 100")),
+        (f"{DATASET} model=gpt-17", ("base_model", "not a model we know")),
+        (f"{DATASET} budget=lots", ("budget_usd", "not a number")),
+        (f"{DATASET} colour=red", ("colour", "no such setting")),
+        ("nowhere linear", ("dataset", DATASET)),
+        (f"{DATASET} linear please", ("please", "key=value")),
+    ],
+)
+def test_a_wrong_word_of_the_command_is_named(maya: Person, typed: str, parts: tuple[str, ...]) -> None:
+    """The same sentences as on the form, for the person alone."""
+    said = told(maya, lambda: maya.command("/finetune", typed, CHANNEL))
+    for part in parts:
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "part"),
+    [
+        ("/jobs", "open nosuchjo", "no job nosuchjo"),
+        ("/jobs", "cancel", "Which job"),
+        ("/jobs", "explode abc", "I do not know"),
+        ("/datasets", "nowhere", "no dataset nowhere"),
+        ("/datasets", "remove sample-tickets", "Only the person who added"),
+        ("/docs", "add not-a-link", "https://"),
+    ],
+)
+def test_a_command_that_makes_no_sense_says_what_does(
+    maya: Person, command: str, typed: str, part: str
+) -> None:
+    """Unknown ids, missing ids, unknown verbs."""
+    assert part in told(maya, lambda: maya.command(command, typed, CHANNEL))
+
+
+@pytest.mark.parametrize(
+    ("token", "variable", "advice"),
+    [("bot", "SLACK_BOT_TOKEN", "Install App"), ("app", "SLACK_APP_TOKEN", "connections:write")],
+)
+def test_a_revoked_token_ends_the_start_with_what_to_do(
+    stage: Stand, tmp_path: Path, token: str, variable: str, advice: str
+) -> None:
+    """`trainwise up` exits with 2 and names the variable, the reason and the page."""
+    wrong = {"bot": {"SLACK_BOT_TOKEN": "xoxb-gone"}, "app": {"SLACK_APP_TOKEN": "xapp-gone"}}[token]
+    for folder in ("cache", "index"):
+        shutil.copytree(stage.home / folder, tmp_path / folder)
+    ended = up(stage, tmp_path, wrong)
+    assert ended.returncode == 2
+    assert variable in ended.stderr
+    assert "invalid_auth" in ended.stderr
+    assert advice in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_token_ends_the_start_with_what_to_do(stage: Stand, tmp_path: Path) -> None:
+    """All missing ones at once."""
+    ended = up(stage, tmp_path, {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""})
+    assert ended.returncode == 2
+    assert "SLACK_BOT_TOKEN" in ended.stderr
+    assert "SLACK_APP_TOKEN" in ended.stderr
+
+
+def up(stage: Stand, home: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`trainwise up` until it ends by itself."""
+    env = {**environment(home, stage.workspace, stage.redis.url, None), **more}
+    argv = [sys.executable, "-m", "bot.cli", "up"]
+    return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Path]:
+    """A disk of one megabyte, filled to the last; skips where nothing can be mounted."""
+    place = Path(tempfile.mkdtemp(prefix="twfull"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        place.rmdir()
+        pytest.skip("no right to mount a small tmpfs here; test_a_ledger_that_cannot_grow runs everywhere")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+        place.rmdir()
+
+
+def fill(place: Path) -> None:
+    """Uses up what is left of the disk."""
+    with contextlib.suppress(OSError), (place / "ballast").open("wb", buffering=0) as out:
+        while True:
+            out.write(b"\0" * 4096)
+
+
+def test_a_full_disk_keeps_the_old_data_and_says_what_to_do(full_disk: Path) -> None:
+    """The dataset store refuses with a sentence, the ledger loses nothing; both work again with space."""
+    from finetune.store import DatasetStore
+    from finetune.ticket import DatasetError
+    from worker.ledger import Ledger
+
+    store, ledger = DatasetStore(str(full_disk / "datasets")), Ledger(str(full_disk / "ledger.db"))
+    file = full_disk / "good.csv"
+    file.write_bytes(GOOD)
+    kept = submit(ledger, "first")
+    fill(full_disk)
+    with pytest.raises(DatasetError, match="Free some disk space"):
+        store.add(file, "good", "U1", frozenset({"workspace"}), "ours")
+    said = refused_by(lambda: [submit(ledger, f"k{n}") for n in range(200)])
+    assert "disk is full" in said
+    (full_disk / "ballast").unlink()
+    assert store.add(file, "good", "U1", frozenset({"workspace"}), "ours").rows == 30
+    assert submit(ledger, "later").id != kept.id
+    assert ledger.job(kept.id).state == "queued"
+    ledger.close()
+
+
+def test_a_ledger_that_cannot_grow_says_so_and_keeps_what_it_has(tmp_path: Path) -> None:
+    """The same by a limit on file sizes, in a process of its own, wherever nothing can be mounted."""
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from tests.integration.test_bad_input import refused_by, submit\n"
+        "from worker.ledger import Ledger\n"
+        "ledger = Ledger(sys.argv[1]); kept = submit(ledger, 'first')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
+        "print(refused_by(lambda: [submit(ledger, f'k{n}') for n in range(500)]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "print(ledger.job(kept.id).state, submit(ledger, 'later').state)\n"
+    )
+    argv = [sys.executable, "-c", code, str(tmp_path / "ledger.db")]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert "queued queued" in ended.stdout, ended.stderr
+    assert "disk" in ended.stdout
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def submit(ledger: Any, key: str) -> Any:
+    """A job whose recipe fills a page of the database."""
+    spec = {"note": "x" * 4000}
+    return ledger.submit("finetune", spec, "good", "U1", "maya", "T1", "C1", None, key)
+
+
+def refused_by(act: Callable[[], Any]) -> str:
+    """What the person would be told about the failure of `act`."""
+    from bot.faults import advice
+
+    try:
+        act()
+    except Exception as error:  # what the listeners' edge would catch
+        return advice(error)
+    return "nothing failed"
