@@ -14,9 +14,10 @@ from rich.table import Table
 
 from bot.aftermath import FORECASTS
 from bot.cli import console, path_to_read, settings
+from bot.errors import BotError
 from bot.local import load_prices, open_datasets, open_ledger, person
 from bot.settings import Settings
-from bot.terminal import JobProgress, system_rows
+from bot.terminal import JobProgress, print_sides, system_rows
 from finetune.store import DatasetStore
 from worker.states import END_STATES, State
 
@@ -30,6 +31,7 @@ def register(root: typer.Typer) -> None:
     """Add the top-level commands of this file to `trainwise`."""
     root.command()(finetune)
     root.command("try")(try_model)
+    root.command("export")(export_model)
 
 
 def finetune(
@@ -90,15 +92,45 @@ def compared(chosen: Settings, report: dict[str, Any], run: str) -> str | None:
 def try_model(
     job: Annotated[str, typer.Argument(help="The job whose model answers, or a model's folder.")],
     text: Annotated[str, typer.Argument(help="A ticket.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Put one ticket through a tuned model."""
-    from finetune.use import try_text
+    """Answer one ticket before and after training, side by side."""
+    from finetune.use import try_both
 
-    folder = Path(job)
-    if not folder.is_dir():
-        folder = Path(settings().artifacts_url) / open_ledger(settings()).job(job).root
-    tried = try_text(folder, text)
-    console.print(tried, highlight=False)
+    if not text.strip():
+        raise BotError('There is no ticket text: `trainwise try JOB "my invoice is wrong"`.')
+    print_sides(console, try_both(model_folder(job), text), as_json)
+
+
+def export_model(
+    job: Annotated[str, typer.Argument(help="The job whose model is wanted, or a model's folder.")],
+    out: Annotated[Path, typer.Argument(help="The new folder to write.")],
+    merged: Annotated[bool, typer.Option(help="Fold the adapter into its base: loads without peft.")] = False,
+    push_to: Annotated[str, typer.Option("--push", help="Also upload to OWNER/NAME with HF_TOKEN.")] = "",
+    public: Annotated[bool, typer.Option(help="With --push: visible to everyone.")] = False,
+) -> None:
+    """Write a tuned model and its card to a folder, and on request to a model hub."""
+    from finetune.export import export, push
+
+    token = settings().hub_token
+    if push_to and not token:
+        raise BotError("Set HF_TOKEN to a hub token with write access, then run this again.")
+    files = export(model_folder(job), out, "merged" if merged else "adapter")
+    size = sum(path.stat().st_size for path in files)
+    console.print(f"{len(files)} files, {size / 1e6:.1f} MB in {out}", highlight=False)
+    if push_to and token:
+        console.print(f"Uploaded: {push(out, push_to, token.reveal(), private=not public)}", highlight=False)
+
+
+def model_folder(job: str) -> Path:
+    """Where a job's model lies: a folder as given, a run of `--here` by name, else a job of the ledger."""
+    here = settings().home / "runs" / job
+    for folder in (Path(job), here):
+        if folder.is_dir():
+            return folder
+    from bot.wiring import artifacts_folder
+
+    return artifacts_folder(settings()) / open_ledger(settings()).job(job).root
 
 
 @app.command("list")

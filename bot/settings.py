@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from bot.errors import BotError
 
 SLACK_API = "https://slack.com/api/"
-SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY")
+SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY", "HF_TOKEN")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 WHERE = {
     "SLACK_BOT_TOKEN": "Copy the xoxb- token from your app's page: OAuth & Permissions, after Install App.",
@@ -76,6 +76,7 @@ class Settings:
     http_port: int
     openai_api_key: Secret | None
     openai_base_url: str | None
+    hub_token: Secret | None  # for gated base models and `trainwise export --push`
     chat_model: str
     chat_timeout_s: float  # for one question in all, not for one call
     prices_file: Path | None  # None: the table shipped with the bot
@@ -132,6 +133,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         http_port=int(read.number("TRAINWISE_HTTP_PORT", 3000, low=0, high=65535, whole=True)),
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
+        hub_token=tokens["HF_TOKEN"],
         chat_model=read.text("TRAINWISE_CHAT_MODEL", "gpt-6-luna"),
         chat_timeout_s=read.number("TRAINWISE_CHAT_TIMEOUT", 12, low=1, high=120),
         prices_file=read.existing_file("TRAINWISE_PRICES"),

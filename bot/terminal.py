@@ -10,7 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
+from finetune.use import Sides, Tried
 from rag.reply import Citation, Claim, Reply, Verdict
 
 TITLES = {
@@ -121,3 +123,25 @@ def interval(figure: Mapping[str, float] | None) -> str:
     if not figure:
         return "-"
     return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+
+
+def print_sides(console: Console, sides: Sides, as_json: bool = False) -> None:
+    """One ticket's answers before and after training, side by side, or as one JSON object."""
+    if as_json:
+        console.out(json.dumps(asdict(sides), ensure_ascii=False), highlight=False)
+        return
+    found = [side for side in (sides.before, sides.after) if side]
+    heads = [
+        f"{'after' if side is sides.after else 'before'}: {side.name}, {1000 * side.seconds:.0f} ms"
+        for side in found
+    ]
+    table = Table(*heads, box=None, padding=(0, 3, 0, 0))
+    table.add_row(*(escape(_answered(side)) for side in found))
+    console.print(table)
+    if sides.before is None:
+        console.print("[dim]Before: a model from scratch has nothing to compare with.[/dim]")
+
+
+def _answered(side: Tried) -> str:
+    lines = [f"{share:4.0%}  {name}" for name, share in side.ranked]
+    return "\n".join(lines) if lines else side.answer or "(nothing)"

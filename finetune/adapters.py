@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from finetune.failures import BaseModelError
+from finetune.loading import quiet
 from finetune.spec import Spec
 
 
@@ -21,7 +23,16 @@ def add_lora(model: Any, spec: Spec) -> Any:
         fan_in_fan_out=getattr(model.config, "model_type", "") == "gpt2",
         task_type="CAUSAL_LM" if spec.task == "reply" else "FEATURE_EXTRACTION",
     )
-    return get_peft_model(model, config)
+    with quiet():
+        return get_peft_model(model, config)
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """The model with the adapter saved in `folder`."""
+    from peft import PeftModel
+
+    with quiet():
+        return PeftModel.from_pretrained(model, str(folder))
 
 
 def four_bit() -> dict[str, Any]:

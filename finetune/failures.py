@@ -40,7 +40,7 @@ class DiskFull(FinetuneError):
 
     def __init__(self, folder: str) -> None:
         super().__init__(
-            f"The disk that holds {folder} is full, so the newest checkpoint was not written; the last good "
+            f"The disk that holds {folder} is full (or its quota is), so the newest checkpoint was not written; the last good "
             "one is kept. Free some space and run the job again: it goes on from there."
         )
 
@@ -53,6 +53,10 @@ class OutOfMemory(FinetuneError):
             "The model does not fit into memory even with one row at a time. Choose a smaller base model, "
             f"LoRA or QLoRA instead of full tuning, or a max_length below {max_length}."
         )
+
+
+class ExportError(FinetuneError):
+    """A model could not be exported or pushed."""
 
 
 class CorruptModel(FinetuneError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,26 @@ def locate(base_model: str) -> str:
             )
         return str(folder)
     return base_model
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps peft's and Trainer's use of a name that transformers is about to drop out of the terminal."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+        yield
+
+
+def probe(base_model: str) -> None:
+    """Read the model's config and tokenizer only; BaseModelError where a run with it could not start."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    place = locate(base_model)
+    try:
+        AutoConfig.from_pretrained(place, trust_remote_code=False)
+        AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise BaseModelError(_explain(base_model, error)) from error
 
 
 def load_encoder(base_model: str, **options: Any) -> tuple[Any, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from finetune.failures import Stopped, TrainingDataError
+from finetune.model_card import model_card
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, hardware, origin
-from finetune.report import model_card
 from finetune.spec import Spec
 from finetune.ticket import Tickets
 
@@ -44,6 +44,7 @@ def run(
     meter = Meter(clock)
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
+    check_base(spec)
     body = _task(spec, tickets)(spec, tickets, folder, progress)
     progress.phase("reporting")
     return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})
@@ -64,6 +65,19 @@ def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
     from finetune.reply_run import run_reply
 
     return run_reply
+
+
+def check_base(spec: Spec) -> None:
+    """Raises BaseModelError before any work where the base model cannot be had."""
+    from finetune.loading import probe
+    from finetune.spec import SHAPES
+
+    if spec.base_model != "minilm" and spec.base_model not in SHAPES:
+        probe(spec.base_model)
+    if spec.method == "qlora":
+        from finetune.adapters import four_bit
+
+        four_bit()
 
 
 def _finish(
@@ -93,7 +107,9 @@ def _finish(
         "rows": len(tickets),
         **body["dataset"],
     }
-    (folder / "model" / "README.md").write_text(model_card(report))
+    if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms
+        report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * price_per_hour
+    (folder / "MODEL_CARD.md").write_text(model_card(report))
     draft = folder / (REPORT + ".part")
     draft.write_text(json.dumps(report, indent=1, allow_nan=False))
     draft.replace(folder / REPORT)

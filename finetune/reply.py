@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.checks import check_reply_rows, decoded, overfit_probe
 from finetune.embed import length_batches, mixed_precision, pick_device
-from finetune.failures import CorruptModel
+from finetune.failures import BaseModelError, CorruptModel
 from finetune.progress import Progress
 from finetune.spec import Spec
 
@@ -108,6 +108,11 @@ def train_reply(
 
     set_seed(spec.seed)
     causal, tokenizer = base_causal(spec, [*train[0], *train[1]])
+    if tokenizer.eos_token_id is None:
+        raise BaseModelError(
+            f"The tokenizer of `{spec.base_model}` has no end token, so an answer could not end: set its "
+            "`eos_token`, or choose another base model."
+        )
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
     rows, dev_rows = encoder.rows(*train), encoder.rows(*dev)
     for note in check_reply_rows(rows, spec.max_length):
@@ -166,14 +171,13 @@ def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from finetune.adapters import load_adapter
     from finetune.loading import load_causal
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         if card["method"] in ("lora", "qlora"):
-            from peft import PeftModel
-
-            causal: Any = PeftModel.from_pretrained(load_causal(card["base_model"])[0], str(folder))
+            causal: Any = load_adapter(load_causal(card["base_model"])[0], folder)
         else:
             causal = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
     except (OSError, SafetensorError, KeyError, ValueError) as error:

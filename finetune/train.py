@@ -16,6 +16,7 @@ from transformers import PrinterCallback, TrainingArguments
 from finetune.checkpoints import discard, newest_intact
 from finetune.embed import bf16_is_fast, pick_device
 from finetune.failures import OutOfMemory, Stopped
+from finetune.loading import quiet
 from finetune.progress import Progress
 from finetune.provenance import cpu_seconds
 from finetune.spec import Spec
@@ -55,12 +56,14 @@ def fit(
     while True:
         try:
             trainer = _trainer(model, rows, dev, collate, spec, folder, progress, trainer_kind)
-            trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
+            with quiet():
+                trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
             break
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             spec = _smaller(spec, progress, error)
+            model.zero_grad(set_to_none=True)
     if trainer.hooks.reason:
         raise Stopped(trainer.hooks.reason)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]

@@ -85,14 +85,11 @@ class Hooks(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._report(state)
-        self.reason = self.reason or self.progress.reason_to_stop()
+        self.reason = agreed(self.reason or self.progress.reason_to_stop())
         if self.reason:
             control.should_training_stop = control.should_save = True
         elif self.clock() - self.saved > SAVE_EVERY_S:
             control.should_save = True
-
-    def on_substep_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.reason = self.reason or self.progress.reason_to_stop()
 
     def on_prediction_step(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.progress.check()
@@ -111,6 +108,15 @@ class Hooks(TrainerCallback):
         losses = [entry["loss"] for entry in state.log_history[-5:] if "loss" in entry]
         left = (state.max_steps - state.global_step) * pace
         self.progress.step(state.global_step, state.max_steps, losses[-1] if losses else None, round(left, 1))
+
+
+def agreed(reason: str | None) -> str | None:
+    """The stop reason that any of several processes has: all must leave after the same step, or all hang."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return reason
+    reasons: list[str | None] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(reasons, reason)
+    return next((found for found in reasons if found), None)
 
 
 class LeanTrainer(Trainer):

@@ -147,17 +147,14 @@ def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
     from safetensors.torch import load_file
     from transformers import AutoModel, AutoTokenizer
 
+    from finetune.adapters import load_adapter
     from finetune.classifier import Classifier, load_head
     from finetune.loading import load_encoder
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         if card["method"] in ("lora", "qlora"):
-            from peft import PeftModel
-
-            encoder = PeftModel.from_pretrained(
-                _without_pooler(load_encoder(card["base_model"])[0]), str(folder)
-            )
+            encoder: Any = load_adapter(_without_pooler(load_encoder(card["base_model"])[0]), folder)
         else:
             encoder = AutoModel.from_pretrained(folder, use_safetensors=True)
         head = load_head(load_file(folder / HEAD))

@@ -86,7 +86,9 @@ def try_both(folder: Path, text: str, top: int = 3) -> Sides:
     (nothing for a model from scratch).
     """
     place = find_model(folder)
-    return Sides(_before(place, text, top), answer(load(place), text, top, "tuned"))
+    return Sides(
+        _before(place, text, top), answer(load(place), text, top, f"tuned, {read_card(place)['method']}")
+    )
 
 
 def answer(model: Any, text: str, top: int, name: str) -> Tried:

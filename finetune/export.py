@@ -1,0 +1,97 @@
+"""A finished model for elsewhere: the files as trained or merged into plain safetensors, with the model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from finetune.blend import PLACE
+from finetune.failures import ExportError
+from finetune.use import CARD, find_model, load, read_card
+
+FORMS = ("adapter", "merged")
+MODEL_CARD = "MODEL_CARD.md"
+HUB_CARD = "README.md"  # the name under which a hub shows the card
+ADAPTED = ("lora", "qlora")
+
+
+def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
+    """Write a job's model to the new folder `out` and return its files.
+
+    "adapter": the files as trained (a LoRA adapter needs its base model). "merged": the adapter folded into
+    its base, loadable without peft. Raises ExportError, CorruptModel or BaseModelError; `out` then stays away.
+    """
+    if form not in FORMS:
+        raise ExportError(f"There is no form `{form}`. Choose one of: {', '.join(FORMS)}.")
+    if out.exists() and any(out.iterdir()):
+        raise ExportError(f"{out} already holds something: name a new folder.")
+    place = find_model(folder)
+    card = read_card(place)
+    draft = out.with_name(f".{out.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        if form == "merged" and card["method"] in ADAPTED:
+            _merge(place, card, draft)
+        else:
+            shutil.copytree(place, draft)
+        _copy_cards(place, draft)
+        if out.exists():
+            out.rmdir()
+        draft.replace(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def push(folder: Path, repository: str, token: str, private: bool = True) -> str:
+    """Upload an exported folder to a model hub and return its address; private unless told otherwise."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi(token=token)
+    try:
+        made = api.create_repo(repository, private=private, exist_ok=True, repo_type="model")
+        api.upload_folder(folder_path=str(folder), repo_id=made.repo_id, commit_message="Trainwise export")
+    except HFValidationError as error:
+        raise ExportError(f"`{repository}` is no name for a model: write it as owner/name.") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise ExportError(_refused(repository, error)) from error
+    return str(made)
+
+
+def _refused(repository: str, error: Exception) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == 401:
+        return "The hub does not know this token: make one with write access and set HF_TOKEN."
+    if status == 403:
+        return f"This token may not write to `{repository}`: use one with write access, or your own name."
+    if status:
+        return f"The hub refused the upload to `{repository}` (status {status}): try again later."
+    return "The model hub cannot be reached: check the network, and that HF_HUB_OFFLINE is not set."
+
+
+def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
+    """The base with the adapter folded in, as `full` tuning would have left it."""
+    model = load(place)
+    network = getattr(model, "network", model)
+    network = getattr(network, "network", network)  # of a blend
+    out.mkdir(parents=True)
+    plain = (network.model if card["task"] == "reply" else network.encoder).merge_and_unload()
+    plain.save_pretrained(out)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "head.safetensors"):
+        if (place / name).is_file():
+            shutil.copy(place / name, out / name)
+    if (place / PLACE).is_dir():
+        shutil.copytree(place / PLACE, out / PLACE)
+    (out / CARD).write_text(json.dumps(card | {"method": "full", "merged_from": card["method"]}, indent=1))
+
+
+def _copy_cards(place: Path, out: Path) -> None:
+    """The model card under both its names; without one (a model from before there were any) none."""
+    for folder in (place, place.parent):
+        if (folder / MODEL_CARD).is_file():
+            shutil.copy(folder / MODEL_CARD, out / MODEL_CARD)
+            shutil.copy(folder / MODEL_CARD, out / HUB_CARD)
+            return

@@ -1,0 +1,93 @@
+"""The model card: what a tuned model is, how good, and everything needed to repeat the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WEAKEST = 5
+SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
+SIGNS |= {"similarity": "similarity", "facts_from_ticket": "facts from the ticket"}
+
+
+def model_card(report: dict[str, Any]) -> str:
+    """The card as Markdown, with the front matter that model hubs read; `report` is the pipeline's."""
+    spec = report["spec"]
+    parts = [
+        _front(spec),
+        f"# {spec['task'].title()} model for {report['dataset']['name']}\n\n{report['headline']}",
+        _use(report),
+        _scores(report["systems"]),
+        _limits(report),
+        "## Repeat this run\n\n" + _table("setting", spec),
+        _table("origin", report["provenance"]),
+        _spent(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front(spec: dict[str, Any]) -> str:
+    library = {"linear": "scikit-learn", "lora": "peft", "qlora": "peft"}.get(spec["method"], "transformers")
+    lines = [f"library_name: {library}", f"tags: [trainwise, {spec['task']}]"]
+    if spec["method"] != "scratch":
+        base = (
+            "sentence-transformers/all-MiniLM-L6-v2" if spec["base_model"] == "minilm" else spec["base_model"]
+        )
+        lines.append(f"base_model: {base}")
+    return "---\n" + "\n".join(lines) + "\n---"
+
+
+def _use(report: dict[str, Any]) -> str:
+    data = report["dataset"]
+    does = {
+        "triage": f"sorts support tickets into {data['classes']} queues",
+        "reply": "drafts answers to support tickets for a person to check",
+    }[report["task"]]
+    return (
+        f"It {does}. Trained on {data['train']} tickets, chosen on {data['dev']}, tested on {data['test']} "
+        f"({data['split']}).\n\n"
+        "It knows only these tickets: test it again when queues, products or policies change, and do not use "
+        "it for decisions about people. It may repeat personal data of its training tickets."
+    )
+
+
+def _scores(systems: list[dict[str, Any]]) -> str:
+    measures = [name for name in SIGNS if name in systems[-1]]
+    head = ["system", *(f"{SIGNS[name]} % (95%)" for name in measures)]
+    rows = [[s["name"], *(_interval(s[name]) for name in measures)] for s in systems]
+    lines = [head, ["---"] * len(head), *rows]
+    return "## How good it is\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _limits(report: dict[str, Any]) -> str:
+    lines = list(report.get("notes") or [])
+    weak = [c for c in report.get("per_class") or [] if c["rows"]][:WEAKEST]
+    if weak:
+        named = ", ".join(f"{c['class']} (F1 {c['f1']:.2f}, {c['rows']} tested)" for c in weak)
+        lines.append(f"Weakest queues: {named}.")
+    if (ece := (report.get("calibration") or {}).get("ece")) is not None:
+        lines.append(f"Its confidence is off by {100 * ece:.1f} points on average (ECE).")
+    if report.get("perplexity"):
+        lines.append(f"Perplexity of the real answers: {report['perplexity']:.1f}.")
+    if batch := (report.get("latency") or {}).get("batch_ms"):
+        dollars = report["latency"].get("usd_per_1000")
+        price = f", ${dollars:.4f} per 1,000" if dollars is not None else ""
+        lines.append(f"{batch:.1f} ms a ticket in batches on the training machine{price}.")
+    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _spent(report: dict[str, Any]) -> str:
+    time, cost, carbon = report["time"], report["cost"], report["carbon"]
+    return (
+        f"Time {time['wall_s']:.0f} s ({time['cpu_s']:.0f} CPU-s); cost ${cost['usd']:.4f} ({cost['basis']}); "
+        f"about {carbon['g_co2']:.2g} g CO2 ({carbon['basis']})."
+    )
+
+
+def _table(name: str, values: dict[str, Any]) -> str:
+    rows = "\n".join(f"| {key} | {'-' if value is None else value} |" for key, value in values.items())
+    return f"| {name} | value |\n| --- | --- |\n{rows}"
+
+
+def _interval(score: dict[str, float]) -> str:
+    value, low, high = (100 * score[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"
