@@ -64,10 +64,10 @@ class Stage:
         self._flushed = -FLUSH_S
 
     def step(self, name: str) -> None:
-        """Shows the next step; raises Stopped once the person pressed Stop."""
+        """Shows the next step (an empty name shows none); raises Stopped once the person pressed Stop."""
         if self._stopped.is_set():
             raise Stopped
-        if not self._alive:
+        if not self._alive or not name:
             return
         self._close_step()
         word = name.split()[0].lower().rstrip(".…") if name.split() else "working"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STATE_VERSION = 1
 MOST_QUESTIONS = 3
+STILL = ""  # no new step: only asks whether to go on
 OFF_TOPIC = (
     "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
     "Ask me about a task you want a model to do."
@@ -48,11 +49,15 @@ class Adviser:
         scopes: frozenset[str] = frozenset({"workspace"}),
         on_step: Callable[[str], None] | None = None,
     ) -> Reply:
-        """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start."""
+        """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start.
+
+        `on_step` hears "reading", "searching", "checking", and STILL while a language model is waited for; what
+        it raises ends the work.
+        """
         step = on_step or (lambda name: None)
         step("reading")
         old, asked = remembered(state)
-        turn = self._chat.turn() if self._chat else None
+        turn = self._chat.turn(alive=lambda: step(STILL)) if self._chat else None
         signals = self._read(question, turn, old)
         if old:
             signals = merge(old, signals)

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from rag.errors import RagError
 Shape = TypeVar("Shape", bound=BaseModel)
 Message = tuple[str, str]  # role ("system", "human", "ai") and text
 METHODS = ("json_schema", "function_calling")  # the second for servers of one's own that lack the first
+ALIVE_S = 0.25
 LEAST_S = 0.5  # with less than this left no call is begun
 RESTS_AFTER, REST_S = (
     3,
@@ -82,9 +83,12 @@ class Chat:
         self._failed, self._rests_until = 0, 0.0
         self._last: ChatFailed | None = None
 
-    def turn(self) -> Turn:
-        """The allowance for one question, running from now; while the model rests it has failed already."""
-        return Turn(self, self._last if self.clock() < self._rests_until else None)
+    def turn(self, alive: Callable[[], None] = lambda: None) -> Turn:
+        """The allowance for one question, running from now; while the model rests it has failed already.
+
+        `alive` is called while the model is waited for; what it raises ends the wait (a person pressed Stop).
+        """
+        return Turn(self, alive, self._last if self.clock() < self._rests_until else None)
 
     def probe(self) -> str:
         """The way of structured output that works with this server, after one tiny call; ChatFailed if none does."""
@@ -104,8 +108,8 @@ class Chat:
 class Turn:
     """One question's calls. After the first failure every further call fails at once for the same reason."""
 
-    def __init__(self, chat: Chat, failure: ChatFailed | None = None) -> None:
-        self._chat, self.failure = chat, failure
+    def __init__(self, chat: Chat, alive: Callable[[], None], failure: ChatFailed | None = None) -> None:
+        self._chat, self._alive, self.failure = chat, alive, failure
         self._until = chat.clock() + chat.budget_s
 
     @property
@@ -133,8 +137,9 @@ class Turn:
             left = until - self._chat.clock()
             if left < LEAST_S:
                 break
+            outcome = _within(left, partial(self._call, shape, messages, method), self._alive)
             try:
-                found = _read(shape, _within(left, partial(self._call, shape, messages, method)))
+                found = _read(shape, outcome.result())
             except Exception as error:  # the edge to a foreign server: whatever it does becomes a sentence
                 last = error
                 if not _other_method_may_help(error):
@@ -156,8 +161,11 @@ class Turn:
         return structured.invoke([*messages])
 
 
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
-    """What `work` returns or raises, or TimeoutError; it runs aside, so that a server that drips cannot hold us."""
+def _within(seconds: float, work: Callable[[], Any], alive: Callable[[], None]) -> Future[Any]:
+    """How `work` ended, with TimeoutError for one that has not; it runs aside, so a server that drips cannot hold us.
+
+    Meanwhile `alive` is called every ALIVE_S; what it raises goes straight to the caller.
+    """
     done: Future[Any] = Future()
 
     def run() -> None:
@@ -167,7 +175,14 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
             done.set_exception(error)
 
     threading.Thread(target=run, daemon=True, name="chat").start()
-    return done.result(timeout=seconds)
+    until = time.monotonic() + seconds
+    while not wait([done], timeout=min(ALIVE_S, max(0.0, until - time.monotonic()))).done:
+        alive()
+        if time.monotonic() >= until:
+            late: Future[Any] = Future()
+            late.set_exception(TimeoutError())
+            return late
+    return done
 
 
 def _read(shape: type[Shape], answer: dict[str, Any]) -> Shape:

@@ -14,7 +14,7 @@ from rag.advise import Advice, spoken
 from rag.answer import Answer, compose, refusal
 from rag.chat import ChatFailed, Turn
 from rag.evidence import gather, load_phrases, parts_of, sought
-from rag.phrase import phrase
+from rag.phrase import MOST_SENTENCES, phrase
 from rag.remembered import Remembered
 from rag.reply import Verdict
 
@@ -51,7 +51,9 @@ class Writer:
             told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
             with suppress(ChatFailed):
                 asked = self._reader.without_orders(question)
-                phrased = phrase(asked, decided(advice), told, turn, self._rows, self._reader.is_order)
+                most = max(MOST_SENTENCES, len(parts))
+                skip = self._reader.is_order
+                phrased = phrase(asked, decided(advice), told, turn, self._rows, skip, most)
                 if phrased is not None and (phrased.claims or factual):
                     return phrased if phrased.claims else refusal(passages, searched)
         return compose(

@@ -22,9 +22,9 @@ def server() -> Iterator[OpenAIServer]:
         yield running
 
 
-def examine(home: Path, base_url: str, key: str = KEY) -> Finding:
-    environ = {"TRAINWISE_HOME": str(home), "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": key}
-    return chat(load_settings({**environ, "TRAINWISE_CHAT_TIMEOUT": "2"}))
+def examine(home: Path, base_url: str, budget_s: int = 20) -> Finding:
+    environ = {"TRAINWISE_HOME": str(home), "OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": KEY}
+    return chat(load_settings({**environ, "TRAINWISE_CHAT_TIMEOUT": str(budget_s)}))
 
 
 def test_a_model_that_answers_is_told_with_its_way(server: OpenAIServer, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_failure_names_the_setting(
 ) -> None:
     """Each failure says what happened and where to look, without the key."""
     server.always(behaviour)
-    found = examine(tmp_path, server.base_url)
+    found = examine(tmp_path, server.base_url, 2 if behaviour == "stall" else 20)
     assert found.level is Level.FAIL
     assert detail in found.detail
     assert fix in found.fix

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.embed import MiniLM, load_embedder
+from rag.index import Index
+from tests.openai_server import OpenAIServer
+from tests.rag.llm_script import KEY, faithful
 
 
 class Counting(MiniLM):
@@ -46,3 +49,18 @@ def embed(embed_cache: Path) -> MiniLM:
 @pytest.fixture
 def counting(embed: MiniLM) -> Counting:
     return Counting(embed)
+
+
+@pytest.fixture(scope="module")
+def guide_index(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Index]:
+    """An index with the guide in it, one per test file."""
+    with Index.open(tmp_path_factory.mktemp("guide") / "index", embed) as opened:
+        opened.ensure_guide()
+        yield opened
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    """A language model's server that answers faithfully and checks its key."""
+    with OpenAIServer(answer=faithful, key=KEY) as running:
+        yield running

@@ -6,8 +6,17 @@ import json
 import re
 from typing import Any
 
+from rag.ask import Adviser
+from rag.chat import Chat, chat_model
+from rag.index import Index
+from rag.reply import Reply
 from rag.units import units
+from tests.openai_server import OpenAIServer
 
+WEEKLY = "our help center changes every week, should we fine-tune on the articles?"
+PHRASED = "Facts that are missing, outdated or private call for retrieval."
+KEY = "sk-live-3f9a77c2b1d84e55"
+BUDGET_S = 20.0  # what works or fails at once never needs it, however busy the machine
 PASSAGE = re.compile(r"<passage-\w+ id='(\d+)' heading='[^']*'>\n(.*?)\n</passage-", re.DOTALL)
 
 
@@ -55,3 +64,12 @@ def faithful(body: dict[str, Any]) -> str:
     chunk_id, _ = find(body, "missing, outdated or private facts")
     quote = "missing, outdated or private facts call for retrieval"
     return draft((chunk_id, quote, "Facts that are missing, outdated or private call for retrieval."))
+
+
+def adviser(index: Index, server: OpenAIServer, budget_s: float = BUDGET_S, key: str = KEY) -> Adviser:
+    model = chat_model("gpt-test", key, server.base_url, budget_s)
+    return Adviser(index, index.embed, {"as_of": "2026-11"}, chat=Chat(model, budget_s))
+
+
+def said(reply: Reply) -> str:
+    return "\n".join(claim.text for claim in reply.why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 
 from rag.advise import advise
 from rag.answer import BACKS, Answer, Pool
-from rag.embed import load_embedder
 from rag.evidence import gather, load_phrases
 from rag.gate import fault, figures, squeezed, supported
 from rag.index import Index
@@ -28,17 +27,9 @@ Tell = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    folder: Path = tmp_path_factory.mktemp("answer")
-    with Index.open(folder / "index", load_embedder(folder / "cache")) as opened:
-        opened.ensure_guide()
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def tell(index: Index) -> Tell:
+def tell(guide_index: Index) -> Tell:
     """`tell(question, topic=..., ...)`: the answer when the question was read as these signals."""
-    table, write = load_table(), Writer(index, index.embed, EmbeddedReader(index.embed))
+    table, write = load_table(), Writer(guide_index, guide_index.embed, EmbeddedReader(guide_index.embed))
 
     def told(question: str, **signals: Any) -> Answer:
         advice = advise(Signals.model_validate(signals), table)
@@ -147,15 +138,15 @@ def test_an_identifier_that_no_document_holds_is_not_answered_with_another(tell:
     assert tell("what is the rent of an H100 gpu per hour?", topic="guide").claims
 
 
-def test_every_phrase_belongs_to_a_line_and_finds_its_sentence(index: Index) -> None:
+def test_every_phrase_belongs_to_a_line_and_finds_its_sentence(guide_index: Index) -> None:
     """No phrase for a line that is gone; each finds a piece of the guide that backs it, within what is searched."""
     table, phrases = load_table(), load_phrases()
     ids = {rule.id for rule in (*table.gates, *table.blocks, *table.rules)}
     assert set(phrases.lines) <= ids
     looked_for = [*phrases.lines.values(), *(phrase for _, _, phrase in phrases.situations)]
-    embed = Remembered(index.embed)
+    embed = Remembered(guide_index.embed)
     for phrase in looked_for:
-        passages = gather(index, "", (phrase,), frozenset({"workspace"}))
+        passages = gather(guide_index, "", (phrase,), frozenset({"workspace"}))
         best = Pool(passages, embed, lambda text: False).nearness(phrase).max()
         assert best >= BACKS, phrase
     names = {*SIGNAL_NAMES, *facts_of(Signals())}

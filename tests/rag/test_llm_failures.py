@@ -1,0 +1,148 @@
+"""Whatever the language model's server does, the embedded answer goes out in time with a sentence why.
+
+Through the real langchain-openai over a real socket to the scripted server of tests/openai_server.py.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from rag.ask import STILL, Adviser
+from rag.chat import RESTS_AFTER, Chat, chat_model
+from rag.index import Index
+from rag.reply import Verdict
+from tests.openai_server import OpenAIServer
+from tests.rag.llm_script import BUDGET_S, KEY, PHRASED, WEEKLY, adviser, said
+
+pytestmark = pytest.mark.integration
+SHORT_S = 2.0  # for servers that never answer
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told"),
+    [
+        ("429", "no capacity"),
+        ("500", "error of its own"),
+        ("503", "error of its own"),
+        ("wrong_key", "OPENAI_API_KEY"),
+        ("no_model", "TRAINWISE_CHAT_MODEL"),
+        ("content_filter", "declined"),
+        ("filtered", "declined"),
+        ("refusal", "declined"),
+        ("cut", "cannot be reached"),
+        ("malformed", "cannot be used"),
+        ("empty", "cannot be used"),
+        ("prose", "cannot be used"),
+        ("stall", "not answer in time"),
+        ("drip", "not answer in time"),
+    ],
+)
+def test_a_failure_gives_the_embedded_answer_in_time(
+    guide_index: Index, server: OpenAIServer, behaviour: str, told: str
+) -> None:
+    """Whatever the server does, verdict and sentences are the embedded ones, with one plain sentence why."""
+    server.always(behaviour)
+    budget_s = SHORT_S if behaviour in ("stall", "drip") else BUDGET_S
+    began = time.monotonic()
+    reply = adviser(guide_index, server, budget_s).ask(WEEKLY)
+    assert time.monotonic() - began < budget_s + 4
+    embedded = Adviser(guide_index, guide_index.embed, {"as_of": "2026-11"}).ask(WEEKLY)
+    assert (reply.verdict, reply.why, reply.citations) == (embedded.verdict, embedded.why, embedded.citations)
+    assert told in (reply.note or "")
+    assert "so this is the embedded answer" in (reply.note or "")
+    assert not any(secret in (reply.note or "") for secret in (KEY, KEY[-6:], "Error", "http", "Traceback"))
+
+
+@pytest.mark.parametrize("behaviour", ["500", "stall", "prose", "filtered"])
+def test_a_failure_while_phrasing_keeps_what_was_read(
+    guide_index: Index, server: OpenAIServer, behaviour: str
+) -> None:
+    """The model's signals stay; the sentences are extracted; the note says so."""
+    server.behave("ok")
+    server.always(behaviour)
+    reply = adviser(guide_index, server, 6.0 if behaviour == "stall" else BUDGET_S).ask(WEEKLY)
+    assert reply.state["signals"]["quotes"]["volatility"] == "changes every week"
+    assert "for knowledge that changes, retrieval is the right tool" in said(reply)
+    assert "embedded answer" in (reply.note or "")
+
+
+def test_the_wrong_key_is_told_without_the_key(guide_index: Index, server: OpenAIServer) -> None:
+    """A server that checks keys refuses ours; the reply names the variable and never the value."""
+    reply = adviser(guide_index, server, key="sk-old-11112222").ask(WEEKLY)
+    assert "OPENAI_API_KEY" in (reply.note or "")
+    assert "sk-old" not in str(reply)
+
+
+def test_nothing_listens(guide_index: Index) -> None:
+    """A refused connection is told, at once."""
+    with OpenAIServer() as gone:
+        pass
+    reply = adviser(guide_index, gone).ask(WEEKLY)
+    assert reply.verdict is Verdict.RAG
+    assert "cannot be reached" in (reply.note or "")
+
+
+def test_a_passing_failure_is_tried_once_more(guide_index: Index, server: OpenAIServer) -> None:
+    """One 429 with Retry-After costs no answer."""
+    server.behave("429")
+    assert PHRASED in said(adviser(guide_index, server).ask(WEEKLY))
+
+
+def test_a_server_without_json_schema_gets_tools(guide_index: Index, server: OpenAIServer) -> None:
+    """After one refusal of the format every later call goes straight to function calling."""
+    server.always("no_json_schema")
+    asked = adviser(guide_index, server)
+    assert PHRASED in said(asked.ask(WEEKLY))
+    assert PHRASED in said(asked.ask(WEEKLY))
+    assert ["tools" in body for body in server.requests] == [False, True, True, True, True]
+
+
+def test_json_in_a_code_fence_is_read(guide_index: Index, server: OpenAIServer) -> None:
+    """A model that wraps its JSON in prose is still understood."""
+    server.always("fenced")
+    assert PHRASED in said(adviser(guide_index, server).ask(WEEKLY))
+
+
+@pytest.mark.parametrize(("behaviour", "phrased"), [("ok", True), ("stall_midway", False)])
+def test_a_streaming_server(guide_index: Index, server: OpenAIServer, behaviour: str, phrased: bool) -> None:
+    """A model set to stream gives the same answer; one that stalls in the middle gives the embedded one."""
+    server.always(behaviour)
+    budget_s = BUDGET_S if phrased else 6.0
+    model = chat_model("gpt-test", KEY, server.base_url, budget_s).model_copy(update={"streaming": True})
+    reply = Adviser(guide_index, guide_index.embed, {}, chat=Chat(model, budget_s)).ask(WEEKLY)
+    assert server.requests[0].get("stream") is True
+    assert (PHRASED in said(reply)) is phrased
+    assert (reply.note is None) is phrased
+
+
+def test_a_server_that_is_down_is_left_alone_for_a_while(guide_index: Index, server: OpenAIServer) -> None:
+    """After three failures in a row questions are answered at once; later it is asked again."""
+    now = [0.0]
+    model = chat_model("gpt-test", KEY, server.base_url, BUDGET_S)
+    asked = Adviser(guide_index, guide_index.embed, {}, chat=Chat(model, BUDGET_S, clock=lambda: now[0]))
+    server.always("wrong_key")
+    for _ in range(RESTS_AFTER + 2):
+        assert "OPENAI_API_KEY" in (asked.ask(WEEKLY).note or "")
+    assert len(server.requests) == RESTS_AFTER
+    server.always("ok")
+    now[0] += 31
+    assert PHRASED in said(asked.ask(WEEKLY))
+
+
+def test_stop_is_heard_while_the_model_is_waited_for(guide_index: Index, server: OpenAIServer) -> None:
+    """A person who presses Stop does not wait for the budget; what the hook raises comes out unchanged."""
+
+    class Stopped(Exception):
+        pass
+
+    def on_step(name: str) -> None:
+        if name == STILL:
+            raise Stopped
+
+    server.always("stall")
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        adviser(guide_index, server, 30.0).ask(WEEKLY, on_step=on_step)
+    assert time.monotonic() - began < 5
