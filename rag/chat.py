@@ -191,9 +191,20 @@ def _read(shape: type[Shape], answer: dict[str, Any]) -> Shape:
     if raw.response_metadata.get("finish_reason") == "content_filter" or raw.additional_kwargs.get("refusal"):
         raise PermissionError("filtered")
     try:
-        return shape.model_validate(parsed if parsed is not None else _object_in(raw.text))
+        return shape.model_validate(_writable(parsed if parsed is not None else _object_in(raw.text)))
     except ValidationError:
         raise _Unreadable from None
+
+
+def _writable(value: Any) -> Any:
+    """The value with halves of surrogate pairs replaced: JSON may carry them, UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_writable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _writable(item) for key, item in value.items()}
+    return value
 
 
 def _object_in(text: str) -> Any:

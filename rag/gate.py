@@ -22,10 +22,11 @@ _WORDS = {
 _NAMED = re.compile(
     r"\b(?=[\w-]*[A-Za-z])(?=[\w-]*\d)\w[\w.-]*\w\b"  # gpt-4o, ZX-4711, 2e-5
     r"|\b\w+_\w+\b|\b[A-Z]{2,}s?\b|\b[A-Z]?[a-z]+[A-Z]\w*\b"  # learning_rate, AWS, OpenAI, LoRA
-    r"|(?<=[a-z,;:] )[A-Z][a-z]{2,}\b"  # Google in mid-sentence
+    r"|(?<=[a-z,;] )[A-Z][a-z]{2,}\b"  # Google in mid-sentence
 )
+_COUNTED = re.compile(r"[\d.,-]+(?:k|m|bn|b|gb|ms|s|x|st|nd|rd|th)?", re.IGNORECASE)  # figures, not names
 _COMMON = frozenset(
-    ["RAG", "LLM", "LLMS", "AI", "ML", "API", "APIS", "GPU", "GPUS", "CPU", "OK", "FAQ", "QA"]
+    ["RAG", "LLM", "LLMS", "AI", "ML", "API", "APIS", "GPU", "GPUS", "CPU", "OK", "FAQ", "QA", "PII"]
 )
 _NOT = re.compile(r"\b(?:not|no|never|none|nothing|neither|nor|cannot|without)\b|n['’]t\b", re.IGNORECASE)
 _SOFT = re.compile(
@@ -55,7 +56,7 @@ def fault(claim: str, quote: str, passage: str, heading: str = "") -> str | None
         return "the quote does not stand verbatim in that passage"
     source = f"{quote} {heading}"
     checks = (
-        ("the address", set(URL.findall(claim)) - set(URL.findall(quote))),
+        ("the address", addresses(claim) - addresses(quote)),
         ("the name", {name for name in names(claim) if name.lower() not in source.lower()}),
         ("the figure", figures(claim) - figures(source, every=True)),
     )
@@ -86,10 +87,15 @@ def figures(text: str, every: bool = False) -> set[str]:
     return found | {f"{_WORDS[word]:g}" for word in words if word in _WORDS}
 
 
+def addresses(text: str) -> set[str]:
+    """The web addresses of a text, without the punctuation that ends a sentence."""
+    return {address.rstrip(".,;:!?") for address in URL.findall(text)}
+
+
 def names(text: str) -> set[str]:
     """Identifiers and proper names: codes, models, settings, products."""
-    plain = URL.sub(" ", text)
-    return {name.strip(".-") for name in _NAMED.findall(plain) if name.upper() not in _COMMON}
+    found = {name.strip(".-") for name in _NAMED.findall(URL.sub(" ", text))}
+    return {name for name in found if name.upper() not in _COMMON and not _COUNTED.fullmatch(name)}
 
 
 def _agree(claim: str, quote: str) -> bool:

@@ -24,6 +24,7 @@ from rag.signals import SIGNAL_NAMES, Signals, Topic
 NAMES = tuple(name for name in SIGNAL_NAMES if name not in ("topic", "injection"))
 READING_SHARE = 0.5  # of the time budget; the rest is for the answer's sentences
 MOST_SEEN = 40
+MOST_NUMBER = 1e15
 MEANINGS = {  # what the values mean, for a model that has never seen the table
     "gaps": "knowledge = facts are missing, outdated or private (also: makes things up); style = tone, voice; "
     "format = structure, schema, template; accuracy = wrong labels or decisions; cost = too dear; latency = too slow; "
@@ -148,6 +149,8 @@ def counted(name: str, value: Any, quote: str, text: str) -> bool:
     """Whether a number follows from the words: as written, in the signal's unit, or per class times classes."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
+    if not value <= MOST_NUMBER:
+        return False
     told = [float(figure) for figure in figures(quote, every=True) if not figure.endswith("%")]
     options = [number * factor for number in told for factor in UNITS.get(name, (1,))]
     if name in ("score", "target"):

@@ -185,6 +185,26 @@ def test_the_gate_names_what_the_quote_does_not_carry(claim: str, quote: str, wh
     assert supported(quote, quote, quote) or why == "short"
 
 
+@pytest.mark.parametrize(
+    ("claim", "quote"),
+    [
+        ("It takes 2 to 8 hours.", "Note: it takes 2-8 hours on one GPU."),
+        ("Hold out between 10% and 20%.", "Hold out 10-20% of the data for testing."),
+        ("Around 3.5M requests a month pay for it.", "above about 3.5 million requests a month"),
+        ("It is described at https://a.example/x.", "See https://a.example/x for how it works."),
+        ("PII in the inputs can leak from a tuned LLM.", "A tuned model can leak personal data in inputs"),
+        ("Do not tune below fifty examples.", "below 50 examples do not tune"),
+        (
+            "Tuning on unknown facts raises hallucination.",
+            "tuning on facts it did not know raises hallucination",
+        ),
+    ],
+)
+def test_the_gate_lets_a_faithful_rewording_through(claim: str, quote: str) -> None:
+    """Other words for the same figures, addresses and negations are no fault."""
+    assert fault(claim, quote, f"Before. {quote} After.") is None
+
+
 def test_figures_are_compared_by_value() -> None:
     """1,200 and 1.2k are one figure; a quote's "10-20%" allows 10%."""
     assert figures("1,200 rows") == figures("1.2k rows") == {"1200"}

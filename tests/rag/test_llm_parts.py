@@ -87,6 +87,9 @@ def test_a_fence_cannot_be_closed_from_inside() -> None:
         ("score", 95, "stuck at 81%", False),
         ("deadline_days", 14, "2 weeks", True),
         ("offline", True, "air gapped", True),
+        ("monthly_cost", float("inf"), "$38k/mo", False),
+        ("monthly_cost", float("nan"), "$38k/mo", False),
+        ("examples", 10**400, "2,400 approved replies", False),
     ],
 )
 def test_a_number_follows_from_the_users_words(name: str, value: float, quote: str, holds: bool) -> None:
