@@ -20,10 +20,8 @@ from rag.words import scope_word
 if TYPE_CHECKING:
     from rag.index import Index
 
-RRF_K = 10
 CANDIDATES = 40
 MAX_QUESTION = 2000
-WEIGHTS = {"exact": 3.0, "words": 1.0, "meaning": 1.0}
 # A word in more than this share of the passages says little and costs most of the search time.
 COMMON = 0.15
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
@@ -31,6 +29,17 @@ _IDENTIFIER = re.compile(r"[^\s,;!?\"'()\[\]{}<>|`]*[\w][^\s,;!?\"'()\[\]{}<>|`]
 STOP_WORDS = frozenset(
     ["a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "just", "me", "my", "need", "no", "not", "of", "on", "or", "our", "out", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "us", "use", "want", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Legs:
+    """What each leg weighs (0: off), whether a passage's parts count, and how steeply rank matters (RRF's k)."""
+
+    exact: float = 3.0
+    words: float = 1.0
+    meaning: float = 1.0
+    parts: bool = True
+    rrf_k: int = 10
 
 
 @dataclass(frozen=True)
@@ -46,33 +55,38 @@ class Passage:
     score: float
 
 
-def retrieve(index: Index, question: str, scopes: frozenset[str], k: int = 8) -> list[Passage]:
-    """The `k` best passages that readers of `scopes` may see, best first; [] for an empty question."""
-    return search(index, question, scopes, k, WEIGHTS)
-
-
-def search(
-    index: Index, question: str, scopes: frozenset[str], k: int, weights: dict[str, float]
+def retrieve(
+    index: Index, question: str, scopes: frozenset[str], k: int = 8, legs: Legs | None = None
 ) -> list[Passage]:
-    """`retrieve` with the legs' weights given, so that each can be measured alone."""
-    scopes = check_scopes(scopes)
+    """The `k` best passages that readers of `scopes` may see, best first; [] for an empty question.
+
+    `legs` is for measuring each part of the search alone.
+    """
+    legs, scopes = legs or Legs(), check_scopes(scopes)
     question = " ".join(question[:MAX_QUESTION].split())
     if not question or not scopes:
         return []
-    row = index.embed([question])[0]
-    near = index.nearest(row, scopes, CANDIDATES)
-    store = index.store
-    exact = exact_leg(store, question, scopes) if weights.get("exact") else []
-    words = words_leg(store, question, scopes) if weights.get("words") else []
+    row, store = index.embed([question])[0], index.store
+    near = index.nearest(row, scopes, CANDIDATES) if legs.meaning else []
+    exact = exact_leg(store, question, scopes) if legs.exact else []
+    words = words_leg(store, question, scopes) if legs.words else []
     rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
-    scores = {key: _similarity(row, *found[-2:]) for key, found in rows.items()}
-    meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if weights.get("meaning") else []
-    legs = [(weights["exact"], exact), (weights["words"], words), (weights["meaning"], meaning)]
-    order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in legs])
-    return [_passage(key, rows[key], scores[key]) for key in order[:k]]
+    scores = {key: _similarity(row, found[-2], found[-1], legs.parts) for key, found in rows.items()}
+    meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if legs.meaning else []
+    weighed = [(legs.exact, exact), (legs.words, words), (legs.meaning, meaning)]
+    order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in weighed], legs.rrf_k)
+    return [_passage(key, rows[key], scores[key]) for key in _once(order, rows)[:k]]
 
 
-def fuse(legs: Iterable[tuple[float, Sequence[int]]], k: int = RRF_K) -> list[int]:
+def _once(order: Sequence[int], rows: dict[int, tuple[object, ...]]) -> list[int]:
+    """The same words in two documents are one passage to a reader: the better ranked stays."""
+    first: dict[tuple[object, ...], int] = {}
+    for key in order:
+        first.setdefault(rows[key][2:4], key)
+    return list(first.values())
+
+
+def fuse(legs: Iterable[tuple[float, Sequence[int]]], k: int = 10) -> list[int]:
     """Reciprocal rank fusion: each leg gives weight/(k + rank); ties go to the older passage."""
     points: dict[int, float] = {}
     for weight, keys in legs:
@@ -173,11 +187,11 @@ def _holds(store: Store, key: int, token: str) -> bool:
     return row is not None and token.lower() in f"{row[0]}\n{row[1]}".lower()
 
 
-def _similarity(row: np.ndarray, blob: object, parts: object) -> float:
+def _similarity(row: np.ndarray, blob: object, parts: object, use_parts: bool = True) -> float:
     assert isinstance(blob, bytes)
     assert isinstance(parts, bytes)
     best = float(np.frombuffer(blob, dtype=np.float32) @ row)
-    if parts:
+    if parts and use_parts:
         best = max(best, float((unpack_parts(parts, len(row)) @ row).max()))
     return best
 

@@ -168,6 +168,19 @@ class ChromaVectors:
         self._drop_other_embedders()
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
+        """A server that fails is fed anew once; if it stays away the words have to find the passages."""
+        for attempt in (1, 2):
+            try:
+                return self._search(row, scopes, n)
+            except Exception:  # chromadb and httpx raise what they like when a server is lost
+                log.warning("Chroma did not answer (try %d)", attempt, exc_info=attempt == 2)
+                if attempt == 1:
+                    self._forget()
+        return []
+
+    def _search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
+        if self._seen < 0:
+            self.catch_up()
         found: list[tuple[float, int]] = []
         for scope in scopes:
             held = len(self._known.get(scope, ()))
@@ -181,6 +194,13 @@ class ChromaVectors:
         for distance, key in sorted(found):
             best.setdefault(key, distance)
         return list(best)[:n]
+
+    def _forget(self) -> None:
+        """What is known of the server's collections is not to be trusted any more."""
+        with self._lock:
+            self._collections.clear()
+            self._known.clear()
+            self._seen = -1
 
     def catch_up(self) -> None:
         """Make each collection hold exactly the store's passages of its scope; safe to interrupt."""

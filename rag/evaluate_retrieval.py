@@ -1,0 +1,115 @@
+"""How well questions find their passages: labelled questions over the guide and sample documents, each switch apart.
+
+A row is `{"id", "kind", "question", "doc", "holds"}`: a passage of `doc` that holds the phrase `holds` is right.
+Kinds: plain, identifier, paraphrase (shares no rare word with its passage), near_miss (nothing answers it).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.errors import RagError
+from rag.index import Index
+from rag.retrieve import Legs, Passage, retrieve
+
+DATA = Path(__file__).parent / "data"
+QUESTIONS = DATA / "retrieval_eval.jsonl"
+EVERYONE = frozenset({"workspace"})
+DEPTH = 10
+FALSE_REFUSALS = 0.05
+SWITCHES: dict[str, Legs] = {
+    "everything on": Legs(),
+    "without identifiers": Legs(exact=0),
+    "without words": Legs(words=0),
+    "without meaning": Legs(meaning=0),
+    "without parts of passages": Legs(parts=False),
+    "fused with k=60": Legs(rrf_k=60),
+    "meaning alone": Legs(exact=0, words=0, parts=False),
+    "words alone": Legs(exact=0, meaning=0),
+}
+Row = Mapping[str, Any]
+Find = Callable[[str], list[Passage]]
+
+
+def read_rows(path: Path = QUESTIONS) -> list[dict[str, Any]]:
+    """The labelled questions; RagError names a line that is none."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            if not row["question"] or (row["kind"] != "near_miss" and not (row["doc"] and row["holds"])):
+                raise KeyError
+        except (ValueError, KeyError, TypeError) as error:
+            raise RagError(f"{path}, line {number}: needs `question`, `kind`, `doc` and `holds`.") from error
+        rows.append(row)
+    return rows
+
+
+def add_samples(index: Index) -> None:
+    """Puts the guide and the sample documents of the labelled questions into an (empty) index."""
+    index.ensure_guide()
+    index.add(sorted(DATA.glob("sample-*.md")), EVERYONE)
+
+
+def evaluate(index: Index, rows: Sequence[Row], find: Find | None = None) -> dict[str, Any]:
+    """{"n", "near_misses", "switches": {name: figures}}; `find` measures another search alone, once."""
+    places = {document.id: Path(document.source).name for document in index.documents()}
+    if find:
+        return figures(rows, places, find)
+    told = {
+        name: figures(rows, places, lambda q, legs=legs: retrieve(index, q, EVERYONE, DEPTH, legs))  # type: ignore[misc]
+        for name, legs in SWITCHES.items()
+    }
+    near = sum(row["kind"] == "near_miss" for row in rows)
+    return {"n": len(rows), "near_misses": near, "passages": index.stats().chunks, "switches": told}
+
+
+def figures(rows: Sequence[Row], places: Mapping[str, str], find: Find) -> dict[str, Any]:
+    """recall@5, MRR, nDCG@10 (all and by kind), refusal of near misses, latency in ms."""
+    ranks: dict[str, list[int | None]] = {}
+    answerable, near, seconds, missed = [], [], [], []
+    for row in rows:
+        begin = time.perf_counter()
+        found = find(row["question"])
+        seconds.append(time.perf_counter() - begin)
+        best = max((passage.score for passage in found), default=0.0)
+        if row["kind"] == "near_miss":
+            near.append(best)
+            continue
+        answerable.append(best)
+        rank = next((n for n, one in enumerate(found[:DEPTH], 1) if _right(one, row, places)), None)
+        ranks.setdefault(row["kind"], []).append(rank)
+        if rank is None or rank > 5:
+            missed.append(row["id"])
+    every = [rank for some in ranks.values() for rank in some]
+    threshold = float(np.quantile(answerable, FALSE_REFUSALS)) if answerable else 0.0
+    return {
+        **_scores(every),
+        "kinds": {kind: _scores(some) for kind, some in ranks.items()},
+        "refused": round(sum(score < threshold for score in near) / max(1, len(near)), 3),
+        "p50_ms": round(1000 * float(np.quantile(seconds, 0.5)), 1),
+        "p95_ms": round(1000 * float(np.quantile(seconds, 0.95)), 1),
+        "missed": missed,
+    }
+
+
+def _right(passage: Passage, row: Row, places: Mapping[str, str]) -> bool:
+    return places.get(passage.doc_id) == row["doc"] and row["holds"] in " ".join(passage.text.split())
+
+
+def _scores(ranks: Sequence[int | None]) -> dict[str, Any]:
+    """One passage is right per question, so nDCG is the discount of its rank."""
+    n = max(1, len(ranks))
+    return {
+        "n": len(ranks),
+        "recall_at_5": round(sum(rank is not None and rank <= 5 for rank in ranks) / n, 3),
+        "mrr": round(sum(1 / rank for rank in ranks if rank) / n, 3),
+        "ndcg_at_10": round(sum(1 / math.log2(rank + 1) for rank in ranks if rank) / n, 3),
+    }
