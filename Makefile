@@ -14,7 +14,7 @@ demo: $(VENV)/.ready ## the whole story on this machine: ask, fine-tune, report 
 	@$(BIN)/trainwise demo
 
 test: $(VENV)/.ready-dev lint ## lint, types, unit and integration tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 lint: $(VENV)/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .
