@@ -19,11 +19,11 @@ Report = Mapping[str, Any]
 
 WORTH = {"yes": "✅ *Worth training*", "no": "⛔ *Not worth training*", "unclear": "🤷 *Not clear yet*"}
 DECISIONS = {
-    "enough": "✅ *What you have is enough*",
-    "more_data": "📥 *Collect more tickets first*",
-    "train": "🎯 *Train*",
-    "not_worth_it": "⛔ *Not worth it*",
-    "cannot_tell": "🤷 *Cannot tell yet*",
+    "enough": "✅",
+    "more_data": "📥",
+    "train": "🎯",
+    "not_worth_it": "⛔",
+    "cannot_tell": "🤷",
 }
 SYSTEMS_SHOWN = 12
 PAIRS_SHOWN = 3
@@ -91,10 +91,14 @@ def _finetune(report: Report, headline: str) -> list[Block]:
 
 
 def _measure(report: Report, headline: str) -> list[Block]:
-    verdict = DECISIONS.get(str(report.get("decision")), "🤷 *Result*")
-    blocks = [section(f"{verdict}\n{headline}")]
+    mark = DECISIONS.get(str(report.get("decision")), "🤷")
+    first, colon, rest = headline.partition(": ")
+    blocks = [section(f"{mark} *{first}:* {rest}" if colon else f"{mark} {headline}")]
     blocks += _systems_table(report.get("ladder"))
-    lines = [_prose("Forecast", report.get("forecast")), _prose("Next step", report.get("next_step"))]
+    lines = [
+        _prose(name, report.get(name.lower().replace(" ", "_"))) for name in ("Forecast", "Cost", "Next step")
+    ]
+    lines += [f"⚠️ {escape(one_line(str(warning), 400))}" for warning in (report.get("warnings") or [])[:5]]
     if text := "\n".join(line for line in lines if line):
         blocks += [divider(), *(section(piece) for piece in split_text(text))]
     if data := _data_line(report.get("dataset")):

@@ -39,6 +39,7 @@ class Measured:
     at_all: Ahead | None = None
     tuned: Ahead | None = None
     more: Forecast | None = None
+    tuned_later: tuple[Ahead, ...] = ()  # a fine-tune at the sizes of `more`
     saved_usd: float | None = None  # a month, from the tuned model's gain
     serving_usd: float = 0.0  # a month
     training_usd: float = 0.0
@@ -74,7 +75,16 @@ def decide(seen: Measured) -> Decision:
         return _enough_with_all(seen, seen.at_all)
     if seen.tuned is not None and chance(seen.tuned, seen.target) >= SURE:
         return _train(seen, seen.tuned)
-    return _beyond(seen)
+    made = _beyond(seen)
+    if made.choice in ("not_worth_it", "cannot_tell") and seen.tuned is not None and _pays(seen, seen.tuned):
+        return _train_anyway(seen, seen.tuned)
+    return made
+
+
+def _pays(seen: Measured, tuned: Ahead) -> bool:
+    """Whether a certain gain saves more than serving costs, whatever the target."""
+    saves = seen.saved_usd is not None and seen.saved_usd > seen.serving_usd
+    return saves and tuned.low > seen.best
 
 
 def _nothing_to_learn(seen: Measured) -> Decision:
@@ -147,16 +157,31 @@ def _train(seen: Measured, tuned: Ahead) -> Decision:
     )
 
 
+def _train_anyway(seen: Measured, tuned: Ahead) -> Decision:
+    gain, saved = tuned.value - seen.best, seen.saved_usd or 0.0
+    return Decision(
+        "train",
+        f"Train, although your target of {percent(seen.target)} is not sure ({_odds(chance(tuned, seen.target))}): "
+        f"a LoRA fine-tune on your {tuned.rows:,} tickets is expected to reach {_band(tuned)}, "
+        f"{100 * gain:+.1f} points against {_lower(seen.best_name)}, which saves ${saved:,.0f} a month; serving "
+        f"it costs ${seen.serving_usd:,.0f}.",
+        _figure("saved a month minus serving", saved - seen.serving_usd, "usd"),
+        ("Fewer tickets a month, or cheaper mistakes.", "A prompt or a cheaper method that does as well."),
+        "Launch the fine-tune on this dataset.",
+    )
+
+
 def _beyond(seen: Measured) -> Decision:
     """The target is missed with the rows at hand: would more rows do, or is it out of reach?"""
     if seen.more is None or not seen.more.ahead:
         return _unknown(seen)
     near = [ahead for ahead in seen.more.ahead if ahead.times <= 1.05 * BAND_UP_TO]
     near = near or list(seen.more.ahead)  # only far sizes were asked for: their wide bands decide
-    for ahead in near:
+    later = [ahead for ahead in seen.tuned_later if ahead.rows in {item.rows for item in near}]
+    for ahead in sorted([*near, *later], key=lambda ahead: ahead.rows):
         if chance(ahead, seen.target) >= SURE:
             return _label_more(seen, ahead)
-    options = [*near, *([seen.tuned] if seen.tuned else []), *([seen.at_all] if seen.at_all else [])]
+    options = [*near, *later, *([seen.tuned] if seen.tuned else []), *([seen.at_all] if seen.at_all else [])]
     best = max(options, key=lambda item: chance(item, seen.target))
     return _out_of_reach(seen, best) if chance(best, seen.target) < UNLIKELY else _too_close(seen, best)
 
@@ -192,8 +217,8 @@ def _label_more(seen: Measured, ahead: Ahead) -> Decision:
     return Decision(
         "more_data",
         f"Label about {extra:,} more tickets before paying for training: today's {seen.rows:,} give "
-        f"{percent(seen.best)}, {ahead.rows:,} are expected to give {_band(ahead)}, against your target of "
-        f"{percent(seen.target)}.{tuned}",
+        f"{percent(seen.best)}, {ahead.rows:,} are expected to give {_band(ahead)}{_how(seen, ahead)}, "
+        f"against your target of {percent(seen.target)}.{tuned}",
         _figure(f"expected score with {ahead.rows:,} tickets", ahead.value),
         (
             f"A target of {percent(seen.best)} or less needs no more tickets.",
@@ -205,14 +230,14 @@ def _label_more(seen: Measured, ahead: Ahead) -> Decision:
 
 
 def _out_of_reach(seen: Measured, best: Ahead) -> Decision:
-    what = "a fine-tune" if best is seen.tuned else f"even {best.rows:,} tickets"
+    what = "a fine-tune" if best is seen.tuned else f"even {best.rows:,} tickets{_how(seen, best)}"
     verb = "is" if best is seen.tuned else "are"
     odds = chance(best, seen.target)
-    reach = "is out of reach" if odds < OUT else f"is unlikely to be met (about {_odds(odds)})"
+    reach = "is out of reach" if odds < OUT else f"is unlikely to be met ({_odds(odds)})"
     return Decision(
         "not_worth_it",
         f"Not worth it: your target of {percent(seen.target)} {reach}. {seen.best_name} scores "
-        f"{percent(seen.best)}, and {what} {verb} expected to give {_band(best)}.",
+        f"{percent(seen.best)}, and {what} {verb} expected to give {_band(best)}.{_still(seen)}",
         _figure(f"expected score with {best.rows:,} tickets", best.value),
         (
             f"A target of {percent(best.value)} or less.",
@@ -220,6 +245,19 @@ def _out_of_reach(seen: Measured, best: Ahead) -> Decision:
         ),
         "Look at the most confused classes: merge or redefine them, or lower the target.",
     )
+
+
+def _still(seen: Measured) -> str:
+    """What a fine-tune gains although the target is missed, where that is certain and worth saying."""
+    if seen.tuned is None or seen.tuned.low <= seen.best:
+        return ""
+    gain = 100 * (seen.tuned.value - seen.best)
+    return f" A fine-tune on today's tickets would still bring {gain:+.1f} points ({_band(seen.tuned)})."
+
+
+def _how(seen: Measured, ahead: Ahead) -> str:
+    """Whether a size ahead was forecast for a fine-tune."""
+    return " with a fine-tune" if any(ahead is item for item in seen.tuned_later) else ""
 
 
 def percent(score: float) -> str:
@@ -235,8 +273,10 @@ def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | s
 
 
 def _odds(chance_of: float) -> str:
-    """A probability as people say it: `1 in 4`."""
-    return f"1 in {round(1 / chance_of)}" if chance_of < 0.45 else "1 in 2"
+    """A probability as people say it: `about 1 in 4`."""
+    if chance_of < 0.01:
+        return "less than 1 in 100"
+    return f"about 1 in {round(1 / chance_of)}" if chance_of < 0.45 else "about even odds"
 
 
 def _duration(hours: float) -> str:

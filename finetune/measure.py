@@ -36,7 +36,7 @@ SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds allowed 
 PILOT_SHARE, PROMPT_SHARE = 0.3, 0.4
 RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
-EVEN_TUNED_GAIN = 0.12  # a fine-tune of a small encoder has not gained more than that over the ladder
+HOPELESS = 0.6  # share of the mistakes that no fine-tune has taken away (a third on the bundled sample)
 
 
 class MeasureError(FinetuneError):
@@ -83,6 +83,7 @@ class Found:
     at_all: Ahead | None
     pilot: tuned_pilot.TunedPilot | None
     tuned: Ahead | None
+    tuned_later: tuple[Ahead, ...]  # the fine-tune at the sizes of `more`
     p_chance: float
     warnings: list[str]
 
@@ -178,7 +179,8 @@ def _look(
     progress.phase("evaluating")
     more, at_all, now = _forecasts(points, sample, rungs[0].score(request.metric).value, trained, request)
     tuned = tuned_pilot.expected(at_all or now, pilot) if pilot else None
-    return Found(rungs, best, points, more, at_all, pilot, tuned, p_chance, notes + told)
+    later = tuple(tuned_pilot.expected(item, pilot) for item in more.ahead) if pilot else ()
+    return Found(rungs, best, points, more, at_all, pilot, tuned, later, p_chance, notes + told)
 
 
 def _better(trained: Rung, prompt: Rung | None) -> Rung:
@@ -201,7 +203,8 @@ def _tuned(
     if best.dev is None or request.metric != "accuracy":
         return None, []
     unsure = float(np.sqrt(best.dev * (1 - best.dev) / max(1, len(sample.folds[0].dev))))
-    if best.dev - unsure >= request.target or best.dev + EVEN_TUNED_GAIN < request.target:
+    most = best.dev + unsure + HOPELESS * (1 - best.dev)
+    if best.dev - unsure >= request.target or most < request.target:
         progress.note("No LoRA pilot: the cheap methods already tell which way the answer goes.")
         return None, []
     if best.dev - 2 * unsure <= floor:
@@ -260,6 +263,7 @@ def _decide(
             at_all=found.at_all,
             tuned=found.tuned,
             more=found.more,
+            tuned_later=found.tuned_later,
             saved_usd=money["saved_usd_month"],
             serving_usd=money["serving_usd_month"],
             training_usd=run["usd_high"] if run else 0.0,

@@ -50,8 +50,8 @@ def assemble(
         "target": request.target,
         "ladder": _ladder(found),
         "pilot": _pilot(found, trained.name),
-        "forecast": forecast_json(found.more, found.tuned, found.at_all, found.pilot),
-        "cost": money,
+        "forecast": forecast_json(found.more, found.tuned, found.at_all, found.tuned_later),
+        "cost": money | {"sentence": money_sentence(money, decision.choice)},
         "warnings": found.warnings,
         "signals": _signals(found, sample, request, tickets, decision.choice),
         "plots": [_plot(found, money, request, decision, folder)],
@@ -92,7 +92,9 @@ def _pilot(found: Found, method: str) -> list[dict[str, Any]]:
     return sorted(made, key=lambda row: (str(row["method"]), row["rows"], row["seed"]))
 
 
-def forecast_json(more: Forecast, tuned: Ahead | None, at_all: Ahead | None, pilot: Any) -> dict[str, Any]:
+def forecast_json(
+    more: Forecast, tuned: Ahead | None, at_all: Ahead | None, later: tuple[Ahead, ...]
+) -> dict[str, Any]:
     """Sizes, values and 90% bands; `band` is for other tickets, `band_same_rows` for the same held-out
     ones.
     """
@@ -105,6 +107,7 @@ def forecast_json(more: Forecast, tuned: Ahead | None, at_all: Ahead | None, pil
         "trust": [item.trust for item in ahead],
         "slope": more.slope,
         "tuned": asdict(tuned) if tuned else None,
+        "tuned_later": [asdict(item) for item in later],
         "all_rows": asdict(at_all) if at_all else None,
         "sentence": _sentence(more, tuned),
     }
@@ -116,12 +119,29 @@ def _sentence(more: Forecast, tuned: Ahead | None) -> str:
     parts = [
         f"{item.rows:,} tickets: {percent(item.value)} ({100 * item.wide_low:.1f}-{100 * item.wide_high:.1f})"
         for item in more.ahead
-        if item.trust != "direction"
+        if item.trust != "direction" and (item.times >= 1.9 or len(more.ahead) < 4)
     ]
     parts += [f"beyond that only: {more.slope}" for item in more.ahead[-1:] if item.trust == "direction"]
     if tuned:
         parts.append(f"a LoRA fine-tune on {tuned.rows:,}: {percent(tuned.value)}")
     return "; ".join(parts) if parts else (more.refused or "")
+
+
+def money_sentence(money: Mapping[str, Any], choice: str) -> str:
+    """What is paid once, what a month costs, and from which volume on an own machine is the cheaper one."""
+    parts = [_once(money, choice)]
+    cheapest = {line["kind"]: line for line in reversed(money["serving"])}
+    own, prompt = cheapest["cpu"], cheapest.get("api")
+    parts.append(f"A month: ${own['usd_month']:,.0f} for a {own['option']}")
+    if prompt and prompt["usd_month"] > 0:
+        parts[-1] += f", ${prompt['usd_month']:,.0f} for {prompt['option'].replace('prompt', 'prompting', 1)}"
+    if even := [line for line in money["break_even"] if line["requests_month"]]:
+        line = max(even, key=lambda line: float(line["requests_month"]))
+        above = f"{float(line['requests_month']):,.0f} tickets a month"
+        parts.append(f"Against {line['against']} the own machine is cheaper above {above}")
+    if money["saved_usd_month"]:
+        parts.append(f"The gain saves ${money['saved_usd_month']:,.0f} a month in wrong answers")
+    return ". ".join(part for part in parts if part) + f". Prices as of {money['as_of']}."
 
 
 def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets, choice: str) -> dict[str, Any]:
