@@ -25,19 +25,43 @@ def advice(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score the embedded reader and the decision table on labelled questions."""
+    from bot.score_tables import confusion_table, family_table, signal_table
     from rag.embed import load_embedder
-    from rag.evaluate_advice import confusion, evaluate, read_rows
+    from rag.evaluate_advice import by_signal, confusion, evaluate, read_rows, short
     from rag.read_embedded import EmbeddedReader
+    from rag.reply import Verdict
 
     result = evaluate(read_rows(path_to_read(file)), EmbeddedReader(load_embedder(settings().home / "cache")))
     if as_json:
-        console.out(json.dumps(result), highlight=False)
+        console.out(json.dumps(short(result)), highlight=False)
         return
-    table = Table("wanted", "got", "times", box=None)
-    for (wanted, got), times in sorted(confusion(result).items()):
-        table.add_row(wanted, got if got == wanted else f"[red]{got}", str(times))
-    console.print(table)
-    console.print(f"{result['right']} of {result['n']} right")
+    console.print(confusion_table(confusion(result), [str(verdict) for verdict in Verdict]))
+    if families := [row for row in result["rows"] if row["family"]]:
+        console.print("", family_table(families))
+    if told := by_signal(result):
+        console.print("", signal_table(told))
+    for row in result["rows"]:
+        if row["got"] not in row["accept"]:
+            console.print(f"{row['id']}: {' or '.join(row['accept'])}, got [red]{row['got']}[/red]")
+    console.print(f"{result['right']} of {result['n']} right ({result['right'] / max(result['n'], 1):.1%})")
+
+
+@app.command()
+def feedback(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the rows here instead of printing.")
+    ] = None,
+) -> None:
+    """Turn the thumbs of Slack into evaluation rows, one JSON object a line."""
+    from bot.feedback import evaluation_rows, read_feedback
+
+    rows = evaluation_rows(read_feedback(settings().home))
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if out is None:
+        console.out(lines, end="", highlight=False)
+        return
+    out.write_text(lines, encoding="utf-8")
+    console.print(f"{len(rows)} rows in {out}. Score them: trainwise eval advice {out}", highlight=False)
 
 
 @app.command()
@@ -76,4 +100,36 @@ def forecast(
     console.print(
         f"{result['pairs']} forecasts met their outcome: {100 * result['coverage']:.0f}% inside the 90% band, "
         f"median error {result['median_abs_error_points']:.1f} points, bias {result['bias_points']:+.1f}"
+    )
+
+
+@app.command()
+def retrieval(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score the search on labelled questions over the guide and sample documents, each part switched off in turn."""
+    import tempfile
+
+    from rag.embed import load_embedder
+    from rag.evaluate_retrieval import add_samples, evaluate, read_rows
+    from rag.index import Index
+
+    embed = load_embedder(settings().home / "cache")
+    with tempfile.TemporaryDirectory() as folder, Index.open(Path(folder), embed) as index:
+        add_samples(index)
+        result = evaluate(index, read_rows())
+    if as_json:
+        console.out(json.dumps(result), highlight=False)
+        return
+    columns = ("recall@5", "MRR", "nDCG@10", "paraphrased", "identifiers", "refused", "p50 ms", "p95 ms")
+    table = Table("search", *columns, box=None)
+    for name, told in result["switches"].items():
+        kinds = [f"{told['kinds'][kind]['ndcg_at_10']:.3f}" for kind in ("paraphrase", "identifier")]
+        scores = [f"{told[key]:.3f}" for key in ("recall_at_5", "mrr", "ndcg_at_10")]
+        times = [f"{told[key]:.1f}" for key in ("refused", "p50_ms", "p95_ms")]
+        table.add_row(name, *scores, *kinds, f"{told['refused']:.2f}", *times[1:])
+    console.print(table)
+    console.print(
+        f"{result['n']} questions, {result['near_misses']} of them without an answer, over {result['passages']} "
+        "passages; refused: near misses scoring below 95% of the answerable questions."
     )

@@ -1,12 +1,13 @@
 """A question and what its asker may read, to the passages that answer it.
 
 Three legs, fused by rank (k=10, as measured in docs/quality.md): exact identifiers (error codes, model
-names, settings), words (BM25 over stems), meaning (nearest vectors, then the best of a passage and its
+names, settings), words (BM25 over stems, believed as far as they cover the question), meaning (nearest vectors, then the best of a passage and its
 sub-passages). Who may read what is decided inside each search, never by dropping results afterwards.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ CANDIDATES = 40
 MAX_QUESTION = 2000
 # A word in more than this share of the passages says little and costs most of the search time.
 COMMON = 0.15
+SMALL = 2000
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _IDENTIFIER = re.compile(r"[^\s,;!?\"'()\[\]{}<>|`]*[\w][^\s,;!?\"'()\[\]{}<>|`]*")
 STOP_WORDS = frozenset(
@@ -69,11 +71,11 @@ def retrieve(
     row, store = index.embed([question])[0], index.store
     near = index.nearest(row, scopes, CANDIDATES) if legs.meaning else []
     exact = exact_leg(store, question, scopes) if legs.exact else []
-    words = words_leg(store, question, scopes) if legs.words else []
+    words, belief = words_leg(store, question, scopes) if legs.words else ([], 0.0)
     rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
     scores = {key: _similarity(row, found[-2], found[-1], legs.parts) for key, found in rows.items()}
     meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if legs.meaning else []
-    weighed = [(legs.exact, exact), (legs.words, words), (legs.meaning, meaning)]
+    weighed = [(legs.exact, exact), (legs.words * belief, words), (legs.meaning, meaning)]
     order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in weighed], legs.rrf_k)
     return [_passage(key, rows[key], scores[key]) for key in _once(order, rows)[:k]]
 
@@ -122,14 +124,22 @@ def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
     return sorted(points, key=lambda key: (-points[key], key))
 
 
-def words_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
-    """BM25 over the question's telling words."""
+def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list[int], float]:
+    """BM25 over the question's telling words, and how far to believe it (0-1).
+
+    The belief is the square of the best passage's score over what a passage with every word once would have: a
+    question in other words than its answer shares only chance words with any passage, and those must not outvote meaning.
+    """
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(question)))
     telling = [word for word in words if word not in STOP_WORDS][:32]
-    rare = _rare(store, telling)
+    total = store.word_counts.total(store.connection, store.generation)
+    counts = dict(zip(telling, store.word_counts.of(store.connection, telling), strict=True))
+    rare = _rare(counts, total)
     if not rare:
-        return []
-    return _match(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
+        return [], 0.0
+    hits = _scored(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
+    ideal = sum(math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in counts.values())
+    return [key for key, _ in hits], min(1.0, hits[0][1] / ideal) ** 2 if hits else 0.0
 
 
 def load_rows(
@@ -154,32 +164,25 @@ def load_rows(
 
 
 def _match(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[int]:
+    return [key for key, _ in _scored(store, expression, scopes, n)]
+
+
+def _scored(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[tuple[int, float]]:
     """Best `n` by BM25 among the passages of `scopes`; the scope is part of the match itself."""
     may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
     rows = store.connection.execute(
-        "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, 1.0, 0.0) LIMIT ?",
+        "SELECT rowid, -bm25(words, 1.0, 0.0) AS score FROM words WHERE words MATCH ? ORDER BY score DESC LIMIT ?",
         (f"(body : ({expression})) AND (scopes : ({may_see}))", n),
     )
-    return [row[0] for row in rows]
+    return rows.fetchall()
 
 
-def _rare(store: Store, words: list[str]) -> list[str]:
+def _rare(counts: dict[str, int], total: int) -> list[str]:
     """The words that few passages hold; the rarest three if all are common."""
-    total = store.connection.execute("SELECT count(*) FROM chunks").fetchone()[0]
-    if total < 2000:
-        return words
-    counts = {word: _count(store, word) for word in words}
-    present = sorted((word for word in words if counts[word]), key=lambda word: counts[word])
+    present = sorted((word for word in counts if counts[word]), key=lambda word: counts[word])
+    if total < SMALL:
+        return present
     return [word for word in present if counts[word] <= COMMON * total] or present[:3]
-
-
-def _count(store: Store, word: str) -> int:
-    """How many passages hold the word, as far as it is its own stem's most common form (an estimate)."""
-    row = store.connection.execute(
-        "SELECT max(doc) FROM word_counts WHERE term >= ?1 AND term <= ?2 AND col = 'body'",
-        (word[: max(3, len(word) - 3)], word),
-    ).fetchone()
-    return int(row[0] or 0)
 
 
 def _holds(store: Store, key: int, token: str) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from rag.chunk import Chunk
 from rag.errors import RagError
-from rag.words import add_words, forget_words
+from rag.words import TOKENIZER, WordCounts, add_words, forget_words
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS vectors (
     embedder TEXT, digest TEXT, row BLOB NOT NULL, parts BLOB NOT NULL, PRIMARY KEY (digest, embedder)
 ) WITHOUT ROWID;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
-    body, scopes, content='', tokenize="porter unicode61 remove_diacritics 2"
+    body, scopes, content='', tokenize="TOKENIZER"
 );
 CREATE VIRTUAL TABLE IF NOT EXISTS word_counts USING fts5vocab (words, 'col');
 """
@@ -94,7 +94,8 @@ class Store:
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._write = threading.Lock()
-        self.connection.executescript(SCHEMA)
+        self.word_counts = WordCounts()
+        self.connection.executescript(SCHEMA.replace("TOKENIZER", TOKENIZER))
         self._migrate()
         self.store_id = str(self._meta("store_id"))
 
