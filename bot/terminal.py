@@ -139,7 +139,7 @@ def print_sides(console: Console, sides: Sides, as_json: bool = False) -> None:
     table.add_row(*(escape(_answered(side)) for side in found))
     console.print(table)
     if sides.before is None:
-        console.print("[dim]Before: a model from scratch has nothing to compare with.[/dim]")
+        console.print("[dim]There is no before: nothing that could answer was kept beside this model.[/dim]")
 
 
 def _answered(side: Tried) -> str:

@@ -47,21 +47,31 @@ class Encoder:
     template: Template
     max_length: int
 
-    def prompts(self, tickets: Sequence[str], room: int) -> list[list[int]]:
-        """Token ids up to where the answer starts, leaving `room`; a long ticket loses its oldest words."""
+    def prompts(self, tickets: Sequence[str], room: int | Sequence[int]) -> list[list[int]]:
+        """Token ids up to where the answer starts, leaving `room` (one for all, or one each).
+
+        A long ticket loses its oldest words.
+        """
+        rooms = [room] * len(tickets) if isinstance(room, int) else room
         before = self._ids([self.template.before])[0]
         if self.tokenizer.bos_token_id is not None and before[:1] != [self.tokenizer.bos_token_id]:
             before = [self.tokenizer.bos_token_id, *before]
         after = self._ids([self.template.after])[0]
-        left = max(self.max_length - room - len(before) - len(after), 1)
-        return [[*before, *ids[-left:], *after] for ids in self._ids(tickets)]
+        fixed = len(before) + len(after)
+        return [
+            [*before, *ids[-max(self.max_length - wanted - fixed, 1) :], *after]
+            for ids, wanted in zip(self._ids(tickets), rooms, strict=True)
+        ]
 
     def rows(self, tickets: Sequence[str], answers: Sequence[str]) -> list[dict[str, list[int]]]:
-        """Training rows: `labels` repeat the answer's tokens and the end token, IGNORED elsewhere."""
+        """Training rows: `labels` repeat the answer's tokens and the end token, IGNORED elsewhere.
+
+        Where both are long the answer gets half of `max_length`, the ticket what the answer leaves.
+        """
         half = max(self.max_length // 2, 1)
         ends = [[*ids, self.tokenizer.eos_token_id] for ids in self._ids(answers)]
         found = []
-        for prompt, end in zip(self.prompts(tickets, half), ends, strict=True):
+        for prompt, end in zip(self.prompts(tickets, [min(len(e), half) for e in ends]), ends, strict=True):
             room = max(self.max_length - len(prompt), 0)
             kept = end[:room]
             labels = [IGNORED] * len(prompt) + kept

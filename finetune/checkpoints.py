@@ -62,7 +62,7 @@ def is_disk_full(error: BaseException) -> bool:
     return False
 
 
-_AS_TEXT = ("No space left on device", "File too large")
+_AS_TEXT = ("No space left on device", "File too large", "iostream error")
 
 
 def _step(folder: Path) -> int:

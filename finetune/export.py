@@ -9,6 +9,7 @@ from typing import Any
 
 from finetune.blend import PLACE
 from finetune.failures import ExportError
+from finetune.model_card import HUB_NAMES
 from finetune.use import CARD, find_model, load, read_card
 
 FORMS = ("adapter", "merged")
@@ -36,6 +37,7 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
             _merge(place, card, draft)
         else:
             shutil.copytree(place, draft)
+        _name_base(draft, card["base_model"])
         _copy_cards(place, draft)
         if out.exists():
             out.rmdir()
@@ -86,6 +88,15 @@ def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
     if (place / PLACE).is_dir():
         shutil.copytree(place / PLACE, out / PLACE)
     (out / CARD).write_text(json.dumps(card | {"method": "full", "merged_from": card["method"]}, indent=1))
+
+
+def _name_base(out: Path, base_model: str) -> None:
+    """An adapter names its base by hub id, not by where it lay on the training machine."""
+    file = out / "adapter_config.json"
+    if not file.is_file():
+        return
+    named = HUB_NAMES.get(base_model, base_model)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": named}, indent=1))
 
 
 def _copy_cards(place: Path, out: Path) -> None:

@@ -31,10 +31,18 @@ def locate(base_model: str) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps peft's and Trainer's use of a name that transformers is about to drop out of the terminal."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
-        yield
+    """Keeps the libraries' progress bars, load reports and notes to each other out of the terminal."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+            yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def probe(base_model: str) -> None:
@@ -67,14 +75,13 @@ def _load(kind: Any, base_model: str, options: dict[str, Any]) -> tuple[Any, Any
     import torch
     from safetensors import SafetensorError
     from transformers import AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     place = locate(base_model)
     options = {"dtype": torch.float32, **options}
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        model = kind.from_pretrained(place, use_safetensors=True, trust_remote_code=False, **options)
+        with quiet():
+            model = kind.from_pretrained(place, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise BaseModelError(_explain(base_model, error)) from error
     return model, with_padding(tokenizer, model)
@@ -93,8 +100,10 @@ def with_padding(tokenizer: Any, model: Any) -> Any:
 
 def _explain(base_model: str, error: Exception) -> str:
     """One sentence on why the model did not load; the libraries' own text goes to the log by `from`."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     text = f"{type(error).__name__} {error} {error.__cause__ or ''}".lower()
-    if "gated" in text or "401" in text or "403" in text:
+    if _caused_by(error, GatedRepoError) or "403" in text:
         return (
             f"`{base_model}` is gated: accept its licence on the hub, then set HF_TOKEN on the training "
             "machine, or choose another base model."
@@ -105,6 +114,11 @@ def _explain(base_model: str, error: Exception) -> str:
         return f"`{base_model}` needs code from its own repository, which is never run. Choose another model."
     if "header" in text or "safetensor" in type(error).__name__.lower():
         return f"The weights of `{base_model}` are damaged: download or save them again."
+    if _caused_by(error, RepositoryNotFoundError):
+        return (
+            f"The hub has no base model `{base_model}`, or it is private: check the name, or set HF_TOKEN on "
+            "the training machine."
+        )
     if any(sign in text for sign in ("offline", "couldn't connect", "connection", "max retries", "cached")):
         return (
             f"`{base_model}` is not on this machine and the model hub cannot be reached. Check the name and "
@@ -114,3 +128,12 @@ def _explain(base_model: str, error: Exception) -> str:
         f"There is no base model `{base_model}` that we can load. Check the name on the hub, or give the "
         "path of a folder with config.json, model.safetensors and a tokenizer."
     )
+
+
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether the error, or one that it came from, is of this kind."""
+    while error is not None:
+        if isinstance(error, kind):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 WEAKEST = 5
+HUB_NAMES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
 SIGNS |= {"similarity": "similarity", "facts_from_ticket": "facts from the ticket"}
 
@@ -29,10 +30,7 @@ def _front(spec: dict[str, Any]) -> str:
     library = {"linear": "scikit-learn", "lora": "peft", "qlora": "peft"}.get(spec["method"], "transformers")
     lines = [f"library_name: {library}", f"tags: [trainwise, {spec['task']}]"]
     if spec["method"] != "scratch":
-        base = (
-            "sentence-transformers/all-MiniLM-L6-v2" if spec["base_model"] == "minilm" else spec["base_model"]
-        )
-        lines.append(f"base_model: {base}")
+        lines.append(f"base_model: {HUB_NAMES.get(spec['base_model'], spec['base_model'])}")
     return "---\n" + "\n".join(lines) + "\n---"
 
 

@@ -172,14 +172,15 @@ def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from finetune.adapters import load_adapter
-    from finetune.loading import load_causal
+    from finetune.loading import load_causal, quiet
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         if card["method"] in ("lora", "qlora"):
             causal: Any = load_adapter(load_causal(card["base_model"])[0], folder)
         else:
-            causal = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+            with quiet():
+                causal = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(
             f"The model in {folder} does not load: run the job again, or export it anew."

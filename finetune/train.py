@@ -118,7 +118,7 @@ def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingAr
         output_dir=str(folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.batch_size,
-        per_device_eval_batch_size=2 * spec.batch_size,
+        per_device_eval_batch_size=spec.batch_size,
         gradient_accumulation_steps=spec.accumulate,
         learning_rate=spec.learning_rate,
         warmup_steps=spec.warmup_ratio if spec.warmup_ratio < 1 else 0.99,

@@ -91,6 +91,11 @@ class Hooks(TrainerCallback):
         elif self.clock() - self.saved > SAVE_EVERY_S:
             control.should_save = True
 
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        per_epoch = state.max_steps // max(int(args.num_train_epochs), 1)
+        if self.reason and state.global_step % per_epoch:  # stopped within an epoch: its end is still to come
+            control.should_evaluate = False
+
     def on_prediction_step(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.progress.check()
 
@@ -158,6 +163,7 @@ class LeanTrainer(Trainer):
         prepared = super()._prepare_for_training(max_steps, train_dataloader, resume)
         mark = self._folder / PENDING
         if resume and mark.is_file() and mark.read_text() == str(self.state.global_step):
+            self._load_rng_state(resume)  # the checkpoint written below must carry the run's own
             self._determine_best_metric(self._evaluate(None, None), None)
             self._save_checkpoint(self.model, None)
         mark.unlink(missing_ok=True)

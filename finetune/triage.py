@@ -149,14 +149,15 @@ def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
 
     from finetune.adapters import load_adapter
     from finetune.classifier import Classifier, load_head
-    from finetune.loading import load_encoder
+    from finetune.loading import load_encoder, quiet
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         if card["method"] in ("lora", "qlora"):
             encoder: Any = load_adapter(_without_pooler(load_encoder(card["base_model"])[0]), folder)
         else:
-            encoder = AutoModel.from_pretrained(folder, use_safetensors=True)
+            with quiet():
+                encoder = _without_pooler(AutoModel.from_pretrained(folder, use_safetensors=True))
         head = load_head(load_file(folder / HEAD))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(

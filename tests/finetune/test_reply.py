@@ -1,0 +1,209 @@
+"""Replies: what the loss counts, packing, the four families of models, adapters, generation and its figures."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from finetune.adapters import add_lora
+from finetune.answers import AnswerLoss, Encoder, Template, check_round_trip, collate_packed, collate_padded
+from finetune.checks import IGNORED, check_reply_rows, decoded
+from finetune.failures import TrainingDataError
+from finetune.loading import load_causal
+from finetune.reply import load_reply, save_reply
+from finetune.reply_scores import chrf, invented, rouge_l
+from finetune.use import read_card
+from tests.finetune.tiny import recipe, save_causal, tickets
+
+FAMILIES = ("tiny-llama", "tiny-mistral", "tiny-qwen", "tiny-gpt2")
+CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}<|assistant|>"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """One tiny saved model per family."""
+    return {shape: save_causal(tmp_path_factory.mktemp(shape), shape) for shape in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def rows_of(folders):
+    """(model, tokenizer, training rows) of a family."""
+
+    def get(shape: str = "tiny-llama", max_length: int = 128):
+        torch.manual_seed(0)
+        model, tokenizer = load_causal(str(folders[shape]))
+        made = tickets(9)
+        encoder = Encoder(tokenizer, Template.of(tokenizer), max_length)
+        return model.eval(), tokenizer, encoder.rows(made.texts, [str(row.answer) for row in made.rows])
+
+    return get
+
+
+def test_the_loss_counts_the_answer_and_its_end_and_nothing_else(rows_of):
+    """Read back from the tokens: the counted ones are the answer, the others the ticket in its template."""
+    _, tokenizer, rows = rows_of()
+    for row, ticket in zip(rows, tickets(9).rows, strict=True):
+        counted = [token for token in row["labels"] if token != IGNORED]
+        assert counted[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(counted[:-1]) == ticket.answer
+        before = [t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label == IGNORED]
+        assert tokenizer.decode(before) == f"### Ticket\n{ticket.text}\n\n### Answer\n"
+
+
+def test_the_first_row_is_shown_with_its_mask(rows_of):
+    """What a person checks by eye: the answer stands between the brackets."""
+    _, tokenizer, rows = rows_of()
+    assert decoded(rows[0], tokenizer).split("⟦")[1].startswith("We looked into your billing case 0")
+
+
+@pytest.mark.parametrize("shape", FAMILIES)
+def test_our_loss_is_the_library_s_loss_on_answer_tokens(rows_of, shape):
+    """Computing logits for answer tokens only changes the work, not the figure."""
+    model, tokenizer, rows = rows_of(shape)
+    batch = collate_padded(tokenizer.pad_token_id)(rows)
+    mask = (
+        torch.arange(batch["input_ids"].shape[1])[None] < torch.tensor([[len(r["labels"])] for r in rows])
+    ).long()
+    with torch.no_grad():
+        theirs = model(input_ids=batch["input_ids"], attention_mask=mask, labels=batch["labels"]).loss
+        ours = AnswerLoss(model)(**batch)["loss"]
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", FAMILIES)
+def test_packed_rows_do_not_see_each_other(rows_of, shape):
+    """The loss of rows packed end to end is the loss of the same rows apart, and one row's change stays in it."""
+    model, tokenizer, rows = rows_of(shape)
+    loss = AnswerLoss(model)
+    with torch.no_grad():
+        apart = loss(**collate_padded(tokenizer.pad_token_id)(rows[:3]))["loss"]
+        packed = loss(**collate_packed(rows[:3]))["loss"]
+        one = collate_packed(rows[:3])
+        changed = collate_packed([{**rows[0], "input_ids": [5] * len(rows[0]["input_ids"])}, *rows[1:3]])
+        start = len(rows[0]["input_ids"])
+        seen = [
+            model(input_ids=b["input_ids"], position_ids=b["position_ids"], use_cache=False).logits[0, start:]
+            for b in (one, changed)
+        ]
+    assert float(packed) == pytest.approx(float(apart), abs=1e-5)
+    assert torch.allclose(seen[0], seen[1], atol=1e-5)
+
+
+def test_a_long_ticket_loses_its_oldest_words_never_the_answer(rows_of):
+    """At 60 tokens the template, the newest words and the whole answer still stand."""
+    _, tokenizer, rows = rows_of(max_length=60)
+    made = tickets(9).rows
+    assert all(len(row["input_ids"]) <= 60 for row in rows)
+    text = tokenizer.decode(rows[0]["input_ids"])
+    assert text.startswith("### Ticket")
+    assert made[0].text[-6:] in text
+    assert made[0].text[:6] not in text
+    assert text.endswith(f"{made[0].answer}<end>")
+
+
+def test_rows_without_an_answer_token_are_refused():
+    """Nothing to learn from: said before minutes are spent."""
+    rows = [{"input_ids": [1, 2, 3], "labels": [IGNORED] * 3}] * 4
+    with pytest.raises(TrainingDataError, match="raise max_length"):
+        check_reply_rows(rows, 3)
+
+
+def test_a_chat_template_is_used_and_one_that_drops_the_ticket_refused(rows_of):
+    """The tokenizer's own template stands around the ticket; a broken one is named."""
+    _, tokenizer, _ = rows_of()
+    tokenizer.chat_template = CHAT
+    template = Template.of(tokenizer)
+    assert (template.before, template.after) == ("<|user|>", "\n<|assistant|>")
+    tokenizer.chat_template = "{{ 'always the same' }}"
+    with pytest.raises(TrainingDataError, match="chat template drops"):
+        Template.of(tokenizer)
+
+
+def test_labels_that_do_not_read_as_the_answer_are_refused(rows_of):
+    """A tokenizer whose tokens do not give the text back would train nonsense in silence."""
+    _, tokenizer, rows = rows_of()
+    with pytest.raises(TrainingDataError, match="do not fit"):
+        check_round_trip(rows, ["Something else altogether"] * len(rows), tokenizer)
+
+
+@pytest.mark.parametrize("shape", FAMILIES)
+def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders, rows_of, shape, tmp_path):
+    """Only adapter weights train; what is saved answers exactly as what was trained; nothing is pickled."""
+    model, tokenizer, rows = rows_of(shape)
+    spec = recipe(method="lora", base_model=str(folders[shape]))
+    tuned = add_lora(model, spec)
+    trained = [name for name, p in tuned.named_parameters() if p.requires_grad]
+    assert trained
+    assert all("lora_" in name for name in trained)
+    loss, batch = AnswerLoss(tuned), collate_padded(tokenizer.pad_token_id)(rows)
+    first = loss(**batch)["loss"]
+    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=0.02)
+    for _ in range(8):
+        optimiser.zero_grad()
+        loss(**batch)["loss"].backward()
+        optimiser.step()
+    assert float(loss.eval()(**batch)["loss"].detach()) < 0.98 * float(first.detach())
+    save_reply(tmp_path / "m", spec, tuned, tokenizer)
+    names = {path.suffix for path in (tmp_path / "m").iterdir()}
+    assert names <= {".safetensors", ".json", ".md", ".jinja"}
+    again = load_reply(tmp_path / "m", read_card(tmp_path / "m"))
+    assert torch.allclose(
+        again.model(input_ids=batch["input_ids"]).logits,
+        tuned.eval()(input_ids=batch["input_ids"]).logits,
+        atol=1e-5,
+    )
+
+
+def test_likeness_figures_have_their_known_ends():
+    """The same text scores one, an unlike one near nothing."""
+    assert chrf(["refund sent"], ["refund sent"])[0] == pytest.approx(1)
+    assert rouge_l(["a b c d"], ["a b x y"])[0] == pytest.approx(0.5)
+    assert chrf(["zzz"], ["refund sent"])[0] < 0.05
+
+
+def test_invented_numbers_and_names_are_found():
+    """Facts that the ticket does not hold are listed; repeated ones are not."""
+    ticket = "My order 4711 to Berlin is late, signed Anna Schmidt"
+    assert invented("Order 4711 is on its way to Berlin, Anna Schmidt.", ticket) == []
+    assert invented("Order 4712 goes to Hamburg now.", ticket) == ["4712", "Hamburg"]
+
+
+@pytest.mark.integration
+def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(folders, tmp_path):
+    """Full tuning of a tiny model: systems, interval, perplexity, examples, card; equal figures twice."""
+    from finetune.pipeline import run
+
+    spec = recipe(method="full", base_model=str(folders["tiny-llama"]))
+    reports = [run(spec, tickets(40), tmp_path / str(n), lambda _: None, lambda: None, 1.0) for n in range(2)]
+    report = reports[0]
+    assert [s["name"] for s in report["systems"]] == [
+        "Nearest past answer",
+        "Base model, untuned",
+        "Fully tuned",
+    ]
+    assert {"chrf", "rouge_l", "similarity", "facts_from_ticket"} <= set(report["systems"][-1])
+    assert report["perplexity"] < 400
+    assert report["examples"][0]["real"].startswith("We looked into")
+    assert report["latency"]["usd_per_1000"] > 0
+    card = (tmp_path / "0" / "MODEL_CARD.md").read_text()
+    for needed in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware"):
+        assert needed in card
+    assert json.loads((tmp_path / "0" / "report.json").read_text()) == report
+
+    def figures(found):
+        return [[s[k] for k in ("name", "chrf", "rouge_l")] for s in found["systems"]], found["loss"]
+
+    assert figures(reports[0]) == figures(reports[1])
+
+
+def test_importing_the_terminal_s_part_loads_no_torch():
+    """`trainwise` must start fast: export and try load the model libraries only when they are called."""
+    import subprocess
+    import sys
+
+    code = (
+        "import finetune.use, finetune.export, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0

@@ -1,0 +1,160 @@
+"""Training itself: length buckets, exact resume, a quick stop, early stopping, accumulation, equal seeds."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import set_seed
+
+from finetune.adapters import add_lora
+from finetune.answers import AnswerLoss, Encoder, Template, collate_padded
+from finetune.checkpoints import newest_intact
+from finetune.failures import Stopped
+from finetune.loading import load_causal
+from finetune.pipeline import run
+from finetune.spec import parse_spec
+from finetune.train import fit
+from finetune.trainer import LengthBuckets, trained_tensors
+from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, save_encoder, tickets
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory) -> Path:
+    """A tiny saved causal model."""
+    return save_causal(tmp_path_factory.mktemp("llama"))
+
+
+def fresh(llama: Path, spec):
+    """The model as a run would build it: equal seeds give equal adapters."""
+    set_seed(spec.seed)
+    model, tokenizer = load_causal(str(llama))
+    return (add_lora(model, spec) if spec.method == "lora" else model), tokenizer
+
+
+def stop_at(step: int):
+    """A Progress that is told to stop as soon as it has reported `step`."""
+    seen = []
+    return quietly(lambda event: seen.append(event.get("step")), lambda: "cancel" if step in seen else None)
+
+
+@pytest.mark.parametrize("step", [3, 5, 7])
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(llama, tmp_path, step):
+    """Stopped within an epoch, at its end and in the next: curve and weights are those of one run, exactly."""
+    spec = recipe(method="lora", base_model=str(llama), epochs=2, lora_dropout=0.2)
+    model, tokenizer = fresh(llama, spec)
+    whole = fit_reply(model, tokenizer, spec, tmp_path / "whole")
+    stopped, _ = fresh(llama, spec)
+    with pytest.raises(Stopped):
+        fit_reply(stopped, tokenizer, spec, tmp_path / "cut", stop_at(step))
+    resumed, _ = fresh(llama, spec)
+    torch.manual_seed(99)  # a new process has drawn other numbers
+    rest = fit_reply(resumed, tokenizer, spec, tmp_path / "cut")
+    assert rest.history == whole.history
+    ours, theirs = trained_tensors(resumed), trained_tensors(model)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_length_buckets_take_every_row_once_and_little_padding():
+    """Each epoch is a permutation of its own, the same on every machine; batches hold like lengths."""
+    lengths = [(7 * at) % 97 + 1 for at in range(1000)]
+    sampler = LengthBuckets(lengths, 8, seed=3)
+    first, again = list(sampler), list(LengthBuckets(lengths, 8, seed=3))
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert first == again
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(1000))
+    padded = sum(8 * max(lengths[i] for i in first[at : at + 8]) for at in range(0, 1000, 8))
+    assert padded < 1.15 * sum(lengths)
+    assert lengths[first[0]] == max(lengths)  # what does not fit into memory fails at once
+
+
+def test_early_stopping_keeps_the_best_weights(llama, tmp_path):
+    """Answers to choose on that training only moves away from: it ends early, with the best epoch's weights."""
+    spec = recipe(method="full", base_model=str(llama), epochs=12, learning_rate=2e-2, patience=2)
+    model, tokenizer = fresh(llama, spec)
+    encoder = Encoder(tokenizer, Template.of(tokenizer), 128)
+    rows = encoder.rows(["what now?"] * 40, ["We solved it."] * 40)
+    other = encoder.rows(["what now?"] * 8, ["Please write to sales, they know more about prices."] * 8)
+    loss, collate = AnswerLoss(model), collate_padded(tokenizer.pad_token_id)
+    fitted = fit(loss, rows, other, collate, spec, tmp_path, quietly())
+    losses = [point["val_loss"] for point in fitted.history if point["val_loss"] is not None]
+    assert len(losses) < 12
+    assert losses.index(min(losses)) == len(losses) - 3
+    with torch.no_grad():
+        assert float(loss.eval()(**collate(other))["loss"]) == pytest.approx(min(losses), rel=0.02)
+
+
+def test_two_small_steps_accumulated_are_one_large_step(llama, tmp_path):
+    """Half the batch twice gives the gradient of the whole, though the halves hold unlike numbers of tokens."""
+    losses = []
+    for size, accumulate in ((8, 1), (4, 2)):
+        spec = recipe(
+            method="full", base_model=str(llama), batch_size=size, accumulate=accumulate, precision="fp32"
+        )
+        model, tokenizer = fresh(llama, spec)
+        fitted = fit_reply(model, tokenizer, spec, tmp_path / str(size))
+        assert fitted.steps == 10
+        losses.append(fitted.best_loss)
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+@pytest.mark.integration
+def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama, tmp_path):
+    """Cancelled from another thread in the middle of training, as a worker is."""
+    asked: list[float] = []
+    training = threading.Event()
+
+    def emit(event):
+        if event.get("step", 0) >= 2:
+            training.set()
+
+    def cancel():
+        training.wait(60)
+        asked.append(time.monotonic())
+
+    spec = recipe(method="full", base_model=str(llama), epochs=100)
+    threading.Thread(target=cancel, daemon=True).start()
+    with pytest.raises(Stopped) as stopped:
+        run(spec, tickets(60), tmp_path, emit, lambda: "cancel" if asked else None)
+    assert time.monotonic() - asked[0] < 5
+    assert stopped.value.reason == "cancel"
+    found, damaged = newest_intact(tmp_path / "checkpoints")
+    assert found is not None
+    assert damaged == []
+
+
+@pytest.mark.integration
+def test_a_spent_budget_stops_the_run(llama, tmp_path):
+    """At a million dollars an hour one cent is gone at once; the reason says budget."""
+    spec = recipe(method="full", base_model=str(llama), budget_usd=0.01)
+    with pytest.raises(Stopped) as stopped:
+        run(spec, tickets(40), tmp_path, lambda _: None, lambda: None, price_per_hour=1e6)
+    assert stopped.value.reason == "budget"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_triage_on_any_encoder_gives_the_same_figures_for_the_same_seed(tmp_path_factory, tmp_path, method):
+    """Two runs of one recipe agree in every score and every point of the curve."""
+    base = save_encoder(tmp_path_factory.mktemp("bert"))
+    spec = parse_spec(
+        {
+            "dataset": "d",
+            "method": method,
+            "base_model": str(base),
+            "epochs": 2,
+            "learning_rate": 5e-3,
+            "max_length": 64,
+        }
+    )
+    first, second = (
+        run(spec, tickets(60), tmp_path / str(n), lambda _: None, lambda: None) for n in range(2)
+    )
+    assert first["loss"] == second["loss"]
+    assert [s["macro_f1"] for s in first["systems"]] == [s["macro_f1"] for s in second["systems"]]
+    assert first["systems"][-1]["role"] == "tuned"
+    assert first["calibration"]["ece"] is not None
+    assert first["per_class"]

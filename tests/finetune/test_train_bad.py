@@ -1,0 +1,297 @@
+"""Training that cannot go well: each case ends in one clear message, the last good checkpoint kept."""
+
+import http.server
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from finetune.checkpoints import SEAL, newest_intact
+from finetune.checks import overfit_probe
+from finetune.failures import (
+    BaseModelError,
+    CorruptModel,
+    DiskFull,
+    LossNotFinite,
+    OutOfMemory,
+    TrainingDataError,
+)
+from finetune.loading import load_causal, probe
+from finetune.pipeline import run
+from finetune.reply import train_reply
+from finetune.spec import parse_spec
+from finetune.ticket import DatasetError, Ticket, Tickets
+from finetune.train import fit
+from finetune.use import load
+from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, tickets
+
+ROWS = [{"input_ids": [at] * (at % 5 + 1), "labels": at % 3} for at in range(24)]
+
+
+class Toy(nn.Module):
+    """A classifier of nine weights; `upset` is called with every batch before it answers."""
+
+    def __init__(self, upset=lambda batch: None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3))
+        self.upset = upset
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        spoil = self.upset(input_ids)
+        logits = nn.functional.one_hot(labels, 3).float() @ self.weight
+        loss = nn.functional.cross_entropy(logits, labels)
+        return {"loss": loss if spoil is None else loss * spoil}
+
+
+def collate(rows):
+    """First token and label of each row."""
+    return {
+        "input_ids": torch.tensor([row["input_ids"][0] for row in rows]),
+        "labels": torch.tensor([row["labels"] for row in rows]),
+    }
+
+
+def train_toy(model, folder: Path, notes: list | None = None, **form):
+    """Three epochs of three steps on the toy."""
+    spec = recipe(method="scratch", epochs=3, precision="fp32", **form)
+    said = notes if notes is not None else []
+    return fit(
+        model, ROWS, ROWS[:6], collate, spec, folder, quietly(lambda event: said.append(event.get("text")))
+    )
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    """NaN in the second epoch: named with its step and a lower rate; the first epoch's checkpoint is intact."""
+    seen = []
+
+    def upset(batch):
+        seen.append(len(batch))
+        return torch.tensor(float("nan")) if len(seen) > 5 else None
+
+    with pytest.raises(LossNotFinite, match=r"step \d.*Try a learning rate of 0.001"):
+        train_toy(Toy(upset), tmp_path)
+    found, damaged = newest_intact(tmp_path)
+    assert found is not None
+    assert found.name == "checkpoint-3"
+    assert damaged == []
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(tmp_path):
+    """The system refuses to write files beyond some bytes from the second epoch on (a real EFBIG)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(event):
+        if event.get("step") == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+
+    spec = recipe(method="scratch", epochs=3, precision="fp32")
+    try:
+        with pytest.raises(DiskFull, match="last good one is kept"):
+            fit(Toy(), ROWS, ROWS[:6], collate, spec, tmp_path, quietly(fill))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    found, damaged = newest_intact(tmp_path)
+    assert found is not None
+    assert found.name == "checkpoint-3"
+    assert damaged == []
+    assert train_toy(Toy(), tmp_path).steps == 9  # with room again it goes on to its end
+
+
+@pytest.mark.parametrize("harm", ["bytes", "missing", "unsealed"])
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_resumed(tmp_path, harm):
+    """A flipped byte, a lost file, a seal never written: the note says where it goes on from."""
+    train_toy(Toy(), tmp_path)
+    newest = tmp_path / "checkpoint-9"
+    weights = newest / "trained.safetensors"
+    if harm == "bytes":
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    elif harm == "missing":
+        weights.unlink()
+    else:
+        (newest / SEAL).unlink()
+    notes: list[str] = []
+    assert train_toy(Toy(), tmp_path, notes).steps == 9
+    assert any(note and "1 damaged checkpoint(s) set aside; going on from step" in note for note in notes)
+
+
+def test_out_of_memory_halves_the_batch_until_it_fits(tmp_path):
+    """Batches above two rows ask for a petabyte: two rows, four times as often, gives as many steps."""
+
+    def upset(batch):
+        if len(batch) > 2:
+            torch.empty(1 << 50)
+
+    notes: list[str] = []
+    fitted = train_toy(Toy(upset), tmp_path, notes)
+    assert (fitted.batch_size, fitted.steps) == (2, 9)
+    assert [note for note in notes if note and "Out of memory with 4 rows" in note]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
+def test_out_of_memory_with_one_row_says_what_to_do(tmp_path, error):
+    """Nothing left to halve: smaller model, adapter, or shorter rows."""
+
+    def upset(batch):
+        raise error
+
+    with pytest.raises(OutOfMemory, match=r"one row at a time.*smaller base model.*max_length below 128"):
+        train_toy(Toy(upset), tmp_path)
+
+
+def test_a_batch_that_cannot_be_learned_is_said(tmp_path):
+    """Labels that never enter the loss: the probe warns before hours are spent."""
+
+    class Deaf(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, labels):
+            return {"loss": 2.0 + 0.0 * self.weight.sum()}
+
+    notes: list[str] = []
+    overfit_probe(Deaf(), [{"labels": torch.tensor([1])}], 1e-3, quietly(lambda e: notes.append(e["text"])))
+    assert "hardly learned" in notes[0]
+
+
+def test_a_tokenizer_without_pad_or_end_token(tmp_path):
+    """Without a pad token its end token stands in; without an end token a reply model cannot be trained."""
+    folder = save_causal(tmp_path / "gpt2", "tiny-gpt2")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).is_file():
+            kept = json.loads((folder / name).read_text())
+            kept.pop("pad_token", None)
+            (folder / name).write_text(json.dumps(kept))
+    model, tokenizer = load_causal(str(folder))
+    assert tokenizer.pad_token == tokenizer.eos_token
+    spec = recipe(method="full", base_model=str(folder), epochs=1)
+    assert fit_reply(model, tokenizer, spec, tmp_path / "run").steps == 5
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config.pop("eos_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    sides = (["a b c"] * 3, ["d"] * 3), ([], [])
+    with pytest.raises(BaseModelError, match="no end token"):
+        train_reply(spec, *sides, tmp_path / "other", quietly())
+
+
+def triage(made: Tickets, folder: Path, **form):
+    """A linear run on these rows: its report and what it said on the way."""
+    notes: list[str] = []
+    spec = parse_spec({"dataset": "d", "method": "linear", **form})
+    report = run(spec, made, folder, lambda event: notes.append(str(event.get("text"))), lambda: None)
+    return report, notes
+
+
+@pytest.mark.integration
+def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp_path):
+    """One ticket of a fourth queue falls on the test side: said in a note, scored, never predicted."""
+    rows = [*tickets(60).rows, Ticket("x", "the espresso machine on floor two leaks", "facilities")]
+    for seed in range(12):  # which side the single ticket falls on depends on the seed
+        made = Tickets(tuple(rows), "triage")
+        report, notes = triage(made, tmp_path / str(seed), seed=seed)
+        if any("cannot be learned: facilities" in note for note in notes):
+            break
+    else:
+        pytest.fail("no seed put the single ticket on a held-out side")
+    assert report["dataset"]["classes"] == 4
+
+
+@pytest.mark.integration
+def test_one_ticket_per_queue_is_refused_in_words(tmp_path):
+    """Nothing can be learned from one example each: the message asks for more, no traceback."""
+    rows = tuple(Ticket(str(at), f"ticket about subject number {at}", f"queue {at}") for at in range(6))
+    with pytest.raises((TrainingDataError, DatasetError), match=r"[Aa]dd"):
+        triage(Tickets(rows, "triage"), tmp_path)
+
+
+def test_nothing_but_copies_is_refused_in_words(tmp_path):
+    """A hundred copies of one ticket are one ticket."""
+    rows = tuple(
+        Ticket(str(at), "my invoice is wrong", "billing" if at % 2 else "other") for at in range(100)
+    )
+    with pytest.raises(DatasetError, match="copies of each other"):
+        triage(Tickets(rows, "triage"), tmp_path)
+
+
+def test_a_folder_that_is_no_model_is_refused_before_any_work(tmp_path):
+    """No config, pickled weights only: each says what is missing, and pickled weights are never opened."""
+    with pytest.raises(BaseModelError, match=r"no config\.json"):
+        probe(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/owned'\ntR.")
+    with pytest.raises(BaseModelError, match="Pickled weights can run code"):
+        probe(str(tmp_path))
+
+
+def test_damaged_model_files_are_refused_in_words(tmp_path):
+    """Half a file of weights: damaged, not a traceback; and a job that never finished has no model."""
+    folder = save_causal(tmp_path / "m")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(BaseModelError, match="damaged"):
+        load_causal(str(folder))
+    with pytest.raises(CorruptModel, match="no finished model"):
+        load(tmp_path)
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Answers as a model hub does for a gated model and for a name that does not exist."""
+
+    def do_HEAD(self) -> None:
+        gated = "gated" in self.path
+        self.send_response(403 if gated else 404)
+        self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
+        self.send_header(
+            "X-Error-Message", "Access to model org/gated is restricted." if gated else "no such"
+        )
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+def test_a_gated_and_a_missing_base_model_are_told_apart(tmp_path):
+    """Asked of a hub on this machine with the real client: accept the licence, or check the name."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = """
+import sys
+from finetune.failures import BaseModelError
+from finetune.loading import probe
+for name in sys.argv[1:]:
+    try:
+        probe(name)
+    except BaseModelError as error:
+        print(error)
+"""
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path),
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "org/gated", "org/absent"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+            cwd=Path(__file__).parents[2],
+        )
+    finally:
+        server.shutdown()
+    gated, absent = done.stdout.splitlines()
+    assert "is gated: accept its licence" in gated
+    assert "has no base model `org/absent`" in absent
