@@ -5,16 +5,30 @@ Through the real langchain-openai over a real socket to the scripted server of t
 
 from __future__ import annotations
 
+import json
+import random
 import time
+from typing import Any
 
 import pytest
 
 from rag.ask import STILL, Adviser
 from rag.chat import RESTS_AFTER, Chat, chat_model
+from rag.gate import squeezed
 from rag.index import Index
 from rag.reply import Verdict
 from tests.openai_server import OpenAIServer
-from tests.rag.llm_script import BUDGET_S, KEY, PHRASED, WEEKLY, adviser, said
+from tests.rag.llm_script import (
+    BUDGET_S,
+    KEY,
+    PHRASED,
+    WEEKLY,
+    adviser,
+    draft,
+    passages,
+    said,
+    wanted,
+)
 
 pytestmark = pytest.mark.integration
 SHORT_S = 2.0  # for servers that never answer
@@ -146,3 +160,44 @@ def test_stop_is_heard_while_the_model_is_waited_for(guide_index: Index, server:
     with pytest.raises(Stopped):
         adviser(guide_index, server, 30.0).ask(WEEKLY, on_step=on_step)
     assert time.monotonic() - began < 5
+
+
+def test_an_unhinged_model_breaks_nothing(guide_index: Index, server: OpenAIServer) -> None:
+    """Twenty answers of odd names, endless numbers, half characters and wrong shapes: each reply is whole, its quotes real."""
+    dice = random.Random(7)
+    odd = [
+        "",
+        "\x00",
+        "9" * 400,
+        "-5",
+        "nan",
+        "1e999",
+        "null",
+        "{}",
+        "<!channel>",
+        "\ud83d",
+        "a" * 5000,
+        "knowledge",
+    ]
+
+    def unhinged(body: dict[str, Any]) -> str:
+        if dice.random() < 0.2:
+            return json.dumps(dice.choice([None, 3, odd, {"topic": 1}, {"sentences": "x"}]))
+        if wanted(body) == "Reading":
+            names = ["gaps", "examples", "volatility", "weights", *odd]
+            quotes = ["change weekly", "2,400 approved", *odd]
+            seen = [{"quote": dice.choice(quotes), "name": dice.choice(names), "value": dice.choice(odd)}] * 3
+            return json.dumps({"topic": dice.choice(["decision", "guide", "other", "x"]), "seen": seen})
+        texts = [text[: dice.randint(1, 300)] for text in passages(body).values()] + odd
+        made = [
+            (dice.choice([*passages(body), *odd]), dice.choice(texts), dice.choice(texts)) for _ in range(9)
+        ]
+        return draft(*made)
+
+    server.answer = unhinged
+    asked = adviser(guide_index, server)
+    for _ in range(20):
+        reply = asked.ask("our docs change weekly, 2,400 approved replies, tune?")
+        assert json.loads(json.dumps(reply.state)) == reply.state
+        assert all(squeezed(source.quote) in squeezed(source.passage) for source in reply.citations)
+        assert all(claim.cites for claim in reply.why)
