@@ -1,0 +1,280 @@
+"""Our index against langchain-chroma with its defaults: same machine, same run, same texts, same questions.
+
+Indexing is timed whole (files or texts in, searchable out) on real prose of about 180 wordpieces a passage. The
+larger stores get prepared vectors (embedding 100,000 passages with the baseline takes hours): real vectors with
+noise; every question is embedded for real by both. Filtered: each passage belongs to one of 50 teams; the asker
+may see 2 or 25 of them. `--quick`: 1,000 passages only, under a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.chroma_default import Embeddings, default_embedder, open_store
+from rag.chunk import Chunk
+from rag.embed import MiniLM, load_embedder
+from rag.index import GUIDE, Index
+from rag.retrieve import retrieve
+from rag.store import Document
+
+DATA = Path(__file__).parents[1] / "rag" / "data"
+TEAMS = [f"channel:C{n}" for n in range(50)]
+PER_DOCUMENT = 10
+Search = Callable[[str], object]
+
+
+class Texts:
+    """Passages of about 180 wordpieces, shuffled from real sentences, each with a code of its own."""
+
+    def __init__(self, embed: MiniLM, n: int) -> None:
+        chance = random.Random(5)
+        prose = [path for folder in (GUIDE, DATA) for path in sorted(folder.glob("*.md"))]
+        lines = [line for path in prose for line in path.read_text().splitlines() if len(line) > 60]
+        rare = [f"{chance.choice('bcdfglmnprst')}{chance.choice('aeiou')}{n:x}" for n in range(4000)]
+        self.texts: list[str] = []
+        for number in range(n):
+            parts = [f"Case {number} of {chance.choice(rare)}.", *chance.sample(lines, 8)]
+            words = " ".join(parts).split()
+            self.texts.append(" ".join(words[: 118 + chance.randrange(20)]))
+        some = embed(self.texts[: min(n, 300)])
+        noise = np.random.default_rng(5)
+        rows = some[noise.integers(0, len(some), n)] + 0.04 * noise.standard_normal((n, embed.dim))
+        self.rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        self.teams = [TEAMS[(number // PER_DOCUMENT) % len(TEAMS)] for number in range(n)]
+
+    def questions(self, n: int) -> list[str]:
+        chance = random.Random(11)
+        picked = [chance.choice(self.texts).split() for _ in range(n)]
+        starts = [chance.randrange(4, 60) for _ in range(n)]
+        return [
+            " ".join(words[at : at + chance.randrange(6, 14)])
+            for words, at in zip(picked, starts, strict=True)
+        ]
+
+
+def times(search: Search, questions: Sequence[str]) -> dict[str, float]:
+    """p50 and p95 in ms, after a warm-up."""
+    for question in questions[:5]:
+        search(question)
+    taken = []
+    for question in questions[5:]:
+        begin = time.perf_counter()
+        search(question)
+        taken.append(1000 * (time.perf_counter() - begin))
+    return {
+        "p50_ms": round(float(np.quantile(taken, 0.5)), 1),
+        "p95_ms": round(float(np.quantile(taken, 0.95)), 1),
+    }
+
+
+def indexing(folder: Path, embed: MiniLM, default: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """Passages a second, from files (ours) and from texts (theirs) to searchable, on every core."""
+    docs = folder / "indexing"
+    docs.mkdir()
+    for at in range(0, len(texts), PER_DOCUMENT):
+        body = "\n\n".join(f"## Case {n}\n\n{text}" for n, text in enumerate(texts[at : at + PER_DOCUMENT]))
+        (docs / f"{at}.md").write_text(f"# Cases from {at}\n\n{body}\n")
+    with Index.open(folder / "ours-indexing", embed) as index:
+        begin, cpu = time.perf_counter(), time.process_time()
+        index.add([docs], frozenset({"workspace"}))
+        ours, our_cpu = time.perf_counter() - begin, time.process_time() - cpu
+        held = index.stats().chunks
+    store = open_store(folder / "theirs-indexing", Embeddings(default))
+    begin, cpu = time.perf_counter(), time.process_time()
+    store.add_texts(list(texts))
+    theirs, their_cpu = time.perf_counter() - begin, time.process_time() - cpu
+    return {
+        "passages": len(texts),
+        "ours_per_s": round(held / ours, 1), "theirs_per_s": round(len(texts) / theirs, 1),
+        "ours_cpu_ms": round(1000 * our_cpu / held, 1), "theirs_cpu_ms": round(1000 * their_cpu / len(texts), 1),
+    }  # fmt: skip
+
+
+def fill_ours(folder: Path, embed: MiniLM, made: Texts) -> tuple[Index, float]:
+    """The index with prepared vectors, and the seconds that storing and feeding Chroma took."""
+    index = Index.open(folder, embed)
+    begin = time.perf_counter()
+    for at in range(0, len(made.texts), PER_DOCUMENT):
+        chunks = [Chunk(n, "Cases", text, 0, 0) for n, text in enumerate(made.texts[at : at + PER_DOCUMENT])]
+        rows = {
+            c.digest: (made.rows[at + c.position], made.rows[at + c.position : at + c.position + 1])
+            for c in chunks
+        }
+        scopes = frozenset({made.teams[at], "workspace"})
+        own = f"doc{at}"
+        document = Document(own, own, own, own, None, scopes, "", own, own, item=own)
+        index.store.write_document(document, "", chunks, rows, embed.name)
+    index._vectors.catch_up()
+    return index, time.perf_counter() - begin
+
+
+def fill_theirs(folder: Path, default: Any, made: Texts) -> tuple[Any, float]:
+    embeddings = Embeddings(default, dict(zip(made.texts, made.rows, strict=True)))
+    store = open_store(folder, embeddings)
+    begin = time.perf_counter()
+    for at in range(0, len(made.texts), 1000):
+        part = slice(at, at + 1000)
+        store.add_texts(made.texts[part], [{"team": team} for team in made.teams[part]])
+    return store, time.perf_counter() - begin
+
+
+def searching(folder: Path, embed: MiniLM, default: Any, n: int, asked: int, tries: int) -> dict[str, Any]:
+    """Question to eight passages: all of the workspace, 2 teams, 25 teams; and leaks in random tries."""
+    made = Texts(embed, n)
+    questions = made.questions(asked)
+    index, our_fill = fill_ours(folder / f"ours-{n}", embed, made)
+    store, their_fill = fill_theirs(folder / f"theirs-{n}", default, made)
+    told: dict[str, Any] = {
+        "passages": n,
+        "fill_s": {"ours": round(our_fill, 1), "theirs": round(their_fill, 1)},
+    }
+    everyone = frozenset({"workspace"})
+    told["all"] = {
+        "ours": times(lambda q: retrieve(index, q, everyone), questions),
+        "theirs": times(lambda q: store.similarity_search(q, k=8), questions),
+    }
+    for name, few in (("2 of 50 teams", TEAMS[:2]), ("25 of 50 teams", TEAMS[:25])):
+        where = {"team": {"$in": few}}
+        told[name] = {
+            "ours": times(lambda q, few=few: retrieve(index, q, frozenset(few)), questions),  # type: ignore[misc]
+            "theirs": times(lambda q, where=where: store.similarity_search(q, k=8, filter=where), questions),  # type: ignore[misc]
+        }
+    told["leaks"] = leaks(index, made, tries)
+    told["tries"] = tries
+    sizes = {
+        name: sum(f.stat().st_size for f in (folder / f"{name}-{n}").rglob("*") if f.is_file())
+        for name in ("ours", "theirs")
+    }
+    told["disk_mb"] = {name: round(size / 1e6) for name, size in sizes.items()}
+    index.close()
+    return told
+
+
+def leaks(index: Index, made: Texts, tries: int) -> int:
+    """Passages of teams that the asker is not in, over random questions and rights."""
+    chance = random.Random(3)
+    team_of = dict(zip(made.texts, made.teams, strict=True))
+    questions = made.questions(50)
+    found = 0
+    for _ in range(tries):
+        few = frozenset(chance.sample(TEAMS, chance.randint(1, 5)))
+        found += sum(team_of[p.text] not in few for p in retrieve(index, chance.choice(questions), few))
+    return found
+
+
+def syncing(folder: Path, embed: MiniLM, default: Any, n: int) -> dict[str, Any]:
+    """A second look at `n` documents of which none changed: ours by stamp, theirs by langchain's `index()`."""
+    from langchain_core.documents import Document as Page
+    from langchain_core.indexing import InMemoryRecordManager
+    from langchain_core.indexing import index as langchain_index
+
+    docs = folder / "sync"
+    docs.mkdir()
+    texts = [f"# Note {n}\n\nThe answer to question {n} is {n * 7}." for n in range(n)]
+    for number, text in enumerate(texts):
+        (docs / f"{number}.md").write_text(text)
+    row = embed(texts[:1])[0]
+    prepared = Prepared(embed, row)
+    with Index.open(folder / "ours-sync", prepared) as index:
+        index.add([docs], frozenset({"workspace"}))
+        prepared.embedded = 0
+        begin = time.perf_counter()
+        index.sync()
+        ours = {"s": round(time.perf_counter() - begin, 2), "embedded": prepared.embedded}
+    embeddings = Embeddings(default, dict.fromkeys(texts, row))
+    store = open_store(folder / "theirs-sync", embeddings)
+    records = InMemoryRecordManager("docs")
+    records.create_schema()
+    pages = [Page(text, metadata={"source": str(docs / f"{number}.md")}) for number, text in enumerate(texts)]
+    for _ in range(2):
+        embeddings.embedded = 0
+        begin = time.perf_counter()
+        langchain_index(
+            pages, records, store, cleanup="incremental", source_id_key="source", key_encoder="sha256"
+        )
+    theirs = {"s": round(time.perf_counter() - begin, 2), "embedded": embeddings.embedded}
+    return {"documents": n, "ours": ours, "theirs": theirs}
+
+
+class Prepared(MiniLM):
+    """One vector for every text, and a count of the texts."""
+
+    def __init__(self, inner: MiniLM, row: np.ndarray) -> None:
+        self.name, self.row, self.embedded, self.count_tokens = inner.name, row, 0, inner.count_tokens  # type: ignore[method-assign]
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        self.embedded += len(texts)
+        return np.repeat(self.row[None, :], len(texts), axis=0)
+
+
+def show(result: dict[str, Any]) -> None:
+    """The table for docs/quality.d/retrieval.md."""
+    print(
+        f"{result['date']}, {result['machine']}\n\n| | ours | langchain-chroma | ratio |\n|---|---|---|---|"
+    )
+    indexing = result["indexing"]
+    ratio = indexing["ours_per_s"] / indexing["theirs_per_s"]
+    print(
+        f"| indexing, passages a second | {indexing['ours_per_s']} | {indexing['theirs_per_s']} | {ratio:.1f}x |"
+    )
+    for size in result["sizes"]:
+        for name in ("all", "2 of 50 teams", "25 of 50 teams"):
+            ours, theirs = size[name]["ours"], size[name]["theirs"]
+            cells = [f"{one['p50_ms']} / {one['p95_ms']}" for one in (ours, theirs)]
+            ratio = theirs["p50_ms"] / ours["p50_ms"]
+            print(
+                f"| question to passages, {size['passages']:,}, {name}, p50/p95 ms | {cells[0]} | {cells[1]} | {ratio:.1f}x |"
+            )
+        print(
+            f"| storing {size['passages']:,} with vectors given, s | {size['fill_s']['ours']} | {size['fill_s']['theirs']} | |"
+        )
+        print(
+            f"| disk for {size['passages']:,}, MB | {size['disk_mb']['ours']} | {size['disk_mb']['theirs']} | |"
+        )
+        print(f"| leaks in {size['tries']:,} random tries, {size['passages']:,} | {size['leaks']} | | |")
+    sync = result["sync"]
+    cells = [f"{sync[name]['s']} s, {sync[name]['embedded']} embedded" for name in ("ours", "theirs")]
+    print(f"| unchanged sync of {sync['documents']:,} documents | {cells[0]} | {cells[1]} | |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sizes", default="1000,10000,100000")
+    options = parser.parse_args()
+    sizes = [1000] if options.quick else [int(size) for size in options.sizes.split(",")]
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        folder = Path(scratch)
+        embed = load_embedder(folder / "cache")
+        default = default_embedder(folder / "default")
+        made = Texts(embed, 96 if options.quick else 600)
+        result: dict[str, Any] = {
+            "date": datetime.date.today().isoformat(),
+            "machine": f"{os.cpu_count()}-core {platform.machine()}",
+            "indexing": indexing(folder, embed, default, made.texts),
+            "sync": syncing(folder, embed, default, 500 if options.quick else 10_000),
+            "sizes": [searching(folder, embed, default, n, 45 if options.quick else 205, 500 if options.quick else 10_000) for n in sizes],
+        }  # fmt: skip
+    show(result)
+    if options.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
