@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.conversation import Card, reply_to_json
+from rag.reply import Verdict
 
 FILE = "feedback.jsonl"
 
@@ -42,3 +43,21 @@ def read_feedback(home: Path) -> list[dict[str, Any]]:
         return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return list({(row["user"], row["message"]): row for row in rows}.values())
+
+
+def evaluation_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Feedback as rows for `trainwise eval advice`: a thumb up accepts the verdict, a thumb down any other."""
+    return [
+        {
+            "id": f"{row['message']}-{row['user']}",
+            "question": row["question"],
+            "context": [{"role": "user", "text": text} for text in row.get("context", [])],
+            "verdict": row["verdict"],
+            "accept": [
+                str(verdict) for verdict in Verdict if (str(verdict) == row["verdict"]) == bool(row["good"])
+            ],
+            "rating": "up" if row["good"] else "down",
+            "reason": row.get("reason", ""),
+        }
+        for row in rows
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rag.reply import FollowUp, SeenSignal, Verdict
@@ -41,7 +41,7 @@ class Advice:
     would_change: tuple[str, ...]
     runner_up: Verdict | None
     combination: str | None
-    questions: tuple[FollowUp, ...]
+    questions: Mapping[str, FollowUp]
     signals: Signals
 
 
@@ -68,7 +68,7 @@ def advise(signals: Signals, table: Table) -> Advice:
         would_change=() if answerless else what_changes(signals, table, verdict),
         runner_up=runner_up,
         combination=_combination(signals, points, lean, facts),
-        questions=() if answerless else questions(verdict, facts, table),
+        questions={} if answerless else questions(facts, table),
         signals=signals,
     )
 
@@ -77,7 +77,7 @@ def decide(
     facts: Mapping[str, Any], table: Table
 ) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
     """The verdict, the gate that forced it (if one did), the rules that fired and the points."""
-    fired = tuple(rule for rule in table.rules if holds(rule.when, facts))
+    fired = tuple(_filled(rule, facts) for rule in table.rules if holds(rule.when, facts))
     points: dict[str, float] = dict.fromkeys(table.options, 0.0)
     for rule in fired:
         for option, value in rule.points.items():
@@ -92,6 +92,15 @@ def decide(
         if winner in block.verdicts and holds(block.when, facts):
             return Verdict.NEED_MORE_INFO, block, fired, points
     return Verdict(winner), None, fired, points
+
+
+def _filled(rule: Rule, facts: Mapping[str, Any]) -> Rule:
+    """The rule with the asker's figures in its words."""
+    if "{" not in rule.say:
+        return rule
+    return replace(
+        rule, say=rule.say.format(**{name: _shown(facts[name]) for name in rule.when if name in facts})
+    )
 
 
 def ranked(points: Mapping[str, float], table: Table) -> list[str]:
@@ -199,15 +208,13 @@ def spoken(verdict: Verdict) -> str:
     return SPOKEN[verdict]
 
 
-def questions(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> tuple[FollowUp, ...]:
-    """What is still worth asking, in the table's order, at most three; none for a firm verdict on all of it."""
-    asked = []
-    for line in table.questions:
-        known = any(facts.get(name) not in (None, False) for name in line["known"])
-        also = all(facts.get(name) is not None for name in line.get("also", []))
-        if not (known and also):
-            asked.append(FollowUp(line["ask"], tuple(line["options"])))
-    return tuple(asked[:3])
+def questions(facts: Mapping[str, Any], table: Table) -> dict[str, FollowUp]:
+    """What is still worth asking, by id, in the table's order."""
+    return {
+        line["id"]: FollowUp(line["ask"], tuple(option["say"] for option in line["options"]))
+        for line in table.questions
+        if not any(facts.get(name) not in (None, False) for name in line["known"])
+    }
 
 
 def _confidence(signals: Signals, verdict: Verdict, points: Mapping[str, float], order: list[str]) -> float:

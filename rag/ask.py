@@ -7,22 +7,31 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rag.advise import Advice, advise, spoken
+from rag.advise import spoken
 from rag.answer import Answer
 from rag.chat import Chat, ChatFailed, Turn
+from rag.conversation import (
+    MOST_TEXT,
+    Decided,
+    Move,
+    MoveReader,
+    Thread,
+    about_decision,
+    decide_turn,
+    listen,
+)
 from rag.read_embedded import EmbeddedReader
 from rag.read_llm import LlmReader
-from rag.reply import FollowUp, Reply, Verdict
-from rag.signals import Signals, after_measuring, merge
+from rag.reply import Reply, Verdict
+from rag.signals import Signals, after_measuring
 from rag.table import load_table
+from rag.tell import cost_line, headline, told_move
 from rag.write import Writer
 
 if TYPE_CHECKING:
     from rag.embed import MiniLM
     from rag.index import Index
 
-STATE_VERSION = 1
-MOST_QUESTIONS = 3
 STILL = ""  # no new step: only asks whether to go on
 OFF_TOPIC = (
     "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
@@ -39,6 +48,7 @@ class Adviser:
         self._prices, self._chat = prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
         self._llm_reader = LlmReader(self._reader)
+        self._moves = MoveReader(embed)
         self._write = Writer(index, embed, self._reader)
 
     def ask(
@@ -56,18 +66,16 @@ class Adviser:
         """
         step = on_step or (lambda name: None)
         step("reading")
-        old, asked = remembered(state)
+        thread = Thread.from_json(state)
+        if thread.signals is not None and (move := self._moves(question)):
+            return self._direct(move, thread, scopes, step)
         turn = self._chat.turn(alive=lambda: step(STILL)) if self._chat else None
-        signals = self._read(question, turn, old)
-        if old:
-            signals = merge(old, signals)
-        if old and signals.topic == "other":
-            signals = signals.model_copy(update={"topic": "decision"})
-        advice = advise(signals, self._table)
-        if advice.verdict is Verdict.OFF_TOPIC:
-            return noted(Reply(advice.verdict, 0.0, OFF_TOPIC, state=memory(old, asked)), turn)
-        answer = self._write(question, advice, scopes, turn, step)
-        return noted(self._reply(advice, answer, asked), turn)
+        heard = listen(thread, question, lambda text: self._read(text, turn, thread.signals), self._table)
+        decided = decide_turn(heard, self._table)
+        if decided.advice.verdict is Verdict.OFF_TOPIC:
+            return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), turn)
+        answer = self._write(question, decided.advice, scopes, turn, step)
+        return noted(self._reply(decided, answer), turn)
 
     def measured(
         self,
@@ -79,9 +87,11 @@ class Adviser:
         scopes: frozenset[str] = frozenset({"workspace"}),
     ) -> Reply:
         """The verdict on `question` once more, after a measurement found these signals and `said` its headline."""
-        old, asked = remembered(state)
-        advice = advise(after_measuring(old or self._reader(question), found), self._table)
-        reply = self._reply(advice, self._write(question, advice, scopes), asked)
+        thread = Thread.from_json(state)
+        signals = after_measuring(thread.signals or self._reader(question), found)
+        thread = replace(thread, signals=signals, question=thread.question or question[:MOST_TEXT])
+        decided = decide_turn(thread, self._table)
+        reply = self._reply(decided, self._write(question, decided.advice, scopes))
         return replace(reply, headline=f"Measured on your own tickets. {said}")
 
     def _read(self, question: str, turn: Turn | None, known: Signals | None) -> Signals:
@@ -91,33 +101,57 @@ class Adviser:
                 return self._llm_reader(question, turn, known)
         return self._reader(question)
 
-    def _reply(self, advice: Advice, answer: Answer, asked: int) -> Reply:
+    def _reply(self, decided: Decided, answer: Answer) -> Reply:
+        advice, state = decided.advice, decided.thread.to_json()
         if advice.verdict is Verdict.GUIDE_ANSWER:
             found = "From the documents:" if answer.claims else (answer.note or "")
-            state = memory(advice.signals, asked)
             return Reply(advice.verdict, 0.0, found, answer.claims, citations=answer.citations, state=state)
-        follow_up = self._follow_up(advice, asked)
         return Reply(
             verdict=advice.verdict,
             confidence=advice.confidence,
-            headline=headline(advice),
+            headline=headline(advice, decided.committed),
             why=answer.claims,
             signals=advice.deciding,
             citations=answer.citations,
             next_step=advice.next_step,
             would_change=advice.would_change,
             cost_line=cost_line(advice.verdict, self._prices),
-            follow_up=follow_up,
+            follow_up=decided.follow_up,
             lean=advice.lean,
             note=answer.note,
-            state=memory(advice.signals, asked + (follow_up is not None)),
+            state=state,
         )
 
-    def _follow_up(self, advice: Advice, asked: int) -> FollowUp | None:
-        """The next question, one at a time, three in a thread at most, and only where it is needed."""
-        if advice.verdict is not Verdict.NEED_MORE_INFO or asked >= MOST_QUESTIONS or not advice.questions:
-            return None
-        return advice.questions[0]
+    def _direct(
+        self, move: Move, thread: Thread, scopes: frozenset[str], step: Callable[[str], None]
+    ) -> Reply:
+        """The answer to a question about the verdict itself, from the thread's state and the documents."""
+        decided = decide_turn(
+            replace(thread, signals=about_decision(thread.signals)), self._table, again=True
+        )
+        advice = decided.advice
+        reply = Reply(
+            verdict=advice.verdict,
+            confidence=advice.confidence,
+            headline=told_move(move, advice, self._prices),
+            lean=advice.lean,
+            follow_up=decided.follow_up,
+            state=thread.to_json(),
+        )
+        if move == "thanks":
+            return reply
+        if move == "cost":
+            verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
+            factual = replace(advice, verdict=Verdict.GUIDE_ANSWER)
+            answer = self._write(
+                f"What does it cost and how long does it take: {spoken(verdict)}?", factual, scopes, step=step
+            )
+        else:
+            answer = self._write(thread.question, advice, scopes, step=step)
+        reply = replace(reply, why=answer.claims, citations=answer.citations, note=answer.note)
+        if move == "why":
+            return replace(reply, signals=advice.deciding)
+        return replace(reply, would_change=advice.would_change) if move == "change" else reply
 
 
 def noted(reply: Reply, turn: Turn | None) -> Reply:
@@ -125,49 +159,3 @@ def noted(reply: Reply, turn: Turn | None) -> Reply:
     if turn is None or turn.failure is None:
         return reply
     return replace(reply, note=" ".join(filter(None, (reply.note, str(turn.failure)))))
-
-
-def remembered(state: Mapping[str, Any] | None) -> tuple[Signals | None, int]:
-    """The thread's signals and how many questions were asked; nothing from a state of another version."""
-    if not state or state.get("version") != STATE_VERSION or not state.get("signals"):
-        return None, 0
-    return Signals.model_validate(state["signals"]), int(state.get("asked", 0))
-
-
-def memory(signals: Signals | None, asked: int) -> dict[str, Any]:
-    """What a thread keeps, as JSON."""
-    kept = signals.model_dump(mode="json", exclude_none=True) if signals else None
-    return {"version": STATE_VERSION, "signals": kept, "asked": asked}
-
-
-def headline(advice: Advice) -> str:
-    """One plain sentence: the verdict with the strongest reasons of the table."""
-    verdict = spoken(advice.verdict)
-    if advice.verdict is Verdict.NEED_MORE_INFO:
-        reason = f" {advice.gate.say.capitalize().rstrip('.')}." if advice.gate else ""
-        return f"I need to know more before a verdict.{reason} My lean for now: {spoken(advice.lean)}."
-    reasons = [
-        rule.say.rstrip(".")
-        for rule in advice.fired
-        if rule.points.get(str(advice.verdict), 0) > 0 and rule.when
-    ]
-    because = f": {'; '.join(reasons[:3])}" if reasons else ""
-    more = f" {advice.combination}" if advice.combination else ""
-    return f"{verdict[0].upper()}{verdict[1:]}{because}.{more}"
-
-
-def cost_line(verdict: Verdict, prices: Mapping[str, Any]) -> str:
-    """What the verdict costs, from the dated table; empty where nothing is built."""
-    as_of = prices.get("as_of", "undated")
-    gpus = {name: row["usd"] for name, row in prices.get("gpu_hour", {}).items()}
-    apis = prices.get("api_per_million", {})
-    if verdict in (Verdict.PROMPT, Verdict.RAG) and apis:
-        name, row = min(apis.items(), key=lambda item: item[1]["in"])
-        return f"From ${row['in']:.2f} in and ${row['out']:.2f} out per million tokens ({name}); prices as of {as_of}."
-    if verdict in (Verdict.FINE_TUNE, Verdict.FOUNDATION_MODEL) and gpus:
-        name = min(gpus, key=lambda key: gpus[key])
-        return f"GPU time from ${gpus[name]:.2f} an hour ({name}); prices as of {as_of}."
-    if verdict is Verdict.SMALL_MODEL:
-        cpu = prices.get("cpu_hour", {}).get("usd")
-        return f"Minutes on a CPU at ${cpu:.2f} an hour; prices as of {as_of}." if cpu else ""
-    return ""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rag.advise import advise
+from rag.conversation import Thread, listen
 from rag.errors import RagError
-from rag.signals import Signals, merge
+from rag.signals import SIGNAL_NAMES, Signals
 from rag.table import load_table
 
 Reader = Callable[[str], Signals]
@@ -35,19 +36,68 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def evaluate(rows: Iterable[Mapping[str, Any]], reader: Reader) -> dict[str, Any]:
-    """{"n", "right", "rows": [{"id", "got", "accept"}]} with each row's own context read first."""
+    """{"n", "right", "rows": [{"id", "got", "accept", "read", "wanted"}]}; each row's context is heard first.
+
+    `read` are the signals as read, `wanted` those of the row (in its own words), for `by_signal`.
+    """
     table, told = load_table(), []
     for number, row in enumerate(rows):
-        signals: Signals | None = None
-        for turn in row.get("context") or []:
-            if turn.get("role") == "user":
-                read = reader(str(turn["text"]))
-                signals = merge(signals, read) if signals else read
-        read = reader(row["question"])
-        verdict = advise(merge(signals, read) if signals else read, table).verdict
-        told.append({"id": row.get("id", number), "got": str(verdict), "accept": list(row["accept"])})
+        thread = Thread()
+        turns = [str(turn["text"]) for turn in row.get("context") or [] if turn.get("role") == "user"]
+        for text in [*turns, row["question"]]:
+            thread = listen(thread, text, reader, table)
+        signals = thread.signals or Signals.model_validate({})
+        told.append(
+            {
+                "id": row.get("id", number),
+                "family": row.get("family"),
+                "got": str(advise(signals, table).verdict),
+                "accept": list(row["accept"]),
+                "read": signals.known(),
+                "wanted": dict(row.get("signals") or {}),
+            }
+        )
     right = sum(row["got"] in row["accept"] for row in told)
     return {"n": len(told), "right": right, "rows": told}
+
+
+def short(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The result as `--json` prints it: {"n", "right", "rows": [{"id", "got"}]}."""
+    rows = [{"id": row["id"], "got": row["got"]} for row in result["rows"]]
+    return {"n": result["n"], "right": result["right"], "rows": rows}
+
+
+SAME = {"training": "decision"}  # words of labelled rows for values of ours
+UNSAID: tuple[Any, ...] = (None, "unknown", "none", "none_measured", 0, False)
+NEAR = 0.1  # relative error within which a number counts as read
+
+
+def by_signal(result: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
+    """{signal: (read right, labelled, read where nothing is labelled)} over the rows that carry signals."""
+    told: dict[str, list[int]] = {}
+    for row in result["rows"]:
+        if not row["wanted"]:
+            continue
+        read = {**row["read"], "gap": (row["read"].get("gaps") or (None,))[0]}
+        for name in {*row["wanted"], *read} & {*SIGNAL_NAMES, "gap"} - {"gaps", "injection"}:
+            counts = told.setdefault(name, [0, 0, 0])
+            wanted, got = row["wanted"].get(name), read.get(name)
+            if wanted in UNSAID:
+                counts[2] += got not in UNSAID
+            else:
+                counts[1] += 1
+                counts[0] += _same(name, wanted, got, row["read"])
+    return {name: (a, b, c) for name, (a, b, c) in sorted(told.items(), key=lambda item: -item[1][1])}
+
+
+def _same(name: str, wanted: Any, got: Any, read: Mapping[str, Any]) -> bool:
+    if name == "gap":
+        return wanted in (read.get("gaps") or ())
+    if name == "topic" and wanted == "training":
+        return got in ("decision", "guide")
+    if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        return isinstance(got, int | float) and abs(got - wanted) <= NEAR * abs(wanted)
+    return bool(SAME.get(str(wanted), wanted) == got)
 
 
 def confusion(result: Mapping[str, Any]) -> Counter[tuple[str, str]]:

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import yaml
@@ -172,6 +173,10 @@ def _line_problems(place: str, part: str, line: Any, raw: Mapping[str, Any], see
     if line["source"] not in raw["sources"]:
         found.append(f"{place}: source {line['source']!r} is not in sources")
     found += _when_problems(place, line["when"])
+    blanks = [name for _, name, _, _ in Formatter().parse(str(line["say"])) if name is not None]
+    found += [
+        f"{place}: say names {n!r}, which `when` does not ask for" for n in blanks if n not in line["when"]
+    ]
     if part == "rules":
         for option, points in line["points"].items() if isinstance(line["points"], dict) else []:
             if option not in raw["options"]:
@@ -248,8 +253,13 @@ def _words_problems(raw: Mapping[str, Any]) -> list[str]:
         for block in blocks or []:
             found += _when_problems(f"experiments[{verdict}]", block["when"])
     for line in raw["questions"]:
-        unknown = [name for name in [*line["known"], *line.get("also", [])] if name not in FACT_NAMES]
+        unknown = [name for name in line["known"] if name not in FACT_NAMES]
         found += [f"questions[{line['id']}]: unknown signal {name!r}" for name in unknown]
+        for values in [line.get("none", {}), *(option["set"] for option in line["options"])]:
+            try:
+                Signals(**values)
+            except ValueError as error:
+                found.append(f"questions[{line['id']}] sets {values}: {error}")
     for line in raw["flips"]:
         try:
             Signals(**line["set"])

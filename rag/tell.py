@@ -1,0 +1,123 @@
+"""How a decision reads: the headline, the direct answers in a thread, the cost line. Pure.
+
+Every figure of a sentence is the user's own or stands in the dated price table; facts of the guide are cited
+elsewhere (rag/answer.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rag.advise import Advice, spoken
+from rag.reply import Verdict
+from rag.table import Rule
+
+OPENING = {
+    Verdict.PROMPT: "Prompt first and train nothing yet",
+    Verdict.RAG: "Retrieve the facts, do not train them in",
+    Verdict.FINE_TUNE: "A fine-tuning pilot is justified",
+    Verdict.SMALL_MODEL: "Train a small classifier rather than tune a large model",
+    Verdict.FOUNDATION_MODEL: "Pretraining is defensible here, pilot first",
+}
+REASONS = 3
+AGAINST = -3.0  # a line that costs another option so much is a reason, too
+
+
+def headline(advice: Advice, committed: bool = False) -> str:
+    """One plain sentence, the verdict and its strongest reasons; a second one where two ways add up."""
+    if advice.verdict is Verdict.NEED_MORE_INFO:
+        why = f"{_upper(advice.gate.say)}. " if advice.gate else ""
+        return f"{why}Until I know more, my lean is to {_lean(advice.lean)}."
+    because = listed([rule.say for rule in reasons(advice)])
+    sentence = f"{OPENING[advice.verdict]}: {because}." if because else f"{OPENING[advice.verdict]}."
+    if committed:
+        sentence = (
+            f"I have asked enough and commit to my lean. {sentence} Take it with care: {_unknown(advice)}."
+        )
+    return f"{sentence} {advice.combination}" if advice.combination else sentence
+
+
+def reasons(advice: Advice) -> list[Rule]:
+    """The lines that speak most for the verdict, or against what would else have won; strongest first."""
+    won, strength = str(advice.verdict), {}
+    rivals = {"fine_tune", "small_model"} - {won}
+    if {"ambition", "capability"} & set(advice.signals.gaps) or advice.signals.task == "foundation":
+        rivals |= {"foundation_model"} - {won}
+    for rule in advice.fired:
+        if not rule.when:
+            continue
+        against = min((rule.points.get(name, 0) for name in rivals), default=0)
+        strength[rule.id] = max(rule.points.get(won, 0), -against - 0.5 if against <= AGAINST else 0)
+    if advice.verdict in (
+        Verdict.FINE_TUNE,
+        Verdict.SMALL_MODEL,
+    ):  # what speaks for training is told, not what loses
+        strength = {r.id: r.points.get(won, 0) for r in advice.fired if r.when}
+    chosen = [rule for rule in advice.fired if strength.get(rule.id, 0) > 0 and rule.id != "open-ended"]
+    return sorted(chosen, key=lambda rule: -strength[rule.id])[:REASONS]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """a; b; and c - each part may hold commas."""
+    said = [part.rstrip(".") for part in parts]
+    return "; ".join(said[:-1]) + (f"; and {said[-1]}" if len(said) > 1 else "".join(said))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".")
+
+
+def _lean(verdict: Verdict) -> str:
+    verbs = {Verdict.RAG: "retrieve (RAG)", Verdict.PROMPT: "prompt an existing model"}
+    return verbs.get(verdict, spoken(verdict))
+
+
+def _unknown(advice: Advice) -> str:
+    known = advice.signals.known()
+    words = {"task": "the task", "gaps": "what goes wrong", "baseline": "whether a prompt was tried",
+             "eval_n": "an evaluation", "examples": "the number of examples"}  # fmt: skip
+    missing = [text for name, text in words.items() if known.get(name) in (None, ("vague",))]
+    if not missing:
+        return "a measurement on your own items outweighs it"
+    last = f" and {missing[-1]}" if len(missing) > 1 else missing[-1]
+    return ", ".join(missing[:-1]) + last + (" are" if len(missing) > 1 else " is") + " still unknown"
+
+
+def told_move(move: str, advice: Advice, prices: Mapping[str, Any]) -> str:
+    """The direct answer to a question about the verdict itself."""
+    if move == "why":
+        return headline(advice)
+    if move == "change":
+        flips = " ".join(advice.would_change[:2])
+        return flips or "Nothing that I know of: each single change I tried leaves the verdict as it is."
+    if move == "cost":
+        verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
+        return cost_line(verdict, prices) or "I have no prices for this; add them to bot/prices.yaml."
+    if move == "next":
+        return advice.next_step
+    if move == "sources":
+        return f"These passages stand behind “{spoken(advice.verdict)}”; the table's own lines name: {_from(advice)}."
+    return "You're welcome. Tell me here how the next step went, with its score, and I will decide again."
+
+
+def _from(advice: Advice) -> str:
+    names = list(dict.fromkeys(rule.source for rule in reasons(advice)))
+    return ", ".join(names) or "guide"
+
+
+def cost_line(verdict: Verdict, prices: Mapping[str, Any]) -> str:
+    """What the verdict costs, from the dated table; empty where nothing is built."""
+    as_of = prices.get("as_of", "undated")
+    gpus = {name: row["usd"] for name, row in prices.get("gpu_hour", {}).items()}
+    apis = prices.get("api_per_million", {})
+    if verdict in (Verdict.PROMPT, Verdict.RAG) and apis:
+        name, row = min(apis.items(), key=lambda item: item[1]["in"])
+        return f"From ${row['in']:.2f} in and ${row['out']:.2f} out per million tokens ({name}); prices as of {as_of}."
+    if verdict in (Verdict.FINE_TUNE, Verdict.FOUNDATION_MODEL) and gpus:
+        name = min(gpus, key=lambda key: gpus[key])
+        return f"GPU time from ${gpus[name]:.2f} an hour ({name}); prices as of {as_of}."
+    if verdict is Verdict.SMALL_MODEL:
+        cpu = prices.get("cpu_hour", {}).get("usd")
+        return f"Minutes on a CPU at ${cpu:.2f} an hour; prices as of {as_of}." if cpu else ""
+    return ""
