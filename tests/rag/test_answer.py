@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rag.advise import advise
 from rag.answer import BACKS, Answer, Pool
@@ -76,59 +77,15 @@ def test_a_refusal_says_what_was_searched_and_claims_nothing(tell: Tell, questio
     assert "nearest sections" in (answer.note or "")
 
 
-NEAR_MISSES = """
-how much does fine-tuning cost on cohere?
-which vector database is fastest?
-what is the rent of a B200 gpu per hour?
-how many layers does MiniLM have?
-what rank and alpha should lora use?
-how do I set up kubernetes autoscaling for vllm?
-what is the vacation policy?
-which tokenizer does mistral use?
-how do I anonymise names in tickets?
-what is the licence of llama 3?
-how do I export data from zendesk?
-what is dpo training?
-how large is the context window of gpt-6?
-which loss function should I use?
-how do I mount a network drive?
-how long is the warranty?
-what does azure charge for storage?
-how do I write a good system prompt?
-what is a good chunk size for retrieval?
-how do I quantise a model to gguf?
-"""
-HELD = """
-what is RAG?
-how much gpu memory does qlora need?
-what does an H100 cost per hour?
-is openai fine-tuning still available?
-what are good reasons to train a model?
-what are the kinds of training from simple to complex?
-how many examples does google recommend?
-how much data do i hold out?
-what learning rate for lora?
-how long does fine-tuning gpt-3.5 take?
-can a tuned model leak personal data?
-how big must an evaluation be to see a 5 point gain?
-what did linkedin measure with retrieval over tickets?
-when does an always-on L4 pay off?
-which platform has one-click fine-tuning?
-what does prompt engineering cost?
-how long does training a 7b model from scratch take?
-what is the result of fine-tuning on clinical notes?
-where can i rent gpus?
-what is setfit good for?
-"""
+QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 
 
 def test_near_misses_are_refused_and_what_the_guide_holds_is_answered(tell: Tell) -> None:
     """Of 20 questions that the guide almost answers at least 13 are refused, of 20 that it answers at most 1."""
-    refused = [not tell(question, topic="guide").claims for question in NEAR_MISSES.split("\n") if question]
-    lost = [
-        question for question in HELD.split("\n") if question and not tell(question, topic="guide").claims
-    ]
-    assert sum(refused) >= 13
+    told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    answered = [question for question in told["near_misses"] if tell(question, topic="guide").claims]
+    lost = [question for question in told["held"] if not tell(question, topic="guide").claims]
+    assert len(answered) <= 7, answered
     assert len(lost) <= 1, lost
 
 

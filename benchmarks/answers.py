@@ -1,0 +1,132 @@
+"""The extracted answer and the gate, beside what is usual: refusal by cosine alone, a citation that merely exists.
+
+Answers: share of questions answered that the guide holds, and refused that it almost holds; tuned-on and fresh
+questions apart. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
+Latency: question to checked answer, first time and with remembered vectors. `--quick` is the whole of it (< 60 s).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from rag.advise import advise
+from rag.answer import Pool
+from rag.embed import load_embedder
+from rag.evidence import gather
+from rag.gate import fault
+from rag.index import Index
+from rag.phrase import apart
+from rag.read_embedded import EmbeddedReader
+from rag.remembered import Remembered
+from rag.signals import Signals
+from rag.table import load_table
+from rag.write import Writer
+
+QUESTIONS = Path(__file__).with_suffix(".yaml")
+SCOPES = frozenset({"workspace"})
+
+
+def main() -> None:
+    """Measure, print a table, and with --json one object on the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the same: it is quick already")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        embed = load_embedder(Path(folder) / "cache")
+        with Index.open(Path(folder) / "index", embed) as index:
+            index.ensure_guide()
+            result: dict[str, Any] = {
+                "date": datetime.date.today().isoformat(),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+                "tuned_on": refusal(index, told["near_misses"], told["held"]),
+                "fresh": refusal(index, told["fresh_near_misses"], told["fresh_held"]),
+                "gate": gate(index, told["faithful"]),
+                "latency_ms": latency(index, told["held"] + told["fresh_held"]),
+            }
+    for name, value in result.items():
+        print(f"{name:<12} {value}")
+    if options.json:
+        print(json.dumps(result))
+
+
+def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
+    """Ours at its threshold; AUC of the best score, ours and cosine alone; refused at 5% false refusals."""
+    write, table = Writer(index, index.embed, EmbeddedReader(index.embed)), load_table()
+    guide = advise(Signals(topic="guide"), table)
+    empty = {q: not write(q, guide, SCOPES).claims for q in (*near, *held)}
+    rows = Remembered(index.embed)
+    best: dict[str, list[tuple[float, float]]] = {"near": [], "held": []}
+    for name, questions in (("near", near), ("held", held)):
+        for question in questions:
+            pool = Pool(gather(index, question, (), SCOPES), rows, lambda text: False)
+            ours = float((pool.scores(question) - pool.lacking(question)).max())
+            best[name].append((ours, float((pool.rows @ rows([question])[0]).max())))
+    return {
+        "near_misses_refused": f"{sum(empty[q] for q in near)}/{len(near)}",
+        "held_answered": f"{sum(not empty[q] for q in held)}/{len(held)}",
+        "auc": auc([o for o, _ in best["held"]], [o for o, _ in best["near"]]),
+        "auc_cosine_alone": auc([c for _, c in best["held"]], [c for _, c in best["near"]]),
+    }
+
+
+def auc(good: list[float], bad: list[float]) -> float:
+    """The chance that a question that is held scores above one that is not."""
+    wins = [(a > b) + 0.5 * (a == b) for a in good for b in bad]
+    return round(float(np.mean(wins)), 3)
+
+
+def gate(index: Index, pairs: list[dict[str, str]]) -> dict[str, str]:
+    """Each true sentence with its quote, and with every other quote; the usual check only asks for a citation."""
+    rows = Remembered(index.embed)
+
+    def passes(sentence: str, quote: str) -> bool:
+        return fault(sentence, quote, quote) is None and apart(sentence, quote, rows) is None
+
+    right = sum(passes(pair["sentence"], pair["quote"]) for pair in pairs)
+    others = [(a["sentence"], b["quote"]) for a in pairs for b in pairs if a is not b]
+    wrong = sum(passes(sentence, quote) for sentence, quote in others)
+    return {
+        "faithful_kept": f"{right}/{len(pairs)}",
+        "wrong_quote_passed": f"{wrong}/{len(others)}",
+        "wrong_quote_passed_if_only_cited": f"{len(others)}/{len(others)}",
+    }
+
+
+def latency(index: Index, questions: list[str]) -> dict[str, float]:
+    """Median and 95th percentile, over the questions in order and then over the same again."""
+    write, guide = (
+        Writer(index, index.embed, EmbeddedReader(index.embed)),
+        advise(Signals(topic="guide"), load_table()),
+    )
+    told: dict[str, float] = {}
+    for name in ("first", "again"):
+        took = []
+        for question in questions:
+            began = time.perf_counter()
+            write(question, guide, SCOPES)
+            took.append(1000 * (time.perf_counter() - began))
+        told |= {
+            f"{name}_p50": round(float(np.median(took)), 1),
+            f"{name}_p95": round(float(np.quantile(took, 0.95)), 1),
+        }
+    return told
+
+
+if __name__ == "__main__":
+    main()
