@@ -159,7 +159,8 @@ def _retried(services: Services, job: Job, person: Person) -> Job:
         raise BotError(f"Job {job.id} runs again already, as {going[0].id}.")
     approval = services.policy.needs_approval(float(job.spec.get("budget_usd") or 0))
     key = f"retry:{job.id}:{len(again)}"
-    return services.ledger.retry(job.id, person.id, person.name, key, approval=approval)
+    month = services.policy.month_budget_usd
+    return services.ledger.retry(job.id, person.id, person.name, key, approval, month)
 
 
 def datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from bot.errors import BotError
 from bot.estimate import estimate
-from bot.policy import unfinished
 from bot.services import Services
 from finetune.card import Card
 from finetune.spec import METHODS, TASKS, Spec, SpecError, defaults, parse_spec
@@ -60,8 +59,8 @@ def launch(
 ) -> Job:
     """The accepted job; Refused with the reason when policy says no."""
     person = services.people.person(place.user)
-    mine = services.ledger.jobs(by=place.user, limit=200)
-    if denial := services.policy.denies_launch(person, unfinished(mine), services.people.in_group):
+    open_jobs = services.ledger.unfinished(place.user)
+    if denial := services.policy.denies_launch(person, open_jobs, services.people.in_group):
         raise Refused(denial)
     budget = float(spec.get("budget_usd") or 0)
     expected = estimate(Spec.from_json(spec), card, services.prices).usd if card is not None else 0.05
@@ -77,6 +76,7 @@ def launch(
         place.request_key,
         estimate_usd=round(budget or expected, 4),
         approval=services.policy.needs_approval(budget),
+        month_limit_usd=services.policy.month_budget_usd,
     )
     services.wake()
     return job

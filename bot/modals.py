@@ -56,7 +56,7 @@ class Memory:
             memory = cls(data["channel"], data["thread_ts"], data["about"])
             fits = CHANNEL.fullmatch(memory.channel) and ABOUT.fullmatch(memory.about)
             stamped = memory.thread_ts is None or STAMP.fullmatch(memory.thread_ts)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise BotError("This form is damaged. Close it and open it again.") from None
         if not fits or not stamped or len(data) != 3:
             raise BotError("This form is damaged. Close it and open it again.")

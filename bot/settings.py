@@ -94,6 +94,12 @@ class Settings:
         """Whether a language model may read and phrase: a key, or a server of one's own."""
         return self.openai_api_key is not None or self.openai_base_url is not None
 
+    def secrets(self) -> list[str]:
+        """Every token and key, for the one place that keeps them out of the logs (addresses: their passwords)."""
+        values = (getattr(self, field.name) for field in fields(self))
+        found = [value.reveal() for value in values if isinstance(value, Secret)]
+        return [value for value in found if "://" not in value]
+
     def slack_problems(self) -> dict[str, str]:
         """What is missing to talk to Slack in the chosen mode; empty when `trainwise up` can start."""
         wanted: dict[str, Secret | None] = {"SLACK_BOT_TOKEN": self.slack_bot_token}

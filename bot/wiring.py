@@ -33,6 +33,7 @@ from worker.conductor import Conductor
 from worker.embedded_redis import embedded_redis
 from worker.ledger import Ledger
 from worker.run import KINDS, Kind, measure_kind
+from worker.scrub import start_logging
 
 if TYPE_CHECKING:
     from slack_bolt import App
@@ -201,7 +202,7 @@ def make_services(
 
 def run_bot(settings: Settings) -> None:
     """Runs the bot until SIGTERM or Ctrl-C, then drains."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    start_logging(settings.log_level, settings.secrets())
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of people's files
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -219,7 +220,7 @@ def run_worker(settings: Settings, name: str | None = None, burst: bool = False)
     """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
     from worker.serve import serve
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(message)s")
+    start_logging(settings.log_level, settings.secrets())
     note = settings.home / "redis.url"
     if settings.redis_url is None and not note.is_file():
         raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")

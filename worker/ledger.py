@@ -18,6 +18,7 @@ from worker import memory, posts, tables
 from worker.change import Row, locked_job, move, new_attempt, owe_order, owe_post, record
 from worker.database import open_database, reading, writing
 from worker.errors import UnknownJob, WorkerError
+from worker.policy import hold_to_budget
 from worker.records import Event, Job, Post, StaleCard, event_of, job_of
 from worker.states import END_STATES, State, Trigger
 
@@ -60,12 +61,13 @@ class Ledger:
         estimate_usd: float = 0.0,
         approval: str | None = None,
         retry_of: Job | None = None,
+        month_limit_usd: float | None = None,
     ) -> Job:
         """Accepts a job: from here on it ends with exactly one report, whatever dies.
 
         Idempotent by `request_key`: the same key gives the job that the first call made. `approval` is the
         reason why a second person must agree first (then nothing is queued yet); `estimate_usd` is reserved
-        from the team's budget of the month until the job ends.
+        from the team's budget of the month until the job ends; OverBudget when `month_limit_usd` has no room.
         """
         now = self.clock()
         job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
@@ -81,6 +83,8 @@ class Ledger:
             with writing(self.engine) as connection:
                 connection.execute(insert(tables.jobs).values(row))
                 self._accept(connection, row, now, approval)
+                if month_limit_usd is not None:
+                    hold_to_budget(connection, team, row["month"], month_limit_usd)
         except IntegrityError:
             return self._by_request_key(request_key)
         self._owed()
@@ -111,6 +115,13 @@ class Ledger:
             query = query.where(tables.jobs.c.by == by)
         with reading(self.engine) as connection:
             return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+
+    def unfinished(self, by: str) -> int:
+        """How many jobs of this person have not ended."""
+        jobs = tables.jobs
+        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES))
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.count()).where(mine)).scalar_one()
 
     def history(self, job_id: str) -> list[Event]:
         """Everything that ever happened to the job, oldest first: the audit log."""
@@ -163,7 +174,15 @@ class Ledger:
             move(connection, locked_job(connection, job_id), Trigger.REJECT, self.clock(), by, why, error=why)
         return self.job(job_id)
 
-    def retry(self, job_id: str, by: str, by_name: str, request_key: str, approval: str | None = None) -> Job:
+    def retry(
+        self,
+        job_id: str,
+        by: str,
+        by_name: str,
+        request_key: str,
+        approval: str | None = None,
+        month_limit_usd: float | None = None,
+    ) -> Job:
         """A new job that repeats an ended one with the same recipe, from its last good checkpoint."""
         old = self.job(job_id)
         if old.state not in END_STATES:
@@ -181,6 +200,7 @@ class Ledger:
             estimate_usd=old.estimate_usd,
             approval=approval,
             retry_of=old,
+            month_limit_usd=month_limit_usd,
         )
 
     def first_time(self, key: str) -> bool:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from worker.database import reading, writing
+from worker.errors import WorkerError
 from worker.tables import budgets, jobs
+
+
+class OverBudget(WorkerError):
+    """The team's month does not have room for the job; nothing was launched."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,24 @@ def month_of_team(engine: Engine, team: str, month: str) -> Month:
     with reading(engine) as connection:
         spent, reserved = connection.execute(sums.where(mine)).one()
         return Month(connection.execute(limit).scalar_one_or_none(), float(spent), float(reserved))
+
+
+def hold_to_budget(connection: Connection, team: str, month: str, limit_usd: float) -> None:
+    """Raises OverBudget when what the team has spent and reserved, this job included, is above its month.
+
+    Called in the transaction that reserves, so that two launches at once cannot both have the last dollar.
+    A budget set with `set_budget` counts in place of `limit_usd`.
+    """
+    own = select(budgets.c.limit_usd).where((budgets.c.team == team) & (budgets.c.month == month))
+    limit = connection.execute(own).scalar_one_or_none()
+    limit = limit_usd if limit is None else limit
+    total = select(func.coalesce(func.sum(jobs.c.spent_usd + jobs.c.reserved_usd), 0.0))
+    used = connection.execute(total.where((jobs.c.team == team) & (jobs.c.month == month))).scalar_one()
+    if used > limit + 0.005:
+        raise OverBudget(
+            f"With this job ${used:,.2f} of this month's ${limit:,.2f} would be spent or set aside. Give it a "
+            "smaller budget, wait for a running job to release what it does not use, or ask an admin for more."
+        )
 
 
 def set_budget(engine: Engine, team: str, month: str, limit_usd: float, by: str, now: float) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from finetune.errors import FinetuneError
 from finetune.failures import Stopped
 from worker.envelope import Envelope
+from worker.scrub import scrub
 
 PLOTS_LIMIT_BYTES = 512 * 1024
 
@@ -93,7 +94,7 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
     except Stopped as e:
         end, data = "stopped", {"reason": e.reason}
     except FinetuneError as e:
-        end, data = "failed", {"error": str(e), "retryable": False}
+        end, data = "failed", {"error": scrub(str(e)), "retryable": False}
     except Exception as e:
         end, data = "failed", _explain(e)
     hours = (time.monotonic() - began) / 3600

@@ -83,7 +83,7 @@ class OrderWorker(Worker):
             return
         run = secrets.token_hex(8)
         flag = StopFlag(envelope.rq_id, self.desk.bot, self.desk.artifacts, self.desk.connection)
-        if flag.look() or not self._claim(envelope, run):
+        if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run):
             remove(self.connection, job.id)
             return
         self.desk.keeper.hold(envelope.rq_id, run, flag)
@@ -93,6 +93,10 @@ class OrderWorker(Worker):
             self.desk.keeper.let_go(envelope.rq_id)
         with contextlib.suppress(redis.RedisError):
             remove(self.desk.connection, job.id)
+
+    def _ran_already(self, envelope: Envelope) -> bool:
+        """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
+        return (self.desk.artifacts / envelope.root / envelope.rq_id).exists()
 
     def _claim(self, envelope: Envelope, run: str) -> bool:
         claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run, nx=True, ex=7 * 24 * 3600)

@@ -2,7 +2,7 @@
 
 The diary (one line per start, step and end, appended by the training process itself) is how a run that was
 lost or came twice is seen, whatever ledger and Slack say. Used by benchmarks only: `python counting.py HOME URL
-NAME`.
+NAME [SECONDS PER STEP]`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from finetune.failures import Stopped
 from plugs.diary import note
-from worker.run import Work
+from worker.run import Kind, Work
 from worker.serve import serve
 
 STEPS_PER_EPOCH = 10
 STEP_S = 0.05
 
 
-def counting(diary: Path):
+def counting(diary: Path, step_s: float = STEP_S) -> Kind:
     """The kind `finetune`, replaced by counting to ten per epoch with a checkpoint after each step."""
 
     def count(work: Work) -> dict:
@@ -36,7 +36,7 @@ def counting(diary: Path):
             if reason := work.should_stop():
                 rank.kill()
                 raise Stopped(reason)
-            time.sleep(STEP_S)
+            time.sleep(step_s)
             keep(checkpoint, str(step))
             note(diary, "step", job, attempt, step)
             work.emit({"kind": "step", "step": step, "steps": steps, "loss": 1 / step, "eta_s": 0.1})
@@ -67,5 +67,5 @@ if __name__ == "__main__":
         str(home / "datasets"),
         keys_folder=home / "keys",
         spool=home / "spool",
-        kinds={"finetune": counting(home / "diary.pipe")},
+        kinds={"finetune": counting(home / "diary.pipe", float((sys.argv[4:] or [STEP_S])[0]))},
     )

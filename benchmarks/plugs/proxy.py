@@ -85,7 +85,8 @@ class Wire:
             self._reset(writer)
             return
         self._writers.add(back)
-        await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -57,7 +57,7 @@ def trial(stage: Stage, fault_name: str, seed: int, cancel: bool = False) -> Res
     pulled_at = time.time()
     pulled = fault.pull(stage, dice)
     next(pulled)
-    if cancel and accepted:
+    if cancel and accepted and "frozen" not in fault_name:  # who is stopped cannot be seen to end
         result.cancel_s = cancel_one(stage, before, result)
     if dice.random() < 0.3:  # someone launches while the plug is out
         accepted += launch(stage, dice)

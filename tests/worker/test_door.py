@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import random
+import time
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -161,3 +162,24 @@ def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(place: Place
     assert worker.poll() is None
     assert not mark.exists()
     assert client.llen(f"rq:queue:{QUEUE}") == 0
+
+
+@pytest.mark.integration
+def test_a_stolen_order_replayed_runs_nothing_a_second_time(place: Place) -> None:
+    """Copied while it waited, put back after its end, with claim and stop flag wiped: refused all the same."""
+    client = redis.Redis.from_url(place.redis.url)
+    job_id = place.submit(steps=2)
+    rq_id = f"ft-{job_id}-1"
+    deadline = time.monotonic() + 10
+    while not (stolen := client.hgetall(f"rq:job:{rq_id}")):
+        assert time.monotonic() < deadline
+    worker = place.worker()
+    place.ended(job_id)
+    for key in client.scan_iter("tw:*"):
+        client.delete(key)
+    client.hset(f"rq:job:{rq_id}", mapping=stolen)
+    client.rpush(f"rq:queue:{QUEUE}", rq_id)
+    again = place.submit(steps=2)  # behind it in line: when this one has ended, the copy was looked at
+    assert place.ended(again).state is State.SUCCEEDED
+    leases = [e for e in place.ledger.history(job_id) if e.what == "leased"]
+    assert (len(leases), place.reports(job_id), worker.poll()) == (1, 1, None)

@@ -18,6 +18,7 @@ from worker.policy import (
     Denied,
     Month,
     NeedsApproval,
+    OverBudget,
     Rules,
     decide_launch,
     month_of_team,
@@ -193,6 +194,20 @@ def test_launch_rules_deny_ask_or_allow_with_the_reason(ledger: Ledger) -> None:
     set_budget(ledger.engine, "T1", "2026-11", 40.0, "U9", 0.0)
     set_budget(ledger.engine, "T1", "2026-11", 60.0, "U9", 0.0)
     assert month_of_team(ledger.engine, "T1", "2026-11").left == 60.0
+
+
+def test_the_months_budget_holds_at_the_reservation_and_what_is_not_used_is_released(ledger: Ledger) -> None:
+    """The job that would go over is refused whole; a cancelled one gives its reservation back."""
+    first = submit(ledger, "a", estimate_usd=6.0, month_limit_usd=10.0)
+    with pytest.raises(OverBudget, match="smaller budget"):
+        submit(ledger, "b", estimate_usd=5.0, month_limit_usd=10.0)
+    assert [job.id for job in ledger.jobs()] == [first.id]
+    assert (ledger.unfinished("U1"), ledger.unfinished("U2")) == (1, 0)
+    ledger.request_cancel(first.id, "U1", "no")
+    assert submit(ledger, "b", estimate_usd=5.0, month_limit_usd=10.0).state is State.QUEUED
+    set_budget(ledger.engine, "T1", first.month, 5.5, "U9", 0.0)
+    with pytest.raises(OverBudget, match=r"\$5.50"):
+        ledger.retry(first.id, "U1", "maya", "r", month_limit_usd=10.0)
 
 
 def test_a_database_that_does_not_open_says_so_without_its_password() -> None:

@@ -1,0 +1,342 @@
+"""A busy day through the local workspace: mentions, a thousand queued jobs, a hundred cards; the real bot.
+
+Three parts. mentions: 50 a second (half of them as second questions in the same thread): how long each
+delivery waits for its ack, whether each is answered once and in order, what the bot's memory does.
+jobs: 1,000 launched at once, run by counting workers: none lost, none doubled, one card and one report each.
+cards: 100 jobs with moving progress on 10 workers, with Slack's rate limits enforced: no 429, none exceeded.
+`--quick`: 10 s of mentions, 60 jobs, 20 cards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+from plugs.diary import Diary
+from plugs.trial import END_STATES
+
+from bot.playground.person import Person
+from bot.playground.seed import BOT_USER, Channel
+from bot.playground.sockets import Sockets
+from bot.stand import Stand, stand
+from worker import keys
+from worker.ledger import Ledger
+
+HERE = Path(__file__).parent
+QUESTIONS = (
+    "our help center changes every week, should we fine-tune on it?",
+    "we have 40,000 labelled tickets in eight queues, is a small classifier enough?",
+    "should the bot answer in our brand voice, is that fine-tuning?",
+    "we get 200 tickets a month, does training a model pay?",
+)
+CHANNELS = 40
+LATER = 49  # odd: a second question is a follow-up of one that was asked a second before, at 50 a second
+ENVIRONMENT = {
+    "TRAINWISE_JOBS_PER_PERSON": "1000",
+    "TRAINWISE_MONTH_BUDGET": "1000000",
+    "TRAINWISE_CARD_INTERVAL": "3",
+}
+Row = dict[str, Any]
+
+
+@contextlib.contextmanager
+def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Diary]]:
+    """The bot's stand with many channels, counting workers, and a list that fills with ack times (s)."""
+    acks: list[float] = []
+    plain = Sockets.send
+
+    async def timed(self: Sockets, kind: str, payload: Any, retry: int, reason: str | None) -> Any:
+        began = time.monotonic()
+        try:
+            return await plain(self, kind, payload, retry, reason)
+        finally:
+            acks.append(time.monotonic() - began)
+
+    Sockets.send = timed  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        keys.pair_locally(home / "keys")
+        diary = Diary(home / "diary.pipe")
+        with stand(home, processes=(), more_env=ENVIRONMENT) as stage, contextlib.ExitStack() as stack:
+            people = list(stage.workspace.workspace.users)
+            for n in range(CHANNELS):
+                channel = Channel(f"C0LOAD{n:05d}", f"load-{n}", "channel", [*people, BOT_USER])
+                stage.workspace.workspace.keep_channel(channel)
+            stage.launch("bot")
+            stack.callback(stage.end, "bot")
+            stage.wait_for_bot()
+            for n in range(workers):
+                stack.enter_context(counting_worker(home, stage.redis.url, f"w{n}", step_s))
+            yield stage, acks, diary
+    Sockets.send = plain  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def counting_worker(home: Path, url: str, name: str, step_s: float) -> Iterator[None]:
+    """A worker whose training counts (plugs/counting.py)."""
+    command = [sys.executable, str(HERE / "plugs" / "counting.py"), str(home), url, name, str(step_s)]
+    with (home / f"{name}.log").open("ab") as out:
+        env = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}"}
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def mentions(seconds: int, per_second: int) -> Row:
+    """Part one."""
+    with place(0, 0.0) as (stage, acks, _):
+        stage.workspace.set_rates(enforced=False)
+        people = [Person(stage.url, name) for name in ("maya", "ravi", "ana")]
+        bot = psutil.Process(stage.processes["bot"].pid)
+        asked = warm_up(people[0])
+        del acks[:]
+        memory = [bot.memory_info().rss / 2**20]
+        with ThreadPoolExecutor(12) as pool:
+            began = time.monotonic()
+            sent = []
+            for n in range(seconds * per_second):
+                time.sleep(max(0.0, began + n / per_second - time.monotonic()))
+                sent.append(pool.submit(ask, people[n % 3], n, sent))
+                if n % (per_second * 5) == 0:
+                    memory.append(bot.memory_info().rss / 2**20)
+            rate = len(sent) / (time.monotonic() - began)
+            threads: dict[tuple[str, str], list[str]] = defaultdict(list)
+            for future in sent:
+                channel, root, ts = future.result()
+                threads[channel, root].append(ts)
+        before = len(acks)
+        drained = settle(lambda: answers(stage, threads), sum(map(len, threads.values())))
+        found = answers(stage, threads, whole=True)
+        memory.append(bot.memory_info().rss / 2**20)
+        return {
+            "mentions": len(sent),
+            "per_s": round(rate, 1),
+            "ack_p50_ms": round(1000 * rank(acks, 0.5), 1),
+            "ack_p99_ms": round(1000 * rank(acks, 0.99), 1),
+            "ack_max_ms": round(1000 * max(acks), 1),
+            "deliveries": before,
+            **found,
+            "last_answer_after_s": round(drained, 1),
+            "memory_start_mb": round(memory[0]),
+            "memory_most_mb": round(max(memory)),
+            "memory_end_mb": round(memory[-1]),
+            "asked_first": bool(asked),
+        }
+
+
+def warm_up(person: Person) -> bool:
+    """One answered question before the clock starts: what loads once has loaded."""
+    asked = person.say("#support-ml", f"<@{BOT_USER}> {QUESTIONS[0]}")
+    person.wait_message(
+        "#support-ml", lambda m: bool(m.get("bot_id") and m.get("blocks")), 60, thread_ts=asked["ts"]
+    )
+    return True
+
+
+def ask(person: Person, n: int, sent: Sequence[Any]) -> tuple[str, str, str]:
+    """(channel, thread, own ts) of a mention; every odd one goes into a thread that began a second before."""
+    text = f"<@{BOT_USER}> [{n}] {QUESTIONS[n % len(QUESTIONS)]}"
+    if n % 2 and n > LATER:
+        channel, root, _ = sent[n - LATER].result(60)
+        return channel, root, str(person.say(channel, text, thread_ts=root)["ts"])
+    said = person.say(f"#load-{n // 2 % CHANNELS}", text)
+    return str(said["channel"]), str(said["ts"]), str(said["ts"])
+
+
+def answers(stage: Stand, threads: dict[tuple[str, str], list[str]], whole: bool = False) -> Any:
+    """How many finished answers there are; `whole`: lost, doubled, and threads answered out of order."""
+    messages = stage.workspace.workspace.messages
+    found: Counter[tuple[str, str]] = Counter()
+    for channel in {channel for channel, _ in threads}:
+        for message in list(messages[channel].values()):
+            if message.get("bot_id") and not message.get("streaming") and message.get("blocks"):
+                found[channel, str(message.get("thread_ts"))] += 1
+    if not whole:
+        return sum(found.values())
+    lost = sum(max(0, len(asked) - found[key]) for key, asked in threads.items())
+    doubled = sum(max(0, found[key] - len(asked)) for key, asked in threads.items())
+    return {"answers_lost": lost, "answers_doubled": doubled, "out_of_order": out_of_order(stage, threads)}
+
+
+def out_of_order(stage: Stand, threads: dict[tuple[str, str], list[str]]) -> int:
+    """Threads whose answers, in the order of their messages, do not follow the order of the questions."""
+    ledger = Ledger(str(stage.home / "ledger.db"))
+    wrong = 0
+    for (channel, root), asked in threads.items():
+        answered = sorted((ledger.thread(channel, root) or {"cards": {}})["cards"].items())
+        numbers = [int(card["question"].partition("]")[0].lstrip("[")) for _, card in answered]
+        wrong += len(numbers) != len(asked) or numbers != sorted(numbers)
+    ledger.close()
+    return wrong
+
+
+def jobs(count: int, workers: int) -> Row:
+    """Part two."""
+    with place(workers, 0.001) as (stage, acks, diary):
+        stage.workspace.set_rates(enforced=False)
+        bot = psutil.Process(stage.processes["bot"].pid)
+        start_mb, began = bot.memory_info().rss / 2**20, time.monotonic()
+        people = [Person(stage.url, name) for name in ("maya", "ravi", "ana")]
+        with ThreadPoolExecutor(3) as pool:
+            launched = list(pool.map(lambda n: typed(people[n % 3], n), range(count)))
+        acked, queued_s = sum(launched), time.monotonic() - began
+        ledger = Ledger(str(stage.home / "ledger.db"))
+        settle(lambda: -open_jobs(ledger), 0, limit_s=1800)
+        seconds = time.monotonic() - began
+        settle(lambda: -owed(ledger), 0, limit_s=600)
+        everyone = ledger.jobs(limit=count + 10)
+        ends = Counter(line.job for line in diary.lines if line.what == "end")
+        cards, reports = keyed(stage)
+        ids = [job.id for job in everyone]
+        ledger.close()
+        return {
+            "jobs": len(everyone),
+            "acked_late": len(everyone) - acked,
+            "launched_in_s": round(queued_s, 1),
+            "all_ended_in_s": round(seconds, 1),
+            "command_ack_p99_ms": round(1000 * rank(acks, 0.99), 1),
+            "jobs_lost": max(0, acked - len(everyone))
+            + sum(str(job.state) != "succeeded" for job in everyone),
+            "jobs_doubled": max(0, len(everyone) - count) + sum(n > 1 for n in ends.values()),
+            "cards_wrong": sum(cards[i] != 1 for i in ids),
+            "reports_missing": sum(reports[i] == 0 for i in ids),
+            "reports_doubled": sum(reports[i] > 1 for i in ids),
+            "memory_start_mb": round(start_mb),
+            "memory_end_mb": round(bot.memory_info().rss / 2**20),
+        }
+
+
+def typed(person: Person, n: int) -> bool:
+    """A job launched by command; a refusal by the workspace's clock counts as not launched."""
+    text = f"sample-tickets linear epochs={2 + n % 3}"
+    return bool(person.command("/finetune", text, f"#load-{n % CHANNELS}").get("ok"))
+
+
+def cards(count: int, workers: int) -> Row:
+    """Part three: Slack's limits enforced, in two channels only."""
+    with place(workers, 0.2) as (stage, _, _diary):
+        person, began = Person(stage.url, "ravi"), time.time()
+        for n in range(count):
+            person.command("/finetune", f"sample-tickets linear epochs={3 + n % 4}", f"#load-{n % 2}")
+        ledger = Ledger(str(stage.home / "ledger.db"))
+        settle(lambda: count - open_jobs(ledger), count, limit_s=1200)
+        settle(lambda: -owed(ledger), 0, limit_s=600)
+        ledger.close()
+        calls = [call for call in stage.workspace.api_log() if call["method"].startswith("chat.")]
+        updates = [call["at"] for call in calls if call["method"] == "chat.update"]
+        posts: dict[str, list[float]] = defaultdict(list)
+        for call in calls:
+            if call["method"] == "chat.postMessage":
+                posts[str(call["params"].get("channel"))].append(call["at"])
+        found_cards, reports = keyed(stage)
+        return {
+            "cards": len(found_cards),
+            "seconds": round(time.time() - began, 1),
+            "refused_429": sum(call["status"] == 429 for call in calls),
+            "updates_a_minute_most": busiest(updates),
+            "posts_a_minute_and_channel_most": max(map(busiest, posts.values())),
+            "updates": len(updates),
+            "cards_wrong": sum(n != 1 for n in found_cards.values()),
+            "reports": sum(reports.values()),
+        }
+
+
+def keyed(stage: Stand) -> tuple[Counter[str], Counter[str]]:
+    """Cards and final reports in Slack by job id."""
+    cards_of: Counter[str] = Counter()
+    reports: Counter[str] = Counter()
+    for messages in stage.workspace.workspace.messages.values():
+        for message in list(messages.values()):
+            key = str(((message.get("metadata") or {}).get("event_payload") or {}).get("key"))
+            job, _, what = key.partition(":")
+            if job == "card":
+                cards_of[what] += 1
+            elif what in set(END_STATES):
+                reports[job] += 1
+    return cards_of, reports
+
+
+def open_jobs(ledger: Ledger) -> int:
+    """Jobs that have not ended."""
+    with ledger.engine.connect() as connection:
+        ends = ",".join(f"'{state}'" for state in END_STATES)
+        return int(
+            connection.exec_driver_sql(f"select count(*) from jobs where state not in ({ends})").scalar_one()
+        )
+
+
+def owed(ledger: Ledger) -> int:
+    """Messages and cards that Slack does not have yet."""
+    with ledger.engine.connect() as connection:
+        posts = connection.exec_driver_sql("select count(*) from posts where done_at is null").scalar_one()
+        stale = "select count(*) from jobs where card_version < version"
+        return int(posts) + int(connection.exec_driver_sql(stale).scalar_one())
+
+
+def settle(count: Callable[[], int], wanted: int, limit_s: float = 600.0) -> float:
+    """Seconds until `count()` reached `wanted`, or the limit."""
+    began = time.monotonic()
+    while count() < wanted and time.monotonic() - began < limit_s:
+        time.sleep(0.25)
+    return time.monotonic() - began
+
+
+def busiest(times: Sequence[float]) -> int:
+    """The most calls within any 60 s."""
+    ordered, most, first = sorted(times), 0, 0
+    for last, at in enumerate(ordered):
+        while at - ordered[first] > 60:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def rank(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of them lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--part", choices=("mentions", "jobs", "cards"), help="one part only")
+    options = parser.parse_args()
+    quick = options.quick
+    parts: dict[str, Callable[[], Row]] = {
+        "mentions": lambda: mentions(10 if quick else 60, 20 if quick else 50),
+        "jobs": lambda: jobs(60 if quick else 1000, 4 if quick else 6),
+        "cards": lambda: cards(16 if quick else 100, 4 if quick else 10),
+    }
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
+    result: Row = {}
+    for name, part in parts.items():
+        if options.part in (None, name):
+            result[name] = part()
+            print(f"{name}:")
+            for key, value in result[name].items():
+                print(f"  {key:<34}{value}", flush=True)
+    if options.json:
+        print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,28 @@
+"""The fault matrix in its short form: real processes, eight plugs, nothing lost and nothing doubled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.timeout(280)
+def test_eight_plugs_pulled_lose_and_double_nothing() -> None:
+    """benchmarks/faults.py --quick, as the README tells people to run it; the whole matrix is in docs/reliability.md."""
+    command = [sys.executable, "benchmarks/faults.py", "--quick", "--no-baseline", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=270)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["runs"] == 8
+    assert found["jobs"] >= 8
+    for what in ("lost", "doubled", "reports_missing", "reports_doubled", "cards_wrong"):
+        assert found[what] == 0, done.stdout
+    assert found["recovery_p95"] <= 20
+    assert found["cancel_p95"] is None or found["cancel_p95"] <= 5

@@ -1,0 +1,212 @@
+"""Each door of the running bot, tried with correctly signed requests whose content is forged.
+
+The bot is the real process in HTTP mode; whoever holds a session in Slack can make it send most of this.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from bot.playground.person import Person
+from bot.playground.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
+from bot.playground.signed_http import encode, signature
+from bot.stand import Stand, stand
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"
+
+
+class Doors:
+    """The bot, and what a forger may send it."""
+
+    def __init__(self, stage: Stand) -> None:
+        self.stage = stage
+        self.ravi = Person(stage.url, "ravi")
+        self.count = 0
+
+    def send(self, kind: str, payload: dict[str, Any]) -> httpx.Response:
+        """A signed request, as Slack makes it."""
+        body, content_type = encode(kind, payload)
+        stamp = str(int(time.time()))
+        headers = {
+            "content-type": content_type,
+            "x-slack-request-timestamp": stamp,
+            "x-slack-signature": signature(self.stage.signing_secret, stamp, body),
+        }
+        url = f"http://127.0.0.1:{self.stage.bot_port}/slack/events"
+        return httpx.post(url, content=body.encode(), headers=headers, timeout=20, trust_env=False)
+
+    def press(self, action_id: str, value: str, user: str, channel: str = HERE) -> int:
+        """A button pressed, with any value, by anyone, anywhere; the number of the last API call before."""
+        self.count += 1
+        since = len(self.stage.workspace.api_log())
+        payload = {
+            **self._who(user),
+            **{"type": "block_actions", "channel": {"id": channel, "name": "x"}, "response_url": ""},
+            "container": {"type": "message", "message_ts": "1.1", "channel_id": channel},
+            "actions": [{"type": "button", "action_id": action_id, "block_id": "job", "value": value}],
+        }
+        assert self.send("interactive", payload).status_code == 200
+        return since
+
+    def submit(self, callback_id: str, values: dict[str, str], memory: str, user: str) -> httpx.Response:
+        """A form sent, with any memory and values."""
+        self.count += 1
+        state = {name: {"v": {"type": "plain_text_input", "value": text}} for name, text in values.items()}
+        view = {
+            **{"id": f"V{self.count}", "type": "modal", "callback_id": callback_id, "hash": "1.a"},
+            **{"private_metadata": memory, "state": {"values": state}, "team_id": TEAM_ID, "blocks": []},
+        }
+        return self.send("interactive", {**self._who(user), "type": "view_submission", "view": view})
+
+    def launch(self, text: str, channel: str = "#support-ml") -> str:
+        """Ravi launches a job; its id."""
+        before = set(self.states())
+        assert self.ravi.command("/finetune", text, channel)["ok"]
+        (new,) = set(self.states()) - before
+        return new
+
+    def states(self) -> dict[str, str]:
+        """Each job's state in the ledger."""
+        with sqlite3.connect(f"file:{self.stage.home / 'ledger.db'}?mode=ro", uri=True) as ledger:
+            return dict(ledger.execute("select id, state from jobs").fetchall())
+
+    def told(self, since: int, user: str, words: str) -> str:
+        """The ephemeral sentence that the person got."""
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            for call in self.stage.workspace.api_log()[since:]:
+                shown = str(call["params"].get("text"))
+                if call["params"].get("user") == user and words in shown:
+                    return shown
+            time.sleep(0.05)
+        said = [
+            (call["method"], call["params"].get("text")) for call in self.stage.workspace.api_log()[since:]
+        ]
+        raise AssertionError(f"{user} was not told {words!r}: {said}")
+
+    def _who(self, user: str) -> dict[str, Any]:
+        return {
+            **{"user": {"id": user, "username": "x", "team_id": TEAM_ID}, "team": {"id": TEAM_ID}},
+            **{"api_app_id": APP_ID, "token": "t", "trigger_id": f"{self.count}.{time.time_ns()}.x"},
+        }
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """One bot for all tests of this file, no worker: jobs stay queued."""
+    with stand(tmp_path_factory.mktemp("doors"), fresh=True, http=True, processes=("bot",)) as stage:
+        stage.wait_for_bot()
+        stage.workspace.set_rates(enforced=False)
+        yield Doors(stage)
+
+
+def test_a_button_pressed_by_someone_else_changes_nothing(doors: Doors) -> None:
+    """Cancel, pause and retry of another's job: told why; an admin may."""
+    job = doors.launch("sample-tickets linear epochs=2")
+    for action in ("job_cancel", "job_pause"):
+        since = doors.press(action, job, MAYA)
+        doors.told(since, MAYA, "or an admin can")
+    assert doors.states()[job] == "queued"
+    doors.press("job_cancel", job, ANA)
+    deadline = time.monotonic() + 15
+    while doors.states()[job] != "cancelled":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_nobody_approves_their_own_job_and_only_admins_approve(doors: Doors) -> None:
+    """The right is checked on the server for button and reason form alike."""
+    job = doors.launch("sample-tickets linear budget=80")
+    assert doors.states()[job] == "awaiting_approval"
+    doors.told(doors.press("job_approve", job, RAVI), RAVI, "someone else has to approve")
+    doors.told(doors.press("job_approve", job, MAYA), MAYA, "Only an admin")
+    memory = json.dumps({"channel": HERE, "thread_ts": None, "about": job})
+    since = len(doors.stage.workspace.api_log())
+    doors.submit("job_reject", {"reason": "no"}, memory, MAYA)
+    doors.told(since, MAYA, "Only an admin")
+    assert doors.states()[job] == "awaiting_approval"
+
+
+def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) -> None:
+    """Guessed ids, ids of another channel's job, ids that are no ids."""
+    job = doors.launch("sample-tickets linear epochs=2", "#general")
+    doors.told(doors.press("job_details", job, MAYA, HERE), MAYA, "belongs to another channel")
+    for odd in ("zzzzzzzz", "' or 1=1 --", "../../etc", "x" * 5000):
+        doors.told(doors.press("job_details", odd, MAYA), MAYA, "There is no job")
+
+
+@pytest.mark.parametrize(
+    "memory", ["", "{}", '{"channel":"G0MLLEADS01/..","thread_ts":null,"about":""}', "[" * 2999]
+)
+def test_a_form_with_a_forged_memory_launches_nothing(doors: Doors, memory: str) -> None:
+    """private_metadata is checked like every other input."""
+    before = doors.states()
+    form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "linear"}
+    assert doors.submit("finetune", form, memory, MAYA).status_code == 200
+    assert doors.states() == before
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "..", "\u202etxt", "a" * 500])
+def test_a_dataset_named_like_a_path_reads_no_file(doors: Doors, name: str) -> None:
+    """The name is looked up, never joined to a path."""
+    before = doors.states()
+    memory = json.dumps({"channel": HERE, "thread_ts": None, "about": ""})
+    form = {"dataset": name, "task": "triage", "base_model": "minilm", "method": "linear"}
+    answer = doors.submit("finetune", form, memory, MAYA).json()
+    assert answer["response_action"] == "errors"
+    assert "root:" not in str(answer)
+    assert doors.states() == before
+    refused = doors.submit("dataset_add", {"name": name}, memory, MAYA).json()
+    assert refused["response_action"] == "errors"
+
+
+def test_a_file_that_was_shared_elsewhere_cannot_be_had_by_its_id(doors: Doors) -> None:
+    """Slack is asked what the id names and who may see it."""
+    ana = Person(doors.stage.url, "ana")
+    secret = ana.upload("#general", "salaries.csv", b"text,label\nsecret,1\n")["file"]["id"]
+    memory = json.dumps({"channel": HERE, "thread_ts": None, "about": secret})
+    since = len(doors.stage.workspace.api_log())
+    assert doors.submit("dataset_add", {"name": "stolen"}, memory, MAYA).status_code == 200
+    doors.told(since, MAYA, "not shared here")
+
+
+def test_ten_megabytes_are_refused_and_the_bot_lives(doors: Doors) -> None:
+    """Before they are parsed; an answer comes at once."""
+    answer = doors.send("interactive", {"type": "view_submission", "padding": "x" * 10_000_000})
+    assert answer.status_code == 413
+    health = f"http://127.0.0.1:{doors.stage.bot_port}/health"
+    assert httpx.get(health, trust_env=False).status_code == 200
+
+
+def test_payloads_of_no_known_kind_are_taken_and_do_nothing(doors: Doors) -> None:
+    """Fields missing, of wrong types, or unknown: no crash, no job."""
+    before = doors.states()
+    shapes: list[Any] = [{}, {"type": "block_actions"}, {"type": "view_submission", "view": {}}]
+    shapes += [{"type": 3}, {"type": "block_actions", "actions": [{}], "user": {"id": MAYA}}]
+    for shape in shapes:
+        assert doors.send("interactive", shape).status_code < 600
+    assert doors.states() == before
+    assert doors.stage.processes["bot"].poll() is None
+
+
+def test_no_secret_is_seen_in_ps_or_in_the_logs(doors: Doors) -> None:
+    """Neither on a command line nor in what the bot wrote."""
+    workspace = doors.stage.workspace
+    secrets = (workspace.bot_token, workspace.app_token, workspace.signing_secret)
+    bot = psutil.Process(doors.stage.processes["bot"].pid)
+    lines = [" ".join(process.cmdline()) for process in [bot, *bot.children(recursive=True)]]
+    written = "".join(path.read_text(errors="replace") for path in Path(doors.stage.logs).glob("*.log"))
+    for secret in secrets:
+        assert secret not in " ".join(lines) + written
+    keys = doors.stage.home / "keys"
+    assert [path.name for path in keys.glob("*.key") if path.stat().st_mode & 0o077] == []
