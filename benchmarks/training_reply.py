@@ -157,6 +157,8 @@ def measure(name: str, rows: int, seed: int) -> dict[str, Any]:
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Ratios of ours to each of TRL's, and whether ours meets the issue's figures."""
     by_name = {entry["variant"]: entry for entry in found}
+    if "ours" not in by_name:
+        return {}
     ours = by_name["ours"]
     ratios = {
         name: round(ours["tokens_per_cpu_s"] / entry["tokens_per_cpu_s"], 2)

@@ -1,0 +1,45 @@
+"""What each of two processes runs under torchrun: train a tiny model together and tell how it went."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from transformers import set_seed
+
+from finetune.adapters import add_lora
+from finetune.failures import Stopped
+from finetune.loading import load_causal
+from finetune.trainer import trained_tensors
+from tests.finetune.tiny import fit_reply, quietly, recipe
+
+base, folder, stop_at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+rank = int(os.environ.get("RANK", "0"))
+world = int(os.environ.get("WORLD_SIZE", "1"))
+spec = recipe(
+    method="lora",
+    base_model=base,
+    batch_size=4,
+    accumulate=2 // world,  # one process takes two batches for one step, two take one each
+    lora_dropout=0,
+    precision="fp32",
+)
+seen: list[int] = []
+progress = quietly(
+    lambda event: seen.append(event.get("step", 0)),
+    lambda: "cancel" if rank == world - 1 and stop_at in seen else None,
+)
+set_seed(spec.seed)
+model, tokenizer = load_causal(base)
+model = add_lora(model, spec)
+told = {"rank": rank, "stopped": None, "loss": []}
+try:
+    told["loss"] = [point["loss"] for point in fit_reply(model, tokenizer, spec, folder, progress).history]
+except Stopped as stopped:
+    told["stopped"] = stopped.reason
+told["steps"] = max(seen)
+told["weights"] = sum(float(value.double().abs().sum()) for value in trained_tensors(model).values())
+(folder / f"told-{rank}.json").write_text(json.dumps(told))
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
