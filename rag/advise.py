@@ -61,7 +61,7 @@ def advise(signals: Signals, table: Table) -> Advice:
         points=points,
         fired=fired,
         gate=gate,
-        deciding=() if answerless else deciding(signals, fired, gate, lean),
+        deciding=() if answerless else deciding(signals, fired, gate, order[:2]),
         sections=() if answerless else sections(verdict, facts, table),
         next_step="" if answerless else _experiment(verdict, facts, signals, table, pass_mark),
         pass_mark=pass_mark,
@@ -109,17 +109,20 @@ def ranked(points: Mapping[str, float], table: Table) -> list[str]:
 
 
 def deciding(
-    signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, lean: Verdict
+    signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, first: list[str]
 ) -> tuple[SeenSignal, ...]:
-    """The signals that moved the decision, strongest first, each with the user's words."""
+    """The signals that moved the two `first` options, strongest first, each with the user's words."""
     strength: dict[str, float] = {}
     effects: dict[str, list[str]] = {}
     for rule in (*([gate] if gate else []), *fired):
-        weight = max((abs(v) for v in rule.points.values()), default=9.0)
-        moved = ", ".join(f"{option} {value:+g}" for option, value in rule.points.items())
+        moved = {option: value for option, value in rule.points.items() if option in first}
+        if rule.points and not moved:
+            continue
+        weight = max((abs(v) for v in moved.values()), default=9.0)
+        told = ", ".join(f"{option} {value:+g}" for option, value in moved.items())
         for name in _names(rule.when):
-            strength[name] = max(strength.get(name, 0), weight + (0.5 if str(lean) in rule.points else 0))
-            effects.setdefault(name, []).append(f"{rule.say} ({moved})" if moved else rule.say)
+            strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in moved else 0))
+            effects.setdefault(name, []).append(f"{rule.say} ({told})" if told else rule.say)
     known = signals.known()
     seen = [
         SeenSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))

@@ -20,12 +20,13 @@ from rag.conversation import (
     decide_turn,
     listen,
 )
+from rag.cost_line import cost_line
 from rag.read_embedded import EmbeddedReader
 from rag.read_llm import LlmReader
 from rag.reply import Reply, Verdict
 from rag.signals import Signals, after_measuring
 from rag.table import load_table
-from rag.tell import cost_line, headline, told_move
+from rag.tell import headline, told_move
 from rag.write import Writer
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Adviser:
             citations=answer.citations,
             next_step=advice.next_step,
             would_change=advice.would_change,
-            cost_line=cost_line(advice.verdict, self._prices),
+            cost_line=cost_line(advice.verdict, advice.signals, self._prices),
             follow_up=decided.follow_up,
             lean=advice.lean,
             note=answer.note,

@@ -14,10 +14,11 @@ from rag.embed import Embedder
 from rag.gloss import load_glossary
 from rag.heads import Heads, features, load_heads, signature
 from rag.injection import screen
+from rag.quoting import words_around
 from rag.read_numbers import Count, read_counts
 from rag.signals import SIGNAL_NAMES, Signals
 
-SURE = 0.5  # a flag counts from this probability on
+SURE = 0.2  # a flag counts from this probability on: the best F1 of five-fold cross-validation
 GAP_SURE = 0.3  # ... and a gap from this one: the sentences that name one name few cues
 MAX_TEXT = 4000
 FLAGS = {
@@ -108,6 +109,10 @@ def _from_cues(
 ) -> None:
     """What only words can tell: how often facts change, skill, platform, flags without a head."""
     rates = [count for count in counts if count.kind in ("monthly_cost", "volume_month", "budget_usd")]
+    if any(cue.value == "cheaper_untried" for cue in cues):
+        values["cheaper_tier_tried"] = (
+            False  # "haven't tried smaller ones" holds the words of "tried smaller ones"
+        )
     for cue in cues:
         if cue.signal == "volatility" and any(c.start - 3 <= cue.start <= c.end + 25 for c in rates):
             continue
@@ -145,7 +150,5 @@ def _words(name: str, value: Any, cues: Sequence[Cue], text: str) -> str:
     wanted |= {flag for flag, (signal, flagged) in FLAGS.items() if signal == name and flagged == value}
     for cue in cues:
         if (cue.signal == name or cue.signal == "flags") and cue.value in wanted:
-            left = text.rfind(" ", 0, max(0, cue.start)) + 1
-            right = text.find(" ", cue.end)
-            return text[left : right if right > 0 else len(text)][:90]
+            return words_around(text, cue.start, cue.end)
     return ""

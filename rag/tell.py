@@ -1,4 +1,4 @@
-"""How a decision reads: the headline, the direct answers in a thread, the cost line. Pure.
+"""How a decision reads: the headline, the direct answers in a thread. Pure.
 
 Every figure of a sentence is the user's own or stands in the dated price table; facts of the guide are cited
 elsewhere (rag/answer.py).
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.advise import Advice, spoken
+from rag.cost_line import cost_line
 from rag.reply import Verdict
 from rag.table import Rule
 
@@ -45,8 +46,8 @@ def reasons(advice: Advice) -> list[Rule]:
     if {"ambition", "capability"} & set(advice.signals.gaps) or advice.signals.task == "foundation":
         rivals |= {"foundation_model"} - {won}
     for rule in advice.fired:
-        if not rule.when:
-            continue
+        if not rule.when or (won not in rule.points and max(rule.points.values()) > 0):
+            continue  # what speaks for another way is no reason for this one
         against = min((rule.points.get(name, 0) for name in rivals), default=0)
         strength[rule.id] = max(rule.points.get(won, 0), -against - 0.5 if against <= AGAINST else 0)
     if advice.verdict in (
@@ -59,9 +60,11 @@ def reasons(advice: Advice) -> list[Rule]:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """a; b; and c - each part may hold commas."""
+    """a, and b / a; b; and c."""
     said = [part.rstrip(".") for part in parts]
-    return "; ".join(said[:-1]) + (f"; and {said[-1]}" if len(said) > 1 else "".join(said))
+    if len(said) < 3:
+        return ", and ".join(said)
+    return "; ".join(said[:-1]) + f"; and {said[-1]}"
 
 
 def _upper(text: str) -> str:
@@ -93,7 +96,10 @@ def told_move(move: str, advice: Advice, prices: Mapping[str, Any]) -> str:
         return flips or "Nothing that I know of: each single change I tried leaves the verdict as it is."
     if move == "cost":
         verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
-        return cost_line(verdict, prices) or "I have no prices for this; add them to bot/prices.yaml."
+        return (
+            cost_line(verdict, advice.signals, prices)
+            or "I have no prices for this; add them to bot/prices.yaml."
+        )
     if move == "next":
         return advice.next_step
     if move == "sources":
@@ -104,20 +110,3 @@ def told_move(move: str, advice: Advice, prices: Mapping[str, Any]) -> str:
 def _from(advice: Advice) -> str:
     names = list(dict.fromkeys(rule.source for rule in reasons(advice)))
     return ", ".join(names) or "guide"
-
-
-def cost_line(verdict: Verdict, prices: Mapping[str, Any]) -> str:
-    """What the verdict costs, from the dated table; empty where nothing is built."""
-    as_of = prices.get("as_of", "undated")
-    gpus = {name: row["usd"] for name, row in prices.get("gpu_hour", {}).items()}
-    apis = prices.get("api_per_million", {})
-    if verdict in (Verdict.PROMPT, Verdict.RAG) and apis:
-        name, row = min(apis.items(), key=lambda item: item[1]["in"])
-        return f"From ${row['in']:.2f} in and ${row['out']:.2f} out per million tokens ({name}); prices as of {as_of}."
-    if verdict in (Verdict.FINE_TUNE, Verdict.FOUNDATION_MODEL) and gpus:
-        name = min(gpus, key=lambda key: gpus[key])
-        return f"GPU time from ${gpus[name]:.2f} an hour ({name}); prices as of {as_of}."
-    if verdict is Verdict.SMALL_MODEL:
-        cpu = prices.get("cpu_hour", {}).get("usd")
-        return f"Minutes on a CPU at ${cpu:.2f} an hour; prices as of {as_of}." if cpu else ""
-    return ""
