@@ -18,7 +18,7 @@ from bot.errors import BotError
 from bot.local import load_prices, open_datasets, open_ledger, person
 from bot.settings import Settings
 from bot.terminal import JobProgress, print_sides, system_rows
-from finetune.store import DatasetStore
+from finetune.store import DatasetStore, suggest_name
 from worker.states import END_STATES, State
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
@@ -208,7 +208,7 @@ def dataset_card(store: DatasetStore, name: str) -> Any:
     path = Path(name)
     if not path.suffix:
         return store.get(name)
-    chosen = path.stem.lower().replace("_", "-").replace(" ", "-")
+    chosen = suggest_name(path.stem)
     return store.add(path_to_read(path), chosen, person(), frozenset({"workspace"}), "internal")
 
 

@@ -71,10 +71,11 @@ def measure(
 def tickets_of(chosen: Settings, dataset: str) -> tuple[Tickets, str]:
     """The rows of a registered dataset, or of a file; and the name they go by."""
     from finetune.dataset import read_tickets
+    from finetune.store import suggest_name
 
     path = Path(dataset)
     if path.suffix:
-        return read_tickets(path_to_read(path)), path.stem.lower().replace("_", "-").replace(" ", "-")
+        return read_tickets(path_to_read(path)), suggest_name(path.stem)
     store = open_datasets(chosen)
     return store.tickets(store.get(dataset).digest), dataset
 

@@ -88,7 +88,7 @@ def _without_copies(rows: list[Ticket], counts: Counter[str], problems: list[Pro
             continue
         counts["exact copies"] += 1
         where = f"of {original.id}" if not original.line else f"of the row at {original.line}"
-        problems.append(_left_out(row, f"is a copy {where}"))
+        problems.append(_left_out(row, f"is a copy {where} (numbers and case aside)"))
     return kept
 
 

@@ -109,13 +109,17 @@ def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:
 
     Cells that a spreadsheet would run as a formula get a leading apostrophe.
     """
-    with path.open("w", newline="", encoding="utf-8-sig") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["line", "column", "problem", "kept", "row"])
-        for problem in tickets.problems:
-            kept = "repaired" if problem.kept else "left out"
-            cells = [problem.column or "", problem.message, kept, problem.raw[:RAW_SHOWN]]
-            writer.writerow([problem.line, *map(neutral_cell, cells)])
+    try:
+        with path.open("w", newline="", encoding="utf-8-sig") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["line", "column", "problem", "kept", "row"])
+            for problem in tickets.problems:
+                kept = "repaired" if problem.kept else "left out"
+                cells = [problem.column or "", problem.message, kept, problem.raw[:RAW_SHOWN]]
+                writer.writerow([problem.line, *map(neutral_cell, cells)])
+    except OSError as error:
+        message = f"The list of bad rows could not be written to {path.name}: {error.strerror}."
+        raise DatasetError(message, what_next="Choose a folder that you may write to.") from error
     return len(tickets.problems)
 
 

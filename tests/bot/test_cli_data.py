@@ -1,0 +1,177 @@
+"""`trainwise datasets` and `forget` as a user types them: bad files, the guess, the card, erasing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bot import cli
+from tests.finetune.test_dataset_bad import REFUSED, ROWS, save
+
+
+class Terminal:
+    """Runs a command line in this process the way the console script does, in a folder and home of its own."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.capsys, self.patch = folder, capsys, patch
+        patch.setenv("TRAINWISE_HOME", str(folder / "home"))
+        patch.setenv("COLUMNS", "300")
+        patch.chdir(folder)
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr. An exception that would be a traceback fails the test."""
+        self.patch.setattr(sys, "argv", ["trainwise", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = self.capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def trainwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
+    return Terminal(tmp_path, capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("command", [["datasets", "add"], ["measure"], ["finetune", "--here"]])
+@pytest.mark.parametrize("name", ["empty", "no header, quoted", "one class", "three rows", "random bytes"])
+def test_bad_files_end_in_one_message(
+    command: list[str], name: str, trainwise: Terminal, tmp_path: Path
+) -> None:
+    """Whichever command reads the file: exit code 2, what is wrong and what to do, no traceback."""
+    data, wrong, way_out = REFUSED[name]
+    save(tmp_path, data, "tickets.csv")
+    code, out, err = trainwise(command[0], *command[1:], "tickets.csv")
+    assert code == 2
+    assert wrong in err
+    assert way_out in err
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("command", [["datasets", "add"], ["measure"], ["finetune", "--here"]])
+def test_missing_folders_and_huge_files_are_answered_at_once(
+    command: list[str], trainwise: Terminal, tmp_path: Path
+) -> None:
+    """No file, a folder, a (sparse) gigabyte: refused in seconds without reading."""
+    (tmp_path / "folder.csv").mkdir()
+    with (tmp_path / "huge.csv").open("wb") as stream:
+        os.truncate(stream.fileno(), 10**9)
+    begun = time.perf_counter()
+    told = {
+        "missing.csv": "no file missing.csv",
+        "folder.csv": "no file folder.csv",
+        "huge.csv": "limit is 200 MB",
+    }
+    for name, message in told.items():
+        code, _, err = trainwise(command[0], *command[1:], name)
+        assert (code, message in err) == (2, True), err
+    assert time.perf_counter() - begun < 10
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "A b", "..", "x" * 65])
+def test_names_that_could_be_paths_are_refused(name: str, trainwise: Terminal, tmp_path: Path) -> None:
+    """The name is checked before the file is read; nothing is written outside the home."""
+    save(tmp_path, "text,label\n" + "\n".join(map(",".join, ROWS)))
+    code, _, err = trainwise("datasets", "add", "tickets.csv", "--name", name)
+    assert code == 2
+    assert "lower-case letters, digits and hyphens" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tickets.csv"]
+
+
+def test_the_guess_is_told_and_columns_can_be_named(trainwise: Terminal, tmp_path: Path) -> None:
+    """Unknown names are guessed by content and said; options decide otherwise; a wrong one lists what is there."""
+    lines = [f"{text},{label},{'xyz'[at % 3]}" for at, (text, label) in enumerate(ROWS)]
+    save(tmp_path, "alpha,beta,gamma\n" + "\n".join(lines))
+    _, out, _ = trainwise("datasets", "add", "tickets.csv", "--name", "guessed")
+    assert "Columns guessed by content: text = 'alpha', label = 'beta'" in out
+    options = ["--text-column", "alpha", "--label-column", "gamma", "--name", "named"]
+    code, out, _ = trainwise("datasets", "add", "tickets.csv", *options)
+    assert (code, "x 10, y 10, z 10" in out, "guessed" in out) == (0, True, False)
+    options = ["--text-column", "nope", "--label-column", "gamma"]
+    code, _, err = trainwise("datasets", "add", "tickets.csv", *options)
+    assert code == 2
+    assert "no column 'nope'; it has 'alpha', 'beta', 'gamma'" in err
+
+
+def test_a_person_confirms_the_guess(
+    trainwise: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal the guess is asked about, with the first rows; "no" adds nothing."""
+    import io
+
+    class Typed(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    save(tmp_path, "alpha,beta\n" + "\n".join(map(",".join, ROWS)))
+    monkeypatch.setattr(sys, "stdin", Typed("n\n"))
+    code, out, err = trainwise("datasets", "add", "tickets.csv")
+    assert (code, ROWS[0][0] in out, "Nothing was added" in err) == (2, True, True)
+    monkeypatch.setattr(sys, "stdin", Typed("y\n"))
+    assert trainwise("datasets", "add", "tickets.csv")[0] == 0
+
+
+def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, tmp_path: Path) -> None:
+    """The list has line and reason and runs nothing in a spreadsheet; the next good file leaves no old list."""
+    rows = "\n".join(map(",".join, ROWS))
+    attack = '=cmd|calc,"bug",extra'
+    save(tmp_path, f"text,label\n{attack}\n,bug\n{rows}", "My Tickets (1).csv")
+    code, out, _ = trainwise("datasets", "add", "My Tickets (1).csv")
+    assert code == 0
+    assert "2 rows left out, 0 repaired or noted: see my-tickets-1.problems.csv" in out
+    with (tmp_path / "my-tickets-1.problems.csv").open(encoding="utf-8-sig") as stream:
+        listed = list(csv.DictReader(stream))
+    assert [(row["line"], row["row"][:2]) for row in listed] == [("2", "'="), ("3", ",b")]
+    save(tmp_path, f"text,label\n{rows}", "My Tickets (1).csv")
+    trainwise("datasets", "add", "My Tickets (1).csv")
+    assert not (tmp_path / "my-tickets-1.problems.csv").exists()
+
+
+def test_the_card_is_shown_in_words_and_as_a_picture(trainwise: Terminal, tmp_path: Path) -> None:
+    """Lines for people, JSON for programs, a PNG for Slack."""
+    code, out, _ = trainwise("datasets", "show", "sample-tickets", "--picture", "card.png")
+    assert code == 0
+    assert "658 tickets (8 queues" in out
+    assert "test = the latest weeks" in out
+    assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
+    _, out, _ = trainwise("datasets", "show", "sample-tickets", "--json")
+    assert json.loads(out)["rows"] == 658
+    assert trainwise("datasets", "list")[1].count("sample-tickets") == 1
+
+
+def test_forgetting_and_removing_say_what_went(trainwise: Terminal, tmp_path: Path) -> None:
+    """A requester's rows leave every dataset and nothing of theirs is left on disk; removal erases the rest."""
+    lines = [f"{text},{label},Person{at % 6}@example.com" for at, (text, label) in enumerate(ROWS)]
+    save(tmp_path, "text,label,requester_email\n" + "\n".join(lines))
+    trainwise("datasets", "add", "tickets.csv")
+    _, out, _ = trainwise("forget", "stranger@example.com")
+    assert "Give it as the files have it in customer, requester_email." in out
+    _, out, _ = trainwise("forget", "PERSON2@example.com")
+    assert "tickets: 5 rows erased from 1 versions; version 2 holds the other 25." in out
+    kept = [path.read_text() for path in (tmp_path / "home").rglob("*.jsonl") if path.is_file()]
+    assert all(text not in rows for rows in kept for at, (text, _) in enumerate(ROWS) if at % 6 == 2)
+    assert any(ROWS[0][0] in rows for rows in kept)
+    assert "example.com" not in "".join(kept)
+    _, out, _ = trainwise("datasets", "remove", "tickets")
+    assert "Erased 25 rows of tickets." in out
+    assert trainwise("datasets", "show", "tickets")[0] == 2
+
+
+@pytest.mark.slow  # builds the embedder in a fresh home; the finding itself is tested in test_noise.py
+def test_wrong_labels_are_listed_for_a_person(trainwise: Terminal, tmp_path: Path) -> None:
+    """`check` writes the doubtful labels with what they might be, and counts them on the card."""
+    code, out, _ = trainwise("datasets", "check", "sample-tickets", "--out", "doubts.csv")
+    assert code == 0
+    assert "of 658 labels look wrong" in out
+    with (tmp_path / "doubts.csv").open(encoding="utf-8-sig") as stream:
+        listed = list(csv.DictReader(stream))
+    assert len(listed) > 3
+    assert all(row["given"] != row["suggested"] for row in listed)
+    assert f"Labels: {len(listed)} of 658 look wrong" in trainwise("datasets", "show", "sample-tickets")[1]
