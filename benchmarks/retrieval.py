@@ -269,7 +269,7 @@ def main() -> None:
             "machine": f"{os.cpu_count()}-core {platform.machine()}",
             "indexing": indexing(folder, embed, default, made.texts),
             "sync": syncing(folder, embed, default, 500 if options.quick else 10_000),
-            "sizes": [searching(folder, embed, default, n, 45 if options.quick else 205, 500 if options.quick else 10_000) for n in sizes],
+            "sizes": [searching(folder, embed, default, n, 45 if options.quick else 105, 500 if options.quick else 10_000 if n <= 10_000 else 1000) for n in sizes],
         }  # fmt: skip
     show(result)
     if options.json:

@@ -71,10 +71,12 @@ def split_text(text: str, tokens: int, count_tokens: Callable[[str], int]) -> li
 
 
 def sub_chunks(chunk: Chunk, count_tokens: Callable[[str], int]) -> list[str]:
-    """Windows of about SUB_TOKENS whose best match finds a fact inside a long passage; [] for a short one."""
+    """Windows of about SUB_TOKENS under the passage's own heading, whose best match finds a fact inside a long
+    passage; [] for a short one."""
     if count_tokens(chunk.text) <= SUB_TOKENS * 3 // 2:
         return []
-    return split_text(chunk.text, SUB_TOKENS, count_tokens)
+    heading = chunk.heading.split(" > ")[-1][:80]
+    return [f"{heading}\n{part}".lstrip() for part in split_text(chunk.text, SUB_TOKENS, count_tokens)]
 
 
 def sentences(text: str) -> Iterator[str]:
