@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rag.embed import MiniLM
 from rag.errors import RagError
-from rag.index import Index
+from rag.index import GUIDE, Index
 from rag.retrieve import Legs, Passage, retrieve
 
 DATA = Path(__file__).parent / "data"
@@ -52,23 +56,41 @@ def read_rows(path: Path = QUESTIONS) -> list[dict[str, Any]]:
     return rows
 
 
-def add_samples(index: Index) -> None:
-    """Puts the guide and the sample documents of the labelled questions into an (empty) index."""
-    index.ensure_guide()
-    index.add(sorted(DATA.glob("sample-*.md")), EVERYONE)
+def add_samples(index: Index, headings: bool = True) -> None:
+    """Puts the guide and the sample documents of the labelled questions into an (empty) index.
+
+    Without headings their sections run together into passages of some 200 wordpieces, as in a plain text file.
+    """
+    paths = [*sorted(GUIDE.glob("*.md")), *sorted(DATA.glob("sample-*.md"))]
+    if headings:
+        index.add(paths, EVERYONE)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            text = re.sub(r"(?m)^#+ .*\n", "", path.read_text(encoding="utf-8"))
+            (Path(folder) / path.name).write_text(text, encoding="utf-8")
+        index.add([folder], EVERYONE)
 
 
-def evaluate(index: Index, rows: Sequence[Row], find: Find | None = None) -> dict[str, Any]:
-    """{"n", "near_misses", "switches": {name: figures}}; `find` measures another search alone, once."""
+def measure(embed: MiniLM, rows: Sequence[Row]) -> dict[str, Any]:
+    """{"n", "near_misses", "sections": ..., "long_passages": ...}: `evaluate` over both cuts of the documents."""
+    told: dict[str, Any] = {"n": len(rows), "near_misses": sum(row["kind"] == "near_miss" for row in rows)}
+    for name, headings in (("sections", True), ("long_passages", False)):
+        with tempfile.TemporaryDirectory() as folder, Index.open(Path(folder), embed) as index:
+            add_samples(index, headings)
+            told[name] = evaluate(index, rows)
+    return told
+
+
+def evaluate(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
+    """{"passages", "switches": {name: figures}} of an index that holds the labelled documents."""
     places = {document.id: Path(document.source).name for document in index.documents()}
-    if find:
-        return figures(rows, places, find)
-    told = {
-        name: figures(rows, places, lambda q, legs=legs: retrieve(index, q, EVERYONE, DEPTH, legs))  # type: ignore[misc]
-        for name, legs in SWITCHES.items()
-    }
-    near = sum(row["kind"] == "near_miss" for row in rows)
-    return {"n": len(rows), "near_misses": near, "passages": index.stats().chunks, "switches": told}
+    told = {name: figures(rows, places, partial(_find, index, legs)) for name, legs in SWITCHES.items()}
+    return {"passages": index.stats().chunks, "switches": told}
+
+
+def _find(index: Index, legs: Legs, question: str) -> list[Passage]:
+    return retrieve(index, question, EVERYONE, DEPTH, legs)
 
 
 def figures(rows: Sequence[Row], places: Mapping[str, str], find: Find) -> dict[str, Any]:
