@@ -103,13 +103,6 @@ def modal(
     return view | _given(submit=shown, private_metadata=memory or None) | {"close": closing}
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Block:
-    """A table of raw text; columns numbered in `right` are aligned right. Empty cells show a dash."""
-    lines = [[{"type": "raw_text", "text": cell or "–"} for cell in row] for row in (head, *rows)]
-    settings = [{"align": "right" if i in right else "left", "is_wrapped": i == 0} for i in range(len(head))]
-    return {"type": "table", "rows": lines, "column_settings": settings}
-
-
 def feedback(action_id: str) -> Block:
     """Slack's own thumbs up and down under an answer."""
     good = {"text": plain("Helpful"), "value": "good", "accessibility_label": "This answer helped"}

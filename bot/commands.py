@@ -232,4 +232,4 @@ def _list(services: Services, command: Command, word: str) -> tuple[list[Job], s
         return services.ledger.jobs(limit=home.JOBS_SHOWN), "All jobs"
     states = FILTERS.get(word)
     found = services.ledger.jobs(states=states, channel=channel, limit=home.JOBS_SHOWN)
-    return found, f"Jobs here{' · ' + word if word else ''}"
+    return found, f"Jobs here{' · ' + word if states else ''}"

@@ -5,19 +5,21 @@ A report comes from a training machine: missing parts are left out, and every te
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.blocks import Block, actions, button, context, divider, modal, section, table
+from bot.blocks import Block, actions, button, context, divider, modal, section
 from bot.cards import KINDS, STATES, duration, recipe
 from bot.escape import escape, one_line
 from bot.limits import split_text
+from bot.views import meter
 from worker.records import Event, Job
 from worker.states import State
 
 Report = Mapping[str, Any]
 
-WORTH = {"yes": "✅ *Worth training*", "no": "⛔ *Not worth training*", "unclear": "🤷 *Not clear yet*"}
+WORTH = {"yes": "✅", "no": "⛔", "unclear": "🤷"}
 DECISIONS = {
     "enough": "✅",
     "more_data": "📥",
@@ -25,6 +27,7 @@ DECISIONS = {
     "not_worth_it": "⛔",
     "cannot_tell": "🤷",
 }
+DIGEST = re.compile(r"[0-9a-f]{40,64}")
 SYSTEMS_SHOWN = 12
 PAIRS_SHOWN = 3
 
@@ -53,9 +56,12 @@ def details_modal(job: Job, history: Sequence[Event]) -> Block:
         parts.append(f"*Data*  {data}")
     if pairs := _confused(report.get("confused"), 20):
         parts.append(f"*Most confused*\n{pairs}")
-    for name in ("spec", "provenance"):
-        if rows := _pairs(report.get(name) or (job.spec if name == "spec" else {})):
-            parts.append(f"*{name.capitalize()}*\n{rows}")  # noqa: PERF401
+    for title, values in (
+        ("Recipe", report.get("spec") or job.spec),
+        ("Made with", report.get("provenance")),
+    ):
+        if rows := _pairs(values):
+            parts.append(f"*{title}*\n{rows}")
     lines = [
         f"• {escape(e.who)}: {escape(e.what)}{' — ' + escape(one_line(e.why, 200)) if e.why else ''}"
         for e in history[-20:]
@@ -77,9 +83,10 @@ def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
 
 
 def _finetune(report: Report, headline: str) -> list[Block]:
-    verdict = WORTH.get(str(report.get("worth_it")), "🤷 *Result*")
-    blocks = [section(f"{verdict}\n{headline}")]
-    blocks += _systems_table(report.get("systems"))
+    mark = WORTH.get(str(report.get("worth_it")), "🤷")
+    first, colon, rest = headline.partition(": ")
+    blocks = [section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")]
+    blocks += _systems(report.get("systems"), "Accuracy")
     lines = [_difference(report.get("difference"))]
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
@@ -94,7 +101,7 @@ def _measure(report: Report, headline: str) -> list[Block]:
     mark = DECISIONS.get(str(report.get("decision")), "🤷")
     first, colon, rest = headline.partition(": ")
     blocks = [section(f"{mark} *{first}:* {rest}" if colon else f"{mark} {headline}")]
-    blocks += _systems_table(report.get("ladder"))
+    blocks += _systems(report.get("ladder"), "Scores")
     lines = [
         _prose(name, report.get(name.lower().replace(" ", "_"))) for name in ("Forecast", "Cost", "Next step")
     ]
@@ -109,21 +116,25 @@ def _measure(report: Report, headline: str) -> list[Block]:
 RENDERERS: dict[str, Callable[[Report, str], list[Block]]] = {"finetune": _finetune, "measure": _measure}
 
 
-def _systems_table(systems: Any) -> list[Block]:
+def _systems(systems: Any, title: str) -> list[Block]:
+    """Each system with a bar and its scores: lines that wrap, because a thread is too narrow for a table."""
     rows = [s for s in systems or [] if isinstance(s, Mapping)][:SYSTEMS_SHOWN]
     if not rows:
         return []
-    has_f1 = any(s.get("macro_f1") for s in rows)
-    head = ["System", "Score (95%)" if not has_f1 else "Accuracy (95%)"]
-    head += ["Macro-F1 (95%)"] if has_f1 else []
-    body = []
+    blocks = [context(f"{title} on held-out tickets, with 95% intervals")]
     for system in rows:
-        tuned = "★ " if system.get("role") == "tuned" else ""
-        cells = [tuned + one_line(str(system.get("name", "?")), 60)]
-        cells.append(interval(system.get("accuracy") or system.get("score")))
-        cells += [interval(system.get("macro_f1"))] if has_f1 else []
-        body.append(cells)
-    return [table(head, body, right=range(1, len(head)))]
+        star = "★ " if system.get("role") == "tuned" else ""
+        name = escape(one_line(str(system.get("name", "?")), 80))
+        blocks.append(section(f"{star}*{name}*\n{_scores(system)}"))
+    return blocks
+
+
+def _scores(system: Mapping[str, Any]) -> str:
+    score = system.get("accuracy") or system.get("score")
+    value = score.get("value") if isinstance(score, Mapping) else score
+    bar = f"{meter(value, 10)}  " if isinstance(value, int | float) and 0 <= value <= 1 else ""
+    f1 = f"\nmacro-F1 {interval(system['macro_f1'])}" if system.get("macro_f1") else ""
+    return f"{bar}{interval(score)}{f1}"
 
 
 def interval(score: Any) -> str:
@@ -194,7 +205,12 @@ def _prose(label: str, value: Any) -> str:
 
 
 def _pairs(values: Any) -> str:
+    """Plain settings as lines; a digest shows its first twelve characters."""
     if not isinstance(values, Mapping):
         return ""
     simple = {k: v for k, v in values.items() if isinstance(v, str | int | float) and v != ""}
-    return "\n".join(f"• {escape(str(k))}: {escape(one_line(str(v), 200))}" for k, v in simple.items())
+    shown = {
+        k: f"`{str(v)[:12]}`" if DIGEST.fullmatch(str(v)) else escape(one_line(str(v), 200))
+        for k, v in simple.items()
+    }
+    return "\n".join(f"• {escape(str(k).replace('_', ' '))}: {text}" for k, text in shown.items())

@@ -12,7 +12,7 @@ from itertools import groupby
 from bot.blocks import Block, actions, button, context, divider, feedback, link_button, modal, section
 from bot.escape import escape, link, one_line
 from bot.limits import SECTION_TEXT, split_text
-from rag.reply import Citation, Reply, Verdict
+from rag.reply import Citation, Reply, SeenSignal, Verdict
 
 BADGES = {
     Verdict.PROMPT: ("✍️", "Improve the prompt"),
@@ -31,6 +31,40 @@ BUILDING = (
     Verdict.SMALL_MODEL,
     Verdict.FOUNDATION_MODEL,
 )
+SIGNAL_NAMES = {
+    "gaps": "What is missing",
+    "task": "The task",
+    "volatility": "The facts change",
+    "kb_tokens": "Size of the documents, in tokens",
+    "acl": "Who may read what differs",
+    "examples": "Examples",
+    "per_class": "Examples a label",
+    "eval_n": "Items in the evaluation",
+    "score": "What it scores today",
+    "target": "What it has to score",
+    "baseline": "Whether a prompt was tried",
+    "volume_month": "Calls a month",
+    "monthly_cost": "Dollars a month",
+    "prompt_tokens": "Length of the prompt, in tokens",
+    "latency_ms": "Needed latency, in ms",
+    "pii": "Personal data",
+    "gpus": "GPUs",
+    "measured_best": "What the measurement found",
+}
+VALUES = {
+    "qa": "answering questions",
+    "not_tried": "no",
+    "tried_ok": "yes, it is good enough",
+    "tried_fail": "yes, it is not good enough",
+}
+OPTIONS = {
+    "prompt": "prompt",
+    "rag": "RAG",
+    "fine_tune": "fine-tune",
+    "small_model": "small model",
+    "foundation_model": "foundation model",
+}
+POINTS = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
 SOURCES_SHOWN = 4
 WHY_SHOWN = 3
 
@@ -69,7 +103,8 @@ def why_modal(reply: Reply) -> Block:
     blocks = [section(f"*{escape(one_line(reply.headline, 2800))}*")]
     blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
     if reply.signals:
-        lines = [_signal(s.name, s.value, s.quote, s.effect) for s in reply.signals]
+        told: set[str] = set()
+        lines = [_signal(s, told) for s in reply.signals]
         blocks += [divider(), *_paragraphs("*What I read in your words*\n" + "\n".join(lines))]
     if reply.citations:
         lines = [f"[{c.number}] {_source(c)}\n> {escape(one_line(c.quote, 400))}" for c in reply.citations]
@@ -88,9 +123,9 @@ def change_modal(reply: Reply) -> Block:
 
 def source_modal(citation: Citation) -> Block:
     """The passage behind one citation, with the quoted words in bold."""
-    blocks = [
-        section(f"*{escape(one_line(citation.title, 300))}*\n{escape(one_line(citation.heading, 300))}")
-    ]
+    heading = citation.heading.removeprefix(citation.title).removeprefix(" > ").strip()
+    head = f"*{escape(one_line(citation.title, 300))}*"
+    blocks = [section(f"{head}\n{escape(one_line(heading, 300))}" if heading else head)]
     blocks += [section(f">{piece}") for piece in split_text(_marked(citation), SECTION_TEXT - 10)][:60]
     if citation.url and citation.url.startswith(("http://", "https://")):
         blocks.append(actions([link_button("Open the source", citation.url, "open_source")]))
@@ -132,21 +167,31 @@ def _signals_line(reply: Reply) -> list[Block]:
     return [context("*You said*  " + "  ·  ".join(quoted))] if quoted else []
 
 
-def _signal(name: str, value: str, quote: str, effect: str) -> str:
-    words = f" — “{escape(one_line(quote, 200))}”" if quote.strip() else ""
-    moved = f"  _{escape(one_line(effect, 120))}_" if effect else ""
-    return f"• *{escape(one_line(name, 60))}*: {escape(one_line(value, 120))}{words}{moved}"
+def _signal(seen: SeenSignal, told: set[str]) -> str:
+    """What was read, the asker's words, and the reasons that no signal before it has given (in `told`)."""
+    words = f" — “{escape(one_line(seen.quote, 200))}”" if seen.quote.strip() else ""
+    name = SIGNAL_NAMES.get(seen.name, seen.name.replace("_", " ").capitalize())
+    value = VALUES.get(seen.value, seen.value.replace("_", " "))
+    fresh = [why for why in seen.effect.split("; ") if why and why not in told]
+    told.update(fresh)
+    reasons = "".join(f"\n      _{escape(one_line(_in_words(why), 240))}_" for why in fresh)
+    return f"• *{escape(one_line(name, 60))}*: {escape(one_line(value, 120))}{words}{reasons}"
+
+
+def _in_words(effect: str) -> str:
+    """`facts belong in retrieval (rag +4, fine_tune -1)` with the options' names as the card writes them."""
+    return POINTS.sub(lambda m: f"{OPTIONS.get(m[1], m[1])} {m[2]}", effect)
 
 
 def _next_lines(reply: Reply) -> list[Block]:
     lines = []
     if reply.next_step:
-        lines.append(f"*Next step*  {escape(one_line(reply.next_step, 1200))}")
+        lines.append(f"*Next step*\n{escape(one_line(reply.next_step, 1200))}")
     if reply.cost_line:
-        lines.append(f"*Cost*  {escape(one_line(reply.cost_line, 600))}")
+        lines.append(f"*Cost*\n{escape(one_line(reply.cost_line, 600))}")
     if reply.would_change:
-        lines.append(f"*Would change it*  {escape(one_line(reply.would_change[0], 400))}")
-    return _paragraphs("\n".join(lines))
+        lines.append(f"*Would change it*\n{escape(one_line(reply.would_change[0], 400))}")
+    return [block for line in lines for block in _paragraphs(line)]
 
 
 def _follow_up(reply: Reply) -> list[Block]:

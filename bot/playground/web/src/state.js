@@ -38,8 +38,8 @@ export function reduce(state, action) {
     }
     case "note":
       return note(state, action.note);
-    case "home":
-      return { ...state, home: action.view };
+    case "home": // the answer to opening it; what was published meanwhile is newer
+      return { ...state, home: state.home ?? action.view };
     case "toast":
       return { ...state, toast: action.text };
     default:
