@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.blocks import Block, context, section
 from bot.escape import escape, one_line
 from finetune.card import Card
+from finetune.card_text import care_lines
 
 CLASSES_SHOWN = 15
 
@@ -16,8 +17,8 @@ def dataset_card(card: Card) -> list[Block]:
     blocks = [section(head)]
     if card.classes:
         blocks.append(section("*Queues*\n" + _queues(card)))
-    if notes := _cleaning(card):
-        blocks.append(section("*Cleaning*\n" + "\n".join(f"• {note}" for note in notes)))
+    notes = (escape(one_line(note, 500)) for note in care_lines(card))
+    blocks.append(section("*What was done*\n" + "\n".join(f"• {note}" for note in notes)))
     blocks.append(context("  ·  ".join(_origin(card))))
     return [*blocks, context(f"Train on it: `/finetune {escape(card.name)}`")]
 
@@ -30,13 +31,6 @@ def _queues(card: Card) -> str:
     ]
     more = len(card.classes) - CLASSES_SHOWN
     return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
-
-
-def _cleaning(card: Card) -> list[str]:
-    notes = [f"{card.rejected:,} rows left out"] if card.rejected else []
-    notes += [f"{card.repaired:,} rows repaired"] if card.repaired else []
-    notes += [f"{n:,} {escape(kind)} duplicates" for kind, n in card.duplicates.items() if n]
-    return notes + [f"{n:,} {escape(kind)} redacted" for kind, n in card.redactions.items() if n]
 
 
 def _origin(card: Card) -> list[str]:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
-from bot.blocks import context, section
+from bot.blocks import section
+from bot.datacard import dataset_card
 from bot.errors import BotError
 from bot.escape import escape, one_line
 from bot.faults import apologise
@@ -24,6 +25,7 @@ from bot.local import models_trained_on
 from bot.people import Person
 from bot.services import Services
 from finetune.card import Card
+from finetune.card_plot import card_alt, card_png
 
 if TYPE_CHECKING:
     from rag.store import Document
@@ -59,9 +61,14 @@ def add_dataset(
                 scopes = scopes_of(form.get("scope", ""), channel)
                 licence = form.get("licence", "")
                 guard_name(services, form["name"], person)
-                card = services.datasets.add(path, form["name"], person.id, scopes, licence)
-            text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
-            client.chat_postMessage(channel=channel, text=text, blocks=added_blocks(card, person))
+                listed = path.with_name("problems.csv")
+                try:
+                    card = services.datasets.add(
+                        path, form["name"], person.id, scopes, licence, problems_to=listed
+                    )
+                finally:
+                    send_problems(client, person, form["name"], listed)
+            show_added(client, card, person, channel)
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
@@ -75,19 +82,34 @@ def guard_name(services: Services, name: str, person: Person) -> None:
         raise BotError(f"The name `{name}` is taken by someone else's dataset. Choose another name.")
 
 
-def added_blocks(card: Card, person: Person) -> list[dict[str, object]]:
-    """The short card of a dataset that was just added."""
-    queues = ", ".join(f"{escape(one_line(name, 40))} {count}" for name, count in card.classes[:8])
-    lines = [f"📥  {escape(person.name)} added *{escape(card.name)}* v{card.version}: {card.rows:,} tickets"]
-    if queues:
-        lines.append(queues + (" …" if len(card.classes) > 8 else ""))
-    notes = [f"{card.rejected:,} rows left out"] if card.rejected else []
-    notes += [f"{card.repaired:,} repaired"] if card.repaired else []
-    notes += [f"{n:,} {kind} duplicates" for kind, n in card.duplicates.items() if n]
-    blocks = [section("\n".join(lines))]
-    if notes:
-        blocks.append(context(" · ".join(escape(note) for note in notes)))
-    return [*blocks, context(f"Train on it: `/finetune {escape(card.name)}`")]
+def show_added(client: WebClient, card: Card, person: Person, channel: str) -> None:
+    """The dataset's card in the channel, and its picture below it in the thread."""
+    text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
+    sent = client.chat_postMessage(channel=channel, text=text, blocks=[section(text), *dataset_card(card)])
+    with suppress(SlackClientError):  # the picture is a courtesy: the card has said it all
+        client.files_upload_v2(
+            channel=sent["channel"],
+            thread_ts=sent["ts"],
+            filename=f"{card.name}.png",
+            title=f"{card.name} in one picture",
+            content=card_png(card),
+            alt_txt=card_alt(card),
+        )
+
+
+def send_problems(client: WebClient, person: Person, name: str, listed: Path) -> None:
+    """The rows that were left out or repaired, to the person alone: they are not redacted."""
+    if not listed.is_file():
+        return
+    with suppress(SlackClientError):  # what is wrong with the file is told in any case
+        direct = client.conversations_open(users=[person.id])["channel"]["id"]
+        client.files_upload_v2(
+            channel=direct,
+            file=str(listed),
+            filename=f"{name}.problems.csv",
+            title=f"Rows of {name} that were left out or repaired",
+            initial_comment=f"Rows of `{name}` with line and reason. Repair them and add the file again.",
+        )
 
 
 def remove_dataset(services: Services, name: str, person: Person, channel: str) -> str:

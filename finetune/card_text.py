@@ -14,11 +14,15 @@ def card_lines(card: Card) -> list[str]:
     lines = [_size(card)]
     if card.classes:
         lines.append(_balance(card))
-    lines += [line for line in (_read(card), _cleaned(card), _copies(card), _redacted(card)) if line]
-    lines.append(_labels(card) if card.kind == "triage" else "")
-    lines.append(f"Split: {card.splits.get('how', 'not made')}.")
-    lines.append(_origin(card))
-    return [line for line in lines if line]
+    return [*lines, *care_lines(card), _origin(card)]
+
+
+def care_lines(card: Card) -> list[str]:
+    """What was done to the rows and what to know of them: left out, cleaned, redacted, doubtful, split."""
+    labels = _labels(card) if card.kind == "triage" else ""
+    split = f"Split: {card.splits.get('how', 'not made')}."
+    found = (_read(card), _cleaned(card), _copies(card), _redacted(card), labels, split)
+    return [line for line in found if line]
 
 
 def issues(card: Card) -> list[tuple[str, int]]:
