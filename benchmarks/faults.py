@@ -85,6 +85,9 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     """Ours and plain RQ's rows, played on `shards` stages at a time."""
     names = list(QUICK) if options.quick else schedule(options.runs, options.seed, options.only)
     numbered = list(enumerate(names[: options.runs], options.seed))
+    if options.raw and options.raw.exists():  # goes on where an interrupted matrix stopped
+        done = {json.loads(line)["seed"] for line in options.raw.read_text().splitlines()}
+        numbered = [(seed, name) for seed, name in numbered if seed not in done]
     size = -(-len(numbered) // options.shards) if options.quick else PER_STAGE
     parts = [numbered[n : n + size] for n in range(0, len(numbered), size)]
     plain = 0 if options.no_baseline else (2 if options.quick else options.baseline)
@@ -144,7 +147,7 @@ def main() -> int:
     parser.add_argument("--only", help="one fault by name")
     parser.add_argument("--baseline", type=int, default=22, help="trials of plain RQ")
     parser.add_argument("--no-baseline", action="store_true")
-    parser.add_argument("--raw", type=Path, help="append each trial as a JSON line")
+    parser.add_argument("--raw", type=Path, help="append each trial; go on where it ends")
     parser.add_argument("--from-raw", type=Path, nargs="+", help="no trials: the table of such files")
     options = parser.parse_args()
     if options.from_raw:

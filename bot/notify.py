@@ -167,6 +167,8 @@ class Notifier:
         self._shown[job.id] = self._tick()
         self._held.pop(job.id, None)
         self._ledger.card_posted(job.id, ts, job.version)
+        if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
+            self._uncertain.discard(job.id)
 
     def _put_card(self, job: Job) -> str:
         """The ts of the card, which now shows `job`."""
@@ -181,9 +183,7 @@ class Notifier:
             return ts
         self._take("post", job.channel)
         self._uncertain.add(job.id)
-        ts = send(self._client, job.channel, job.thread_ts, text, blocks, key)
-        self._uncertain.discard(job.id)
-        return ts
+        return send(self._client, job.channel, job.thread_ts, text, blocks, key)
 
     def _take(self, method: str, channel: str) -> None:
         if not self._pace.take(method, channel):

@@ -99,9 +99,13 @@ def _still_running(folder: Path) -> psutil.Process | None:
 
 def _answers(url: str) -> bool:
     client = redis.Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=1.0)
-    with contextlib.closing(client), contextlib.suppress(redis.RedisError):
-        return bool(client.ping())
-    return False
+    try:
+        with contextlib.closing(client):
+            return bool(client.ping())
+    except redis.AuthenticationError:  # it asks who we are: it is there
+        return True
+    except redis.RedisError as e:
+        return str(e).startswith("NOAUTH")
 
 
 def _address(folder: Path, port: int) -> tuple[str, dict[str, str]]:

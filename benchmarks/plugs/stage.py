@@ -110,7 +110,7 @@ class Stage:
         answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
         return dict(answer.json())
 
-    def wait_for_bot(self, timeout_s: float = 60) -> None:
+    def wait_for_bot(self, timeout_s: float = 240) -> None:
         """Returns once the bot holds a socket."""
         self._wait(lambda: self.control("state")["sockets"] > 0, "the bot did not connect", timeout_s)
 
@@ -186,7 +186,8 @@ class Stage:
                 if until():
                     return
             time.sleep(0.05)
-        raise BotError(complaint)
+        tails = [path.read_text(errors="replace")[-800:] for path in self.home.glob("*.log")]
+        raise BotError("\n".join([complaint, *tails]))
 
 
 @contextlib.contextmanager

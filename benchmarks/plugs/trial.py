@@ -6,7 +6,9 @@ import contextlib
 import random
 import re
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -52,6 +54,7 @@ def trial(stage: Stage, fault_name: str, seed: int, cancel: bool = False) -> Res
     fault = {**FAULTS, **LONG}[fault_name]
     result = Result(seed, fault_name)
     before = {row["id"] for row in stage.query("select id from jobs")}
+    began = time.time()
     accepted = sum(launch(stage, dice) for _ in range(dice.randint(1, 3)))
     time.sleep(dice.uniform(0.0, 3.5))
     pulled_at = time.time()
@@ -64,7 +67,9 @@ def trial(stage: Stage, fault_name: str, seed: int, cancel: bool = False) -> Res
     time.sleep(dice.uniform(fault.least_s, fault.most_s))
     heal(pulled)
     healed_at = time.time()
-    jobs = wait_for_ends(stage, before, accepted)
+    refused = partial(apologies, stage, began)
+    jobs = wait_for_ends(stage, before, lambda: accepted - refused())
+    accepted -= refused()
     result.jobs = max(accepted, len(jobs))
     result.lost += ["never accepted"] * max(0, accepted - len(jobs))
     judge(stage, jobs, result)
@@ -121,7 +126,18 @@ def pids(stage: Stage, job: str) -> set[int]:
     return {p for li in lines if li.what == "start" and li.pid not in ended for p in (li.pid, li.rank) if p}
 
 
-def wait_for_ends(stage: Stage, before: set[str], accepted: int) -> list[Any]:
+def apologies(stage: Stage, since: float) -> int:
+    """How many launches were answered with a sentence why not, instead of a job."""
+    told = 0
+    for name in ("ravi", "maya"):
+        with contextlib.suppress(PlaygroundError, httpx.TransportError):
+            for channel in CHANNELS:
+                said = stage.people[name].messages(channel)
+                told += sum(bool(m.get("is_ephemeral")) and float(m["ts"]) > since for m in said)
+    return told
+
+
+def wait_for_ends(stage: Stage, before: set[str], accepted: Callable[[], int]) -> list[Any]:
     """The trial's jobs once all have ended and their reports are out, or at the deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
@@ -130,7 +146,7 @@ def wait_for_ends(stage: Stage, before: set[str], accepted: int) -> list[Any]:
             owed = stage.query("select count(*) as n from posts where done_at is null")[0]["n"]
             stale = [job for job in jobs if job["card_version"] < job["version"]]
             ended = all(job["state"] in END_STATES for job in jobs)
-            if ended and not owed and not stale and len(jobs) >= accepted:
+            if ended and not owed and not stale and len(jobs) >= accepted():
                 time.sleep(QUIET_S)
                 return jobs
         if time.monotonic() > deadline:
