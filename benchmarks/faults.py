@@ -86,7 +86,8 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     names = list(QUICK) if options.quick else schedule(options.runs, options.seed, options.only)
     numbered = list(enumerate(names[: options.runs], options.seed))
     if options.raw and options.raw.exists():  # goes on where an interrupted matrix stopped
-        done = {json.loads(line)["seed"] for line in options.raw.read_text().splitlines()}
+        rows = [json.loads(line) for line in options.raw.read_text().splitlines()]
+        done = {row["seed"] for row in rows if "plain" not in row}
         numbered = [(seed, name) for seed, name in numbered if seed not in done]
     size = -(-len(numbered) // options.shards) if options.quick else PER_STAGE
     parts = [numbered[n : n + size] for n in range(0, len(numbered), size)]
