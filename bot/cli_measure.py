@@ -83,6 +83,8 @@ def tickets_of(chosen: Settings, dataset: str) -> tuple[Tickets, str]:
 def show(report: Mapping[str, Any], folder: Path) -> None:
     """The headline, then what it rests on: scores, forecast, money, what would change it, the picture."""
     console.print(f"\n[bold]{escape(report['headline'])}[/bold]\n", highlight=False)
+    for warning in report["warnings"]:
+        console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
     if rows := report["ladder"]:
         table = Table("measured on held-out tickets", "accuracy %", "macro-F1 %", box=None)
         for row in system_rows(rows):
@@ -91,8 +93,6 @@ def show(report: Mapping[str, Any], folder: Path) -> None:
     for made in (forecast_table(report["forecast"]), money_table(report["cost"])):
         if made is not None:
             console.print(made)
-    for warning in report["warnings"]:
-        console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
     console.print(f"[bold]Next:[/bold] {escape(report['next_step'])}", highlight=False)
     for line in report["would_change"]:
         console.print(f"[dim]Would change it:[/dim] {escape(str(line))}", highlight=False)

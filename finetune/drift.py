@@ -9,6 +9,7 @@ from finetune.sample import Sample
 CERTAIN = 2.58  # standard errors (99%)
 LEAST_DROP = 0.03
 LEAST_SHIFT = 0.10
+DRIFT = "The tickets drift"  # how the warning begins that the headline repeats
 
 
 def newer_test(sample: Sample) -> bool:
@@ -28,7 +29,7 @@ def drift_warnings(sample: Sample, dev: float | None, test: float) -> list[str]:
         error = np.sqrt(middle * (1 - middle) * (1 / len(fold.dev) + 1 / len(fold.test)))
         if dev - test > max(LEAST_DROP, CERTAIN * error):
             found.append(
-                f"The tickets drift: on the latest ones the score is {100 * test:.1f}%, on older ones "
+                f"{DRIFT}: on the latest ones the score is {100 * test:.1f}%, on older ones "
                 f"{100 * dev:.1f}%. Expect it to fall further with time: retrain often, or train on "
                 "recent tickets."
             )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finetune.decide import Decision, percent
+from finetune.drift import DRIFT
 from finetune.forecast import Ahead, Forecast
 from finetune.measure_plots import FILE, verdict_plot
 from finetune.sample import Sample
@@ -40,7 +41,7 @@ def assemble(
     trained = next((rung for rung in found.rungs if rung.dev is not None and rung is found.best), found.best)
     return {
         "kind": "measure",
-        "headline": decision.headline,
+        "headline": decision.headline + _beware(found.warnings),
         "decision": decision.choice,
         "deciding_figure": decision.deciding_figure,
         "would_change": list(decision.would_change),
@@ -59,6 +60,12 @@ def assemble(
         "time": {"wall_s": round(seconds, 1)},
         "provenance": _provenance(tickets, request),
     }
+
+
+def _beware(warnings: list[str]) -> str:
+    """What a reader of one sentence must not miss."""
+    drift = any(warning.startswith(DRIFT) for warning in warnings)
+    return " Beware: the latest tickets score worse than older ones (drift)." if drift else ""
 
 
 def _ladder(found: Found) -> list[dict[str, Any]]:

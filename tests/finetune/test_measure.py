@@ -127,9 +127,10 @@ def test_drift_between_old_and_new_tickets_is_told(embed: CountingEmbedder, tmp_
         (text, swapped.get(label, label) if day > 240 else label)
         for (text, label), day in zip(ROWS, days, strict=True)
     ]
-    made = measured(tickets(rows, list(days)), 0.99, tmp_path, embed)
+    made = measured(tickets(rows, list(days)), 0.3, tmp_path, embed)
     assert "latest" in made["dataset"]["split"]
     assert any("drift" in warning for warning in made["warnings"]), made["warnings"]
+    assert "Beware" in made["headline"]
 
 
 def test_macro_f1_can_decide(embed: CountingEmbedder, tmp_path: Path) -> None:

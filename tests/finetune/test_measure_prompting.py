@@ -40,7 +40,7 @@ def server() -> Iterator[OpenAIServer]:
         yield made
 
 
-def rungs(sample: Sample, server: OpenAIServer, usd: float = 0.5, model: str = MODEL) -> Any:
+def rungs(sample: Sample, server: OpenAIServer, usd: float = 0.015, model: str = MODEL) -> Any:
     ask = asker(model, "sk-test", server.base_url, 5)
     return prompting_rungs(sample, ask, model, usd, PRICES, "accuracy", 7, silent())
 
@@ -58,7 +58,7 @@ def test_three_prompts_are_scored_on_the_same_tickets(sample: Sample, server: Op
 
 
 def test_the_cap_is_kept(sample: Sample, server: OpenAIServer) -> None:
-    """A cent buys fewer tickets; by the server's count of tokens (1 in, 1 out a call) far less is spent."""
+    """Less than a cent buys fewer tickets; by the server's count of tokens (1 in, 1 out a call) far less is spent."""
     made, _, _ = rungs(sample, server, usd=0.008)
     assert 20 <= made[0].extra["rows"] < 150
     assert sum(rung.usd for rung in made) < 0.008
@@ -74,7 +74,7 @@ def test_too_little_money_buys_no_score(sample: Sample, server: OpenAIServer) ->
 
 def test_an_unknown_model_is_counted_like_the_dearest(sample: Sample, server: OpenAIServer) -> None:
     """A model of one's own has no price in the table: the cap counts the dearest, and says so."""
-    _, _, notes = rungs(sample, server, usd=0.6, model="our-llama")
+    _, _, notes = rungs(sample, server, usd=0.3, model="our-llama")
     assert "our-llama" in notes[0]
     assert "claude-sonnet-5.5" in notes[0]
 
@@ -139,6 +139,7 @@ def test_a_prompt_that_does_as_well_is_enough(server: OpenAIServer, tmp_path: Pa
         CountingEmbedder(),
         ask_llm=asker(MODEL, "sk-test", server.base_url, 5),
         llm_model=MODEL,
+        spend_usd=0.015,
     )
     assert made["decision"] == "enough"
     assert "retrieved examples" in made["headline"]
