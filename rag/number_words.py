@@ -60,7 +60,7 @@ CLASS = (
     r"file|types?|typen|reasons?|codes|warteschlangen|colas|files d'attente|outcomes|skills|themes?|priorit(?:y|ies))\b"
 )
 EXAMPLE_STRONG = (
-    r"(?:labell?ed|hand-?\w+|annotated|tagged|approved|validated?|valid[ée]e?s?|verified|curated|checked|reviewed|gold|"
+    r"(?:labell?ed|hand-?(?:\w+ed|written|made)|annotated|tagged|approved|validated?|valid[ée]e?s?|verified|curated|checked|reviewed|gold|"
     r"golden|pairs?|examples?|samples?|macros?|gelabelte?n?|freigegebene?n?|gepr[üu]fte?n?|beispiele?n?|exemples?|"
     r"[ée]tiquet[ée]e?s?|annot[ée]e?s?|ejemplos?|etiquetad[oa]s?|aprobad[oa]s?|validad[oa]s?|rated|signed-?off|"
     r"translator-\w+|QA|beispielpaare?|paires?|pares|corrected|segment pairs|templates|star-\w+|graded|good)\b"
@@ -88,7 +88,7 @@ PEOPLE = (
 KB = {  # tokens in one of them: a planning figure, told in docs/decisions.d/advisor.md
     r"(?:pages?|pgs?|seiten|p[áa]ginas)\b": 650,
     r"(?:kb |help ?center |help |wiki |support |knowledge base )?(?:articles?|artikel|art[ií]culos)\b": 800,
-    r"(?:docs?|documents?|pdfs?|dokumente?n?|documentos|manuals?|contracts?|handb[üu]cher|policies|sops)\b": 3000,
+    r"(?:docs?|documents?|pdfs?|dokumente?n?|documentos|manuals?|contracts?|handbooks?|handb[üu]cher|policies|sops)\b": 3000,
     r"(?:faqs?|faq entries|entries|q&as?|skus?|products?)\b": 150,
     r"(?:words|w[öo]rter|mots|palabras)\b": 1.35,
     r"gb\b": 2e8,
