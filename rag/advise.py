@@ -122,7 +122,9 @@ def deciding(
         told = ", ".join(f"{option} {value:+g}" for option, value in moved.items())
         for name in _names(rule.when):
             strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in moved else 0))
-            effects.setdefault(name, []).append(f"{rule.say} ({told})" if told else rule.say)
+            effect = f"{rule.say} ({told})" if told else rule.say
+            if effect not in effects.setdefault(name, []):
+                effects[name].append(effect)
     known = signals.known()
     seen = [
         SeenSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
@@ -163,6 +165,9 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, int) and value >= 1_000_000:
+        size, word = (1e9, "billion") if value >= 1_000_000_000 else (1e6, "million")
+        return f"{value / size:.3g} {word}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

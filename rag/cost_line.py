@@ -52,7 +52,7 @@ def _tuning(signals: Signals, prices: Mapping[str, Any]) -> str:
         trained = rows * ROW_TOKENS * EPOCHS / 1e6
         low, high = trained * row["usd"], trained * row.get("usd_high", row["usd"])
         parts.append(
-            f"One LoRA run on an 8B model: {_usd(low)}-{high:,.0f} for {rows:,} examples of {ROW_TOKENS} tokens, {EPOCHS} epochs."
+            f"One LoRA run on an 8B model: {_usd(low)} to {_usd(high)} for {rows:,} examples of {ROW_TOKENS} tokens, {EPOCHS} epochs."
         )
     gpus = prices.get("gpu_hour") or {}
     name = min(gpus, key=lambda key: gpus[key]["usd"], default=None)

@@ -8,16 +8,23 @@ ever obeyed; nothing missed here could be either, since text sets signals only a
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from rag.cues import Lexicon, fold
 
 _MARKUP = re.compile(
-    r"<(?P<tag>system|assistant|instructions?|admin)>.*?</(?P=tag)>|<<.*?(?:>>|$)|<\|.*?\|>|\[/?inst\]|<(/?)(system|assistant|instructions?)>",
+    r"<(?P<tag>system|assistant|instructions?|admin)>.*?</(?P=tag)>|\[inst\].*?\[/inst\]|<\|im_start\|>.*?<\|im_end\|>"
+    r"|<<.*?(?:>>|$)|<\|.*?\|>|\[/?inst\]|<(/?)(?:system|assistant|instructions?)>",
     re.DOTALL | re.IGNORECASE,
 )
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+|\n+|\s(?=(?:anyway|btw|also|but|so)\b[,: ])", re.IGNORECASE)
+
+
+_SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
+_WORD = re.compile(r"\w+")
+_ALIKE = str.maketrans("аеорсухіјѕԁԛԝАВЕКМНОРСТХІЈЅοαειρν", "aeopcyxijsdqwABEKMHOPCTXIJSoaeipv")
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,44 @@ class Screened:
 
 
 def screen(text: str, lexicon: Lexicon) -> Screened:
-    """The message without invisible characters and without sentences that give the adviser orders."""
-    visible = _INVISIBLE.sub("", text)
+    """The message without invisible characters and without the parts that give the adviser orders."""
+    visible = plain(text)
     cut = [match[0] for match in _MARKUP.finditer(visible)]
-    rest = _MARKUP.sub(" ", visible)
-    patterns = lexicon.patterns[("topic", "injection")]
+    rest = _MARKUP.sub("\n", visible)
     kept = []
     for sentence in _SENTENCE.split(rest):
-        if any(pattern.search(fold(sentence)) for pattern in patterns):
-            cut.append(sentence)
-        else:
+        spans = _orders(sentence, lexicon)
+        if not spans:
             kept.append(sentence)
+            continue
+        before, after = sentence[: spans[0][0]], sentence[spans[-1][1] :]
+        honest = [part for part in (before, after) if _honest(part, lexicon)]
+        kept += honest
+        cut.append(sentence if not honest else sentence[spans[0][0] : spans[-1][1]])
     return Screened(" ".join(" ".join(kept).split()), tuple(" ".join(part.split()) for part in cut))
+
+
+def plain(text: str) -> str:
+    """The text as a person sees it: no invisible characters, no look-alike or spaced-out letters."""
+    seen = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    seen = _SPACED.sub(lambda match: match[0].replace(" ", ""), seen)
+    return _WORD.sub(lambda match: match[0].translate(_ALIKE) if _mixed(match[0]) else match[0], seen)
+
+
+def _mixed(word: str) -> bool:
+    return any(letter in _ALIKE for letter in map(ord, word)) and bool(re.search(r"[a-zA-Z]", word))
+
+
+def _orders(sentence: str, lexicon: Lexicon) -> list[tuple[int, int]]:
+    patterns = lexicon.patterns[("topic", "injection")]
+    return sorted(match.span() for pattern in patterns for match in pattern.finditer(fold(sentence)))
+
+
+def _honest(part: str, lexicon: Lexicon) -> bool:
+    """Five words or more that speak of a model's task, and no order among them."""
+    about = {(cue.signal, cue.value) for cue in lexicon.find(part)}
+    speaks = any(signal in ("task", "gaps") for signal, _ in about) or ("topic", "ours") in about
+    return len(part.split()) >= 5 and speaks and ("topic", "injection") not in about
 
 
 def fence(kind: str, text: str, mark: str, **about: str) -> str:
