@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 CHUNK_TOKENS = 200
 SUB_TOKENS = 48
+LONG_TOKEN = 8  # characters; prose has about 4.5 per wordpiece
+_ENDLESS = re.compile(r"(\S{500})(?=\S)")
 HEADERS = [("#" * depth, f"h{depth}") for depth in range(1, 5)]
 # Paragraph, line, sentence, clause, word: the first that fits is where a long section is cut.
 SEPARATORS = [r"\n\s*\n", r"\n", r"(?<=[.!?。！？])\s+", r"(?<=[;,:])\s+", r"\s+", ""]
@@ -57,15 +59,19 @@ def split_text(text: str, tokens: int, count_tokens: Callable[[str], int]) -> li
     """Pieces of at most `tokens` wordpieces, cut at the best separator, nothing lost but white space."""
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-    if len(text) <= 2 * tokens or count_tokens(text) <= tokens:
+    def length(piece: str) -> int:  # a word without end is one wordpiece ("unknown") however long it is
+        return max(count_tokens(piece), len(piece) // LONG_TOKEN)
+
+    if len(text) <= 2 * tokens or length(text) <= tokens:
         return [text.strip()] if text.strip() else []
+    text = _ENDLESS.sub(r"\1 ", text)
     splitter = RecursiveCharacterTextSplitter(
         SEPARATORS,
         keep_separator="end",
         is_separator_regex=True,
         chunk_size=tokens,
         chunk_overlap=0,
-        length_function=count_tokens,
+        length_function=length,
     )
     return [piece.strip() for piece in splitter.split_text(text) if piece.strip()]
 

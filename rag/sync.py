@@ -159,6 +159,8 @@ class Sync:
         try:
             for found in load(path, item.name, self._apart):
                 if isinstance(found, Loaded):
+                    self._name = f"{item.name}: {found.title}" if found.member else item.name
+                    self._tell(self._done, self._total, self._name)
                     self._document(work, item, found, raw)
                 elif found.suffix:
                     unknown[found.suffix] = unknown.get(found.suffix, 0) + 1

@@ -1,0 +1,50 @@
+"""`trainwise index` as a person uses it in a terminal, each command a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rag import documents as make
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:
+    """A folder with good and bad files: counts and problems are printed, exit codes tell failure."""
+
+    def trainwise(*words: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "TRAINWISE_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, "-m", "bot.cli", *words], capture_output=True, text=True, env=env, check=False
+        )
+
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    make.docx(docs / "refund.docx")
+    (docs / "faq.csv").write_text(make.FAQ)
+    (docs / "locked.pdf").write_bytes(make.encrypted_pdf())
+    added = trainwise("index", "add", str(docs), "--channel", "C0SUPPORT")
+    assert added.returncode == 0, added.stderr
+    assert "2 added or changed, 0 unchanged, 0 removed." in added.stdout
+    assert "locked.pdf: is encrypted" in added.stdout
+    listing = trainwise("index", "list").stdout
+    assert re.search(r"Refund policy .*channel:C0SUPPORT", listing)
+    own = re.search(r"([0-9a-f]{12}) +faq", listing)
+    assert own
+    assert "faq: workspace" in trainwise("index", "share", own[1]).stdout
+    (docs / "refund.docx").unlink()
+    assert "0 added or changed, 1 unchanged, 1 removed." in trainwise("index", "sync").stdout
+    assert trainwise("index", "remove", own[1]).returncode == 0
+    assert "faq" not in trainwise("index", "list").stdout
+    wrong = trainwise("index", "remove", "nothing")
+    assert wrong.returncode != 0
+    assert "List them with `trainwise index list`" in wrong.stdout + wrong.stderr
+    refused = trainwise("index", "add", "http://127.0.0.1/admin")
+    assert refused.returncode == 1
+    assert "private address" in refused.stdout

@@ -1,0 +1,47 @@
+"""Documents are cut into passages that lose nothing, know their place and fit into an answer."""
+
+from __future__ import annotations
+
+import random
+
+from rag.chunk import CHUNK_TOKENS, chunk_markdown, sub_chunks
+from rag.embed import MiniLM
+from rag.index import GUIDE
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_passages_hold_the_whole_text_in_order_and_know_their_place(embed: MiniLM) -> None:
+    """Joined again they are the document without its headings; each stands where it says."""
+    text = (GUIDE / "training-guide.md").read_text()
+    chunks = chunk_markdown(text, "guide", embed.count_tokens)
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    assert squeezed("".join(chunk.text for chunk in chunks)) == squeezed(body)
+    for chunk in chunks:
+        assert squeezed(text[chunk.start : chunk.end]) == squeezed(chunk.text)
+        assert embed.count_tokens(chunk.text) <= CHUNK_TOKENS
+
+
+def test_long_sections_end_at_sentences(embed: MiniLM) -> None:
+    """A sentence is not torn where there is another place to cut."""
+    text = " ".join(f"Sentence number {n} says something about topic {n}." for n in range(200))
+    chunks = chunk_markdown(text, "t", embed.count_tokens)
+    assert len(chunks) > 5
+    assert all(chunk.text.endswith(".") for chunk in chunks)
+    for part in sub_chunks(chunks[0], embed.count_tokens):
+        assert part.startswith("t\n")
+
+
+def test_words_without_end_still_make_short_passages(embed: MiniLM) -> None:
+    """A file of base64 or of one letter gives no passage that an answer could not show."""
+    chance = random.Random(1)
+    for text in (
+        "a" * 100_000,
+        "".join(chance.choices("abcdefghijklmnop0123456789+/", k=100_000)),
+        "字" * 20_000,
+    ):
+        chunks = chunk_markdown(text, "t", embed.count_tokens)
+        assert max(len(chunk.text) for chunk in chunks) < 2500
+        assert squeezed("".join(chunk.text for chunk in chunks)) == text
