@@ -67,6 +67,7 @@ OPTIONS = {
 POINTS = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
 SOURCES_SHOWN = 4
 WHY_SHOWN = 3
+CLAIM_MOST = 900  # characters of one sentence
 
 
 def verdict_card(reply: Reply) -> list[Block]:
@@ -100,7 +101,7 @@ def verdict_title(reply: Reply) -> str:
 
 def why_modal(reply: Reply) -> Block:
     """Everything behind the verdict: each reason, each signal with the asker's words, each source."""
-    blocks = [section(f"*{escape(one_line(reply.headline, 2800))}*")]
+    blocks = _paragraphs(f"*{escape(one_line(reply.headline, 500))}*")
     blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
     if reply.signals:
         told: set[str] = set()
@@ -139,7 +140,7 @@ def _title(reply: Reply) -> str:
         head += f"  ·  {meter(reply.confidence)} {reply.confidence:.0%} sure"
     elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean in BADGES:
         head += f"  ·  leaning to *{BADGES[reply.lean][1]}*"
-    return f"{head}\n{escape(one_line(reply.headline, 2500))}"
+    return split_text(f"{head}\n{escape(one_line(reply.headline, 1500))}")[0]
 
 
 def meter(share: float, cells: int = 5) -> str:
@@ -155,7 +156,7 @@ def _why(reply: Reply) -> list[Block]:
 
 def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> str:
     urls = {c.number: c.url for c in citations}
-    stripped = re.sub(r"\s*\[\d+\]", "", text)
+    stripped = one_line(re.sub(r"\s*\[\d+\]", "", text), CLAIM_MOST)
     marks = "".join(f" {link(urls.get(number), f'[{number}]')}" for number in cites)
     return escape(stripped) + marks
 
@@ -197,7 +198,7 @@ def _next_lines(reply: Reply) -> list[Block]:
 def _follow_up(reply: Reply) -> list[Block]:
     if reply.follow_up is None:
         return []
-    ask = section(f"👉  *{escape(one_line(reply.follow_up.text, 1500))}*")
+    ask = section(f"👉  *{escape(one_line(reply.follow_up.text, 500))}*")
     options = [
         button(one_line(text, 75), f"follow_up:{number}", one_line(text, 1900))
         for number, text in enumerate(reply.follow_up.options[:5])

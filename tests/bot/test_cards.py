@@ -1,0 +1,126 @@
+"""A job's card, report and details, whatever its state and whatever a worker reported: pure, within limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.blocks import Block
+from bot.cards import job_card, status_line
+from bot.limits import checked, checked_view, texts_of
+from bot.reports import details_modal, final_report
+from worker.records import Job
+from worker.states import END_STATES, State
+
+NASTY = "<!channel> *bold* `tick` & <https://evil.example|click> " * 30
+REPORT: dict[str, Any] = {
+    "kind": "finetune",
+    "headline": "Worth it: 86.5% against 77.0%.",
+    "worth_it": "yes",
+    "systems": [
+        {"name": "Majority class", "role": "baseline", "accuracy": {"value": 0.2, "low": 0.1, "high": 0.3}},
+        {"name": "Tuned with LoRA", "role": "tuned", "accuracy": {"value": 0.865}, "macro_f1": 0.81},
+    ],
+    "spec": {"digest": "ab" * 32, "base_model": "minilm"},
+}
+
+
+def job(**more: Any) -> Job:
+    """A running job of Ravi's, changed as asked."""
+    values: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+    values |= {"id": "abcdefgh", "kind": "finetune", "state": State.RUNNING, "version": 3, "attempt": 1}
+    values |= {"spec": {"method": "lora", "base_model": "minilm", "epochs": 3}, "dataset": "tickets"}
+    values |= {"by": "U1", "by_name": "ravi", "channel": "C1", "progress": {}, "created_at": 0.0}
+    values |= {"spent_usd": 0.0, "estimate_usd": 0.0, "reserved_usd": 0.0, "losses": 0, "updated_at": 0.0}
+    return Job(**{**values, **more})
+
+
+def words(blocks: list[Block]) -> str:
+    """All text of the blocks."""
+    return "\n".join(texts_of(blocks))
+
+
+def actions_of(blocks: list[Block]) -> set[str]:
+    """The buttons that can be pressed."""
+    return {e["action_id"] for b in blocks if b["type"] == "actions" for e in b["elements"]}
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_a_card_within_limits_that_pings_nobody(state: State) -> None:
+    """At most five blocks, one line of status, no token of Slack's in what people or workers wrote."""
+    shown = job(state=state, dataset=NASTY, by_name=NASTY, error=NASTY, approval_reason=NASTY)
+    blocks = checked(job_card(shown, 100.0))
+    assert len(blocks) <= 5
+    assert "<!channel>" not in words(blocks)
+    assert "<https" not in words(blocks)
+
+
+def test_what_can_be_pressed_follows_the_state() -> None:
+    """Cancel while it lives, run again once it failed, only details when it is done."""
+    assert actions_of(job_card(job(), 1.0)) == {"job_pause", "job_cancel"}
+    assert actions_of(job_card(job(state=State.PAUSED), 1.0)) == {"job_resume", "job_cancel"}
+    assert actions_of(job_card(job(state=State.FAILED), 1.0)) == {"job_retry", "job_details"}
+    assert actions_of(job_card(job(state=State.SUCCEEDED), 1.0)) == {"job_details"}
+    assert actions_of(job_card(job(state=State.CANCELLING), 1.0)) == set()
+    waiting = actions_of(job_card(job(state=State.AWAITING_APPROVAL), 1.0))
+    assert waiting == {"job_approve", "job_reject", "job_cancel"}
+
+
+def test_training_shows_step_loss_time_left_and_a_bar() -> None:
+    """The figures a person waits for, rounded."""
+    progress = {"phase": "training", "step": 50, "steps": 200, "loss": 0.43211, "eta_s": 181.0}
+    text = words(job_card(job(progress=progress), 1.0))
+    for part in ("Training", "step 50 of 200", "loss 0.432", "about 3 min left", "25%"):
+        assert part in text
+
+
+def test_a_job_in_line_says_where_and_what_it_waits_for() -> None:
+    """First, further back, and while the queue is away."""
+    queued = State.QUEUED
+    assert "next in line" in status_line(job(state=queued, progress={"position": 1}))
+    assert "number 4 in line" in status_line(job(state=queued, progress={"position": 4}))
+    assert "Redis is back" in status_line(job(state=queued, progress={"position": 1}), redis_down=True)
+
+
+def test_a_report_names_every_system_with_its_scores() -> None:
+    """Verdict once, each system on lines of its own, the tuned one starred."""
+    _, blocks = final_report(job(state=State.SUCCEEDED, report=REPORT))
+    text = words(checked(blocks))
+    assert text.count("Worth it") == 1
+    assert "*Majority class*\n▰▰▱▱▱▱▱▱▱▱  20.0% (10.0–30.0)" in text
+    assert "★ *Tuned with LoRA*" in text
+    assert "macro-F1 81.0%" in text
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {},
+        {"kind": "finetune"},
+        {**REPORT, "systems": None, "confused": [{"true": NASTY, "predicted": None}], "difference": {}},
+        {**REPORT, "headline": NASTY, "time": {}, "cost": {}, "dataset": {"rows": "many"}},
+        {"kind": "measure", "headline": NASTY, "ladder": [{"name": NASTY, "score": 2}], "forecast": NASTY},
+    ],
+)
+def test_a_report_with_parts_missing_or_odd_is_drawn_from_what_is_there(report: dict[str, Any]) -> None:
+    """Left out or escaped, never a crash, never a ping."""
+    ended = job(state=State.SUCCEEDED, report=report)
+    for blocks in (checked(final_report(ended)[1]), checked_view(details_modal(ended, []))["blocks"]):
+        assert "<!channel>" not in words(blocks)
+
+
+@pytest.mark.parametrize("state", sorted(END_STATES - {State.SUCCEEDED}))
+def test_an_end_without_a_report_says_why_and_offers_another_run(state: State) -> None:
+    """Failed, cancelled, refused, out of budget."""
+    text, blocks = final_report(job(state=state, error="the budget is spent"))
+    assert "the budget is spent" in words(blocks)
+    assert "job_retry" in actions_of(blocks)
+    assert "tickets" in text
+
+
+def test_details_shorten_a_digest() -> None:
+    """Sixty-four characters would run out of the modal."""
+    text = words(details_modal(job(state=State.SUCCEEDED, report=REPORT), [])["blocks"])
+    assert "abababababab`" in text
+    assert "ab" * 32 not in text
