@@ -1,0 +1,106 @@
+"""The ledger on a real PostgreSQL: the same promises as on SQLite, also for two bots at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bot.stand import free_port
+from worker import orders
+from worker.applying import apply_events
+from worker.events import WorkerEvent
+from worker.ledger import Ledger
+from worker.line import show_line
+from worker.policy import OverBudget
+from worker.states import State
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A PostgreSQL of its own in a temporary folder."""
+    pytest.importorskip("psycopg", reason="pip install 'trainwise[postgres]'")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.path.isdir("/usr/lib/postgresql") else []
+    if not found:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        as_user = ["su", "postgres", "-c"] if os.geteuid() == 0 else ["sh", "-c"]
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        bin_folder, data = found[-1], f"{folder}/data"
+
+        def run(command: str) -> None:
+            subprocess.run([*as_user, command], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+        run(f"{bin_folder}/initdb -D {data} -A trust -U trainwise")
+        options = f"-p {port} -k {folder} -c fsync=off"
+        run(f"{bin_folder}/pg_ctl -D {data} -o '{options}' -l {folder}/log -w start")
+        try:
+            yield f"postgresql://trainwise@127.0.0.1:{port}/postgres"
+        finally:
+            run(f"{bin_folder}/pg_ctl -D {data} -m immediate stop")
+
+
+def test_a_job_lives_from_request_to_report(url: str) -> None:
+    """Submitted twice, sent, leased, repeated and NUL-laden events, finished, one report, thread and card kept."""
+    ledger = Ledger(url)
+    job = ledger.submit(
+        "tiny", {}, "d", "U1", "m", "T", "C", None, "life", estimate_usd=3, month_limit_usd=10
+    )
+    assert ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "life").id == job.id
+    with pytest.raises(OverBudget):
+        ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", estimate_usd=30, month_limit_usd=10)
+    (order,) = orders.due_orders(ledger.engine, time.time(), None)
+    orders.order_done(ledger.engine, order, time.time())
+    assert show_line(ledger.engine, time.time()) == 1
+    with ledger.engine.connect() as connection:
+        fence = connection.exec_driver_sql(
+            f"select fence from attempts where job_id = '{job.id}'"
+        ).scalar_one()
+
+    def event(seq: int, kind: str, **data: object) -> WorkerEvent:
+        return WorkerEvent(job.id, 1, fence, "r", seq, kind, 0.0, dict(data), "w")
+
+    step = event(1, "step", step=1, steps=2)
+    apply_events(ledger.engine, [event(0, "leased", pid=1), step, step], ("c", "1"), time.time())
+    assert ledger.job(job.id).state is State.RUNNING
+    apply_events(ledger.engine, [event(2, "finished", report={"headline": "h"})], ("c", "2"), time.time())
+    assert ledger.job(job.id).state is State.SUCCEEDED
+    assert [post.dedupe_key for post in ledger.due_posts()] == [f"{job.id}:succeeded"]
+    ledger.save_thread("C", "1", {"a": 1})
+    ledger.save_thread("C", "1", {"a": 2})
+    assert ledger.thread("C", "1") == {"a": 2}
+    ledger.move_to(job.id, "D1", "gone")
+    assert [card.id for card in ledger.stale_cards()] == [job.id]
+    ledger.close()
+
+
+def test_of_two_bots_at_once_one_does_each_thing(url: str) -> None:
+    """The same request, delivery and message are taken once, whoever comes first."""
+    bots = [Ledger(url), Ledger(url)]
+    with ThreadPoolExecutor(8) as pool:
+        for n in range(8):
+
+            def both(ledger: Ledger, n: int = n) -> tuple[str, bool]:
+                made = ledger.submit("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}")
+                return made.id, ledger.first_time(f"delivery{n}")
+
+            found = list(pool.map(both, bots * 2))
+            assert len({job_id for job_id, _ in found}) == 1
+            assert sum(first for _, first in found) == 1
+        job = bots[0].jobs(by="U9")[0]
+        bots[0].request_cancel(job.id, "U9", "no")
+        taken = list(pool.map(lambda ledger: ledger.due_posts(), bots * 2))
+        assert sum(post.job_id == job.id for posts in taken for post in posts) == 1
+    for ledger in bots:
+        ledger.close()
