@@ -13,11 +13,12 @@ CARDS_KEPT = 6
 
 @dataclass(frozen=True)
 class Card:
-    """One answer as posted: who asked what, and the reply."""
+    """One answer as posted: who asked what, and the reply; `earlier` are the thread's questions before it."""
 
     asker: str
     question: str
     reply: Reply
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,19 @@ class Conversation:
 
     def answered(self, ts: str, card: Card) -> Conversation:
         """The conversation after `card` was posted as message `ts`; only the last few cards stay."""
+        card = replace(card, earlier=tuple(known.question for known in self.cards.values()))
         kept = dict([*self.cards.items(), (ts, card)][-CARDS_KEPT:])
         return replace(self, state=card.reply.state, cards=kept)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the ledger."""
         cards = {
-            ts: {"asker": c.asker, "question": c.question, "reply": reply_to_json(c.reply)}
+            ts: {
+                "asker": c.asker,
+                "question": c.question,
+                "reply": reply_to_json(c.reply),
+                "earlier": list(c.earlier),
+            }
             for ts, c in self.cards.items()
         }
         return {"state": self.state, "cards": cards}
@@ -46,7 +53,7 @@ class Conversation:
         if data is None:
             return cls()
         cards = {
-            ts: Card(c["asker"], c["question"], reply_from_json(c["reply"]))
+            ts: Card(c["asker"], c["question"], reply_from_json(c["reply"]), tuple(c.get("earlier", ())))
             for ts, c in data["cards"].items()
         }
         return cls(data["state"], cards)

@@ -25,6 +25,7 @@ def keep_feedback(
         "good": good,
         "reason": reason,
         "question": card.question,
+        "context": list(card.earlier),
         "verdict": reply["verdict"],
         "confidence": reply["confidence"],
         "claims": reply["why"],

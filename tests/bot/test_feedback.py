@@ -1,0 +1,46 @@
+"""Thumbs become evaluation rows that the advice evaluation reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from bot.cli_eval import app
+from bot.conversation import Card, Conversation
+from bot.feedback import evaluation_rows, keep_feedback, read_feedback
+from rag.evaluate_advice import evaluate, read_rows
+from rag.reply import Reply, Verdict
+from rag.signals import Signals
+
+
+def reply(verdict: Verdict) -> Reply:
+    return Reply(verdict, 0.8, "A headline.", state={"version": 2})
+
+
+def test_a_thumb_up_accepts_the_verdict_and_a_thumb_down_every_other(tmp_path: Path) -> None:
+    """The rows keep question, the thread's earlier questions, verdict, rating and reason; the last thumb counts."""
+    memory = Conversation().answered("1.1", Card("U1", "our bot is bad", reply(Verdict.NEED_MORE_INFO)))
+    memory = memory.answered("1.2", Card("U1", "it is the tone, 30 mails", reply(Verdict.PROMPT)))
+    again = Conversation.from_json(json.loads(json.dumps(memory.to_json())))
+    keep_feedback(tmp_path, 1.0, "U1", "1.2", False, again.cards["1.2"], "too short")
+    keep_feedback(tmp_path, 2.0, "U2", "1.2", True, again.cards["1.2"])
+    keep_feedback(tmp_path, 3.0, "U1", "1.2", False, again.cards["1.2"], "we tried a prompt")
+    down, up = sorted(evaluation_rows(read_feedback(tmp_path)), key=lambda row: row["rating"])
+    assert (up["verdict"], up["accept"], up["rating"]) == ("prompt", ["prompt"], "up")
+    assert up["context"] == [{"role": "user", "text": "our bot is bad"}]
+    assert down["reason"] == "we tried a prompt"
+    assert "prompt" not in down["accept"]
+    assert len(down["accept"]) == len(Verdict) - 1
+
+
+def test_the_rows_are_read_by_the_advice_evaluation(tmp_path: Path) -> None:
+    """What `trainwise eval feedback --out` writes, `trainwise eval advice` scores."""
+    home, out = tmp_path / "home", tmp_path / "rows.jsonl"
+    card = Card("U1", "which batch size is usual?", reply(Verdict.GUIDE_ANSWER))
+    keep_feedback(home, 1.0, "U1", "1.1", True, card)
+    done = CliRunner().invoke(app, ["feedback", "--out", str(out)], env={"TRAINWISE_HOME": str(home)})
+    assert done.exit_code == 0, done.output
+    result = evaluate(read_rows(out), lambda text: Signals.model_validate({"topic": "guide"}))
+    assert (result["n"], result["right"]) == (1, 1)
