@@ -119,6 +119,11 @@ def retrieval(
     for cut, title in (("sections", "a passage per section"), ("long_passages", "headings taken out")):
         console.print(f"\n{title}: {result[cut]['passages']} passages")
         console.print(_retrieval_table(result[cut]["switches"]))
+        told = [
+            f"{kind} {one['refused']:.0%} refused, {one['right_source_cited']:.0%} with a right source"
+            for kind, one in result[cut]["answers"].items()
+        ]
+        console.print("the embedded answer: " + "; ".join(told), highlight=False)
     console.print(
         f"{result['n']} questions, {result['near_misses']} of them without an answer; refused: near misses scoring "
         "below 95% of the answerable questions."

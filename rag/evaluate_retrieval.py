@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rag.answer import compose
 from rag.embed import MiniLM
 from rag.errors import RagError
 from rag.index import GUIDE, Index
@@ -79,7 +80,48 @@ def measure(embed: MiniLM, rows: Sequence[Row]) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder, Index.open(Path(folder), embed) as index:
             add_samples(index, headings)
             told[name] = evaluate(index, rows)
+            told[name]["answers"] = answers(index, rows)
     return told
+
+
+def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the embedded answer makes of the passages, by kind of question: how many, the share refused, and the
+    share that cites a right passage."""
+    places = {document.id: Path(document.source).name for document in index.documents()}
+    embed = _Remembering(index.embed)
+    told: dict[str, list[tuple[bool, bool]]] = {}
+    for row in rows:
+        passages = retrieve(index, row["question"], EVERYONE)
+        answer = compose(row["question"], passages, embed)
+        good = {_key(one.heading, one.text) for one in passages if "doc" in row and _right(one, row, places)}
+        cited = any(_key(one.heading, one.passage) in good for one in answer.citations)
+        told.setdefault(row["kind"], []).append((not answer.claims, cited))
+    return {
+        kind: {
+            "n": len(some),
+            "refused": round(sum(refused for refused, _ in some) / len(some), 3),
+            "right_source_cited": round(sum(cited for _, cited in some) / len(some), 3),
+        }
+        for kind, some in told.items()
+    }
+
+
+class _Remembering:
+    """An embedder that embeds each piece of the documents once."""
+
+    def __init__(self, inner: MiniLM) -> None:
+        self._inner, self.name, self.dim = inner, inner.name, inner.dim
+        self._rows: dict[str, np.ndarray] = {}
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        for text in texts:
+            if text not in self._rows:
+                self._rows[text] = self._inner([text])[0]
+        return np.stack([self._rows[text] for text in texts])
+
+
+def _key(heading: str, text: str) -> tuple[str, str]:
+    return heading, " ".join(text.split())
 
 
 def evaluate(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
