@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from finetune.model_card import SIGNS
+
 INK, TUNED, BASE, FAINT = "#1d1c1d", "#0b6e4f", "#8a8f98", "#d9dce1"
 ACCENT = "#c2410c"
 MOST_CLASSES = 12
@@ -16,8 +18,14 @@ MOST_CLASSES = 12
 def _figure(height: float) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(6.4, height), dpi=150, facecolor="white", layout="constrained")
+    figure = Figure(
+        figsize=(6.4, height),
+        dpi=150,
+        facecolor="white",
+        layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.12),
+    )
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.tick_params(labelsize=12, colors=INK)
@@ -63,12 +71,13 @@ def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> 
         axes.barh(at, 100 * entry["value"], color=color, height=0.62)
         spread = [[100 * (entry["value"] - entry["low"])], [100 * (entry["high"] - entry["value"])]]
         axes.errorbar(100 * entry["value"], at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
-        axes.text(
-            1.5, at, f"{100 * entry['value']:.1f}%", va="center", fontsize=13, color="white", weight="bold"
-        )
+        told = f"{100 * entry['value']:.1f}%"
+        axes.text(100 * entry["high"] + 2, at, told, va="center", fontsize=14, color=INK, weight="bold")
     axes.set_yticks(range(len(systems)), [_wrap(s["name"], 24) for s in reversed(systems)], fontsize=12)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(f"{measure.replace('_', ' ')} in %, with 95% intervals", fontsize=12)
+    axes.set_xlim(0, 120)  # room for the figures beside the bars
+    axes.set_xticks(range(0, 101, 20))
+    axes.spines["bottom"].set_bounds(0, 100)
+    axes.set_xlabel(f"{SIGNS.get(measure, measure)} in %, with 95% intervals", fontsize=12)
     axes.set_title("Before and after", fontsize=16, loc="left", color=INK)
     figure.savefig(file)
     alt = "Bar chart: " + ", ".join(f"{s['name']} {100 * s[measure]['value']:.1f}%" for s in systems)
@@ -83,18 +92,19 @@ def confusion_plot(
     seen = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
     shown = sorted(sorted(seen, key=lambda c: -wrong[c])[:MOST_CLASSES])
     table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in shown] for t in shown])
-    figure, axes = _figure(1.8 + 0.48 * len(shown))
-    axes.imshow(table, cmap="Greens", vmin=0, vmax=max(1, table.max()))
+    figure, axes = _figure(1.4 + 0.44 * len(shown))
+    axes.imshow(table, cmap="Greens", vmin=0, vmax=max(1, table.max()), aspect="auto")
     for (t, p), count in np.ndenumerate(table):
         if count:
             dark = count > 0.6 * table.max()
             color = "white" if dark else (INK if t == p else ACCENT)
             axes.text(p, t, str(count), ha="center", va="center", fontsize=12, color=color, weight="bold")
-    labels = [_wrap(names[c], 18) for c in shown]
-    axes.set_yticks(range(len(shown)), labels, fontsize=11)
-    axes.set_xticks(range(len(shown)), labels, fontsize=11, rotation=45, ha="right", rotation_mode="anchor")
+    numbers = [str(at) for at in range(1, len(shown) + 1)]  # twelve slanted names would overlap on a phone
+    labels = [f"{_wrap(names[c], 22)}  {number}" for c, number in zip(shown, numbers, strict=True)]
+    axes.set_yticks(range(len(shown)), labels, fontsize=12)
+    axes.set_xticks(range(len(shown)), numbers, fontsize=12)
     axes.set_ylabel("true", fontsize=13)
-    axes.set_xlabel("predicted", fontsize=13)
+    axes.set_xlabel("predicted (numbers as on the left)", fontsize=13)
     title = (
         "What is confused" if len(shown) == len(seen) else f"The {len(shown)} most confused of {len(seen)}"
     )

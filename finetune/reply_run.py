@@ -19,7 +19,7 @@ from finetune.intervals import json_difference, paired_means, resample_counts
 from finetune.plots import loss_plot, scores_plot
 from finetune.progress import Progress
 from finetune.reply_scores import invented, score_replies
-from finetune.report import judge
+from finetune.report import judge, told
 from finetune.spec import Spec
 from finetune.split import split
 from finetune.ticket import Tickets
@@ -93,7 +93,7 @@ def prepare(spec: Spec, tickets: Tickets) -> tuple[Pairs, Pairs, Pairs, str]:
         raise TrainingDataError(
             "Too few rows have an answer: at least one to train on and one to test are needed."
         )
-    return train, dev, test, sides.how
+    return train, dev, test, told(sides)
 
 
 def baselines(

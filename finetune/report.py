@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.intervals import Paired, rows_to_settle
+from finetune.split import Split
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
 
@@ -67,3 +68,14 @@ def _round(number: int) -> int:
     """Two significant digits, rounded up: nobody collects 1,837 tickets."""
     digits = max(len(str(number)) - 2, 0)
     return -(-number // 10**digits) * 10**digits
+
+
+def told(sides: Split) -> str:
+    """How the rows were divided, as a run used them: it trains once, so of several folds it tests the first."""
+    if not sides.folds:
+        return sides.how
+    return (
+        f"{len(sides.train)} to train, {len(sides.dev)} to choose; too few rows for a test set of their own, so "
+        f"the test is one fold of {len(sides.folds)}, {len(sides.test)} tickets: only a large difference shows "
+        "(`trainwise measure` uses every fold)"
+    )

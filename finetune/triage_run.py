@@ -21,7 +21,7 @@ from finetune.intervals import json_difference, paired, resample_counts
 from finetune.linear import save_linear, train_linear
 from finetune.plots import confusion_plot, loss_plot, scores_plot
 from finetune.progress import Progress
-from finetune.report import judge
+from finetune.report import judge, told
 from finetune.spec import Spec
 from finetune.split import split
 from finetune.ticket import Tickets
@@ -103,7 +103,7 @@ def prepare(spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, progress: Pr
         return Side([rows[i].text for i in chosen], labels, embeddings[list(chosen)])
 
     known = [i for i in sides.dev if rows[i].label not in unseen]
-    return Data(side(sides.train), side(known), side(sides.test), classes, names, sides.how, seconds)
+    return Data(side(sides.train), side(known), side(sides.test), classes, names, told(sides), seconds)
 
 
 def _note_thin_classes(labels: Sequence[str], progress: Progress) -> None:

@@ -1,0 +1,58 @@
+"""Pictures of a report: opaque for dark mode, wide enough for a phone, told in words for those who cannot see."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from finetune.plots import confusion_plot, loss_plot, scores_plot
+
+
+def score(name: str, role: str, value: float) -> dict:
+    """One system of a report."""
+    return {
+        "name": name,
+        "role": role,
+        "accuracy": {"value": value, "low": value - 0.05, "high": value + 0.04},
+    }
+
+
+SYSTEMS = [score("Majority class", "baseline", 0.12), score("Tuned with LoRA", "tuned", 0.96)]
+CURVE = [{"step": s, "loss": 2 / s, "val_loss": 1.0 if s % 10 == 0 else None} for s in range(1, 31)]
+
+
+def draw(kind: str, folder):
+    """One picture: what the report says of it, and its pixels."""
+    file = folder / f"{kind}.png"
+    if kind == "loss":
+        said = loss_plot(CURVE, file)
+    elif kind == "scores":
+        said = scores_plot(SYSTEMS, "accuracy", file)
+    else:
+        rng = np.random.default_rng(0)
+        truth = rng.integers(0, 30, 400)
+        guessed = np.where(rng.random(400) < 0.8, truth, rng.integers(0, 30, 400))
+        said = confusion_plot(truth, guessed, [f"a_rather_long_queue_name_{n}" for n in range(30)], file)
+    return said, imread(file)
+
+
+@pytest.mark.parametrize("kind", ["loss", "scores", "confusion"])
+def test_a_picture_has_its_own_white_ground_and_nothing_touches_its_edge(tmp_path, kind):
+    """On a dark client a transparent ground hides dark ink; ink at the very edge is cut."""
+    _, pixels = draw(kind, tmp_path)
+    assert pixels.shape[1] >= 900
+    assert pixels.shape[2] == 3 or float(pixels[..., 3].min()) == 1.0
+    for edge in (pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:]):
+        assert float(edge[..., :3].min()) > 0.99
+    assert (tmp_path / f"{kind}.png").stat().st_size < 150_000
+
+
+def test_the_alternative_text_carries_the_figures(tmp_path):
+    """Read aloud, each picture says what it shows."""
+    assert draw("scores", tmp_path)[0]["alt"] == "Bar chart: Majority class 12.0%, Tuned with LoRA 96.0%"
+    assert draw("loss", tmp_path)[0]["alt"].endswith("from 2.00 to 0.07, last validation loss 1.00")
+    assert "on the diagonal" in draw("confusion", tmp_path)[0]["alt"]
+
+
+def test_many_queues_show_the_most_confused_twelve(tmp_path):
+    """77 rows of a table cannot be read on a phone; the title says how many there are."""
+    assert draw("confusion", tmp_path)[0]["title"] == "The 12 most confused of 30"
