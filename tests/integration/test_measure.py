@@ -55,7 +55,7 @@ def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> N
     answer = maya.submit(view, {"dataset": "sample-tickets", "target": "60", "price_per_wrong": "4"})
     assert answer.get("ok", True), answer
     report = maya.wait_message(
-        CHANNEL, lambda m: "No fine-tune needed" in shown(m) and "System" in shown(m), 240, card["thread"]
+        CHANNEL, lambda m: "No fine-tune needed" in shown(m) and "Forecast" in shown(m), 240, card["thread"]
     )
     assert "now rests on these figures" in shown(report)
     thread = maya.messages(CHANNEL, card["thread"])
