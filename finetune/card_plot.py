@@ -86,7 +86,7 @@ def _draw(axes: Any, bars: Sequence[tuple[str, int]], colors: Sequence[str], tit
         share = f"  {100 * count / of:.2g}%" if of else ""
         axes.text(count + most * 0.015, place, f"{count:,}{share}", va="center", fontsize=14, color=INK)
     axes.set_yticks(
-        places, [_wrapped(name.replace("_", " "), 26) for name, _ in bars], fontsize=13, color=INK
+        places, [_label(name, at) for at, (name, _) in enumerate(bars, 1)], fontsize=13, color=INK
     )
     axes.set_xlim(0, most * (1.4 if of else 1.2))
     axes.set_ylim(-0.6, len(bars) - 0.4)
@@ -96,6 +96,17 @@ def _draw(axes: Any, bars: Sequence[tuple[str, int]], colors: Sequence[str], tit
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
     axes.spines["left"].set_color(MUTED)
+
+
+def _label(name: str, place: int) -> str:
+    """The name as it can be drawn: one in letters that the font lacks becomes its place in the card's list."""
+    from matplotlib.font_manager import findfont
+    from matplotlib.ft2font import FT2Font
+
+    known = FT2Font(findfont("DejaVu Sans")).get_charmap()
+    if any(ord(letter) not in known for letter in name):
+        return f"no. {place} (see the card)"
+    return _wrapped(name.replace("_", " "), 26)
 
 
 def _nothing(axes: Any, sentence: str) -> None:
