@@ -17,7 +17,7 @@ from bot.cli import console, path_to_read, settings
 from bot.errors import BotError
 from bot.local import load_prices, open_datasets, open_ledger, person
 from bot.settings import Settings
-from bot.terminal import JobProgress, print_sides, system_rows
+from bot.terminal import JobProgress, measures_of, print_sides, system_rows
 from finetune.store import DatasetStore, suggest_name
 from worker.states import END_STATES, State
 
@@ -228,8 +228,10 @@ def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> N
         console.out(json.dumps(report), highlight=False)
         return
     console.print(f"[bold]{escape(report['headline'])}[/bold]", highlight=False)
-    table = Table("system", "accuracy %", "macro-F1 %", box=None)
-    for row in system_rows(report.get("systems") or report.get("ladder") or []):
+    systems = report.get("systems") or report.get("ladder") or []
+    measures = measures_of(systems)
+    table = Table("system", *(f"{title} %" for title in measures.values()), box=None)
+    for row in system_rows(systems, tuple(measures)):
         table.add_row(*row)
     console.print(table)
     for warning in report.get("warnings", []):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -113,9 +113,20 @@ def step_detail(event: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def system_rows(systems: list[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Name, accuracy and macro-F1 of each system in a report, with 95% intervals in points."""
-    return [(s["name"], interval(s.get("accuracy")), interval(s.get("macro_f1"))) for s in systems]
+TRIAGE = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+REPLY = {"chrf": "chrF", "rouge_l": "ROUGE-L", "facts_from_ticket": "facts from ticket"}
+
+
+def measures_of(systems: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """The measures that a report's systems have, with their titles: written answers are not right or wrong."""
+    return REPLY if any("chrf" in system for system in systems) else TRIAGE
+
+
+def system_rows(
+    systems: Sequence[Mapping[str, Any]], measures: Sequence[str] = tuple(TRIAGE)
+) -> list[tuple[str, ...]]:
+    """Name and measures of each system in a report, with 95% intervals in points."""
+    return [(s["name"], *(interval(s.get(measure)) for measure in measures)) for s in systems]
 
 
 def interval(figure: Mapping[str, float] | None) -> str:

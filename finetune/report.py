@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.intervals import Paired, rows_to_settle
+from finetune.model_card import SIGNS
 from finetune.split import Split
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
@@ -28,7 +29,8 @@ def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int
     """
     gap = result.difference
     ours, theirs = _percent(tuned[measure]["value"]), _percent(best[measure]["value"])
-    scores = f"{ours} against {theirs} for {_lower(best['name'])}"
+    named = "" if measure == "accuracy" else f"{SIGNS.get(measure, measure)} "
+    scores = f"{named}{ours} against {theirs} for {_lower(best['name'])}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
     if gap.low > 0 and gap.value >= WORTHWHILE:
         return Verdict("yes", f"Worth it: {facts}")
