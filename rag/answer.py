@@ -23,7 +23,7 @@ from rag.units import units
 
 MOST_CLAIMS, MOST_CORRECTIONS = 4, 2
 BACKS = 0.55  # a piece this near to a phrase backs it (docs/decisions.d/llm-path.md)
-ANSWERS = 0.50  # the least for a piece to answer a question
+ANSWERS = 0.48  # the least for a piece to answer a question
 BESIDE = 0.78  # ... and this share of the best piece's score to stand beside it
 ASKED = 0.59  # the least for the question's own piece to stand beside a verdict
 ON_POINT = 0.70  # ... with half of its nearness to the verdict's phrases added
