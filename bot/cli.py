@@ -57,11 +57,13 @@ def up() -> None:
 def worker(
     name: Annotated[str | None, typer.Option(help="Name on the job card; default: the host's.")] = None,
     burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
+    gpu: Annotated[str | None, typer.Option(help="0, or 0,1, or cpu; default: the emptiest GPU.")] = None,
+    health_port: Annotated[int, typer.Option(help="GET /health on this port; 0 picks one.")] = 0,
 ) -> None:
     """Run a worker that trains: on a GPU machine, or here on the CPU."""
     from bot.wiring import run_worker
 
-    run_worker(settings(), name=name, burst=burst)
+    run_worker(settings(), name, burst, gpu, health_port)
 
 
 @app.command()

@@ -216,7 +216,13 @@ def run_bot(settings: Settings) -> None:
         bot.stop()
 
 
-def run_worker(settings: Settings, name: str | None = None, burst: bool = False) -> None:
+def run_worker(
+    settings: Settings,
+    name: str | None = None,
+    burst: bool = False,
+    gpu: str | None = None,
+    health_port: int = 0,
+) -> None:
     """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
     from worker.serve import serve
 
@@ -239,6 +245,8 @@ def run_worker(settings: Settings, name: str | None = None, burst: bool = False)
         price_per_hour=float(prices["cpu_hour"]["usd"]),
         preload=PRELOAD,
         max_jobs=1 if burst else None,
+        gpu_asked=gpu,
+        health_port=health_port,
     )
 
 

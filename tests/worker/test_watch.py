@@ -1,0 +1,104 @@
+"""The reconciler's eye on runs, with a clock that is passed in: silence, stalls, outages."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker import orders
+from worker.applying import apply_events
+from worker.embedded_redis import embedded_redis
+from worker.events import WorkerEvent
+from worker.ledger import Ledger
+from worker.queue import connect
+from worker.reconciler import Reconciler, stall_limit
+from worker.states import State
+
+pytestmark = pytest.mark.integration
+
+
+class Watch:
+    """A running job, a Redis, a reconciler; `look(tick)` is one pass at that second."""
+
+    def __init__(self, home: Path) -> None:
+        self.ledger = Ledger(str(home / "l.db"))
+        self.server = embedded_redis(home / "r", durable=False)
+        self.redis = connect(self.server.url)
+        self.reconciler = Reconciler(self.ledger, settle_s=8.0, stall_s=300.0)
+        self.seq = -1
+        self.job = self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "k").id
+        for order in orders.due_orders(self.ledger.engine, time.time(), None):
+            orders.order_done(self.ledger.engine, order, time.time())
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.server.kill()
+
+    def event(self, kind: str, **data: object) -> None:
+        self.seq += 1
+        with self.ledger.engine.connect() as connection:
+            fence = connection.exec_driver_sql("select fence from attempts where live").scalar_one()
+        event = WorkerEvent(self.job, 1, fence, "r", self.seq, kind, 0.0, dict(data), "w")
+        apply_events(self.ledger.engine, [event], ("c", "0"), time.time())
+
+    def look(self, tick: float, alive: bool = True) -> State:
+        key = f"tw:lease:ft-{self.job}-1"
+        self.redis.set(key, "r") if alive else self.redis.delete(key)
+        self.reconciler.look(self.redis, time.time(), tick, caught_up=True)
+        return self.ledger.job(self.job).state
+
+
+@pytest.fixture
+def loading() -> Iterator[Watch]:
+    """A worker has the job and loads, in a short path (a Unix socket's path is limited)."""
+    with tempfile.TemporaryDirectory(prefix="tw") as home:
+        here = Watch(Path(home))
+        here.event("leased", worker="w", pid=1)
+        yield here
+        here.close()
+
+
+@pytest.fixture
+def watch(loading: Watch) -> Watch:
+    """The job has made its first step."""
+    loading.event("step", step=1, steps=9)
+    return loading
+
+
+def test_a_run_that_makes_no_step_for_five_minutes_is_given_up(watch: Watch) -> None:
+    """Its worker shows life all the while; a step in time starts the five minutes anew."""
+    watch.look(0)
+    assert watch.look(299) is State.RUNNING
+    watch.event("step", step=2, steps=9)
+    watch.look(299.5)
+    assert watch.look(590) is State.RUNNING
+    assert watch.look(600) in (State.RETRY_WAIT, State.QUEUED)
+    assert any("no step for" in event.why for event in watch.ledger.history(watch.job))
+
+
+def test_a_run_that_hangs_before_its_first_step_or_after_its_last_is_given_up_too(loading: Watch) -> None:
+    """Loading and filing count as running."""
+    loading.look(0)
+    assert loading.look(301) in (State.RETRY_WAIT, State.QUEUED)
+
+
+def test_a_slow_step_is_waited_for_ten_times_as_long_as_usual() -> None:
+    """Never less than the least."""
+    assert stall_limit([60.0, 60.0, 70.0], 300.0) == 600.0
+    assert stall_limit([1.0], 300.0) == 300.0
+    assert stall_limit([], 300.0) == 300.0
+
+
+def test_silence_counts_only_once_redis_has_been_back_for_a_while(watch: Watch) -> None:
+    """An outage makes nobody lost: workers get eight seconds to show life again."""
+    watch.look(0)
+    watch.look(10)
+    watch.reconciler.outage()
+    assert watch.look(100, alive=False) is State.RUNNING
+    assert watch.look(107, alive=False) is State.RUNNING
+    watch.look(108.5, alive=False)
+    assert watch.look(110.5, alive=False) in (State.RETRY_WAIT, State.QUEUED)
