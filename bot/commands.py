@@ -21,6 +21,7 @@ from bot.modals import Memory
 from bot.people import Person
 from bot.services import Services
 from finetune.spec import SpecError
+from worker.digest import set_digest
 from worker.records import Job
 from worker.states import END_STATES, State
 
@@ -103,6 +104,12 @@ def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> No
     if len(words) <= 1 and first in ("list", "mine", "all", *FILTERS):
         found, title = _list(services, command, first)
         respond(text=home.jobs_text(found), blocks=checked(home.jobs_message(found, title)))
+        return
+    if first == "digest" and words[-1].lower() in ("on", "off"):
+        on = words[-1].lower() == "on"
+        set_digest(services.ledger.engine, command["channel_id"], on, command["user_id"], services.clock())
+        said = "Each Monday this channel is told what its jobs came to." if on else "No weekly message here."
+        respond(text=said, response_type="ephemeral")
         return
     if first in ("open", *CHANGES) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")

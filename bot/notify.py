@@ -273,6 +273,9 @@ class Notifier:
         thread = post.thread_ts or job.thread_ts or job.card_ts
         if thread is None or self._is_silent():  # its card has not gone out yet
             raise NotNow
+        if post.kind == "digest":
+            self._tell_channel(post, job)
+            return
         ts = find(self._client, post.channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
             text, blocks = message_of(post, job)
@@ -284,6 +287,15 @@ class Notifier:
             return
         if after:
             after.settle(job)
+        self._ledger.post_done(post.id, ts)
+
+    def _tell_channel(self, post: Post, job: Job) -> None:
+        """A message about the channel, in none of its threads."""
+        ts = find(self._client, post.channel, None, post.dedupe_key) if post.tries else None
+        if ts is None:
+            text, blocks = message_of(post, job)
+            self._take("post", post.channel)
+            ts = send(self._client, post.channel, None, text, blocks, post.dedupe_key)
         self._ledger.post_done(post.id, ts)
 
     def _pictures(self, job: Job, post: Post, thread: str) -> bool:

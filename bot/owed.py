@@ -27,7 +27,7 @@ def card_of(job: Job, now: float, redis_down: bool) -> list[Block]:
 def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
     """The text and blocks of one owed message; a report that cannot be drawn is still reported."""
     try:
-        text, blocks = _request(post, job) if post.kind == "approval_request" else final_report(job)
+        text, blocks = DRAWN.get(post.kind, _report)(post, job)
         if why := post.body.get("moved"):
             blocks = [*blocks, context(f"You read this here because {escape(one_line(str(why), 200))}.")]
         return text, checked(blocks)
@@ -51,6 +51,23 @@ def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
     ]
 
 
+def _report(post: Post, job: Job) -> tuple[str, list[Block]]:
+    return final_report(job)
+
+
+def _digest(post: Post, job: Job) -> tuple[str, list[Block]]:
+    counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in sorted(post.body["counts"].items()))
+    total = sum(post.body["counts"].values())
+    text = f"📅 Last week here: {total} job{'s' if total != 1 else ''} ended ({escape(counts)}), "
+    text += f"${post.body['usd']:.2f} spent."
+    lines = [
+        f"• `{escape(one['id'])}` {escape(one_line(one['dataset'], 40))}: {escape(one_line(one['said'], 200))}"
+        for one in post.body["jobs"]
+    ]
+    off = context("`/jobs digest off` stops this weekly message here.")
+    return text, [section(text), section("\n".join(lines)), off]
+
+
 def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
     why = escape(one_line(str(post.body.get("why", "")), 500))
     text = f"🙋 {escape(job.by_name)} asks for approval of job {job.id}: {why}"
@@ -59,3 +76,6 @@ def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
         button("Decline", "job_reject", job.id, style="danger"),
     ]
     return text, [section(text), actions(buttons, block_id="approval")]
+
+
+DRAWN = {"final_report": _report, "approval_request": _request, "digest": _digest}

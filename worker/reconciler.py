@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from worker import events, memory, orders
+from worker.digest import owe_digests
 from worker.ledger import Ledger
 from worker.line import show_line
 from worker.meaning import vanished
@@ -143,6 +144,7 @@ class Reconciler:
             self._ledger.reject(
                 job_id, "clock", "Nobody approved it in time; launch it again if still needed."
             )
+        owe_digests(self._ledger.engine, now)
         memory.forget_seen(self._ledger.engine, now - 7 * DAY_S)
 
 

@@ -177,3 +177,11 @@ budgets = Table(
     Column("set_by", String(40), nullable=False),
     Column("set_at", Float, nullable=False),
 )
+
+quiet_channels = Table(
+    "quiet_channels",
+    metadata,
+    Column("channel", String(40), primary_key=True),
+    Column("set_by", String(40), nullable=False),
+    Column("set_at", Float, nullable=False),
+)
