@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,14 @@ def test_only_the_settings_file_reads_the_environment() -> None:
         if "os.environ" in path.read_text() or "os.getenv" in path.read_text()
     }
     assert readers <= READS_ENVIRONMENT
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    """Whoever follows docs/architecture.md finds each file, a bare name in the package last named before it."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    packages, missing = "rag", []
+    for folder, name in re.findall(r"`(?:(bot|rag|finetune|worker|tests)/)?(\w+\.py)", text):
+        packages = folder or packages
+        if not (ROOT / packages / name).exists():
+            missing.append(f"{packages}/{name}")
+    assert missing == []
