@@ -28,7 +28,7 @@ from worker.records import Job, Post, StaleCard
 from worker.states import END_STATES, State
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
-RETRIES_S = (2.0, 5.0, 15.0, 60.0, 300.0)
+RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 WAIT_S = 1.0
 PICTURE_TRIES = 3
 IN_LINE = (State.QUEUED, State.RETRY_WAIT)

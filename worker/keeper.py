@@ -16,7 +16,7 @@ import redis
 from worker.spool import Shipper
 from worker.stopping import StopFlag
 
-LEASE_S = 15
+LEASE_S = 13
 RENEW_S = 3.0
 LOOK_S = 0.5
 SHIP_S = 0.04

@@ -22,7 +22,7 @@ from worker.queue import in_line
 from worker.states import State
 
 LOST_S = 1.5
-"""A held attempt whose 15 s lease is gone for this long is given up."""
+"""A held attempt whose 13 s lease is gone for this long is given up."""
 ABSENT_S = 4.0
 """A queued attempt in no list of Redis for this long is handed out again."""
 PARKED_S = 8.0

@@ -18,7 +18,7 @@ from rq.command import send_stop_job_command
 
 from plugs.pulls import FAULTS, heal
 from plugs.stage import WORKERS, Stage
-from plugs.trial import Result, end_all, pids
+from plugs.trial import Result, end_all, pids, wait_for_start
 
 DEADLINE_S = 60.0
 APPLICABLE = (
@@ -73,9 +73,11 @@ def plain_trial(fault_name: str, seed: int, deadline_s: float = DEADLINE_S, canc
 def _trial(stage: PlainStage, fault_name: str, seed: int, deadline_s: float, cancel: bool) -> Result:
     dice, result, fault = random.Random(seed), Result(seed, fault_name), FAULTS[fault_name]
     jobs = [f"j{seed}x{n}" for n in range(dice.randint(1, 3))]
-    result.jobs = len(jobs)
+    result.jobs, began = len(jobs), time.time()
     sent = [_enqueue(stage, job, dice.randint(2, 9) * 10) for job in jobs]
-    time.sleep(dice.uniform(0.0, 3.5))
+    if dice.random() < 0.75:
+        wait_for_start(stage, began)
+    time.sleep(dice.uniform(0.0, 2.0))
     pulled_at = time.time()
     pulled = fault.pull(stage, dice)
     next(pulled)

@@ -55,8 +55,13 @@ def trial(stage: Stage, fault_name: str, seed: int, cancel: bool = False) -> Res
     result = Result(seed, fault_name)
     before = {row["id"] for row in stage.query("select id from jobs")}
     began = time.time()
+    stage.wait_for_bot()
     accepted = sum(launch(stage, dice) for _ in range(dice.randint(1, 3)))
-    time.sleep(dice.uniform(0.0, 3.5))
+    while not accepted:  # a bot that has only just come back may miss the first one
+        accepted += launch(stage, dice)
+    if dice.random() < 0.75:  # somewhere in a run; else anywhere, also before one has begun
+        wait_for_start(stage, began)
+    time.sleep(dice.uniform(0.0, 2.0))
     pulled_at = time.time()
     pulled = fault.pull(stage, dice)
     next(pulled)
@@ -89,6 +94,15 @@ def launch(stage: Stage, dice: random.Random) -> bool:
         return bool(person.command("/finetune", text, dice.choice(CHANNELS)).get("ok"))
     except (PlaygroundError, httpx.TransportError):
         return False
+
+
+def wait_for_start(stage: Stage, since: float, timeout_s: float = 15.0) -> None:
+    """Returns once a training process has begun."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if any(line.what == "start" and line.at > since for line in stage.diary.lines[-50:]):
+            return
+        time.sleep(0.02)
 
 
 def cancel_one(stage: Stage, before: set[str], result: Result) -> float | None:
