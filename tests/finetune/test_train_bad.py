@@ -134,12 +134,11 @@ def test_out_of_memory_halves_the_batch_until_it_fits(tmp_path):
     assert [note for note in notes if note and "Out of memory with 4 rows" in note]
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError()])
-def test_out_of_memory_with_one_row_says_what_to_do(tmp_path, error):
+def test_out_of_memory_with_one_row_says_what_to_do(tmp_path):
     """Nothing left to halve: smaller model, adapter, or shorter rows."""
 
     def upset(batch):
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with pytest.raises(OutOfMemory, match=r"one row at a time.*smaller base model.*max_length below 128"):
         train_toy(Toy(upset), tmp_path)
@@ -228,6 +227,16 @@ def test_a_folder_that_is_no_model_is_refused_before_any_work(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/owned'\ntR.")
     with pytest.raises(BaseModelError, match="Pickled weights can run code"):
         probe(str(tmp_path))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_qlora_without_a_gpu_is_refused_before_any_work(tmp_path):
+    """Four-bit weights need an NVIDIA GPU: said in the first phase, with the method that works here."""
+    spec = recipe(method="qlora", base_model=str(save_causal(tmp_path / "m")))
+    seen: list[str] = []
+    with pytest.raises(BaseModelError, match=r"needs an NVIDIA GPU.*Choose the method `lora`"):
+        run(spec, tickets(20), tmp_path / "run", lambda e: seen.append(e["phase"]), lambda: None)
+    assert seen == ["loading"]
 
 
 def test_damaged_model_files_are_refused_in_words(tmp_path):
