@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.blocks import Block, context, section
 from bot.escape import escape, one_line
+from bot.views import meter
 from finetune.card import Card
 from finetune.card_text import care_lines
 
@@ -26,7 +27,7 @@ def dataset_card(card: Card) -> list[Block]:
 def _queues(card: Card) -> str:
     most = max(count for _, count in card.classes)
     lines = [
-        f"`{'█' * max(1, round(10 * count / most)):<10}` {escape(one_line(name, 60))}  {count:,}"
+        f"{meter(max(0.1, count / most), 10)}  {escape(one_line(name, 60))}  {count:,}"
         for name, count in card.classes[:CLASSES_SHOWN]
     ]
     more = len(card.classes) - CLASSES_SHOWN

@@ -103,7 +103,7 @@ def _ask(
     thread_ts = event.get("thread_ts") or event["ts"]
     if files := ticket_files(event):
         hint = f"To train on *{escape(files[0])}*, use *Add file as dataset* on that message."
-        whisper(client, hint, event["channel"], event["user"], event.get("thread_ts"))
+        whisper(client, hint, event["channel"], event["user"], event.get("thread_ts"), mark="📎")
         if not text:
             return
     ask(

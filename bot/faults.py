@@ -95,12 +95,13 @@ def whisper(
     user: str,
     thread_ts: str | None = None,
     respond: Respond | None = None,
+    mark: str = "⚠️",
 ) -> None:
     """An ephemeral message; failing that the answer to what was typed, a direct message, a line in the log.
 
     `respond` reaches channels that the bot is not in.
     """
-    blocks = [section(f"⚠️ {piece}") for piece in split_text(text, 2900)][:10]
+    blocks = [section(f"{mark} {piece}") for piece in split_text(text, 2900)][:10]
     short = text[:2900]
 
     def in_channel() -> None:

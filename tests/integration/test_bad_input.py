@@ -99,9 +99,11 @@ def test_mixed_encodings_and_a_nul_byte_cost_their_lines_only(maya: Person) -> N
     mixed = GOOD + "Die Rückgabe nach Größe klappt nicht mehr,".encode("cp1252") + FIRST_QUEUE
     mixed += b"the login\x00 page shows nothing at all," + FIRST_QUEUE
     card = text_of(appears(maya, lambda: add(maya, "mixed.csv", mixed), "added *mixed*"))
-    assert "31 tickets" in card
-    assert "left out" in card
+    assert "31 triage tickets" in card
+    assert "unreadable" in card
     assert "1 repaired" in card
+    sent = maya.wait_message("@trainwise", lambda m: "mixed.problems.csv" in str(m.get("files")))
+    assert b"left out" in maya.file(sent["files"][0]["id"])
     assert "*Queues*" in told(maya, lambda: maya.command("/datasets", "mixed", CHANNEL))
 
 
@@ -224,6 +226,15 @@ def test_a_revoked_token_ends_the_start_with_what_to_do(
     assert variable in ended.stderr
     assert "invalid_auth" in ended.stderr
     assert advice in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_slack_out_of_reach_ends_the_start_with_what_to_do(stage: Stand, tmp_path: Path) -> None:
+    """No traceback, but the address and what to check."""
+    ended = up(stage, tmp_path, {"SLACK_API_URL": "http://127.0.0.1:9/api/"})
+    assert ended.returncode == 2
+    assert "127.0.0.1:9" in ended.stderr
+    assert "Check the network" in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
 
 

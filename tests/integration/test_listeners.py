@@ -162,6 +162,16 @@ def test_stop_ends_the_answer_that_is_being_made(stage: Stand, maya: Person) -> 
     assert answer(maya, asked["ts"])
 
 
+def test_a_file_of_tickets_gets_the_way_to_train_on_it(maya: Person) -> None:
+    """Sent to the bot, alone or with a question; the question is answered as well."""
+    table = b"text,label\nmy invoice is wrong,billing\n"
+    alone = told(maya, lambda: maya.upload("@trainwise", "tickets.csv", table), "@trainwise")
+    assert "tickets.csv" in alone
+    assert "Add file as dataset" in alone
+    sent = maya.upload(CHANNEL, "more.csv", table, f"{MENTION} {HELP_CENTER}")
+    assert answer(maya, sent["ts"])
+
+
 def test_home_shows_jobs_data_and_health(maya: Person) -> None:
     """Published on opening; its buttons open the forms and refresh it."""
     home = maya.wait_home(lambda view: "Queue" in text_of(view))
