@@ -27,12 +27,14 @@ def advice(
 ) -> None:
     """Score the embedded reader and the decision table on labelled questions."""
     from bot.score_tables import confusion_table, family_table, signal_table
+    from rag.conversation import MoveReader
     from rag.embed import load_embedder
     from rag.evaluate_advice import by_signal, confusion, evaluate, read_rows, short
     from rag.read_embedded import EmbeddedReader
     from rag.reply import Verdict
 
-    result = evaluate(read_rows(path_to_read(file)), EmbeddedReader(load_embedder(settings().home / "cache")))
+    embed = load_embedder(settings().home / "cache")
+    result = evaluate(read_rows(path_to_read(file)), EmbeddedReader(embed), MoveReader(embed))
     if as_json:
         console.out(json.dumps(short(result)), highlight=False)
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.advise import advise
-from rag.conversation import Thread, listen
+from rag.conversation import Decided, Thread, decide_turn, listen
 from rag.errors import RagError
 from rag.signals import SIGNAL_NAMES, Signals
 from rag.table import load_table
@@ -35,23 +35,28 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def evaluate(rows: Iterable[Mapping[str, Any]], reader: Reader) -> dict[str, Any]:
+def evaluate(
+    rows: Iterable[Mapping[str, Any]], reader: Reader, moves: Callable[[str], str | None] = lambda text: None
+) -> dict[str, Any]:
     """{"n", "right", "rows": [{"id", "got", "accept", "read", "wanted"}]}; each row's context is heard first.
+
+    `moves` tells which messages only ask about the verdict so far (rag/conversation.py).
 
     `read` are the signals as read, `wanted` those of the row (in its own words), for `by_signal`.
     """
     table, told = load_table(), []
     for number, row in enumerate(rows):
-        thread = Thread()
+        decided = Decided(advise(Signals.model_validate({}), table), Thread())
         turns = [str(turn["text"]) for turn in row.get("context") or [] if turn.get("role") == "user"]
         for text in [*turns, row["question"]]:
-            thread = listen(thread, text, reader, table)
-        signals = thread.signals or Signals.model_validate({})
+            if decided.thread.signals is None or not moves(text):
+                decided = decide_turn(listen(decided.thread, text, reader, table), table)
+        signals = decided.thread.signals or Signals.model_validate({})
         told.append(
             {
                 "id": row.get("id", number),
                 "family": row.get("family"),
-                "got": str(advise(signals, table).verdict),
+                "got": str(decided.advice.verdict),
                 "accept": list(row["accept"]),
                 "read": signals.known(),
                 "wanted": dict(row.get("signals") or {}),

@@ -20,7 +20,7 @@ from rag.errors import RagError
 from rag.read_numbers import read_counts
 
 HEADS = Path(__file__).parent / "data" / "heads.npz"
-CUE_WEIGHT = 0.5  # a cue counts like a move of half a unit in meaning; chosen by cross-validation
+CUE_WEIGHT = 0.8  # how far a cue counts beside the meaning, a unit vector; chosen by cross-validation
 SHAPE = ("question_mark", "starts_wh", "numbers", "long", "we")
 KINDS = ("examples", "examples_raw", "classes", "per_class", "eval_n", "score", "target", "monthly_cost", "budget_usd",
          "latency_ms", "volume_month", "kb_tokens", "pretrain_tokens", "gpus", "epochs", "deadline_days")  # fmt: skip

@@ -14,7 +14,7 @@ MULTIPLIERS = {
 }  # fmt: skip
 MULT = "|".join(sorted(MULTIPLIERS, key=len, reverse=True))
 DIGITS = re.compile(
-    rf"(?<![\w.])(?P<cur>[$€£]\s?)?(?P<num>\d{{1,3}}(?:[.,'’ \u00a0\u202f]\d{{3}})+(?![\d])|\d+(?:[.,]\d+)?)"
+    rf"(?<![\w.])(?P<cur>[$€£]\s?)?(?P<num>\d{{1,3}}(?:[.,'’ \u00a0\u202f]\d{{3}})+(?![\d])|\d+(?:[.,]\d+)?|\.\d+)"
     rf"(?:\s?(?P<mult>{MULT})(?![a-zà-ÿ]))?(?P<cur2>\s?[$€£]+|\s?(?:usd|eur|euros?|dollars?|bucks|chf)\b)?",
     re.IGNORECASE,
 )

@@ -20,6 +20,8 @@ from rag.signals import SIGNAL_NAMES, Signals
 
 SURE = 0.2  # a flag counts from this probability on: the best F1 of five-fold cross-validation
 GAP_SURE = 0.3  # ... and a gap from this one: the sentences that name one name few cues
+DOUBT = 0.3  # chatter is this likely: enough where a message names neither task nor failure
+SIZES = ("examples", "classes", "per_class", "eval_n", "score", "volume_month", "latency_ms", "monthly_cost")
 MAX_TEXT = 4000
 FLAGS = {
     "citations": ("citations", True),
@@ -90,9 +92,17 @@ def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any])
         best = max(told[head], key=lambda name: told[head][name])
         if best != "none":
             values[head] = best
-    gaps = sorted((g for g, p in told["gaps"].items() if p >= GAP_SURE), key=lambda g: -told["gaps"][g])
+    gaps: list[str] = sorted(
+        (g for g, p in told["gaps"].items() if p >= GAP_SURE), key=lambda g: -told["gaps"][g]
+    )
     if gaps:
         values["gaps"] = tuple(gaps)
+    blank = "task" not in values and set(gaps) <= {"vague"}
+    if blank and values["topic"] == "decision" and told["topic"]["other"] >= DOUBT:
+        values["topic"] = "other"  # a decision about nothing at all needs more certainty
+    sized = sum(name in values for name in SIZES)
+    if values["topic"] in ("other", "people") and "task" in values and sized >= 2:
+        values["topic"] = "decision"  # nobody gives a task its volume and its examples in small talk
     for flag, share in told["flags"].items():
         if share >= SURE and flag in FLAGS:
             name, value = FLAGS[flag]

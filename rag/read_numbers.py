@@ -265,6 +265,12 @@ def _volume(number: _Number, before: str, after: str, text: str) -> Told:
 
 
 def _per_class(number: _Number, before: str, after: str, text: str) -> Told:
+    head = re.match(
+        r"\s(?:labell?ed|tagged|annotated|gelabelte|étiquetés|etiquetados)(?: \w+)? (?:per|for each|for every|je|par|por) (?!lang|day|month|week|hour|year|mois|jour|mes|tag\b|monat)[a-zà-ÿ]+",
+        after,
+    )
+    if head:
+        return "per_class", number.value, head.end()
     head = re.match(rf"\s?{GAP}{PER}{CLASS}", after)
     if head:
         return "per_class", number.value, head.end()
