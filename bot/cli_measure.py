@@ -40,9 +40,9 @@ def measure(
     from finetune.measure import measure as run
 
     chosen = settings()
-    tickets, name = tickets_of(chosen, dataset)
-    folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     ask = measuring_model(chosen) if llm_usd > 0 else None
+    tickets, name = tickets_of(chosen, dataset, for_model=ask is not None)
+    folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     report = here_with_bar(
         lambda emit: run(
             tickets,
@@ -68,14 +68,19 @@ def measure(
     show(report, folder)
 
 
-def tickets_of(chosen: Settings, dataset: str) -> tuple[Tickets, str]:
-    """The rows of a registered dataset, or of a file; and the name they go by."""
+def tickets_of(chosen: Settings, dataset: str, for_model: bool) -> tuple[Tickets, str]:
+    """The rows of a registered dataset, or of a file; and the name they go by.
+
+    A registered dataset was cleaned and redacted when it was added; a file is, where a model will read it.
+    """
     from finetune.dataset import read_tickets
+    from finetune.prepare import prepare
     from finetune.store import suggest_name
 
     path = Path(dataset)
     if path.suffix:
-        return read_tickets(path_to_read(path)), suggest_name(path.stem)
+        rows = read_tickets(path_to_read(path))
+        return (prepare(rows)[0] if for_model else rows), suggest_name(path.stem)
     store = open_datasets(chosen)
     return store.tickets(store.get(dataset).digest), dataset
 

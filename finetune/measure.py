@@ -112,19 +112,15 @@ def measure(
     returns it.
 
     `target` is a share of right answers (0..1), `volume` tickets per month, `allowed_s` the seconds to aim
-    at. `ask_llm` adds the prompting rungs for at most `spend_usd`. Raises MeasureError on an
-    impossible request, Stopped within seconds of `should_stop` giving a reason; the same folder then goes
-    on.
+    at. `ask_llm` adds the prompting rungs for at most `spend_usd`. Raises MeasureError on an impossible
+    request, Stopped within seconds of `should_stop` giving a reason; the same folder then goes on.
     """
     request = Request(float(target), int(volume), price_per_wrong, metric, seed)
     if (done := finished(folder, tickets, request)) is not None:
         return done
     began, progress = clock(), Progress(emit, should_stop, clock)
     progress.phase("loading")
-    labelled = sum(row.label is not None for row in tickets.rows)
-    if labelled == 0 and len(tickets):
-        raise MeasureError("These tickets have no labels. Measuring needs the queue each ticket belongs to.")
-    if labelled < LEAST_ROWS:
+    if (labelled := _labelled(tickets)) < LEAST_ROWS:
         return write(folder, too_few(tickets, request, labelled, LEAST_ROWS, dataset, clock() - began))
     allowed = allowed_s or (SMALL_S if labelled <= SMALL_RUN else LARGE_S)
     sample = draw(tickets, seed, embed or _default_embed(), progress, folder, allowed)
@@ -137,6 +133,14 @@ def measure(
     decision, money = _decide(found, sample, request, prices)
     report = assemble(found, decision, money, sample, request, tickets, dataset, folder, clock() - began)
     return write(folder, report)
+
+
+def _labelled(tickets: Tickets) -> int:
+    """Rows with a label; MeasureError where there are rows and none has one."""
+    count = sum(row.label is not None for row in tickets.rows)
+    if count == 0 and len(tickets):
+        raise MeasureError("These tickets have no labels. Measuring needs the queue each ticket belongs to.")
+    return count
 
 
 def _default_embed() -> Embed:

@@ -72,63 +72,19 @@ def _curve(
     tuned: Ahead | None,
     metric: str,
 ) -> None:
-    sizes = sorted({point.rows for point in points})
-    groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
-    means = 100 * np.array([group.mean() for group in groups])
-    spread = 100 * np.array([group.std(ddof=1) if len(group) > 1 else 0.0 for group in groups])
-    right = max([*sizes, *(item.rows for item in ahead), tuned.rows if tuned else 0])
+    """The upper panel: what was measured, what is expected, and the lines to compare with."""
+    sizes, means = _measured(axes, points)
     if ahead and sizes:
-        x = [sizes[-1], *(item.rows for item in ahead)]
-        low, high = (
-            [means[-1], *(100 * value for value in values)]
-            for values in ([item.wide_low for item in ahead], [item.wide_high for item in ahead])
-        )
-        axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
-        axes.plot(x, [means[-1], *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
-        for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
-            place = (item.rows, 100 * item.value)
-            axes.plot(*place, "o", color="white", markeredgecolor=AHEAD, markersize=10, mew=2.5)
-            axes.annotate(
-                f"{100 * item.value:.1f}%",
-                place,
-                (0, 11),
-                textcoords="offset points",
-                ha="right",
-                fontsize=13,
-                color=AHEAD,
-                weight="bold",
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-            )
-    if sizes:
-        axes.errorbar(
-            sizes,
-            means,
-            yerr=spread,
-            fmt="o-",
-            color=CURVE,
-            linewidth=3,
-            markersize=8,
-            capsize=4,
-            label="measured on held-out tickets",
-        )
+        _ahead(axes, sizes[-1], means[-1], ahead)
     if tuned:
-        axes.errorbar(
-            tuned.rows,
-            100 * tuned.value,
-            color=TUNED,
-            fmt="*",
-            markersize=17,
-            capsize=5,
-            yerr=[[100 * (tuned.value - tuned.wide_low)], [100 * (tuned.wide_high - tuned.value)]],
-            label=f"fine-tune expected: {100 * tuned.value:.1f}%",
-        )
+        _tuned(axes, tuned)
     axes.axhline(100 * target, color=TARGET, linewidth=2.5, label=f"your target: {100 * target:.1f}%")
     for style, (name, value) in zip(("--", ":", "-."), lines, strict=False):
-        axes.axhline(
-            100 * value, color="#6b7280", linewidth=1.6, linestyle=style, label=f"{name}: {100 * value:.1f}%"
-        )
+        label = f"{name}: {100 * value:.1f}%"
+        axes.axhline(100 * value, color="#6b7280", linewidth=1.6, linestyle=style, label=label)
     if sizes:
         axes.set_xscale("log")
+        right = max([*sizes, *(item.rows for item in ahead), tuned.rows if tuned else 0])
         _rows_axis(axes, sizes[0], right)
     values = [*means, 100 * target, *(100 * value for _, value in lines)]
     values += [100 * item.wide_high for item in ahead] + ([100 * tuned.wide_high] if tuned else [])
@@ -137,6 +93,48 @@ def _curve(
     axes.set_ylabel({"accuracy": "right answers, %", "macro_f1": "macro-F1, %"}[metric], fontsize=13)
     axes.grid(axis="y", color=FAINT)
     axes.legend(fontsize=11.5, loc="lower right", framealpha=0.92, edgecolor="none")
+
+
+def _measured(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[float]]:
+    """The measured curve with the spread of its seeds; sizes and mean scores in percent."""
+    sizes = sorted({point.rows for point in points})
+    groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
+    means = [100 * float(group.mean()) for group in groups]
+    spread = [100 * float(group.std(ddof=1)) if len(group) > 1 else 0.0 for group in groups]
+    if sizes:
+        look = {"fmt": "o-", "color": CURVE, "linewidth": 3, "markersize": 8, "capsize": 4}
+        axes.errorbar(sizes, means, yerr=spread, label="measured on held-out tickets", **look)
+    return sizes, means
+
+
+def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
+    """The forecast with its band, two of its sizes written out."""
+    x = [last, *(item.rows for item in ahead)]
+    low, high = (
+        [today, *(100 * value for value in values)]
+        for values in ([item.wide_low for item in ahead], [item.wide_high for item in ahead])
+    )
+    axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
+    axes.plot(x, [today, *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+    words = {"textcoords": "offset points", "ha": "right", "fontsize": 13, "weight": "bold", "bbox": box}
+    for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
+        place = (item.rows, 100 * item.value)
+        axes.plot(*place, "o", color="white", markeredgecolor=AHEAD, markersize=10, mew=2.5)
+        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **words)
+
+
+def _tuned(axes: Any, tuned: Ahead) -> None:
+    axes.errorbar(
+        tuned.rows,
+        100 * tuned.value,
+        color=TUNED,
+        fmt="*",
+        markersize=17,
+        capsize=5,
+        yerr=[[100 * (tuned.value - tuned.wide_low)], [100 * (tuned.wide_high - tuned.value)]],
+        label=f"fine-tune expected: {100 * tuned.value:.1f}%",
+    )
 
 
 def _rows_axis(axes: Any, left: int, right: int) -> None:

@@ -81,11 +81,8 @@ def prompting_rungs(
     progress: Progress,
     allowed_s: float = 120.0,
 ) -> tuple[list[Rung], str | None, list[str]]:
-    """The rungs that could be afforded, the name of the best by choosing rows, and what a reader must know.
-
-    Costs are estimated from words before each call and corrected by the server's count: the cap is never
-    passed by more than what the calls under way were estimated too low.
-    """
+    """The rungs that could be afforded, the best by choosing rows, and notes; the cap is never passed by more
+    than what the calls under way were estimated too low."""
     fold, rng = sample.folds[0], np.random.default_rng([seed, 5])
     priced, notes = priced_as(model, prices)
     if not priced:
@@ -111,7 +108,8 @@ def prompting_rungs(
         return [], None, notes
     calls = sum(made.extra["calls"] for made in rungs)
     notes.append(f"For the prompts {calls:,} requests with ticket texts went to {model}, ${purse.spent:.2f}.")
-    return rungs, max(rungs, key=lambda made: made.dev or 0.0).name if dev_n else None, notes
+    best = max(rungs, key=lambda made: made.dev or 0.0).name
+    return rungs, best if dev_n else None, notes
 
 
 def priced_as(model: str | None, prices: Mapping[str, Any]) -> tuple[str, list[str]]:
