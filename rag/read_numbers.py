@@ -297,7 +297,7 @@ def _tokens(number: _Number, before: str, after: str, text: str) -> Told:
 
 
 def _evaluation(number: _Number, before: str, after: str, text: str) -> Told:
-    if re.search(r"\b(?:acc\w*|loss|f1|score|train)\W*$", before) and number.value <= 100:
+    if re.search(r"\b(?:acc\w*|loss|f1|score|train|val(?:idation)?)\W*$", before) and number.value <= 100:
         return _NONE  # "train acc 99 val 71" are two scores
     head = re.match(rf"\s?-?(?:[\w'’\-]+\s){{0,2}}?{EVAL}", after)
     if head and not re.match(r"\s?-?(?:\w+\s){0,2}test(?:ed|ing)", after):
