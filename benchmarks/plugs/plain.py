@@ -134,12 +134,12 @@ def _cancel(stage: PlainStage, sent: list[Any]) -> float | None:
 
 
 def _recovery(stage: PlainStage, jobs: list[str], pulled_at: float, deadline_s: float) -> float | None:
-    """Seconds until the last interrupted job went on in a new process; the deadline when it never did."""
+    """Seconds until the last interrupted job began anew; the deadline when it never did."""
     waits = []
     for job in jobs:
         lines = stage.diary.of(job)
         old = {line.pid for line in lines if line.at <= pulled_at}
-        if old and not any(line.what == "end" for line in lines if line.at <= pulled_at):
+        if old and not any(line.what == "end" and line.pid in old for line in lines):
             new = [line.at for line in lines if line.what == "start" and line.pid not in old]
             waits.append(min(new) - pulled_at if new else deadline_s)
     return round(max(waits), 2) if waits else None
