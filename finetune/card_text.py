@@ -21,7 +21,7 @@ def care_lines(card: Card) -> list[str]:
     """What was done to the rows and what to know of them: left out, cleaned, redacted, doubtful, split."""
     labels = _labels(card) if card.kind == "triage" else ""
     split = f"Split: {card.splits.get('how', 'not made')}."
-    found = (_read(card), _cleaned(card), _copies(card), _redacted(card), labels, split)
+    found = (_columns(card), _read(card), _cleaned(card), _copies(card), _redacted(card), labels, split)
     return [line for line in found if line]
 
 
@@ -51,6 +51,14 @@ def _balance(card: Card) -> str:
     least = card.classes[-1]
     few = f" Only {least[1]} of {least[0]}: 50 or more a queue are useful." if least[1] < 50 else ""
     return f"Balance {card.balance:g}:1: {shown}{more}.{few}"
+
+
+def _columns(card: Card) -> str:
+    """Which columns were read, so that a wrong guess is seen."""
+    if not card.guessed or not card.columns:
+        return ""
+    read = ", ".join(f"{field} from “{column}”" for field, column in card.columns.items())
+    return f"Columns guessed: {read}. Wrong? Rename them in the file, or name them with --text-column."
 
 
 def _read(card: Card) -> str:

@@ -57,6 +57,13 @@ def test_what_was_not_done_is_said_too() -> None:
     assert "Redacted: nothing found. Redacted is not anonymous." in said
 
 
+def test_guessed_columns_are_told_and_given_ones_are_not() -> None:
+    """A wrong guess must be seen by who reads the card in Slack, where nobody is asked."""
+    guessed = replace(CARD, guessed=True, columns={"text": "body", "label": "group"})
+    assert "Columns guessed: text from “body”, label from “group”." in "\n".join(card_lines(guessed))
+    assert "Columns" not in "\n".join(card_lines(replace(guessed, guessed=False)))
+
+
 def test_issues_stand_worst_first() -> None:
     """The picture's lower half: rows left out, changed or doubtful, none of zero."""
     assert issues(CARD) == [

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from finetune.dataset import DatasetError, neutral_cell, read_tickets, write_problems
 
@@ -198,3 +202,25 @@ def test_rows_that_inflate_are_stopped(tmp_path: Path) -> None:
     assert path.stat().st_size < 200_000
     with pytest.raises(DatasetError, match="the limit is 1 MB"):
         read_tickets(path, max_bytes=1_000_000)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.one_of(
+        st.binary(max_size=400),
+        st.lists(st.text(max_size=30), max_size=30).map(lambda parts: ("text,label\n" + "\n".join(parts)).encode()),
+        st.lists(st.from_regex(r'[\[{"\],:}a\\ \r\n\x00;]{0,25}'), max_size=20).map(lambda p: "\n".join(p).encode()),
+        st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+                     lambda inner: st.lists(inner, max_size=4)
+                     | st.dictionaries(st.sampled_from(["text", "label", "messages", "tickets", "x"]), inner),
+                     max_leaves=12).map(lambda value: json.dumps(value).encode()),
+        st.tuples(st.integers(0, len(BODY)), st.binary(max_size=6)).map(
+            lambda cut: f"text,label\n{BODY}".encode()[: cut[0]] + cut[1] + BODY.encode()[cut[0] :]),
+    )
+)  # fmt: skip
+def test_no_bytes_at_all_break_the_reader(data: bytes, tmp_path: Path) -> None:
+    """Random bytes, lines, JSON and damaged files: tickets or DatasetError, never another exception."""
+    with suppress(DatasetError):
+        tickets = read_tickets(save(tmp_path, data))
+        assert len(tickets) >= 10
+        assert all(row.text.strip() for row in tickets.rows)
