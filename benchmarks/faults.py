@@ -46,11 +46,12 @@ def schedule(runs: int, seed: int, only: str | None) -> list[str]:
     """Every fault equally often, in seeded order; one long outage for each hundred trials."""
     if only:
         return [only] * runs
+    dice = random.Random(seed)
     names: list[str] = list(LONG) * (runs // 100)
     while len(names) < runs:
-        names += FAULTS
+        names += dice.sample(list(FAULTS), len(FAULTS))
     names = names[:runs]
-    random.Random(seed).shuffle(names)
+    dice.shuffle(names)
     return names
 
 
