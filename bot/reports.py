@@ -90,8 +90,7 @@ def _finetune(report: Report, headline: str) -> list[Block]:
     lines = [_difference(report.get("difference"))]
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
-    if text := "\n".join(line for line in lines if line):
-        blocks += [section(piece) for piece in split_text(text)]
+    blocks += [section(piece) for line in lines if line for piece in split_text(line)]
     if data := _data_line(report.get("dataset")):
         blocks.append(context(data))
     return blocks
