@@ -180,10 +180,11 @@ def sections(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> tuple[
 def what_changes(signals: Signals, table: Table, verdict: Verdict) -> tuple[str, ...]:
     """The first flips of single signals that change the winner, one for each new winner at least.
 
-    A flip that only repeats what is known is skipped; at most four are told.
+    A flip that only repeats what is known, or adds to one that is told, is skipped; at most four are told.
     """
     facts = facts_of(signals)
     found: list[tuple[Verdict, str]] = []
+    leads: list[tuple[Verdict, Mapping[str, Any]]] = []
     for flip in table.flips:
         known = signals.known()
         if not holds(flip.get("only", {}), facts) or all(known.get(k) == v for k, v in flip["set"].items()):
@@ -192,7 +193,16 @@ def what_changes(signals: Signals, table: Table, verdict: Verdict) -> tuple[str,
         if verdict is Verdict.NEED_MORE_INFO:
             values |= {"in_training": None, "vendor_claim": None}
         other = decide(facts_of(Signals(**values)), table)[0]
-        if other not in (verdict, Verdict.NEED_MORE_INFO, Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER):
+        repeats = any(
+            known_flip.items() <= flip["set"].items() for told, known_flip in leads if told == other
+        )
+        if not repeats and other not in (
+            verdict,
+            Verdict.NEED_MORE_INFO,
+            Verdict.OFF_TOPIC,
+            Verdict.GUIDE_ANSWER,
+        ):
+            leads.append((other, flip["set"]))
             found.append((other, f"{flip['say'][0].upper()}{flip['say'][1:]} → {spoken(other)}."))
     first = {other: number for number, (other, _) in reversed(list(enumerate(found)))}
     order = sorted(range(len(found)), key=lambda number: (number not in first.values(), number))
@@ -251,13 +261,13 @@ def _pass_mark(signals: Signals) -> str:
     n = _eval_items(signals)
     if signals.target is not None:
         width = half_width(signals.target / 100, n)
-        return f"it passes at {signals.target:g}% or more (±{width:.1f} points at {n} items)"
+        return f"it passes at {signals.target:g}% or more (±{width:.1f} points at {n:,} items)"
     if signals.score is not None and signals.score < 100:
         width = half_width(signals.score / 100, n)
         bar = min(signals.score + width, 99.5)
-        return f"it passes above {bar:.0f}%: today's {signals.score:g}% plus the interval of {n} items (±{width:.1f} points)"
+        return f"it passes above {bar:.0f}%: today's {signals.score:g}% plus the interval of {n:,} items (±{width:.1f} points)"
     width = half_width(0.85, n)
-    return f"it passes at 85% right (±{width:.1f} points at {n} items)"
+    return f"it passes at 85% right (±{width:.1f} points at {n:,} items)"
 
 
 TASK_WORDS = {
@@ -276,7 +286,7 @@ def _experiment(
     words = TASK_WORDS.get(signals.task or "", "approved examples")
     count = f"{signals.examples:,}" if signals.examples else "your"
     filled = {
-        "eval_n": str(_eval_items(signals)),
+        "eval_n": f"{_eval_items(signals):,}",
         "pass": pass_mark,
         "task_word": words,
         "rows": f"{count} {words}",
