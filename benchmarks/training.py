@@ -1,10 +1,10 @@
-"""Training benchmarks: accuracy and speed on BANKING77, tokens per CPU-second for replies, beside the baselines.
+"""Training benchmarks: accuracy and cost of triage on BANKING77 beside the baselines.
 
-    python benchmarks/training.py [triage|cost|reply|all] [--quick] [--json] [--rows N] [--epochs N]
+    python benchmarks/training.py [triage|cost|all] [--quick] [--json] [--rows N] [--epochs N]
 
 triage: official BANKING77 split; the method is chosen on 1,000 dev rows cut from train, test is read once.
 cost:   CPU-seconds per 1,000 rows of our LoRA and of Hugging Face's Trainer padded to max length.
-reply:  tokens per CPU-second on sgd_replies beside TRL's SFTTrainer at its defaults and with packing.
+Replies stand in benchmarks/training_reply.py, a GPU in benchmarks/training_gpu.py.
 """
 
 from __future__ import annotations
@@ -106,8 +106,10 @@ def bench_lora(
     if args.keep:
         np.savez(args.keep, dev=dev, test=test, linear_dev=linear[0], linear_test=linear[1])
     truth = data["dev"][1], data["test"][1]
-    alone = score("lora", dev, test, *truth) | {"wall_s": fitted.seconds, "cpu_s": fitted.cpu_s}
-    both = score("lora + linear", (dev + linear[0]) / 2, (test + linear[1]) / 2, *truth)
+    alone = score("lora alone", dev, test, *truth) | {"wall_s": fitted.seconds, "cpu_s": fitted.cpu_s}
+    both = score(
+        "lora as shipped: averaged with linear", (dev + linear[0]) / 2, (test + linear[1]) / 2, *truth
+    )
     return [alone, both]
 
 
@@ -190,7 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", default="all", choices=["triage", "cost", "reply", "all"])
+    parser.add_argument("part", nargs="?", default="all", choices=["triage", "cost", "all"])
     parser.add_argument("--quick", action="store_true", help="under 60 s: no LoRA run, fewer rows")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rows", type=int, help="use so many BANKING77 training rows")

@@ -104,7 +104,7 @@ def try_model(
 
 def export_model(
     job: Annotated[str, typer.Argument(help="The job whose model is wanted, or a model's folder.")],
-    out: Annotated[Path, typer.Argument(help="The new folder to write.")],
+    out: Annotated[Path | None, typer.Argument(help="The new folder; default: JOB-model, here.")] = None,
     merged: Annotated[bool, typer.Option(help="Fold the adapter into its base: loads without peft.")] = False,
     push_to: Annotated[str, typer.Option("--push", help="Also upload to OWNER/NAME with HF_TOKEN.")] = "",
     public: Annotated[bool, typer.Option(help="With --push: visible to everyone.")] = False,
@@ -115,6 +115,7 @@ def export_model(
     token = settings().hub_token
     if push_to and not token:
         raise BotError("Set HF_TOKEN to a hub token with write access, then run this again.")
+    out = out or Path(f"{Path(job).name}-model")
     files = export(model_folder(job), out, "merged" if merged else "adapter")
     size = sum(path.stat().st_size for path in files)
     console.print(f"{len(files)} files, {size / 1e6:.1f} MB in {out}", highlight=False)
