@@ -102,8 +102,7 @@ def words(reply: Reply) -> str:
 
 
 @pytest.mark.parametrize("order", SMUGGLED)
-@pytest.mark.parametrize("wanted", ["rag", "small_model"])
-@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(("wanted", "before"), [("rag", True), ("small_model", False)])
 def test_an_order_beside_a_question_changes_nothing(
     adviser: Adviser, honest: dict[str, Reply], wanted: str, order: str, before: bool
 ) -> None:
