@@ -182,8 +182,8 @@ def _look(
     )
     progress.phase("evaluating")
     more, at_all, now = _forecasts(points, sample, rungs[0].score(request.metric).value, trained, request)
-    tuned = tuned_pilot.expected(at_all or now, pilot) if pilot else None
-    later = tuple(tuned_pilot.expected(item, pilot) for item in more.ahead) if pilot else ()
+    tuned = next(iter(tuned_pilot.reached([at_all, now], pilot)), None) if pilot else None
+    later = tuned_pilot.reached(more.ahead, pilot) if pilot else ()
     return Found(rungs, best, points, more, at_all, pilot, tuned, later, p_chance, notes + told)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ STEP_COST = (
     3.2  # training a row for one epoch against embedding it once (training.md: 10.6-16.6 to 4.8 CPU-s)
 )
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
+REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
 FLOOR_NOISE = 0.005  # seeds of one LoRA run differ by tenths of a point
 DEV_ROWS = 300
 
@@ -51,7 +53,7 @@ def rows_for(sample: Sample, allowed_s: float) -> int:
     per_row = sample.embed_s_per_row * (1 + STEP_COST * EPOCHS)
     evaluation = sample.embed_s_per_row * (sample.held_out + EPOCHS * DEV_ROWS)
     rows = int(min(MOST_ROWS, sample.train_rows, (allowed_s - evaluation) / max(per_row, 1e-6)))
-    return rows if rows >= LEAST_ROWS else 0
+    return rows if rows >= max(LEAST_ROWS, sample.train_rows / REACH) else 0
 
 
 def run_tuned(
@@ -100,6 +102,11 @@ def _lora(
     return np.asarray(known[scores.argmax(axis=1)])
 
 
+def reached(bases: Sequence[Ahead | None], pilot: TunedPilot) -> tuple[Ahead, ...]:
+    """The fine-tune's scores at those `bases` that the pilot's rows allow to tell."""
+    return tuple(expected(base, pilot) for base in bases if base and base.rows <= REACH * pilot.rows)
+
+
 def expected(base: Ahead, pilot: TunedPilot) -> Ahead:
     """The fine-tune's score at the rows of `base`, the cheap method's score there."""
     times = max(1.0, base.rows / pilot.rows)
@@ -116,5 +123,5 @@ def expected(base: Ahead, pilot: TunedPilot) -> Ahead:
     low, high, wide_low, wide_high = (
         float(np.clip(value + sign * width, 0, 1)) for width in reach for sign in (-1, 1)
     )
-    trust = "number" if times <= 2.1 else "band" if times <= 4.2 else "direction"
+    trust = "number" if times <= 2.1 else "band" if times <= REACH else "direction"
     return Ahead(base.rows, float(times), value, low, high, wide_low, wide_high, trust)

@@ -1,0 +1,42 @@
+"""What a LoRA pilot says about more rows: its gain shrinks with the distance and is not carried too far."""
+
+from __future__ import annotations
+
+import pytest
+
+from finetune.forecast import Ahead
+from finetune.intervals import Interval
+from finetune.tuned_pilot import TunedPilot, expected, reached
+
+
+def base(rows: int, value: float = 0.9) -> Ahead:
+    return Ahead(rows, 1.0, value, value - 0.01, value + 0.01, value - 0.02, value + 0.02, "number")
+
+
+def pilot(rows: int, gain: float = 0.04) -> TunedPilot:
+    return TunedPilot(rows, 3, 60.0, 0.9, "Linear SVM", Interval(gain, gain - 0.02, gain + 0.02))
+
+
+def test_a_pilot_on_all_rows_is_the_full_run() -> None:
+    """Nothing is taken off where the pilot saw every row."""
+    assert expected(base(1_000), pilot(1_000)).value == pytest.approx(0.94)
+
+
+def test_a_gain_shrinks_as_rows_are_added() -> None:
+    """As on BANKING77, where +0.6 points at a quarter of the rows became +0.2 on all."""
+    values = [expected(base(rows), pilot(1_000)).value - 0.9 for rows in (1_000, 2_000, 4_000)]
+    assert values == sorted(values, reverse=True)
+    assert 0.01 < values[-1] < 0.03
+
+
+def test_an_unsure_gain_widens_the_band() -> None:
+    """The fine-tune's band is wider than that of the cheap method it is added to."""
+    made = expected(base(1_000), pilot(1_000))
+    assert made.high - made.low > 0.02
+    assert made.wide_high - made.wide_low > 0.04
+
+
+def test_a_small_pilot_says_nothing_about_far_more_rows() -> None:
+    """272 rows tell nothing about 73,789; what is near enough is told."""
+    assert reached([base(73_789)], pilot(272)) == ()
+    assert [made.rows for made in reached([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
