@@ -76,9 +76,9 @@ SECRETS = ("xoxb-", "system prompt:", "api_key", "sk-", "SLACK_", "OPENAI_")
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+def index(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[Index]:
     folder: Path = tmp_path_factory.mktemp("attacks")
-    with Index.open(folder / "index", load_embedder(folder / "cache")) as opened:
+    with Index.open(folder / "index", load_embedder(embed_cache)) as opened:
         opened.ensure_guide()
         yield opened
 

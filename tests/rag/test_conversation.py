@@ -29,9 +29,9 @@ TUNE = (
 
 
 @pytest.fixture(scope="module")
-def adviser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adviser]:
+def adviser(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[Adviser]:
     folder: Path = tmp_path_factory.mktemp("talk")
-    with Index.open(folder / "index", load_embedder(folder / "cache")) as index:
+    with Index.open(folder / "index", load_embedder(embed_cache)) as index:
         index.ensure_guide()
         yield Adviser(index, index.embed, PRICES)
 

@@ -22,8 +22,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def embed(tmp_path_factory: pytest.TempPathFactory) -> MiniLM:
-    return load_embedder(tmp_path_factory.mktemp("read") / "cache")
+def embed(embed_cache: Path) -> MiniLM:
+    return load_embedder(embed_cache)
 
 
 @pytest.fixture(scope="module")
