@@ -129,7 +129,7 @@ def _systems(systems: Any, title: str) -> list[Block]:
 
 
 def _scores(system: Mapping[str, Any]) -> str:
-    score = system.get("accuracy") or system.get("score")
+    score = next((system[k] for k in ("accuracy", "score", "chrf") if system.get(k)), None)
     value = score.get("value") if isinstance(score, Mapping) else score
     bar = f"{meter(value, 10)}  " if isinstance(value, int | float) and 0 <= value <= 1 else ""
     f1 = f"\nmacro-F1 {interval(system['macro_f1'])}" if system.get("macro_f1") else ""
