@@ -29,6 +29,7 @@ DECISIONS = {
 }
 DIGEST = re.compile(r"[0-9a-f]{40,64}")
 SYSTEMS_SHOWN = 12
+MEASURES = {"chrf": "Likeness to the real answers (chrF)"}
 PAIRS_SHOWN = 3
 
 
@@ -86,7 +87,7 @@ def _finetune(report: Report, headline: str) -> list[Block]:
     mark = WORTH.get(str(report.get("worth_it")), "🤷")
     first, colon, rest = headline.partition(": ")
     blocks = [section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")]
-    blocks += _systems(report.get("systems"), "Accuracy")
+    blocks += _systems(report.get("systems"), MEASURES.get(str(report.get("measure")), "Accuracy"))
     lines = [_difference(report.get("difference"))]
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
