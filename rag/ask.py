@@ -74,6 +74,10 @@ class Adviser:
         heard = listen(thread, question, lambda text: self._read(text, turn, thread.signals), self._table)
         decided = decide_turn(heard, self._table)
         if decided.advice.verdict is Verdict.OFF_TOPIC:
+            if decided.advice.signals.topic == "other":
+                answer = self._write.from_team(question, scopes)
+                if answer.claims:
+                    return noted(self._from_documents(answer, thread), turn)
             return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), turn)
         answer = self._write(question, decided.advice, scopes, turn, step)
         return noted(self._reply(decided, answer), turn)
@@ -105,8 +109,7 @@ class Adviser:
     def _reply(self, decided: Decided, answer: Answer) -> Reply:
         advice, state = decided.advice, decided.thread.to_json()
         if advice.verdict is Verdict.GUIDE_ANSWER:
-            found = "From the documents:" if answer.claims else (answer.note or "")
-            return Reply(advice.verdict, 0.0, found, answer.claims, citations=answer.citations, state=state)
+            return self._from_documents(answer, decided.thread)
         return Reply(
             verdict=advice.verdict,
             confidence=advice.confidence,
@@ -121,6 +124,17 @@ class Adviser:
             lean=advice.lean,
             note=answer.note,
             state=state,
+        )
+
+    def _from_documents(self, answer: Answer, thread: Thread) -> Reply:
+        found = "From the documents:" if answer.claims else (answer.note or "")
+        return Reply(
+            Verdict.GUIDE_ANSWER,
+            0.0,
+            found,
+            answer.claims,
+            citations=answer.citations,
+            state=thread.to_json(),
         )
 
     def _direct(

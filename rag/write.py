@@ -17,6 +17,7 @@ from rag.evidence import gather, load_phrases, parts_of, sought
 from rag.phrase import MOST_SENTENCES, phrase
 from rag.remembered import Remembered
 from rag.reply import Verdict
+from rag.retrieve import retrieve
 
 if TYPE_CHECKING:
     from rag.embed import Embedder
@@ -65,6 +66,12 @@ class Writer:
             searched=searched,
             skip=self._reader.is_order,
         )
+
+    def from_team(self, question: str, scopes: frozenset[str]) -> Answer:
+        """The answer from the team's own documents alone, for a question that is not about training."""
+        own = {document.id for document in self._index.documents(scopes) if document.root != "guide"}
+        passages = [p for p in retrieve(self._index, question, scopes) if p.doc_id in own] if own else []
+        return compose(question, passages, self._rows, searched=len(own), skip=self._reader.is_order)
 
 
 def decided(advice: Advice) -> str:
