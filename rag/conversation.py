@@ -39,6 +39,11 @@ BACK = re.compile(
     r"^\W*(?:ok|okay|yes|no|so|and|but|well|update|done|did|we did|now)\b|\b(?:did that|did it|as you|you (?:said|proposed))\b",
     re.IGNORECASE,
 )
+FACTS_FINE = re.compile(
+    r"\b(?:facts?|answers?|contents?) (?:are|is) (?:all )?(?:right|fine|ok|okay|correct|true)\b|inhaltlich (?:richtig|gut|ok)"
+    r"|(?:faits|réponses) sont (?:justes|exact\w+|correct\w*)|(?:datos|respuestas) son correct\w+",
+    re.IGNORECASE,
+)
 Move = Literal["why", "change", "cost", "next", "sources", "thanks"]
 
 
@@ -135,10 +140,20 @@ def listen(thread: Thread, text: str, read: Callable[[str], Signals], table: Tab
         return replace(thread, signals=_about(old, "other"))
     if new.topic in ("guide", "people", "injection") and not (new.topic == "guide" and told & SUBSTANCE):
         return replace(thread, signals=_about(old, new.topic))
+    if FACTS_FINE.search(text) and set(new.gaps) - {
+        "knowledge",
+        "vague",
+    }:  # what was taken for missing facts is not
+        thread = replace(thread, signals=_without(old, "knowledge"))
+        new = _without(new, "knowledge")
     return _refined(thread, new.model_copy(update={"topic": "decision"}))
 
 
 SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "monthly_cost", "latency_ms"})
+
+
+def _without(signals: Signals, gap: str) -> Signals:
+    return signals.model_copy(update={"gaps": tuple(name for name in signals.gaps if name != gap)})
 
 
 def _about(old: Signals, topic: Any) -> Signals:
@@ -153,6 +168,8 @@ def _refined(thread: Thread, new: Signals) -> Thread:
 def _afresh(thread: Thread, old: Signals, new: Signals, text: str) -> bool:
     """A new subject: said so, or a whole question about another task without a look back."""
     if AFRESH.search(text) and new.topic in ("decision", "guide"):
+        return True
+    if new.task == "foundation" and old.task not in (None, "foundation"):
         return True
     if thread.pending or new.topic != "decision" or BACK.search(text) or len(text.split()) < 8:
         return False

@@ -150,6 +150,16 @@ def test_a_new_subject_begins_afresh(adviser: Adviser) -> None:
     assert "examples" not in replies[1].state["signals"]
 
 
+def test_a_correction_takes_back_what_was_understood(adviser: Adviser) -> None:
+    """Facts that turn out right are no gap any more; a foundation model is a subject of its own."""
+    first = "our help center changes every week, should we fine-tune on the articles?"
+    replies = talk(adviser, first, "it is the tone that is wrong, the facts are right")
+    assert replies[1].state["signals"]["gaps"] == ["style"]
+    assert (
+        talk(adviser, first, "And should we pre-train our own foundation model?")[1].verdict is Verdict.PROMPT
+    )
+
+
 def test_a_factual_question_in_between_leaves_the_thread_as_it_was(adviser: Adviser) -> None:
     """A question to the documents is answered from them; the next follow-up builds on the old signals."""
     replies = talk(adviser, TUNE, "what is a sensible learning rate for LoRA?", "why?")
@@ -211,6 +221,7 @@ def test_personal_data_without_a_basis_is_never_committed_to() -> None:
         ("our prices change every week", None),
         ("why do models overfit", None),
         ("should we use RAG then?", None),
+        ("should we train a model?", None),
         ("we have 400 examples now", None),
         ("nothing tried so far", None),
         ("how much does it cost to rent an H100 for a month", None),
