@@ -43,7 +43,8 @@ def tiny(work: Work) -> dict:
         if reason and not spec.get("deaf"):
             raise Stopped(reason)
         time.sleep(spec.get("pause_s", 0.01))
-        done.write_text(str(step))
+        (work.folder / "draft").write_text(str(step))
+        (work.folder / "draft").replace(done)  # whole or not at all: it may be killed here
         work.emit({"kind": "step", "step": step, "steps": spec["steps"], "loss": 1 / step, "eta_s": 0.0})
     (work.folder / "loss.png").write_bytes(PNG)
     return {"kind": "tiny", "headline": "counted", "started_at_step": start, "plots": [{"file": "loss.png"}]}
