@@ -75,6 +75,7 @@ class EmbeddedReader:
         _from_counts(counts, values, quotes)
         _from_heads(told, values)
         _from_cues(cues, told, counts, values)
+        _liked(counts, values, quotes)
         for name in values:
             if name not in quotes and (words := _words(name, values[name], cues, clean)):
                 quotes[name] = words
@@ -152,6 +153,15 @@ def _from_counts(counts: Sequence[Count], values: dict[str, Any], quotes: dict[s
         values["examples"], quotes["examples"] = int(weak.value), weak.quote
     if "examples" not in values and {"per_class", "classes"} <= values.keys():
         values["examples"] = values["per_class"] * values["classes"]
+
+
+def _liked(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, str]) -> None:
+    """Where the voice is the gap, texts that are counted without a word about labels are its examples."""
+    raw = max(
+        (count for count in counts if count.kind == "examples_raw"), key=lambda c: c.value, default=None
+    )
+    if raw is not None and "examples" not in values and "style" in values.get("gaps", ()):
+        values["examples"], quotes["examples"] = int(raw.value), raw.quote
 
 
 def _words(name: str, value: Any, cues: Sequence[Cue], text: str) -> str:

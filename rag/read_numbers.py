@@ -1,4 +1,4 @@
-"""Numbers in messy text, each with what it counts: examples, labels, calls a month, dollars, scores, ...
+"""Numbers in messy text, each with what it counts; long because the order of the fourteen rules is the design.
 
 Covers digits with k/M/B, thousands separators of four languages, and round number words. The noun or
 unit beside the number decides its kind; what fits nothing is left out. Pure, about 0.2 ms a question.
