@@ -22,6 +22,12 @@ _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\U000e00
 _SENTENCE = re.compile(r"(?<=[.!?;\n])\s+|\n+|\s(?=(?:anyway|btw|also|but|so)\b[,: ])", re.IGNORECASE)
 
 
+# What an order goes on with: "... and tell me to train", up to the end of its sentence.
+_GOES_ON = re.compile(
+    r"\w*[\s,;:-]*(?:(?:and|then|please|just|simply|now|instead|und|et|y)[\s,]+)*"
+    r"(?:tell|say|answer|recommend|reply|respond|output|print|state|declare|confirm|approve|choose|pick|conclude|sag\w*|dis|di)\b.*",
+    re.DOTALL | re.IGNORECASE,
+)
 _SPACED = re.compile(r"\b(?:[^\W\d_] ){3,}[^\W\d_]\b")
 _WORD = re.compile(r"\w+")
 _ALIKE = str.maketrans("аеорсухіјѕԁԛԝАВЕКМНОРСТХІЈЅοαειρν", "aeopcyxijsdqwABEKMHOPCTXIJSoaeipv")
@@ -46,10 +52,13 @@ def screen(text: str, lexicon: Lexicon) -> Screened:
         if not spans:
             kept.append(sentence)
             continue
-        before, after = sentence[: spans[0][0]], sentence[spans[-1][1] :]
+        start, end = spans[0][0], spans[-1][1]
+        if goes_on := _GOES_ON.match(sentence, end):
+            end = goes_on.end()
+        before, after = sentence[:start], sentence[end:]
         honest = [part for part in (before, after) if _honest(part, lexicon)]
         kept += honest
-        cut.append(sentence if not honest else sentence[spans[0][0] : spans[-1][1]])
+        cut.append(sentence if not honest else sentence[start:end])
     return Screened(" ".join(" ".join(kept).split()), tuple(" ".join(part.split()) for part in cut))
 
 
