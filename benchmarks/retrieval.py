@@ -222,7 +222,7 @@ class Prepared(MiniLM):
 
 
 def show(result: dict[str, Any]) -> None:
-    """The table for docs/quality.d/retrieval.md."""
+    """The table for docs/quality.md."""
     print(
         f"{result['date']}, {result['machine']}\n\n| | ours | langchain-chroma | ratio |\n|---|---|---|---|"
     )

@@ -2,7 +2,7 @@
 
 The value is the mean of two forms (finetune/curve_forms.py): one starts at guessing and levels off, the
 other is a plain power law of the last four sizes; from early points the first is too low and the second too
-high. The band adds up what was found to explain the errors on eleven sets (docs/quality.d/forecast.md): how
+high. The band adds up what was found to explain the errors on eleven sets (docs/quality.md): how
 far ahead the gain lies, what the held-out rows cannot resolve, and, least, the bootstrapped curve and the
 disagreement of the forms. Pure: no I/O. Does not cover a change of the data itself: new classes, other
 months.

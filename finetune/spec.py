@@ -39,7 +39,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 HEADS = ("cosine", "linear")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 FULL_TUNING_RATE = 2e-5  # the guide's; LoRA wants about ten times as much
-COSINE_HEAD_RATE = 1e-3  # measured on BANKING77: docs/performance.d/training.md
+COSINE_HEAD_RATE = 1e-3  # measured on BANKING77: docs/performance.md
 
 
 class SpecError(FinetuneError):

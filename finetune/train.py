@@ -1,6 +1,6 @@
 """One training run for both tasks: from recipe to Trainer, resume, smaller batches when memory ends.
 
-What each setting is worth stands in docs/performance.d/training.md.
+What each setting is worth stands in docs/performance.md.
 """
 
 from __future__ import annotations
