@@ -22,6 +22,7 @@ class Terminal:
         self.folder, self.capsys, self.patch = folder, capsys, patch
         patch.setenv("TRAINWISE_HOME", str(folder / "home"))
         patch.setenv("COLUMNS", "300")
+        patch.setattr(cli.console, "width", 300)  # it took its width when it was first imported
         patch.chdir(folder)
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
