@@ -27,7 +27,7 @@ class BadQuestion(BotError):
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks what, where; `unasked` marks a thread reply that did not mention the bot."""
+    """Who asks what, where; `unasked` marks a thread reply that did not mention the bot, `ts` its message."""
 
     text: str
     user: str
@@ -35,6 +35,7 @@ class Question:
     channel: str
     thread_ts: str
     unasked: bool = False
+    ts: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -59,7 +60,9 @@ def check_question(text: str) -> str:
 def ask(services: Services, client: WebClient, question: Question) -> None:
     """Queues the answer to a question; returns at once, raises BadQuestion or TooBusy."""
     check_question(question.text)
-    services.turns.submit(question.key, lambda stopped: _turn(services, client, question, stopped))
+    services.turns.submit(
+        question.key, lambda stopped: _turn(services, client, question, stopped), order=question.ts
+    )
 
 
 def _turn(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:

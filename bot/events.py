@@ -109,7 +109,9 @@ def _ask(
     ask(
         services,
         client,
-        Question(text, event["user"], str(context.team_id), event["channel"], thread_ts, unasked),
+        Question(
+            text, event["user"], str(context.team_id), event["channel"], thread_ts, unasked, event["ts"]
+        ),
     )
 
 

@@ -1,18 +1,29 @@
 """Work that takes longer than Slack's three seconds: done in order per thread, in parallel across threads.
 
+Slack's listeners run side by side, so messages of one thread may be handed over in another order than they were
+written: what waits is taken by its `order` (a message's ts), and in the order of arrival where that is equal.
 Bounded: beyond `most_waiting` the newest is refused with a sentence, so memory stays flat under a flood.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from bisect import insort
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from bot.errors import BotError
 
 Work = Callable[[threading.Event], None]
+
+
+@dataclass(order=True)
+class Waiting:
+    """One piece of work in its thread's line."""
+
+    order: str
+    work: Work = field(compare=False)
 
 
 class TooBusy(BotError):
@@ -31,22 +42,22 @@ class Turns:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turn")
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._waiting: dict[Hashable, deque[Work]] = {}
+        self._waiting: dict[Hashable, list[Waiting]] = {}
         self._stops: dict[Hashable, threading.Event] = {}
         self._count = 0
         self._most = most_waiting
         self._closed = False
 
-    def submit(self, key: Hashable, work: Work) -> None:
-        """Queues the work behind others of its key; raises TooBusy when too many wait or the bot is closing."""
+    def submit(self, key: Hashable, work: Work, order: str = "") -> None:
+        """Queues the work by its order among those of its key; raises TooBusy when too many wait or at the end."""
         with self._lock:
             if self._closed or self._count >= self._most:
                 raise TooBusy
             self._count += 1
             if key in self._waiting:
-                self._waiting[key].append(work)
+                insort(self._waiting[key], Waiting(order, work))
                 return
-            self._waiting[key] = deque([work])
+            self._waiting[key] = [Waiting(order, work)]
         self._pool.submit(self._run, key)
 
     def stop(self, key: Hashable) -> bool:
@@ -79,7 +90,7 @@ class Turns:
     def _run(self, key: Hashable) -> None:
         """One work of the key, then the next is queued behind other keys: no thread starves the rest."""
         with self._lock:
-            work = self._waiting[key].popleft()
+            work = self._waiting[key].pop(0).work
             stop = self._stops[key] = threading.Event()
         try:
             work(stop)
