@@ -40,7 +40,8 @@ def verdict_plot(
     upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
     _curve(upper, points, ahead, target, lines, tuned, metric)
     figure.suptitle(TITLES.get(decision, decision), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
-    upper.set_title(_in_figures(points, ahead, target, tuned), fontsize=14, loc="left", color=INK, x=-0.12)
+    told = _in_figures(points, ahead, target, tuned, lines)
+    upper.set_title(told, fontsize=14, loc="left", color=INK)
     _money(lower, money, once)
     for axes in (upper, lower):
         axes.tick_params(labelsize=12, colors=INK)
@@ -167,15 +168,22 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
     axes.set_xlabel(once, fontsize=12.5, loc="left", color=INK)
 
 
-def _in_figures(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:
-    """The target, today and what is expected, in two lines that fit a phone."""
+def _in_figures(
+    points: Sequence[Point],
+    ahead: Sequence[Ahead],
+    target: float,
+    tuned: Ahead | None,
+    lines: Sequence[tuple[str, float]],
+) -> str:
+    """The target, the best of today (a prompt's score too) and what is expected, in two lines that fit a phone."""
     last = max(points, key=lambda point: point.rows, default=None)
+    today = [score for _, score in lines] + ([last.score] if last else [])
     now = [f"your target {100 * target:.1f}%"]
-    now += [f"best without a fine-tune {100 * last.score:.1f}%"] if last else []
+    now += [f"best without a fine-tune {100 * max(today):.1f}%"] if today else []
     later = [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
     later += [f"with {ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
-    lines = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
-    return "\n".join(line for line in lines if line)
+    told = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
+    return "\n".join(line for line in told if line)
 
 
 def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:

@@ -182,7 +182,8 @@ def _plot(
     found: Found, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
 ) -> dict[str, str]:
     lookups = [rung for rung in found.rungs if rung.role in ("lookup", "prompt")]
-    lines = [(rung.name, rung.score(request.metric).value) for rung in lookups[:3]]
+    scored = [(rung.name, rung.score(request.metric).value) for rung in lookups]
+    lines = sorted(scored, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
     tried = any(rung.role == "prompt" for rung in found.rungs)
     options = [
         (

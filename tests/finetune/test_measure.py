@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from finetune.failures import Stopped
+from finetune.forecast import Point
 from finetune.measure import MeasureError
+from finetune.measure_plots import _in_figures
 from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
 
 ROWS = sample_rows()
@@ -139,3 +141,11 @@ def test_macro_f1_can_decide(embed: CountingEmbedder, tmp_path: Path) -> None:
     best = next(row for row in made["ladder"] if row["best"])
     assert made["metric"] == "macro_f1"
     assert made["deciding_figure"]["value"] == pytest.approx(best["macro_f1"]["value"])
+
+
+def test_the_pictures_words_name_the_best_of_today_whatever_it_is() -> None:
+    """A prompt that beats the cheap methods is the best without a fine-tune; its line stands in the picture."""
+    points = [Point(356, 7, 0.74)]
+    told = _in_figures(points, [], 0.85, None, [("Prompt, retrieved examples", 0.907), ("Nearest", 0.57)])
+    assert "best without a fine-tune 90.7%" in told
+    assert "best without a fine-tune 74.0%" in _in_figures(points, [], 0.85, None, [("Nearest", 0.57)])
