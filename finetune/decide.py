@@ -16,6 +16,7 @@ from finetune.forecast import BAND_UP_TO, Z90, Ahead, Forecast
 SURE = 0.6  # chance of meeting the target above which we say so
 OUT = 0.1  # below it, we call the target out of reach
 UNLIKELY = 0.5  # below it, paying is the wrong bet
+A_BET = 0.35  # from here on up to it, a bet that can be lost, not a plan
 NO_BETTER = 0.01  # p-value above which answers and labels have nothing to do with each other
 
 
@@ -57,6 +58,7 @@ class Decision:
     would_change: tuple[str, ...]
     next_step: str
     rows_to_label: int = 0
+    title: str = ""  # over the picture, where the choice's own is not the whole truth
 
 
 def chance(ahead: Ahead, target: float) -> float:
@@ -233,7 +235,12 @@ def _out_of_reach(seen: Measured, best: Ahead) -> Decision:
     what = "a fine-tune" if best is seen.tuned else f"even {best.rows:,} tickets{_how(seen, best)}"
     verb = "is" if best is seen.tuned else "are"
     odds = chance(best, seen.target)
-    reach = "is out of reach" if odds < OUT else f"is unlikely to be met ({_odds(odds)})"
+    if odds < OUT:
+        reach, title = "is out of reach", "Not worth it: target out of reach"
+    elif odds < A_BET:
+        reach, title = f"is unlikely to be met ({_odds(odds)})", "Not worth it: target unlikely"
+    else:
+        reach, title = f"is a bet ({_odds(odds)})", "Not worth it: the target is a bet"
     return Decision(
         "not_worth_it",
         f"Not worth it: your target of {percent(seen.target)} {reach}. {seen.best_name} scores "
@@ -244,6 +251,7 @@ def _out_of_reach(seen: Measured, best: Ahead) -> Decision:
             "Fewer or clearer classes, or labels that agree more.",
         ),
         "Look at the most confused classes: merge or redefine them, or lower the target.",
+        title=title,
     )
 
 

@@ -23,14 +23,15 @@ def verdict_plot(
     lines: Sequence[tuple[str, float]],
     tuned: Ahead | None,
     money: Sequence[tuple[str, float]],
-    decision: str,
+    title: str,
     metric: str,
     once: str = "",
+    tuned_later: Sequence[Ahead] = (),
 ) -> dict[str, str]:
     """Draw both panels and return the plot's entry of the report.
 
     `lines` are baselines (name, score); `money` is (option, dollars a month), `once` what is
-    paid once. Scores are shares.
+    paid once; `tuned_later` is the fine-tune at the sizes of `ahead`. Scores are shares.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -39,8 +40,10 @@ def verdict_plot(
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
     _curve(upper, points, ahead, target, lines, tuned, metric)
-    figure.suptitle(TITLES.get(decision, decision), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
-    told = _in_figures(points, ahead, target, tuned, lines)
+    if tuned and tuned_later:
+        _tuned_later(upper, [tuned, *tuned_later])
+    figure.suptitle(title, fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
+    told = _in_figures(points, tuned_later or ahead, target, tuned, lines)
     upper.set_title(told, fontsize=14, loc="left", color=INK)
     _money(lower, money, once)
     for axes in (upper, lower):
@@ -50,7 +53,7 @@ def verdict_plot(
     figure.savefig(file)
     return {
         "file": file.name,
-        "title": TITLES.get(decision, decision),
+        "title": title,
         "alt": _alt(points, ahead, target, tuned),
     }
 
@@ -135,6 +138,23 @@ def _tuned(axes: Any, tuned: Ahead) -> None:
         capsize=5,
         yerr=[[100 * (tuned.value - tuned.wide_low)], [100 * (tuned.wide_high - tuned.value)]],
         label=f"fine-tune expected: {100 * tuned.value:.1f}%",
+    )
+
+
+def _tuned_later(axes: Any, later: Sequence[Ahead]) -> None:
+    """The fine-tune with more tickets, a line from its star, the last size written out."""
+    x, y = [item.rows for item in later], [100 * item.value for item in later]
+    axes.plot(x, y, ":", color=TUNED, linewidth=2.5)
+    axes.annotate(
+        f"{y[-1]:.1f}%",
+        (x[-1], y[-1]),
+        (0, 9),
+        textcoords="offset points",
+        ha="right",
+        color=TUNED,
+        fontsize=13,
+        weight="bold",
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
     )
 
 

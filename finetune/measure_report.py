@@ -15,7 +15,7 @@ import numpy as np
 from finetune.decide import Decision, percent
 from finetune.drift import DRIFT
 from finetune.forecast import Ahead, Forecast
-from finetune.measure_plots import FILE, verdict_plot
+from finetune.measure_plots import FILE, TITLES, verdict_plot
 from finetune.sample import Sample
 from finetune.ticket import Tickets
 
@@ -195,6 +195,7 @@ def _plot(
     if not request.volume:
         options = [(name, value) for name, value in options if value > 0]
     near = [item for item in found.more.ahead if item.trust != "direction"]
+    sizes = {item.rows for item in near}
     return verdict_plot(
         folder / FILE,
         found.points,
@@ -203,9 +204,10 @@ def _plot(
         lines,
         found.tuned,
         options[:5],
-        decision.choice,
+        decision.title or TITLES.get(decision.choice, decision.choice),
         request.metric,
         _once(money, decision.choice),
+        [item for item in found.tuned_later if item.rows in sizes],
     )
 
 

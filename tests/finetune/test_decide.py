@@ -83,6 +83,17 @@ def test_an_unlikely_target_is_told_with_its_odds() -> None:
     assert made.choice == "not_worth_it"
     assert "unlikely" in made.headline
     assert "1 in 3" in made.headline
+    assert made.title == "Not worth it: target unlikely"
+
+
+def test_about_even_odds_are_called_a_bet() -> None:
+    """Nobody is told that even odds are unlikely: it is a bet, and still not worth paying for."""
+    made = next(
+        made for target in range(9000, 9250) if "even odds" in (made := decide(seen(target / 1e4))).headline
+    )
+    assert made.choice == "not_worth_it"
+    assert "is a bet (about even odds)" in made.headline
+    assert made.title == "Not worth it: the target is a bet"
 
 
 def test_a_refused_forecast_is_no_verdict() -> None:
