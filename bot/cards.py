@@ -12,7 +12,7 @@ from bot.escape import escape, one_line
 from worker.records import Job
 from worker.states import END_STATES, State
 
-KINDS = {"finetune": "Fine-tune", "measure": "Measurement"}
+KINDS = {"finetune": "Fine-tune", "measure": "Measurement", "try": "Try"}
 STATES = {
     State.DRAFT: ("📝", "Draft"),
     State.AWAITING_APPROVAL: ("🙋", "Waiting for approval"),

@@ -23,8 +23,9 @@ from bot.faults import SLACK_TROUBLE
 from bot.owed import card_of, message_of, pictures_of
 from bot.pace import Pace
 from bot.posting import Refusal, Trouble, find, has_files, refusal, send
+from bot.trying import answer_try
 from worker.ledger import Ledger
-from worker.records import Job, Post, StaleCard
+from worker.records import TRY, Job, Post, StaleCard
 from worker.states import END_STATES, State
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
@@ -265,6 +266,9 @@ class Notifier:
             self._ledger.post_failed(post.id, self._clock() + delay(post.tries), "internal")
 
     def _deliver(self, post: Post, job: Job) -> None:
+        if job.kind == TRY:
+            self._ledger.post_done(post.id, answer_try(self._client, post, job))
+            return
         after = self.aftermath if post.kind == "final_report" else None
         more = after.blocks(job) if after else []
         if not post.channel:

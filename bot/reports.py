@@ -42,7 +42,10 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
     headline = escape(one_line(str(report.get("headline", "Done.")), 1500))
     blocks = draw(report, headline)
     blocks.append(context(_cost_line(job, report)))
-    blocks.append(actions([button("Details", "job_details", job.id)], block_id="report"))
+    buttons = [button("Details", "job_details", job.id)]
+    if job.kind == "finetune":
+        buttons.insert(0, button("Try it", "job_try", job.id, "primary"))
+    blocks.append(actions(buttons, block_id="report"))
     mark, _ = STATES[job.state]
     return f"{mark} {KINDS.get(job.kind, 'Job')} on {escape(one_line(job.dataset, 60))}: {headline}", blocks
 

@@ -46,6 +46,7 @@ PRELOAD = (
     "matplotlib.backends.backend_agg",
     "finetune.pipeline",
     "finetune.measure",
+    "finetune.use",
 )
 log = logging.getLogger("trainwise")
 

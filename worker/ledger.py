@@ -19,7 +19,7 @@ from worker.change import Row, locked_job, move, new_attempt, owe_order, owe_pos
 from worker.database import open_database, reading, writing
 from worker.errors import UnknownJob, WorkerError
 from worker.policy import hold_to_budget
-from worker.records import Event, Job, Post, StaleCard, event_of, job_of
+from worker.records import TRY, Event, Job, Post, StaleCard, event_of, job_of
 from worker.states import END_STATES, State, Trigger
 
 APPROVAL_S = 24 * 3600.0
@@ -104,8 +104,9 @@ class Ledger:
         channel: str | None = None,
         by: str | None = None,
         limit: int = 50,
+        kind: str | None = None,
     ) -> list[Job]:
-        """The newest jobs first, filtered by what is given."""
+        """The newest jobs first, filtered by what is given; tries of a model only where `kind` asks for them."""
         query = select(tables.jobs).order_by(tables.jobs.c.created_at.desc(), tables.jobs.c.id).limit(limit)
         if states is not None:
             query = query.where(tables.jobs.c.state.in_(list(states)))
@@ -113,13 +114,14 @@ class Ledger:
             query = query.where(tables.jobs.c.channel == channel)
         if by is not None:
             query = query.where(tables.jobs.c.by == by)
+        query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind != TRY)
         with reading(self.engine) as connection:
             return [job_of(dict(row)) for row in connection.execute(query).mappings()]
 
     def unfinished(self, by: str) -> int:
-        """How many jobs of this person have not ended."""
+        """How many jobs of this person have not ended, tries of a model aside."""
         jobs = tables.jobs
-        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES))
+        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & (jobs.c.kind != TRY)
         with reading(self.engine) as connection:
             return connection.execute(select(func.count()).where(mine)).scalar_one()
 

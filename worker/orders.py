@@ -10,7 +10,7 @@ from worker import tables
 from worker.change import locked_job, move, new_attempt, record
 from worker.database import reading, writing
 from worker.meaning import Meaning
-from worker.records import Attempt, Job, Order, attempt_of, job_of, order_of
+from worker.records import TRY, Attempt, Job, Order, attempt_of, job_of, order_of
 from worker.states import ACTIVE_STATES, State, Trigger
 
 CLOCK_JUMP_S = 600.0
@@ -34,7 +34,7 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     outbox, jobs = tables.outbox, tables.jobs
     due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + CLOCK_JUMP_S)
     owed = outbox.c.done_at.is_(None) & due
-    query = select(outbox, jobs.c.by.label("owner")).join(jobs, jobs.c.id == outbox.c.job_id)
+    query = select(outbox, jobs.c.by.label("owner"), jobs.c.kind).join(jobs, jobs.c.id == outbox.c.job_id)
     query = query.where(owed).order_by(outbox.c.what.desc(), outbox.c.id)  # stops first
     with reading(engine) as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
@@ -43,7 +43,7 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     for row in rows:
         if len(chosen) == limit:
             break
-        if row["what"] == "enqueue" and per_user is not None:
+        if row["what"] == "enqueue" and per_user is not None and row["kind"] != TRY:
             if busy.get(row["owner"], 0) >= per_user:
                 continue
             busy[row["owner"]] = busy.get(row["owner"], 0) + 1

@@ -19,6 +19,7 @@ from rq.utils import decode_redis_hash
 from worker.envelope import FUNCTION, Envelope, Refused, order, read_order, seal, unseal
 from worker.errors import WorkerError
 from worker.keys import PrivateKey, PublicKey
+from worker.records import TRY
 
 QUEUE = "trainwise"
 RQ_ID = re.compile(r"ft-[a-z0-9]{1,32}-[0-9]{1,6}")
@@ -132,7 +133,7 @@ def enqueue(connection: redis.Redis, key: PrivateKey, envelope: Envelope) -> boo
     job.data = queue.serializer.dumps((FUNCTION, None, (), order(envelope)))
     job.timeout, job.result_ttl, job.failure_ttl = envelope.timeout_s, 0, DAY_S
     try:
-        queue.enqueue_job(job, unique=True)
+        queue.enqueue_job(job, unique=True, at_front=envelope.kind == TRY)  # a person waits for it
     except DuplicateJobError:
         return False
     return True

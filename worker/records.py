@@ -8,6 +8,9 @@ from typing import Any
 
 from worker.states import State
 
+TRY = "try"
+"""The kind of job that answers one ticket with a finished model: seconds, no card, ahead of the line."""
+
 
 @dataclass(frozen=True)
 class Job:

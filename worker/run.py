@@ -5,20 +5,23 @@ from __future__ import annotations
 import base64
 import errno
 import logging
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.errors import FinetuneError
 from finetune.failures import Stopped
 from worker.envelope import Envelope
+from worker.records import TRY
 from worker.scrub import scrub
 
 PLOTS_LIMIT_BYTES = 512 * 1024
+JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 log = logging.getLogger("trainwise.worker")
 
@@ -78,7 +81,26 @@ def measure_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) 
     )
 
 
-KINDS: Mapping[str, Kind] = {"finetune": finetune_kind, "measure": measure_kind}
+def try_kind(work: Work) -> dict[str, Any]:
+    """One ticket through a finished job's model, before and after: worker -> finetune.use.try_both."""
+    from finetune.failures import CorruptModel
+    from finetune.use import try_both
+
+    asked = work.envelope.spec
+    model, root = str(asked["model"]), str(asked["root"])
+    if not JOB_ID.fullmatch(root):
+        raise FinetuneError("This try names no job.")
+    try:
+        sides = try_both(work.folder.parents[1] / root, str(asked["text"]))
+    except CorruptModel as gone:
+        raise CorruptModel(
+            f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "
+            f"`/jobs retry {model}` trains it again."
+        ) from gone
+    return {"kind": TRY, "headline": sides.after.answer[:200], **asdict(sides)}
+
+
+KINDS: Mapping[str, Kind] = {"finetune": finetune_kind, "measure": measure_kind, TRY: try_kind}
 
 
 def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
