@@ -1,0 +1,53 @@
+"""How writers of one process share the ledger's one write lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from worker.database import Turnstile, open_database, writing
+
+
+def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
+    """Not whoever happens to try again first: a launch is not overtaken by ten later writers."""
+    engine = open_database(str(tmp_path / "l.db"))
+    turnstile = engine.get_execution_options()["turnstile"]
+    served: list[int] = []
+
+    def write(number: int) -> None:
+        with writing(engine):
+            served.append(number)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(12)]
+    with writing(engine):
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            wait_until_in_line(turnstile, number)
+    for thread in threads:
+        thread.join(10)
+    assert served == list(range(12))
+
+
+def test_a_failed_write_lets_the_next_one_in(tmp_path: Path) -> None:
+    """An error inside a transaction must not keep everyone out for good."""
+    engine = open_database(str(tmp_path / "l.db"))
+    with pytest.raises(ZeroDivisionError), writing(engine):
+        raise ZeroDivisionError
+    done = threading.Event()
+
+    def write() -> None:
+        with writing(engine):
+            done.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    assert done.wait(10)
+
+
+def wait_until_in_line(turnstile: Turnstile, number: int) -> None:
+    deadline = time.monotonic() + 10
+    while turnstile.waiting < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
