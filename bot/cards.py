@@ -37,7 +37,8 @@ PHASES = {
     "loading": "Loading the tickets",
     "baselines": "Scoring the baselines",
     "training": "Training",
-    "pilot": "Training small pilots",
+    "curve": "Measuring the learning curve",
+    "pilot": "Training a LoRA pilot",
     "evaluating": "Evaluating on held-out tickets",
     "reporting": "Writing the report",
 }
@@ -86,7 +87,7 @@ def status_line(job: Job, redis_down: bool = False) -> str:
 def progress_line(job: Job) -> str:
     """A text progress bar while a job with steps runs; empty otherwise."""
     step, steps = job.progress.get("step"), job.progress.get("steps")
-    if job.state != State.RUNNING or job.progress.get("phase") != "training" or not step or not steps:
+    if job.state != State.RUNNING or not step or not steps:
         return ""
     share = min(1.0, step / steps)
     full = round(share * BAR_CELLS)
@@ -124,13 +125,13 @@ def _phase(job: Job) -> str:
 
 def _running_parts(progress: dict[str, Any]) -> list[str]:
     parts = []
-    if progress.get("phase") == "training" and progress.get("step") and progress.get("steps"):
+    if progress.get("step") and progress.get("steps"):
         parts.append(f"step {int(progress['step'])} of {int(progress['steps'])}")
-    if progress.get("phase") == "training" and _number(progress.get("loss")):
+    if _number(progress.get("loss")):
         parts.append(f"loss {progress['loss']:.3f}")
-    if _number(progress.get("eta_s")) and progress.get("phase") == "training":
+    if _number(progress.get("eta_s")):
         parts.append(f"about {duration(progress['eta_s'])} left")
-    if progress.get("phase") != "training" and progress.get("note"):
+    if not progress.get("step") and progress.get("note"):
         parts.append(escape(one_line(str(progress["note"]), 120)))
     return parts
 

@@ -174,7 +174,7 @@ def _look(
         )
         rungs, notes = [*rungs, *made], notes + told
         best = _better(best, next((rung for rung in made if rung.name == winner), None))
-    progress.phase("training")
+    progress.phase("curve")
     score = slices(sample, linear, name, request.metric, request.seed)
     points = run_pilot(sample.train_rows, score, progress, PILOT_SHARE * max(left(), 30.0))
     pilot, told = _tuned(
@@ -218,6 +218,7 @@ def _tuned(
     if not rows:
         return None, ["A LoRA pilot would have mattered, but there was no time or too few tickets for it."]
     progress.note(f"A LoRA pilot on {rows:,} tickets: the cheap methods miss the target narrowly.")
+    progress.phase("pilot")
     return tuned_pilot.run_tuned(sample, linear, method, rows, request.seed, folder, progress), []
 
 

@@ -29,7 +29,7 @@ class Progress:
     _reason: str | None = field(default=None, init=False)
 
     def phase(self, name: str) -> None:
-        """The run enters loading, baselines, training, evaluating or reporting."""
+        """The run enters loading, baselines, curve, pilot, training, evaluating or reporting."""
         self.check()
         self.emit({"kind": "phase", "phase": name})
 

@@ -109,7 +109,10 @@ def _wrap_up(state: State) -> tuple[Trigger, ...]:
 def _progress(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "note":
         return {"note": str(data.get("text", ""))[:300]}
-    return {key: data[key] for key in PROGRESS_KEYS if key in data}
+    fresh: dict[str, Any] = (
+        {"step": None, "steps": None, "loss": None, "eta_s": None} if kind == "phase" else {}
+    )
+    return fresh | {key: data[key] for key in PROGRESS_KEYS if key in data}
 
 
 def _spent(data: Mapping[str, Any]) -> dict[str, Any]:

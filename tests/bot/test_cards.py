@@ -124,3 +124,15 @@ def test_details_shorten_a_digest() -> None:
     text = words(details_modal(job(state=State.SUCCEEDED, report=REPORT), [])["blocks"])
     assert "abababababab`" in text
     assert "ab" * 32 not in text
+
+
+def test_every_phase_shows_its_own_steps() -> None:
+    """Scoring baselines and pilots have a bar of their own; without steps the last note is shown."""
+    text = words(job_card(job(kind="measure", progress={"phase": "baselines", "step": 3, "steps": 4}), 1.0))
+    assert "Scoring the baselines" in text
+    assert "75%" in text
+    noted = job_card(
+        job(kind="measure", progress={"phase": "pilot", "step": None, "steps": None, "note": "Why"}), 1.0
+    )
+    assert "Training a LoRA pilot" in words(noted)
+    assert "Why" in words(noted)

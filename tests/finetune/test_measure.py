@@ -75,7 +75,7 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
             tmp_path,
             embed,
             emit=lambda event: phases.append(event.get("phase", "")),
-            should_stop=lambda: "cancel" if "training" in phases else None,
+            should_stop=lambda: "cancel" if "curve" in phases else None,
         )
     assert not (tmp_path / "report.json").exists()
     asked = embed.asked

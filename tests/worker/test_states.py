@@ -68,3 +68,10 @@ def test_the_diagram_shows_every_edge_with_its_label() -> None:
                 line.startswith(f"    {state} --> {target}:") and trigger in line
                 for line in drawn.splitlines()
             )
+
+
+def test_a_new_phase_forgets_the_steps_of_the_last() -> None:
+    """The card of a run that goes on does not show the 4 of 4 of the phase before."""
+    told = meaning(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
+    assert told == {"phase": "curve", "step": None, "steps": None, "loss": None, "eta_s": None}
+    assert meaning(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {"step": 1, "steps": 9}
