@@ -15,7 +15,7 @@ from rich.table import Table
 from bot.aftermath import FORECASTS
 from bot.cli import console, path_to_read, settings
 from bot.errors import BotError
-from bot.local import load_prices, open_datasets, open_ledger, person
+from bot.local import load_prices, measuring_model, open_datasets, open_ledger, person
 from bot.settings import Settings
 from bot.terminal import JobProgress, measures_of, print_sides, system_rows
 from finetune.store import DatasetStore, suggest_name
@@ -71,12 +71,21 @@ def finetune(
     folder = settings().home / "runs" / spec.recipe_digest[:12]
     prices = load_prices(settings())
     rate = float(prices["cpu_hour"]["usd"])
+    rows, llm = known.tickets(card.digest), chosen_llm(settings())
     report = here_with_bar(
-        lambda emit: run(spec, known.tickets(card.digest), folder, emit, lambda: None, rate, prices)
+        lambda emit: run(spec, rows, folder, emit, lambda: None, rate, prices, llm=llm), quiet=as_json
     )
     show_report(report, folder, as_json)
     if (said := compared(settings(), report, folder.name)) and not as_json:
         console.print(escape(said), highlight=False)
+
+
+def chosen_llm(chosen: Settings) -> Any:
+    """The configured language model for the ladder's prompts, or None."""
+    from finetune.chat import Llm
+
+    ask = measuring_model(chosen)
+    return Llm(ask, chosen.chat_model) if ask is not None else None
 
 
 def compared(chosen: Settings, report: dict[str, Any], run: str) -> str | None:
@@ -235,10 +244,12 @@ def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> N
     for row in system_rows(systems, tuple(measures)):
         table.add_row(*row)
     console.print(table)
-    for warning in report.get("warnings", []):
+    for warning in [*report.get("warnings", []), *report.get("notes", [])]:
         console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
     for line in report.get("would_change", []):
         console.print(f"• {escape(str(line))}", highlight=False)
+    if split := (report.get("dataset") or {}).get("split"):
+        console.print(f"[dim]Rows: {escape(str(split))}[/dim]", highlight=False)
     if folder:
         plots = ", ".join(plot["file"] for plot in report.get("plots", []))
         console.print(

@@ -95,6 +95,8 @@ def _finetune(report: Report, headline: str) -> list[Block]:
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
     blocks += [section(piece) for line in lines if line for piece in split_text(line)]
+    if said := [escape(one_line(str(note), 400)) for note in (report.get("notes") or [])[:4]]:
+        blocks.append(context("\n".join(said)))
     if data := _data_line(report.get("dataset")):
         blocks.append(context(data))
     return blocks
@@ -137,7 +139,17 @@ def _scores(system: Mapping[str, Any]) -> str:
     value = score.get("value") if isinstance(score, Mapping) else score
     bar = f"{meter(value, 10)}  " if isinstance(value, int | float) and 0 <= value <= 1 else ""
     f1 = f"\nmacro-F1 {interval(system['macro_f1'])}" if system.get("macro_f1") else ""
-    return f"{bar}{interval(score)}{f1}"
+    few = f"  on {system['rows']} tickets" if isinstance(system.get("rows"), int) else ""
+    return f"{bar}{interval(score)}{few}{f1}{_crossed(system.get('cross_validated'))}"
+
+
+def _crossed(found: Any) -> str:
+    """The score over all folds, for few tickets."""
+    score = next((found[k] for k in ("accuracy", "chrf") if found.get(k)), None) if found else None
+    if score is None:
+        return ""
+    rows, folds = found.get("rows", "?"), found.get("folds", "?")
+    return f"\nall {rows} tickets by {folds}-fold cross-validation: {interval(score)}"
 
 
 def interval(score: Any) -> str:
@@ -184,6 +196,8 @@ def _data_line(dataset: Any) -> str:
     classes = dataset.get("classes")
     number = len(classes) if isinstance(classes, list | Mapping) else classes
     parts.append(f"{number} queues" if number else "")
+    if "cross-validated" in str(dataset.get("split")):
+        parts.append(escape(one_line(str(dataset["split"]), 400)))
     return f"{name}: " + ", ".join(part for part in parts if part)
 
 

@@ -126,7 +126,14 @@ def system_rows(
     systems: Sequence[Mapping[str, Any]], measures: Sequence[str] = tuple(TRIAGE)
 ) -> list[tuple[str, ...]]:
     """Name and measures of each system in a report, with 95% intervals in points."""
-    return [(s["name"], *(interval(s.get(measure)) for measure in measures)) for s in systems]
+    rows: list[tuple[str, ...]] = []
+    for system in systems:
+        few = f" ({system['rows']} tickets)" if system.get("prompt") else ""
+        rows.append((f"{system['name']}{few}", *(interval(system.get(measure)) for measure in measures)))
+        if crossed := system.get("cross_validated"):
+            over = f"  over all {crossed['rows']}, {crossed['folds']} folds"
+            rows.append((over, *(interval(crossed.get(measure)) for measure in measures)))
+    return rows
 
 
 def interval(figure: Mapping[str, float] | None) -> str:

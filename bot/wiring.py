@@ -32,7 +32,7 @@ from worker import keys
 from worker.conductor import Conductor
 from worker.embedded_redis import embedded_redis
 from worker.ledger import Ledger
-from worker.run import KINDS, Kind, measure_kind
+from worker.run import KINDS, Kind, finetune_kind, measure_kind
 from worker.scrub import start_logging
 
 if TYPE_CHECKING:
@@ -252,10 +252,13 @@ def run_worker(
 
 
 def kinds(settings: Settings) -> dict[str, Kind]:
-    """What a worker runs; a measurement scores prompts too where this machine has a language model."""
-    ask = measuring_model(settings)
-    measure = partial(measure_kind, ask_llm=ask, llm_model=settings.chat_model)
-    return {**KINDS, "measure": measure}
+    """What a worker runs; prompts are scored too where this machine has a language model."""
+    ask, model = measuring_model(settings), settings.chat_model
+    asking = {
+        "measure": partial(measure_kind, ask_llm=ask, llm_model=model),
+        "finetune": partial(finetune_kind, ask_llm=ask, llm_model=model),
+    }
+    return {**KINDS, **asking}
 
 
 def artifacts_folder(settings: Settings) -> Path:

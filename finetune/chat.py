@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 LONGEST_ANSWER = 400  # tokens; a class name needs ten, a model that thinks first some hundred
 
@@ -18,6 +19,16 @@ class Said:
 
 
 AskLLM = Callable[[str], Said]
+
+
+@dataclass(frozen=True)
+class Llm:
+    """A configured language model: how to ask it, its name, and for how much at most in one job."""
+
+    ask: AskLLM
+    model: str | None
+    spend_usd: float = 0.5
+    prices: Mapping[str, Any] = field(default_factory=dict)
 
 
 def asker(model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> AskLLM:

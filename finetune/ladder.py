@@ -37,6 +37,7 @@ class Rung:
     dev: float | None = None
     usd: float = 0.0
     extra: dict[str, Any] = field(default_factory=dict)
+    asked: np.ndarray | None = None  # the held-out rows it answered, where it did not answer all
 
     def score(self, metric: str) -> Interval:
         return self.macro_f1 if metric == "macro_f1" else self.accuracy

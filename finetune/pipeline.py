@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.chat import Llm
 from finetune.failures import Stopped, TrainingDataError
 from finetune.model_card import model_card
 from finetune.progress import Emit, Progress, ShouldStop
@@ -29,12 +31,14 @@ def run(
     price_per_hour: float = 0.0,
     prices: Mapping[str, Any] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    llm: Llm | None = None,
 ) -> dict[str, Any]:
     """Run `spec` on `tickets` in `folder` and return the report, a JSON-able dict.
 
     Raises Stopped within 5 s of `should_stop` giving a reason (or of the budget being spent), and
     FinetuneError with a sentence for the person otherwise. The same folder resumes: a finished one returns
-    its report, an unfinished one goes on from its last intact checkpoint. `price_per_hour` is in dollars.
+    its report, an unfinished one goes on from its last intact checkpoint. `price_per_hour` is in dollars. `llm` adds
+    prompting to the ladder for at most its own cap and the recipe's budget.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = _finished(folder, spec, tickets)
@@ -45,9 +49,16 @@ def run(
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
     check_base(spec)
-    body = _task(spec, tickets)(spec, tickets, folder, progress)
+    body = _task(spec, tickets)(spec, tickets, folder, progress, _capped(llm, spec, prices or {}))
     progress.phase("reporting")
     return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})
+
+
+def _capped(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm | None:
+    if llm is None:
+        return None
+    most = llm.spend_usd if spec.budget_usd is None else min(llm.spend_usd, spec.budget_usd / 2)
+    return replace(llm, spend_usd=most, prices=prices)
 
 
 def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
@@ -91,12 +102,13 @@ def _finish(
 ) -> dict[str, Any]:
     spent = meter.read()
     on_gpu = "CPU" not in hardware()
+    money = cost(spent, price_per_hour, "", body.pop("api_usd", 0.0))
     report = {
         "kind": "finetune",
         **body,
         "task": spec.task,
         "time": spent,
-        "cost": cost(spent, price_per_hour, ""),
+        "cost": money,
         "carbon": carbon(spent, on_gpu),
         "spec": spec.to_json(),
         "provenance": {**origin(), "dataset_sha256": tickets.digest, "recipe_sha256": spec.recipe_digest},

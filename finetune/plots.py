@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,9 @@ def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> 
 def confusion_plot(
     truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path
 ) -> dict[str, str]:
-    """Rows are the true queues, columns the predicted; of many classes, those with the most mistakes."""
-    wrong = [int(((truth == c) != (predicted == c)).sum()) for c in range(len(names))]
+    """Rows are the true queues, columns the predicted; of many classes, those of the most frequent mistakes."""
     seen = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
-    shown = sorted(sorted(seen, key=lambda c: -wrong[c])[:MOST_CLASSES])
+    shown = _most_confused(truth, predicted, seen)
     table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in shown] for t in shown])
     figure, axes = _figure(1.4 + 0.44 * len(shown))
     axes.imshow(table, cmap="Greens", vmin=0, vmax=max(1, table.max()), aspect="auto")
@@ -115,11 +115,22 @@ def confusion_plot(
     return {"file": file.name, "title": title, "alt": alt}
 
 
+def _most_confused(truth: np.ndarray, predicted: np.ndarray, seen: Sequence[int]) -> list[int]:
+    """At most MOST_CLASSES of `seen`, pair by pair from the most frequent mistake on, so both ends are shown."""
+    pairs = Counter((int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p)
+    chosen: list[int] = []
+    for pair, _ in pairs.most_common():
+        new = [c for c in pair if c not in chosen]
+        if len(chosen) + len(new) <= MOST_CLASSES:
+            chosen += new
+    rest = [c for c in seen if c not in chosen]
+    return sorted([*chosen, *rest[: MOST_CLASSES - len(chosen)]])
+
+
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """A centred moving average over about a tenth of the steps."""
-    width = max(1, len(values) // 10)
-    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
-    return np.convolve(padded, np.ones(width) / width, mode="valid")
+    """A centred moving average over about a tenth of the steps, over fewer towards the ends."""
+    kernel = np.ones(2 * (len(values) // 20) + 1)
+    return np.convolve(values, kernel, mode="same") / np.convolve(np.ones(len(values)), kernel, mode="same")
 
 
 def _wrap(text: str, width: int) -> str:

@@ -166,7 +166,7 @@ def _rung(asked: Asked, name: str, found: np.ndarray, seconds: float, paid: floa
     made = rung(name, "prompt", found[len(dev) :], sample.labels[test], classes, seconds)
     known = score(sample.labels[dev], found[: len(dev)], asked.metric, classes) if len(dev) else None
     extra = {"rows": len(test), "calls": len(dev) + len(test)}
-    return replace(made, dev=known, usd=paid, extra=extra)
+    return replace(made, dev=known, usd=paid, extra=extra, asked=test)
 
 
 def prompt(sample: Sample, row: int, examples: Sequence[int] | np.ndarray) -> str:

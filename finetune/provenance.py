@@ -74,12 +74,16 @@ def hardware() -> str:
     return f"{platform.machine()} CPU, {len(os.sched_getaffinity(0))} cores"
 
 
-def cost(time_spent: Mapping[str, float], price_per_hour: float, basis: str) -> dict[str, Any]:
-    """Dollars of machine time: wall hours x price."""
+def cost(
+    time_spent: Mapping[str, float], price_per_hour: float, basis: str, api_usd: float = 0.0
+) -> dict[str, Any]:
+    """Dollars of machine time (wall hours x price) and of a language model's answers."""
     usd = time_spent["wall_s"] / 3600 * price_per_hour
+    asked = f", ${api_usd:.2f} for prompts" if api_usd else ""
     return {
-        "usd": round(usd, 6),
-        "basis": basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour",
+        "usd": round(usd + api_usd, 6),
+        "basis": (basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour") + asked,
+        "api_usd": api_usd,
     }
 
 

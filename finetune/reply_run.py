@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from finetune.baselines import most_similar
+from finetune.chat import Llm
 from finetune.embed import FrozenEmbedder
 from finetune.evaluate import overfitting
 from finetune.failures import TrainingDataError
@@ -53,9 +54,11 @@ class Written:
     seconds: float
 
 
-def run_reply(spec: Spec, tickets: Tickets, folder: Path, progress: Progress) -> dict[str, Any]:
+def run_reply(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
+) -> dict[str, Any]:
     """The task's part of the report: systems, difference, examples, curve, plots and verdict."""
-    train, dev, test, how = prepare(spec, tickets)
+    train, dev, test, how, folds = prepare(spec, tickets)
     embedder = FrozenEmbedder()
     progress.phase("baselines")
     systems = baselines(spec, train, test, embedder, progress)
@@ -74,11 +77,14 @@ def run_reply(spec: Spec, tickets: Tickets, folder: Path, progress: Progress) ->
         "latency": {"batch_ms": 1000 * writing / len(test)},
         "dataset": {"train": len(train), "dev": len(dev), "test": len(test), "classes": None, "split": how},
     }
-    return conclude(systems, test, trained, embedder, folder, spec.seed) | facts
+    body = conclude(systems, test, trained, embedder, folder, spec.seed) | facts
+    if folds:
+        body["systems"][0]["cross_validated"] = nearest_crossed(folds, embedder, spec.seed)
+    return body
 
 
-def prepare(spec: Spec, tickets: Tickets) -> tuple[Pairs, Pairs, Pairs, str]:
-    """Split the rows that have an answer; test and dev are samples where they are large."""
+def prepare(spec: Spec, tickets: Tickets) -> tuple[Pairs, Pairs, Pairs, str, list[Pairs]]:
+    """Split the rows that have an answer; test and dev are samples where they are large; folds for few rows."""
     rows = [row for row in tickets.rows if row.answer]
     sides = split(Tickets(rows=tuple(rows), kind="reply"), spec.seed)
     rng = np.random.default_rng(spec.seed)
@@ -93,7 +99,23 @@ def prepare(spec: Spec, tickets: Tickets) -> tuple[Pairs, Pairs, Pairs, str]:
         raise TrainingDataError(
             "Too few rows have an answer: at least one to train on and one to test are needed."
         )
-    return train, dev, test, told(sides)
+    return train, dev, test, told(sides, "one fold"), [side(fold) for fold in sides.folds]
+
+
+def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int) -> dict[str, Any]:
+    """The nearest past answer over all folds, each ticket answered from the others: chrF and ROUGE-L."""
+    vectors = [embedder(fold.tickets) for fold in folds]
+    written: list[str] = []
+    for at, mine in enumerate(vectors):
+        others = [number for number in range(len(folds)) if number != at]
+        past = [answer for number in others for answer in folds[number].answers]
+        near = most_similar(np.concatenate([vectors[number] for number in others]), mine)
+        written += [past[i] for i in near]
+    tickets = [text for fold in folds for text in fold.tickets]
+    real = [text for fold in folds for text in fold.answers]
+    counts = resample_counts(len(real), seed)
+    entry, _ = score_replies(NEAREST_ANSWER, "baseline", written, real, tickets, embedder, counts, 0.0)
+    return {"chrf": entry["chrf"], "rouge_l": entry["rouge_l"], "rows": len(real), "folds": len(folds)}
 
 
 def baselines(

@@ -72,12 +72,15 @@ def _round(number: int) -> int:
     return -(-number // 10**digits) * 10**digits
 
 
-def told(sides: Split) -> str:
-    """How the rows were divided, as a run used them: it trains once, so of several folds it tests the first."""
+def told(sides: Split, tuned: str) -> str:
+    """How the rows were divided, as a run used them; `tuned` is "cross-validated" or "one fold"."""
     if not sides.folds:
         return sides.how
+    number, rows = len(sides.folds), sum(map(len, sides.folds))
+    few = f"too few tickets for a test set of their own: cross-validated over {number} folds"
+    if tuned == "cross-validated":
+        return f"{few}, so each of the {rows} tickets is held out once, for every system"
     return (
-        f"{len(sides.train)} to train, {len(sides.dev)} to choose; too few rows for a test set of their own, so "
-        f"the test is one fold of {len(sides.folds)}, {len(sides.test)} tickets: only a large difference shows "
-        "(`trainwise measure` uses every fold)"
+        f"{len(sides.train)} to train, {len(sides.dev)} to choose; {few} are the cheap systems ({rows} tickets); "
+        f"the tuned one is compared on one fold, {len(sides.test)} tickets, where only a large difference shows"
     )

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ import numpy as np
 
 from finetune import blend
 from finetune.baselines import LOGISTIC, Guesses, ladder
+from finetune.chat import Llm
+from finetune.cross import cross_validated, held_out_rows
 from finetune.embed import FrozenEmbedder
-from finetune.evaluate import confused_pairs, disagreement, overfitting, per_class, score
-from finetune.failures import TrainingDataError
-from finetune.intervals import json_difference, paired, resample_counts
 from finetune.linear import save_linear, train_linear
-from finetune.plots import confusion_plot, loss_plot, scores_plot
 from finetune.progress import Progress
-from finetune.report import judge, told
 from finetune.spec import Spec
-from finetune.split import split
 from finetune.ticket import Tickets
+from finetune.triage_data import Data, prepare
+from finetune.triage_prompts import prompted
+from finetune.triage_report import Answers, conclude
 from finetune.use import BEFORE, load
 
 TRAINED = "trained.json"
@@ -39,80 +38,36 @@ TUNED_NAMES = {
 LATENCY_SAMPLES = 20
 
 
-@dataclass(frozen=True)
-class Side:
-    """One side of the split: texts, class numbers and frozen embeddings, row by row."""
-
-    texts: list[str]
-    labels: np.ndarray
-    embeddings: np.ndarray
-
-
-@dataclass(frozen=True)
-class Data:
-    """The three sides; `classes` are those of training, `names` adds the ones only seen elsewhere."""
-
-    train: Side
-    dev: Side
-    test: Side
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    how: str
-    embed_seconds: float
-
-
-def run_triage(spec: Spec, tickets: Tickets, folder: Path, progress: Progress) -> dict[str, Any]:
+def run_triage(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
+) -> dict[str, Any]:
     """The task's part of the report: systems, difference, confusions, curve, plots and verdict."""
     embedder = FrozenEmbedder()
     data = prepare(spec, tickets, embedder, progress)
     progress.phase("baselines")
     guesses, strong = baselines(spec, data, embedder, progress)
+    crossed = tuple(cross_validated(data, STRONG, embedder, progress)) if data.folds else ()
+    said = prompted(llm, data, folder, spec.seed, progress)
     progress.phase("training")
     keep_before(spec, data, folder, guesses, strong[0], embedder)
     trained = train(spec, data, folder, strong, progress)
     progress.phase("evaluating")
     tuned, latency = evaluate_tuned(spec, data, folder, trained, progress)
-    return conclude(data, [*guesses, tuned], trained, latency, folder, spec.seed)
+    answers = Answers(data.test, [*guesses, tuned], said, crossed)
+    if crossed and spec.method == "linear":
+        answers = on_all_folds(data, answers)
+    return conclude(data, answers, trained, latency, folder, spec.seed)
 
 
-def prepare(spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, progress: Progress) -> Data:
-    """Split, number the classes and embed every row once."""
-    rows = [row for row in tickets.rows if row.label is not None]
-    labelled = Tickets(rows=tuple(rows), kind="triage")
-    sides = split(labelled, spec.seed)
-    classes = tuple(sorted({str(rows[i].label) for i in sides.train}))
-    if len(classes) < 2:
-        raise TrainingDataError(
-            "The training rows have one class only: add tickets of at least one other queue."
-        )
-    unseen = sorted({str(row.label) for row in rows} - set(classes))
-    if unseen:
-        progress.note(
-            f"{len(unseen)} queue(s) occur only in held-out rows and cannot be learned: "
-            f"{', '.join(unseen[:5])}. Their tickets count as mistakes."
-        )
-    _note_thin_classes([str(rows[i].label) for i in sides.train], progress)
-    names = (*classes, *unseen)
-    number = {name: at for at, name in enumerate(names)}
-    began = time.perf_counter()
-    embeddings = embedder([row.text for row in rows], progress.check)
-    seconds = time.perf_counter() - began
-
-    def side(chosen: Sequence[int]) -> Side:
-        labels = np.array([number[str(rows[i].label)] for i in chosen], dtype=int)
-        return Side([rows[i].text for i in chosen], labels, embeddings[list(chosen)])
-
-    known = [i for i in sides.dev if rows[i].label not in unseen]
-    return Data(side(sides.train), side(known), side(sides.test), classes, names, told(sides), seconds)
-
-
-def _note_thin_classes(labels: Sequence[str], progress: Progress) -> None:
-    thin = sorted(name for name in set(labels) if labels.count(name) < 8)
-    if thin:
-        progress.note(
-            f"{len(thin)} queue(s) have fewer than 8 training tickets ({', '.join(thin[:5])}): "
-            "expect them to be weak; 50 or more make a queue learnable."
-        )
+def on_all_folds(data: Data, answers: Answers) -> Answers:
+    """The same answers where the tuned system is a cheap one: every ticket held out once, by cross-validation."""
+    tuned = answers.guesses[-1]
+    rows = held_out_rows(data)
+    place = {int(row): at for at, row in enumerate(rows)}
+    asked = tuple(place[int(data.places[2][at])] for at in answers.prompted.asked)
+    last = replace(answers.crossed[-1], name=tuned.name, role="tuned", seconds=tuned.seconds)
+    said = replace(answers.prompted, asked=asked)
+    return Answers(data.every.at(rows), [*answers.crossed[:-1], last], said)
 
 
 def baselines(
@@ -211,47 +166,3 @@ def evaluate_tuned(
     }
     name = TUNED_NAMES[spec.method] + (", averaged with linear" if trained.get("blended") else "")
     return Guesses(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores), latency
-
-
-def conclude(
-    data: Data,
-    guesses: Sequence[Guesses],
-    trained: dict[str, Any],
-    latency: dict[str, float],
-    folder: Path,
-    seed: int,
-) -> dict[str, Any]:
-    """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
-    truth, rows = data.test.labels, len(data.test.labels)
-    counts = resample_counts(rows, seed)
-    systems = [score(guess, truth, len(data.names), counts) for guess in guesses]
-    tuned = guesses[-1]
-    best = max(range(len(guesses) - 1), key=lambda at: systems[at]["accuracy"]["value"])
-    result = paired(tuned.predicted == truth, guesses[best].predicted == truth)
-    verdict = judge(systems[best], systems[-1], result, rows, "accuracy")
-    plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
-    if trained["history"]:
-        plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
-    plots.append(confusion_plot(truth, tuned.predicted, data.names, folder / "confusion.png"))
-    return {
-        "headline": verdict.headline,
-        "worth_it": verdict.worth_it,
-        "measure": "accuracy",
-        "dataset": {
-            "train": len(data.train.labels),
-            "dev": len(data.dev.labels),
-            "test": rows,
-            "classes": len(data.names),
-            "split": data.how,
-        },
-        "systems": systems,
-        "difference": json_difference(guesses[best].name, result) | {"disagree": disagreement(result, rows)},
-        "confused": confused_pairs(truth, tuned.predicted, data.names, data.test.texts),
-        "per_class": per_class(truth, tuned.predicted, data.names),
-        "calibration": {"ece": systems[-1].get("ece")},
-        "latency": latency,
-        "loss": trained["history"],
-        "notes": [note for note in [overfitting(trained["history"])] if note],
-        "chosen": trained.get("chosen"),
-        "plots": plots,
-    }

@@ -43,8 +43,9 @@ Kind = Callable[[Work], dict[str, Any]]
 """Runs one kind of job: returns the report, or raises Stopped, or FinetuneError with words for the person."""
 
 
-def finetune_kind(work: Work) -> dict[str, Any]:
-    """A fine-tune: worker -> finetune.pipeline.run."""
+def finetune_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
+    """A fine-tune: worker -> finetune.pipeline.run; `ask_llm` as for a measurement."""
+    from finetune.chat import Llm
     from finetune.pipeline import run
     from finetune.spec import Spec
     from finetune.store import DatasetStore
@@ -52,7 +53,14 @@ def finetune_kind(work: Work) -> dict[str, Any]:
     spec = Spec.from_json(work.envelope.spec)
     tickets = DatasetStore(work.datasets_url).tickets(spec.digest or work.envelope.dataset)
     return run(
-        spec, tickets, work.folder, work.emit, work.should_stop, work.price_per_hour, prices=work.prices
+        spec,
+        tickets,
+        work.folder,
+        work.emit,
+        work.should_stop,
+        work.price_per_hour,
+        prices=work.prices,
+        llm=Llm(ask_llm, llm_model) if ask_llm is not None else None,
     )
 
 
@@ -120,7 +128,15 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
     except Exception as e:
         end, data = "failed", _explain(e)
     hours = (time.monotonic() - began) / 3600
-    return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(hours * work.price_per_hour, 6)}
+    usd = hours * work.price_per_hour + asked_usd(data.get("report"))
+    return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(usd, 6)}
+
+
+def asked_usd(report: Any) -> float:
+    """What a report says a language model's answers came to."""
+    cost = report.get("cost") if isinstance(report, dict) else None
+    usd = cost.get("api_usd") if isinstance(cost, dict) else None
+    return float(usd) if isinstance(usd, int | float) else 0.0
 
 
 def prepare_folder(artifacts: Path, envelope: Envelope) -> Path:

@@ -1,0 +1,86 @@
+"""Few tickets: the cheap systems are cross-validated, the report says which, and nothing is scored on what it saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from finetune.cross import cross_validated, held_out_rows
+from finetune.embed import FrozenEmbedder
+from finetune.pipeline import run
+from finetune.progress import silent
+from finetune.spec import parse_spec
+from finetune.ticket import Ticket, Tickets
+from finetune.triage_data import prepare
+from finetune.triage_run import STRONG
+from tests.finetune.measuring import sample_rows, tickets
+
+pytestmark = pytest.mark.integration
+
+
+def few(rows: int = 150) -> Tickets:
+    """So many of the bundled tickets."""
+    return tickets(sample_rows()[:rows])
+
+
+def ran(made: Tickets, folder: Path, **form: Any) -> dict[str, Any]:
+    spec = parse_spec({"dataset": "few", **form})
+    return run(spec, made, folder, lambda _: None, lambda: None)
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of a `linear` run on 150 tickets."""
+    return ran(few(), tmp_path_factory.mktemp("linear"), method="linear")
+
+
+def test_every_system_of_a_linear_run_is_scored_on_every_ticket(linear: dict[str, Any]) -> None:
+    """The tuned one is cheap too: 150 tickets held out once each, and the split says so."""
+    data = linear["dataset"]
+    assert data["test"] >= 140
+    assert "cross-validated over 5 folds" in data["split"]
+    assert f"each of the {data['test']} tickets is held out once" in data["split"]
+    assert [s["role"] for s in linear["systems"]] == ["baseline"] * 3 + ["tuned"]
+    assert linear["difference"]["rows"] == data["test"]
+    assert f"{data['test']} held-out tickets" in linear["headline"]
+
+
+def test_a_cross_validated_score_is_no_score_on_training_rows() -> None:
+    """With labels drawn at random nothing can be learned: every cheap system stays near one in three."""
+    rng = np.random.default_rng(0)
+    rows = [Ticket(str(at), row.text, f"queue {rng.integers(3)}") for at, row in enumerate(few().rows)]
+    spec, embedder = parse_spec({"dataset": "few", "method": "linear"}), FrozenEmbedder()
+    data = prepare(spec, Tickets(tuple(rows), "triage"), embedder, silent())
+    truth = data.every.labels[held_out_rows(data)]
+    assert sorted(held_out_rows(data).tolist()) == sorted({*held_out_rows(data).tolist()})
+    for guess in cross_validated(data, STRONG, embedder, silent()):
+        assert abs(float((guess.predicted == truth).mean()) - 1 / 3) < 0.15
+
+
+def test_the_same_seed_gives_the_same_report_twice(linear: dict[str, Any], tmp_path: Path) -> None:
+    """Scores, difference and headline are equal to the last digit."""
+    again = ran(few(), tmp_path, method="linear")
+
+    def figures(report: dict[str, Any]) -> str:
+        kept = [{k: v for k, v in s.items() if k != "seconds"} for s in report["systems"]]
+        return json.dumps([kept, report["difference"], report["headline"], report["confused"]])
+
+    assert figures(linear) == figures(again)
+
+
+@pytest.mark.slow
+def test_a_trained_network_is_tested_on_one_fold_beside_cross_validated_baselines(tmp_path: Path) -> None:
+    """One training only: its difference is paired on that fold, the baselines also carry all folds' scores."""
+    report = ran(few(), tmp_path, method="lora", epochs=1)
+    data, baselines = report["dataset"], report["systems"][:-1]
+    assert 20 <= data["test"] <= 40
+    assert "where only a large difference shows" in data["split"]
+    assert all(s["cross_validated"]["rows"] > 3 * data["test"] for s in baselines)
+    assert "cross_validated" not in report["systems"][-1]
+    best = max(baselines, key=lambda s: s["cross_validated"]["accuracy"]["value"])
+    assert report["difference"]["against"] == best["name"]
+    assert report["difference"]["rows"] == data["test"]
