@@ -88,7 +88,7 @@ class Aftermath:
             return
         old = memory.cards[last]
         before = f"Decided anew from measurement {job.id}; before it: {BADGES[old.reply.verdict][1]}."
-        reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part))
+        reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
         services.ledger.save_thread(
             *_key(job), memory.answered(last, Card(old.asker, old.question, reply)).to_json()
         )
@@ -102,6 +102,16 @@ class Aftermath:
 
 def _finished(job: Job) -> Mapping[str, Any] | None:
     return job.report if job.state == State.SUCCEEDED and isinstance(job.report, Mapping) else None
+
+
+def _own(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The next step and the cost that were worked out from the team's own tickets, in place of planning figures."""
+    cost = report.get("cost")
+    said = {
+        "next_step": report.get("next_step"),
+        "cost_line": cost.get("sentence") if isinstance(cost, Mapping) else None,
+    }
+    return {key: one_line(text, 600) for key, text in said.items() if isinstance(text, str) and text.strip()}
 
 
 def _key(job: Job) -> tuple[str, str]:

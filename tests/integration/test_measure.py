@@ -68,6 +68,8 @@ def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> N
     )
     assert "Train a small model" in shown(anew)
     assert "before it:" in shown(anew)
+    assert "1,500 tokens in" not in shown(anew), "the measured cost stands in place of the planning figure"
+    assert "for a small model, one CPU machine" in shown(anew)
     kept = (stage.home / "forecasts.jsonl").read_text().splitlines()
     assert all(json.loads(line)["is"] == "forecast" for line in kept)
     assert kept
