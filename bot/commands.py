@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import home, library, measuring, opening
+from bot import home, library, measuring, notices, opening
 from bot.answering import Question, ask, check_question
 from bot.blocks import actions, button, section
 from bot.cards import job_card
@@ -21,7 +21,6 @@ from bot.modals import Memory
 from bot.people import Person
 from bot.services import Services
 from finetune.spec import SpecError
-from worker.digest import set_digest
 from worker.records import Job
 from worker.states import END_STATES, State
 
@@ -96,8 +95,8 @@ def finetune(services: Services, ack: Ack, command: Command, client: WebClient, 
     ack()
 
 
-def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
-    """Lists, filters, opens, cancels, retries."""
+def jobs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Lists, filters, opens, cancels, retries; and what the channel is told."""
     ack()
     words = question_of(command.get("text", "")).split()
     first = words[0].lower() if words else "list"
@@ -105,11 +104,9 @@ def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> No
         found, title = _list(services, command, first)
         respond(text=home.jobs_text(found), blocks=checked(home.jobs_message(found, title)))
         return
-    if first == "digest" and words[-1].lower() in ("on", "off"):
-        on = words[-1].lower() == "on"
-        set_digest(services.ledger.engine, command["channel_id"], on, command["user_id"], services.clock())
-        said = "Each Monday this channel is told what its jobs came to." if on else "No weekly message here."
-        respond(text=said, response_type="ephemeral")
+    if first in ("notify", "digest"):
+        asked = [word.lower() for word in words]
+        notices.on_command(services, asked, command["channel_id"], command["user_id"], client, respond)
         return
     if first in ("open", *CHANGES) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
@@ -117,8 +114,8 @@ def jobs(services: Services, ack: Ack, command: Command, respond: Respond) -> No
     if verb not in ("open", *CHANGES):
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
-            "`/jobs running`, `/jobs done`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` or `retry` "
-            "with a job's id."
+            "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` "
+            "or `retry` with a job's id."
         )
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":

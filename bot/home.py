@@ -127,7 +127,7 @@ def index_line(services: Services) -> str:
 def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
     """The answer of `/jobs`."""
     blocks = job_list(jobs, title)
-    hint = "`/jobs mine`, `/jobs running`, `/jobs done`, `/jobs JOB`, `/jobs cancel JOB`, `/jobs retry JOB`"
+    hint = "`/jobs mine`, `/jobs running`, `/jobs done`, `/jobs JOB`, `/jobs cancel JOB`, `/jobs retry JOB`, `/jobs notify`"
     return [*blocks, context(hint)]
 
 

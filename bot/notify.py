@@ -3,8 +3,8 @@
 One thread. A card changes at most every `card_interval_s` (at once when its job ends) and all of them share
 Slack's speed limit, the one shown longest ago first. What fails waits by itself: no card or report holds up
 another. A message whose earlier send may have arrived is looked for by its key before it is sent again.
-A job whose channel takes nothing any more goes on in its launcher's own messages; a refused token keeps
-everything in the ledger until a person repairs it.
+A job whose channel takes nothing any more goes on in its launcher's own messages, and so does what a channel
+does not want to hear (worker/channels.py); a refused token keeps everything until a person repairs it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from slack_sdk import WebClient
@@ -176,15 +177,25 @@ class Notifier:
         assert self._uncertain is not None
         text, blocks = job_text(job), card_of(job, self._clock(), not self._queue_up())
         key, ts = f"card:{job.id}", job.card_ts
+        place = self._opened(job.card_place, lambda direct: self._ledger.card_goes(job.id, direct))
+        thread = job.thread_ts if place == job.channel else None
         if ts is None and job.id in self._uncertain:
-            ts = find(self._client, job.channel, job.thread_ts, key)
+            ts = find(self._client, place, thread, key)
         if ts is not None:
-            self._take("update", job.channel)
-            self._client.chat_update(channel=job.channel, ts=ts, text=text, blocks=blocks)
+            self._take("update", place)
+            self._client.chat_update(channel=place, ts=ts, text=text, blocks=blocks)
             return ts
-        self._take("post", job.channel)
+        self._take("post", place)
         self._uncertain.add(job.id)
-        return send(self._client, job.channel, job.thread_ts, text, blocks, key)
+        return send(self._client, place, thread, text, blocks, key)
+
+    def _opened(self, channel: str, keep: Callable[[str], None]) -> str:
+        """The channel, or for a person's id their messages with the bot, opened and noted with `keep`."""
+        if not channel.startswith(("U", "W")):
+            return channel
+        direct = str(self._client.conversations_open(users=[channel])["channel"]["id"])
+        keep(direct)
+        return direct
 
     def _take(self, method: str, channel: str) -> None:
         if not self._pace.take(method, channel):
@@ -197,13 +208,15 @@ class Notifier:
         tries = self._held.get(job.id, (0.0, 0))[1]
         wait = why.wait_s or delay(tries)
         if why.trouble is Trouble.SLOW_DOWN:
-            self._pace.hold("update" if job.card_ts else "post", job.channel, wait)
+            self._pace.hold("update" if job.card_ts else "post", job.card_place, wait)
         else:
             log.warning("card of %s: %s", job.id, why.code)
         self._held[job.id] = (self._tick() + wait, tries + 1)
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
             self._ledger.card_gone(job.id)
-        if why.trouble is Trouble.CHANNEL:
+        if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
+            self._ledger.card_goes(job.id, None)  # its launcher cannot be reached: the channel, after all
+        elif why.trouble is Trouble.CHANNEL:
             self._move_to_requester(job, why)
 
     def _token_refused(self, why: Refusal) -> None:
@@ -274,20 +287,21 @@ class Notifier:
         if not post.channel:
             self._ledger.post_done(post.id, "")
             return
-        thread = post.thread_ts or job.thread_ts or job.card_ts
-        if thread is None or self._is_silent():  # its card has not gone out yet
-            raise NotNow
+        if self._is_silent() or (post.kind != "digest" and not (job.card_ts or job.thread_ts)):
+            raise NotNow  # its card has not gone out yet
         if post.kind == "digest":
             self._tell_channel(post, job)
             return
-        ts = find(self._client, post.channel, thread, post.dedupe_key) if post.tries else None
+        channel = self._opened(post.channel, lambda direct: self._ledger.post_goes(post.id, direct))
+        post, thread = replace(post, channel=channel), thread_of(post, job, channel)
+        ts = find(self._client, channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
             text, blocks = message_of(post, job)
             blocks += more
-            self._take("post", post.channel)
-            ts = send(self._client, post.channel, thread, text, blocks, post.dedupe_key)
+            self._take("post", channel)
+            ts = send(self._client, channel, thread, text, blocks, post.dedupe_key)
         self._well()
-        if post.kind == "final_report" and not self._pictures(job, post, thread):
+        if post.kind == "final_report" and not self._pictures(job, post, thread or ts):
             return
         if after:
             after.settle(job)
@@ -323,6 +337,12 @@ class Notifier:
             send(self._client, post.channel, thread, text, [context(text)], key)
         self._picture_tries.pop(post.id, None)
         return True
+
+
+def thread_of(post: Post, job: Job, channel: str) -> str | None:
+    """The thread that an owed message belongs to in `channel`: the job's, else its card's where that stands."""
+    asked_in = job.thread_ts if channel == job.channel else None
+    return post.thread_ts or asked_in or (job.card_ts if channel == job.card_place else None)
 
 
 def delay(tries: int) -> float:

@@ -64,7 +64,7 @@ def _digest(post: Post, job: Job) -> tuple[str, list[Block]]:
         f"• `{escape(one['id'])}` {escape(one_line(one['dataset'], 40))}: {escape(one_line(one['said'], 200))}"
         for one in post.body["jobs"]
     ]
-    off = context("`/jobs digest off` stops this weekly message here.")
+    off = context("`/jobs notify digest off` stops this weekly message here.")
     return text, [section(text), section("\n".join(lines)), off]
 
 

@@ -52,6 +52,13 @@ class Policy:
             return f"Only an admin can approve jobs. Ask {self._whom()}."
         return None
 
+    def denies_notices(self, person: Person, creator: str | None) -> Denial | None:
+        """Why this person may not change what a channel is told, or None; `creator` made the channel."""
+        if person.id == creator or self.is_admin(person):
+            return None
+        whom = f"<@{creator}>, who made this channel, or {self._whom()}" if creator else self._whom()
+        return f"Only admins and whoever made the channel change what it is told. Ask {whom}."
+
     def denies_sight(self, person: Person, job: Job, channel: str) -> Denial | None:
         """Why this person may not open the job from this channel, or None."""
         if job.channel == channel or person.id == job.by or self.is_admin(person):

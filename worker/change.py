@@ -13,10 +13,12 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker import tables
+from worker.channels import ENDS, report_home
 from worker.errors import UnknownJob, WorkerError
 from worker.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
 
 Row = dict[str, Any]
+TOLD = {"finished": "finish", "failed": "fail"}
 
 
 class StaleVersion(WorkerError):
@@ -64,8 +66,17 @@ def move(
     if after not in ACTIVE_STATES:
         retire(connection, job, now, after)
     if after in END_STATES:
-        owe_post(connection, job, now, "final_report", after, {"state": after, "why": why})
+        _owe_report(connection, job, now, after, why)
     return job
+
+
+def _owe_report(connection: Connection, job: Row, now: float, end: State, why: str) -> None:
+    """The one final report: to the job's channel, or to its launcher where the channel does not want it."""
+    body: Row = {"state": end, "why": why}
+    if (person := report_home(connection, job, end)) is not None:
+        body["moved"] = f"the channel where it was launched is not told of jobs that {TOLD[ENDS[end]]}"
+        job = {**job, "channel": person, "thread_ts": None}
+    owe_post(connection, job, now, "final_report", end, body)
 
 
 def record(

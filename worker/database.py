@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -30,6 +30,7 @@ def open_database(url: str) -> Engine:
     try:
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _server(parsed)
         metadata.create_all(engine)
+        _add_columns(engine)
     except (SQLAlchemyError, ImportError, OSError) as e:
         shown = parsed.render_as_string(hide_password=True)
         raise WorkerError(
@@ -53,6 +54,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent snapshot; in SQLite it neither waits for a writer nor holds one up."""
     with engine.connect() as connection, connection.begin():
         yield connection
+
+
+def _add_columns(engine: Engine) -> None:
+    """Gives a ledger of an earlier version the columns that have come since; they may all be empty."""
+    known = inspect(engine)
+    for table in metadata.tables.values():
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                with writing(engine) as connection:
+                    connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 class Turnstile:

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, select
 
 from worker import tables
 from worker.change import Row, owe_post
@@ -48,19 +48,11 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     return {"counts": dict(counts), "usd": round(sum(row["spent_usd"] for row in rows), 2), "jobs": lines}
 
 
-def set_digest(engine: Engine, channel: str, wanted: bool, by: str, now: float) -> None:
-    """Switches the channel's weekly message on or off."""
-    quiet = tables.quiet_channels
-    with writing(engine) as connection:
-        connection.execute(delete(quiet).where(quiet.c.channel == channel))
-        if not wanted:
-            connection.execute(insert(quiet).values(channel=channel, set_by=by, set_at=now))
-
-
 def _by_channel(connection: Connection, since: float, until: float) -> dict[str, list[Row]]:
-    jobs, quiet = tables.jobs, tables.quiet_channels
+    jobs, notices = tables.jobs, tables.channel_notices
     ended = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at >= since) & (jobs.c.ended_at < until)
-    wanted = (jobs.c.channel != "") & jobs.c.channel.not_in(select(quiet.c.channel))
+    quiet = select(notices.c.channel).where(notices.c.digest.is_(False))
+    wanted = (jobs.c.channel != "") & jobs.c.channel.not_in(quiet)
     columns = (jobs.c.id, jobs.c.state, jobs.c.dataset, jobs.c.report, jobs.c.error)
     query = select(*columns, jobs.c.spent_usd, jobs.c.channel).where(ended & wanted).order_by(jobs.c.ended_at)
     found: dict[str, list[Row]] = {}

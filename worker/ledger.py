@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker import memory, posts, tables
 from worker.change import Row, locked_job, move, new_attempt, owe_order, owe_post, record
+from worker.channels import card_home
 from worker.database import open_database, reading, writing
 from worker.errors import UnknownJob, WorkerError
 from worker.policy import hold_to_budget
@@ -81,6 +82,7 @@ class Ledger:
         }
         try:
             with writing(self.engine) as connection:
+                row["card_channel"] = card_home(connection, channel, by)
                 connection.execute(insert(tables.jobs).values(row))
                 self._accept(connection, row, now, approval)
                 if month_limit_usd is not None:
@@ -228,6 +230,14 @@ class Ledger:
     def card_posted(self, job_id: str, ts: str, version: int) -> None:
         """The card `ts` now shows the job as of `version`."""
         posts.card_posted(self.engine, job_id, ts, version)
+
+    def card_goes(self, job_id: str, channel: str | None) -> None:
+        """The job's card goes to `channel`; None: to the job's own."""
+        posts.card_goes(self.engine, job_id, channel)
+
+    def post_goes(self, post_id: int, channel: str) -> None:
+        """The owed message goes to `channel`: the messages of the person it is for have been opened."""
+        posts.post_goes(self.engine, post_id, channel)
 
     def due_posts(self, now: float | None = None, limit: int = 20) -> list[Post]:
         """Messages to send now; each stays with this caller for a minute (see worker.posts)."""

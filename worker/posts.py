@@ -14,6 +14,7 @@ SENDING_S = 60.0
 """How long a taken message is left to its sender before it is handed out again."""
 CLOCK_JUMP_S = 900.0
 """A due time further ahead than any sender puts it off means that the clock was put back: due now."""
+NO_CARD = {"thread_ts": None, "card_channel": None, "card_ts": None, "card_version": 0}
 
 
 def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
@@ -61,13 +62,26 @@ def move_to(engine: Engine, job_id: str, channel: str, why: str, now: float) -> 
     """From now on the job's card and what is still owed go to `channel`, as new messages there."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
-        set_columns(connection, job, now, channel=channel, thread_ts=None, card_ts=None, card_version=0)
+        set_columns(connection, job, now, channel=channel, **NO_CARD)
         record(connection, job_id, now, "bot", "moved", why)
         undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
         for post in connection.execute(select(tables.posts).where(undone)).mappings().all():
             moved = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}
             values = {**moved, "body": {**post["body"], "moved": why}}
             connection.execute(update(tables.posts).where(tables.posts.c.id == post["id"]).values(values))
+
+
+def card_goes(engine: Engine, job_id: str, channel: str | None) -> None:
+    """The job's card, not posted yet, goes to `channel`; None: to the job's own."""
+    with writing(engine) as connection:
+        query = update(tables.jobs).where((tables.jobs.c.id == job_id) & tables.jobs.c.card_ts.is_(None))
+        connection.execute(query.values(card_channel=channel))
+
+
+def post_goes(engine: Engine, post_id: int, channel: str) -> None:
+    """The owed message goes to `channel`."""
+    with writing(engine) as connection:
+        connection.execute(update(tables.posts).where(tables.posts.c.id == post_id).values(channel=channel))
 
 
 def stale_cards(engine: Engine) -> list[StaleCard]:

@@ -17,7 +17,8 @@ class Job:
     """One job as the ledger knows it; `version` grows with every change, `card_version` trails it.
 
     `progress` may hold phase, step, steps, loss, eta_s, note, worker, position. `retry_of` names the
-    ended job this one repeats; `root` the first of that chain (checkpoints are kept under it).
+    ended job this one repeats; `root` the first of that chain (checkpoints are kept under it). `card_channel`
+    is where the card stands when not in the job's channel (a user id until their messages were opened).
     """
 
     id: str
@@ -31,6 +32,7 @@ class Job:
     team: str
     channel: str
     thread_ts: str | None
+    card_channel: str | None
     card_ts: str | None
     card_version: int
     progress: dict[str, Any]
@@ -52,6 +54,11 @@ class Job:
     approval_reason: str | None
     approval_expires: float | None
     approved_by: str | None
+
+    @property
+    def card_place(self) -> str:
+        """The channel of the card."""
+        return self.card_channel or self.channel
 
 
 @dataclass(frozen=True)

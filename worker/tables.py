@@ -38,6 +38,7 @@ jobs = Table(
     Column("team", String(80), nullable=False),
     Column("channel", String(40), nullable=False, index=True),
     Column("thread_ts", String(40)),
+    Column("card_channel", String(40)),
     Column("card_ts", String(40)),
     Column("card_version", Integer, nullable=False, default=0),
     Column("progress", JSON, nullable=False),
@@ -178,10 +179,14 @@ budgets = Table(
     Column("set_at", Float, nullable=False),
 )
 
-quiet_channels = Table(
-    "quiet_channels",
+channel_notices = Table(
+    "channel_notices",
     metadata,
     Column("channel", String(40), primary_key=True),
+    Column("started", Boolean, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    Column("digest", Boolean, nullable=False),
     Column("set_by", String(40), nullable=False),
     Column("set_at", Float, nullable=False),
 )

@@ -20,6 +20,8 @@ from bot.playground.person import Person
 from bot.playground.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
 from bot.playground.signed_http import encode, signature
 from bot.stand import Stand, stand
+from worker.channels import Notices, notices
+from worker.ledger import Ledger
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"
@@ -135,6 +137,24 @@ def test_nobody_approves_their_own_job_and_only_admins_approve(doors: Doors) -> 
     doors.submit("job_reject", {"reason": "no"}, memory, MAYA)
     doors.told(since, MAYA, "Only an admin")
     assert doors.states()[job] == "awaiting_approval"
+
+
+def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
+    """Pressed or typed by someone else it changes nothing; whoever made the channel may; a wrong value is told."""
+    engine = Ledger(str(doors.stage.home / "ledger.db")).engine
+    since = doors.press("notice:finished", "finished:off", MAYA)
+    doors.told(since, MAYA, "Only admins and whoever made the channel")
+    since = len(doors.stage.workspace.api_log())
+    doors.ravi.command("/jobs", "notify digest off", "#support-ml")
+    doors.told(since, RAVI, "Only admins and whoever made the channel")
+    assert notices(engine, HERE) == Notices()
+    doors.told(doors.press("notice:finished", "password:off", ANA), ANA, "older version")
+    doors.press("notice:finished", "finished:off", ANA)
+    deadline = time.monotonic() + 15
+    while notices(engine, HERE).finished:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert notices(engine, ELSEWHERE) == Notices()
 
 
 def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.owed import message_of
-from worker.digest import owe_digests, set_digest
+from worker.channels import set_notice
+from worker.digest import owe_digests
 from worker.ledger import Ledger
 
 MONDAY = datetime(2026, 11, 23, 8, 1, tzinfo=UTC).timestamp()
@@ -51,7 +52,7 @@ def test_a_channel_is_told_once_a_week_on_monday_morning(ledger: Ledger) -> None
 
 def test_a_channel_can_switch_it_off_and_on(ledger: Ledger) -> None:
     """Off holds until someone switches it on again."""
-    set_digest(ledger.engine, "C1", False, "U1", MONDAY)
+    set_notice(ledger.engine, "C1", "digest", False, "U1", MONDAY)
     assert owe_digests(ledger.engine, MONDAY) == 0
-    set_digest(ledger.engine, "C1", True, "U1", MONDAY)
+    set_notice(ledger.engine, "C1", "digest", True, "U1", MONDAY)
     assert owe_digests(ledger.engine, MONDAY) == 1
