@@ -134,6 +134,9 @@ def _from_cues(
             values.setdefault(name, value)
     if any(cue.signal == "gaps" and cue.value == "offline" for cue in cues):
         values["offline"] = True
+    blank = "task" not in values and "monthly_cost" not in values
+    if blank and "budget_usd" in values and values.get("gaps") == ("cost",):
+        del values["gaps"]  # money to spend is no bill that is too high
 
 
 def _from_counts(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, str]) -> None:

@@ -106,7 +106,15 @@ def test_a_price_per_month_does_not_make_facts_change(read: EmbeddedReader) -> N
     assert read("email drafting costs $19k monthly, train our own?").volatility is None
 
 
-@pytest.mark.parametrize(("file", "least"), [("held_out.jsonl", 0.93), ("held_out_second.jsonl", 0.87)])
+@pytest.mark.parametrize(
+    ("file", "least"),
+    [
+        ("held_out.jsonl", 0.93),
+        ("held_out_second.jsonl", 0.87),
+        ("held_out_third.jsonl", 0.95),
+        ("held_out_fourth.jsonl", 0.8),
+    ],
+)
 def test_questions_held_out_of_the_training(
     embed: MiniLM, read: EmbeddedReader, file: str, least: float
 ) -> None:
