@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,95 +15,106 @@ from finetune.baselines import most_similar
 from finetune.chat import Llm
 from finetune.embed import FrozenEmbedder
 from finetune.evaluate import overfitting
-from finetune.failures import TrainingDataError
 from finetune.intervals import json_difference, paired_means, resample_counts
+from finetune.judge import judged
 from finetune.plots import loss_plot, scores_plot
 from finetune.progress import Progress
+from finetune.reply_data import Pairs, Written, prepare
+from finetune.reply_prompts import prompted_replies
 from finetune.reply_scores import invented, score_replies
-from finetune.report import judge, told
+from finetune.report import judge
 from finetune.spec import Spec
-from finetune.split import split
 from finetune.ticket import Tickets
 from finetune.triage_run import TUNED_NAMES
 
 TRAINED = "trained.json"
 NEAREST_ANSWER = "Nearest past answer"
-TEST_MOST = 200  # written answers are slow; 200 give chrF to about 3 points
-DEV_MOST = 300
 EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Tickets with their real answers."""
-
-    tickets: list[str]
-    answers: list[str]
-
-    def __len__(self) -> int:
-        return len(self.tickets)
-
-
-@dataclass(frozen=True)
-class Written:
-    """What one system wrote for the test tickets."""
-
-    name: str
-    role: str
-    answers: list[str]
-    seconds: float
+PAIRS_KEPT, PAIR_TEXT = 20, 1200  # for the blind comparison by people, and characters of each text
 
 
 def run_reply(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
 ) -> dict[str, Any]:
     """The task's part of the report: systems, difference, examples, curve, plots and verdict."""
-    train, dev, test, how, folds = prepare(spec, tickets)
-    embedder = FrozenEmbedder()
+    rows = prepare(spec, tickets)
+    embedder, test = FrozenEmbedder(), rows.test
     progress.phase("baselines")
-    systems = baselines(spec, train, test, embedder, progress)
+    systems, vectors = baselines(spec, rows.train, test, embedder, progress)
+    prompts = prompted_replies(llm, rows.train, test, vectors, folder, spec.seed, progress)
     progress.phase("training")
-    trained = train_once(spec, train, dev, folder, progress)
+    trained = train_once(spec, rows.train, rows.dev, folder, progress)
     progress.phase("evaluating")
+    tuned, facts = write_tuned(spec, test, folder, trained, progress)
+    body = conclude([*systems, *prompts.written, tuned], test, trained, embedder, folder, spec.seed)
+    body["systems"][0] |= nearest_crossed(rows.folds, embedder, spec.seed)
+    counts = {"train": len(rows.train), "dev": len(rows.dev), "test": len(test)}
+    facts["dataset"] = {**counts, "classes": None, "split": rows.how}
+    body["notes"] += prompts.notes
+    body["api_usd"] = prompts.usd
+    return judge_pairs(body, llm, prompts.usd, test, tuned, folder, spec.seed, progress) | facts
+
+
+def write_tuned(
+    spec: Spec, test: Pairs, folder: Path, trained: dict[str, Any], progress: Progress
+) -> tuple[Written, dict[str, Any]]:
+    """What the saved model writes, as a user would load it; perplexity and latency."""
     from finetune.use import load
 
     model = load(folder)
     began = time.perf_counter()
     answers = model.answers(test.tickets, progress.check)
-    writing = time.perf_counter() - began
-    systems.append(Written(TUNED_NAMES[spec.method], "tuned", answers, trained["seconds"]))
-    facts = {
-        "perplexity": model.perplexity(test.tickets, test.answers),
-        "latency": {"batch_ms": 1000 * writing / len(test)},
-        "dataset": {"train": len(train), "dev": len(dev), "test": len(test), "classes": None, "split": how},
-    }
-    body = conclude(systems, test, trained, embedder, folder, spec.seed) | facts
-    if folds:
-        body["systems"][0]["cross_validated"] = nearest_crossed(folds, embedder, spec.seed)
+    latency = {"batch_ms": 1000 * (time.perf_counter() - began) / len(test)}
+    perplexity = model.perplexity(test.tickets, test.answers)
+    tuned = Written(TUNED_NAMES[spec.method], "tuned", answers, trained["seconds"])
+    return tuned, {"perplexity": perplexity, "latency": latency}
+
+
+def judge_pairs(
+    body: dict[str, Any],
+    llm: Llm | None,
+    spent: float,
+    test: Pairs,
+    tuned: Written,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The report with the language model's judgement of the tuned answers against the best baseline's."""
+    opponent: Written = body.pop("opponent")
+    asked = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    sides = [tuned.answers[i] for i in asked], opponent.answers
+    left = replace(llm, spend_usd=max(llm.spend_usd - spent, 0.0)) if llm is not None else None
+    names = (tuned.name, opponent.name)
+    if found := judged(left, test.at(asked), names, sides, folder, seed, progress):
+        body["judge"] = found
+        body["notes"] = [found["sentence"], *body["notes"]]
+        body["api_usd"] += found["usd"]
+    body["pairs"] = kept_pairs(test.at(asked), names, sides, seed)
     return body
 
 
-def prepare(spec: Spec, tickets: Tickets) -> tuple[Pairs, Pairs, Pairs, str, list[Pairs]]:
-    """Split the rows that have an answer; test and dev are samples where they are large; folds for few rows."""
-    rows = [row for row in tickets.rows if row.answer]
-    sides = split(Tickets(rows=tuple(rows), kind="reply"), spec.seed)
-    rng = np.random.default_rng(spec.seed)
-
-    def side(chosen: Sequence[int], most: int | None = None) -> Pairs:
-        if most is not None and len(chosen) > most:
-            chosen = sorted(rng.permutation(chosen)[:most].tolist())
-        return Pairs([rows[i].text for i in chosen], [str(rows[i].answer) for i in chosen])
-
-    train, dev, test = side(sides.train), side(sides.dev, DEV_MOST), side(sides.test, TEST_MOST)
-    if not len(train) or not len(test):
-        raise TrainingDataError(
-            "Too few rows have an answer: at least one to train on and one to test are needed."
-        )
-    return train, dev, test, told(sides, "one fold"), [side(fold) for fold in sides.folds]
+def kept_pairs(
+    test: Pairs, names: tuple[str, str], sides: tuple[list[str], list[str]], seed: int
+) -> dict[str, Any]:
+    """Some tickets with both systems' answers, where these differ: what people compare blind in the channel."""
+    differ = [i for i in range(len(test)) if sides[0][i].strip() != sides[1][i].strip()]
+    chosen = np.random.default_rng([seed, 9]).permutation(differ)[:PAIRS_KEPT]
+    rows = [
+        {
+            "ticket": test.tickets[i][-PAIR_TEXT:],
+            "tuned": sides[0][i][:PAIR_TEXT],
+            "baseline": sides[1][i][:PAIR_TEXT],
+        }
+        for i in map(int, chosen)
+    ]
+    return {"tuned": names[0], "baseline": names[1], "rows": rows}
 
 
 def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int) -> dict[str, Any]:
-    """The nearest past answer over all folds, each ticket answered from the others: chrF and ROUGE-L."""
+    """For few rows, the nearest past answer over all folds, each ticket answered from the others."""
+    if not folds:
+        return {}
     vectors = [embedder(fold.tickets) for fold in folds]
     written: list[str] = []
     for at, mine in enumerate(vectors):
@@ -115,13 +126,14 @@ def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int)
     real = [text for fold in folds for text in fold.answers]
     counts = resample_counts(len(real), seed)
     entry, _ = score_replies(NEAREST_ANSWER, "baseline", written, real, tickets, embedder, counts, 0.0)
-    return {"chrf": entry["chrf"], "rouge_l": entry["rouge_l"], "rows": len(real), "folds": len(folds)}
+    scores = {"chrf": entry["chrf"], "rouge_l": entry["rouge_l"]}
+    return {"cross_validated": {**scores, "rows": len(real), "folds": len(folds)}}
 
 
 def baselines(
     spec: Spec, train: Pairs, test: Pairs, embedder: FrozenEmbedder, progress: Progress
-) -> list[Written]:
-    """The nearest past answer, and the base model before tuning where it has trained weights."""
+) -> tuple[list[Written], tuple[np.ndarray, np.ndarray]]:
+    """The embeddings of both sides' tickets with the nearest past answer, and the base model before tuning where it has trained weights."""
     began = time.perf_counter()
     past, now = embedder(train.tickets, progress.check), embedder(test.tickets, progress.check)
     answers = [train.answers[i] for i in most_similar(past, now)]
@@ -132,7 +144,7 @@ def baselines(
         began = time.perf_counter()
         answers = untuned(spec).answers(test.tickets, progress.check)
         found.append(Written("Base model, untuned", "baseline", answers, time.perf_counter() - began))
-    return found
+    return found, (past, now)
 
 
 def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -159,34 +171,36 @@ def conclude(
     seed: int,
 ) -> dict[str, Any]:
     """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
-    counts = resample_counts(len(test), seed)
-    scored = [
-        score_replies(w.name, w.role, w.answers, test.answers, test.tickets, embedder, counts, w.seconds)
-        for w in systems
-    ]
+    scored = [_scored(one, test, embedder, seed) for one in systems]
     entries = [entry for entry, _ in scored]
     best = max(range(len(scored) - 1), key=lambda at: entries[at]["chrf"]["value"])
-    result = paired_means(scored[-1][1], scored[best][1], counts)
-    verdict = judge(entries[best], entries[-1], result, len(test), "chrf")
+    asked = systems[best].asked
+    rows = list(asked) if asked is not None else list(range(len(test)))
+    mine = scored[-1][1][rows]
+    result = paired_means(mine, scored[best][1], resample_counts(len(rows), seed))
+    ours_there = {"chrf": {"value": float(mine.mean())}}
+    verdict = judge(entries[best], entries[-1] | ours_there, result, len(rows), "chrf")
     plots = [scores_plot(entries, "chrf", folder / "scores.png")]
     if trained["history"]:
         plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
     ours, theirs = systems[-1].answers, systems[best].answers
+    shown = list(enumerate(rows))[:EXAMPLES]
     return {
         "headline": verdict.headline,
         "worth_it": verdict.worth_it,
         "measure": "chrf",
         "systems": entries,
-        "difference": json_difference(systems[best].name, result),
+        "difference": json_difference(systems[best].name, result) | {"rows": len(rows)},
+        "opponent": systems[best],
         "confused": [],
         "examples": [
             {
                 "ticket": test.tickets[i][-300:],
                 "real": test.answers[i],
                 "tuned": ours[i],
-                "baseline": theirs[i],
+                "baseline": theirs[at],
             }
-            for i in range(min(EXAMPLES, len(test)))
+            for at, i in shown
         ],
         "facts": {
             "real_answers_from_ticket": float(
@@ -197,3 +211,15 @@ def conclude(
         "notes": [note for note in [overfitting(trained["history"])] if note],
         "plots": plots,
     }
+
+
+def _scored(
+    one: Written, test: Pairs, embedder: FrozenEmbedder, seed: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    side = test if one.asked is None else test.at(one.asked)
+    counts = resample_counts(len(side), seed)
+    entry, per_row = score_replies(
+        one.name, one.role, one.answers, side.answers, side.tickets, embedder, counts, one.seconds
+    )
+    few = {} if one.asked is None else {"rows": len(side), "prompt": True}
+    return entry | few, per_row
