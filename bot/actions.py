@@ -36,6 +36,7 @@ def register(app: App, services: Services) -> None:
     app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
     app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
     app.action("measure")(guarded(services, measuring.on_button))
+    app.action("job_finetune")(guarded(services, on_train))
     app.action("feedback")(guarded(services, on_feedback))
     for action_id, verb in JOB_VERBS.items():
         app.action(action_id)(guarded(services, partial(on_job_change, verb=verb)))
@@ -127,6 +128,16 @@ def on_job_details(services: Services, ack: Ack, body: Body, action: Body, clien
     job = visible_job(services, str(action.get("value")), user, channel)
     view = details_modal(job, services.ledger.history(job.id))
     client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+
+
+def on_train(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """The button \"Fine-tune on these\" beneath a report that says train: the form with its tickets chosen."""
+    ack()
+    channel, user, _ = where(body)
+    job = visible_job(services, str(action.get("value")), user, channel)
+    card = services.datasets.get(job.dataset, services.scopes(channel))
+    chosen = {"dataset": card.name, "task": card.kind, "method": "lora"}
+    opening.finetune(services, client, body["trigger_id"], Memory(channel), chosen)
 
 
 def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:

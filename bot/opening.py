@@ -25,8 +25,15 @@ from finetune.spec import SpecError
 NO_TICKETS = "There is no dataset yet. Add your tickets with /datasets add, then come back."
 
 
-def finetune(services: Services, client: WebClient, trigger_id: str, memory: Memory) -> None:
-    client.views_open(trigger_id=trigger_id, view=finetune_form(services, memory, {}))
+def finetune(
+    services: Services,
+    client: WebClient,
+    trigger_id: str,
+    memory: Memory,
+    chosen: Mapping[str, str] | None = None,
+) -> None:
+    """`chosen` are fields filled in beforehand."""
+    client.views_open(trigger_id=trigger_id, view=finetune_form(services, memory, chosen or {}))
 
 
 def finetune_form(services: Services, memory: Memory, chosen: Mapping[str, str]) -> Block:

@@ -45,6 +45,8 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
     buttons = [button("Details", "job_details", job.id)]
     if job.kind == "finetune":
         buttons.insert(0, button("Try it", "job_try", job.id, "primary"))
+    if job.kind == "measure" and report.get("decision") == "train":
+        buttons.insert(0, button("Fine-tune on these", "job_finetune", job.id, "primary"))
     blocks.append(actions(buttons, block_id="report"))
     mark, _ = STATES[job.state]
     return f"{mark} {KINDS.get(job.kind, 'Job')} on {escape(one_line(job.dataset, 60))}: {headline}", blocks

@@ -75,6 +75,24 @@ def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> N
     assert kept
 
 
+def test_a_report_that_says_train_leads_to_the_filled_form(maya: Person) -> None:
+    """Beneath "Train" stands a button; its form has the measured tickets and LoRA chosen."""
+    maya.command("/should-i-train", "measure sample-tickets target=0.78", CHANNEL)
+    card = maya.wait_message(
+        CHANNEL, lambda m: "Measurement" in shown(m) and "target 78%" in shown(m) and "Done" in shown(m), 200
+    )
+    report = maya.wait_message(CHANNEL, lambda m: "job_finetune" in shown(m), 60, card["ts"])
+    maya.click(CHANNEL, report["ts"], "job_finetune")
+    view = maya.wait_view(20, title="Fine-tune")
+    chosen = {
+        block["block_id"]: block["element"]["initial_option"]["value"]
+        for block in view["blocks"]
+        if block.get("block_id") in ("dataset", "method")
+    }
+    assert chosen == {"dataset": "sample-tickets", "method": "lora"}
+    maya.close(view)
+
+
 def test_wrong_fields_stay_on_the_form(maya: Person) -> None:
     """A target of 1.01 and a negative price are told on their fields; nothing starts."""
     maya.command("/should-i-train", "measure", CHANNEL)
