@@ -15,7 +15,7 @@ from slack_sdk.http_retry.builtin_handlers import (
     ServerErrorRetryHandler,
 )
 
-from bot import actions, commands, events, notices, shortcuts, submissions, trying
+from bot import actions, commands, comparing, events, notices, shortcuts, submissions, trying
 from bot.faults import handle_error
 from bot.services import Services
 
@@ -71,7 +71,7 @@ def build_app(client: WebClient, services: Services, threads: int, signing_secre
 
 def register(app: App, services: Services) -> None:
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
-    for part in (events, commands, trying, notices, actions, shortcuts, submissions):
+    for part in (events, commands, trying, comparing, notices, actions, shortcuts, submissions):
         part.register(app, services)
     app.event(re.compile(".+"))(acknowledged)
     app.error(handle_error)

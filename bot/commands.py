@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import home, library, measuring, notices, opening
+from bot import comparing, home, library, measuring, notices, opening
 from bot.answering import Question, ask, check_question
 from bot.blocks import actions, button, section
 from bot.cards import job_card
@@ -108,6 +108,11 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
         asked = [word.lower() for word in words]
         notices.on_command(services, asked, command["channel_id"], command["user_id"], client, respond)
         return
+    if first in ("compare", "count") and len(words) == 2:
+        act = comparing.begin if first == "compare" else comparing.end
+        said = act(services, words[1], command["user_id"], command["channel_id"])
+        respond(text=said, response_type="ephemeral")
+        return
     if first in ("open", *CHANGES) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
     verb, job_id = ("open", words[0]) if len(words) == 1 else (first, words[1])
@@ -115,7 +120,7 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
             "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` "
-            "or `retry` with a job's id."
+            "or `retry` with a job's id; `/jobs compare JOB` and `/jobs count JOB`."
         )
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":

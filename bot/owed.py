@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from bot import comparing
 from bot.blocks import Block, actions, button, context, section
 from bot.cards import job_card, job_text
 from bot.escape import escape, one_line
@@ -78,4 +79,11 @@ def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
     return text, [section(text), actions(buttons, block_id="approval")]
 
 
-DRAWN = {"final_report": _report, "approval_request": _request, "digest": _digest}
+DRAWN = {
+    "final_report": _report,
+    "approval_request": _request,
+    "digest": _digest,
+    "compare_intro": comparing.intro_message,
+    "compare_ticket": comparing.post_message,
+    "compare_summary": comparing.summary_message,
+}

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.blocks import Block, actions, button, context, divider, modal, section
 from bot.cards import KINDS, STATES, duration, recipe
+from bot.comparing import can_compare
 from bot.escape import escape, one_line
 from bot.limits import split_text
 from bot.views import meter
@@ -45,6 +46,8 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
     buttons = [button("Details", "job_details", job.id)]
     if job.kind == "finetune":
         buttons.insert(0, button("Try it", "job_try", job.id, "primary"))
+        if can_compare(job):
+            buttons.insert(1, button("Compare blind", "compare_start", job.id))
     if job.kind == "measure" and report.get("decision") == "train":
         buttons.insert(0, button("Fine-tune on these", "job_finetune", job.id, "primary"))
     blocks.append(actions(buttons, block_id="report"))

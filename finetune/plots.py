@@ -78,7 +78,7 @@ def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> 
     axes.set_xlim(0, 120)  # room for the figures beside the bars
     axes.set_xticks(range(0, 101, 20))
     axes.spines["bottom"].set_bounds(0, 100)
-    axes.set_xlabel(f"{SIGNS.get(measure, measure)} in %, with 95% intervals", fontsize=12)
+    axes.set_xlabel(f"{SIGNS.get(measure, measure)} in %, with 95% intervals", fontsize=12, loc="left")
     axes.set_title("Before and after", fontsize=16, loc="left", color=INK)
     figure.savefig(file)
     alt = "Bar chart: " + ", ".join(f"{s['name']} {100 * s[measure]['value']:.1f}%" for s in systems)

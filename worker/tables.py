@@ -190,3 +190,25 @@ channel_notices = Table(
     Column("set_by", String(40), nullable=False),
     Column("set_at", Float, nullable=False),
 )
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("seed", String(64), nullable=False),
+    Column("rows", Integer, nullable=False, quote=True),
+    Column("started_by", String(40), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("closed_at", Float),
+    Column("closed_by", String(40)),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("job_id", String(32), ForeignKey("comparisons.job_id"), primary_key=True),
+    Column("row", Integer, primary_key=True, quote=True),
+    Column("person", String(40), primary_key=True),
+    Column("choice", String(16), nullable=False),
+    Column("at", Float, nullable=False),
+)

@@ -1,0 +1,112 @@
+"""A blind comparison: the order is shuffled and hidden, one vote each, the result is by ticket and survives a restart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.comparing import summary_message, summed_up, ticket_message
+from bot.limits import checked, texts_of
+from tests.bot.test_cards import NASTY, job
+from worker import comparing
+from worker.comparing import Tally, tuned_first
+from worker.errors import WorkerError
+from worker.ledger import Ledger
+from worker.records import Post
+from worker.states import State
+
+PAIR = {"ticket": "where is it?", "tuned": "on its way", "baseline": "call us"}
+PAIRS = {"tuned": "Fully tuned", "baseline": "Nearest past answer", "rows": [PAIR] * 12}
+
+
+def opened(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
+    """A ledger with one job under comparison."""
+    ledger = Ledger(str(folder / "l.db"))
+    made = ledger.submit("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k")
+    assert comparing.start(ledger.engine, made.id, "U2", f"{made.id}:7", rows, 1.0)
+    return ledger, made.id
+
+
+def test_which_reply_stands_first_is_shuffled_by_seed() -> None:
+    """About half of many rows each way, the same twice, another seed another order."""
+    order = [tuned_first("a:7", row) for row in range(200)]
+    assert 70 < sum(order) < 130
+    assert order == [tuned_first("a:7", row) for row in range(200)]
+    assert order != [tuned_first("a:8", row) for row in range(200)]
+
+
+def test_a_ticket_names_no_system_and_keeps_its_order() -> None:
+    """The message holds both replies in the row's order and nothing that tells whose they are."""
+    made = job(state=State.SUCCEEDED, report={"kind": "finetune", "pairs": PAIRS})
+    for row in range(12):
+        shown = "\n".join(texts_of(ticket_message(made, row, "s", 3)[1]))
+        assert "tuned" not in shown.lower()
+        assert "nearest" not in shown.lower()
+        assert (shown.index("on its way") < shown.index("call us")) == tuned_first("s", row)
+
+
+def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
+    """A second vote changes nothing, also after the ledger was opened anew; closing twice is closing once."""
+    ledger, job_id = opened(tmp_path)
+    assert comparing.vote(ledger.engine, job_id, 0, "U1", "tuned", 2.0)
+    assert not comparing.vote(ledger.engine, job_id, 0, "U1", "baseline", 3.0)
+    ledger.close()
+    ledger = Ledger(str(tmp_path / "l.db"))
+    assert not comparing.vote(ledger.engine, job_id, 0, "U1", "baseline", 4.0)
+    assert comparing.vote(ledger.engine, job_id, 0, "U2", "equal", 4.0)
+    counted = comparing.tally(ledger.engine, job_id)
+    assert counted == Tally({0: Counter(tuned=1, equal=1)}, 2)
+    assert comparing.close(ledger.engine, job_id, "U2", 5.0)
+    assert not comparing.close(ledger.engine, job_id, "U2", 6.0)
+    with pytest.raises(WorkerError, match="closed"):
+        comparing.vote(ledger.engine, job_id, 1, "U1", "tuned", 7.0)
+
+
+def test_what_is_owed_is_owed_once(tmp_path: Path) -> None:
+    """Started twice it posts once: an introduction, a message a ticket, and at the end one summary."""
+    ledger, job_id = opened(tmp_path)
+    assert not comparing.start(ledger.engine, job_id, "U2", "other", 4, 2.0)
+    comparing.close(ledger.engine, job_id, "U2", 3.0)
+    kinds = Counter(post.kind for post in ledger.due_posts(10.0))
+    assert kinds == {"compare_intro": 1, "compare_ticket": 4, "compare_summary": 1}
+
+
+@pytest.mark.parametrize(("row", "choice"), [(4, "tuned"), (-1, "tuned"), (0, "else")])
+def test_a_vote_on_nothing_is_refused(tmp_path: Path, row: int, choice: str) -> None:
+    """Rows and choices come from a button, which is not trusted."""
+    ledger, job_id = opened(tmp_path)
+    with pytest.raises(WorkerError):
+        comparing.vote(ledger.engine, job_id, row, "U1", choice, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("by_row", "part"),
+    [
+        ({}, "Nobody voted"),
+        ({0: {"equal": 2}}, "equally good here"),
+        ({0: {"tuned": 1}}, "won 1 of 1"),
+        ({0: {"tuned": 5, "baseline": 1}, 1: {"baseline": 1}}, "won 1 of 2"),
+        ({row: {"tuned": 1} for row in range(9)}, "People prefer the tuned"),
+        ({row: {"baseline": 3} for row in range(9)}, "without training"),
+    ],
+)
+def test_the_result_counts_tickets_and_says_when_they_are_too_few(by_row: Any, part: str) -> None:
+    """Five votes on one ticket are one ticket; one ticket decides nothing."""
+    counted = Tally({row: Counter(count) for row, count in by_row.items()}, 2)
+    said = summed_up(counted, 10, "Tuned", "Nearest")
+    assert part in said
+    if len(by_row) in (1, 2) and "equal" not in by_row.get(0, {}):
+        assert "too few to say" in said
+
+
+def test_whatever_people_and_models_wrote_fits_and_pings_nobody() -> None:
+    """Escaped and cut within Slack's limits, in the ticket and in the summary."""
+    rows = [dict.fromkeys(("ticket", "tuned", "baseline"), NASTY * 3)]
+    made = job(state=State.SUCCEEDED, report={"pairs": {"tuned": NASTY, "baseline": NASTY, "rows": rows}})
+    body = {"rows": 1, "people": 1, "by_row": {"0": {"tuned": 1}}}
+    post = Post(1, made.id, "k", "compare_summary", "C1", None, body, 0)
+    for _, blocks in (ticket_message(made, 0, "s", 1), summary_message(post, made)):
+        assert "<!channel>" not in "\n".join(texts_of(checked(blocks)))
