@@ -112,9 +112,10 @@ def _trainer(
 
 
 def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingArguments:
+    """Hugging Face's form of the recipe; several processes (torchrun) share the rows of a step between them."""
     device = pick_device()
     wants_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and bf16_is_fast(device))
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.batch_size,
@@ -142,6 +143,8 @@ def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingAr
         report_to="none",
         disable_tqdm=True,
     )
+    arguments.per_device_train_batch_size = max(1, spec.batch_size // arguments.world_size)
+    return arguments
 
 
 def _checkpoint(folder: Path, progress: Progress) -> str | None:

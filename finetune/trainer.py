@@ -135,7 +135,8 @@ class LeanTrainer(Trainer):
         return Path(str(self.args.output_dir))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return LengthBuckets(self.lengths, self.args.train_batch_size, self.args.seed)
+        batch_size = self.args.train_batch_size * self.args.world_size  # dealt out to the processes in turn
+        return LengthBuckets(self.lengths, batch_size, self.args.seed)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
         rows = [len(eval_dataset[i]["input_ids"]) for i in range(len(eval_dataset))]

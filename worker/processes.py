@@ -46,7 +46,14 @@ def of_attempt(rq_id: str, group: int) -> list[psutil.Process]:
 def end_attempt(rq_id: str, group: int, timeout_s: float = 5.0) -> int:
     """Kills every process of the attempt and returns when none is left; the number that had to be killed."""
     deadline, killed = time.monotonic() + timeout_s, set()
-    while left := of_attempt(rq_id, group):
+    seen: dict[int, psutil.Process] = {}
+    while True:
+        seen |= {process.pid: process for process in of_attempt(rq_id, group)}
+        left = [
+            process for process in seen.values() if _lives(process)
+        ]  # one that is dying has lost its mark
+        if not left:
+            break
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -99,7 +106,7 @@ def _is_marked(process: psutil.Process, mark: str) -> bool:
 
 def _lives(process: psutil.Process) -> bool:
     try:
-        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.Error:
         return False
 

@@ -61,9 +61,10 @@ class Reconciler:
         self._upkeep_at = float("-inf")
 
     def outage(self) -> None:
-        """Redis could not be reached: nothing it shows counts until it has settled again."""
+        """Redis could not be reached: nothing it shows counts until it has settled again, no silence was heard."""
         self._settled_at = None
         self._missing.clear()
+        self._moved.clear()
 
     def look(self, connection: redis.Redis, now: float, tick: float, caught_up: bool) -> None:
         """Compares ledger and Redis once; `caught_up` is whether all events so far are in the ledger."""

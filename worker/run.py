@@ -17,6 +17,7 @@ from typing import Any
 from finetune.errors import FinetuneError
 from finetune.failures import Stopped
 from worker.envelope import Envelope
+from worker.errors import WorkerError
 from worker.records import TRY
 from worker.scrub import scrub
 
@@ -24,6 +25,10 @@ PLOTS_LIMIT_BYTES = 512 * 1024
 JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 log = logging.getLogger("trainwise.worker")
+
+
+class RunBroke(WorkerError):
+    """A run that ended without a result of its own doing and may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,8 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
         end, data = "stopped", {"reason": e.reason}
     except FinetuneError as e:
         end, data = "failed", {"error": scrub(str(e)), "retryable": False}
+    except RunBroke as e:
+        end, data = "failed", {"error": scrub(str(e)), "retryable": True}
     except Exception as e:
         end, data = "failed", _explain(e)
     hours = (time.monotonic() - began) / 3600

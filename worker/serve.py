@@ -30,6 +30,7 @@ from worker.health import HealthServer
 from worker.horse import Orders, run_horse
 from worker.keeper import LEASE_S, Keeper, open_shippers
 from worker.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
+from worker.ranks import over_ranks
 from worker.run import KINDS, Kind
 from worker.spool import RunLog, last_kind, read_end, run_path
 from worker.stopping import StopFlag
@@ -276,18 +277,24 @@ def serve(
     gpu_need_gib: float = 2.0,
     health_port: int = 0,
     preload: Sequence[str] = (),
+    ranks: int | None = None,
     max_jobs: int | None = None,
 ) -> None:
     """Serves the queue until SIGTERM; then hands a running job back at its next checkpoint and returns.
 
     `artifacts_url` is a folder that outlives this machine if jobs are to resume elsewhere; `preload` names
-    modules to import once, so that jobs start at once (imports only: CUDA must not start here).
+    modules to import once, so that jobs start at once (imports only: CUDA must not start here). A fine-tune runs
+    in `ranks` processes (default: one for each GPU of this worker).
     Raises WorkerError when a key, folder or GPU is not as it must be.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu.choose(gpu.free_memory_gib(), gpu_asked, gpu_need_gib)
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     for module in preload:
         importlib.import_module(module)
+    devices = os.environ["CUDA_VISIBLE_DEVICES"]
+    ranks = ranks or max(1, len(devices.split(",")))
+    if ranks > 1 and "finetune" in kinds:
+        kinds = {**kinds, "finetune": over_ranks(kinds["finetune"], ranks, devices)}
     folders = {"artifacts": local_folder(artifacts_url), "spool": spool, "keys": keys_folder}
     spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = name or socket.gethostname()

@@ -21,7 +21,7 @@ spec = recipe(
     method="lora",
     base_model=base,
     batch_size=4,
-    accumulate=2 // world,  # one process takes two batches for one step, two take one each
+    accumulate=2,
     lora_dropout=0,
     precision="fp32",
 )

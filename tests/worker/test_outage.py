@@ -1,0 +1,142 @@
+"""A quarter of an hour without Redis, second by second on a clock that is passed in; real Redis, ledger and spool."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from worker import events, keys
+from worker.conductor import Conductor
+from worker.embedded_redis import embedded_redis
+from worker.keeper import Keeper
+from worker.ledger import Ledger
+from worker.queue import connect, in_line
+from worker.reconciler import Reconciler
+from worker.spool import RunLog, Shipper, run_path
+from worker.states import State
+from worker.stopping import StopFlag
+
+pytestmark = pytest.mark.integration
+AWAY_S = 900
+STEP_S = 5
+
+
+class Quarter:
+    """A bot and a worker with one run, both moved on by `second()`; Redis comes and goes as told."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.now = home, 1_800_000_000.0
+        keys.pair_locally(home / "keys")
+        self.server = embedded_redis(home / "r")
+        self.ledger = Ledger(str(home / "l.db"), clock=lambda: self.now)
+        self.reconciler = Reconciler(self.ledger)
+        self.bot = Conductor(
+            self.ledger, self.server.url, home / "keys", home / "artifacts", reconciler=self.reconciler
+        )
+        self.redis = connect(self.server.url)
+        self.cursor = "0-0"
+        self.epoch = events.epoch(self.redis)
+        self.shipper = Shipper(home / "spool", self.redis, clock=lambda: self.now)
+        self.keeper = Keeper(self.redis, [self.shipper], lambda: {"name": "w1"})
+        self.caught_up = False
+
+    def submit(self, key: str) -> str:
+        return self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, key).id
+
+    def begin(self, job: str) -> RunLog:
+        """The worker takes the job's first attempt."""
+        with self.ledger.engine.connect() as connection:
+            query = "select fence from attempts where live and job_id = ?"
+            fence = connection.exec_driver_sql(query, (job,)).scalar_one()
+        run, key = "r1", keys.worker_key(self.home / "keys")
+        log = RunLog(run_path(self.shipper.folder, job, 1, run), job, 1, fence, run, key)
+        rq_id = f"ft-{job}-1"
+        self.redis.lrem("rq:queue:trainwise", 0, rq_id)
+        flag = StopFlag(rq_id, keys.bot_public(self.home / "keys"), self.home / "artifacts", self.redis)
+        self.keeper.hold(rq_id, run, flag)
+        log.append("leased", worker="w1", pid=1)
+        return log
+
+    def second(self) -> None:
+        """One second of both: what their threads do again and again."""
+        self.now += 1.0
+        with contextlib.suppress(redis.RedisError):
+            self.keeper._turn(self.now)
+        try:
+            self._listen()
+            self.bot._send_owed(self.redis)
+            self.reconciler.look(self.redis, self.now, self.now, self.caught_up)
+        except redis.RedisError:
+            self.caught_up = False
+            self.reconciler.outage()
+
+    def _listen(self) -> None:
+        epoch = events.epoch(self.redis)
+        if epoch != self.epoch:
+            self.epoch, self.cursor = epoch, "0-0"
+        entries = events.receive(self.redis, self.cursor, block_ms=1)
+        if entries:
+            self.cursor = entries[-1][0]
+            self.bot._take_in(self.redis, entries, f"events:{self.epoch}", self.cursor)
+        self.caught_up = not entries
+
+    def reports(self, job: str) -> int:
+        with self.ledger.engine.connect() as connection:
+            query = "select count(*) from posts where job_id = ? and kind = 'final_report'"
+            return int(connection.exec_driver_sql(query, (job,)).scalar_one())
+
+    def close(self) -> None:
+        self.shipper.close()
+        self.ledger.close()
+        self.server.kill()
+
+
+@pytest.fixture
+def quarter() -> Iterator[Quarter]:
+    """In a short path (a Unix socket's path is limited)."""
+    with tempfile.TemporaryDirectory(prefix="tw") as home:
+        here = Quarter(Path(home))
+        yield here
+        here.close()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["data kept", "data lost"])
+def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter, kept: bool) -> None:
+    """A run goes on and ends meanwhile: one attempt, one report; a job in line and one launched meanwhile wait."""
+    running, waiting = quarter.submit("a"), quarter.submit("b")
+    quarter.second()
+    run = quarter.begin(running)
+    for step in range(1, 4):
+        run.append("step", step=step, steps=200)
+        quarter.second()
+    assert quarter.ledger.job(running).state is State.RUNNING
+    quarter.server.kill()
+    if not kept:
+        shutil.rmtree(quarter.home / "r")
+    for second in range(AWAY_S):
+        if second % STEP_S == 0 and second < 800:
+            run.append("step", step=4 + second // STEP_S, steps=200)
+        if second == 800:
+            run.append("finished", report={"kind": "tiny", "headline": "done"}, plots={})
+            quarter.keeper.let_go(f"ft-{running}-1")
+        if second == 400:
+            late = quarter.submit("c")
+        quarter.second()
+    assert quarter.ledger.job(running).state is State.RUNNING, "an outage makes nobody lost"
+    assert quarter.shipper.backlog() > 0
+    quarter.server = embedded_redis(quarter.home / "r")
+    for _ in range(40):
+        quarter.second()
+    job = quarter.ledger.job(running)
+    assert (job.state, job.attempt, quarter.reports(running)) == (State.SUCCEEDED, 1, 1)
+    assert quarter.shipper.backlog() == 0, "the worker keeps what the bot has"
+    in_redis, _ = in_line(quarter.redis)
+    wanted = {f"ft-{one}-{quarter.ledger.job(one).attempt}" for one in (waiting, late)}
+    assert in_redis == wanted
+    assert {quarter.ledger.job(one).state for one in (waiting, late)} == {State.QUEUED}

@@ -1,0 +1,161 @@
+"""One run in two processes under torchrun: reported once, stopped together, ended together, resumed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from finetune.failures import Stopped
+from tests.integration.conftest import add_dataset
+from tests.worker import ranked
+from tests.worker.conftest import ROOT, Place
+from worker.envelope import Envelope
+from worker.ranks import PLACE, outcome, over_ranks
+from worker.run import RunBroke, Work
+from worker.states import State
+
+pytestmark = pytest.mark.integration
+
+
+def work(folder: Path, stop: Callable[[], str | None], **spec: Any) -> tuple[Work, list[dict[str, Any]]]:
+    """A run in a folder of its own, and the events it will tell."""
+    told: list[dict[str, Any]] = []
+    attempt, pids = folder / "attempt", folder / "pids"
+    attempt.mkdir()
+    pids.mkdir()
+    spec = {"pids": str(pids), **spec}
+    envelope = Envelope("j", 1, "f", "j", "finetune", spec, "d", 0.0, 60, 0.0, None)
+    return Work(envelope, attempt, "none", told.append, stop, 0.0, {}), told
+
+
+def pids_of(folder: Path) -> list[int]:
+    return [int(path.read_text()) for path in (folder / "pids").iterdir()]
+
+
+def alive(folder: Path) -> list[int]:
+    """The run's processes that still do something (a zombie only waits for init)."""
+    found = [psutil.Process(pid) for pid in pids_of(folder) if psutil.pid_exists(pid)]
+    return [process.pid for process in found if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
+    """Its events and its report only; the other one leaves when training is over; nothing stays behind."""
+    run, told = work(tmp_path, lambda: None, steps=5)
+    report = over_ranks(ranked.count, 2)(run)
+    assert report == {"headline": "counted", "shared": True}
+    assert [event["step"] for event in told if event["kind"] == "step"] == [1, 2, 3, 4, 5]
+    assert len(pids_of(tmp_path)) == 2
+    assert not alive(tmp_path)
+    assert not (run.folder / PLACE).exists()
+
+
+def test_a_process_that_dies_ends_the_others_and_the_run_may_be_tried_again(tmp_path: Path) -> None:
+    """kill -9 of one rank: no process of the run is left, and the failure counts as one to repeat."""
+    run, _ = work(tmp_path, lambda: None, steps=5000, dies_at=5)
+    with pytest.raises(RunBroke, match="goes on from the last good checkpoint"):
+        over_ranks(ranked.count, 2)(run)
+    assert len(pids_of(tmp_path)) == 2
+    assert not alive(tmp_path)
+
+
+def test_one_stop_ends_both_within_five_seconds(tmp_path: Path) -> None:
+    """The first rank hears it; the other one, which listens to nobody, is ended with it; proved by pid."""
+    stopped_at: list[float] = []
+
+    def stop() -> str | None:
+        if not any(event["kind"] == "step" for event in told):
+            return None
+        stopped_at.append(time.monotonic())
+        return "cancel"
+
+    run, told = work(tmp_path, stop, steps=5000)
+    with pytest.raises(Stopped) as reason:
+        over_ranks(ranked.count, 2)(run)
+    assert reason.value.reason == "cancel"
+    assert time.monotonic() - stopped_at[0] < 5.0
+    assert not alive(tmp_path)
+
+
+def test_what_the_first_rank_left_is_told_as_it_was_meant() -> None:
+    """A failure in words stays one, and one that may be repeated stays that."""
+    with pytest.raises(RunBroke, match="odd"):
+        outcome({"kind": "failed", "data": {"error": "odd", "retryable": True}})
+    with pytest.raises(Exception, match="one class") as told:
+        outcome({"kind": "failed", "data": {"error": "one class", "retryable": False}})
+    assert not isinstance(told.value, RunBroke)
+
+
+def ranked_worker(place: Place, name: str) -> None:
+    """A worker process that fine-tunes for real, each run in two processes on this CPU."""
+    command = [sys.executable, "-m", "tests.worker.ranked_worker", str(place.home), place.redis.url, name]
+    log = (place.home / f"{name}.log").open("ab")
+    place.workers.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+
+
+def launch(place: Place, epochs: int) -> str:
+    from finetune.spec import parse_spec
+    from finetune.store import DatasetStore
+
+    card = DatasetStore(str(place.home / "datasets")).get("few")
+    form = {
+        "dataset": "few",
+        "digest": card.digest,
+        "method": "lora",
+        "epochs": str(epochs),
+        "patience": "100",
+    }
+    spec = parse_spec(form).to_json()
+    return place.ledger.submit("finetune", spec, "few", "U1", "maya", "T1", "C1", None, f"k{epochs}").id
+
+
+def ranks(job: str) -> list[psutil.Process]:
+    """The training processes of the job that live, torchrun itself aside."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if f"/{job}/" in " ".join(line) and "torch.distributed.run" not in line:
+            found.append(process)
+    return found
+
+
+def intact(place: Place, job: str) -> int:
+    """The step of the newest verified checkpoint of any attempt."""
+    from finetune.checkpoints import newest_intact
+
+    folders = (place.home / "artifacts" / job).glob("*/checkpoints")
+    steps = [int(found.name.split("-")[1]) for found, _ in map(newest_intact, folders) if found]
+    return max(steps, default=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_real_fine_tune_in_two_processes_survives_the_death_of_one_and_obeys_one_cancel(
+    place: Place,
+) -> None:
+    """A rank killed after a checkpoint: the next attempt goes on from it and reports; a cancel leaves no process."""
+    add_dataset(place.home / "datasets", "few")
+    ranked_worker(place, "w1")
+    job = launch(place, 12)
+    place.wait(job, lambda _: intact(place, job) > 0 and len(ranks(job)) == 2, timeout_s=120)
+    kept = intact(place, job)
+    ranks(job)[-1].kill()
+    place.wait(job, lambda now: now.attempt == 2 and not now.progress.get("step"), timeout_s=120)
+    again = place.wait(job, lambda now: now.progress.get("step"), timeout_s=120)
+    assert again.progress["step"] > kept
+    done = place.ended(job, timeout_s=180)
+    assert (done.state, place.reports(job)) == (State.SUCCEEDED, 1)
+    cancelled = launch(place, 90)
+    place.wait(cancelled, lambda now: now.progress.get("step") and len(ranks(cancelled)) == 2, timeout_s=120)
+    processes = ranks(cancelled)
+    began = time.monotonic()
+    place.ledger.request_cancel(cancelled, "U1", "enough")
+    assert place.ended(cancelled, timeout_s=10).state is State.CANCELLED
+    assert time.monotonic() - began < 5.0
+    assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
