@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from plugs.plain import APPLICABLE, plain_trial
-from plugs.pulls import FAULTS, LONG
-from plugs.stage import stage
+from plugs.pulls import CLOCKS, FAULTS, LONG
+from plugs.stage import FAKETIME, stage
 from plugs.trial import trial
 
 PER_STAGE = 18
@@ -43,13 +43,17 @@ Row = dict[str, Any]
 
 
 def schedule(runs: int, seed: int, only: str | None) -> list[str]:
-    """Every fault equally often, in seeded order; one long outage for each hundred trials."""
+    """Every fault equally often, in seeded order; one long outage for each hundred trials.
+
+    Clocks jump only where libfaketime is installed.
+    """
     if only:
         return [only] * runs
     dice = random.Random(seed)
     names: list[str] = list(LONG) * (runs // 100)
+    each = [*FAULTS, *(CLOCKS if FAKETIME else ())]
     while len(names) < runs:
-        names += dice.sample(list(FAULTS), len(FAULTS))
+        names += dice.sample(each, len(each))
     names = names[:runs]
     dice.shuffle(names)
     return names
@@ -58,7 +62,7 @@ def schedule(runs: int, seed: int, only: str | None) -> list[str]:
 def play(part: Sequence[tuple[int, str]], durable: bool, raw: Path | None) -> list[Row]:
     """The trials (seed, fault) of one stage, one after another; every fourth one also cancels a job."""
     rows = []
-    with stage(durable) as here:
+    with stage(durable, clocks=any(name in CLOCKS for _, name in part)) as here:
         for seed, name in part:
             began = time.monotonic()
             row = trial(here, name, seed, cancel=seed % 4 == 3).row()
@@ -120,7 +124,7 @@ def table(ours: list[Row], plain: list[Row]) -> str:
     """Markdown: one line per fault, the totals, plain RQ by fault and in all."""
     head = ("fault", "runs", "jobs", *COUNTED, "recovery p50", "p95", "heal to last report p95")
     lines = ["| " + " | ".join(head).replace("_", " ") + " |", "|" + " --- |" * len(head)]
-    lines += [_line(name, rows) for name in [*FAULTS, *LONG] if (rows := _of(name, ours))]
+    lines += [_line(name, rows) for name in [*FAULTS, *CLOCKS, *LONG] if (rows := _of(name, ours))]
     lines.append(_line("**all, Trainwise**", ours))
     lines += [_line(f"plain RQ: {name}", rows) for name in APPLICABLE if (rows := _of(name, plain))]
     if plain:

@@ -19,6 +19,7 @@ import psutil
 
 from plugs.stage import WORKERS, Stage
 
+JUMPS_S = (-86_400, -3_600, 3_600, 86_400)
 Pull = Callable[[Stage, random.Random], Iterator[None]]
 
 
@@ -170,6 +171,21 @@ def full_disk(who: str) -> Pull:
     return pull
 
 
+def clock(who: str) -> Pull:
+    """The wall clock jumps by hours or a day, either way, and back again."""
+
+    def pull(stage: Stage, dice: random.Random) -> Iterator[None]:
+        names = WORKERS if who == "workers" else (who,)
+        offset = dice.choice(JUMPS_S)
+        for name in names:
+            stage.set_clock(name, offset)
+        yield
+        for name in names:
+            stage.set_clock(name, 0)
+
+    return pull
+
+
 def limit(process: psutil.Process, size: int) -> None:
     """Sets how far the process's files may grow."""
     with contextlib.suppress(psutil.Error, OSError):
@@ -230,4 +246,9 @@ FAULTS: dict[str, Fault] = {
     "disk full under the ledger": Fault(full_disk("bot"), 1, 6),
     "disk full under spool and checkpoint": Fault(full_disk("worker"), 1, 6),
 }
+CLOCKS: dict[str, Fault] = {
+    "bot's clock jumps": Fault(clock("bot"), 1, 8),
+    "workers' clocks jump": Fault(clock("workers"), 1, 8),
+}
+"""These need libfaketime and a stage with clocks."""
 LONG: dict[str, Fault] = {"Redis away for 70 s": Fault(kill("redis"), 70, 70)}

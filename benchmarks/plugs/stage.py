@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sqlite3
 import subprocess
@@ -28,11 +29,22 @@ ROOT = Path(__file__).parents[2]
 WORKERS = ("w1", "w2")
 
 
+def find_faketime() -> Path | None:
+    """The library under which a process sees a clock of ours; None where the package is not installed."""
+    package = importlib.util.find_spec("libfaketime")
+    if package is None or package.origin is None:
+        return None
+    return next(iter(sorted(Path(package.origin).parent.rglob("libfaketime.so.1"))), None)
+
+
+FAKETIME = find_faketime()
+
+
 class Stage:
     """Everything under test; `start` and `kill` take `bot`, `w1`, `w2`, `workspace`, `redis`."""
 
-    def __init__(self, home: Path, durable: bool = True) -> None:
-        self.home, self.durable = home, durable
+    def __init__(self, home: Path, durable: bool = True, clocks: bool = False) -> None:
+        self.home, self.durable, self.clocks = home, durable, clocks
         self.ports = {"redis": free_port(), "workspace": free_port()}
         self.wires = Wires()
         self.wire: dict[str, Wire] = {
@@ -105,6 +117,12 @@ class Stage:
             return children[0] if children else None
         return None
 
+    def set_clock(self, name: str, offset_s: int) -> None:
+        """Puts a process's wall clock off by so much, at once, with all its children; its timers go on."""
+        clock = self.home / f"{name}.clock"
+        clock.with_suffix(".draft").write_text(f"{offset_s:+d}\n")
+        clock.with_suffix(".draft").replace(clock)
+
     def control(self, lever: str, **args: Any) -> dict[str, Any]:
         """Pulls a lever of the workspace."""
         answer = httpx.post(f"{self.url}/control/{lever}", json=args, timeout=10, trust_env=False)
@@ -158,6 +176,14 @@ class Stage:
         unwanted = ("SLACK_", "TRAINWISE_", "OPENAI_")
         env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
         env |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
+        if self.clocks and name in ("bot", *WORKERS):
+            self.set_clock(name, 0)
+            env |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.home / f"{name}.clock")}
+            env |= {
+                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                "FAKETIME_DISABLE_SHM": "1",
+            }
         if name == "bot":
             env |= {
                 **self.tokens,
@@ -191,10 +217,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(durable: bool = True) -> Iterator[Stage]:
-    """A stage in a folder of its own, all up; everything is ended and removed afterwards."""
+def stage(durable: bool = True, clocks: bool = False) -> Iterator[Stage]:
+    """A stage in a folder of its own, all up; everything is ended and removed afterwards.
+
+    With `clocks` the wall clocks of bot and workers can be set (libfaketime, from PyPI, beneath real processes).
+    """
     with tempfile.TemporaryDirectory(prefix="plugs", ignore_cleanup_errors=True) as home:
-        here = Stage(Path(home), durable)
+        here = Stage(Path(home), durable, clocks)
         try:
             here.begin()
             yield here
