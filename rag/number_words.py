@@ -63,6 +63,7 @@ EXAMPLE_STRONG = (
     r"(?:labell?ed|hand-?(?:\w+ed|written|made)|annotated|tagged|approved|validated?|valid[ée]e?s?|verified|curated|checked|reviewed|gold|"
     r"golden|pairs?|examples?|samples?|macros?|gelabelte?n?|freigegebene?n?|gepr[üu]fte?n?|beispiele?n?|exemples?|"
     r"[ée]tiquet[ée]e?s?|annot[ée]e?s?|ejemplos?|etiquetad[oa]s?|aprobad[oa]s?|validad[oa]s?|rated|signed-?off|"
+    r"accepted|coded|moderated|triaged|classified|categori[sz]ed|certified|released|double-?checked|hand-?picked|angenommene?n?|accept[ée]e?s?|aceptad[oa]s?|"
     r"translator-\w+|QA|beispielpaare?|paires?|pares|corrected|segment pairs|templates|star-\w+|graded|good)\b"
 )
 EXAMPLE_WEAK = (
@@ -74,7 +75,7 @@ EXAMPLE_WEAK = (
 LABEL_KNOWN = (
     r"(?:(?:are|were|was|is|have been|already|of them|all)\s)*(?:labell?ed|tagged|routed|sorted|coded|annotated|checked|"
     r"with (?:the |their |a |its |known |right |correct |true |final )*(?:queue|label|team|categor(?:y|ies)|class|code|"
-    r"folder|topic|tag|outcome|department)s?\b|(?:have|has) (?:checked|correct|known|verified) \w+)"
+    r"folder|topic|tag|outcome|department|priorit(?:y|ie)|severity|verdict|rating|type|reason|decision|status)s?\b|(?:have|has) (?:checked|correct|known|verified) \w+)"
 )
 EVAL = (
     r"(?:evals?|evaluation|test ?-?set|test|tests|held-?out|holdout|blind|benchmark|validation|testset|"
@@ -89,6 +90,8 @@ KB = {  # tokens in one of them: a planning figure, told in docs/decisions.d/adv
     r"(?:pages?|pgs?|seiten|p[áa]ginas)\b": 650,
     r"(?:kb |help ?center |help |wiki |support |knowledge base )?(?:articles?|artikel|art[ií]culos)\b": 800,
     r"(?:docs?|documents?|pdfs?|dokumente?n?|documentos|manuals?|contracts?|handbooks?|handb[üu]cher|policies|sops)\b": 3000,
+    r"(?:recipes?|(?:\w+ )?sheets?|leaflets?|brochures?)\b": 500,
+    r"(?:rulings?|judge?ments?|guidelines?|procedures?)\b": 3000,
     r"(?:faqs?|faq entries|entries|q&as?|skus?|products?)\b": 150,
     r"(?:words|w[öo]rter|mots|palabras)\b": 1.35,
     r"gb\b": 2e8,
@@ -112,4 +115,15 @@ SCORE_WORDS = (
 WRONG = (
     r"(?:wrong\w*|errors?|fail\w*|incorrect|off\b|false|falsch\w*|faux|fausses?|mal\b|broken|break|miss\w*|halluc\w*|"
     r"flagged|sent back|send back|invalid|mistake\w*|bad|fehler\w*|erreurs?|err[óo]ne\w*|errores|incorrect[oa]s?|reject\w*|escalat\w*)"
+)
+SORTS = (
+    r"(?:sort\w*|labels?\b|labell?ing|tag\w*|rout\w*|classif\w*|categori\w*|assign\w*|put\b|map\w*|go(?:es)?\b|group\w*|"
+    r"bucket\w*|split\w*|triage\w*|code[ds]?\b|belongs?|einteil\w*|einsortier\w*|class(?:er|é\w*)|clasific\w*|one of)"
+)
+INTO_CLASSES = (  # a plural noun, other than what a text is cut to
+    r"\s(?!(?:lines|bullets?|sentences|pages|words|points|columns|fields|languages|paragraphs|minutes|hours|days|"
+    r"weeks|months|years|seconds|agents|people|customers|stores|countries)\b)(?:[a-zà-ÿ\-]+\s){0,2}?[a-zà-ÿ\-]{2,}(?:s|en|e|people)\b"
+)
+IN_PROMPT = (  # samples that stand in the prompt are no training data
+    r"(?:prompt\w*|style guide|few-?shot|instructions|tone rules)\b[^.;?]{0,30}(?:with|w/|and|plus|\+|incl\w*|mit|avec|con)\s?(?:~|about )?$"
 )

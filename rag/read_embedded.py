@@ -76,6 +76,7 @@ class EmbeddedReader:
         _from_heads(told, values)
         _from_cues(cues, told, counts, values)
         _liked(counts, values, quotes)
+        _below_target(values)
         for name in values:
             if name not in quotes and (words := _words(name, values[name], cues, clean)):
                 quotes[name] = words
@@ -165,6 +166,13 @@ def _liked(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, st
     )
     if raw is not None and "examples" not in values and "style" in values.get("gaps", ()):
         values["examples"], quotes["examples"] = int(raw.value), raw.quote
+
+
+def _below_target(values: dict[str, Any]) -> None:
+    """A score under the one that is needed is a prompt that was tried, whatever else the words say of it."""
+    said = "baseline" in values or values.get("vendor_claim") or values.get("in_training")
+    if not said and values.get("score", 100.0) < values.get("target", 0.0):
+        values["baseline"] = "tried_fail"
 
 
 def _words(name: str, value: Any, cues: Sequence[Cue], text: str) -> str:

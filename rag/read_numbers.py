@@ -19,6 +19,8 @@ from rag.number_words import (
     EXAMPLE_WEAK,
     GAP,
     GPU,
+    IN_PROMPT,
+    INTO_CLASSES,
     KB,
     LABEL_KNOWN,
     MULTIPLIERS,
@@ -26,12 +28,14 @@ from rag.number_words import (
     PEOPLE,
     PER,
     SCORE_WORDS,
+    SORTS,
     TIMES,
     WORD,
     WORDS,
     WRONG,
 )
 from rag.quoting import words_around
+from rag.read_shares import read_shares
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,18 @@ class _Number:
 
 def read_counts(text: str) -> list[Count]:
     """All numbers of the text whose kind can be told, in order."""
-    found = []
-    numbers = list(_numbers(text))
+    found = [
+        Count(kind, value, words_around(text, start, end), start, end)
+        for kind, value, start, end in read_shares(text)
+    ]
+    taken = [range(count.start, count.end) for count in found]
+    numbers = [number for number in _numbers(text) if not any(number.start in span for span in taken)]
     for number in numbers:
         kind, value, tail = _kind(text, number, numbers)
         if kind:
             quote = words_around(text, number.start, number.end + tail)
             found.append(Count(kind, value, quote, number.start, number.end))
-    return found
+    return sorted(found, key=lambda count: count.start)
 
 
 def _numbers(text: str) -> Iterator[_Number]:
@@ -127,7 +135,11 @@ def _percent(number: _Number, before: str, after: str, text: str) -> Told:
     if (
         re.search(SCORE_WORDS, before[-40:])
         or re.search(SCORE_WORDS, rest[:40])
-        or re.match(r"\s?(?:on|sur|auf|sobre|en|over)\s", rest)
+        or re.match(r"\s?(?:on|sur|auf|sobre|en|over)\s|\s?\(?n\s?=", rest)
+        or re.search(
+            r"\b(?:prompt\w*|few-?shot|zero-?shot|baseline|gpt[\w.-]*|sonnet|haiku)\W*(?:is|=|:|gives)?\s?$",
+            before,
+        )
     ):
         return "score", number.value, head.end()
     return "ignore", 0.0, 0
@@ -274,12 +286,19 @@ def _per_class(number: _Number, before: str, after: str, text: str) -> Told:
     head = re.match(rf"\s?{GAP}{PER}{CLASS}", after)
     if head:
         return "per_class", number.value, head.end()
+    if re.match(rf"\s?(?:[\w\-]+\s){{0,2}}?{CLASS},?\s(?:each|with)\b", after) and number.value <= 2000:
+        return "classes", number.value, 0  # "31 ticket types each have 400"
     head = re.match(
         rf"\s?{GAP}(?:labell?ed\s)?(?:examples?|samples?|tickets?|rows|beispiele?|exemples?|ejemplos?|messages|utterances|notes|e?mails)?\s?(?:each|apiece|jeweils|chacune?|cada un[oa])\b",
         after,
     )
     if head:
         return "per_class", number.value, head.end()
+    if re.match(rf"\s?{GAP}{EXAMPLE_STRONG}", after) and re.search(
+        rf"{CLASS}\W*(?:\w+\W+)?(?:each|apiece|every one)\W*(?:\w+\W+){{0,2}}(?:>|over |about |~)?\s?$",
+        before,
+    ):
+        return "per_class", number.value, 0
     if re.search(
         r"per (?:class|label|intent|category|tag|topic)\W*(?:is|are|of|about|~|:|we have)?\W*$", before
     ):
@@ -299,6 +318,8 @@ def _tokens(number: _Number, before: str, after: str, text: str) -> Told:
 def _evaluation(number: _Number, before: str, after: str, text: str) -> Told:
     if re.search(r"\b(?:acc\w*|loss|f1|score|train|val(?:idation)?)\W*$", before) and number.value <= 100:
         return _NONE  # "train acc 99 val 71" are two scores
+    if re.search(r"\bn\s?=\s?$", before):
+        return "eval_n", number.value, 0
     head = re.match(rf"\s?-?(?:[\w'’\-]+\s){{0,2}}?{EVAL}", after)
     if head and not re.match(r"\s?-?(?:\w+\s){0,2}test(?:ed|ing)", after):
         return "eval_n", number.value, head.end()
@@ -331,11 +352,16 @@ def _classes(number: _Number, before: str, after: str, text: str) -> Told:
         if re.match(rf"\s?{EXAMPLE_STRONG}", after):
             return _NONE
         return "classes", number.value, head.end()
+    into = re.search(r"\b(?:into|in|to|onto|of|across|among) (?:one of )?(?:the |our |its |these )?$", before)
+    if into and re.search(SORTS, before) and re.match(INTO_CLASSES, after) and 2 <= number.value <= 2000:
+        return "classes", number.value, 0
     return _NONE
 
 
 def _examples(number: _Number, before: str, after: str, text: str) -> Told:
-    tried = re.search(r"top-?\s?$|first\s$|few\s$|chose\s$|show\w*\s$", before)
+    tried = re.search(r"top-?\s?$|first\s$|few\s$|chose\s$|show\w*\s$", before) or (
+        number.value <= 60 and re.search(IN_PROMPT, before)
+    )
     head = re.match(rf"\s?-?{GAP}{EXAMPLE_STRONG}", after)
     if head and not tried:
         return "examples", number.value, head.end()
@@ -370,7 +396,7 @@ def _bare_score(number: _Number, before: str, after: str, text: str) -> Told:
     metric = re.search(
         r"(?:acc\w*|f1|score|precision|recall|val|bleu|macro|auc)\W*(?:is|of|at|=|:|was)?\W*$", before
     ) or re.match(r"\s?(?:f1|acc\b|accuracy|macro|bleu|auc)", after)
-    bare_end = re.match(r"\s*(?:$|→|->|now|today|but|or so|at (?:least|best))", after)
+    bare_end = re.match(r"\s*(?:\+|$|→|->|now|today|but|or so|at (?:least|best))", after)
     if re.search(NEED, before) and (bare_end or metric):
         return "target", value, 0
     if metric:
