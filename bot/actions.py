@@ -145,7 +145,7 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: 
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.policy.denies_approval(services.people.person(user), job):
+    if denial := services.policy.denies_approval(services.people.person(user), job, services.people.in_group):
         raise BotError(denial)
     services.ledger.approve(job.id, user)
     services.wake()
@@ -159,7 +159,7 @@ def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: We
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.policy.denies_approval(services.people.person(user), job):
+    if denial := services.policy.denies_approval(services.people.person(user), job, services.people.in_group):
         raise BotError(denial)
     memory = Memory(channel, None, job.id)
     opening.reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", memory)
@@ -196,7 +196,9 @@ def on_home_add_dataset(services: Services, ack: Ack, body: Body, client: WebCli
 def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     person = services.people.person(body["user"]["id"])
-    client.views_publish(user_id=person.id, view=checked_view(home_view(services, person)))
+    client.views_publish(
+        user_id=person.id, view=checked_view(home_view(services, person, body["team"]["id"]))
+    )
 
 
 def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

@@ -57,8 +57,22 @@ def check_question(text: str) -> str:
     return text
 
 
+def check_asker(services: Services, user: str, channel: str) -> None:
+    """Raises BotError, with whom to ask, where this person may not ask from this channel."""
+    if services.policy.askers:
+        person = services.people.person(user)
+        if denial := services.policy.denies_question(person, channel, services.people.in_group):
+            raise BotError(denial)
+
+
 def ask(services: Services, client: WebClient, question: Question) -> None:
-    """Queues the answer to a question; returns at once, raises BadQuestion or TooBusy."""
+    """Queues the answer to a question; returns at once, raises BadQuestion, TooBusy or BotError (not allowed)."""
+    try:
+        check_asker(services, question.user, question.channel)
+    except BotError:
+        if question.unasked:  # they talk in a thread of ours, to each other
+            return
+        raise
     check_question(question.text)
     services.turns.submit(
         question.key, lambda stopped: _turn(services, client, question, stopped), order=question.ts

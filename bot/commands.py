@@ -7,8 +7,8 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import comparing, home, library, measuring, notices, opening
-from bot.answering import Question, ask, check_question
+from bot import comparing, home, library, measuring, money, notices, opening
+from bot.answering import Question, ask, check_asker, check_question
 from bot.blocks import actions, button, section
 from bot.cards import job_card
 from bot.datacard import dataset_card
@@ -61,6 +61,7 @@ def should_i_train(
     if not typed:
         respond(text=HELP, blocks=[section(HELP)], response_type="ephemeral")
         return
+    check_asker(services, command["user_id"], command["channel_id"])
     text = check_question(typed)
     person = services.people.person(command["user_id"])
     asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
@@ -104,6 +105,9 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
         found, title = _list(services, command, first)
         respond(text=home.jobs_text(found), blocks=checked(home.jobs_message(found, title)))
         return
+    if first == "budget":
+        money.on_command(services, words[1:], command["team_id"], command["user_id"], respond)
+        return
     if first in ("notify", "digest"):
         asked = [word.lower() for word in words]
         notices.on_command(services, asked, command["channel_id"], command["user_id"], client, respond)
@@ -119,7 +123,7 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
     if verb not in ("open", *CHANGES):
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
-            "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` "
+            "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs budget`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` "
             "or `retry` with a job's id; `/jobs compare JOB` and `/jobs count JOB`."
         )
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])

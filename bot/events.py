@@ -83,7 +83,9 @@ def on_home(services: Services, event: dict[str, Any], client: WebClient, contex
             return
         return
     person = services.people.person(event["user"])
-    client.views_publish(user_id=person.id, view=checked_view(home_view(services, person)))
+    client.views_publish(
+        user_id=person.id, view=checked_view(home_view(services, person, str(context.team_id)))
+    )
 
 
 def on_stop(services: Services, event: dict[str, Any]) -> None:

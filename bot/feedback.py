@@ -37,6 +37,22 @@ def keep_feedback(
         out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def forget_feedback(home: Path, before: float) -> int:
+    """Drops the rows from before that moment; how many there were."""
+    path = home / FILE
+    if not path.exists():
+        return 0
+    with path.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lines = [line for line in file.read().splitlines() if line.strip()]
+        kept = [line for line in lines if json.loads(line)["at"] >= before]
+        if len(kept) < len(lines):
+            file.seek(0)
+            file.write("".join(f"{line}\n" for line in kept))
+            file.truncate()
+    return len(lines) - len(kept)
+
+
 def read_feedback(home: Path) -> list[dict[str, Any]]:
     """The last row for each person and message, oldest first."""
     path = home / FILE

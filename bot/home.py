@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.blocks import Block, actions, button, context, divider, header, section
 from bot.cards import duration, job_text, recipe, status_line
 from bot.escape import escape, one_line
+from bot.money import budget_line, this_month
 from bot.people import Person
 from bot.services import Services
 from finetune.card import Card
@@ -19,12 +19,11 @@ JOBS_SHOWN = 8
 DATASETS_SHOWN = 10
 
 
-def home_view(services: Services, person: Person) -> Block:
+def home_view(services: Services, person: Person, team: str) -> Block:
     """The home tab of one person: their jobs (all jobs for admins) and the state of what serves them."""
     everything = services.policy.is_admin(person)
     jobs = services.ledger.jobs(by=None if everything else person.id, limit=JOBS_SHOWN)
     cards = services.datasets.list(None if everything else frozenset({"workspace"}))
-    spent, reserved = month_spending(services)
     health = health_lines(services)
     blocks = [
         header("Should we train a model?"),
@@ -42,7 +41,7 @@ def home_view(services: Services, person: Person) -> Block:
         divider(),
         *job_list(jobs, "All jobs" if everything else "Your jobs"),
         divider(),
-        section(budget_line(spent, reserved, services.policy.month_budget_usd)),
+        section(budget_line(this_month(services, team))),
         *dataset_list(cards, frozenset(), "Datasets for everyone" if not everything else "Datasets"),
         divider(),
         section("*Health*\n" + "\n".join(health)),
@@ -80,19 +79,6 @@ def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -
     return blocks
 
 
-def budget_line(spent: float, reserved: float, limit: float) -> str:
-    """What the month's budget has left."""
-    kept = f", ${reserved:,.2f} set aside for running jobs" if reserved else ""
-    return f"*Budget this month*  ${spent:,.2f} of ${limit:,.0f} spent{kept}"
-
-
-def month_spending(services: Services) -> tuple[float, float]:
-    """Dollars spent and set aside this calendar month (UTC)."""
-    month = time.strftime("%Y-%m", time.gmtime(services.clock()))
-    jobs = [job for job in services.ledger.jobs(limit=1000) if job.month == month]
-    return sum(job.spent_usd for job in jobs), sum(job.reserved_usd for job in jobs)
-
-
 def health_lines(services: Services) -> list[str]:
     """Queue, workers and index, one line each, in words."""
     waiting = len(services.ledger.jobs(states=[State.QUEUED], limit=500))
@@ -114,14 +100,16 @@ def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
 
 
 def index_line(services: Services) -> str:
-    """How much the index holds."""
+    """How much the index holds, and when a document last changed in it."""
     try:
         stats = services.index.stats()
+        newest = max((str(document.updated_at) for document in services.index.documents()), default="")
     except Exception:  # the home tab shows health: a broken index is a line on it, not a blank tab
         return "🔴 Index: cannot be read. Run `trainwise doctor`."
     known = stats if isinstance(stats, Mapping) else vars(stats)
     documents, chunks = known.get("documents", "?"), known.get("chunks", "?")
-    return f"🟢 Index: {documents} documents, {chunks} passages"
+    changed = f", last change {newest[:10]}" if newest else ""
+    return f"🟢 Index: {documents} documents, {chunks} passages{changed}"
 
 
 def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:

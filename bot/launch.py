@@ -60,7 +60,7 @@ def launch(
     """The accepted job; Refused with the reason when policy says no."""
     person = services.people.person(place.user)
     open_jobs = services.ledger.unfinished(place.user)
-    if denial := services.policy.denies_launch(person, open_jobs, services.people.in_group):
+    if denial := services.policy.denies_launch(person, open_jobs, services.people.in_group, place.channel):
         raise Refused(denial)
     budget = float(spec.get("budget_usd") or 0)
     expected = estimate(Spec.from_json(spec), card, services.prices).usd if card is not None else 0.05

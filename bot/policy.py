@@ -10,6 +10,7 @@ from worker.records import Job
 from worker.states import END_STATES
 
 Denial = str
+InGroup = Callable[[str, frozenset[str]], bool]
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,31 @@ class Policy:
     """The workspace's rules, from the settings; `admins` come on top of the workspace's own admins."""
 
     admins: frozenset[str] = frozenset()
-    launchers: frozenset[str] = frozenset()  # user or user-group ids; empty: everyone
+    launchers: frozenset[str] = (
+        frozenset()
+    )  # ids of users, user groups, channels; empty: everyone, everywhere
     job_budget_usd: float = 50
     month_budget_usd: float = 500
     jobs_per_person: int = 5
+    askers: frozenset[str] = frozenset()
+    approvers: frozenset[str] = frozenset()  # users and user groups, beside the admins
 
     def is_admin(self, person: Person) -> bool:
         return person.admin or person.id in self.admins
 
+    def denies_question(self, person: Person, channel: str, in_group: InGroup) -> Denial | None:
+        """Why this person may not ask from this channel, or None."""
+        if self._is_listed(self.askers, person, channel, in_group):
+            return None
+        return f"I answer only some people and channels here{self._where(self.askers)}. Ask {self._whom()}."
+
     def denies_launch(
-        self, person: Person, unfinished: int, in_group: Callable[[str, frozenset[str]], bool]
+        self, person: Person, unfinished: int, in_group: InGroup, channel: str = ""
     ) -> Denial | None:
-        """Why this person may not launch a job now, or None."""
-        if not self._may_launch(person, in_group):
-            return f"Only some people may launch jobs here, and you are not on the list. Ask {self._whom()}."
+        """Why this person may not launch a job from this channel now, or None."""
+        if not self._is_listed(self.launchers, person, channel, in_group):
+            where = self._where(self.launchers)
+            return f"Only some people may launch jobs here, and you are not on the list{where}. Ask {self._whom()}."
         if unfinished >= self.jobs_per_person:
             return (
                 f"You have {unfinished} unfinished jobs, and {self.jobs_per_person} is the most at a time. "
@@ -44,13 +56,20 @@ class Policy:
             return None
         return f"Only {job.by_name or 'the person who launched it'} or an admin can {verb} job {job.id}."
 
-    def denies_approval(self, person: Person, job: Job) -> Denial | None:
+    def denies_approval(self, person: Person, job: Job, in_group: InGroup) -> Denial | None:
         """Why this person may not approve or decline the job, or None."""
         if person.id == job.by:
             return "You launched this job, so someone else has to approve it."
-        if not self.is_admin(person):
-            return f"Only an admin can approve jobs. Ask {self._whom()}."
-        return None
+        if self.is_admin(person) or (
+            self.approvers and self._is_listed(self.approvers, person, "", in_group)
+        ):
+            return None
+        who = "an admin or an approver" if self.approvers else "an admin"
+        return f"Only {who} can approve jobs. Ask {self._whom()}."
+
+    def denies_budget(self, person: Person) -> Denial | None:
+        """Why this person may not set the month's budget, or None."""
+        return None if self.is_admin(person) else f"Only an admin sets the budget. Ask {self._whom()}."
 
     def denies_notices(self, person: Person, creator: str | None) -> Denial | None:
         """Why this person may not change what a channel is told, or None; `creator` made the channel."""
@@ -73,11 +92,16 @@ class Policy:
             f"Its budget of ${budget_usd:g} is above ${self.job_budget_usd:g}, so an admin must approve it."
         )
 
-    def _may_launch(self, person: Person, in_group: Callable[[str, frozenset[str]], bool]) -> bool:
-        if not self.launchers or person.id in self.launchers or self.is_admin(person):
+    def _is_listed(self, listed: frozenset[str], person: Person, channel: str, in_group: InGroup) -> bool:
+        """Whether the list is empty or names the person, one of their groups, or the channel; admins always are."""
+        if not listed or person.id in listed or channel in listed or self.is_admin(person):
             return True
-        groups = frozenset(one for one in self.launchers if one.startswith("S"))
+        groups = frozenset(one for one in listed if one.startswith("S"))
         return bool(groups) and in_group(person.id, groups)
+
+    def _where(self, listed: frozenset[str]) -> str:
+        channels = [f"<#{one}>" for one in sorted(listed) if one.startswith(("C", "G"))]
+        return f"; in {' and '.join(channels[:3])} everyone may" if channels else ""
 
     def _whom(self) -> str:
         return " or ".join(f"<@{user}>" for user in sorted(self.admins)[:3]) or "a workspace admin"

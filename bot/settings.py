@@ -81,10 +81,13 @@ class Settings:
     chat_timeout_s: float  # for one question in all, not for one call
     prices_file: Path | None  # None: the table shipped with the bot
     admins: frozenset[str]  # Slack user ids, beside the workspace's own admins
-    launchers: frozenset[str]  # user or user-group ids that may launch jobs; empty: everyone
+    askers: frozenset[str]  # users, user groups and channels that may ask; empty: everyone, everywhere
+    launchers: frozenset[str]  # likewise for launching jobs
+    approvers: frozenset[str]  # users and user groups that approve jobs, beside the admins
     job_budget_usd: float  # the most that one job may be given
     month_budget_usd: float  # per workspace and calendar month
     jobs_per_person: int  # unfinished jobs at a time
+    keep_days: float  # how long threads, feedback and quoted tickets are kept; 0: for ever
     listener_threads: int
     card_interval_s: float
     log_level: str
@@ -144,10 +147,13 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         chat_timeout_s=read.number("TRAINWISE_CHAT_TIMEOUT", 12, low=1, high=120),
         prices_file=read.existing_file("TRAINWISE_PRICES"),
         admins=read.slack_ids("TRAINWISE_ADMINS", "UW"),
-        launchers=read.slack_ids("TRAINWISE_LAUNCHERS", "UWS"),
+        askers=read.slack_ids("TRAINWISE_ASKERS", "UWSCG"),
+        launchers=read.slack_ids("TRAINWISE_LAUNCHERS", "UWSCG"),
+        approvers=read.slack_ids("TRAINWISE_APPROVERS", "UWS"),
         job_budget_usd=read.number("TRAINWISE_JOB_BUDGET", 50, low=0, high=1e6),
         month_budget_usd=read.number("TRAINWISE_MONTH_BUDGET", 500, low=0, high=1e7),
         jobs_per_person=int(read.number("TRAINWISE_JOBS_PER_PERSON", 5, low=1, high=1000, whole=True)),
+        keep_days=read.number("TRAINWISE_KEEP_DAYS", 365, low=0, high=36500),
         listener_threads=int(read.number("TRAINWISE_LISTENER_THREADS", 24, low=2, high=256, whole=True)),
         card_interval_s=read.number("TRAINWISE_CARD_INTERVAL", 3, low=0.2, high=60),
         log_level=read.choice("TRAINWISE_LOG_LEVEL", ("info", "debug", "warning", "error")),

@@ -116,7 +116,7 @@ def on_reject(services: Services, ack: Ack, body: Body, view: View, client: WebC
     memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
     with _telling(client, memory, body):
         person, job = services.people.person(body["user"]["id"]), services.ledger.job(memory.about)
-        if denial := services.policy.denies_approval(person, job):
+        if denial := services.policy.denies_approval(person, job, services.people.in_group):
             raise BotError(denial)
         services.ledger.reject(job.id, person.id, f"{person.name}: {reason[:1000]}")
         services.wake()

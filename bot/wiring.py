@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from slack_sdk.errors import SlackApiError
 from bot.aftermath import Aftermath
 from bot.app import build_app, posting_client, slack_client
 from bot.errors import BotError
+from bot.feedback import forget_feedback
 from bot.files import downloader
 from bot.local import chat_model, load_prices, measuring_model, open_datasets, open_ledger
 from bot.notify import Notifier
@@ -48,6 +50,7 @@ PRELOAD = (
     "finetune.measure",
     "finetune.use",
 )
+DAY_S = 24 * 3600.0
 log = logging.getLogger("trainwise")
 
 
@@ -125,7 +128,10 @@ def build(settings: Settings) -> Bot:
         settings.home / "keys",
         artifacts_folder(settings),
         per_user=settings.jobs_per_person,
+        keep_s=settings.keep_days * DAY_S or None,
     )
+    if settings.keep_days:
+        forget_feedback(settings.home, time.time() - settings.keep_days * DAY_S)
     poster = posting_client(token, settings.slack_api_url)
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
     turns = Turns()
@@ -189,6 +195,8 @@ def make_services(
             settings.job_budget_usd,
             settings.month_budget_usd,
             settings.jobs_per_person,
+            settings.askers,
+            settings.approvers,
         ),
         people=People(client),
         turns=turns,

@@ -1,8 +1,4 @@
-"""Who may launch what, for how much: pure decisions, and the month's budget in the ledger.
-
-Covers budgets per team and month, a second person's approval, jobs per person. Does not cover who may use
-the bot at all: that is Slack's membership and the bot's own lists.
-"""
+"""The month's budget of each team, held in the ledger; who may do what is bot/policy.py."""
 
 from __future__ import annotations
 
@@ -20,15 +16,6 @@ class OverBudget(WorkerError):
 
 
 @dataclass(frozen=True)
-class Rules:
-    """A team's limits; None means no limit. `ask` is whom a person is sent to."""
-
-    approval_above_usd: float | None = None
-    waiting_per_user: int | None = None
-    ask: str = "your workspace's admin"
-
-
-@dataclass(frozen=True)
 class Month:
     """One team's month in dollars; `limit` None means no budget was set."""
 
@@ -40,46 +27,6 @@ class Month:
     def left(self) -> float | None:
         """What may still be promised, or None without a budget."""
         return None if self.limit is None else self.limit - self.spent - self.reserved
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Launch it now."""
-
-
-@dataclass(frozen=True)
-class NeedsApproval:
-    """A second person must agree first; `reason` is what both read."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Denied:
-    """Not now; `reason` says why and whom to ask."""
-
-    reason: str
-
-
-def decide_launch(
-    estimate_usd: float, month: Month, open_jobs: int, rules: Rules
-) -> Allowed | NeedsApproval | Denied:
-    """Whether a job of `estimate_usd` may be launched by a person who has `open_jobs` unfinished ones."""
-    if rules.waiting_per_user is not None and open_jobs >= rules.waiting_per_user:
-        return Denied(
-            f"You have {open_jobs} unfinished jobs and may have {rules.waiting_per_user}. Cancel one or wait."
-        )
-    if month.left is not None and estimate_usd > month.left:
-        return Denied(
-            f"This costs about ${estimate_usd:.2f}; of this month's ${month.limit:.2f} only "
-            f"${max(month.left, 0):.2f} is left. Ask {rules.ask} for more, or choose a smaller run."
-        )
-    if rules.approval_above_usd is not None and estimate_usd > rules.approval_above_usd:
-        return NeedsApproval(
-            f"It costs about ${estimate_usd:.2f}; above ${rules.approval_above_usd:.2f} a second person "
-            "must agree."
-        )
-    return Allowed()
 
 
 def month_of_team(engine: Engine, team: str, month: str) -> Month:

@@ -19,6 +19,7 @@ from worker.line import show_line
 from worker.meaning import vanished
 from worker.orders import Watched
 from worker.queue import in_line
+from worker.retention import forget_older
 from worker.states import State
 
 LOST_S = 1.5
@@ -40,7 +41,8 @@ log = logging.getLogger("trainwise.jobs")
 class Reconciler:
     """One pass a second: `look(connection, now, tick, caught_up)`; keeps what it saw between passes.
 
-    `settle_s` and `stall_s` can be shortened where time matters (tests, benchmarks).
+    `settle_s` and `stall_s` can be shortened where time matters (tests, benchmarks). After `keep_s` what people
+    wrote is dropped (worker/retention.py); None keeps it.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class Reconciler:
         ledger: Ledger,
         settle_s: float = SETTLE_S,
         stall_s: float = STALL_S,
+        keep_s: float | None = None,
         on_epoch: Callable[[str], None] | None = None,
     ) -> None:
         self._ledger = ledger
         self._settle_s = settle_s
         self._stall_s = stall_s
+        self._keep_s = keep_s
         self._on_epoch = on_epoch
         self._epoch: str | None = None
         self._settled_at: float | None = None
@@ -147,6 +151,8 @@ class Reconciler:
             )
         owe_digests(self._ledger.engine, now)
         memory.forget_seen(self._ledger.engine, now - 7 * DAY_S)
+        if self._keep_s is not None:
+            forget_older(self._ledger.engine, now - self._keep_s, now)
 
 
 def stall_limit(step_gaps: list[float], least_s: float) -> float:

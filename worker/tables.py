@@ -60,6 +60,7 @@ jobs = Table(
     Column("updated_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
+    Column("forgotten_at", Float),
 )
 
 attempts = Table(

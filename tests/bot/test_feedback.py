@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bot.cli_eval import app
 from bot.conversation import Card, Conversation
-from bot.feedback import evaluation_rows, keep_feedback, read_feedback
+from bot.feedback import evaluation_rows, forget_feedback, keep_feedback, read_feedback
 from rag.evaluate_advice import evaluate, read_rows
 from rag.reply import Reply, Verdict
 from rag.signals import Signals
@@ -44,3 +44,13 @@ def test_the_rows_are_read_by_the_advice_evaluation(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     result = evaluate(read_rows(out), lambda text: Signals.model_validate({"topic": "guide"}))
     assert (result["n"], result["right"]) == (1, 1)
+
+
+def test_old_rows_are_dropped_and_the_others_stay_whole(tmp_path: Path) -> None:
+    """After the set time nobody's question is kept; without a file there is nothing to do."""
+    assert forget_feedback(tmp_path, 5.0) == 0
+    card = Card("U1", "which batch size is usual?", reply(Verdict.GUIDE_ANSWER))
+    for at in (1.0, 4.9, 5.0):
+        keep_feedback(tmp_path, at, "U1", f"m{at}", True, card)
+    assert forget_feedback(tmp_path, 5.0) == 2
+    assert [row["message"] for row in read_feedback(tmp_path)] == ["m5.0"]

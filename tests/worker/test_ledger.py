@@ -14,13 +14,7 @@ from worker.events import WorkerEvent
 from worker.ledger import Ledger
 from worker.memory import cursor
 from worker.policy import (
-    Allowed,
-    Denied,
-    Month,
-    NeedsApproval,
     OverBudget,
-    Rules,
-    decide_launch,
     month_of_team,
     set_budget,
 )
@@ -182,18 +176,13 @@ def test_cards_deliveries_and_threads_are_remembered(ledger: Ledger) -> None:
         ledger.job("nope")
 
 
-def test_launch_rules_deny_ask_or_allow_with_the_reason(ledger: Ledger) -> None:
-    """Budget first, then approval; each says what to do."""
-    rules = Rules(approval_above_usd=10.0, waiting_per_user=3)
-    assert decide_launch(1.0, Month(None, 0, 0), 0, rules) == Allowed()
-    assert isinstance(decide_launch(11.0, Month(50, 0, 0), 0, rules), NeedsApproval)
-    denied = decide_launch(11.0, Month(20, 5, 6), 0, rules)
-    assert isinstance(denied, Denied)
-    assert "$9.00 is left" in denied.reason
-    assert isinstance(decide_launch(1.0, Month(None, 0, 0), 3, rules), Denied)
+def test_a_months_budget_set_anew_replaces_the_old_one(ledger: Ledger) -> None:
+    """For its team and month only."""
     set_budget(ledger.engine, "T1", "2026-11", 40.0, "U9", 0.0)
     set_budget(ledger.engine, "T1", "2026-11", 60.0, "U9", 0.0)
     assert month_of_team(ledger.engine, "T1", "2026-11").left == 60.0
+    assert month_of_team(ledger.engine, "T1", "2026-12").limit is None
+    assert month_of_team(ledger.engine, "T2", "2026-11").limit is None
 
 
 def test_the_months_budget_holds_at_the_reservation_and_what_is_not_used_is_released(ledger: Ledger) -> None:

@@ -1,0 +1,105 @@
+"""Who may ask, launch, approve, set: users, user groups and channels; each refusal names the reason and whom to ask."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot import home, money
+from bot.errors import BotError
+from bot.people import Person
+from bot.policy import Policy
+from worker.ledger import Ledger
+from worker.policy import month_of_team
+
+RAVI, MAYA, ANA = Person("URAVI", "ravi"), Person("UMAYA", "maya"), Person("UANA", "ana", admin=True)
+
+
+def in_group(user: str, groups: frozenset[str]) -> bool:
+    return user == "UMAYA" and "SML" in groups
+
+
+@pytest.mark.parametrize("listed", ["URAVI", "SML", "C1"])
+def test_a_list_of_people_groups_and_channels_lets_in_exactly_those(listed: str) -> None:
+    """For questions and launches alike; admins always; an empty list lets in everyone."""
+    policy = Policy(askers=frozenset({listed}), launchers=frozenset({listed}), admins=frozenset({"UBOSS"}))
+    welcome = {
+        "URAVI": {("URAVI", "C1"), ("URAVI", "C2")},
+        "SML": {("UMAYA", "C1"), ("UMAYA", "C2")},
+        "C1": {("URAVI", "C1"), ("UMAYA", "C1")},
+    }[listed]
+    for person in (RAVI, MAYA, ANA):
+        for channel in ("C1", "C2"):
+            denials = (
+                policy.denies_question(person, channel, in_group),
+                policy.denies_launch(person, 0, in_group, channel),
+            )
+            allowed = person is ANA or (person.id, channel) in welcome
+            assert [denial is None for denial in denials] == [allowed, allowed], (person, channel)
+            assert all("<@UBOSS>" in denial for denial in denials if denial)
+    assert Policy().denies_question(RAVI, "D1", in_group) is None
+
+
+def test_a_refusal_says_where_one_may() -> None:
+    """A channel on the list is named."""
+    denial = Policy(askers=frozenset({"C1"})).denies_question(RAVI, "C2", in_group)
+    assert denial is not None
+    assert "<#C1>" in denial
+
+
+def test_approvers_approve_but_never_their_own(ledger: Ledger) -> None:
+    """Admins can as well; others are told who can."""
+    job = ledger.submit("finetune", {}, "d", RAVI.id, "ravi", "T1", "C1", None, "k")
+    policy = Policy(approvers=frozenset({"SML", RAVI.id}))
+    assert policy.denies_approval(MAYA, job, in_group) is None
+    assert policy.denies_approval(ANA, job, in_group) is None
+    assert "someone else" in str(policy.denies_approval(RAVI, job, in_group))
+    assert "an approver" in str(policy.denies_approval(Person("UX", "x"), job, in_group))
+    assert "Only an admin" in str(Policy().denies_approval(MAYA, job, in_group))
+
+
+@pytest.fixture
+def ledger(tmp_path: Any) -> Ledger:
+    return Ledger(str(tmp_path / "l.db"), clock=lambda: 1_800_000_000.0)
+
+
+@pytest.fixture
+def services(ledger: Ledger) -> Any:
+    """As much of the services as money needs."""
+    people = SimpleNamespace(person={p.id: p for p in (RAVI, ANA)}.__getitem__)
+    return SimpleNamespace(
+        ledger=ledger, policy=Policy(month_budget_usd=500), people=people, clock=ledger.clock
+    )
+
+
+def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> None:
+    """For the workspace and month; the usual one until then; rubbish and others change nothing."""
+    said: list[str] = []
+
+    def respond(**message: Any) -> None:
+        said.append(message["text"])
+
+    money.on_command(services, [], "T1", RAVI.id, respond)  # type: ignore[arg-type]
+    money.on_command(services, ["$1,200"], "T1", ANA.id, respond)  # type: ignore[arg-type]
+    assert ["$0.00 of $500" in said[0], "$0.00 of $1,200" in said[1]] == [True, True]
+    with pytest.raises(BotError, match="Only an admin sets the budget"):
+        money.change(services, ["9"], "T1", RAVI.id)
+    for odd in (["nan"], ["-5"], ["lots"], ["1e99"]):
+        with pytest.raises(BotError, match="Write an amount"):
+            money.change(services, odd, "T1", ANA.id)
+    assert month_of_team(services.ledger.engine, "T1", "2027-01").limit == 1200
+    assert money.this_month(services, "T2").limit == 500
+
+
+def test_the_home_tab_says_how_old_the_index_is() -> None:
+    """By its newest document; a broken index is a line, not a blank tab."""
+    documents = [
+        SimpleNamespace(updated_at="2026-11-02 08:00:00"),
+        SimpleNamespace(updated_at="2026-11-20 09:00:00"),
+    ]
+    index = SimpleNamespace(stats=lambda: SimpleNamespace(documents=2, chunks=9), documents=lambda: documents)
+    broken = SimpleNamespace(stats=lambda: 1 / 0)
+    assert home.index_line(SimpleNamespace(index=index)).endswith("9 passages, last change 2026-11-20")  # type: ignore[arg-type]
+    assert "cannot be read" in home.index_line(SimpleNamespace(index=broken))  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""What people wrote is dropped after its time; that a job was, and how it ended, stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, update
+
+from worker import tables
+from worker.change import locked_job, move
+from worker.database import reading, writing
+from worker.ledger import Ledger
+from worker.records import TRY
+from worker.retention import forget_older
+from worker.states import State, Trigger
+
+DAY_S = 86_400.0
+REPORT = {
+    "headline": "LoRA reads 86% right.",
+    "systems": [{"name": "Tuned", "accuracy": {"value": 0.86}}],
+    "examples": [{"ticket": "my card 4111 was charged"}],
+    "confused": [{"true": "billing", "predicted": "login", "count": 3, "example": "Maria cannot pay"}],
+}
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(str(tmp_path / "l.db"), clock=Clock())
+
+
+def finished(ledger: Ledger, key: str, kind: str = "finetune") -> str:
+    """A job that has succeeded with a report that quotes tickets."""
+    spec = {"text": "Maria cannot pay"} if kind == TRY else {"method": "lora"}
+    job = ledger.submit(kind, spec, "d", "U1", "m", "T", "C1", None, key)
+    with writing(ledger.engine) as connection:
+        row = locked_job(connection, job.id)
+        for trigger in (Trigger.LEASE, Trigger.START, Trigger.WRAP_UP):
+            row = move(connection, row, trigger, ledger.clock(), "w")
+        move(connection, row, Trigger.FINISH, ledger.clock(), "w", report=REPORT)
+        connection.execute(insert(tables.plots).values(job_id=job.id, name="loss.png", png=b"x"))
+    return job.id
+
+
+def everything(ledger: Ledger) -> str:
+    """All that stands in the ledger, as text."""
+    with reading(ledger.engine) as connection:
+        return str([list(connection.execute(table.select())) for table in tables.metadata.tables.values()])
+
+
+def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
+    """Quoted tickets, typed ones, threads and pictures; not the headline, the scores, or who did what."""
+    job, tried = finished(ledger, "a"), finished(ledger, "b", TRY)
+    ledger.save_thread("C1", "1.1", {"question": "Maria asks"})
+    for post in ledger.due_posts():
+        ledger.post_done(post.id, "1.2")
+    before = ledger.history(job)
+    now = ledger.clock() + 31 * DAY_S
+    assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 2
+    assert "Maria" not in everything(ledger)
+    assert "4111" not in everything(ledger)
+    kept = ledger.job(job)
+    assert kept.report is not None
+    assert (kept.state, kept.report["headline"]) == (State.SUCCEEDED, REPORT["headline"])
+    assert kept.report["confused"] == [{"true": "billing", "predicted": "login", "count": 3}]
+    assert kept.spec == {"method": "lora"}
+    assert ledger.plots(job) == {}
+    assert ledger.job(tried).spec["text"] == ""
+    assert ledger.thread("C1", "1.1") is None
+    assert ledger.history(job) == before
+    assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 0
+
+
+def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
+    """A job that ended yesterday, one that waits for a month, and a report that Slack has not taken yet."""
+    waiting = ledger.submit("finetune", {}, "d", "U1", "m", "T", "C1", None, "w").id
+    owed = finished(ledger, "o")
+    now = ledger.clock() + 31 * DAY_S
+    with writing(ledger.engine) as connection:
+        connection.execute(update(tables.posts).values(body={"why": "not told yet"}))
+    ledger.clock.now = now - DAY_S  # type: ignore[attr-defined]
+    young = finished(ledger, "y")
+    assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 1
+    assert ledger.job(waiting).state is State.QUEUED
+    assert ledger.job(young).report == REPORT
+    assert any(post.job_id == owed and post.body for post in ledger.due_posts(now))
