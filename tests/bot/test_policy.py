@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot import home, money
+from bot.answering import Question, ask
 from bot.errors import BotError
 from bot.people import Person
 from bot.policy import Policy
@@ -103,3 +104,18 @@ def test_the_home_tab_says_how_old_the_index_is() -> None:
     broken = SimpleNamespace(stats=lambda: 1 / 0)
     assert home.index_line(SimpleNamespace(index=index)).endswith("9 passages, last change 2026-11-20")  # type: ignore[arg-type]
     assert "cannot be read" in home.index_line(SimpleNamespace(index=broken))  # type: ignore[arg-type]
+
+
+def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None:
+    """A question is refused before it waits in line; a reply that was not meant for the bot gets no answer at all."""
+    queued: list[Any] = []
+    people = SimpleNamespace(person=lambda user: RAVI, in_group=in_group)
+    turns = SimpleNamespace(submit=lambda key, work, order: queued.append(key))
+    services: Any = SimpleNamespace(policy=Policy(askers=frozenset({"C1"})), people=people, turns=turns)
+    client: Any = None
+    with pytest.raises(BotError, match="I answer only some people"):
+        ask(services, client, Question("should we train?", RAVI.id, "T1", "C2", "1.1"))
+    ask(services, client, Question("lunch?", RAVI.id, "T1", "C2", "1.1", unasked=True))
+    assert queued == []
+    ask(services, client, Question("should we train?", RAVI.id, "T1", "C1", "1.1"))
+    assert queued == [("C1", "1.1")]
