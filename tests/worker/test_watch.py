@@ -102,3 +102,20 @@ def test_silence_counts_only_once_redis_has_been_back_for_a_while(watch: Watch) 
     assert watch.look(107, alive=False) is State.RUNNING
     watch.look(108.5, alive=False)
     assert watch.look(110.5, alive=False) in (State.RETRY_WAIT, State.QUEUED)
+
+
+def test_an_approval_that_nobody_gave_in_a_day_ends_the_job_with_the_reason(watch: Watch) -> None:
+    """By the clock, once, with a report; a day less a minute changes nothing."""
+    ledger, now = watch.ledger, time.time()
+    job = ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", approval="It costs $80.").id
+    watch.reconciler.look(watch.redis, now + 24 * 3600 - 60, 10.0, True)
+    assert ledger.job(job).state is State.AWAITING_APPROVAL
+    for tick in (20.0, 30.0):
+        watch.reconciler.look(watch.redis, now + 24 * 3600 + 60, tick, True)
+    ended = ledger.job(job)
+    assert (ended.state, ended.reserved_usd) == (State.REJECTED, 0.0)
+    assert "Nobody approved it in time" in str(ended.error)
+    assert [post.kind for post in ledger.due_posts(now + 25 * 3600) if post.job_id == job] == [
+        "approval_request",
+        "final_report",
+    ]
