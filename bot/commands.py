@@ -92,8 +92,9 @@ def finetune(services: Services, ack: Ack, command: Command, client: WebClient, 
         return
     key = f"command:{command['trigger_id']}"
     place = Place(command["user_id"], command["team_id"], channel, None, key)
-    launch(services, "finetune", spec.to_json(), place, card)
+    job = launch(services, "finetune", spec.to_json(), place, card)
     ack()
+    notices.say_where(client, job)
 
 
 def jobs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:

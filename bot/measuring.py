@@ -14,6 +14,7 @@ from bot.launch import Place, launch
 from bot.limits import checked_view
 from bot.measure_form import measure_modal, measure_spec, typed
 from bot.modals import Memory, note_modal
+from bot.notices import say_where
 from bot.services import Services
 from finetune.spec import SpecError
 from finetune.ticket import DatasetError
@@ -85,5 +86,6 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
         return
     key = f"command:{command['trigger_id']}"
     place = Place(command["user_id"], command["team_id"], channel, None, key)
-    launch(services, "measure", spec, place)
+    job = launch(services, "measure", spec, place)
     ack()
+    say_where(client, job)

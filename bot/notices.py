@@ -9,10 +9,11 @@ from slack_sdk import WebClient
 
 from bot.blocks import Block, button, context, section
 from bot.errors import BotError
-from bot.faults import SLACK_TROUBLE, guarded, where
+from bot.faults import SLACK_TROUBLE, guarded, where, whisper
 from bot.limits import checked
 from bot.services import Services
 from worker.channels import NAMES, Notices, notices, set_notice
+from worker.records import Job
 
 TITLES = {
     "started": ("Started", "The job's card stands here from launch on.", "It goes to whoever launched it."),
@@ -70,6 +71,13 @@ def change(services: Services, client: WebClient, channel: str, user: str, name:
     return set_notice(services.ledger.engine, channel, name, on, user, services.clock())
 
 
+def say_where(client: WebClient, job: Job | None) -> None:
+    """Tells the launcher alone where the card is, when the channel does not hear of starts."""
+    if job is not None and job.card_channel:
+        said = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
+        whisper(client, said, job.channel, job.by, job.thread_ts, mark="🔕")
+
+
 def of_channel(channel: str) -> str:
     """The same id, if it is a channel's; BotError for a person's own messages."""
     if not channel.startswith(("C", "G")):
@@ -94,7 +102,7 @@ def panel(wanted: Notices) -> list[Block]:
         line = f"{'🔔' if on else '🔕'} *{title}*  {when_on if on else when_off}"
         label, to = ("Switch off", "off") if on else ("Switch on", "on")
         blocks.append(section(line, button(label, f"notice:{name}", f"{name}:{to}")))
-    hint = "Admins and whoever made the channel can change this. Jobs that run already are told as before."
+    hint = "Admins and whoever made the channel can change this. Cards stay where they are."
     return [*blocks, context(hint)]
 
 

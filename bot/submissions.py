@@ -17,6 +17,7 @@ from bot.launch import Place, finetune_spec, launch
 from bot.measure_form import FIELDS as MEASURE_FIELDS
 from bot.measure_form import measure_spec
 from bot.modals import FINETUNE_FIELDS, Filled, Memory
+from bot.notices import say_where
 from bot.services import Services
 from finetune.spec import SpecError
 from finetune.store import check_name
@@ -44,8 +45,10 @@ def on_finetune(services: Services, ack: Ack, body: Body, view: View, client: We
     except SpecError as wrong:
         ack(response_action="errors", errors=_on_fields(wrong.problems, FINETUNE_FIELDS))
         return
+    job = None
     with _telling(client, memory, body, ack):
-        launch(services, "finetune", spec.to_json(), _place(memory, body, view), card)
+        job = launch(services, "finetune", spec.to_json(), _place(memory, body, view), card)
+    say_where(client, job)
 
 
 def on_measure(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
@@ -55,8 +58,10 @@ def on_measure(services: Services, ack: Ack, body: Body, view: View, client: Web
     except SpecError as wrong:
         ack(response_action="errors", errors=_on_fields(wrong.problems, MEASURE_FIELDS))
         return
+    job = None
     with _telling(client, memory, body, ack):
-        launch(services, "measure", spec, _place(memory, body, view))
+        job = launch(services, "measure", spec, _place(memory, body, view))
+    say_where(client, job)
 
 
 def on_dataset(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

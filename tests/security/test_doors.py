@@ -20,7 +20,7 @@ from bot.playground.person import Person
 from bot.playground.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
 from bot.playground.signed_http import encode, signature
 from bot.stand import Stand, stand
-from worker.channels import Notices, notices
+from worker.channels import Notices, notices, set_notice
 from worker.ledger import Ledger
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
@@ -155,6 +155,23 @@ def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert notices(engine, ELSEWHERE) == Notices()
+
+
+def test_a_launch_in_a_quiet_channel_says_where_its_card_is(doors: Doors) -> None:
+    """To the launcher alone; nothing of it is posted in the channel."""
+    engine = Ledger(str(doors.stage.home / "ledger.db")).engine
+    set_notice(engine, ELSEWHERE, "started", False, ANA, 1.0)
+    since = len(doors.stage.workspace.api_log())
+    job = doors.launch("sample-tickets linear epochs=2", "#general")
+    told = doors.told(since, RAVI, "This channel is not told of starts")
+    assert job in told
+    deadline = time.monotonic() + 15
+    while not any(job in str(m.get("blocks")) for m in doors.ravi.messages("@trainwise")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    shown = [m for m in doors.ravi.messages("#general") if not m.get("is_ephemeral")]
+    assert not [m for m in shown if job in str(m)]
+    set_notice(engine, ELSEWHERE, "started", True, ANA, 2.0)
 
 
 def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) -> None:
