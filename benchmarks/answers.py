@@ -1,7 +1,8 @@
 """The extracted answer and the gate, beside what is usual: refusal by cosine alone, a citation that merely exists.
 
 Answers: share of questions answered that the guide holds, and refused that it almost holds; tuned-on and fresh
-questions apart. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
+questions apart. Kinds: the same over the guide and the sample documents, with the share whose answer cites the
+right passage; `unseen` ones were never fitted on. `--fit` prints weights for rag/answerable.py. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
 Latency: question to checked answer, first time and with remembered vectors. `--quick` is the whole of it (< 60 s).
 """
 
@@ -15,6 +16,7 @@ import platform
 import sys
 import tempfile
 import time
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rag.advise import advise
 from rag.answer import Pool
+from rag.answerable import log_odds, unheard
 from rag.embed import load_embedder
+from rag.evaluate_retrieval import add_samples, answers, read_rows
 from rag.evidence import gather
 from rag.gate import fault
 from rag.index import Index
@@ -45,6 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the same: it is quick already")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--fit", action="store_true", help="fit the weights of rag/answerable.py and print them"
+    )
     options = parser.parse_args()
     told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +66,15 @@ def main() -> None:
                 "gate": gate(index, told["faithful"]),
                 "latency_ms": latency(index, told["held"] + told["fresh_held"]),
             }
+            rows = [(index, question, False) for question in told["near_misses"] + told["fresh_near_misses"]]
+            rows += [(index, question, True) for question in told["held"] + told["fresh_held"]]
+            with Index.open(Path(folder) / "samples", embed) as samples:
+                add_samples(samples)
+                labelled = read_rows()
+                result["kinds"] = answers(samples, [*labelled, *unseen(told)])
+                rows += [(samples, row["question"], row["kind"] != "near_miss") for row in labelled]
+                if options.fit:
+                    print(fit(rows))
     for name, value in result.items():
         print(f"{name:<12} {value}")
     if options.json:
@@ -75,7 +91,11 @@ def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
     for name, questions in (("near", near), ("held", held)):
         for question in questions:
             pool = Pool(gather(index, question, (), SCOPES), rows, lambda text: False)
-            ours = float((pool.scores(question) - pool.lacking(question)).max())
+            ours = log_odds(
+                pool.signs(
+                    question, int(pool.ranking(question).argmax()), unheard(question, index.store, SCOPES)
+                )
+            )
             best[name].append((ours, float((pool.rows @ rows([question])[0]).max())))
     return {
         "near_misses_refused": f"{sum(empty[q] for q in near)}/{len(near)}",
@@ -83,6 +103,31 @@ def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
         "auc": auc([o for o, _ in best["held"]], [o for o, _ in best["near"]]),
         "auc_cosine_alone": auc([c for _, c in best["held"]], [c for _, c in best["near"]]),
     }
+
+
+def unseen(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The questions that no weight was fitted on, as rows of rag/data/retrieval_eval.jsonl."""
+    near = [{"kind": "unseen_near_miss", "question": question} for question in told["unseen_near_misses"]]
+    return [{"kind": "unseen_paraphrase", **row} for row in told["unseen_paraphrases"]] + near
+
+
+def fit(rows: list[tuple[Index, str, bool]]) -> str:
+    """Weights and bias of a logistic regression on the best piece of each question: is there an answer?"""
+    from sklearn.linear_model import LogisticRegression
+
+    seen, answered = [], []
+    for index, question, held in rows:
+        pool = Pool(gather(index, question, (), SCOPES), Remembered(index.embed), lambda text: False)
+        seen.append(
+            astuple(
+                pool.signs(
+                    question, int(pool.ranking(question).argmax()), unheard(question, index.store, SCOPES)
+                )
+            )
+        )
+        answered.append(held)
+    model = LogisticRegression(C=30, max_iter=2000).fit(seen, answered)
+    return f"weights {[round(float(w), 1) for w in model.coef_[0]]}, bias {float(model.intercept_[0]):.2f}"
 
 
 def auc(good: list[float], bad: list[float]) -> float:

@@ -10,21 +10,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
 
+from rag.answerable import LEAST, Signs, log_odds, signs, telling
 from rag.embed import Embedder
 from rag.gate import names, squeezed, supported
 from rag.reply import Citation, Claim
-from rag.retrieve import STOP_WORDS, Passage, identifiers
+from rag.retrieve import Passage, identifiers
 from rag.units import units
 
 MOST_CLAIMS, MOST_CORRECTIONS = 4, 2
 BACKS = 0.55  # a piece this near to a phrase backs it (docs/decisions.d/llm-path.md)
-ANSWERS = 0.48  # the least for a piece to answer a question
-BESIDE = 0.78  # ... and this share of the best piece's score to stand beside it
+BESIDE = 0.8  # share of the best piece's score from which another stands beside it
+OWN_WORDS = 0.1  # less than this share of the question's words in the answer: it is near in meaning alone
+NEAREST = "None of the documents uses your words; this is the nearest in meaning, so check that it is meant."
 ASKED = 0.59  # the least for the question's own piece to stand beside a verdict
 ON_POINT = 0.70  # ... with half of its nearness to the verdict's phrases added
 DIRECT = 0.87  # a piece this good answers a question for a list by itself
@@ -36,7 +38,7 @@ CORRECTION = "Correction ("
 
 @dataclass(frozen=True)
 class Answer:
-    """Claims with their numbered citations, or none and a `note` that says what was searched."""
+    """Claims with their numbered citations, or none; `note` says what was searched, or that meaning alone found it."""
 
     claims: tuple[Claim, ...]
     citations: tuple[Citation, ...]
@@ -73,7 +75,7 @@ class Pool:
         self._embed = embed
         self.rows = embed([piece.text for piece in self.pieces])
         self._leaves = embed([piece.leaf for piece in self.pieces])
-        self._words = [stems(f"{piece.leaf} {piece.text}") for piece in self.pieces]
+        self._words = [telling(f"{piece.leaf} {piece.text}") for piece in self.pieces]
         self._count = Counter(word for words in self._words for word in words)
 
     def nearness(self, text: str) -> np.ndarray:
@@ -82,12 +84,33 @@ class Pool:
         return np.asarray(0.85 * (self.rows @ row) + 0.15 * (self._leaves @ row))
 
     def scores(self, text: str) -> np.ndarray:
-        """Nearness, and the share of the text's words that a piece holds, rare words counting more."""
-        wanted = stems(text)
+        """Nearness, and something for the words that a piece shares with the text."""
+        return self.nearness(text) + SHARED * self.shared(text)
+
+    def shared(self, text: str) -> np.ndarray:
+        """The share of the text's words that each piece holds, rare words counting more."""
+        wanted = telling(text)
         weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in wanted}
         whole = sum(weight.values()) or 1.0
-        shared = [sum(weight[w] for w in wanted & words) / whole for words in self._words]
-        return self.nearness(text) + SHARED * np.asarray(shared)
+        return np.asarray([sum(weight[w] for w in wanted & words) / whole for words in self._words])
+
+    def ranking(self, text: str) -> np.ndarray:
+        """Scores for choosing: the piece's, its passage's as retrieved, less what lacks a code that is named."""
+        found = np.asarray([piece.passage.score for piece in self.pieces])
+        return self.scores(text) + found - self.lacking(text)
+
+    def signs(self, text: str, i: int, unheard: float) -> Signs:
+        """What speaks for and against piece `i` as the answer; `unheard` as rag/answerable.py counts it."""
+        piece = self.pieces[i]
+        return signs(
+            text,
+            f"{piece.passage.heading} {piece.passage.text}",
+            float(self.nearness(text)[i]),
+            float(self.shared(text)[i]),
+            float(self.lacking(text)[i]),
+            piece.passage.score,
+            unheard,
+        )
 
     def lacking(self, text: str) -> np.ndarray:
         """1 for each piece without the identifiers (letters with digits) that the text names, else 0."""
@@ -104,12 +127,14 @@ def compose(
     sought: Sequence[str] = (),
     parts: Sequence[Passage] = (),
     searched: int = 0,
+    unheard: float = 0.0,
+    least: float = LEAST,
     skip: Callable[[str], bool] = lambda text: False,
 ) -> Answer:
     """The answer from these passages.
 
     `sought` are the phrases behind a verdict, `parts` the passages of a list that was asked for, `searched`
-    the number of documents that the asker may read; `skip` tells pieces that must not be said.
+    the number of documents that the asker may read, `unheard` the share of words that none of them holds, `least` the log-odds for an answer; `skip` tells pieces that must not be said.
     """
     pool = Pool(passages, embed, skip) if passages else None
     if pool is None or not pool.pieces:
@@ -117,10 +142,14 @@ def compose(
     if parts and float(pool.scores(question).max()) < DIRECT:
         listed = [Piece(p, u, _label(p, u)) for p in parts for u in _first(p, skip)]
         return cited(with_corrections(listed, embed))
-    chosen = _behind_verdict(question, sought, pool) if sought else _to_question(question, pool)
+    chosen = (
+        _behind_verdict(question, sought, pool) if sought else _to_question(question, pool, unheard, least)
+    )
     if not chosen:
         return refusal(passages, searched)
-    return cited(with_corrections([pool.pieces[i] for i in chosen], embed))
+    answer = cited(with_corrections([pool.pieces[i] for i in chosen], embed))
+    by_meaning = not sought and float(pool.shared(question)[chosen[0]]) < OWN_WORDS
+    return replace(answer, note=NEAREST) if by_meaning and answer.claims else answer
 
 
 def _behind_verdict(question: str, sought: Sequence[str], pool: Pool) -> list[int]:
@@ -140,10 +169,12 @@ def _behind_verdict(question: str, sought: Sequence[str], pool: Pool) -> list[in
     return chosen[:MOST_CLAIMS]
 
 
-def _to_question(question: str, pool: Pool) -> list[int]:
-    """The pieces nearest to the question, each saying something of its own."""
-    scores = pool.scores(question) - pool.lacking(question)
-    least = max(ANSWERS, BESIDE * float(scores.max()))
+def _to_question(question: str, pool: Pool, unheard: float, least_odds: float) -> list[int]:
+    """The pieces nearest to the question, each saying something of its own; none where the best answers it hardly."""
+    scores = pool.ranking(question)
+    least = BESIDE * float(scores.max())
+    if log_odds(pool.signs(question, int(scores.argmax()), unheard)) < least_odds:
+        return []
     chosen: list[int] = []
     for i in np.argsort(-scores):
         if scores[i] >= least and len(chosen) < MOST_CLAIMS:
@@ -232,8 +263,3 @@ def refusal(passages: Sequence[Passage], searched: int) -> Answer:
     told = f" The nearest sections are: {'; '.join(near)}." if near else ""
     wish = "Whoever keeps these documents can add the answer; or ask me in other words."
     return Answer((), (), f"I searched {what} and found nothing that answers this.{told} {wish}")
-
-
-def stems(text: str) -> set[str]:
-    """The telling words of a text, cut to six letters."""
-    return {word[:6] for word in re.findall(r"[^\W_]{2,}", text.lower()) if word not in STOP_WORDS}

@@ -128,12 +128,14 @@ class Adviser:
 
     def _from_documents(self, answer: Answer, thread: Thread) -> Reply:
         found = "From the documents:" if answer.claims else (answer.note or "")
+        note = answer.note if answer.claims else None
         return Reply(
             Verdict.GUIDE_ANSWER,
             0.0,
             found,
             answer.claims,
             citations=answer.citations,
+            note=note,
             state=thread.to_json(),
         )
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rag.answer import compose
+from rag.answerable import unheard
 from rag.embed import MiniLM
 from rag.errors import RagError
 from rag.index import GUIDE, Index
@@ -92,7 +93,9 @@ def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     told: dict[str, list[tuple[bool, bool]]] = {}
     for row in rows:
         passages = retrieve(index, row["question"], EVERYONE)
-        answer = compose(row["question"], passages, embed)
+        answer = compose(
+            row["question"], passages, embed, unheard=unheard(row["question"], index.store, EVERYONE)
+        )
         good = {_key(one.heading, one.text) for one in passages if "doc" in row and _right(one, row, places)}
         cited = any(_key(one.heading, one.passage) in good for one in answer.citations)
         told.setdefault(row["kind"], []).append((not answer.claims, cited))

@@ -163,6 +163,14 @@ def load_rows(
     return found
 
 
+def occurs(store: Store, word: str, scopes: frozenset[str]) -> bool:
+    """Whether a word (its stem) stands in any passage that readers of `scopes` may see."""
+    may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
+    wanted = f'(body : ("{word}")) AND (scopes : ({may_see}))'
+    found = store.connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (wanted,))
+    return found.fetchone() is not None
+
+
 def _match(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[int]:
     return [key for key, _ in _scored(store, expression, scopes, n)]
 

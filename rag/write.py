@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rag.advise import Advice, spoken
 from rag.answer import Answer, compose, refusal
+from rag.answerable import SURE, unheard
 from rag.chat import ChatFailed, Turn
 from rag.evidence import gather, load_phrases, parts_of, sought
 from rag.phrase import MOST_SENTENCES, phrase
@@ -64,6 +65,7 @@ class Writer:
             sought=wanted,
             parts=parts,
             searched=searched,
+            unheard=unheard(question, self._index.store, scopes),
             skip=self._reader.is_order,
         )
 
@@ -71,7 +73,15 @@ class Writer:
         """The answer from the team's own documents alone, for a question that is not about training."""
         own = {document.id for document in self._index.documents(scopes) if document.root != "guide"}
         passages = [p for p in retrieve(self._index, question, scopes) if p.doc_id in own] if own else []
-        return compose(question, passages, self._rows, searched=len(own), skip=self._reader.is_order)
+        return compose(
+            question,
+            passages,
+            self._rows,
+            searched=len(own),
+            least=SURE,
+            unheard=unheard(question, self._index.store, scopes),
+            skip=self._reader.is_order,
+        )
 
 
 def decided(advice: Advice) -> str:

@@ -81,12 +81,12 @@ QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 
 
 def test_near_misses_are_refused_and_what_the_guide_holds_is_answered(tell: Tell) -> None:
-    """Of 20 questions that the guide almost answers at least 13 are refused, of 20 that it answers at most 1."""
+    """Of 20 questions that the guide almost answers at least 16 are refused, of 20 that it answers at most 2."""
     told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     answered = [question for question in told["near_misses"] if tell(question, topic="guide").claims]
     lost = [question for question in told["held"] if not tell(question, topic="guide").claims]
-    assert len(answered) <= 7, answered
-    assert len(lost) <= 1, lost
+    assert len(answered) <= 4, answered
+    assert len(lost) <= 2, lost
 
 
 def test_an_identifier_that_no_document_holds_is_not_answered_with_another(tell: Tell) -> None:
