@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,8 +26,6 @@ from finetune.failures import Stopped
 from worker import processes
 from worker.run import Kind, RunBroke, Work
 
-PLACE = ".ranks"
-"""In the attempt's folder: orders, the pipe of events, the stop flag, the outcome, the other ranks' folders."""
 TRAINED = "trained.json"  # finetune's mark: training is over, what is left is evaluation
 LOOK_S = 0.05
 LEAVE_S = 1.0
@@ -53,9 +52,11 @@ def over_ranks(kind: Kind, ranks: int, devices: str = "") -> Kind:
 
 @contextlib.contextmanager
 def _place(work: Work, kind: Kind, devices: str) -> Iterator[Path]:
-    place = work.folder / PLACE
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o700)
+    """Orders, the pipe of events, the stop flag, the outcome, the other ranks' folders; on this machine's own disk.
+
+    Not in the attempt's folder: the next attempt begins with a copy of that, and a pipe cannot be copied.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f"ranks-{work.envelope.rq_id}-"))
     (work.folder / "checkpoints").mkdir(exist_ok=True)
     os.mkfifo(place / "events", 0o600)
     orders = {

@@ -17,7 +17,7 @@ from tests.integration.conftest import add_dataset
 from tests.worker import ranked
 from tests.worker.conftest import ROOT, Place
 from worker.envelope import Envelope
-from worker.ranks import PLACE, outcome, over_ranks
+from worker.ranks import outcome, over_ranks
 from worker.run import RunBroke, Work
 from worker.states import State
 
@@ -53,7 +53,7 @@ def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
     assert [event["step"] for event in told if event["kind"] == "step"] == [1, 2, 3, 4, 5]
     assert len(pids_of(tmp_path)) == 2
     assert not alive(tmp_path)
-    assert not (run.folder / PLACE).exists()
+    assert [path.name for path in run.folder.iterdir()] == ["checkpoints"]
 
 
 def test_a_process_that_dies_ends_the_others_and_the_run_may_be_tried_again(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def ranks(job: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if f"/{job}/" in " ".join(line) and "torch.distributed.run" not in line:
+        if f"ranks-ft-{job}-" in " ".join(line) and "torch.distributed.run" not in line:
             found.append(process)
     return found
 
