@@ -32,6 +32,8 @@ def measure(
     volume: Annotated[int, typer.Option(help="Tickets per month.")] = 0,
     price_per_wrong: Annotated[float | None, typer.Option(help="Dollars that a wrong answer costs.")] = None,
     metric: Annotated[str, typer.Option(help="accuracy or macro_f1.")] = "accuracy",
+    text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
     llm_usd: Annotated[float, typer.Option(help="Most to spend on prompts, if a model is set.")] = 0.5,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +43,7 @@ def measure(
 
     chosen = settings()
     ask = measuring_model(chosen) if llm_usd > 0 else None
-    tickets, name = tickets_of(chosen, dataset, for_model=ask is not None)
+    tickets, name = tickets_of(chosen, dataset, ask is not None, text_column, label_column)
     folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     report = here_with_bar(
         lambda emit: run(
@@ -68,7 +70,9 @@ def measure(
     show(report, folder)
 
 
-def tickets_of(chosen: Settings, dataset: str, for_model: bool) -> tuple[Tickets, str]:
+def tickets_of(
+    chosen: Settings, dataset: str, for_model: bool, text_column: str | None, label_column: str | None
+) -> tuple[Tickets, str]:
     """The rows of a registered dataset, or of a file; and the name they go by.
 
     A registered dataset was cleaned and redacted when it was added; a file is, where a model will read it.
@@ -78,8 +82,9 @@ def tickets_of(chosen: Settings, dataset: str, for_model: bool) -> tuple[Tickets
     from finetune.store import suggest_name
 
     path = Path(dataset)
+    named = {field: column for field, column in (("text", text_column), ("label", label_column)) if column}
     if path.suffix:
-        rows = read_tickets(path_to_read(path))
+        rows = read_tickets(path_to_read(path), named or None)
         return (prepare(rows)[0] if for_model else rows), suggest_name(path.stem)
     store = open_datasets(chosen)
     return store.tickets(store.get(dataset).digest), dataset

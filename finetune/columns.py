@@ -17,6 +17,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         *("content", "query", "utterance", "request", "prompt", "input", "instruction", "comment", "issue"),
     ),
     "label": (
+        *("label text", "label name", "intent name", "category name", "class name", "queue name"),
         *("label", "queue", "category", "intent", "class", "team", "group", "department", "ticket group"),
         *("topic", "product area", "tag", "ticket type", "type"),
     ),
@@ -61,11 +62,14 @@ def choose_columns(
     """
     known = {_plain(name): name for name in header}
     people = tuple(known[name] for name in PEOPLE if name in known)
-    if given:
-        return Columns(_check_given(given, header), people, "given")
     fields = {
         field: known[name] for field, names in NAMES.items() for name in reversed(names) if name in known
     }
+    if given:
+        text = {"text": fields["text"]} if "text" in fields else {}
+        return Columns(_check_given(text | dict(given), header), people, "given")
+    if not ({"label", "answer"} & fields.keys()) and (named := _ends_like("label", header, fields, people)):
+        fields["label"] = named
     if "text" not in fields and "subject" in fields:
         fields["text"] = fields.pop("subject")
     how = "name"
@@ -83,7 +87,18 @@ def choose_columns(
     return Columns(fields, people, how)
 
 
-FIX = "Rename the columns to text and label (or question and answer), or say which is which."
+def _ends_like(
+    field: str, header: Sequence[str], taken: Mapping[str, str], people: Sequence[str]
+) -> str | None:
+    """The first free column whose last word is one of the field's names: `Assigned Team`, `support_queue`."""
+    free = [name for name in header if name not in taken.values() and name not in people]
+    return next((name for name in free if _plain(name).rpartition(" ")[2] in NAMES[field]), None)
+
+
+FIX = (
+    "Rename the columns to text and label (or question and answer); in the terminal, --text-column and "
+    "--label-column name them."
+)
 
 
 def _plain(name: str) -> str:
@@ -133,7 +148,7 @@ def _by_content(
     for name in free:
         values = [str(row[name]).strip() for row in sample if row.get(name)]
         few = 2 <= len(set(values)) <= max(2, len(values) // 3)
-        if name not in found.values() and few and words[name] <= 4 and max(map(len, values)) <= 40:
+        if name not in found.values() and few and words[name] <= 4 and max(map(len, values)) <= 60:
             found["label"] = name
             break
     return found

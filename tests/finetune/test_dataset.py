@@ -134,3 +134,26 @@ def test_equal_rows_have_equal_digests(tmp_path: Path) -> None:
     same = read_tickets(save(tmp_path, lines(objects), "same.jsonl"))  # type: ignore[arg-type]
     other = read_tickets(save(tmp_path, lines(objects).replace("today", "todaY"), "other.jsonl"))  # type: ignore[arg-type]
     assert read_tickets(csv_file).digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize("name", ["Assigned Team", "support_queue", "finalCategory", "intent_name"])
+def test_a_column_whose_name_ends_like_a_label_is_one(name: str, tmp_path: Path) -> None:
+    """Exports qualify their columns: the team assigned, the category in the end."""
+    data = "\n".join(",".join(row) for row in [("Description", name), *ROWS])
+    tickets = read_tickets(save(tmp_path, data, "export.csv"))
+    assert [(row.text, row.label) for row in tickets.rows] == ROWS
+
+
+def test_the_name_of_a_class_is_read_before_its_number(tmp_path: Path) -> None:
+    """Published sets carry both; a report with numbers for queues helps nobody."""
+    data = "\n".join(["text,label,label_text", *(f"{text},{len(label)},{label}" for text, label in ROWS)])
+    assert [row.label for row in read_tickets(save(tmp_path, data, "hub.csv")).rows] == [
+        row[1] for row in ROWS
+    ]
+
+
+def test_a_given_label_column_leaves_the_text_to_be_guessed(tmp_path: Path) -> None:
+    """Naming one column is enough where the other is known by name."""
+    data = "\n".join(",".join(row) for row in [("message", "zz"), *ROWS])
+    tickets = read_tickets(save(tmp_path, data, "t.csv"), {"label": "zz"})
+    assert [(row.text, row.label) for row in tickets.rows] == ROWS
