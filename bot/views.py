@@ -12,7 +12,7 @@ from itertools import groupby
 from bot.blocks import Block, actions, button, context, divider, feedback, link_button, modal, section
 from bot.escape import escape, link, one_line
 from bot.limits import SECTION_TEXT, split_text
-from rag.reply import Citation, Reply, SeenSignal, Verdict
+from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
 
 BADGES = {
     Verdict.PROMPT: ("✍️", "Improve the prompt"),
@@ -21,7 +21,7 @@ BADGES = {
     Verdict.SMALL_MODEL: ("⚡", "Train a small model"),
     Verdict.FOUNDATION_MODEL: ("🏗️", "Train a foundation model"),
     Verdict.NEED_MORE_INFO: ("🔎", "One thing is missing"),
-    Verdict.GUIDE_ANSWER: ("📖", "From the guide"),
+    Verdict.GUIDE_ANSWER: ("📖", "From the documents"),
     Verdict.OFF_TOPIC: ("🧭", "Not a training question"),
 }
 BUILDING = (
@@ -65,7 +65,7 @@ OPTIONS = {
     "foundation_model": "foundation model",
 }
 POINTS = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
-SOURCES_SHOWN = 4
+SOURCES_SHOWN = 6
 WHY_SHOWN = 3
 CLAIM_MOST = 900  # characters of one sentence
 
@@ -150,8 +150,18 @@ def meter(share: float, cells: int = 5) -> str:
 
 
 def _why(reply: Reply) -> list[Block]:
-    shown = reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
-    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in shown))
+    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in _shown(reply)))
+
+
+def _shown(reply: Reply) -> tuple[Claim, ...]:
+    """The sentences on the card; the rest of a verdict's stand behind its "Why?"."""
+    return reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
+
+
+def _cited(reply: Reply) -> tuple[Citation, ...]:
+    """The sources of the sentences on the card."""
+    numbers = {number for claim in _shown(reply) for number in claim.cites}
+    return tuple(c for c in reply.citations if c.number in numbers)
 
 
 def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> str:
@@ -223,11 +233,12 @@ def _by_document(shown: Sequence[Citation]) -> str:
 
 
 def _sources(reply: Reply) -> list[Block]:
-    shown = reply.citations[:SOURCES_SHOWN]
+    cited = _cited(reply)
+    shown = cited[:SOURCES_SHOWN]
     if not shown:
         return []
     line = _by_document(shown)
-    more = len(reply.citations) - len(shown)
+    more = len(cited) - len(shown)
     return [context(f"*Sources*  {line}" + (f"  +{more} more" if more else ""))]
 
 
@@ -238,7 +249,7 @@ def _buttons(reply: Reply) -> list[Block]:
         if reply.would_change:
             found.append(button("What would change it?", "would_change"))
         found.append(button("Measure it", "measure", style="primary"))
-    sources = reply.citations[:SOURCES_SHOWN]
+    sources = _cited(reply)[:SOURCES_SHOWN]
     return found + [button(f"Read [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources]
 
 

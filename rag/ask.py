@@ -127,7 +127,7 @@ class Adviser:
         )
 
     def _from_documents(self, answer: Answer, thread: Thread) -> Reply:
-        found = "From the documents:" if answer.claims else (answer.note or "")
+        found = "This is what they say:" if answer.claims else (answer.note or "")
         note = answer.note if answer.claims else None
         return Reply(
             Verdict.GUIDE_ANSWER,
@@ -165,7 +165,8 @@ class Adviser:
             )
         else:
             answer = self._write(thread.question, advice, scopes, step=step)
-        reply = replace(reply, why=answer.claims, citations=answer.citations, note=answer.note)
+        note = None if answer.claims else answer.note
+        reply = replace(reply, why=answer.claims, citations=answer.citations, note=note)
         if move == "why":
             return replace(reply, signals=advice.deciding)
         return replace(reply, would_change=advice.would_change) if move == "change" else reply
