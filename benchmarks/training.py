@@ -34,8 +34,8 @@ def read_banking(name: str) -> tuple[list[str], list[str]]:
     return [row["text"] for row in rows], [row["category"] for row in rows]
 
 
-def banking(rows: int | None, seed: int = 7) -> dict[str, Any]:
-    """Train, dev (a tenth of train, at most 1,000 rows) and test as texts and class numbers."""
+def banking(rows: int | None, seed: int = 7, test_rows: int | None = None) -> dict[str, Any]:
+    """Train, dev (a tenth of train, at most 1,000 rows) and test (all, or a sample) as texts and class numbers."""
     texts, labels = read_banking("train")
     test_texts, test_labels = read_banking("test")
     names = tuple(sorted(set(labels)))
@@ -47,7 +47,8 @@ def banking(rows: int | None, seed: int = 7) -> dict[str, Any]:
     def side(at: np.ndarray) -> tuple[list[str], np.ndarray]:
         return [texts[i] for i in at], np.array([number[labels[i]] for i in at])
 
-    test = test_texts, np.array([number[label] for label in test_labels])
+    asked = np.sort(np.random.default_rng(seed).permutation(len(test_texts))[:test_rows])
+    test = [test_texts[i] for i in asked], np.array([number[test_labels[i]] for i in asked])
     return {"names": names, "train": side(train), "dev": side(dev), "test": test}
 
 
@@ -59,7 +60,7 @@ def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
     from finetune.progress import silent
     from finetune.provenance import cpu_seconds
 
-    data = banking(args.rows)
+    data = banking(args.rows, test_rows=1000 if args.quick else None)
     (texts, labels), (dev_texts, dev_labels), (test_texts, test_labels) = (
         data["train"],
         data["dev"],
@@ -126,15 +127,16 @@ def bench_cost(args: argparse.Namespace) -> dict[str, Any]:
     from finetune.triage import train_triage
 
     data = banking(2000)
-    texts, labels = data["train"][0][:1000], data["train"][1][:1000]
+    most = 500 if args.quick else 1000
+    texts, labels = data["train"][0][:most], data["train"][1][:most]
     known = sorted(set(labels.tolist()))
     labels = np.array([known.index(label) for label in labels])
     names = tuple(data["names"][label] for label in known)
     spec = parse_spec({"dataset": "banking77", "epochs": 1, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
         fitted = train_triage(spec, texts, labels, [], np.array([]), names, Path(folder), silent())
-    ours = fitted.cpu_s
-    few = 64 if args.quick else 192
+    ours = fitted.cpu_s / len(texts) * 1000
+    few = 32 if args.quick else 192
     padded = {
         name: trainer_padded(texts[:few], labels[:few], len(names), name == "lora")
         for name in ("lora", "full")
@@ -200,7 +202,7 @@ def main() -> None:
     parser.add_argument("--keep", help="write LoRA's and linear's probabilities to this .npz")
     args = parser.parse_args()
     if args.quick and args.rows is None:
-        args.rows = 3000
+        args.rows = 1500
     if not DATA.is_dir():
         sys.exit(f"{DATA} is absent: these benchmarks need it.")
     print(f"machine: {machine()}", flush=True)

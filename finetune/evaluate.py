@@ -19,6 +19,7 @@ from finetune.intervals import (
 )
 
 SHOWN_PAIRS = 8
+LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
 
 
 def score(guess: Guesses, truth: np.ndarray, classes: int, counts: np.ndarray) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def overfitting(history: Sequence[dict[str, Any]]) -> str | None:
     best_step, best = min(val, key=lambda pair: pair[1])
     last_step, last = val[-1]
     falling = np.mean(train[-len(train) // 4 :]) < np.mean(train[: len(train) // 2])
-    if best_step == last_step or last < 1.05 * best or not falling:
+    if best_step == last_step or last < max(1.05 * best, best + LEAST_RISE) or not falling:
         return None
     return (
         f"It began to overfit after step {best_step}: validation loss rose from {best:.2f} to {last:.2f} "

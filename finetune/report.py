@@ -77,10 +77,14 @@ def told(sides: Split, tuned: str) -> str:
     if not sides.folds:
         return sides.how
     number, rows = len(sides.folds), sum(map(len, sides.folds))
-    few = f"too few tickets for a test set of their own: cross-validated over {number} folds"
+    few = "too few tickets for a test set of their own"
     if tuned == "cross-validated":
-        return f"{few}, so each of the {rows} tickets is held out once, for every system"
+        return (
+            f"{few}: every system is cross-validated over {number} folds, so each of the {rows} tickets is "
+            "held out once"
+        )
     return (
-        f"{len(sides.train)} to train, {len(sides.dev)} to choose; {few} are the cheap systems ({rows} tickets); "
-        f"the tuned one is compared on one fold, {len(sides.test)} tickets, where only a large difference shows"
+        f"{len(sides.train)} to train, {len(sides.dev)} to choose; {few}: the cheap systems are cross-validated "
+        f"over {number} folds ({rows} tickets), the tuned one is compared on one fold, {len(sides.test)} "
+        "tickets, where only a large difference shows"
     )
