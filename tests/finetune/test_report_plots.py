@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from finetune.plots import confusion_plot, loss_plot, scores_plot
+from finetune.plots import _most_confused, _smooth, confusion_plot, loss_plot, scores_plot
 
 
 def score(name: str, role: str, value: float) -> dict:
@@ -56,3 +56,19 @@ def test_the_alternative_text_carries_the_figures(tmp_path):
 def test_many_queues_show_the_most_confused_twelve(tmp_path):
     """77 rows of a table cannot be read on a phone; the title says how many there are."""
     assert draw("confusion", tmp_path)[0]["title"] == "The 12 most confused of 30"
+
+
+def test_one_noisy_last_step_does_not_bend_the_smoothed_curve():
+    """Near the ends the average is over fewer steps, never over copies of the last one."""
+    losses = np.array([0.1] * 199 + [0.4])
+    assert _smooth(losses)[-1] < 0.14
+    assert _smooth(np.array([2.0, 1.0])).tolist() == [2.0, 1.0]
+
+
+def test_both_queues_of_a_frequent_mistake_are_shown():
+    """The most frequent pairs come first, each with the queue it was taken for."""
+    truth = np.concatenate([np.full(9, 3), np.full(5, 20), np.arange(30)])
+    guessed = np.concatenate([np.full(9, 28), np.full(5, 7), np.arange(30)])
+    shown = _most_confused(truth, guessed, range(30))
+    assert {3, 28, 20, 7} <= set(shown)
+    assert len(shown) == 12
