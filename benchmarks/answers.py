@@ -68,11 +68,16 @@ def main() -> None:
             }
             rows = [(index, question, False) for question in told["near_misses"] + told["fresh_near_misses"]]
             rows += [(index, question, True) for question in told["held"] + told["fresh_held"]]
-            with Index.open(Path(folder) / "samples", embed) as samples:
+            with (
+                Index.open(Path(folder) / "samples", embed) as samples,
+                Index.open(Path(folder) / "long", embed) as long,
+            ):
                 add_samples(samples)
+                add_samples(long, headings=False)
                 labelled = read_rows()
-                result["kinds"] = answers(samples, [*labelled, *unseen(told)])
-                rows += [(samples, row["question"], row["kind"] != "near_miss") for row in labelled]
+                for name, cut in (("kinds", samples), ("kinds_without_headings", long)):
+                    result[name] = answers(cut, [*labelled, *unseen(told)])
+                    rows += [(cut, row["question"], row["kind"] != "near_miss") for row in labelled]
                 if options.fit:
                     print(fit(rows))
     for name, value in result.items():

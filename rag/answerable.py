@@ -14,10 +14,10 @@ from rag.retrieve import STOP_WORDS, occurs
 from rag.store import Store
 
 # nearness, passage, shared, partly, names, codes, unheard: fitted on 2026-11-24, docs/decisions.d/llm-path.md
-WEIGHTS = (3.4, 3.3, 1.2, -12.1, -2.3, -3.6, -3.2)
-BIAS = 0.57
-LEAST = 0.9  # log-odds from which a piece is given as an answer
-SURE = 2.0  # ... to a question that nobody asked of the documents, such as small talk
+WEIGHTS = (4.0, 2.9, 1.5, -12.8, -2.6, -4.0, -2.9)
+BIAS = 0.95
+LEAST = 1.35  # log-odds from which a piece is given as an answer
+SURE = 2.45  # ... to a question that nobody asked of the documents, such as small talk
 _NAME = re.compile(r"(?<!^)(?<![.?!:]\s)\b[A-Z][\w-]*\b")
 
 
