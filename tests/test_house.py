@@ -61,7 +61,13 @@ def test_light_modules_load_nothing_heavy(module: str, heavy: set[str]) -> None:
 
 
 # Not configuration: what a child process inherits, and CUDA's and torchrun's own way of naming devices and ranks.
-READS_ENVIRONMENT = {"rag/embed.py", "worker/horse.py", "worker/rank.py", "worker/ranks.py", "worker/serve.py"}
+READS_ENVIRONMENT = {
+    "rag/embed.py",
+    "worker/horse.py",
+    "worker/rank.py",
+    "worker/ranks.py",
+    "worker/serve.py",
+}
 
 
 def test_only_the_settings_file_reads_the_environment() -> None:
