@@ -124,6 +124,7 @@ def test_a_price_per_month_does_not_make_facts_change(read: EmbeddedReader) -> N
         ("held_out_third.jsonl", 0.95),
         ("held_out_fourth.jsonl", 0.93),
         ("held_out_fifth.jsonl", 0.93),
+        ("held_out_sixth.jsonl", 0.92),
     ],
 )
 def test_questions_held_out_of_the_training(
