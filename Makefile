@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test lint unit integration bench clean
+.PHONY: help demo test lint unit integration bench audit clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ integration: $(VENV)/.ready-dev ## real Redis, real slack-bolt, real browser, re
 
 bench: $(VENV)/.ready-dev ## every benchmark in its quick form
 	@for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f --quick --json || exit 1; done
+
+audit: $(VENV)/.ready-dev ## known vulnerabilities of what is installed (asks PyPI)
+	$(BIN)/pip-audit --disable-pip --no-deps --require-hashes --progress-spinner off -r deploy/worker.lock
 
 clean: ## remove what make made here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
