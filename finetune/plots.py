@@ -85,6 +85,48 @@ def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> 
     return {"file": file.name, "title": "Before and after", "alt": alt}
 
 
+def learning_plot(curve: Sequence[dict[str, Any]], tuned: dict[str, float], file: Path) -> dict[str, str]:
+    """The cheap classifier's score by tickets trained on, with intervals, and the tuned model's with all of them."""
+    figure, axes = _figure(4.2)
+    rows = [point["rows"] for point in curve]
+    scores = [point["accuracy"] for point in curve]
+    axes.errorbar(
+        rows,
+        *_percent(scores),
+        color=BASE,
+        fmt="o-",
+        linewidth=3,
+        markersize=9,
+        capsize=4,
+        label="frozen embeddings",
+    )
+    axes.errorbar(
+        rows[-1:], *_percent([tuned]), color=TUNED, fmt="*", markersize=18, capsize=5, label="tuned"
+    )
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(rows, [f"{count:,}" for count in rows])
+    axes.minorticks_off()
+    axes.set_xlim(0.85 * rows[0], 1.2 * rows[-1])
+    axes.set_xlabel("tickets trained on", fontsize=13)
+    axes.set_ylabel("accuracy in %, 95% intervals", fontsize=13)
+    axes.set_title("Learning curve", fontsize=16, loc="left", color=INK)
+    axes.grid(axis="y", color=FAINT)
+    axes.legend(fontsize=13, frameon=False, loc="lower right")
+    figure.savefig(file)
+    told = ", ".join(
+        f"{100 * one['value']:.1f}% at {count:,}" for one, count in zip(scores, rows, strict=True)
+    )
+    alt = f"Learning curve: {told}; tuned {100 * tuned['value']:.1f}%"
+    return {"file": file.name, "title": "Learning curve", "alt": alt}
+
+
+def _percent(scores: Sequence[dict[str, float]]) -> tuple[list[float], list[list[float]]]:
+    """Values and their distances to the interval's ends, in percent."""
+    values = [100 * one["value"] for one in scores]
+    below = [100 * (one["value"] - one["low"]) for one in scores]
+    return values, [below, [100 * (one["high"] - one["value"]) for one in scores]]
+
+
 def confusion_plot(
     truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path
 ) -> dict[str, str]:

@@ -13,7 +13,8 @@ from finetune import cross
 from finetune.baselines import Guesses
 from finetune.evaluate import confused_pairs, disagreement, overfitting, per_class, score
 from finetune.intervals import Paired, json_difference, paired, resample_counts
-from finetune.plots import confusion_plot, loss_plot, scores_plot
+from finetune.learning import last_doubling, learning_curve
+from finetune.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.report import judge
 from finetune.triage_data import Data, Side
 from finetune.triage_prompts import Prompted
@@ -54,7 +55,10 @@ def conclude(
     if trained["history"]:
         plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
     plots.append(confusion_plot(truth, tuned.predicted, data.names, folder / "confusion.png"))
-    overfit = overfitting(trained["history"])
+    curve = learning_curve(data.train, data.test, len(data.names), seed)
+    if len(curve) > 1 and len(answers.test.labels) == len(data.test.labels):
+        plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png"))
+    told = [said for said in (overfitting(trained["history"]), last_doubling(curve)) if said]
     return {
         "headline": verdict.headline,
         "worth_it": verdict.worth_it,
@@ -68,7 +72,8 @@ def conclude(
         "calibration": {"ece": systems[-1].get("ece")},
         "latency": latency,
         "loss": trained["history"],
-        "notes": [*([overfit] if overfit else []), *answers.prompted.notes],
+        "learning": curve,
+        "notes": [*told, *answers.prompted.notes],
         "chosen": trained.get("chosen"),
         "api_usd": round(answers.prompted.usd, 6),
         "plots": plots,
