@@ -60,6 +60,8 @@ def on_vote(
     open_one = comparing.comparison(services.ledger.engine, job.id)
     if open_one is None:
         raise BotError("There is no such comparison. Start one with `/jobs compare JOB`.")
+    if row >= len(_rows(job)):
+        raise BotError("The replies of this comparison are no longer kept, so nobody can judge them.")
     place = str(action["action_id"])[-1]
     first, second = ("tuned", "baseline") if tuned_first(open_one.seed, row) else ("baseline", "tuned")
     choice = {"1": first, "2": second, "0": "equal"}[place]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from finetune import cross
-from finetune.baselines import Guesses
+from finetune.baselines import LOGISTIC, Guesses
 from finetune.evaluate import confused_pairs, disagreement, overfitting, per_class, score
 from finetune.intervals import Paired, json_difference, paired, resample_counts
 from finetune.learning import last_doubling, learning_curve
@@ -55,8 +55,10 @@ def conclude(
     if trained["history"]:
         plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
     plots.append(confusion_plot(truth, tuned.predicted, data.names, folder / "confusion.png"))
-    curve = learning_curve(data.train, data.test, len(data.names), seed)
-    if len(curve) > 1 and len(answers.test.labels) == len(data.test.labels):
+    same_rows = answers.test is data.test  # else the cheap systems were scored over all folds
+    known = next((s["accuracy"] for s in systems if s["name"] == LOGISTIC), None) if same_rows else None
+    curve = learning_curve(data.train, data.test, len(data.names), seed, known)
+    if len(curve) > 1 and same_rows:
         plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png"))
     told = [said for said in (overfitting(trained["history"]), last_doubling(curve)) if said]
     return {

@@ -16,7 +16,7 @@ from worker.records import TRY
 from worker.states import END_STATES
 from worker.tables import jobs, plots, posts, threads
 
-QUOTING = ("examples", "plots", "before", "after")
+QUOTING = ("examples", "pairs", "plots", "before", "after")
 AT_ONCE = 200
 
 
@@ -33,7 +33,10 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
     for row in found:
         with writing(engine) as connection:
             mine = jobs.c.id == row["id"]
-            values = {"spec": emptied_spec(row), "report": emptied(row["report"]), "forgotten_at": now}
+            report = emptied(row["report"])
+            if report and row["kind"] == TRY:
+                report["headline"] = ""  # the model's answer
+            values = {"spec": emptied_spec(row), "report": report, "forgotten_at": now}
             connection.execute(update(jobs).where(mine).values(values))
             connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
             done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)

@@ -29,6 +29,7 @@ def test_more_rows_score_higher_where_there_is_something_to_learn() -> None:
     assert curve[-1]["accuracy"]["value"] > curve[0]["accuracy"]["value"] + 0.03
     assert all(p["accuracy"]["low"] <= p["accuracy"]["value"] <= p["accuracy"]["high"] for p in curve)
     assert curve == learning_curve(train, test, 4, seed=7)
+    assert curve == learning_curve(train, test, 4, seed=7, known=curve[-1]["accuracy"])
     assert last_doubling(curve).startswith("Learning curve: 320 to 640 tickets brought")
 
 

@@ -20,6 +20,11 @@ REPORT = {
     "headline": "LoRA reads 86% right.",
     "systems": [{"name": "Tuned", "accuracy": {"value": 0.86}}],
     "examples": [{"ticket": "my card 4111 was charged"}],
+    "pairs": {
+        "tuned": "A",
+        "baseline": "B",
+        "rows": [{"ticket": "Maria asks", "tuned": "Dear Maria", "baseline": "Hi"}],
+    },
     "confused": [{"true": "billing", "predicted": "login", "count": 3, "example": "Maria cannot pay"}],
 }
 
@@ -73,6 +78,7 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     assert kept.spec == {"method": "lora"}
     assert ledger.plots(job) == {}
     assert ledger.job(tried).spec["text"] == ""
+    assert (ledger.job(tried).report or {})["headline"] == ""
     assert ledger.thread("C1", "1.1") is None
     assert ledger.history(job) == before
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 0
