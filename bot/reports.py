@@ -32,6 +32,7 @@ DIGEST = re.compile(r"[0-9a-f]{40,64}")
 SYSTEMS_SHOWN = 12
 MEASURES = {"chrf": "Likeness to the real answers (chrF)"}
 PAIRS_SHOWN = 3
+NOTES_SHOWN = 6
 
 
 def final_report(job: Job) -> tuple[str, list[Block]]:
@@ -100,7 +101,7 @@ def _finetune(report: Report, headline: str) -> list[Block]:
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
     blocks += [section(piece) for line in lines if line for piece in split_text(line)]
-    if said := [escape(one_line(str(note), 400)) for note in (report.get("notes") or [])[:4]]:
+    if said := [escape(one_line(str(note), 400)) for note in (report.get("notes") or [])[:NOTES_SHOWN]]:
         blocks.append(context("\n".join(said)))
     if data := _data_line(report.get("dataset")):
         blocks.append(context(data))

@@ -10,12 +10,18 @@ from finetune.progress import Progress
 
 IGNORED = -100
 TRUNCATION_NOTED = 0.05
+NO_LIMIT = 1 << 20
 PROBE_STEPS = 12
+WORSE = 1.05
 PROBE_SHARE = 0.9  # one batch repeated must lose at least a tenth of its loss
 
 
 def check_triage_rows(
-    rows: Sequence[dict[str, Any]], texts: Sequence[str], tokenizer: Any, max_length: int
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    tokenizer: Any,
+    max_length: int,
+    limit: int = NO_LIMIT,
 ) -> list[str]:
     """Notes worth a sentence; TrainingDataError when no row can teach anything."""
     if not rows:
@@ -24,17 +30,26 @@ def check_triage_rows(
         raise TrainingDataError(
             "The tokenizer reads nothing in these tickets: choose a base model for the language."
         )
-    return truncation_notes(rows, max_length) + unknown_notes(rows, tokenizer)
+    return truncation_notes(rows, max_length, limit) + unknown_notes(rows, tokenizer)
 
 
-def truncation_notes(rows: Sequence[dict[str, Any]], max_length: int) -> list[str]:
-    """A sentence when more than one row in twenty is cut at `max_length`."""
+def reads_at_most(model: Any, tokenizer: Any) -> int:
+    """The longest input, in tokens, that the model and its tokenizer were made for.
+
+    Beyond it learned positions do not exist (GPT-2, BERT) and rotary ones were never trained.
+    """
+    told = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    known = [told, getattr(tokenizer, "model_max_length", None)]
+    return min(int(most) for most in [*known, NO_LIMIT] if most)
+
+
+def truncation_notes(rows: Sequence[dict[str, Any]], max_length: int, limit: int = NO_LIMIT) -> list[str]:
+    """A sentence when more than one row in twenty is cut at `max_length`; `limit` is the base model's own."""
     cut = sum(len(row["input_ids"]) >= max_length for row in rows)
     if cut <= TRUNCATION_NOTED * len(rows):
         return []
-    return [
-        f"{cut} of {len(rows)} tickets are longer than {max_length} tokens and were cut: raise max_length."
-    ]
+    ways = "raise max_length" if max_length < limit else "no more fits this base model"
+    return [f"{cut} of {len(rows)} tickets are longer than {max_length} tokens and were cut: {ways}."]
 
 
 def unknown_notes(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[str]:
@@ -49,14 +64,14 @@ def unknown_notes(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[str]:
     return [f"The base model's tokenizer does not know {share:.0%} of the words: it was made for other text."]
 
 
-def check_reply_rows(rows: Sequence[dict[str, Any]], max_length: int) -> list[str]:
+def check_reply_rows(rows: Sequence[dict[str, Any]], max_length: int, limit: int = NO_LIMIT) -> list[str]:
     """Notes on rows whose answer was cut away; TrainingDataError when none has an answer to learn from."""
     empty = sum(all(label == IGNORED for label in row["labels"]) for row in rows)
     if not rows or empty == len(rows):
         raise TrainingDataError(
             f"No row has an answer within {max_length} tokens: raise max_length or shorten the tickets."
         )
-    notes = truncation_notes(rows, max_length)
+    notes = truncation_notes(rows, max_length, limit)
     if empty:
         notes.append(
             f"{empty} of {len(rows)} rows have no answer token left after cutting and teach nothing."
@@ -105,8 +120,10 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
     model.train()
     ratio = losses[-1] / max(losses[0], 1e-9)
     if not ratio < PROBE_SHARE and losses[0] > 0.05:
+        course = f"({losses[0]:.2f} to {losses[-1]:.2f} in {PROBE_STEPS} steps)"
         progress.note(
-            f"Even one batch of 8 rows is hardly learned ({losses[0]:.2f} to {losses[-1]:.2f} in "
-            f"{PROBE_STEPS} steps): check the labels and the learning rate."
+            f"Even one batch of 8 rows is unlearned, not learned {course}: lower the learning rate of {rate:g}."
+            if not ratio < WORSE
+            else f"Even one batch of 8 rows is hardly learned {course}: check the labels and the learning rate."
         )
     return ratio

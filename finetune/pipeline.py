@@ -51,6 +51,7 @@ def run(
     check_base(spec)
     body = _task(spec, tickets)(spec, tickets, folder, progress, _capped(llm, spec, prices or {}))
     progress.phase("reporting")
+    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
     return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})
 
 

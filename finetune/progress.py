@@ -24,6 +24,7 @@ class Progress:
     should_stop: ShouldStop
     clock: Callable[[], float] = time.monotonic
     every_s: float = 0.5
+    kept: list[str] = field(default_factory=list, init=False)
     _asked: float = field(default=float("-inf"), init=False)
     _told: float = field(default=float("-inf"), init=False)
     _reason: str | None = field(default=None, init=False)
@@ -33,8 +34,10 @@ class Progress:
         self.check()
         self.emit({"kind": "phase", "phase": name})
 
-    def note(self, text: str) -> None:
-        """One sentence for the job's thread."""
+    def note(self, text: str, keep: bool = True) -> None:
+        """One sentence for the job's thread; with `keep` it also stands in the report."""
+        if keep and text not in self.kept:
+            self.kept.append(text)
         self.emit({"kind": "note", "text": text})
 
     def step(self, step: int, steps: int, loss: float | None, eta_s: float | None) -> None:

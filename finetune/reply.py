@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.checks import check_reply_rows, decoded, overfit_probe
+from finetune.checks import NO_LIMIT, check_reply_rows, decoded, overfit_probe, reads_at_most
 from finetune.embed import length_batches, mixed_precision, pick_device
 from finetune.failures import BaseModelError, CorruptModel
 from finetune.progress import Progress
@@ -113,12 +113,15 @@ def train_reply(
             f"The tokenizer of `{spec.base_model}` has no end token, so an answer could not end: set its "
             "`eos_token`, or choose another base model."
         )
+    limit = NO_LIMIT if spec.method == "scratch" else reads_at_most(causal, tokenizer)
+    spec = replace(spec, max_length=min(spec.max_length, limit))
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
     rows, dev_rows = encoder.rows(*train), encoder.rows(*dev)
-    for note in check_reply_rows(rows, spec.max_length):
+    for note in check_reply_rows(rows, spec.max_length, limit):
         progress.note(note)
     check_round_trip(rows, train[1], tokenizer)
-    progress.note(f"The first row, with what the loss counts in ⟦ ⟧: {decoded(rows[0], tokenizer)[-400:]}")
+    shown = decoded(rows[0], tokenizer)[-400:]
+    progress.note(f"The first row, with what the loss counts in ⟦ ⟧: {shown}", keep=False)
     causal = _trainable(causal, spec)
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
@@ -191,6 +194,7 @@ def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
 def _ready(causal: Any, tokenizer: Any, max_length: int, max_new_tokens: int) -> TunedReply:
     from finetune.answers import Encoder, Template
 
+    max_length = min(max_length, reads_at_most(causal, tokenizer))
     encoder = Encoder(tokenizer, Template.of(tokenizer), max_length)
     return TunedReply(causal.to(pick_device()), tokenizer, encoder, min(max_new_tokens, max_length // 2))
 

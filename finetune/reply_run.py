@@ -151,7 +151,9 @@ def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Pro
     """Train unless this folder already did; returns steps, seconds and curve."""
     done = folder / TRAINED
     if done.is_file():
-        progress.note("Training was already finished in this folder: going on with its evaluation.")
+        progress.note(
+            "Training was already finished in this folder: going on with its evaluation.", keep=False
+        )
         return json.loads(done.read_text())
     from finetune.reply import train_reply
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from finetune.checks import check_triage_rows, overfit_probe
+from finetune.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
 from finetune.embed import embed, length_batches, mixed_precision, pick_device
 from finetune.failures import CorruptModel
 from finetune.progress import Progress
@@ -69,8 +69,10 @@ def train_triage(
 
     set_seed(spec.seed)
     encoder, tokenizer = base_encoder(spec, texts)
+    limit = NO_LIMIT if spec.method == "scratch" else reads_at_most(encoder, tokenizer)
+    spec = replace(spec, max_length=min(spec.max_length, limit))
     rows = tokenised(tokenizer, texts, labels, spec.max_length)
-    for note in check_triage_rows(rows, texts, tokenizer, spec.max_length):
+    for note in check_triage_rows(rows, texts, tokenizer, spec.max_length, limit):
         progress.note(note)
     encoder.to(pick_device()).eval()
     start = embed(encoder, tokenizer, texts, spec.max_length, progress.check)

@@ -101,7 +101,9 @@ def train(
     """Train unless this folder already did; returns steps, seconds, curve, (linear) its strength."""
     done = folder / TRAINED
     if done.is_file():
-        progress.note("Training was already finished in this folder: going on with its evaluation.")
+        progress.note(
+            "Training was already finished in this folder: going on with its evaluation.", keep=False
+        )
         return json.loads(done.read_text())
     model, chosen = strong
     if spec.method == "linear":

@@ -1,6 +1,7 @@
 """Replies: what the loss counts, packing, the four families of models, adapters, generation and its figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from finetune.failures import TrainingDataError
 from finetune.loading import load_causal
 from finetune.reply import load_reply, save_reply
 from finetune.reply_scores import chrf, invented, rouge_l
+from finetune.ticket import Tickets
 from finetune.use import read_card
 from tests.finetune.tiny import recipe, save_causal, tickets
 
@@ -139,7 +141,7 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
     loss, batch = AnswerLoss(tuned), collate_padded(tokenizer.pad_token_id)(rows)
     first = loss(**batch)["loss"]
     optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=0.02)
-    for _ in range(8):
+    for _ in range(24):
         optimiser.zero_grad()
         loss(**batch)["loss"].backward()
         optimiser.step()
@@ -153,6 +155,21 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
         tuned.eval()(input_ids=batch["input_ids"]).logits,
         atol=1e-5,
     )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("task", ["reply", "triage"])
+def test_a_base_model_with_fewer_places_than_max_length_trains_and_answers(tmp_path, task):
+    """GPT-2 has a vector per place and nothing beyond the last: rows are cut there, which the report says."""
+    from finetune.pipeline import run
+    from finetune.use import try_text
+
+    base = save_causal(tmp_path / "short", "tiny-gpt2", places=48)
+    made = Tickets(tuple(replace(row, text=20 * row.text) for row in tickets(30).rows), task)
+    spec = recipe(method="full", base_model=str(base), epochs=1, task=task)
+    report = run(spec, made, tmp_path / "run", lambda _: None, lambda: None)
+    assert [n for n in report["notes"] if "than 48 tokens and were cut: no more fits this base" in n]
+    assert try_text(tmp_path / "run", 300 * "a long ticket ").task == task
 
 
 def test_likeness_figures_have_their_known_ends():

@@ -160,6 +160,22 @@ def test_a_batch_that_cannot_be_learned_is_said(tmp_path):
     assert "hardly learned" in notes[0]
 
 
+def test_a_rate_that_throws_the_weights_away_is_named(tmp_path):
+    """One batch gets worse instead of better: the warning is about the learning rate, not the labels."""
+
+    class Valley(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, labels):
+            return {"loss": ((self.weight - labels) ** 2).mean()}
+
+    notes: list[str] = []
+    overfit_probe(Valley(), [{"labels": torch.ones(1)}], 40.0, quietly(lambda e: notes.append(e["text"])))
+    assert "lower the learning rate of 40" in notes[0]
+
+
 def test_a_tokenizer_without_pad_or_end_token(tmp_path):
     """Without a pad token its end token stands in; without an end token a reply model cannot be trained."""
     folder = save_causal(tmp_path / "gpt2", "tiny-gpt2")
@@ -200,6 +216,7 @@ def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp
     else:
         pytest.fail("no seed put the single ticket on a held-out side")
     assert report["dataset"]["classes"] == 4
+    assert any("cannot be learned: facilities" in note for note in report["notes"])
 
 
 @pytest.mark.integration

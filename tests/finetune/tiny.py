@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from finetune.answers import AnswerLoss, Encoder, Template, collate_padded
 from finetune.progress import Progress
 from finetune.shapes import Size, causal_from_shape, encoder_from_shape
@@ -37,16 +39,20 @@ def tickets(rows: int, seed: int = 0) -> Tickets:
     return Tickets(tuple(made), "reply")
 
 
-def save_causal(folder: Path, shape: str = "tiny-llama") -> Path:
-    """A random causal model with its tokenizer, saved as a hub would hand it out."""
+def save_causal(folder: Path, shape: str = "tiny-llama", places: int = 128) -> Path:
+    """A causal model with its tokenizer, saved as a hub would hand it out; the same random weights each time."""
     rows = tickets(40).rows
     texts = [row.text for row in rows] + [str(row.answer) for row in rows]
-    return _save(folder, *causal_from_shape(shape, texts, 128, SIZE))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return _save(folder, *causal_from_shape(shape, texts, places, SIZE))
 
 
 def save_encoder(folder: Path, shape: str = "tiny-bert") -> Path:
-    """A random encoder with its tokenizer."""
-    return _save(folder, *encoder_from_shape(shape, tickets(40).texts, 128, SIZE))
+    """An encoder with its tokenizer; the same random weights each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return _save(folder, *encoder_from_shape(shape, tickets(40).texts, 128, SIZE))
 
 
 def _save(folder: Path, model: Any, tokenizer: Any) -> Path:
