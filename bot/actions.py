@@ -9,7 +9,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import library, measuring, opening
+from bot import intake, measuring, opening
 from bot.answering import Question, ask, card_at
 from bot.blocks import section
 from bot.commands import change_job, visible_job
@@ -168,7 +168,7 @@ def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: We
 def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
     ack()
     channel, user, _ = where(body)
-    said = library.remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
+    said = intake.remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
     respond(text=f"🗑️ {escape(said)}", response_type="ephemeral", replace_original=False)
 
 

@@ -144,10 +144,11 @@ def settle_columns(path: Path, given: dict[str, str], ask: bool) -> dict[str, st
 
     if given:
         return given
-    chosen, first = preview(path)
+    head = preview(path)
+    chosen, first = head.guess, head.rows
     told = ", ".join(f"{field} = {column!r}" for field, column in chosen.fields.items())
     console.print(f"Columns guessed by {chosen.how}: {told}", highlight=False, markup=False, soft_wrap=True)
-    if not ask:
+    if not ask or len(chosen.fields) < 2:  # too few to confirm: reading says what is missing
         return None
     for row in first[:2]:
         sample = {

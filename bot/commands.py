@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import comparing, home, library, measuring, money, notices, opening
+from bot import comparing, home, intake, library, measuring, money, notices, opening
 from bot.answering import Question, ask, check_asker, check_question
 from bot.blocks import actions, button, section
 from bot.cards import job_card
@@ -192,7 +192,7 @@ def datasets(services: Services, ack: Ack, command: Command, client: WebClient, 
     elif words[0].lower() == "add":
         opening.dataset(client, command["trigger_id"], Memory(channel))
     elif words[0].lower() == "remove" and len(words) == 2:
-        said = library.remove_dataset(services, words[1], person, channel)
+        said = intake.remove_dataset(services, words[1], person, channel)
         respond(text=escape(said), response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))

@@ -1,8 +1,7 @@
-"""Adding and removing datasets and documents on behalf of a person in a channel; both report in place."""
+"""Adding, sharing and removing documents on behalf of a person in a channel; each reports in place."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,17 +14,13 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.blocks import section
-from bot.datacard import dataset_card
 from bot.errors import BotError
 from bot.escape import escape, one_line
 from bot.faults import apologise
 from bot.files import SlackFile, fetched
 from bot.limits import split_text
-from bot.local import models_trained_on
 from bot.people import Person
 from bot.services import Services
-from finetune.card import Card
-from finetune.card_plot import card_alt, card_png
 
 if TYPE_CHECKING:
     from rag.store import Document
@@ -37,90 +32,6 @@ PROGRESS_S = 3.0
 def scopes_of(choice: str, channel: str) -> frozenset[str]:
     """`workspace` or this channel, whatever else a form may say."""
     return frozenset({"workspace" if choice == "workspace" else f"channel:{channel}"})
-
-
-def suggested_name(file_name: str) -> str:
-    """A dataset name made of a file's: `Tickets Q3.csv` -> `tickets-q3`."""
-    stem = Path(file_name).stem.casefold()
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40].strip("-") or "tickets"
-
-
-def add_dataset(
-    services: Services,
-    client: WebClient,
-    file: SlackFile,
-    form: dict[str, str],
-    person: Person,
-    channel: str,
-) -> None:
-    """Queues the import; the channel gets the card of the dataset, the person alone any problem by line."""
-
-    def work(_stopped: threading.Event) -> None:
-        try:
-            with fetched(file, services.download, services.home) as path:
-                scopes = scopes_of(form.get("scope", ""), channel)
-                licence = form.get("licence", "")
-                guard_name(services, form["name"], person)
-                listed = path.with_name("problems.csv")
-                try:
-                    card = services.datasets.add(
-                        path, form["name"], person.id, scopes, licence, problems_to=listed
-                    )
-                finally:
-                    send_problems(client, person, form["name"], listed)
-            show_added(client, card, person, channel)
-        except Exception as error:  # the edge: this thread has no caller to tell
-            apologise(client, error, channel, person.id)
-
-    services.turns.submit(("dataset", form["name"]), work)
-
-
-def guard_name(services: Services, name: str, person: Person) -> None:
-    """A name that someone else added in a place that this person may not manage is refused."""
-    owners = {card.added_by for card in services.datasets.versions(name)}
-    if owners and person.id not in owners and not services.policy.is_admin(person):
-        raise BotError(f"The name `{name}` is taken by someone else's dataset. Choose another name.")
-
-
-def show_added(client: WebClient, card: Card, person: Person, channel: str) -> None:
-    """The dataset's card in the channel, and its picture below it in the thread."""
-    text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
-    sent = client.chat_postMessage(channel=channel, text=text, blocks=[section(text), *dataset_card(card)])
-    with suppress(SlackClientError):  # the picture is a courtesy: the card has said it all
-        client.files_upload_v2(
-            channel=sent["channel"],
-            thread_ts=sent["ts"],
-            filename=f"{card.name}.png",
-            title=f"{card.name} in one picture",
-            content=card_png(card),
-            alt_txt=card_alt(card),
-        )
-
-
-def send_problems(client: WebClient, person: Person, name: str, listed: Path) -> None:
-    """The rows that were left out or repaired, to the person alone: they are not redacted."""
-    if not listed.is_file():
-        return
-    with suppress(SlackClientError):  # what is wrong with the file is told in any case
-        direct = client.conversations_open(users=[person.id])["channel"]["id"]
-        client.files_upload_v2(
-            channel=direct,
-            file=str(listed),
-            filename=f"{name}.problems.csv",
-            title=f"Rows of {name} that were left out or repaired",
-            initial_comment=f"Rows of `{name}` with line and reason. Repair them and add the file again.",
-        )
-
-
-def remove_dataset(services: Services, name: str, person: Person, channel: str) -> str:
-    """Erases a dataset that the person added (or any, for an admin); the sentence that says so."""
-    card = services.datasets.get(name, None if services.policy.is_admin(person) else services.scopes(channel))
-    if card.added_by != person.id and not services.policy.is_admin(person):
-        raise BotError(f"Only the person who added {card.name} or an admin can remove it.")
-    removal = services.datasets.remove(card.name, person.id, models_trained_on(services.ledger))
-    said = f"Removed {removal.name}: {removal.rows:,} tickets erased."
-    models = ", ".join(removal.models)
-    return f"{said} Trained on them, and cannot forget: {models}." if models else said
 
 
 def add_documents(

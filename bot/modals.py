@@ -29,7 +29,7 @@ from bot.escape import escape, one_line
 from finetune.card import Card
 from finetune.spec import BASE_MODELS, METHODS, TASKS
 
-DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "txt")
+DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
 DOCUMENT_KINDS = ("md", "html", "pdf", "docx", "pptx", "txt", "csv", "zip")
 CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
 STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
@@ -123,7 +123,8 @@ def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Blo
         "file",
         "File",
         file_input("file", DATASET_KINDS),
-        hint="CSV, TSV, JSON or JSONL. Columns: text and label, or question and answer.",
+        hint="CSV, TSV, JSONL, Parquet or a Zendesk JSON export, up to 10 MB. A larger file: drop it in the "
+        "channel and use Add file as dataset on its message.",
     )
     scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]
     blocks = [
@@ -142,7 +143,7 @@ def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Blo
             hint="Whose data it is and why you may train on it. It stays on the card.",
         ),
     ]
-    return modal("dataset_add", "Add tickets", blocks, "Add", memory.packed())
+    return modal("dataset_add", "Add tickets", blocks, "Next", memory.packed())
 
 
 def documents_modal(memory: Memory) -> Block:

@@ -7,13 +7,14 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot import library, opening
+from bot import opening
 from bot.answering import Question, ask
 from bot.errors import BotError
 from bot.escape import question_of
 from bot.faults import guarded
 from bot.modals import DATASET_KINDS, Memory
 from bot.services import Services
+from finetune.store import suggest_name
 
 Shortcut = dict[str, Any]
 
@@ -39,7 +40,9 @@ def on_add_dataset(services: Services, ack: Ack, shortcut: Shortcut, client: Web
         name = str(file.get("name", ""))
         if name.rpartition(".")[2].lower() in DATASET_KINDS:
             memory = Memory(shortcut["channel"]["id"], None, str(file["id"]))
-            opening.dataset(client, shortcut["trigger_id"], memory, library.suggested_name(name), True)
+            opening.dataset(
+                client, shortcut["trigger_id"], memory, suggest_name(name.rpartition(".")[0]), True
+            )
             return
     kinds = ", ".join(DATASET_KINDS)
     raise BotError(f"This message has no file of tickets ({kinds}). Use the shortcut on one that has.")

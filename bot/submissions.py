@@ -7,16 +7,18 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot import library
+from bot import intake, library
 from bot.answering import card_at
+from bot.columns_form import Upload, column_errors
 from bot.errors import BotError
 from bot.faults import apologise, guarded
 from bot.feedback import keep_feedback
 from bot.files import SlackFile, look_up
 from bot.launch import Place, finetune_spec, launch
+from bot.limits import checked_view
 from bot.measure_form import FIELDS as MEASURE_FIELDS
 from bot.measure_form import measure_spec
-from bot.modals import FINETUNE_FIELDS, Filled, Memory
+from bot.modals import FINETUNE_FIELDS, Filled, Memory, note_modal
 from bot.notices import say_where
 from bot.services import Services
 from finetune.spec import SpecError
@@ -25,6 +27,7 @@ from finetune.ticket import DatasetError
 
 Body = dict[str, Any]
 View = dict[str, Any]
+READING = "Reading the columns … You will be asked which is which; nothing is added before that."
 
 
 def register(app: App, services: Services) -> None:
@@ -32,6 +35,7 @@ def register(app: App, services: Services) -> None:
     app.view("finetune")(guarded(services, on_finetune))
     app.view("measure")(guarded(services, on_measure))
     app.view("dataset_add")(guarded(services, on_dataset))
+    app.view("dataset_columns")(guarded(services, on_columns))
     app.view("docs_add")(guarded(services, on_documents))
     app.view("feedback_reason")(guarded(services, on_feedback_reason))
     app.view("job_reject")(guarded(services, on_reject))
@@ -75,12 +79,22 @@ def on_dataset(services: Services, ack: Ack, body: Body, view: View, client: Web
     if not files:
         ack(response_action="errors", errors={"file": "Add the file with your tickets."})
         return
-    ack()
+    told = (filled.values.get(field, "") for field in ("name", "scope", "licence"))
+    upload = Upload(memory.channel, files[0], *told)
+    ack(response_action="update", view=checked_view(note_modal("Add tickets", READING)))
     with _telling(client, memory, body):
-        user = body["user"]["id"]
-        file = look_up(client, files[0], user, memory.channel)
-        person = services.people.person(user)
-        library.add_dataset(services, client, file, dict(filled.values), person, memory.channel)
+        intake.ask_columns(services, client, upload, body["user"]["id"], view["id"])
+
+
+def on_columns(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    upload, filled = Upload.parse(view["private_metadata"]), Filled.of(view)
+    if errors := column_errors(filled.values):
+        ack(response_action="errors", errors=errors)
+        return
+    ack()
+    with _telling(client, Memory(upload.channel), body):
+        person = services.people.person(body["user"]["id"])
+        intake.add_dataset(services, client, upload, filled.values, person)
 
 
 def on_documents(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

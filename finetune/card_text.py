@@ -55,10 +55,14 @@ def _balance(card: Card) -> str:
 
 def _columns(card: Card) -> str:
     """Which columns were read, so that a wrong guess is seen."""
-    if not card.guessed or not card.columns:
+    if not card.columns:
         return ""
     read = ", ".join(f"{field} from “{column}”" for field, column in card.columns.items())
-    return f"Columns guessed: {read}. Wrong? Rename them in the file, or name them with --text-column."
+    if not card.guessed:
+        return f"Columns: {read}."
+    return (
+        f"Columns guessed: {read}. Wrong? Add the file again and name them (--text-column, --label-column)."
+    )
 
 
 def _read(card: Card) -> str:

@@ -60,31 +60,47 @@ def choose_columns(
 
     Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing.
     """
-    known = {_plain(name): name for name in header}
-    people = tuple(known[name] for name in PEOPLE if name in known)
-    fields = {
-        field: known[name] for field, names in NAMES.items() for name in reversed(names) if name in known
-    }
     if given:
-        text = {"text": fields["text"]} if "text" in fields else {}
+        known, people = _known(header)
+        text = {field: name for field, name in _named(known).items() if field == "text"}
         return Columns(_check_given(text | dict(given), header), people, "given")
+    guessed = guess_columns(header, sample)
+    if "text" not in guessed.fields:
+        raise DatasetError(
+            f"line 1: no column holds the ticket's text; there is {_list(header)}.", what_next=FIX
+        )
+    if not ({"label", "answer"} & guessed.fields.keys()):
+        message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
+        raise DatasetError(message, what_next=FIX)
+    return guessed
+
+
+def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> Columns:
+    """The best guess, by name and then by content; what was not found is left out of its fields.
+
+    Raises DatasetError where the first line is no header but a ticket.
+    """
+    known, people = _known(header)
+    fields = _named(known)
     if not ({"label", "answer"} & fields.keys()) and (named := _ends_like("label", header, fields, people)):
         fields["label"] = named
     if "text" not in fields and "subject" in fields:
         fields["text"] = fields.pop("subject")
-    how = "name"
-    if "text" not in fields or not ({"label", "answer"} & fields.keys()):
-        _refuse_missing_header(header, sample)
-        fields |= _by_content(header, sample, fields)
-        how = "content"
-    if "text" not in fields:
-        raise DatasetError(
-            f"line 1: no column holds the ticket's text; there is {_list(header)}.", what_next=FIX
-        )
-    if not ({"label", "answer"} & fields.keys()):
-        message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
-        raise DatasetError(message, what_next=FIX)
-    return Columns(fields, people, how)
+    if "text" in fields and {"label", "answer"} & fields.keys():
+        return Columns(fields, people, "name")
+    _refuse_missing_header(header, sample)
+    return Columns(fields | _by_content(header, sample, fields), people, "content")
+
+
+def _known(header: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The header's names by their plain spelling, and those that hold people's names."""
+    known = {_plain(name): name for name in header}
+    return known, tuple(known[name] for name in PEOPLE if name in known)
+
+
+def _named(known: Mapping[str, str]) -> dict[str, str]:
+    """Our fields whose column is told by its name."""
+    return {field: known[name] for field, names in NAMES.items() for name in reversed(names) if name in known}
 
 
 def _ends_like(
@@ -96,8 +112,8 @@ def _ends_like(
 
 
 FIX = (
-    "Rename the columns to text and label (or question and answer); in the terminal, --text-column and "
-    "--label-column name them."
+    "Say which column is which: in Slack the form asks, in the terminal --text-column and --label-column "
+    "(or --answer-column) name them."
 )
 
 

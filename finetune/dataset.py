@@ -10,11 +10,11 @@ import csv
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.columns import Columns, choose_columns
+from finetune.columns import Columns, choose_columns, guess_columns
 from finetune.dates import DateReader
 from finetune.decoding import clean_text
 from finetune.records import read_records
@@ -31,6 +31,7 @@ from finetune.ticket import (
 
 __all__ = [
     "DatasetError",
+    "Preview",
     "Problem",
     "Ticket",
     "Tickets",
@@ -94,14 +95,26 @@ def read_tickets(
     return result
 
 
-def preview(path: Path, rows: int = 3) -> tuple[Columns, list[Mapping[str, Any]]]:
-    """The guessed columns and the first rows, to be confirmed by a person before the file is read."""
+@dataclass(frozen=True)
+class Preview:
+    """The head of a file: its columns in order, the first rows by column, and the guess to be confirmed."""
+
+    header: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    guess: Columns
+
+
+def preview(path: Path, rows: int = 3) -> Preview:
+    """What a person confirms before the file is read; the guess may lack fields.
+
+    Raises DatasetError for a file that has no rows, no header, or a format that is not read.
+    """
     _check_file(path, MAX_BYTES)
     ahead = list(itertools.islice(_records(read_records(path), []), SAMPLE_ROWS))
     if not ahead:
         raise DatasetError(f"{path.name} has no rows below its header.", what_next="Add tickets, one a line.")
-    sample = [record.values for record in ahead]
-    return choose_columns(_header(ahead), sample, None), sample[:rows]
+    header, sample = _header(ahead), [record.values for record in ahead]
+    return Preview(tuple(header), tuple(sample[:rows]), guess_columns(header, sample))
 
 
 def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:

@@ -57,11 +57,12 @@ def test_what_was_not_done_is_said_too() -> None:
     assert "Redacted: nothing found. Redacted is not anonymous." in said
 
 
-def test_guessed_columns_are_told_and_given_ones_are_not() -> None:
-    """A wrong guess must be seen by who reads the card in Slack, where nobody is asked."""
+def test_the_columns_that_were_read_are_told_and_a_guess_is_called_one() -> None:
+    """Who reads the card in the channel sees what was read as what, and how to mend a guess."""
     guessed = replace(CARD, guessed=True, columns={"text": "body", "label": "group"})
     assert "Columns guessed: text from “body”, label from “group”." in "\n".join(card_lines(guessed))
-    assert "Columns" not in "\n".join(card_lines(replace(guessed, guessed=False)))
+    told = "\n".join(card_lines(replace(guessed, guessed=False)))
+    assert "Columns: text from “body”, label from “group”." in told
 
 
 def test_issues_stand_worst_first() -> None:

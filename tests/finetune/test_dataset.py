@@ -112,10 +112,10 @@ def test_named_columns_win_over_guesses(tmp_path: Path) -> None:
 def test_columns_without_known_names_are_guessed_by_content(tmp_path: Path) -> None:
     """Long values are the text, few short repeated ones the label; the guess can be seen before reading."""
     path = save(tmp_path, "alpha,beta\n" + "\n".join(",".join(row) for row in ROWS))
-    chosen, first = preview(path)
-    assert dict(chosen.fields) == {"text": "alpha", "label": "beta"}
-    assert chosen.how == "content"
-    assert first[0] == {"alpha": ROWS[0][0], "beta": "billing"}
+    head = preview(path)
+    assert dict(head.guess.fields) == {"text": "alpha", "label": "beta"}
+    assert head.guess.how == "content"
+    assert head.rows[0] == {"alpha": ROWS[0][0], "beta": "billing"}
     assert [row.label for row in read_tickets(path).rows][:3] == ["billing", "login", "bug"]
 
 

@@ -119,6 +119,30 @@ def appears(person: Person, act: Callable[[], Any], part: str, channel: str = CH
     return person.wait_message(channel, new)
 
 
+def offer_file(
+    person: Person, file_name: str, content: bytes, size: Callable[[str], None] | None = None, **more: str
+) -> dict[str, Any]:
+    """Upload a file and send the dataset form with it; what the form shows once the file's head is read."""
+    file = person.upload(None, file_name, content)["file"]["id"]
+    if size is not None:
+        size(file)
+    person.command("/datasets", "add", CHANNEL)
+    form = {"file": file, "name": file_name.rpartition(".")[0], "licence": "ours", **more}
+    assert person.submit(person.wait_view(title="Add tickets"), form)["ok"]
+    return after_reading(person)
+
+
+def after_reading(person: Person) -> dict[str, Any]:
+    """The form that asks for the columns, or that says what is wrong with the file."""
+
+    def read() -> dict[str, Any] | None:
+        view = person.view()
+        return view if view and "Reading the columns" not in text_of(view) else None
+
+    view: dict[str, Any] = until(read)
+    return view
+
+
 def answer(person: Person, thread_ts: str, channel: str = CHANNEL, number: int = 1) -> Message:
     """The bot's answer number `number` in a thread, complete."""
 

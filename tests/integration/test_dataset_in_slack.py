@@ -1,24 +1,26 @@
-"""A file of tickets in Slack: the card and its picture for the channel, the bad rows for the sender alone."""
+"""A file of tickets in Slack: its columns confirmed, the card and its picture for the channel, bad rows for the sender."""
 
 from __future__ import annotations
 
 import pytest
 
 from bot.playground import Person
-from tests.integration.conftest import few_tickets, text_of, until
+from bot.stand import Stand
+from finetune.store import DatasetStore
+from tests.integration.conftest import after_reading, appears, few_tickets, offer_file, text_of, told, until
 
 pytestmark = pytest.mark.integration
 CHANNEL = "#support-ml"
+LINES = few_tickets(60).decode().splitlines()[1:]
 
 
 def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: Person) -> None:
     """Good rows are kept and redacted; the list of bad ones reaches the sender and nobody else."""
     bad = b'=cmd|calc,"x",extra\n,empty_text\nmy card 4111 1111 1111 1111 was charged twice on the old plan,billing\n'
-    file = maya.upload(None, "Tickets (1).csv", few_tickets(60) + bad)["file"]["id"]
-    maya.command("/datasets", "add", CHANNEL)
-    form = maya.wait_view(title="Add tickets")
-    values = {"file": [file], "name": "from-slack", "scope": "channel", "licence": "ours"}
-    assert maya.submit(form, values)["ok"]
+    content = few_tickets(60) + bad
+    form = offer_file(maya, "Tickets (1).csv", content, name="from-slack", scope="channel")
+    assert "guessed them by their names" in text_of(form)
+    assert maya.submit(form)["ok"]
     card = maya.wait_message(CHANNEL, lambda m: "added *from-slack*" in m.get("text", ""), 120)
     said = text_of(card)
     assert "2 left out, unreadable" in said
@@ -36,3 +38,43 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
 
     assert until(lambda: "from-slack.problems.csv" in listed(maya))
     assert "from-slack.problems.csv" not in listed(ravi)
+
+
+def test_columns_are_chosen_on_the_message_s_own_form(stage: Stand, maya: Person) -> None:
+    """A file with names that mean nothing, dropped in the channel: what the person chooses is what is read."""
+    rows = (f'{n % 7},{line},"Thanks, we look into number {n}."' for n, line in enumerate(LINES))
+    content = "ref,notes,area,sent back\n" + "\n".join(rows)
+    said = maya.say(
+        CHANNEL, "our tickets", files=[maya.upload(None, "Q3 export.csv", content.encode())["file"]["id"]]
+    )
+    maya.shortcut("add_dataset_from_message", CHANNEL, said["ts"])
+    first = maya.wait_view(title="Add tickets")
+    assert maya.submit(first, {"licence": "ours", "name": "chosen-columns"})["ok"]
+    form = after_reading(maya)
+    assert "notes · " in str(form["blocks"])  # a column stands there with an example
+    chosen = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
+    card = text_of(appears(maya, lambda: maya.submit(form, chosen), "added *chosen-columns*"))
+    assert "reply tickets" in card
+    assert "Columns: text from “notes”, answer from “sent back”" in card
+    store = DatasetStore(str(stage.home / "datasets"))
+    rows_kept = store.tickets("chosen-columns").rows
+    assert rows_kept[0].answer.startswith("Thanks, we look into number")
+    assert len({row.customer for row in rows_kept}) == 7
+
+
+def test_a_form_closed_before_its_end_adds_nothing(stage: Stand, maya: Person) -> None:
+    """Closed while the head was read, the person is told so; closed after, it is simply not added."""
+    form = offer_file(maya, "second-thoughts.csv", few_tickets(60))
+    maya.close(form)
+    file = maya.upload(None, "gone.csv", few_tickets(60) * 400)["file"]["id"]
+    maya.command("/datasets", "add", CHANNEL)
+    first = maya.wait_view(title="Add tickets")
+
+    def close_at_once() -> None:
+        assert maya.submit(first, {"file": file, "name": "gone", "licence": "ours"})["ok"]
+        maya.close(first)
+
+    assert "nothing was added" in told(maya, close_at_once)
+    listed = told(maya, lambda: maya.command("/datasets", "", CHANNEL))
+    assert "second-thoughts" not in listed
+    assert "gone" not in listed
