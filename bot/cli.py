@@ -118,7 +118,7 @@ def doctor() -> None:
 def forget(
     requester: Annotated[str, typer.Argument(help="The customer's id or address, as in the tickets.")],
 ) -> None:
-    """Erase a customer's rows from every dataset and say which models were trained on them."""
+    """Erase a customer's rows and words from datasets, jobs, threads and ratings; name the models that saw them."""
     from bot.local import forget_requester
 
     for line in forget_requester(settings(), requester):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from bot.conversation import Card, reply_to_json
 from rag.reply import Verdict
+from worker.retention import without
 
 FILE = "feedback.jsonl"
 
@@ -51,6 +53,23 @@ def forget_feedback(home: Path, before: float) -> int:
             file.write("".join(f"{line}\n" for line in kept))
             file.truncate()
     return len(lines) - len(kept)
+
+
+def blank_feedback(home: Path, mention: re.Pattern[str]) -> int:
+    """Blanks a person's words in every row; in how many they stood."""
+    path = home / FILE
+    if not path.exists():
+        return 0
+    with path.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        rows = [json.loads(line) for line in file.read().splitlines() if line.strip()]
+        blanked = [without(row, mention) for row in rows]
+        found = sum(old != new for old, new in zip(rows, blanked, strict=True))
+        if found:
+            file.seek(0)
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in blanked))
+            file.truncate()
+    return found
 
 
 def read_feedback(home: Path) -> list[dict[str, Any]]:

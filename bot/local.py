@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bot.feedback import blank_feedback
 from bot.settings import Settings
+from finetune.erase import mention_of
 from finetune.prepare import prepare as prepare_rows
 from finetune.store import DatasetStore, Prepare
 from rag.reply import Reply
 from worker.ledger import Ledger
+from worker.retention import forget_person
 
 if TYPE_CHECKING:
     from rag.chat import Chat
@@ -100,13 +104,16 @@ def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
 
 
 def forget_requester(settings: Settings, requester: str) -> list[str]:
-    """Erases a requester's rows everywhere and tells, line by line, what was erased and what cannot be."""
-    store = open_datasets(settings)
-    done = store.forget(requester, person(), models_trained_on(open_ledger(settings)))
-    if not done:
+    """Erases a requester's rows and words everywhere; what was erased and what cannot be, line by line."""
+    store, ledger, mention = open_datasets(settings), open_ledger(settings), mention_of(requester)
+    done = store.forget(requester, person(), models_trained_on(ledger))
+    digests = frozenset(digest for gone in done for digest in gone.erased)
+    kept = forget_person(ledger.engine, requester, digests, time.time())
+    kept += blank_feedback(settings.home, mention)
+    if not done and not kept:
         columns = {card.columns["customer"] for card in store.list() if "customer" in card.columns}
         hint = f" Give it as the files have it in {', '.join(sorted(columns))}." if columns else ""
-        return [f"No dataset holds rows of {requester}.{hint}"]
+        return [f"No dataset, job, thread or rating holds {requester}.{hint}"]
     lines = []
     for gone in done:
         left = (
@@ -115,5 +122,10 @@ def forget_requester(settings: Settings, requester: str) -> list[str]:
         lines.append(f"{gone.name}: {gone.rows} rows erased from {len(gone.erased)} versions; {left}.")
         if gone.models:
             lines.append(f"  Trained on them, and cannot forget: {', '.join(gone.models)}.")
-            lines.append("  Delete those models and train again; their reports may quote a ticket.")
+            lines.append("  Delete those models and train again.")
+    if kept:
+        lines.append(
+            f"Quotes and words blanked in {kept:,} jobs, threads and ratings. Slack's own messages stay: delete "
+            "them there."
+        )
     return lines

@@ -19,11 +19,8 @@ def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
     text and answer. Does not cover other spellings, nor what tickets tell about a person without the name.
     """
     wanted = requester.strip().casefold()
-    if len(wanted) < SHORTEST:
-        message = "Forgetting needs the requester as the tickets have it (an address or id)."
-        raise DatasetError(message, what_next=f"Give at least {SHORTEST} characters.")
     known_as = pseudonym(requester)
-    mention = re.compile(rf"(?<!\w){re.escape(requester.strip())}(?!\w)", re.IGNORECASE)
+    mention = mention_of(requester)
     kept = []
     touched = 0
     for row in tickets.rows:
@@ -34,6 +31,15 @@ def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
         touched += blanked != row
         kept.append(blanked)
     return (replace(tickets, rows=tuple(kept)), touched) if touched else (tickets, 0)
+
+
+def mention_of(requester: str) -> re.Pattern[str]:
+    """Finds the requester's words, whole and in any case; DatasetError when they are too short to be a person."""
+    words = requester.strip()
+    if len(words) < SHORTEST:
+        message = "Forgetting needs the requester as the tickets have it (an address or id)."
+        raise DatasetError(message, what_next=f"Give at least {SHORTEST} characters.")
+    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
 
 
 def _blank(row: Ticket, mention: re.Pattern[str]) -> Ticket:

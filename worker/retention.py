@@ -2,15 +2,17 @@
 
 Forgotten: the memory of threads, pictures, the ticket texts in reports and tries, the words of posted messages.
 Kept: the job's row, its figures and its history (who, when, why), which are the audit log. Does not cover
-datasets (`trainwise forget`), models, Slack's own messages and the databases' backups.
+datasets (`DatasetStore.forget`), models and what lies beside them, Slack's own messages, and backups.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
+from finetune.erase import MARK, mention_of
 from worker.database import reading, writing
 from worker.records import TRY
 from worker.states import END_STATES
@@ -32,16 +34,77 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
         found = [dict(row) for row in rows.mappings()]
     for row in found:
         with writing(engine) as connection:
-            mine = jobs.c.id == row["id"]
-            report = emptied(row["report"])
-            if report and row["kind"] == TRY:
-                report["headline"] = ""  # the model's answer
-            values = {"spec": emptied_spec(row), "report": report, "forgotten_at": now}
-            connection.execute(update(jobs).where(mine).values(values))
-            connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
-            done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
-            connection.execute(update(posts).where(done).values(body={}))
+            empty(connection, row, now)
     return len(found)
+
+
+def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: float) -> int:
+    """Takes a requester out of what the ledger keeps; how many jobs and threads changed.
+
+    Jobs that read one of `digests` lose all that they quoted: a quoted ticket may be the requester's. The
+    words of `requester` become <ERASED> in tries, other reports, posted messages and the memory of threads.
+    Does not cover jobs that have not ended, nor other spellings.
+    """
+    mention = mention_of(requester)
+    with reading(engine) as connection:
+        memory = [dict(row) for row in connection.execute(select(threads)).mappings()]
+        ended = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
+        job_ids = list(connection.execute(ended).scalars())
+    changed = 0
+    for row in memory:
+        state = without(row["state"], mention)
+        if state != row["state"]:
+            mine = (threads.c.channel == row["channel"]) & (threads.c.ts == row["ts"])
+            with writing(engine) as connection:
+                connection.execute(update(threads).where(mine).values(state=state))
+            changed += 1
+    for job_id in job_ids:
+        with writing(engine) as connection:
+            wanted = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
+            row = dict(connection.execute(wanted).mappings().one())
+            if row["spec"].get("digest") in digests:
+                empty(connection, row, now)
+                changed += 1
+            else:
+                changed += _blank(connection, row, mention)
+    return changed
+
+
+def _blank(connection: Connection, row: dict[str, Any], mention: re.Pattern[str]) -> bool:
+    """Blanks the mention in one job and its posted messages; whether it stood there."""
+    found = False
+    values = {name: without(row[name], mention) for name in ("spec", "report")}
+    if any(values[name] != row[name] for name in values):
+        connection.execute(update(jobs).where(jobs.c.id == row["id"]).values(values))
+        found = True
+    done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    for post_id, body in connection.execute(select(posts.c.id, posts.c.body).where(done)).all():
+        if (blanked := without(body, mention)) != body:
+            connection.execute(update(posts).where(posts.c.id == post_id).values(body=blanked))
+            found = True
+    return found
+
+
+def without(value: Any, mention: re.Pattern[str]) -> Any:
+    """The same JSON value with every mention in its texts blanked."""
+    if isinstance(value, str):
+        return mention.sub(MARK, value)
+    if isinstance(value, dict):
+        return {name: without(part, mention) for name, part in value.items()}
+    return [without(part, mention) for part in value] if isinstance(value, list) else value
+
+
+def empty(connection: Connection, row: dict[str, Any], now: float) -> None:
+    """Drops what one ended job (its id, kind, spec and report) quoted and drew."""
+    mine = jobs.c.id == row["id"]
+    report = emptied(row["report"])
+    if report and row["kind"] == TRY:
+        report["headline"] = ""  # the model's answer
+    values = {"spec": emptied_spec(row), "report": report, "forgotten_at": now}
+    connection.execute(update(jobs).where(mine).values(values))
+    connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
+    done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    connection.execute(update(posts).where(done).values(body={}))
 
 
 def emptied_spec(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from bot.cli_eval import app
 from bot.conversation import Card, Conversation
-from bot.feedback import evaluation_rows, forget_feedback, keep_feedback, read_feedback
+from bot.feedback import FILE, blank_feedback, evaluation_rows, forget_feedback, keep_feedback, read_feedback
+from finetune.erase import mention_of
 from rag.evaluate_advice import evaluate, read_rows
 from rag.reply import Reply, Verdict
 from rag.signals import Signals
@@ -54,3 +55,13 @@ def test_old_rows_are_dropped_and_the_others_stay_whole(tmp_path: Path) -> None:
         keep_feedback(tmp_path, at, "U1", f"m{at}", True, card)
     assert forget_feedback(tmp_path, 5.0) == 2
     assert [row["message"] for row in read_feedback(tmp_path)] == ["m5.0"]
+
+
+def test_a_person_s_words_go_from_the_ratings_and_the_rows_stay(tmp_path: Path) -> None:
+    """Counted by rows; a second time there is nothing left to blank."""
+    rows = [{"question": "Maria asks"}, {"question": "Otto asks"}]
+    (tmp_path / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert blank_feedback(tmp_path, mention_of("maria")) == 1
+    kept = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert kept == [{"question": "<ERASED> asks"}, {"question": "Otto asks"}]
+    assert blank_feedback(tmp_path, mention_of("maria")) == 0

@@ -12,7 +12,7 @@ from worker.change import locked_job, move
 from worker.database import reading, writing
 from worker.ledger import Ledger
 from worker.records import TRY
-from worker.retention import forget_older
+from worker.retention import forget_older, forget_person
 from worker.states import State, Trigger
 
 DAY_S = 86_400.0
@@ -41,9 +41,9 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(str(tmp_path / "l.db"), clock=Clock())
 
 
-def finished(ledger: Ledger, key: str, kind: str = "finetune") -> str:
+def finished(ledger: Ledger, key: str, kind: str = "finetune", digest: str = "d1") -> str:
     """A job that has succeeded with a report that quotes tickets."""
-    spec = {"text": "Maria cannot pay"} if kind == TRY else {"method": "lora"}
+    spec = {"text": "Maria cannot pay"} if kind == TRY else {"method": "lora", "digest": digest}
     job = ledger.submit(kind, spec, "d", "U1", "m", "T", "C1", None, key)
     with writing(ledger.engine) as connection:
         row = locked_job(connection, job.id)
@@ -75,7 +75,7 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     assert kept.report is not None
     assert (kept.state, kept.report["headline"]) == (State.SUCCEEDED, REPORT["headline"])
     assert kept.report["confused"] == [{"true": "billing", "predicted": "login", "count": 3}]
-    assert kept.spec == {"method": "lora"}
+    assert kept.spec == {"method": "lora", "digest": "d1"}
     assert ledger.plots(job) == {}
     assert ledger.job(tried).spec["text"] == ""
     assert (ledger.job(tried).report or {})["headline"] == ""
@@ -97,3 +97,28 @@ def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
     assert ledger.job(waiting).state is State.QUEUED
     assert ledger.job(young).report == REPORT
     assert any(post.job_id == owed and post.body for post in ledger.due_posts(now))
+
+
+def test_a_person_is_forgotten_where_they_were_quoted_and_others_stay(ledger: Ledger) -> None:
+    """Jobs on their rows quote nothing any more; elsewhere only their name goes, in any case."""
+    theirs, other, tried = (
+        finished(ledger, "a"),
+        finished(ledger, "b", digest="d2"),
+        finished(ledger, "c", TRY),
+    )
+    running = ledger.submit("finetune", {"digest": "d1"}, "d", "U1", "m", "T", "C1", None, "w").id
+    ledger.save_thread("C1", "1.1", {"question": "MARIA asks", "notes": ["Marianne too", 3]})
+    ledger.save_thread("C1", "2.2", {"question": "Otto asks"})
+    for post in ledger.due_posts():
+        ledger.post_done(post.id, "1.2")
+    assert forget_person(ledger.engine, "Maria", frozenset({"d1"}), ledger.clock()) == 4
+    assert "pairs" not in (ledger.job(theirs).report or {})
+    kept = ledger.job(other).report or {}
+    assert kept["pairs"]["rows"][0] == {"ticket": "<ERASED> asks", "tuned": "Dear <ERASED>", "baseline": "Hi"}
+    assert kept["examples"] == REPORT["examples"]
+    assert ledger.plots(other)
+    assert ledger.job(tried).spec["text"] == "<ERASED> cannot pay"
+    assert ledger.thread("C1", "1.1") == {"question": "<ERASED> asks", "notes": ["Marianne too", 3]}
+    assert ledger.thread("C1", "2.2") == {"question": "Otto asks"}
+    assert ledger.job(running).state is State.QUEUED
+    assert forget_person(ledger.engine, "Maria", frozenset(), ledger.clock()) == 0
