@@ -94,6 +94,17 @@ def overfitting(history: Sequence[dict[str, Any]]) -> str | None:
     )
 
 
+def still_falling(history: Sequence[dict[str, Any]]) -> str | None:
+    """A sentence when the last epoch still lowered the validation loss by LEAST_RISE or more, else None."""
+    val = [point["val_loss"] for point in history if point["val_loss"] is not None]
+    if len(val) < 2 or val[-2] - val[-1] < LEAST_RISE:
+        return None
+    return (
+        f"Its error on tickets it had not seen was still falling when training ended (loss {val[-2]:.2f} to "
+        f"{val[-1]:.2f} in the last epoch): more epochs may bring it further."
+    )
+
+
 def as_interval(entry: dict[str, float]) -> Interval:
     """The interval that `to_json` wrote."""
     return Interval(entry["value"], entry["low"], entry["high"])

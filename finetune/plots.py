@@ -14,6 +14,7 @@ from finetune.model_card import SIGNS
 INK, TUNED, BASE, FAINT = "#1d1c1d", "#0b6e4f", "#8a8f98", "#d9dce1"
 ACCENT = "#c2410c"
 MOST_CLASSES = 12
+TITLES = SIGNS | {"chrf": "likeness (chrF)"}
 
 
 def _figure(height: float) -> tuple[Any, Any]:
@@ -67,29 +68,43 @@ def loss_plot(history: Sequence[dict[str, Any]], file: Path) -> dict[str, str]:
 def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> dict[str, str]:
     """One bar per system with its 95% interval: before and after, at a glance."""
     figure, axes = _figure(1.4 + 0.62 * len(systems))
+    top = _top(max(100 * system[measure]["high"] for system in systems))
     for at, system in enumerate(reversed(systems)):
         entry, color = system[measure], TUNED if system["role"] == "tuned" else BASE
         axes.barh(at, 100 * entry["value"], color=color, height=0.62)
         spread = [[100 * (entry["value"] - entry["low"])], [100 * (entry["high"] - entry["value"])]]
         axes.errorbar(100 * entry["value"], at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
         told = f"{100 * entry['value']:.1f}%"
-        axes.text(100 * entry["high"] + 2, at, told, va="center", fontsize=14, color=INK, weight="bold")
+        axes.text(
+            100 * entry["high"] + top / 50, at, told, va="center", fontsize=14, color=INK, weight="bold"
+        )
     axes.set_yticks(range(len(systems)), [_wrap(s["name"], 24) for s in reversed(systems)], fontsize=12)
-    axes.set_xlim(0, 120)  # room for the figures beside the bars
-    axes.set_xticks(range(0, 101, 20))
-    axes.spines["bottom"].set_bounds(0, 100)
-    axes.set_xlabel(f"{SIGNS.get(measure, measure)} in %, with 95% intervals", fontsize=12, loc="left")
+    axes.set_xlim(0, 1.2 * top)  # room for the figures beside the bars
+    axes.set_xticks(range(0, top + 1, top // 5 if top > 20 else 5))
+    axes.spines["bottom"].set_bounds(0, top)
+    axes.set_xlabel(f"{TITLES.get(measure, measure)} in %, with 95% intervals", fontsize=12, loc="left")
     axes.set_title("Before and after", fontsize=16, loc="left", color=INK)
     figure.savefig(file)
     alt = "Bar chart: " + ", ".join(f"{s['name']} {100 * s[measure]['value']:.1f}%" for s in systems)
     return {"file": file.name, "title": "Before and after", "alt": alt}
 
 
-def learning_plot(curve: Sequence[dict[str, Any]], tuned: dict[str, float], file: Path) -> dict[str, str]:
-    """The cheap classifier's score by tickets trained on, with intervals, and the tuned model's with all of them."""
+def _top(highest: float) -> int:
+    """Where the axis ends: at 100, or earlier where everything is low (likeness mostly is)."""
+    return next((top for top in (20, 50) if highest <= top), 100)
+
+
+def learning_plot(
+    curve: Sequence[dict[str, Any]],
+    tuned: dict[str, float],
+    file: Path,
+    measure: str = "accuracy",
+    cheap: str = "frozen embeddings",
+) -> dict[str, str]:
+    """The `cheap` system's score by tickets learned from, with intervals, and the tuned model's with all of them."""
     figure, axes = _figure(4.2)
     rows = [point["rows"] for point in curve]
-    scores = [point["accuracy"] for point in curve]
+    scores = [point[measure] for point in curve]
     axes.errorbar(
         rows,
         *_percent(scores),
@@ -98,25 +113,36 @@ def learning_plot(curve: Sequence[dict[str, Any]], tuned: dict[str, float], file
         linewidth=3,
         markersize=9,
         capsize=4,
-        label="frozen embeddings",
+        label=cheap,
     )
     axes.errorbar(
-        rows[-1:], *_percent([tuned]), color=TUNED, fmt="*", markersize=18, capsize=5, label="tuned"
+        rows[-1:],
+        *_percent([tuned]),
+        color=TUNED,
+        fmt="*",
+        markersize=18,
+        capsize=5,
+        label="tuned",
+        clip_on=False,
+        zorder=5,
     )
     axes.set_xscale("log", base=2)
     axes.set_xticks(rows, [f"{count:,}" for count in rows])
     axes.minorticks_off()
     axes.set_xlim(0.85 * rows[0], 1.2 * rows[-1])
-    axes.set_xlabel("tickets trained on", fontsize=13)
-    axes.set_ylabel("accuracy in %, 95% intervals", fontsize=13)
-    axes.set_title("Learning curve", fontsize=16, loc="left", color=INK)
+    axes.set_xlabel("tickets learned from", fontsize=13)
+    axes.set_ylabel(f"{TITLES.get(measure, measure)} in %", fontsize=13)
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 0))
+    axes.set_title("Learning curve, with 95% intervals", fontsize=16, loc="left", color=INK, pad=34)
     axes.grid(axis="y", color=FAINT)
-    axes.legend(fontsize=13, frameon=False, loc="lower right")
+    axes.legend(fontsize=13, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
     figure.savefig(file)
     told = ", ".join(
         f"{100 * one['value']:.1f}% at {count:,}" for one, count in zip(scores, rows, strict=True)
     )
-    alt = f"Learning curve: {told}; tuned {100 * tuned['value']:.1f}%"
+    alt = (
+        f"Learning curve of {cheap}, {SIGNS.get(measure, measure)}: {told}; tuned {100 * tuned['value']:.1f}%"
+    )
     return {"file": file.name, "title": "Learning curve", "alt": alt}
 
 

@@ -104,6 +104,7 @@ def train_reply(
         collate_packed,
         collate_padded,
     )
+    from finetune.loading import quiet
     from finetune.train import fit
 
     set_seed(spec.seed)
@@ -125,7 +126,8 @@ def train_reply(
     causal = _trainable(causal, spec)
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
-    overfit_probe(model, [collate(rows[:8])], spec.learning_rate, progress)
+    with quiet():
+        overfit_probe(model, [collate(rows[:8])], spec.learning_rate, progress)
     fitted = fit(model, rows, dev_rows, collate, spec, folder / "checkpoints", progress)
     save_reply(folder / "model", spec, causal, tokenizer)
     return fitted

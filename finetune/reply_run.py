@@ -14,22 +14,19 @@ import numpy as np
 from finetune.baselines import most_similar
 from finetune.chat import Llm
 from finetune.embed import FrozenEmbedder
-from finetune.evaluate import overfitting
-from finetune.intervals import json_difference, paired_means, resample_counts
+from finetune.intervals import resample_counts
 from finetune.judge import judged
-from finetune.plots import loss_plot, scores_plot
 from finetune.progress import Progress
 from finetune.reply_data import Pairs, Written, prepare
 from finetune.reply_prompts import prompted_replies
-from finetune.reply_scores import invented, score_replies
-from finetune.report import judge
+from finetune.reply_report import Found, conclude
+from finetune.reply_scores import score_replies
+from finetune.report import NEAREST_ANSWER
 from finetune.spec import Spec
 from finetune.ticket import Tickets
 from finetune.triage_run import TUNED_NAMES
 
 TRAINED = "trained.json"
-NEAREST_ANSWER = "Nearest past answer"
-EXAMPLES = 5
 PAIRS_KEPT, PAIR_TEXT = 20, 1200  # for the blind comparison by people, and characters of each text
 
 
@@ -46,7 +43,8 @@ def run_reply(
     trained = train_once(spec, rows.train, rows.dev, folder, progress)
     progress.phase("evaluating")
     tuned, facts = write_tuned(spec, test, folder, trained, progress)
-    body = conclude([*systems, *prompts.written, tuned], test, trained, embedder, folder, spec.seed)
+    found = Found([*systems, *prompts.written, tuned], rows, vectors, trained)
+    body = conclude(found, embedder, folder, spec)
     body["systems"][0] |= nearest_crossed(rows.folds, embedder, spec.seed)
     counts = {"train": len(rows.train), "dev": len(rows.dev), "test": len(test)}
     facts["dataset"] = {**counts, "classes": None, "split": rows.how}
@@ -162,66 +160,3 @@ def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Pro
     result = {"history": fitted.history, "steps": fitted.steps, "seconds": fitted.seconds}
     done.write_text(json.dumps(result))
     return result
-
-
-def conclude(
-    systems: Sequence[Written],
-    test: Pairs,
-    trained: dict[str, Any],
-    embedder: FrozenEmbedder,
-    folder: Path,
-    seed: int,
-) -> dict[str, Any]:
-    """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
-    scored = [_scored(one, test, embedder, seed) for one in systems]
-    entries = [entry for entry, _ in scored]
-    best = max(range(len(scored) - 1), key=lambda at: entries[at]["chrf"]["value"])
-    asked = systems[best].asked
-    rows = list(asked) if asked is not None else list(range(len(test)))
-    mine = scored[-1][1][rows]
-    result = paired_means(mine, scored[best][1], resample_counts(len(rows), seed))
-    ours_there = {"chrf": {"value": float(mine.mean())}}
-    verdict = judge(entries[best], entries[-1] | ours_there, result, len(rows), "chrf")
-    plots = [scores_plot(entries, "chrf", folder / "scores.png")]
-    if trained["history"]:
-        plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
-    ours, theirs = systems[-1].answers, systems[best].answers
-    shown = list(enumerate(rows))[:EXAMPLES]
-    return {
-        "headline": verdict.headline,
-        "worth_it": verdict.worth_it,
-        "measure": "chrf",
-        "systems": entries,
-        "difference": json_difference(systems[best].name, result) | {"rows": len(rows)},
-        "opponent": systems[best],
-        "confused": [],
-        "examples": [
-            {
-                "ticket": test.tickets[i][-300:],
-                "real": test.answers[i],
-                "tuned": ours[i],
-                "baseline": theirs[at],
-            }
-            for at, i in shown
-        ],
-        "facts": {
-            "real_answers_from_ticket": float(
-                np.mean([not invented(a, t) for a, t in zip(test.answers, test.tickets, strict=True)])
-            )
-        },
-        "loss": trained["history"],
-        "notes": [note for note in [overfitting(trained["history"])] if note],
-        "plots": plots,
-    }
-
-
-def _scored(
-    one: Written, test: Pairs, embedder: FrozenEmbedder, seed: int
-) -> tuple[dict[str, Any], np.ndarray]:
-    side = test if one.asked is None else test.at(one.asked)
-    counts = resample_counts(len(side), seed)
-    entry, per_row = score_replies(
-        one.name, one.role, one.answers, side.answers, side.tickets, embedder, counts, one.seconds
-    )
-    few = {} if one.asked is None else {"rows": len(side), "prompt": True}
-    return entry | few, per_row

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from finetune.intervals import Paired, rows_to_settle
-from finetune.model_card import SIGNS
+from finetune.intervals import Z95, Paired, rows_to_settle
 from finetune.split import Split
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
@@ -20,17 +20,25 @@ class Verdict:
     headline: str
 
 
-def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int, measure: str) -> Verdict:
-    """Compare the tuned system with the best baseline on the same `rows` held-out tickets.
+NEAREST_ANSWER = "Nearest past answer"
+IN_WORDS = {
+    NEAREST_ANSWER: "sending the answer to the most similar past ticket",
+    "Base model, untuned": "the base model as it was before training",
+}
+REAL = "what your team really wrote"
+POWER_80 = Z95 + 0.841621
+
+
+def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int) -> Verdict:
+    """Compare the tuned system's accuracy with the best baseline's on the same `rows` held-out tickets.
 
     The interval of the difference alone decides (its p-value says the same, see `Paired`). yes: all of it is
     above 0 and its middle worthwhile. no: all of it is below 0 or below what is worthwhile, or it is above 0
     with its middle below what is worthwhile. unclear: neither, with the rows it would take.
     """
     gap = result.difference
-    ours, theirs = _percent(tuned[measure]["value"]), _percent(best[measure]["value"])
-    named = "" if measure == "accuracy" else f"{SIGNS.get(measure, measure)} "
-    scores = f"{named}{ours} against {theirs} for {_lower(best['name'])}"
+    ours, theirs = _percent(tuned["accuracy"]["value"]), _percent(best["accuracy"]["value"])
+    scores = f"{ours} against {theirs} for {_lower(best['name'])}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
     if gap.low > 0 and gap.value >= WORTHWHILE:
         return Verdict("yes", f"Worth it: {facts}")
@@ -41,6 +49,29 @@ def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int
     return Verdict(
         "unclear",
         f"Cannot tell with {rows} held-out tickets: {scores} ({_gap(result)}). {_need(result, rows)}",
+    )
+
+
+def judge_replies(best: str, ours: float, theirs: float, result: Paired, rows: int) -> Verdict:
+    """`judge` for written answers, in words for a reader who knows no chrF; `ours`, `theirs`: its means, 0 to 1."""
+    gap, rival = result.difference, IN_WORDS.get(best, _lower(best))
+    on = f"by chrF on {rows} held-out tickets, {_gap(result)}"
+    ahead = f"likeness {_percent(ours)} against {_percent(theirs)} {on}"
+    if gap.low > 0 and gap.value >= WORTHWHILE:
+        return Verdict("yes", f"Worth it: the trained model comes closer to {REAL} than {rival} ({ahead}).")
+    if gap.high < 0:
+        behind = f"likeness {_percent(theirs)} against the trained model's {_percent(ours)} {on}"
+        return Verdict("no", f"Not worth it: {rival} comes closer to {REAL} ({behind}).")
+    if gap.high < WORTHWHILE or gap.low > 0:
+        return Verdict(
+            "no", f"Not worth it: the trained model is hardly closer to {REAL} than {rival} ({ahead})."
+        )
+    target = max(abs(gap.value), WORTHWHILE)
+    needed = max(math.ceil(rows * (POWER_80 * gap.half_width / Z95 / target) ** 2), rows + 1)
+    return Verdict(
+        "unclear",
+        f"Cannot tell with {rows} held-out tickets: the trained model and {rival} come about as close to {REAL} "
+        f"({ahead}). It would take about {_round(needed):,} to tell a difference of {100 * target:.1f} points.",
     )
 
 

@@ -49,7 +49,7 @@ def conclude(
         cross.beside(systems, list(answers.crossed), data, seed)
     prompts = answers.prompted.entries(truth, len(data.names), seed)
     best, ours, result, rows = strongest(systems, prompts, answers)
-    verdict = judge(best, ours, result, rows, "accuracy")
+    verdict = judge(best, ours, result, rows)
     systems = [*systems[:-1], *prompts, systems[-1]]
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
     if trained["history"]:

@@ -1,11 +1,14 @@
 """Figures with their uncertainty: known answers, one method for interval and p-value, a headline that agrees."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluate import confused_pairs, overfitting, per_class
+from finetune.evaluate import confused_pairs, overfitting, per_class, still_falling
 from finetune.intervals import (
     Interval,
     Paired,
@@ -20,7 +23,7 @@ from finetune.intervals import (
     tango,
     wilson,
 )
-from finetune.report import judge
+from finetune.report import judge, judge_replies
 
 
 def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +37,7 @@ def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndar
 def verdict(result: Paired, rows: int = 200) -> str:
     """What the headline says about a comparison whose scores are 90% and something."""
     entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
-    return judge(entry, {**entry, "name": "Tuned"}, result, rows, "accuracy").worth_it
+    return judge(entry, {**entry, "name": "Tuned"}, result, rows).worth_it
 
 
 def test_the_paired_interval_is_the_published_one():
@@ -86,9 +89,68 @@ def test_cannot_tell_names_the_rows_it_would_take():
     """The person learns how many held-out tickets would settle it, rounded up to two digits."""
     result = paired(*two_systems(6, 4, 200))
     entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
-    said = judge(entry, entry, result, 200, "accuracy").headline
+    said = judge(entry, entry, result, 200).headline
     assert said.startswith("Cannot tell with 200 held-out tickets")
     assert "It would take about 4,000" in said
+
+
+@pytest.mark.parametrize(
+    ("gap", "worth_it", "said"),
+    [
+        (
+            (0.05, 0.02, 0.08),
+            "yes",
+            "Worth it: the trained model comes closer to what your team really wrote than s",
+        ),
+        (
+            (-0.05, -0.08, -0.02),
+            "no",
+            "Not worth it: sending the answer to the most similar past ticket comes clos",
+        ),
+        ((0.002, -0.004, 0.008), "no", "Not worth it: the trained model is hardly closer"),
+        ((0.02, -0.01, 0.05), "unclear", "It would take about 920 to tell a difference of 2.0 points."),
+    ],
+)
+def test_the_verdict_on_replies_names_what_won_in_plain_words(gap, worth_it, said):
+    """A manager reads who came closer to the real answers; the rows to settle it follow from the interval's width."""
+    result = paired_means(np.zeros(2), np.zeros(2), resample_counts(2, 0))
+    result = replace(result, difference=Interval(*gap))
+    found = judge_replies("Nearest past answer", 0.2 + gap[0], 0.2, result, 200)
+    assert found.worth_it == worth_it
+    assert said in found.headline
+
+
+def test_a_mean_s_rows_to_settle_find_its_difference_four_times_in_five():
+    """Simulated at the size that the verdict on replies promises, the paired interval leaves out 0 in about 80%."""
+    rng = np.random.default_rng(11)
+    counts = resample_counts(100, 0, 500)
+    first = paired_means(rng.normal(0.019, 0.1, 100), np.zeros(100), counts)
+    first = replace(
+        first, difference=Interval(0.019, -0.0006, 0.0386)
+    )  # of the true spread, not of this draw
+    said = judge_replies("Nearest past answer", 0.22, 0.2, first, 100)
+    rows = int(re.search(r"about (\d+)", said.headline).group(1))
+    again = resample_counts(rows, 0, 500)
+    seen = [
+        paired_means(rng.normal(0.019, 0.1, rows), np.zeros(rows), again).difference.low > 0
+        for _ in range(200)
+    ]
+    assert 0.72 < np.mean(seen) < 0.9
+
+
+def test_a_loss_that_still_falls_at_the_end_is_said():
+    """The last epoch lowered it: more may help. Flat, risen or a single epoch: nothing to say."""
+
+    def course(*losses):
+        return [{"step": at, "loss": 1.0, "val_loss": loss} for at, loss in enumerate(losses)]
+
+    assert "loss 3.60 to 3.40 in the last epoch" in str(still_falling(course(4.0, 3.6, 3.4)))
+    assert (
+        still_falling(course(3.6, 3.59))
+        is still_falling(course(3.4, 3.6))
+        is still_falling(course(3.4))
+        is None
+    )
 
 
 def test_rows_to_settle_finds_its_difference_four_times_in_five():

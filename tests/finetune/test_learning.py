@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.learning import last_doubling, learning_curve
+from finetune.learning import answer_curve, last_answers, last_doubling, learning_curve
 from finetune.plots import learning_plot
 from finetune.triage_data import Side
 
@@ -49,10 +49,31 @@ def test_few_rows_leave_out_the_slices_that_cannot_be_trained() -> None:
     assert [p["rows"] for p in learning_curve(side(40, 1, 0.3), side(60, 2, 0.3), 4, 7)] == [20, 40]
 
 
+def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> None:
+    """Replies: the nearest of few past answers fits worse than that of many; the last point is the ladder's own."""
+    past, now = side(320, 1, 0.3, classes=24), side(120, 2, 0.3, classes=24)
+    answers = [
+        f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in past.labels
+    ]
+    real = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in now.labels]
+    known = {"value": 0.98, "low": 0.97, "high": 0.99}
+    curve = answer_curve((past.embeddings, now.embeddings), answers, real, 7, known)
+    assert [point["rows"] for point in curve] == [40, 80, 160, 320]
+    assert curve[0]["chrf"]["value"] + 0.02 < curve[2]["chrf"]["value"]
+    assert curve[-1]["chrf"] == known
+    assert last_answers(curve).startswith(
+        "Learning curve: 160 to 320 tickets brought the nearest past answer"
+    )
+    assert last_answers(curve[:1]) == ""
+    few = answer_curve((past.embeddings[:20], now.embeddings), answers[:20], real, 7, known)
+    assert [point["rows"] for point in few] == [20]
+
+
 def test_the_picture_tells_its_figures_in_words(tmp_path: Path) -> None:
     """The alternative text has every point and the tuned score; the file is small enough for a phone."""
     curve = learning_curve(side(320, 1, 0.4), side(200, 2, 0.4), 4, seed=7)
     plot = learning_plot(curve, {"value": 0.93, "low": 0.9, "high": 0.96}, tmp_path / "learning.png")
     assert "tuned 93.0%" in plot["alt"]
     assert "at 320" in plot["alt"]
+    assert "of frozen embeddings, accuracy" in plot["alt"]
     assert 5_000 < (tmp_path / "learning.png").stat().st_size < 150_000

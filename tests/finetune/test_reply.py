@@ -192,7 +192,7 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     from finetune.pipeline import run
 
     spec = recipe(method="full", base_model=str(folders["tiny-llama"]))
-    reports = [run(spec, tickets(40), tmp_path / str(n), lambda _: None, lambda: None, 1.0) for n in range(2)]
+    reports = [run(spec, tickets(50), tmp_path / str(n), lambda _: None, lambda: None, 1.0) for n in range(2)]
     report = reports[0]
     assert [s["name"] for s in report["systems"]] == [
         "Nearest past answer",
@@ -202,6 +202,9 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     assert {"chrf", "rouge_l", "similarity", "facts_from_ticket"} <= set(report["systems"][-1])
     assert report["perplexity"] < 400
     assert report["examples"][0]["real"].startswith("We looked into")
+    assert [plot["file"] for plot in report["plots"]] == ["loss.png", "scores.png", "learning.png"]
+    assert "nearest past answer, chrF" in report["plots"][2]["alt"]
+    assert report["learning"][-1] == {"rows": 32, "chrf": report["systems"][0]["chrf"]}
     assert report["latency"]["usd_per_1000"] > 0
     card = (tmp_path / "0" / "MODEL_CARD.md").read_text()
     for needed in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware"):

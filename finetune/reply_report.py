@@ -1,0 +1,123 @@
+"""A reply run's findings as the report tells them: scores, the paired difference, curve, pictures, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.embed import FrozenEmbedder
+from finetune.evaluate import overfitting, still_falling
+from finetune.intervals import json_difference, paired_means, resample_counts
+from finetune.learning import answer_curve, last_answers
+from finetune.plots import learning_plot, loss_plot, scores_plot
+from finetune.reply_data import Pairs, Rows, Written
+from finetune.reply_scores import invented, score_replies
+from finetune.report import judge_replies
+from finetune.spec import Spec
+
+EXAMPLES = 5
+CHEAP = "nearest past answer"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What every system wrote (the nearest past answer first, the tuned one last), and what it learned from.
+
+    `vectors` are the embeddings of the training and of the test tickets.
+    """
+
+    systems: Sequence[Written]
+    rows: Rows
+    vectors: tuple[np.ndarray, np.ndarray]
+    trained: dict[str, Any]
+
+
+def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -> dict[str, Any]:
+    """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
+    systems, test, history = found.systems, found.rows.test, found.trained["history"]
+    scored = [_scored(one, test, embedder, spec.seed) for one in systems]
+    entries = [entry for entry, _ in scored]
+    best = max(range(len(scored) - 1), key=lambda at: entries[at]["chrf"]["value"])
+    opponent, (_, theirs) = systems[best], scored[best]
+    asked = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    mine = scored[-1][1][asked]
+    result = paired_means(mine, theirs, resample_counts(len(asked), spec.seed))
+    verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(asked))
+    curve = answer_curve(found.vectors, found.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"])
+    why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(found.rows.train))
+    told = [overfitting(history), _silent(systems[-1]), last_answers(curve)]
+    return {
+        "headline": " ".join([verdict.headline, *why]),
+        "worth_it": verdict.worth_it,
+        "measure": "chrf",
+        "systems": entries,
+        "difference": json_difference(opponent.name, result) | {"rows": len(asked)},
+        "opponent": opponent,
+        "confused": [],
+        "examples": _examples(test, systems[-1], opponent, asked),
+        "facts": {"real_answers_from_ticket": _true_to_ticket(test)},
+        "loss": history,
+        "learning": curve,
+        "notes": [note for note in told if note],
+        "plots": _plots(entries, history, curve, folder),
+    }
+
+
+def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list[str]:
+    """Why training did not pay, as far as this run can tell, each with what to try next."""
+    said = []
+    if spec.method == "scratch":
+        said.append(
+            f"This model began with random weights and had to learn the language itself from {tickets:,} tickets: "
+            "a pretrained base model with the method lora is the better try."
+        )
+    return said + [falling for falling in [still_falling(history)] if falling]
+
+
+def _plots(
+    entries: list[dict[str, Any]], history: list[dict[str, Any]], curve: list[dict[str, Any]], folder: Path
+) -> list[dict[str, str]]:
+    plots = [loss_plot(history, folder / "loss.png")] if history else []
+    plots.append(scores_plot(entries, "chrf", folder / "scores.png"))
+    if len(curve) > 1:
+        tuned = entries[-1]["chrf"]
+        plots.append(learning_plot(curve, tuned, folder / "learning.png", "chrf", CHEAP))
+    return plots
+
+
+def _examples(test: Pairs, tuned: Written, best: Written, asked: Sequence[int]) -> list[dict[str, str]]:
+    return [
+        {
+            "ticket": test.tickets[i][-300:],
+            "real": test.answers[i],
+            "tuned": tuned.answers[i],
+            "baseline": best.answers[at],
+        }
+        for at, i in list(enumerate(asked))[:EXAMPLES]
+    ]
+
+
+def _true_to_ticket(test: Pairs) -> float:
+    """The share of the real answers without a number or name from elsewhere: what a perfect model would have."""
+    return float(np.mean([not invented(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
+
+
+def _silent(tuned: Written) -> str | None:
+    empty = sum(not answer.strip() for answer in tuned.answers)
+    return f"{empty} of {len(tuned.answers)} replies of the trained model are empty." if empty else None
+
+
+def _scored(
+    one: Written, test: Pairs, embedder: FrozenEmbedder, seed: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    side = test if one.asked is None else test.at(one.asked)
+    counts = resample_counts(len(side), seed)
+    entry, per_row = score_replies(
+        one.name, one.role, one.answers, side.answers, side.tickets, embedder, counts, one.seconds
+    )
+    few = {} if one.asked is None else {"rows": len(side), "prompt": True}
+    return entry | few, per_row
