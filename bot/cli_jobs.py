@@ -36,13 +36,19 @@ def register(root: typer.Typer) -> None:
 
 def finetune(
     dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
-    task: Annotated[str, typer.Option(help="triage or reply.")] = "triage",
+    task: Annotated[str, typer.Option(help="triage or reply; default: what the tickets are for.")] = "",
     base_model: Annotated[str, typer.Option(help="minilm, a hub id, or a local folder.")] = "",
     method: Annotated[str, typer.Option(help="lora, linear, full, scratch or qlora.")] = "",
     epochs: Annotated[str, typer.Option(help="Times over the training rows.")] = "",
     learning_rate: Annotated[str, typer.Option(help="Default: by method.")] = "",
     seed: Annotated[str, typer.Option(help="Fixes every random draw.")] = "",
     budget_usd: Annotated[str, typer.Option(help="Stop when this is spent.")] = "",
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any other setting of the recipe: --set max_length=512 --set packing=yes."
+        ),
+    ] = None,
     here: Here = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,18 +56,21 @@ def finetune(
     from finetune.spec import parse_spec
 
     known = open_datasets(settings())
+    settled = settings_of(more or [])
     card = dataset_card(known, dataset)
     form = {
-        "dataset": card.name,
-        "digest": card.digest,
-        "task": task,
+        "task": task or card.kind,
         "base_model": base_model,
         "method": method,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "seed": seed,
         "budget_usd": budget_usd,
+        **settled,
+        "dataset": card.name,
+        "digest": card.digest,
     }
+    form["base_model"] = absolute(form["base_model"])
     spec = parse_spec(form)
     if not here:
         follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
@@ -78,6 +87,23 @@ def finetune(
     show_report(report, folder, as_json)
     if (said := compared(settings(), report, folder.name)) and not as_json:
         console.print(escape(said), highlight=False)
+
+
+def settings_of(pairs: list[str]) -> dict[str, str]:
+    """`--set name=value` as form fields; BotError where one has no `=`."""
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise BotError(f"--set {wrong[0]}: write a name and a value, for example --set max_length=512.")
+    return {name.strip().replace("-", "_"): value for name, _, value in (p.partition("=") for p in pairs)}
+
+
+def absolute(base_model: str) -> str:
+    """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
+    from finetune.spec import BASE_MODELS
+
+    path = Path(base_model).expanduser()
+    return (
+        str(path.resolve()) if base_model and base_model not in BASE_MODELS and path.is_dir() else base_model
+    )
 
 
 def chosen_llm(chosen: Settings) -> Any:
