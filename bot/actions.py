@@ -12,7 +12,7 @@ from slack_sdk import WebClient
 from bot import intake, measuring, opening
 from bot.answering import Question, ask, card_at
 from bot.blocks import section
-from bot.commands import change_job, visible_job
+from bot.commands import change_job
 from bot.conversation import Card
 from bot.errors import BotError
 from bot.escape import escape, one_line
@@ -24,6 +24,7 @@ from bot.modals import FINETUNE_FIELDS, Filled, Memory
 from bot.reports import details_modal
 from bot.services import Services
 from bot.views import change_modal, source_modal, why_modal
+from bot.visible import visible_job
 
 Body = dict[str, Any]
 JOB_VERBS = {"job_cancel": "cancel", "job_pause": "pause", "job_resume": "resume", "job_retry": "retry"}

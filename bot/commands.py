@@ -20,6 +20,7 @@ from bot.limits import checked
 from bot.modals import Memory
 from bot.people import Person
 from bot.services import Services
+from bot.visible import visible_job
 from finetune.spec import SpecError
 from worker.records import Job
 from worker.states import END_STATES, State
@@ -137,15 +138,6 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
 
 
 CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}
-
-
-def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:
-    """The job, if this person may see it from this channel; the id is never trusted."""
-    job = services.ledger.job(job_id.strip("`")[:32])
-    person = services.people.person(user)
-    if denial := services.policy.denies_sight(person, job, channel):
-        raise BotError(denial)
-    return job
 
 
 def change_job(services: Services, job: Job, verb: str, user: str, why: str = "") -> Job:

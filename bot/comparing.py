@@ -19,6 +19,7 @@ from bot.escape import escape, one_line
 from bot.faults import guarded, where
 from bot.limits import checked, split_text
 from bot.services import Services
+from bot.visible import visible_job
 from finetune.intervals import wilson
 from worker import comparing
 from worker.comparing import Tally, tally_of, tuned_first
@@ -56,7 +57,7 @@ def on_vote(
     ack()
     channel, user, _ = where(body)
     job_id, _, number = str(action.get("value")).partition(":")
-    job, row = _visible(services, job_id, user, channel), int(number or -1)
+    job, row = visible_job(services, job_id, user, channel), int(number or -1)
     open_one = comparing.comparison(services.ledger.engine, job.id)
     if open_one is None:
         raise BotError("There is no such comparison. Start one with `/jobs compare JOB`.")
@@ -83,7 +84,7 @@ def on_close(services: Services, ack: Ack, body: Body, action: Body, respond: Re
 
 def begin(services: Services, job_id: str, user: str, channel: str) -> str:
     """Starts the comparison for a person who may see the job; the sentence for them."""
-    job = _visible(services, job_id, user, channel)
+    job = visible_job(services, job_id, user, channel)
     rows = min(TICKETS, len(_rows(job)))
     if not rows:
         raise BotError(
@@ -99,7 +100,7 @@ def begin(services: Services, job_id: str, user: str, channel: str) -> str:
 
 def end(services: Services, job_id: str, user: str, channel: str) -> str:
     """Closes it for whoever started it, launched the job, or is an admin; the sentence for them."""
-    job = _visible(services, job_id, user, channel)
+    job = visible_job(services, job_id, user, channel)
     person = services.people.person(user)
     open_one = comparing.comparison(services.ledger.engine, job.id)
     started = open_one is not None and open_one.started_by == user
@@ -177,12 +178,6 @@ def summed_up(counted: Tally, rows: int, tuned: str, baseline: str) -> str:
     if share.high < 0.5:
         return f"{found} People prefer the replies without training."
     return f"{found} That is too few to say which is better."
-
-
-def _visible(services: Services, job_id: str, user: str, channel: str) -> Job:
-    from bot.commands import visible_job
-
-    return visible_job(services, job_id, user, channel)
 
 
 def _rows(job: Job) -> list[Body]:

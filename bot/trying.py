@@ -15,7 +15,6 @@ from slack_sdk.errors import SlackApiError
 
 from bot.blocks import Block, context, field, modal, mrkdwn, section, text_input
 from bot.cards import KINDS, recipe
-from bot.commands import visible_job
 from bot.errors import BotError
 from bot.escape import escape, one_line
 from bot.faults import guarded, where
@@ -23,6 +22,7 @@ from bot.limits import checked, checked_view, split_text
 from bot.modals import Filled, Memory
 from bot.posting import find, send
 from bot.services import Services
+from bot.visible import visible_job
 from finetune.errors import FinetuneError
 from rag.redact import redact
 from worker.records import TRY, Job, Post

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bot.playground import Person
+from bot.playground import Person, Playground
 from bot.playground.seed import BOT_USER
 from bot.stand import Stand, stand
-from bot.transcript import message_lines
 from finetune.store import SAMPLES, DatasetStore
+from tests.integration.desk import MANIFEST, Desk, text_of
 
 CHANNEL = "#support-ml"
 MENTION = f"<@{BOT_USER}>"
@@ -65,6 +65,22 @@ def few_tickets(number: int) -> bytes:
     return out.getvalue().encode()
 
 
+@pytest.fixture(scope="module")
+def workspace() -> Iterator[Playground]:
+    """A local workspace alone, without the product."""
+    with Playground(MANIFEST) as running:
+        running.set_rates(enforced=False)
+        yield running
+
+
+@pytest.fixture
+def desk(workspace: Playground, tmp_path: Path) -> Iterator[Desk]:
+    """A ledger and a notifier before that workspace."""
+    here = Desk(workspace, tmp_path)
+    yield here
+    here.ledger.close()
+
+
 @pytest.fixture(scope="session")
 def maya(stage: Stand) -> Person:
     """Leads support."""
@@ -81,11 +97,6 @@ def ravi(stage: Stand) -> Person:
 def ana(stage: Stand) -> Person:
     """Administers the workspace."""
     return Person(stage.url, "ana", timeout=60)
-
-
-def text_of(message: Message) -> str:
-    """A message or view as a person reads it."""
-    return "\n".join(message_lines(message.get("blocks"), message.get("text") or ""))
 
 
 def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from bot.playground import Playground
-from tests.integration.test_notify import CHANNEL, MANIFEST, Desk, text_of
+from tests.integration.desk import CHANNEL, Desk, text_of
 from worker.channels import set_notice
 from worker.records import Job
 
 pytestmark = pytest.mark.integration
 DIRECT = "@trainwise"
-
-
-@pytest.fixture(scope="module")
-def workspace() -> Iterator[Playground]:
-    with Playground(MANIFEST) as running:
-        running.set_rates(enforced=False)
-        yield running
-
-
-@pytest.fixture
-def desk(workspace: Playground, tmp_path: Path) -> Iterator[Desk]:
-    here = Desk(workspace, tmp_path)
-    yield here
-    here.ledger.close()
 
 
 def off(desk: Desk, *names: str) -> None:

@@ -3,122 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from bot.app import posting_client
-from bot.notify import TOKEN_S, Notifier
-from bot.playground import Person, Playground
-from bot.playground.seed import BOT_USER
-from bot.transcript import message_lines
-from worker.applying import apply_event
-from worker.database import writing
-from worker.events import WorkerEvent
-from worker.ledger import Ledger
-from worker.orders import _watched
-from worker.records import Job
-from worker.states import State
+from bot.notify import TOKEN_S
+from tests.integration.desk import CHANNEL, REPORT, Desk, text_of
 
 pytestmark = pytest.mark.integration
-MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifest.yml").read_text())
-CHANNEL, RAVI = "C0SUPPORTML", "U0RAVI00001"
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
-REPORT = {
-    "kind": "finetune",
-    "headline": "LoRA reads 86.5% right.",
-    "worth_it": "yes",
-    "systems": [{"name": "Majority class", "role": "baseline", "accuracy": {"value": 0.2}}],
-    "plots": [{"file": "loss.png", "title": "Loss", "alt": "Loss by step"}],
-}
-FORM = {"method": "lora", "base_model": "minilm", "epochs": 3}
-
-
-class Desk:
-    """A ledger and a notifier on one clock that only the test moves, and a workspace that takes the posts."""
-
-    def __init__(self, workspace: Playground, folder: Path) -> None:
-        self.workspace, self.now, self.queue = workspace, 1_000_000.0, True
-        self.ledger = Ledger(str(folder / "ledger.db"), clock=self.clock)
-        self.client = posting_client(workspace.bot_token, workspace.api_url)
-        self.notifier = self.opened()
-        self.ravi = Person(workspace.url, "ravi", timeout=5)
-        self.since = workspace.state()["calls"]
-        self.seq = 0
-
-    def opened(self) -> Notifier:
-        """The notifier as after a start of the bot."""
-        return Notifier(self.client, self.ledger, 3.0, lambda: self.queue, self.clock, self.clock)
-
-    def clock(self) -> float:
-        """The one clock of ledger and notifier, in seconds."""
-        return self.now
-
-    def submit(self) -> Job:
-        """A queued job of Ravi's in #support-ml."""
-        self.seq += 1
-        request = f"{self.now}:{self.seq}"
-        return self.ledger.submit(
-            "finetune", FORM, "sample-tickets", RAVI, "ravi", "T1", CHANNEL, None, request
-        )
-
-    def event(self, job: Job, kind: str, **data: Any) -> None:
-        """What the job's worker reports next."""
-        live = _watched(self.ledger.engine, set(State), job.id)[0].attempt
-        self.seq += 1
-        event = WorkerEvent(job.id, live.attempt, live.fence, "run1", self.seq, kind, self.now, data, "k1")
-        with writing(self.ledger.engine) as connection:
-            assert apply_event(connection, event, self.now)
-
-    def finish(self, job: Job, pictures: bool = True) -> None:
-        """The worker's last event, with its report."""
-        self.event(job, "finished", report=REPORT, plots={"loss.png": PIXEL} if pictures else {})
-
-    def later(self, seconds: float) -> None:
-        """Time passes, for Slack too, and the notifier has its round."""
-        self.now += seconds
-        self.workspace.advance(seconds)
-        self.notifier.work_once()
-
-    def calls(self, method: str) -> list[dict[str, Any]]:
-        """What Slack's API received of a method since this desk was opened."""
-        return [call for call in self.workspace.api_log(self.since) if call["method"] == method]
-
-    def said(self, part: str, channel: str = CHANNEL, thread: str | None = None) -> list[dict[str, Any]]:
-        """The bot's messages that contain `part`."""
-        found = self.ravi.messages(channel, thread)
-        return [m for m in found if m.get("user") == BOT_USER and part in text_of(m)]
-
-    def card(self, job: Job) -> dict[str, Any]:
-        """The one card of a job in the channel."""
-        (card,) = [m for m in self.said(job.id) if m.get("thread_ts") in (None, m["ts"])]
-        return card
-
-    def thread(self, job: Job, part: str) -> list[dict[str, Any]]:
-        """The bot's messages under the job's card that contain `part`."""
-        return self.said(part, thread=self.card(job)["ts"])
-
-
-def text_of(message: dict[str, Any]) -> str:
-    """A message as a person reads it."""
-    return "\n".join(message_lines(message.get("blocks"), message.get("text", "")))
-
-
-@pytest.fixture(scope="module")
-def workspace() -> Iterator[Playground]:
-    with Playground(MANIFEST) as running:
-        running.set_rates(enforced=False)
-        yield running
-
-
-@pytest.fixture
-def desk(workspace: Playground, tmp_path: Path) -> Iterator[Desk]:
-    here = Desk(workspace, tmp_path)
-    yield here
-    here.ledger.close()
 
 
 @pytest.mark.parametrize("how", ["accepted_drop", "accepted_500", "drop", "500"])
