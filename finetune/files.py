@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
+from finetune import bucket
 from finetune.ticket import DatasetError
 
 
@@ -14,31 +17,37 @@ class Files:
     """Files below one URL. Paths are relative, with '/', and made by the store, never taken from a user."""
 
     def __init__(self, url: str) -> None:
-        from fsspec.core import url_to_fs
-
-        try:
-            self._fs, root = url_to_fs(str(Path(url).expanduser()) if "://" not in url else url)
-        except (ImportError, ValueError) as error:
-            message = f"The dataset store cannot use {url.split('://')[0]}:// addresses here."
-            raise DatasetError(
-                message, what_next="Install the fsspec package for it, or use a folder."
-            ) from error
-        self._root = root.rstrip("/")
-        self._local = "file" in (
-            self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
-        )
+        self._url = url if "://" in url else str(Path(url).expanduser())
+        self._fs, self._root = bucket.open_store(self._url)
+        protocols = self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
+        self._local = "file" in protocols
+        self._versioned = "s3" in protocols
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes, None if there is no such file."""
         try:
-            data: bytes = self._fs.cat_file(self._at(path))
+            with self._in_words():
+                data: bytes = self._fs.cat_file(self._at(path))
         except FileNotFoundError:
             return None
         return data
 
+    def read_all(self, folder: str) -> dict[str, bytes]:
+        """Every finished file below a folder by its path there; few round trips, however many files."""
+        with self._in_words():
+            found = self._fs.find(self._at(folder))
+            start = len(self._at(folder)) + 1
+            kept = [path for path in found if not path.rsplit("/", 1)[-1].startswith(".")]
+            data = self._fs.cat(kept, on_error="return") if kept else {}
+            for answer in data.values():
+                if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+                    raise answer
+        return {path[start:]: data[path] for path in kept if isinstance(data.get(path), bytes)}
+
     def exists(self, path: str) -> bool:
         """Whether the file is there."""
-        return bool(self._fs.exists(self._at(path)))
+        with self._in_words():
+            return bool(self._fs.exists(self._at(path)))
 
     def write(self, path: str, data: bytes) -> None:
         """Write the file, replacing it; a reader sees the old or the new one, never a part."""
@@ -46,7 +55,8 @@ class Files:
             os.replace(self._beside(path, data), self._at(path))
             self._sync_folder(path)
         else:
-            self._fs.pipe_file(self._at(path), data)
+            with self._in_words():
+                self._fs.pipe_file(self._at(path), data)
 
     def create(self, path: str, data: bytes) -> bool:
         """Write the file only if there is none; False if another writer was first."""
@@ -64,39 +74,35 @@ class Files:
 
     def _create_remote(self, path: str, data: bytes) -> bool:
         """By the store's own create-only write (S3 and memory have one), else by looking first."""
-        try:
-            self._fs.pipe_file(path, data, mode="create")
-        except FileExistsError:
-            return False
-        except (TypeError, NotImplementedError, ValueError):
+        with self._in_words():
+            try:
+                self._fs.pipe_file(path, data, mode="create")
+                return True
+            except OSError as error:
+                if bucket.was_second(error):
+                    return False
+                if error.errno != errno.ENOSYS:
+                    raise
+            except (TypeError, NotImplementedError, ValueError):
+                pass
             if self._fs.exists(path):
                 return False
             self._fs.pipe_file(path, data)
         return True
 
     def delete(self, path: str) -> None:
-        """Remove the file if it is there."""
+        """Remove the file if it is there, with the old versions that a bucket may keep of it."""
         try:
-            self._fs.rm_file(self._at(path))
+            with self._in_words():
+                if self._versioned:
+                    bucket.erase(self._fs, self._at(path))
+                else:
+                    self._fs.rm_file(self._at(path))
         except FileNotFoundError:
             return
 
-    def names(self, folder: str) -> list[str]:
-        """The finished files in a folder, sorted."""
-        return sorted(
-            name for name, kind in self._listing(folder) if kind == "file" and not name.startswith(".")
-        )
-
-    def folders(self, folder: str) -> list[str]:
-        """The folders in a folder, sorted."""
-        return sorted(name for name, kind in self._listing(folder) if kind == "directory")
-
-    def _listing(self, folder: str) -> list[tuple[str, str]]:
-        try:
-            found: list[dict[str, Any]] = self._fs.ls(self._at(folder), detail=True, refresh=True)
-        except FileNotFoundError:
-            return []
-        return [(item["name"].rstrip("/").rsplit("/", 1)[-1], item["type"]) for item in found]
+    def _in_words(self) -> AbstractContextManager[None]:
+        return bucket.in_words(self._url) if not self._local else _of_a_folder(self._root)
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -124,3 +130,13 @@ class Files:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def _of_a_folder(root: str) -> Iterator[None]:
+    """A folder that is another's, or is none, as DatasetError."""
+    try:
+        yield
+    except (PermissionError, NotADirectoryError) as error:
+        message = f"The datasets in {root} cannot be used: {error.strerror}."
+        raise DatasetError(message, what_next="Check TRAINWISE_DATASETS_URL and who owns it.") from error

@@ -23,20 +23,18 @@ class Shelf:
     def __init__(self, url: str) -> None:
         self._files = Files(url)
 
-    def names(self) -> list[str]:
-        """Every name that ever had a card, sorted."""
-        return self._files.folders("cards")
+    def all(self) -> dict[str, list[Card]]:
+        """Every name that has a card with its versions, by name; read together, since a bucket is far away."""
+        found: dict[str, list[Card]] = {}
+        for path, data in sorted(self._files.read_all("cards").items()):
+            if card := _card(data):
+                found.setdefault(path.split("/", 1)[0], []).append(card)
+        return {name: sorted(cards, key=_number) for name, cards in found.items()}
 
     def versions(self, name: str) -> list[Card]:
         """Versions whose card is whole, oldest first; a torn card is a version that was never finished."""
-        cards = []
-        for file in self._files.names(f"cards/{name}"):
-            data = self._files.read(f"cards/{name}/{file}")
-            try:
-                cards.append(Card.from_json(json.loads(data or b"")))
-            except (ValueError, TypeError):
-                continue
-        return sorted(cards, key=lambda card: card.version)
+        cards = (_card(data) for data in self._files.read_all(f"cards/{name}").values())
+        return sorted((card for card in cards if card), key=_number)
 
     def live(self, name: str) -> list[Card]:
         """The versions whose rows were not erased."""
@@ -78,10 +76,9 @@ class Shelf:
 
     def erase_rows(self, digest: str, keep_for_others_than: str | None = None) -> None:
         """Erase a digest's rows; with a name, only if no dataset of another name holds the same rows."""
-        others = (
-            [name for name in self.names() if name != keep_for_others_than] if keep_for_others_than else []
-        )
-        if not any(card.digest == digest for name in others for card in self.live(name)):
+        others = self.all() if keep_for_others_than else {}
+        others.pop(keep_for_others_than or "", None)
+        if not any(card.digest == digest and not card.erased for cards in others.values() for card in cards):
             self._files.delete(_rows_path(digest))
 
     def discard(self, card: Card) -> None:
@@ -95,6 +92,18 @@ def _rows_path(digest: str) -> str:
 
 def _card_path(card: Card) -> str:
     return f"cards/{card.name}/v{card.version:04d}.json"
+
+
+def _card(data: bytes) -> Card | None:
+    """The card in a file, None if it is torn."""
+    try:
+        return Card.from_json(json.loads(data))
+    except (ValueError, TypeError):
+        return None
+
+
+def _number(card: Card) -> int:
+    return card.version
 
 
 def _json(card: Card) -> bytes:

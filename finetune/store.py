@@ -153,7 +153,7 @@ class DatasetStore:
 
     def list(self, scopes: frozenset[str] | None = None) -> Cards:
         """The newest version of every dataset that the scopes may see (all without scopes), by name."""
-        found = (self._newest(name, scopes) for name in self._shelf.names())
+        found = (_newest(cards, scopes) for cards in self._shelf.all().values())
         return sorted((card for card in found if card), key=lambda card: card.name)
 
     def versions(self, name: str) -> Cards:
@@ -166,12 +166,12 @@ class DatasetStore:
         Only versions that the scopes may see count. Raises DatasetError if there is none.
         """
         wanted = name_or_digest.strip()
-        if NAME.fullmatch(wanted) and (card := self._newest(wanted, scopes)):
+        if NAME.fullmatch(wanted) and (card := _newest(self._shelf.live(wanted), scopes)):
             return card
         if re.fullmatch(r"[0-9a-f]{12,64}", wanted):
-            for name in self._shelf.names():
-                for card in reversed(self._shelf.live(name)):
-                    if card.digest.startswith(wanted) and _visible(card, scopes):
+            for cards in self._shelf.all().values():
+                for card in reversed(cards):
+                    if card.digest.startswith(wanted) and not card.erased and _visible(card, scopes):
                         return card
         known = ", ".join(card.name for card in self.list(scopes)[:10]) or "none yet"
         shown = wanted[:40] if wanted.isprintable() and wanted.isascii() else "of that name"
@@ -205,8 +205,8 @@ class DatasetStore:
         from finetune.erase import erase_requester
 
         hits: Hits = []
-        for name in self._shelf.names():
-            for card in self._shelf.live(name):
+        for cards in self._shelf.all().values():
+            for card in (one for one in cards if not one.erased):
                 if not self._shelf.has_rows(card.digest):  # an erasure that was interrupted
                     self._shelf.rewrite(replace(card, erased=True))
                     continue
@@ -242,7 +242,7 @@ class DatasetStore:
     def ensure_sample(self) -> Card:
         """Register the bundled sample where it is missing or outdated; its card. It is not redacted."""
         tickets = read_tickets(SAMPLES / SAMPLE_FILE)
-        newest = self._newest(SAMPLE, None)
+        newest = _newest(self._shelf.live(SAMPLE), None)
         if newest and newest.digest == tickets.digest and self._shelf.has_rows(newest.digest):
             return newest
         found = {"not_covered": BUNDLED_NOTE}
@@ -259,10 +259,6 @@ class DatasetStore:
         updated = replace(card, **found)  # type: ignore[arg-type]
         self._shelf.rewrite(updated)
         return updated
-
-    def _newest(self, name: str, scopes: frozenset[str] | None) -> Card | None:
-        cards = [card for card in self._shelf.live(name) if _visible(card, scopes)]
-        return cards[-1] if cards else None
 
 
 def check_name(name: str) -> str:
@@ -296,6 +292,12 @@ def _check_scopes(scopes: frozenset[str]) -> None:
 def _same(old: Card, new: Card) -> bool:
     facts = ("digest", "scopes", "licence")
     return not old.erased and all(getattr(old, fact) == getattr(new, fact) for fact in facts)
+
+
+def _newest(cards: Cards, scopes: frozenset[str] | None) -> Card | None:
+    """The last of one dataset's versions that is not erased and that the scopes may see."""
+    seen = [card for card in cards if not card.erased and _visible(card, scopes)]
+    return seen[-1] if seen else None
 
 
 def _visible(card: Card, scopes: frozenset[str] | None) -> bool:

@@ -1,6 +1,6 @@
 """Secrets taken out of log lines and of error text before anyone else reads them.
 
-Covers: the values it was told, Slack and OpenAI tokens, bearer headers, passwords in addresses, private keys.
+Covers: the values it was told, Slack, OpenAI and model hub tokens, bearer headers, passwords in addresses, private keys.
 Does not cover: secrets of unknown shape that it was not told.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 SHAPES = (
     re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{8,}"),
     re.compile(r"\bsk-[A-Za-z0-9_-]{16,}"),
+    re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
     re.compile(r"(?i)(?<=bearer )[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"),
     re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"),

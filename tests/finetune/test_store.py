@@ -48,10 +48,14 @@ def as_they_are(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
     return tickets, {}
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", pytest.param("bucket", marks=pytest.mark.integration)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A local folder, and a store that only speaks fsspec."""
-    return str(tmp_path / "store") if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
+    """A local folder, a store that only speaks fsspec, and a bucket behind S3's real wire."""
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    if request.param == "memory":
+        return f"memory://{uuid.uuid4().hex}"
+    return str(request.getfixturevalue("s3_here").bucket(uuid.uuid4().hex))
 
 
 @pytest.fixture
@@ -97,8 +101,9 @@ def test_a_channel_sees_its_own_and_the_workspace_datasets_only(store: DatasetSt
 
 
 @pytest.mark.parametrize("scopes", [set(), {"everyone"}, {"channel:../x"}, {"workspace", "channel:c1"}])
-def test_a_dataset_belongs_somewhere_real(scopes: set[str], store: DatasetStore) -> None:
+def test_a_dataset_belongs_somewhere_real(scopes: set[str], tmp_path: Path) -> None:
     """Unknown scopes are refused before anything is written."""
+    store = DatasetStore(str(tmp_path), prepare=as_they_are)
     with pytest.raises(DatasetError, match="belongs to the workspace or to channels"):
         store.keep(some_tickets(), "tickets", "U1", frozenset(scopes), "")
     assert store.list() == []
@@ -124,8 +129,9 @@ def test_a_dataset_belongs_somewhere_real(scopes: set[str], store: DatasetStore)
         "é",
     ],
 )
-def test_names_that_could_be_paths_are_refused(name: str, store: DatasetStore) -> None:
+def test_names_that_could_be_paths_are_refused(name: str, tmp_path: Path) -> None:
     """Adding, reading, listing versions and removing check the name first; the error suggests one."""
+    store = DatasetStore(str(tmp_path), prepare=as_they_are)
     for act in (
         lambda: store.keep(some_tickets(), name, "U1", EVERYONE, ""),
         lambda: store.get(name),

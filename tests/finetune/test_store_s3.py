@@ -1,0 +1,169 @@
+"""Datasets in a bucket, over S3's real wire: the whole way by the terminal, and each way in which it can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli import app, register
+from bot.doctor import datasets
+from bot.settings import Settings, load_settings
+from finetune.spec import parse_spec
+from finetune.store import SAMPLES, DatasetStore
+from finetune.ticket import DatasetError
+from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
+from tests.s3_server import S3Server, free_port, s3_server
+from worker.envelope import Envelope
+from worker.run import Work, finetune_kind, run_attempt
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[2]
+UNUSED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
+
+
+def trainwise(home: Path, env: dict[str, str], url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person runs it, with the datasets at `url`."""
+    inherited = {name: value for name, value in os.environ.items() if name not in UNUSED}
+    told = {"TRAINWISE_HOME": str(home), "TRAINWISE_DATASETS_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "bot.cli", *words],
+        env={**inherited, "PYTHONPATH": str(ROOT), **told, **env},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=home,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one error message of a command that said no, without a traceback."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.split())
+
+
+def settings_at(home: Path, url: str) -> Settings:
+    """A machine's settings with its datasets at `url`."""
+    return load_settings({"TRAINWISE_HOME": str(home), "TRAINWISE_DATASETS_URL": url})
+
+
+def work(home: Path, url: str, digest: str) -> Work:
+    """An attempt of a fine-tune on the rows of `digest`, as a worker's child gets it."""
+    spec = parse_spec({"dataset": "tickets", "digest": digest, "method": "linear"}).to_json()
+    envelope = Envelope("j1", 1, "f", "j1", "finetune", spec, "tickets", 2e9, 60, 0.0, None)
+    return Work(envelope, home, url, lambda _: None, lambda: None, 0.0, {})
+
+
+def test_the_whole_way_by_the_terminal(s3_here: S3Server, tmp_path: Path, monkeypatch) -> None:
+    """Add, list, show, a second version, doctor, forget and remove: each finds it in the bucket."""
+    url = s3_here.bucket(uuid.uuid4().hex)
+    monkeypatch.chdir(tmp_path)
+    register()
+
+    def run(*words: str) -> str:
+        told = {"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_DATASETS_URL": url, "COLUMNS": "200"}
+        done = CliRunner().invoke(app, words, env=told, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    rows = (SAMPLES / "tickets.csv").read_text().splitlines()
+    for upto in (81, 121):
+        (tmp_path / "tickets.csv").write_text("\n".join(rows[:upto]))
+        run("datasets", "add", "tickets.csv", "--yes", "--name", "mine")
+    assert "sample-tickets" in run("datasets", "list")
+    card = json.loads(run("datasets", "show", "mine", "--json"))
+    assert (card["version"], card["rows"] > 100) == (2, True)
+    assert datasets(settings_at(tmp_path, url)).detail == f"2 at {url}"
+    assert "rows erased" in run("forget", rows[1].split(",")[2])
+    assert "Erased" in run("datasets", "remove", "mine")
+    kept = s3_here.client().list_objects_v2(Bucket=url.split("/")[2])["Contents"]
+    assert not [one["Key"] for one in kept if "/mine/" in one["Key"] or card["digest"] in one["Key"]]
+
+
+def test_erasing_reaches_the_old_versions_that_a_bucket_keeps(s3_here: S3Server) -> None:
+    """In a bucket with versioning a plain delete only hides: after `remove` no version of rows is left."""
+    name = uuid.uuid4().hex
+    store = DatasetStore(s3_here.bucket(name, versioned=True), prepare=as_they_are)
+    store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
+    store.annotate(store.get("tickets"), noise={"suspects": 1})
+    store.remove("tickets", "U1")
+    left = s3_here.client().list_object_versions(Bucket=name)
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+
+
+def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
+    """Slack's form must open within three seconds: one listing, then all cards at once."""
+    name = uuid.uuid4().hex
+    store = DatasetStore(s3_here.bucket(name), prepare=as_they_are)
+    for place in range(6):
+        store.keep(some_tickets(f"words {place}"), f"tickets-{place}", "U1", EVERYONE, "")
+    before = s3_here.log.read_text().count("\n")
+    assert len(store.list()) == 6
+    asked = s3_here.log.read_text().splitlines()[before:]
+    assert sum("list-type=2" in line for line in asked) == 1
+    assert len(asked) <= 1 + 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("broken", "bucket", "said"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, None, "refuses these credentials (SignatureDoesNotMatch)"),
+        ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, None, "refuses these credentials (InvalidAccessKeyId)"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, None, "no usable credentials"),
+        ({"AWS_PROFILE": "nobody"}, None, "no usable credentials"),
+        ({}, "no-such-bucket", "There is no bucket for s3://no-such-bucket/trainwise."),
+        (
+            {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"},
+            None,
+            "does not answer (EndpointConnection",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_message(
+    s3: S3Server, tmp_path: Path, broken: dict[str, str], bucket: str | None, said: str
+) -> None:
+    """Wrong keys, no keys, no bucket, nobody there: what to check, no key in the text, no traceback."""
+    url = s3.bucket(uuid.uuid4().hex) if bucket is None else f"s3://{bucket}/trainwise"
+    told = refused(trainwise(tmp_path, {**s3.env, **broken}, url, "datasets", "list"))
+    assert said in told
+    assert any(word in told for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
+    assert s3.secret not in told
+
+
+def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> None:
+    """A machine without s3fs (or gcsfs) names it."""
+    without = "import sys; sys.modules['s3fs'] = None; from finetune.store import DatasetStore; "
+    code = without + "from finetune.ticket import DatasetError\ntry: DatasetStore('s3://b/p')\n"
+    code += "except DatasetError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "Install `pip install s3fs` where bot and workers run" in done.stdout.replace("\n", " ")
+    with pytest.raises(DatasetError, match="pip install gcsfs"):
+        DatasetStore("gs://bucket/prefix")
+
+
+def test_a_bucket_that_dies_between_two_calls_loses_nothing(tmp_path: Path, monkeypatch) -> None:
+    """While it is away each call says so, and a worker's run asks to be tried again; a wrong key ends it."""
+    from s3fs import S3FileSystem
+
+    with s3_server(tmp_path) as server:
+        for variable, value in server.env.items():
+            monkeypatch.setenv(variable, value)
+        S3FileSystem.clear_instance_cache()
+        url = server.bucket("tickets")
+        store = DatasetStore(url, prepare=as_they_are)
+        card = store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
+        server.process.kill()
+        server.process.wait()
+        with pytest.raises(DatasetError, match="does not answer"):
+            store.keep(some_tickets("again"), "tickets", "U1", EVERYONE, "")
+        kind, data = run_attempt(finetune_kind, work(tmp_path, url, card.digest))
+        assert (kind, data["retryable"]) == ("failed", True)
+        assert "does not answer" in data["error"]
