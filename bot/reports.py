@@ -198,11 +198,13 @@ def _data_line(dataset: Any) -> str:
         return ""
     name = escape(one_line(str(dataset.get("name", "")), 60))
     parts = [f"{dataset['rows']:,} tickets" if isinstance(dataset.get("rows"), int) else ""]
-    parts += [f"{dataset[k]:,} {k}" for k in ("train", "dev", "test") if isinstance(dataset.get(k), int)]
+    crossed = "cross-validated" in str(dataset.get("split"))  # its sentence has the sides' numbers
+    sides = () if crossed else ("train", "dev", "test")
+    parts += [f"{dataset[k]:,} {k}" for k in sides if isinstance(dataset.get(k), int)]
     classes = dataset.get("classes")
     number = len(classes) if isinstance(classes, list | Mapping) else classes
     parts.append(f"{number} queues" if number else "")
-    if "cross-validated" in str(dataset.get("split")):
+    if crossed:
         parts.append(escape(one_line(str(dataset["split"]), 400)))
     return f"{name}: " + ", ".join(part for part in parts if part)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.failures import TrainingDataError
+from finetune.failures import BaseModelError, TrainingDataError
 from finetune.progress import Progress
 
 IGNORED = -100
@@ -94,6 +95,7 @@ def decoded(row: dict[str, Any], tokenizer: Any) -> str:
 def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, progress: Progress) -> float:
     """Train a copy of the trainable weights on one batch for a few steps; return last loss / first loss.
 
+    Raises BaseModelError where the untrained model already answers with no number.
     A note warns when the loss hardly falls: labels, mask or learning rate are then wrong. Weights and the
     random state are put back as they were.
     """
@@ -112,6 +114,11 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
             progress.check()
             loss = model(**batch)["loss"]
             losses.append(float(loss.detach()))
+            if not math.isfinite(losses[0]):
+                raise BaseModelError(
+                    "The base model's loss is no number before any training: its weights are damaged. Download or "
+                    "save them again, or choose another base model."
+                )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

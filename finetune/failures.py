@@ -26,12 +26,13 @@ class BaseModelError(FinetuneError):
 
 
 class LossNotFinite(FinetuneError):
-    """The loss became NaN or infinite; the last checkpoint before it is kept."""
+    """The loss became NaN or infinite at `step`; `kept` is the step of the last good checkpoint (None: none yet)."""
 
-    def __init__(self, step: int, rate: float) -> None:
+    def __init__(self, step: int, rate: float, kept: str | None) -> None:
+        good = f"The checkpoint of step {kept} is kept" if kept else "No checkpoint had been written yet"
         super().__init__(
-            f"The loss stopped being a number at step {step}. The last good checkpoint is kept. "
-            f"Try a learning rate of {rate / 5:.1g} instead of {rate:.1g}, or precision fp32."
+            f"The loss stopped being a number at step {step}. {good}. "
+            f"Launch it again with a learning rate of {rate / 5:.1g} instead of {rate:.1g}, or with precision=fp32."
         )
 
 

@@ -19,7 +19,10 @@ def locate(base_model: str) -> str:
     if base_model.startswith(("/", "./", "../", "~/")):
         folder = Path(base_model).expanduser()
         if not (folder / "config.json").is_file():
-            raise BaseModelError(f"{base_model} holds no config.json: give the folder of a saved model.")
+            raise BaseModelError(
+                f"{base_model} holds no config.json on the machine that trains: give the full path of a saved "
+                "model's folder there."
+            )
         if not list(folder.glob("*.safetensors")):
             raise BaseModelError(
                 f"{base_model} holds no .safetensors weights. Pickled weights can run code and are "

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset, Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
-from finetune.checkpoints import discard, is_disk_full, seal
+from finetune.checkpoints import discard, is_disk_full, newest_intact, seal
 from finetune.failures import DiskFull, LossNotFinite, Stopped
 from finetune.progress import Progress
 
@@ -145,7 +145,9 @@ class LeanTrainer(Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
-            raise LossNotFinite(self.state.global_step + 1, self.args.learning_rate)
+            good, _ = newest_intact(self._folder)
+            kept = good.name.rpartition("-")[2] if good else None
+            raise LossNotFinite(self.state.global_step + 1, self.args.learning_rate, kept)
         return loss
 
     def _evaluate(self, *given: Any, **named: Any) -> dict[str, float]:

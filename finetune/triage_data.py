@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class Data:
 def prepare(spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, progress: Progress) -> Data:
     """Split, number the classes and embed every row once."""
     rows = tuple(row for row in tickets.rows if row.label is not None)
+    _refuse_single_tickets([str(row.label) for row in rows])
     sides = split(Tickets(rows=rows, kind="triage"), spec.seed)
     classes = tuple(sorted({str(rows[i].label) for i in sides.train}))
     if len(classes) < 2:
@@ -80,6 +82,16 @@ def prepare(spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, progress: Pr
     how = told(sides, "cross-validated" if spec.method == "linear" else "one fold")
     folds = tuple(_numbers(fold) for fold in sides.folds)
     return Data(train, dev, test, classes, names, how, seconds, rows, every, places, folds)
+
+
+def _refuse_single_tickets(labels: Sequence[str]) -> None:
+    """A queue with one ticket can be learned or tested, not both: two queues need at least two each."""
+    often = sum(count > 1 for count in Counter(labels).values())
+    if often < 2:
+        raise TrainingDataError(
+            f"Of {len(set(labels))} queue(s), {often or 'none'} has more than one ticket, so there is nothing to "
+            "learn and test with. Add tickets: 50 or more of a queue make it learnable."
+        )
 
 
 def _numbers(rows: Sequence[int]) -> np.ndarray:

@@ -75,7 +75,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoin
         seen.append(len(batch))
         return torch.tensor(float("nan")) if len(seen) > 5 else None
 
-    with pytest.raises(LossNotFinite, match=r"step \d.*Try a learning rate of 0.001"):
+    with pytest.raises(LossNotFinite, match=r"step \d.*checkpoint of step 3 is kept.*learning rate of 0.001"):
         train_toy(Toy(upset), tmp_path)
     found, damaged = newest_intact(tmp_path)
     assert found is not None
@@ -160,6 +160,12 @@ def test_a_batch_that_cannot_be_learned_is_said(tmp_path):
     assert "hardly learned" in notes[0]
 
 
+def test_a_base_model_with_damaged_numbers_is_named_before_training(tmp_path):
+    """NaN among its weights: the model is blamed, not the learning rate."""
+    with pytest.raises(BaseModelError, match="no number before any training: its weights are damaged"):
+        overfit_probe(Toy(lambda _: torch.tensor(float("nan"))), [collate(ROWS[:4])], 1e-3, quietly())
+
+
 def test_a_rate_that_throws_the_weights_away_is_named(tmp_path):
     """One batch gets worse instead of better: the warning is about the learning rate, not the labels."""
 
@@ -223,8 +229,13 @@ def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp
 def test_one_ticket_per_queue_is_refused_in_words(tmp_path):
     """Nothing can be learned from one example each: the message asks for more, no traceback."""
     rows = tuple(Ticket(str(at), f"ticket about subject number {at}", f"queue {at}") for at in range(6))
-    with pytest.raises((TrainingDataError, DatasetError), match=r"[Aa]dd"):
+    with pytest.raises(
+        TrainingDataError, match=r"Of 6 queue\(s\), none has more than one ticket.*Add tickets"
+    ):
         triage(Tickets(rows, "triage"), tmp_path)
+    two = Ticket("x", "another ticket about subject number 0", "queue 0")
+    with pytest.raises(TrainingDataError, match=r"Of 6 queue\(s\), 1 has more than one ticket"):
+        triage(Tickets((*rows, two), "triage"), tmp_path / "other")
 
 
 def test_nothing_but_copies_is_refused_in_words(tmp_path):
