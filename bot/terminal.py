@@ -43,7 +43,10 @@ def reply_lines(reply: Reply) -> list[str]:
     lines += [escape(reply.headline), ""] if reply.headline else [""]
     lines += [f"• {escape(claim_text(claim))}" for claim in reply.why]
     if reply.signals:
-        heard = ", ".join(f"{s.name} = {s.value} (“{s.quote}”)" for s in reply.signals)
+        heard = ", ".join(
+            f"{s.name} = {s.value} (“{s.quote}”)" if s.quote else f"{s.name} = {s.value} (my reading)"
+            for s in reply.signals
+        )
         lines += ["", f"[dim]Heard:[/dim] {escape(heard)}"]
     if reply.would_change:
         lines += ["", "[dim]What would change it:[/dim]", *(f"• {escape(w)}" for w in reply.would_change)]

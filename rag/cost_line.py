@@ -33,6 +33,8 @@ def cost_line(verdict: Verdict, signals: Signals, prices: Mapping[str, Any]) -> 
 
 def _calls(signals: Signals, prices: Mapping[str, Any]) -> str:
     apis = prices.get("api_per_million") or {}
+    if signals.offline:
+        return _kept_in(prices)
     if not apis:
         return ""
     name, row = min(apis.items(), key=lambda item: (item[1]["in"], item[1]["out"]))
@@ -42,6 +44,29 @@ def _calls(signals: Signals, prices: Mapping[str, Any]) -> str:
     tokens = signals.prompt_tokens or CALL_IN
     monthly = signals.volume_month * (tokens * row["in"] + CALL_OUT * row["out"]) / 1e6
     return f"{_usd(monthly)} a month for {signals.volume_month:,} calls of {tokens:,} tokens in and {CALL_OUT} out, at {rate}."
+
+
+def _kept_in(prices: Mapping[str, Any]) -> str:
+    """What it costs where data may not go to just any provider: a price per token would mislead."""
+    gpu = _serving_gpu(prices)
+    if not gpu:
+        return ""
+    return (
+        "Your data may not go just anywhere: a hosted model counts only where its contract and region allow "
+        f"it; an open model on your own always-on GPU is {_month(gpu, prices)}."
+    )
+
+
+def _serving_gpu(prices: Mapping[str, Any]) -> str | None:
+    """The cheapest L4, else the cheapest GPU of the table."""
+    gpus = prices.get("gpu_hour") or {}
+    small = [key for key in gpus if key.startswith("l4")] or list(gpus)
+    return min(small, key=lambda key: float(gpus[key]["usd"]), default=None)
+
+
+def _month(gpu: str, prices: Mapping[str, Any]) -> str:
+    hours = prices.get("serving_hours_per_month", MONTH_HOURS)
+    return f"{_usd(prices['gpu_hour'][gpu]['usd'] * hours)} a month ({gpu})"
 
 
 def _tuning(signals: Signals, prices: Mapping[str, Any]) -> str:
@@ -54,16 +79,8 @@ def _tuning(signals: Signals, prices: Mapping[str, Any]) -> str:
         parts.append(
             f"One LoRA run on an 8B model: {_usd(low)} to {_usd(high)} for {rows:,} examples of {ROW_TOKENS} tokens, {EPOCHS} epochs."
         )
-    gpus = prices.get("gpu_hour") or {}
-    name = min(gpus, key=lambda key: gpus[key]["usd"], default=None)
-    serving = min(
-        (key for key in gpus if key.startswith("l4")), key=lambda key: gpus[key]["usd"], default=name
-    )
-    if serving:
-        hours = prices.get("serving_hours_per_month", MONTH_HOURS)
-        parts.append(
-            f"Serving is what costs: {_usd(gpus[serving]['usd'] * hours)} a month for an always-on GPU ({serving})."
-        )
+    if gpu := _serving_gpu(prices):
+        parts.append(f"Serving is what costs: an always-on GPU is {_month(gpu, prices)}.")
     return " ".join(parts)
 
 

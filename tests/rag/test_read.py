@@ -102,6 +102,8 @@ def test_train_and_validation_accuracy_are_no_evaluation() -> None:
         ("haven't tried smaller models, tagging costs 4k a month", "cheaper_tier_tried", False),
         ("unser Bot erfindet Preise, sollen wir ihn trainieren?", "gaps", ("knowledge",)),
         ("le ton ne va pas, les réponses sont justes, on entraîne ?", "gaps", ("style",)),
+        ("We may not send customer mails to OpenAI. Draft replies?", "offline", True),
+        ("we're not allowed to share tickets with any third party, sort them into 9 teams", "offline", True),
     ],
 )
 def test_a_signal_is_read_and_quoted(read: EmbeddedReader, question: str, name: str, value: object) -> None:
@@ -185,4 +187,9 @@ def test_the_cost_line_is_worked_out_and_dated() -> None:
     assert "$1.20 to $1.80 for 2,000 examples" in tune
     assert "$518 a month" in tune
     assert calls.endswith("Prices as of 2026-11-24.")
+    kept = cost_line(
+        Verdict.PROMPT, Signals.model_validate({"volume_month": 1_000_000, "offline": True}), prices
+    )
+    assert "luna" not in kept
+    assert "your own always-on GPU is $518 a month (l4-gcp)" in kept
     assert cost_line(Verdict.OFF_TOPIC, Signals.model_validate({}), prices) == ""
