@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.failures import BaseModelError, TrainingDataError
+from finetune.failures import BaseModelError, TrainingDataError, is_out_of_memory
 from finetune.progress import Progress
 
 IGNORED = -100
@@ -95,36 +95,27 @@ def decoded(row: dict[str, Any], tokenizer: Any) -> str:
 def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, progress: Progress) -> float:
     """Train a copy of the trainable weights on one batch for a few steps; return last loss / first loss.
 
-    Raises BaseModelError where the untrained model already answers with no number.
     A note warns when the loss hardly falls: labels, mask or learning rate are then wrong. Weights and the
-    random state are put back as they were.
+    random state are put back as they were. Raises BaseModelError where the untrained model already answers with no
+    number. Where the batch does not fit into memory the probe is left out (1.0): training finds a size that does.
     """
     import torch
 
     from finetune.trainer import trained_tensors
 
-    device = next(model.parameters()).device
     kept = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
-    batch = {name: value.to(device) for name, value in batches[0].items()}
-    losses = []
-    with torch.random.fork_rng():
-        model.eval()  # without dropout, so that only learning moves the loss
-        optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
-        for _ in range(PROBE_STEPS):
-            progress.check()
-            loss = model(**batch)["loss"]
-            losses.append(float(loss.detach()))
-            if not math.isfinite(losses[0]):
-                raise BaseModelError(
-                    "The base model's loss is no number before any training: its weights are damaged. Download or "
-                    "save them again, or choose another base model."
-                )
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+    try:
+        with torch.random.fork_rng():
+            losses = _learn_one_batch(model, batches[0], rate, progress)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        losses = []
+    model.zero_grad(set_to_none=True)
     model.load_state_dict(kept, strict=False)
     model.train()
+    if not losses:
+        return 1.0
     ratio = losses[-1] / max(losses[0], 1e-9)
     if not ratio < PROBE_SHARE and losses[0] > 0.05:
         course = f"({losses[0]:.2f} to {losses[-1]:.2f} in {PROBE_STEPS} steps)"
@@ -134,3 +125,27 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
             else f"Even one batch of 8 rows is hardly learned {course}: check the labels and the learning rate."
         )
     return ratio
+
+
+def _learn_one_batch(model: Any, batch: dict[str, Any], rate: float, progress: Progress) -> list[float]:
+    """The loss at each of PROBE_STEPS steps, without dropout, so that only learning moves it."""
+    import torch
+
+    device = next(model.parameters()).device
+    batch = {name: value.to(device) for name, value in batch.items()}
+    model.eval()
+    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
+    losses: list[float] = []
+    for _ in range(PROBE_STEPS):
+        progress.check()
+        loss = model(**batch)["loss"]
+        losses.append(float(loss.detach()))
+        if not math.isfinite(losses[0]):
+            raise BaseModelError(
+                "The base model's loss is no number before any training: its weights are damaged. Download or "
+                "save them again, or choose another base model."
+            )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return losses

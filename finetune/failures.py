@@ -47,13 +47,23 @@ class DiskFull(FinetuneError):
 
 
 class OutOfMemory(FinetuneError):
-    """Even one row at a time does not fit."""
+    """The machine's memory ran out `when`, e.g. with one row at a time; nothing is left to make smaller by itself."""
 
-    def __init__(self, max_length: int) -> None:
+    def __init__(self, max_length: int, when: str) -> None:
         super().__init__(
-            "The model does not fit into memory even with one row at a time. Choose a smaller base model, "
-            f"LoRA or QLoRA instead of full tuning, or a max_length below {max_length}."
+            f"The memory of the machine that trains ran out {when}. Choose a smaller base model, "
+            f"LoRA or QLoRA instead of full tuning, or a max_length below {max_length}; or free memory there."
         )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this error is a refused allocation, on the GPU or the CPU (torch reports that as text)."""
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text or "cannot allocate memory" in text
+    )
 
 
 class ExportError(FinetuneError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.chat import Llm
-from finetune.failures import Stopped, TrainingDataError
+from finetune.failures import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.model_card import model_card
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, hardware, origin
@@ -20,6 +20,8 @@ from finetune.ticket import Tickets
 __all__ = ["Stopped", "run"]
 
 REPORT = "report.json"
+WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
+WHEN |= {"evaluating": "while the trained model was evaluated"}
 
 
 def run(
@@ -49,7 +51,13 @@ def run(
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
     check_base(spec)
-    body = _task(spec, tickets)(spec, tickets, folder, progress, _capped(llm, spec, prices or {}))
+    work = _task(spec, tickets)
+    try:
+        body = work(spec, tickets, folder, progress, _capped(llm, spec, prices or {}))
+    except (RuntimeError, MemoryError) as error:  # training itself tries smaller batches before
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(spec.max_length, WHEN.get(progress.at, f"in the phase {progress.at}")) from error
     progress.phase("reporting")
     body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
     return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})

@@ -17,6 +17,8 @@ ShouldStop = Callable[[], str | None]
 class Progress:
     """Phases, steps and notes out; a stop reason in. `check` raises Stopped; ask it often, it is cheap.
 
+    `at` is the phase it is in, `kept` the notes for the report.
+
     `every_s` limits step reports and calls of `should_stop`; the clock is passed in for tests.
     """
 
@@ -25,6 +27,7 @@ class Progress:
     clock: Callable[[], float] = time.monotonic
     every_s: float = 0.5
     kept: list[str] = field(default_factory=list, init=False)
+    at: str = field(default="", init=False)
     _asked: float = field(default=float("-inf"), init=False)
     _told: float = field(default=float("-inf"), init=False)
     _reason: str | None = field(default=None, init=False)
@@ -32,6 +35,7 @@ class Progress:
     def phase(self, name: str) -> None:
         """The run enters loading, baselines, curve, pilot, training, evaluating or reporting."""
         self.check()
+        self.at = name
         self.emit({"kind": "phase", "phase": name})
 
     def note(self, text: str, keep: bool = True) -> None:

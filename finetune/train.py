@@ -15,7 +15,7 @@ from transformers import PrinterCallback, TrainingArguments
 
 from finetune.checkpoints import discard, newest_intact
 from finetune.embed import bf16_is_fast, pick_device
-from finetune.failures import OutOfMemory, Stopped
+from finetune.failures import OutOfMemory, Stopped, is_out_of_memory
 from finetune.loading import quiet
 from finetune.progress import Progress
 from finetune.provenance import cpu_seconds
@@ -60,7 +60,7 @@ def fit(
                 trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
             break
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             spec = _smaller(spec, progress, error)
             model.zero_grad(set_to_none=True)
@@ -158,16 +158,7 @@ def _checkpoint(folder: Path, progress: Progress) -> str | None:
 
 def _smaller(spec: Spec, progress: Progress, error: BaseException) -> Spec:
     if spec.batch_size == 1:
-        raise OutOfMemory(spec.max_length) from error
+        raise OutOfMemory(spec.max_length, "with one row at a time") from error
     size = spec.batch_size // 2
     progress.note(f"Out of memory with {spec.batch_size} rows a step: going on with {size}, twice as often.")
     return replace(spec, batch_size=size, accumulate=spec.accumulate * 2)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "out of memory" in text or "can't allocate memory" in text
-    )

@@ -140,8 +140,35 @@ def test_out_of_memory_with_one_row_says_what_to_do(tmp_path):
     def upset(batch):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    with pytest.raises(OutOfMemory, match=r"one row at a time.*smaller base model.*max_length below 128"):
+    with pytest.raises(
+        OutOfMemory, match=r"with one row at a time.*smaller base model.*max_length below 128"
+    ):
         train_toy(Toy(upset), tmp_path)
+
+
+def test_a_probe_that_does_not_fit_leaves_the_search_to_training(tmp_path):
+    """The probe takes more rows than a step: without memory for them it changes nothing and says nothing."""
+    notes: list[str] = []
+    model = Toy(lambda _: torch.empty(1 << 50))
+    assert overfit_probe(model, [collate(ROWS[:8])], 1e-3, quietly(lambda e: notes.append(e["text"]))) == 1
+    assert not notes
+    assert model.weight.grad is None
+    assert not model.weight.any()
+
+
+@pytest.mark.integration
+def test_memory_that_runs_out_beside_training_is_named_with_its_phase(tmp_path):
+    """A petabyte asked for while the baselines are made, by a real allocation."""
+    notes = []
+
+    def upset(event):
+        notes.append(event)
+        if event.get("phase") == "baselines":
+            torch.empty(1 << 50)
+
+    spec = parse_spec({"dataset": "d", "method": "linear"})
+    with pytest.raises(OutOfMemory, match=r"ran out while the baselines were made.*smaller base model"):
+        run(spec, tickets(40), tmp_path, upset, lambda: None)
 
 
 def test_a_batch_that_cannot_be_learned_is_said(tmp_path):
