@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from finetune.errors import FinetuneError
 
+REFUSED = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "could not create a primitive",  # oneDNN, where it gets no memory for its code or scratch
+)
+
 
 class Stopped(FinetuneError):
     """The run was asked to stop; `reason` is "cancel", "lost" or "budget". The same folder resumes it."""
@@ -57,13 +65,11 @@ class OutOfMemory(FinetuneError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this error is a refused allocation, on the GPU or the CPU (torch reports that as text)."""
+    """Whether this error is a refused allocation, on the GPU or the CPU (the libraries report that as text)."""
     import torch
 
     text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "out of memory" in text or "can't allocate memory" in text or "cannot allocate memory" in text
-    )
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in REFUSED)
 
 
 class ExportError(FinetuneError):

@@ -133,6 +133,7 @@ def learning_plot(
     axes.set_xlabel("tickets learned from", fontsize=13)
     axes.set_ylabel(f"{TITLES.get(measure, measure)} in %", fontsize=13)
     axes.set_ylim(bottom=max(axes.get_ylim()[0], 0))
+    axes.locator_params(axis="y", nbins=6, integer=True)
     axes.set_title("Learning curve, with 95% intervals", fontsize=16, loc="left", color=INK, pad=34)
     axes.grid(axis="y", color=FAINT)
     axes.legend(fontsize=13, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
@@ -161,25 +162,38 @@ def confusion_plot(
     shown = _most_confused(truth, predicted, seen)
     table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in shown] for t in shown])
     figure, axes = _figure(1.4 + 0.44 * len(shown))
-    axes.imshow(table, cmap="Greens", vmin=0, vmax=max(1, table.max()), aspect="auto")
+    hits = np.eye(len(shown), dtype=bool)
+    most = max(1, table.max())
+    for cells, shades in (
+        (hits, "Greens"),
+        (~hits, "Oranges"),
+    ):  # a mistake must not look like a right answer
+        axes.imshow(
+            np.where(cells & (table > 0), table, np.nan),
+            cmap=shades,
+            vmin=-most / 3,
+            vmax=most,
+            aspect="auto",
+        )
     for (t, p), count in np.ndenumerate(table):
         if count:
-            dark = count > 0.6 * table.max()
-            color = "white" if dark else (INK if t == p else ACCENT)
+            color = "white" if count > 0.55 * most else INK
             axes.text(p, t, str(count), ha="center", va="center", fontsize=12, color=color, weight="bold")
     numbers = [str(at) for at in range(1, len(shown) + 1)]  # twelve slanted names would overlap on a phone
-    labels = [f"{_wrap(names[c], 22)}  {number}" for c, number in zip(shown, numbers, strict=True)]
+    labels = [f"{_wrap(names[c], 22)}  $\\bf{{{number}}}$" for c, number in zip(shown, numbers, strict=True)]
     axes.set_yticks(range(len(shown)), labels, fontsize=12)
     axes.set_xticks(range(len(shown)), numbers, fontsize=12)
-    axes.set_ylabel("true", fontsize=13)
-    axes.set_xlabel("predicted (numbers as on the left)", fontsize=13)
+    axes.set_ylabel("true queue", fontsize=13)
+    axes.set_xlabel("predicted queue (numbers as on the left)", fontsize=13)
     title = (
         "What is confused" if len(shown) == len(seen) else f"The {len(shown)} most confused of {len(seen)}"
     )
     axes.set_title(title, fontsize=16, loc="left", color=INK)
     figure.savefig(file)
-    share = float((truth == predicted).mean())
-    alt = f"Table of true against predicted classes: {100 * share:.0f}% on the diagonal"
+    pairs = Counter((int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p).most_common(3)
+    worst = "; ".join(f"{names[t]} taken for {names[p]} {count} times" for (t, p), count in pairs)
+    share = f"{100 * float((truth == predicted).mean()):.0f}% on the diagonal"
+    alt = f"Table of true against predicted queues: {share}" + (f"; most often {worst}" if worst else "")
     return {"file": file.name, "title": title, "alt": alt}
 
 
@@ -204,4 +218,8 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 def _wrap(text: str, width: int) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(text.replace("_", " "), width)[:2]) or text
+    lines = textwrap.wrap(text.replace("_", " "), width)
+    shown = "\n".join(
+        [*lines[:1], lines[1] + " …" if len(lines) > 2 else lines[1]] if len(lines) > 1 else lines
+    )
+    return (shown or text).replace("$", r"\$")  # else matplotlib reads a formula

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from finetune.plots import _most_confused, _smooth, confusion_plot, loss_plot, scores_plot
+from finetune.plots import _most_confused, _smooth, _wrap, confusion_plot, loss_plot, scores_plot
 
 
 def score(name: str, role: str, value: float) -> dict:
@@ -63,6 +63,26 @@ def test_one_noisy_last_step_does_not_bend_the_smoothed_curve():
     losses = np.array([0.1] * 199 + [0.4])
     assert _smooth(losses)[-1] < 0.14
     assert _smooth(np.array([2.0, 1.0])).tolist() == [2.0, 1.0]
+
+
+def test_a_mistake_has_another_colour_than_a_right_answer(tmp_path):
+    """Equal counts on and off the diagonal: green and orange, so the eye need not follow the numbers."""
+    truth = np.array([0] * 6 + [1] * 6)
+    guessed = np.array([0] * 3 + [1] * 3 + [1] * 6)
+    said = confusion_plot(truth, guessed, ["costs $5", "or $10_each"], tmp_path / "two.png")
+    pixels = imread(tmp_path / "two.png")[..., :3]
+    red_over_green = pixels[..., 0] - pixels[..., 1]
+    assert (red_over_green > 0.2).sum() > 2000
+    assert (red_over_green < -0.2).sum() > 2000
+    assert "most often costs $5 taken for or $10_each 3 times" in said["alt"]
+
+
+def test_a_name_longer_than_two_lines_says_that_it_is_cut():
+    """A cut name is not another queue's, and dollar signs are no formula."""
+    assert _wrap("one two three", 5) == "one\ntwo …"
+    assert _wrap("one two", 5) == "one\ntwo"
+    assert _wrap("a_b", 5) == "a b"
+    assert _wrap("$5 or $6", 20) == r"\$5 or \$6"
 
 
 def test_both_queues_of_a_frequent_mistake_are_shown():
