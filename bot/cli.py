@@ -30,8 +30,11 @@ OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
 
 
 def settings() -> Settings:
-    """The settings of this process's environment."""
-    return load_settings(os.environ)
+    """The settings of this process's environment; the hub's library reads its token there, a file's too."""
+    chosen = load_settings(os.environ)
+    if chosen.hub_token is not None:
+        os.environ["HF_TOKEN"] = chosen.hub_token.reveal()
+    return chosen
 
 
 @app.command()

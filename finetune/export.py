@@ -9,6 +9,7 @@ from typing import Any
 
 from finetune.blend import PLACE
 from finetune.failures import ExportError
+from finetune.loading import causes, status_of
 from finetune.model_card import HUB_NAMES
 from finetune.use import CARD, find_model, load, read_card
 
@@ -22,14 +23,25 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
     """Write a job's model to the new folder `out` and return its files.
 
     "adapter": the files as trained (a LoRA adapter needs its base model). "merged": the adapter folded into
-    its base, loadable without peft. Raises ExportError, CorruptModel or BaseModelError; `out` then stays away.
+    its base, loadable without peft. What was exported so before is left as it is, so that a push can be tried
+    again. Raises ExportError, CorruptModel or BaseModelError; `out` then stays away.
     """
     if form not in FORMS:
         raise ExportError(f"There is no form `{form}`. Choose one of: {', '.join(FORMS)}.")
-    if out.exists() and any(out.iterdir()):
-        raise ExportError(f"{out} already holds something: name a new folder.")
+    full = out.exists() and any(out.iterdir())
+    taken = ExportError(f"{out} already holds something: name a new folder.")
+    if full and not (out / CARD).is_file():
+        raise taken
     place = find_model(folder)
     card = read_card(place)
+    if full and not _is_done(place, card, out, form):
+        raise taken
+    if not full:
+        _write(place, card, out, form)
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def _write(place: Path, card: dict[str, Any], out: Path, form: str) -> None:
     draft = out.with_name(f".{out.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -38,19 +50,32 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
         else:
             shutil.copytree(place, draft)
         _name_base(draft, card["base_model"])
-        _copy_cards(place, draft)
+        _copy_cards(place, draft, plain=form == "merged")
         if out.exists():
             out.rmdir()
         draft.replace(out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def _is_done(place: Path, card: dict[str, Any], out: Path, form: str) -> bool:
+    """Whether `out` is this very export; it came there whole or not at all."""
+    meant = _merged_card(card) if form == "merged" and card["method"] in ADAPTED else card
+    told = next((one / MODEL_CARD for one in (place, place.parent) if (one / MODEL_CARD).is_file()), None)
+    same = told is None or (
+        (out / MODEL_CARD).is_file() and told.read_bytes() == (out / MODEL_CARD).read_bytes()
+    )
+    return same and (out / CARD).is_file() and read_card(out) == meant
 
 
 def push(folder: Path, repository: str, token: str, private: bool = True) -> str:
-    """Upload an exported folder to a model hub and return its address; private unless told otherwise."""
+    """Upload an exported folder to a model hub and return its address; private unless told otherwise.
+
+    What broke off is pushed again by the same call: what the hub has is not sent twice, and a commit shows only
+    when it is whole. Raises ExportError.
+    """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError
 
     api = HfApi(token=token)
     try:
@@ -58,20 +83,29 @@ def push(folder: Path, repository: str, token: str, private: bool = True) -> str
         api.upload_folder(folder_path=str(folder), repo_id=made.repo_id, commit_message="Trainwise export")
     except HFValidationError as error:
         raise ExportError(f"`{repository}` is no name for a model: write it as owner/name.") from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the edge: the hub's client, its HTTP library and Xet have their own kinds
         raise ExportError(_refused(repository, error)) from error
     return str(made)
 
 
-def _refused(repository: str, error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
+def _refused(repository: str, error: BaseException) -> str:
+    """What stopped an upload and what to do; the libraries' own text goes to the log by `from`."""
+    chain = list(causes(error))
+    status = next((s for one in chain if (s := status_of(one))), None)
     if status == 401:
         return "The hub does not know this token: make one with write access and set HF_TOKEN."
-    if status == 403:
+    if status in (403, 404):
         return f"This token may not write to `{repository}`: use one with write access, or your own name."
+    if "metadata in README.md" in str(error):
+        return f"The hub does not take the model card's head: {str(error).splitlines()[-1].lstrip('- ')}"
     if status:
         return f"The hub refused the upload to `{repository}` (status {status}): try again later."
-    return "The model hub cannot be reached: check the network, and that HF_HUB_OFFLINE is not set."
+    if any(type(one).__name__ == "OfflineModeIsEnabled" for one in chain):
+        return "The model hub cannot be reached while HF_HUB_OFFLINE is set: unset it and push again."
+    return (
+        f"The model hub cannot be reached, or the upload to `{repository}` broke off "
+        f"({type(chain[-1]).__name__}). Check the network, then push again: what arrived is not sent twice."
+    )
 
 
 def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
@@ -87,7 +121,11 @@ def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
             shutil.copy(place / name, out / name)
     if (place / PLACE).is_dir():
         shutil.copytree(place / PLACE, out / PLACE)
-    (out / CARD).write_text(json.dumps(card | {"method": "full", "merged_from": card["method"]}, indent=1))
+    (out / CARD).write_text(json.dumps(_merged_card(card), indent=1))
+
+
+def _merged_card(card: dict[str, Any]) -> dict[str, Any]:
+    return card | {"method": "full", "merged_from": card["method"]}
 
 
 def _name_base(out: Path, base_model: str) -> None:
@@ -99,10 +137,15 @@ def _name_base(out: Path, base_model: str) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": named}, indent=1))
 
 
-def _copy_cards(place: Path, out: Path) -> None:
-    """The model card under both its names; without one (a model from before there were any) none."""
+def _copy_cards(place: Path, out: Path, plain: bool) -> None:
+    """The model card under both its names; without one (a model from before there were any) none.
+
+    A `plain` model loads without peft, and its hub card says so.
+    """
     for folder in (place, place.parent):
         if (folder / MODEL_CARD).is_file():
             shutil.copy(folder / MODEL_CARD, out / MODEL_CARD)
-            shutil.copy(folder / MODEL_CARD, out / HUB_CARD)
+            text = (folder / MODEL_CARD).read_text()
+            head = text.replace("library_name: peft", "library_name: transformers", 1) if plain else text
+            (out / HUB_CARD).write_text(head)
             return

@@ -1,19 +1,31 @@
-"""Base models by short name, hub id or local folder: safetensors only, remote code never."""
+"""Base models by short name, hub id or local folder: safetensors only, remote code never.
+
+A hub id is fetched once per process, as one commit: a run asks the hub no more after that, and what was fetched
+before serves while the hub is away. Token, cache and address are the hub library's own: HF_TOKEN, HF_HOME, HF_ENDPOINT.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finetune.checkpoints import is_disk_full
 from finetune.embed import minilm_folder
 from finetune.failures import BaseModelError
+from finetune.spec import HUB_ID
+
+FETCHED = ("*.json", "model*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja")
+"""Weights under the names that from_pretrained reads, and no code: a repository may hold them several times over."""
+
+AWAY = ("offline", "connect", "timeout", "cached", "network", "protocolerror", "readerror")
 
 
 def locate(base_model: str) -> str:
-    """What `from_pretrained` is given: the packaged MiniLM, an existing folder, or the hub id itself."""
+    """The folder that `from_pretrained` is given: the packaged MiniLM, an existing one, or what the hub sent."""
     if base_model == "minilm":
         return str(minilm_folder())
     if base_model.startswith(("/", "./", "../", "~/")):
@@ -29,16 +41,44 @@ def locate(base_model: str) -> str:
                 "refused: convert them with `model.save_pretrained(folder)` first."
             )
         return str(folder)
-    return base_model
+    try:
+        folder = _fetch(base_model)
+    except Exception as error:  # the edge: the hub's client, its HTTP library and Xet have their own kinds
+        if is_disk_full(error):
+            raise
+        raise BaseModelError(_explain(base_model, error)) from error
+    if not (folder / "config.json").is_file():
+        raise BaseModelError(f"`{base_model}` on the hub is no base model: it has no config.json.")
+    if not list(folder.glob("model*.safetensors")):
+        raise BaseModelError(
+            f"`{base_model}` has no safetensors weights, and pickled ones are refused: choose another."
+        )
+    return str(folder)
+
+
+@cache
+def _fetch(hub_id: str) -> Path:
+    """The newest commit's files on this machine; an older one's while the hub is away."""
+    from huggingface_hub import snapshot_download
+
+    with quiet():
+        return Path(snapshot_download(hub_id, allow_patterns=list(FETCHED)))
+
+
+def commit_of(base_model: str) -> str | None:
+    """The hub's commit that a base model was fetched at; None for what did not come from there."""
+    return Path(locate(base_model)).name if HUB_ID.fullmatch(base_model) else None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps the libraries' progress bars, load reports and notes to each other out of the terminal."""
+    from huggingface_hub.utils import disable_progress_bars
     from transformers.utils import logging
 
     before = logging.get_verbosity()
     logging.disable_progress_bar()
+    disable_progress_bars()
     logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():
@@ -50,9 +90,9 @@ def quiet() -> Iterator[None]:
 
 def probe(base_model: str) -> None:
     """Read the model's config and tokenizer only; BaseModelError where a run with it could not start."""
+    place = locate(base_model)
     from transformers import AutoConfig, AutoTokenizer
 
-    place = locate(base_model)
     try:
         AutoConfig.from_pretrained(place, trust_remote_code=False)
         AutoTokenizer.from_pretrained(place, trust_remote_code=False)
@@ -105,27 +145,30 @@ def _explain(base_model: str, error: Exception) -> str:
     """One sentence on why the model did not load; the libraries' own text goes to the log by `from`."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    text = f"{type(error).__name__} {error} {error.__cause__ or ''}".lower()
-    if _caused_by(error, GatedRepoError) or "403" in text:
+    chain = list(causes(error))
+    text = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
+    status = next((s for one in chain if (s := status_of(one))), None)
+    if any(isinstance(one, GatedRepoError) for one in chain) or status == 403:
         return (
             f"`{base_model}` is gated: accept its licence on the hub, then set HF_TOKEN on the training "
             "machine, or choose another base model."
         )
-    if "safetensors" in text and ("not appear to have" in text or "no file" in text):
-        return f"`{base_model}` has no safetensors weights, and pickled ones are refused: choose another."
+    missing = any(isinstance(one, RepositoryNotFoundError) for one in chain)
+    if status == 401 and not missing:
+        return "The model hub does not know the token in HF_TOKEN: make a new one, or unset it."
     if "trust_remote_code" in text or "custom code" in text:
         return f"`{base_model}` needs code from its own repository, which is never run. Choose another model."
     if "header" in text or "safetensor" in type(error).__name__.lower():
         return f"The weights of `{base_model}` are damaged: download or save them again."
-    if _caused_by(error, RepositoryNotFoundError):
+    if missing:
         return (
             f"The hub has no base model `{base_model}`, or it is private: check the name, or set HF_TOKEN on "
             "the training machine."
         )
-    if any(sign in text for sign in ("offline", "couldn't connect", "connection", "max retries", "cached")):
+    if (status or 0) >= 429 or any(sign in text for sign in AWAY):
         return (
             f"`{base_model}` is not on this machine and the model hub cannot be reached. Check the name and "
-            "the network, or give the path of a local folder."
+            "the network, unset HF_HUB_OFFLINE if it is set, or give the path of a local folder."
         )
     return (
         f"There is no base model `{base_model}` that we can load. Check the name on the hub, or give the "
@@ -133,10 +176,14 @@ def _explain(base_model: str, error: Exception) -> str:
     )
 
 
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether the error, or one that it came from, is of this kind."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it came from, nearest first."""
     while error is not None:
-        if isinstance(error, kind):
-            return True
+        yield error
         error = error.__cause__ or error.__context__
-    return False
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error carries."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from finetune.spec import HUB_ID
+
 WEAKEST = 5
 HUB_NAMES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
@@ -29,8 +31,9 @@ def model_card(report: dict[str, Any]) -> str:
 def _front(spec: dict[str, Any]) -> str:
     library = {"linear": "scikit-learn", "lora": "peft", "qlora": "peft"}.get(spec["method"], "transformers")
     lines = [f"library_name: {library}", f"tags: [trainwise, {spec['task']}]"]
-    if spec["method"] != "scratch":
-        lines.append(f"base_model: {HUB_NAMES.get(spec['base_model'], spec['base_model'])}")
+    base = HUB_NAMES.get(spec["base_model"], spec["base_model"])
+    if spec["method"] != "scratch" and HUB_ID.fullmatch(base):  # a hub refuses a card that names a folder
+        lines.append(f"base_model: {base}")
     return "---\n" + "\n".join(lines) + "\n---"
 
 

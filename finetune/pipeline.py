@@ -100,6 +100,14 @@ def check_base(spec: Spec) -> None:
         four_bit()
 
 
+def base_commit(spec: Spec) -> dict[str, str]:
+    """Which commit of a hub's base model was trained on; nothing for any other base."""
+    from finetune.loading import commit_of
+
+    commit = None if spec.method == "linear" else commit_of(spec.base_model)
+    return {"base_model_commit": commit} if commit else {}
+
+
 def _finish(
     body: dict[str, Any],
     spec: Spec,
@@ -120,7 +128,12 @@ def _finish(
         "cost": money,
         "carbon": carbon(spent, on_gpu),
         "spec": spec.to_json(),
-        "provenance": {**origin(), "dataset_sha256": tickets.digest, "recipe_sha256": spec.recipe_digest},
+        "provenance": {
+            **origin(),
+            **base_commit(spec),
+            "dataset_sha256": tickets.digest,
+            "recipe_sha256": spec.recipe_digest,
+        },
     }
     report["dataset"] = {
         "name": spec.dataset,

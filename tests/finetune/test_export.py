@@ -82,6 +82,21 @@ def test_export_refuses_in_words(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
+@pytest.mark.integration
+def test_the_same_export_again_is_left_and_another_is_refused(job, tmp_path):
+    """A push that broke off is tried again by the same command; another form never lands among the files."""
+    files = export(job, tmp_path / "out")
+    stamps = [path.stat().st_mtime_ns for path in files]
+    assert export(job, tmp_path / "out") == files
+    assert [path.stat().st_mtime_ns for path in files] == stamps
+    with pytest.raises(ExportError, match="already holds something"):
+        export(job, tmp_path / "out", "merged")
+    merged = export(job, tmp_path / "merged", "merged")
+    assert export(job, tmp_path / "merged", "merged") == merged
+    assert "library_name: transformers" in (tmp_path / "merged" / "README.md").read_text()
+    assert "library_name: peft" in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_push_says_what_is_wrong_without_a_network(tmp_path):
     """A name that is none, and a hub that cannot be reached: words, not a traceback."""
     (tmp_path / "config.json").write_text(json.dumps({}))

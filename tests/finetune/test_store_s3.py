@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import uuid
@@ -20,33 +19,11 @@ from finetune.store import SAMPLES, DatasetStore
 from finetune.ticket import DatasetError
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
 from tests.s3_server import S3Server, free_port, s3_server
+from tests.terminal import ROOT, refused, trainwise
 from worker.envelope import Envelope
 from worker.run import Work, finetune_kind, run_attempt
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[2]
-UNUSED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN")
-
-
-def trainwise(home: Path, env: dict[str, str], url: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person runs it, with the datasets at `url`."""
-    inherited = {name: value for name, value in os.environ.items() if name not in UNUSED}
-    told = {"TRAINWISE_HOME": str(home), "TRAINWISE_DATASETS_URL": url, "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "bot.cli", *words],
-        env={**inherited, "PYTHONPATH": str(ROOT), **told, **env},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        cwd=home,
-    )
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one error message of a command that said no, without a traceback."""
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return " ".join(done.stderr.split())
 
 
 def settings_at(home: Path, url: str) -> Settings:
@@ -132,7 +109,8 @@ def test_what_is_wrong_is_said_in_one_message(
 ) -> None:
     """Wrong keys, no keys, no bucket, nobody there: what to check, no key in the text, no traceback."""
     url = s3.bucket(uuid.uuid4().hex) if bucket is None else f"s3://{bucket}/trainwise"
-    told = refused(trainwise(tmp_path, {**s3.env, **broken}, url, "datasets", "list"))
+    env = {**s3.env, **broken, "TRAINWISE_DATASETS_URL": url}
+    told = refused(trainwise(tmp_path, env, "datasets", "list"))
     assert said in told
     assert any(word in told for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
     assert s3.secret not in told

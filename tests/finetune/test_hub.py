@@ -1,0 +1,220 @@
+"""The model hub, over its real wire: base models fetched, finished models pushed, and each refusal in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.finetune.tiny import save_causal
+from tests.hub_server import Account, Hub
+from tests.terminal import ROOT, refused, trainwise
+
+pytestmark = pytest.mark.integration
+TOKEN, READ_ONLY = "hf_writeseverything1", "hf_readsonly00000001"
+OWNED = "open('owned', 'w')"
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model as a hub would hand it out."""
+    return save_causal(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture
+def hub(llama: Path) -> Iterator[Hub]:
+    """A hub with two accounts and a handful of repositories."""
+    running = Hub()
+    running.accounts = {
+        TOKEN: Account("me", reads=("org/gated",)),
+        READ_ONLY: Account("reader", writes=False),
+    }
+    running.put("org/tiny", llama)
+    running.put("org/gated", llama, gated=True)
+    running.put("org/private", llama, private=True)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def job(tmp_path: Path, llama: Path) -> Path:
+    """The folder of a job that ended with a model and its card (the weights are the base's own)."""
+    import shutil
+
+    folder = tmp_path / "runs" / "job1"
+    shutil.copytree(llama, folder / "model")
+    card = {"task": "reply", "method": "full", "base_model": "org/tiny"}
+    (folder / "model" / "trainwise.json").write_text(json.dumps(card))
+    (folder / "MODEL_CARD.md").write_text("---\nlibrary_name: transformers\ntags: [trainwise]\n---\n# Card\n")
+    return folder
+
+
+def python(code: str, env: dict[str, str], *words: str) -> str:
+    """What a program printed that uses the hub as `env` says."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PROBE = """
+import sys
+from finetune.failures import BaseModelError
+from finetune.loading import commit_of, load_causal, probe
+for name in sys.argv[1:]:
+    try:
+        probe(name)
+        print(name, type(load_causal(name)[0]).__name__, commit_of(name))
+    except BaseModelError as error:
+        print(error)
+"""
+
+
+FETCH = """
+import sys
+from finetune.failures import BaseModelError
+from finetune.loading import locate
+for name in sys.argv[1:]:
+    try:
+        print(locate(name))
+    except BaseModelError as error:
+        print(error)
+"""
+
+
+def test_base_models_come_from_the_hub_or_are_refused_in_words(hub: Hub, tmp_path: Path) -> None:
+    """One is fetched; gated, private, missing, pickled, in need of its own code or no model: each says so."""
+    pickled = hub.put("org/pickled")
+    hub.add(pickled, "config.json", hub.repositories["org/tiny"].files["config.json"])
+    hub.add(pickled, "pytorch_model.bin", f'c__builtin__\nexec\n(S"{OWNED}"\ntR.'.encode())
+    code = hub.put("org/code")
+    code.files |= hub.repositories["org/tiny"].files
+    config = json.loads(code.files["config.json"]) | {
+        "model_type": "mine",
+        "auto_map": {"AutoConfig": "mine.C"},
+    }
+    hub.add(code, "config.json", json.dumps(config).encode())
+    hub.add(code, "mine.py", OWNED.encode())
+    hub.put("org/words")
+    names = ("org/tiny", "org/gated", "org/private", "org/absent", "org/pickled", "org/code", "org/words")
+    told = dict(zip(names, python(PROBE, hub.env(tmp_path), *names).splitlines(), strict=True))
+    assert told["org/tiny"] == f"org/tiny LlamaForCausalLM {hub.repositories['org/tiny'].head}"
+    assert "`org/gated` is gated: accept its licence on the hub, then set HF_TOKEN" in told["org/gated"]
+    for hidden in ("org/private", "org/absent"):
+        assert f"The hub has no base model `{hidden}`, or it is private" in told[hidden]
+    assert "`org/pickled` has no safetensors weights, and pickled ones are refused" in told["org/pickled"]
+    assert "`org/code` needs code from its own repository, which is never run" in told["org/code"]
+    assert "`org/words` on the hub is no base model" in told["org/words"]
+    assert not [path for _, path, _ in hub.calls if path.endswith((".py", ".bin"))]
+    assert hub.repositories["org/gated"].head in python(FETCH, hub.env(tmp_path, TOKEN), "org/gated")
+
+
+def test_a_fetched_base_serves_while_the_hub_is_away_and_a_wrong_token_is_named(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """Once here it is used at once; what never came says where to look; a bad token is not called damage."""
+    first, other = tmp_path / "first", tmp_path / "other"
+    assert "does not know the token in HF_TOKEN" in python(FETCH, hub.env(other, "hf_nobody"), "org/tiny")
+    before = python(FETCH, hub.env(first), "org/tiny")
+    hub.stop()
+    assert python(FETCH, hub.env(first), "org/tiny", "org/gated").splitlines() == [
+        before.strip(),
+        "`org/gated` is not on this machine and the model hub cannot be reached. Check the name and the network, "
+        "unset HF_HUB_OFFLINE if it is set, or give the path of a local folder.",
+    ]
+    hub.start()
+
+
+@pytest.mark.parametrize("without_xet", ["0", "1"])
+def test_a_pushed_model_comes_back_the_same(hub: Hub, job: Path, tmp_path: Path, without_xet: str) -> None:
+    """By Xet and by Git LFS: private, with card, byte for byte; again changes nothing; the token stays here."""
+    env = {**hub.env(tmp_path, TOKEN), "HF_HUB_DISABLE_XET": without_xet}
+    for _ in range(2):
+        done = trainwise(tmp_path, env, "export", str(job), "out", "--push", "me/support")
+        assert done.returncode == 0, done.stderr
+    assert f"{hub.url}/me/support" in done.stdout
+    pushed = hub.repositories["me/support"]
+    assert (pushed.private, pushed.commits) == (True, ["Trainwise export"])
+    assert {"README.md", "MODEL_CARD.md", "config.json", "model.safetensors"} <= pushed.files.keys()
+    sent_by_xet = any("/cas/v1/xorbs/" in path for _, path, _ in hub.calls)
+    assert sent_by_xet == (without_xet == "0")
+    assert not [
+        path for _, path, token in hub.calls if token == TOKEN and path.startswith(("/cdn", "/cas", "/lfs"))
+    ]
+    code = "import sys; from huggingface_hub import snapshot_download as s; print(s(sys.argv[1]))"
+    back = Path(python(code, {**env, "HF_HOME": str(tmp_path / "fresh")}, "me/support").strip())
+    for path in pushed.files:
+        assert (back / path).read_bytes() == (tmp_path / "out" / path).read_bytes()
+    assert TOKEN not in done.stdout + done.stderr
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("token", "repository", "said"),
+    [
+        ("", "me/support", "Set HF_TOKEN to a hub token with write access"),
+        ("hf_nobody00000000001", "me/support", "The hub does not know this token"),
+        (READ_ONLY, "reader/support", "This token may not write to `reader/support`"),
+        (TOKEN, "org/tiny", "This token may not write to `org/tiny`"),
+        (TOKEN, "no name", "`no name` is no name for a model: write it as owner/name"),
+    ],
+)
+def test_a_push_that_may_not_be_says_why(
+    hub: Hub, job: Path, tmp_path: Path, token: str, repository: str, said: str
+) -> None:
+    """No token, one that the hub does not know, one without write access, another's name, no name."""
+    done = trainwise(tmp_path, hub.env(tmp_path, token), "export", str(job), "out", "--push", repository)
+    assert said in refused(done)
+    assert not token or token not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("without_xet", "dies_at"), [("0", "/cas/v1/shards"), ("1", "/commit/")])
+def test_a_hub_that_dies_halfway_shows_nothing_half_and_takes_the_next_push(
+    hub: Hub, job: Path, tmp_path: Path, without_xet: str, dies_at: str
+) -> None:
+    """The first push says that it broke off; the same command then ends well and sends the weights no second time."""
+    env = {**hub.env(tmp_path, TOKEN), "HF_HUB_DISABLE_XET": without_xet}
+    command = ("export", str(job), "out", "--push", "me/support")
+    hub.dies_at = dies_at
+    assert "push again: what arrived is not sent twice" in refused(trainwise(tmp_path, env, *command))
+    assert hub.repositories["me/support"].files == {}
+    hub.start()
+    before = len(hub.calls)
+    assert trainwise(tmp_path, env, *command).returncode == 0
+    assert "model.safetensors" in hub.repositories["me/support"].files
+    if without_xet == "1":
+        assert not [path for _, path, _ in hub.calls[before:] if path.startswith("/lfs/")]
+
+
+def test_a_hub_that_is_not_there_and_a_token_in_a_file(hub: Hub, job: Path, tmp_path: Path) -> None:
+    """HF_TOKEN_FILE serves pushes and downloads alike; without a hub the export stays and can be pushed later."""
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN)
+    secret.chmod(0o600)
+    env = {**hub.env(tmp_path), "HF_TOKEN_FILE": str(secret)}
+    command = ("export", str(job), "out", "--push", "me/support")
+    hub.stop()
+    assert "The model hub cannot be reached" in refused(trainwise(tmp_path, env, *command))
+    hub.start()
+    assert trainwise(tmp_path, env, *command).returncode == 0
+    code = "import os; from bot.cli import settings; settings(); "
+    code += "from huggingface_hub import whoami; print(whoami()['name'])"
+    assert python(code, {**env, "TRAINWISE_HOME": str(tmp_path)}).strip() == "me"
+
+
+def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path: Path) -> None:
+    """A model card with a broken head: what the hub said about it."""
+    (job / "MODEL_CARD.md").write_text("---\ntags: [open\n---\n# Card\n")
+    told = refused(trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support"))
+    assert "The hub does not take the model card's head: the front matter is no YAML mapping" in told
