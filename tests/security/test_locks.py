@@ -22,7 +22,9 @@ def locked(part: str) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version, _ in ENTRY.findall(text)}
 
 
-@pytest.mark.parametrize(("part", "extras"), [("bot", ["postgres", "s3"]), ("worker", ["postgres", "s3", "train"])])
+@pytest.mark.parametrize(
+    ("part", "extras"), [("bot", ["postgres", "s3"]), ("worker", ["postgres", "s3", "train"])]
+)
 def test_every_dependency_is_locked_at_the_tested_version(part: str, extras: list[str]) -> None:
     """Each requirement of pyproject.toml is in the lock, with the version of constraints.txt."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
