@@ -75,9 +75,13 @@ def finetune(
     if not here:
         follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
         return
-    from finetune.pipeline import run
+    from finetune.pipeline import REPORT, run
 
     folder = settings().home / "runs" / spec.recipe_digest[:12]
+    if (folder / REPORT).is_file() and not as_json:
+        console.print(
+            f"[dim]This recipe has run here on these rows: its report. Remove {folder} to run it anew.[/dim]"
+        )
     prices = load_prices(settings())
     rate = float(prices["cpu_hour"]["usd"])
     rows, llm = known.tickets(card.digest), chosen_llm(settings())

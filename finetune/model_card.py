@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from finetune.repeat import command
 from finetune.spec import HUB_ID
 
 WEAKEST = 5
@@ -21,7 +22,8 @@ def model_card(report: dict[str, Any]) -> str:
         _use(report),
         _scores(report["systems"]),
         _limits(report),
-        "## Repeat this run\n\n" + _table("setting", spec),
+        _repeat(spec, report["dataset"]["digest"]),
+        _table("setting", spec),
         _table("origin", report["provenance"]),
         _spent(report),
     ]
@@ -74,6 +76,15 @@ def _limits(report: dict[str, Any]) -> str:
         price = f", ${dollars:.4f} per 1,000" if dollars is not None else ""
         lines.append(f"{batch:.1f} ms a ticket in batches on the training machine{price}.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _repeat(spec: dict[str, Any], digest: str) -> str:
+    return (
+        f"## Repeat this run\n\n```sh\n{command(spec, digest)}\n```\n\nThe long number names the rows "
+        f"(`trainwise datasets show {spec['dataset']}` begins with it); the seed fixes their split and every random "
+        "draw. With the code, libraries, processor and number of threads below the figures come out the same; "
+        "elsewhere the last digits may differ."
+    )
 
 
 def _spent(report: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from finetune.chat import Llm
 from finetune.failures import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.model_card import model_card
 from finetune.progress import Emit, Progress, ShouldStop
-from finetune.provenance import Meter, carbon, cost, hardware, origin
+from finetune.provenance import Meter, carbon, cost, files_sum, hardware, origin
 from finetune.spec import Spec
 from finetune.ticket import Tickets
 
@@ -100,12 +100,17 @@ def check_base(spec: Spec) -> None:
         four_bit()
 
 
-def base_commit(spec: Spec) -> dict[str, str]:
-    """Which commit of a hub's base model was trained on; nothing for any other base."""
-    from finetune.loading import commit_of
+def base_version(spec: Spec) -> dict[str, str]:
+    """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
+    from finetune.loading import commit_of, locate
+    from finetune.spec import SHAPES
 
-    commit = None if spec.method == "linear" else commit_of(spec.base_model)
-    return {"base_model_commit": commit} if commit else {}
+    if spec.base_model == "minilm" or spec.base_model in SHAPES:
+        return {}
+    if commit := commit_of(spec.base_model):
+        return {"base_model_commit": commit}
+    folder = Path(locate(spec.base_model))
+    return {"base_model_sha256": files_sum(sorted(folder.glob("*.safetensors")))} if folder.is_dir() else {}
 
 
 def _finish(
@@ -130,7 +135,7 @@ def _finish(
         "spec": spec.to_json(),
         "provenance": {
             **origin(),
-            **base_commit(spec),
+            **base_version(spec),
             "dataset_sha256": tickets.digest,
             "recipe_sha256": spec.recipe_digest,
         },

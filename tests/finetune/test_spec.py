@@ -1,10 +1,12 @@
 """The recipe: defaults per method, every wrong field named at once, a lossless JSON round trip."""
 
+import shlex
 import subprocess
 import sys
 
 import pytest
 
+from finetune.repeat import command
 from finetune.spec import BASE_MODELS, METHODS, TASKS, Spec, SpecError, parse_spec
 
 
@@ -105,3 +107,18 @@ def test_importing_the_spec_loads_no_torch():
     """The bot's process builds modals from this file and must stay small."""
     code = "import finetune.spec, sys; assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_card_s_command_gives_the_same_recipe_again():
+    """Every setting is in it, quoted for a shell; read back as the terminal reads it, it is the same Spec."""
+    form = {"dataset": "our tickets", "task": "reply", "base_model": "./my models/llama", "method": "lora"}
+    spec = parse_spec(
+        {**form, "packing": True, "learning_rate": 3e-4, "budget_usd": 2.5, "precision": "bf16"}
+    )
+    words = shlex.split(command(spec.to_json(), "a" * 64).replace("\\\n", " "))
+    assert words[:4] == ["trainwise", "finetune", "a" * 64, "--here"]
+    said = dict(zip(words[4::2], words[5::2], strict=True))
+    more = [word.partition("=") for at, word in enumerate(words) if words[at - 1] == "--set"]
+    again = {name[2:].replace("-", "_"): value for name, value in said.items() if name != "--set"}
+    again |= {name: value for name, _, value in more}
+    assert parse_spec({**again, "dataset": "our tickets"}) == spec
