@@ -15,6 +15,7 @@ from bot.datacard import dataset_card
 from bot.errors import BotError
 from bot.escape import escape, one_line, question_of
 from bot.faults import guarded
+from bot.label_check import check_labels
 from bot.launch import Place, finetune_spec, launch, typed_form
 from bot.limits import checked
 from bot.modals import Memory
@@ -186,11 +187,18 @@ def datasets(services: Services, ack: Ack, command: Command, client: WebClient, 
     elif words[0].lower() == "remove" and len(words) == 2:
         said = intake.remove_dataset(services, words[1], person, channel)
         respond(text=escape(said), response_type="ephemeral")
+    elif words[0].lower() == "check" and len(words) == 2:
+        card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
+        check_labels(services, client, card, person, channel)
+        said = f"Checking the labels of {escape(card.name)}. I will send you those that look wrong."
+        respond(text=said, response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
         respond(text=f"Dataset {card.name}", blocks=checked(dataset_card(card)), response_type="ephemeral")
     else:
-        raise BotError("I know `/datasets`, `/datasets NAME`, `/datasets add` and `/datasets remove NAME`.")
+        raise BotError(
+            "I know `/datasets`, `/datasets NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."
+        )
 
 
 def docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:

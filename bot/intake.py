@@ -10,7 +10,9 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
@@ -22,6 +24,7 @@ from bot.errors import BotError
 from bot.escape import escape
 from bot.faults import SLACK_TROUBLE, advice, apologise, whisper
 from bot.files import fetched, look_up
+from bot.label_check import check_labels
 from bot.library import scopes_of
 from bot.limits import checked_view, split_text
 from bot.local import models_trained_on
@@ -85,7 +88,16 @@ def add_dataset(
                     card = services.datasets.add(path, *given, problems_to=listed)
                 finally:
                     send_problems(client, person, upload.name, listed)
-            show_added(client, card, person, upload.channel)
+            place = show_added(client, card, person, upload.channel)
+            if not card.noise:
+                check_labels(
+                    services,
+                    client,
+                    card,
+                    person,
+                    upload.channel,
+                    then=partial(_show_again, client, person, place),
+                )
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, upload.channel, person.id)
 
@@ -99,10 +111,9 @@ def guard_name(services: Services, name: str, person: Person) -> None:
         raise BotError(f"The name `{name}` is taken by someone else's dataset. Choose another name.")
 
 
-def show_added(client: WebClient, card: Card, person: Person, channel: str) -> None:
-    """The dataset's card in the channel, and its picture below it in the thread."""
-    text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
-    sent = client.chat_postMessage(channel=channel, text=text, blocks=[section(text), *dataset_card(card)])
+def show_added(client: WebClient, card: Card, person: Person, channel: str) -> tuple[str, str]:
+    """The dataset's card in the channel, and its picture below it in the thread; channel and ts of the card."""
+    sent = client.chat_postMessage(channel=channel, **_added(card, person))
     with suppress(SlackClientError):  # the picture is a courtesy: the card has said it all
         client.files_upload_v2(
             channel=sent["channel"],
@@ -112,6 +123,17 @@ def show_added(client: WebClient, card: Card, person: Person, channel: str) -> N
             content=card_png(card),
             alt_txt=card_alt(card),
         )
+    return str(sent["channel"]), str(sent["ts"])
+
+
+def _show_again(client: WebClient, person: Person, place: tuple[str, str], card: Card) -> None:
+    """The same message with what has been found since."""
+    client.chat_update(channel=place[0], ts=place[1], **_added(card, person))
+
+
+def _added(card: Card, person: Person) -> dict[str, Any]:
+    text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
+    return {"text": text, "blocks": [section(text), *dataset_card(card)]}
 
 
 def send_problems(client: WebClient, person: Person, name: str, listed: Path) -> None:

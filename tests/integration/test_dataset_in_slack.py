@@ -40,6 +40,32 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
     assert "from-slack.problems.csv" not in listed(ravi)
 
 
+@pytest.mark.timeout(400)
+def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person, ravi: Person) -> None:
+    """The card in the channel counts them; the list goes to the sender, and to who asks for it later."""
+    lines = few_tickets(200).decode().splitlines()
+    queues = sorted({line.rpartition(",")[2] for line in lines[1:]})
+    swapped = lines[5].rpartition(",")
+    lines[5] = f"{swapped[0]},{queues[swapped[2] == queues[0]]}"
+    form = offer_file(maya, "doubtful.csv", "\n".join(lines).encode())
+    ts = appears(maya, lambda: maya.submit(form), "added *doubtful*")["ts"]
+
+    def counted() -> bool:
+        return any(m["ts"] == ts and "look wrong" in text_of(m) for m in ravi.messages(CHANNEL))
+
+    assert until(counted, 150)
+
+    def sent(person: Person) -> list[str]:
+        files = (f for m in person.messages("@trainwise") for f in m.get("files", []))
+        return [f["id"] for f in files if f["name"] == "doubtful.labels.csv"]
+
+    (file,) = until(lambda: sent(maya))
+    assert swapped[0].strip('"')[:40].encode() in maya.file(file)
+    assert sent(ravi) == []
+    assert "Checking the labels" in told(ravi, lambda: ravi.command("/datasets", "check doubtful", CHANNEL))
+    assert until(lambda: sent(ravi), 150)
+
+
 def test_columns_are_chosen_on_the_message_s_own_form(stage: Stand, maya: Person) -> None:
     """A file with names that mean nothing, dropped in the channel: what the person chooses is what is read."""
     rows = (f'{n % 7},{line},"Thanks, we look into number {n}."' for n, line in enumerate(LINES))
@@ -60,6 +86,7 @@ def test_columns_are_chosen_on_the_message_s_own_form(stage: Stand, maya: Person
     rows_kept = store.tickets("chosen-columns").rows
     assert rows_kept[0].answer.startswith("Thanks, we look into number")
     assert len({row.customer for row in rows_kept}) == 7
+    assert "no labels" in told(maya, lambda: maya.command("/datasets", "check chosen-columns", CHANNEL))
 
 
 def test_a_form_closed_before_its_end_adds_nothing(stage: Stand, maya: Person) -> None:
