@@ -23,6 +23,7 @@ from worker.states import END_STATES, State
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
 TERMINAL = "terminal"
+EXAMPLES_SHOWN = 2
 Here = Annotated[bool, typer.Option("--here", help="Run in this process, without queue or bot.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
@@ -262,6 +263,13 @@ def here_with_bar(
         return work(bar.show)
 
 
+def example_lines(example: dict[str, str], against: str) -> str:
+    """One held-out ticket's end with what people wrote, what the trained model wrote, and the best baseline."""
+    sides = (("your team", "real"), ("trained model", "tuned"), (against.lower(), "baseline"))
+    said = [f"  {name}: {' '.join(example[key].split())[:200] or '(empty)'}" for name, key in sides]
+    return "\n".join([f"… {' '.join(example['ticket'].split())[-160:]}", *said])
+
+
 def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> None:
     """The report as a table with its headline, or as one JSON object."""
     if as_json:
@@ -278,6 +286,8 @@ def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> N
         console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
     for line in report.get("would_change", []):
         console.print(f"• {escape(str(line))}", highlight=False)
+    for example in report.get("examples", [])[:EXAMPLES_SHOWN]:
+        console.print(example_lines(example, report["difference"]["against"]), highlight=False, markup=False)
     if split := (report.get("dataset") or {}).get("split"):
         console.print(f"[dim]Rows: {escape(str(split))}[/dim]", highlight=False)
     if folder:

@@ -33,6 +33,7 @@ SYSTEMS_SHOWN = 12
 MEASURES = {"chrf": "Likeness to the real answers (chrF)"}
 PAIRS_SHOWN = 3
 NOTES_SHOWN = 6
+EXAMPLES_SHOWN = 3
 
 
 def final_report(job: Job) -> tuple[str, list[Block]]:
@@ -66,6 +67,8 @@ def details_modal(job: Job, history: Sequence[Event]) -> Block:
         parts.append(f"*Data*  {data}")
     if pairs := _confused(report.get("confused"), 20):
         parts.append(f"*Most confused*\n{pairs}")
+    if examples := _examples(report):
+        parts.append(f"*Held-out tickets, answered*\n{examples}")
     for title, values in (
         ("Recipe", report.get("spec") or job.spec),
         ("Made with", report.get("provenance")),
@@ -190,6 +193,22 @@ def _confused(pairs: Any, most: int) -> str:
         example = one_line(str(pair.get("example") or ""), 110)
         quoted = f"  “{escape(example)}”" if example else ""
         lines.append(f"• {true} → {predicted}  ×{pair.get('count', '?')}{quoted}")
+    return "\n".join(lines)
+
+
+def _examples(report: Report) -> str:
+    """Some tickets with what people wrote, what the trained model wrote, and what the best baseline did."""
+    found = [one for one in report.get("examples") or [] if isinstance(one, Mapping)][:EXAMPLES_SHOWN]
+    against = str((report.get("difference") or {}).get("against", "best baseline"))
+    sides = (("real", "Your team"), ("tuned", "Trained model"), ("baseline", against))
+    lines = []
+    for one in found:
+        ticket = one_line(str(one.get("ticket", "")), 1000)
+        lines.append(f"> {escape('…' + ticket[-160:] if len(ticket) > 160 else ticket)}")
+        lines += [
+            f"• {escape(name)}: {escape(one_line(str(one.get(key, '')), 240)) or '(empty)'}"
+            for key, name in sides
+        ]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from finetune.report import judge_replies
 from finetune.spec import Spec
 
 EXAMPLES = 5
+SAME = 0.2  # of the replies: from there on a reader should know
 CHEAP = "nearest past answer"
 
 
@@ -49,7 +51,7 @@ def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -
     verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(asked))
     curve = answer_curve(found.vectors, found.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"])
     why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(found.rows.train))
-    told = [overfitting(history), _silent(systems[-1]), last_answers(curve)]
+    told = [overfitting(history), repeated(systems[-1]), last_answers(curve)]
     return {
         "headline": " ".join([verdict.headline, *why]),
         "worth_it": verdict.worth_it,
@@ -106,9 +108,13 @@ def _true_to_ticket(test: Pairs) -> float:
     return float(np.mean([not invented(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
 
 
-def _silent(tuned: Written) -> str | None:
-    empty = sum(not answer.strip() for answer in tuned.answers)
-    return f"{empty} of {len(tuned.answers)} replies of the trained model are empty." if empty else None
+def repeated(tuned: Written) -> str | None:
+    """A sentence where the model mostly writes one thing, or nothing: the scores alone would not say so."""
+    (text, times), *_ = Counter(answer.strip() for answer in tuned.answers).most_common(1)
+    if times < max(2, len(tuned.answers) * SAME):
+        return None
+    what = f"the same: “{text[:80]}”" if text else "empty"
+    return f"{times} of {len(tuned.answers)} replies of the trained model are {what}."
 
 
 def _scored(

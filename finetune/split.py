@@ -84,7 +84,8 @@ def _divide(
     if dates is not None:
         test, left_out, how = _latest(groups, dates, size)
     else:
-        test, left_out, how = *_by_label(groups, labels, size, seed), "drawn in the proportions of the labels"
+        drawn = "in the proportions of the labels" if any(labels) else "at random"
+        test, left_out, how = *_by_label(groups, labels, size, seed), f"drawn {drawn}"
     train, dev = _dev(groups, labels, test | left_out, seed)
     leaks = _leaks(clusters, train, dev, test)
     left_out |= leaks

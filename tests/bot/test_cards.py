@@ -119,6 +119,16 @@ def test_an_end_without_a_report_says_why_and_offers_another_run(state: State) -
     assert "tickets" in text
 
 
+def test_details_show_replies_beside_the_real_ones() -> None:
+    """Three held-out tickets with the team's, the trained model's and the best baseline's words, nothing acting."""
+    one = {"ticket": "x" * 400, "real": "We refund it.", "tuned": NASTY, "baseline": ""}
+    report = {**REPORT, "examples": [one] * 5, "difference": {"against": "Nearest past answer"}}
+    text = words(checked_view(details_modal(job(state=State.SUCCEEDED, report=report), []))["blocks"])
+    assert text.count("Your team: We refund it.") == 3
+    assert "Nearest past answer: (empty)" in text
+    assert "<!channel>" not in text
+
+
 def test_details_shorten_a_digest() -> None:
     """Sixty-four characters would run out of the modal."""
     text = words(details_modal(job(state=State.SUCCEEDED, report=REPORT), [])["blocks"])

@@ -14,6 +14,8 @@ from finetune.failures import TrainingDataError
 from finetune.loading import load_causal
 from finetune.provenance import files_sum
 from finetune.reply import load_reply, save_reply
+from finetune.reply_data import Written
+from finetune.reply_report import repeated
 from finetune.reply_scores import chrf, invented, rouge_l
 from finetune.ticket import Tickets
 from finetune.use import read_card
@@ -178,6 +180,17 @@ def test_likeness_figures_have_their_known_ends():
     assert chrf(["refund sent"], ["refund sent"])[0] == pytest.approx(1)
     assert rouge_l(["a b c d"], ["a b x y"])[0] == pytest.approx(0.5)
     assert chrf(["zzz"], ["refund sent"])[0] < 0.05
+
+
+def test_a_model_that_repeats_itself_is_told():
+    """One text for a fifth of the tickets or more, or nothing at all; different replies need no word."""
+
+    def said(*answers: str) -> str | None:
+        return repeated(Written("Tuned", "tuned", list(answers), 0.0))
+
+    assert said("a", "b", "c") is None
+    assert said("", "", "c") == "2 of 3 replies of the trained model are empty."
+    assert said("ok.", "ok.", "ok.") == "3 of 3 replies of the trained model are the same: “ok.”."
 
 
 def test_invented_numbers_and_names_are_found():

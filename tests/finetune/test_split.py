@@ -196,3 +196,9 @@ def test_edited_copies_are_found_and_strangers_are_not() -> None:
     assert len(set(found.of)) >= 150
     assert normalise("ORDER #12-a: Late!") == normalise("order 99: late")
     assert find_duplicates(["Order 12 late", "order 99, late", "other"]).exact == 1
+
+
+def test_tickets_without_labels_are_drawn_at_random():
+    """Replies have no labels: the sentence on the split does not speak of any."""
+    rows = tuple(Ticket(str(at), f"{random.Random(at).random():.9f} {at}", answer="yes") for at in range(600))
+    assert "drawn at random" in split(Tickets(rows, "reply"), 1).how
