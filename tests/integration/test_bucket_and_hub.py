@@ -1,0 +1,128 @@
+"""Rows in a bucket, base models from a hub: the whole way from Slack through a real worker, and back to the hub."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.playground import Person
+from bot.stand import Stand, stand
+from tests.finetune.tiny import save_encoder
+from tests.hub_server import Account, Hub
+from tests.integration.conftest import CHANNEL, DATASET, appears, few_tickets, until
+from tests.integration.test_listeners_jobs import id_of, thread
+from tests.s3_server import S3Server, s3_server
+from tests.terminal import ROOT, trainwise
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+ENDS = (f"Fine-tune on {DATASET}: failed", "Tuned with LoRA")
+TOKEN = "hf_writeseverything1"
+PULL = """
+import sys
+import torch
+from peft import PeftModel
+from transformers import AutoModel, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("me/merged")
+rows = tokenizer(["I was charged twice", "cannot sign in"], padding=True, return_tensors="pt")
+made = [AutoModel.from_pretrained("me/merged"),
+        PeftModel.from_pretrained(AutoModel.from_pretrained("org/tiny-bert"), "me/adapter"),
+        AutoModel.from_pretrained(sys.argv[1]), AutoModel.from_pretrained("org/tiny-bert")]
+with torch.no_grad():
+    merged, adapter, here, base = [model.eval()(**rows).last_hidden_state for model in made]
+print(float((merged - here).abs().max()), float((adapter - here).abs().max()), float((base - here).abs().max()))
+"""
+
+
+@dataclass
+class Place:
+    """What runs, and who is in it."""
+
+    stage: Stand
+    hub: Hub
+    s3: S3Server
+    ravi: Person
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A stage whose datasets are in a bucket and whose base models come from a hub on this machine."""
+    home = Path(tempfile.mkdtemp(prefix="tw"))
+    hub = Hub()
+    hub.accounts[TOKEN] = Account("me")
+    encoder = save_encoder(home / "bert")
+    hub.put("org/tiny-bert", encoder)
+    hub.put("org/gated", encoder, gated=True)
+    with s3_server(home) as s3:
+        env = {**s3.env, **hub.env(home, TOKEN), "TRAINWISE_DATASETS_URL": s3.bucket("tickets")}
+        (home / f"{DATASET}.csv").write_bytes(few_tickets(60))
+        added = trainwise(home, env, "datasets", "add", f"{DATASET}.csv", "--yes")
+        assert added.returncode == 0, added.stderr
+        with stand(home, more_env={**env, "TRAINWISE_CARD_INTERVAL": "1"}) as stage:
+            stage.workspace.set_rates(enforced=False)
+            stage.wait_for_bot()
+            yield Place(stage, hub, s3, Person(stage.url, "ravi", timeout=60))
+    hub.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def ended(place: Place, base: str) -> tuple[str, str]:
+    """(job, all that was said under its card) of a fine-tune on that base, once its report is there."""
+    typed = f"{DATASET} lora epochs=1 model={base}"
+    job = id_of(appears(place.ravi, lambda: place.ravi.command("/finetune", typed, CHANNEL), "Fine-tune"))
+    return job, until(
+        lambda: next((t for t in [thread(place.ravi, job)] if any(e in t for e in ENDS)), ""), 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("org/gated", "is gated: accept its licence on the hub, then set HF_TOKEN on the training machine"),
+        ("org/absent", "The hub has no base model `org/absent`, or it is private: check the name"),
+    ],
+)
+def test_a_base_model_that_cannot_be_had_ends_in_one_report(place: Place, base: str, said: str) -> None:
+    """The channel reads why and what to do, once; no token and no address of ours stands in it."""
+    told = ended(place, base)[1]
+    card, failed, report = told.partition(ENDS[0])
+    assert failed, told
+    assert said in card
+    assert said in report
+    assert ENDS[0] not in report
+    assert TOKEN not in told
+    assert "Run it again" in report
+
+
+def test_rows_from_the_bucket_a_base_from_the_hub_and_the_model_back_to_it(place: Place) -> None:
+    """A worker trains on both; adapter and merged model are pushed, and plain peft and transformers agree with ours."""
+    job, told = ended(place, "org/tiny-bert")
+    assert "Tuned with LoRA" in told, told
+    home = place.stage.home
+    env = {**place.stage.env, "HF_TOKEN": TOKEN}
+    for form in (["--push", "me/adapter"], ["merged", "--merged", "--push", "me/merged"]):
+        done = trainwise(home, env, "export", job, *form)
+        assert done.returncode == 0, done.stderr
+    pulled = subprocess.run(
+        [sys.executable, "-c", PULL, str(home / "merged")],
+        env={**env, "HF_HOME": str(home / "elsewhere")},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert pulled.returncode == 0, pulled.stderr
+    merged, adapter, base = map(float, pulled.stdout.split())
+    assert (merged, adapter < 1e-3, base > 1e-3) == (0.0, True, True), pulled.stdout
+    card = place.hub.repositories["me/adapter"].files["README.md"]
+    assert isinstance(card, bytes)
+    assert b"base_model: org/tiny-bert" in card
+    assert place.hub.repositories["org/tiny-bert"].head.encode() in card
+    kept = [path for path in home.rglob("*") if path.is_file() and "redis" not in path.parts]
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+    assert not [path for path in kept if place.s3.secret.encode() in path.read_bytes()]
