@@ -38,7 +38,7 @@ def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int
     """
     gap = result.difference
     ours, theirs = _percent(tuned["accuracy"]["value"]), _percent(best["accuracy"]["value"])
-    scores = f"{ours} against {theirs} for {_lower(best['name'])}"
+    scores = f"{ours} right against {theirs} for {_lower(best['name'])}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
     if gap.low > 0 and gap.value >= WORTHWHILE:
         return Verdict("yes", f"Worth it: {facts}")
