@@ -44,7 +44,9 @@ class ScrubbingFormatter(logging.Formatter):
 
 
 def start_logging(level: str, secrets: Iterable[str] = ()) -> None:
-    """Logs of this process go to stderr, scrubbed."""
+    """Logs of this process go to stderr, scrubbed; a bucket's library would write its signed headers at debug."""
+    for library in ("botocore", "aiobotocore", "s3fs"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     handler = logging.StreamHandler()
     handler.setFormatter(ScrubbingFormatter("%(asctime)s %(name)s %(message)s", secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

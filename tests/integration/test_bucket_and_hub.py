@@ -17,7 +17,7 @@ from bot.stand import Stand, stand
 from tests.finetune.tiny import save_encoder
 from tests.hub_server import Account, Hub
 from tests.integration.conftest import CHANNEL, DATASET, appears, few_tickets, until
-from tests.integration.test_listeners_jobs import id_of, thread
+from tests.integration.test_listeners_jobs import id_of, shows, thread
 from tests.s3_server import S3Server, s3_server
 from tests.terminal import ROOT, trainwise
 
@@ -64,7 +64,8 @@ def place() -> Iterator[Place]:
         (home / f"{DATASET}.csv").write_bytes(few_tickets(60))
         added = trainwise(home, env, "datasets", "add", f"{DATASET}.csv", "--yes")
         assert added.returncode == 0, added.stderr
-        with stand(home, more_env={**env, "TRAINWISE_CARD_INTERVAL": "1"}) as stage:
+        talkative = {"TRAINWISE_CARD_INTERVAL": "1", "TRAINWISE_LOG_LEVEL": "debug"}
+        with stand(home, more_env={**env, **talkative}) as stage:
             stage.workspace.set_rates(enforced=False)
             stage.wait_for_bot()
             yield Place(stage, hub, s3, Person(stage.url, "ravi", timeout=60))
@@ -90,11 +91,11 @@ def ended(place: Place, base: str) -> tuple[str, str]:
 )
 def test_a_base_model_that_cannot_be_had_ends_in_one_report(place: Place, base: str, said: str) -> None:
     """The channel reads why and what to do, once; no token and no address of ours stands in it."""
-    told = ended(place, base)[1]
-    card, failed, report = told.partition(ENDS[0])
+    job, told = ended(place, base)
+    _, failed, report = told.partition(ENDS[0])
     assert failed, told
-    assert said in card
     assert said in report
+    shows(place.ravi, job, said)
     assert ENDS[0] not in report
     assert TOKEN not in told
     assert "Run it again" in report
@@ -126,3 +127,5 @@ def test_rows_from_the_bucket_a_base_from_the_hub_and_the_model_back_to_it(place
     kept = [path for path in home.rglob("*") if path.is_file() and "redis" not in path.parts]
     assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
     assert not [path for path in kept if place.s3.secret.encode() in path.read_bytes()]
+    logs = "".join(path.read_text(errors="replace") for path in place.stage.logs.glob("*.log"))
+    assert "AWS4-HMAC-SHA256" not in logs
