@@ -182,6 +182,25 @@ def training(_: Settings) -> Finding:
     return Finding("training", Level.OK, "torch, transformers and peft are installed")
 
 
+def hub(settings: Settings) -> Finding:
+    """Whether the model hub takes HF_TOKEN; without one only open models are had, and nothing is pushed."""
+    if settings.hub_token is None or importlib.util.find_spec("huggingface_hub") is None:
+        return Finding("model hub", Level.OFF, "no HF_TOKEN: open base models only, no push")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        who = HfApi(token=settings.hub_token.reveal()).whoami()
+    except HfHubHTTPError as error:
+        fix = "Make a new token on the hub and set HF_TOKEN; for `export --push` with write access."
+        return Finding("model hub", Level.FAIL, f"refused the token ({error.response.status_code})", fix)
+    except Exception as error:  # the HTTP library's own kinds
+        fix = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE; models fetched before still serve."
+        return Finding("model hub", Level.WARN, f"no answer ({type(error).__name__})", fix)
+    role = who.get("auth", {}).get("accessToken", {}).get("role", "unknown rights")
+    return Finding("model hub", Level.OK, f"{who['name']}, token: {role}")
+
+
 def gpu(_: Settings) -> Finding:
     """What graphics cards this machine has; small tasks train on the CPU."""
     tool = shutil.which("nvidia-smi")

@@ -20,7 +20,7 @@ ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocati
 SECOND = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 PATIENCE = {
     "connect_timeout": 3,
-    "read_timeout": 20,
+    "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
 """A bucket that is down is told within seconds: a person waits, or the job is tried again by its worker."""
@@ -44,6 +44,8 @@ def open_store(url: str) -> tuple[Any, str]:
             f"The dataset store cannot use {scheme or url}:// addresses here.",
             what_next=f"Install {wanted} where bot and workers run, or use a folder.",
         ) from error
+    if scheme in S3:
+        fs.retries = 1  # on top of botocore's own: a store that hangs would be waited for 15 times
     return fs, str(root).rstrip("/")
 
 

@@ -218,3 +218,17 @@ def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path
     (job / "MODEL_CARD.md").write_text("---\ntags: [open\n---\n# Card\n")
     told = refused(trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support"))
     assert "The hub does not take the model card's head: the front matter is no YAML mapping" in told
+
+
+def test_doctor_says_whether_the_hub_takes_the_token(hub: Hub, tmp_path: Path) -> None:
+    """Whose it is and what it may do; refused; nobody there: each with the next step, none with the token."""
+    code = "from bot.cli import settings; from bot.doctor import hub; f = hub(settings()); print(f.level, f.detail)"
+
+    def told(token: str) -> str:
+        return python(code, {**hub.env(tmp_path, token), "TRAINWISE_HOME": str(tmp_path)}).strip()
+
+    assert told(READ_ONLY) == "ok reader, token: read"
+    assert told("hf_nobody00000000001") == "fail refused the token (401)"
+    assert told("").startswith("off no HF_TOKEN")
+    hub.stop()
+    assert told(TOKEN).startswith("warn no answer")

@@ -1,12 +1,7 @@
 """Training that cannot go well: each case ends in one clear message, the last good checkpoint kept."""
 
-import http.server
 import json
-import os
 import resource
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -303,59 +298,3 @@ def test_damaged_model_files_are_refused_in_words(tmp_path):
         load_causal(str(folder))
     with pytest.raises(CorruptModel, match="no finished model"):
         load(tmp_path)
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as a model hub does for a gated model and for a name that does not exist."""
-
-    def do_HEAD(self) -> None:
-        gated = "gated" in self.path
-        self.send_response(403 if gated else 404)
-        self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
-        self.send_header(
-            "X-Error-Message", "Access to model org/gated is restricted." if gated else "no such"
-        )
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-def test_a_gated_and_a_missing_base_model_are_told_apart(tmp_path):
-    """Asked of a hub on this machine with the real client: accept the licence, or check the name."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    code = """
-import sys
-from finetune.failures import BaseModelError
-from finetune.loading import probe
-for name in sys.argv[1:]:
-    try:
-        probe(name)
-    except BaseModelError as error:
-        print(error)
-"""
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "HF_HUB_OFFLINE": "0",
-        "HF_HOME": str(tmp_path),
-    }
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, "org/gated", "org/absent"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-            cwd=Path(__file__).parents[2],
-        )
-    finally:
-        server.shutdown()
-    gated, absent = done.stdout.splitlines()
-    assert "is gated: accept its licence" in gated
-    assert "has no base model `org/absent`" in absent
