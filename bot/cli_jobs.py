@@ -276,6 +276,8 @@ def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> N
         console.out(json.dumps(report), highlight=False)
         return
     console.print(f"[bold]{escape(report['headline'])}[/bold]", highlight=False)
+    if why := report.get("why"):
+        console.print(escape(" ".join(map(str, why))), highlight=False)
     systems = report.get("systems") or report.get("ladder") or []
     measures = measures_of(systems)
     table = Table("system", *(f"{title} %" for title in measures.values()), box=None)

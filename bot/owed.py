@@ -39,7 +39,7 @@ def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
 
 
 def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The report's pictures as files_upload_v2 takes them, with the titles the report gives."""
+    """The report's pictures as files_upload_v2 takes them, in the report's order and with its titles."""
     about = {p.get("file"): p for p in (job.report or {}).get("plots") or [] if isinstance(p, dict)}
     return [
         {
@@ -48,7 +48,7 @@ def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
             "title": str(about.get(name, {}).get("title", name))[:100],
             "alt_txt": str(about.get(name, {}).get("alt", name))[:900],
         }
-        for name, png in plots.items()
+        for name, png in sorted(plots.items(), key=lambda plot: [*about, plot[0]].index(plot[0]))
     ]
 
 

@@ -99,6 +99,8 @@ def _finetune(report: Report, headline: str) -> list[Block]:
     mark = WORTH.get(str(report.get("worth_it")), "🤷")
     first, colon, rest = headline.partition(": ")
     blocks = [section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")]
+    if why := [escape(one_line(str(line), 400)) for line in (report.get("why") or [])[:3]]:
+        blocks.append(section("*Why*  " + " ".join(why)))
     blocks += _systems(report.get("systems"), MEASURES.get(str(report.get("measure")), "Accuracy"))
     lines = [_difference(report.get("difference"))]
     if pairs := _confused(report.get("confused"), PAIRS_SHOWN):

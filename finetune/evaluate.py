@@ -100,8 +100,8 @@ def still_falling(history: Sequence[dict[str, Any]]) -> str | None:
     if len(val) < 2 or val[-2] - val[-1] < LEAST_RISE:
         return None
     return (
-        f"Its error on tickets it had not seen was still falling when training ended (loss {val[-2]:.2f} to "
-        f"{val[-1]:.2f} in the last epoch): more epochs may bring it further."
+        f"Its error on unseen tickets was still falling when training ended (loss {val[-2]:.2f} to {val[-1]:.2f} in "
+        "the last epoch): more epochs may bring it further."
     )
 
 

@@ -18,7 +18,7 @@ def model_card(report: dict[str, Any]) -> str:
     spec = report["spec"]
     parts = [
         _front(spec),
-        f"# {spec['task'].title()} model for {report['dataset']['name']}\n\n{report['headline']}",
+        f"# {spec['task'].title()} model for {report['dataset']['name']}\n\n{' '.join([report['headline'], *report.get('why', [])])}",
         _use(report),
         _scores(report["systems"]),
         _limits(report),

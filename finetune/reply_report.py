@@ -53,7 +53,8 @@ def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -
     why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(found.rows.train))
     told = [overfitting(history), repeated(systems[-1]), last_answers(curve)]
     return {
-        "headline": " ".join([verdict.headline, *why]),
+        "headline": verdict.headline,
+        "why": why,
         "worth_it": verdict.worth_it,
         "measure": "chrf",
         "systems": entries,
@@ -74,8 +75,8 @@ def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list
     said = []
     if spec.method == "scratch":
         said.append(
-            f"This model began with random weights and had to learn the language itself from {tickets:,} tickets: "
-            "a pretrained base model with the method lora is the better try."
+            f"The model began with random weights and learned the language from {tickets:,} tickets alone: a "
+            "pretrained base model with the method lora is the better try."
         )
     return said + [falling for falling in [still_falling(history)] if falling]
 
@@ -83,11 +84,12 @@ def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list
 def _plots(
     entries: list[dict[str, Any]], history: list[dict[str, Any]], curve: list[dict[str, Any]], folder: Path
 ) -> list[dict[str, str]]:
-    plots = [loss_plot(history, folder / "loss.png")] if history else []
-    plots.append(scores_plot(entries, "chrf", folder / "scores.png"))
+    plots = [scores_plot(entries, "chrf", folder / "scores.png")]
     if len(curve) > 1:
         tuned = entries[-1]["chrf"]
         plots.append(learning_plot(curve, tuned, folder / "learning.png", "chrf", CHEAP))
+    if history:
+        plots.append(loss_plot(history, folder / "loss.png"))
     return plots
 
 

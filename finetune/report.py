@@ -22,10 +22,10 @@ class Verdict:
 
 NEAREST_ANSWER = "Nearest past answer"
 IN_WORDS = {
-    NEAREST_ANSWER: "sending the answer to the most similar past ticket",
+    NEAREST_ANSWER: "the answer to the most similar past ticket",
     "Base model, untuned": "the base model as it was before training",
 }
-REAL = "what your team really wrote"
+REAL = "what your team wrote"
 POWER_80 = Z95 + 0.841621
 
 
@@ -55,23 +55,28 @@ def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int
 def judge_replies(best: str, ours: float, theirs: float, result: Paired, rows: int) -> Verdict:
     """`judge` for written answers, in words for a reader who knows no chrF; `ours`, `theirs`: its means, 0 to 1."""
     gap, rival = result.difference, IN_WORDS.get(best, _lower(best))
-    on = f"by chrF on {rows} held-out tickets, {_gap(result)}"
-    ahead = f"likeness {_percent(ours)} against {_percent(theirs)} {on}"
+    on = f"on {rows} held-out tickets ({_gap(result)})"
+    ours_first = f"{_percent(ours)} against {_percent(theirs)} likeness {on}."
+    theirs_first = f"{_percent(theirs)} against {_percent(ours)} likeness {on}."
     if gap.low > 0 and gap.value >= WORTHWHILE:
-        return Verdict("yes", f"Worth it: the trained model comes closer to {REAL} than {rival} ({ahead}).")
+        return Verdict(
+            "yes", f"Worth it: the trained model comes closer to {REAL} than {rival}, {ours_first}"
+        )
     if gap.high < 0:
-        behind = f"likeness {_percent(theirs)} against the trained model's {_percent(ours)} {on}"
-        return Verdict("no", f"Not worth it: {rival} comes closer to {REAL} ({behind}).")
+        return Verdict(
+            "no", f"Not worth it: {rival} comes closer to {REAL} than the trained model, {theirs_first}"
+        )
     if gap.high < WORTHWHILE or gap.low > 0:
         return Verdict(
-            "no", f"Not worth it: the trained model is hardly closer to {REAL} than {rival} ({ahead})."
+            "no", f"Not worth it: the trained model is hardly closer to {REAL} than {rival}, {ours_first}"
         )
     target = max(abs(gap.value), WORTHWHILE)
     needed = max(math.ceil(rows * (POWER_80 * gap.half_width / Z95 / target) ** 2), rows + 1)
     return Verdict(
         "unclear",
-        f"Cannot tell with {rows} held-out tickets: the trained model and {rival} come about as close to {REAL} "
-        f"({ahead}). It would take about {_round(needed):,} to tell a difference of {100 * target:.1f} points.",
+        f"Cannot tell with {rows} held-out tickets: the trained model and {rival} come about as close to {REAL}, "
+        f"{_percent(ours)} against {_percent(theirs)} likeness ({_gap(result)}). It would take about "
+        f"{_round(needed):,} to tell a difference of {100 * target:.1f} points.",
     )
 
 

@@ -52,14 +52,14 @@ def conclude(
     verdict = judge(best, ours, result, rows)
     systems = [*systems[:-1], *prompts, systems[-1]]
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
-    if trained["history"]:
-        plots.insert(0, loss_plot(trained["history"], folder / "loss.png"))
     plots.append(confusion_plot(truth, tuned.predicted, data.names, folder / "confusion.png"))
     same_rows = answers.test is data.test  # else the cheap systems were scored over all folds
     known = next((s["accuracy"] for s in systems if s["name"] == LOGISTIC), None) if same_rows else None
     curve = learning_curve(data.train, data.test, len(data.names), seed, known)
     if len(curve) > 1 and same_rows:
         plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png"))
+    if trained["history"]:
+        plots.append(loss_plot(trained["history"], folder / "loss.png"))
     told = [said for said in (overfitting(trained["history"]), last_doubling(curve)) if said]
     return {
         "headline": verdict.headline,

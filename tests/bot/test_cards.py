@@ -9,6 +9,7 @@ import pytest
 from bot.blocks import Block
 from bot.cards import job_card, status_line
 from bot.limits import checked, checked_view, texts_of
+from bot.owed import pictures_of
 from bot.reports import details_modal, final_report
 from worker.records import Job
 from worker.states import END_STATES, State
@@ -117,6 +118,18 @@ def test_an_end_without_a_report_says_why_and_offers_another_run(state: State) -
     assert "the budget is spent" in words(blocks)
     assert "job_retry" in actions_of(blocks)
     assert "tickets" in text
+
+
+def test_a_report_says_why_and_shows_its_pictures_in_its_own_order() -> None:
+    """The reason stands right under the headline; the first picture is the report's first, not the alphabet's."""
+    why = ["It began with random weights.", NASTY]
+    plots = [{"file": "scores.png", "title": "Before and after"}, {"file": "loss.png", "title": "Loss"}]
+    done = job(state=State.SUCCEEDED, report={**REPORT, "why": why, "plots": plots})
+    blocks = checked(final_report(done)[1])
+    assert "*Why*  It began with random weights." in words(blocks[1:2])
+    assert "<!channel>" not in words(blocks)
+    shown = pictures_of(done, {"a.png": b"", "loss.png": b"", "scores.png": b""})
+    assert [picture["title"] for picture in shown] == ["Before and after", "Loss", "a.png"]
 
 
 def test_details_show_replies_beside_the_real_ones() -> None:

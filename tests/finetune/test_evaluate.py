@@ -100,12 +100,12 @@ def test_cannot_tell_names_the_rows_it_would_take():
         (
             (0.05, 0.02, 0.08),
             "yes",
-            "Worth it: the trained model comes closer to what your team really wrote than s",
+            "Worth it: the trained model comes closer to what your team wrote than the answer",
         ),
         (
             (-0.05, -0.08, -0.02),
             "no",
-            "Not worth it: sending the answer to the most similar past ticket comes clos",
+            "Not worth it: the answer to the most similar past ticket comes closer",
         ),
         ((0.002, -0.004, 0.008), "no", "Not worth it: the trained model is hardly closer"),
         ((0.02, -0.01, 0.05), "unclear", "It would take about 920 to tell a difference of 2.0 points."),

@@ -216,8 +216,8 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     assert {"chrf", "rouge_l", "similarity", "facts_from_ticket"} <= set(report["systems"][-1])
     assert report["perplexity"] < 400
     assert report["examples"][0]["real"].startswith("We looked into")
-    assert [plot["file"] for plot in report["plots"]] == ["loss.png", "scores.png", "learning.png"]
-    assert "nearest past answer, chrF" in report["plots"][2]["alt"]
+    assert [plot["file"] for plot in report["plots"]] == ["scores.png", "learning.png", "loss.png"]
+    assert "nearest past answer, chrF" in report["plots"][1]["alt"]
     assert report["learning"][-1] == {"rows": 32, "chrf": report["systems"][0]["chrf"]}
     assert report["latency"]["usd_per_1000"] > 0
     card = (tmp_path / "0" / "MODEL_CARD.md").read_text()
