@@ -82,10 +82,12 @@ for name in sys.argv[1:]:
 
 
 FETCH = """
+import os
 import sys
 from finetune.failures import BaseModelError
 from finetune.loading import locate
-for name in sys.argv[1:]:
+for word in sys.argv[1:]:
+    name, _, os.environ["HF_TOKEN"] = word.partition("@")
     try:
         print(locate(name))
     except BaseModelError as error:
@@ -117,23 +119,22 @@ def test_base_models_come_from_the_hub_or_are_refused_in_words(hub: Hub, tmp_pat
     assert "`org/code` needs code from its own repository, which is never run" in told["org/code"]
     assert "`org/words` on the hub is no base model" in told["org/words"]
     assert not [path for _, path, _ in hub.calls if path.endswith((".py", ".bin"))]
-    assert hub.repositories["org/gated"].head in python(FETCH, hub.env(tmp_path, TOKEN), "org/gated")
 
 
 def test_a_fetched_base_serves_while_the_hub_is_away_and_a_wrong_token_is_named(
     hub: Hub, tmp_path: Path
 ) -> None:
     """Once here it is used at once; what never came says where to look; a bad token is not called damage."""
-    first, other = tmp_path / "first", tmp_path / "other"
-    assert "does not know the token in HF_TOKEN" in python(FETCH, hub.env(other, "hf_nobody"), "org/tiny")
-    before = python(FETCH, hub.env(first), "org/tiny")
+    words = ("org/tiny@hf_nobody", f"org/gated@{TOKEN}", "org/tiny")
+    wrong, gated, tiny = python(FETCH, hub.env(tmp_path), *words).splitlines()
+    assert "does not know the token in HF_TOKEN" in wrong
+    assert gated.endswith(hub.repositories["org/gated"].head)
     hub.stop()
-    assert python(FETCH, hub.env(first), "org/tiny", "org/gated").splitlines() == [
-        before.strip(),
-        "`org/gated` is not on this machine and the model hub cannot be reached. Check the name and the network, "
+    assert python(FETCH, hub.env(tmp_path), "org/tiny", "org/other").splitlines() == [
+        tiny,
+        "`org/other` is not on this machine and the model hub cannot be reached. Check the name and the network, "
         "unset HF_HUB_OFFLINE if it is set, or give the path of a local folder.",
     ]
-    hub.start()
 
 
 @pytest.mark.parametrize("without_xet", ["0", "1"])
@@ -160,23 +161,34 @@ def test_a_pushed_model_comes_back_the_same(hub: Hub, job: Path, tmp_path: Path,
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
 
 
-@pytest.mark.parametrize(
-    ("token", "repository", "said"),
-    [
-        ("", "me/support", "Set HF_TOKEN to a hub token with write access"),
-        ("hf_nobody00000000001", "me/support", "The hub does not know this token"),
-        (READ_ONLY, "reader/support", "This token may not write to `reader/support`"),
-        (TOKEN, "org/tiny", "This token may not write to `org/tiny`"),
-        (TOKEN, "no name", "`no name` is no name for a model: write it as owner/name"),
-    ],
-)
-def test_a_push_that_may_not_be_says_why(
-    hub: Hub, job: Path, tmp_path: Path, token: str, repository: str, said: str
-) -> None:
+REFUSED = {
+    ("hf_nobody00000000001", "me/support"): "The hub does not know this token",
+    (READ_ONLY, "reader/support"): "This token may not write to `reader/support`",
+    (TOKEN, "org/tiny"): "This token may not write to `org/tiny`",
+    (TOKEN, "no name"): "`no name` is no name for a model: write it as owner/name",
+}
+PUSH = """
+import sys
+from pathlib import Path
+from finetune.export import push
+from finetune.failures import ExportError
+for token, name in zip(sys.argv[2::2], sys.argv[3::2]):
+    try:
+        print(push(Path(sys.argv[1]), name, token))
+    except ExportError as error:
+        print(error)
+"""
+
+
+def test_a_push_that_may_not_be_says_why(hub: Hub, job: Path, tmp_path: Path) -> None:
     """No token, one that the hub does not know, one without write access, another's name, no name."""
-    done = trainwise(tmp_path, hub.env(tmp_path, token), "export", str(job), "out", "--push", repository)
-    assert said in refused(done)
-    assert not token or token not in done.stdout + done.stderr
+    done = trainwise(tmp_path, hub.env(tmp_path), "export", str(job), "out", "--push", "me/support")
+    assert "Set HF_TOKEN to a hub token with write access" in refused(done)
+    words = [word for case in REFUSED for word in case]
+    told = python(PUSH, hub.env(tmp_path), str(job / "model"), *words)
+    for line, said in zip(told.splitlines(), REFUSED.values(), strict=True):
+        assert said in line
+    assert "hf_" not in told
 
 
 @pytest.mark.parametrize(("without_xet", "dies_at"), [("0", "/cas/v1/shards"), ("1", "/commit/")])
@@ -197,8 +209,8 @@ def test_a_hub_that_dies_halfway_shows_nothing_half_and_takes_the_next_push(
         assert not [path for _, path, _ in hub.calls[before:] if path.startswith("/lfs/")]
 
 
-def test_a_hub_that_is_not_there_and_a_token_in_a_file(hub: Hub, job: Path, tmp_path: Path) -> None:
-    """HF_TOKEN_FILE serves pushes and downloads alike; without a hub the export stays and can be pushed later."""
+def test_a_hub_that_is_not_there_gets_the_export_later(hub: Hub, job: Path, tmp_path: Path) -> None:
+    """The export stays; the same command, with the token from a file this time, pushes it."""
     secret = tmp_path / "token"
     secret.write_text(TOKEN)
     secret.chmod(0o600)
@@ -208,9 +220,6 @@ def test_a_hub_that_is_not_there_and_a_token_in_a_file(hub: Hub, job: Path, tmp_
     assert "The model hub cannot be reached" in refused(trainwise(tmp_path, env, *command))
     hub.start()
     assert trainwise(tmp_path, env, *command).returncode == 0
-    code = "import os; from bot.cli import settings; settings(); "
-    code += "from huggingface_hub import whoami; print(whoami()['name'])"
-    assert python(code, {**env, "TRAINWISE_HOME": str(tmp_path)}).strip() == "me"
 
 
 def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path: Path) -> None:
@@ -220,15 +229,30 @@ def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path
     assert "The hub does not take the model card's head: the front matter is no YAML mapping" in told
 
 
+DOCTOR = """
+import os
+import sys
+from bot.cli import settings
+from bot.doctor import hub
+for name in sys.argv[1:]:
+    os.environ["HF_TOKEN"], os.environ["HF_TOKEN_FILE"] = "", name
+    found = hub(settings())
+    print(found.level, found.detail, os.environ["HF_TOKEN"] or "-")
+"""
+
+
 def test_doctor_says_whether_the_hub_takes_the_token(hub: Hub, tmp_path: Path) -> None:
-    """Whose it is and what it may do; refused; nobody there: each with the next step, none with the token."""
-    code = "from bot.cli import settings; from bot.doctor import hub; f = hub(settings()); print(f.level, f.detail)"
-
-    def told(token: str) -> str:
-        return python(code, {**hub.env(tmp_path, token), "TRAINWISE_HOME": str(tmp_path)}).strip()
-
-    assert told(READ_ONLY) == "ok reader, token: read"
-    assert told("hf_nobody00000000001") == "fail refused the token (401)"
-    assert told("").startswith("off no HF_TOKEN")
+    """Whose it is and what it may do, refused, nobody there; a token from a file reaches the hub's library."""
+    files = {}
+    for token in (READ_ONLY, "hf_nobody00000000001"):
+        files[token] = tmp_path / token
+        files[token].write_text(token)
+        files[token].chmod(0o600)
+    env = {**hub.env(tmp_path), "TRAINWISE_HOME": str(tmp_path)}
+    assert python(DOCTOR, env, *map(str, files.values()), "").splitlines() == [
+        f"ok reader, token: read {READ_ONLY}",
+        "fail refused the token (401) hf_nobody00000000001",
+        "off no HF_TOKEN: open base models only, no push -",
+    ]
     hub.stop()
-    assert told(TOKEN).startswith("warn no answer")
+    assert python(DOCTOR, env, str(files[READ_ONLY])).startswith("warn no answer")

@@ -104,16 +104,30 @@ def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_message(
-    s3: S3Server, tmp_path: Path, broken: dict[str, str], bucket: str | None, said: str
+def test_what_is_wrong_is_said_in_words(
+    s3_here: S3Server, monkeypatch, broken: dict[str, str], bucket: str | None, said: str
 ) -> None:
-    """Wrong keys, no keys, no bucket, nobody there: what to check, no key in the text, no traceback."""
-    url = s3.bucket(uuid.uuid4().hex) if bucket is None else f"s3://{bucket}/trainwise"
-    env = {**s3.env, **broken, "TRAINWISE_DATASETS_URL": url}
-    told = refused(trainwise(tmp_path, env, "datasets", "list"))
-    assert said in told
-    assert any(word in told for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
-    assert s3.secret not in told
+    """Wrong keys, no keys, no bucket, nobody there: what to check, and no key in the text; reading as writing."""
+    url = s3_here.bucket(uuid.uuid4().hex) if bucket is None else f"s3://{bucket}/trainwise"
+    for variable, value in broken.items():
+        monkeypatch.setenv(variable, value)
+    for act in (
+        lambda store: store.list(),
+        lambda store: store.tickets("0" * 64),
+        lambda store: store.keep(some_tickets(), "tickets", "U1", EVERYONE, ""),
+        lambda store: store.remove("tickets", "U1"),
+    ):
+        with pytest.raises(DatasetError) as told:
+            act(DatasetStore(url, prepare=as_they_are))
+        assert said in str(told.value) or "(403)" in str(told.value)  # a look at one object is answered so
+        assert any(word in str(told.value) for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
+        assert s3_here.secret not in str(told.value)
+
+
+def test_the_terminal_says_it_once(s3: S3Server, tmp_path: Path) -> None:
+    """One message on stderr and exit code 2, without a traceback."""
+    env = {**s3.env, "TRAINWISE_DATASETS_URL": "s3://no-such-bucket/trainwise"}
+    assert "There is no bucket for" in refused(trainwise(tmp_path, env, "datasets", "list"))
 
 
 def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Rows in a bucket, base models from a hub: the whole way from Slack through a real worker, and back to the hub."""
+"""Rows in a bucket, base models from a hub: the whole way from Slack through a real worker, and back to the hub.
+
+A minute of CPU: run it by `python -m pytest -m slow tests/integration/test_bucket_and_hub.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from tests.integration.test_listeners_jobs import id_of, shows, thread
 from tests.s3_server import S3Server, s3_server
 from tests.terminal import ROOT, trainwise
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(280)]
 ENDS = (f"Fine-tune on {DATASET}: failed", "Tuned with LoRA")
 TOKEN = "hf_writeseverything1"
 PULL = """
