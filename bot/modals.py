@@ -34,7 +34,7 @@ DOCUMENT_KINDS = ("md", "html", "pdf", "docx", "pptx", "txt", "csv", "zip")
 CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
 STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
 ABOUT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
-FINETUNE_FIELDS = ("dataset", "task", "base_model", "method", "epochs", "budget_usd")
+FINETUNE_FIELDS = ("dataset", "task", "base_model", "hub_model", "method", "epochs", "budget_usd")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,13 @@ class Filled:
         return cls(values, files)
 
 
+def recipe_of(values: Mapping[str, str]) -> dict[str, str]:
+    """The fine-tune form's values as a recipe's fields: a model of the hub, where one is named, is the base."""
+    form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
+    named = form.pop("hub_model", "").strip()
+    return form | ({"base_model": named} if named else {})
+
+
 def finetune_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str], estimate: str) -> Block:
     """The form of `/finetune`; `estimate` is the sentence on cost that follows the choices."""
     blocks = [
@@ -99,6 +106,13 @@ def finetune_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, s
             "Base model",
             _choice("base_model", BASE_MODELS, chosen.get("base_model", "minilm")),
             live=True,
+        ),
+        input_field(
+            "hub_model",
+            "Or a base model from the hub",
+            text_input("hub_model", chosen.get("hub_model", ""), "owner/name", longest=200),
+            hint="Instead of the one above, for example Qwen/Qwen3-0.6B; it must have safetensors weights.",
+            optional=True,
         ),
         input_field(
             "epochs",

@@ -11,13 +11,13 @@ from bot.estimate import estimate
 from bot.launch import finetune_spec
 from bot.limits import checked_view
 from bot.modals import (
-    FINETUNE_FIELDS,
     Memory,
     dataset_modal,
     documents_modal,
     finetune_modal,
     note_modal,
     reason_modal,
+    recipe_of,
 )
 from bot.services import Services
 from finetune.spec import SpecError
@@ -48,8 +48,7 @@ def finetune_form(services: Services, memory: Memory, chosen: Mapping[str, str])
 def _estimate(services: Services, form: Mapping[str, str], channel: str) -> str:
     """The cost in a sentence, or what stands in the way."""
     try:
-        given = {name: value for name, value in form.items() if name in FINETUNE_FIELDS}
-        spec, card = finetune_spec(services, given, channel)
+        spec, card = finetune_spec(services, recipe_of(form), channel)
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
     return estimate(spec, card, services.prices).text

@@ -18,7 +18,7 @@ from bot.launch import Place, finetune_spec, launch
 from bot.limits import checked_view
 from bot.measure_form import FIELDS as MEASURE_FIELDS
 from bot.measure_form import measure_spec
-from bot.modals import FINETUNE_FIELDS, Filled, Memory, note_modal
+from bot.modals import FINETUNE_FIELDS, Filled, Memory, note_modal, recipe_of
 from bot.notices import say_where
 from bot.services import Services
 from finetune.spec import SpecError
@@ -43,11 +43,13 @@ def register(app: App, services: Services) -> None:
 
 def on_finetune(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
-    form = {name: value for name, value in filled.values.items() if name in FINETUNE_FIELDS}
     try:
-        spec, card = finetune_spec(services, form, memory.channel)
+        spec, card = finetune_spec(services, recipe_of(filled.values), memory.channel)
     except SpecError as wrong:
-        ack(response_action="errors", errors=_on_fields(wrong.problems, FINETUNE_FIELDS))
+        problems = dict(wrong.problems)
+        if filled.values.get("hub_model", "").strip() and "base_model" in problems:
+            problems["hub_model"] = problems.pop("base_model")
+        ack(response_action="errors", errors=_on_fields(problems, FINETUNE_FIELDS))
         return
     job = None
     with _telling(client, memory, body, ack):

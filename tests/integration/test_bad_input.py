@@ -148,6 +148,7 @@ def test_a_download_that_grows_past_the_limit_is_cut_off(stage: Stand, maya: Per
         ({"budget_usd": "lots"}, "budget_usd", "number"),
         ({"budget_usd": "-1"}, "budget_usd", "from 0.01"),
         ({"base_model": "gpt-17"}, "base_model", "not a model we know"),
+        ({"hub_model": "gpt-17"}, "hub_model", "not a model we know"),
         ({"method": "magic"}, "method", "not known"),
         ({"dataset": DATASET, "task": "reply"}, "dataset", "triage"),
     ],

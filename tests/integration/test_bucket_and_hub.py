@@ -78,11 +78,17 @@ def place() -> Iterator[Place]:
 
 def ended(place: Place, base: str) -> tuple[str, str]:
     """(job, all that was said under its card) of a fine-tune on that base, once its report is there."""
-    typed = f"{DATASET} lora epochs=1 model={base}"
-    job = id_of(appears(place.ravi, lambda: place.ravi.command("/finetune", typed, CHANNEL), "Fine-tune"))
-    return job, until(
-        lambda: next((t for t in [thread(place.ravi, job)] if any(e in t for e in ENDS)), ""), 200
+
+    def launch() -> None:
+        place.ravi.command("/finetune", "", CHANNEL)
+        form = {"dataset": DATASET, "method": "lora", "epochs": "1", "hub_model": base}
+        assert not place.ravi.submit(place.ravi.wait_view(), form).get("errors")
+
+    job = id_of(appears(place.ravi, launch, f"Fine-tune · {DATASET}"))
+    said = until(
+        lambda: next((t for t in [thread(place.ravi, job)] if any(end in t for end in ENDS)), ""), 200
     )
+    return job, said
 
 
 @pytest.mark.parametrize(
