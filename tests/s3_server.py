@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAY_ALL = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+MAY_ALL = ("s3:*", "iam:*")
 OPEN_CALLS = 3  # until then nobody is asked for a signature: user, policy and key are made
 
 
@@ -65,6 +65,16 @@ def client(service: str, endpoint: str, key: str, secret: str) -> Any:
     )
 
 
+def account(iam: Any, name: str, actions: tuple[str, ...]) -> tuple[str, str]:
+    """(key, secret) of a new user who may do these things."""
+    iam.create_user(UserName=name)
+    allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName=name, PolicyName="mine", PolicyDocument=policy)
+    made = iam.create_access_key(UserName=name)["AccessKey"]
+    return made["AccessKeyId"], made["SecretAccessKey"]
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -82,12 +92,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     try:
         wait_for(port, process, log)
         endpoint = f"http://127.0.0.1:{port}"
-        iam = client("iam", endpoint, "anyone", "anything")
-        iam.create_user(UserName="trainwise")
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [MAY_ALL]})
-        iam.put_user_policy(UserName="trainwise", PolicyName="all", PolicyDocument=policy)
-        made = iam.create_access_key(UserName="trainwise")["AccessKey"]
-        yield S3Server(endpoint, made["AccessKeyId"], made["SecretAccessKey"], process, log)
+        key, secret = account(client("iam", endpoint, "anyone", "anything"), "trainwise", MAY_ALL)
+        yield S3Server(endpoint, key, secret, process, log)
     finally:
         process.kill()
         process.wait()

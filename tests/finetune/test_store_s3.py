@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 from typer.testing import CliRunner
 
 from bot.cli import app, register
@@ -18,7 +19,7 @@ from finetune.spec import parse_spec
 from finetune.store import SAMPLES, DatasetStore
 from finetune.ticket import DatasetError
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
-from tests.s3_server import S3Server, free_port, s3_server
+from tests.s3_server import S3Server, account, free_port, s3_server
 from tests.terminal import ROOT, refused, trainwise
 from worker.envelope import Envelope
 from worker.run import Work, finetune_kind, run_attempt
@@ -74,6 +75,29 @@ def test_erasing_reaches_the_old_versions_that_a_bucket_keeps(s3_here: S3Server)
     left = s3_here.client().list_object_versions(Bucket=name)
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
+
+
+def test_the_rights_that_the_docs_name_suffice_and_a_missing_one_is_told(
+    s3_here: S3Server, monkeypatch
+) -> None:
+    """Four rights run a plain bucket; in one with versions erasing says what is missing and can be repeated."""
+    rights = ("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+    key, secret = account(s3_here.client("iam"), "narrow", rights)
+    plain, versioned = s3_here.bucket(uuid.uuid4().hex), s3_here.bucket(uuid.uuid4().hex, versioned=True)
+
+    def store(url: str, key: str, secret: str) -> DatasetStore:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        S3FileSystem.clear_instance_cache()
+        return DatasetStore(url, prepare=as_they_are)
+
+    for url in (plain, versioned):
+        store(url, key, secret).keep(some_tickets(), "tickets", "U1", EVERYONE, "")
+    assert store(plain, key, secret).remove("tickets", "U1").rows == 24
+    with pytest.raises(DatasetError, match=r"keeps old versions(.|\n)*Allow s3:ListBucketVersions"):
+        store(versioned, key, secret).remove("tickets", "U1")
+    assert store(versioned, s3_here.key, s3_here.secret).remove("tickets", "U1").rows == 24
+    assert not s3_here.client().list_object_versions(Bucket=versioned.split("/")[2]).get("Versions")
 
 
 def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
@@ -143,8 +167,6 @@ def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> 
 
 def test_a_bucket_that_dies_between_two_calls_loses_nothing(tmp_path: Path, monkeypatch) -> None:
     """While it is away each call says so, and a worker's run asks to be tried again; a wrong key ends it."""
-    from s3fs import S3FileSystem
-
     with s3_server(tmp_path) as server:
         for variable, value in server.env.items():
             monkeypatch.setenv(variable, value)
