@@ -14,6 +14,7 @@ from finetune.failures import TrainingDataError
 
 PLAIN = ("### Ticket\n", "\n\n### Answer\n")
 PLACE = "\u2063ticket\u2063"  # stands for the ticket while the chat template is taken apart
+STEP = 16  # sizes are rounded up to it: every new size costs a CPU a kernel (some MB, kept) and its making
 LOGIT_CHANGES = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
@@ -127,11 +128,13 @@ class AnswerLoss(nn.Module):
         if any(getattr(plain.config, name, None) for name in LOGIT_CHANGES):
             return self.causal(input_ids=input_ids, use_cache=False, **places).logits[:, :-1][counted]
         hidden = plain.base_model(input_ids=input_ids, use_cache=False, **places)[0][:, :-1]
-        return plain.get_output_embeddings()(hidden[counted])
+        told = hidden[counted]
+        spare = -len(told) % (4 * STEP)
+        return plain.get_output_embeddings()(nn.functional.pad(told, (0, 0, 0, spare)))[: len(told)]
 
 
-def collate_padded(pad: int, multiple: int = 1) -> Any:
-    """Rows to tensors as long as the longest, padded on the right."""
+def collate_padded(pad: int, multiple: int = STEP) -> Any:
+    """Rows to tensors as long as the longest, up to the next `multiple`, padded on the right."""
 
     def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         longest = -(-max(len(row["input_ids"]) for row in rows) // multiple) * multiple
