@@ -71,4 +71,14 @@ def prepare(spec: Spec, tickets: Tickets) -> Rows:
         raise TrainingDataError(
             "Too few rows have an answer: at least one to train on and one to test are needed."
         )
-    return Rows(train, dev, test, told(sides, "one fold"), tuple(side(fold) for fold in sides.folds))
+    how = (
+        told(sides, "one fold")
+        + _drawn(len(dev), len(sides.dev), "choose")
+        + _drawn(len(test), len(sides.test), "test")
+    )
+    return Rows(train, dev, test, how, tuple(side(fold) for fold in sides.folds))
+
+
+def _drawn(taken: int, there: int, purpose: str) -> str:
+    """What was left out of one side, because writing answers takes long."""
+    return f"; {taken} of the {there:,} to {purpose} were drawn" if taken < there else ""

@@ -51,7 +51,8 @@ def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -
     verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(asked))
     curve = answer_curve(found.vectors, found.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"])
     why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(found.rows.train))
-    told = [overfitting(history), repeated(systems[-1]), last_answers(curve)]
+    told = [_foreign_facts(entries, best, _true_to_ticket(test)), overfitting(history)]
+    told += [repeated(systems[-1]), last_answers(curve)]
     return {
         "headline": verdict.headline,
         "why": why,
@@ -108,6 +109,16 @@ def _examples(test: Pairs, tuned: Written, best: Written, asked: Sequence[int]) 
 def _true_to_ticket(test: Pairs) -> float:
     """The share of the real answers without a number or name from elsewhere: what a perfect model would have."""
     return float(np.mean([not invented(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
+
+
+def _foreign_facts(entries: list[dict[str, Any]], best: int, real: float) -> str:
+    """How often replies hold a number or name from elsewhere: likeness rewards an invented price like a true one."""
+    ours, theirs = (1 - entries[at]["facts_from_ticket"]["value"] for at in (-1, best))
+    return (
+        f"{ours:.0%} of the trained model's replies hold a number or name that the ticket does not, "
+        f"{theirs:.0%} of those of {entries[best]['name'].lower()}, {1 - real:.0%} of your team's own: a person has to "
+        "check them before they are sent."
+    )
 
 
 def repeated(tuned: Written) -> str | None:

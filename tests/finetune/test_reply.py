@@ -1,6 +1,7 @@
 """Replies: what the loss counts, packing, the four families of models, adapters, generation and its figures."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from finetune.failures import TrainingDataError
 from finetune.loading import load_causal
 from finetune.provenance import files_sum
 from finetune.reply import load_reply, save_reply
-from finetune.reply_data import Written
+from finetune.reply_data import Written, prepare
 from finetune.reply_report import repeated
 from finetune.reply_scores import chrf, invented, rouge_l
 from finetune.ticket import Tickets
@@ -201,6 +202,15 @@ def test_a_model_that_repeats_itself_is_told():
     assert said("ok.", "ok.", "ok.") == "3 of 3 replies of the trained model are the same: “ok.”."
 
 
+def test_the_rows_left_out_of_a_reply_run_are_said():
+    """Writing is slow, so 200 test rows and 300 to choose are drawn of more; few are all taken, without a word."""
+    spec = recipe(method="scratch")
+    many = prepare(spec, tickets(3200))
+    assert (len(many.dev), len(many.test)) == (300, 200)
+    assert re.search(r"; 300 of the \d+ to choose were drawn; 200 of the \d+ to test were drawn$", many.how)
+    assert "drawn;" not in prepare(spec, tickets(60)).how
+
+
 def test_invented_numbers_and_names_are_found():
     """Facts that the ticket does not hold are listed; repeated ones are not."""
     ticket = "My order 4711 to Berlin is late, signed Anna Schmidt"
@@ -224,6 +234,7 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     assert {"chrf", "rouge_l", "similarity", "facts_from_ticket"} <= set(report["systems"][-1])
     assert report["perplexity"] < 400
     assert report["examples"][0]["real"].startswith("We looked into")
+    assert "of your team's own: a person has to check them" in report["notes"][0]
     assert [plot["file"] for plot in report["plots"]] == ["scores.png", "learning.png", "loss.png"]
     assert "nearest past answer, chrF" in report["plots"][1]["alt"]
     assert report["learning"][-1] == {"rows": 32, "chrf": report["systems"][0]["chrf"]}
