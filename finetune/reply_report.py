@@ -79,6 +79,8 @@ def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list
             f"The model began with random weights and learned the language from {tickets:,} tickets alone: a "
             "pretrained base model with the method lora is the better try."
         )
+    if spec.epochs == 1:
+        return [*said, "It read every ticket only once: more epochs are worth a try."]
     return said + [falling for falling in [still_falling(history)] if falling]
 
 

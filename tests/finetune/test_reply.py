@@ -16,7 +16,7 @@ from finetune.loading import load_causal
 from finetune.provenance import files_sum
 from finetune.reply import load_reply, save_reply
 from finetune.reply_data import Written, prepare
-from finetune.reply_report import repeated
+from finetune.reply_report import reasons, repeated
 from finetune.reply_scores import chrf, invented, rouge_l
 from finetune.ticket import Tickets
 from finetune.use import read_card
@@ -189,6 +189,15 @@ def test_likeness_figures_have_their_known_ends():
     assert chrf(["refund sent"], ["refund sent"])[0] == pytest.approx(1)
     assert rouge_l(["a b c d"], ["a b x y"])[0] == pytest.approx(0.5)
     assert chrf(["zzz"], ["refund sent"])[0] < 0.05
+
+
+def test_why_training_did_not_pay_is_said_where_the_run_shows_it():
+    """Random weights, a single pass, an error still falling; a tuned model at its best gives no reason."""
+    falling = [{"step": at, "loss": 1.0, "val_loss": 3.0 - at / 10} for at in range(3)]
+    assert "random weights" in reasons(recipe(method="scratch"), falling, 900)[0]
+    assert "loss 2.90 to 2.80" in reasons(recipe(method="scratch"), falling, 900)[1]
+    assert "only once" in reasons(recipe(method="scratch", epochs=1), falling[:1], 900)[1]
+    assert reasons(recipe(method="lora", base_model="org/model"), falling[::-1], 900) == []
 
 
 def test_a_model_that_repeats_itself_is_told():
