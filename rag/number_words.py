@@ -61,7 +61,7 @@ CLASS = (
 )
 EXAMPLE_STRONG = (
     r"(?:labell?ed|hand-?(?:\w+ed|written|made)|annotated|tagged|approved|validated?|valid[ée]e?s?|verified|curated|checked|reviewed|gold|"
-    r"golden|pairs?|examples?|samples?|macros?|gelabelte?n?|freigegebene?n?|gepr[üu]fte?n?|beispiele?n?|exemples?|"
+    r"golden|pairs?|examples?|samples?|macros?|gelabelte?n?|beschriftete?n?|zugeordnete?n?|klassifizierte?n?|kategorisierte?n?|verschlagwortete?n?|classée?s|clasificad[oa]s|anotad[oa]s|freigegebene?n?|gepr[üu]fte?n?|beispiele?n?|exemples?|"
     r"[ée]tiquet[ée]e?s?|annot[ée]e?s?|ejemplos?|etiquetad[oa]s?|aprobad[oa]s?|validad[oa]s?|rated|signed-?off|"
     r"accepted|coded|moderated|triaged|classified|categori[sz]ed|certified|released|double-?checked|hand-?picked|angenommene?n?|accept[ée]e?s?|aceptad[oa]s?|"
     r"translator-\w+|QA|beispielpaare?|paires?|pares|corrected|segment pairs|templates|star-\w+|graded|good)\b"

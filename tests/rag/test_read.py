@@ -102,6 +102,7 @@ def test_train_and_validation_accuracy_are_no_evaluation() -> None:
         ("haven't tried smaller models, tagging costs 4k a month", "cheaper_tier_tried", False),
         ("unser Bot erfindet Preise, sollen wir ihn trainieren?", "gaps", ("knowledge",)),
         ("le ton ne va pas, les réponses sont justes, on entraîne ?", "gaps", ("style",)),
+        ("Wir haben 8.000 beschriftete Tickets in 10 Kategorien, lohnt sich Training?", "examples", 8000),
         ("We may not send customer mails to OpenAI. Draft replies?", "offline", True),
         ("we're not allowed to share tickets with any third party, sort them into 9 teams", "offline", True),
     ],
