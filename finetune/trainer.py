@@ -14,11 +14,13 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
 from finetune.checkpoints import discard, is_disk_full, newest_intact, seal
 from finetune.failures import DiskFull, LossNotFinite, Stopped
+from finetune.heap import give_back
 from finetune.progress import Progress
 
 WEIGHTS = "trained.safetensors"
 PENDING = "evaluation_pending"
 SAVE_EVERY_S = 600.0
+TRIM_EVERY_S = 10.0
 BUCKET = 50  # batches sorted together: long enough to save padding, short enough to stay shuffled
 
 
@@ -76,7 +78,7 @@ class Hooks(TrainerCallback):
     def __init__(self, progress: Progress, patience: int, clock: Callable[[], float]) -> None:
         self.progress, self.patience, self.clock = progress, patience, clock
         self.reason: str | None = None
-        self.began = self.saved = clock()
+        self.began = self.saved = self.trimmed = clock()
         self.first_step: int | None = None
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -85,6 +87,9 @@ class Hooks(TrainerCallback):
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._report(state)
+        if self.clock() - self.trimmed > TRIM_EVERY_S:
+            give_back()
+            self.trimmed = self.clock()
         self.reason = agreed(self.reason or self.progress.reason_to_stop())
         if self.reason:
             control.should_training_stop = control.should_save = True
