@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from finetune.ticket import Tickets
 
 __all__ = ["Stopped", "run"]
 
-REPORT = "report.json"
+REPORT, SPENT = "report.json", "spent.json"
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
 WHEN |= {"evaluating": "while the trained model was evaluated"}
 
@@ -51,16 +52,28 @@ def run(
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
     check_base(spec)
-    work = _task(spec, tickets)
+    body, spent = _worked(spec, tickets, folder, progress, meter, _capped(llm, spec, prices or {}))
+    progress.phase("reporting")
+    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
+    return _finish(body, spec, tickets, folder, spent, price_per_hour, prices or {})
+
+
+def _worked(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, meter: Meter, llm: Llm | None
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
+    work, earlier = _task(spec, tickets), _earlier(folder)
+    spent: dict[str, float] = {}
     try:
-        body = work(spec, tickets, folder, progress, _capped(llm, spec, prices or {}))
+        return work(spec, tickets, folder, progress, llm), spent
     except (RuntimeError, MemoryError) as error:  # training itself tries smaller batches before
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(spec.max_length, WHEN.get(progress.at, f"in the phase {progress.at}")) from error
-    progress.phase("reporting")
-    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
-    return _finish(body, spec, tickets, folder, meter, price_per_hour, prices or {})
+    finally:
+        spent |= {name: round(earlier[name] + value, 2) for name, value in meter.read().items()}
+        with suppress(OSError):  # a full disk has its own message
+            (folder / SPENT).write_text(json.dumps(spent))
 
 
 def _capped(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm | None:
@@ -118,11 +131,10 @@ def _finish(
     spec: Spec,
     tickets: Tickets,
     folder: Path,
-    meter: Meter,
+    spent: dict[str, float],
     price_per_hour: float,
     prices: Mapping[str, Any],
 ) -> dict[str, Any]:
-    spent = meter.read()
     on_gpu = "CPU" not in hardware()
     money = cost(spent, price_per_hour, "", body.pop("api_usd", 0.0))
     report = {
@@ -153,6 +165,15 @@ def _finish(
     draft.write_text(json.dumps(report, indent=1, allow_nan=False))
     draft.replace(folder / REPORT)
     return report
+
+
+def _earlier(folder: Path) -> dict[str, float]:
+    """What earlier attempts in this folder took, so that a resumed run's card tells the whole; killed ones told nothing."""
+    try:
+        told = json.loads((folder / SPENT).read_text())
+        return {"wall_s": float(told["wall_s"]), "cpu_s": float(told["cpu_s"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"wall_s": 0.0, "cpu_s": 0.0}
 
 
 def _finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any] | None:

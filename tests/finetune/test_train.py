@@ -1,5 +1,6 @@
 """Training itself: length buckets, exact resume, a quick stop, early stopping, accumulation, equal seeds."""
 
+import json
 import os
 import threading
 import time
@@ -143,6 +144,18 @@ def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama,
     found, damaged = newest_intact(tmp_path / "checkpoints")
     assert found is not None
     assert damaged == []
+    assert json.loads((tmp_path / "spent.json").read_text())["cpu_s"] > 0
+
+
+@pytest.mark.integration
+def test_a_resumed_run_s_report_counts_the_attempts_before(llama, tmp_path):
+    """The card's time, price and carbon are those of the whole training, not of its last piece."""
+    spec = recipe(method="full", base_model=str(llama), epochs=1)
+    (tmp_path / "spent.json").write_text('{"wall_s": 5000.0, "cpu_s": 4000.0}')
+    report = run(spec, tickets(60), tmp_path, lambda _: None, lambda: None, 0.1)
+    assert 5000 < report["time"]["wall_s"] < 5300
+    assert 4000 < report["time"]["cpu_s"] < 4300
+    assert report["cost"]["usd"] == pytest.approx(report["time"]["wall_s"] / 3600 * 0.1, abs=1e-6)
 
 
 @pytest.mark.integration
