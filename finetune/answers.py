@@ -14,7 +14,7 @@ from finetune.failures import TrainingDataError
 
 PLAIN = ("### Ticket\n", "\n\n### Answer\n")
 PLACE = "\u2063ticket\u2063"  # stands for the ticket while the chat template is taken apart
-STEP = 16  # sizes are rounded up to it: every new size costs a CPU a kernel (some MB, kept) and its making
+STEP = 16  # sizes are rounded up to it: each new one costs a CPU a new kernel and leaves holes in its memory
 LOGIT_CHANGES = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 

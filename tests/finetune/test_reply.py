@@ -78,7 +78,7 @@ def test_our_loss_is_the_library_s_loss_on_answer_tokens(rows_of, shape):
 
 
 def test_batches_come_in_few_sizes():
-    """Each new size costs a CPU a kernel that is kept: 200 lengths are 13 widths, and the loss counts no filling."""
+    """Each new size costs a CPU time and memory: 200 lengths are 13 widths, and the loss counts no filling."""
     rows = [{"input_ids": [5] * n, "labels": [IGNORED] * (n - 1) + [5]} for n in range(1, 201)]
     batches = [collate_padded(0)([row]) for row in rows]
     assert {batch["input_ids"].shape[1] for batch in batches} == set(range(16, 209, 16))
