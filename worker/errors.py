@@ -9,7 +9,9 @@ class UnknownJob(WorkerError):
     """The id names no job in this ledger."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"There is no job {job_id}. `/jobs` in Slack or `trainwise jobs list` shows those there are.")
+        super().__init__(
+            f"There is no job {job_id}. `/jobs` in Slack or `trainwise jobs list` shows those there are."
+        )
 
 
 class TransitionRefused(WorkerError):
