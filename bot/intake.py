@@ -30,6 +30,7 @@ from bot.limits import checked_view, split_text
 from bot.local import models_trained_on
 from bot.people import Person
 from bot.services import Services
+from bot.submitted import update_submitted
 from finetune.card import Card
 from finetune.card_plot import card_alt, card_png
 from finetune.dataset import preview
@@ -41,8 +42,8 @@ CLOSED = (
 )
 
 
-def ask_columns(services: Services, client: WebClient, upload: Upload, user: str, view_id: str) -> None:
-    """Queues reading the head of the file; the form then asks which column is which, or says what is wrong."""
+def ask_columns(services: Services, client: WebClient, upload: Upload, user: str, form: Block) -> None:
+    """Queues reading the head of the file; the submitted form then asks which column is which, or says what is wrong."""
 
     def work(_stopped: threading.Event) -> None:
         said = CLOSED.format(name=upload.name)
@@ -54,12 +55,12 @@ def ask_columns(services: Services, client: WebClient, upload: Upload, user: str
             said = advice(error)
             view = _refusal(said)
         try:
-            client.views_update(view_id=view_id, view=view)
+            update_submitted(client, form["id"], form["hash"], view)
         except SLACK_TROUBLE as refused:
             log.info("no form to ask in: %s", type(refused).__name__)
             whisper(client, said, upload.channel, user)
 
-    services.turns.submit(("columns", view_id), work)
+    services.turns.submit(("columns", form["id"]), work)
 
 
 def _refusal(said: str) -> Block:

@@ -85,7 +85,7 @@ def on_dataset(services: Services, ack: Ack, body: Body, view: View, client: Web
     upload = Upload(memory.channel, files[0], *told)
     ack(response_action="update", view=checked_view(note_modal("Add tickets", READING)))
     with _telling(client, memory, body):
-        intake.ask_columns(services, client, upload, body["user"]["id"], view["id"])
+        intake.ask_columns(services, client, upload, body["user"]["id"], view)
 
 
 def on_columns(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

@@ -22,6 +22,7 @@ from bot.limits import checked, checked_view, split_text
 from bot.modals import Filled, Memory
 from bot.posting import find, send
 from bot.services import Services
+from bot.submitted import update_submitted
 from bot.visible import visible_job
 from finetune.errors import FinetuneError
 from rag.redact import redact
@@ -80,15 +81,17 @@ def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[st
     waiting = services.ledger.jobs(set(State) - END_STATES, by=user, kind=TRY)
     if len(waiting) >= AT_A_TIME and not any(one.spec.get("view") == view["id"] for one in waiting):
         raise BotError(f"{len(waiting)} of your tries still wait for their answers. Try again after them.")
-    spec = {"model": job.id, "root": job.root, "text": text, "view": view["id"], "from": channel}
-    key, name = f"try:{view['id']}:{view.get('hash', '')}", services.people.person(user).name
+    spec = {"model": job.id, "root": job.root, "text": text, "from": channel}
+    spec |= {"view": view["id"], "hash": view["hash"]}
+    key, name = f"try:{view['id']}:{view['hash']}", services.people.person(user).name
     services.ledger.submit(TRY, spec, job.dataset, user, name, team, "", None, key)
 
 
 def answer_try(client: WebClient, post: Post, job: Job) -> str:
     """Shows how a try ended where it was asked; the ts of the message when the modal was closed, else ""."""
+    form, sent = str(job.spec.get("view")), str(job.spec.get("hash"))
     try:
-        client.views_update(view_id=str(job.spec.get("view")), view=checked_view(ended_modal(job)))
+        update_submitted(client, form, sent, checked_view(ended_modal(job)))
     except SlackApiError as error:
         if error.response.get("error") not in ("not_found", "view_not_found"):
             raise

@@ -1,0 +1,68 @@
+"""A form that was sent ends with its outcome, whichever arrives first: the outcome or the answer to the submission."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+
+from bot.blocks import modal, section
+from bot.submitted import update_submitted
+from tests.bot.playground.conftest import until
+
+pytestmark = pytest.mark.integration
+FORM, READING, OUTCOME = (
+    modal("form", "Train", [section("a form")], "Go"),
+    modal("note", "Train", [section("reading")]),
+    modal("note", "Train", [section("the outcome")]),
+)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5], ids=["the answer first", "the outcome first"])
+def test_the_outcome_is_what_stays(app, connect, maya, client, late):
+    """The submission is answered before the update, or half a second after it."""
+    done = threading.Event()
+
+    def finish(view: Any) -> None:
+        update_submitted(client, view["id"], view["hash"], OUTCOME)
+        done.set()
+
+    @app.command("/finetune")
+    def typed(ack: Any, body: Any) -> None:
+        ack()
+        client.views_open(trigger_id=body["trigger_id"], view=FORM)
+
+    @app.view("form")
+    def submitted(ack: Any, view: Any) -> None:
+        if not late:
+            ack(response_action="update", view=READING)
+            time.sleep(0.3)
+        threading.Thread(target=finish, args=(view,)).start()
+        if late:
+            time.sleep(late)
+            ack(response_action="update", view=READING)
+
+    connect()
+    maya.command("/finetune")
+    assert maya.submit(maya.wait_view()) == {"ok": True}
+    assert done.wait(10)
+    assert "the outcome" in str(until(maya.view))
+
+
+def test_a_closed_form_is_said(app, connect, maya, client):
+    """The caller then tells the person in another way."""
+
+    @app.command("/finetune")
+    def typed(ack: Any, body: Any) -> None:
+        ack()
+        client.views_open(trigger_id=body["trigger_id"], view=FORM)
+
+    connect()
+    maya.command("/finetune")
+    view = maya.wait_view()
+    maya.close(view)
+    with pytest.raises(SlackApiError, match="not_found"):
+        update_submitted(client, view["id"], view["hash"], OUTCOME)
