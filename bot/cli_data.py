@@ -145,16 +145,13 @@ def settle_columns(path: Path, given: dict[str, str], ask: bool) -> dict[str, st
     if given:
         return given
     head = preview(path)
-    chosen, first = head.guess, head.rows
+    chosen = head.guess
     told = ", ".join(f"{field} = {column!r}" for field, column in chosen.fields.items())
     console.print(f"Columns guessed by {chosen.how}: {told}", highlight=False, markup=False, soft_wrap=True)
     if not ask or len(chosen.fields) < 2:  # too few to confirm: reading says what is missing
         return None
-    for row in first[:2]:
-        sample = {
-            field: " ".join(str(row.get(column) or "").split())[:60]
-            for field, column in chosen.fields.items()
-        }
+    for row in range(len(head.rows))[:2]:
+        sample = {field: head.cell(row, column)[:60] for field, column in chosen.fields.items()}
         console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
     if not typer.confirm("Read the file so?", default=True):
         raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")

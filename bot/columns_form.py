@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.blocks import Block, context, modal, option, section, select
 from bot.blocks import field as input_field
@@ -121,7 +121,7 @@ def _offered(head: Preview) -> list[int]:
 def _described(head: Preview, place: int) -> str:
     """A column by name, with the first value in it."""
     name = head.header[place]
-    values = (_value(row, name) for row in head.rows)
+    values = (head.cell(row, name) for row in range(len(head.rows)))
     example = next((value for value in values if value), "")
     return one_line(f"{name} · {example}" if example else name, 75)
 
@@ -141,12 +141,8 @@ def _first_rows(head: Preview) -> list[str]:
     fields = head.guess.fields
     target = fields.get("label") or fields.get("answer")
     lines = []
-    for row in head.rows[:2]:
-        text = escape(one_line(_value(row, fields.get("text")), 160)) or "no text found"
-        learned = escape(one_line(_value(row, target), 80)) if target else "nothing to learn found"
+    for row in range(len(head.rows))[:2]:
+        text = escape(one_line(head.cell(row, fields.get("text")), 160)) or "no text found"
+        learned = escape(one_line(head.cell(row, target), 80)) if target else "nothing to learn found"
         lines.append(f"“{text}” → *{learned}*" if learned else f"“{text}”")
     return lines or ["No row to show."]
-
-
-def _value(row: Mapping[str, Any], column: str | None) -> str:
-    return "" if column is None else " ".join(str(row.get(column) or "").split())

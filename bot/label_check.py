@@ -58,11 +58,11 @@ def check_labels(
             raise BotError(why)
         return
 
-    def work(stopped: threading.Event) -> None:
+    def work(_stopped: threading.Event) -> None:
         try:
             with tempfile.TemporaryDirectory(dir=services.home, prefix="labels-") as folder:
                 listed = Path(folder) / f"{card.name}.labels.csv"
-                _run(card, listed, stopped)
+                _run(card, listed)
                 checked = services.datasets.get(card.digest)
                 _tell(client, checked, person, channel, listed, asked=then is None)
             if then is not None:
@@ -76,7 +76,7 @@ def check_labels(
     services.turns.submit(("labels",), work)
 
 
-def _run(card: Card, listed: Path, stopped: threading.Event) -> None:
+def _run(card: Card, listed: Path) -> None:
     polite = ["nice", "-n", "5"] if shutil.which("nice") else []
     command = [
         *polite,
@@ -89,24 +89,13 @@ def _run(card: Card, listed: Path, stopped: threading.Event) -> None:
         "--out",
         str(listed),
     ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
-        for _ in range(LONGEST_S):
-            try:
-                _, said = child.communicate(timeout=1)
-            except subprocess.TimeoutExpired:
-                if not stopped.is_set():
-                    continue
-            break
-        else:
-            said = "it took too long"
-        if child.poll() is None:
-            child.kill()
-            said = said or "it was stopped"
-    if child.returncode:
-        log.warning("checking labels: %s", said.strip()[-500:])
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_S)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
+        log.warning("checking labels: %s", str(failed.stderr or failed).strip()[-500:])
         raise BotError(
             f"The labels of {card.name} could not be checked. Try `/datasets check {card.name}` later."
-        )
+        ) from failed
 
 
 def _tell(client: WebClient, card: Card, person: Person, channel: str, listed: Path, asked: bool) -> None:

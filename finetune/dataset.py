@@ -103,6 +103,10 @@ class Preview:
     rows: tuple[Mapping[str, Any], ...]
     guess: Columns
 
+    def cell(self, row: int, column: str | None) -> str:
+        """A row's value in one line, empty without one."""
+        return "" if column is None else " ".join(str(self.rows[row].get(column) or "").split())
+
 
 def preview(path: Path, rows: int = 3) -> Preview:
     """What a person confirms before the file is read; the guess may lack fields.

@@ -74,29 +74,28 @@ def answer_curve(
 
 def last_doubling(curve: Sequence[dict[str, Any]]) -> str:
     """What twice the tickets brought last, one draw on these held-out rows; "" without two points."""
-    if len(curve) < 2:
-        return ""
-    gain, rows = _gain(curve, "accuracy")
-    ahead = "More tickets may help" if gain >= WORTH else "That doubling shows no gain"
-    return (
-        f"Learning curve: {rows} tickets brought the cheap classifier {100 * gain:+.1f} "
-        f"points. {ahead}; a measurement forecasts what more would bring."
+    return _doubled(
+        *(curve, "accuracy", "the cheap classifier {} points", "More tickets may help"),
+        "a measurement forecasts what more would bring",
     )
 
 
 def last_answers(curve: Sequence[dict[str, Any]]) -> str:
     """The same of replies: what twice the past answers to copy from brought; "" without two points."""
-    if len(curve) < 2:
-        return ""
-    gain, rows = _gain(curve, "chrf")
-    ahead = "More past answers may help it" if gain >= WORTH else "That doubling shows no gain"
-    return (
-        f"Learning curve: {rows} tickets brought the nearest past answer {100 * gain:+.1f} points of likeness (chrF). "
-        f"{ahead}; the trained model is measured with all tickets only."
+    return _doubled(
+        *(curve, "chrf", "the nearest past answer {} points of likeness (chrF)"),
+        *("More past answers may help it", "the trained model is measured with all tickets only"),
     )
 
 
-def _gain(curve: Sequence[dict[str, Any]], measure: str) -> tuple[float, str]:
-    """The last doubling's gain as a share, and its rows in words."""
+def _doubled(curve: Sequence[dict[str, Any]], measure: str, brought: str, hope: str, beyond: str) -> str:
+    """The curve's last two points in words; `brought` has a place for the points."""
+    if len(curve) < 2:
+        return ""
     half, full = curve[-2:]
-    return full[measure]["value"] - half[measure]["value"], f"{half['rows']:,} to {full['rows']:,}"
+    gain = full[measure]["value"] - half[measure]["value"]
+    ahead = hope if gain >= WORTH else "That doubling shows no gain"
+    points = brought.format(f"{100 * gain:+.1f}")
+    return (
+        f"Learning curve: {half['rows']:,} to {full['rows']:,} tickets brought {points}. {ahead}; {beyond}."
+    )

@@ -46,43 +46,49 @@ def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: 
     Does not cover jobs that have not ended, nor other spellings.
     """
     mention = mention_of(requester)
+    return _blank_threads(engine, mention) + _blank_jobs(engine, mention, digests, now)
+
+
+def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
+    changed = 0
     with reading(engine) as connection:
         memory = [dict(row) for row in connection.execute(select(threads)).mappings()]
-        ended = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
-        job_ids = list(connection.execute(ended).scalars())
-    changed = 0
     for row in memory:
-        state = without(row["state"], mention)
-        if state != row["state"]:
+        if (state := without(row["state"], mention)) != row["state"]:
             mine = (threads.c.channel == row["channel"]) & (threads.c.ts == row["ts"])
             with writing(engine) as connection:
                 connection.execute(update(threads).where(mine).values(state=state))
             changed += 1
-    for job_id in job_ids:
-        with writing(engine) as connection:
-            wanted = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
-            row = dict(connection.execute(wanted).mappings().one())
-            if row["spec"].get("digest") in digests:
-                empty(connection, row, now)
-                changed += 1
-            else:
-                changed += _blank(connection, row, mention)
     return changed
 
 
-def _blank(connection: Connection, row: dict[str, Any], mention: re.Pattern[str]) -> bool:
-    """Blanks the mention in one job and its posted messages; whether it stood there."""
-    found = False
-    values = {name: without(row[name], mention) for name in ("spec", "report")}
-    if any(values[name] != row[name] for name in values):
-        connection.execute(update(jobs).where(jobs.c.id == row["id"]).values(values))
-        found = True
-    done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
-    for post_id, body in connection.execute(select(posts.c.id, posts.c.body).where(done)).all():
-        if (blanked := without(body, mention)) != body:
-            connection.execute(update(posts).where(posts.c.id == post_id).values(body=blanked))
-            found = True
-    return found
+def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str], now: float) -> int:
+    """Takes the write lock for a job that changes and for no other: an ended job is written by nobody else."""
+    with reading(engine) as connection:
+        ended = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
+        job_ids = list(connection.execute(ended).scalars())
+    changed = 0
+    for job_id in job_ids:
+        with reading(engine) as connection:
+            wanted = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
+            row = dict(connection.execute(wanted).mappings().one())
+            done = (posts.c.job_id == job_id) & posts.c.done_at.is_not(None)
+            bodies = connection.execute(select(posts.c.id, posts.c.body).where(done)).all()
+        if row["spec"].get("digest") in digests:
+            with writing(engine) as connection:
+                empty(connection, row, now)
+            changed += 1
+            continue
+        values = {name: without(row[name], mention) for name in ("spec", "report")}
+        told = {post_id: blanked for post_id, body in bodies if (blanked := without(body, mention)) != body}
+        if not told and all(values[name] == row[name] for name in values):
+            continue
+        with writing(engine) as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            for post_id, body in told.items():
+                connection.execute(update(posts).where(posts.c.id == post_id).values(body=body))
+        changed += 1
+    return changed
 
 
 def without(value: Any, mention: re.Pattern[str]) -> Any:
