@@ -29,6 +29,8 @@ PATIENCE = {
 class StoreUnreachable(DatasetError):
     """The store did not answer: nothing is wrong with the rows, and a later try may work."""
 
+    retryable = True
+
 
 def open_store(url: str) -> tuple[Any, str]:
     """(fsspec file system, root path) of a URL; DatasetError names the package that is missing."""

@@ -2,4 +2,9 @@
 
 
 class FinetuneError(Exception):
-    """What went wrong and what the person can do about it, in one or two sentences."""
+    """What went wrong and what the person can do about it, in one or two sentences.
+
+    `retryable`: the same may work later with nothing changed, as something outside did not answer.
+    """
+
+    retryable = False

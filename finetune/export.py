@@ -11,6 +11,7 @@ from finetune.blend import PLACE
 from finetune.failures import ExportError
 from finetune.loading import causes, status_of
 from finetune.model_card import HUB_NAMES
+from finetune.spec import hub_id_of
 from finetune.use import CARD, find_model, load, read_card
 
 FORMS = ("adapter", "merged")
@@ -129,12 +130,13 @@ def _merged_card(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name_base(out: Path, base_model: str) -> None:
-    """An adapter names its base by hub id, not by where it lay on the training machine."""
+    """An adapter names its base by hub id and commit, not by where it lay on the training machine."""
     file = out / "adapter_config.json"
     if not file.is_file():
         return
-    named = HUB_NAMES.get(base_model, base_model)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": named}, indent=1))
+    named, commit = hub_id_of(HUB_NAMES.get(base_model, base_model))
+    base = {"base_model_name_or_path": named, "revision": commit}
+    file.write_text(json.dumps(json.loads(file.read_text()) | base, indent=1))
 
 
 def _copy_cards(place: Path, out: Path, plain: bool) -> None:

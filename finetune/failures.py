@@ -33,6 +33,12 @@ class BaseModelError(FinetuneError):
     """The base model cannot be loaded."""
 
 
+class HubUnreachable(BaseModelError):
+    """The model hub did not answer, or is overloaded: a later try may work."""
+
+    retryable = True
+
+
 class LossNotFinite(FinetuneError):
     """The loss became NaN or infinite at `step`; `kept` is the step of the last good checkpoint (None: none yet)."""
 

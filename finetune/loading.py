@@ -1,7 +1,7 @@
 """Base models by short name, hub id or local folder: safetensors only, remote code never.
 
-A hub id is fetched once per process, as one commit: a run asks the hub no more after that, and what was fetched
-before serves while the hub is away. Token, cache and address are the hub library's own: HF_TOKEN, HF_HOME, HF_ENDPOINT.
+A hub id is fetched once per process, as one commit (`id@commit` names which): a run asks the hub no more after that,
+and what was fetched before serves while the hub is away. Token, cache and address are the hub library's own: HF_TOKEN, HF_HOME, HF_ENDPOINT.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 
 from finetune.checkpoints import is_disk_full
 from finetune.embed import minilm_folder
-from finetune.failures import BaseModelError
-from finetune.spec import HUB_ID
+from finetune.failures import BaseModelError, HubUnreachable
+from finetune.spec import HUB_MODEL, hub_id_of
 
 FETCHED = ("*.json", "model*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja")
 """Weights under the names that from_pretrained reads, and no code: a repository may hold them several times over."""
@@ -46,7 +46,7 @@ def locate(base_model: str) -> str:
     except Exception as error:  # the edge: the hub's client, its HTTP library and Xet have their own kinds
         if is_disk_full(error):
             raise
-        raise BaseModelError(_explain(base_model, error)) from error
+        raise _explain(base_model, error) from error
     if not (folder / "config.json").is_file():
         raise BaseModelError(f"`{base_model}` on the hub is no base model: it has no config.json.")
     if not list(folder.glob("model*.safetensors")):
@@ -57,17 +57,20 @@ def locate(base_model: str) -> str:
 
 
 @cache
-def _fetch(hub_id: str) -> Path:
-    """The newest commit's files on this machine; an older one's while the hub is away."""
+def _fetch(base_model: str) -> Path:
+    """The commit's files on this machine: the one named, else the newest, or an older one while the hub is away."""
     from huggingface_hub import snapshot_download
 
+    hub_id, commit = hub_id_of(base_model)
     with quiet():
-        return Path(snapshot_download(hub_id, allow_patterns=list(FETCHED)))
+        return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(FETCHED)))
 
 
-def commit_of(base_model: str) -> str | None:
-    """The hub's commit that a base model was fetched at; None for what did not come from there."""
-    return Path(locate(base_model)).name if HUB_ID.fullmatch(base_model) else None
+def pinned(base_model: str) -> str:
+    """A hub's base model as of the commit that this process fetched, `id@commit`; any other as it is."""
+    if not HUB_MODEL.fullmatch(base_model):
+        return base_model
+    return f"{hub_id_of(base_model)[0]}@{Path(locate(base_model)).name}"
 
 
 @contextmanager
@@ -97,7 +100,7 @@ def probe(base_model: str) -> None:
         AutoConfig.from_pretrained(place, trust_remote_code=False)
         AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise BaseModelError(_explain(base_model, error)) from error
+        raise _explain(base_model, error) from error
 
 
 def load_encoder(base_model: str, **options: Any) -> tuple[Any, Any]:
@@ -126,7 +129,7 @@ def _load(kind: Any, base_model: str, options: dict[str, Any]) -> tuple[Any, Any
         with quiet():
             model = kind.from_pretrained(place, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
-        raise BaseModelError(_explain(base_model, error)) from error
+        raise _explain(base_model, error) from error
     return model, with_padding(tokenizer, model)
 
 
@@ -141,39 +144,57 @@ def with_padding(tokenizer: Any, model: Any) -> Any:
     return tokenizer
 
 
-def _explain(base_model: str, error: Exception) -> str:
-    """One sentence on why the model did not load; the libraries' own text goes to the log by `from`."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
+def _explain(base_model: str, error: Exception) -> BaseModelError:
+    """Why the model did not load, in one sentence; the libraries' own text goes to the log by `from`."""
     chain = list(causes(error))
-    text = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
     status = next((s for one in chain if (s := status_of(one))), None)
-    if any(isinstance(one, GatedRepoError) for one in chain) or status == 403:
+    refused = _refused_by_hub(base_model, chain, status)
+    if refused:
+        return BaseModelError(refused)
+    text = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
+    if "trust_remote_code" in text or "custom code" in text:
+        return BaseModelError(
+            f"`{base_model}` needs code from its own repository, which is never run. Choose another model."
+        )
+    if "header" in text or "safetensor" in type(error).__name__.lower():
+        return BaseModelError(f"The weights of `{base_model}` are damaged: download or save them again.")
+    if (status or 0) >= 429 or any(sign in text for sign in AWAY):
+        from huggingface_hub.constants import HF_HUB_OFFLINE
+
+        kind = BaseModelError if HF_HUB_OFFLINE else HubUnreachable
+        return kind(
+            f"`{base_model}` is not on this machine and the model hub cannot be reached. Check the name and "
+            "the network, unset HF_HUB_OFFLINE if it is set, or give the path of a local folder."
+        )
+    return BaseModelError(
+        f"There is no base model `{base_model}` that we can load. Check the name on the hub, or give the "
+        "path of a folder with config.json, model.safetensors and a tokenizer."
+    )
+
+
+def _refused_by_hub(base_model: str, chain: list[BaseException], status: int | None) -> str | None:
+    """What a hub that answers has against handing the model out."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    def among(kind: type[Exception]) -> bool:
+        return any(isinstance(one, kind) for one in chain)
+
+    if among(GatedRepoError) or status == 403:
         return (
             f"`{base_model}` is gated: accept its licence on the hub, then set HF_TOKEN on the training "
             "machine, or choose another base model."
         )
-    missing = any(isinstance(one, RepositoryNotFoundError) for one in chain)
-    if status == 401 and not missing:
-        return "The model hub does not know the token in HF_TOKEN: make a new one, or unset it."
-    if "trust_remote_code" in text or "custom code" in text:
-        return f"`{base_model}` needs code from its own repository, which is never run. Choose another model."
-    if "header" in text or "safetensor" in type(error).__name__.lower():
-        return f"The weights of `{base_model}` are damaged: download or save them again."
-    if missing:
+    if among(RevisionNotFoundError):
+        hub_id, commit = hub_id_of(base_model)
+        return f"The hub has no commit `{commit}` of `{hub_id}` (any more). Train on `{hub_id}`, the newest, anew."
+    if among(RepositoryNotFoundError):
         return (
             f"The hub has no base model `{base_model}`, or it is private: check the name, or set HF_TOKEN on "
             "the training machine."
         )
-    if (status or 0) >= 429 or any(sign in text for sign in AWAY):
-        return (
-            f"`{base_model}` is not on this machine and the model hub cannot be reached. Check the name and "
-            "the network, unset HF_HUB_OFFLINE if it is set, or give the path of a local folder."
-        )
-    return (
-        f"There is no base model `{base_model}` that we can load. Check the name on the hub, or give the "
-        "path of a folder with config.json, model.safetensors and a tokenizer."
-    )
+    if status == 401:
+        return "The model hub does not know the token in HF_TOKEN: make a new one, or unset it."
+    return None
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from finetune.repeat import command
-from finetune.spec import HUB_ID
+from finetune.spec import HUB_ID, hub_id_of
 
 WEAKEST = 5
 HUB_NAMES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
@@ -22,7 +22,7 @@ def model_card(report: dict[str, Any]) -> str:
         _use(report),
         _scores(report["systems"]),
         _limits(report),
-        _repeat(spec, report["dataset"]["digest"]),
+        _repeat(spec | _base(report), report["dataset"]["digest"]),
         _table("setting", spec),
         _table("origin", report["provenance"]),
         _spent(report),
@@ -33,10 +33,16 @@ def model_card(report: dict[str, Any]) -> str:
 def _front(spec: dict[str, Any]) -> str:
     library = {"linear": "scikit-learn", "lora": "peft", "qlora": "peft"}.get(spec["method"], "transformers")
     lines = [f"library_name: {library}", f"tags: [trainwise, {spec['task']}]"]
-    base = HUB_NAMES.get(spec["base_model"], spec["base_model"])
+    base = hub_id_of(HUB_NAMES.get(spec["base_model"], spec["base_model"]))[0]
     if spec["method"] != "scratch" and HUB_ID.fullmatch(base):  # a hub refuses a card that names a folder
         lines.append(f"base_model: {base}")
     return "---\n" + "\n".join(lines) + "\n---"
+
+
+def _base(report: dict[str, Any]) -> dict[str, str]:
+    """The hub's base model at the commit that was trained on."""
+    commit = report["provenance"].get("base_model_commit")
+    return {"base_model": f"{hub_id_of(report['spec']['base_model'])[0]}@{commit}"} if commit else {}
 
 
 def _use(report: dict[str, Any]) -> str:

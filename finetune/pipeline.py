@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,7 +21,7 @@ from finetune.ticket import Tickets
 
 __all__ = ["Stopped", "run"]
 
-REPORT, SPENT = "report.json", "spent.json"
+REPORT, SPENT, BASE = "report.json", "spent.json", "base.txt"
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
 WHEN |= {"evaluating": "while the trained model was evaluated"}
 
@@ -51,11 +52,11 @@ def run(
     meter = Meter(clock)
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
-    check_base(spec)
-    body, spent = _worked(spec, tickets, folder, progress, meter, _capped(llm, spec, prices or {}))
+    based = _with_base(spec, folder)
+    body, spent = _worked(based, tickets, folder, progress, meter, _capped(llm, spec, prices or {}))
     progress.phase("reporting")
     body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
-    return _finish(body, spec, tickets, folder, spent, price_per_hour, prices or {})
+    return _finish(body, spec, based, tickets, folder, spent, price_per_hour, prices or {})
 
 
 def _worked(
@@ -100,35 +101,47 @@ def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
     return run_reply
 
 
-def check_base(spec: Spec) -> None:
-    """Raises BaseModelError before any work where the base model cannot be had."""
-    from finetune.loading import probe
+def _with_base(spec: Spec, folder: Path) -> Spec:
+    """`spec` held to the hub's commit that this folder's run began with, whatever was published since.
+
+    Raises BaseModelError before any work where the base model cannot be had.
+    """
+    from finetune.loading import pinned, probe
     from finetune.spec import SHAPES
 
-    if spec.base_model != "minilm" and spec.base_model not in SHAPES:
-        probe(spec.base_model)
     if spec.method == "qlora":
         from finetune.adapters import four_bit
 
         four_bit()
-
-
-def base_version(spec: Spec) -> dict[str, str]:
-    """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
-    from finetune.loading import commit_of, locate
-    from finetune.spec import SHAPES
-
     if spec.base_model == "minilm" or spec.base_model in SHAPES:
+        return spec
+    kept = folder / BASE
+    begun = kept.read_text() if kept.is_file() else spec.base_model
+    probe(begun)
+    based = replace(spec, base_model=pinned(begun))
+    draft = folder / f"{BASE}.{os.getpid()}"
+    draft.write_text(based.base_model)
+    draft.replace(kept)
+    return based
+
+
+def _base_version(based: Spec) -> dict[str, str]:
+    """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
+    from finetune.loading import locate
+    from finetune.spec import SHAPES, hub_id_of
+
+    if based.base_model == "minilm" or based.base_model in SHAPES:
         return {}
-    if commit := commit_of(spec.base_model):
+    if commit := hub_id_of(based.base_model)[1]:
         return {"base_model_commit": commit}
-    folder = Path(locate(spec.base_model))
+    folder = Path(locate(based.base_model))
     return {"base_model_sha256": files_sum(sorted(folder.glob("*.safetensors")))} if folder.is_dir() else {}
 
 
 def _finish(
     body: dict[str, Any],
     spec: Spec,
+    based: Spec,
     tickets: Tickets,
     folder: Path,
     spent: dict[str, float],
@@ -147,7 +160,7 @@ def _finish(
         "spec": spec.to_json(),
         "provenance": {
             **origin(),
-            **base_version(spec),
+            **_base_version(based),
             "dataset_sha256": tickets.digest,
             "recipe_sha256": spec.recipe_digest,
         },

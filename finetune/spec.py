@@ -38,6 +38,7 @@ SHAPES = tuple(name for name in BASE_MODELS if name.startswith("tiny-"))
 PRECISIONS = ("auto", "bf16", "fp32")
 HEADS = ("cosine", "linear")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+HUB_MODEL = re.compile(rf"({HUB_ID.pattern})(?:@([0-9a-f]{{40}}))?")  # as of one commit, or the newest
 FULL_TUNING_RATE = 2e-5  # the guide's; LoRA wants about ten times as much
 COSINE_HEAD_RATE = 1e-3  # measured on BANKING77: docs/performance.md
 
@@ -134,6 +135,12 @@ def defaults(chosen: Mapping[str, Any]) -> Spec:
     return replace(spec, learning_rate=_rate(spec))
 
 
+def hub_id_of(base_model: str) -> tuple[str, str | None]:
+    """(hub id, commit); what is no hub id stays as it is, and None stands for the newest commit."""
+    found = HUB_MODEL.fullmatch(base_model)
+    return (found[1], found[2]) if found else (base_model, None)
+
+
 def _default_base(task: str, method: str) -> str:
     if task == "reply":
         return "tiny-llama"
@@ -184,11 +191,11 @@ def _one_of(choices: Any) -> Callable[[Any], str]:
 
 def _base_model(value: Any) -> str:
     name = _text(value)
-    if name in BASE_MODELS or HUB_ID.fullmatch(name) or name.startswith(("/", "./", "../", "~/")):
+    if name in BASE_MODELS or HUB_MODEL.fullmatch(name) or name.startswith(("/", "./", "../", "~/")):
         return name
     raise ValueError(
         f"`{name[:60]}` is not a model we know. Use {', '.join(BASE_MODELS)}, a hub id such as "
-        "`Qwen/Qwen3-0.6B`, or the path of a folder with config.json and model.safetensors."
+        "`Qwen/Qwen3-0.6B` (`@` and a whole commit number hold it to that commit), or the path of a folder with config.json and model.safetensors."
     )
 
 

@@ -83,8 +83,8 @@ def commit(ask: Handler, body: bytes, repo: str) -> None:
                     400, "", "Your push was rejected: an LFS pointer pointed to a file that does not exist."
                 )
             new[value["path"]] = value["oid"]
-    target.files.update(new)
-    target.commits.append(lines[0]["value"]["summary"])
+    target.files = target.files | new
+    target.keep(lines[0]["value"]["summary"])
     ask.answer(
         200,
         {
@@ -97,13 +97,14 @@ def commit(ask: Handler, body: bytes, repo: str) -> None:
 
 def info(ask: Handler, body: bytes, repo: str, rev: str | None = None) -> None:
     found = ask.readable(repo)
-    siblings = [{"rfilename": path} for path in found.files]
-    about = {"id": repo, "modelId": repo, "sha": found.head, "private": found.private, "tags": []}
+    sha, files = _as_of(found, rev or "main")
+    siblings = [{"rfilename": path} for path in files]
+    about = {"id": repo, "modelId": repo, "sha": sha, "private": found.private, "tags": []}
     ask.answer(200, {"_id": "1", **about, "gated": found.gated, "siblings": siblings})
 
 
 def tree(ask: Handler, body: bytes, repo: str, rev: str, folder: str = "") -> None:
-    files = ask.readable(repo).files
+    _, files = _as_of(ask.readable(repo), rev)
     inside = f"{folder}/" if folder else ""
     listed = [ask.hub.described(path, held) for path, held in files.items() if path.startswith(inside)]
     if inside and not listed:
@@ -113,21 +114,29 @@ def tree(ask: Handler, body: bytes, repo: str, rev: str, folder: str = "") -> No
 
 def resolve(ask: Handler, body: bytes, repo: str, rev: str, path: str) -> None:
     found = ask.readable(repo, contents=True)
-    commit_of = {"X-Repo-Commit": found.head}
-    if rev not in ("main", found.head):
-        raise Refusal(404, "RevisionNotFound", f"no revision {rev}")
-    if path not in found.files:
+    sha, files = _as_of(found, rev)
+    commit_of = {"X-Repo-Commit": sha}
+    if path not in files:
         return ask.answer(404, b"", {**commit_of, "X-Error-Code": "EntryNotFound"})
-    held = found.files[path]
+    held = files[path]
     if isinstance(held, bytes):
         return ask.answer(200, held, {**commit_of, "ETag": f'"{git_oid(held)}"'})
     listed = ask.hub.described(path, held)
     linked = {"X-Linked-Etag": f'"{held}"', "X-Linked-Size": str(listed["size"])}
     if "xetHash" in listed:
-        route = f"{ask.hub.url}/api/models/{repo}/xet-read-token/{found.head}"
+        route = f"{ask.hub.url}/api/models/{repo}/xet-read-token/{sha}"
         linked |= {"X-Xet-Hash": listed["xetHash"], "X-Xet-Refresh-Route": route}
     elsewhere = f"http://localhost:{ask.hub.port}/cdn/{held}"  # another host: the token must not go there
     ask.answer(302, b"", {**commit_of, **linked, "Location": elsewhere})
+
+
+def _as_of(found: Repository, rev: str) -> tuple[str, dict[str, bytes | str]]:
+    """(commit, its files by path)."""
+    if rev == "main":
+        return found.head, found.files
+    if rev not in found.kept:
+        raise Refusal(404, "RevisionNotFound", f"no revision {rev}")
+    return rev, found.kept[rev]
 
 
 def cdn(ask: Handler, body: bytes, oid: str) -> None:

@@ -42,11 +42,17 @@ class Repository:
     gated: bool = False
     files: dict[str, bytes | str] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
+    kept: dict[str, dict[str, bytes | str]] = field(default_factory=dict)
 
     @property
     def head(self) -> str:
         """The newest commit."""
         return hashlib.sha1(str((len(self.commits), self.commits[-1:])).encode()).hexdigest()
+
+    def keep(self, summary: str) -> None:
+        """A commit of `files`; the next one needs a dict of its own."""
+        self.commits.append(summary)
+        self.kept[self.head] = self.files
 
 
 class Hub:
@@ -94,7 +100,7 @@ class Hub:
         for path in sorted(folder.rglob("*")) if folder else ():
             if path.is_file():
                 self.add(made, path.relative_to(folder).as_posix(), path.read_bytes())
-        made.commits.append("begun")
+        made.keep("begun")
         return made
 
     def add(self, repository: Repository, path: str, data: bytes) -> None:

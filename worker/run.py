@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.bucket import StoreUnreachable
 from finetune.errors import FinetuneError
 from finetune.failures import Stopped
 from worker.envelope import Envelope
@@ -130,8 +129,7 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
     except Stopped as e:
         end, data = "stopped", {"reason": e.reason}
     except FinetuneError as e:
-        later = isinstance(e, StoreUnreachable)
-        end, data = "failed", {"error": scrub(str(e)), "retryable": later}
+        end, data = "failed", {"error": scrub(str(e)), "retryable": e.retryable}
     except RunBroke as e:
         end, data = "failed", {"error": scrub(str(e)), "retryable": True}
     except Exception as e:

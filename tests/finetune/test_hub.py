@@ -71,11 +71,11 @@ def python(code: str, env: dict[str, str], *words: str) -> str:
 PROBE = """
 import sys
 from finetune.failures import BaseModelError
-from finetune.loading import commit_of, load_causal, probe
+from finetune.loading import load_causal, pinned, probe
 for name in sys.argv[1:]:
     try:
         probe(name)
-        print(name, type(load_causal(name)[0]).__name__, commit_of(name))
+        print(type(load_causal(name)[0]).__name__, pinned(name))
     except BaseModelError as error:
         print(error)
 """
@@ -91,7 +91,7 @@ for word in sys.argv[1:]:
     try:
         print(locate(name))
     except BaseModelError as error:
-        print(error)
+        print(error, "Again later." if error.retryable else "")
 """
 
 
@@ -109,9 +109,12 @@ def test_base_models_come_from_the_hub_or_are_refused_in_words(hub: Hub, tmp_pat
     hub.add(code, "config.json", json.dumps(config).encode())
     hub.add(code, "mine.py", OWNED.encode())
     hub.put("org/words")
+    here, gone = (f"org/tiny@{commit}" for commit in (hub.repositories["org/tiny"].head, "0" * 40))
     names = ("org/tiny", "org/gated", "org/private", "org/absent", "org/pickled", "org/code", "org/words")
+    names += (here, gone)
     told = dict(zip(names, python(PROBE, hub.env(tmp_path), *names).splitlines(), strict=True))
-    assert told["org/tiny"] == f"org/tiny LlamaForCausalLM {hub.repositories['org/tiny'].head}"
+    assert told["org/tiny"] == told[here] == f"LlamaForCausalLM {here}"
+    assert f"The hub has no commit `{'0' * 40}` of `org/tiny`" in told[gone]
     assert "`org/gated` is gated: accept its licence on the hub, then set HF_TOKEN" in told["org/gated"]
     for hidden in ("org/private", "org/absent"):
         assert f"The hub has no base model `{hidden}`, or it is private" in told[hidden]
@@ -128,13 +131,63 @@ def test_a_fetched_base_serves_while_the_hub_is_away_and_a_wrong_token_is_named(
     words = ("org/tiny@hf_nobody", f"org/gated@{TOKEN}", "org/tiny")
     wrong, gated, tiny = python(FETCH, hub.env(tmp_path), *words).splitlines()
     assert "does not know the token in HF_TOKEN" in wrong
+    assert "Again later" not in wrong
     assert gated.endswith(hub.repositories["org/gated"].head)
     hub.stop()
     assert python(FETCH, hub.env(tmp_path), "org/tiny", "org/other").splitlines() == [
         tiny,
         "`org/other` is not on this machine and the model hub cannot be reached. Check the name and the network, "
-        "unset HF_HUB_OFFLINE if it is set, or give the path of a local folder.",
+        "unset HF_HUB_OFFLINE if it is set, or give the path of a local folder. Again later.",
     ]
+
+
+RUN = """
+import json
+import sys
+from pathlib import Path
+from finetune.export import export
+from finetune.failures import BaseModelError, Stopped
+from finetune.pipeline import run
+from finetune.use import try_both
+from tests.finetune.tiny import recipe, tickets
+folder, stop = Path(sys.argv[1]), sys.argv[2:]
+heard = []
+spec = recipe(method="lora", base_model="org/tiny", epochs=2)
+def asked():
+    return stop[0] if stop and (folder / "base.txt").is_file() else None
+try:
+    report = run(spec, tickets(60), folder, heard.append, asked)
+except Stopped:
+    print("stopped")
+except BaseModelError as error:
+    print(error)
+else:
+    exported = export(folder, folder / "out")[0].parent
+    kept = json.loads((exported / "adapter_config.json").read_text())
+    print(report["provenance"]["base_model_commit"], report["spec"]["base_model"])
+    print(kept["base_model_name_or_path"], kept["revision"])
+    print(next(line for line in (folder / "MODEL_CARD.md").read_text().splitlines() if "--base-model" in line))
+    print(try_both(folder, "I was charged twice").after.name)
+"""
+
+
+def test_a_run_and_its_adapter_stay_with_the_commit_they_began_with(
+    hub: Hub, llama: Path, tmp_path: Path
+) -> None:
+    """The hub publishes other weights meanwhile: the resumed run, its card, the export and a try know the first ones."""
+    tiny = hub.repositories["org/tiny"]
+    first = tiny.head
+    env = hub.env(tmp_path)
+    run = str(tmp_path / "run")
+    assert python(RUN, env, run, "cancel").split() == ["stopped"]
+    tiny.files = tiny.files | {"model.safetensors": b"other weights", "config.json": b"{}"}
+    hub.put("org/tiny")
+    trained, adapter, repeat, tried = python(RUN, env, run).splitlines()
+    assert trained == f"{first} org/tiny"
+    assert adapter == f"org/tiny {first}"
+    assert f"--base-model org/tiny@{first} " in repeat
+    assert tried == "tuned, lora"
+    assert "`org/tiny`" in python(RUN, env, str(tmp_path / "new"))  # the newest commit is no model any more
 
 
 @pytest.mark.parametrize("without_xet", ["0", "1"])
