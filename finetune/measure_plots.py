@@ -12,6 +12,14 @@ from finetune.forecast import Ahead, Point
 
 INK, CURVE, AHEAD, TARGET, FAINT = "#1d1c1d", "#0b6e4f", "#3b82c4", "#c2410c", "#d9dce1"
 TUNED = "#7c3aed"
+BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+FIGURE: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "right",
+    "fontsize": 13,
+    "weight": "bold",
+    "bbox": BOX,
+}
 FILE = "verdict.png"
 
 
@@ -120,12 +128,10 @@ def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
     )
     axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
     axes.plot(x, [today, *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
-    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    words = {"textcoords": "offset points", "ha": "right", "fontsize": 13, "weight": "bold", "bbox": box}
     for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
         place = (item.rows, 100 * item.value)
         axes.plot(*place, "o", color="white", markeredgecolor=AHEAD, markersize=10, mew=2.5)
-        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **words)
+        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **FIGURE)
 
 
 def _tuned(axes: Any, tuned: Ahead) -> None:
@@ -145,17 +151,7 @@ def _tuned_later(axes: Any, later: Sequence[Ahead]) -> None:
     """The fine-tune with more tickets, a line from its star, the last size written out."""
     x, y = [item.rows for item in later], [100 * item.value for item in later]
     axes.plot(x, y, ":", color=TUNED, linewidth=2.5)
-    axes.annotate(
-        f"{y[-1]:.1f}%",
-        (x[-1], y[-1]),
-        (0, 9),
-        textcoords="offset points",
-        ha="right",
-        color=TUNED,
-        fontsize=13,
-        weight="bold",
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-    )
+    axes.annotate(f"{y[-1]:.1f}%", (x[-1], y[-1]), (0, 9), color=TUNED, **FIGURE)
 
 
 def _rows_axis(axes: Any, left: int, right: int) -> None:

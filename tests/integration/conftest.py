@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ CHANNEL = "#support-ml"
 MENTION = f"<@{BOT_USER}>"
 DATASET = "few-tickets"
 Message = dict[str, Any]
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +100,34 @@ def ravi(stage: Stand) -> Person:
 def ana(stage: Stand) -> Person:
     """Administers the workspace."""
     return Person(stage.url, "ana", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; CI must have it, elsewhere its absence skips."""
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is missing: apt-get install chromium"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@contextmanager
+def workspace_page(browser: Any, url: str, user: str, seconds: float) -> Iterator[Any]:
+    """The workspace as this person sees it; an error in the page's scripts fails the test."""
+    errors: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(1000 * seconds)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{url}/?user={user}")
+    page.get_by_label("Message #support-ml").wait_for()
+    yield page
+    page.close()
+    assert errors == []
 
 
 def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:

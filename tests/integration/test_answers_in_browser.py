@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.stand import stand
-from tests.integration.test_browser import browser  # noqa: F401  (fixture)
+from tests.integration.conftest import workspace_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 QUESTION = (
@@ -17,44 +17,35 @@ QUESTION = (
 )
 
 
-def test_a_verdict_a_follow_up_a_source_and_a_refusal(
-    tmp_path: Path,
-    browser: Any,  # noqa: F811
-) -> None:
+def test_a_verdict_a_follow_up_a_source_and_a_refusal(tmp_path: Path, browser: Any) -> None:
     """The card names each source that it shows and no other; what no document holds is refused with what is near."""
     with stand(tmp_path, fresh=True, processes=("bot",)) as stage:
         stage.wait_for_bot()
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(40_000)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{stage.url}/?user=maya")
-        box, thread = (
-            page.get_by_label("Message #support-ml"),
-            page.get_by_role("complementary", name="Thread"),
-        )
-        box.fill(QUESTION)
-        box.press("Enter")
-        page.get_by_role("button", name="1 reply").click()
-        thread.get_by_text("Next step").wait_for()
-        thread.get_by_text("3,200 approved replies").first.wait_for()
-        thread.get_by_role("button", name="What would change it?").wait_for()
-        shown = thread.get_by_role("button", name="Read [").all_inner_texts()
-        assert shown == [f"Read [{n}]" for n in range(1, 4)]
-        page.get_by_placeholder("Reply…").fill("and what would it cost?")
-        page.get_by_placeholder("Reply…").press("Enter")
-        thread.get_by_text("One LoRA run on an 8B model").last.wait_for()
-        thread.get_by_text("the real cost").wait_for()
-        assert thread.get_by_text("nearest in meaning").count() == 0
-        thread.get_by_role("button", name="Read [1]").last.click()
-        source = page.get_by_role("dialog")
-        source.get_by_text("Fine-tuning adjusts an existing model").first.wait_for()
-        source.get_by_role("button", name="Close").first.click()
-        source.wait_for(state="hidden")
-        box.fill("@trainwise which vector database is fastest?")
-        box.press("Enter")
-        page.get_by_role("button", name="1 reply").click()
-        thread.get_by_text("found nothing that answers this").wait_for()
-        assert thread.get_by_role("button", name="Read [1]").count() == 0
-        assert errors == []
-        page.close()
+        with workspace_page(browser, stage.url, "maya", 40) as page:
+            box, thread = (
+                page.get_by_label("Message #support-ml"),
+                page.get_by_role("complementary", name="Thread"),
+            )
+            box.fill(QUESTION)
+            box.press("Enter")
+            page.get_by_role("button", name="1 reply").click()
+            thread.get_by_text("Next step").wait_for()
+            thread.get_by_text("3,200 approved replies").first.wait_for()
+            thread.get_by_role("button", name="What would change it?").wait_for()
+            shown = thread.get_by_role("button", name="Read [").all_inner_texts()
+            assert shown == [f"Read [{n}]" for n in range(1, 4)]
+            page.get_by_placeholder("Reply…").fill("and what would it cost?")
+            page.get_by_placeholder("Reply…").press("Enter")
+            thread.get_by_text("One LoRA run on an 8B model").last.wait_for()
+            thread.get_by_text("the real cost").wait_for()
+            assert thread.get_by_text("nearest in meaning").count() == 0
+            thread.get_by_role("button", name="Read [1]").last.click()
+            source = page.get_by_role("dialog")
+            source.get_by_text("Fine-tuning adjusts an existing model").first.wait_for()
+            source.get_by_role("button", name="Close").first.click()
+            source.wait_for(state="hidden")
+            box.fill("@trainwise which vector database is fastest?")
+            box.press("Enter")
+            page.get_by_role("button", name="1 reply").click()
+            thread.get_by_text("found nothing that answers this").wait_for()
+            assert thread.get_by_role("button", name="Read [1]").count() == 0

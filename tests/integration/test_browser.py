@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,41 +16,20 @@ from tests.bot.playground.conftest import (  # noqa: F401  (fixtures)
     playground,
 )
 from tests.bot.playground.test_socket_mode import BUTTON, VIEW
+from tests.integration.conftest import workspace_page
 
 pytestmark = pytest.mark.integration
-CHROMIUM = Path("/usr/bin/chromium")
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc000000301"
     "0100c9fe92ef0000000049454e44ae426082"
 )
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium; CI must have it, elsewhere its absence skips."""
-    if not CHROMIUM.exists():
-        reason = f"{CHROMIUM} is missing: apt-get install chromium"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Any, playground: Any) -> Iterator[Any]:  # noqa: F811
-    """The workspace as Maya sees it; an error in the page's scripts fails the test."""
-    errors: list[str] = []
-    opened = browser.new_page(viewport={"width": 1280, "height": 800})
-    opened.set_default_timeout(15_000)
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.goto(f"{playground.url}/?user=maya")
-    opened.get_by_label("Message #support-ml").wait_for()
-    yield opened
-    opened.close()
-    assert errors == []
+    """The workspace as Maya sees it."""
+    with workspace_page(browser, playground.url, "maya", 15) as opened:
+        yield opened
 
 
 @pytest.fixture

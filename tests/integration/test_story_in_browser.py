@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.stand import stand
-from tests.integration.test_browser import browser  # noqa: F401  (fixture)
+from tests.integration.conftest import workspace_page
 
 pytestmark = pytest.mark.integration
 QUESTION = "@trainwise our help center changes every week, should we fine-tune on the articles?"
@@ -17,22 +17,15 @@ QUESTION = "@trainwise our help center changes every week, should we fine-tune o
 
 @pytest.mark.timeout(300)
 def test_a_person_asks_reads_the_answer_submits_the_form_and_sees_the_report(
-    tmp_path: Path,
-    browser: Any,  # noqa: F811
+    tmp_path: Path, browser: Any
 ) -> None:
     """Typed question -> cited verdict in the thread; /finetune -> form -> card -> report with a picture."""
     with stand(tmp_path, fresh=True) as stage:
         stage.wait_for_bot()
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{stage.url}/?user=ravi")
-        asks_and_reads(page)
-        fills_the_form(page)
-        sees_the_report(page)
-        assert errors == []
-        page.close()
+        with workspace_page(browser, stage.url, "ravi", 60) as page:
+            asks_and_reads(page)
+            fills_the_form(page)
+            sees_the_report(page)
 
 
 def asks_and_reads(page: Any) -> None:
