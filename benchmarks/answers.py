@@ -2,7 +2,7 @@
 
 Answers: share of questions answered that the guide holds, and refused that it almost holds; tuned-on and fresh
 questions apart. Kinds: the same over the guide and the sample documents, with the share whose answer cites the
-right passage; `unseen` ones were never fitted on. `--fit` prints weights for rag/answerable.py. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
+right passage; `unseen` ones were never fitted on. `--fit` prints weights for rag/answer/answerability.py. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
 Latency: question to checked answer, first time and with remembered vectors. `--quick` is the whole of it (< 60 s).
 """
 
@@ -25,19 +25,19 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rag.advise import advise
-from rag.answer import Pool
-from rag.answerable import log_odds, unheard
-from rag.embed import load_embedder
-from rag.evaluate_retrieval import add_samples, answers, read_rows
-from rag.evidence import gather
-from rag.gate import fault
+from rag.advice.decide import advise
+from rag.advice.decision_table import load_table
+from rag.answer.answerability import log_odds, unheard
+from rag.answer.evidence import gather
+from rag.answer.extractive import Pool
+from rag.answer.generative import apart
+from rag.evaluation.retrieval import add_samples, answers, read_rows
+from rag.grounding import fault
 from rag.index import Index
-from rag.phrase import apart
-from rag.read_embedded import EmbeddedReader
 from rag.remembered import Remembered
-from rag.signals import Signals
-from rag.table import load_table
+from rag.search.embedding import load_embedder
+from rag.signals.rules import EmbeddedReader
+from rag.signals.schema import Signals
 from rag.write import Writer
 
 QUESTIONS = Path(__file__).with_suffix(".yaml")
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the same: it is quick already")
     parser.add_argument("--json", action="store_true")
     parser.add_argument(
-        "--fit", action="store_true", help="fit the weights of rag/answerable.py and print them"
+        "--fit", action="store_true", help="fit the weights of rag/answer/answerability.py and print them"
     )
     options = parser.parse_args()
     told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))

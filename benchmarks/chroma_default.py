@@ -27,7 +27,7 @@ def default_embedder(scratch: Path) -> Any:
     """Chroma's `ONNXMiniLM_L6_V2`, reading its graph from `scratch`."""
     from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
 
-    from rag.minilm import packaged_model
+    from rag.search.minilm_onnx import packaged_model
 
     folder = scratch / ONNXMiniLM_L6_V2.EXTRACTED_FOLDER_NAME
     if not (folder / "model.onnx").is_file():

@@ -30,15 +30,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.data_tickets import Planted, plant
-from finetune.clean import clean
-from finetune.dataset import read_tickets
-from finetune.duplicates import find_duplicates, normalise
+from finetune.data.duplicates import find_duplicates, normalise
+from finetune.data.prepare import clean
+from finetune.data.reading import read_tickets
+from finetune.data.redact import redact
+from finetune.data.split import split
+from finetune.data.store import SAMPLES, DatasetStore
+from finetune.data.ticket import Ticket, Tickets, canonical
 from finetune.mail import is_automatic, without_history, without_signature
 from finetune.pii import _engine, presidio
-from finetune.redact import redact
-from finetune.split import split
-from finetune.store import SAMPLES, DatasetStore
-from finetune.ticket import Ticket, Tickets, canonical
 
 BRUTE_ROWS, DIFFLIB_ROWS = 1_500, 150
 REGEXES = {
@@ -184,8 +184,8 @@ def labels(share: float = 0.05) -> dict[str, float]:
     """Wrong labels planted in the bundled sample: cleanlab's list and plain disagreement, judged by the truth."""
     import numpy as np
 
-    from finetune import noise
-    from finetune.embed import FrozenEmbedder
+    from finetune.evaluation import label_noise
+    from finetune.training.embedding import FrozenEmbedder
 
     tickets = read_tickets(SAMPLES / "tickets.csv")
     draw, names = random.Random(3), [name for name, _ in tickets.classes]
@@ -196,11 +196,11 @@ def labels(share: float = 0.05) -> dict[str, float]:
     ]
     vectors = FrozenEmbedder()(tickets.texts)
     spoilt = replace(tickets, rows=tuple(rows))
-    found, seconds = timed(lambda: noise.find_noise(spoilt, lambda texts: vectors))
+    found, seconds = timed(lambda: label_noise.find_noise(spoilt, lambda texts: vectors))
     ours = [suspect.row for suspect in found.suspects]
     order = sorted({row.label or "" for row in rows})
     given = np.array([order.index(row.label or "") for row in rows])
-    guessed = noise._out_of_fold(vectors, given, find_duplicates(tickets.texts).of, 7).argmax(1)
+    guessed = label_noise._out_of_fold(vectors, given, find_duplicates(tickets.texts).of, 7).argmax(1)
     disagreed = set(np.flatnonzero(guessed != given).tolist())
     return {
         "rows": len(rows), "planted": len(wrong), "suspects": len(ours), "seconds": seconds,

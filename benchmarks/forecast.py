@@ -4,8 +4,8 @@ gave.
     python benchmarks/forecast.py [--quick] [--json] [--repeats 10] [--sets banking77,digits] [--calibrate]
 
 Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/pilot.py's sizes
-and seeds, finetune/baselines.py's and finetune/linear.py's methods) inside the first 10, 25 or 50% of the
-rest, forecasts, then trains on more rows of the same order and looks. The decision is finetune/decide.py's,
+and seeds, finetune/evaluation/baselines.py's and finetune/methods/linear.py's methods) inside the first 10, 25 or 50% of the
+rest, forecasts, then trains on more rows of the same order and looks. The decision is finetune/measurement/decision.py's,
 at targets 2.1 to 8 points away from what came. Baselines in the same run: today's score, and a power law
 with an asymptote. Scores are cached under ~/.cache/trainwise-bench.
 """
@@ -29,11 +29,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
-from finetune import baselines
 from finetune.curve_forms import plain
-from finetune.decide import Measured, decide
-from finetune.forecast import Ahead, Point, curve, forecast
-from finetune.linear import Words, fit_svm
+from finetune.evaluation import baselines
+from finetune.measurement.decision import Measured, decide
+from finetune.measurement.forecast import Ahead, Point, curve, forecast
+from finetune.methods.linear import Words, fit_svm
 from finetune.pilot import sizes
 
 FRACTIONS = (0.5, 0.25, 0.1)
@@ -118,7 +118,7 @@ def _loaded(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         _sets.clear()
 
         def embed(texts: list[str]) -> np.ndarray:
-            from finetune.embed import FrozenEmbedder
+            from finetune.training.embedding import FrozenEmbedder
 
             return FrozenEmbedder()(texts)
 

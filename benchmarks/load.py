@@ -28,12 +28,12 @@ import psutil
 from plugs.diary import Diary
 from plugs.trial import END_STATES
 
-from bot.playground.person import Person
-from bot.playground.seed import BOT_USER, Channel
-from bot.playground.sockets import Sockets
-from bot.stand import Stand, stand
-from worker import keys
-from worker.ledger import Ledger
+from bot.demo.stack import Stand, stand
+from bot.playground.client.person import Person
+from bot.playground.delivery.sockets import Sockets
+from bot.playground.state.seed import BOT_USER, Channel
+from worker.ledger.ledger import Ledger
+from worker.transport import signing
 
 HERE = Path(__file__).parent
 QUESTIONS = (
@@ -68,7 +68,7 @@ def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Dia
     Sockets.send = timed  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        keys.pair_locally(home / "keys")
+        signing.pair_locally(home / "keys")
         diary = Diary(home / "diary.pipe")
         with stand(home, processes=(), more_env=ENVIRONMENT) as stage, contextlib.ExitStack() as stack:
             people = list(stage.workspace.workspace.users)

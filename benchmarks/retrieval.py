@@ -26,11 +26,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.chroma_default import Embeddings, default_embedder, open_store
-from rag.chunk import Chunk
-from rag.embed import MiniLM, load_embedder
 from rag.index import GUIDE, Index
-from rag.retrieve import retrieve
-from rag.store import Document
+from rag.search.chunking import Chunk
+from rag.search.embedding import MiniLM, load_embedder
+from rag.search.retrieval import retrieve
+from rag.search.store import Document
 
 DATA = Path(__file__).parents[1] / "rag" / "data"
 TEAMS = [f"channel:C{n}" for n in range(50)]

@@ -54,11 +54,11 @@ def banking(rows: int | None, seed: int = 7, test_rows: int | None = None) -> di
 
 def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
     """The ladder, `linear` and LoRA; the best on dev is the answer, test scores beside it."""
-    from finetune.baselines import ladder
-    from finetune.embed import FrozenEmbedder
-    from finetune.linear import train_linear
+    from finetune.evaluation.baselines import ladder
+    from finetune.methods.linear import train_linear
     from finetune.progress import silent
     from finetune.provenance import cpu_seconds
+    from finetune.training.embedding import FrozenEmbedder
 
     data = banking(args.rows, test_rows=1000 if args.quick else None)
     (texts, labels), (dev_texts, dev_labels), (test_texts, test_labels) = (
@@ -94,9 +94,9 @@ def bench_lora(
 ) -> list[dict[str, Any]]:
     """One LoRA run, alone and averaged with the linear model."""
     from finetune.progress import Progress
+    from finetune.serving.predict import load
     from finetune.spec import parse_spec
-    from finetune.triage import train_triage
-    from finetune.use import load
+    from finetune.tasks.triage.model import train_triage
 
     spec = parse_spec({"dataset": "banking77", "epochs": args.epochs, "patience": 5, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ def bench_cost(args: argparse.Namespace) -> dict[str, Any]:
     """CPU-seconds per 1,000 rows: our LoRA, and Trainer on rows padded to 128 (LoRA and full)."""
     from finetune.progress import silent
     from finetune.spec import parse_spec
-    from finetune.triage import train_triage
+    from finetune.tasks.triage.model import train_triage
 
     data = banking(2000)
     most = 500 if args.quick else 1000
@@ -155,8 +155,8 @@ def trainer_padded(texts: list[str], labels: np.ndarray, classes: int, lora: boo
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-    from finetune.embed import minilm_folder
     from finetune.provenance import cpu_seconds
+    from finetune.training.embedding import minilm_folder
 
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     model = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), num_labels=classes)

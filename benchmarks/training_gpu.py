@@ -29,7 +29,7 @@ def model_of(shape: dict[str, int], device: str) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from finetune.adapters import add_lora
+    from finetune.methods.lora import add_lora
     from finetune.spec import parse_spec
 
     config = LlamaConfig(
@@ -64,10 +64,10 @@ def rows_of(count: int, vocabulary: int, longest: int) -> list[dict[str, list[in
 
 def ours(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) -> float:
     """Seconds of one epoch of our `fit`."""
-    from finetune.answers import AnswerLoss, collate_packed, collate_padded
     from finetune.progress import silent
     from finetune.spec import parse_spec
-    from finetune.train import fit
+    from finetune.tasks.reply.tokens import AnswerLoss, collate_packed, collate_padded
+    from finetune.training.loop import fit
 
     form = {"dataset": "x", "task": "reply", "method": "lora", "base_model": "a/b"}
     spec = parse_spec({**form, "epochs": 1, "batch_size": batch})
@@ -82,7 +82,7 @@ def trl(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) 
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from finetune.shapes import train_tokenizer
+    from finetune.methods.scratch import train_tokenizer
 
     data = Dataset.from_dict(
         {

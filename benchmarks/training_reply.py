@@ -42,7 +42,7 @@ def start() -> tuple[Any, Any]:
     """The same random model and tokenizer for every variant."""
     from transformers import set_seed
 
-    from finetune.shapes import causal_from_shape
+    from finetune.methods.scratch import causal_from_shape
 
     tickets, answers = pairs("train", TOKENIZER_ROWS)
     set_seed(1)
@@ -78,7 +78,7 @@ def run_variant(name: str, rows: int, seed: int) -> dict[str, Any]:
 
 def encoder(tokenizer: Any) -> Any:
     """Ticket and answer to tokens, as the product does it."""
-    from finetune.answers import Encoder, Template
+    from finetune.tasks.reply.tokens import Encoder, Template
 
     return Encoder(tokenizer, Template.of(tokenizer), MAX_LENGTH)
 
@@ -87,10 +87,10 @@ def train_ours(
     model: Any, tokenizer: Any, tickets: list[str], answers: list[str], folder: Path, seed: int, packed: bool
 ) -> float:
     """CPU-seconds of our `fit`."""
-    from finetune.answers import AnswerLoss, collate_packed, collate_padded
     from finetune.progress import silent
     from finetune.spec import parse_spec
-    from finetune.train import fit
+    from finetune.tasks.reply.tokens import AnswerLoss, collate_packed, collate_padded
+    from finetune.training.loop import fit
 
     form = {"dataset": "sgd", "task": "reply", "epochs": 1, "batch_size": BATCH, "learning_rate": RATE}
     form |= {"seed": seed, "warmup_ratio": 0, "weight_decay": 0}  # as TRL's defaults have it
@@ -107,8 +107,8 @@ def train_trl(
     from datasets import Dataset, disable_progress_bars
     from trl import SFTConfig, SFTTrainer
 
-    from finetune.answers import PLAIN
     from finetune.provenance import cpu_seconds
+    from finetune.tasks.reply.tokens import PLAIN
 
     disable_progress_bars()
     prompts = [PLAIN[0] + ticket + PLAIN[1] for ticket in tickets]
@@ -139,7 +139,7 @@ def held_out(model: Any, tokenizer: Any) -> float:
     """Mean loss per answer token on test rows, in float32, by the same code for every variant."""
     import math
 
-    from finetune.reply import TunedReply
+    from finetune.tasks.reply.model import TunedReply
 
     tickets, answers = pairs("test", HELD_OUT)
     return math.log(TunedReply(model, tokenizer, encoder(tokenizer), 64).perplexity(tickets, answers))

@@ -9,21 +9,22 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import intake, measuring, opening
-from bot.answering import Question, ask, card_at
-from bot.blocks import section
+from bot import opening
 from bot.commands import change_job
-from bot.conversation import Card
 from bot.errors import BotError
-from bot.escape import escape, one_line
-from bot.faults import guarded, where
-from bot.feedback import keep_feedback
-from bot.home import home_view
-from bot.limits import checked_view
-from bot.modals import FINETUNE_FIELDS, Filled, Memory
-from bot.reports import details_modal
-from bot.services import Services
-from bot.views import change_modal, source_modal, why_modal
+from bot.slack.failures import guarded, where
+from bot.slack.features import datasets, measure
+from bot.slack.features.answering import Question, ask, card_at
+from bot.slack.features.home import home_view
+from bot.slack.feedback_log import keep_feedback
+from bot.slack.services import Services
+from bot.slack.thread_memory import Card
+from bot.slack.ui.blocks import section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.forms import FINETUNE_FIELDS, Filled, Memory
+from bot.slack.ui.limits import checked_view
+from bot.slack.ui.report import details_modal
+from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 from bot.visible import visible_job
 
 Body = dict[str, Any]
@@ -36,7 +37,7 @@ def register(app: App, services: Services) -> None:
     app.action("would_change")(guarded(services, on_change))
     app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
     app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
-    app.action("measure")(guarded(services, measuring.on_button))
+    app.action("measure")(guarded(services, measure.on_button))
     app.action("job_finetune")(guarded(services, on_train))
     app.action("feedback")(guarded(services, on_feedback))
     for action_id, verb in JOB_VERBS.items():
@@ -169,7 +170,7 @@ def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: We
 def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
     ack()
     channel, user, _ = where(body)
-    said = intake.remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
+    said = datasets.remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
     respond(text=f"🗑️ {escape(said)}", response_type="ephemeral", replace_original=False)
 
 

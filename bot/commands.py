@@ -7,24 +7,26 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot import comparing, home, intake, library, measuring, money, notices, opening
-from bot.answering import Question, ask, check_asker, check_question
-from bot.blocks import actions, button, section
-from bot.cards import job_card
+from bot import money, opening
 from bot.datacard import dataset_card
 from bot.errors import BotError
-from bot.escape import escape, one_line, question_of
-from bot.faults import guarded
-from bot.label_check import check_labels
-from bot.launch import Place, finetune_spec, launch, typed_form
-from bot.limits import checked
-from bot.modals import Memory
-from bot.people import Person
-from bot.services import Services
+from bot.slack.failures import guarded
+from bot.slack.features import channel_settings, compare, documents, home, measure
+from bot.slack.features import datasets as intake
+from bot.slack.features.answering import Question, ask, check_asker, check_question
+from bot.slack.features.finetune import Place, finetune_spec, launch, typed_form
+from bot.slack.features.label_check import check_labels
+from bot.slack.services import Services
+from bot.slack.ui.blocks import actions, button, section
+from bot.slack.ui.escape import escape, one_line, question_of
+from bot.slack.ui.forms import Memory
+from bot.slack.ui.job_card import job_card
+from bot.slack.ui.limits import checked
+from bot.slack.users import Person
 from bot.visible import visible_job
 from finetune.spec import SpecError
-from worker.records import Job
-from worker.states import END_STATES, State
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES, State
 
 Command = dict[str, Any]
 HELP = (
@@ -56,8 +58,8 @@ def should_i_train(
 ) -> None:
     """Puts the question in the channel under the asker's name and answers it in its thread; or measures; or helps."""
     typed = question_of(command.get("text", ""))
-    if measuring.is_order(services, typed, command["channel_id"]):
-        measuring.on_command(services, ack, command, client, respond)
+    if measure.is_order(services, typed, command["channel_id"]):
+        measure.on_command(services, ack, command, client, respond)
         return
     ack()
     if not typed:
@@ -96,7 +98,7 @@ def finetune(services: Services, ack: Ack, command: Command, client: WebClient, 
     place = Place(command["user_id"], command["team_id"], channel, None, key)
     job = launch(services, "finetune", spec.to_json(), place, card)
     ack()
-    notices.say_where(client, job)
+    channel_settings.say_where(client, job)
 
 
 def jobs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
@@ -113,10 +115,12 @@ def jobs(services: Services, ack: Ack, command: Command, client: WebClient, resp
         return
     if first in ("notify", "digest"):
         asked = [word.lower() for word in words]
-        notices.on_command(services, asked, command["channel_id"], command["user_id"], client, respond)
+        channel_settings.on_command(
+            services, asked, command["channel_id"], command["user_id"], client, respond
+        )
         return
     if first in ("compare", "count") and len(words) == 2:
-        act = comparing.begin if first == "compare" else comparing.end
+        act = compare.begin if first == "compare" else compare.end
         said = act(services, words[1], command["user_id"], command["channel_id"])
         respond(text=said, response_type="ephemeral")
         return
@@ -208,24 +212,24 @@ def docs(services: Services, ack: Ack, command: Command, client: WebClient, resp
     channel, person = command["channel_id"], services.people.person(command["user_id"])
     verb = words[0].lower() if words else "list"
     if verb == "list":
-        lines = [library.document_line(d) for d in services.index.documents(services.scopes(channel))]
+        lines = [documents.document_line(d) for d in services.index.documents(services.scopes(channel))]
         add = actions([button("Add documents", "docs_add", style="primary")], block_id="docs")
-        blocks = [*library.document_blocks(lines), add]
+        blocks = [*documents.document_blocks(lines), add]
         respond(text="Documents", blocks=checked(blocks), response_type="ephemeral")
     elif verb == "add" and len(words) == 1:
         opening.documents(client, command["trigger_id"], Memory(channel))
     elif verb == "add":
-        links = [library.web_address(word) for word in words[1:6]]
-        library.add_documents(services, client, list(links), "channel", person, channel)
+        links = [documents.web_address(word) for word in words[1:6]]
+        documents.add_documents(services, client, list(links), "channel", person, channel)
         respond(text="Reading it; the result comes here in the channel.", response_type="ephemeral")
     elif verb == "sync":
-        library.sync_documents(services, client, person, channel)
+        documents.sync_documents(services, client, person, channel)
         respond(text="Syncing; the result comes here in the channel.", response_type="ephemeral")
     elif verb == "remove" and len(words) == 2:
-        said = library.remove_document(services, words[1], person, channel)
+        said = documents.remove_document(services, words[1], person, channel)
         respond(text=escape(said), response_type="ephemeral")
     elif verb == "share" and len(words) == 3:
-        said = library.share_document(services, words[1], words[2].lower(), person, channel)
+        said = documents.share_document(services, words[1], words[2].lower(), person, channel)
         respond(text=escape(said), response_type="ephemeral")
     else:
         raise BotError(

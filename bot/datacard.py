@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bot.blocks import Block, context, section
-from bot.escape import escape, one_line
-from bot.views import meter
-from finetune.card import Card
+from bot.slack.ui.blocks import Block, context, section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.verdict_card import meter
 from finetune.card_text import care_lines
+from finetune.data.card import Card
 
 CLASSES_SHOWN = 15
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.cards import duration
-from finetune.card import Card
-from finetune.cost import CostError, cheapest_gpu, gpu
+from bot.slack.ui.job_card import duration
+from finetune.data.card import Card
+from finetune.pricing import CostError, cheapest_gpu, gpu
 from finetune.spec import Spec
 
 PARAMETERS = {"minilm": 22.7e6, "tiny-bert": 6e6}

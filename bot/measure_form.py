@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.blocks import Block, modal, number_input, option, section, select
-from bot.blocks import field as input_field
-from bot.escape import one_line
-from bot.modals import Memory
-from bot.services import Services
-from finetune.card import Card
+from bot.slack.services import Services
+from bot.slack.ui.blocks import Block, modal, number_input, option, section, select
+from bot.slack.ui.blocks import field as input_field
+from bot.slack.ui.escape import one_line
+from bot.slack.ui.forms import Memory
+from finetune.data.card import Card
+from finetune.data.ticket import DatasetError
 from finetune.spec import SpecError
-from finetune.ticket import DatasetError
 
 FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong")
 METRICS = {

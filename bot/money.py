@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from slack_bolt import Respond
 
-from bot.blocks import section
 from bot.errors import BotError
-from bot.limits import checked
-from bot.services import Services
-from worker.ledger import month_of
-from worker.policy import Month, month_of_team, set_budget
+from bot.slack.services import Services
+from bot.slack.ui.blocks import section
+from bot.slack.ui.limits import checked
+from worker.ledger.budgets import Month, month_of_team, set_budget
+from worker.ledger.ledger import month_of
 
 MOST_USD = 1e7
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from slack_sdk import WebClient
 
-from bot.blocks import Block
 from bot.estimate import estimate
-from bot.launch import finetune_spec
-from bot.limits import checked_view
-from bot.modals import (
+from bot.slack.features.finetune import finetune_spec
+from bot.slack.services import Services
+from bot.slack.ui.blocks import Block
+from bot.slack.ui.forms import (
     Memory,
     dataset_modal,
     documents_modal,
@@ -19,7 +19,7 @@ from bot.modals import (
     reason_modal,
     recipe_of,
 )
-from bot.services import Services
+from bot.slack.ui.limits import checked_view
 from finetune.spec import SpecError
 
 NO_TICKETS = "There is no dataset yet. Add your tickets with /datasets add, then come back."

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bot.demo.transcript import message_lines
+from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
-from bot.playground.person import Person
-from bot.transcript import message_lines
 
 SHOWN = ("chat.postMessage", "chat.postEphemeral", "chat.stopStream", "views.open")
 INDENT = "  │ "

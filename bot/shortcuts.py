@@ -8,13 +8,13 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot import opening
-from bot.answering import Question, ask
 from bot.errors import BotError
-from bot.escape import question_of
-from bot.faults import guarded
-from bot.modals import DATASET_KINDS, Memory
-from bot.services import Services
-from finetune.store import suggest_name
+from bot.slack.failures import guarded
+from bot.slack.features.answering import Question, ask
+from bot.slack.services import Services
+from bot.slack.ui.escape import question_of
+from bot.slack.ui.forms import DATASET_KINDS, Memory
+from finetune.data.store import suggest_name
 
 Shortcut = dict[str, Any]
 

@@ -7,23 +7,23 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot import intake, library
-from bot.answering import card_at
-from bot.columns_form import Upload, column_errors
 from bot.errors import BotError
-from bot.faults import apologise, guarded
-from bot.feedback import keep_feedback
-from bot.files import SlackFile, look_up
-from bot.launch import Place, finetune_spec, launch
-from bot.limits import checked_view
 from bot.measure_form import FIELDS as MEASURE_FIELDS
 from bot.measure_form import measure_spec
-from bot.modals import FINETUNE_FIELDS, Filled, Memory, note_modal, recipe_of
-from bot.notices import say_where
-from bot.services import Services
+from bot.slack.failures import apologise, guarded
+from bot.slack.features import datasets, documents
+from bot.slack.features.answering import card_at
+from bot.slack.features.channel_settings import say_where
+from bot.slack.features.finetune import Place, finetune_spec, launch
+from bot.slack.feedback_log import keep_feedback
+from bot.slack.files import SlackFile, look_up
+from bot.slack.services import Services
+from bot.slack.ui.column_form import Upload, column_errors
+from bot.slack.ui.forms import FINETUNE_FIELDS, Filled, Memory, note_modal, recipe_of
+from bot.slack.ui.limits import checked_view
+from finetune.data.store import check_name
+from finetune.data.ticket import DatasetError
 from finetune.spec import SpecError
-from finetune.store import check_name
-from finetune.ticket import DatasetError
 
 Body = dict[str, Any]
 View = dict[str, Any]
@@ -85,7 +85,7 @@ def on_dataset(services: Services, ack: Ack, body: Body, view: View, client: Web
     upload = Upload(memory.channel, files[0], *told)
     ack(response_action="update", view=checked_view(note_modal("Add tickets", READING)))
     with _telling(client, memory, body):
-        intake.ask_columns(services, client, upload, body["user"]["id"], view)
+        datasets.ask_columns(services, client, upload, body["user"]["id"], view)
 
 
 def on_columns(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
@@ -96,7 +96,7 @@ def on_columns(services: Services, ack: Ack, body: Body, view: View, client: Web
     ack()
     with _telling(client, Memory(upload.channel), body):
         person = services.people.person(body["user"]["id"])
-        intake.add_dataset(services, client, upload, filled.values, person)
+        datasets.add_dataset(services, client, upload, filled.values, person)
 
 
 def on_documents(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
@@ -104,7 +104,7 @@ def on_documents(services: Services, ack: Ack, body: Body, view: View, client: W
     sources: list[SlackFile | str] = []
     try:
         if link := filled.values.get("link", "").strip():
-            sources.append(library.web_address(link))
+            sources.append(documents.web_address(link))
     except BotError as wrong:
         ack(response_action="errors", errors={"link": str(wrong)})
         return
@@ -118,7 +118,7 @@ def on_documents(services: Services, ack: Ack, body: Body, view: View, client: W
         sources += [look_up(client, one, user, memory.channel) for one in files]
         person = services.people.person(user)
         scope = filled.values.get("scope", "channel")
-        library.add_documents(services, client, sources, scope, person, memory.channel)
+        documents.add_documents(services, client, sources, scope, person, memory.channel)
 
 
 def on_feedback_reason(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

@@ -11,7 +11,7 @@ import time
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.blocks import Block
+from bot.slack.ui.blocks import Block
 
 TRIES, PAUSE_S = 10, 0.3  # together the 3 s in which Slack takes an answer to a submission
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.errors import BotError
-from bot.services import Services
-from worker.records import Job
+from bot.slack.services import Services
+from worker.jobs.records import Job
 
 
 def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:

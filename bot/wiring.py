@@ -17,25 +17,25 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.aftermath import Aftermath
-from bot.app import build_app, posting_client, slack_client
 from bot.errors import BotError
-from bot.feedback import forget_feedback
-from bot.files import downloader
-from bot.local import chat_model, load_prices, measuring_model, open_datasets, open_ledger
-from bot.notify import Notifier
-from bot.people import People
-from bot.policy import Policy
-from bot.services import Services
+from bot.factories import chat_model, load_prices, measuring_model, open_datasets, open_ledger
 from bot.settings import WHERE, Settings
-from bot.turns import Turns
+from bot.slack.app import build_app, posting_client, slack_client
+from bot.slack.delivery.after_job import Aftermath
+from bot.slack.delivery.notifier import Notifier
+from bot.slack.feedback_log import forget_feedback
+from bot.slack.files import downloader
+from bot.slack.permissions import Policy
+from bot.slack.services import Services
+from bot.slack.thread_queue import Turns
+from bot.slack.users import People
 from finetune.prepare import prepare_apart
-from worker import keys
-from worker.conductor import Conductor
-from worker.embedded_redis import embedded_redis
-from worker.ledger import Ledger
-from worker.run import KINDS, Kind, finetune_kind, measure_kind
-from worker.scrub import start_logging
+from worker.dispatch.dispatcher import Conductor
+from worker.ledger.ledger import Ledger
+from worker.logs import start_logging
+from worker.runtime.attempt import KINDS, Kind, finetune_kind, measure_kind
+from worker.transport import signing
+from worker.transport.embedded_redis import embedded_redis
 
 if TYPE_CHECKING:
     from slack_bolt import App
@@ -47,8 +47,8 @@ PRELOAD = (
     "sklearn.linear_model",
     "matplotlib.backends.backend_agg",
     "finetune.pipeline",
-    "finetune.measure",
-    "finetune.use",
+    "finetune.measurement.run",
+    "finetune.serving.predict",
 )
 DAY_S = 24 * 3600.0
 log = logging.getLogger("trainwise")
@@ -72,7 +72,7 @@ class Bot:
         self.conductor.start()
         self.notifier.start()
         if self.settings.slack_mode == "http":
-            from bot.http import serve_http
+            from bot.slack.http import serve_http
 
             assert self.settings.slack_signing_secret
             secret = self.settings.slack_signing_secret.reveal()
@@ -121,7 +121,7 @@ def build(settings: Settings) -> Bot:
     held = ExitStack()
     ledger = open_ledger(settings)
     redis_url = redis_address(settings, held)
-    keys.pair_locally(settings.home / "keys")
+    signing.pair_locally(settings.home / "keys")
     conductor = Conductor(
         ledger,
         redis_url,
@@ -173,9 +173,9 @@ def make_services(
     held: ExitStack,
 ) -> Services:
     """What the listeners work with; the index opens here, so its libraries load here and not on import."""
-    from rag.ask import Adviser
-    from rag.embed import load_embedder
+    from rag.adviser import Adviser
     from rag.index import Index
+    from rag.search.embedding import load_embedder
 
     assert settings.slack_bot_token
     embed = load_embedder(settings.home / "cache")
@@ -233,7 +233,7 @@ def run_worker(
     health_port: int = 0,
 ) -> None:
     """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
-    from worker.serve import serve
+    from worker.runtime.server import serve
 
     start_logging(settings.log_level, settings.secrets())
     note = settings.home / "redis.url"
@@ -241,7 +241,7 @@ def run_worker(
         raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")
     url = settings.redis_url.reveal() if settings.redis_url else note.read_text(encoding="utf-8").strip()
     prices = load_prices(settings)
-    keys.pair_locally(settings.home / "keys")
+    signing.pair_locally(settings.home / "keys")
     serve(
         url,
         name,
@@ -271,6 +271,6 @@ def kinds(settings: Settings) -> dict[str, Kind]:
 
 def artifacts_folder(settings: Settings) -> Path:
     """Where weights and checkpoints go."""
-    from worker.serve import local_folder
+    from worker.runtime.server import local_folder
 
     return local_folder(settings.artifacts_url)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from finetune.chat import Llm
-from finetune.cost import api_request, tokens_of
+from finetune.evaluation.prompting import AT_ONCE, LONGEST, SPARE, Purse, UnansweredError
+from finetune.llm import Llm
+from finetune.pricing import api_request, tokens_of
 from finetune.progress import Progress
-from finetune.prompting import AT_ONCE, LONGEST, SPARE, Purse, UnansweredError
 
 ALLOWED_S = 180.0
 

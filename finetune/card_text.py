@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from finetune.card import Card
+from finetune.data.card import Card
 
 CLASSES_SHOWN = 8
 

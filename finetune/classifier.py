@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from finetune.embed import mean_pool, unit
+from finetune.training.embedding import mean_pool, unit
 
 SCALE = 20.0  # cosine in [-1, 1] to logits: a tempered start, neither flat nor saturated
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from finetune.baselines import Guesses, ladder
-from finetune.embed import FrozenEmbedder
-from finetune.evaluate import score
-from finetune.intervals import resample_counts
-from finetune.linear import train_linear
+from finetune.evaluation.baselines import Guesses, ladder
+from finetune.evaluation.metrics import score
+from finetune.evaluation.statistics import resample_counts
+from finetune.methods.linear import train_linear
 from finetune.progress import Progress
-from finetune.triage_data import Data
+from finetune.tasks.triage.data import Data
+from finetune.training.embedding import FrozenEmbedder
 
 
 def held_out_rows(data: Data) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from finetune.sample import Sample
+from finetune.evaluation.sample import Sample
 
 CERTAIN = 2.58  # standard errors (99%)
 LEAST_DROP = 0.03

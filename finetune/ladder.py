@@ -11,11 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from finetune import baselines
-from finetune.intervals import Interval, bootstrap, macro_f1_statistic, mean_statistic, resample_counts
-from finetune.linear import Words, fit_svm
+from finetune.evaluation import baselines
+from finetune.evaluation.sample import Fold, Sample
+from finetune.evaluation.statistics import (
+    Interval,
+    bootstrap,
+    macro_f1_statistic,
+    mean_statistic,
+    resample_counts,
+)
+from finetune.methods.linear import Words, fit_svm
 from finetune.progress import Progress
-from finetune.sample import Fold, Sample
 
 MAJORITY, NEAREST, LOGISTIC = baselines.MAJORITY, baselines.NEAREST, baselines.LOGISTIC
 WORDS_SVM = "Linear SVM on words and embeddings"

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from finetune import ladder
-from finetune.forecast import Point
+from finetune.evaluation.sample import Sample
+from finetune.measurement.forecast import Point
 from finetune.progress import Progress
-from finetune.sample import Sample
 
 STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
 MOST_SEEDS, LEAST_SEEDS = 5, 3

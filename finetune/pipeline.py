@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.chat import Llm
+from finetune.data.ticket import Tickets
+from finetune.evaluation.model_card import model_card
 from finetune.failures import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
-from finetune.model_card import model_card
+from finetune.llm import Llm
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, hardware, origin
 from finetune.spec import Spec
-from finetune.ticket import Tickets
 
 __all__ = ["Stopped", "run"]
 
@@ -93,10 +93,10 @@ def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
             f"`{spec.task}` needs rows with {need}: this dataset has too few. Choose another."
         )
     if spec.task == "triage":
-        from finetune.triage_run import run_triage
+        from finetune.tasks.triage.run import run_triage
 
         return run_triage
-    from finetune.reply_run import run_reply
+    from finetune.tasks.reply.run import run_reply
 
     return run_reply
 
@@ -106,11 +106,11 @@ def _with_base(spec: Spec, folder: Path) -> Spec:
 
     Raises BaseModelError before any work where the base model cannot be had.
     """
-    from finetune.loading import pinned, probe
     from finetune.spec import SHAPES
+    from finetune.training.base_models import pinned, probe
 
     if spec.method == "qlora":
-        from finetune.adapters import four_bit
+        from finetune.methods.lora import four_bit
 
         four_bit()
     if spec.base_model == "minilm" or spec.base_model in SHAPES:
@@ -127,8 +127,8 @@ def _with_base(spec: Spec, folder: Path) -> Spec:
 
 def _base_version(based: Spec) -> dict[str, str]:
     """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
-    from finetune.loading import locate
     from finetune.spec import SHAPES, hub_id_of
+    from finetune.training.base_models import locate
 
     if based.base_model == "minilm" or based.base_model in SHAPES:
         return {}

@@ -10,9 +10,9 @@ import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 
-from finetune.clean import clean
-from finetune.redact import redact
-from finetune.ticket import Tickets
+from finetune.data.prepare import clean
+from finetune.data.redact import redact
+from finetune.data.ticket import Tickets
 
 
 def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:

@@ -71,15 +71,17 @@ def code_version() -> str:
 
 def code_sum() -> str:
     """sha256 over this package's source: equal sums ran equal code, committed or not."""
-    return files_sum(sorted(Path(__file__).parent.glob("*.py")))
+    package = Path(__file__).parent
+    return files_sum(sorted(package.rglob("*.py")), package)
 
 
-def files_sum(files: Sequence[Path]) -> str:
-    """sha256 over the files' names and sums, in this order; large files are read in pieces."""
+def files_sum(files: Sequence[Path], root: Path | None = None) -> str:
+    """sha256 over the files' names (paths below `root`, where given) and sums, in this order, read in pieces."""
     total = hashlib.sha256()
     for file in files:
+        name = file.relative_to(root).as_posix() if root else file.name
         with file.open("rb") as opened:
-            total.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+            total.update(f"{name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
 
 
@@ -87,7 +89,7 @@ def arithmetic() -> dict[str, Any]:
     """What may move the last digits on like hardware: threads, and whether bfloat16 is multiplied in hardware."""
     import torch
 
-    from finetune.embed import bf16_is_fast, pick_device
+    from finetune.training.embedding import bf16_is_fast, pick_device
 
     return {"threads": torch.get_num_threads(), "bf16": bf16_is_fast(pick_device())}
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from finetune.embed import FrozenEmbedder
-from finetune.evaluate import overfitting, still_falling
-from finetune.intervals import json_difference, paired_means, resample_counts
-from finetune.learning import answer_curve, last_answers
-from finetune.plots import learning_plot, loss_plot, scores_plot
-from finetune.reply_data import Pairs, Rows, Written
+from finetune.evaluation.learning_curve import answer_curve, last_answers
+from finetune.evaluation.metrics import overfitting, still_falling
+from finetune.evaluation.plots import learning_plot, loss_plot, scores_plot
+from finetune.evaluation.statistics import json_difference, paired_means, resample_counts
+from finetune.evaluation.verdict import judge_replies
 from finetune.reply_scores import invented, score_replies
-from finetune.report import judge_replies
 from finetune.spec import Spec
+from finetune.tasks.reply.data import Pairs, Rows, Written
+from finetune.training.embedding import FrozenEmbedder
 
 EXAMPLES = 5
 SAME = 0.2  # of the replies: from there on a reader should know

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.intervals import bootstrap, mean_statistic
+from finetune.evaluation.statistics import bootstrap, mean_statistic
 
 NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 NAME = re.compile(r"(?<![.!?\n:]\s)(?<!^)\b[A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)*")

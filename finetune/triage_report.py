@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from finetune import cross
-from finetune.baselines import LOGISTIC, Guesses
-from finetune.evaluate import confused_pairs, disagreement, overfitting, per_class, score
-from finetune.intervals import Paired, json_difference, paired, resample_counts
-from finetune.learning import last_doubling, learning_curve
-from finetune.plots import confusion_plot, learning_plot, loss_plot, scores_plot
-from finetune.report import judge
-from finetune.triage_data import Data, Side
-from finetune.triage_prompts import Prompted
+from finetune.evaluation.baselines import LOGISTIC, Guesses
+from finetune.evaluation.learning_curve import last_doubling, learning_curve
+from finetune.evaluation.metrics import confused_pairs, disagreement, overfitting, per_class, score
+from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
+from finetune.evaluation.statistics import Paired, json_difference, paired, resample_counts
+from finetune.evaluation.verdict import judge
+from finetune.tasks.triage.data import Data, Side
+from finetune.tasks.triage.prompts import Prompted
 
 
 @dataclass(frozen=True)

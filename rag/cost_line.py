@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag.reply import Verdict
-from rag.signals import Signals
+from rag.signals.schema import Signals
 
 ROW_TOKENS, EPOCHS = 500, 3
 CALL_IN, CALL_OUT = 1500, 200

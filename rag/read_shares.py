@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rag.number_words import WORDS, WRONG
+from rag.signals.number_words import WORDS, WRONG
 
 _N = r"(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|un|une|uno|deux|trois|zwei|drei|dos|tres)"
 _SHARE = re.compile(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.embed import Embedder
+from rag.search.embedding import Embedder
 
 
 class Remembered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rag.store import Store, check_scopes
+from rag.search.store import Store, check_scopes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rag.chunk import sentences
+from rag.search.chunking import sentences
 
 LEAST_WORDS = 5
 SHORT = 8  # words: an opener like "Retrieval and tuning add up." takes the next sentence with it

@@ -1,6 +1,6 @@
 """From a decision to the sentences of its answer: search, phrase with a language model if there is one, check.
 
-The extracted answer (rag/answer.py) is always at hand; a phrased one (rag/phrase.py) takes its place when the
+The extracted answer (rag/answer/extractive.py) is always at hand; a phrased one (rag/answer/generative.py) takes its place when the
 model was there in time and its sentences held.
 """
 
@@ -10,20 +10,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rag.advise import Advice, spoken
-from rag.answer import Answer, compose, refusal
-from rag.answerable import SURE, unheard
-from rag.chat import ChatFailed, Turn
-from rag.evidence import gather, load_phrases, parts_of, sought
-from rag.phrase import MOST_SENTENCES, phrase
+from rag.advice.decide import Advice, spoken
+from rag.answer.answerability import SURE, unheard
+from rag.answer.evidence import gather, load_phrases, parts_of, sought
+from rag.answer.extractive import Answer, compose, refusal
+from rag.answer.generative import MOST_SENTENCES, phrase
+from rag.llm import ChatFailed, Turn
 from rag.remembered import Remembered
 from rag.reply import Verdict
-from rag.retrieve import retrieve
+from rag.search.retrieval import retrieve
 
 if TYPE_CHECKING:
-    from rag.embed import Embedder
     from rag.index import Index
-    from rag.read_embedded import EmbeddedReader
+    from rag.search.embedding import Embedder
+    from rag.signals.rules import EmbeddedReader
 
 
 class Writer:

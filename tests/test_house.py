@@ -45,12 +45,12 @@ def test_imports_follow_the_house(package: str) -> None:
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("bot.app", {"torch", "transformers", "peft", "sklearn", "matplotlib", "chromadb"}),
-        ("bot.cli", {"torch", "transformers", "peft", "langchain", "chromadb", "sklearn", "matplotlib"}),
-        ("worker.ledger", {"torch", "transformers", "sklearn"}),
-        ("worker.queue", {"torch", "transformers", "sklearn"}),
+        ("bot.slack.app", {"torch", "transformers", "peft", "sklearn", "matplotlib", "chromadb"}),
+        ("bot.cli.main", {"torch", "transformers", "peft", "langchain", "chromadb", "sklearn", "matplotlib"}),
+        ("worker.ledger.ledger", {"torch", "transformers", "sklearn"}),
+        ("worker.transport.queue", {"torch", "transformers", "sklearn"}),
         ("finetune.spec", {"torch", "transformers", "sklearn"}),
-        ("finetune.store", {"torch", "transformers"}),
+        ("finetune.data.store", {"torch", "transformers"}),
     ],
 )
 def test_light_modules_load_nothing_heavy(module: str, heavy: set[str]) -> None:
@@ -62,11 +62,11 @@ def test_light_modules_load_nothing_heavy(module: str, heavy: set[str]) -> None:
 
 # Not configuration: what a child process inherits, and CUDA's and torchrun's own way of naming devices and ranks.
 READS_ENVIRONMENT = {
-    "rag/embed.py",
-    "worker/horse.py",
-    "worker/rank.py",
-    "worker/ranks.py",
-    "worker/serve.py",
+    "rag/search/embedding.py",
+    "worker/runtime/job_process.py",
+    "worker/runtime/rank.py",
+    "worker/runtime/multi_gpu.py",
+    "worker/runtime/server.py",
 }
 
 
@@ -81,12 +81,14 @@ def test_only_the_settings_file_reads_the_environment() -> None:
     assert readers <= READS_ENVIRONMENT
 
 
-def test_the_architecture_names_files_that_exist() -> None:
-    """Whoever follows docs/architecture.md finds each file, a bare name in the package last named before it."""
-    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    packages, missing = "rag", []
-    for folder, name in re.findall(r"`(?:(bot|rag|finetune|worker|tests)/)?(\w+\.py)", text):
-        packages = folder or packages
-        if not (ROOT / packages / name).exists():
-            missing.append(f"{packages}/{name}")
+def test_the_documents_name_files_that_exist() -> None:
+    """Whoever follows a path in README or docs/ finds the file; decisions keep the names of their day."""
+    missing = [
+        f"{page.name}: {path}"
+        for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+        for path in re.findall(
+            r"`((?:bot|rag|finetune|worker|tests|benchmarks)/[\w/]+\.\w+)", page.read_text("utf-8")
+        )
+        if page.name != "decisions.md" and not (ROOT / path).exists()
+    ]
     assert missing == []

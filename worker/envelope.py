@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from worker.errors import WorkerError
-from worker.keys import PrivateKey, PublicKey
-from worker.records import rq_id
+from worker.jobs.records import rq_id
+from worker.transport.signing import PrivateKey, PublicKey
 
 FUNCTION = "worker.run.run_attempt"
 """The one function that can be asked for; it is named, never imported from the message."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select, update
 
-from worker import tables
-from worker.change import locked_job, record, set_columns
-from worker.database import reading, writing
-from worker.records import Post, StaleCard, post_of
-from worker.states import State
+from worker.jobs.records import Post, StaleCard, post_of
+from worker.jobs.states import State
+from worker.ledger import tables
+from worker.ledger.database import reading, writing
+from worker.ledger.transitions import locked_job, record, set_columns
 
 SENDING_S = 60.0
 """How long a taken message is left to its sender before it is handed out again."""

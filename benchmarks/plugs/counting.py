@@ -14,8 +14,8 @@ from pathlib import Path
 
 from finetune.failures import Stopped
 from plugs.diary import note
-from worker.run import Kind, Work
-from worker.serve import serve
+from worker.runtime.attempt import Kind, Work
+from worker.runtime.server import serve
 
 STEPS_PER_EPOCH = 10
 STEP_S = 0.05

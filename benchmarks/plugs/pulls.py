@@ -126,7 +126,7 @@ def wire(which: str, mode: str) -> Pull:
 
 
 def slack(how: str, method: str = "*", times: int = 3) -> Pull:
-    """Slack fails the next calls in one of its ways (see bot/playground/api.py)."""
+    """Slack fails the next calls in one of its ways (see bot/playground/web_api/api.py)."""
 
     def pull(stage: Stage, dice: random.Random) -> Iterator[None]:
         stage.control("fail", method=method, times=times, how=how)

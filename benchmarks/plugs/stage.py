@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 import psutil
 
+from bot.demo.stack import free_port
 from bot.errors import BotError
-from bot.playground.person import Person
-from bot.stand import free_port
+from bot.playground.client.person import Person
 from plugs.diary import Diary
 from plugs.proxy import Wire, Wires
-from worker import keys
-from worker.embedded_redis import EmbeddedRedis, embedded_redis
+from worker.transport import signing
+from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 
 ROOT = Path(__file__).parents[2]
 WORKERS = ("w1", "w2")
@@ -54,7 +54,7 @@ class Stage:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.redis: EmbeddedRedis | None = None
         self.tokens: dict[str, str] = {}
-        keys.pair_locally(home / "keys")
+        signing.pair_locally(home / "keys")
         self.diary = Diary(home / "diary.pipe")
         self.people = {name: Person(self.url, name, timeout=8) for name in ("ravi", "maya", "ana")}
 
@@ -160,7 +160,7 @@ class Stage:
             about = ["--port", str(self.ports["workspace"]), "--store", str(self.home / "workspace")]
             return [sys.executable, "-m", "bot.playground", *about]
         if name == "bot":
-            return [sys.executable, "-m", "bot.cli", "up"]
+            return [sys.executable, "-m", "bot.cli.main", "up"]
         return [
             sys.executable,
             str(Path(__file__).with_name("counting.py")),

@@ -17,7 +17,7 @@ import psutil
 from bot.playground.errors import PlaygroundError
 from plugs.pulls import CLOCKS, FAULTS, LONG, heal
 from plugs.stage import Stage
-from worker.states import END_STATES
+from worker.jobs.states import END_STATES
 
 DEADLINE_S = 120.0
 CHANNELS = ("#support-ml", "#general")

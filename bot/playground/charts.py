@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bot.playground.elements import Problems, at, need, string
+from bot.playground.block_kit.elements import Problems, at, need, string
 
 MOST_SERIES, MOST_POINTS, MOST_SEGMENTS = 12, 20, 12
 

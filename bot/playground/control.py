@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from bot.playground import seed
-from bot.playground.api import FAULTS, Api
 from bot.playground.errors import PlaygroundError
-from bot.playground.streams import clear_expired
-from bot.playground.workspace import Json
+from bot.playground.state import seed
+from bot.playground.state.workspace import Json
+from bot.playground.web_api.api import FAULTS, Api
+from bot.playground.web_api.streams import clear_expired
 
 
 async def log(api: Api, args: Json) -> Json:

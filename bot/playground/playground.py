@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import uvicorn
 
-from bot.playground.clock import Clock
 from bot.playground.errors import PlaygroundError
-from bot.playground.manifest import read_manifest
 from bot.playground.server import build
-from bot.playground.workspace import Workspace
+from bot.playground.state.clock import Clock
+from bot.playground.state.manifest import read_manifest
+from bot.playground.state.workspace import Workspace
 
 START_SECONDS = 15.0
 

@@ -20,21 +20,21 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bot.playground import visit
-from bot.playground.api import Api
+from bot.playground.client import visit
 from bot.playground.control import LEVERS
-from bot.playground.delivery import Link, Outbox
+from bot.playground.delivery.delivery import Link, Outbox
+from bot.playground.delivery.interactions import respond
+from bot.playground.delivery.links import Links
+from bot.playground.delivery.signed_http import SignedHttp
+from bot.playground.delivery.sockets import Sockets
 from bot.playground.errors import ApiError, PlaygroundError
-from bot.playground.files import keep_content
-from bot.playground.interactions import respond
-from bot.playground.links import Links
-from bot.playground.live import Live
-from bot.playground.posting import Floor
-from bot.playground.rates import Rates
-from bot.playground.signed_http import SignedHttp
-from bot.playground.sockets import Sockets
-from bot.playground.streams import clear_expired
-from bot.playground.workspace import Json, Workspace
+from bot.playground.state.live import Live
+from bot.playground.state.posting import Floor
+from bot.playground.state.workspace import Json, Workspace
+from bot.playground.web_api.api import Api
+from bot.playground.web_api.files import keep_content
+from bot.playground.web_api.rates import Rates
+from bot.playground.web_api.streams import clear_expired
 
 STATIC = Path(__file__).parent / "static"
 HOSTS = ["127.0.0.1", "localhost", "testserver"]

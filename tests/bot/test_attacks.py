@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from bot.conversation import Card, Conversation
-from bot.escape import question_of
-from bot.feedback import keep_feedback, read_feedback
-from bot.limits import checked_view
-from bot.views import change_modal, source_modal, verdict_card, verdict_text, why_modal
-from finetune.dataset import read_tickets
-from rag.ask import Adviser
-from rag.embed import load_embedder
+from bot.slack.feedback_log import keep_feedback, read_feedback
+from bot.slack.thread_memory import Card, Conversation
+from bot.slack.ui.escape import question_of
+from bot.slack.ui.limits import checked_view
+from bot.slack.ui.verdict_card import change_modal, source_modal, verdict_card, verdict_text, why_modal
+from finetune.data.reading import read_tickets
+from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
-from worker.ledger import Ledger
+from rag.search.embedding import load_embedder
+from worker.ledger.ledger import Ledger
 
 CALLS = [
     "<!channel>",

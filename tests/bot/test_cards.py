@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from bot.blocks import Block
-from bot.cards import job_card, status_line
-from bot.limits import checked, checked_view, texts_of
-from bot.owed import pictures_of
-from bot.reports import details_modal, final_report
-from worker.records import Job
-from worker.states import END_STATES, State
+from bot.slack.ui.blocks import Block
+from bot.slack.ui.job_card import job_card, status_line
+from bot.slack.ui.limits import checked, checked_view, texts_of
+from bot.slack.ui.messages import pictures_of
+from bot.slack.ui.report import details_modal, final_report
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES, State
 
 NASTY = "<!channel> *bold* `tick` & <https://evil.example|click> " * 30
 REPORT: dict[str, Any] = {

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from bot.comparing import summary_message, summed_up, ticket_message
-from bot.limits import checked, texts_of
+from bot.slack.features.compare import summary_message, summed_up, ticket_message
+from bot.slack.ui.limits import checked, texts_of
 from tests.bot.test_cards import NASTY, job
-from worker import comparing
-from worker.comparing import Tally, tuned_first
 from worker.errors import WorkerError
-from worker.ledger import Ledger
-from worker.records import Post
-from worker.states import State
+from worker.jobs.records import Post
+from worker.jobs.states import State
+from worker.ledger import comparisons
+from worker.ledger.comparisons import Tally, tuned_first
+from worker.ledger.ledger import Ledger
 
 PAIR = {"ticket": "where is it?", "tuned": "on its way", "baseline": "call us"}
 PAIRS = {"tuned": "Fully tuned", "baseline": "Nearest past answer", "rows": [PAIR] * 12}
@@ -26,7 +26,7 @@ def opened(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
     """A ledger with one job under comparison."""
     ledger = Ledger(str(folder / "l.db"))
     made = ledger.submit("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k")
-    assert comparing.start(ledger.engine, made.id, "U2", f"{made.id}:7", rows, 1.0)
+    assert comparisons.start(ledger.engine, made.id, "U2", f"{made.id}:7", rows, 1.0)
     return ledger, made.id
 
 
@@ -51,25 +51,25 @@ def test_a_ticket_names_no_system_and_keeps_its_order() -> None:
 def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
     """A second vote changes nothing, also after the ledger was opened anew; closing twice is closing once."""
     ledger, job_id = opened(tmp_path)
-    assert comparing.vote(ledger.engine, job_id, 0, "U1", "tuned", 2.0)
-    assert not comparing.vote(ledger.engine, job_id, 0, "U1", "baseline", 3.0)
+    assert comparisons.vote(ledger.engine, job_id, 0, "U1", "tuned", 2.0)
+    assert not comparisons.vote(ledger.engine, job_id, 0, "U1", "baseline", 3.0)
     ledger.close()
     ledger = Ledger(str(tmp_path / "l.db"))
-    assert not comparing.vote(ledger.engine, job_id, 0, "U1", "baseline", 4.0)
-    assert comparing.vote(ledger.engine, job_id, 0, "U2", "equal", 4.0)
-    counted = comparing.tally(ledger.engine, job_id)
+    assert not comparisons.vote(ledger.engine, job_id, 0, "U1", "baseline", 4.0)
+    assert comparisons.vote(ledger.engine, job_id, 0, "U2", "equal", 4.0)
+    counted = comparisons.tally(ledger.engine, job_id)
     assert counted == Tally({0: Counter(tuned=1, equal=1)}, 2)
-    assert comparing.close(ledger.engine, job_id, "U2", 5.0)
-    assert not comparing.close(ledger.engine, job_id, "U2", 6.0)
+    assert comparisons.close(ledger.engine, job_id, "U2", 5.0)
+    assert not comparisons.close(ledger.engine, job_id, "U2", 6.0)
     with pytest.raises(WorkerError, match="closed"):
-        comparing.vote(ledger.engine, job_id, 1, "U1", "tuned", 7.0)
+        comparisons.vote(ledger.engine, job_id, 1, "U1", "tuned", 7.0)
 
 
 def test_what_is_owed_is_owed_once(tmp_path: Path) -> None:
     """Started twice it posts once: an introduction, a message a ticket, and at the end one summary."""
     ledger, job_id = opened(tmp_path)
-    assert not comparing.start(ledger.engine, job_id, "U2", "other", 4, 2.0)
-    comparing.close(ledger.engine, job_id, "U2", 3.0)
+    assert not comparisons.start(ledger.engine, job_id, "U2", "other", 4, 2.0)
+    comparisons.close(ledger.engine, job_id, "U2", 3.0)
     kinds = Counter(post.kind for post in ledger.due_posts(10.0))
     assert kinds == {"compare_intro": 1, "compare_ticket": 4, "compare_summary": 1}
 
@@ -79,7 +79,7 @@ def test_a_vote_on_nothing_is_refused(tmp_path: Path, row: int, choice: str) -> 
     """Rows and choices come from a button, which is not trusted."""
     ledger, job_id = opened(tmp_path)
     with pytest.raises(WorkerError):
-        comparing.vote(ledger.engine, job_id, row, "U1", choice, 2.0)
+        comparisons.vote(ledger.engine, job_id, row, "U1", choice, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from slack_sdk import WebClient
 
-from bot import library
 from bot.playground import Person, Playground
+from bot.slack.features import documents
 
 MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifest.yml").read_text(encoding="utf-8"))
 
@@ -26,15 +26,15 @@ def test_the_message_counts_what_is_read_and_is_not_rewritten_too_often(
         maya = Person(workspace.url, "maya", timeout=20)
         (channel,) = [c["id"] for c in client.conversations_list()["channels"] if c["name"] == "support-ml"]
         sent = client.chat_postMessage(channel=channel, text="starting")
-        monkeypatch.setattr(library, "PROGRESS_S", 0.0)
-        tell = library._progress(client, channel, sent["ts"], "Maya adds documents")
+        monkeypatch.setattr(documents, "PROGRESS_S", 0.0)
+        tell = documents._progress(client, channel, sent["ts"], "Maya adds documents")
         tell(3, 1200, "a <b>.pdf (64 of 900 passages)")
 
         def shown() -> str:
             return next(m["text"] for m in maya.messages("#support-ml") if m["ts"] == sent["ts"])
 
         assert shown() == "Maya adds documents: 3 of 1,200 read, now a &lt;b&gt;.pdf (64 of 900 passages)"
-        monkeypatch.setattr(library, "PROGRESS_S", 3600.0)
+        monkeypatch.setattr(documents, "PROGRESS_S", 3600.0)
         tell(4, 1200, "next.pdf")
         assert "3 of 1,200" in shown()
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.doctor import Finding, Level, chat
+from bot.cli.doctor import Finding, Level, chat
 from bot.settings import load_settings
 from tests.openai_server import OpenAIServer
 from tests.rag.llm_script import faithful

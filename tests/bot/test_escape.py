@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.escape import escape, link, one_line, question_of
+from bot.slack.ui.escape import escape, link, one_line, question_of
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,20 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from bot.cli_eval import app
-from bot.conversation import Card, Conversation
-from bot.feedback import FILE, blank_feedback, evaluation_rows, forget_feedback, keep_feedback, read_feedback
-from finetune.erase import mention_of
-from rag.evaluate_advice import evaluate, read_rows
+from bot.cli.evaluate import app
+from bot.slack.feedback_log import (
+    FILE,
+    blank_feedback,
+    evaluation_rows,
+    forget_feedback,
+    keep_feedback,
+    read_feedback,
+)
+from bot.slack.thread_memory import Card, Conversation
+from finetune.data.erase import mention_of
+from rag.evaluation.advice import evaluate, read_rows
 from rag.reply import Reply, Verdict
-from rag.signals import Signals
+from rag.signals.schema import Signals
 
 
 def reply(verdict: Verdict) -> Reply:

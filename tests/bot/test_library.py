@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import BotError
-from bot.library import _outcome, document_line, scopes_of, web_address
-from rag.store import Document
-from rag.sync import SyncReport
+from bot.slack.features.documents import _outcome, document_line, scopes_of, web_address
+from rag.ingest.sync import SyncReport
+from rag.search.store import Document
 
 HERE = frozenset({"channel:C1"})
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.limits import TooLarge, checked, checked_view, message_problems, split_blocks, split_text
+from bot.slack.ui.limits import TooLarge, checked, checked_view, message_problems, split_blocks, split_text
 
 
 def section(text: str) -> dict:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from bot.conversation import Conversation
-from bot.limits import checked, checked_view
 from bot.measure_form import _share, measure_modal, typed
-from bot.measuring import said
-from bot.modals import Memory
-from bot.reports import final_report
-from finetune.card import Card
-from worker.records import Job
-from worker.states import State
+from bot.slack.features.measure import said
+from bot.slack.thread_memory import Conversation
+from bot.slack.ui.forms import Memory
+from bot.slack.ui.limits import checked, checked_view
+from bot.slack.ui.report import final_report
+from finetune.data.card import Card
+from worker.jobs.records import Job
+from worker.jobs.states import State
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.pace import Pace
+from bot.slack.delivery.rate_limit import Pace
 
 
 class Clock:

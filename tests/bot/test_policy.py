@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from bot import home, money
-from bot.answering import Question, ask
+from bot import money
 from bot.errors import BotError
-from bot.people import Person
-from bot.policy import Policy
-from worker.ledger import Ledger
-from worker.policy import month_of_team
+from bot.slack.features import home
+from bot.slack.features.answering import Question, ask
+from bot.slack.permissions import Policy
+from bot.slack.users import Person
+from worker.ledger.budgets import month_of_team
+from worker.ledger.ledger import Ledger
 
 RAVI, MAYA, ANA = Person("URAVI", "ravi"), Person("UMAYA", "maya"), Person("UANA", "ana", admin=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.transcript import message_lines, plain, table_lines
+from bot.demo.transcript import message_lines, plain, table_lines
 
 
 def test_links_read_as_label_and_address() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from bot.errors import BotError
-from bot.limits import checked_view, texts_of
-from bot.people import Person
-from bot.policy import Policy
-from bot.trying import ended_modal, model_job
+from bot.slack.features.try_model import ended_modal, model_job
+from bot.slack.permissions import Policy
+from bot.slack.ui.limits import checked_view, texts_of
+from bot.slack.users import Person
 from tests.bot.test_cards import NASTY, job
-from worker.ledger import Ledger
-from worker.states import State
+from worker.jobs.states import State
+from worker.ledger.ledger import Ledger
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bot.turns import TooBusy, Turns
+from bot.slack.thread_queue import TooBusy, Turns
 
 
 def test_what_waits_in_a_thread_is_taken_by_the_time_it_was_written() -> None:

@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from bot.limits import checked, checked_view, split_blocks
-from bot.views import BUILDING, change_modal, source_modal, verdict_card, verdict_text, why_modal
+from bot.slack.ui.limits import checked, checked_view, split_blocks
+from bot.slack.ui.verdict_card import (
+    BUILDING,
+    change_modal,
+    source_modal,
+    verdict_card,
+    verdict_text,
+    why_modal,
+)
 from rag.reply import Citation, Claim, FollowUp, Reply, SeenSignal, Verdict
 
 NASTY = "<!channel> <@U0ANA000001> & *stars* _under_ <https://evil.example|safe> "

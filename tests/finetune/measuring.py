@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from finetune.measure import measure
-from finetune.ticket import Ticket, Tickets
+from finetune.data.ticket import Ticket, Tickets
+from finetune.measurement.run import measure
 
 ROOT = Path(__file__).parents[2]
 PRICES: dict[str, Any] = yaml.safe_load((ROOT / "bot/prices.yaml").read_text())
@@ -41,7 +41,7 @@ class CountingEmbedder:
     """The real MiniLM, remembering what it has embedded, so that many tests pay for a text once."""
 
     def __init__(self) -> None:
-        from finetune.embed import FrozenEmbedder
+        from finetune.training.embedding import FrozenEmbedder
 
         self._embed = FrozenEmbedder()
         self._known: dict[str, np.ndarray] = {}

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.card import Card
-from finetune.card_plot import card_alt, card_png
 from finetune.card_text import card_lines, issues
+from finetune.data.card import Card
+from finetune.evaluation.dataset_plot import card_alt, card_png
 
 CARD = Card(
     name="tickets",

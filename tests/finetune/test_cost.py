@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune import cost
-from finetune.bill import Known, bill
-from finetune.cost import CostError
+from finetune import pricing
+from finetune.measurement.bill import Known, bill
+from finetune.pricing import CostError
 
 PRICES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "bot/prices.yaml").read_text())
 KNOWN = Known(rows=3_000, tokens_per_row=500, classes=8, volume=60_000, linear_seconds=10)
@@ -26,19 +26,19 @@ def test_every_price_carries_a_date() -> None:
 
 def test_break_even_of_an_l4_against_the_cheapest_tier() -> None:
     """One always-on L4 pays back above about 3.5M requests a month of 1,024 tokens in and 128 out."""
-    each = cost.api_request(PRICES, cost.cheapest_api(PRICES), 1024, 128)
-    requests = cost.break_even(cost.always_on(PRICES, "l4-aws"), each)
+    each = pricing.api_request(PRICES, pricing.cheapest_api(PRICES), 1024, 128)
+    requests = pricing.break_even(pricing.always_on(PRICES, "l4-aws"), each)
     assert requests == pytest.approx(3.5e6, rel=0.02)
 
 
 def test_break_even_never_comes_when_own_requests_cost_more() -> None:
     """A machine that saves nothing per request never pays back."""
-    assert cost.break_even(500, 0.001, 0.002) is None
+    assert pricing.break_even(500, 0.001, 0.002) is None
 
 
 def test_lora_on_three_thousand_tickets_costs_cents_to_dollars() -> None:
     """3,000 tickets x 500 tokens x 3 epochs of an 8B LoRA take under an hour of an A100 and $0.1-5."""
-    made = cost.training_by_arithmetic(PRICES, "a100-80-runpod", 8e9, 3_000 * 500 * 3)
+    made = pricing.training_by_arithmetic(PRICES, "a100-80-runpod", 8e9, 3_000 * 500 * 3)
     assert 0.25 < made.hours_low < made.hours_high < 1
     assert 0.1 < made.usd_low < made.usd_high < 5
     assert "a100-80-runpod" in made.basis
@@ -48,7 +48,7 @@ def test_lora_on_three_thousand_tickets_costs_cents_to_dollars() -> None:
 def test_checkpointing_costs_half_as_much_again() -> None:
     """4ND becomes 6ND when activations are computed twice."""
     plain, twice = (
-        cost.training_by_arithmetic(PRICES, "l4-gcp", 8e9, 1e6, checkpointing=c) for c in (False, True)
+        pricing.training_by_arithmetic(PRICES, "l4-gcp", 8e9, 1e6, checkpointing=c) for c in (False, True)
     )
     assert twice.hours_low == pytest.approx(1.5 * plain.hours_low)
 
@@ -56,27 +56,27 @@ def test_checkpointing_costs_half_as_much_again() -> None:
 def test_a_missing_row_names_what_there_is() -> None:
     """An unknown GPU or model is answered with the known ones."""
     with pytest.raises(CostError, match="l4-gcp"):
-        cost.gpu(PRICES, "h900")
+        pricing.gpu(PRICES, "h900")
     with pytest.raises(CostError, match="gpt-6-luna"):
-        cost.api_request(PRICES, "gpt-2", 1, 1)
+        pricing.api_request(PRICES, "gpt-2", 1, 1)
     with pytest.raises(CostError, match="names no GPU"):
-        cost.cheapest_gpu({})
+        pricing.cheapest_gpu({})
 
 
 def test_the_pilots_seconds_scale_with_rows() -> None:
     """Ten times the rows take ten times the time."""
-    made = cost.training_from_pilot(PRICES, 400, 60, 4_000)
+    made = pricing.training_from_pilot(PRICES, 400, 60, 4_000)
     assert made.hours_low == pytest.approx(600 / 3600)
     with pytest.raises(CostError):
-        cost.training_from_pilot(PRICES, 0, 60, 4_000)
+        pricing.training_from_pilot(PRICES, 0, 60, 4_000)
 
 
 def test_payback_is_unknown_without_a_price_per_wrong_answer() -> None:
     """No price per wrong answer: no saving is claimed; with one, it is volume x gain x price."""
-    assert cost.saved_per_month(1000, 0.02, None) is None
-    assert cost.saved_per_month(1000, 0.02, 5.0) == pytest.approx(100)
-    assert cost.payback_months(50, 73, 100) == pytest.approx(50 / 27)
-    assert cost.payback_months(50, 100, 100) is None
+    assert pricing.saved_per_month(1000, 0.02, None) is None
+    assert pricing.saved_per_month(1000, 0.02, 5.0) == pytest.approx(100)
+    assert pricing.payback_months(50, 73, 100) == pytest.approx(50 / 27)
+    assert pricing.payback_months(50, 100, 100) is None
 
 
 def test_the_bill_names_a_basis_for_every_line() -> None:

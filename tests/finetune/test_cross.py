@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from finetune.cross import cross_validated, held_out_rows
-from finetune.embed import FrozenEmbedder
+from finetune.data.ticket import Ticket, Tickets
 from finetune.pipeline import run
 from finetune.progress import silent
 from finetune.spec import parse_spec
-from finetune.ticket import Ticket, Tickets
-from finetune.triage_data import prepare
-from finetune.triage_run import STRONG
+from finetune.tasks.triage.data import prepare
+from finetune.tasks.triage.run import STRONG
+from finetune.training.embedding import FrozenEmbedder
 from tests.finetune.measuring import sample_rows, tickets
 
 pytestmark = pytest.mark.integration

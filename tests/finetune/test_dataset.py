@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.dataset import DatasetError, preview, read_tickets
+from finetune.data.reading import DatasetError, preview, read_tickets
 from tests.finetune.test_dataset_bad import ROWS, save
 
 OBJECTS = [{"text": text, "label": label} for text, label in ROWS]

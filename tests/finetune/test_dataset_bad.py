@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.dataset import DatasetError, neutral_cell, read_tickets, write_problems
+from finetune.data.reading import DatasetError, neutral_cell, read_tickets, write_problems
 
 TOPICS = (("the invoice is wrong", "billing"), ("I cannot log in", "login"), ("the app crashes", "bug"))
 WORDS = (

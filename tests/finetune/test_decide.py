@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.decide import Measured, decide
-from finetune.forecast import Ahead, Forecast
+from finetune.measurement.decision import Measured, decide
+from finetune.measurement.forecast import Ahead, Forecast
 
 ORDER = ("enough", "train", "more_data", "cannot_tell", "not_worth_it")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluate import confused_pairs, overfitting, per_class, still_falling
-from finetune.intervals import (
+from finetune.evaluation.metrics import confused_pairs, overfitting, per_class, still_falling
+from finetune.evaluation.statistics import (
     Interval,
     Paired,
     bootstrap,
@@ -23,7 +23,7 @@ from finetune.intervals import (
     tango,
     wilson,
 )
-from finetune.report import judge, judge_replies
+from finetune.evaluation.verdict import judge, judge_replies
 
 
 def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from finetune.export import export, push
 from finetune.failures import CorruptModel, ExportError
 from finetune.pipeline import run
+from finetune.serving.export import export, push
+from finetune.serving.predict import load, try_both
 from finetune.spec import parse_spec
-from finetune.use import load, try_both
 from tests.finetune.tiny import save_encoder, tickets
 
 TEXTS = ["I was charged twice", "cannot sign in", "parcel is late"]

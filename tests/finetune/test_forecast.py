@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.forecast import Forecast, Point, forecast
+from finetune.measurement.forecast import Forecast, Point, forecast
 from finetune.pilot import sizes
 
 FULL = 2_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from finetune.forecast_log import ForecastLog, pair_json, summary
+from finetune.measurement.forecast_log import ForecastLog, pair_json, summary
 
 
 def measurement(digest: str = "d1", tuned: float = 0.93) -> dict[str, Any]:

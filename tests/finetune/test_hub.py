@@ -71,7 +71,7 @@ def python(code: str, env: dict[str, str], *words: str) -> str:
 PROBE = """
 import sys
 from finetune.failures import BaseModelError
-from finetune.loading import load_causal, pinned, probe
+from finetune.training.base_models import load_causal, pinned, probe
 for name in sys.argv[1:]:
     try:
         probe(name)
@@ -85,7 +85,7 @@ FETCH = """
 import os
 import sys
 from finetune.failures import BaseModelError
-from finetune.loading import locate
+from finetune.training.base_models import locate
 for word in sys.argv[1:]:
     name, _, os.environ["HF_TOKEN"] = word.partition("@")
     try:
@@ -145,10 +145,10 @@ RUN = """
 import json
 import sys
 from pathlib import Path
-from finetune.export import export
+from finetune.serving.export import export
 from finetune.failures import BaseModelError, Stopped
 from finetune.pipeline import run
-from finetune.use import try_both
+from finetune.serving.predict import try_both
 from tests.finetune.tiny import recipe, tickets
 folder, stop = Path(sys.argv[1]), sys.argv[2:]
 heard = []
@@ -223,7 +223,7 @@ REFUSED = {
 PUSH = """
 import sys
 from pathlib import Path
-from finetune.export import push
+from finetune.serving.export import push
 from finetune.failures import ExportError
 for token, name in zip(sys.argv[2::2], sys.argv[3::2]):
     try:
@@ -285,8 +285,8 @@ def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path
 DOCTOR = """
 import os
 import sys
-from bot.cli import settings
-from bot.doctor import hub
+from bot.cli.main import settings
+from bot.cli.doctor import hub
 for name in sys.argv[1:]:
     os.environ["HF_TOKEN"], os.environ["HF_TOKEN_FILE"] = "", name
     found = hub(settings())

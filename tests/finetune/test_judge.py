@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from finetune import judge
-from finetune.chat import Llm, asker
-from finetune.judge import ORDER, counted, judged
+from finetune.evaluation.prompting import RETRIEVED, ZERO
+from finetune.llm import Llm, asker
 from finetune.pipeline import run
 from finetune.progress import silent
-from finetune.prompting import RETRIEVED, ZERO
-from finetune.reply_data import Pairs
+from finetune.tasks.reply import llm_judge
+from finetune.tasks.reply.data import Pairs
+from finetune.tasks.reply.llm_judge import ORDER, counted, judged
 from tests.finetune.measuring import PRICES
 from tests.finetune.tiny import recipe, save_causal, tickets
 from tests.openai_server import OpenAIServer
@@ -79,7 +79,7 @@ def test_without_answers_or_money_there_is_a_sentence(
 
 def test_an_unreadable_answer_leaves_its_pair_out() -> None:
     """Prose instead of a digit is no vote; the counts are of the pairs that were read."""
-    read = judge._vote("the first one, I think", "1")
+    read = llm_judge._vote("the first one, I think", "1")
     assert read is None
     found = counted(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
     assert (found["rows"], found["consistent"]) == (4, 3)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.learning import answer_curve, last_answers, last_doubling, learning_curve
-from finetune.plots import learning_plot
-from finetune.triage_data import Side
+from finetune.evaluation.learning_curve import answer_curve, last_answers, last_doubling, learning_curve
+from finetune.evaluation.plots import learning_plot
+from finetune.tasks.triage.data import Side
 
 
 def side(rows: int, seed: int, spread: float, classes: int = 4) -> Side:

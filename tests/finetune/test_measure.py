@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from finetune.failures import Stopped
-from finetune.forecast import Point
-from finetune.measure import MeasureError
-from finetune.measure_plots import _in_figures
+from finetune.measurement.forecast import Point
+from finetune.measurement.plots import _in_figures
+from finetune.measurement.run import MeasureError
 from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
 
 ROWS = sample_rows()

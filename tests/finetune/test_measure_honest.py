@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from finetune import ladder
+from finetune.evaluation.sample import Sample, draw
 from finetune.ladder import Linear
-from finetune.measure import Request, _tuned
+from finetune.measurement.run import Request, _tuned
 from finetune.pilot import sizes, slices
 from finetune.progress import silent
-from finetune.sample import Sample, draw
 from tests.finetune.measuring import CountingEmbedder, sample_rows, tickets
 
 

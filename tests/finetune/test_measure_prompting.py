@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.chat import asker
+from finetune.evaluation.prompting import (
+    FEW,
+    RETRIEVED,
+    ZERO,
+    nearest_rows,
+    prompt,
+    prompting_rungs,
+    read_answer,
+)
+from finetune.evaluation.sample import Sample, draw
 from finetune.failures import Stopped
+from finetune.llm import asker
 from finetune.progress import Progress, silent
-from finetune.prompting import FEW, RETRIEVED, ZERO, nearest_rows, prompt, prompting_rungs, read_answer
-from finetune.sample import Sample, draw
 from tests.finetune.measuring import PRICES, CountingEmbedder, measured, sample_rows, tickets
 from tests.openai_server import OpenAIServer
 

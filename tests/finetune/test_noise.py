@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.dataset import read_tickets
-from finetune.noise import find_noise
-from finetune.ticket import DatasetError, Ticket, Tickets
+from finetune.data.reading import read_tickets
+from finetune.data.ticket import DatasetError, Ticket, Tickets
+from finetune.evaluation.label_noise import find_noise
 
 SAMPLE = Path(__file__).parents[2] / "finetune" / "samples" / "tickets.csv"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from finetune.chat import Llm, asker
+from finetune.evaluation.prompting import FEW, RETRIEVED, ZERO
+from finetune.llm import Llm, asker
 from finetune.pipeline import run
-from finetune.prompting import FEW, RETRIEVED, ZERO
 from finetune.spec import parse_spec
 from tests.finetune.measuring import PRICES, sample_rows, tickets
 from tests.finetune.test_measure_prompting import LABELS, MODEL, reader

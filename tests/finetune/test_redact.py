@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from finetune import pii
-from finetune.clean import clean
+from finetune.data.prepare import clean
+from finetune.data.redact import NOT_COVERED, hide_spans, pseudonym, redact
+from finetune.data.ticket import Ticket, Tickets
 from finetune.pii import presidio
-from finetune.redact import NOT_COVERED, hide_spans, pseudonym, redact
 from finetune.secret_patterns import Span, secret_spans
-from finetune.ticket import Ticket, Tickets
 
 FOUND = {
     "EMAIL": ("bob.k@ex-ample.co.uk", "Jürgen@müller.de", "a.b+c@sub.example.technology"),
@@ -181,7 +181,7 @@ def test_nothing_is_fetched_from_the_network(look: pii.Find, monkeypatch: pytest
 
 def test_without_presidio_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets, references, names and addresses still go; what was not looked for stands on the card."""
-    monkeypatch.setattr("finetune.redact.installed", lambda: False)
+    monkeypatch.setattr("finetune.data.redact.installed", lambda: False)
     done = redact(only("bo@example.com, +44 20 7946 0958, AKIAIOSFODNN7EXAMPLE"))
     assert done.tickets.rows[0].text == "<EMAIL>, +44 20 7946 0958, <SECRET>"
     assert "presidio-analyzer is not installed" in done.not_covered

@@ -8,18 +8,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune.adapters import add_lora
-from finetune.answers import AnswerLoss, Encoder, Template, check_round_trip, collate_packed, collate_padded
-from finetune.checks import IGNORED, check_reply_rows, decoded
+from finetune.data.ticket import Tickets
 from finetune.failures import TrainingDataError
-from finetune.loading import load_causal
+from finetune.methods.lora import add_lora
 from finetune.provenance import files_sum
-from finetune.reply import load_reply, save_reply
-from finetune.reply_data import Written, prepare
 from finetune.reply_report import reasons, repeated
 from finetune.reply_scores import chrf, invented, rouge_l
-from finetune.ticket import Tickets
-from finetune.use import read_card
+from finetune.serving.predict import read_card
+from finetune.tasks.reply.data import Written, prepare
+from finetune.tasks.reply.model import load_reply, save_reply
+from finetune.tasks.reply.tokens import (
+    AnswerLoss,
+    Encoder,
+    Template,
+    check_round_trip,
+    collate_packed,
+    collate_padded,
+)
+from finetune.training.base_models import load_causal
+from finetune.training.checks import IGNORED, check_reply_rows, decoded
 from tests.finetune.tiny import recipe, save_causal, tickets
 
 FAMILIES = ("tiny-llama", "tiny-mistral", "tiny-qwen", "tiny-gpt2")
@@ -174,7 +181,7 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
 def test_a_base_model_with_fewer_places_than_max_length_trains_and_answers(tmp_path, task):
     """GPT-2 has a vector per place and nothing beyond the last: rows are cut there, which the report says."""
     from finetune.pipeline import run
-    from finetune.use import try_text
+    from finetune.serving.predict import try_text
 
     base = save_causal(tmp_path / "short", "tiny-gpt2", places=48)
     made = Tickets(tuple(replace(row, text=20 * row.text) for row in tickets(30).rows), task)
@@ -266,8 +273,6 @@ def test_importing_the_terminal_s_part_loads_no_torch():
     import subprocess
     import sys
 
-    code = (
-        "import finetune.use, finetune.export, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
-    )
+    code = "import finetune.serving.predict, finetune.serving.export, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from finetune.plots import _most_confused, _smooth, _wrap, confusion_plot, loss_plot, scores_plot
+from finetune.evaluation.plots import _most_confused, _smooth, _wrap, confusion_plot, loss_plot, scores_plot
 
 
 def score(name: str, role: str, value: float) -> dict:

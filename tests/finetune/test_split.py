@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finetune.duplicates import find_duplicates, normalise
-from finetune.split import PLACEHOLDER, Split, split
-from finetune.ticket import DatasetError, Ticket, Tickets
+from finetune.data.duplicates import find_duplicates, normalise
+from finetune.data.split import PLACEHOLDER, Split, split
+from finetune.data.ticket import DatasetError, Ticket, Tickets
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from finetune.card import Card
-from finetune.store import DatasetStore, check_name, suggest_name
-from finetune.ticket import DatasetError, Ticket, Tickets
+from finetune.data.card import Card
+from finetune.data.store import DatasetStore, check_name, suggest_name
+from finetune.data.ticket import DatasetError, Ticket, Tickets
 
 EVERYONE = frozenset({"workspace"})
 HERE, THERE = frozenset({"channel:C1"}), frozenset({"channel:C2"})

@@ -12,17 +12,17 @@ import pytest
 from s3fs import S3FileSystem
 from typer.testing import CliRunner
 
-from bot.cli import app, register
-from bot.doctor import datasets
+from bot.cli.doctor import datasets
+from bot.cli.main import app, register
 from bot.settings import Settings, load_settings
+from finetune.data.store import SAMPLES, DatasetStore
+from finetune.data.ticket import DatasetError
 from finetune.spec import parse_spec
-from finetune.store import SAMPLES, DatasetStore
-from finetune.ticket import DatasetError
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
 from tests.s3_server import S3Server, account, free_port, s3_server
 from tests.terminal import ROOT, refused, trainwise
 from worker.envelope import Envelope
-from worker.run import Work, finetune_kind, run_attempt
+from worker.runtime.attempt import Work, finetune_kind, run_attempt
 
 pytestmark = pytest.mark.integration
 
@@ -156,8 +156,8 @@ def test_the_terminal_says_it_once(s3: S3Server, tmp_path: Path) -> None:
 
 def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> None:
     """A machine without s3fs (or gcsfs) names it."""
-    without = "import sys; sys.modules['s3fs'] = None; from finetune.store import DatasetStore; "
-    code = without + "from finetune.ticket import DatasetError\ntry: DatasetStore('s3://b/p')\n"
+    without = "import sys; sys.modules['s3fs'] = None; from finetune.data.store import DatasetStore; "
+    code = without + "from finetune.data.ticket import DatasetError\ntry: DatasetStore('s3://b/p')\n"
     code += "except DatasetError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "Install `pip install s3fs` where bot and workers run" in done.stdout.replace("\n", " ")

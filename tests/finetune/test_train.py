@@ -10,17 +10,17 @@ import pytest
 import torch
 from transformers import set_seed
 
-from finetune.adapters import add_lora
-from finetune.answers import AnswerLoss, Encoder, Template, collate_padded
-from finetune.checkpoints import newest_intact
 from finetune.failures import Stopped
 from finetune.heap import give_back
-from finetune.loading import load_causal
+from finetune.methods.lora import add_lora
 from finetune.pipeline import run
+from finetune.serving.predict import load
 from finetune.spec import parse_spec
-from finetune.train import fit
-from finetune.trainer import LengthBuckets, trained_tensors
-from finetune.use import load
+from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
+from finetune.training.base_models import load_causal
+from finetune.training.checkpoints import newest_intact
+from finetune.training.loop import fit
+from finetune.training.trainer import LengthBuckets, trained_tensors
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, save_encoder, tickets
 
 

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from finetune.checkpoints import SEAL, newest_intact
-from finetune.checks import overfit_probe
+from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.failures import (
     BaseModelError,
     CorruptModel,
@@ -18,13 +17,14 @@ from finetune.failures import (
     OutOfMemory,
     TrainingDataError,
 )
-from finetune.loading import load_causal, probe
 from finetune.pipeline import run
-from finetune.reply import train_reply
+from finetune.serving.predict import load
 from finetune.spec import parse_spec
-from finetune.ticket import DatasetError, Ticket, Tickets
-from finetune.train import fit
-from finetune.use import load
+from finetune.tasks.reply.model import train_reply
+from finetune.training.base_models import load_causal, probe
+from finetune.training.checkpoints import SEAL, newest_intact
+from finetune.training.checks import overfit_probe
+from finetune.training.loop import fit
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, tickets
 
 ROWS = [{"input_ids": [at] * (at % 5 + 1), "labels": at % 3} for at in range(24)]

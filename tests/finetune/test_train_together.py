@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.checkpoints import newest_intact
+from finetune.training.checkpoints import newest_intact
 from tests.finetune.tiny import save_causal
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from finetune.forecast import Ahead
-from finetune.intervals import Interval
-from finetune.tuned_pilot import TunedPilot, expected, reached
+from finetune.evaluation.statistics import Interval
+from finetune.measurement.forecast import Ahead
+from finetune.measurement.pilot import TunedPilot, expected, reached
 
 
 def base(rows: int, value: float = 0.9) -> Ahead:

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from finetune.answers import AnswerLoss, Encoder, Template, collate_padded
+from finetune.data.ticket import Ticket, Tickets
+from finetune.methods.scratch import Size, causal_from_shape, encoder_from_shape
 from finetune.progress import Progress
-from finetune.shapes import Size, causal_from_shape, encoder_from_shape
 from finetune.spec import Spec, parse_spec
-from finetune.ticket import Ticket, Tickets
-from finetune.train import Fitted, fit
+from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
+from finetune.training.loop import Fitted, fit
 
 SIZE = Size(hidden=32, layers=2, heads=2, inner=64, vocabulary=400)
 TOPICS = {

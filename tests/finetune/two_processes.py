@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from finetune.adapters import add_lora
 from finetune.failures import Stopped
-from finetune.loading import load_causal
-from finetune.trainer import trained_tensors
+from finetune.methods.lora import add_lora
+from finetune.training.base_models import load_causal
+from finetune.training.trainer import trained_tensors
 from tests.finetune.tiny import fit_reply, quietly, recipe
 
 base, folder, stop_at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

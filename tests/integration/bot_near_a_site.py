@@ -1,6 +1,6 @@
 """`trainwise up` for one test: the very same bot, whose rule for web addresses lets the loopback site in.
 
-The guard itself (rag/fetch.py) runs as it is, with the rule that its `allowed` takes for tests; every other private
+The guard itself (rag/ingest/fetch.py) runs as it is, with the rule that its `allowed` takes for tests; every other private
 address is refused as ever. Progress is told at once instead of every three seconds.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-import bot.library
-from bot.cli import settings
+import bot.slack.features.documents
+from bot.cli.main import settings
 from bot.wiring import run_bot
-from rag.fetch import Address, fetch, is_public
 from rag.index import Index
+from rag.ingest.fetch import Address, fetch, is_public
 
 
 def public_or_site(address: Address) -> bool:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from bot.demo.stack import Stand, stand
 from bot.playground import Person, Playground
-from bot.playground.seed import BOT_USER
-from bot.stand import Stand, stand
-from finetune.store import SAMPLES, DatasetStore
+from bot.playground.state.seed import BOT_USER
+from finetune.data.store import SAMPLES, DatasetStore
 from tests.integration.desk import MANIFEST, Desk, text_of
 
 CHANNEL = "#support-ml"

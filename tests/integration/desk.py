@@ -7,18 +7,18 @@ from typing import Any
 
 import yaml
 
-from bot.app import posting_client
-from bot.notify import Notifier
+from bot.demo.transcript import message_lines
 from bot.playground import Person, Playground
-from bot.playground.seed import BOT_USER
-from bot.transcript import message_lines
-from worker.applying import apply_event
-from worker.database import writing
-from worker.events import WorkerEvent
-from worker.ledger import Ledger
-from worker.orders import _watched
-from worker.records import Job
-from worker.states import State
+from bot.playground.state.seed import BOT_USER
+from bot.slack.app import posting_client
+from bot.slack.delivery.notifier import Notifier
+from worker.jobs.records import Job
+from worker.jobs.states import State
+from worker.ledger.apply_events import apply_event
+from worker.ledger.database import writing
+from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import _watched
+from worker.transport.events import WorkerEvent
 
 MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifest.yml").read_text())
 CHANNEL, RAVI = "C0SUPPORTML", "U0RAVI00001"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.stand import stand
+from bot.demo.stack import stand
 from tests.integration.conftest import workspace_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]

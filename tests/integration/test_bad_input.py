@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from bot.files import FileRefused, downloader
+from bot.demo.stack import ROOT, Stand, environment
 from bot.playground import Person
-from bot.stand import ROOT, Stand, environment
+from bot.slack.files import FileRefused, downloader
 from tests.integration.conftest import (
     CHANNEL,
     DATASET,
@@ -259,7 +259,7 @@ def test_a_missing_token_ends_the_start_with_what_to_do(stage: Stand, tmp_path: 
 def up(stage: Stand, home: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """`trainwise up` until it ends by itself."""
     env = {**environment(home, stage.workspace, stage.redis.url, None), **more}
-    argv = [sys.executable, "-m", "bot.cli", "up"]
+    argv = [sys.executable, "-m", "bot.cli.main", "up"]
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -287,9 +287,9 @@ def fill(place: Path) -> None:
 
 def test_a_full_disk_keeps_the_old_data_and_says_what_to_do(full_disk: Path) -> None:
     """The dataset store refuses with a sentence, the ledger loses nothing; both work again with space."""
-    from finetune.store import DatasetStore
-    from finetune.ticket import DatasetError
-    from worker.ledger import Ledger
+    from finetune.data.store import DatasetStore
+    from finetune.data.ticket import DatasetError
+    from worker.ledger.ledger import Ledger
 
     store, ledger = DatasetStore(str(full_disk / "datasets")), Ledger(str(full_disk / "ledger.db"))
     file = full_disk / "good.csv"
@@ -312,7 +312,7 @@ def test_a_ledger_that_cannot_grow_says_so_and_keeps_what_it_has(tmp_path: Path)
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from tests.integration.test_bad_input import refused_by, submit\n"
-        "from worker.ledger import Ledger\n"
+        "from worker.ledger.ledger import Ledger\n"
         "ledger = Ledger(sys.argv[1]); kept = submit(ledger, 'first')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
         "print(refused_by(lambda: [submit(ledger, f'k{n}') for n in range(500)]))\n"
@@ -334,7 +334,7 @@ def submit(ledger: Any, key: str) -> Any:
 
 def refused_by(act: Callable[[], Any]) -> str:
     """What the person would be told about the failure of `act`."""
-    from bot.faults import advice
+    from bot.slack.failures import advice
 
     try:
         act()

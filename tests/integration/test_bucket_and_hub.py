@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.stack import Stand, stand
 from bot.playground import Person
-from bot.stand import Stand, stand
 from tests.finetune.tiny import save_encoder
 from tests.hub_server import Account, Hub
 from tests.integration.conftest import CHANNEL, DATASET, appears, few_tickets, until

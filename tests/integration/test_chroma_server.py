@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.stand import free_port
-from rag.embed import load_embedder
+from bot.demo.stack import free_port
 from rag.errors import RagError
 from rag.index import Index
-from rag.retrieve import Legs, retrieve
+from rag.search.embedding import load_embedder
+from rag.search.retrieval import Legs, retrieve
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 EVERYONE = frozenset({"workspace"})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.stand import Stand
-from finetune.store import DatasetStore
+from finetune.data.store import DatasetStore
 from tests.finetune.tiny import save_causal, tickets
 from tests.integration.conftest import CHANNEL, Message, appears, text_of, told, until
 

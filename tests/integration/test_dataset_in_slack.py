@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.stand import Stand
-from finetune.store import DatasetStore
+from finetune.data.store import DatasetStore
 from tests.integration.conftest import after_reading, appears, few_tickets, offer_file, text_of, told, until
 
 pytestmark = pytest.mark.integration

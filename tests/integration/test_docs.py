@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.stand import Stand
 from tests.integration.conftest import CHANNEL, MENTION, appears, text_of, told, until
 from tests.rag import documents as make
 

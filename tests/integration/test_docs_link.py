@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.stack import ROOT, Stand, stand
 from bot.playground import Person
-from bot.stand import ROOT, Stand, stand
 from tests.integration.conftest import CHANNEL, appears, text_of, told
 from tests.integration.test_docs import answer_to, id_of, listed
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bot.demo.stack import stand
 from bot.errors import BotError
-from bot.http import Once, bound
-from bot.playground.person import Person
-from bot.playground.seed import BOT_USER
-from bot.playground.signed_http import signature
-from bot.stand import stand
+from bot.playground.client.person import Person
+from bot.playground.delivery.signed_http import signature
+from bot.playground.state.seed import BOT_USER
+from bot.slack.http import Once, bound
 
 CHANNEL = "#support-ml"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.playground.seed import BOT_USER
-from bot.stand import Stand
+from bot.playground.state.seed import BOT_USER
 from tests.integration.conftest import CHANNEL, MENTION, answer, answers, appears, text_of, told, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]

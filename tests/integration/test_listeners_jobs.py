@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.stand import Stand
 from tests.integration.conftest import (
     CHANNEL,
     DATASET,

@@ -8,10 +8,10 @@ from typing import Any
 import psutil
 import pytest
 
-from bot.demo import CHANNEL
-from bot.playground.person import Person
-from bot.playground.seed import BOT_USER
-from bot.stand import stand
+from bot.demo.stack import stand
+from bot.demo.story import CHANNEL
+from bot.playground.client.person import Person
+from bot.playground.state.seed import BOT_USER
 from tests.openai_server import OpenAIServer
 from tests.rag.llm_script import faithful
 

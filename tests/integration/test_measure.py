@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.playground.person import Person
-from bot.stand import Stand, stand
+from bot.demo.stack import Stand, stand
+from bot.playground.client.person import Person
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.desk import CHANNEL, Desk, text_of
-from worker.channels import set_notice
-from worker.records import Job
+from worker.jobs.records import Job
+from worker.ledger.notifications import set_notice
 
 pytestmark = pytest.mark.integration
 DIRECT = "@trainwise"

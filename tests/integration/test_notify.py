@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.notify import TOKEN_S
+from bot.slack.delivery.notifier import TOKEN_S
 from tests.integration.desk import CHANNEL, REPORT, Desk, text_of
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.stack import stand
 from bot.playground import Person
-from bot.stand import stand
 from tests.finetune.test_measure_prompting import reader
 from tests.integration.conftest import text_of
 from tests.openai_server import OpenAIServer

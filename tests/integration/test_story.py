@@ -9,9 +9,9 @@ import psutil
 import pytest
 from rich.console import Console
 
-from bot.demo import CHANNEL, tell
-from bot.playground.person import Person
-from bot.stand import stand
+from bot.demo.stack import stand
+from bot.demo.story import CHANNEL, tell
+from bot.playground.client.person import Person
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.stand import stand
+from bot.demo.stack import stand
 from tests.integration.conftest import workspace_page
 
 pytestmark = pytest.mark.integration

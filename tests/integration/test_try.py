@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from bot.demo.stack import Stand
 from bot.playground import Person
-from bot.stand import Stand
 from tests.integration.conftest import CHANNEL, DATASET, Message, appears, text_of, told, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]

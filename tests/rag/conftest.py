@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed import MiniLM, load_embedder
 from rag.index import Index
+from rag.search.embedding import MiniLM, load_embedder
 from tests.openai_server import OpenAIServer
 from tests.rag.llm_script import KEY, faithful
 

@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any
 
-from rag.ask import Adviser
-from rag.chat import Chat, chat_model
+from rag.adviser import Adviser
 from rag.index import Index
+from rag.llm import Chat, chat_model
 from rag.reply import Reply
 from rag.units import units
 from tests.openai_server import OpenAIServer

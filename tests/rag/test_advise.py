@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from rag.advise import advise
+from rag.advice.decide import advise
+from rag.advice.decision_table import DEFAULT, TableError, load_table
+from rag.advice.explanation import headline
 from rag.reply import Verdict
-from rag.signals import Signals
-from rag.table import DEFAULT, TableError, load_table
-from rag.tell import headline
+from rag.signals.schema import Signals
 
 TABLE = load_table()
 TUNE = {"task": "extract", "gaps": ("format",), "baseline": "tried_fail", "eval_n": 600, "score": 81.0,

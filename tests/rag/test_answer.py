@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from rag.advise import advise
-from rag.answer import BACKS, Answer, Pool
-from rag.evidence import gather, load_phrases
-from rag.gate import fault, figures, squeezed, supported
+from rag.advice.decide import advise
+from rag.advice.decision_table import facts_of, load_table
+from rag.answer.evidence import gather, load_phrases
+from rag.answer.extractive import BACKS, Answer, Pool
+from rag.grounding import fault, figures, squeezed, supported
 from rag.index import Index
-from rag.read_embedded import EmbeddedReader
 from rag.remembered import Remembered
-from rag.signals import SIGNAL_NAMES, Signals
-from rag.table import facts_of, load_table
+from rag.signals.rules import EmbeddedReader
+from rag.signals.schema import SIGNAL_NAMES, Signals
 from rag.units import units
 from rag.write import Writer
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rag.answer import NEAREST, Answer, compose
-from rag.answerable import LEAST, Signs, log_odds, named, unheard
-from rag.embed import MiniLM
-from rag.evaluate_retrieval import EVERYONE, add_samples, answers, read_rows
+from rag.answer.answerability import LEAST, Signs, log_odds, named, unheard
+from rag.answer.extractive import NEAREST, Answer, compose
+from rag.evaluation.retrieval import EVERYONE, add_samples, answers, read_rows
 from rag.index import Index
-from rag.retrieve import retrieve
+from rag.search.embedding import MiniLM
+from rag.search.retrieval import retrieve
 
 QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 

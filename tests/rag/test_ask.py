@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rag.ask import Adviser
-from rag.embed import load_embedder
-from rag.gate import squeezed, supported
+from rag.adviser import Adviser
+from rag.grounding import squeezed, supported
 from rag.index import Index
 from rag.reply import Verdict
-from rag.retrieve import retrieve
+from rag.search.embedding import load_embedder
+from rag.search.retrieval import retrieve
 
 PRICES = {
     "as_of": "2026-11",

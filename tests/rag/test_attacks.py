@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from rag.ask import OFF_TOPIC, Adviser
-from rag.embed import load_embedder
+from rag.advice.decision_table import load_table
+from rag.adviser import OFF_TOPIC, Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict
-from rag.table import load_table
+from rag.search.embedding import load_embedder
 
 HONEST = {
     "rag": "our help pages change every week and the bot tells customers old prices, should we fine-tune on them?",

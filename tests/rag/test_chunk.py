@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from rag.chunk import CHUNK_TOKENS, chunk_markdown, sub_chunks
-from rag.embed import MiniLM
 from rag.index import GUIDE
+from rag.search.chunking import CHUNK_TOKENS, chunk_markdown, sub_chunks
+from rag.search.embedding import MiniLM
 
 
 def squeezed(text: str) -> str:

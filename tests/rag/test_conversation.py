@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rag.ask import Adviser
-from rag.conversation import MOST_QUESTIONS, MoveReader, Thread, decide_turn, listen
-from rag.embed import load_embedder
+from rag.advice.conversation import MOST_QUESTIONS, MoveReader, Thread, decide_turn, listen
+from rag.advice.decision_table import load_table
+from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict
-from rag.signals import Signals
-from rag.table import load_table
+from rag.search.embedding import load_embedder
+from rag.signals.schema import Signals
 
 PRICES = {
     "as_of": "2026-11",

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.embed import load_embedder
-from rag.minilm import packaged_model
+from rag.search import embedding
+from rag.search.embedding import load_embedder
+from rag.search.minilm_onnx import packaged_model
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +84,9 @@ def test_an_int8_kernel_that_is_wrong_here_falls_back_to_fp32(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where int8 disagrees with the stored fp32 rows, the fp32 graph is used and named as such."""
-    import rag.embed
-
-    honest = rag.embed._agreement
+    honest = embedding._agreement
     monkeypatch.setattr(
-        rag.embed, "_agreement", lambda e, folder: 0.5 if "int8" in e.name else honest(e, folder)
+        embedding, "_agreement", lambda e, folder: 0.5 if "int8" in e.name else honest(e, folder)
     )
     assert "fp32" in load_embedder(cache).name
 
@@ -95,7 +94,7 @@ def test_an_int8_kernel_that_is_wrong_here_falls_back_to_fp32(
 def test_loading_needs_no_torch_and_stays_small(cache: Path) -> None:
     """A fresh process embeds a query without torch and under 250 MB."""
     script = (
-        "import sys; from pathlib import Path; from rag.embed import load_embedder;"
+        "import sys; from pathlib import Path; from rag.search.embedding import load_embedder;"
         "load_embedder(Path(sys.argv[1]))(['refund', 'x ' * 400]);"
         "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules);"
         "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"

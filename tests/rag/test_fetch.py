@@ -11,10 +11,10 @@ from typing import ClassVar
 
 import pytest
 
-from rag.embed import MiniLM
-from rag.fetch import Address, FetchError, Page, fetch, fetch_public, is_public
 from rag.index import Index
-from rag.retrieve import retrieve
+from rag.ingest.fetch import Address, FetchError, Page, fetch, fetch_public, is_public
+from rag.search.embedding import MiniLM
+from rag.search.retrieval import retrieve
 
 EVERYONE = frozenset({"workspace"})
 

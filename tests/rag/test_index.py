@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag.index import Index
-from rag.retrieve import retrieve
+from rag.search.retrieval import retrieve
 from tests.rag import documents as make
 from tests.rag.conftest import Counting
 
@@ -207,7 +207,7 @@ def test_a_second_process_adds_and_the_first_finds_it(
 SYNC = """
 import sys
 from pathlib import Path
-from rag.embed import load_embedder
+from rag.search.embedding import load_embedder
 from rag.index import Index
 cache, home, folder = map(Path, sys.argv[1:])
 with Index.open(home, load_embedder(cache)) as index:

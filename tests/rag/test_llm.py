@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.gate import squeezed
+from rag.grounding import squeezed
 from rag.index import Index
 from rag.reply import Reply, Verdict
 from tests.openai_server import OpenAIServer

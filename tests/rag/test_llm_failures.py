@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from rag.ask import STILL, Adviser
-from rag.chat import RESTS_AFTER, Chat, chat_model
-from rag.gate import squeezed
+from rag.adviser import STILL, Adviser
+from rag.grounding import squeezed
 from rag.index import Index
+from rag.llm import RESTS_AFTER, Chat, chat_model
 from rag.reply import Verdict
 from tests.openai_server import OpenAIServer
 from tests.rag.llm_script import (

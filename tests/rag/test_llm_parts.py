@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rag.injection import fence
-from rag.phrase import cleaned
-from rag.read_llm import EXAMPLE, MEANINGS, NAMES, Reading, Seen, counted, grounded, stands
+from rag.answer.generative import cleaned
 from rag.redact import redact, redact_secrets
 from rag.remembered import Remembered
-from rag.signals import Signals
+from rag.signals.llm_reader import EXAMPLE, MEANINGS, NAMES, Reading, Seen, counted, grounded, stands
+from rag.signals.prompt_injection import fence
+from rag.signals.schema import Signals
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rag.apart import Apart
 from rag.errors import RagError
-from rag.load import Failed, Loaded, load
-from rag.load_pdf import reflow
+from rag.ingest.readers.load import Failed, Loaded, load
+from rag.ingest.readers.pdf import reflow
+from rag.ingest.sandbox import Apart
 from tests.rag import documents as make
 
 
@@ -249,7 +249,7 @@ def test_readers_can_neither_connect_nor_write_nor_start_programs(tmp_path: Path
     import sys
 
     code = (
-        "import sys, socket, subprocess\nfrom rag.load_apart import confine, forbid\nconfine()\n"
+        "import sys, socket, subprocess\nfrom rag.ingest.sandbox_child import confine, forbid\nconfine()\n"
         "sys.addaudithook(forbid)\nheld = []\n"
         "for act in (lambda: socket.create_connection(('127.0.0.1', 9)), lambda: subprocess.run(['true']),"
         f" lambda: open({str(tmp_path / 'x')!r}, 'w').write('y' * 9999), lambda: bytearray(3 << 30)):\n"

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from rag.conversation import MoveReader
+from rag.advice.conversation import MoveReader
 from rag.cost_line import cost_line
-from rag.embed import MiniLM, load_embedder
-from rag.evaluate_advice import by_signal, evaluate, read_rows, short
+from rag.evaluation.advice import by_signal, evaluate, read_rows, short
+from rag.evaluation.train_signal_classifier import read_sentences
 from rag.gloss import load_glossary
 from rag.quoting import words_around
-from rag.read_embedded import EmbeddedReader
-from rag.read_numbers import read_counts
 from rag.reply import Verdict
-from rag.signals import Signals
-from rag.train_heads import read_sentences
+from rag.search.embedding import MiniLM, load_embedder
+from rag.signals.numbers import read_counts
+from rag.signals.rules import EmbeddedReader
+from rag.signals.schema import Signals
 
 HERE = Path(__file__).parent
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rag.embed import MiniLM
-from rag.evaluate_retrieval import DATA, EVERYONE, add_samples, evaluate, read_rows
+from rag.evaluation.retrieval import DATA, EVERYONE, add_samples, evaluate, read_rows
 from rag.index import GUIDE, Index
-from rag.retrieve import STOP_WORDS, identifiers, retrieve
+from rag.search.embedding import MiniLM
+from rag.search.retrieval import STOP_WORDS, identifiers, retrieve
 
 SHARE_OF_COMMON = 0.04
 

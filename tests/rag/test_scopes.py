@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rag.embed import MiniLM
 from rag.errors import RagError
 from rag.index import Index
-from rag.retrieve import Legs, retrieve
-from rag.store import check_scopes
-from rag.vectors import ExactVectors
+from rag.search.embedding import MiniLM
+from rag.search.retrieval import Legs, retrieve
+from rag.search.store import check_scopes
+from rag.search.vectors import ExactVectors
 from tests.rag.conftest import Counting
 
 CHANNELS = [f"channel:C{n}" for n in range(6)]

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bot.demo.stack import free_port
 from bot.settings import load_settings
-from bot.stand import free_port
 from tests.worker.conftest import Place, place  # noqa: F401  (fixture)
-from worker.embedded_redis import embedded_redis
-from worker.queue import connect
-from worker.states import State
+from worker.jobs.states import State
+from worker.transport.embedded_redis import embedded_redis
+from worker.transport.queue import connect
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

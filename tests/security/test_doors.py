@@ -16,12 +16,12 @@ import httpx
 import psutil
 import pytest
 
-from bot.playground.person import Person
-from bot.playground.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
-from bot.playground.signed_http import encode, signature
-from bot.stand import Stand, stand
-from worker.channels import Notices, notices, set_notice
-from worker.ledger import Ledger
+from bot.demo.stack import Stand, stand
+from bot.playground.client.person import Person
+from bot.playground.delivery.signed_http import encode, signature
+from bot.playground.state.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
+from worker.ledger.ledger import Ledger
+from worker.ledger.notifications import Notices, notices, set_notice
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"

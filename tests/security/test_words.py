@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from bot.cards import job_card, job_text
 from bot.errors import BotError
-from bot.limits import message_problems
-from bot.modals import Memory
-from bot.owed import message_of
 from bot.settings import load_settings
-from finetune.store import check_name
-from finetune.ticket import DatasetError
-from worker.ledger import Ledger
-from worker.records import Job, Post
-from worker.scrub import ScrubbingFormatter, scrub
-from worker.states import State
+from bot.slack.ui.forms import Memory
+from bot.slack.ui.job_card import job_card, job_text
+from bot.slack.ui.limits import message_problems
+from bot.slack.ui.messages import message_of
+from finetune.data.store import check_name
+from finetune.data.ticket import DatasetError
+from worker.jobs.records import Job, Post
+from worker.jobs.states import State
+from worker.ledger.ledger import Ledger
+from worker.logs import ScrubbingFormatter, scrub
 
 EVIL = (
     "<!channel> <!here> <@U0MAYA00001> <#C0GENERAL01> <https://evil.example|click me> *bold* "

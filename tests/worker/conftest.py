@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from worker import keys
-from worker.conductor import Conductor
-from worker.embedded_redis import EmbeddedRedis, embedded_redis
-from worker.ledger import Ledger
-from worker.reconciler import Reconciler
-from worker.records import Job
-from worker.states import END_STATES
+from worker.dispatch.dispatcher import Conductor
+from worker.dispatch.reconciler import Reconciler
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES
+from worker.ledger.ledger import Ledger
+from worker.transport import signing
+from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ class Place:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        keys.pair_locally(home / "keys")
+        signing.pair_locally(home / "keys")
         self.redis: EmbeddedRedis = embedded_redis(home / "redis")
         self.workers: list[subprocess.Popen[bytes]] = []
         self.open_bot()

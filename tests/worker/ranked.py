@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from finetune.failures import Stopped
-from worker.run import Work
+from worker.runtime.attempt import Work
 
 
 def count(work: Work) -> dict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from worker.run import finetune_kind
-from worker.serve import serve
+from worker.runtime.attempt import finetune_kind
+from worker.runtime.server import serve
 
 if __name__ == "__main__":
     home, redis_url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from worker.channels import NAMES, Notices, notices, set_notice
 from worker.errors import WorkerError
-from worker.ledger import Ledger
-from worker.records import Job
+from worker.jobs.records import Job
+from worker.ledger.ledger import Ledger
+from worker.ledger.notifications import NAMES, Notices, notices, set_notice
 
 
 @pytest.fixture

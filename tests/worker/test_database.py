@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.database import Turnstile, open_database, writing
+from worker.ledger.database import Turnstile, open_database, writing
 
 
 def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:

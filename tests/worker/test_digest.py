@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.owed import message_of
-from worker.channels import set_notice
-from worker.digest import owe_digests
-from worker.ledger import Ledger
+from bot.slack.ui.messages import message_of
+from worker.ledger.ledger import Ledger
+from worker.ledger.notifications import set_notice
+from worker.ledger.weekly_digest import owe_digests
 
 MONDAY = datetime(2026, 11, 23, 8, 1, tzinfo=UTC).timestamp()
 

@@ -16,13 +16,13 @@ import pytest
 import redis
 
 from tests.worker.conftest import Place
-from worker import keys
 from worker.envelope import Envelope, Refused, order, read_order, seal, unseal
 from worker.errors import WorkerError
-from worker.events import BadEvent, WorkerEvent, read_event, sign_event
-from worker.queue import QUEUE, connect
-from worker.states import State
-from worker.stopping import StopFlag, publish_stop, write_stop
+from worker.jobs.states import State
+from worker.transport import signing
+from worker.transport.events import BadEvent, WorkerEvent, read_event, sign_event
+from worker.transport.queue import QUEUE, connect
+from worker.transport.stop_flag import StopFlag, publish_stop, write_stop
 
 
 def envelope(**changes: object) -> Envelope:
@@ -35,7 +35,7 @@ def envelope(**changes: object) -> Envelope:
 
 def test_1000_forged_or_tampered_orders_are_all_refused(tmp_path: Path) -> None:
     """Bit flips, cut and joined messages, other keys, pickles, replays under another id: none is read."""
-    key, other = keys.bot_key(tmp_path / "a"), keys.bot_key(tmp_path / "b")
+    key, other = signing.bot_key(tmp_path / "a"), signing.bot_key(tmp_path / "b")
     good = seal(order(envelope()), key)
     assert read_order(unseal(good, key.public), "ft-abc-1", now=1e9) == envelope()
     dice = random.Random(6)
@@ -70,12 +70,12 @@ def test_1000_forged_or_tampered_orders_are_all_refused(tmp_path: Path) -> None:
 
 def test_events_count_only_with_the_signature_of_a_trusted_worker(tmp_path: Path) -> None:
     """A stranger's, a tampered and a truncated event are refused."""
-    keys.pair_locally(tmp_path)
-    key, trusted = keys.worker_key(tmp_path), keys.trusted_workers(tmp_path)
+    signing.pair_locally(tmp_path)
+    key, trusted = signing.worker_key(tmp_path), signing.trusted_workers(tmp_path)
     event = WorkerEvent("abc", 1, "f", "r", 0, "finished", 1.0, {"report": {}})
     line = sign_event(event, key)
     assert read_event(line.encode(), trusted).worker_key == key.public.id
-    stranger = sign_event(event, keys.worker_key(tmp_path / "x"))
+    stranger = sign_event(event, signing.worker_key(tmp_path / "x"))
     for bad in (
         stranger,
         line.replace('"seq":0', '"seq":9'),
@@ -90,7 +90,7 @@ def test_events_count_only_with_the_signature_of_a_trusted_worker(tmp_path: Path
             read_event(bad.encode("utf-8", "surrogateescape"), trusted)
 
 
-def misshapen(event: WorkerEvent, key: keys.PrivateKey) -> list[str]:
+def misshapen(event: WorkerEvent, key: signing.PrivateKey) -> list[str]:
     """Events that a trusted but stolen worker could sign: wrong types, numbers out of range, NaN."""
     bodies = [
         json.dumps({**{k: v for k, v in asdict(event).items() if k != "worker_key"}, **change})
@@ -109,16 +109,16 @@ def misshapen(event: WorkerEvent, key: keys.PrivateKey) -> list[str]:
 
 def test_a_nul_in_an_events_text_is_dropped_not_the_event(tmp_path: Path) -> None:
     """PostgreSQL refuses NUL in text; an error message that holds one must still end its job."""
-    keys.pair_locally(tmp_path)
+    signing.pair_locally(tmp_path)
     data = {"error": "bad\x00 byte \\u0000"}
-    line = sign_event(WorkerEvent("abc", 1, "f", "r", 0, "failed", 1.0, data), keys.worker_key(tmp_path))
-    read = read_event(line.encode(), keys.trusted_workers(tmp_path))
+    line = sign_event(WorkerEvent("abc", 1, "f", "r", 0, "failed", 1.0, data), signing.worker_key(tmp_path))
+    read = read_event(line.encode(), signing.trusted_workers(tmp_path))
     assert read.data["error"] == "bad byte \\u0000"
 
 
 def test_stop_flags_count_only_when_the_bot_signed_them_for_this_attempt(tmp_path: Path) -> None:
     """Neither an unsigned flag nor one signed for another attempt stops a run."""
-    key = keys.bot_key(tmp_path / "keys")
+    key = signing.bot_key(tmp_path / "keys")
     nowhere = connect("redis://127.0.0.1:1/0")
     flag = StopFlag("ft-abc-1", key.public, tmp_path, nowhere)
     write_stop(tmp_path, key, "ft-abc-2", "cancel")
@@ -132,12 +132,12 @@ def test_stop_flags_count_only_when_the_bot_signed_them_for_this_attempt(tmp_pat
 
 def test_a_private_key_that_others_can_read_is_refused_and_its_repr_is_silent(tmp_path: Path) -> None:
     """The mode is checked at each start; two first starts end with one key."""
-    key = keys.bot_key(tmp_path)
-    assert keys.bot_key(tmp_path).public.id == key.public.id
+    key = signing.bot_key(tmp_path)
+    assert signing.bot_key(tmp_path).public.id == key.public.id
     assert (tmp_path / "bot.key").read_text() not in repr(key)
     (tmp_path / "bot.key").chmod(0o644)
     with pytest.raises(WorkerError, match="chmod 600"):
-        keys.bot_key(tmp_path)
+        signing.bot_key(tmp_path)
 
 
 @pytest.mark.integration
@@ -154,7 +154,7 @@ def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(place: Place
     client.rpush(f"rq:queue:{QUEUE}", b"\xff\xfe", "../../etc/passwd", "no-such-job", "ft-none-1")
     client.xadd("tw:events", {"e": b"\xff rubbish"})
     client.xadd("tw:events", {"other": "x"})
-    publish_stop(client, keys.worker_key(place.home / "keys"), "ft-x-1", "cancel")
+    publish_stop(client, signing.worker_key(place.home / "keys"), "ft-x-1", "cancel")
     worker = place.worker()
     job_id = place.submit(steps=2)
     client.set(f"tw:stop:ft-{job_id}-1", b"cancel")

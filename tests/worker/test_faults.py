@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tests.worker.conftest import Place
-from worker.embedded_redis import embedded_redis
-from worker.states import State
+from worker.jobs.states import State
+from worker.transport.embedded_redis import embedded_redis
 
 pytestmark = pytest.mark.integration
 

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from worker import orders
-from worker.applying import apply_each, apply_events
 from worker.errors import TransitionRefused, UnknownJob, WorkerError
-from worker.events import WorkerEvent
-from worker.ledger import Ledger
-from worker.memory import cursor
-from worker.policy import (
-    OverBudget,
-    month_of_team,
-    set_budget,
-)
-from worker.records import Job
-from worker.states import State
+from worker.jobs.records import Job
+from worker.jobs.states import State
+from worker.ledger import outbox
+from worker.ledger.apply_events import apply_each, apply_events
+from worker.ledger.budgets import OverBudget, month_of_team, set_budget
+from worker.ledger.ledger import Ledger
+from worker.ledger.threads import cursor
+from worker.transport.events import WorkerEvent
 
 
 class Clock:
@@ -43,7 +39,7 @@ def submit(ledger: Ledger, key: str = "k1", by: str = "U1", **more: object) -> J
 def test_the_same_request_twice_is_one_job_and_one_enqueue(ledger: Ledger) -> None:
     """A modal that Slack delivers twice launches once."""
     assert submit(ledger).id == submit(ledger).id
-    assert len(orders.due_orders(ledger.engine, ledger.clock(), None)) == 1
+    assert len(outbox.due_orders(ledger.engine, ledger.clock(), None)) == 1
 
 
 def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: Ledger) -> None:
@@ -74,13 +70,13 @@ def test_an_approval_needs_a_second_person_and_in_time(ledger: Ledger) -> None:
     """Nothing is queued before; the requester cannot approve; rejecting ends with a report."""
     job = submit(ledger, approval="costs $90")
     assert job.state is State.AWAITING_APPROVAL
-    assert orders.due_orders(ledger.engine, ledger.clock(), None) == []
+    assert outbox.due_orders(ledger.engine, ledger.clock(), None) == []
     with pytest.raises(WorkerError, match="someone else"):
         ledger.approve(job.id, "U1")
     assert ledger.approve(job.id, "U2").state is State.QUEUED
     other = submit(ledger, "k2", approval="costs $90")
     ledger.clock.now += 25 * 3600  # type: ignore[attr-defined]
-    assert orders.expired_approvals(ledger.engine, ledger.clock()) == [other.id]
+    assert outbox.expired_approvals(ledger.engine, ledger.clock()) == [other.id]
     assert ledger.reject(other.id, "U2", "too dear").state is State.REJECTED
 
 
@@ -88,7 +84,7 @@ def test_a_persons_further_jobs_wait_until_one_of_theirs_is_done(ledger: Ledger)
     """With one job each, two people have two jobs out, not three."""
     for key, by in (("a", "U1"), ("b", "U1"), ("c", "U2")):
         submit(ledger, key, by)
-    assert len(orders.due_orders(ledger.engine, ledger.clock(), per_user=1)) == 2
+    assert len(outbox.due_orders(ledger.engine, ledger.clock(), per_user=1)) == 2
 
 
 def test_retry_makes_a_new_job_of_the_same_root(ledger: Ledger) -> None:
@@ -132,12 +128,12 @@ def test_a_cancel_is_not_held_up_by_a_long_line_of_the_same_person(ledger: Ledge
     for n in range(30):
         submit(ledger, f"more{n}")
     other = submit(ledger, "other", by="U2")
-    (enqueue,) = orders.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=1)
-    orders.order_done(ledger.engine, enqueue, ledger.clock())
+    (enqueue,) = outbox.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=1)
+    outbox.order_done(ledger.engine, enqueue, ledger.clock())
     event = WorkerEvent(first.id, 1, fence_of(ledger, first.id), "r", 0, "leased", 0.0, {}, "w")
     apply_events(ledger.engine, [event], ("c", "1"), ledger.clock())
     ledger.request_cancel(first.id, "U1", "enough")
-    due = orders.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=2)
+    due = outbox.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=2)
     assert [(order.what, order.job_id) for order in due] == [("stop", first.id), ("enqueue", other.id)]
 
 

@@ -11,14 +11,14 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import func, select
 
-from worker import orders, tables
-from worker.applying import apply_events
 from worker.errors import TransitionRefused, WorkerError
-from worker.events import KINDS, WorkerEvent
-from worker.ledger import Ledger
-from worker.line import show_line
-from worker.meaning import vanished
-from worker.states import END_STATES, State
+from worker.jobs.decisions import vanished
+from worker.jobs.states import END_STATES, State
+from worker.ledger import outbox, tables
+from worker.ledger.apply_events import apply_events
+from worker.ledger.ledger import Ledger
+from worker.ledger.queue_position import show_line
+from worker.transport.events import KINDS, WorkerEvent
 
 REASONS = st.sampled_from(["cancel", "pause", "lost", "drain", "budget"])
 
@@ -80,8 +80,8 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 200))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        for job_id in orders.waiting(self.ledger.engine, self.now):
-            orders.put_back(self.ledger.engine, job_id, self.now)
+        for job_id in outbox.waiting(self.ledger.engine, self.now):
+            outbox.put_back(self.ledger.engine, job_id, self.now)
 
     @rule(seconds=st.floats(-90_000, 90_000))
     def the_clock_jumps(self, seconds: float) -> None:
@@ -108,16 +108,16 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_worker_vanishes(self) -> None:
-        for watched in orders.held(self.ledger.engine):
+        for watched in outbox.held(self.ledger.engine):
             decide = vanished(watched.job.state, watched.job.losses, self.now)
-            orders.give_up_attempt(self.ledger.engine, watched, self.now, decide)
+            outbox.give_up_attempt(self.ledger.engine, watched, self.now, decide)
 
     @rule()
     def orders_go_out_and_redis_forgets(self) -> None:
-        for order in orders.due_orders(self.ledger.engine, self.now, None):
-            orders.order_done(self.ledger.engine, order, self.now)
-        for watched in orders.sent(self.ledger.engine):
-            orders.send_again(self.ledger.engine, watched, self.now, "gone")
+        for order in outbox.due_orders(self.ledger.engine, self.now, None):
+            outbox.order_done(self.ledger.engine, order, self.now)
+        for watched in outbox.sent(self.ledger.engine):
+            outbox.send_again(self.ledger.engine, watched, self.now, "gone")
 
     @invariant()
     def an_end_is_final_and_reported_once(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.ledger import Ledger
-from worker.line import coarse, rounded, show_line, starts_in
+from worker.ledger.ledger import Ledger
+from worker.ledger.queue_position import coarse, rounded, show_line, starts_in
 
 
 def test_waits_follow_from_what_runs_and_how_long_such_jobs_take() -> None:

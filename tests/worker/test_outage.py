@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker import events, keys
-from worker.conductor import Conductor
-from worker.embedded_redis import embedded_redis
-from worker.keeper import Keeper
-from worker.ledger import Ledger
-from worker.queue import connect, in_line
-from worker.reconciler import Reconciler
-from worker.spool import RunLog, Shipper, run_path
-from worker.states import State
-from worker.stopping import StopFlag
+from worker.dispatch.dispatcher import Conductor
+from worker.dispatch.reconciler import Reconciler
+from worker.jobs.states import State
+from worker.ledger.ledger import Ledger
+from worker.runtime.heartbeat import Keeper
+from worker.transport import events, signing
+from worker.transport.embedded_redis import embedded_redis
+from worker.transport.queue import connect, in_line
+from worker.transport.spool import RunLog, Shipper, run_path
+from worker.transport.stop_flag import StopFlag
 
 pytestmark = pytest.mark.integration
 AWAY_S = 900
@@ -32,7 +32,7 @@ class Quarter:
 
     def __init__(self, home: Path) -> None:
         self.home, self.now = home, 1_800_000_000.0
-        keys.pair_locally(home / "keys")
+        signing.pair_locally(home / "keys")
         self.server = embedded_redis(home / "r")
         self.ledger = Ledger(str(home / "l.db"), clock=lambda: self.now)
         self.reconciler = Reconciler(self.ledger)
@@ -54,11 +54,11 @@ class Quarter:
         with self.ledger.engine.connect() as connection:
             query = "select fence from attempts where live and job_id = ?"
             fence = connection.exec_driver_sql(query, (job,)).scalar_one()
-        run, key = "r1", keys.worker_key(self.home / "keys")
+        run, key = "r1", signing.worker_key(self.home / "keys")
         log = RunLog(run_path(self.shipper.folder, job, 1, run), job, 1, fence, run, key)
         rq_id = f"ft-{job}-1"
         self.redis.lrem("rq:queue:trainwise", 0, rq_id)
-        flag = StopFlag(rq_id, keys.bot_public(self.home / "keys"), self.home / "artifacts", self.redis)
+        flag = StopFlag(rq_id, signing.bot_public(self.home / "keys"), self.home / "artifacts", self.redis)
         self.keeper.hold(rq_id, run, flag)
         log.append("leased", worker="w1", pid=1)
         return log

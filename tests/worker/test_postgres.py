@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.stand import free_port
-from worker import orders
-from worker.applying import apply_events
-from worker.events import WorkerEvent
-from worker.ledger import Ledger
-from worker.line import show_line
-from worker.policy import OverBudget
-from worker.states import State
+from bot.demo.stack import free_port
+from worker.jobs.states import State
+from worker.ledger import outbox
+from worker.ledger.apply_events import apply_events
+from worker.ledger.budgets import OverBudget
+from worker.ledger.ledger import Ledger
+from worker.ledger.queue_position import show_line
+from worker.transport.events import WorkerEvent
 
 pytestmark = pytest.mark.integration
 
@@ -60,8 +60,8 @@ def test_a_job_lives_from_request_to_report(url: str) -> None:
     assert ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "life").id == job.id
     with pytest.raises(OverBudget):
         ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", estimate_usd=30, month_limit_usd=10)
-    (order,) = orders.due_orders(ledger.engine, time.time(), None)
-    orders.order_done(ledger.engine, order, time.time())
+    (order,) = outbox.due_orders(ledger.engine, time.time(), None)
+    outbox.order_done(ledger.engine, order, time.time())
     assert show_line(ledger.engine, time.time()) == 1
     with ledger.engine.connect() as connection:
         fence = connection.exec_driver_sql(

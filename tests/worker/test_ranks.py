@@ -17,9 +17,9 @@ from tests.integration.conftest import add_dataset
 from tests.worker import ranked
 from tests.worker.conftest import ROOT, Place
 from worker.envelope import Envelope
-from worker.ranks import outcome, over_ranks
-from worker.run import RunBroke, Work
-from worker.states import State
+from worker.jobs.states import State
+from worker.runtime.attempt import RunBroke, Work
+from worker.runtime.multi_gpu import outcome, over_ranks
 
 pytestmark = pytest.mark.integration
 
@@ -100,8 +100,8 @@ def ranked_worker(place: Place, name: str) -> None:
 
 
 def launch(place: Place, epochs: int) -> str:
+    from finetune.data.store import DatasetStore
     from finetune.spec import parse_spec
-    from finetune.store import DatasetStore
 
     card = DatasetStore(str(place.home / "datasets")).get("few")
     form = {
@@ -127,7 +127,7 @@ def ranks(job: str) -> list[psutil.Process]:
 
 def intact(place: Place, job: str) -> int:
     """The step of the newest verified checkpoint of any attempt."""
-    from finetune.checkpoints import newest_intact
+    from finetune.training.checkpoints import newest_intact
 
     folders = (place.home / "artifacts" / job).glob("*/checkpoints")
     steps = [int(found.name.split("-")[1]) for found, _ in map(newest_intact, folders) if found]

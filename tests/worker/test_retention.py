@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, update
 
-from worker import tables
-from worker.change import locked_job, move
-from worker.database import reading, writing
-from worker.ledger import Ledger
-from worker.records import TRY
-from worker.retention import forget_older, forget_person
-from worker.states import State, Trigger
+from worker.jobs.records import TRY
+from worker.jobs.states import State, Trigger
+from worker.ledger import tables
+from worker.ledger.database import reading, writing
+from worker.ledger.ledger import Ledger
+from worker.ledger.retention import forget_older, forget_person
+from worker.ledger.transitions import locked_job, move
 
 DAY_S = 86_400.0
 REPORT = {

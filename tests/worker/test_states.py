@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from worker.errors import TransitionRefused
-from worker.events import KINDS
-from worker.meaning import meaning, vanished
-from worker.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
+from worker.jobs.decisions import meaning, vanished
+from worker.jobs.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
+from worker.transport.events import KINDS
 
 
 def test_end_states_have_no_way_out_and_every_other_state_has_a_way_to_an_end() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from worker import orders
-from worker.applying import apply_events
-from worker.embedded_redis import embedded_redis
-from worker.events import WorkerEvent
-from worker.ledger import Ledger
-from worker.queue import connect
-from worker.reconciler import Reconciler, stall_limit
-from worker.states import State
+from worker.dispatch.reconciler import Reconciler, stall_limit
+from worker.jobs.states import State
+from worker.ledger import outbox
+from worker.ledger.apply_events import apply_events
+from worker.ledger.ledger import Ledger
+from worker.transport.embedded_redis import embedded_redis
+from worker.transport.events import WorkerEvent
+from worker.transport.queue import connect
 
 pytestmark = pytest.mark.integration
 
@@ -31,8 +31,8 @@ class Watch:
         self.reconciler = Reconciler(self.ledger, settle_s=8.0, stall_s=300.0)
         self.seq = -1
         self.job = self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "k").id
-        for order in orders.due_orders(self.ledger.engine, time.time(), None):
-            orders.order_done(self.ledger.engine, order, time.time())
+        for order in outbox.due_orders(self.ledger.engine, time.time(), None):
+            outbox.order_done(self.ledger.engine, order, time.time())
 
     def close(self) -> None:
         self.ledger.close()

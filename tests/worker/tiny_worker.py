@@ -12,8 +12,8 @@ from pathlib import Path
 
 from finetune.errors import FinetuneError
 from finetune.failures import Stopped
-from worker.run import Work
-from worker.serve import serve
+from worker.runtime.attempt import Work
+from worker.runtime.server import serve
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.playground.blocks import check_blocks, total_text
-from bot.playground.compose import encode, rich_text
-from bot.playground.seed import first_channels, first_users
+from bot.playground.block_kit.blocks import check_blocks, total_text
+from bot.playground.client.compose import encode, rich_text
+from bot.playground.state.seed import first_channels, first_users
 
 
 def plain(text: str) -> dict[str, str]:

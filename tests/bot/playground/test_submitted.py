@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.blocks import modal, section
+from bot.slack.ui.blocks import modal, section
 from bot.submitted import update_submitted
 from tests.bot.playground.conftest import until
 

@@ -146,8 +146,8 @@ def test_files_upload_v2_round_trip(playground, client, maya):
 def test_a_response_url_takes_five_posts_within_half_an_hour(playground):
     """The sixth is used_url; after 30 minutes it is expired_url."""
     link = playground.workspace
+    from bot.playground.delivery.links import Links
     from bot.playground.errors import ApiError
-    from bot.playground.links import Links
 
     links = Links(link.clock)
     key = links.response(ROOM, "U0MAYA00001").rsplit("/", 1)[-1]

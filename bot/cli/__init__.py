@@ -1,0 +1,1 @@
+"""The command `trainwise`: one file for each group of sub-commands."""

@@ -1,0 +1,198 @@
+"""`trainwise datasets`: the ticket data that the team shares."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bot.cli.main import console, path_to_read, settings
+from bot.errors import BotError
+from bot.factories import models_trained_on, open_datasets, open_ledger, person
+from finetune.card_text import card_lines
+from finetune.data.card import Card
+from finetune.data.store import check_name, suggest_name
+from finetune.data.ticket import DatasetError
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+    from finetune.evaluation.label_noise import Suspect
+
+app = typer.Typer(no_args_is_help=True, help="The ticket data that the team shares.")
+SHOWN = 5
+SUSPECT_COLUMNS = ("id", "given", "suggested", "share of given", "share of suggested", "text")
+
+
+@app.command("list")
+def list_datasets() -> None:
+    """List the datasets with their size, classes and who may use them."""
+    table = Table("name", "version", "rows", "task", "classes", "who may use it", "licence", box=None)
+    for card in open_datasets(settings()).list():
+        sizes = str(card.version), str(card.rows), card.kind, str(len(card.classes))
+        table.add_row(card.name, *sizes, ", ".join(card.scopes), escape(card.licence))
+    console.print(table)
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL, Parquet or a Zendesk JSON export.")],
+    name: Annotated[str | None, typer.Option(help="Its name here; default: the file's.")] = None,
+    licence: Annotated[str, typer.Option(help="Under which terms the team may use it.")] = "internal",
+    channel: Annotated[list[str] | None, typer.Option(help="Only for this channel (id).")] = None,
+    text_column: Annotated[str | None, typer.Option(help="The column of the ticket's text.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="The column of the queue or intent.")] = None,
+    answer_column: Annotated[str | None, typer.Option(help="The column of the answer.")] = None,
+    customer_column: Annotated[
+        str | None, typer.Option(help="Who wrote: kept on one side of the split.")
+    ] = None,
+    date_column: Annotated[str | None, typer.Option(help="When: the latest weeks become the test.")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Take the guessed columns without asking.")
+    ] = False,
+) -> None:
+    """Check, clean and redact a file row by row and keep its good rows; bad ones are listed in a file."""
+    columns = {
+        "text": text_column,
+        "label": label_column,
+        "answer": answer_column,
+        "customer": customer_column,
+        "created_at": date_column,
+    }
+    given = {field: column for field, column in columns.items() if column}
+    chosen = settle_columns(path_to_read(path), given, ask=not yes and sys.stdin.isatty())
+    scopes = frozenset(f"channel:{c}" for c in channel) if channel else frozenset({"workspace"})
+    called = check_name(name or suggest_name(path.stem))
+    listed = Path(f"{called}.problems.csv")
+    listed.unlink(missing_ok=True)
+    try:
+        store = open_datasets(settings())
+        card = store.add(path, called, person(), scopes, licence, chosen, problems_to=listed)
+    finally:
+        if listed.is_file():
+            tell_problems(listed)
+    tell_card(card)
+
+
+@app.command("show")
+def show_card(
+    name: Annotated[str, typer.Argument(help="The dataset's name or digest.")],
+    picture: Annotated[Path | None, typer.Option(help="Write the card's picture (PNG) there.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
+) -> None:
+    """Show a dataset's card."""
+    card = open_datasets(settings()).get(name)
+    if as_json:
+        console.out(json.dumps(card.to_json()), highlight=False)
+    else:
+        tell_card(card)
+    if picture:
+        from finetune.evaluation.dataset_plot import card_png
+
+        picture.write_bytes(card_png(card))
+        console.print(f"The picture is in {picture}.", highlight=False, markup=False)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="The dataset's name or digest.")],
+    out: Annotated[Path | None, typer.Option(help="Where the list goes; default: NAME.labels.csv.")] = None,
+) -> None:
+    """Look for wrong labels: cross-validated, listed for a person to judge, counted on the card."""
+    from finetune.evaluation.label_noise import find_noise
+    from rag.search.embedding import load_embedder
+
+    chosen = settings()
+    store = open_datasets(chosen)
+    card = store.get(name)
+    tickets = store.tickets(card.digest)
+    noise = find_noise(tickets, load_embedder(chosen.home / "cache"))
+    store.annotate(card, noise=noise.to_card())
+    listed = out or Path(f"{card.name}.labels.csv")
+    write_suspects(noise.suspects, tickets, listed)
+    console.print(
+        f"{len(noise.suspects):,} of {noise.checked:,} labels look wrong "
+        f"(the model agrees with {100 * noise.accuracy:.1f}%). All are in {listed}:",
+        highlight=False,
+        markup=False,
+    )
+    for suspect in noise.suspects[:SHOWN]:
+        text = " ".join(tickets.rows[suspect.row].text.split())[:90]
+        line = f"  {suspect.id}: {suspect.given}, rather {suspect.suggested}? {text}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> None:
+    """Erase a dataset's rows and say which models were trained on them."""
+    models_of = models_trained_on(open_ledger(settings()))
+    gone = open_datasets(settings()).remove(name, person(), models_of)
+    console.print(f"Erased {gone.rows} rows of {gone.name}.")
+    if gone.models:
+        console.print(f"Trained on them, and cannot forget: jobs {', '.join(gone.models)}.")
+
+
+def settle_columns(path: Path, given: dict[str, str], ask: bool) -> dict[str, str] | None:
+    """The columns to read: as given and checked, else the guess, shown and (on a terminal) confirmed."""
+    from finetune.data.reading import preview
+
+    if given:
+        return given
+    head = preview(path)
+    chosen = head.guess
+    told = ", ".join(f"{field} = {column!r}" for field, column in chosen.fields.items())
+    console.print(f"Columns guessed by {chosen.how}: {told}", highlight=False, markup=False, soft_wrap=True)
+    if not ask or len(chosen.fields) < 2:  # too few to confirm: reading says what is missing
+        return None
+    for row in range(len(head.rows))[:2]:
+        sample = {field: head.cell(row, column)[:60] for field, column in chosen.fields.items()}
+        console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
+    if not typer.confirm("Read the file so?", default=True):
+        raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")
+    return None
+
+
+def tell_problems(listed: Path) -> None:
+    """How many rows were left out or repaired, the first few, and where all of them stand."""
+    with listed.open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.DictReader(stream))
+    out = [row for row in rows if row["kept"] == "left out"]
+    console.print(
+        f"{len(out):,} rows left out, {len(rows) - len(out):,} repaired or noted: see {listed}",
+        style="yellow",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    for row in out[:SHOWN]:
+        console.print(f"  line {row['line']}: {row['problem']}", highlight=False, markup=False)
+
+
+def tell_card(card: Card) -> None:
+    """The card as lines."""
+    console.print(f"[bold]{card.name}[/bold] v{card.version}", highlight=False)
+    for line in card_lines(card):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def write_suspects(suspects: Sequence[Suspect], tickets: Tickets, path: Path) -> None:
+    """The doubtful labels as CSV that no spreadsheet runs as formulas."""
+    from finetune.data.reading import neutral_cell
+
+    try:
+        with path.open("w", newline="", encoding="utf-8-sig") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(SUSPECT_COLUMNS)
+            for one in suspects:
+                shares = f"{one.given_share:.3f}", f"{one.suggested_share:.3f}"
+                cells = [neutral_cell(cell) for cell in (one.id, one.given, one.suggested)]
+                writer.writerow([*cells, *shares, neutral_cell(tickets.rows[one.row].text)])
+    except OSError as error:
+        message = f"The list could not be written to {path}: {error.strerror}."
+        raise DatasetError(message, what_next="Choose another place with --out.") from error

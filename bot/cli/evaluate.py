@@ -1,0 +1,144 @@
+"""`trainwise eval`: the figures behind the answers, measured here and now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from bot.cli.main import console, path_to_read, settings
+
+app = typer.Typer(no_args_is_help=True, help="Measure the answers, here and now.")
+
+
+@app.callback()
+def group() -> None:
+    """Measure the answers, here and now."""
+
+
+@app.command()
+def advice(
+    file: Annotated[Path, typer.Argument(help="JSONL: question, optional context, verdict or accept.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score the embedded reader and the decision table on labelled questions."""
+    from bot.score_tables import confusion_table, family_table, signal_table
+    from rag.advice.conversation import MoveReader
+    from rag.evaluation.advice import by_signal, confusion, evaluate, read_rows, short
+    from rag.reply import Verdict
+    from rag.search.embedding import load_embedder
+    from rag.signals.rules import EmbeddedReader
+
+    embed = load_embedder(settings().home / "cache")
+    result = evaluate(read_rows(path_to_read(file)), EmbeddedReader(embed), MoveReader(embed))
+    if as_json:
+        console.out(json.dumps(short(result)), highlight=False)
+        return
+    console.print(confusion_table(confusion(result), [str(verdict) for verdict in Verdict]))
+    if families := [row for row in result["rows"] if row["family"]]:
+        console.print("", family_table(families))
+    if told := by_signal(result):
+        console.print("", signal_table(told))
+    for row in result["rows"]:
+        if row["got"] not in row["accept"]:
+            console.print(f"{row['id']}: {' or '.join(row['accept'])}, got [red]{row['got']}[/red]")
+    console.print(f"{result['right']} of {result['n']} right ({result['right'] / max(result['n'], 1):.1%})")
+
+
+@app.command()
+def feedback(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the rows here instead of printing.")
+    ] = None,
+) -> None:
+    """Turn the thumbs of Slack into evaluation rows, one JSON object a line."""
+    from bot.slack.feedback_log import evaluation_rows, read_feedback
+
+    rows = evaluation_rows(read_feedback(settings().home))
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if out is None:
+        console.out(lines, end="", highlight=False)
+        return
+    out.write_text(lines, encoding="utf-8")
+    console.print(f"{len(rows)} rows in {out}. Score them: trainwise eval advice {out}", highlight=False)
+
+
+@app.command()
+def forecast(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Set every kept forecast beside what came: coverage of the 90% band, and the error."""
+    from bot.slack.delivery.after_job import FORECASTS
+    from finetune.measurement.forecast_log import ForecastLog, pair_json, summary
+
+    log = ForecastLog(settings().home / FORECASTS)
+    pairs = log.pairs()
+    result = {"forecasts": log.count(), **summary(pairs)}
+    if as_json:
+        console.out(json.dumps({**result, "each": [pair_json(pair) for pair in pairs]}), highlight=False)
+        return
+    if not pairs:
+        console.print(
+            f"{result['forecasts']} forecasts are kept, and no run has come to any of them yet. Measure a "
+            "dataset, then fine-tune on it or on its next version."
+        )
+        return
+    table = Table("dataset", "method", "tickets", "forecast %", "90% band", "came %", "off", box=None)
+    for pair in pairs:
+        made = pair_json(pair)
+        mark = "" if made["covered"] else "[red]outside[/red] "
+        cells = [f"{made['rows']:,}", f"{made['forecast']:.1f}", f"{made['low']:.1f}-{made['high']:.1f}"]
+        table.add_row(
+            made["dataset"],
+            made["method"],
+            *cells,
+            f"{made['came']:.1f}",
+            f"{mark}{made['error_points']:+.1f}",
+        )
+    console.print(table)
+    console.print(
+        f"{result['pairs']} forecasts met their outcome: {100 * result['coverage']:.0f}% inside the 90% band, "
+        f"median error {result['median_abs_error_points']:.1f} points, bias {result['bias_points']:+.1f}"
+    )
+
+
+@app.command()
+def retrieval(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score the search on labelled questions over the guide and sample documents, each part switched off in turn."""
+    from rag.evaluation.retrieval import measure, read_rows
+    from rag.search.embedding import load_embedder
+
+    result = measure(load_embedder(settings().home / "cache"), read_rows())
+    if as_json:
+        console.out(json.dumps(result), highlight=False)
+        return
+    for cut, title in (("sections", "a passage per section"), ("long_passages", "headings taken out")):
+        console.print(f"\n{title}: {result[cut]['passages']} passages")
+        console.print(_retrieval_table(result[cut]["switches"]))
+        told = [
+            f"{kind} {one['refused']:.0%} refused, {one['right_source_cited']:.0%} with a right source"
+            for kind, one in result[cut]["answers"].items()
+        ]
+        console.print("the embedded answer: " + "; ".join(told), highlight=False)
+    console.print(
+        f"{result['n']} questions, {result['near_misses']} of them without an answer; refused: near misses scoring "
+        "below 95% of the answerable questions."
+    )
+
+
+def _retrieval_table(switches: Mapping[str, Any]) -> Table:
+    columns = ("recall@5", "MRR", "nDCG@10", "paraphrased", "identifiers", "refused", "p50 ms", "p95 ms")
+    table = Table("search", *columns, box=None)
+    for name, told in switches.items():
+        kinds = [f"{told['kinds'][kind]['ndcg_at_10']:.3f}" for kind in ("paraphrase", "identifier")]
+        scores = [f"{told[key]:.3f}" for key in ("recall_at_5", "mrr", "ndcg_at_10")]
+        table.add_row(
+            name, *scores, *kinds, f"{told['refused']:.2f}", f"{told['p50_ms']:.1f}", f"{told['p95_ms']:.1f}"
+        )
+    return table

@@ -1,0 +1,170 @@
+"""The command `trainwise`: each sub-command parses, calls one domain function and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bot.errors import BotError
+from bot.settings import Settings, load_settings
+from finetune.errors import FinetuneError
+from finetune.training.checkpoints import is_disk_full
+from rag.errors import RagError
+from worker.errors import WorkerError
+
+app = typer.Typer(
+    name="trainwise",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
+)
+console = Console()
+OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
+
+
+def settings() -> Settings:
+    """The settings of this process's environment; the hub's library reads its token there, a file's too."""
+    chosen = load_settings(os.environ)
+    if chosen.hub_token is not None:
+        os.environ["HF_TOKEN"] = chosen.hub_token.reveal()
+    return chosen
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the web page; 0 picks a free one.")] = 0,
+    stay: Annotated[bool | None, typer.Option(help="Stay up afterwards (default: on a terminal).")] = None,
+) -> None:
+    """Play the whole story on this machine: ask, fine-tune, report. Needs no Slack, key, GPU or Redis."""
+    from bot.demo.story import play
+
+    play(settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
+
+
+@app.command()
+def up() -> None:
+    """Run the bot: Slack over Socket Mode or signed HTTP, the ledger and the outbox."""
+    from bot.wiring import run_bot
+
+    run_bot(settings())
+
+
+@app.command()
+def worker(
+    name: Annotated[str | None, typer.Option(help="Name on the job card; default: the host's.")] = None,
+    burst: Annotated[bool, typer.Option(help="Stop when the queue is empty.")] = False,
+    gpu: Annotated[str | None, typer.Option(help="0, or 0,1, or cpu; default: the emptiest GPU.")] = None,
+    health_port: Annotated[int, typer.Option(help="GET /health on this port; 0 picks one.")] = 0,
+) -> None:
+    """Run a worker that trains: on a GPU machine, or here on the CPU."""
+    from bot.wiring import run_worker
+
+    run_worker(settings(), name, burst, gpu, health_port)
+
+
+@app.command()
+def playground(
+    port: Annotated[int, typer.Option(help="Port of the web page.")] = 3700,
+) -> None:
+    """Run the local workspace with the bot and a worker in it, and print the page's address."""
+    from bot.demo.stack import stand
+
+    with stand(settings().home / "playground", port=port) as stage:
+        stage.wait_for_bot()
+        console.print(f"The workspace is at [bold]{stage.url}[/bold]. Ctrl-C ends it.")
+        stage.wait()
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help='For example: "should we fine-tune on our articles?"')],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the reply as one JSON object.")] = False,
+) -> None:
+    """Answer a question in the terminal, with the verdict and its sources."""
+    from bot.cli.output import print_reply
+    from bot.factories import asking
+    from bot.slack.features.answering import check_question
+
+    wanted = check_question(question)
+    with asking(settings()) as ask_adviser:
+        print_reply(console, ask_adviser(wanted), as_json=as_json)
+
+
+@app.command()
+def doctor() -> None:
+    """Ping each dependency and say what to do about each failure; exits 1 when one fails."""
+    from bot.cli.doctor import Level, examine
+
+    marks = {
+        Level.OK: "[green]ok",
+        Level.OFF: "[dim]off",
+        Level.WARN: "[yellow]warn",
+        Level.FAIL: "[red]fail",
+    }
+    table = Table("", "dependency", "found", "what to do", box=None)
+    worst = False
+    for finding in examine(settings()):
+        table.add_row(marks[finding.level], finding.name, finding.detail, finding.fix)
+        worst = worst or finding.level is Level.FAIL
+    console.print(table)
+    raise typer.Exit(1 if worst else 0)
+
+
+@app.command()
+def forget(
+    requester: Annotated[str, typer.Argument(help="The customer's id or address, as in the tickets.")],
+) -> None:
+    """Erase a customer's rows and words from datasets, jobs, threads and ratings; name the models that saw them."""
+    from bot.factories import forget_requester
+
+    for line in forget_requester(settings(), requester):
+        console.print(line)
+
+
+def path_to_read(value: Path) -> Path:
+    """A file that exists, or a clear error."""
+    if not value.is_file():
+        raise BotError(f"There is no file {value}. Check the path and try again.")
+    return value
+
+
+def register() -> None:
+    """Attach the command groups; they import this module for `console` and `settings`."""
+    from bot.cli import datasets, evaluate, index, jobs, measure
+
+    app.add_typer(index.app, name="index")
+    app.add_typer(datasets.app, name="datasets")
+    app.add_typer(jobs.app, name="jobs")
+    app.add_typer(evaluate.app, name="eval")
+    jobs.register(app)
+    measure.register(app)
+
+
+def main() -> None:
+    """The console script: our own errors become one clear message and exit code 2."""
+    register()
+    try:
+        app()
+    except OUR_ERRORS as error:
+        refuse(str(error))
+    except Exception as error:  # the edge: a full disk shows in every library's own dress
+        if not is_disk_full(error):
+            raise
+        refuse("There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk.")
+
+
+def refuse(text: str) -> NoReturn:
+    """Prints what is wrong and what to do, and exits with 2."""
+    Console(stderr=True).print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The whole product on one machine: embedded Redis, local workspace, bot and worker, each a real process.
+
+The bot and the worker are the same commands that production runs (`trainwise up`, `trainwise worker`); only
+their environment points them at loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+
+from bot.errors import BotError
+from bot.playground import Playground
+from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
+
+ROOT = Path(__file__).parents[2]
+READY_S = 120.0
+COMMANDS = {"bot": "up", "worker": "worker"}
+FORGOTTEN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace", "artifacts", "spool")
+
+
+@dataclass
+class Stand:
+    """What is running: the workspace, the queue, and the processes with their logs."""
+
+    workspace: Playground
+    redis: EmbeddedRedis
+    home: Path
+    env: Mapping[str, str]
+    bot_port: int | None = None  # where the bot takes signed requests; None: Socket Mode
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The workspace's web page."""
+        return self.workspace.url
+
+    @property
+    def signing_secret(self) -> str:
+        """What the workspace signs its requests with."""
+        return self.workspace.signing_secret
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.home / "logs"
+
+    def launch(self, name: str) -> None:
+        """Starts the process `bot` or `worker`; its log goes on where it ended."""
+        argv = [sys.executable, "-m", "bot.cli.main", COMMANDS[name]]
+        with (self.logs / f"{name}.log").open("ab") as out:
+            self.processes[name] = subprocess.Popen(
+                argv, env=dict(self.env), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT
+            )
+
+    def end(self, name: str) -> None:
+        """Ends a process politely, then surely."""
+        process = self.processes.pop(name, None)
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def lose_redis(self) -> None:
+        """Pulls the queue's plug; its data stays on disk."""
+        self.redis.kill()
+
+    def bring_redis_back(self) -> None:
+        """The queue again, at the same address and with the same data."""
+        self.redis = embedded_redis(self.home / "redis")
+
+    def check(self) -> None:
+        """Raises BotError with the end of its log when a process has died."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise BotError(f"The {name} stopped (exit {process.returncode}).\n{self.tail(name)}")
+
+    def tail(self, name: str, lines: int = 12) -> str:
+        """The last lines of a process's log."""
+        text = (self.logs / f"{name}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait_for_bot(self) -> None:
+        """Returns once the bot holds a Socket Mode connection, or answers by HTTP."""
+        until = time.monotonic() + READY_S
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
+            while not (self._answers() if self.bot_port else connected(client)):
+                self.check()
+                if time.monotonic() > until:
+                    raise BotError(f"The bot did not connect in {READY_S:.0f} s.\n{self.tail('bot')}")
+                time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{self.bot_port}/health", trust_env=False).is_success
+        return False
+
+    def wait(self) -> None:
+        """Stays until Ctrl-C or until a process dies."""
+        with suppress(KeyboardInterrupt):
+            while True:
+                self.check()
+                time.sleep(0.5)
+
+
+def connected(client: httpx.Client) -> bool:
+    """Whether the workspace has a Socket Mode connection of the bot."""
+    return bool(client.post("/control/state", json={}).json().get("sockets"))
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def stand(
+    home: Path,
+    port: int = 0,
+    fresh: bool = False,
+    http: bool = False,
+    processes: Sequence[str] = tuple(COMMANDS),
+    more_env: Mapping[str, str] | None = None,
+) -> Iterator[Stand]:
+    """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches.
+
+    With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes. `processes`
+    names what to start (the rest by `launch`); `more_env` overrides settings of both.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        forget(home)
+    (home / "logs").mkdir(exist_ok=True)
+    for name in COMMANDS:
+        (home / "logs" / f"{name}.log").unlink(missing_ok=True)
+    with ExitStack() as stack:
+        redis = embedded_redis(home / "redis")
+        manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+        bot_port = free_port() if http else None
+        target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
+        workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)
+        env = {**environment(home, workspace, redis.url, bot_port), **(more_env or {})}
+        stage = Stand(workspace, redis, home, env, bot_port)
+        stack.callback(lambda: stage.redis.stop())
+        workspace.start()
+        stack.callback(workspace.stop)
+        for name in processes:
+            stack.callback(stage.end, name)
+            stage.launch(name)
+        yield stage
+
+
+def environment(home: Path, workspace: Playground, redis_url: str, bot_port: int | None) -> dict[str, str]:
+    """The environment that points bot and worker at loopback, whatever Slack the caller's own names."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))}
+    return {
+        **inherited,
+        "TRAINWISE_HOME": str(home),
+        "TRAINWISE_REDIS_URL": redis_url,
+        "SLACK_API_URL": workspace.api_url,
+        "SLACK_BOT_TOKEN": workspace.bot_token,
+        "SLACK_APP_TOKEN": workspace.app_token,
+        "SLACK_SIGNING_SECRET": workspace.signing_secret,
+        "PYTHONUNBUFFERED": "1",
+        **({"TRAINWISE_SLACK_MODE": "http", "TRAINWISE_HTTP_PORT": str(bot_port)} if bot_port else {}),
+    }
+
+
+def forget(home: Path) -> None:
+    """Drops jobs, messages and queue of an earlier run; the index and the model cache stay."""
+    for name in FORGOTTEN:
+        path = home / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""What the command line opens: the same domain objects as the bot's, from the same settings."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from bot.settings import Settings
+from bot.slack.feedback_log import blank_feedback
+from finetune.data.erase import mention_of
+from finetune.data.store import DatasetStore, Prepare
+from finetune.prepare import prepare as prepare_rows
+from rag.reply import Reply
+from worker.ledger.ledger import Ledger
+from worker.ledger.retention import forget_person
+
+if TYPE_CHECKING:
+    from rag.index import Index
+    from rag.llm import Chat
+
+PRICES = Path(__file__).parent / "prices.yaml"
+
+
+def person() -> str:
+    """Who sits at this terminal, as the ledger and the cards name them."""
+    return f"terminal:{getpass.getuser()}"
+
+
+def load_prices(settings: Settings) -> dict[str, Any]:
+    """The dated price table: the team's own file where one is set, else the shipped one."""
+    text = (settings.prices_file or PRICES).read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of jobs; the folder of an SQLite file is made."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return Ledger(settings.database_url.reveal())
+
+
+def open_datasets(settings: Settings, prepare: Prepare = prepare_rows) -> DatasetStore:
+    """The team's datasets, with the bundled sample among them; `prepare` cleans and redacts what is added."""
+    store = DatasetStore(settings.datasets_url, prepare=prepare)
+    store.ensure_sample()
+    return store
+
+
+@contextmanager
+def open_index(settings: Settings) -> Iterator[Index]:
+    """The index of documents, with the guide in it."""
+    from rag.index import Index
+    from rag.search.embedding import load_embedder
+
+    embed = load_embedder(settings.home / "cache")
+    with Index.open(settings.home / "index", embed, settings.chroma_url) as index:
+        index.ensure_guide()
+        yield index
+
+
+def chat_model(settings: Settings) -> Chat | None:
+    """The configured language model with its time budget, or None: then the embedded reader answers."""
+    if not settings.has_chat_model:
+        return None
+    from rag.llm import Chat
+    from rag.llm import chat_model as make
+
+    key = settings.openai_api_key.reveal() if settings.openai_api_key else None
+    budget_s = settings.chat_timeout_s
+    return Chat(make(settings.chat_model, key, settings.openai_base_url, budget_s), budget_s)
+
+
+def measuring_model(settings: Settings) -> Any | None:
+    """The configured language model as a measurement asks it, or None: then no prompt is scored."""
+    if not settings.has_chat_model:
+        return None
+    from finetune.llm import asker
+
+    key = settings.openai_api_key.reveal() if settings.openai_api_key else None
+    return asker(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
+
+
+@contextmanager
+def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
+    """`ask(question, state=...)` over the index, with the language model where one is configured."""
+    from rag.adviser import Adviser
+
+    with open_index(settings) as index:
+        yield Adviser(index, index.embed, load_prices(settings), chat=chat_model(settings)).ask
+
+
+def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
+    """A function from a digest to the jobs whose models saw those rows."""
+
+    def models_of(digest: str) -> list[str]:
+        return [job.id for job in ledger.jobs(limit=100_000) if job.spec.get("digest") == digest]
+
+    return models_of
+
+
+def forget_requester(settings: Settings, requester: str) -> list[str]:
+    """Erases a requester's rows and words everywhere; what was erased and what cannot be, line by line."""
+    store, ledger, mention = open_datasets(settings), open_ledger(settings), mention_of(requester)
+    done = store.forget(requester, person(), models_trained_on(ledger))
+    digests = frozenset(digest for gone in done for digest in gone.erased)
+    kept = forget_person(ledger.engine, requester, digests, time.time())
+    kept += blank_feedback(settings.home, mention)
+    if not done and not kept:
+        columns = {card.columns["customer"] for card in store.list() if "customer" in card.columns}
+        hint = f" Give it as the files have it in {', '.join(sorted(columns))}." if columns else ""
+        return [f"No dataset, job, thread or rating holds {requester}.{hint}"]
+    lines = []
+    for gone in done:
+        left = (
+            f"version {gone.new.version} holds the other {gone.new.rows:,}" if gone.new else "nothing is left"
+        )
+        lines.append(f"{gone.name}: {gone.rows} rows erased from {len(gone.erased)} versions; {left}.")
+        if gone.models:
+            lines.append(f"  Trained on them, and cannot forget: {', '.join(gone.models)}.")
+            lines.append("  Delete those models and train again.")
+    if kept:
+        lines.append(
+            f"Quotes and words blanked in {kept:,} jobs, threads and ratings. Slack's own messages stay: delete "
+            "them there."
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Slack's rules for blocks and forms, enforced as Slack does."""

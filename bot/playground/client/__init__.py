@@ -1,0 +1,1 @@
+"""What a person does and sees: their Slack client and the web page."""

@@ -1,0 +1,81 @@
+"""What a person's page is drawn from: the workspace as they see it, and one conversation at a time."""
+
+from __future__ import annotations
+
+from bot.playground.delivery.signed_http import SignedHttp
+from bot.playground.state import seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, Channel, User
+from bot.playground.state.workspace import Json, wire
+from bot.playground.web_api.conversations import describe
+from bot.playground.web_api.directory import describe as describe_user
+
+
+async def boot(floor: Floor, user: User, args: Json) -> Json:
+    """Everything a page needs to draw itself."""
+    workspace = floor.workspace
+    mine = [c for c in workspace.channels.values() if c.kind == "channel" or user.id in c.members]
+    stack = workspace.stacks[user.id]
+    return {
+        "me": user.id,
+        "team": {"id": seed.TEAM_ID, "name": seed.TEAM_NAME},
+        "bot": {"user": BOT_USER, "name": workspace.app.bot_name, "description": workspace.app.description},
+        "app": _app_for_page(floor),
+        "users": [describe_user(floor, each) for each in workspace.users.values()],
+        "usergroups": workspace.usergroups,
+        "channels": [_channel_for_page(floor, channel, user) for channel in mine],
+        "view": wire(workspace.views[stack[-1]]) if stack else None,
+        "depth": len(stack),
+        "connected": 1 if isinstance(floor.outbox.link, SignedHttp) else floor.sockets.count,
+    }
+
+
+async def messages(floor: Floor, user: User, args: Json) -> Json:
+    """A conversation (or a thread of it) as this person sees it, oldest first, their ephemeral messages
+    included."""
+    channel = floor.workspace.place(args["channel"], user.id)
+    found = floor.workspace.visible(channel.id, user.id)
+    thread = args.get("thread_ts")
+    if thread:
+        found = [m for m in found if thread in (m["ts"], m.get("thread_ts"))]
+    status = {key[1]: value for key, value in floor.workspace.statuses.items() if key[0] == channel.id}
+    prompts = floor.workspace.prompts.get(channel.id)
+    prefix = f"{channel.id}:"
+    sessions = {
+        k.removeprefix(prefix): v for k, v in floor.workspace.sessions.items() if k.startswith(prefix)
+    }
+    return {
+        "channel": channel.id,
+        "messages": [wire(message) for message in found],
+        "status": status,
+        "prompts": prompts,
+        "sessions": sessions,
+    }
+
+
+def _app_for_page(floor: Floor) -> Json:
+    app = floor.workspace.app
+    return {
+        "name": app.name,
+        "commands": [vars(command) for command in app.commands.values()],
+        "shortcuts": [vars(shortcut) for shortcut in app.shortcuts.values()],
+        "prompts": list(app.prompts),
+        "home_tab": app.home_tab,
+        "messages_tab": app.messages_tab,
+    }
+
+
+def _channel_for_page(floor: Floor, channel: Channel, user: User) -> Json:
+    seen = floor.workspace.read.get(f"{user.id}:{channel.id}", "")
+    others = [m for m in floor.workspace.visible(channel.id, user.id) if m.get("user") != user.id]
+    unread = [m for m in others if m["ts"] > seen]
+    mentions = [m for m in unread if f"<@{user.id}>" in (m.get("text") or "") or channel.kind == "im"]
+    return {
+        **describe(channel),
+        "kind": channel.kind,
+        "topic": channel.topic,
+        "members": channel.members,
+        "unread": len(unread),
+        "mentions": len(mentions),
+        "read": seen,
+    }

@@ -1,0 +1,1 @@
+"""How the workspace reaches the app: events, commands, clicks, by socket or signed HTTP."""

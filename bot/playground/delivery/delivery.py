@@ -1,0 +1,129 @@
+"""Carrying things to the app: an ack within 3 s, and for events three more tries (at once, 1 min, 5 min)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from bot.playground.errors import NotAcked
+from bot.playground.state import seed
+from bot.playground.state.workspace import Json, Workspace
+
+ACK_SECONDS = 3.0
+RETRY_AFTER = (0.0, 60.0, 300.0)
+log = logging.getLogger(__name__)
+
+
+class Link(Protocol):
+    """One way to reach the app: Socket Mode or signed HTTP."""
+
+    async def send(self, kind: str, payload: Json, retry: int, reason: str | None) -> Json:
+        """Deliver and return the ack's payload ({} when empty); NotAcked says why there was none.
+
+        `kind`: "events_api", "slash_commands" or "interactive"; `retry`: 0 for the first try.
+        """
+
+
+class Outbox:
+    """Sends events until acknowledged and asks interactive payloads for their answer.
+
+    Undelivered events survive a restart of the workspace. `sent` keeps the last events for redelivery on
+    request.
+    """
+
+    def __init__(self, workspace: Workspace, link: Link) -> None:
+        self._workspace = workspace
+        self.link = link
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.sent: dict[str, Json] = {}
+        self.given_up: list[str] = []
+
+    def resume(self) -> None:
+        """Take up the events that were on their way when the workspace stopped."""
+        for body in self._workspace.store.load("delivery").values():
+            self._spawn(self._deliver(body))
+
+    def emit(self, event: Json, *, subscription: str | None = None) -> str | None:
+        """Send an event if the manifest subscribes to it; returns its event_id."""
+        if (subscription or event["type"]) not in self._workspace.app.events:
+            return None
+        body = event_body(event, self._workspace.tokens["verification"])
+        self._workspace.store.put("delivery", body["event_id"], body)
+        self._remember(body)
+        self._spawn(self._deliver(body))
+        return str(body["event_id"])
+
+    def repeat(self, event_id: str) -> bool:
+        """Deliver an event once more, as Slack does when an ack got lost; False when it is unknown."""
+        body = self.sent.get(event_id)
+        if body is not None:
+            self._spawn(self._attempt(body, 1, "timeout"))
+        return body is not None
+
+    async def ask(self, kind: str, payload: Json) -> Json:
+        """Deliver a command or interaction once and return the app's answer; NotAcked when there is none."""
+        return await self.link.send(kind, payload, 0, None)
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries are under way."""
+        return len(self._tasks)
+
+    async def _deliver(self, body: Json) -> None:
+        reason: str | None = None
+        for retry, wait in enumerate((0.0, *RETRY_AFTER)):
+            await self._workspace.clock.sleep(wait)
+            reason = await self._attempt(body, retry, reason)
+            if reason is None:
+                break
+        else:
+            self.given_up.append(body["event_id"])
+        self._workspace.store.drop("delivery", body["event_id"])
+
+    async def _attempt(self, body: Json, retry: int, reason: str | None) -> str | None:
+        try:
+            await self.link.send("events_api", body, retry, reason)
+        except NotAcked as error:
+            log.info("event %s not acknowledged (try %d): %s", body["event_id"], retry, error.reason)
+            return error.reason
+        return None
+
+    def _remember(self, body: Json) -> None:
+        self.sent[body["event_id"]] = body
+        while len(self.sent) > 2000:
+            self.sent.pop(next(iter(self.sent)))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def event_body(event: Json, verification: str) -> Json:
+    """The Events API wrapper around one event."""
+    moment = float(event.get("event_ts") or 0)
+    return {
+        "token": verification,
+        "team_id": seed.TEAM_ID,
+        "context_team_id": seed.TEAM_ID,
+        "context_enterprise_id": None,
+        "api_app_id": seed.APP_ID,
+        "event": event,
+        "type": "event_callback",
+        "event_id": "Ev0" + secrets.token_hex(5).upper()[:9],
+        "event_time": int(moment),
+        "authorizations": [
+            {
+                "enterprise_id": None,
+                "team_id": seed.TEAM_ID,
+                "user_id": seed.BOT_USER,
+                "is_bot": True,
+                "is_enterprise_install": False,
+            }
+        ],
+        "is_ext_shared_channel": False,
+        "event_context": f"4-{secrets.token_hex(20)}",
+    }

@@ -1,0 +1,1 @@
+"""What the workspace holds: people, messages, views, time."""

@@ -1,0 +1,150 @@
+"""Messages come, change and go: kept, shown live to who may see them, and told to the app as events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.playground.delivery.delivery import Outbox
+from bot.playground.delivery.links import Links
+from bot.playground.delivery.sockets import Sockets
+from bot.playground.state import seed
+from bot.playground.state.live import Live
+from bot.playground.state.seed import BOT_USER, Channel
+from bot.playground.state.workspace import Json, Workspace, wire
+
+SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
+
+
+class Floor:
+    """What every verb of the workspace needs in hand: its state, the way to the app, the live pages, the
+    links."""
+
+    def __init__(
+        self, workspace: Workspace, outbox: Outbox, live: Live, links: Links, sockets: Sockets
+    ) -> None:
+        self.workspace = workspace
+        self.sockets = sockets
+        self.outbox = outbox
+        self.live = live
+        self.links = links
+
+    def tell(self, channel: Channel, note: Json, only: str | None = None) -> None:
+        """Show a note to the members of a channel, or to one person."""
+        members = [only] if only else list(channel.members)
+        if channel.kind == "channel" and not only:
+            members = list(self.workspace.users)
+        self.live.tell({"channel": channel.id, **note}, members)
+
+
+def post(floor: Floor, channel: Channel, message: Json, *, ephemeral_to: str | None = None) -> Json:
+    """Add a message (a `ts` is given to it unless it has one) and tell pages and app. Returns it."""
+    workspace = floor.workspace
+    message.setdefault("type", "message")
+    message.setdefault("ts", workspace.new_ts())
+    message.setdefault("team", seed.TEAM_ID)
+    if ephemeral_to:
+        message |= {"is_ephemeral": True, "_ephemeral_to": ephemeral_to}
+    thread_ts = message.get("thread_ts")
+    if thread_ts and not ephemeral_to:
+        _count_reply(floor, channel, thread_ts, message)
+    workspace.keep_message(channel.id, message)
+    floor.tell(channel, {"type": "message", "message": wire(message)}, ephemeral_to)
+    if not ephemeral_to and BOT_USER in channel.members:
+        emit_message(floor, channel, message)
+    return message
+
+
+def edit(floor: Floor, channel: Channel, message: Json, changes: Json) -> None:
+    """Change a message in place; None removes a key."""
+    previous = wire(message)
+    for key, value in changes.items():
+        if value is None:
+            message.pop(key, None)
+        else:
+            message[key] = value
+    floor.workspace.keep_message(channel.id, message)
+    only = message.get("_ephemeral_to")
+    floor.tell(channel, {"type": "changed", "message": wire(message)}, only)
+    if not only and BOT_USER in channel.members:
+        body = {
+            "subtype": "message_changed",
+            "message": wire(message),
+            "previous_message": previous,
+            "hidden": True,
+        }
+        _emit_changed(floor, channel, body)
+
+
+def remove(floor: Floor, channel: Channel, ts: str) -> None:
+    """Delete a message; a deleted reply leaves its thread's count."""
+    previous = floor.workspace.messages[channel.id][ts]
+    only = previous.get("_ephemeral_to")
+    floor.workspace.drop_message(channel.id, ts)
+    root = floor.workspace.messages[channel.id].get(previous.get("thread_ts") or "")
+    if root is not None and root is not previous and not only:
+        root["reply_count"] = max(0, root.get("reply_count", 1) - 1)
+        floor.workspace.keep_message(channel.id, root)
+        floor.tell(channel, {"type": "changed", "message": wire(root)})
+    floor.tell(channel, {"type": "deleted", "ts": ts}, only)
+    if not only and BOT_USER in channel.members:
+        body = {
+            "subtype": "message_deleted",
+            "deleted_ts": ts,
+            "previous_message": wire(previous),
+            "hidden": True,
+        }
+        _emit_changed(floor, channel, body)
+
+
+def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
+    """The `message` event for a new message, and `app_mention` when it names the app in a channel."""
+    event: Json = {**wire(message), "channel": channel.id, "event_ts": message["ts"]}
+    event = {
+        key: value
+        for key, value in event.items()
+        if key not in {"reply_count", "reply_users", "latest_reply"}
+    }
+    subscription = SUBSCRIPTION[channel.kind]
+    kind = {"channel": "channel", "group": "group", "im": "im"}[channel.kind]
+    floor.outbox.emit({**event, "channel_type": kind}, subscription=subscription)
+    mentioned = f"<@{BOT_USER}>" in (message.get("text") or "")
+    if mentioned and channel.kind != "im" and message.get("user") != BOT_USER:
+        mention = {key: value for key, value in event.items() if key != "subtype"}
+        floor.outbox.emit({**mention, "type": "app_mention"})
+
+
+def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:
+    """A message of the app, with the marks by which apps recognise their own echo."""
+    return {
+        "user": BOT_USER,
+        "type": "message",
+        "bot_id": seed.BOT_ID,
+        "app_id": seed.APP_ID,
+        "text": text,
+        "team": seed.TEAM_ID,
+        "bot_profile": workspace.bot_profile(),
+        **{key: value for key, value in more.items() if value is not None},
+    }
+
+
+def _emit_changed(floor: Floor, channel: Channel, body: Json) -> None:
+    ts = floor.workspace.new_ts()
+    kind = {"channel": "channel", "group": "group", "im": "im"}[channel.kind]
+    event = {"type": "message", "channel": channel.id, "ts": ts, "event_ts": ts, "channel_type": kind, **body}
+    floor.outbox.emit(event, subscription=SUBSCRIPTION[channel.kind])
+
+
+def _count_reply(floor: Floor, channel: Channel, thread_ts: str, reply: Json) -> None:
+    root = floor.workspace.messages[channel.id].get(thread_ts)
+    if root is None or thread_ts == reply["ts"]:
+        return
+    users = [*root.get("reply_users", []), reply["user"]] if "user" in reply else root.get("reply_users", [])
+    root["thread_ts"] = thread_ts
+    root["reply_count"] = root.get("reply_count", 0) + 1
+    root["reply_users"] = list(dict.fromkeys(users))
+    root["reply_users_count"] = len(root["reply_users"])
+    root["latest_reply"] = reply["ts"]
+    if "user" in root:
+        reply.setdefault("parent_user_id", root["user"])
+    floor.workspace.keep_message(channel.id, root)
+    floor.tell(channel, {"type": "changed", "message": wire(root)})

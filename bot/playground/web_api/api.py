@@ -1,0 +1,182 @@
+"""The Web API's front door: token, scope, rate, planned faults, the method itself, and a log of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from bot.playground.errors import ApiError
+from bot.playground.state.posting import Floor
+from bot.playground.state.workspace import Json
+from bot.playground.web_api import chat, conversations, directory, files, streams, views
+from bot.playground.web_api.calls import Method, missing_scope, parse_json_fields
+from bot.playground.web_api.rates import Rates
+
+METHODS: dict[str, Method] = {
+    **chat.METHODS,
+    **conversations.METHODS,
+    **directory.METHODS,
+    **files.METHODS,
+    **streams.METHODS,
+    **views.METHODS,
+}
+FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow"}
+SLOW_S = 1.5
+
+
+@dataclass
+class Api:
+    """Answers /api/{method}. `faults` holds what the next calls of a method shall suffer (see FAULTS)."""
+
+    floor: Floor
+    rates: Rates
+    faults: dict[str, deque[str]] = field(default_factory=dict)
+    log: deque[Json] = field(default_factory=lambda: deque(maxlen=20_000))
+    calls: int = 0
+
+    async def answer(self, request: Request) -> Response:
+        """One HTTP call of the app."""
+        name = request.path_params["method"]
+        started = time.time()
+        params, token, broken = await read_call(request)
+        fault = self._next_fault(name)
+        if fault in {"500", "503"}:
+            return self._done(name, params, {"ok": False, "error": "internal_error"}, int(fault), started)
+        if fault == "drop":
+            return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, started)
+        if fault == "slow":
+            await asyncio.sleep(SLOW_S)
+        body, status, headers = self._run(name, params, token, broken)
+        if fault == "accepted_drop":
+            return self._drop(request, name, params, body, started)
+        if fault == "accepted_500":
+            self._done(name, params, body, 500, started)
+            return JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)
+        return self._done(name, params, body, status, started, headers)
+
+    def _run(self, name: str, params: Json, token: str, broken: bool) -> tuple[Json, int, dict[str, str]]:
+        try:
+            if broken:
+                raise ApiError("invalid_json")
+            if name not in METHODS:
+                raise ApiError("unknown_method", req_method=name)
+            method = METHODS[name]
+            self._authorise(method, token)
+            wait = self.rates.take(name, method.per_minute, str(params.get("channel") or "") or None)
+            if wait:
+                return {"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(wait)}
+            return (
+                {"ok": True, **method.run(self.floor, parse_json_fields(params))},
+                200,
+                self._scope_headers(method),
+            )
+        except ApiError as error:
+            return error.body(), 200, {}
+
+    def _authorise(self, method: Method, token: str) -> None:
+        tokens = self.floor.workspace.tokens
+        if method.token == "none":  # noqa: S105
+            return
+        if not token:
+            raise ApiError("not_authed")
+        if token in tokens["revoked"]:
+            raise ApiError("token_revoked")
+        if token not in (tokens["bot"], tokens["app"]):
+            raise ApiError("invalid_auth")
+        if token != tokens[method.token]:
+            raise ApiError("not_allowed_token_type")
+        if method.scopes and not self.floor.workspace.app.scopes & set(method.scopes):
+            raise missing_scope(self.floor, method.scopes[0])
+
+    def _scope_headers(self, method: Method) -> dict[str, str]:
+        have = ",".join(sorted(self.floor.workspace.app.scopes))
+        return {"x-oauth-scopes": have, "x-accepted-oauth-scopes": ",".join(method.scopes)}
+
+    def _next_fault(self, name: str) -> str | None:
+        for key in (name, "*"):
+            queue = self.faults.get(key)
+            if queue:
+                return queue.popleft()
+        return None
+
+    def _done(
+        self,
+        name: str,
+        params: Json,
+        body: Json,
+        status: int,
+        started: float,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        self.calls += 1
+        shown = {key: value for key, value in params.items() if key != "token"}
+        took = round((time.time() - started) * 1000, 1)
+        entry = {
+            "n": self.calls,
+            "at": started,
+            "method": name,
+            "params": shown,
+            "response": body,
+            "ms": took,
+        }
+        self.log.append({**entry, "status": status})
+        return JSONResponse(body, status_code=status, headers=headers)
+
+    def _drop(self, request: Request, name: str, params: Json, body: Json, started: float) -> Response:
+        self._done(name, params, body, 0, started)
+        return Dropped(request)
+
+
+class Dropped(Response):
+    """Hangs up without an answer, as a broken network does."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self._receive = request.receive
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Cut the TCP connection; a server that hides its transport gets a 500 instead."""
+        transport = getattr(getattr(self._receive, "__self__", None), "transport", None)
+        if transport is None:
+            await JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)(
+                scope, receive, send
+            )
+            return
+        transport.abort()
+
+
+async def read_call(request: Request) -> tuple[Json, str, bool]:
+    """Arguments and token of a call, from JSON, form, multipart or query; the flag says the JSON was
+    broken."""
+    params: Json = dict(request.query_params)
+    kind = request.headers.get("content-type", "")
+    raw = await request.body()
+    broken = False
+    if kind.startswith("application/json") and raw.strip():
+        try:
+            found = json.loads(raw)
+            broken = not isinstance(found, dict)
+            params |= {} if broken else found
+        except ValueError:
+            broken = True
+    elif kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")) and raw:
+        params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+    bearer = request.headers.get("authorization", "")
+    token = bearer[7:] if bearer.lower().startswith("bearer ") else str(params.get("token") or "")
+    return params, token, broken
+
+
+def open_connection(floor: Floor, params: Json) -> Json:
+    """apps.connections.open: a WebSocket address with a single-use ticket."""
+    url = floor.workspace.base_url.replace("http", "ws", 1)
+    return {"url": f"{url}/link/?ticket={floor.sockets.ticket()}&app_id={params.get('app_id', '')}"}
+
+
+METHODS["apps.connections.open"] = Method(open_connection, token="app", per_minute=60)  # noqa: S106

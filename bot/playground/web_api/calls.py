@@ -1,0 +1,148 @@
+"""How one Web API method is described, and the checks that methods share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bot.playground.block_kit.blocks import TOTAL_TEXT, check_blocks, total_text
+from bot.playground.errors import ApiError, invalid_arguments
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, Channel
+from bot.playground.state.workspace import Json
+
+JSON_FIELDS = {
+    "attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls",
+    "users", "view",
+}  # fmt: skip
+PREFIX = {"channel": "channels", "group": "groups", "im": "im"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A Web API method: its code, any one of the `scopes` it takes, its token ("bot" or "app") and calls a
+    minute."""
+
+    run: Callable[[Floor, Json], Json]
+    scopes: tuple[str, ...] = ()
+    token: str = "bot"  # noqa: S105  (a kind of token, not one)
+    per_minute: int = 50
+
+
+def need(params: Json, *names: str) -> None:
+    """Slack's refusal when a required argument is missing or empty."""
+    for name in names:
+        if params.get(name) in (None, ""):
+            if name == "channel":
+                raise ApiError("channel_not_found")
+            raise invalid_arguments(f"missing required field: {name}")
+
+
+def parse_json_fields(params: Json) -> Json:
+    """Form calls carry lists and objects as JSON text; a string that is no JSON stays as it is."""
+    parsed = dict(params)
+    for name in JSON_FIELDS & parsed.keys():
+        if isinstance(parsed[name], str) and parsed[name][:1] in "[{":
+            try:
+                parsed[name] = json.loads(parsed[name])
+            except ValueError as error:
+                raise ApiError("invalid_json") from error
+    return parsed
+
+
+def flag(value: Any) -> bool:
+    """A boolean as the SDK sends it: true, "true", "1" or 1."""
+    return value in (True, "true", "True", "1", 1)
+
+
+def writable(floor: Floor, given: Any) -> Channel:
+    """A conversation the app may post in; is_archived, channel_not_found or not_in_channel otherwise."""
+    channel = floor.workspace.channel_of(str(given or ""))
+    if channel.archived:
+        raise ApiError("is_archived")
+    if BOT_USER not in channel.members:
+        raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
+    return channel
+
+
+def readable(floor: Floor, given: Any, what: str) -> Channel:
+    """A conversation the app may read; `what` is "history" or "read", the scope that its kind needs."""
+    channel = floor.workspace.channel_of(str(given or ""))
+    scope = f"{PREFIX[channel.kind]}:{what}"
+    if scope not in floor.workspace.app.scopes:
+        raise missing_scope(floor, scope)
+    if BOT_USER not in channel.members and (what == "history" or channel.kind != "channel"):
+        raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
+    return channel
+
+
+def missing_scope(floor: Floor, needed: str) -> ApiError:
+    """Slack's refusal that names the scope that is needed and those that the app has."""
+    return ApiError("missing_scope", needed=needed, provided=",".join(sorted(floor.workspace.app.scopes)))
+
+
+def check_content(params: Json, *, text_most: int = 40_000) -> None:
+    """A message's text, blocks and attachments within Slack's limits, or Slack's error."""
+    text, blocks = params.get("text") or "", params.get("blocks")
+    markdown = params.get("markdown_text")
+    if markdown is not None and (blocks or text):
+        raise ApiError("markdown_text_conflict")
+    if not text and not blocks and not params.get("attachments") and not markdown:
+        raise ApiError("no_text")
+    if len(text) > text_most:
+        raise ApiError("msg_too_long")
+    if markdown and len(markdown) > 12_000:
+        raise ApiError("msg_too_long")
+    if blocks is not None:
+        check_message_blocks(blocks)
+
+
+def check_message_blocks(blocks: Any) -> None:
+    """invalid_blocks with what is wrong and where; msg_too_long past the total of all block text."""
+    if isinstance(blocks, str):
+        raise ApiError("invalid_blocks_format")
+    problems = check_blocks(blocks, "message")
+    if problems:
+        raise invalid_arguments(*problems, code="invalid_blocks")
+    if total_text(blocks) > TOTAL_TEXT:
+        raise ApiError("msg_too_long")
+
+
+def check_metadata(metadata: Any) -> None:
+    """Message metadata is {event_type, event_payload}."""
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict):
+        raise ApiError("invalid_metadata_format")
+    if not isinstance(metadata.get("event_type"), str) or not isinstance(metadata.get("event_payload"), dict):
+        raise ApiError("invalid_metadata_schema")
+
+
+def named_blocks(floor: Floor, blocks: Any) -> Any:
+    """Blocks with the ids that Slack fills in: a block_id each, an action_id on each element."""
+    if not isinstance(blocks, list):
+        return blocks
+    return [_named(floor, block) for block in blocks]
+
+
+def _named(floor: Floor, block: Json) -> Json:
+    made = {**block}
+    made.setdefault("block_id", floor.workspace.new_id("b")[2:7])
+    for key in ("elements", "actions"):
+        if isinstance(made.get(key), list) and made["type"] != "rich_text":
+            made[key] = [_named_element(floor, item) for item in made[key]]
+    for key in ("accessory", "element"):
+        if isinstance(made.get(key), dict):
+            made[key] = _named_element(floor, made[key])
+    if isinstance(made.get("child_blocks"), list):
+        made["child_blocks"] = named_blocks(floor, made["child_blocks"])
+    return made
+
+
+def _named_element(floor: Floor, item: Json) -> Json:
+    passive = {"image", "mrkdwn", "plain_text", "card"}
+    if item.get("type") in passive or "action_id" in item:
+        return item
+    return {**item, "action_id": floor.workspace.new_id("a")[2:7]}

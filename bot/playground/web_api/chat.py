@@ -1,0 +1,154 @@
+"""chat.*: post, change, delete, whisper, link."""
+
+from __future__ import annotations
+
+from bot.playground.errors import ApiError
+from bot.playground.state import posting
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER
+from bot.playground.state.workspace import Json, wire
+from bot.playground.web_api.calls import (
+    Method,
+    check_content,
+    check_message_blocks,
+    check_metadata,
+    flag,
+    named_blocks,
+    need,
+    writable,
+)
+from bot.playground.web_api.streams import clear_status
+
+
+def post_message(floor: Floor, params: Json) -> Json:
+    """chat.postMessage."""
+    need(params, "channel")
+    channel = writable(floor, params["channel"])
+    check_content(params)
+    check_metadata(params.get("metadata"))
+    _customised(floor, params)
+    thread_ts = _thread(params.get("thread_ts"))
+    message = posting.bot_message(
+        floor.workspace,
+        params.get("text") or params.get("markdown_text") or _fallback(params),
+        blocks=_blocks(floor, params),
+        attachments=params.get("attachments"),
+        thread_ts=thread_ts,
+        metadata=params.get("metadata"),
+        username=params.get("username"),
+    )
+    if flag(params.get("reply_broadcast")) and thread_ts:
+        message["subtype"] = "thread_broadcast"
+    posting.post(floor, channel, message)
+    clear_status(floor, channel, thread_ts)
+    return {"channel": channel.id, "ts": message["ts"], "message": wire(message)}
+
+
+def update(floor: Floor, params: Json) -> Json:
+    """chat.update: only the app's own messages; blocks that are not sent again go when text is."""
+    need(params, "channel", "ts")
+    channel = writable(floor, params["channel"])
+    message = _own(floor, channel.id, params["ts"], "cant_update_message")
+    if message.get("streaming_state") == "in_progress":
+        raise ApiError("streaming_state_conflict")
+    check_content(params)
+    check_metadata(params.get("metadata"))
+    changes: Json = {"edited": {"user": BOT_USER, "ts": floor.workspace.new_ts()}}
+    if params.get("text") is not None or params.get("markdown_text") is not None:
+        changes |= {"text": params.get("text") or params.get("markdown_text"), "blocks": None}
+    if params.get("blocks") is not None or params.get("markdown_text") is not None:
+        changes["blocks"] = _blocks(floor, params) or None
+    for key in ("attachments", "metadata"):
+        if params.get(key) is not None:
+            changes[key] = params[key]
+    posting.edit(floor, channel, message, changes)
+    return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": wire(message)}
+
+
+def delete(floor: Floor, params: Json) -> Json:
+    """chat.delete: only the app's own messages."""
+    need(params, "channel", "ts")
+    channel = writable(floor, params["channel"])
+    message = _own(floor, channel.id, params["ts"], "cant_delete_message")
+    posting.remove(floor, channel, message["ts"])
+    return {"channel": channel.id, "ts": message["ts"]}
+
+
+def post_ephemeral(floor: Floor, params: Json) -> Json:
+    """chat.postEphemeral: shown to one member of the channel, kept out of its history."""
+    need(params, "channel", "user")
+    channel = writable(floor, params["channel"])
+    if params["user"] not in floor.workspace.users:
+        raise ApiError("user_not_found")
+    if params["user"] not in channel.members:
+        raise ApiError("user_not_in_channel")
+    check_content(params)
+    message = posting.bot_message(
+        floor.workspace,
+        params.get("text") or params.get("markdown_text") or _fallback(params),
+        blocks=_blocks(floor, params),
+        attachments=params.get("attachments"),
+        thread_ts=_thread(params.get("thread_ts")),
+    )
+    posting.post(floor, channel, message, ephemeral_to=params["user"])
+    return {"message_ts": message["ts"]}
+
+
+def get_permalink(floor: Floor, params: Json) -> Json:
+    """chat.getPermalink: an address that opens the message in the local web page."""
+    need(params, "channel", "message_ts")
+    channel = floor.workspace.channel_of(params["channel"])
+    message = floor.workspace.message(channel.id, params["message_ts"])
+    link = f"{floor.workspace.base_url}/archives/{channel.id}/p{message['ts'].replace('.', '')}"
+    if message.get("thread_ts") not in (None, message["ts"]):
+        link += f"?thread_ts={message['thread_ts']}&cid={channel.id}"
+    return {"channel": channel.id, "permalink": link}
+
+
+def _own(floor: Floor, channel: str, ts: str, refusal: str) -> Json:
+    message = floor.workspace.message(channel, str(ts))
+    if message.get("user") != BOT_USER:
+        raise ApiError(refusal)
+    return message
+
+
+def _thread(given: object) -> str | None:
+    """A ts as text; Slack refuses malformed ones."""
+    if given in (None, ""):
+        return None
+    text = str(given)
+    whole, _, part = text.partition(".")
+    if not (whole.isdigit() and part.isdigit()):
+        raise ApiError("invalid_thread_ts")
+    return text
+
+
+def _blocks(floor: Floor, params: Json) -> list[Json] | None:
+    blocks = params.get("blocks")
+    if params.get("markdown_text"):
+        blocks = [{"type": "markdown", "text": params["markdown_text"]}]
+        check_message_blocks(blocks)
+    found = named_blocks(floor, blocks)
+    return found if found else None
+
+
+def _fallback(params: Json) -> str:
+    return "This content can't be displayed." if params.get("blocks") else ""
+
+
+def _customised(floor: Floor, params: Json) -> None:
+    wants = [key for key in ("username", "icon_emoji", "icon_url") if params.get(key)]
+    if wants and "chat:write.customize" not in floor.workspace.app.scopes:
+        raise ApiError(
+            "missing_scope", needed="chat:write.customize", provided=",".join(floor.workspace.app.scopes)
+        )
+
+
+WRITE = ("chat:write",)
+METHODS = {
+    "chat.postMessage": Method(post_message, WRITE, per_minute=60),
+    "chat.update": Method(update, WRITE),
+    "chat.delete": Method(delete, WRITE),
+    "chat.postEphemeral": Method(post_ephemeral, WRITE, per_minute=100),
+    "chat.getPermalink": Method(get_permalink, per_minute=600),
+}

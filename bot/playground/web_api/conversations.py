@@ -1,0 +1,232 @@
+"""conversations.* and reactions.*: what apps look up about channels and their messages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from bot.playground.errors import ApiError
+from bot.playground.state import posting, seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, Channel
+from bot.playground.state.workspace import Json, wire
+from bot.playground.web_api.calls import PREFIX, Method, flag, missing_scope, need, readable, writable
+
+KINDS = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
+
+
+def describe(channel: Channel) -> Json:
+    """A conversation object."""
+    if channel.kind == "im":
+        flags: Json = {"is_im": True, "user": channel.user, "is_org_shared": False}
+        return {
+            "id": channel.id,
+            "created": 1_767_225_600,
+            "is_archived": False,
+            "is_user_deleted": False,
+            **flags,
+        }
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "name_normalized": channel.name,
+        "is_channel": True,
+        "is_group": False,
+        "is_im": False,
+        "is_mpim": False,
+        "is_private": channel.kind == "group",
+        "is_archived": channel.archived,
+        "is_general": channel.name == "general",
+        "is_member": BOT_USER in channel.members,
+        "is_shared": False,
+        "created": 1_767_225_600,
+        "creator": seed.ANA,
+        "topic": {"value": channel.topic, "creator": seed.ANA, "last_set": 0},
+        "purpose": {"value": channel.purpose, "creator": seed.ANA, "last_set": 0},
+        "num_members": len(channel.members),
+        "context_team_id": seed.TEAM_ID,
+    }
+
+
+def page(items: list[Any], params: Json, default: int = 100) -> tuple[list[Any], str]:
+    """One page of a listing and the cursor of the next ("" at the end)."""
+    try:
+        start = int(base64.b64decode(params.get("cursor") or b"MA==", validate=True).decode().split(":")[-1])
+        size = int(params.get("limit") or default)
+    except (ValueError, binascii.Error) as error:
+        raise ApiError("invalid_cursor") from error
+    size = max(1, min(size, 999))
+    rest = start + size
+    cursor = base64.b64encode(f"next:{rest}".encode()).decode() if rest < len(items) else ""
+    return items[start:rest], cursor
+
+
+def listing(floor: Floor, params: Json) -> Json:
+    """conversations.list."""
+    types = (params.get("types") or "public_channel").split(",")
+    kinds = {KINDS.get(kind.strip(), "") for kind in types}
+    if "" in kinds:
+        raise ApiError("invalid_types")
+    for kind in sorted(kinds & PREFIX.keys()):
+        if f"{PREFIX[kind]}:read" not in floor.workspace.app.scopes:
+            raise missing_scope(floor, f"{PREFIX[kind]}:read")
+    seen = [c for c in floor.workspace.channels.values() if c.kind in kinds]
+    seen = [c for c in seen if c.kind == "channel" or BOT_USER in c.members]
+    found, cursor = page([describe(channel) for channel in seen], params)
+    return {"channels": found, "response_metadata": {"next_cursor": cursor}}
+
+
+def info(floor: Floor, params: Json) -> Json:
+    """conversations.info."""
+    return {"channel": describe(readable(floor, params.get("channel"), "read"))}
+
+
+def members(floor: Floor, params: Json) -> Json:
+    """conversations.members."""
+    found, cursor = page(list(readable(floor, params.get("channel"), "read").members), params)
+    return {"members": found, "response_metadata": {"next_cursor": cursor}}
+
+
+def history(floor: Floor, params: Json) -> Json:
+    """conversations.history: newest first, replies left out unless they were also sent to the channel."""
+    channel = readable(floor, params.get("channel"), "history")
+    found = [m for m in floor.workspace.visible(channel.id) if _in_channel(m) and _within(m, params)]
+    found.reverse()
+    messages, cursor = page(found, params)
+    answer: Json = {
+        "messages": [_shown(m, params) for m in messages],
+        "has_more": bool(cursor),
+        "pin_count": 0,
+    }
+    return answer | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
+
+
+def replies(floor: Floor, params: Json) -> Json:
+    """conversations.replies: the root and its replies, oldest first."""
+    need(params, "ts")
+    channel = readable(floor, params.get("channel"), "history")
+    root = floor.workspace.messages[channel.id].get(str(params["ts"]))
+    if root is None or "_ephemeral_to" in root:
+        raise ApiError("thread_not_found")
+    thread = root.get("thread_ts") or root["ts"]
+    found = [m for m in floor.workspace.visible(channel.id) if thread in (m["ts"], m.get("thread_ts"))]
+    found = [m for m in found if m["ts"] == thread or _within(m, params)]
+    messages, cursor = page(found, params, 1000)
+    answer: Json = {"messages": [_shown(m, params) for m in messages], "has_more": bool(cursor)}
+    return answer | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
+
+
+def open_dm(floor: Floor, params: Json) -> Json:
+    """conversations.open: the DM with one person."""
+    if params.get("channel"):
+        channel = floor.workspace.channel_of(params["channel"])
+    else:
+        users = params.get("users") or ""
+        names = users if isinstance(users, list) else users.split(",")
+        if not names or not names[0]:
+            raise ApiError("users_list_not_supplied")
+        if len(names) > 1:
+            raise ApiError("not_enough_users")
+        channel = floor.workspace.dm(names[0])
+    described = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
+    return {"channel": described, "no_op": True, "already_open": True}
+
+
+def join(floor: Floor, params: Json) -> Json:
+    """conversations.join: public channels only."""
+    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    if channel.kind != "channel":
+        raise ApiError("method_not_supported_for_channel_type")
+    if BOT_USER not in channel.members:
+        add_member(floor, channel, BOT_USER, None)
+    return {"channel": describe(channel)}
+
+
+def add_member(floor: Floor, channel: Channel, user: str, inviter: str | None) -> None:
+    """Someone joins: the channel shows it, and the app hears of it when it subscribed."""
+    channel.members.append(user)
+    floor.workspace.keep_channel(channel)
+    event: Json = {"type": "member_joined_channel", "user": user, "channel": channel.id, "channel_type": "C"}
+    event |= {"team": seed.TEAM_ID, "event_ts": floor.workspace.new_ts()}
+    floor.outbox.emit(event | ({"inviter": inviter} if inviter else {}))
+    text = f"<@{user}> has joined the channel"
+    posting.post(floor, channel, {"type": "message", "subtype": "channel_join", "user": user, "text": text})
+    floor.tell(channel, {"type": "channel_changed"})
+
+
+def add_reaction(floor: Floor, params: Json) -> Json:
+    """reactions.add by the app."""
+    need(params, "channel", "timestamp", "name")
+    channel = writable(floor, params["channel"])
+    react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=True)
+    return {}
+
+
+def remove_reaction(floor: Floor, params: Json) -> Json:
+    """reactions.remove by the app."""
+    need(params, "channel", "timestamp", "name")
+    channel = writable(floor, params["channel"])
+    react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=False)
+    return {}
+
+
+def get_reactions(floor: Floor, params: Json) -> Json:
+    """reactions.get."""
+    need(params, "channel", "timestamp")
+    channel = writable(floor, params["channel"])
+    message = floor.workspace.message(channel.id, str(params["timestamp"]))
+    return {"type": "message", "channel": channel.id, "message": wire(message)}
+
+
+def react(floor: Floor, channel: Channel, ts: str, name: str, user: str, *, add: bool) -> None:
+    """Put an emoji on a message or take it off; Slack's errors for doubles and for none."""
+    message = floor.workspace.message(channel.id, ts)
+    name = name.strip(":")
+    reactions = {r["name"]: list(r["users"]) for r in message.get("reactions", [])}
+    users = reactions.setdefault(name, [])
+    if add == (user in users):
+        raise ApiError("already_reacted" if add else "no_reaction")
+    (users.append if add else users.remove)(user)
+    message["reactions"] = [{"name": n, "users": u, "count": len(u)} for n, u in reactions.items() if u]
+    floor.workspace.keep_message(channel.id, message)
+    floor.tell(channel, {"type": "changed", "message": wire(message)})
+    item = {"type": "message", "channel": channel.id, "ts": ts}
+    event: Json = {"type": "reaction_added" if add else "reaction_removed", "user": user, "reaction": name}
+    event |= {"item": item, "item_user": message.get("user"), "event_ts": floor.workspace.new_ts()}
+    floor.outbox.emit(event)
+
+
+def _in_channel(message: Json) -> bool:
+    return message.get("thread_ts") in (None, message["ts"]) or message.get("subtype") == "thread_broadcast"
+
+
+def _within(message: Json, params: Json) -> bool:
+    oldest, latest, ts = params.get("oldest"), params.get("latest"), float(message["ts"])
+    inclusive = flag(params.get("inclusive"))
+    if oldest and (ts < float(oldest) or (ts == float(oldest) and not inclusive)):
+        return False
+    return not (latest and (ts > float(latest) or (ts == float(latest) and not inclusive)))
+
+
+def _shown(message: Json, params: Json) -> Json:
+    shown = wire(message)
+    if not flag(params.get("include_all_metadata")):
+        shown.pop("metadata", None)
+    return shown
+
+
+READ = ("channels:read", "groups:read", "im:read", "mpim:read")
+HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
+METHODS = {
+    "conversations.list": Method(listing, READ, per_minute=20),
+    "conversations.info": Method(info, READ),
+    "conversations.members": Method(members, READ, per_minute=100),
+    "conversations.history": Method(history, HISTORY),
+    "conversations.replies": Method(replies, HISTORY),
+    "conversations.open": Method(open_dm, ("im:write", "channels:manage", "groups:write", "mpim:write")),
+    "conversations.join": Method(join, ("channels:join",)),
+    "reactions.add": Method(add_reaction, ("reactions:write",)),
+    "reactions.remove": Method(remove_reaction, ("reactions:write",)),
+    "reactions.get": Method(get_reactions, ("reactions:read",)),
+}

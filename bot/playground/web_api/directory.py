@@ -1,0 +1,144 @@
+"""auth, apps.connections, users, usergroups, bots and team: who is who."""
+
+from __future__ import annotations
+
+from bot.playground.errors import ApiError
+from bot.playground.state import seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, User
+from bot.playground.state.workspace import Json
+from bot.playground.web_api.calls import Method, need
+from bot.playground.web_api.conversations import page
+
+
+def describe(floor: Floor, user: User) -> Json:
+    """A user object (no e-mail address: the app has no users:read.email)."""
+    image = f"{floor.workspace.base_url}/static/icon.svg" if user.is_bot else ""
+    return {
+        "id": user.id,
+        "team_id": seed.TEAM_ID,
+        "name": user.name,
+        "deleted": False,
+        "color": user.color.removeprefix("#"),
+        "real_name": user.real_name,
+        "tz": "Europe/Lisbon",
+        "tz_label": "Western European Time",
+        "tz_offset": 0,
+        "profile": {
+            "title": user.title,
+            "real_name": user.real_name,
+            "real_name_normalized": user.real_name,
+            "display_name": user.name,
+            "display_name_normalized": user.name,
+            "image_48": image,
+            "image_72": image,
+            "team": seed.TEAM_ID,
+            **({"api_app_id": seed.APP_ID, "bot_id": seed.BOT_ID} if user.is_bot else {}),
+        },
+        "is_admin": user.is_admin,
+        "is_owner": user.is_admin,
+        "is_bot": user.is_bot,
+        "is_app_user": False,
+        "is_restricted": False,
+        "updated": 1_767_225_600,
+    }
+
+
+def auth_test(floor: Floor, params: Json) -> Json:
+    """auth.test."""
+    return {
+        "url": f"{floor.workspace.base_url}/",
+        "team": seed.TEAM_NAME,
+        "user": floor.workspace.users[BOT_USER].name,
+        "team_id": seed.TEAM_ID,
+        "user_id": BOT_USER,
+        "bot_id": seed.BOT_ID,
+        "is_enterprise_install": False,
+    }
+
+
+def api_test(floor: Floor, params: Json) -> Json:
+    """api.test."""
+    if params.get("error"):
+        raise ApiError(str(params["error"]), args=params)
+    return {"args": params}
+
+
+def users_list(floor: Floor, params: Json) -> Json:
+    """users.list."""
+    people = [describe(floor, user) for user in floor.workspace.users.values()]
+    found, cursor = page(people, params)
+    return {"members": found, "cache_ts": 0, "response_metadata": {"next_cursor": cursor}}
+
+
+def users_info(floor: Floor, params: Json) -> Json:
+    """users.info."""
+    need(params, "user")
+    user = floor.workspace.users.get(str(params["user"]))
+    if user is None:
+        raise ApiError("user_not_found")
+    return {"user": describe(floor, user)}
+
+
+def users_conversations(floor: Floor, params: Json) -> Json:
+    """users.conversations: where the app (or a user) is a member."""
+    from bot.playground.web_api.conversations import listing
+
+    found = listing(floor, params)
+    user = params.get("user") or BOT_USER
+    mine = [c for c in found["channels"] if user in floor.workspace.channels[c["id"]].members]
+    return {**found, "channels": mine}
+
+
+def usergroups_list(floor: Floor, params: Json) -> Json:
+    """usergroups.list."""
+    return {"usergroups": floor.workspace.usergroups}
+
+
+def usergroups_users(floor: Floor, params: Json) -> Json:
+    """usergroups.users.list."""
+    need(params, "usergroup")
+    for group in floor.workspace.usergroups:
+        if group["id"] == params["usergroup"]:
+            return {"users": group["users"]}
+    raise ApiError("no_such_subteam")
+
+
+def bots_info(floor: Floor, params: Json) -> Json:
+    """bots.info."""
+    if params.get("bot") not in (None, "", seed.BOT_ID):
+        raise ApiError("bot_not_found")
+    return {"bot": floor.workspace.bot_profile()}
+
+
+def team_info(floor: Floor, params: Json) -> Json:
+    """team.info."""
+    team = {
+        "id": seed.TEAM_ID,
+        "name": seed.TEAM_NAME,
+        "domain": seed.TEAM_DOMAIN,
+        "email_domain": "",
+        "icon": {},
+    }
+    return {"team": team}
+
+
+def emoji_list(floor: Floor, params: Json) -> Json:
+    """emoji.list: no custom emoji here."""
+    return {"emoji": {}, "cache_ts": "0"}
+
+
+METHODS = {
+    "api.test": Method(api_test, token="none", per_minute=600),  # noqa: S106
+    "auth.test": Method(auth_test, per_minute=600),
+    "users.list": Method(users_list, ("users:read",), per_minute=20),
+    "users.info": Method(users_info, ("users:read",), per_minute=100),
+    "users.conversations": Method(
+        users_conversations, ("channels:read", "groups:read", "im:read", "mpim:read"), per_minute=50
+    ),
+    "usergroups.list": Method(usergroups_list, ("usergroups:read",), per_minute=20),
+    "usergroups.users.list": Method(usergroups_users, ("usergroups:read",), per_minute=20),
+    "bots.info": Method(bots_info, ("users:read",)),
+    "team.info": Method(team_info, ("team:read",)),
+    "emoji.list": Method(emoji_list, ("emoji:read",), per_minute=20),
+}

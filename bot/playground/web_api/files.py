@@ -1,0 +1,183 @@
+"""files.*: the three-step upload, the record of a file, and sharing it into a conversation."""
+
+from __future__ import annotations
+
+import mimetypes
+import struct
+from typing import Any
+
+from bot.playground.errors import ApiError, invalid_arguments
+from bot.playground.state import posting, seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, Channel
+from bot.playground.state.workspace import Json, Workspace, wire
+from bot.playground.web_api.calls import Method, named_blocks, need, writable
+from bot.playground.web_api.streams import clear_status
+
+
+def get_upload_url(floor: Floor, params: Json) -> Json:
+    """files.getUploadURLExternal: an id and where to POST the bytes."""
+    need(params, "filename", "length")
+    try:
+        length = int(params["length"])
+    except (TypeError, ValueError) as error:
+        raise invalid_arguments("must be a number [json-pointer:/length]") from error
+    if length < 1:
+        raise invalid_arguments("must be greater than 0 [json-pointer:/length]")
+    record = new_file(floor.workspace, str(params["filename"]), length, BOT_USER, params.get("alt_txt"))
+    return {"upload_url": f"{floor.workspace.base_url}/upload/v1/{record['id']}", "file_id": record["id"]}
+
+
+def complete_upload(floor: Floor, params: Json) -> Json:
+    """files.completeUploadExternal: check the bytes arrived, name the files, share them."""
+    files = params.get("files")
+    if not isinstance(files, list) or not files:
+        raise invalid_arguments("missing required field: files")
+    records = [_uploaded(floor, item) for item in files]
+    channel_ids = params.get("channel_id") or params.get("channels") or ""
+    channels = [writable(floor, name) for name in str(channel_ids).split(",") if name]
+    before = [wire(record) for record in records]
+    for channel in channels:
+        share(floor, channel, records, _comment(floor, params), params.get("thread_ts"))
+    return {"files": before}
+
+
+def info(floor: Floor, params: Json) -> Json:
+    """files.info."""
+    need(params, "file")
+    return {
+        "file": wire(_known(floor, params["file"])),
+        "comments": [],
+        "response_metadata": {"next_cursor": ""},
+    }
+
+
+def listing(floor: Floor, params: Json) -> Json:
+    """files.list, newest first."""
+    found = [wire(record) for record in floor.workspace.files.values() if record["_complete"]]
+    found.reverse()
+    return {"files": found, "paging": {"count": 100, "total": len(found), "page": 1, "pages": 1}}
+
+
+def delete(floor: Floor, params: Json) -> Json:
+    """files.delete: only the app's own."""
+    need(params, "file")
+    record = _known(floor, params["file"])
+    if record["user"] != BOT_USER:
+        raise ApiError("cant_delete_file")
+    floor.workspace.files.pop(record["id"])
+    floor.workspace.store.drop("file", record["id"])
+    return {}
+
+
+def new_file(workspace: Workspace, name: str, size: int, user: str, alt: Any = None) -> Json:
+    """A file's record before its bytes arrive."""
+    file_id = workspace.new_id("F")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    path = f"{workspace.base_url}/files-pri/{seed.TEAM_ID}-{file_id}"
+    record: Json = {
+        "id": file_id,
+        "created": int(float(workspace.new_ts())),
+        "timestamp": int(float(workspace.new_ts())),
+        "name": name,
+        "title": name,
+        "mimetype": kind,
+        "filetype": name.rsplit(".", 1)[-1].lower() if "." in name else "binary",
+        "pretty_type": kind.split("/")[-1].upper(),
+        "user": user,
+        "user_team": seed.TEAM_ID,
+        "editable": False,
+        "size": size,
+        "mode": "hosted",
+        "is_external": False,
+        "is_public": False,
+        "url_private": f"{path}/{name}",
+        "url_private_download": f"{path}/download/{name}",
+        "permalink": f"{workspace.base_url}/files/{user}/{file_id}/{name}",
+        "shares": {},
+        "channels": [],
+        "groups": [],
+        "ims": [],
+        "alt_txt": alt or "",
+        "_complete": False,
+    }
+    workspace.keep_file(record)
+    return record
+
+
+def keep_content(workspace: Workspace, record: Json, content: bytes) -> None:
+    """Store the bytes; the record's size becomes what really arrived."""
+    workspace.store.put_content(record["id"], content)
+    record["size"] = len(content)
+    size = image_size(content)
+    if size:
+        record["original_w"], record["original_h"] = size
+    workspace.keep_file(record)
+
+
+def share(
+    floor: Floor, channel: Channel, records: list[Json], message: Json, thread_ts: str | None = None
+) -> Json:
+    """Post a message that carries the files."""
+    if thread_ts:
+        message["thread_ts"] = str(thread_ts)
+    message["ts"] = floor.workspace.new_ts()
+    for record in records:
+        record["_complete"] = True
+        where = "private" if channel.kind == "group" else "public"
+        entry = {"ts": message["ts"], **({"thread_ts": thread_ts} if thread_ts else {})}
+        record["shares"].setdefault(where, {}).setdefault(channel.id, []).append(entry)
+        key = {"channel": "channels", "group": "groups", "im": "ims"}[channel.kind]
+        record[key] = [*record[key], channel.id]
+        floor.workspace.keep_file(record)
+    message |= {"files": [wire(record) for record in records], "upload": False}
+    if "bot_id" not in message:
+        message["subtype"] = "file_share"
+    posting.post(floor, channel, message)
+    for record in records:
+        event = {"type": "file_shared", "file_id": record["id"], "file": {"id": record["id"]}}
+        event |= {"user_id": message["user"], "channel_id": channel.id, "event_ts": floor.workspace.new_ts()}
+        floor.outbox.emit(event)
+    if "bot_id" in message:
+        clear_status(floor, channel, thread_ts)
+    return message
+
+
+def image_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG, as Slack reports them; None for anything else."""
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
+
+
+def _comment(floor: Floor, params: Json) -> Json:
+    text = params.get("initial_comment") or ""
+    return posting.bot_message(floor.workspace, text, blocks=named_blocks(floor, params.get("blocks")))
+
+
+def _uploaded(floor: Floor, item: Any) -> Json:
+    record = _known(floor, (item or {}).get("id") if isinstance(item, dict) else None)
+    if floor.workspace.store.content(record["id"]) is None:
+        raise ApiError("file_not_found")
+    if item.get("title"):
+        record["title"] = item["title"]
+    record["_complete"] = True
+    floor.workspace.keep_file(record)
+    return record
+
+
+def _known(floor: Floor, file_id: Any) -> Json:
+    record = floor.workspace.files.get(str(file_id))
+    if record is None:
+        raise ApiError("file_not_found")
+    return record
+
+
+METHODS = {
+    "files.getUploadURLExternal": Method(get_upload_url, ("files:write",), per_minute=100),
+    "files.completeUploadExternal": Method(complete_upload, ("files:write",), per_minute=100),
+    "files.info": Method(info, ("files:read",), per_minute=100),
+    "files.list": Method(listing, ("files:read",)),
+    "files.delete": Method(delete, ("files:write",)),
+}

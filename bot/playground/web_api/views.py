@@ -1,0 +1,203 @@
+"""views.*: modals on a person's stack (three deep at most) and their App Home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.playground.block_kit.blocks import check_blocks
+from bot.playground.block_kit.elements import Problems, at, string, text_object
+from bot.playground.errors import ApiError, invalid_arguments
+from bot.playground.state import seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.workspace import Json, view_hash, wire
+from bot.playground.web_api.calls import Method, named_blocks, need
+
+STACK = 3
+
+
+def open_view(floor: Floor, params: Json) -> Json:
+    """views.open: a new modal; the trigger works once, within 3 s."""
+    need(params, "trigger_id", "view")
+    check_view(params["view"], "modal")
+    trigger = floor.links.redeem(params["trigger_id"])
+    if trigger.view in floor.workspace.views:
+        return push_onto(floor, trigger.user, params["view"])
+    close_all(floor, trigger.user)
+    return push_onto(floor, trigger.user, params["view"])
+
+
+def push_view(floor: Floor, params: Json) -> Json:
+    """views.push: one more modal on top; push_limit_reached beyond three."""
+    need(params, "trigger_id", "view")
+    check_view(params["view"], "modal")
+    trigger = floor.links.redeem(params["trigger_id"])
+    if not floor.workspace.stacks[trigger.user]:
+        raise ApiError("not_found")
+    return push_onto(floor, trigger.user, params["view"])
+
+
+def update_view(floor: Floor, params: Json) -> Json:
+    """views.update by view_id or external_id; hash_conflict when it changed meanwhile."""
+    need(params, "view")
+    check_view(params["view"], None)
+    view = _find(floor, params)
+    if params.get("hash") and params["hash"] != view["hash"]:
+        raise ApiError("hash_conflict")
+    return {"view": wire(replace(floor, view, params["view"]))}
+
+
+def publish_view(floor: Floor, params: Json) -> Json:
+    """views.publish: a person's App Home."""
+    need(params, "user_id", "view")
+    check_view(params["view"], "home")
+    if not floor.workspace.app.home_tab:
+        raise ApiError("not_enabled")
+    if params["user_id"] not in floor.workspace.users:
+        raise ApiError("user_not_found")
+    before = floor.workspace.homes.get(params["user_id"])
+    if params.get("hash") and before and params["hash"] != before["hash"]:
+        raise ApiError("hash_conflict")
+    view = _built(floor, params["view"], params["user_id"], view_id=before["id"] if before else None)
+    floor.workspace.homes[params["user_id"]] = view
+    floor.workspace.store.put("home", params["user_id"], view)
+    floor.live.tell({"type": "home", "view": wire(view)}, [params["user_id"]])
+    return {"view": wire(view)}
+
+
+def push_onto(floor: Floor, user: str, given: Json) -> Json:
+    """Put a modal on top of a person's stack and show it."""
+    stack = floor.workspace.stacks[user]
+    if len(stack) >= STACK:
+        raise ApiError("push_limit_reached")
+    external = given.get("external_id")
+    if external and any(v.get("external_id") == external for v in floor.workspace.views.values()):
+        raise ApiError("duplicate_external_id")
+    view = _built(floor, given, user)
+    view["root_view_id"] = floor.workspace.views[stack[0]]["id"] if stack else view["id"]
+    view["previous_view_id"] = stack[-1] if stack else None
+    floor.workspace.views[view["id"]] = view
+    stack.append(view["id"])
+    show_stack(floor, user)
+    return {"view": wire(view)}
+
+
+def replace(floor: Floor, view: Json, given: Json) -> Json:
+    """Give an open view new content; what people typed stays where block and action ids stay."""
+    made = _built(floor, given, view["_user"], view_id=view["id"])
+    made["state"] = _kept_state(view["state"], made["blocks"])
+    made["root_view_id"], made["previous_view_id"] = view["root_view_id"], view["previous_view_id"]
+    if made["type"] == "home":
+        floor.workspace.homes[view["_user"]] = made
+        floor.workspace.store.put("home", view["_user"], made)
+        floor.live.tell({"type": "home", "view": wire(made)}, [view["_user"]])
+        return made
+    floor.workspace.views[view["id"]] = made
+    show_stack(floor, view["_user"])
+    return made
+
+
+def close_top(floor: Floor, user: str) -> None:
+    """Take the top modal off; the one below shows again."""
+    stack = floor.workspace.stacks[user]
+    if stack:
+        floor.workspace.views.pop(stack.pop(), None)
+        show_stack(floor, user)
+
+
+def close_all(floor: Floor, user: str) -> None:
+    """Close every modal of a person."""
+    for view_id in floor.workspace.stacks[user]:
+        floor.workspace.views.pop(view_id, None)
+    floor.workspace.stacks[user] = []
+    show_stack(floor, user)
+
+
+def show_stack(floor: Floor, user: str) -> None:
+    """Tell the person's pages what is on top now."""
+    stack = floor.workspace.stacks[user]
+    top = wire(floor.workspace.views[stack[-1]]) if stack else None
+    floor.live.tell({"type": "view", "view": top, "depth": len(stack)}, [user])
+
+
+def check_view(view: Any, kind: str | None) -> None:
+    """invalid_arguments with everything that Slack would object to in a view."""
+    if not isinstance(view, dict):
+        raise invalid_arguments("must be an object [json-pointer:/view]")
+    problems: Problems = []
+    given = view.get("type")
+    if given not in {"modal", "home"} or (kind and given != kind):
+        problems.append(at("unsupported type: " + str(given), "/view/type"))
+    if given == "modal":
+        text_object(view.get("title"), "/view/title", problems, 24, plain=True)
+        for key in ("submit", "close"):
+            if view.get(key) is not None:
+                text_object(view[key], f"/view/{key}", problems, 24, plain=True)
+    for key, most in (("private_metadata", 3000), ("callback_id", 255), ("external_id", 255)):
+        if view.get(key) is not None:
+            string(view[key], f"/view/{key}", problems, most)
+    blocks = view.get("blocks")
+    problems += [
+        p.replace("[json-pointer:/blocks", "[json-pointer:/view/blocks") for p in _blocks(blocks, str(given))
+    ]
+    has_inputs = any(isinstance(b, dict) and b.get("type") == "input" for b in blocks or ())
+    if given == "modal" and has_inputs and view.get("submit") is None:
+        problems.append(at("missing required field: submit", "/view"))
+    if problems:
+        raise invalid_arguments(*problems)
+
+
+def _blocks(blocks: Any, kind: str) -> Problems:
+    if blocks is None:
+        return [at("missing required field: blocks", "")]
+    return check_blocks(blocks, kind)
+
+
+def _built(floor: Floor, given: Json, user: str, view_id: str | None = None) -> Json:
+    view: Json = {
+        "id": view_id or floor.workspace.new_id("V"),
+        "team_id": seed.TEAM_ID,
+        "type": given["type"],
+        "blocks": named_blocks(floor, given["blocks"]),
+        "private_metadata": given.get("private_metadata", ""),
+        "callback_id": given.get("callback_id", ""),
+        "state": {"values": {}},
+        "hash": "",
+        "title": given.get("title"),
+        "clear_on_close": bool(given.get("clear_on_close")),
+        "notify_on_close": bool(given.get("notify_on_close")),
+        "close": given.get("close"),
+        "submit": given.get("submit"),
+        "previous_view_id": None,
+        "root_view_id": view_id,
+        "app_id": seed.APP_ID,
+        "external_id": given.get("external_id", ""),
+        "app_installed_team_id": seed.TEAM_ID,
+        "bot_id": seed.BOT_ID,
+        "_user": user,
+    }
+    view["root_view_id"] = view["root_view_id"] or view["id"]
+    view["hash"] = view_hash(view)
+    return view
+
+
+def _kept_state(state: Json, blocks: list[Json]) -> Json:
+    ids = {block.get("block_id") for block in blocks}
+    return {"values": {block: value for block, value in state["values"].items() if block in ids}}
+
+
+def _find(floor: Floor, params: Json) -> Json:
+    views = [*floor.workspace.views.values(), *floor.workspace.homes.values()]
+    for view in views:
+        if params.get("view_id") and view["id"] == params["view_id"]:
+            return view
+        if params.get("external_id") and view["external_id"] == params["external_id"]:
+            return view
+    raise ApiError("not_found")
+
+
+METHODS = {
+    "views.open": Method(open_view, per_minute=100),
+    "views.push": Method(push_view, per_minute=100),
+    "views.update": Method(update_view, per_minute=100),
+    "views.publish": Method(publish_view, per_minute=100),
+}

@@ -1,0 +1,83 @@
+"""The Slack app: one Bolt `App` with every listener registered, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+from slack_sdk.http_retry import HttpRequest
+from slack_sdk.http_retry.builtin_handlers import (
+    ConnectionErrorRetryHandler,
+    RateLimitErrorRetryHandler,
+    ServerErrorRetryHandler,
+)
+
+from bot import actions, commands, shortcuts, submissions
+from bot.slack.failures import handle_error
+from bot.slack.features import channel_settings, compare, questions, try_model
+from bot.slack.services import Services
+
+NOT_REPEATABLE = ("chat.postMessage", "chat.startStream", "files.completeUploadExternal")
+
+
+def repeatable(request: HttpRequest) -> bool:
+    """Whether sending the call twice is as good as once; a message whose answer was lost may stand already."""
+    return not request.url.endswith(NOT_REPEATABLE)
+
+
+class RetryBrokenConnection(ConnectionErrorRetryHandler):
+    """Slack's handler, for calls that may be repeated."""
+
+    def _can_retry(self, *, request: HttpRequest, **known: Any) -> bool:
+        return repeatable(request) and super()._can_retry(request=request, **known)
+
+
+class RetryServerError(ServerErrorRetryHandler):
+    """Slack's handler, for calls that may be repeated."""
+
+    def _can_retry(self, *, request: HttpRequest, **known: Any) -> bool:
+        return repeatable(request) and super()._can_retry(request=request, **known)
+
+
+def slack_client(token: str, base_url: str) -> WebClient:
+    """A client that waits when Slack says 429 and repeats what may be repeated on 5xx and broken connections."""
+    client = WebClient(token, base_url=base_url, timeout=20)
+    client.retry_handlers = [
+        RetryBrokenConnection(max_retry_count=2),
+        RateLimitErrorRetryHandler(max_retry_count=3),
+        RetryServerError(max_retry_count=2),
+    ]
+    return client
+
+
+def posting_client(token: str, base_url: str) -> WebClient:
+    """The notifier's client: it never waits or repeats inside a call, the notifier decides when."""
+    return WebClient(token, base_url=base_url, timeout=20, retry_handlers=[])
+
+
+def build_app(client: WebClient, services: Services, threads: int, signing_secret: str) -> App:
+    """The app with all listeners; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
+    app = App(
+        client=client,
+        signing_secret=signing_secret,
+        token_verification_enabled=False,
+        listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
+    )
+    register(app, services)
+    return app
+
+
+def register(app: App, services: Services) -> None:
+    """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
+    for part in (questions, commands, try_model, compare, channel_settings, actions, shortcuts, submissions):
+        part.register(app, services)
+    app.event(re.compile(".+"))(acknowledged)
+    app.error(handle_error)
+
+
+def acknowledged(ack: Ack) -> None:
+    """Accepted; there is nothing to do."""
+    ack()

@@ -1,0 +1,125 @@
+"""What a job's end means beyond its report: forecasts kept and compared, the thread's verdict decided anew.
+
+The notifier calls it for each final report. Nothing here may hold a report up: what fails goes to the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.slack.failures import SLACK_TROUBLE
+from bot.slack.services import Services
+from bot.slack.thread_memory import Card, Conversation
+from bot.slack.thread_queue import TooBusy
+from bot.slack.ui.blocks import Block, context
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.limits import checked
+from bot.slack.ui.verdict_card import BADGES, verdict_card, verdict_text
+from finetune.measurement.forecast_log import ForecastLog
+from rag.reply import Verdict
+from worker.jobs.records import Job
+from worker.jobs.states import State
+
+FORECASTS = "forecasts.jsonl"  # in the bot's home; `trainwise eval forecast` reads it
+QUESTION = "Which model should sort our tickets into these classes?"
+UNTOUCHED = (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
+log = logging.getLogger(__name__)
+
+
+class Aftermath:
+    """Knows the kept forecasts and the adviser; `client` is the one that edits the bot's own messages."""
+
+    def __init__(self, services: Services, client: WebClient) -> None:
+        self._services, self._client = services, client
+        self._log = ForecastLog(services.home / FORECASTS)
+
+    def blocks(self, job: Job) -> list[Block]:
+        """Keeps what the job forecast or what came, and gives the lines to stand beneath its report."""
+        report = _finished(job)
+        if report is None:
+            return []
+        try:
+            said = self._log.about(report) if report.get("kind") == "finetune" else None
+            self._log.record(report, job.id)
+        except (OSError, ValueError, KeyError, TypeError):  # a report may be of any shape, a disk full
+            log.exception("the forecasts of job %s were not kept", job.id)
+            return []
+        if report.get("kind") == "measure" and job.thread_ts and _verdict_in(self._memory(job)) is not None:
+            said = "The verdict above in this thread now rests on these figures."
+        return [context(f"🔭 {escape(one_line(said, 600))}")] if said else []
+
+    def settle(self, job: Job) -> None:
+        """After a measurement's report: the thread's verdict with the measured signals, in the thread's order."""
+        report = _finished(job)
+        if report is None or not report.get("signals") or not job.channel:
+            return
+        try:
+            self._services.turns.submit(_key(job), lambda stopped: self._decide_anew(job, report, stopped))
+        except TooBusy:
+            log.warning("the verdict of job %s was not decided anew: too many questions wait", job.id)
+
+    def _decide_anew(self, job: Job, report: Mapping[str, Any], stopped: threading.Event) -> None:
+        if stopped.is_set() or not self._services.ledger.first_time(f"decided-anew:{job.id}"):
+            return
+        try:
+            self._update(job, report)
+        except SLACK_TROUBLE:
+            log.exception("the card above job %s was not updated", job.id)
+
+    def _update(self, job: Job, report: Mapping[str, Any]) -> None:
+        services, memory = self._services, self._memory(job)
+        last = _verdict_in(memory)
+        question = memory.cards[last].question if last else QUESTION
+        reply = services.adviser.measured(
+            question,
+            report["signals"],
+            str(report["headline"]),
+            state=memory.state,
+            scopes=services.scopes(job.channel),
+        )
+        if last is None:  # measured without a question: what the thread knows is kept for the first one
+            services.ledger.save_thread(*_key(job), replace(memory, state=reply.state).to_json())
+            return
+        old = memory.cards[last]
+        before = f"Decided anew from measurement {job.id}; before it: {BADGES[old.reply.verdict][1]}."
+        reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
+        services.ledger.save_thread(
+            *_key(job), memory.answered(last, Card(old.asker, old.question, reply)).to_json()
+        )
+        self._client.chat_update(
+            channel=job.channel, ts=last, text=verdict_text(reply), blocks=checked(verdict_card(reply))
+        )
+
+    def _memory(self, job: Job) -> Conversation:
+        return Conversation.from_json(self._services.ledger.thread(*_key(job)))
+
+
+def _finished(job: Job) -> Mapping[str, Any] | None:
+    return job.report if job.state == State.SUCCEEDED and isinstance(job.report, Mapping) else None
+
+
+def _own(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The next step and the cost that were worked out from the team's own tickets, in place of planning figures."""
+    cost = report.get("cost")
+    said = {
+        "next_step": report.get("next_step"),
+        "cost_line": cost.get("sentence") if isinstance(cost, Mapping) else None,
+    }
+    return {key: one_line(text, 600) for key, text in said.items() if isinstance(text, str) and text.strip()}
+
+
+def _key(job: Job) -> tuple[str, str]:
+    """The thread that the job belongs to: the one it was asked for in, else its card's."""
+    return job.channel, str(job.thread_ts or job.card_ts or "")
+
+
+def _verdict_in(memory: Conversation) -> str | None:
+    """The message of the thread's newest verdict."""
+    found = (ts for ts, card in reversed(list(memory.cards.items())) if card.reply.verdict not in UNTOUCHED)
+    return next(found, None)

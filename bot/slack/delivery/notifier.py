@@ -1,0 +1,350 @@
+"""What the ledger owes to Slack, paid: job cards kept current, one final report per job, its pictures.
+
+One thread. A card changes at most every `card_interval_s` (at once when its job ends) and all of them share
+Slack's speed limit, the one shown longest ago first. What fails waits by itself: no card or report holds up
+another. A message whose earlier send may have arrived is looked for by its key before it is sent again.
+A job whose channel takes nothing any more goes on in its launcher's own messages, and so does what a channel
+does not want to hear (worker/ledger/notifications.py); a refused token keeps everything until a person repairs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from slack_sdk import WebClient
+
+from bot.slack.delivery.posting import Refusal, Trouble, find, has_files, refusal, send
+from bot.slack.delivery.rate_limit import Pace
+from bot.slack.failures import SLACK_TROUBLE
+from bot.slack.features.try_model import answer_try
+from bot.slack.ui.blocks import Block, context, section
+from bot.slack.ui.job_card import job_text
+from bot.slack.ui.messages import card_of, message_of, pictures_of
+from worker.jobs.records import TRY, Job, Post, StaleCard
+from worker.jobs.states import END_STATES, State
+from worker.ledger.ledger import Ledger
+
+TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
+RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+WAIT_S = 1.0
+PICTURE_TRIES = 3
+IN_LINE = (State.QUEUED, State.RETRY_WAIT)
+WHY_CLOSED = {
+    "is_archived": "it is archived",
+    "not_in_channel": "I am no longer in it",
+    "channel_not_found": "I cannot see it any more",
+}
+log = logging.getLogger(__name__)
+
+
+class Aftermath(Protocol):
+    """What else a job's end means (bot/slack/delivery/after_job.py): lines beneath its report, and work after it."""
+
+    def blocks(self, job: Job) -> list[Block]: ...
+
+    def settle(self, job: Job) -> None: ...
+
+
+class NotNow(Exception):
+    """Slack's speed limit: this call's turn has not come."""
+
+
+class Notifier:
+    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once.
+
+    `client` must neither wait nor repeat inside a call (bot.slack.app.posting_client): this class decides when.
+    """
+
+    def __init__(
+        self,
+        client: WebClient,
+        ledger: Ledger,
+        card_interval_s: float,
+        queue_up: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client, self._ledger, self._clock, self._tick = client, ledger, clock, tick
+        self._pace = Pace(tick)
+        self._interval, self._queue_up = card_interval_s, queue_up
+        self._shown: dict[str, float] = {}
+        self._held: dict[str, tuple[float, int]] = {}
+        self._uncertain: set[str] | None = None
+        self._refused = ""
+        self.aftermath: Aftermath | None = None
+        self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
+        self._queue_was: bool | None = None
+        self._picture_tries: dict[int, int] = {}
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    def start(self) -> None:
+        """Begins to pay what is owed."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Ends after the call under way; what is left stays owed in the ledger."""
+        self._over.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """Something new is owed."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        pause = 0.5
+        while not self._over.is_set():
+            try:
+                self.work_once()
+                pause = 0.5
+            except Exception:  # the edge of this thread: it must outlive whatever one round meets
+                if pause == 0.5:
+                    log.exception("notifier: this round failed; it goes on, more and more slowly")
+                pause = min(TOKEN_S, pause * 2)
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def work_once(self) -> None:
+        """One round: cards first, so that a report finds the thread it belongs to."""
+        if self._is_silent():
+            return
+        stale = [*self._turned(), *self._ledger.stale_cards()]
+        if self._uncertain is None:  # an earlier process may have sent these without noting it
+            self._uncertain = {card.id for card in stale if not card.card_ts}
+        for card in sorted(stale, key=self._urgency):
+            if self._over.is_set():
+                return
+            if self._is_due(card):
+                self._show(card)
+        for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
+            self._pay(post)
+        self._shown = {key: at for key, at in self._shown.items() if self._tick() - at < 3600}
+
+    def _turned(self) -> list[StaleCard]:
+        """Cards of jobs in line that are out of date because the queue went away or came back."""
+        up, was = self._queue_up(), self._queue_was
+        self._queue_was = up
+        if was is None or up == was:
+            return []
+        waiting = [job for job in self._ledger.jobs(states=IN_LINE, limit=200) if job.card_ts]
+        for job in waiting:
+            self._shown.pop(job.id, None)
+        return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
+
+    def _is_silent(self) -> bool:
+        return self._tick() < self._silent_until
+
+    def _urgency(self, card: StaleCard) -> tuple[bool, bool, float]:
+        return card.state not in END_STATES, bool(card.card_ts), self._shown.get(card.id, float("-inf"))
+
+    def _is_due(self, card: StaleCard) -> bool:
+        now = self._tick()
+        if now < self._silent_until or now < self._held.get(card.id, (now, 0))[0]:
+            return False
+        return card.state in END_STATES or now - self._shown.get(card.id, float("-inf")) >= self._interval
+
+    def _show(self, card: StaleCard) -> None:
+        job = self._ledger.job(card.id)
+        if not job.channel:  # launched from a terminal: nobody in Slack waits for it
+            self._ledger.card_posted(job.id, "", job.version)
+            return
+        try:
+            ts = self._put_card(job)
+        except NotNow:
+            return
+        except SLACK_TROUBLE as error:
+            self._card_failed(job, refusal(error))
+            return
+        except Exception:
+            log.exception("card of %s", job.id)
+            self._card_failed(job, Refusal(Trouble.OTHER, "internal"))
+            return
+        self._well()
+        self._shown[job.id] = self._tick()
+        self._held.pop(job.id, None)
+        self._ledger.card_posted(job.id, ts, job.version)
+        if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
+            self._uncertain.discard(job.id)
+
+    def _put_card(self, job: Job) -> str:
+        """The ts of the card, which now shows `job`."""
+        assert self._uncertain is not None
+        text, blocks = job_text(job), card_of(job, self._clock(), not self._queue_up())
+        key, ts = f"card:{job.id}", job.card_ts
+        place = self._opened(job.card_place, lambda direct: self._ledger.card_goes(job.id, direct))
+        thread = job.thread_ts if place == job.channel else None
+        if ts is None and job.id in self._uncertain:
+            ts = find(self._client, place, thread, key)
+        if ts is not None:
+            self._take("update", place)
+            self._client.chat_update(channel=place, ts=ts, text=text, blocks=blocks)
+            return ts
+        self._take("post", place)
+        self._uncertain.add(job.id)
+        return send(self._client, place, thread, text, blocks, key)
+
+    def _opened(self, channel: str, keep: Callable[[str], None]) -> str:
+        """The channel, or for a person's id their messages with the bot, opened and noted with `keep`."""
+        if not channel.startswith(("U", "W")):
+            return channel
+        direct = str(self._client.conversations_open(users=[channel])["channel"]["id"])
+        keep(direct)
+        return direct
+
+    def _take(self, method: str, channel: str) -> None:
+        if not self._pace.take(method, channel):
+            raise NotNow
+
+    def _card_failed(self, job: Job, why: Refusal) -> None:
+        if why.trouble is Trouble.TOKEN:
+            self._token_refused(why)
+            return
+        tries = self._held.get(job.id, (0.0, 0))[1]
+        wait = why.wait_s or delay(tries)
+        if why.trouble is Trouble.SLOW_DOWN:
+            self._pace.hold("update" if job.card_ts else "post", job.card_place, wait)
+        else:
+            log.warning("card of %s: %s", job.id, why.code)
+        self._held[job.id] = (self._tick() + wait, tries + 1)
+        if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
+            self._ledger.card_gone(job.id)
+        if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
+            self._ledger.card_goes(job.id, None)  # its launcher cannot be reached: the channel, after all
+        elif why.trouble is Trouble.CHANNEL:
+            self._move_to_requester(job, why)
+
+    def _token_refused(self, why: Refusal) -> None:
+        """Said once, not for every card; then nothing is tried for a while."""
+        self._silent_until = self._tick() + TOKEN_S
+        if self._refused != why.code:
+            log.error(
+                "Slack refuses the bot's token (%s). Reinstall the app (Install App), put its xoxb- token in "
+                "SLACK_BOT_TOKEN and restart `trainwise up`. Reports are kept and go out then.",
+                why.code,
+            )
+        self._refused = why.code
+
+    def _well(self) -> None:
+        """Slack took something."""
+        if self._refused:
+            log.warning("Slack takes messages again; what was kept goes out now")
+        self._refused = ""
+
+    def _move_to_requester(self, job: Job, why: Refusal) -> None:
+        """A channel that is gone keeps no report from its person: it goes to their own messages, who hear why."""
+        if not job.by.startswith(("U", "W")):
+            return
+        closed = WHY_CLOSED.get(why.code, why.code)
+        text = (
+            f"I cannot post in <#{job.channel}>: {closed}. Job `{job.id}` goes on, and its report comes here."
+        )
+        try:
+            direct = str(self._client.conversations_open(users=[job.by])["channel"]["id"])
+            if direct == job.channel:
+                return
+            send(self._client, direct, None, text, [section(text)], f"moved:{job.id}")
+        except SLACK_TROUBLE as error:
+            log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
+            return
+        self._held.pop(job.id, None)
+        self._ledger.move_to(job.id, direct, f"I cannot post where the job was launched: {closed}")
+
+    def _pay(self, post: Post) -> None:
+        job = self._ledger.job(post.job_id)
+        try:
+            self._deliver(post, job)
+        except NotNow:
+            self._ledger.post_later(post.id, self._clock() + WAIT_S)
+        except SLACK_TROUBLE as error:
+            why = refusal(error)
+            wait = why.wait_s or delay(post.tries)
+            if why.trouble is Trouble.TOKEN:
+                wait = TOKEN_S
+                self._token_refused(why)
+            elif why.trouble is Trouble.SLOW_DOWN:
+                self._pace.hold("post", post.channel, wait)
+            else:
+                log.warning("%s of %s is kept: %s", post.kind, post.job_id, why.code)
+            self._ledger.post_failed(post.id, self._clock() + wait, why.code)
+            if why.trouble is Trouble.CHANNEL:
+                self._move_to_requester(job, why)
+        except Exception:
+            log.exception("%s of %s", post.kind, post.job_id)
+            self._ledger.post_failed(post.id, self._clock() + delay(post.tries), "internal")
+
+    def _deliver(self, post: Post, job: Job) -> None:
+        if job.kind == TRY:
+            self._ledger.post_done(post.id, answer_try(self._client, post, job))
+            return
+        after = self.aftermath if post.kind == "final_report" else None
+        more = after.blocks(job) if after else []
+        if not post.channel:
+            self._ledger.post_done(post.id, "")
+            return
+        if self._is_silent() or (post.kind != "digest" and not (job.card_ts or job.thread_ts)):
+            raise NotNow  # its card has not gone out yet
+        if post.kind == "digest":
+            self._tell_channel(post, job)
+            return
+        channel = self._opened(post.channel, lambda direct: self._ledger.post_goes(post.id, direct))
+        post, thread = replace(post, channel=channel), thread_of(post, job, channel)
+        ts = find(self._client, channel, thread, post.dedupe_key) if post.tries else None
+        if ts is None:
+            text, blocks = message_of(post, job)
+            blocks += more
+            self._take("post", channel)
+            ts = send(self._client, channel, thread, text, blocks, post.dedupe_key)
+        self._well()
+        if post.kind == "final_report" and not self._pictures(job, post, thread or ts):
+            return
+        if after:
+            after.settle(job)
+        self._ledger.post_done(post.id, ts)
+
+    def _tell_channel(self, post: Post, job: Job) -> None:
+        """A message about the channel, in none of its threads."""
+        ts = find(self._client, post.channel, None, post.dedupe_key) if post.tries else None
+        if ts is None:
+            text, blocks = message_of(post, job)
+            self._take("post", post.channel)
+            ts = send(self._client, post.channel, None, text, blocks, post.dedupe_key)
+        self._ledger.post_done(post.id, ts)
+
+    def _pictures(self, job: Job, post: Post, thread: str) -> bool:
+        """Whether nothing is owed any more: the thread shows the pictures, or a line that says why not."""
+        plots = self._ledger.plots(job.id)
+        if not plots or (post.tries and has_files(self._client, post.channel, thread, set(plots))):
+            return True
+        try:
+            uploads = pictures_of(job, plots)
+            self._client.files_upload_v2(channel=post.channel, thread_ts=thread, file_uploads=uploads)
+        except SLACK_TROUBLE as error:
+            why = refusal(error)
+            tried = self._picture_tries[post.id] = self._picture_tries.get(post.id, 0) + 1
+            log.warning("pictures of %s, try %d: %s", job.id, tried, why.code)
+            if tried < PICTURE_TRIES:
+                wait = why.wait_s or delay(tried)
+                self._ledger.post_failed(post.id, self._clock() + wait, f"pictures: {why.code}")
+                return False
+            text = f"🖼️ The pictures could not be uploaded (`{why.code}`). Check the app's permission files:write."
+            key = f"{post.dedupe_key}:pictures"
+            send(self._client, post.channel, thread, text, [context(text)], key)
+        self._picture_tries.pop(post.id, None)
+        return True
+
+
+def thread_of(post: Post, job: Job, channel: str) -> str | None:
+    """The thread that an owed message belongs to in `channel`: the job's, else its card's where that stands."""
+    asked_in = job.thread_ts if channel == job.channel else None
+    return post.thread_ts or asked_in or (job.card_ts if channel == job.card_place else None)
+
+
+def delay(tries: int) -> float:
+    """Seconds until the next try after so many earlier ones."""
+    return RETRIES_S[min(tries, len(RETRIES_S) - 1)]

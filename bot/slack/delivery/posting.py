@@ -1,0 +1,158 @@
+"""One message in Slack, sent once; and what a refusal of Slack's means for whoever sent it.
+
+A send whose answer was lost (5xx, broken connection, timeout) may have arrived: it carries a key in its
+metadata and is looked for by that key before it is sent again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.failures import SLACK_TROUBLE
+from bot.slack.ui.blocks import Block
+
+EVENT_TYPE = "trainwise_post"
+PAGES = 5  # of 200 messages: how far back a lost send is looked for
+TOKEN_REFUSED = {
+    "account_inactive", "invalid_auth", "not_authed", "org_login_required", "team_access_not_granted",
+    "token_expired", "token_revoked",
+}  # fmt: skip
+CHANNEL_CLOSED = {
+    "cannot_reply_to_message", "channel_is_limited_access", "channel_not_found", "is_archived",
+    "not_in_channel", "restricted_action", "restricted_action_read_only_channel",
+    "restricted_action_thread_only_channel",
+}  # fmt: skip
+MESSAGE_GONE = {"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"}
+UNDRAWABLE = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
+
+
+class Trouble(Enum):
+    """What to do after a refusal."""
+
+    SLOW_DOWN = "wait as long as Slack says"
+    UNSURE = "it may have arrived: look, then repeat"
+    TOKEN = "nothing can be sent until a person repairs the token"  # noqa: S105
+    CHANNEL = "this channel takes nothing from us: go elsewhere"
+    MESSAGE = "the message to change is gone: post a new one"
+    PAYLOAD = "Slack cannot draw it: send the text alone"
+    OTHER = "try again later"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Slack's code (or the failure's class) and how long Slack wants to be left alone, in seconds."""
+
+    trouble: Trouble
+    code: str
+    wait_s: float = 0.0
+
+
+def refusal(error: BaseException) -> Refusal:
+    """What kind of trouble an error of the Web API client is."""
+    if not isinstance(error, SlackApiError):
+        return Refusal(Trouble.UNSURE, type(error).__name__)
+    response: Any = error.response
+    code = str(response.get("error") or "no_json")
+    status, headers = getattr(response, "status_code", 0), getattr(response, "headers", None) or {}
+    if code == "ratelimited" or status == 429:
+        return Refusal(Trouble.SLOW_DOWN, code, _retry_after(headers))
+    if status >= 500 or code in ("internal_error", "fatal_error", "no_json", "service_unavailable"):
+        return Refusal(Trouble.UNSURE, code)
+    kinds = (
+        (TOKEN_REFUSED, Trouble.TOKEN),
+        (CHANNEL_CLOSED, Trouble.CHANNEL),
+        (MESSAGE_GONE, Trouble.MESSAGE),
+        (UNDRAWABLE, Trouble.PAYLOAD),
+    )
+    return Refusal(next((kind for codes, kind in kinds if code in codes), Trouble.OTHER), code)
+
+
+def send(
+    client: WebClient, channel: str, thread: str | None, text: str, blocks: Sequence[Block], key: str
+) -> str:
+    """Posts the message with its key and gives its ts; one that Slack cannot draw goes out as text alone."""
+
+    def post(shown: Sequence[Block] | None) -> str:
+        sent = client.chat_postMessage(
+            channel=channel,
+            thread_ts=thread,
+            text=text,
+            blocks=shown or None,
+            unfurl_links=False,
+            unfurl_media=False,
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"key": key}},
+        )
+        return str(sent["ts"])
+
+    try:
+        return post(blocks)
+    except SlackApiError as error:
+        if refusal(error).trouble is not Trouble.PAYLOAD or not blocks:
+            raise
+        return post(None)
+
+
+def send_surely(
+    client: WebClient,
+    channel: str,
+    thread: str | None,
+    text: str,
+    blocks: Sequence[Block],
+    key: str,
+    tries: int = 3,
+    pause: Callable[[float], None] = time.sleep,
+) -> str:
+    """The ts of the one message with this key, sent again only while it cannot be found."""
+    for left in reversed(range(tries)):
+        try:
+            found = find(client, channel, thread, key) if left < tries - 1 else None
+            return found or send(client, channel, thread, text, blocks, key)
+        except SLACK_TROUBLE as error:
+            if refusal(error).trouble is not Trouble.UNSURE or not left:
+                raise
+            pause(0.5 * (tries - left))
+    raise AssertionError("the last try returns or raises")
+
+
+def find(client: WebClient, channel: str, thread: str | None, key: str) -> str | None:
+    """The ts of the message that carries this key, if a send of it did arrive."""
+    for message in _messages(client, channel, thread):
+        if ((message.get("metadata") or {}).get("event_payload") or {}).get("key") == key:
+            return str(message["ts"])
+    return None
+
+
+def has_files(client: WebClient, channel: str, thread: str, names: set[str]) -> bool:
+    """Whether the thread shows files of all these names."""
+    shown = {str(f.get("name")) for m in _messages(client, channel, thread) for f in m.get("files") or []}
+    return names <= shown
+
+
+def _messages(client: WebClient, channel: str, thread: str | None) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    for _ in range(PAGES):
+        asked: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        asked |= {"cursor": cursor} if cursor else {}
+        if thread:
+            answer = client.conversations_replies(ts=thread, **asked)
+        else:
+            answer = client.conversations_history(**asked)
+        yield from answer.get("messages") or []
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return
+
+
+def _retry_after(headers: Mapping[str, Any]) -> float:
+    found = next((value for name, value in headers.items() if str(name).lower() == "retry-after"), 1)
+    try:
+        return max(1.0, float(found[0] if isinstance(found, list) else found))
+    except (TypeError, ValueError):
+        return 1.0

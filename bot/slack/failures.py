@@ -1,0 +1,153 @@
+"""What a person is told when something fails: what to do, and an id to quote; never exception text.
+
+Our own errors carry a sentence that is safe to show; everything else goes to the log under the id.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from sqlalchemy.exc import OperationalError
+
+from bot.errors import BotError
+from bot.slack.ui.blocks import section
+from bot.slack.ui.escape import escape
+from bot.slack.ui.limits import split_text
+from finetune.errors import FinetuneError
+from rag.errors import RagError
+from worker.errors import WorkerError
+
+if TYPE_CHECKING:
+    from slack_bolt import Args, Respond
+
+    from bot.slack.services import Services
+
+SLACK_TROUBLE = (SlackClientError, OSError, HTTPException)  # what a call of Slack's API can raise
+OURS = (BotError, RagError, FinetuneError, WorkerError)
+SLACK_ADVICE = {
+    "not_in_channel": "I am not in this channel. Invite me with `/invite @trainwise` and try again.",
+    "channel_not_found": "I cannot see this channel. Invite me with `/invite @trainwise` and try again.",
+    "is_archived": "This channel is archived. Try again in another one.",
+    "missing_scope": "The app lacks a permission. Ask an admin to reinstall it from manifest.yml.",
+    "ratelimited": "Slack asked me to slow down. Please try again in a minute.",
+}
+log = logging.getLogger(__name__)
+
+
+def advice(error: BaseException) -> str:
+    """The sentence for the person; logs the error with its traceback under an id when it is not ours."""
+    if isinstance(error, OURS):
+        log.info("told a person: %s", type(error).__name__)
+        return str(error) if isinstance(error, BotError) else escape(str(error))
+    fault = secrets.token_hex(4)
+    log.error("fault %s", fault, exc_info=error)
+    if isinstance(error, SlackApiError) and (known := SLACK_ADVICE.get(str(error.response.get("error")))):
+        return f"{known} (error {fault})"
+    if _disk_full(error):
+        return f"My disk is full, so nothing was changed. Ask an admin to free space. (error {fault})"
+    if isinstance(error, OperationalError) and "disk i/o" in str(error.orig).lower():
+        return f"My disk takes no more, so nothing was changed. Ask an admin to look at it. (error {fault})"
+    return f"Something went wrong on my side. Try again; if it stays, give an admin the error id `{fault}`."
+
+
+def guarded(services: Services, listener: Callable[..., None]) -> Callable[[Args], None]:
+    """The listener with `services` as its first argument; whatever it raises is told to the person.
+
+    Nothing is left for Bolt to see: an exception soon after `ack()` makes it forget the ack, and Slack then
+    shows a timeout beside our sentence.
+    """
+    bound = partial(listener, services)
+    parameters = inspect.signature(bound).parameters.values()
+    wanted = [one.name for one in parameters if one.default is one.empty]
+
+    def run(args: Args) -> None:
+        try:
+            bound(**{name: getattr(args, name) for name in wanted})
+        except Exception as error:  # the edge for every listener
+            if args.ack.response is None:
+                args.ack()
+            handle_error(error, args.body, args.client, args.respond)
+
+    run.__name__ = getattr(listener, "__name__", "listener")
+    return run
+
+
+def apologise(
+    client: WebClient, error: BaseException, channel: str, user: str, thread_ts: str | None = None
+) -> None:
+    """Tells one person, so that only they see it: in the channel, else in their DM with the bot."""
+    whisper(client, advice(error), channel, user, thread_ts)
+
+
+def whisper(
+    client: WebClient,
+    text: str,
+    channel: str,
+    user: str,
+    thread_ts: str | None = None,
+    respond: Respond | None = None,
+    mark: str = "⚠️",
+) -> None:
+    """An ephemeral message; failing that the answer to what was typed, a direct message, a line in the log.
+
+    `respond` reaches channels that the bot is not in.
+    """
+    blocks = [section(f"{mark} {piece}") for piece in split_text(text, 2900)][:10]
+    short = text[:2900]
+
+    def in_channel() -> None:
+        client.chat_postEphemeral(channel=channel, user=user, text=short, blocks=blocks, thread_ts=thread_ts)
+
+    def in_answer() -> None:
+        if respond is None or not respond.response_url:
+            raise SlackClientError("no response_url")
+        answer = respond(text=short, blocks=blocks, response_type="ephemeral", replace_original=False)
+        if answer.status_code != 200:
+            raise SlackClientError(f"response_url: {answer.status_code}")
+
+    def directly() -> None:
+        client.chat_postMessage(channel=user, text=short, blocks=blocks)
+
+    for way in (in_channel, in_answer, directly):
+        try:
+            way()
+        except SLACK_TROUBLE as refused:
+            log.info("a person was not reached %s: %s", way.__name__, type(refused).__name__)
+        else:
+            return
+    log.warning("could not reach a person: every way failed")
+
+
+def handle_error(
+    error: Exception, body: dict[str, Any], client: WebClient, respond: Respond | None = None
+) -> None:
+    """Tells whoever sent the payload what went wrong; also Bolt's own error handler."""
+    text = advice(error)
+    channel, user, thread_ts = where(body)
+    if user:
+        whisper(client, text, channel or user, user, thread_ts, respond)
+
+
+def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
+    """The channel, user and thread that a payload of any kind came from; empty strings when it has none."""
+    event = body.get("event") or {}
+    container = body.get("container") or {}
+    channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or event.get("channel") or ""
+    user = body.get("user_id") or (body.get("user") or {}).get("id") or event.get("user") or ""
+    thread = container.get("thread_ts") or event.get("thread_ts")
+    return str(channel), str(user), thread
+
+
+def _disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    return isinstance(error, OperationalError) and "full" in str(error.orig).lower()

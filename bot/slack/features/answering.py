@@ -1,0 +1,133 @@
+"""One question, from what a person typed to the card in the thread and the memory in the ledger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from slack_sdk import WebClient
+
+from bot.errors import BotError
+from bot.slack.delivery.answer_stream import Stage, Stopped
+from bot.slack.failures import apologise
+from bot.slack.services import Services
+from bot.slack.thread_memory import Card, Conversation
+from bot.slack.ui.escape import escape
+from bot.slack.ui.verdict_card import verdict_card, verdict_text, verdict_title
+from rag.reply import Reply, Verdict
+
+QUESTION_MOST = 12_000
+log = logging.getLogger(__name__)
+
+
+class BadQuestion(BotError):
+    """A question that cannot be read; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who asks what, where; `unasked` marks a thread reply that did not mention the bot, `ts` its message."""
+
+    text: str
+    user: str
+    team: str
+    channel: str
+    thread_ts: str
+    unasked: bool = False
+    ts: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Questions of one thread are answered in order."""
+        return self.channel, self.thread_ts
+
+
+def check_question(text: str) -> str:
+    """The text, or BadQuestion for an empty or an endless one."""
+    if not text.strip():
+        raise BadQuestion(
+            "Ask me in a sentence, for example: _our help center changes every week, should we fine-tune on it?_"
+        )
+    if len(text) > QUESTION_MOST:
+        raise BadQuestion(
+            f"Your question has {len(text):,} characters and I read up to {QUESTION_MOST:,}. "
+            "Ask in a few sentences; add long material with `/docs add`, tickets with `/datasets add`."
+        )
+    return text
+
+
+def check_asker(services: Services, user: str, channel: str) -> None:
+    """Raises BotError, with whom to ask, where this person may not ask from this channel."""
+    if services.policy.askers:
+        person = services.people.person(user)
+        if denial := services.policy.denies_question(person, channel, services.people.in_group):
+            raise BotError(denial)
+
+
+def ask(services: Services, client: WebClient, question: Question) -> None:
+    """Queues the answer to a question; returns at once, raises BadQuestion, TooBusy or BotError (not allowed)."""
+    try:
+        check_asker(services, question.user, question.channel)
+    except BotError:
+        if question.unasked:  # they talk in a thread of ours, to each other
+            return
+        raise
+    check_question(question.text)
+    services.turns.submit(
+        question.key, lambda stopped: _turn(services, client, question, stopped), order=question.ts
+    )
+
+
+def _turn(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
+    try:
+        _answer(services, client, question, stopped)
+    except Exception as error:  # the edge: this thread has no caller to tell
+        apologise(client, error, question.channel, question.user, question.thread_ts)
+
+
+def _answer(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
+    memory = Conversation.from_json(services.ledger.thread(*question.key))
+    stage = Stage(
+        client,
+        question.channel,
+        question.thread_ts,
+        question.team,
+        question.user,
+        stopped,
+        streaming=not question.unasked,
+    )
+    try:
+        reply = services.adviser.ask(
+            question.text,
+            state=memory.state,
+            scopes=services.scopes(question.channel),
+            on_step=stage.step,
+        )
+        if stopped.is_set():
+            raise Stopped
+    except Stopped:
+        stage.say("Stopped. Ask again whenever you like.")
+        return
+    except Exception:
+        stage.abandon("I could not answer this one; whoever asked has been told why.")
+        raise
+    if question.unasked and reply.verdict == Verdict.OFF_TOPIC:
+        return
+    ts = stage.finish(verdict_title(reply), verdict_card(reply), verdict_text(reply))
+    kept = memory.answered(ts, Card(question.user, question.text[:2000], reply))
+    services.ledger.save_thread(*question.key, kept.to_json())
+
+
+def card_at(services: Services, channel: str, thread_ts: str, ts: str) -> Card:
+    """The answer posted as `ts` in a thread; BotError when it is too old or from elsewhere."""
+    memory = Conversation.from_json(services.ledger.thread(channel, thread_ts))
+    card = memory.cards.get(ts)
+    if card is None:
+        raise BotError("This answer is too old to open. Ask again in the thread and use the new card.")
+    return card
+
+
+def quoted(reply: Reply) -> str:
+    """The reply's headline, escaped."""
+    return escape(reply.headline)

@@ -1,0 +1,113 @@
+"""`/jobs notify`: what this channel is told of its jobs, shown with a button each and set by those who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt import Ack, App, Respond
+from slack_sdk import WebClient
+
+from bot.errors import BotError
+from bot.slack.failures import SLACK_TROUBLE, guarded, where, whisper
+from bot.slack.services import Services
+from bot.slack.ui.blocks import Block, button, context, section
+from bot.slack.ui.limits import checked
+from worker.jobs.records import Job
+from worker.ledger.notifications import NAMES, Notices, notices, set_notice
+
+TITLES = {
+    "started": ("Started", "The job's card stands here from launch on.", "It goes to whoever launched it."),
+    "finished": ("Finished", "The report comes here.", "It goes to whoever launched the job."),
+    "failed": ("Failed", "The reason comes here.", "It goes to whoever launched the job."),
+    "digest": ("Weekly", "Each Monday: what the jobs came to.", "No weekly message here."),
+}
+USAGE = "Write `/jobs notify`, or for example `/jobs notify started off`."
+
+
+def register(app: App, services: Services) -> None:
+    """The buttons of the panel; the command is a branch of `/jobs`."""
+    for name in NAMES:
+        app.action(f"notice:{name}")(guarded(services, on_notice))
+
+
+def on_command(
+    services: Services, words: list[str], channel: str, user: str, client: WebClient, respond: Respond
+) -> None:
+    """`notify` shows the panel, `notify NAME on|off` sets one notice; `digest on|off` is the older form."""
+    if words[:1] == ["notify"]:
+        words = words[1:]
+    if not words:
+        wanted = notices(services.ledger.engine, of_channel(channel))
+    elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
+        wanted = change(services, client, channel, user, words[0], words[1] == "on")
+    else:
+        raise BotError(f"I can tell a channel of {', '.join(NAMES)}. {USAGE}")
+    respond(text=summary(wanted), blocks=checked(panel(wanted)), response_type="ephemeral")
+
+
+def on_notice(
+    services: Services,
+    ack: Ack,
+    body: dict[str, Any],
+    action: dict[str, Any],
+    client: WebClient,
+    respond: Respond,
+) -> None:
+    """A button of the panel: the right is checked again, then the panel shows the new state."""
+    ack()
+    channel, user, _ = where(body)
+    name, _, state = str(action.get("value")).partition(":")
+    if name not in NAMES or state not in ("on", "off"):
+        raise BotError(f"This button is from an older version. {USAGE}")
+    wanted = change(services, client, channel, user, name, state == "on")
+    respond(text=summary(wanted), blocks=checked(panel(wanted)), replace_original=True)
+
+
+def change(services: Services, client: WebClient, channel: str, user: str, name: str, on: bool) -> Notices:
+    """The channel's notices with one switched, if this person may; BotError says who may."""
+    person = services.people.person(user)
+    if denial := services.policy.denies_notices(person, creator(client, of_channel(channel))):
+        raise BotError(denial)
+    return set_notice(services.ledger.engine, channel, name, on, user, services.clock())
+
+
+def say_where(client: WebClient, job: Job | None) -> None:
+    """Tells the launcher alone where the card is, when the channel does not hear of starts."""
+    if job is not None and job.card_channel:
+        said = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
+        whisper(client, said, job.channel, job.by, job.thread_ts, mark="🔕")
+
+
+def of_channel(channel: str) -> str:
+    """The same id, if it is a channel's; BotError for a person's own messages."""
+    if not channel.startswith(("C", "G")):
+        raise BotError("These settings belong to channels. In your own messages I tell you everything.")
+    return channel
+
+
+def creator(client: WebClient, channel: str) -> str | None:
+    """Who made the channel; None when Slack does not say."""
+    try:
+        return str(client.conversations_info(channel=channel)["channel"].get("creator") or "") or None
+    except SLACK_TROUBLE:
+        return None
+
+
+def panel(wanted: Notices) -> list[Block]:
+    """One line and one button for each notice."""
+    blocks = [section("*What this channel is told of its jobs*")]
+    for name in NAMES:
+        title, when_on, when_off = TITLES[name]
+        on = getattr(wanted, name)
+        line = f"{'🔔' if on else '🔕'} *{title}*  {when_on if on else when_off}"
+        label, to = ("Switch off", "off") if on else ("Switch on", "on")
+        blocks.append(section(line, button(label, f"notice:{name}", f"{name}:{to}")))
+    hint = "Admins and whoever made the channel can change this. Cards stay where they are."
+    return [*blocks, context(hint)]
+
+
+def summary(wanted: Notices) -> str:
+    """The panel in one line."""
+    return "This channel is told: " + ", ".join(
+        f"{name} {'on' if getattr(wanted, name) else 'off'}" for name in NAMES
+    )

@@ -1,0 +1,202 @@
+"""Adding, sharing and removing documents on behalf of a person in a channel; each reports in place."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
+
+from bot.errors import BotError
+from bot.slack.failures import apologise
+from bot.slack.files import SlackFile, fetched
+from bot.slack.services import Services
+from bot.slack.ui.blocks import section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.limits import split_text
+from bot.slack.users import Person
+
+if TYPE_CHECKING:
+    from rag.ingest.sync import SyncReport
+    from rag.search.store import Document
+
+PROGRESS_S = 3.0
+
+
+def scopes_of(choice: str, channel: str) -> frozenset[str]:
+    """`workspace` or this channel, whatever else a form may say."""
+    return frozenset({"workspace" if choice == "workspace" else f"channel:{channel}"})
+
+
+def add_documents(
+    services: Services,
+    client: WebClient,
+    sources: list[SlackFile | str],
+    scope: str,
+    person: Person,
+    channel: str,
+) -> None:
+    """Queues reading the documents into the index; one message in the channel shows the progress and result."""
+
+    def work(_stopped: threading.Event) -> None:
+        try:
+            _index(services, client, sources, scopes_of(scope, channel), person, channel)
+        except Exception as error:  # the edge: this thread has no caller to tell
+            apologise(client, error, channel, person.id)
+
+    services.turns.submit(("index",), work)
+
+
+def _index(
+    services: Services,
+    client: WebClient,
+    sources: list[SlackFile | str],
+    scopes: frozenset[str],
+    person: Person,
+    channel: str,
+) -> None:
+    opening = f"📚 {escape(person.name)} adds documents"
+    sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
+    tell = _progress(client, channel, sent["ts"], opening)
+    outcomes = []
+    for source in sources:
+        if isinstance(source, str):
+            outcomes.append(_outcome(services.index.add([source], scopes, tell), source))
+            continue
+        with fetched(source, services.download, services.home) as path:
+            keep = services.home / "documents" / source.id
+            keep.mkdir(parents=True, exist_ok=True)
+            kept = path.replace(keep / path.name)
+        report = services.index.add([kept], scopes, tell, url=source.permalink or None)
+        if not report.added + report.unchanged:
+            _discard(services, kept)
+        outcomes.append(_outcome(report, str(kept), source.name))
+    text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
+    client.chat_update(channel=channel, ts=sent["ts"], text=text[:2900], blocks=[section(text[:2900])])
+
+
+def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callable[[int, int, str], None]:
+    """Rewrites the message every few seconds: how many of how many, and what is being read."""
+    said = [time.monotonic()]
+
+    def tell(done: int, total: int, name: str) -> None:
+        if time.monotonic() - said[0] < PROGRESS_S:
+            return
+        said[0] = time.monotonic()
+        words = f"{opening}: {done:,} of {total:,} read, now {escape(one_line(name, 120))}"
+        with suppress(SlackClientError):  # progress is a courtesy; the result is not
+            client.chat_update(channel=channel, ts=ts, text=words)
+
+    return tell
+
+
+def _audience(scopes: frozenset[str]) -> str:
+    return "everyone" if "workspace" in scopes else "this channel"
+
+
+def _discard(services: Services, kept: Path) -> None:
+    """Deletes an upload that serves no document (any more)."""
+    kept.unlink(missing_ok=True)
+    with suppress(OSError):
+        kept.parent.rmdir()
+
+
+def sync_documents(services: Services, client: WebClient, person: Person, channel: str) -> None:
+    """Queues reading every document again; only what changed costs anything."""
+    if not services.policy.is_admin(person):
+        raise BotError("Only admins can sync all documents. Add a single one again with `/docs add`.")
+
+    def work(_stopped: threading.Event) -> None:
+        try:
+            opening = "📚 Syncing the documents"
+            sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
+            report = services.index.sync(_progress(client, channel, sent["ts"], opening))
+            said = f"📚 Documents synced: {_outcome(report)}"[:2900]
+            client.chat_update(channel=channel, ts=sent["ts"], text=said, blocks=[section(said)])
+        except Exception as error:  # the edge: this thread has no caller to tell
+            apologise(client, error, channel, person.id)
+
+    services.turns.submit(("index",), work)
+
+
+def remove_document(services: Services, doc_id: str, person: Person, channel: str) -> str:
+    """Takes a document that is visible from here out of every answer; the sentence that says so."""
+    found = _managed(services, doc_id, person, channel)
+    others = found.scopes - services.scopes(channel)
+    if others and not services.policy.is_admin(person):
+        services.index.share(doc_id, others)
+        return f"Removed {found.title} here. Other channels that it was added to still see it."
+    services.index.remove(doc_id)
+    kept = Path(found.root)
+    if kept.is_relative_to(services.home / "documents") and not services.index.store.documents(
+        root=found.root
+    ):
+        _discard(services, kept)
+    return f"Removed {found.title}."
+
+
+def share_document(services: Services, doc_id: str, choice: str, person: Person, channel: str) -> str:
+    """Changes who may see a document of this channel: `everyone`, or only `here`."""
+    if choice not in ("everyone", "here"):
+        raise BotError("Say who may see it: `/docs share ID everyone` or `/docs share ID here`.")
+    _managed(services, doc_id, person, channel)
+    scopes = scopes_of("workspace" if choice == "everyone" else "channel", channel)
+    shared = services.index.share(doc_id, scopes)
+    return f"{shared.title} is now seen by {_audience(scopes)}."
+
+
+def _managed(services: Services, doc_id: str, person: Person, channel: str) -> Document:
+    """The document, if it is visible from here and this person may change it."""
+    wanted = doc_id.strip("`")
+    for found in services.index.documents(services.scopes(channel)):
+        if found.id == wanted:
+            if "workspace" in found.scopes and not services.policy.is_admin(person):
+                raise BotError("This document serves the whole workspace: only an admin can change that.")
+            document: Document = found
+            return document
+    raise BotError("There is no such document here. `/docs` lists them with their ids.")
+
+
+def document_line(document: Document) -> str:
+    """One document in a line: title, id, who sees it."""
+    title = escape(one_line(document.title or document.source, 80))
+    return f"• *{title}*  ·  {_audience(document.scopes)}  ·  `{escape(document.id)}`"
+
+
+def document_blocks(lines: list[str]) -> list[dict[str, object]]:
+    """The list of documents within one message."""
+    shown = "\n".join(lines[:30]) or "None yet."
+    more = f"\nand {len(lines) - 30} more" if len(lines) > 30 else ""
+    return [section(piece) for piece in split_text(f"*Documents here*\n{shown}{more}")]
+
+
+def web_address(text: str) -> str:
+    """The https address, or BotError; private addresses are refused by the index itself."""
+    parts = urlsplit(text.strip().strip("<>").split("|")[0])
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BotError("That is not a web address. Write it with https:// in front.")
+    return parts.geturl()
+
+
+def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
+    """A report in words; paths of this machine are said as the file's own name."""
+    counts = [
+        f"{number:,} {word}"
+        for number, word in (
+            (report.added, "added or changed"),
+            (report.unchanged, "unchanged"),
+            (report.removed, "removed"),
+        )
+        if number
+    ]
+    problems = [escape(one_line(p.replace(source, name) if name else p, 300)) for p in report.problems[:8]]
+    more = len(report.problems) - len(problems)
+    problems += [f"and {more:,} more that were left out"] if more else []
+    said = ", ".join(counts) or "nothing added"
+    return said + ("\n• " + "\n• ".join(problems) if problems else "")

@@ -1,0 +1,127 @@
+"""Doubtful labels of a dataset, looked for in a process of its own at low priority; the list goes to one person.
+
+The bot's process stays light: `trainwise datasets check` does the work (finetune/evaluation/label_noise.py) and notes the counts
+on the card. A doubtful label is a question to a person, not a verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
+
+from bot.errors import BotError
+from bot.slack.failures import apologise, whisper
+from bot.slack.services import Services
+from bot.slack.users import Person
+from finetune.data.card import Card
+
+LONGEST_S = 900
+log = logging.getLogger(__name__)
+
+
+def can_check(card: Card) -> str:
+    """Why the labels of this dataset cannot be checked; empty when they can."""
+    from finetune.evaluation.label_noise import LEAST, MOST
+
+    if card.kind != "triage":
+        return f"{card.name} has no labels: it teaches replies."
+    if card.rows > MOST:
+        return f"{card.name} has more than {MOST:,} tickets: use `trainwise datasets check` on the machine."
+    if sum(count >= LEAST for _, count in card.classes) < 2:
+        return f"Labels can be checked from two queues of {LEAST} tickets on."
+    return ""
+
+
+def check_labels(
+    services: Services,
+    client: WebClient,
+    card: Card,
+    person: Person,
+    channel: str,
+    then: Callable[[Card], None] | None = None,
+) -> None:
+    """Queues the check: the person alone gets the doubtful labels as a file, `then` the card that counts them.
+
+    Without `then` the person asked for it, and is told also when there is nothing to see.
+    """
+    if why := can_check(card):
+        if then is None:
+            raise BotError(why)
+        return
+
+    def work(_stopped: threading.Event) -> None:
+        try:
+            with tempfile.TemporaryDirectory(dir=services.home, prefix="labels-") as folder:
+                listed = Path(folder) / f"{card.name}.labels.csv"
+                _run(card, listed)
+                checked = services.datasets.get(card.digest)
+                _tell(client, checked, person, channel, listed, asked=then is None)
+            if then is not None:
+                then(checked)
+        except Exception as error:  # the edge: this thread has no caller to tell
+            if then is None:
+                apologise(client, error, channel, person.id)
+            else:
+                log.warning("labels of %s were not checked", card.name, exc_info=error)
+
+    services.turns.submit(("labels",), work)
+
+
+def _run(card: Card, listed: Path) -> None:
+    polite = ["nice", "-n", "5"] if shutil.which("nice") else []
+    command = [
+        *polite,
+        sys.executable,
+        "-m",
+        "bot.cli.main",
+        "datasets",
+        "check",
+        card.digest,
+        "--out",
+        str(listed),
+    ]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_S)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
+        log.warning("checking labels: %s", str(failed.stderr or failed).strip()[-500:])
+        raise BotError(
+            f"The labels of {card.name} could not be checked. Try `/datasets check {card.name}` later."
+        ) from failed
+
+
+def _tell(client: WebClient, card: Card, person: Person, channel: str, listed: Path, asked: bool) -> None:
+    suspects, checked = int(card.noise.get("suspects", 0)), int(card.noise.get("checked", 0))
+    if not suspects:
+        if asked:
+            whisper(
+                client,
+                f"None of {checked:,} labels of {card.name} looks wrong.",
+                channel,
+                person.id,
+                mark="✅",
+            )
+        return
+    said = (
+        f"{suspects:,} of {checked:,} labels of `{card.name}` look wrong to a model that never saw them. Each is a "
+        "question, not a verdict: correct what is wrong in your file and add it again."
+    )
+    try:
+        direct = client.conversations_open(users=[person.id])["channel"]["id"]
+        client.files_upload_v2(
+            channel=direct,
+            file=str(listed),
+            filename=listed.name,
+            title=f"Doubtful labels of {card.name}",
+            initial_comment=said,
+        )
+    except SlackClientError:
+        whisper(client, f"{said} The list could not be sent.", channel, person.id)

@@ -1,0 +1,112 @@
+"""Who may launch, stop, approve and see; every refusal is a sentence with the reason and whom to ask. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.slack.users import Person
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES
+
+Denial = str
+InGroup = Callable[[str, frozenset[str]], bool]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The workspace's rules, from the settings; `admins` come on top of the workspace's own admins."""
+
+    admins: frozenset[str] = frozenset()
+    launchers: frozenset[str] = (
+        frozenset()
+    )  # ids of users, user groups, channels; empty: everyone, everywhere
+    job_budget_usd: float = 50
+    month_budget_usd: float = 500
+    jobs_per_person: int = 5
+    askers: frozenset[str] = frozenset()
+    approvers: frozenset[str] = frozenset()  # users and user groups, beside the admins
+
+    def is_admin(self, person: Person) -> bool:
+        return person.admin or person.id in self.admins
+
+    def denies_question(self, person: Person, channel: str, in_group: InGroup) -> Denial | None:
+        """Why this person may not ask from this channel, or None."""
+        if self._is_listed(self.askers, person, channel, in_group):
+            return None
+        return f"I answer only some people and channels here{self._where(self.askers)}. Ask {self._whom()}."
+
+    def denies_launch(
+        self, person: Person, unfinished: int, in_group: InGroup, channel: str = ""
+    ) -> Denial | None:
+        """Why this person may not launch a job from this channel now, or None."""
+        if not self._is_listed(self.launchers, person, channel, in_group):
+            where = self._where(self.launchers)
+            return f"Only some people may launch jobs here, and you are not on the list{where}. Ask {self._whom()}."
+        if unfinished >= self.jobs_per_person:
+            return (
+                f"You have {unfinished} unfinished jobs, and {self.jobs_per_person} is the most at a time. "
+                "Wait for one to end, or cancel one with `/jobs mine`."
+            )
+        return None
+
+    def denies_change(self, person: Person, job: Job, verb: str) -> Denial | None:
+        """Why this person may not cancel, pause, resume or retry the job, or None."""
+        if person.id == job.by or self.is_admin(person):
+            return None
+        return f"Only {job.by_name or 'the person who launched it'} or an admin can {verb} job {job.id}."
+
+    def denies_approval(self, person: Person, job: Job, in_group: InGroup) -> Denial | None:
+        """Why this person may not approve or decline the job, or None."""
+        if person.id == job.by:
+            return "You launched this job, so someone else has to approve it."
+        if self.is_admin(person) or (
+            self.approvers and self._is_listed(self.approvers, person, "", in_group)
+        ):
+            return None
+        who = "an admin or an approver" if self.approvers else "an admin"
+        return f"Only {who} can approve jobs. Ask {self._whom()}."
+
+    def denies_budget(self, person: Person) -> Denial | None:
+        """Why this person may not set the month's budget, or None."""
+        return None if self.is_admin(person) else f"Only an admin sets the budget. Ask {self._whom()}."
+
+    def denies_notices(self, person: Person, creator: str | None) -> Denial | None:
+        """Why this person may not change what a channel is told, or None; `creator` made the channel."""
+        if person.id == creator or self.is_admin(person):
+            return None
+        whom = f"<@{creator}>, who made this channel, or {self._whom()}" if creator else self._whom()
+        return f"Only admins and whoever made the channel change what it is told. Ask {whom}."
+
+    def denies_sight(self, person: Person, job: Job, channel: str) -> Denial | None:
+        """Why this person may not open the job from this channel, or None."""
+        if job.channel == channel or person.id == job.by or self.is_admin(person):
+            return None
+        return f"Job {job.id} belongs to another channel. Open it there, or ask {self._whom()}."
+
+    def needs_approval(self, budget_usd: float) -> str | None:
+        """Why a second person must agree first, or None."""
+        if budget_usd <= self.job_budget_usd:
+            return None
+        return (
+            f"Its budget of ${budget_usd:g} is above ${self.job_budget_usd:g}, so an admin must approve it."
+        )
+
+    def _is_listed(self, listed: frozenset[str], person: Person, channel: str, in_group: InGroup) -> bool:
+        """Whether the list is empty or names the person, one of their groups, or the channel; admins always are."""
+        if not listed or person.id in listed or channel in listed or self.is_admin(person):
+            return True
+        groups = frozenset(one for one in listed if one.startswith("S"))
+        return bool(groups) and in_group(person.id, groups)
+
+    def _where(self, listed: frozenset[str]) -> str:
+        channels = [f"<#{one}>" for one in sorted(listed) if one.startswith(("C", "G"))]
+        return f"; in {' and '.join(channels[:3])} everyone may" if channels else ""
+
+    def _whom(self) -> str:
+        return " or ".join(f"<@{user}>" for user in sorted(self.admins)[:3]) or "a workspace admin"
+
+
+def unfinished(jobs: list[Job]) -> int:
+    """How many of the jobs have not ended."""
+    return sum(job.state not in END_STATES for job in jobs)

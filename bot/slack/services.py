@@ -1,0 +1,64 @@
+"""What the listeners work with: the domain objects and the few flat settings that they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bot.slack.permissions import Policy
+from bot.slack.thread_queue import Turns
+from bot.slack.users import People
+from finetune.data.store import DatasetStore
+from rag.reply import Reply
+from worker.ledger.ledger import Ledger
+
+
+class Asks(Protocol):
+    """Whoever answers questions: rag.adviser.Adviser, or a stand-in in tests."""
+
+    def ask(
+        self,
+        question: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+        on_step: Callable[[str], None] | None = None,
+    ) -> Reply: ...
+
+    def measured(
+        self,
+        question: str,
+        found: Mapping[str, Any],
+        said: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+    ) -> Reply: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Built once by the wiring, handed to every listener; holds no credential."""
+
+    adviser: Asks
+    ledger: Ledger
+    datasets: DatasetStore
+    index: Any  # rag.index.Index; typed loosely so that importing the bot stays light
+    prices: Mapping[str, Any]
+    policy: Policy
+    people: People
+    turns: Turns
+    home: Path
+    file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
+    download: Callable[[str, Path], None]
+    queue_up: Callable[[], bool] = lambda: True
+    workers: Callable[[], list[dict[str, Any]]] = list
+    clock: Callable[[], float] = time.time
+    wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
+
+    def scopes(self, channel: str) -> frozenset[str]:
+        """Which documents and datasets may be seen from a channel."""
+        return frozenset({"workspace", f"channel:{channel}"})

@@ -1,0 +1,148 @@
+"""The second form of adding tickets: which column is which, guessed and confirmed. Pure builder and reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from bot.errors import BotError
+from bot.slack.ui.blocks import Block, context, modal, option, section, select
+from bot.slack.ui.blocks import field as input_field
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.forms import ABOUT, CHANNEL
+from finetune.data.store import check_name
+from finetune.data.ticket import DatasetError
+
+if TYPE_CHECKING:
+    from finetune.data.reading import Preview
+
+NONE = "none"
+DAMAGED = "This form is damaged. Close it and add the file again."
+OFFERED = 99  # Slack's 100 options, less "none"
+ASKED = {
+    "text": ("The ticket's text", "What a customer wrote."),
+    "label": ("Queue or intent", "Where the ticket went: a model for triage learns this."),
+    "answer": ("Answer", "To learn writing replies, choose it here and set the queue to none."),
+    "customer": ("Customer", "All tickets of a customer stay on one side of the test."),
+    "created_at": ("Date", "With dates the latest weeks become the test."),
+}
+KINDS_OF_GUESS = {"name": "by their names", "content": "by what stands in them"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file on its way to become a dataset, as the form remembers it; rights are checked again later."""
+
+    channel: str
+    file: str
+    name: str
+    scope: str
+    licence: str
+
+    def packed(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Upload:
+        """What `packed` wrote; BotError for anything else."""
+        try:
+            data = json.loads(text)
+            upload = cls(**data)
+            if not all(isinstance(value, str) for value in data.values()):
+                raise TypeError
+            check_name(upload.name)
+            fits = CHANNEL.fullmatch(upload.channel) and ABOUT.fullmatch(upload.file)
+        except (ValueError, TypeError, RecursionError, DatasetError):
+            raise BotError(DAMAGED) from None
+        if not fits:
+            raise BotError(DAMAGED)
+        return upload
+
+
+def columns_modal(upload: Upload, file_name: str, head: Preview) -> Block:
+    """One select per field, set to the guess, over every column with an example; the first rows below."""
+    offered = _offered(head)
+    how = KINDS_OF_GUESS[head.guess.how]
+    said = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
+    blocks = [section(said)]
+    for name, (label, hint) in ASKED.items():
+        options = [option(_described(head, place), f"c{place}") for place in offered]
+        if name != "text":
+            options.insert(0, option("none", NONE))
+        initial = _initial(head, name)
+        blocks.append(input_field(name, label, select(name, options, initial, "Choose a column"), hint=hint))
+    blocks.append(context(*_first_rows(head)))
+    return modal("dataset_columns", "Check the columns", blocks, "Add", upload.packed())
+
+
+def column_errors(values: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the choice, by field of the form; empty when the file can be read so."""
+    taken = {name: values.get(name, NONE) for name in ASKED if values.get(name, NONE) != NONE}
+    if "text" not in taken:
+        return {"text": "Choose the column that holds what the customer wrote."}
+    if "label" not in taken and "answer" not in taken:
+        return {"label": "Choose the column of the queue here, or the column of the answer below."}
+    if "label" in taken and "answer" in taken:
+        said = "A dataset teaches one thing. Set this to none to learn the queue, or the queue to none to learn replies."
+        return {"answer": said}
+    held: dict[str, str] = {}
+    for name, value in taken.items():
+        if other := held.get(value):
+            return {name: f"This column is already taken as: {ASKED[other][0].lower()}. Choose another."}
+        held[value] = name
+    return {}
+
+
+def chosen_columns(values: Mapping[str, str], head: Preview) -> dict[str, str]:
+    """The file's column for each of our fields: as chosen, and as guessed where the form does not ask."""
+    chosen: dict[str, str] = {}
+    for name in ASKED:
+        value = values.get(name, NONE)
+        if value == NONE:
+            continue
+        place = value.removeprefix("c")
+        if not place.isdecimal() or int(place) >= len(head.header):
+            raise BotError(DAMAGED)
+        chosen[name] = head.header[int(place)]
+    taken = set(chosen.values())
+    unasked = {f: c for f, c in head.guess.fields.items() if f not in ASKED and c not in taken}
+    return {**unasked, **chosen}
+
+
+def _offered(head: Preview) -> list[int]:
+    """The places of the columns to choose from: all, or the guessed ones and the first of a very wide file."""
+    guessed = {head.header.index(column) for column in head.guess.fields.values()}
+    rest = [place for place in range(len(head.header)) if place not in guessed]
+    return sorted([*guessed, *rest][:OFFERED])
+
+
+def _described(head: Preview, place: int) -> str:
+    """A column by name, with the first value in it."""
+    name = head.header[place]
+    values = (head.cell(row, name) for row in range(len(head.rows)))
+    example = next((value for value in values if value), "")
+    return one_line(f"{name} · {example}" if example else name, 75)
+
+
+def _initial(head: Preview, name: str) -> str | None:
+    """The guess as an option's value; an answer beside a queue is left out: one of them is learned."""
+    column = head.guess.fields.get(name)
+    if name == "answer" and "label" in head.guess.fields:
+        column = None
+    if column is not None:
+        return f"c{head.header.index(column)}"
+    return None if name == "text" else NONE
+
+
+def _first_rows(head: Preview) -> list[str]:
+    """The first rows as the guess reads them: text, then what would be learned."""
+    fields = head.guess.fields
+    target = fields.get("label") or fields.get("answer")
+    lines = []
+    for row in range(len(head.rows))[:2]:
+        text = escape(one_line(head.cell(row, fields.get("text")), 160)) or "no text found"
+        learned = escape(one_line(head.cell(row, target), 80)) if target else "nothing to learn found"
+        lines.append(f"“{text}” → *{learned}*" if learned else f"“{text}”")
+    return lines or ["No row to show."]

@@ -1,0 +1,199 @@
+"""The forms: fine-tune, measure, add a dataset, add documents, give a reason. Pure builders and readers.
+
+Each input's block_id is the field's name, so an error of the field lands under it. What a form must remember
+travels in private_metadata and is checked when it comes back, like everything that comes from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bot.errors import BotError
+from bot.slack.ui.blocks import (
+    Block,
+    context,
+    file_input,
+    modal,
+    number_input,
+    option,
+    section,
+    select,
+    text_input,
+)
+from bot.slack.ui.blocks import field as input_field
+from bot.slack.ui.escape import escape, one_line
+from finetune.data.card import Card
+from finetune.spec import BASE_MODELS, METHODS, TASKS
+
+DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
+DOCUMENT_KINDS = ("md", "html", "pdf", "docx", "pptx", "txt", "csv", "zip")
+CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
+STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
+ABOUT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
+FINETUNE_FIELDS = ("dataset", "task", "base_model", "hub_model", "method", "epochs", "budget_usd")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a form was opened and what about; it holds no right: the server checks those again."""
+
+    channel: str
+    thread_ts: str | None = None
+    about: str = ""
+
+    def packed(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Memory:
+        """What `packed` wrote; BotError for anything else."""
+        try:
+            data = json.loads(text)
+            memory = cls(data["channel"], data["thread_ts"], data["about"])
+            fits = CHANNEL.fullmatch(memory.channel) and ABOUT.fullmatch(memory.about)
+            stamped = memory.thread_ts is None or STAMP.fullmatch(memory.thread_ts)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BotError("This form is damaged. Close it and open it again.") from None
+        if not fits or not stamped or len(data) != 3:
+            raise BotError("This form is damaged. Close it and open it again.")
+        return memory
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a person entered: values by field as text, uploaded files by field as Slack's file ids."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: Mapping[str, Any]) -> Filled:
+        values: dict[str, str] = {}
+        files: dict[str, tuple[str, ...]] = {}
+        for name, elements in view["state"]["values"].items():
+            for element in elements.values():
+                if "files" in element:
+                    files[name] = tuple(str(one["id"]) for one in element["files"] or [])
+                elif (chosen := element.get("selected_option")) is not None:
+                    values[name] = str(chosen["value"])
+                elif element.get("value") is not None:
+                    values[name] = str(element["value"])
+        return cls(values, files)
+
+
+def recipe_of(values: Mapping[str, str]) -> dict[str, str]:
+    """The fine-tune form's values as a recipe's fields: a model of the hub, where one is named, is the base."""
+    form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
+    named = form.pop("hub_model", "").strip()
+    return form | ({"base_model": named} if named else {})
+
+
+def finetune_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str], estimate: str) -> Block:
+    """The form of `/finetune`; `estimate` is the sentence on cost that follows the choices."""
+    blocks = [
+        section(
+            "Train on your own resolved tickets and get a measured answer: is it better than the baselines?"
+        ),
+        input_field("dataset", "Tickets", _datasets(cards, chosen.get("dataset")), live=True),
+        input_field("task", "Task", _choice("task", TASKS, chosen.get("task", "triage")), live=True),
+        input_field("method", "Method", _choice("method", METHODS, chosen.get("method", "lora")), live=True),
+        input_field(
+            "base_model",
+            "Base model",
+            _choice("base_model", BASE_MODELS, chosen.get("base_model", "minilm")),
+            live=True,
+        ),
+        input_field(
+            "hub_model",
+            "Or a base model from the hub",
+            text_input("hub_model", chosen.get("hub_model", ""), "owner/name", longest=200),
+            hint="Instead of the one above, for example Qwen/Qwen3-0.6B; it must have safetensors weights.",
+            optional=True,
+        ),
+        input_field(
+            "epochs",
+            "Epochs",
+            number_input("epochs", chosen.get("epochs", "5")),
+            hint="How often training goes over the tickets. It stops early when nothing improves.",
+        ),
+        input_field(
+            "budget_usd",
+            "Budget in US dollars",
+            number_input("budget_usd", chosen.get("budget_usd", "5"), decimal=True),
+            hint="Training stops when this is spent; the report says so.",
+        ),
+        context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"},
+    ]
+    return modal("finetune", "Fine-tune", blocks, "Start", memory.packed())
+
+
+def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Block:
+    """The form that adds a dataset; with `has_file` the file is the one of the message it came from."""
+    upload = input_field(
+        "file",
+        "File",
+        file_input("file", DATASET_KINDS),
+        hint="CSV, TSV, JSONL, Parquet or a Zendesk JSON export, up to 10 MB. A larger file: drop it in the "
+        "channel and use Add file as dataset on its message.",
+    )
+    scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]
+    blocks = [
+        *([] if has_file else [upload]),
+        input_field(
+            "name",
+            "Name",
+            text_input("name", name, "support-2026", longest=64),
+            hint="Lower-case letters, digits and hyphens.",
+        ),
+        input_field("scope", "Who may use it", select("scope", scopes, "channel")),
+        input_field(
+            "licence",
+            "Right to use",
+            text_input("licence", hint="Our own tickets, customers informed", longest=200),
+            hint="Whose data it is and why you may train on it. It stays on the card.",
+        ),
+    ]
+    return modal("dataset_add", "Add tickets", blocks, "Next", memory.packed())
+
+
+def documents_modal(memory: Memory) -> Block:
+    """The form that adds documents that answers may cite."""
+    scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]
+    blocks = [
+        input_field("file", "File", file_input("file", DOCUMENT_KINDS), optional=True),
+        input_field(
+            "link",
+            "or link",
+            text_input("link", hint="https://help.example.com/articles", longest=2000),
+            optional=True,
+        ),
+        input_field("scope", "Who may see it in answers", select("scope", scopes, "channel")),
+    ]
+    return modal("docs_add", "Add documents", blocks, "Add", memory.packed())
+
+
+def reason_modal(callback_id: str, title: str, label: str, memory: Memory, optional: bool = False) -> Block:
+    """One free-text question: why an answer did not help, why a job is declined."""
+    entry = text_input("reason", multiline=True, longest=1000)
+    blocks = [input_field("reason", label, entry, optional=optional)]
+    return modal(callback_id, title, blocks, "Send", memory.packed())
+
+
+def note_modal(title: str, text: str) -> Block:
+    """A sentence where a form was expected."""
+    return modal("note", title, [section(escape(text))])
+
+
+def _datasets(cards: Sequence[Card], chosen: str | None) -> Block:
+    options = [option(one_line(f"{c.name} · {c.rows:,} tickets · {c.kind}", 75), c.name) for c in cards[:100]]
+    first = chosen if chosen in {c.name for c in cards} else (cards[0].name if cards else None)
+    return select("dataset", options, first, "Choose tickets")
+
+
+def _choice(name: str, choices: Mapping[str, str], chosen: str) -> Block:
+    options = [option(label, value) for value, label in choices.items()]
+    return select(name, options, chosen if chosen in choices else next(iter(choices)))

@@ -1,0 +1,199 @@
+"""One job as one card, kept current by `chat.update`: what it is, where it stands, what can be pressed. Pure.
+
+Reads the ledger's `Job` and the clock that is passed in; times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
+from bot.slack.ui.escape import escape, one_line
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES, State
+
+KINDS = {"finetune": "Fine-tune", "measure": "Measurement", "try": "Try"}
+STATES = {
+    State.DRAFT: ("📝", "Draft"),
+    State.AWAITING_APPROVAL: ("🙋", "Waiting for approval"),
+    State.REJECTED: ("🚫", "Not approved"),
+    State.QUEUED: ("⏳", "Queued"),
+    State.LEASED: ("🚀", "Starting"),
+    State.SUBMITTING: ("🚀", "Submitting"),
+    State.SUBMIT_UNKNOWN: ("❓", "Checking whether the platform took it"),
+    State.RUNNING: ("🏃", "Running"),
+    State.PAUSING: ("⏸️", "Pausing"),
+    State.PAUSED: ("⏸️", "Paused"),
+    State.CANCELLING: ("🛑", "Cancelling"),
+    State.LOST: ("📡", "Worker lost, finding another"),
+    State.RETRY_WAIT: ("🔁", "Trying again soon"),
+    State.FINALIZING: ("🧾", "Writing the report"),
+    State.SUCCEEDED: ("✅", "Done"),
+    State.FAILED: ("❌", "Failed"),
+    State.CANCELLED: ("🛑", "Cancelled"),
+    State.BUDGET_STOPPED: ("💸", "Stopped at its budget"),
+}
+PHASES = {
+    "loading": "Loading the tickets",
+    "baselines": "Scoring the baselines",
+    "training": "Training",
+    "curve": "Measuring the learning curve",
+    "pilot": "Training a LoRA pilot",
+    "evaluating": "Evaluating on held-out tickets",
+    "reporting": "Writing the report",
+}
+CAN_PAUSE = (State.QUEUED, State.RUNNING)
+BAR_CELLS = 12
+
+
+def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
+    """The card of a job in any state; at most four blocks, so a channel stays readable."""
+    head = f"*{KINDS.get(job.kind, 'Job')} · {escape(one_line(job.dataset, 60))}*  `{job.id}`"
+    blocks = [section(f"{head}\n{status_line(job, redis_down)}")]
+    if bar := progress_line(job):
+        blocks.append(section(bar))
+    if reason := _reason(job):
+        blocks.append(section(reason))
+    blocks.append(context(_footer(job, now)))
+    if buttons := _buttons(job):
+        blocks.append(actions(buttons, block_id="job"))
+    return blocks
+
+
+def job_text(job: Job) -> str:
+    """The card in one line, for notifications and lists."""
+    mark, name = STATES[job.state]
+    return (
+        f"{mark} {KINDS.get(job.kind, 'Job')} {job.id} on {escape(one_line(job.dataset, 60))}: {name.lower()}"
+    )
+
+
+def status_line(job: Job, redis_down: bool = False) -> str:
+    """Where the job stands, in one line with what is known of queue, phase, step and time left."""
+    mark, name = STATES[job.state]
+    parts = [f"{mark} *{_phase(job) or name}*"]
+    if job.state == State.QUEUED:
+        if redis_down:
+            parts.append("kept; it goes out when Redis is back")
+        elif position := job.progress.get("position"):
+            parts.append("next in line" if position == 1 else f"number {int(position)} in line")
+            if _number(job.progress.get("starts_in_s")):
+                parts.append(f"starts in about {duration(job.progress['starts_in_s'])}")
+    if job.state == State.RUNNING:
+        parts += _running_parts(job.progress)
+    return "  ·  ".join(parts)
+
+
+def progress_line(job: Job) -> str:
+    """A text progress bar while a job with steps runs; empty otherwise."""
+    step, steps = job.progress.get("step"), job.progress.get("steps")
+    if job.state != State.RUNNING or not step or not steps:
+        return ""
+    share = min(1.0, step / steps)
+    full = round(share * BAR_CELLS)
+    return f"`{'█' * full}{'░' * (BAR_CELLS - full)}` {share:.0%}"
+
+
+def recipe(job: Job) -> str:
+    """What was asked for, in a few words: method, base model, epochs, budget."""
+    spec = job.spec
+    if job.kind == "measure":
+        parts = [f"target {spec['target']:.0%}" if _number(spec.get("target")) else "", _volume(spec)]
+    else:
+        epochs = spec.get("epochs")
+        parts = [
+            f"{spec.get('method', '')} on {spec.get('base_model', '')}".strip(" on"),
+            f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "",
+        ]
+    if _number(spec.get("budget_usd")):
+        parts.append(f"budget ${spec['budget_usd']:g}")
+    return " · ".join(escape(one_line(str(part), 80)) for part in parts if part)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `8 s`, `3 min`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _phase(job: Job) -> str:
+    return PHASES.get(str(job.progress.get("phase")), "") if job.state == State.RUNNING else ""
+
+
+def _running_parts(progress: dict[str, Any]) -> list[str]:
+    parts = []
+    if progress.get("step") and progress.get("steps"):
+        parts.append(f"step {int(progress['step'])} of {int(progress['steps'])}")
+    if _number(progress.get("loss")):
+        parts.append(f"loss {progress['loss']:.3f}")
+    if _number(progress.get("eta_s")):
+        parts.append(f"about {duration(progress['eta_s'])} left")
+    if not progress.get("step") and progress.get("note"):
+        parts.append(escape(one_line(str(progress["note"]), 120)))
+    return parts
+
+
+def _reason(job: Job) -> str:
+    if job.state == State.SUCCEEDED and job.report:
+        return f"*{escape(one_line(str(job.report.get('headline', '')), 600))}*"
+    if job.state == State.AWAITING_APPROVAL and job.approval_reason:
+        return escape(one_line(job.approval_reason, 600))
+    if job.error and job.state in (*END_STATES, State.RETRY_WAIT, State.LOST):
+        return escape(one_line(job.error, 600))
+    return ""
+
+
+def _footer(job: Job, now: float) -> str:
+    parts = [recipe(job), f"asked by {escape(one_line(job.by_name or job.by, 60))}"]
+    if job.attempt > 1:
+        parts.append(f"attempt {job.attempt}")
+    start, end = job.started_at, job.ended_at
+    if start is not None:
+        parts.append(f"took {duration(end - start)}" if end else f"running for {duration(now - start)}")
+    if job.spent_usd >= 0.005:
+        parts.append(f"${job.spent_usd:.2f} spent")
+    return "  ·  ".join(part for part in parts if part)
+
+
+def _buttons(job: Job) -> list[Block]:
+    if job.state == State.AWAITING_APPROVAL:
+        sure = confirm(
+            "Approve this job?", "It goes to the queue at once.", "Approve", "Not yet", danger=False
+        )
+        return [
+            button("Approve", "job_approve", job.id, "primary", sure),
+            button("Decline…", "job_reject", job.id),
+            cancel_button(job),
+        ]
+    if job.state == State.SUCCEEDED:
+        return [button("Details", "job_details", job.id)]
+    if job.state in END_STATES:
+        return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
+    if job.state in (State.CANCELLING, State.FINALIZING):
+        return []
+    found = []
+    if job.state in CAN_PAUSE:
+        found.append(button("Pause", "job_pause", job.id))
+    if job.state == State.PAUSED:
+        found.append(button("Resume", "job_resume", job.id, "primary"))
+    return [*found, cancel_button(job)]
+
+
+def cancel_button(job: Job) -> Block:
+    """The button that stops a job, after a question."""
+    text = "Training stops within seconds. What was trained so far is kept as a checkpoint."
+    return button(
+        "Cancel", "job_cancel", job.id, "danger", confirm("Cancel this job?", text, "Cancel it", "Keep it")
+    )
+
+
+def _volume(spec: dict[str, Any]) -> str:
+    volume = spec.get("volume")
+    return f"{volume:,.0f} tickets a month" if _number(volume) else ""
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

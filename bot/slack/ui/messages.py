@@ -1,0 +1,89 @@
+"""The words of what is owed to Slack: cards, reports, requests for approval, each drawn or else told plainly."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from bot.slack.features import compare
+from bot.slack.ui.blocks import Block, actions, button, context, section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.job_card import job_card, job_text
+from bot.slack.ui.limits import checked
+from bot.slack.ui.report import final_report
+from worker.jobs.records import Job, Post
+
+log = logging.getLogger(__name__)
+
+
+def card_of(job: Job, now: float, redis_down: bool) -> list[Block]:
+    """The job's card, or its one line when a worker reported what no card can show."""
+    try:
+        return checked(job_card(job, now, redis_down=redis_down))
+    except Exception:  # the edge: what a worker reported may be of any shape, the card still goes out
+        log.exception("card of %s cannot be drawn", job.id)
+        return checked([section(job_text(job))])
+
+
+def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
+    """The text and blocks of one owed message; a report that cannot be drawn is still reported."""
+    try:
+        text, blocks = DRAWN.get(post.kind, _report)(post, job)
+        if why := post.body.get("moved"):
+            blocks = [*blocks, context(f"You read this here because {escape(one_line(str(why), 200))}.")]
+        return text, checked(blocks)
+    except Exception:  # the edge: as above
+        log.exception("post %s of %s cannot be drawn", post.kind, job.id)
+        text = f"{job_text(job)}. Its report cannot be shown here; `trainwise jobs show {job.id}` has it."
+        return text, checked([section(text)])
+
+
+def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The report's pictures as files_upload_v2 takes them, in the report's order and with its titles."""
+    about = {p.get("file"): p for p in (job.report or {}).get("plots") or [] if isinstance(p, dict)}
+    return [
+        {
+            "content": png,
+            "filename": name,
+            "title": str(about.get(name, {}).get("title", name))[:100],
+            "alt_txt": str(about.get(name, {}).get("alt", name))[:900],
+        }
+        for name, png in sorted(plots.items(), key=lambda plot: [*about, plot[0]].index(plot[0]))
+    ]
+
+
+def _report(post: Post, job: Job) -> tuple[str, list[Block]]:
+    return final_report(job)
+
+
+def _digest(post: Post, job: Job) -> tuple[str, list[Block]]:
+    counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in sorted(post.body["counts"].items()))
+    total = sum(post.body["counts"].values())
+    text = f"📅 Last week here: {total} job{'s' if total != 1 else ''} ended ({escape(counts)}), "
+    text += f"${post.body['usd']:.2f} spent."
+    lines = [
+        f"• `{escape(one['id'])}` {escape(one_line(one['dataset'], 40))}: {escape(one_line(one['said'], 200))}"
+        for one in post.body["jobs"]
+    ]
+    off = context("`/jobs notify digest off` stops this weekly message here.")
+    return text, [section(text), section("\n".join(lines)), off]
+
+
+def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
+    why = escape(one_line(str(post.body.get("why", "")), 500))
+    text = f"🙋 {escape(job.by_name)} asks for approval of job {job.id}: {why}"
+    buttons = [
+        button("Approve", "job_approve", job.id, style="primary"),
+        button("Decline", "job_reject", job.id, style="danger"),
+    ]
+    return text, [section(text), actions(buttons, block_id="approval")]
+
+
+DRAWN = {
+    "final_report": _report,
+    "approval_request": _request,
+    "digest": _digest,
+    "compare_intro": compare.intro_message,
+    "compare_ticket": compare.post_message,
+    "compare_summary": compare.summary_message,
+}

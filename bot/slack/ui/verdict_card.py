@@ -1,0 +1,280 @@
+"""A `Reply` as Slack shows it: the verdict card, and the modals behind its buttons. Pure dicts.
+
+The card is read in ten seconds: verdict, why, next step, cost; the rest stands behind buttons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from bot.slack.ui.blocks import (
+    Block,
+    actions,
+    button,
+    context,
+    divider,
+    feedback,
+    link_button,
+    modal,
+    section,
+)
+from bot.slack.ui.escape import escape, link, one_line
+from bot.slack.ui.limits import SECTION_TEXT, split_text
+from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
+
+BADGES = {
+    Verdict.PROMPT: ("✍️", "Improve the prompt"),
+    Verdict.RAG: ("📚", "Retrieve, don't train (RAG)"),
+    Verdict.FINE_TUNE: ("🎯", "Fine-tune"),
+    Verdict.SMALL_MODEL: ("⚡", "Train a small model"),
+    Verdict.FOUNDATION_MODEL: ("🏗️", "Train a foundation model"),
+    Verdict.NEED_MORE_INFO: ("🔎", "One thing is missing"),
+    Verdict.GUIDE_ANSWER: ("📖", "From the documents"),
+    Verdict.OFF_TOPIC: ("🧭", "Not a training question"),
+}
+BUILDING = (
+    Verdict.PROMPT,
+    Verdict.RAG,
+    Verdict.FINE_TUNE,
+    Verdict.SMALL_MODEL,
+    Verdict.FOUNDATION_MODEL,
+)
+SIGNAL_NAMES = {
+    "gaps": "What is missing",
+    "task": "The task",
+    "volatility": "The facts change",
+    "kb_tokens": "Size of the documents, in tokens",
+    "acl": "Who may read what differs",
+    "examples": "Examples",
+    "per_class": "Examples a label",
+    "eval_n": "Items in the evaluation",
+    "score": "What it scores today",
+    "target": "What it has to score",
+    "baseline": "Whether a prompt was tried",
+    "volume_month": "Calls a month",
+    "monthly_cost": "Dollars a month",
+    "prompt_tokens": "Length of the prompt, in tokens",
+    "latency_ms": "Needed latency, in ms",
+    "pii": "Personal data",
+    "gpus": "GPUs",
+    "measured_best": "What the measurement found",
+}
+VALUES = {
+    "qa": "answering questions",
+    "not_tried": "no",
+    "tried_ok": "yes, it is good enough",
+    "tried_fail": "yes, it is not good enough",
+}
+OPTIONS = {
+    "prompt": "prompt",
+    "rag": "RAG",
+    "fine_tune": "fine-tune",
+    "small_model": "small model",
+    "foundation_model": "foundation model",
+}
+POINTS = re.compile(r"\b(" + "|".join(OPTIONS) + r") ([+-][\d.]+)")
+SOURCES_SHOWN = 6
+WHY_SHOWN = 3
+CLAIM_MOST = 900  # characters of one sentence
+
+
+def verdict_card(reply: Reply) -> list[Block]:
+    """The answer to a question: what to do, why with numbered sources, next step, cost, buttons."""
+    blocks = [section(_title(reply))]
+    blocks += _why(reply)
+    blocks += _signals_line(reply)
+    blocks += _next_lines(reply)
+    blocks += _follow_up(reply)
+    blocks += _sources(reply)
+    if reply.note:
+        blocks.append(context(f"ℹ️ {escape(one_line(reply.note, 600))}"))
+    if buttons := _buttons(reply):
+        blocks.append(actions(buttons, block_id="verdict"))
+    if reply.verdict != Verdict.NEED_MORE_INFO:
+        blocks.append(feedback("feedback"))
+    return blocks
+
+
+def verdict_text(reply: Reply) -> str:
+    """The card in one line, for notifications and screen readers."""
+    mark, name = BADGES[reply.verdict]
+    return f"{mark} {name}: {escape(one_line(reply.headline, 600))}"
+
+
+def verdict_title(reply: Reply) -> str:
+    """The card's first block as standard markdown, for the part of the answer that is streamed."""
+    _, name = BADGES[reply.verdict]
+    return _title(reply).replace(f"*{name}*", f"**{name}**", 1)
+
+
+def why_modal(reply: Reply) -> Block:
+    """Everything behind the verdict: each reason, each signal with the asker's words, each source."""
+    blocks = _paragraphs(f"*{escape(one_line(reply.headline, 500))}*")
+    blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
+    if reply.signals:
+        told: set[str] = set()
+        lines = [_signal(s, told) for s in reply.signals]
+        blocks += [divider(), *_paragraphs("*What I read in your words*\n" + "\n".join(lines))]
+    if reply.citations:
+        lines = [f"[{c.number}] {_source(c)}\n> {escape(one_line(c.quote, 400))}" for c in reply.citations]
+        blocks += [divider(), *_paragraphs("*Sources*\n" + "\n".join(lines))]
+    return modal("why", "Why this verdict", blocks[:100])
+
+
+def change_modal(reply: Reply) -> Block:
+    """What would have to be different for another verdict to win."""
+    lines = [f"• {escape(text)}" for text in reply.would_change]
+    empty = "Nothing that I know of would change this verdict."
+    blocks = _paragraphs("\n".join(lines) or empty)
+    blocks.append(context("Tell me in the thread when one of these changes; I will decide again."))
+    return modal("change", "What would change it?", blocks[:100])
+
+
+def source_modal(citation: Citation) -> Block:
+    """The passage behind one citation, with the quoted words in bold."""
+    heading = citation.heading.removeprefix(citation.title).removeprefix(" > ").strip()
+    head = f"*{escape(one_line(citation.title, 300))}*"
+    blocks = [section(f"{head}\n{escape(one_line(heading, 300))}" if heading else head)]
+    blocks += [section(f">{piece}") for piece in split_text(_marked(citation), SECTION_TEXT - 10)][:60]
+    if citation.url and citation.url.startswith(("http://", "https://")):
+        blocks.append(actions([link_button("Open the source", citation.url, "open_source")]))
+    return modal("source", f"Source {citation.number}"[:24], blocks)
+
+
+def _title(reply: Reply) -> str:
+    mark, name = BADGES[reply.verdict]
+    head = f"{mark}  *{name}*"
+    if reply.verdict in BUILDING:
+        head += f"  ·  {meter(reply.confidence)} {reply.confidence:.0%} sure"
+    elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean in BADGES:
+        head += f"  ·  leaning to *{BADGES[reply.lean][1]}*"
+    return split_text(f"{head}\n{escape(one_line(reply.headline, 1500))}")[0]
+
+
+def meter(share: float, cells: int = 5) -> str:
+    """A share from 0 to 1 as filled and empty cells."""
+    full = max(0, min(cells, round(share * cells)))
+    return "▰" * full + "▱" * (cells - full)
+
+
+def _why(reply: Reply) -> list[Block]:
+    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in _shown(reply)))
+
+
+def _shown(reply: Reply) -> tuple[Claim, ...]:
+    """The sentences on the card; the rest of a verdict's stand behind its "Why?"."""
+    return reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
+
+
+def _cited(reply: Reply) -> tuple[Citation, ...]:
+    """The sources of the sentences on the card."""
+    numbers = {number for claim in _shown(reply) for number in claim.cites}
+    return tuple(c for c in reply.citations if c.number in numbers)
+
+
+def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> str:
+    urls = {c.number: c.url for c in citations}
+    stripped = one_line(re.sub(r"\s*\[\d+\]", "", text), CLAIM_MOST)
+    marks = "".join(f" {link(urls.get(number), f'[{number}]')}" for number in cites)
+    return escape(stripped) + marks
+
+
+def _signals_line(reply: Reply) -> list[Block]:
+    words = list(dict.fromkeys(one_line(s.quote, 80).strip(" .,;:!?") for s in reply.signals))
+    whole = [w for w in words if w and not any(w in other for other in words if other != w)]
+    quoted = [f"“{escape(w)}”" for w in whole[:3]]
+    return [context("*You said*  " + "  ·  ".join(quoted))] if quoted else []
+
+
+def _signal(seen: SeenSignal, told: set[str]) -> str:
+    """What was read, the asker's words, and the reasons that no signal before it has given (in `told`)."""
+    words = f" — “{escape(one_line(seen.quote, 200))}”" if seen.quote.strip() else ""
+    name = SIGNAL_NAMES.get(seen.name, seen.name.replace("_", " ").capitalize())
+    value = VALUES.get(seen.value, seen.value.replace("_", " "))
+    fresh = [why for why in seen.effect.split("; ") if why and why not in told]
+    told.update(fresh)
+    reasons = "".join(f"\n      _{escape(one_line(_in_words(why), 240))}_" for why in fresh)
+    return f"• *{escape(one_line(name, 60))}*: {escape(one_line(value, 120))}{words}{reasons}"
+
+
+def _in_words(effect: str) -> str:
+    """`facts belong in retrieval (rag +4, fine_tune -1)` with the options' names as the card writes them."""
+    return POINTS.sub(lambda m: f"{OPTIONS.get(m[1], m[1])} {m[2]}", effect)
+
+
+def _next_lines(reply: Reply) -> list[Block]:
+    lines = []
+    if reply.next_step:
+        lines.append(f"*Next step*\n{escape(one_line(reply.next_step, 1200))}")
+    if reply.cost_line:
+        lines.append(f"*Cost*\n{escape(one_line(reply.cost_line, 600))}")
+    if reply.would_change:
+        lines.append(f"*Would change it*\n{escape(one_line(reply.would_change[0], 400))}")
+    return [block for line in lines for block in _paragraphs(line)]
+
+
+def _follow_up(reply: Reply) -> list[Block]:
+    if reply.follow_up is None:
+        return []
+    ask = section(f"👉  *{escape(one_line(reply.follow_up.text, 500))}*")
+    options = [
+        button(one_line(text, 75), f"follow_up:{number}", one_line(text, 1900))
+        for number, text in enumerate(reply.follow_up.options[:5])
+        if text.strip()
+    ]
+    return [ask, actions(options, block_id="follow_up")] if options else [ask]
+
+
+def _source(citation: Citation) -> str:
+    """The section alone: the innermost heading, or the title of a document without headings."""
+    innermost = citation.heading.rsplit(" > ", 1)[-1].strip() or citation.title
+    return link(citation.url, one_line(innermost, 90))
+
+
+def _by_document(shown: Sequence[Citation]) -> str:
+    """Sources in their order, each document named once where a run of its sections begins."""
+    runs = [(title, list(run)) for title, run in groupby(shown, key=lambda c: c.title)]
+    lines = ["  ".join(f"[{c.number}] {_source(c)}" for c in run) for _, run in runs]
+    return "\n".join(
+        f"{line} — _{escape(one_line(title, 90))}_" for (title, _), line in zip(runs, lines, strict=True)
+    )
+
+
+def _sources(reply: Reply) -> list[Block]:
+    cited = _cited(reply)
+    shown = cited[:SOURCES_SHOWN]
+    if not shown:
+        return []
+    line = _by_document(shown)
+    more = len(cited) - len(shown)
+    return [context(f"*Sources*  {line}" + (f"  +{more} more" if more else ""))]
+
+
+def _buttons(reply: Reply) -> list[Block]:
+    found = []
+    if reply.verdict in BUILDING:
+        found.append(button("Why?", "why"))
+        if reply.would_change:
+            found.append(button("What would change it?", "would_change"))
+        found.append(button("Measure it", "measure", style="primary"))
+    sources = _cited(reply)[:SOURCES_SHOWN]
+    return found + [button(f"Read [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources]
+
+
+def _marked(citation: Citation) -> str:
+    """The passage escaped, the quoted words in bold where they stand (white space may differ)."""
+    words = [re.escape(escape(word)) for word in citation.quote.split()]
+    passage = escape(citation.passage) or escape(citation.quote)
+    if not words or "*" in citation.quote:
+        return passage.replace("\n", "\n>")
+    found = re.search(r"\s+".join(words), passage)
+    if found is None or "\n\n" in found[0]:
+        return passage.replace("\n", "\n>")
+    bold = "*" + " ".join(found[0].split()) + "*"
+    return (passage[: found.start()] + bold + passage[found.end() :]).replace("\n", "\n>")
+
+
+def _paragraphs(text: str) -> list[Block]:
+    return [section(piece) for piece in split_text(text) if piece.strip()]

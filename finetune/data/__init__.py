@@ -1,0 +1,1 @@
+"""Tickets: read, cleaned, redacted, split and kept."""

@@ -1,0 +1,170 @@
+"""Which column of a file is the ticket's text, its queue, its answer: guessed by name, then by content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from finetune.data.ticket import DatasetError
+
+# Names in order of preference, compared without case and with any separator as a space.
+NAMES: dict[str, tuple[str, ...]] = {
+    "text": (
+        *("text", "ticket text", "ticket", "message", "body", "ticket body", "description", "question"),
+        *("content", "query", "utterance", "request", "prompt", "input", "instruction", "comment", "issue"),
+    ),
+    "label": (
+        *("label text", "label name", "intent name", "category name", "class name", "queue name"),
+        *("label", "queue", "category", "intent", "class", "team", "group", "department", "ticket group"),
+        *("topic", "product area", "tag", "ticket type", "type"),
+    ),
+    "answer": (
+        *("answer", "reply", "response", "agent reply", "agent response", "completion", "output"),
+        *("resolution", "target"),
+    ),
+    "customer": (
+        *("customer", "customer id", "requester", "requester id", "requester email", "customer email"),
+        *("user", "user id", "email", "account", "account id", "client", "company", "contact", "sender"),
+    ),
+    "thread": ("thread", "thread id", "conversation", "conversation id", "session id", "thread ts"),
+    "id": ("id", "ticket id", "ticket number", "number", "key", "case id", "case number"),
+    "created_at": (
+        *("created at", "created", "created on", "date", "created date", "opened at", "opened", "timestamp"),
+        *("received at", "time", "submitted at"),
+    ),
+    "subject": ("subject", "title", "summary"),
+}
+PEOPLE = (
+    *("requester name", "customer name", "name", "agent", "agent name", "assignee", "assigned to", "owner"),
+    *("contact name", "full name", "requester", "customer"),
+)
+GIVEN = ("text", "label", "answer", "customer", "thread", "id", "created_at", "subject")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The file's column for each of our fields, and the columns that hold people's names."""
+
+    fields: Mapping[str, str]
+    people: tuple[str, ...]
+    how: str  # "given", "name" or "content"
+
+
+def choose_columns(
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]], given: Mapping[str, str] | None
+) -> Columns:
+    """The columns to read: `given` ({our field: their column}) where there is one, guesses elsewhere.
+
+    Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing.
+    """
+    if given:
+        known, people = _known(header)
+        text = {field: name for field, name in _named(known).items() if field == "text"}
+        return Columns(_check_given(text | dict(given), header), people, "given")
+    guessed = guess_columns(header, sample)
+    if "text" not in guessed.fields:
+        raise DatasetError(
+            f"line 1: no column holds the ticket's text; there is {_list(header)}.", what_next=FIX
+        )
+    if not ({"label", "answer"} & guessed.fields.keys()):
+        message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
+        raise DatasetError(message, what_next=FIX)
+    return guessed
+
+
+def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> Columns:
+    """The best guess, by name and then by content; what was not found is left out of its fields.
+
+    Raises DatasetError where the first line is no header but a ticket.
+    """
+    known, people = _known(header)
+    fields = _named(known)
+    if not ({"label", "answer"} & fields.keys()) and (named := _ends_like("label", header, fields, people)):
+        fields["label"] = named
+    if "text" not in fields and "subject" in fields:
+        fields["text"] = fields.pop("subject")
+    if "text" in fields and {"label", "answer"} & fields.keys():
+        return Columns(fields, people, "name")
+    _refuse_missing_header(header, sample)
+    return Columns(fields | _by_content(header, sample, fields), people, "content")
+
+
+def _known(header: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The header's names by their plain spelling, and those that hold people's names."""
+    known = {_plain(name): name for name in header}
+    return known, tuple(known[name] for name in PEOPLE if name in known)
+
+
+def _named(known: Mapping[str, str]) -> dict[str, str]:
+    """Our fields whose column is told by its name."""
+    return {field: known[name] for field, names in NAMES.items() for name in reversed(names) if name in known}
+
+
+def _ends_like(
+    field: str, header: Sequence[str], taken: Mapping[str, str], people: Sequence[str]
+) -> str | None:
+    """The first free column whose last word is one of the field's names: `Assigned Team`, `support_queue`."""
+    free = [name for name in header if name not in taken.values() and name not in people]
+    return next((name for name in free if _plain(name).rpartition(" ")[2] in NAMES[field]), None)
+
+
+FIX = (
+    "Say which column is which: in Slack the form asks, in the terminal --text-column and --label-column "
+    "(or --answer-column) name them."
+)
+
+
+def _plain(name: str) -> str:
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[\W_]+", " ", spaced).strip().casefold()
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name[:40]) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _check_given(given: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
+    if unknown := [field for field in given if field not in GIVEN]:
+        raise DatasetError(
+            f"There is no field {_list(unknown)} to read a column into.", what_next=f"Use {_list(GIVEN)}."
+        )
+    known = {_plain(name): name for name in header}
+    if absent := [name for name in given.values() if name not in header and _plain(name) not in known]:
+        message = f"line 1: the file has no column {_list(absent)}; it has {_list(header)}."
+        raise DatasetError(message, what_next="Name one of those.")
+    if "text" not in given or not ({"label", "answer"} & given.keys()):
+        raise DatasetError("Which column is the text, and which the label or the answer?", what_next=FIX)
+    return {field: name if name in header else known[_plain(name)] for field, name in given.items()}
+
+
+def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> None:
+    """A first line that reads like a ticket, or has a value of the rows below, is data: there is no header."""
+    for cell in header:
+        long = len(cell.split()) > 4 or len(cell) > 60
+        if long or re.fullmatch(r"[\d.:/ -]{4,}", cell) or any(row.get(cell) == cell for row in sample):
+            message = f"line 1: the file has no header; its first line is already a ticket: {cell[:60]!r}."
+            raise DatasetError(
+                message, what_next="Put a first line that names the columns, such as text,label."
+            )
+
+
+def _by_content(
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]], known: Mapping[str, str]
+) -> dict[str, str]:
+    """Text is the column of long values; label is one of few, short, repeated values."""
+    found: dict[str, str] = {}
+    free = [name for name in header if name not in known.values()]
+    words = {name: median([len(str(row.get(name) or "").split()) for row in sample] or [0]) for name in free}
+    if "text" not in known and free and words[(longest := max(free, key=lambda name: words[name]))] >= 3:
+        found["text"] = longest
+    for name in free:
+        values = [str(row[name]).strip() for row in sample if row.get(name)]
+        few = 2 <= len(set(values)) <= max(2, len(values) // 3)
+        if name not in found.values() and few and words[name] <= 4 and max(map(len, values)) <= 60:
+            found["label"] = name
+            break
+    return found

@@ -1,0 +1,48 @@
+"""A requester's rows out of a set of tickets: theirs go, mentions in other people's tickets are blanked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from finetune.data.redact import pseudonym
+from finetune.data.ticket import DatasetError, Ticket, Tickets
+
+MARK = "<ERASED>"
+SHORTEST = 3
+
+
+def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
+    """The tickets without the requester, and how many rows went or changed (0: the same tickets).
+
+    Matches the customer field (or the pseudonym made of it) without case, and the words of `requester` in
+    text and answer. Does not cover other spellings, nor what tickets tell about a person without the name.
+    """
+    wanted = requester.strip().casefold()
+    known_as = pseudonym(requester)
+    mention = mention_of(requester)
+    kept = []
+    touched = 0
+    for row in tickets.rows:
+        if (row.customer or "").strip().casefold() in (wanted, known_as):
+            touched += 1
+            continue
+        blanked = _blank(row, mention)
+        touched += blanked != row
+        kept.append(blanked)
+    return (replace(tickets, rows=tuple(kept)), touched) if touched else (tickets, 0)
+
+
+def mention_of(requester: str) -> re.Pattern[str]:
+    """Finds the requester's words, whole and in any case; DatasetError when they are too short to be a person."""
+    words = requester.strip()
+    if len(words) < SHORTEST:
+        message = "Forgetting needs the requester as the tickets have it (an address or id)."
+        raise DatasetError(message, what_next=f"Give at least {SHORTEST} characters.")
+    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
+
+
+def _blank(row: Ticket, mention: re.Pattern[str]) -> Ticket:
+    text = mention.sub(MARK, row.text)
+    answer = mention.sub(MARK, row.answer) if row.answer else row.answer
+    return replace(row, text=text, answer=answer) if (text, answer) != (row.text, row.answer) else row

@@ -1,0 +1,110 @@
+"""How datasets lie in their folder or bucket: rows by digest, one numbered card per version of a name.
+
+    rows/<digest>.jsonl          the canonical rows; the name is their sha256 and is checked on reading
+    cards/<name>/v0001.json      written last: a version without its card does not exist
+
+Whoever creates a card's file owns that version number, so adders on any machine can run at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+from finetune.data.card import Card
+from finetune.data.filesystem import Files
+from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets, canonical
+
+
+class Shelf:
+    """Cards and rows below one fsspec URL. Names were checked by the store before they come here."""
+
+    def __init__(self, url: str) -> None:
+        self._files = Files(url)
+
+    def all(self) -> dict[str, list[Card]]:
+        """Every name that has a card with its versions, by name; read together, since a bucket is far away."""
+        found: dict[str, list[Card]] = {}
+        for path, data in sorted(self._files.read_all("cards").items()):
+            if card := _card(data):
+                found.setdefault(path.split("/", 1)[0], []).append(card)
+        return {name: sorted(cards, key=_number) for name, cards in found.items()}
+
+    def versions(self, name: str) -> list[Card]:
+        """Versions whose card is whole, oldest first; a torn card is a version that was never finished."""
+        cards = (_card(data) for data in self._files.read_all(f"cards/{name}").values())
+        return sorted((card for card in cards if card), key=_number)
+
+    def live(self, name: str) -> list[Card]:
+        """The versions whose rows were not erased."""
+        return [card for card in self.versions(name) if not card.erased]
+
+    def put(self, card: Card, tickets: Tickets) -> Card:
+        """Rows first, card last, as the next free version; the card with its number."""
+        data = canonical(tickets.rows)
+        self._files.write(_rows_path(card.digest), data)
+        versions = self.versions(card.name)
+        number = versions[-1].version + 1 if versions else 1
+        while not self._files.create(_card_path(numbered := replace(card, version=number)), _json(numbered)):
+            number += 1
+        if not self._files.exists(_rows_path(card.digest)):  # erased for another name in between
+            self._files.write(_rows_path(card.digest), data)
+        return numbered
+
+    def rewrite(self, card: Card) -> None:
+        """Replace a card in place."""
+        self._files.write(_card_path(card), _json(card))
+
+    def rows(self, digest: str) -> Tickets:
+        """The rows of a digest, checked against it. Raises DatasetError if they were erased or damaged."""
+        data = self._files.read(_rows_path(digest))
+        short = digest[:12]
+        if data is None:
+            raise DatasetError(
+                f"The rows of {short} are gone.", what_next="They were removed: add them again."
+            )
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise DatasetError(f"The rows of {short} are damaged on disk.", what_next="Add the file again.")
+        rows = tuple(Ticket.from_json(json.loads(line)) for line in data.decode().split("\n") if line)
+        kind: Kind = "triage" if any(row.label is not None for row in rows) else "reply"
+        return Tickets(rows, kind)
+
+    def has_rows(self, digest: str) -> bool:
+        """Whether the rows are still there."""
+        return self._files.exists(_rows_path(digest))
+
+    def erase_rows(self, digest: str, keep_for_others_than: str | None = None) -> None:
+        """Erase a digest's rows; with a name, only if no dataset of another name holds the same rows."""
+        others = self.all() if keep_for_others_than else {}
+        others.pop(keep_for_others_than or "", None)
+        if not any(card.digest == digest and not card.erased for cards in others.values() for card in cards):
+            self._files.delete(_rows_path(digest))
+
+    def discard(self, card: Card) -> None:
+        """Remove a card's file."""
+        self._files.delete(_card_path(card))
+
+
+def _rows_path(digest: str) -> str:
+    return f"rows/{digest}.jsonl"
+
+
+def _card_path(card: Card) -> str:
+    return f"cards/{card.name}/v{card.version:04d}.json"
+
+
+def _card(data: bytes) -> Card | None:
+    """The card in a file, None if it is torn."""
+    try:
+        return Card.from_json(json.loads(data))
+    except (ValueError, TypeError):
+        return None
+
+
+def _number(card: Card) -> int:
+    return card.version
+
+
+def _json(card: Card) -> bytes:
+    return json.dumps(card.to_json(), indent=1, ensure_ascii=False).encode()

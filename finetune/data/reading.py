@@ -1,0 +1,276 @@
+"""A file of tickets in, validated rows out, with every problem of the file by line.
+
+Covers CSV, TSV, JSON lines (question/answer, text/label, OpenAI chat messages), JSON, Zendesk exports and
+Parquet. Imports neither torch nor transformers: the bot reads files with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from finetune.data.columns import Columns, choose_columns, guess_columns
+from finetune.data.encoding import clean_text
+from finetune.data.formats import read_records
+from finetune.data.ticket import RAW_SHOWN, DatasetError, Kind, Problem, Record, Ticket, Tickets, canonical
+from finetune.dates import DateReader
+
+__all__ = [
+    "DatasetError",
+    "Preview",
+    "Problem",
+    "Ticket",
+    "Tickets",
+    "canonical",
+    "preview",
+    "read_tickets",
+    "write_problems",
+]
+
+MAX_BYTES = 200_000_000
+MAX_TEXT = 50_000  # characters of one field
+MAX_LABEL = 80
+MAX_CLASSES = 500
+MIN_ROWS = 10  # the least that any provider accepts for tuning
+SAMPLE_ROWS = 200
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def read_tickets(
+    path: Path, columns: Mapping[str, str] | None = None, *, max_bytes: int = MAX_BYTES
+) -> Tickets:
+    """Read every good row of the file; `columns` maps our fields to the file's, else they are guessed.
+
+    Bad rows are left out and stand in `Tickets.problems` with line and column. Raises DatasetError, listing
+    every problem, when what is left is no dataset: no rows, under MIN_ROWS, one class, wrong columns.
+    """
+    _check_file(path, max_bytes)
+    found = read_records(path)
+    problems: list[Problem] = []
+    ahead = list(itertools.islice(_records(found, problems), SAMPLE_ROWS))
+    if not ahead:
+        wrong = "no row that can be read" if problems else "no rows below its header"
+        raise DatasetError(f"{path.name} has {wrong}.", problems, "Add tickets, one a line.")
+    chosen = choose_columns(_header(ahead), [record.values for record in ahead], columns)
+    kind: Kind = "triage" if "label" in chosen.fields else "reply"
+    dates = DateReader()
+    rows = []
+    held = 0
+    for record in itertools.chain(ahead, _records(found, problems)):
+        ticket = _ticket(record, chosen, kind, dates, problems)
+        if ticket is None:
+            continue
+        held += len(ticket.text) + len(ticket.answer or "")
+        if held > max_bytes:
+            raise _too_large(path, held, max_bytes)
+        rows.append(ticket)
+    tickets, notes = _settle(rows, dates)
+    problems.extend(dates.problems(chosen.fields.get("created_at", "")))
+    if kind == "triage":
+        tickets, merged = _merge_spellings(tickets)
+        notes += merged
+    result = Tickets(
+        rows=tuple(tickets),
+        kind=kind,
+        problems=tuple(sorted(problems, key=lambda problem: problem.line)),
+        columns=dict(chosen.fields),
+        guessed=chosen.how != "given",
+        notes=tuple(notes + _guess_note(chosen)),
+    )
+    check_whole(result, path.name)
+    return result
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The head of a file: its columns in order, the first rows by column, and the guess to be confirmed."""
+
+    header: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    guess: Columns
+
+    def cell(self, row: int, column: str | None) -> str:
+        """A row's value in one line, empty without one."""
+        return "" if column is None else " ".join(str(self.rows[row].get(column) or "").split())
+
+
+def preview(path: Path, rows: int = 3) -> Preview:
+    """What a person confirms before the file is read; the guess may lack fields.
+
+    Raises DatasetError for a file that has no rows, no header, or a format that is not read.
+    """
+    _check_file(path, MAX_BYTES)
+    ahead = list(itertools.islice(_records(read_records(path), []), SAMPLE_ROWS))
+    if not ahead:
+        raise DatasetError(f"{path.name} has no rows below its header.", what_next="Add tickets, one a line.")
+    header, sample = _header(ahead), [record.values for record in ahead]
+    return Preview(tuple(header), tuple(sample[:rows]), guess_columns(header, sample))
+
+
+def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:
+    """Write every problem as CSV (line, column, problem, kept, row) for a person to repair; return how many.
+
+    Cells that a spreadsheet would run as a formula get a leading apostrophe.
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8-sig") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["line", "column", "problem", "kept", "row"])
+            for problem in tickets.problems:
+                kept = "repaired" if problem.kept else "left out"
+                cells = [problem.column or "", problem.message, kept, problem.raw[:RAW_SHOWN]]
+                writer.writerow([problem.line, *map(neutral_cell, cells)])
+    except OSError as error:
+        message = f"The list of bad rows could not be written to {path.name}: {error.strerror}."
+        raise DatasetError(message, what_next="Choose a folder that you may write to.") from error
+    return len(tickets.problems)
+
+
+def neutral_cell(value: str) -> str:
+    """The value, safe to open in a spreadsheet: never a formula (OWASP's CSV injection advice)."""
+    return "'" + value if value.lstrip(" \n").startswith(FORMULA_STARTS) else value
+
+
+def _check_file(path: Path, max_bytes: int) -> None:
+    if not path.is_file():
+        raise DatasetError(f"There is no file {path.name}.", what_next="Check the path.")
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise _too_large(path, size, max_bytes)
+
+
+def _too_large(path: Path, size: int, max_bytes: int) -> DatasetError:
+    message = f"{path.name} holds {size / 1e6:,.0f} MB; the limit is {max_bytes / 1e6:,.0f} MB."
+    return DatasetError(message, what_next="Send the most recent tickets only: 20,000 are plenty.")
+
+
+def _records(found: Iterator[Record | Problem], problems: list[Problem]) -> Iterator[Record]:
+    for item in found:
+        if isinstance(item, Problem):
+            problems.append(item)
+        else:
+            yield item
+
+
+def _header(ahead: list[Record]) -> list[str]:
+    return list(dict.fromkeys(name for record in ahead for name in record.values))
+
+
+def _ticket(
+    record: Record, chosen: Columns, kind: Kind, dates: DateReader, problems: list[Problem]
+) -> Ticket | None:
+    """The record as a ticket, or None after noting why not."""
+    wanted = {"text": True, "label": kind == "triage", "answer": kind == "reply"}
+    values: dict[str, str] = {}
+    for field, column in chosen.fields.items():
+        value, complaint, kept = _value(record.values.get(column), field)
+        if not value and wanted.get(field):
+            complaint, kept = "is empty", False
+        if complaint:
+            problems.append(
+                Problem(record.line, complaint, column, record.raw[:RAW_SHOWN], kept, record.unit)
+            )
+            if not kept:
+                return None
+        values[field] = value
+    dates.add(values.get("created_at", ""), record.line, record.unit)
+    text = values["text"]
+    subject = values.get("subject", "")
+    if subject and not text.casefold().startswith(subject.casefold()):
+        text = f"{subject}\n\n{text}"
+    people = {clean_text(str(record.values.get(column) or ""))[0] for column in chosen.people}
+    return Ticket(
+        id=values.get("id") or f"{record.unit}-{record.line}",
+        text=text,
+        label=" ".join(values.get("label", "").split()) or None,
+        answer=values.get("answer") or None,
+        customer=values.get("customer") or None,
+        thread=values.get("thread") or None,
+        names=tuple(sorted(people - {""})),
+        line=record.line,
+    )
+
+
+def _value(raw: Any, field: str) -> tuple[str, str, bool]:
+    """The cleaned value, a complaint ('' if there is none), and whether the row stays in spite of it."""
+    value, repaired = clean_text("" if raw is None else str(raw))
+    if len(value) > MAX_TEXT:
+        return (
+            value,
+            f"has {len(value):,} characters, more than the {MAX_TEXT:,} that a ticket may have",
+            False,
+        )
+    if field == "label" and len(value) > MAX_LABEL:
+        return value, f"is no queue name: {len(value)} characters (at most {MAX_LABEL})", False
+    if repaired:
+        return value, "had garbled characters (wrong encoding), now repaired", True
+    return value, "", True
+
+
+def _settle(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[str]]:
+    """Give rows their dates and distinct ids; messages that share an id are one thread."""
+    times, notes = dates.resolve()
+    rows = [replace(row, created_at=when) for row, when in zip(rows, times, strict=True)]
+    counts = Counter(row.id for row in rows)
+    shared = [id for id, count in counts.items() if count > 1]
+    if not shared:
+        return rows, notes
+    notes.append(f"{len(shared)} ids stand on several rows; rows that share an id count as one thread")
+    place: Counter[str] = Counter()
+    settled = []
+    for row in rows:
+        if counts[row.id] > 1:
+            place[row.id] += 1
+            row = replace(row, id=f"{row.id}#{place[row.id]}", thread=row.thread or row.id)
+        settled.append(row)
+    return settled, notes
+
+
+def _merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
+    """Labels that differ only by case or separators become the most frequent spelling."""
+    counts = Counter(row.label for row in rows if row.label)
+    best: dict[str, str] = {}
+    for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        best.setdefault(_label_key(label), label)
+    merged = sorted(label for label in counts if best[_label_key(label)] != label)
+    notes = [f"label {label!r} counts as {best[_label_key(label)]!r}" for label in merged]
+    return [replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows], notes
+
+
+def _label_key(label: str) -> str:
+    return " ".join(label.replace("_", " ").replace("-", " ").split()).casefold()
+
+
+def _guess_note(chosen: Columns) -> list[str]:
+    if chosen.how == "given":
+        return []
+    guess = ", ".join(f"{field} = {column}" for field, column in chosen.fields.items())
+    return [f"columns guessed by {chosen.how}: {guess}"]
+
+
+def check_whole(tickets: Tickets, name: str) -> None:
+    """Raise DatasetError when the good rows are no dataset, with every problem found on the way."""
+    count = len(tickets)
+    if count < MIN_ROWS:
+        rows = "row" if count == 1 else "rows"
+        message = f"{name} has {count} usable {rows}; at least {MIN_ROWS} are needed."
+        hint = "Repair the lines above" if tickets.rejected else "Export more tickets"
+        raise DatasetError(message, tickets.problems, f"{hint}; 50 to 200 per queue give a useful model.")
+    if tickets.kind == "reply":
+        return
+    column, classes = tickets.columns.get("label", "label"), tickets.classes
+    if len(classes) == 1:
+        message = (
+            f"column {column!r} of {name} has one class only ({classes[0][0]!r}): nothing to tell apart."
+        )
+        raise DatasetError(message, tickets.problems, "Add tickets of other queues, or name another column.")
+    if len(classes) > MAX_CLASSES or (count >= 50 and len(classes) > count / 2):
+        message = f"column {column!r} of {name} has {len(classes)} different values in {count} rows."
+        raise DatasetError(
+            message, tickets.problems, "That is no queue: name the column that holds the label."
+        )

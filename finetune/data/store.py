@@ -1,0 +1,310 @@
+"""Datasets kept for the team: content-addressed rows, versioned cards, one folder or bucket (fsspec URL).
+
+Covers erasing rows from the store and naming the models trained on them; does not cover those models'
+weights, which keep what they saw, nor backups of the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from finetune.data.card import Card, describe
+from finetune.data.object_store import Shelf
+from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
+from finetune.data.ticket import DatasetError, Tickets
+from finetune.prepare import prepare as prepare_rows
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+SCOPE = re.compile(r"workspace|channel:[A-Z0-9]{1,32}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
+SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLE, SAMPLE_FILE = "sample-tickets", "tickets.csv"
+BUNDLED_BY = "trainwise"
+BUNDLED_LICENCE = "CC0-1.0, written for Trainwise"
+BUNDLED_NOTE = "Invented tickets: nobody in them exists, so nothing was redacted."
+
+Prepare = Callable[[Tickets], tuple[Tickets, Mapping[str, Any]]]
+ModelsOf = Callable[[str], Iterable[str]]
+Cards = list[Card]  # the store has a method `list`, which hides the built-in in its annotations
+Hits = list[tuple[Card, Tickets, int]]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was erased, and the models that were trained on it and still hold what they saw."""
+
+    name: str
+    digests: tuple[str, ...]
+    rows: int
+    models: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """One dataset from which a requester's rows were erased; `new` is None if nothing useful was left."""
+
+    name: str
+    rows: int
+    erased: tuple[str, ...]
+    new: Card | None
+    models: tuple[str, ...]
+
+
+Forgettings = list[Forgotten]
+
+
+class DatasetStore:
+    """The team's datasets at an fsspec URL (a plain path is a local folder).
+
+    `now` gives the time for cards; `prepare` cleans and redacts rows before they are stored.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        prepare: Prepare = prepare_rows,
+    ) -> None:
+        self._shelf = Shelf(url)
+        self._now = now
+        self._prepare = prepare
+
+    def add(
+        self,
+        path: Path,
+        name: str,
+        added_by: str,
+        scopes: frozenset[str],
+        licence: str,
+        columns: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_BYTES,
+        problems_to: Path | None = None,
+    ) -> Card:
+        """Read, clean, redact and keep the file's rows as the next version of `name`, if they differ.
+
+        `problems_to` gets the list of rows that were left out or repaired, if there are any. Raises
+        DatasetError for a bad name, scope or file; then nothing was stored.
+        """
+        check_name(name)
+        try:
+            tickets = read_tickets(path, columns, max_bytes=max_bytes)
+        except DatasetError as refused:
+            if problems_to and refused.problems:
+                write_problems(refused, problems_to)
+            raise
+        return self.keep(tickets, name, added_by, scopes, licence, path.name, problems_to)
+
+    def keep(
+        self,
+        tickets: Tickets,
+        name: str,
+        added_by: str,
+        scopes: frozenset[str],
+        licence: str,
+        source: str = "",
+        problems_to: Path | None = None,
+    ) -> Card:
+        """Keep rows that were read already, as `add` does."""
+        _check_owner(check_name(name), added_by)
+        _check_scopes(scopes)
+        kept, found = self._prepare(tickets)
+        if problems_to and kept.problems:
+            write_problems(kept, problems_to)
+        check_whole(kept, f"{source or name}, cleaned,")
+        card = self._card(kept, name, added_by, scopes, licence, source, found)
+        left_out = len(tickets.rejected)  # by reading; what cleaning left out stands in `cleaned`
+        card = replace(card, rejected=left_out, repaired=len(tickets.problems) - left_out)
+        return self._write(kept, card)
+
+    def _card(
+        self,
+        tickets: Tickets,
+        name: str,
+        added_by: str,
+        scopes: Iterable[str],
+        licence: str,
+        source: str,
+        found: Mapping[str, Any],
+    ) -> Card:
+        return describe(
+            tickets,
+            name=name,
+            scopes=tuple(sorted(scopes)),
+            licence=licence.strip() or "not stated",
+            added_by=added_by,
+            added_at=self._now().isoformat(timespec="seconds"),
+            source=source,
+            **found,
+        )
+
+    def _write(self, tickets: Tickets, card: Card) -> Card:
+        """The stored card: the newest version itself when nothing differs from it."""
+        versions = self._shelf.versions(card.name)
+        if versions and _same(versions[-1], card) and self._shelf.has_rows(card.digest):
+            return versions[-1]
+        return self._shelf.put(card, tickets)
+
+    def list(self, scopes: frozenset[str] | None = None) -> Cards:
+        """The newest version of every dataset that the scopes may see (all without scopes), by name."""
+        found = (_newest(cards, scopes) for cards in self._shelf.all().values())
+        return sorted((card for card in found if card), key=lambda card: card.name)
+
+    def versions(self, name: str) -> Cards:
+        """Every version of a dataset, oldest first, erased ones included."""
+        return self._shelf.versions(check_name(name))
+
+    def get(self, name_or_digest: str, scopes: frozenset[str] | None = None) -> Card:
+        """The card of a name's newest version, or of the version with this digest (12 characters suffice).
+
+        Only versions that the scopes may see count. Raises DatasetError if there is none.
+        """
+        wanted = name_or_digest.strip()
+        if NAME.fullmatch(wanted) and (card := _newest(self._shelf.live(wanted), scopes)):
+            return card
+        if re.fullmatch(r"[0-9a-f]{12,64}", wanted):
+            for cards in self._shelf.all().values():
+                for card in reversed(cards):
+                    if card.digest.startswith(wanted) and not card.erased and _visible(card, scopes):
+                        return card
+        known = ", ".join(card.name for card in self.list(scopes)[:10]) or "none yet"
+        shown = wanted[:40] if wanted.isprintable() and wanted.isascii() else "of that name"
+        raise DatasetError(f"There is no dataset {shown}.", what_next=f"There is: {known}.")
+
+    def tickets(self, digest: str) -> Tickets:
+        """The rows of a digest (or name), checked against it. Raises DatasetError if erased or damaged."""
+        return self._shelf.rows(digest if DIGEST.fullmatch(digest) else self.get(digest).digest)
+
+    def remove(self, name: str, by: str, models_of: ModelsOf | None = None) -> Removal:
+        """Erase every version of a dataset; `models_of(digest)` names the models trained on one.
+
+        Rows that another dataset shares stay for it. Rows go before cards, so an interrupted removal can be
+        asked for again and nothing is left behind unseen.
+        """
+        cards = self.versions(name)
+        if not cards:
+            raise DatasetError(f"There is no dataset {name}.", what_next="`/datasets` lists them.")
+        models = _models({card.digest for card in cards}, models_of)
+        for card in cards:
+            self._shelf.erase_rows(card.digest, keep_for_others_than=name)
+        for card in cards:
+            self._shelf.discard(card)
+        return Removal(name, tuple(card.digest for card in cards), cards[-1].rows, models, by)
+
+    def forget(self, requester: str, by: str, models_of: ModelsOf | None = None) -> Forgettings:
+        """Erase a requester's rows from every version of every dataset; each newest version gets a successor.
+
+        Also replaces the requester's name or address in other people's tickets by <ERASED>.
+        """
+        from finetune.data.erase import erase_requester
+
+        hits: Hits = []
+        for cards in self._shelf.all().values():
+            for card in (one for one in cards if not one.erased):
+                if not self._shelf.has_rows(card.digest):  # an erasure that was interrupted
+                    self._shelf.rewrite(replace(card, erased=True))
+                    continue
+                kept, gone = erase_requester(self._shelf.rows(card.digest), requester)
+                if gone:
+                    hits.append((card, kept, gone))
+        by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
+        done = [self._succeed(name, own, by, models_of) for name, own in by_name.items()]
+        for digest in {card.digest for card, _, _ in hits}:
+            self._shelf.erase_rows(digest)
+        for card, _, _ in hits:
+            self._shelf.rewrite(replace(card, erased=True))
+        return done
+
+    def _succeed(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> Forgotten:
+        """Keep what is left of the newest version as the next one, if it still is a dataset."""
+        card, kept, _ = hits[-1]
+        new = None
+        if card.version == self._shelf.live(name)[-1].version:
+            source = f"version {card.version} without a requester who asked to be forgotten"
+            told = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}
+            try:
+                check_whole(kept, name)
+                fresh = self._card(kept, name, by, card.scopes, card.licence, source, told)
+                new = self._shelf.put(replace(fresh, columns=card.columns, guessed=card.guessed), kept)
+            except DatasetError:  # too little is left: the rows go all the same
+                new = None
+        digests = tuple(dict.fromkeys(old.digest for old, _, _ in hits))
+        return Forgotten(
+            name, max(gone for _, _, gone in hits), digests, new, _models(set(digests), models_of)
+        )
+
+    def ensure_sample(self) -> Card:
+        """Register the bundled sample where it is missing or outdated; its card. It is not redacted."""
+        tickets = read_tickets(SAMPLES / SAMPLE_FILE)
+        newest = _newest(self._shelf.live(SAMPLE), None)
+        if newest and newest.digest == tickets.digest and self._shelf.has_rows(newest.digest):
+            return newest
+        found = {"not_covered": BUNDLED_NOTE}
+        workspace = ("workspace",)
+        card = self._card(tickets, SAMPLE, BUNDLED_BY, workspace, BUNDLED_LICENCE, SAMPLE_FILE, found)
+        return self._shelf.put(card, tickets)
+
+    def annotate(self, card: Card, **found: object) -> Card:
+        """Replace counts on a stored card (label noise is found after adding); rows and identity stay."""
+        if fixed := {"name", "version", "digest", "rows", "kind"} & found.keys():
+            raise DatasetError(
+                f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
+            )
+        updated = replace(card, **found)  # type: ignore[arg-type]
+        self._shelf.rewrite(updated)
+        return updated
+
+
+def check_name(name: str) -> str:
+    """The name, if it can be one: lower-case ASCII letters, digits and single hyphens inside, 64 at most."""
+    if not NAME.fullmatch(name):
+        message = "A dataset's name has lower-case letters, digits and hyphens, 64 at most."
+        raise DatasetError(message, what_next=f"Call it {suggest_name(name)!r}, for example.")
+    return name
+
+
+def suggest_name(text: str) -> str:
+    """A dataset name made of a file's or a person's words: `Tickets Q3` -> `tickets-q3`."""
+    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40].strip("-") or "tickets"
+
+
+def _check_owner(name: str, added_by: str) -> None:
+    if name == SAMPLE and added_by != BUNDLED_BY:
+        raise DatasetError(
+            f"The name {name!r} belongs to the bundled sample.", what_next="Choose another name."
+        )
+
+
+def _check_scopes(scopes: frozenset[str]) -> None:
+    wrong = sorted(scope for scope in scopes if not SCOPE.fullmatch(scope))
+    if wrong or not scopes:
+        named = f", not to {', '.join(scope[:40] for scope in wrong)!r}" if wrong else ""
+        message = f"A dataset belongs to the workspace or to channels{named}."
+        raise DatasetError(message, what_next="Name a channel by its id, such as C0123ABC.")
+
+
+def _same(old: Card, new: Card) -> bool:
+    facts = ("digest", "scopes", "licence")
+    return not old.erased and all(getattr(old, fact) == getattr(new, fact) for fact in facts)
+
+
+def _newest(cards: Cards, scopes: frozenset[str] | None) -> Card | None:
+    """The last of one dataset's versions that is not erased and that the scopes may see."""
+    seen = [card for card in cards if not card.erased and _visible(card, scopes)]
+    return seen[-1] if seen else None
+
+
+def _visible(card: Card, scopes: frozenset[str] | None) -> bool:
+    return scopes is None or "workspace" in card.scopes or bool(scopes & set(card.scopes))
+
+
+def _models(digests: set[str], models_of: ModelsOf | None) -> tuple[str, ...]:
+    if models_of is None:
+        return ()
+    return tuple(sorted({model for digest in digests for model in models_of(digest)}))

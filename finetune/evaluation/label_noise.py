@@ -1,0 +1,120 @@
+"""Which labels are probably wrong: cleanlab on probabilities that each row's own model never saw it for.
+
+Embeddings and logistic regression, cross-validated with near-copies on one side (a copy with the same wrong
+label would defend it). Covers labels that disagree with similar tickets; does not cover a queue that is
+wrong throughout, nor classes of fewer than LEAST rows. A suspect is a question to a person, not a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finetune.data.duplicates import find_duplicates
+from finetune.data.ticket import DatasetError, Tickets
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FOLDS = 5
+LEAST = 5  # rows that a class needs to be checked
+MOST = 20_000  # rows checked at once; more take minutes
+STRENGTH = 3.0  # C of the regression: docs/decisions.d/data.md has the choice and what lost
+
+Embed = Callable[[Sequence[str]], "np.ndarray"]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One label that its neighbours contradict; the shares are out-of-fold probabilities."""
+
+    row: int
+    id: str
+    given: str
+    suggested: str
+    given_share: float
+    suggested_share: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The suspects, the most doubtful label first, of the `checked` rows."""
+
+    checked: int
+    suspects: tuple[Suspect, ...]
+    accuracy: float
+
+    def to_card(self) -> dict[str, Any]:
+        """What the card keeps: counts and queue names, no ticket."""
+        given = Counter(suspect.given for suspect in self.suspects)
+        return {
+            "checked": self.checked,
+            "suspects": len(self.suspects),
+            "share": round(len(self.suspects) / self.checked, 4),
+            "by_class": dict(given.most_common(5)),
+            "method": "cleanlab, cross-validated",
+        }
+
+
+def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> Noise:
+    """Check every label (of the first MOST rows). `embed` gives (n, dim) rows; by default frozen MiniLM.
+
+    Deterministic for a seed. Raises DatasetError where there are no two classes of LEAST rows.
+    """
+    import numpy as np
+
+    labels = [row.label for row in tickets.rows[:MOST]]
+    counts = Counter(label for label in labels if label)
+    names = sorted(label for label, count in counts.items() if count >= LEAST)
+    if len(names) < 2:
+        message = f"Labels can be checked from two queues of {LEAST} tickets on."
+        raise DatasetError(message, what_next="Add labelled tickets.")
+    rows = [at for at, label in enumerate(labels) if label in set(names)]
+    texts = [tickets.rows[at].text for at in rows]
+    number = {name: at for at, name in enumerate(names)}
+    given = np.array([number[tickets.rows[at].label or ""] for at in rows])
+    vectors = (embed or _frozen())(texts)
+    shares = _out_of_fold(vectors, given, find_duplicates(texts).of, seed)
+    suspects = []
+    for place in _issues(given, shares):
+        best, row = int(shares[place].argmax()), tickets.rows[rows[place]]
+        own, other = float(shares[place, given[place]]), float(shares[place, best])
+        suspects.append(Suspect(rows[place], row.id, names[given[place]], names[best], own, other))
+    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == given).mean()))
+
+
+def _out_of_fold(vectors: np.ndarray, given: np.ndarray, groups: Sequence[int], seed: int) -> np.ndarray:
+    """(n, classes) probabilities by models that saw neither the row nor its near-copies."""
+    import warnings
+
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    shares = np.zeros((len(given), int(given.max()) + 1))
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class of few clusters may miss in a fold: its share is then 0
+        for train, test in folds.split(vectors, given, groups):
+            model = LogisticRegression(C=STRENGTH, max_iter=300).fit(vectors[train], given[train])
+            shares[np.ix_(test, model.classes_)] = model.predict_proba(vectors[test])
+    shares = np.clip(shares, 1e-6, None)
+    return np.asarray(shares / shares.sum(1, keepdims=True))
+
+
+def _issues(given: np.ndarray, shares: np.ndarray) -> list[int]:
+    """cleanlab's suspects, the least likely label first; only rows that the model would label otherwise."""
+    from cleanlab.filter import find_label_issues
+
+    found = find_label_issues(
+        given, shares, return_indices_ranked_by="self_confidence", filter_by="low_self_confidence", n_jobs=1
+    )
+    return [int(place) for place in found if shares[place].argmax() != given[place]]
+
+
+def _frozen() -> Embed:
+    from finetune.training.embedding import FrozenEmbedder
+
+    return FrozenEmbedder()

@@ -1,0 +1,110 @@
+"""Scores of every system on the same held-out tickets, with intervals, and what they mean together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from finetune.evaluation.baselines import Guesses
+from finetune.evaluation.statistics import (
+    Interval,
+    Paired,
+    bootstrap,
+    calibration_error,
+    macro_f1_statistic,
+    mean_statistic,
+)
+
+SHOWN_PAIRS = 8
+LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
+
+
+def score(guess: Guesses, truth: np.ndarray, classes: int, counts: np.ndarray) -> dict[str, Any]:
+    """The report's entry for one system: accuracy and macro-F1 with 95% intervals, seconds, and its ECE.
+
+    `truth` may hold class numbers that training never saw (at or above the system's own): always wrong.
+    """
+    right = guess.predicted == truth
+    entry = {
+        "name": guess.name,
+        "role": guess.role,
+        "accuracy": bootstrap(counts, mean_statistic(right)).to_json(),
+        "macro_f1": bootstrap(counts, macro_f1_statistic(truth, guess.predicted, classes)).to_json(),
+        "seconds": round(guess.seconds, 3),
+    }
+    if guess.probabilities is not None:
+        entry["ece"] = calibration_error(guess.probabilities.max(axis=1), right)
+    return entry
+
+
+def confused_pairs(
+    truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The most frequent mistakes, each with one ticket that shows it."""
+    wrong = [(int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p]
+    example = {(int(t), int(p)): text for t, p, text in zip(truth, predicted, texts, strict=True) if t != p}
+    return [
+        {"true": names[t], "predicted": names[p], "count": count, "example": example[t, p][:200]}
+        for (t, p), count in Counter(wrong).most_common(SHOWN_PAIRS)
+    ]
+
+
+def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each class that occurs, the weakest first."""
+    found = []
+    for number, name in enumerate(names):
+        is_true, is_guess = truth == number, predicted == number
+        if not is_true.any() and not is_guess.any():
+            continue
+        hit = int((is_true & is_guess).sum())
+        found.append(
+            {
+                "class": name,
+                "rows": int(is_true.sum()),
+                "precision": hit / max(int(is_guess.sum()), 1),
+                "recall": hit / max(int(is_true.sum()), 1),
+                "f1": 2 * hit / max(int(is_true.sum() + is_guess.sum()), 1),
+            }
+        )
+    return sorted(found, key=lambda entry: entry["f1"])
+
+
+def disagreement(result: Paired, rows: int) -> float:
+    """The share of rows on which exactly one of two systems is right."""
+    return (result.only_tuned + result.only_baseline) / max(rows, 1)
+
+
+def overfitting(history: Sequence[dict[str, Any]]) -> str | None:
+    """A sentence when validation loss has turned up while training loss still falls, else None."""
+    val = [(point["step"], point["val_loss"]) for point in history if point["val_loss"] is not None]
+    train = [point["loss"] for point in history if point["loss"] is not None]
+    if len(val) < 2 or len(train) < 4:
+        return None
+    best_step, best = min(val, key=lambda pair: pair[1])
+    last_step, last = val[-1]
+    falling = np.mean(train[-len(train) // 4 :]) < np.mean(train[: len(train) // 2])
+    if best_step == last_step or last < max(1.05 * best, best + LEAST_RISE) or not falling:
+        return None
+    return (
+        f"It began to overfit after step {best_step}: validation loss rose from {best:.2f} to {last:.2f} "
+        f"while training loss went on falling. The weights of step {best_step} were kept."
+    )
+
+
+def still_falling(history: Sequence[dict[str, Any]]) -> str | None:
+    """A sentence when the last epoch still lowered the validation loss by LEAST_RISE or more, else None."""
+    val = [point["val_loss"] for point in history if point["val_loss"] is not None]
+    if len(val) < 2 or val[-2] - val[-1] < LEAST_RISE:
+        return None
+    return (
+        f"Its error on unseen tickets was still falling when training ended (loss {val[-2]:.2f} to {val[-1]:.2f} in "
+        "the last epoch): more epochs may bring it further."
+    )
+
+
+def as_interval(entry: dict[str, float]) -> Interval:
+    """The interval that `to_json` wrote."""
+    return Interval(entry["value"], entry["low"], entry["high"])

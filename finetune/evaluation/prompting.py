@@ -1,0 +1,204 @@
+"""The prompting rungs: zero-shot, few-shot and retrieved examples through a callable, within a spending cap.
+
+Every variant answers the same randomly drawn held-out tickets; which one counts is decided on choosing rows.
+Tickets go into the prompt as data between fences; an answer that is no class name counts as wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from finetune.evaluation.sample import Fold, Sample
+from finetune.ladder import Rung, rung, score
+from finetune.llm import AskLLM, Said
+from finetune.pricing import api_request, tokens_of
+from finetune.progress import Progress
+
+ZERO, FEW, RETRIEVED = "Prompt, zero-shot", "Prompt, few examples", "Prompt, retrieved examples"
+VARIANTS = (ZERO, FEW, RETRIEVED)
+EXAMPLES = {ZERO: 0, FEW: 16, RETRIEVED: 8}
+MOST_TEST, MOST_DEV, LEAST_TEST = 150, 40, 20
+ANSWER_TOKENS = 12
+LONGEST = 1_500  # characters of a ticket in a prompt
+AT_ONCE = 8  # calls under way
+SPARE = 1.25  # words say less than the server counts: so much more is set aside before each call
+
+
+class Purse:
+    """What may still be spent: each call sets its estimate aside before, and the server's count replaces it."""
+
+    def __init__(self, usd: float, prices: Mapping[str, Any], model: str) -> None:
+        self.cap, self.spent, self._prices, self._model = usd, 0.0, prices, model
+        self._lock = threading.Lock()
+
+    def set_aside(self, usd: float) -> bool:
+        """Whether there was enough left; then it is taken."""
+        with self._lock:
+            if self.spent + usd > self.cap:
+                return False
+            self.spent += usd
+            return True
+
+    def settle(self, aside: float, said: Said) -> float:
+        """What the call came to; the rest of what was set aside goes back."""
+        if said.tokens_in is None or said.tokens_out is None:
+            return aside
+        cost = api_request(self._prices, self._model, said.tokens_in, said.tokens_out)
+        with self._lock:
+            self.spent += cost - aside
+        return cost
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What all variants share: the rows to ask about, and with what."""
+
+    sample: Sample
+    fold: Fold
+    ask: AskLLM
+    dev: np.ndarray
+    test: np.ndarray
+    metric: str
+    progress: Progress
+    until: float  # time.monotonic() after which no call is begun
+
+
+def prompting_rungs(
+    sample: Sample,
+    ask: AskLLM,
+    model: str | None,
+    spend_usd: float,
+    prices: Mapping[str, Any],
+    metric: str,
+    seed: int,
+    progress: Progress,
+    allowed_s: float = 120.0,
+) -> tuple[list[Rung], str | None, list[str]]:
+    """The rungs that could be afforded, the best by choosing rows, and notes; the cap is never passed by more
+    than what the calls under way were estimated too low."""
+    fold, rng = sample.folds[0], np.random.default_rng([seed, 5])
+    priced, notes = priced_as(model, prices)
+    if not priced:
+        return [], None, notes
+    per_call = {name: SPARE * _call_usd(sample, name, priced, prices) for name in VARIANTS}
+    share = spend_usd / sum(per_call.values())
+    dev_n = min(MOST_DEV, len(fold.dev), int(share * 0.25))
+    test_n = min(MOST_TEST, len(fold.test), int(share * 0.75))
+    if test_n < LEAST_TEST:
+        few = f"Prompting was not measured: ${spend_usd:.2f} pays for fewer than {LEAST_TEST} tickets."
+        return [], None, [*notes, few]
+    dev, test = rng.permutation(fold.dev)[:dev_n], rng.permutation(fold.test)[:test_n]
+    asked = Asked(sample, fold, ask, dev, test, metric, progress, time.monotonic() + allowed_s)
+    fixed = rng.permutation(fold.train)[: EXAMPLES[FEW]]
+    purse, rungs = Purse(spend_usd, prices, priced), []
+    for name in VARIANTS:
+        try:
+            rungs.append(_measure(asked, name, fixed if name == FEW else fixed[:0], per_call[name], purse))
+        except UnansweredError as error:
+            notes.append(f"{name} was not measured: {error}")
+            break
+    if not rungs:
+        return [], None, notes
+    calls = sum(made.extra["calls"] for made in rungs)
+    notes.append(f"For the prompts {calls:,} requests with ticket texts went to {model}, ${purse.spent:.2f}.")
+    best = max(rungs, key=lambda made: made.dev or 0.0).name
+    return rungs, best if dev_n else None, notes
+
+
+def priced_as(model: str | None, prices: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The row of the price table that `model` is counted by: its own, else the dearest, and a note on it."""
+    rows: Mapping[str, Mapping[str, Any]] = prices.get("api_per_million", {})
+    if model in rows:
+        return str(model), []
+    if not rows:
+        return "", ["Prompting was not measured: the price table names no API model (`api_per_million`)."]
+    dearest = max(rows, key=lambda name: float(rows[name]["out"]))
+    return dearest, [f"The price table does not know {model}: it was counted like {dearest}, the dearest."]
+
+
+class UnansweredError(Exception):
+    """Too few answers came; the text says why."""
+
+
+def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purse) -> Rung:
+    """One variant's answers, AT_ONCE calls at a time; UnansweredError where time, money or the server ends."""
+    began, sample, rows = time.perf_counter(), asked.sample, [*asked.dev, *asked.test]
+    answers: list[int] = []
+    paid = 0.0
+
+    def one(row: int) -> tuple[int, float, str]:
+        examples = nearest_rows(sample, asked.fold, row, EXAMPLES[RETRIEVED]) if name == RETRIEVED else fixed
+        if not purse.set_aside(usd):
+            return -1, 0.0, "the spending cap was reached."
+        try:
+            said = asked.ask(prompt(sample, row, examples))
+        except Exception as error:  # the edge to a foreign server: whatever it does is a missing answer
+            return -1, usd, f"the model did not answer ({type(error).__name__})."
+        return read_answer(said.text, sample.names), purse.settle(usd, said), ""
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="prompt") as pool:
+        for at in range(0, len(rows), AT_ONCE):
+            asked.progress.check()
+            if time.monotonic() > asked.until:
+                raise UnansweredError(f"{len(answers)} of {len(rows)} answers came in the time there was.")
+            made = list(pool.map(one, rows[at : at + AT_ONCE]))
+            if why := next((found for _, _, found in made if "cap" in found), ""):
+                raise UnansweredError(why)
+            if all(found for _, _, found in made):
+                raise UnansweredError(made[0][2])
+            answers += [answer for answer, _, _ in made]
+            paid += sum(cost for _, cost, _ in made)
+            left = (time.perf_counter() - began) / len(answers) * (len(rows) - len(answers))
+            asked.progress.step(len(answers), len(rows), None, round(left, 1))
+    return _rung(asked, name, np.array(answers), time.perf_counter() - began, paid)
+
+
+def _rung(asked: Asked, name: str, found: np.ndarray, seconds: float, paid: float) -> Rung:
+    sample, dev, test = asked.sample, asked.dev, asked.test
+    classes = len(sample.names)
+    made = rung(name, "prompt", found[len(dev) :], sample.labels[test], classes, seconds)
+    known = score(sample.labels[dev], found[: len(dev)], asked.metric, classes) if len(dev) else None
+    extra = {"rows": len(test), "calls": len(dev) + len(test)}
+    return replace(made, dev=known, usd=paid, extra=extra, asked=test)
+
+
+def prompt(sample: Sample, row: int, examples: Sequence[int] | np.ndarray) -> str:
+    """The instruction, the classes, examples if any, and the ticket between fences."""
+    lines = ["Sort the ticket into exactly one of these classes and answer with the class name only.", ""]
+    lines += [f"- {name}" for name in sample.names]
+    for example in examples:
+        lines += ["", "Ticket:", _fenced(sample.rows[example].text), f"Class: {sample.rows[example].label}"]
+    return "\n".join([*lines, "", "Ticket:", _fenced(sample.rows[row].text), "Class:"])
+
+
+def _fenced(text: str) -> str:
+    return '"""\n' + text[:LONGEST].replace('"""', "'''") + '\n"""'
+
+
+def nearest_rows(sample: Sample, fold: Fold, row: int, count: int) -> np.ndarray:
+    """The training rows most like `row`, the most similar last."""
+    similar = sample.features[fold.train] @ sample.features[row]
+    return np.asarray(fold.train[np.argsort(-similar)[:count][::-1]])
+
+
+def read_answer(text: str, names: Sequence[str]) -> int:
+    """The class that the answer names: exactly, else the longest name inside its first line, else -1."""
+    first = (text.strip().splitlines() or [""])[0].strip().strip("\"'`.*").casefold()
+    folded = [name.casefold() for name in names]
+    if first in folded:
+        return folded.index(first)
+    inside = [at for at, name in enumerate(folded) if name in first]
+    return max(inside, key=lambda at: len(folded[at])) if inside else -1
+
+
+def _call_usd(sample: Sample, name: str, model: str, prices: Mapping[str, Any]) -> float:
+    ticket = min(tokens_of(sample.texts[:500]), LONGEST / 4)
+    frame = 40 + tokens_of([" ".join(f"{part} -" for part in sample.names)]) * 2
+    return api_request(prices, model, frame + (1 + EXAMPLES[name]) * (ticket + 12), ANSWER_TOKENS)

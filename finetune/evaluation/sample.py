@@ -1,0 +1,174 @@
+"""The rows a measurement works on: drawn, embedded once, and cut into training, choosing and held-out rows.
+
+Held-out rows (`Fold.test`) serve for scores only. Where there are too few for one held-out set, every row is
+held out once by cross-validation; then there are no choosing rows and nothing is chosen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finetune.data.split import split
+from finetune.data.ticket import Ticket, Tickets
+from finetune.failures import TrainingDataError
+from finetune.progress import Progress
+
+MOST_ROWS = 28_000  # of more, a sample is measured and the rest is forecast
+PROBE_ROWS = 192
+EMBED_SHARE = 0.45  # of the time allowed
+BLOCK = 512
+
+Embed = Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers: to train, to choose (may be empty) and held out."""
+
+    train: np.ndarray
+    dev: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled rows with unit embeddings (n, d); `labels` index `names`; the dataset had `total` rows."""
+
+    rows: tuple[Ticket, ...]
+    labels: np.ndarray
+    names: tuple[str, ...]
+    features: np.ndarray
+    folds: tuple[Fold, ...]
+    how: str
+    total: int
+    embed_s_per_row: float
+
+    @property
+    def texts(self) -> list[str]:
+        return [row.text for row in self.rows]
+
+    @property
+    def held_out(self) -> int:
+        return sum(len(fold.test) for fold in self.folds)
+
+    @property
+    def train_rows(self) -> int:
+        """Rows that one training sees (the smallest fold's)."""
+        return min(len(fold.train) for fold in self.folds)
+
+    @property
+    def one_split(self) -> bool:
+        return len(self.folds) == 1
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The held-out labels in the order of the folds."""
+        return np.concatenate([self.labels[fold.test] for fold in self.folds])
+
+    @property
+    def all_train_rows(self) -> int:
+        """Training rows that the whole dataset would give at this sample's proportions."""
+        return round(self.train_rows * self.total / len(self.rows))
+
+
+def draw(
+    tickets: Tickets, seed: int, embed: Embed, progress: Progress, folder: Path, allowed_s: float
+) -> Sample:
+    """The Sample of the labelled tickets; at most as many rows as can be embedded in the time allowed."""
+    labelled = [row for row in tickets.rows if row.label is not None]
+    total = len(labelled)
+    chosen, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
+    sides = split(Tickets(tuple(chosen), "triage"), seed)
+    names = tuple(sorted({str(row.label) for row in chosen}))
+    if len(names) < 2:
+        raise TrainingDataError("All tickets have the same label: there is nothing to tell apart.")
+    number = {name: at for at, name in enumerate(names)}
+    labels = np.array([number[str(row.label)] for row in chosen])
+    if sides.folds:
+        folds = tuple(_fold(sides.training(at), (), rows) for at, rows in enumerate(sides.folds))
+    else:
+        folds = (_fold(sides.train, sides.dev, sides.test),)
+    features = embedded([row.text for row in chosen], embed, progress, folder)
+    return Sample(tuple(chosen), labels, names, features, folds, sides.how, total, per_row)
+
+
+def _fold(*sides: Sequence[int]) -> Fold:
+    train, dev, test = (np.array(side, dtype=int) for side in sides)
+    return Fold(train, dev, test)
+
+
+def _affordable(
+    rows: Sequence[Ticket], seed: int, embed: Embed, progress: Progress, allowed_s: float
+) -> tuple[list[Ticket], float]:
+    """A uniform sample in the original order, and the measured seconds of embedding one row."""
+    rng = np.random.default_rng(seed)
+    probe = [rows[i].text for i in rng.choice(len(rows), min(PROBE_ROWS, len(rows)), replace=False)]
+    embed(probe[:16])  # the first call loads and warms up
+    began = time.perf_counter()
+    embed(probe)
+    per_row = (time.perf_counter() - began) / len(probe)
+    most = int(min(MOST_ROWS, max(2_000, EMBED_SHARE * allowed_s / max(per_row, 1e-6))))
+    if len(rows) <= most:
+        return list(rows), per_row
+    progress.note(
+        f"Measuring a random sample of {most:,} of the {len(rows):,} tickets; the rest is forecast."
+    )
+    return [rows[i] for i in np.sort(rng.choice(len(rows), most, replace=False))], per_row
+
+
+def embedded(texts: Sequence[str], embed: Embed, progress: Progress, folder: Path) -> np.ndarray:
+    """Unit embeddings in the order of `texts`, read from `folder` where an interrupted run left them."""
+    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    kept = folder / f"embeddings-{key}.npy"
+    if kept.is_file():
+        return np.asarray(np.load(kept))
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    letters, done, began = sum(map(len, texts)) + 1, 0, time.perf_counter()
+    parts = []
+    for at in range(0, len(order), BLOCK):
+        progress.check()
+        block = [texts[i] for i in order[at : at + BLOCK]]
+        parts.append(embed(block))
+        done += sum(map(len, block))
+        eta = (time.perf_counter() - began) / max(done, 1) * (letters - done)
+        progress.step(min(at + BLOCK, len(order)), len(order), None, round(eta, 1))
+    features = np.zeros((len(texts), parts[0].shape[1]), dtype=np.float32)
+    features[order] = np.concatenate(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(kept, features)
+    return features
+
+
+def warnings(sample: Sample) -> list[str]:
+    """What a reader of the scores must know about the rows."""
+    found = []
+    counts = Counter(str(row.label) for row in sample.rows)
+    single = [name for name, count in counts.items() if count == 1]
+    if single:
+        found.append(
+            f"{len(single)} class(es) have one ticket only and cannot be both learned and tested: "
+            f"{', '.join(single[:5])}. Add tickets or merge them."
+        )
+    unseen = {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.test])}
+    unseen -= {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.train])}
+    if unseen - set(single):
+        found.append(
+            f"{len(unseen)} class(es) occur in held-out tickets only, so they count as mistakes: "
+            f"{', '.join(sorted(unseen)[:5])}."
+        )
+    copies = len(sample.rows) - len({" ".join(row.text.lower().split()) for row in sample.rows})
+    if copies > 0.05 * len(sample.rows):
+        found.append(
+            f"{copies:,} of {len(sample.rows):,} tickets are exact copies of others: "
+            "they were kept on one side, and the real number of different tickets is smaller."
+        )
+    if not sample.one_split:
+        found.append(f"Few tickets: {sample.how.split(';')[0]}.")
+    return found

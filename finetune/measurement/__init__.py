@@ -1,0 +1,1 @@
+"""The measured verdict: alternatives, pilot, forecast, money, decision."""

@@ -1,0 +1,156 @@
+"""The money of a measurement: training, serving, break-even, labelling and what the gain is worth; pure.
+
+Every line names its basis; prices come from the dated table that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from finetune import pricing
+from finetune.pricing import Prices
+
+SMALL, LARGE = 22e6, 8e9  # parameters: MiniLM, and the size that hosted LoRA is sold for
+EPOCHS = 3
+EXAMPLES_IN_PROMPT = 8
+ANSWER_TOKENS = 12
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the measurement knows: rows and tokens, the pilots' seconds, the volume, and the gain if any."""
+
+    rows: int  # that a full training would see
+    tokens_per_row: float
+    classes: int
+    volume: int
+    linear_seconds: float
+    tuned_rows: int = 0
+    tuned_seconds: float = 0.0
+    gain: float | None = None
+    price_per_wrong: float | None = None
+    rows_to_label: int = 0
+
+
+def bill(prices: Prices, known: Known) -> dict[str, Any]:
+    """The report's `cost`: lists of lines, the cheapest first."""
+    serving = sorted(_serving(prices, known), key=lambda line: line["usd_month"])
+    training = _training(prices, known)
+    saved = pricing.saved_per_month(known.volume, known.gain or 0.0, known.price_per_wrong)
+    small = next(line["usd_month"] for line in serving if line["kind"] == "cpu")
+    once = next((line["usd_high"] for line in training if line["method"] == "lora"), 0.0)
+    return {
+        "as_of": prices.get("as_of"),
+        "training": training,
+        "serving": serving,
+        "break_even": _break_even(prices, known),
+        "labelling": _labelling(prices, known.rows_to_label),
+        "saved_usd_month": saved,
+        "serving_usd_month": small,
+        "payback_months": pricing.payback_months(once, small, saved),
+    }
+
+
+def _training(prices: Prices, known: Known) -> list[dict[str, Any]]:
+    lines = []
+    cpu = pricing.training_from_pilot(prices, known.rows, max(known.linear_seconds, 0.1), known.rows)
+    lines.append({"method": "linear", "where": "this machine's CPU", "measured": True, **cpu.to_json()})
+    if known.tuned_rows:
+        scaled = pricing.training_from_pilot(prices, known.tuned_rows, known.tuned_seconds, known.rows)
+        lines.append({"method": "lora", "where": "this machine's CPU", "measured": True, **scaled.to_json()})
+    tokens = known.rows * known.tokens_per_row * EPOCHS
+    name = min(
+        (
+            row
+            for row in prices["gpu_hour"]
+            if "tflops" in prices["chips"].get(prices["gpu_hour"][row]["chip"], {})
+        ),
+        key=lambda row: pricing.training_by_arithmetic(prices, row, LARGE, tokens).usd_high,
+    )
+    rented = pricing.training_by_arithmetic(prices, name, LARGE, tokens)
+    lines.append({"method": "lora-8b", "where": name, "measured": False, **rented.to_json()})
+    hosted = prices["hosted_lora_per_million_tokens"]["8b"]
+    spent = [tokens / 1e6 * float(hosted[key]) for key in ("usd", "usd_high")]
+    basis = (
+        f"{tokens / 1e6:.3g}M tokens at ${hosted['usd']}-{hosted['usd_high']} a million ({hosted['date']})"
+    )
+    lines.append(
+        {
+            "method": "lora-8b",
+            "where": "hosted",
+            "measured": False,
+            "usd_low": spent[0],
+            "usd_high": spent[1],
+            "basis": basis,
+        }
+    )
+    return lines
+
+
+def prompt_tokens(known: Known) -> float:
+    """Tokens of one prompt with retrieved examples: instruction, class names, examples, ticket."""
+    return 40 + 6 * known.classes + (1 + EXAMPLES_IN_PROMPT) * (known.tokens_per_row + 12)
+
+
+def _serving(prices: Prices, known: Known) -> list[dict[str, Any]]:
+    lines = [
+        {
+            "option": "small model, one CPU machine",
+            "kind": "cpu",
+            "usd_month": pricing.always_on(prices, "cpu"),
+            "basis": _basis(prices["cpu_hour"]),
+        }
+    ]
+    name = pricing.cheapest_gpu(
+        {
+            "gpu_hour": {k: v for k, v in prices["gpu_hour"].items() if v.get("chip") == "l4"}
+            or prices["gpu_hour"]
+        }
+    )
+    row = prices["gpu_hour"][name]
+    lines.append(
+        {
+            "option": f"own 8B model, {name} always on",
+            "kind": "gpu",
+            "usd_month": pricing.always_on(prices, name),
+            "basis": _basis(row),
+        }
+    )
+    for model in prices["api_per_million"]:
+        each = pricing.api_request(prices, model, prompt_tokens(known), ANSWER_TOKENS)
+        basis = f"{known.volume:,} tickets x {prompt_tokens(known):.0f} tokens in, {ANSWER_TOKENS} out"
+        lines.append(
+            {"option": f"prompt {model}", "kind": "api", "usd_month": each * known.volume, "basis": basis}
+        )
+    return lines
+
+
+def _basis(row: Any) -> str:
+    return f"${row['usd']}/h all month ({row['date']}{', assumed' if row.get('assumed') else ''})"
+
+
+def _break_even(prices: Prices, known: Known) -> list[dict[str, Any]]:
+    monthly = pricing.always_on(prices, "cpu")
+    lines = []
+    for model in prices["api_per_million"]:
+        each = pricing.api_request(prices, model, prompt_tokens(known), ANSWER_TOKENS)
+        lines.append(
+            {
+                "against": model,
+                "machine": "one CPU machine",
+                "requests_month": pricing.break_even(monthly, each),
+            }
+        )
+    return lines
+
+
+def _labelling(prices: Prices, rows: int) -> dict[str, Any] | None:
+    if rows <= 0:
+        return None
+    row = prices["labelling"]
+    basis = (
+        f"{row['seconds_per_row']} s a ticket at "
+        f"${row['usd_per_hour']}/h{' (assumed)' if row.get('assumed') else ''}"
+    )
+    return {"rows": rows, "usd": pricing.labelling(prices, rows), "basis": basis}

@@ -1,0 +1,210 @@
+"""The measurement as one picture for a phone: the learning curve with its forecast above, the money below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.measurement.forecast import Ahead, Point
+
+INK, CURVE, AHEAD, TARGET, FAINT = "#1d1c1d", "#0b6e4f", "#3b82c4", "#c2410c", "#d9dce1"
+TUNED = "#7c3aed"
+BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+FIGURE: dict[str, Any] = {
+    "textcoords": "offset points",
+    "ha": "right",
+    "fontsize": 13,
+    "weight": "bold",
+    "bbox": BOX,
+}
+FILE = "verdict.png"
+
+
+def verdict_plot(
+    file: Path,
+    points: Sequence[Point],
+    ahead: Sequence[Ahead],
+    target: float,
+    lines: Sequence[tuple[str, float]],
+    tuned: Ahead | None,
+    money: Sequence[tuple[str, float]],
+    title: str,
+    metric: str,
+    once: str = "",
+    tuned_later: Sequence[Ahead] = (),
+) -> dict[str, str]:
+    """Draw both panels and return the plot's entry of the report.
+
+    `lines` are baselines (name, score); `money` is (option, dollars a month), `once` what is
+    paid once; `tuned_later` is the fine-tune at the sizes of `ahead`. Scores are shares.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 8.6), dpi=150, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
+    _curve(upper, points, ahead, target, lines, tuned, metric)
+    if tuned and tuned_later:
+        _tuned_later(upper, [tuned, *tuned_later])
+    figure.suptitle(title, fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
+    told = _in_figures(points, tuned_later or ahead, target, tuned, lines)
+    upper.set_title(told, fontsize=14, loc="left", color=INK)
+    _money(lower, money, once)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=12, colors=INK)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    figure.savefig(file)
+    return {
+        "file": file.name,
+        "title": title,
+        "alt": _alt(points, ahead, target, tuned),
+    }
+
+
+TITLES = {
+    "enough": "Enough already: no fine-tune needed",
+    "more_data": "Label more tickets first",
+    "train": "Train",
+    "not_worth_it": "Not worth training",
+    "cannot_tell": "Cannot tell yet",
+}
+
+
+def _curve(
+    axes: Any,
+    points: Sequence[Point],
+    ahead: Sequence[Ahead],
+    target: float,
+    lines: Sequence[tuple[str, float]],
+    tuned: Ahead | None,
+    metric: str,
+) -> None:
+    """The upper panel: what was measured, what is expected, and the lines to compare with."""
+    sizes, means = _measured(axes, points)
+    if ahead and sizes:
+        _ahead(axes, sizes[-1], means[-1], ahead)
+    if tuned:
+        _tuned(axes, tuned)
+    axes.axhline(100 * target, color=TARGET, linewidth=2.5, label=f"your target: {100 * target:.1f}%")
+    for style, (name, value) in zip(("--", ":", "-."), lines, strict=False):
+        label = f"{name}: {100 * value:.1f}%"
+        axes.axhline(100 * value, color="#6b7280", linewidth=1.6, linestyle=style, label=label)
+    if sizes:
+        axes.set_xscale("log")
+        right = max([*sizes, *(item.rows for item in ahead), tuned.rows if tuned else 0])
+        _rows_axis(axes, sizes[0], right)
+    values = [*means, 100 * target, *(100 * value for _, value in lines)]
+    values += [100 * item.wide_high for item in ahead] + ([100 * tuned.wide_high] if tuned else [])
+    axes.set_ylim(max(0, min(values) - 6), min(101.5, max(values) + 3))
+    axes.set_xlabel("tickets trained on", fontsize=13)
+    axes.set_ylabel({"accuracy": "right answers, %", "macro_f1": "macro-F1, %"}[metric], fontsize=13)
+    axes.grid(axis="y", color=FAINT)
+    axes.legend(fontsize=11.5, loc="lower right", framealpha=0.92, edgecolor="none")
+
+
+def _measured(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[float]]:
+    """The measured curve with the spread of its seeds; sizes and mean scores in percent."""
+    sizes = sorted({point.rows for point in points})
+    groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
+    means = [100 * float(group.mean()) for group in groups]
+    spread = [100 * float(group.std(ddof=1)) if len(group) > 1 else 0.0 for group in groups]
+    if sizes:
+        look = {"fmt": "o-", "color": CURVE, "linewidth": 3, "markersize": 8, "capsize": 4}
+        axes.errorbar(sizes, means, yerr=spread, label="measured on held-out tickets", **look)
+    return sizes, means
+
+
+def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
+    """The forecast with its band, two of its sizes written out."""
+    x = [last, *(item.rows for item in ahead)]
+    low, high = (
+        [today, *(100 * value for value in values)]
+        for values in ([item.wide_low for item in ahead], [item.wide_high for item in ahead])
+    )
+    axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
+    axes.plot(x, [today, *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
+    for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
+        place = (item.rows, 100 * item.value)
+        axes.plot(*place, "o", color="white", markeredgecolor=AHEAD, markersize=10, mew=2.5)
+        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **FIGURE)
+
+
+def _tuned(axes: Any, tuned: Ahead) -> None:
+    axes.errorbar(
+        tuned.rows,
+        100 * tuned.value,
+        color=TUNED,
+        fmt="*",
+        markersize=17,
+        capsize=5,
+        yerr=[[100 * (tuned.value - tuned.wide_low)], [100 * (tuned.wide_high - tuned.value)]],
+        label=f"fine-tune expected: {100 * tuned.value:.1f}%",
+    )
+
+
+def _tuned_later(axes: Any, later: Sequence[Ahead]) -> None:
+    """The fine-tune with more tickets, a line from its star, the last size written out."""
+    x, y = [item.rows for item in later], [100 * item.value for item in later]
+    axes.plot(x, y, ":", color=TUNED, linewidth=2.5)
+    axes.annotate(f"{y[-1]:.1f}%", (x[-1], y[-1]), (0, 9), color=TUNED, **FIGURE)
+
+
+def _rows_axis(axes: Any, left: int, right: int) -> None:
+    """A few round numbers on a logarithmic axis, written out."""
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    marks = [m * 10**e for e in range(1, 8) for m in (1, 2, 5) if 0.9 * left <= m * 10**e <= 1.1 * right]
+    marks = marks[:: max(1, len(marks) // 5)]
+    axes.set_xticks(marks, [f"{mark:,}" for mark in marks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(0.85 * left, 1.2 * right)
+
+
+def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
+    """One bar per way of running it, its name above the bar, so that a phone's width goes to the figures."""
+    top = max([*(value for _, value in money), 1.0])
+    for at, (name, value) in enumerate(reversed(money)):
+        axes.barh(at, value, color=CURVE, height=0.36)
+        axes.text(0, at + 0.25, name, va="bottom", fontsize=12.5, color=INK)
+        axes.text(
+            value + 0.015 * top, at, f"${value:,.0f}", va="center", fontsize=13, color=INK, weight="bold"
+        )
+    axes.set_xlim(0, 1.15 * top)
+    axes.set_ylim(-0.4, len(money) - 0.3)
+    axes.set_yticks([])
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.set_title("Running it, dollars a month", fontsize=14, loc="left", color=INK, weight="bold")
+    axes.set_xlabel(once, fontsize=12.5, loc="left", color=INK)
+
+
+def _in_figures(
+    points: Sequence[Point],
+    ahead: Sequence[Ahead],
+    target: float,
+    tuned: Ahead | None,
+    lines: Sequence[tuple[str, float]],
+) -> str:
+    """The target, the best of today (a prompt's score too) and what is expected, in two lines that fit a phone."""
+    last = max(points, key=lambda point: point.rows, default=None)
+    today = [score for _, score in lines] + ([last.score] if last else [])
+    now = [f"your target {100 * target:.1f}%"]
+    now += [f"best without a fine-tune {100 * max(today):.1f}%"] if today else []
+    later = [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
+    later += [f"with {ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
+    told = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
+    return "\n".join(line for line in told if line)
+
+
+def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:
+    last = max(points, key=lambda point: point.rows, default=None)
+    parts = [f"Learning curve: {100 * last.score:.1f}% at {last.rows:,} tickets"] if last else ["No curve"]
+    parts += [f"{100 * a.value:.1f}% forecast at {a.rows:,}" for a in ahead]
+    parts += [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
+    return ", ".join([*parts, f"target {100 * target:.1f}%"])

@@ -1,0 +1,1 @@
+"""A finished model put to use: predictions and exports."""

@@ -1,0 +1,1 @@
+"""What a fine-tune can learn to do."""

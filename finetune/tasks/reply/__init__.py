@@ -1,0 +1,1 @@
+"""Replies: a causal model that writes what the team would answer."""

@@ -1,0 +1,84 @@
+"""The rows of a reply run: tickets with their real answers, cut into training, choosing and test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finetune.data.split import split
+from finetune.data.ticket import Tickets
+from finetune.evaluation.verdict import told
+from finetune.failures import TrainingDataError
+from finetune.spec import Spec
+
+TEST_MOST = 200  # written answers are slow; 200 give chrF to about 3 points
+DEV_MOST = 300
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Tickets with their real answers."""
+
+    tickets: list[str]
+    answers: list[str]
+
+    def __len__(self) -> int:
+        return len(self.tickets)
+
+    def at(self, rows: Sequence[int]) -> Pairs:
+        """So many of its rows."""
+        return Pairs([self.tickets[i] for i in rows], [self.answers[i] for i in rows])
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one system wrote for the test tickets `asked` (None: for all of them)."""
+
+    name: str
+    role: str
+    answers: list[str]
+    seconds: float
+    asked: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The three sides, how they were made, and the folds where the rows are few."""
+
+    train: Pairs
+    dev: Pairs
+    test: Pairs
+    how: str
+    folds: tuple[Pairs, ...]
+
+
+def prepare(spec: Spec, tickets: Tickets) -> Rows:
+    """Split the rows that have an answer; test and dev are samples where they are large."""
+    rows = [row for row in tickets.rows if row.answer]
+    every = Pairs([row.text for row in rows], [str(row.answer) for row in rows])
+    sides = split(Tickets(rows=tuple(rows), kind="reply"), spec.seed)
+    rng = np.random.default_rng(spec.seed)
+
+    def side(chosen: Sequence[int], most: int | None = None) -> Pairs:
+        if most is not None and len(chosen) > most:
+            chosen = sorted(rng.permutation(chosen)[:most].tolist())
+        return every.at(chosen)
+
+    train, dev, test = side(sides.train), side(sides.dev, DEV_MOST), side(sides.test, TEST_MOST)
+    if not len(train) or not len(test):
+        raise TrainingDataError(
+            "Too few rows have an answer: at least one to train on and one to test are needed."
+        )
+    how = (
+        told(sides, "one fold")
+        + _drawn(len(dev), len(sides.dev), "choose")
+        + _drawn(len(test), len(sides.test), "test")
+    )
+    return Rows(train, dev, test, how, tuple(side(fold) for fold in sides.folds))
+
+
+def _drawn(taken: int, there: int, purpose: str) -> str:
+    """What was left out of one side, because writing answers takes long."""
+    return f"; {taken} of the {there:,} to {purpose} were drawn" if taken < there else ""

@@ -1,0 +1,147 @@
+"""A language model as judge of two systems' replies, each pair read twice with the positions swapped.
+
+A judgement counts only where both readings name the same answer; the share that holds is part of the result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.asking import ask_all, fenced, price_of
+from finetune.evaluation.prompting import Purse, UnansweredError, priced_as
+from finetune.evaluation.statistics import Interval, wilson
+from finetune.llm import Llm
+from finetune.progress import Progress
+from finetune.tasks.reply.data import Pairs
+
+MOST, LEAST = 40, 10
+ANSWER_TOKENS = 20
+STEADY = 0.6  # below this share of judgements that hold, the judge is called undecided
+KEPT = "judge.json"
+ORDER = (
+    "Two agents answered the same customer. Which answer serves the customer better: right, complete, to the "
+    "point, polite? The answer that was really sent is given for its facts. Reply with the digit 1 or 2, or "
+    "with 0 if they are equally good, and with nothing else."
+)
+DIGIT = re.compile(r"\b[012]\b")
+
+
+def judged(
+    llm: Llm | None,
+    test: Pairs,
+    names: tuple[str, str],
+    answers: tuple[list[str], list[str]],
+    folder: Path,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any] | None:
+    """What the judge says of (tuned, baseline) `answers` to the same tickets; None without a language model.
+
+    {"model", "against", "rows", "consistent", "consistent_share", "tuned", "baseline", "equal", "tuned_share",
+    "usd", "sentence"}; shares are {"value", "low", "high"} with Wilson's 95% interval; kept in `folder`.
+    """
+    if llm is None:
+        return None
+    kept = folder / KEPT
+    if kept.is_file():
+        return dict(json.loads(kept.read_text()))
+    found = _judge(llm, test, names, answers, seed, progress)
+    draft = kept.with_suffix(".part")
+    draft.write_text(json.dumps(found))
+    draft.replace(kept)
+    return found
+
+
+def _judge(
+    llm: Llm,
+    test: Pairs,
+    names: tuple[str, str],
+    answers: tuple[list[str], list[str]],
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    priced, _ = priced_as(llm.model, llm.prices)
+    base = {"model": llm.model, "against": names[1], "rows": 0, "usd": 0.0}
+    if not priced:
+        return base | {"sentence": "The replies were not judged: the price table names no API model."}
+    rows = np.random.default_rng([seed, 8]).permutation(len(test))[:MOST]
+    pairs = [
+        (_prompt(test, answers, int(row), False), _prompt(test, answers, int(row), True)) for row in rows
+    ]
+    purse = Purse(llm.spend_usd, llm.prices, priced)
+    dearest = max(
+        (price_of(text, ANSWER_TOKENS, priced, llm) for pair in pairs for text in pair), default=1.0
+    )
+    pairs = pairs[: int(purse.cap / (2 * dearest))]
+    if len(pairs) < LEAST:
+        return base | {
+            "sentence": f"The replies were not judged: fewer than {LEAST} pairs could be afforded."
+        }
+    try:
+        prompts = [text for pair in pairs for text in pair]
+        said = ask_all(llm, prompts, ANSWER_TOKENS, purse, priced, progress)
+    except UnansweredError as error:
+        return base | {"sentence": f"The replies were not judged: {error}", "usd": purse.spent}
+    votes = [_vote(said[at], said[at + 1]) for at in range(0, len(said), 2)]
+    return base | {"usd": purse.spent} | counted(votes, str(llm.model), names[1])
+
+
+def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swapped: bool) -> str:
+    first, second = (answers[1], answers[0]) if swapped else answers
+    parts = [ORDER, f"Ticket:\n{fenced(test.tickets[row])}", f"Really sent:\n{fenced(test.answers[row])}"]
+    parts += [f"Answer 1:\n{fenced(first[row])}", f"Answer 2:\n{fenced(second[row])}", "Better:"]
+    return "\n\n".join(parts)
+
+
+def _vote(straight: str | None, swapped: str | None) -> str | None:
+    """tuned, baseline or equal where both readings agree, "unsteady" where not, None where one is missing."""
+    readings = [_read(straight, "12"), _read(swapped, "21")]
+    if None in readings:
+        return None
+    return readings[0] if readings[0] == readings[1] else "unsteady"
+
+
+def _read(said: str | None, order: str) -> str | None:
+    digit = DIGIT.search(said or "")
+    if digit is None:
+        return None
+    return {"0": "equal", order[0]: "tuned", order[1]: "baseline"}[digit[0]]
+
+
+def counted(votes: list[str | None], model: str, against: str) -> dict[str, Any]:
+    """The votes as counts, shares with intervals, and one sentence."""
+    read = [vote for vote in votes if vote is not None]
+    ours, theirs, equal = (read.count(name) for name in ("tuned", "baseline", "equal"))
+    steady = ours + theirs + equal
+    held, won = wilson(steady, len(read)), wilson(ours, ours + theirs)
+    sentence = (
+        f"LLM judge ({model}): of {len(read)} pairs read twice with the answers swapped, {steady} judgements "
+        f"held ({_shown(held)})"
+    )
+    if held.value < STEADY:
+        sentence += "; too few to say which is better."
+    elif ours + theirs == 0:
+        sentence += "; it found them equally good."
+    else:
+        sentence += (
+            f"; the tuned model won {ours} of {ours + theirs} decided against {against} ({_shown(won)})."
+        )
+    return {
+        "rows": len(read),
+        "consistent": steady,
+        "consistent_share": held.to_json(),
+        "tuned": ours,
+        "baseline": theirs,
+        "equal": equal,
+        "tuned_share": won.to_json(),
+        "sentence": sentence,
+    }
+
+
+def _shown(share: Interval) -> str:
+    return f"{share.value:.0%}, {100 * share.low:.0f} to {100 * share.high:.0f}"

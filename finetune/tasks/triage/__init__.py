@@ -1,0 +1,1 @@
+"""Triage: a classifier that sends each ticket to its queue."""

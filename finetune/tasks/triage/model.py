@@ -1,0 +1,184 @@
+"""Triage by tuning a network: tokenise, build encoder and head, train, save; and use what was saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.failures import CorruptModel
+from finetune.progress import Progress
+from finetune.spec import Spec
+from finetune.training.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
+from finetune.training.embedding import embed, length_batches, mixed_precision, pick_device
+
+CARD = "trainwise.json"
+HEAD = "head.safetensors"
+TOKENS_PER_BATCH = 4096
+
+
+@dataclass
+class TunedTriage:
+    """A network that sorts tickets; `classes` names the columns of `probabilities`."""
+
+    classes: tuple[str, ...]
+    network: Any
+    tokenizer: Any
+    max_length: int
+
+    def probabilities(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        """(texts, classes) float32, each row sums to one; `check` is called between batches."""
+        import torch
+
+        ids = encode(self.tokenizer, texts, self.max_length)
+        scores = np.zeros((len(ids), len(self.classes)), dtype=np.float32)
+        device = next(self.network.parameters()).device
+        self.network.eval()
+        with torch.inference_mode(), mixed_precision(device.type):
+            for batch in length_batches([len(row) for row in ids], TOKENS_PER_BATCH):
+                check()
+                inputs = pad(self.tokenizer, [ids[i] for i in batch])
+                logits = self.network(**{name: value.to(device) for name, value in inputs.items()})["logits"]
+                scores[batch] = logits.float().softmax(-1).cpu().numpy()
+        return scores
+
+
+def train_triage(
+    spec: Spec,
+    texts: Sequence[str],
+    labels: np.ndarray,
+    dev_texts: Sequence[str],
+    dev_labels: np.ndarray,
+    classes: tuple[str, ...],
+    folder: Path,
+    progress: Progress,
+) -> Any:
+    """Train as the recipe says and return `Fitted`; the model lies in folder/model, ready for `load_triage`.
+
+    `labels` index `classes`. Checkpoints lie in folder/checkpoints.
+    """
+    import torch
+    from transformers import set_seed
+
+    from finetune.classifier import Classifier, make_head
+    from finetune.training.loop import fit
+
+    set_seed(spec.seed)
+    encoder, tokenizer = base_encoder(spec, texts)
+    limit = NO_LIMIT if spec.method == "scratch" else reads_at_most(encoder, tokenizer)
+    spec = replace(spec, max_length=min(spec.max_length, limit))
+    rows = tokenised(tokenizer, texts, labels, spec.max_length)
+    for note in check_triage_rows(rows, texts, tokenizer, spec.max_length, limit):
+        progress.note(note)
+    encoder.to(pick_device()).eval()
+    start = embed(encoder, tokenizer, texts, spec.max_length, progress.check)
+    head = make_head(spec.head, start, labels, len(classes))
+    network = Classifier(_trainable(encoder, spec), head).to(pick_device())
+
+    def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
+        inputs = pad(tokenizer, [row["input_ids"] for row in batch])
+        return {**inputs, "labels": torch.tensor([row["labels"] for row in batch])}
+
+    overfit_probe(network, [collate(rows[:8])], spec.learning_rate, progress)
+    dev = tokenised(tokenizer, dev_texts, dev_labels, spec.max_length)
+    fitted = fit(network, rows, dev, collate, spec, folder / "checkpoints", progress)
+    save_triage(folder / "model", spec, classes, network, tokenizer)
+    return fitted
+
+
+def base_encoder(spec: Spec, texts: Sequence[str]) -> tuple[Any, Any]:
+    """The recipe's untuned encoder and its tokenizer; a shape from scratch gets one trained on `texts`."""
+    from finetune.training.base_models import load_encoder
+
+    if spec.method == "scratch":
+        from finetune.methods.scratch import encoder_from_shape
+
+        return encoder_from_shape(spec.base_model, texts, spec.max_length)
+    if spec.method == "qlora":
+        from finetune.methods.lora import four_bit, ready_for_training
+
+        encoder, tokenizer = load_encoder(spec.base_model, **four_bit())
+        return ready_for_training(encoder), tokenizer
+    encoder, tokenizer = load_encoder(spec.base_model)
+    return _without_pooler(encoder), tokenizer
+
+
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token ids of each text, cut at `max_length`."""
+    return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
+
+
+def tokenised(
+    tokenizer: Any, texts: Sequence[str], labels: np.ndarray, max_length: int
+) -> list[dict[str, Any]]:
+    """The rows that training reads."""
+    return [
+        {"input_ids": ids, "labels": int(label)}
+        for ids, label in zip(encode(tokenizer, texts, max_length), labels, strict=True)
+    ]
+
+
+def pad(tokenizer: Any, ids: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """One batch as tensors, as long as its longest row."""
+    batch = tokenizer.pad({"input_ids": [list(row) for row in ids]}, return_tensors="pt")
+    return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+
+
+def save_triage(folder: Path, spec: Spec, classes: tuple[str, ...], network: Any, tokenizer: Any) -> None:
+    """Adapter or encoder, head, tokenizer, and last the card that says how they fit together."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    network.encoder.save_pretrained(folder)
+    save_file(
+        {name: value.detach().cpu().contiguous() for name, value in network.head.state_dict().items()},
+        folder / HEAD,
+    )
+    tokenizer.save_pretrained(folder)
+    card = {"task": "triage", "method": spec.method, "base_model": spec.base_model, "classes": list(classes)}
+    (folder / CARD).write_text(json.dumps(card | {"max_length": spec.max_length}, indent=1))
+
+
+def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
+    """The saved network on this machine's device; CorruptModel when a file is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from transformers import AutoModel, AutoTokenizer
+
+    from finetune.classifier import Classifier, load_head
+    from finetune.methods.lora import load_adapter
+    from finetune.training.base_models import load_encoder, quiet
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        if card["method"] in ("lora", "qlora"):
+            encoder: Any = load_adapter(_without_pooler(load_encoder(card["base_model"])[0]), folder)
+        else:
+            with quiet():
+                encoder = _without_pooler(AutoModel.from_pretrained(folder, use_safetensors=True))
+        head = load_head(load_file(folder / HEAD))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CorruptModel(
+            f"The model in {folder} does not load: run the job again, or export it anew."
+        ) from error
+    network = Classifier(encoder, head).to(pick_device())
+    return TunedTriage(tuple(card["classes"]), network, tokenizer, card["max_length"])
+
+
+def _without_pooler(encoder: Any) -> Any:
+    """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    return encoder
+
+
+def _trainable(encoder: Any, spec: Spec) -> Any:
+    if spec.method in ("lora", "qlora"):
+        from finetune.methods.lora import add_lora
+
+        return add_lora(encoder, spec)
+    return encoder

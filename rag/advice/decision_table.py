@@ -1,0 +1,322 @@
+"""The decision table as data: loads rag/table.yaml, checks every name and value, tests conditions.
+
+Covers the grammar that table.yaml explains on its first lines; decides nothing (see rag/advice/decide.py).
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import yaml
+
+from rag.errors import RagError
+from rag.reply import Verdict
+from rag.signals.schema import SIGNAL_NAMES, Signals
+
+DEFAULT = Path(__file__).parents[1] / "table.yaml"
+COMPARE = {
+    "at_least": lambda value, bound: value >= bound,
+    "at_most": lambda value, bound: value <= bound,
+    "below": lambda value, bound: value < bound,
+    "above": lambda value, bound: value > bound,
+}
+SECTIONS = (
+    "Should You Train Your Own Model?",
+    "The Training Spectrum",
+    "What You Need for Training",
+    "The Training Process",
+    "Where to Train Models",
+    "Realistic Cost Estimates",
+    "Real-World Training Examples",
+    "Common Mistakes to Avoid",
+)
+TOP = {
+    "version",
+    "options",
+    "sources",
+    "gates",
+    "blocks",
+    "rules",
+    "questions",
+    "sections",
+    "experiments",
+    "flips",
+}
+
+
+class TableError(RagError):
+    """The table cannot be used; the text lists every problem with its place."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the table: if `when` holds, `points` are added (a gate has a verdict in their place)."""
+
+    id: str
+    when: Mapping[str, Any]
+    say: str
+    source: str
+    points: Mapping[str, float]
+    verdict: str | None = None
+    verdicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The table after checking; the parts that only carry words stay plain data."""
+
+    options: tuple[str, ...]
+    sources: Mapping[str, str]
+    gates: tuple[Rule, ...]
+    blocks: tuple[Rule, ...]
+    rules: tuple[Rule, ...]
+    questions: tuple[Mapping[str, Any], ...]
+    sections: Mapping[str, Any]
+    experiments: Mapping[str, Any]
+    flips: tuple[Mapping[str, Any], ...]
+
+
+def load_table(path: Path = DEFAULT) -> Table:
+    """The checked table, or TableError naming all problems at once and where they stand."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TableError(f"Cannot read the decision table {path}: {error}. Restore it with git.") from error
+    problems = _problems(raw)
+    if problems:
+        raise TableError(
+            f"{path} has {len(problems)} problem(s): " + "; ".join(problems) + ". Correct these lines."
+        )
+    return Table(
+        options=tuple(raw["options"]),
+        sources=raw["sources"],
+        gates=tuple(_rule(line) for line in raw["gates"]),
+        blocks=tuple(_rule(line) for line in raw["blocks"]),
+        rules=tuple(_rule(line) for line in raw["rules"]),
+        questions=tuple(raw["questions"]),
+        sections=raw["sections"],
+        experiments=raw["experiments"],
+        flips=tuple(raw["flips"]),
+    )
+
+
+def _rule(line: Mapping[str, Any]) -> Rule:
+    return Rule(
+        id=line["id"],
+        when=line["when"],
+        say=line["say"],
+        source=line["source"],
+        points=line.get("points", {}),
+        verdict=line.get("verdict"),
+        verdicts=tuple(line.get("verdicts", ())),
+    )
+
+
+def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Does every line of the condition hold? An unknown value meets no comparison, only `unknown`."""
+    return all(_line_holds(name, wanted, facts) for name, wanted in when.items())
+
+
+def _line_holds(name: str, wanted: Any, facts: Mapping[str, Any]) -> bool:
+    if name == "any":
+        return any(holds(block, facts) for block in wanted)
+    if name == "none_of":
+        return not any(holds(block, facts) for block in wanted)
+    value = facts.get(name)
+    if wanted == "unknown":
+        return value is None
+    if value is None:
+        return False
+    if isinstance(wanted, Mapping):
+        return all(COMPARE[how](value, bound) for how, bound in wanted.items())
+    choices = wanted if isinstance(wanted, list) else [wanted]
+    if isinstance(value, tuple):
+        return any(choice in value for choice in choices)
+    return any(value == choice and type(value) is type(choice) for choice in choices)
+
+
+def _problems(raw: Any) -> list[str]:
+    """Everything wrong with the file, each with its place; empty when it can be used."""
+    if not isinstance(raw, dict):
+        return ["the file is not a mapping"]
+    found = [f"unknown key {key!r}" for key in sorted(set(raw) - TOP)]
+    found += [f"missing key {key!r}" for key in sorted(TOP - set(raw))]
+    if found:
+        return found
+    if sorted(raw["options"]) != sorted(typing.cast(list, [str(v) for v in list(Verdict)[:5]])):
+        found.append("options: name prompt, rag, small_model, fine_tune and foundation_model once each")
+    for part in ("gates", "blocks", "rules"):
+        seen: set[str] = set()
+        for number, line in enumerate(raw[part] or [], 1):
+            place = f"{part}[{line.get('id', number) if isinstance(line, dict) else number}]"
+            found += _line_problems(place, part, line, raw, seen)
+    found += _words_problems(raw)
+    return found
+
+
+def _line_problems(place: str, part: str, line: Any, raw: Mapping[str, Any], seen: set[str]) -> list[str]:
+    if not isinstance(line, dict):
+        return [f"{place}: not a mapping"]
+    effect = {"gates": "verdict", "blocks": "verdicts", "rules": "points"}[part]
+    wanted = {"id", "when", "say", "source", effect}
+    if set(line) != wanted:
+        return [f"{place}: needs exactly {sorted(wanted)}, has {sorted(line)}"]
+    found = []
+    if line["id"] in seen:
+        found.append(f"{place}: the id is used twice")
+    seen.add(line["id"])
+    if line["source"] not in raw["sources"]:
+        found.append(f"{place}: source {line['source']!r} is not in sources")
+    found += _when_problems(place, line["when"])
+    blanks = [name for _, name, _, _ in Formatter().parse(str(line["say"])) if name is not None]
+    found += [
+        f"{place}: say names {n!r}, which `when` does not ask for" for n in blanks if n not in line["when"]
+    ]
+    if part == "rules":
+        for option, points in line["points"].items() if isinstance(line["points"], dict) else []:
+            if option not in raw["options"]:
+                found.append(f"{place}: unknown option {option!r} in points")
+            if isinstance(points, bool) or not isinstance(points, int | float) or abs(points) > 20:
+                found.append(f"{place}: points for {option} must be a number from -20 to 20, not {points!r}")
+    names = [line["verdict"]] if part == "gates" else line.get("verdicts", [])
+    found += [f"{place}: unknown verdict {n!r}" for n in names if n not in {*map(str, Verdict), "points"}]
+    return found
+
+
+def _when_problems(place: str, when: Any) -> list[str]:
+    if not isinstance(when, dict):
+        return [f"{place}: `when` is not a mapping"]
+    found = []
+    for name, wanted in when.items():
+        if name in ("any", "none_of"):
+            if not isinstance(wanted, list):
+                found.append(f"{place}: {name} needs a list of blocks")
+                continue
+            for block in wanted:
+                found += _when_problems(place, block)
+        elif name not in FACT_NAMES:
+            found.append(f"{place}: unknown signal {name!r}; known: {', '.join(sorted(FACT_NAMES))}")
+        elif isinstance(wanted, dict):
+            bad = [
+                f"{k}: {v!r}"
+                for k, v in wanted.items()
+                if k not in COMPARE or isinstance(v, bool) or not isinstance(v, int | float)
+            ]
+            found += [
+                f"{place}: {name} {what} is no comparison ({', '.join(COMPARE)} with a number)"
+                for what in bad
+            ]
+        elif wanted != "unknown":
+            found += [f"{place}: {name} cannot be {value!r}" for value in _impossible(name, wanted)]
+    return found
+
+
+def _impossible(name: str, wanted: Any) -> list[Any]:
+    """The values that this signal can never have (a typo in the table would otherwise never fire)."""
+    values = wanted if isinstance(wanted, list) else [wanted]
+    if name in DERIVED:
+        return [value for value in values if not isinstance(value, bool | int)]
+    kind = Signals.model_fields[name].annotation
+    allowed: set[Any] = set()
+    numeric = False
+    stack: list[Any] = [kind]
+    while stack:
+        part = stack.pop()
+        if typing.get_origin(part) is typing.Literal:
+            allowed |= set(typing.get_args(part))
+        elif part is bool:
+            allowed |= {True, False}
+        elif part in (int, float, str):
+            numeric = True
+        else:
+            stack += [arg for arg in typing.get_args(part) if arg is not ...]
+    return [] if numeric else [value for value in values if value not in allowed]
+
+
+def _words_problems(raw: Mapping[str, Any]) -> list[str]:
+    """Checks of sections, experiments, questions and flips."""
+    found = []
+    for verdict, titles in raw["sections"].items():
+        names = [line["add"] for line in titles] if verdict == "extra" else titles
+        found += [f"sections[{verdict}]: the guide has no section {n!r}" for n in names if n not in SECTIONS]
+    for line in raw["sections"].get("extra", []):
+        found += _when_problems(f"sections[extra {line['add']}]", line["when"])
+    for verdict in [*raw["options"], "need_more_info"]:
+        blocks = raw["experiments"].get(verdict)
+        if not blocks or blocks[-1].get("when") != {}:
+            found.append(f"experiments[{verdict}]: needs a last block with `when: {{}}`")
+        for block in blocks or []:
+            found += _when_problems(f"experiments[{verdict}]", block["when"])
+    for line in raw["questions"]:
+        unknown = [name for name in line["known"] if name not in FACT_NAMES]
+        found += [f"questions[{line['id']}]: unknown signal {name!r}" for name in unknown]
+        for values in [line.get("none", {}), *(option["set"] for option in line["options"])]:
+            try:
+                Signals(**values)
+            except ValueError as error:
+                found.append(f"questions[{line['id']}] sets {values}: {error}")
+    for line in raw["flips"]:
+        try:
+            Signals(**line["set"])
+        except ValueError as error:
+            found.append(f"flips[{line.get('say')}]: {error}")
+        found += _when_problems(f"flips[{line.get('say')}]", line.get("only", {}))
+    return found
+
+
+OPEN_ENDED = ("reply", "summarise", "translate", "code", "qa", "search")
+FACT_TASKS = ("qa", "search", "code")
+DERIVED = {
+    "fixed_labels": "the task is classification",
+    "open_ended": "the output is free text",
+    "facts_missing": "the gap is knowledge, or nothing else is named and the task lives on facts",
+    "gap_named": "a gap other than vague is named (or implied by a task that lives on facts)",
+    "only_accuracy": "accuracy is the only gap",
+    "measured": "a score, a target, an evaluation or a baseline is known",
+    "score_known": "a score of one's own system is known",
+    "tried": "a prompt has been tried",
+    "class_rows": "examples per class, estimated from examples / classes (10 where classes are unsaid)",
+    "lab": "100B own tokens, 256 GPUs, and researchers or no usable base",
+    "budget_known": "a budget or a monthly cost is known",
+    "platform_named": "a platform is named",
+}
+FACT_NAMES = {*SIGNAL_NAMES, *DERIVED}
+
+
+def facts_of(signals: Signals) -> dict[str, Any]:
+    """The signals plus the derived facts that conditions may name."""
+    facts: dict[str, Any] = signals.known()
+    named = [gap for gap in signals.gaps if gap != "vague"]
+    lives_on_facts = signals.task in FACT_TASKS and not named
+    rows = signals.per_class
+    if rows is None and signals.examples is not None and signals.task == "classify":
+        rows = signals.examples // max(signals.classes or 10, 1)
+    facts |= {
+        "fixed_labels": signals.task == "classify",
+        "open_ended": signals.task in OPEN_ENDED,
+        "facts_missing": "knowledge" in named or (lives_on_facts and "vague" not in signals.gaps),
+        "gap_named": bool(named) or (lives_on_facts and "vague" not in signals.gaps),
+        "only_accuracy": named == ["accuracy"],
+        "measured": signals.baseline is not None
+        or any(
+            v is not None
+            for v in (signals.score, signals.target, signals.eval_n, signals.examples, signals.per_class)
+        ),
+        "score_known": signals.score is not None and not signals.vendor_claim,
+        "tried": signals.baseline in ("tried_ok", "tried_fail"),
+        "class_rows": rows,
+        "lab": _is_lab(signals),
+        "budget_known": signals.budget_usd is not None or signals.monthly_cost is not None,
+        "platform_named": signals.platform is not None,
+    }
+    return facts
+
+
+def _is_lab(signals: Signals) -> bool:
+    enough = (signals.pretrain_tokens or 0) >= 100_000_000_000 and (signals.gpus or 0) >= 256
+    return enough and (signals.skill == "research" or signals.no_usable_base is True)

@@ -1,0 +1,179 @@
+"""The adviser: one question in, one Reply out - read, decide, search, cite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rag.advice.conversation import (
+    MOST_TEXT,
+    Decided,
+    Move,
+    MoveReader,
+    Thread,
+    about_decision,
+    decide_turn,
+    listen,
+)
+from rag.advice.decide import spoken
+from rag.advice.decision_table import load_table
+from rag.advice.explanation import headline, told_move
+from rag.answer.extractive import Answer
+from rag.cost_line import cost_line
+from rag.llm import Chat, ChatFailed, Turn
+from rag.reply import Reply, Verdict
+from rag.signals.llm_reader import LlmReader
+from rag.signals.rules import EmbeddedReader
+from rag.signals.schema import Signals, after_measuring
+from rag.write import Writer
+
+if TYPE_CHECKING:
+    from rag.index import Index
+    from rag.search.embedding import MiniLM
+
+STILL = ""  # no new step: only asks whether to go on
+OFF_TOPIC = (
+    "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
+    "Ask me about a task you want a model to do."
+)
+
+
+class Adviser:
+    """Answers questions over an index; `prices` is the dated table of bot/prices.yaml."""
+
+    def __init__(
+        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: Chat | None = None
+    ) -> None:
+        self._prices, self._chat = prices, chat
+        self._reader, self._table = EmbeddedReader(embed), load_table()
+        self._llm_reader = LlmReader(self._reader)
+        self._moves = MoveReader(embed)
+        self._write = Writer(index, embed, self._reader)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+        on_step: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start.
+
+        `on_step` hears "reading", "searching", "checking", and STILL while a language model is waited for; what
+        it raises ends the work.
+        """
+        step = on_step or (lambda name: None)
+        step("reading")
+        thread = Thread.from_json(state)
+        if thread.signals is not None and (move := self._moves(question)):
+            return self._direct(move, thread, scopes, step)
+        turn = self._chat.turn(alive=lambda: step(STILL)) if self._chat else None
+        heard = listen(thread, question, lambda text: self._read(text, turn, thread.signals), self._table)
+        decided = decide_turn(heard, self._table)
+        if decided.advice.verdict is Verdict.OFF_TOPIC:
+            if decided.advice.signals.topic == "other":
+                answer = self._write.from_team(question, scopes)
+                if answer.claims:
+                    return noted(self._from_documents(answer, thread), turn)
+            return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), turn)
+        answer = self._write(question, decided.advice, scopes, turn, step)
+        return noted(self._reply(decided, answer), turn)
+
+    def measured(
+        self,
+        question: str,
+        found: Mapping[str, Any],
+        said: str,
+        *,
+        state: dict[str, Any] | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
+    ) -> Reply:
+        """The verdict on `question` once more, after a measurement found these signals and `said` its headline."""
+        thread = Thread.from_json(state)
+        signals = after_measuring(thread.signals or self._reader(question), found)
+        thread = replace(thread, signals=signals, question=thread.question or question[:MOST_TEXT])
+        decided = decide_turn(thread, self._table)
+        reply = self._reply(decided, self._write(question, decided.advice, scopes))
+        return replace(reply, headline=f"Measured on your own tickets. {said}")
+
+    def _read(self, question: str, turn: Turn | None, known: Signals | None) -> Signals:
+        """The signals of one message, by the language model where it answers; the turn keeps its failure."""
+        if turn is not None:
+            with suppress(ChatFailed):
+                return self._llm_reader(question, turn, known)
+        return self._reader(question)
+
+    def _reply(self, decided: Decided, answer: Answer) -> Reply:
+        advice, state = decided.advice, decided.thread.to_json()
+        if advice.verdict is Verdict.GUIDE_ANSWER:
+            return self._from_documents(answer, decided.thread)
+        return Reply(
+            verdict=advice.verdict,
+            confidence=advice.confidence,
+            headline=headline(advice, decided.committed),
+            why=answer.claims,
+            signals=advice.deciding,
+            citations=answer.citations,
+            next_step=advice.next_step,
+            would_change=advice.would_change,
+            cost_line=cost_line(advice.verdict, advice.signals, self._prices),
+            follow_up=decided.follow_up,
+            lean=advice.lean,
+            note=answer.note,
+            state=state,
+        )
+
+    def _from_documents(self, answer: Answer, thread: Thread) -> Reply:
+        found = "This is what they say:" if answer.claims else (answer.note or "")
+        note = answer.note if answer.claims else None
+        return Reply(
+            Verdict.GUIDE_ANSWER,
+            0.0,
+            found,
+            answer.claims,
+            citations=answer.citations,
+            note=note,
+            state=thread.to_json(),
+        )
+
+    def _direct(
+        self, move: Move, thread: Thread, scopes: frozenset[str], step: Callable[[str], None]
+    ) -> Reply:
+        """The answer to a question about the verdict itself, from the thread's state and the documents."""
+        decided = decide_turn(
+            replace(thread, signals=about_decision(thread.signals)), self._table, again=True
+        )
+        advice = decided.advice
+        reply = Reply(
+            verdict=advice.verdict,
+            confidence=advice.confidence,
+            headline=told_move(move, advice, self._prices),
+            lean=advice.lean,
+            follow_up=decided.follow_up,
+            state=thread.to_json(),
+        )
+        if move == "thanks":
+            return reply
+        if move == "cost":
+            verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
+            factual = replace(advice, verdict=Verdict.GUIDE_ANSWER)
+            answer = self._write(
+                f"What does it cost and how long does it take: {spoken(verdict)}?", factual, scopes, step=step
+            )
+        else:
+            answer = self._write(thread.question, advice, scopes, step=step)
+        note = None if answer.claims else answer.note
+        reply = replace(reply, why=answer.claims, citations=answer.citations, note=note)
+        if move == "why":
+            return replace(reply, signals=advice.deciding)
+        return replace(reply, would_change=advice.would_change) if move == "change" else reply
+
+
+def noted(reply: Reply, turn: Turn | None) -> Reply:
+    """The reply with a plain sentence in its note when the language model failed."""
+    if turn is None or turn.failure is None:
+        return reply
+    return replace(reply, note=" ".join(filter(None, (reply.note, str(turn.failure)))))

@@ -1,0 +1,134 @@
+"""What an answer rests on: the passages for the question and for each line of the table that decided.
+
+The phrases of rag/evidence.yaml say what to look for; they are never quoted. Every search is within the scopes
+of the asker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from rag.advice.decision_table import facts_of, holds
+from rag.errors import RagError
+from rag.reply import Verdict
+from rag.search.retrieval import Passage, retrieve
+
+if TYPE_CHECKING:
+    from rag.advice.decide import Advice
+    from rag.index import Index
+
+PHRASES = Path(__file__).parents[1] / "evidence.yaml"
+MOST_PHRASES = 5
+AGAINST = -3.0  # a line this much against tuning is told as well: it is what the person asked about
+PER_QUESTION, PER_PHRASE = 8, 3
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """Search phrases: `lines` by id of the table's lines, `situations` as (when, verdicts, phrase)."""
+
+    lines: Mapping[str, str]
+    situations: tuple[tuple[Mapping[str, Any], frozenset[str], str], ...]
+
+
+def load_phrases(path: Path = PHRASES) -> Phrases:
+    """The phrases of evidence.yaml; RagError when the file cannot be used."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        situations = tuple(
+            (dict(line["when"]), frozenset(line.get("verdicts", ())), str(line["look_for"]))
+            for line in raw["situations"]
+        )
+        return Phrases({str(name): str(text) for name, text in raw["lines"].items()}, situations)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise RagError(f"{path} cannot be used ({type(error).__name__}). Restore it with git.") from error
+
+
+def sought(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
+    """What to look for behind a verdict, weightiest first; nothing for a question without a verdict."""
+    if advice.verdict in (Verdict.GUIDE_ANSWER, Verdict.OFF_TOPIC):
+        return ()
+    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
+    gates = [advice.gate] if advice.gate and advice.gate.id in phrases.lines else []
+    told = [rule for rule in advice.fired if rule.when]
+    lines = sorted((r for r in told if r.points.get(wanted, 0) > 0), key=lambda r: -r.points[wanted])
+    if wanted != Verdict.FINE_TUNE:
+        lines += [r for r in told if r.points.get("fine_tune", 0) <= AGAINST]
+    if wanted == Verdict.PROMPT and len(lines) < 2:
+        lines += [rule for rule in advice.fired if not rule.when]
+    facts = facts_of(advice.signals)
+    found = [phrases.lines[line.id] for line in gates]
+    found += [
+        phrase
+        for when, verdicts, phrase in phrases.situations
+        if holds(when, facts) and (not verdicts or wanted in verdicts)
+    ]
+    found += [phrases.lines.get(line.id, line.say) for line in lines]
+    if advice.combination:
+        found.insert(min(2, len(found)), advice.combination)
+    return tuple(dict.fromkeys(found))[:MOST_PHRASES]
+
+
+_LIST = re.compile(
+    r"\b(step|stage|phase|mistake|pitfall|ingredient|option|approache|way|reason|platform|place|tool|requirement"
+    r"|part|kind|type)s\b|\bwhat (?:all )?do (?:i|we|you) (need)\b",
+    re.IGNORECASE,
+)
+LISTED = 0.2  # a section whose own words name what is listed and that is this near to the question
+MOST_PARTS = 8
+
+
+def parts_of(
+    index: Index, question: str, passages: Sequence[Passage], scopes: frozenset[str]
+) -> list[Passage]:
+    """One passage per part of the section that a question for a list is about, in the document's order.
+
+    Nothing for another kind of question, or where no section names what is asked for ("steps", ...).
+    """
+    asked = _LIST.search(question)
+    if not asked:
+        return []
+    told: dict[tuple[str, str], str] = {}
+    for passage in passages:
+        for path in (passage.heading, passage.heading.rsplit(" > ", 1)[0]):
+            if " > " in path:
+                key = (passage.doc_id, path)
+                told[key] = (
+                    f"{told.get(key, path.rsplit(' > ', 1)[1])}. {passage.heading.rsplit(' > ', 1)[1]}"
+                )
+                told[key] += f" {passage.text}" if path == passage.heading else ""
+    noun = (asked[1] or asked[2]).lower().removesuffix("e")
+    named = {key: text for key, text in told.items() if noun in text.lower()}
+    if not named:
+        return []
+    rows = index.embed([question, *named.values()])
+    near = rows[1:] @ rows[0]
+    for i in near.argsort()[::-1]:
+        found = _inside(index, *list(named)[int(i)], scopes) if near[i] >= LISTED else []
+        if len(found) > 2:
+            return found
+    return []
+
+
+def _inside(index: Index, doc: str, path: str, scopes: frozenset[str]) -> list[Passage]:
+    """The first passage of each section right under `path`, as far as the asker may read them."""
+    found: dict[str, Passage] = {}
+    for passage in retrieve(index, path, scopes, 5 * MOST_PARTS):
+        if passage.doc_id == doc and passage.heading.startswith(f"{path} > "):
+            found.setdefault(passage.heading, passage)
+    return sorted(found.values(), key=lambda passage: int(passage.chunk_id))[:MOST_PARTS]
+
+
+def gather(index: Index, question: str, sought: tuple[str, ...], scopes: frozenset[str]) -> list[Passage]:
+    """The passages for the question, then those for each phrase, each once, best first."""
+    found: dict[str, Passage] = {}
+    for query, k in ((question, PER_QUESTION), *((phrase, PER_PHRASE) for phrase in sought)):
+        for passage in retrieve(index, query, scopes, k):
+            found.setdefault(passage.chunk_id, passage)
+    return list(found.values())

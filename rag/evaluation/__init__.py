@@ -1,0 +1,1 @@
+"""How often the adviser is right, and how well passages are found."""

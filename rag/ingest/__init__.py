@@ -1,0 +1,1 @@
+"""Documents from files, folders and the web into the index."""

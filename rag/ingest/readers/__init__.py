@@ -1,0 +1,1 @@
+"""One file for each family of formats: bytes in, Markdown out."""

@@ -1,0 +1,107 @@
+"""The readers of foreign formats, in a process of their own: what they break or eat is theirs alone.
+
+A child takes one order per line and gives one answer per line. It has limits of processor time, memory and
+open files, cannot write, connect or start anything, and sees no environment; it is ended when it takes too long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rag.errors import RagError
+
+SECONDS = 90.0
+MOST_ANSWER = 60_000_000
+ROOT = Path(__file__).parents[2]
+TOO_MUCH = "needs more time or memory to read than I allow. Split it, or save it as PDF or text."
+
+
+class TookTooLong(RagError):
+    """The reader was ended; on another day it might be quicker."""
+
+
+class Apart:
+    """A context manager; the child starts with the first order and again after one that it did not survive."""
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="trainwise-apart-")
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        self._folder.cleanup()
+
+    def read(self, kind: str, path: Path, name: str) -> list[dict[str, Any]]:
+        """[{"member", "title", "text"}] of a file of this kind; RagError says why it cannot be read."""
+        child = self._child or self._start()
+        order = json.dumps({"kind": kind, "path": str(path.absolute()), "name": name})
+        assert child.stdin
+        try:
+            child.stdin.write(order.encode() + b"\n")
+            child.stdin.flush()
+            line = self._answer(child)
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            self._end()
+            raise RagError(TOO_MUCH)
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RagError(answer["error"])
+        documents: list[dict[str, Any]] = answer["documents"]
+        return documents
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-B", "-m", "rag.ingest.sandbox_child"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=environment, cwd=self._folder.name, start_new_session=True,
+        )  # fmt: skip
+        return self._child
+
+    def _answer(self, child: subprocess.Popen[bytes]) -> bytes:
+        """The next line of the child; b"" when it ended instead. TookTooLong after the time is up."""
+        assert child.stdout
+        until, got = time.monotonic() + self._seconds, bytearray()
+        with selectors.DefaultSelector() as ready:
+            ready.register(child.stdout, selectors.EVENT_READ)
+            while not got.endswith(b"\n"):
+                if not ready.select(max(0.0, until - time.monotonic())):
+                    self._end()
+                    raise TookTooLong(TOO_MUCH)
+                part = os.read(child.stdout.fileno(), 1 << 20)
+                got += part
+                if not part or len(got) > MOST_ANSWER:
+                    return b""
+        return bytes(got)
+
+    def _end(self) -> None:
+        if self._child is None:
+            return
+        child, self._child = self._child, None
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue

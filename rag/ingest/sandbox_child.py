@@ -1,0 +1,96 @@
+"""The child of `rag.ingest.sandbox`: confines itself, then turns one foreign file after another into Markdown."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rag.errors import RagError
+
+MEMORY = 2 << 30
+CPU_SECONDS = 60
+MOST_TEXT = 12_000_000
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.exec", "os.fork",
+             "os.posix_spawn", "os.system", "ctypes.dlopen")  # fmt: skip
+
+
+def confine() -> None:
+    """Takes from this process what no reader needs; the network namespace only where the system allows it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+
+def forbid(event: str, _arguments: Any) -> None:
+    """An audit hook: once the readers are loaded, connecting and starting programs is over."""
+    if event in FORBIDDEN:
+        raise PermissionError(f"{event} is not for readers of documents")
+
+
+def readers() -> dict[str, Callable[[Path, str], list[dict[str, Any]]]]:
+    """Each kind's reader; importing them is the slow part of the start."""
+    import pypdfium2  # noqa: F401  (loads its library now: later it may not)
+
+    from rag.ingest.readers.confluence import read_confluence
+    from rag.ingest.readers.office import read_docx, read_pptx
+    from rag.ingest.readers.pdf import read_pdf
+    from rag.ingest.readers.web import read_html
+
+    return {
+        "pdf": read_pdf,
+        "html": read_html,
+        "docx": read_docx,
+        "pptx": read_pptx,
+        "confluence": read_confluence,
+    }
+
+
+def answer(
+    known: dict[str, Callable[[Path, str], list[dict[str, Any]]]], order: dict[str, str]
+) -> dict[str, Any]:
+    """What one order gives: documents, or the sentence for the person."""
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(spent.ru_utime + spent.ru_stime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
+    try:
+        documents = known[order["kind"]](Path(order["path"]), order["name"])
+        if sum(len(document["text"]) for document in documents) > MOST_TEXT:
+            raise RagError(
+                f"holds more than {MOST_TEXT // 1_000_000} million characters. Split it into parts."
+            )
+        return {"documents": documents}
+    except RagError as error:
+        return {"error": str(error)}
+    except MemoryError:
+        return {"error": "needs more memory to read than I allow. Split it, or save it as text."}
+    except RecursionError:
+        return {"error": "is nested too deeply to read. Save it as plain text."}
+    except Exception as error:  # the edge: readers raise whatever a broken file makes of them
+        return {
+            "error": f"is damaged or not what its name says ({type(error).__name__}). Save it anew and add that."
+        }
+
+
+def main() -> None:
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what readers print goes nowhere
+    confine()
+    known = readers()
+    sys.addaudithook(forbid)
+    for line in sys.stdin.buffer:
+        out.write(json.dumps(answer(known, json.loads(line))).encode() + b"\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Where documents come from: a file, a folder or a web address, listed as items with a cheap stamp each."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from rag.errors import RagError
+from rag.ingest.archive import ignored
+from rag.ingest.readers.load import KINDS
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file or page; `stamp` changes whenever its content may have (empty: not known without asking)."""
+
+    id: str
+    name: str
+    stamp: str
+    path: Path | None = None
+
+
+@dataclass
+class Listing:
+    """What a source holds now; sweeping what is not in it is right only when it is `complete`."""
+
+    items: list[Item] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    complete: bool = True
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is a web address rather than a path."""
+    return urlsplit(source).scheme in ("http", "https")
+
+
+def root_of(source: str | Path) -> str:
+    """The name under which a source is kept: its address, or its absolute path."""
+    text = str(source).strip()
+    if is_address(text):
+        return text
+    if urlsplit(text).scheme and "://" in text:
+        raise RagError(f"{text[:100]}: I fetch http and https addresses only.")
+    return str(Path(os.path.abspath(Path(text).expanduser())))
+
+
+def list_items(root: str) -> Listing:
+    """The items of a source; a folder that cannot be listed whole says so."""
+    if is_address(root):
+        return Listing([Item(root, PurePosixPath(urlsplit(root).path).name or root, "")])
+    path = Path(root)
+    if path.is_dir():
+        return _folder(path)
+    try:
+        return Listing([file_item(path.resolve(), root)])
+    except FileNotFoundError:
+        return Listing()
+
+
+def file_item(path: Path, own: str) -> Item:
+    """An item for a file: its stamp is taken from the file system, without reading it."""
+    found = path.stat()
+    stamp = f"{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_size}"
+    return Item(own, path.name, stamp, path)
+
+
+def _folder(root: Path) -> Listing:
+    listing, unknown, outside = Listing(), Counter[str](), []
+
+    def broken(error: OSError) -> None:
+        listing.complete = False
+        listing.problems.append(f"{error.filename}: cannot be opened ({error.strerror}). Check its rights.")
+
+    real = root.resolve()
+    for folder, folders, files in os.walk(root, onerror=broken, followlinks=False):
+        here = Path(folder)
+        linked = [name for name in folders if (here / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in linked and not ignored(name))
+        for name in [*linked, *sorted(files)]:
+            path = here / name
+            if ignored(name):
+                continue
+            if path.is_symlink():
+                if not path.resolve().is_relative_to(real):
+                    outside.append(path)
+            elif path.suffix.lower() not in KINDS:
+                unknown[path.suffix.lower() or "no ending"] += 1
+            else:
+                _append(listing, path)
+    listing.problems += [f"{path}: is a link out of the folder, which I do not follow." for path in outside]
+    if unknown:
+        listing.problems.append(f"{root}: {left_out(unknown)}")
+    return listing
+
+
+def _append(listing: Listing, path: Path) -> None:
+    try:
+        listing.items.append(file_item(path, str(path)))
+    except OSError as error:
+        listing.complete = False
+        listing.problems.append(f"{path}: cannot be opened ({error.strerror}). Check its rights.")
+
+
+def left_out(unknown: Counter[str]) -> str:
+    """The sentence for files of kinds that we do not read."""
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in unknown.most_common(6))
+    return f"{sum(unknown.values())} files of kinds I do not read were left out ({kinds})."

@@ -1,0 +1,273 @@
+"""Brings the index up to date with one source: only what changed is read, only changed passages embedded.
+
+Gates, each cheaper than the next: stamp (mtime, size, ETag), hash of the bytes, hash of the text, hash of
+each passage. A document changes in one transaction. What a complete listing lacks is swept, unless most of a
+larger source seems to be gone: then it stays and a person decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from rag.errors import RagError
+from rag.ingest.fetch import Fetch, FetchError, Page
+from rag.ingest.readers.load import Failed, Loaded, load
+from rag.ingest.sandbox import Apart, TookTooLong
+from rag.ingest.sources import Item, Listing, is_address, left_out, list_items
+from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
+from rag.search.embedding import MiniLM
+from rag.search.store import Document, Store
+from rag.sources import Seen, Sources
+
+CHUNKER = "2"  # part of a text's hash: another way of cutting cuts every document again
+MEMBER = "!/"
+MANY = 10  # a source that loses more than half of more than this keeps them until a person says so
+BATCH = 64
+SHOWN = 20
+OnProgress = Callable[[int, int, str], None]
+
+
+@dataclass
+class SyncReport:
+    """What a sync did; `problems` names each source that was left out and what to do."""
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        line = f"{self.added} added or changed, {self.unchanged} unchanged, {self.removed} removed."
+        more = len(self.problems) - SHOWN
+        rest = [f"... and {more} more files that were left out."] if more > 0 else []
+        return "\n".join([line, *self.problems[:SHOWN], *rest])
+
+
+class Sync:
+    """One run over one or more sources, for one store, with one confined reader process."""
+
+    def __init__(
+        self,
+        store: Store,
+        embed: MiniLM,
+        apart: Apart,
+        fetch: Fetch,
+        on_progress: OnProgress | None,
+        anew: bool = False,
+        sweep_many: bool = False,
+    ) -> None:
+        """`anew` tries again what could not be read before; `sweep_many` lets go of the brake."""
+        self._store, self._embed, self._apart, self._fetch = store, embed, apart, fetch
+        self._tell, self._anew, self._sweep_many = on_progress or (lambda *_: None), anew, sweep_many
+        self._sources = Sources(store)
+        self.report = SyncReport()
+        self._done = self._total = 0
+        self._name = ""
+
+    def sources(self, wanted: dict[str, tuple[frozenset[str], str | None]]) -> SyncReport:
+        """Each source with the scopes of its new documents and the address to cite (None: its own)."""
+        listings = [(root, list_items(root), *how) for root, how in wanted.items()]
+        self._total = sum(len(listing.items) for _, listing, _, _ in listings)
+        for root, listing, scopes, url in listings:
+            self.source(root, listing, scopes, url)
+        return self.report
+
+    def source(self, root: str, listing: Listing, scopes: frozenset[str], url: str | None = None) -> None:
+        """One source that is listed already."""
+        self._total = max(self._total, len(listing.items))
+        known, seen = self._store.documents(root=root), self._sources.items(root)
+        self.report.problems += listing.problems
+        work = _Work(root, scopes, url, known, seen, self._sources.taken_out(root))
+        for item in listing.items:
+            self._name = item.name
+            self._tell(self._done, self._total, item.name)
+            problems = self._item(work, item)
+            self.report.problems += problems
+            self._done += 1
+            self._tell(self._done, self._total, item.name)
+        if listing.complete:
+            self._sweep(work)
+
+    def _item(self, work: _Work, item: Item) -> Sequence[str]:
+        old = work.seen.get(item.id)
+        mine = work.by_item.get(item.id, [])
+        again = self._anew and old is not None and bool(old.problems)
+        if old and old.stamp == item.stamp and item.stamp and not again:
+            return self._same(work, item, old, mine)
+        try:
+            if item.path is None:
+                return self._page(work, item, old, mine)
+            return self._file(work, item, item.path, item.stamp, old, mine, again)
+        except FetchError as error:
+            if not error.gone:
+                work.keep(mine)
+            return [f"{item.id}: {error}"]
+        except OSError as error:
+            work.keep(mine)
+            return [f"{item.id}: cannot be opened ({error.strerror}). Check its rights."]
+
+    def _same(self, work: _Work, item: Item, old: Seen, mine: Sequence[Document]) -> Sequence[str]:
+        work.keep(mine)
+        work.items.add(item.id)
+        self.report.unchanged += len(mine)
+        return old.problems
+
+    def _page(self, work: _Work, item: Item, old: Seen | None, mine: Sequence[Document]) -> Sequence[str]:
+        page: Page | None = self._fetch(item.id, old.stamp if old and mine else "")
+        if page is None:
+            assert old is not None
+            return self._same(work, item, old, mine)
+        with tempfile.TemporaryDirectory(prefix="trainwise-page-") as folder:
+            path = Path(folder) / ("page" + PurePosixPath(page.name).suffix)
+            path.write_bytes(page.body)
+            named = Item(item.id, page.name, page.stamp, path)
+            return self._file(work, named, path, page.stamp, old, mine, again=False)
+
+    def _file(
+        self,
+        work: _Work,
+        item: Item,
+        path: Path,
+        stamp: str,
+        old: Seen | None,
+        mine: Sequence[Document],
+        again: bool,
+    ) -> Sequence[str]:
+        with path.open("rb") as file:
+            raw = hashlib.file_digest(file, "sha256").hexdigest()
+        if old and old.raw_hash == raw and not again:
+            self._sources.note(work.root, item.id, Seen(stamp, raw, old.problems))
+            return self._same(work, item, old, mine)
+        problems, lasting = self._documents(work, item, path, raw, mine)
+        work.items.add(item.id)
+        if lasting:
+            self._sources.note(work.root, item.id, Seen(stamp, raw, tuple(problems)))
+        return problems
+
+    def _documents(
+        self, work: _Work, item: Item, path: Path, raw: str, mine: Sequence[Document]
+    ) -> tuple[list[str], bool]:
+        """What could not be read of an item, and whether trying again with the same bytes is of no use."""
+        problems: list[str] = []
+        unknown: dict[str, int] = {}
+        try:
+            for found in load(path, item.name, self._apart):
+                if isinstance(found, Loaded):
+                    self._name = f"{item.name}: {found.title}" if found.member else item.name
+                    self._tell(self._done, self._total, self._name)
+                    self._document(work, item, found, raw)
+                elif found.suffix:
+                    unknown[found.suffix] = unknown.get(found.suffix, 0) + 1
+                else:
+                    problems.append(f"{item.id}{MEMBER}{found.member}: {found.said}")
+                    work.keep(doc for doc in mine if doc.source == _address(item, found))
+        except RagError as error:
+            work.keep(mine)
+            kept = " I kept the version that I had." if mine else ""
+            return [f"{item.id}: {error}{kept}"], not isinstance(error, TookTooLong)
+        if unknown:
+            problems.append(f"{item.id}: {left_out_of(unknown)}")
+        return problems, True
+
+    def _document(self, work: _Work, item: Item, found: Loaded, raw: str) -> None:
+        source = _address(item, found)
+        if source in work.taken_out:
+            return
+        doc_id = hashlib.sha256(f"{work.root}\n{source}".encode()).hexdigest()[:12]
+        old = work.by_id.get(doc_id)
+        digest = hashlib.sha256(f"{CHUNKER}\n{found.title}\n{found.text}".encode()).hexdigest()
+        work.kept.add(doc_id)
+        if old and old.text_hash == digest:
+            self.report.unchanged += 1
+            return
+        chunks = chunk_markdown(found.text, found.title, self._embed.count_tokens)
+        url = work.url or (work.root if is_address(work.root) else None)
+        scopes = old.scopes if old else work.scopes
+        document = Document(
+            doc_id, work.root, source, found.title, url, scopes, item.stamp, raw, digest, item=item.id
+        )
+        self._store.write_document(document, found.text, chunks, self._embedded(chunks), self._embed.name)
+        self.report.added += 1
+
+    def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        known = self._store.known_vectors((chunk.digest for chunk in chunks), self._embed.name)
+        new = list({chunk.digest: chunk for chunk in chunks if chunk.digest not in known}.values())
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for at in range(0, len(new), BATCH):
+            if at:
+                self._tell(self._done, self._total, f"{self._name} ({at:,} of {len(new):,} passages)")
+            found |= embed_chunks(new[at : at + BATCH], self._embed)
+        return found
+
+    def _sweep(self, work: _Work) -> None:
+        gone = [doc for doc in work.by_id.values() if doc.id not in work.kept]
+        if len(gone) > MANY and 2 * len(gone) > len(work.by_id) and not self._sweep_many:
+            self.report.problems.append(
+                f"{work.root}: {len(gone)} of {len(work.by_id)} documents are not there any more. I kept them: "
+                "say `trainwise index sync --sweep` if that is right."
+            )
+            return
+        for doc in gone:
+            self._store.delete_document(doc.id)
+        self.report.removed += len(gone)
+        if stale := set(work.seen) - work.items:
+            self._sources.drop(work.root, stale)
+
+
+class _Work:
+    """One source while it is brought up to date."""
+
+    def __init__(
+        self,
+        root: str,
+        scopes: frozenset[str],
+        url: str | None,
+        known: Sequence[Document],
+        seen: dict[str, Seen],
+        taken_out: set[str],
+    ) -> None:
+        self.root, self.scopes, self.url, self.seen, self.taken_out = root, scopes, url, seen, taken_out
+        self.by_id = {doc.id: doc for doc in known}
+        self.by_item: dict[str, list[Document]] = {}
+        for doc in known:
+            self.by_item.setdefault(doc.item, []).append(doc)
+        self.kept: set[str] = set()
+        self.items: set[str] = set()
+
+    def keep(self, documents: Iterable[Document]) -> None:
+        self.kept.update(doc.id for doc in documents)
+
+
+def embed_chunks(chunks: Sequence[Chunk], embed: MiniLM) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each passage's vector and those of its parts, by digest; all in one call, so that every core works.
+
+    A passage with parts is the mean of them: read once instead of twice, and found better (docs/quality.md).
+    """
+    parts = [sub_chunks(chunk, embed.count_tokens) for chunk in chunks]
+    rows = embed(
+        [text for chunk, some in zip(chunks, parts, strict=True) for text in some or [chunk.searchable]]
+    )
+    at, found = 0, {}
+    for chunk, some in zip(chunks, parts, strict=True):
+        mine = rows[at : at + max(1, len(some))]
+        at += len(mine)
+        mean = mine.mean(axis=0)
+        found[chunk.digest] = (mean / np.linalg.norm(mean), mine[: len(some)])
+    return found
+
+
+def left_out_of(unknown: dict[str, int]) -> str:
+    """The sentence for members of kinds that we do not read."""
+    from collections import Counter
+
+    return left_out(Counter(unknown))
+
+
+def _address(item: Item, found: Loaded | Failed) -> str:
+    return f"{item.id}{MEMBER}{found.member}" if found.member else item.id

@@ -1,0 +1,1 @@
+"""Passages: cut, embedded, stored, found."""

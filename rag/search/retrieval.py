@@ -1,0 +1,214 @@
+"""A question and what its asker may read, to the passages that answer it.
+
+Three legs, fused by rank (k=10, as measured in docs/quality.md): exact identifiers (error codes, model
+names, settings), words (BM25 over stems, believed as far as they cover the question), meaning (nearest vectors, then the best of a passage and its
+sub-passages). Who may read what is decided inside each search, never by dropping results afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag.search.full_text import scope_word
+from rag.search.store import Store, check_scopes, unpack_parts
+
+if TYPE_CHECKING:
+    from rag.index import Index
+
+CANDIDATES = 40
+MAX_QUESTION = 2000
+# A word in more than this share of the passages says little and costs most of the search time.
+COMMON = 0.15
+SMALL = 2000
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_IDENTIFIER = re.compile(r"[^\s,;!?\"'()\[\]{}<>|`]*[\w][^\s,;!?\"'()\[\]{}<>|`]*")
+STOP_WORDS = frozenset(
+    ["a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "just", "me", "my", "need", "no", "not", "of", "on", "or", "our", "out", "should", "so", "some", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "us", "use", "want", "was", "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Legs:
+    """What each leg weighs (0: off), whether a passage's parts count, and how steeply rank matters (RRF's k)."""
+
+    exact: float = 3.0
+    words: float = 1.0
+    meaning: float = 1.0
+    parts: bool = True
+    rrf_k: int = 10
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A retrieved passage; `score` is the best cosine of it or a part of it to the question (0-1)."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    heading: str
+    text: str
+    url: str | None
+    score: float
+
+
+def retrieve(
+    index: Index, question: str, scopes: frozenset[str], k: int = 8, legs: Legs | None = None
+) -> list[Passage]:
+    """The `k` best passages that readers of `scopes` may see, best first; [] for an empty question.
+
+    `legs` is for measuring each part of the search alone.
+    """
+    legs, scopes = legs or Legs(), check_scopes(scopes)
+    question = " ".join(question[:MAX_QUESTION].split())
+    if not question or not scopes:
+        return []
+    row, store = index.embed([question])[0], index.store
+    near = index.nearest(row, scopes, CANDIDATES) if legs.meaning else []
+    exact = exact_leg(store, question, scopes) if legs.exact else []
+    words, belief = words_leg(store, question, scopes) if legs.words else ([], 0.0)
+    rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
+    scores = {key: _similarity(row, found[-2], found[-1], legs.parts) for key, found in rows.items()}
+    meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if legs.meaning else []
+    weighed = [(legs.exact, exact), (legs.words * belief, words), (legs.meaning, meaning)]
+    order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in weighed], legs.rrf_k)
+    return [_passage(key, rows[key], scores[key]) for key in _once(order, rows)[:k]]
+
+
+def _once(order: Sequence[int], rows: dict[int, tuple[object, ...]]) -> list[int]:
+    """The same words in two documents are one passage to a reader: the better ranked stays."""
+    first: dict[tuple[object, ...], int] = {}
+    for key in order:
+        first.setdefault(rows[key][2:4], key)
+    return list(first.values())
+
+
+def fuse(legs: Iterable[tuple[float, Sequence[int]]], k: int = 10) -> list[int]:
+    """Reciprocal rank fusion: each leg gives weight/(k + rank); ties go to the older passage."""
+    points: dict[int, float] = {}
+    for weight, keys in legs:
+        for rank, key in enumerate(keys, start=1):
+            points[key] = points.get(key, 0.0) + weight / (k + rank)
+    return sorted(points, key=lambda key: (-points[key], key))
+
+
+def identifiers(question: str) -> list[str]:
+    """The tokens that must match exactly: codes, file and model names, settings, addresses, CamelCase."""
+    found = []
+    for token in _IDENTIFIER.findall(question):
+        token = token.strip(".:-/…—–")
+        letters, digits = any(c.isalpha() for c in token), any(c.isdigit() for c in token)
+        joined = re.search(r"\w[_/=@\\#]\w|\w\.\w{2,}|::", token)
+        camel = re.search(r"[a-z][A-Z]", token)
+        if len(token) > 2 and ((letters and digits) or joined or camel or re.fullmatch(r"\d{4,}", token)):
+            found.append(token)
+    return list(dict.fromkeys(found))[:8]
+
+
+def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
+    """Passages that hold the question's identifiers, letter for letter but for case."""
+    points: dict[int, float] = {}
+    for token in identifiers(question):
+        phrase = " ".join(_WORD.findall(token))
+        if not phrase:
+            continue
+        hits = _match(store, f'"{phrase}"', scopes, CANDIDATES)
+        verbatim = [key for key in hits if _holds(store, key, token)]
+        for rank, key in enumerate(verbatim, start=1):
+            points[key] = points.get(key, 0.0) + 1 / (len(verbatim) + rank)
+    return sorted(points, key=lambda key: (-points[key], key))
+
+
+def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list[int], float]:
+    """BM25 over the question's telling words, and how far to believe it (0-1).
+
+    The belief is the square of the best passage's score over what a passage with every word once would have: a
+    question in other words than its answer shares only chance words with any passage, and those must not outvote meaning.
+    """
+    words = list(dict.fromkeys(word.lower() for word in _WORD.findall(question)))
+    telling = [word for word in words if word not in STOP_WORDS][:32]
+    total = store.word_counts.total(store.connection, store.generation)
+    counts = dict(zip(telling, store.word_counts.of(store.connection, telling), strict=True))
+    rare = _rare(counts, total)
+    if not rare:
+        return [], 0.0
+    hits = _scored(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
+    ideal = sum(math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in counts.values())
+    return [key for key, _ in hits], min(1.0, hits[0][1] / ideal) ** 2 if hits else 0.0
+
+
+def load_rows(
+    store: Store, keys: Iterable[int], scopes: frozenset[str], embedder: str
+) -> dict[int, tuple[object, ...]]:
+    """What a passage needs, by key; a passage outside `scopes` (or gone meanwhile) is not there.
+
+    The searches filter already; this is the second lock on the same door.
+    """
+    wanted = sorted(keys)
+    found: dict[int, tuple[object, ...]] = {}
+    marks = ",".join("?" * len(wanted))
+    for row in store.connection.execute(
+        "SELECT c.key, c.doc_id, d.title, c.heading, c.text, d.url, d.scopes, v.row, v.parts"  # noqa: S608
+        " FROM chunks c JOIN documents d ON d.id = c.doc_id"
+        f" JOIN vectors v ON v.digest = c.digest AND v.embedder = ? WHERE c.key IN ({marks})",
+        (embedder, *wanted),
+    ):
+        if scopes & frozenset(row[6].split()):
+            found[row[0]] = row[1:6] + row[7:]
+    return found
+
+
+def occurs(store: Store, word: str, scopes: frozenset[str]) -> bool:
+    """Whether a word (its stem) stands in any passage that readers of `scopes` may see."""
+    may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
+    wanted = f'(body : ("{word}")) AND (scopes : ({may_see}))'
+    found = store.connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (wanted,))
+    return found.fetchone() is not None
+
+
+def _match(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[int]:
+    return [key for key, _ in _scored(store, expression, scopes, n)]
+
+
+def _scored(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[tuple[int, float]]:
+    """Best `n` by BM25 among the passages of `scopes`; the scope is part of the match itself."""
+    may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
+    rows = store.connection.execute(
+        "SELECT rowid, -bm25(words, 1.0, 0.0) AS score FROM words WHERE words MATCH ? ORDER BY score DESC LIMIT ?",
+        (f"(body : ({expression})) AND (scopes : ({may_see}))", n),
+    )
+    return rows.fetchall()
+
+
+def _rare(counts: dict[str, int], total: int) -> list[str]:
+    """The words that few passages hold; the rarest three if all are common."""
+    present = sorted((word for word in counts if counts[word]), key=lambda word: counts[word])
+    if total < SMALL:
+        return present
+    return [word for word in present if counts[word] <= COMMON * total] or present[:3]
+
+
+def _holds(store: Store, key: int, token: str) -> bool:
+    row = store.connection.execute("SELECT heading, text FROM chunks WHERE key = ?", (key,)).fetchone()
+    return row is not None and token.lower() in f"{row[0]}\n{row[1]}".lower()
+
+
+def _similarity(row: np.ndarray, blob: object, parts: object, use_parts: bool = True) -> float:
+    assert isinstance(blob, bytes)
+    assert isinstance(parts, bytes)
+    best = float(np.frombuffer(blob, dtype=np.float32) @ row)
+    if parts and use_parts:
+        best = max(best, float((unpack_parts(parts, len(row)) @ row).max()))
+    return best
+
+
+def _passage(key: int, row: tuple[object, ...], score: float) -> Passage:
+    doc_id, title, heading, text, url = row[:5]
+    return Passage(
+        str(key), str(doc_id), str(title), str(heading), str(text), str(url) if url else None, round(score, 4)
+    )

@@ -1,0 +1,217 @@
+"""The bot's side of the queue: carries orders out, brings events in, repairs what was lost. Two threads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import redis
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from worker.dispatch.reconciler import Reconciler
+from worker.envelope import Envelope
+from worker.errors import WorkerError
+from worker.jobs.records import Order
+from worker.ledger import outbox, threads
+from worker.ledger.apply_events import apply_each, apply_events
+from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import Watched
+from worker.transport import events, signing
+from worker.transport.events import BadEvent, WorkerEvent
+from worker.transport.queue import connect, enqueue, expires_at, remove
+from worker.transport.stop_flag import publish_stop, write_stop
+
+RECONCILE_S = 1.0
+TIMEOUT_S = 24 * 3600
+
+log = logging.getLogger("trainwise.jobs")
+
+
+class Conductor:
+    """Runs beside the bot: `start()` returns at once, also while Redis is away; `stop()` waits for both.
+
+    `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
+    `per_user` limits how many jobs of one person are out at a time. `on_change` is called after the ledger
+    took something in, so that cards can follow at once. `keep_s`: see Reconciler.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        redis_url: str,
+        keys_folder: Path,
+        artifacts: Path,
+        *,
+        per_user: int | None = None,
+        timeout_s: int = TIMEOUT_S,
+        on_change: Callable[[], None] | None = None,
+        keep_s: float | None = None,
+        reconciler: Reconciler | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self._url = redis_url
+        self._key = signing.bot_key(keys_folder)
+        self._keys_folder = keys_folder
+        self._artifacts = artifacts
+        self._per_user = per_user
+        self._timeout_s = timeout_s
+        self._on_change = on_change
+        self._over = threading.Event()
+        self._owed = threading.Event()
+        self._caught_up = threading.Event()
+        self._reconciler = reconciler or Reconciler(ledger, keep_s=keep_s)
+        self.redis_ok = False
+        ledger.on_owed = self._owed.set
+        self._threads = [
+            threading.Thread(target=self._carry, name="conductor-out", daemon=True),
+            threading.Thread(target=self._listen, name="conductor-in", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begins to carry and to listen."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends both threads; what is owed stays in the ledger for the next start."""
+        self._over.set()
+        self._owed.set()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def workers(self) -> list[dict[str, Any]]:
+        """The health of each worker seen in the last half minute; empty when Redis is away."""
+        connection = connect(self._url)
+        try:
+            found: Any = [connection.get(key) for key in connection.scan_iter("tw:worker:*", count=200)]
+        except redis.RedisError:
+            return []
+        return sorted((json.loads(value) for value in found if value), key=lambda worker: worker["name"])
+
+    def _carry(self) -> None:
+        connection = connect(self._url)
+        reconcile_at = 0.0
+        while not self._over.is_set():
+            self._owed.wait(0.25)
+            self._owed.clear()
+            if self._over.is_set():
+                return
+            try:
+                self._send_owed(connection)
+                if time.monotonic() >= reconcile_at:
+                    reconcile_at = time.monotonic() + RECONCILE_S
+                    self._reconcile(connection)
+                self.redis_ok = True
+            except redis.RedisError as e:
+                self._away(e)
+            except Exception:
+                log.exception("conductor")
+                self._over.wait(0.5)
+
+    def _away(self, error: redis.RedisError) -> None:
+        if self.redis_ok:
+            log.warning("Redis is away (%s); jobs are kept and go out when it is back", type(error).__name__)
+        self.redis_ok = False
+        self._reconciler.outage()
+        self._over.wait(0.25)
+
+    def _reconcile(self, connection: redis.Redis) -> None:
+        self._reconciler.look(connection, self.ledger.clock(), time.monotonic(), self._caught_up.is_set())
+
+    def _send_owed(self, connection: redis.Redis) -> None:
+        for order in outbox.due_orders(self.ledger.engine, self.ledger.clock(), self._per_user):
+            if order.what == "stop":
+                self._send_stop(connection, order)
+            else:
+                self._send_attempt(connection, order)
+            outbox.order_done(self.ledger.engine, order, self.ledger.clock())
+
+    def _send_stop(self, connection: redis.Redis, order: Order) -> None:
+        rq_id = f"ft-{order.job_id}-{order.attempt}"
+        try:
+            write_stop(self._artifacts, self._key, rq_id, order.reason)
+        except OSError as e:
+            log.warning("stop flag of %s not written as a file: %s", rq_id, e)
+        publish_stop(connection, self._key, rq_id, order.reason)
+        if order.reason == "lost":
+            remove(connection, rq_id)
+
+    def _send_attempt(self, connection: redis.Redis, order: Order) -> None:
+        watched = outbox.attempt_to_send(self.ledger.engine, order)
+        if watched is not None:
+            enqueue(connection, self._key, self._envelope(watched))
+
+    def _envelope(self, watched: Watched) -> Envelope:
+        job, attempt = watched.job, watched.attempt
+        budget = job.spec.get("budget_usd")
+        return Envelope(
+            job=job.id,
+            attempt=attempt.attempt,
+            fence=attempt.fence,
+            root=job.root,
+            kind=job.kind,
+            spec=job.spec,
+            dataset=job.dataset,
+            expires=expires_at(self._timeout_s, self.ledger.clock()),
+            timeout_s=self._timeout_s,
+            spent_usd=job.spent_usd,
+            budget_usd=float(budget) if budget is not None else None,
+        )
+
+    def _listen(self) -> None:
+        connection = connect(self._url, timeout_s=5.0)
+        epoch: str | None = None
+        cursor = "0-0"
+        while not self._over.is_set():
+            try:
+                if epoch is None:
+                    epoch = events.epoch(connection)
+                    cursor = threads.cursor(self.ledger.engine, f"events:{epoch}") or "0-0"
+                entries = events.receive(connection, cursor, block_ms=500)
+                if not entries:
+                    self._caught_up.set()
+                    epoch = None
+                    continue
+                cursor = entries[-1][0]
+                self._take_in(connection, entries, f"events:{epoch}", cursor)
+            except redis.RedisError:
+                epoch = None
+                self._caught_up.clear()
+                self._over.wait(0.25)
+            except Exception:
+                log.exception("conductor")
+                epoch = None
+                self._over.wait(0.5)
+
+    def _take_in(
+        self, connection: redis.Redis, entries: Iterable[tuple[str, bytes]], name: str, cursor: str
+    ) -> None:
+        batch = list(self._genuine(line for _, line in entries))
+        try:
+            apply_events(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
+        except (OperationalError, InterfaceError):  # the database is away or full: all of it again
+            raise
+        except Exception:
+            log.exception("a batch of events could not be taken in; one by one")
+            apply_each(self.ledger.engine, batch, (name, cursor), self.ledger.clock())
+        seqs: dict[str, int] = {}
+        for event in batch:
+            seqs[event.run] = max(event.seq, seqs.get(event.run, -1))
+        events.acknowledge(connection, seqs, cursor)
+        if any(event.kind in events.LAST_KINDS for event in batch):
+            self._owed.set()
+        if batch and self._on_change is not None:
+            self._on_change()
+
+    def _genuine(self, lines: Iterable[bytes]) -> Iterable[WorkerEvent]:
+        trusted = signing.trusted_workers(self._keys_folder)
+        for line in lines:
+            try:
+                yield events.read_event(line, trusted)
+            except (BadEvent, WorkerError, TypeError, ValueError) as e:
+                log.warning("an entry of the event stream was ignored: %s", e)

@@ -1,0 +1,169 @@
+"""Repairs what Redis lost and finds runs that died: the ledger's word against what Redis still shows.
+
+Times of observation come from a monotonic clock, so that a jump of the wall clock loses nobody's job.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import redis
+
+from worker.jobs.decisions import vanished
+from worker.jobs.states import State
+from worker.ledger import outbox, threads
+from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import Watched
+from worker.ledger.queue_position import show_line
+from worker.ledger.retention import forget_older
+from worker.ledger.weekly_digest import owe_digests
+from worker.transport import events
+from worker.transport.queue import in_line
+
+LOST_S = 1.5
+"""A held attempt whose 13 s lease is gone for this long is given up."""
+ABSENT_S = 4.0
+"""A queued attempt in no list of Redis for this long is handed out again."""
+PARKED_S = 8.0
+"""An attempt that was taken from the line but shows no lease for this long is handed out again."""
+SETTLE_S = 8.0
+"""After Redis was away, workers get this long to renew leases and replay their spools."""
+STALL_S = 300.0
+STALL_STEPS = 10
+STALLING = (State.LEASED, State.RUNNING, State.FINALIZING)
+DAY_S = 24 * 3600.0
+
+log = logging.getLogger("trainwise.jobs")
+
+
+class Reconciler:
+    """One pass a second: `look(connection, now, tick, caught_up)`; keeps what it saw between passes.
+
+    `settle_s` and `stall_s` can be shortened where time matters (tests, benchmarks). After `keep_s` what people
+    wrote is dropped (worker/ledger/retention.py); None keeps it.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settle_s: float = SETTLE_S,
+        stall_s: float = STALL_S,
+        keep_s: float | None = None,
+        on_epoch: Callable[[str], None] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._settle_s = settle_s
+        self._stall_s = stall_s
+        self._keep_s = keep_s
+        self._on_epoch = on_epoch
+        self._epoch: str | None = None
+        self._settled_at: float | None = None
+        self._missing: dict[str, float] = {}
+        self._moved: dict[str, tuple[int, float]] = {}
+        self._upkeep_at = float("-inf")
+
+    def outage(self) -> None:
+        """Redis could not be reached: nothing it shows counts until it has settled again, no silence was heard."""
+        self._settled_at = None
+        self._missing.clear()
+        self._moved.clear()
+
+    def look(self, connection: redis.Redis, now: float, tick: float, caught_up: bool) -> None:
+        """Compares ledger and Redis once; `caught_up` is whether all events so far are in the ledger."""
+        self._check_epoch(connection, now, tick)
+        for job_id in outbox.waiting(self._ledger.engine, now):
+            outbox.put_back(self._ledger.engine, job_id, now)
+        held, sent = outbox.held(self._ledger.engine), outbox.sent(self._ledger.engine)
+        alive = _leases(connection, [*held, *sent])
+        line, parked = in_line(connection)
+        if self._settled_at is None:
+            self._settled_at = tick + self._settle_s
+        if tick >= self._settled_at and caught_up:
+            self._find_lost(held, alive, now, tick)
+            self._find_absent(sent, alive, line, parked, now, tick)
+        self._find_stalled(held, now, tick)
+        self._forget({w.attempt.rq_id for w in [*held, *sent]})
+        if tick - self._upkeep_at > 5.0:
+            self._upkeep(now, tick)
+
+    def _check_epoch(self, connection: redis.Redis, now: float, tick: float) -> None:
+        epoch = events.epoch(connection)
+        if self._epoch is not None and epoch != self._epoch:
+            log.warning("Redis lost its data; handing out again what it held")
+            outbox.repeat_stops(self._ledger.engine, now - DAY_S)
+            self.outage()
+        if self._epoch != epoch and self._on_epoch is not None:
+            self._on_epoch(epoch)
+        self._epoch = epoch
+
+    def _find_lost(self, held: list[Watched], alive: set[str], now: float, tick: float) -> None:
+        for watched in held:
+            if self._missing_for(watched, watched.attempt.rq_id in alive, tick) > LOST_S:
+                log.warning("%s shows no sign of life", watched.attempt.rq_id)
+                self._give_up(watched, now)
+
+    def _find_absent(
+        self, sent: list[Watched], alive: set[str], line: set[str], parked: set[str], now: float, tick: float
+    ) -> None:
+        for watched in sent:
+            rq_id = watched.attempt.rq_id
+            limit = PARKED_S if rq_id in parked else ABSENT_S
+            if self._missing_for(watched, rq_id in alive or rq_id in line, tick) > limit:
+                log.warning("%s is no longer in the queue", rq_id)
+                why = "its worker died before starting it" if rq_id in parked else "Redis no longer had it"
+                outbox.send_again(self._ledger.engine, watched, now, why)
+
+    def _find_stalled(self, held: list[Watched], now: float, tick: float) -> None:
+        for watched in held:
+            if watched.job.state not in STALLING:
+                continue
+            attempt = watched.attempt
+            seq, since = self._moved.get(attempt.rq_id, (-2, tick))
+            if attempt.last_seq != seq:
+                self._moved[attempt.rq_id] = (attempt.last_seq, tick)
+            elif tick - since > stall_limit(attempt.step_gaps, self._stall_s):
+                log.warning("%s makes no progress", attempt.rq_id)
+                self._give_up(watched, now, f"no step for {int(tick - since)} s")
+
+    def _give_up(self, watched: Watched, now: float, why: str = "the worker gave no sign of life") -> None:
+        decide = vanished(watched.job.state, watched.job.losses, now, why)
+        outbox.give_up_attempt(self._ledger.engine, watched, now, decide)
+
+    def _missing_for(self, watched: Watched, present: bool, tick: float) -> float:
+        key = watched.attempt.rq_id
+        if present:
+            self._missing.pop(key, None)
+            return 0.0
+        return tick - self._missing.setdefault(key, tick)
+
+    def _forget(self, current: set[str]) -> None:
+        self._missing = {key: at for key, at in self._missing.items() if key in current}
+        self._moved = {key: seen for key, seen in self._moved.items() if key in current}
+
+    def _upkeep(self, now: float, tick: float) -> None:
+        self._upkeep_at = tick
+        show_line(self._ledger.engine, now)
+        for job_id in outbox.expired_approvals(self._ledger.engine, now):
+            self._ledger.reject(
+                job_id, "clock", "Nobody approved it in time; launch it again if still needed."
+            )
+        owe_digests(self._ledger.engine, now)
+        threads.forget_seen(self._ledger.engine, now - 7 * DAY_S)
+        if self._keep_s is not None:
+            forget_older(self._ledger.engine, now - self._keep_s, now)
+
+
+def stall_limit(step_gaps: list[float], least_s: float) -> float:
+    """How long a run may be silent: ten times its usual step, and never under `least_s`."""
+    return max(least_s, STALL_STEPS * statistics.median(step_gaps)) if step_gaps else least_s
+
+
+def _leases(connection: redis.Redis, watched: Iterable[Watched]) -> set[str]:
+    ids = [w.attempt.rq_id for w in watched]
+    if not ids:
+        return set()
+    values: Any = connection.mget([f"tw:lease:{rq_id}" for rq_id in ids])
+    return {rq_id for rq_id, value in zip(ids, values, strict=True) if value is not None}

@@ -1,0 +1,1 @@
+"""Pure facts about jobs: states, records, decisions."""

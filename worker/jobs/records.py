@@ -1,0 +1,177 @@
+"""What the ledger hands out: frozen values, all times Unix seconds (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from worker.jobs.states import State
+
+TRY = "try"
+"""The kind of job that answers one ticket with a finished model: seconds, no card, ahead of the line."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as the ledger knows it; `version` grows with every change, `card_version` trails it.
+
+    `progress` may hold phase, step, steps, loss, eta_s, note, worker, position. `retry_of` names the
+    ended job this one repeats; `root` the first of that chain (checkpoints are kept under it). `card_channel`
+    is where the card stands when not in the job's channel (a user id until their messages were opened).
+    """
+
+    id: str
+    kind: str
+    state: State
+    version: int
+    spec: dict[str, Any]
+    dataset: str
+    by: str
+    by_name: str
+    team: str
+    channel: str
+    thread_ts: str | None
+    card_channel: str | None
+    card_ts: str | None
+    card_version: int
+    progress: dict[str, Any]
+    report: dict[str, Any] | None
+    error: str | None
+    attempt: int
+    created_at: float
+    updated_at: float
+    started_at: float | None
+    ended_at: float | None
+    losses: int
+    not_before: float
+    retry_of: str | None
+    root: str
+    month: str
+    estimate_usd: float
+    reserved_usd: float
+    spent_usd: float
+    approval_reason: str | None
+    approval_expires: float | None
+    approved_by: str | None
+
+    @property
+    def card_place(self) -> str:
+        """The channel of the card."""
+        return self.card_channel or self.channel
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a job's history: who did what, when, why; `applied` is False for a late or fenced event."""
+
+    id: int
+    job_id: str
+    at: float
+    who: str
+    what: str
+    from_state: State | None
+    to_state: State | None
+    why: str
+    attempt: int | None
+    applied: bool
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Post:
+    """One message owed to Slack; `tries` > 0: an earlier send may have arrived, so look before repeating."""
+
+    id: int
+    job_id: str
+    dedupe_key: str
+    kind: str
+    channel: str
+    thread_ts: str | None
+    body: dict[str, Any]
+    tries: int
+
+
+@dataclass(frozen=True)
+class StaleCard:
+    """A job whose card in Slack shows an older state of it; `card_ts` None: it has no card yet."""
+
+    id: str
+    state: State
+    card_ts: str | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One message owed to the queue: `enqueue` an attempt, or `stop` one for `reason`."""
+
+    id: int
+    what: str
+    job_id: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a job: `fence` must come back with its events; `live` is False once it was given up."""
+
+    job_id: str
+    attempt: int
+    fence: str
+    live: bool
+    run: str | None
+    worker: str | None
+    worker_key: str | None
+    pid: int | None
+    created_at: float
+    sent_at: float | None
+    leased_at: float | None
+    last_event_at: float | None
+    last_step_at: float | None
+    last_seq: int
+    step_gaps: list[float]
+    stop: str | None
+    stop_sent_at: float | None
+    ended_at: float | None
+    outcome: str | None
+
+    @property
+    def rq_id(self) -> str:
+        """The id this attempt has in Redis."""
+        return rq_id(self.job_id, self.attempt)
+
+
+def rq_id(job_id: str, attempt: int) -> str:
+    """`ft-<job>-<attempt>`: one RQ job per attempt, so that a repeat can never be mistaken for it."""
+    return f"ft-{job_id}-{attempt}"
+
+
+def job_of(row: Mapping[str, Any]) -> Job:
+    """A Job from a row of the table `jobs`."""
+    return Job(**{**_pick(Job, row), "state": State(row["state"])})
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """An Event from a row of the table `events`."""
+    states = {k: State(row[k]) if row[k] else None for k in ("from_state", "to_state")}
+    return Event(**{**_pick(Event, row), **states})
+
+
+def post_of(row: Mapping[str, Any]) -> Post:
+    """A Post from a row of the table `posts`."""
+    return Post(**_pick(Post, row))
+
+
+def order_of(row: Mapping[str, Any]) -> Order:
+    """An Order from a row of the table `outbox`."""
+    return Order(**_pick(Order, row))
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    """An Attempt from a row of the table `attempts`."""
+    return Attempt(**_pick(Attempt, row))
+
+
+def _pick(shape: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: row[field.name] for field in fields(shape)}

@@ -1,0 +1,1 @@
+"""The one database of jobs and of everything owed to the queue and to Slack."""

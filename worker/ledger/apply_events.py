@@ -1,0 +1,173 @@
+"""Worker events into the ledger: each counted once, only those of the job's live run change anything."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from worker.errors import TransitionRefused, UnknownJob
+from worker.jobs.decisions import Meaning, meaning
+from worker.jobs.states import ACTIVE_STATES, State
+from worker.ledger import tables
+from worker.ledger.database import writing
+from worker.ledger.transitions import Row, locked_job, move, record, set_columns
+from worker.transport.events import WorkerEvent
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PLOT_LIMIT_BYTES = 512 * 1024
+REMEMBERED_GAPS = 20
+log = logging.getLogger("trainwise.jobs")
+
+HELD = ACTIVE_STATES | {State.QUEUED, State.SUBMIT_UNKNOWN}
+
+
+def apply_events(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str, str], now: float) -> None:
+    """Applies the events in order and moves the stream's cursor (name, value), all in one transaction."""
+    with writing(engine) as connection:
+        for event in events:
+            apply_event(connection, event, now)
+        name, value = cursor
+        mine = tables.cursors.c.name == name
+        if connection.execute(update(tables.cursors).where(mine).values(value=value)).rowcount == 0:
+            connection.execute(insert(tables.cursors).values(name=name, value=value))
+
+
+def apply_each(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str, str], now: float) -> None:
+    """As `apply_events`, but one event that the database cannot take is left out instead of blocking all.
+
+    A run whose end is left out this way shows no life any more and is tried again like a lost one.
+    """
+    for event in events:
+        try:
+            with writing(engine) as connection:
+                apply_event(connection, event, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # the edge towards what a worker sent: whatever it is, the others' events count
+            log.exception("event %s %d of %s left out", event.kind, event.seq, event.job)
+    apply_events(engine, (), cursor, now)
+
+
+def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
+    """Whether the event counted; a late, repeated or fenced one is recorded at most, never applied."""
+    try:
+        job = locked_job(connection, event.job)
+    except UnknownJob:
+        return False
+    attempt = _attempt(connection, event)
+    if attempt is None:
+        return False
+    if not _is_live(job, attempt, event):
+        _record(connection, event, now, applied=False)
+        return False
+    if event.seq <= attempt["last_seq"]:
+        return False
+    _note_attempt(connection, attempt, event, now)
+    what = meaning(State(job["state"]), event.kind, event.data, job["losses"], now)
+    if event.kind not in ("step", "finished"):
+        _record(connection, event, now, applied=True)
+    if event.kind == "finished":
+        _keep_plots(connection, job["id"], event.data.get("plots"))
+    try:
+        follow(connection, job, what, now, who=f"worker:{attempt['worker'] or event.worker_key}")
+    except TransitionRefused as e:
+        record(connection, job["id"], now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
+    return True
+
+
+def follow(connection: Connection, job: Row, what: Meaning, now: float, who: str) -> Row:
+    """The job after everything `what` asks for."""
+    columns = dict(what.columns)
+    if "add_usd" in columns:
+        columns["spent_usd"] = job["spent_usd"] + columns.pop("add_usd")
+    if what.progress:
+        columns["progress"] = {**job["progress"], **what.progress}
+    if not what.path:
+        return set_columns(connection, job, now, **columns) if columns else job
+    if job["started_at"] is None:
+        columns["started_at"] = now
+    for trigger in what.path:
+        job = move(connection, job, trigger, now, who, what.why, **columns)
+        columns = {}
+    return job
+
+
+def _attempt(connection: Connection, event: WorkerEvent) -> Row | None:
+    attempts = tables.attempts
+    mine = (attempts.c.job_id == event.job) & (attempts.c.attempt == event.attempt)
+    row = connection.execute(select(attempts).where(mine)).mappings().first()
+    return dict(row) if row else None
+
+
+def _is_live(job: Row, attempt: Row, event: WorkerEvent) -> bool:
+    """The right fence, the run and the worker's key that this attempt is bound to, and nothing over yet."""
+    return (
+        attempt["live"]
+        and attempt["fence"] == event.fence
+        and attempt["attempt"] == job["attempt"]
+        and attempt["run"] in (None, event.run)
+        and attempt["worker_key"] in (None, event.worker_key)
+        and State(job["state"]) in HELD
+    )
+
+
+def _note_attempt(connection: Connection, attempt: Row, event: WorkerEvent, now: float) -> None:
+    values: dict[str, Any] = {"run": event.run, "worker_key": event.worker_key, "last_seq": event.seq}
+    values["last_event_at"] = now
+    if attempt["leased_at"] is None:
+        values["leased_at"] = now
+    if event.kind == "leased":
+        values |= {"worker": str(event.data.get("worker"))[:120], "pid": event.data.get("pid")}
+    if event.kind == "step":
+        if attempt["last_step_at"] is not None:
+            gaps = [*attempt["step_gaps"], round(now - attempt["last_step_at"], 3)]
+            values["step_gaps"] = gaps[-REMEMBERED_GAPS:]
+        values["last_step_at"] = now
+    mine = (tables.attempts.c.job_id == event.job) & (tables.attempts.c.attempt == event.attempt)
+    connection.execute(update(tables.attempts).where(mine).values(values))
+
+
+def _record(connection: Connection, event: WorkerEvent, now: float, applied: bool) -> None:
+    if event.kind == "step":
+        return
+    at = tables.events
+    same = (at.c.job_id == event.job) & (at.c.attempt == event.attempt)
+    same &= (at.c.run == event.run) & (at.c.seq == event.seq)
+    if connection.execute(select(at.c.id).where(same)).first():
+        return
+    data = {k: v for k, v in event.data.items() if k not in ("report", "plots")}
+    who = f"worker:{event.worker_key}"
+    why = "" if applied else "late or fenced; not applied"
+    record(
+        connection,
+        event.job,
+        now,
+        who,
+        event.kind,
+        why,
+        attempt=event.attempt,
+        run=event.run,
+        seq=event.seq,
+        applied=applied,
+        data=data,
+    )
+
+
+def _keep_plots(connection: Connection, job_id: str, plots: Any) -> None:
+    """Keeps the pictures that are PNGs, as many as fit the limit; anything else is dropped."""
+    connection.execute(delete(tables.plots).where(tables.plots.c.job_id == job_id))
+    left = PLOT_LIMIT_BYTES
+    for name, text in plots.items() if isinstance(plots, dict) else ():
+        try:
+            png = base64.b64decode(text, validate=True)
+        except (TypeError, binascii.Error):
+            continue
+        if png.startswith(PNG) and len(png) <= left and "/" not in name:
+            left -= len(png)
+            connection.execute(insert(tables.plots).values(job_id=job_id, name=name[:120], png=png))

@@ -1,0 +1,131 @@
+"""How the ledger's database is opened, read and written: SQLite in WAL mode by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from worker.errors import WorkerError
+from worker.ledger.tables import metadata
+
+
+def open_database(url: str) -> Engine:
+    """An engine with the tables in place; a bare path means SQLite. WorkerError says what is wrong."""
+    if "://" not in url:
+        url = f"sqlite:///{url}"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as e:
+        raise WorkerError(
+            "TRAINWISE_DATABASE_URL is no database address; try sqlite:////data/ledger.db"
+        ) from e
+    try:
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _server(parsed)
+        metadata.create_all(engine)
+        _add_columns(engine)
+    except (SQLAlchemyError, ImportError, OSError) as e:
+        shown = parsed.render_as_string(hide_password=True)
+        raise WorkerError(
+            f"The ledger at {shown} does not open ({type(e).__name__}). Check that it exists and is "
+            "writable and that the disk is not full; PostgreSQL needs `pip install 'trainwise[postgres]'`."
+        ) from e
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: all of it is kept, or nothing. Threads get their turn in the order they came."""
+    with engine.get_execution_options().get("turnstile", nullcontext()), engine.connect() as connection:
+        connection.execution_options(write=True)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent snapshot; in SQLite it neither waits for a writer nor holds one up."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def _add_columns(engine: Engine) -> None:
+    """Gives a ledger of an earlier version the columns that have come since; they may all be empty."""
+    known = inspect(engine)
+    for table in metadata.tables.values():
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(engine.dialect)
+                with writing(engine) as connection:
+                    connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+
+
+class Turnstile:
+    """Lets one thread through at a time, in the order of arrival.
+
+    SQLite alone makes writers of one process sleep and try again, up to 0.8 s longer than there was to wait.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+    @property
+    def waiting(self) -> int:
+        """How many threads stand in line."""
+        with self._lock:
+            return len(self._waiting)
+
+
+def _server(parsed: URL) -> Engine:
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, pool_pre_ping=True)
+
+
+def _sqlite(parsed: URL) -> Engine:
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    turns = {"turnstile": Turnstile()}
+    engine = create_engine(parsed, connect_args={"timeout": 30}, execution_options=turns)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # a pulled plug must not take the last commit
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes its lock at once: a reader that turns writer later could only fail.
+        write = connection.get_execution_options().get("write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

@@ -1,0 +1,312 @@
+"""The ledger: every job, its whole history and everything owed to the queue and to Slack, in one database.
+
+The one writer is the bot's side; workers never open it. All times are Unix seconds (UTC).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from worker import posts
+from worker.errors import UnknownJob, WorkerError
+from worker.jobs.records import TRY, Event, Job, Post, StaleCard, event_of, job_of
+from worker.jobs.states import END_STATES, State, Trigger
+from worker.ledger import tables, threads
+from worker.ledger.budgets import hold_to_budget
+from worker.ledger.database import open_database, reading, writing
+from worker.ledger.notifications import card_home
+from worker.ledger.transitions import Row, locked_job, move, new_attempt, owe_order, owe_post, record
+
+APPROVAL_S = 24 * 3600.0
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class Ledger:
+    """Opens (and creates) the ledger at `url`: a path, sqlite:///..., or postgresql://...
+
+    `on_owed` is called after each commit that owes something to the queue, so that it goes out at once.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.time,
+        on_owed: Callable[[], None] | None = None,
+    ) -> None:
+        self.engine: Engine = open_database(url)
+        self.clock = clock
+        self.on_owed = on_owed
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self.engine.dispose()
+
+    def submit(
+        self,
+        kind: str,
+        spec: Mapping[str, Any],
+        dataset: str,
+        by: str,
+        by_name: str,
+        team: str,
+        channel: str,
+        thread_ts: str | None,
+        request_key: str,
+        *,
+        estimate_usd: float = 0.0,
+        approval: str | None = None,
+        retry_of: Job | None = None,
+        month_limit_usd: float | None = None,
+    ) -> Job:
+        """Accepts a job: from here on it ends with exactly one report, whatever dies.
+
+        Idempotent by `request_key`: the same key gives the job that the first call made. `approval` is the
+        reason why a second person must agree first (then nothing is queued yet); `estimate_usd` is reserved
+        from the team's budget of the month until the job ends; OverBudget when `month_limit_usd` has no room.
+        """
+        now = self.clock()
+        job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
+        row: Row = {
+            **{"id": job_id, "kind": kind, "spec": dict(spec), "dataset": dataset, "by": by},
+            **{"by_name": by_name, "team": team, "channel": channel, "thread_ts": thread_ts},
+            **{"request_key": request_key, "state": State.DRAFT, "version": 1, "progress": {}, "attempt": 0},
+            **{"root": retry_of.root if retry_of else job_id, "retry_of": retry_of.id if retry_of else None},
+            **{"month": month_of(now), "estimate_usd": estimate_usd, "reserved_usd": estimate_usd},
+            **{"created_at": now, "updated_at": now},
+        }
+        try:
+            with writing(self.engine) as connection:
+                row["card_channel"] = card_home(connection, channel, by)
+                connection.execute(insert(tables.jobs).values(row))
+                self._accept(connection, row, now, approval)
+                if month_limit_usd is not None:
+                    hold_to_budget(connection, team, row["month"], month_limit_usd)
+        except IntegrityError:
+            return self._by_request_key(request_key)
+        self._owed()
+        return self.job(job_id)
+
+    def job(self, job_id: str) -> Job:
+        """The job, or UnknownJob."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(tables.jobs).where(tables.jobs.c.id == job_id)).mappings().first()
+        if row is None:
+            raise UnknownJob(job_id)
+        return job_of(dict(row))
+
+    def jobs(
+        self,
+        states: Collection[State] | None = None,
+        channel: str | None = None,
+        by: str | None = None,
+        limit: int = 50,
+        kind: str | None = None,
+    ) -> list[Job]:
+        """The newest jobs first, filtered by what is given; tries of a model only where `kind` asks for them."""
+        query = select(tables.jobs).order_by(tables.jobs.c.created_at.desc(), tables.jobs.c.id).limit(limit)
+        if states is not None:
+            query = query.where(tables.jobs.c.state.in_(list(states)))
+        if channel is not None:
+            query = query.where(tables.jobs.c.channel == channel)
+        if by is not None:
+            query = query.where(tables.jobs.c.by == by)
+        query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind != TRY)
+        with reading(self.engine) as connection:
+            return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+
+    def unfinished(self, by: str) -> int:
+        """How many jobs of this person have not ended, tries of a model aside."""
+        jobs = tables.jobs
+        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & (jobs.c.kind != TRY)
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.count()).where(mine)).scalar_one()
+
+    def history(self, job_id: str) -> list[Event]:
+        """Everything that ever happened to the job, oldest first: the audit log."""
+        query = select(tables.events).where(tables.events.c.job_id == job_id).order_by(tables.events.c.id)
+        with reading(self.engine) as connection:
+            return [event_of(dict(row)) for row in connection.execute(query).mappings()]
+
+    def plots(self, job_id: str) -> dict[str, bytes]:
+        """The report's pictures (PNG) by file name."""
+        query = select(tables.plots).where(tables.plots.c.job_id == job_id)
+        with reading(self.engine) as connection:
+            return {row["name"]: row["png"] for row in connection.execute(query).mappings()}
+
+    def position(self, job_id: str) -> int | None:
+        """How many queued jobs stand before this one (0 = next), or None when it is not queued."""
+        job = self.job(job_id)
+        if job.state is not State.QUEUED:
+            return None
+        ahead = (tables.jobs.c.state == State.QUEUED) & (tables.jobs.c.created_at < job.created_at)
+        with reading(self.engine) as connection:
+            return connection.execute(select(func.count()).where(ahead)).scalar_one()
+
+    def request_cancel(self, job_id: str, by: str, why: str) -> Job:
+        """Cancels for good: at once when nothing runs, else as soon as the last process is gone.
+
+        Asking twice is asking once; TransitionRefused when the job has ended already.
+        """
+        return self._ask(job_id, Trigger.CANCEL, State.CANCELLING, by, why, "cancel")
+
+    def request_pause(self, job_id: str, by: str, why: str = "") -> Job:
+        """Pauses: at once when nothing runs, else after the next checkpoint (seconds)."""
+        return self._ask(job_id, Trigger.PAUSE, State.PAUSING, by, why, "pause")
+
+    def resume(self, job_id: str, by: str, why: str = "") -> Job:
+        """Puts a paused job back in line; it goes on from its last checkpoint."""
+        return self._requeue(job_id, Trigger.RESUME, by, why)
+
+    def approve(self, job_id: str, by: str, why: str = "") -> Job:
+        """A second person agrees: the job is queued. Refused for the requester and after expiry."""
+        job = self.job(job_id)
+        if job.by == by:
+            raise WorkerError("You launched this job, so someone else must approve it.")
+        if job.approval_expires is not None and self.clock() > job.approval_expires:
+            raise WorkerError("This request has expired; launch the job again.")
+        return self._requeue(job_id, Trigger.APPROVE, by, why, approved_by=by)
+
+    def reject(self, job_id: str, by: str, why: str) -> Job:
+        """A second person (or the clock) says no: the job ends as rejected, with the reason in its report."""
+        with writing(self.engine) as connection:
+            move(connection, locked_job(connection, job_id), Trigger.REJECT, self.clock(), by, why, error=why)
+        return self.job(job_id)
+
+    def retry(
+        self,
+        job_id: str,
+        by: str,
+        by_name: str,
+        request_key: str,
+        approval: str | None = None,
+        month_limit_usd: float | None = None,
+    ) -> Job:
+        """A new job that repeats an ended one with the same recipe, from its last good checkpoint."""
+        old = self.job(job_id)
+        if old.state not in END_STATES:
+            raise WorkerError(f"Job {old.id} has not ended yet ({old.state}); cancel it first or wait.")
+        return self.submit(
+            old.kind,
+            old.spec,
+            old.dataset,
+            by,
+            by_name,
+            old.team,
+            old.channel,
+            old.thread_ts,
+            request_key,
+            estimate_usd=old.estimate_usd,
+            approval=approval,
+            retry_of=old,
+            month_limit_usd=month_limit_usd,
+        )
+
+    def first_time(self, key: str) -> bool:
+        """True exactly once for each `key`: how a repeated Slack delivery is recognised."""
+        return threads.first_time(self.engine, key, self.clock())
+
+    def thread(self, channel: str, ts: str) -> dict[str, Any] | None:
+        """What was saved for this Slack thread, or None."""
+        return threads.thread(self.engine, channel, ts)
+
+    def save_thread(self, channel: str, ts: str, state: Mapping[str, Any]) -> None:
+        """Keeps `state` (JSON) for this Slack thread."""
+        threads.save_thread(self.engine, channel, ts, state, self.clock())
+
+    def stale_cards(self) -> list[StaleCard]:
+        """Jobs whose card in Slack is older than the job, longest unchanged first."""
+        return posts.stale_cards(self.engine)
+
+    def card_gone(self, job_id: str) -> None:
+        """The job's card was deleted in Slack; it counts as never posted."""
+        posts.card_gone(self.engine, job_id)
+
+    def card_posted(self, job_id: str, ts: str, version: int) -> None:
+        """The card `ts` now shows the job as of `version`."""
+        posts.card_posted(self.engine, job_id, ts, version)
+
+    def card_goes(self, job_id: str, channel: str | None) -> None:
+        """The job's card goes to `channel`; None: to the job's own."""
+        posts.card_goes(self.engine, job_id, channel)
+
+    def post_goes(self, post_id: int, channel: str) -> None:
+        """The owed message goes to `channel`: the messages of the person it is for have been opened."""
+        posts.post_goes(self.engine, post_id, channel)
+
+    def due_posts(self, now: float | None = None, limit: int = 20) -> list[Post]:
+        """Messages to send now; each stays with this caller for a minute (see worker.posts)."""
+        return posts.due_posts(self.engine, self.clock() if now is None else now, limit)
+
+    def post_done(self, post_id: int, ts: str) -> None:
+        """The message stands in Slack as `ts`."""
+        posts.post_done(self.engine, post_id, ts, self.clock())
+
+    def post_failed(self, post_id: int, retry_at: float, error: str) -> None:
+        """Slack did not take the message; hand it out again at `retry_at`."""
+        posts.post_failed(self.engine, post_id, retry_at, error)
+
+    def post_later(self, post_id: int, at: float) -> None:
+        """The message was not even tried (speed limit, no thread yet): due again at `at`."""
+        posts.post_later(self.engine, post_id, at)
+
+    def move_to(self, job_id: str, channel: str, why: str) -> None:
+        """The job's channel is gone: its card and reports go to `channel` from now on."""
+        posts.move_to(self.engine, job_id, channel, why, self.clock())
+
+    def _accept(self, connection: Any, row: Row, now: float, approval: str | None) -> None:
+        record(connection, row["id"], now, row["by"], "request", after=State.DRAFT)
+        if approval is None:
+            job = move(connection, row, Trigger.SUBMIT, now, row["by"])
+            new_attempt(connection, job, now, due_at=now)
+            return
+        job = move(
+            connection,
+            row,
+            Trigger.ASK_APPROVAL,
+            now,
+            row["by"],
+            approval,
+            approval_reason=approval,
+            approval_expires=now + APPROVAL_S,
+        )
+        owe_post(connection, job, now, "approval_request", "approval", {"why": approval})
+
+    def _ask(self, job_id: str, trigger: Trigger, under_way: State, by: str, why: str, reason: str) -> Job:
+        now = self.clock()
+        with writing(self.engine) as connection:
+            job = locked_job(connection, job_id)
+            if job["state"] != under_way:
+                job = move(connection, job, trigger, now, by, why)
+                if job["state"] == under_way:
+                    owe_order(connection, "stop", job_id, job["attempt"], now, now, reason)
+        self._owed()
+        return self.job(job_id)
+
+    def _requeue(self, job_id: str, trigger: Trigger, by: str, why: str, **columns: Any) -> Job:
+        now = self.clock()
+        with writing(self.engine) as connection:
+            job = move(connection, locked_job(connection, job_id), trigger, now, by, why, **columns)
+            new_attempt(connection, job, now, due_at=now)
+        self._owed()
+        return self.job(job_id)
+
+    def _by_request_key(self, request_key: str) -> Job:
+        query = select(tables.jobs).where(tables.jobs.c.request_key == request_key)
+        with reading(self.engine) as connection:
+            return job_of(dict(connection.execute(query).mappings().one()))
+
+    def _owed(self) -> None:
+        if self.on_owed is not None:
+            self.on_owed()
+
+
+def month_of(now: float) -> str:
+    """The calendar month (UTC) that a job's cost counts into, as YYYY-MM."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")

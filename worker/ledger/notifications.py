@@ -1,0 +1,79 @@
+"""What a channel is told of its jobs: kept in the ledger, everything on until someone switches it off.
+
+`started`: the job's card stands in the channel from launch on (off: in its launcher's own messages).
+`finished`, `failed`: the report comes to the channel (off: to its launcher's own messages). `digest`: the weekly
+message. What is decided when a job is accepted, or ends, holds for that job whatever is set later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from worker.errors import WorkerError
+from worker.jobs.states import State
+from worker.ledger.database import reading, writing
+from worker.ledger.tables import channel_notices
+
+
+@dataclass(frozen=True)
+class Notices:
+    """Each notice of one channel, on or off."""
+
+    started: bool = True
+    finished: bool = True
+    failed: bool = True
+    digest: bool = True
+
+
+NAMES = tuple(asdict(Notices()))
+ENDS: Mapping[State, str] = {
+    State.SUCCEEDED: "finished",
+    State.CANCELLED: "finished",
+    State.FAILED: "failed",
+    State.REJECTED: "failed",
+    State.BUDGET_STOPPED: "failed",
+}
+
+
+def notices(engine: Engine, channel: str) -> Notices:
+    """What the channel is told."""
+    with reading(engine) as connection:
+        return notices_in(connection, channel)
+
+
+def notices_in(connection: Connection, channel: str) -> Notices:
+    """As `notices`, inside the transaction that depends on it."""
+    rows = select(channel_notices).where(channel_notices.c.channel == channel)
+    row = connection.execute(rows).mappings().first()
+    return Notices(**{name: bool(row[name]) for name in NAMES}) if row else Notices()
+
+
+def set_notice(engine: Engine, channel: str, name: str, on: bool, by: str, now: float) -> Notices:
+    """Switches one notice of the channel; what it is told from now on. WorkerError for an unknown name."""
+    if name not in NAMES:
+        raise WorkerError(f"There is no notice {name[:40]}; there are {', '.join(NAMES)}.")
+    with writing(engine) as connection:
+        wanted = asdict(notices_in(connection, channel)) | {name: on}
+        connection.execute(delete(channel_notices).where(channel_notices.c.channel == channel))
+        row = {"channel": channel, **wanted, "set_by": by, "set_at": now}
+        connection.execute(insert(channel_notices).values(row))
+    return Notices(**wanted)
+
+
+def card_home(connection: Connection, channel: str, by: str) -> str | None:
+    """Whose own messages a new job's card goes to, as their user id; None: it goes to the channel."""
+    return by if _is_member(by) and not notices_in(connection, channel).started else None
+
+
+def report_home(connection: Connection, job: Mapping[str, Any], end: State) -> str | None:
+    """Whose own messages the report of a job that ended so goes to; None: it goes to the channel."""
+    quiet = _is_member(job["by"]) and not getattr(notices_in(connection, job["channel"]), ENDS[end])
+    return str(job["by"]) if quiet else None
+
+
+def _is_member(by: str) -> bool:
+    return by.startswith(("U", "W"))  # else: launched from a terminal

@@ -1,0 +1,158 @@
+"""What the ledger owes to the queue, and what the reconciler has to look after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, select, update
+
+from worker.jobs.decisions import Meaning
+from worker.jobs.records import TRY, Attempt, Job, Order, attempt_of, job_of, order_of
+from worker.jobs.states import ACTIVE_STATES, State, Trigger
+from worker.ledger import tables
+from worker.ledger.database import reading, writing
+from worker.ledger.transitions import locked_job, move, new_attempt, record
+
+CLOCK_JUMP_S = 600.0
+"""A due time further ahead than any delay we set means that the clock was put back: due now."""
+ATTEMPT_LIMIT = 50
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A job with the attempt that is (or should be) in Redis."""
+
+    job: Job
+    attempt: Attempt
+
+
+def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 200) -> list[Order]:
+    """The messages to hand to the queue now: stops, then the oldest.
+
+    With `per_user`, a person's further jobs wait here until fewer than that many of theirs are out.
+    """
+    outbox, jobs = tables.outbox, tables.jobs
+    due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + CLOCK_JUMP_S)
+    owed = outbox.c.done_at.is_(None) & due
+    query = select(outbox, jobs.c.by.label("owner"), jobs.c.kind).join(jobs, jobs.c.id == outbox.c.job_id)
+    query = query.where(owed).order_by(outbox.c.what.desc(), outbox.c.id)  # stops first
+    with reading(engine) as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        busy = _out_by_owner(connection) if per_user is not None else {}
+    chosen: list[Order] = []
+    for row in rows:
+        if len(chosen) == limit:
+            break
+        if row["what"] == "enqueue" and per_user is not None and row["kind"] != TRY:
+            if busy.get(row["owner"], 0) >= per_user:
+                continue
+            busy[row["owner"]] = busy.get(row["owner"], 0) + 1
+        chosen.append(order_of(row))
+    return chosen
+
+
+def attempt_to_send(engine: Engine, order: Order) -> Watched | None:
+    """The job and attempt of an enqueue order, or None when it is no longer wanted."""
+    found = [w for w in _watched(engine, {State.QUEUED}, order.job_id) if w.attempt.attempt == order.attempt]
+    return found[0] if found else None
+
+
+def order_done(engine: Engine, order: Order, now: float) -> None:
+    """The queue has the message."""
+    with writing(engine) as connection:
+        mine = tables.outbox.c.id == order.id
+        connection.execute(update(tables.outbox).where(mine).values(done_at=now))
+        column = {"enqueue": "sent_at", "stop": "stop_sent_at"}[order.what]
+        same = (tables.attempts.c.job_id == order.job_id) & (tables.attempts.c.attempt == order.attempt)
+        connection.execute(update(tables.attempts).where(same).values({column: now}))
+
+
+def repeat_stops(engine: Engine, since: float) -> None:
+    """Owes every stop flag raised after `since` once more: Redis has lost its data."""
+    outbox = tables.outbox
+    raised = (outbox.c.what == "stop") & (outbox.c.created_at >= since)
+    with writing(engine) as connection:
+        connection.execute(update(outbox).where(raised).values(done_at=None))
+
+
+def sent(engine: Engine) -> list[Watched]:
+    """Queued jobs whose attempt was handed to Redis."""
+    return [w for w in _watched(engine, {State.QUEUED}) if w.attempt.sent_at is not None]
+
+
+def held(engine: Engine) -> list[Watched]:
+    """Jobs that a worker holds."""
+    return _watched(engine, ACTIVE_STATES)
+
+
+def waiting(engine: Engine, now: float) -> list[str]:
+    """Ids of the jobs whose pause before the next attempt is over."""
+    jobs = tables.jobs
+    due = (jobs.c.not_before <= now) | (jobs.c.not_before > now + CLOCK_JUMP_S)
+    query = select(jobs.c.id).where((jobs.c.state == State.RETRY_WAIT) & due)
+    with reading(engine) as connection:
+        return list(connection.execute(query).scalars())
+
+
+def put_back(engine: Engine, job_id: str, now: float) -> None:
+    """A job that waited for its next attempt is in line again."""
+    with writing(engine) as connection:
+        job = locked_job(connection, job_id)
+        if job["state"] == State.RETRY_WAIT:
+            job = move(connection, job, Trigger.REQUEUE, now, "reconciler")
+            new_attempt(connection, job, now, now)
+
+
+def send_again(engine: Engine, watched: Watched, now: float, why: str) -> None:
+    """A queued attempt that Redis no longer has is replaced by a new one; the old one is fenced off."""
+    with writing(engine) as connection:
+        job = locked_job(connection, watched.job.id)
+        if job["state"] != State.QUEUED or job["attempt"] != watched.attempt.attempt:
+            return
+        if job["attempt"] >= ATTEMPT_LIMIT:
+            error = "No worker ever got to start it. Check that a worker runs, with the right clock and keys."
+            move(connection, job, Trigger.FAIL, now, "reconciler", why, error=error)
+            return
+        record(connection, job["id"], now, "reconciler", "requeue", why, attempt=job["attempt"])
+        new_attempt(connection, job, now, now)
+
+
+def give_up_attempt(
+    engine: Engine, watched: Watched, now: float, decide: Meaning, who: str = "reconciler"
+) -> None:
+    """Follows `decide` (from worker.jobs.decisions.vanished) if the job still has this attempt and state."""
+    from worker.ledger.apply_events import follow
+
+    with writing(engine) as connection:
+        job = locked_job(connection, watched.job.id)
+        if job["attempt"] == watched.attempt.attempt and job["state"] == watched.job.state:
+            job = follow(connection, job, decide, now, who)
+
+
+def expired_approvals(engine: Engine, now: float) -> list[str]:
+    """Ids of the jobs whose approval was not given in time."""
+    jobs = tables.jobs
+    late = (jobs.c.state == State.AWAITING_APPROVAL) & (jobs.c.approval_expires < now)
+    with reading(engine) as connection:
+        return list(connection.execute(select(jobs.c.id).where(late)).scalars())
+
+
+def _watched(engine: Engine, states: object, job_id: str | None = None) -> list[Watched]:
+    jobs, attempts = tables.jobs, tables.attempts
+    query = select(jobs).where(jobs.c.state.in_(list(states)))  # type: ignore[call-overload]
+    if job_id is not None:
+        query = query.where(jobs.c.id == job_id)
+    with reading(engine) as connection:
+        found = {row["id"]: job_of(dict(row)) for row in connection.execute(query).mappings()}
+        live = select(attempts).where(attempts.c.live & attempts.c.job_id.in_(list(found)))
+        rows = [attempt_of(dict(row)) for row in connection.execute(live).mappings()]
+    return [Watched(found[a.job_id], a) for a in rows if a.attempt == found[a.job_id].attempt]
+
+
+def _out_by_owner(connection: Connection) -> dict[str, int]:
+    """How many jobs of each person are in Redis' line or held by a worker."""
+    jobs, attempts = tables.jobs, tables.attempts
+    same = (attempts.c.job_id == jobs.c.id) & (attempts.c.attempt == jobs.c.attempt)
+    out = jobs.c.state.in_([*ACTIVE_STATES, State.QUEUED]) & attempts.c.sent_at.is_not(None)
+    query = select(jobs.c.by, func.count()).join(attempts, same).where(out).group_by(jobs.c.by)
+    return {row[0]: row[1] for row in connection.execute(query)}

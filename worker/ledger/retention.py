@@ -1,0 +1,127 @@
+"""What people wrote is not kept for ever: after the set time the ledger keeps that a job was, not what it read.
+
+Forgotten: the memory of threads, pictures, the ticket texts in reports and tries, the words of posted messages.
+Kept: the job's row, its figures and its history (who, when, why), which are the audit log. Does not cover
+datasets (`DatasetStore.forget`), models and what lies beside them, Slack's own messages, and backups.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, select, update
+
+from finetune.data.erase import MARK, mention_of
+from worker.jobs.records import TRY
+from worker.jobs.states import END_STATES
+from worker.ledger.database import reading, writing
+from worker.ledger.tables import jobs, plots, posts, threads
+
+QUOTING = ("examples", "pairs", "plots", "before", "after")
+AT_ONCE = 200
+
+
+def forget_older(engine: Engine, before: float, now: float) -> int:
+    """Drops what people wrote in jobs that ended, and threads unchanged, since `before`; how many jobs it emptied."""
+    with writing(engine) as connection:
+        connection.execute(delete(threads).where(threads.c.updated_at < before))
+    with reading(engine) as connection:
+        old = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at < before) & jobs.c.forgotten_at.is_(None)
+        rows = connection.execute(
+            select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(old).limit(AT_ONCE)
+        )
+        found = [dict(row) for row in rows.mappings()]
+    for row in found:
+        with writing(engine) as connection:
+            empty(connection, row, now)
+    return len(found)
+
+
+def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: float) -> int:
+    """Takes a requester out of what the ledger keeps; how many jobs and threads changed.
+
+    Jobs that read one of `digests` lose all that they quoted: a quoted ticket may be the requester's. The
+    words of `requester` become <ERASED> in tries, other reports, posted messages and the memory of threads.
+    Does not cover jobs that have not ended, nor other spellings.
+    """
+    mention = mention_of(requester)
+    return _blank_threads(engine, mention) + _blank_jobs(engine, mention, digests, now)
+
+
+def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
+    changed = 0
+    with reading(engine) as connection:
+        memory = [dict(row) for row in connection.execute(select(threads)).mappings()]
+    for row in memory:
+        if (state := without(row["state"], mention)) != row["state"]:
+            mine = (threads.c.channel == row["channel"]) & (threads.c.ts == row["ts"])
+            with writing(engine) as connection:
+                connection.execute(update(threads).where(mine).values(state=state))
+            changed += 1
+    return changed
+
+
+def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str], now: float) -> int:
+    """Takes the write lock for a job that changes and for no other: an ended job is written by nobody else."""
+    with reading(engine) as connection:
+        ended = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
+        job_ids = list(connection.execute(ended).scalars())
+    changed = 0
+    for job_id in job_ids:
+        with reading(engine) as connection:
+            wanted = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
+            row = dict(connection.execute(wanted).mappings().one())
+            done = (posts.c.job_id == job_id) & posts.c.done_at.is_not(None)
+            bodies = connection.execute(select(posts.c.id, posts.c.body).where(done)).all()
+        if row["spec"].get("digest") in digests:
+            with writing(engine) as connection:
+                empty(connection, row, now)
+            changed += 1
+            continue
+        values = {name: without(row[name], mention) for name in ("spec", "report")}
+        told = {post_id: blanked for post_id, body in bodies if (blanked := without(body, mention)) != body}
+        if not told and all(values[name] == row[name] for name in values):
+            continue
+        with writing(engine) as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            for post_id, body in told.items():
+                connection.execute(update(posts).where(posts.c.id == post_id).values(body=body))
+        changed += 1
+    return changed
+
+
+def without(value: Any, mention: re.Pattern[str]) -> Any:
+    """The same JSON value with every mention in its texts blanked."""
+    if isinstance(value, str):
+        return mention.sub(MARK, value)
+    if isinstance(value, dict):
+        return {name: without(part, mention) for name, part in value.items()}
+    return [without(part, mention) for part in value] if isinstance(value, list) else value
+
+
+def empty(connection: Connection, row: dict[str, Any], now: float) -> None:
+    """Drops what one ended job (its id, kind, spec and report) quoted and drew."""
+    mine = jobs.c.id == row["id"]
+    report = emptied(row["report"])
+    if report and row["kind"] == TRY:
+        report["headline"] = ""  # the model's answer
+    values = {"spec": emptied_spec(row), "report": report, "forgotten_at": now}
+    connection.execute(update(jobs).where(mine).values(values))
+    connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
+    done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    connection.execute(update(posts).where(done).values(body={}))
+
+
+def emptied_spec(row: dict[str, Any]) -> dict[str, Any]:
+    """The recipe; for a try without the ticket that was typed."""
+    return {**row["spec"], "text": ""} if row["kind"] == TRY else row["spec"]
+
+
+def emptied(report: Any) -> Any:
+    """The report without what was quoted from tickets."""
+    if not isinstance(report, dict):
+        return None
+    kept = {name: value for name, value in report.items() if name not in QUOTING}
+    pairs = [pair for pair in report.get("confused") or [] if isinstance(pair, dict)]
+    return kept | {"confused": [{k: v for k, v in pair.items() if k != "example"} for pair in pairs]}

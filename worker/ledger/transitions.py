@@ -1,0 +1,175 @@
+"""The one way a job changes state: compare-and-set on `version`, an audit row, and what it owes to others.
+
+Everything here runs inside a transaction of the caller; either all of it happens or nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from worker.errors import UnknownJob, WorkerError
+from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
+from worker.ledger import tables
+from worker.ledger.notifications import ENDS, report_home
+
+Row = dict[str, Any]
+TOLD = {"finished": "finish", "failed": "fail"}
+
+
+class StaleVersion(WorkerError):
+    """Someone else changed the job in between; the caller reads it again and decides anew."""
+
+
+def locked_job(connection: Connection, job_id: str) -> Row:
+    """The job's row, held against other writers until the transaction ends."""
+    query = select(tables.jobs).where(tables.jobs.c.id == job_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise UnknownJob(job_id)
+    return dict(row)
+
+
+def set_columns(connection: Connection, job: Row, now: float, **columns: Any) -> Row:
+    """The job with `columns` set and its version one higher; StaleVersion when it was no longer as read."""
+    changed = {**columns, "version": job["version"] + 1, "updated_at": now}
+    same = (tables.jobs.c.id == job["id"]) & (tables.jobs.c.version == job["version"])
+    if connection.execute(update(tables.jobs).where(same).values(changed)).rowcount != 1:
+        raise StaleVersion(f"Job {job['id']} was changed by someone else at the same moment; try again.")
+    return {**job, **changed}
+
+
+def move(
+    connection: Connection,
+    job: Row,
+    trigger: Trigger,
+    now: float,
+    who: str,
+    why: str = "",
+    data: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> Row:
+    """The job one transition further, with its audit row; entering an end state also writes its report post.
+
+    Raises TransitionRefused when the table has no such edge; then nothing is changed.
+    """
+    before = State(job["state"])
+    after = next_state(before, trigger)
+    if after in END_STATES:
+        columns |= {"ended_at": now, "reserved_usd": 0.0}
+    job = set_columns(connection, job, now, state=after, **columns)
+    record(connection, job["id"], now, who, trigger, why, before, after, job["attempt"], data=data)
+    if after not in ACTIVE_STATES:
+        retire(connection, job, now, after)
+    if after in END_STATES:
+        _owe_report(connection, job, now, after, why)
+    return job
+
+
+def _owe_report(connection: Connection, job: Row, now: float, end: State, why: str) -> None:
+    """The one final report: to the job's channel, or to its launcher where the channel does not want it."""
+    body: Row = {"state": end, "why": why}
+    if (person := report_home(connection, job, end)) is not None:
+        body["moved"] = f"the channel where it was launched is not told of jobs that {TOLD[ENDS[end]]}"
+        job = {**job, "channel": person, "thread_ts": None}
+    owe_post(connection, job, now, "final_report", end, body)
+
+
+def record(
+    connection: Connection,
+    job_id: str,
+    now: float,
+    who: str,
+    what: str,
+    why: str = "",
+    before: State | None = None,
+    after: State | None = None,
+    attempt: int | None = None,
+    run: str | None = None,
+    seq: int | None = None,
+    applied: bool = True,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """One more line of the job's history; lines are never changed or removed."""
+    values = {
+        "job_id": job_id,
+        "at": now,
+        "who": who,
+        "what": what,
+        "why": why,
+        "from_state": before,
+        "to_state": after,
+        "attempt": attempt,
+        "run": run,
+        "seq": seq,
+        "applied": applied,
+        "data": dict(data or {}),
+    }
+    connection.execute(insert(tables.events).values(values))
+
+
+def new_attempt(connection: Connection, job: Row, now: float, due_at: float) -> Row:
+    """The job with one more attempt (new fence), the older ones fenced off, and its enqueue owed."""
+    retire(connection, job, now, State.LOST)
+    number = job["attempt"] + 1
+    attempt = {
+        "job_id": job["id"],
+        "attempt": number,
+        "fence": secrets.token_hex(12),
+        "live": True,
+        "created_at": now,
+    }
+    connection.execute(insert(tables.attempts).values(attempt))
+    job = set_columns(connection, job, now, attempt=number)
+    owe_order(connection, "enqueue", job["id"], number, now, due_at)
+    return job
+
+
+def retire(connection: Connection, job: Row, now: float, outcome: State) -> None:
+    """Fences off every live attempt of the job; one that may still run is told to stop."""
+    mine = (tables.attempts.c.job_id == job["id"]) & tables.attempts.c.live
+    for row in connection.execute(select(tables.attempts).where(mine)).mappings().all():
+        same = (tables.attempts.c.job_id == job["id"]) & (tables.attempts.c.attempt == row["attempt"])
+        values = {"live": False, "ended_at": now, "outcome": outcome}
+        connection.execute(update(tables.attempts).where(same).values(values))
+        if outcome is not State.SUCCEEDED:
+            owe_order(connection, "stop", job["id"], row["attempt"], now, now, "lost")
+
+
+def owe_order(
+    connection: Connection, what: str, job_id: str, attempt: int, now: float, due_at: float, reason: str = ""
+) -> None:
+    """One message owed to the queue; owing the same twice is owing it once."""
+    values = {"what": what, "job_id": job_id, "attempt": attempt, "reason": reason}
+    owed = {**values, "created_at": now, "due_at": due_at}
+    _insert_once(connection, tables.outbox, owed)
+
+
+def owe_post(
+    connection: Connection, job: Row, now: float, kind: str, about: str, body: Mapping[str, Any]
+) -> None:
+    """One message owed to the job's channel, at most once for each job and `about`."""
+    values = {
+        "job_id": job["id"],
+        "dedupe_key": f"{job['id']}:{about}",
+        "kind": kind,
+        "channel": job["channel"],
+        "thread_ts": job["thread_ts"],
+        "body": dict(body),
+        "due_at": now,
+        "created_at": now,
+    }
+    _insert_once(connection, tables.posts, values)
+
+
+def _insert_once(connection: Connection, table: Any, values: Mapping[str, Any]) -> bool:
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(dict(values)))
+    except IntegrityError:
+        return False
+    return True

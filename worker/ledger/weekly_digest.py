@@ -1,0 +1,67 @@
+"""Once a week each channel is told what its jobs came to; a channel can switch that off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from worker.jobs.states import END_STATES
+from worker.ledger import tables
+from worker.ledger.database import reading, writing
+from worker.ledger.transitions import Row, owe_post
+
+HOUR = 8
+SHOWN = 5
+
+
+def owe_digests(engine: Engine, now: float) -> int:
+    """On Mondays from 8:00 UTC: one message for each channel whose jobs ended last week; how many were due.
+
+    Asked any number of times, each channel gets one per week (the dedupe key is the week).
+    """
+    moment = datetime.fromtimestamp(now, UTC)
+    if moment.weekday() != 0 or moment.hour < HOUR:
+        return 0
+    monday = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = monday - timedelta(days=7)
+    year, week, _ = since.isocalendar()
+    with reading(engine) as connection:
+        due = _by_channel(connection, since.timestamp(), monday.timestamp())
+    for channel, rows in due.items():
+        with writing(engine) as connection:
+            last = {**rows[-1], "thread_ts": None}
+            about = f"digest:{channel}:{year}-W{week:02d}"
+            owe_post(connection, last, now, "digest", about, summary(rows))
+    return len(due)
+
+
+def summary(rows: list[Row]) -> dict[str, Any]:
+    """What the message tells: counts by end, dollars, and the last few jobs with their headline or error."""
+    counts = Counter(str(row["state"]) for row in rows)
+    lines = [
+        {"id": row["id"], "state": str(row["state"]), "dataset": row["dataset"], "said": _said(row)}
+        for row in rows[-SHOWN:]
+    ]
+    return {"counts": dict(counts), "usd": round(sum(row["spent_usd"] for row in rows), 2), "jobs": lines}
+
+
+def _by_channel(connection: Connection, since: float, until: float) -> dict[str, list[Row]]:
+    jobs, notices = tables.jobs, tables.channel_notices
+    ended = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at >= since) & (jobs.c.ended_at < until)
+    quiet = select(notices.c.channel).where(notices.c.digest.is_(False))
+    wanted = (jobs.c.channel != "") & jobs.c.channel.not_in(quiet)
+    columns = (jobs.c.id, jobs.c.state, jobs.c.dataset, jobs.c.report, jobs.c.error)
+    query = select(*columns, jobs.c.spent_usd, jobs.c.channel).where(ended & wanted).order_by(jobs.c.ended_at)
+    found: dict[str, list[Row]] = {}
+    for row in connection.execute(query).mappings():
+        if not row["channel"].startswith("D"):  # a person's own messages need no weekly round-up
+            found.setdefault(row["channel"], []).append(dict(row))
+    return found
+
+
+def _said(row: Row) -> str:
+    report = row["report"] if isinstance(row["report"], dict) else {}
+    return str(report.get("headline") or row["error"] or "")[:300]

@@ -1,0 +1,214 @@
+"""The one thing a worker does: run an attempt of a known kind in its own folder and say how it ended."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import logging
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import FinetuneError
+from finetune.failures import Stopped
+from worker.envelope import Envelope
+from worker.errors import WorkerError
+from worker.jobs.records import TRY
+from worker.logs import scrub
+
+PLOTS_LIMIT_BYTES = 512 * 1024
+JOB_ID = re.compile(r"[a-z0-9]{1,32}")
+
+log = logging.getLogger("trainwise.worker")
+
+
+class RunBroke(WorkerError):
+    """A run that ended without a result of its own doing and may be tried again."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables."""
+
+    envelope: Envelope
+    folder: Path
+    datasets_url: str
+    emit: Callable[[dict[str, Any]], None]
+    should_stop: Callable[[], str | None]
+    price_per_hour: float
+    prices: Mapping[str, Any]
+
+
+Kind = Callable[[Work], dict[str, Any]]
+"""Runs one kind of job: returns the report, or raises Stopped, or FinetuneError with words for the person."""
+
+
+def finetune_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
+    """A fine-tune: worker -> finetune.pipeline.run; `ask_llm` as for a measurement."""
+    from finetune.data.store import DatasetStore
+    from finetune.llm import Llm
+    from finetune.pipeline import run
+    from finetune.spec import Spec
+
+    spec = Spec.from_json(work.envelope.spec)
+    tickets = DatasetStore(work.datasets_url).tickets(spec.digest or work.envelope.dataset)
+    return run(
+        spec,
+        tickets,
+        work.folder,
+        work.emit,
+        work.should_stop,
+        work.price_per_hour,
+        prices=work.prices,
+        llm=Llm(ask_llm, llm_model) if ask_llm is not None else None,
+    )
+
+
+def measure_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
+    """A measurement of whether training would pay: worker -> finetune.measure.measure.
+
+    `ask_llm` (finetune/llm.py) adds the prompting rungs: bind it with functools.partial where one is
+    configured.
+    """
+    from finetune.data.store import DatasetStore
+    from finetune.measurement.run import measure
+
+    asked = dict(work.envelope.spec)
+    tickets = DatasetStore(work.datasets_url).tickets(asked.pop("digest", None) or work.envelope.dataset)
+    names = ("target", "volume", "price_per_wrong", "metric", "seed")
+    return measure(
+        tickets,
+        **{name: asked[name] for name in names if name in asked},
+        dataset=work.envelope.dataset,
+        emit=work.emit,
+        should_stop=work.should_stop,
+        folder=work.folder,
+        prices=work.prices,
+        ask_llm=ask_llm,
+        llm_model=llm_model,
+    )
+
+
+def try_kind(work: Work) -> dict[str, Any]:
+    """One ticket through a finished job's model, before and after: worker -> finetune.use.try_both."""
+    from finetune.failures import CorruptModel
+    from finetune.serving.predict import try_both
+
+    asked = work.envelope.spec
+    model, root = str(asked["model"]), str(asked["root"])
+    if not JOB_ID.fullmatch(root):
+        raise FinetuneError("This try names no job.")
+    try:
+        sides = try_both(work.folder.parents[1] / root, str(asked["text"]))
+    except CorruptModel as gone:
+        raise CorruptModel(
+            f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "
+            f"`/jobs retry {model}` trains it again."
+        ) from gone
+    return {"kind": TRY, "headline": sides.after.answer[:200], **asdict(sides)}
+
+
+KINDS: Mapping[str, Kind] = {"finetune": finetune_kind, "measure": measure_kind, TRY: try_kind}
+
+
+def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
+    """The run's last event (kind, data): finished with report and plots, stopped, or failed. Never raises."""
+    began = time.monotonic()
+    try:
+        report = kind(work)
+        if work.should_stop() == "lost":  # another attempt has taken over; this result would not count
+            raise Stopped("lost")
+        work.emit({"kind": "finalizing"})
+        end = "finished"
+        data: dict[str, Any] = {"report": report, "plots": plots_of(report, work.folder)}
+    except Stopped as e:
+        end, data = "stopped", {"reason": e.reason}
+    except FinetuneError as e:
+        end, data = "failed", {"error": scrub(str(e)), "retryable": e.retryable}
+    except RunBroke as e:
+        end, data = "failed", {"error": scrub(str(e)), "retryable": True}
+    except Exception as e:
+        end, data = "failed", _explain(e)
+    hours = (time.monotonic() - began) / 3600
+    usd = hours * work.price_per_hour + asked_usd(data.get("report"))
+    return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(usd, 6)}
+
+
+def asked_usd(report: Any) -> float:
+    """What a report says a language model's answers came to."""
+    cost = report.get("cost") if isinstance(report, dict) else None
+    usd = cost.get("api_usd") if isinstance(cost, dict) else None
+    return float(usd) if isinstance(usd, int | float) else 0.0
+
+
+def prepare_folder(artifacts: Path, envelope: Envelope) -> Path:
+    """This attempt's own folder, begun as a copy of the newest earlier attempt's (its checkpoints).
+
+    Attempts never share a folder: one that was given up but still breathes cannot spoil its successor's.
+    """
+    home = artifacts / envelope.root
+    folder = home / envelope.rq_id
+    if folder.exists():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    earlier = [path for path in home.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    draft = home / f".{envelope.rq_id}"
+    shutil.rmtree(draft, ignore_errors=True)
+    if earlier:
+        shutil.copytree(max(earlier, key=lambda path: path.stat().st_mtime), draft, symlinks=True)
+    else:
+        draft.mkdir()
+    draft.replace(folder)
+    return folder
+
+
+def drop_earlier(folder: Path) -> None:
+    """Removes the earlier attempts' folders once this one holds everything."""
+    for path in folder.parent.iterdir():
+        if path != folder and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def plots_of(report: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """The report's pictures as base64, as many as fit `PLOTS_LIMIT_BYTES`, none from outside `folder`."""
+    found: dict[str, str] = {}
+    left = PLOTS_LIMIT_BYTES
+    for plot in report.get("plots") or []:
+        path = folder / Path(str(plot.get("file", ""))).name
+        if path.is_file() and path.stat().st_size <= left:
+            left -= path.stat().st_size
+            found[path.name] = base64.b64encode(path.read_bytes()).decode()
+    return found
+
+
+def within_budget(
+    should_stop: Callable[[], str | None], envelope: Envelope, price_per_hour: float
+) -> Callable[[], str | None]:
+    """`should_stop` that also says "budget" once this and the earlier attempts have spent it."""
+    began = time.monotonic()
+
+    def asked() -> str | None:
+        spent = envelope.spent_usd + (time.monotonic() - began) / 3600 * price_per_hour
+        if envelope.budget_usd is not None and spent > envelope.budget_usd:
+            return "budget"
+        return should_stop()
+
+    return asked
+
+
+def _explain(error: Exception) -> dict[str, Any]:
+    mark = secrets.token_hex(3)
+    log.exception("run failed (%s)", mark)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why = "The worker's disk is full. Free some space there, then press Retry: training goes on."
+        return {"error": why, "retryable": False}
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        why = "The worker ran out of memory. Choose a smaller batch size or length, then launch again."
+        return {"error": why, "retryable": False}
+    why = f"Something unexpected went wrong on the worker ({type(error).__name__}); its log has it as {mark}."
+    return {"error": why, "retryable": True}

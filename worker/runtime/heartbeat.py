@@ -1,0 +1,122 @@
+"""The worker's second thread: signs of life, the stop flag, the spool's way to Redis. Never waits long."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from worker.transport.spool import Shipper
+from worker.transport.stop_flag import StopFlag
+
+LEASE_S = 13
+RENEW_S = 3.0
+LOOK_S = 0.5
+SHIP_S = 0.04
+HEALTH_S = 5.0
+
+log = logging.getLogger("trainwise.worker")
+
+
+class Keeper:
+    """Keeps leases, flag and spool going while the worker's main thread waits for work or for its horse."""
+
+    def __init__(
+        self, connection: redis.Redis, shippers: list[Shipper], describe: Callable[[], dict[str, Any]]
+    ):
+        self.shippers = shippers
+        self.stop_reason: str | None = None
+        self.redis_ok = True
+        self._connection = connection
+        self._describe = describe
+        self._flag: StopFlag | None = None
+        self._over = threading.Event()
+        self._next = {"renew": 0.0, "look": 0.0, "health": 0.0}
+        self._thread = threading.Thread(target=self._loop, name="keeper", daemon=True)
+        self._leases: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begins; once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Sends what is left for up to two seconds, then ends."""
+        deadline = time.monotonic() + 2.0
+        while any(s.unfinished() for s in self.shippers) and self.redis_ok and time.monotonic() < deadline:
+            time.sleep(SHIP_S)
+        self._over.set()
+        self._thread.join(5.0)
+        for shipper in self.shippers:
+            shipper.close()
+
+    def hold(self, rq_id: str, run: str, flag: StopFlag) -> None:
+        """From now on this run shows life, and its flag is watched."""
+        self.stop_reason = None
+        self._leases[rq_id] = run
+        self._flag = flag
+
+    def let_go(self, rq_id: str) -> None:
+        """The run is over; its sign of life stays until the bot has all its events."""
+        self._flag = None
+        self._leases.pop(rq_id, None)
+
+    def _loop(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._turn(time.monotonic())
+                self.redis_ok = True
+            except redis.RedisError:
+                self.redis_ok = False
+            except Exception:
+                log.exception("keeper")
+                time.sleep(1.0)
+            self._over.wait(SHIP_S)
+
+    def _turn(self, now: float) -> None:
+        for shipper in self.shippers:
+            shipper.tick()
+        if self._is_due("look", now, LOOK_S) and self._flag is not None:
+            self.stop_reason = self._flag.look() or self.stop_reason
+        if self._is_due("renew", now, RENEW_S):
+            self._renew()
+        if self._is_due("health", now, HEALTH_S):
+            self._connection.set(f"tw:worker:{self._describe()['name']}", json.dumps(self._describe()), ex=30)
+
+    def _is_due(self, what: str, now: float, every_s: float) -> bool:
+        if now < self._next[what]:
+            return False
+        self._next[what] = now + every_s
+        return True
+
+    def _renew(self) -> None:
+        leases = dict(self._leases)
+        for shipper in self.shippers:
+            leases |= dict(shipper.unfinished())
+        if leases:
+            with self._connection.pipeline(transaction=False) as pipe:
+                for rq_id, run in leases.items():
+                    pipe.set(f"tw:lease:{rq_id}", run, ex=LEASE_S)
+                pipe.execute()
+
+
+def open_shippers(spool: Path, name: str, connection: redis.Redis) -> list[Shipper]:
+    """A shipper for this worker's own folder, and one for each folder that a dead worker left behind."""
+    shippers: list[Shipper] = []
+    number = 1
+    while not shippers:
+        own = spool / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(BlockingIOError):
+            shippers.append(Shipper(own, connection))
+        number += 1
+    for folder in sorted(path for path in spool.iterdir() if path.is_dir() and path != own):
+        if any(folder.glob("*.jsonl")):
+            with contextlib.suppress(BlockingIOError):
+                shippers.append(Shipper(folder, connection))
+    return shippers

@@ -1,0 +1,151 @@
+"""One run in several processes of this machine, one for each GPU: torchrun, watched by the horse.
+
+Every process runs the same kind on the same orders (worker/runtime/rank.py). The first one reports, hears the stop and
+leaves the outcome; the others train along and leave when training is done. A process that dies ends the attempt
+for all of them, and the next attempt goes on from the last verified checkpoint. Does not cover more machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import FinetuneError
+from finetune.failures import Stopped
+from worker.runtime import processes
+from worker.runtime.attempt import Kind, RunBroke, Work
+
+TRAINED = "trained.json"  # finetune's mark: training is over, what is left is evaluation
+LOOK_S = 0.05
+LEAVE_S = 1.0
+
+
+def over_ranks(kind: Kind, ranks: int, devices: str = "") -> Kind:
+    """The kind in `ranks` processes, each on its own of `devices` ("0,1"; "": on the CPU).
+
+    `kind` must be a function of a module, since each process imports it by name. Runs that do not train
+    together (linear, or only evaluation left) stay in one process.
+    """
+
+    def run(work: Work) -> dict[str, Any]:
+        if work.envelope.spec.get("method") == "linear" or (work.folder / TRAINED).is_file():
+            return kind(work)
+        with _place(work, kind, devices) as place:
+            try:
+                return _watch(work, place, _launch(work, place, ranks))
+            finally:
+                processes.end_attempt(work.envelope.rq_id, -1)
+
+    return run
+
+
+@contextlib.contextmanager
+def _place(work: Work, kind: Kind, devices: str) -> Iterator[Path]:
+    """Orders, the pipe of events, the stop flag, the outcome, the other ranks' folders; on this machine's own disk.
+
+    Not in the attempt's folder: the next attempt begins with a copy of that, and a pipe cannot be copied.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f"ranks-{work.envelope.rq_id}-"))
+    (work.folder / "checkpoints").mkdir(exist_ok=True)
+    os.mkfifo(place / "events", 0o600)
+    orders = {
+        "kind": [kind.__module__, kind.__qualname__],
+        "envelope": asdict(work.envelope),
+        "folder": str(work.folder),
+        "datasets_url": work.datasets_url,
+        "price_per_hour": work.price_per_hour,
+        "prices": dict(work.prices),
+        "devices": [device for device in devices.split(",") if device],
+    }
+    (place / "orders.json").write_text(json.dumps(orders))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _launch(work: Work, place: Path, ranks: int) -> subprocess.Popen[bytes]:
+    """torchrun, without restarts of its own: a new attempt is the ledger's decision."""
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "0"]
+    run += [
+        "--nproc-per-node",
+        str(ranks),
+        "--monitor-interval",
+        "0.1",
+        "-m",
+        "worker.runtime.rank",
+        str(place),
+    ]
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, processes.MARK: work.envelope.rq_id, "PYTHONPATH": path}
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
+    return subprocess.Popen(run, env=environment, preexec_fn=_default_signals)
+
+
+def _default_signals() -> None:
+    """The horse ignores some signals; its ranks must not."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """The report, once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
+    pipe, rest, told = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", False
+    try:
+        while True:
+            ended = torchrun.poll() is not None
+            rest = _forward(work, pipe, rest)
+            if (place / "end.json").is_file():
+                _forward(work, pipe, rest)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    torchrun.wait(LEAVE_S)  # the others leave by themselves, or are ended after this
+                return outcome(json.loads((place / "end.json").read_text()))
+            if ended:
+                break
+            if not told and (reason := work.should_stop()):
+                (place / "stop.part").write_text(reason)
+                (place / "stop.part").replace(place / "stop")
+                told = True
+            time.sleep(LOOK_S)
+    finally:
+        os.close(pipe)
+    if told:  # it was told and left without a word: it has stopped all the same
+        raise Stopped((place / "stop").read_text())
+    raise RunBroke(
+        "One of the training processes of this run died, so all of them were ended; "
+        "training goes on from the last good checkpoint."
+    )
+
+
+def _forward(work: Work, pipe: int, rest: bytes) -> bytes:
+    """Passes on each whole line of the first rank's events; what is left of the last one."""
+    while True:
+        try:
+            data = os.read(pipe, 1 << 16)
+        except BlockingIOError:
+            return rest
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            work.emit(json.loads(line))
+
+
+def outcome(end: dict[str, Any]) -> dict[str, Any]:
+    """The report in what the first rank left, or what it raises."""
+    kind, data = end["kind"], end["data"]
+    if kind == "finished":
+        report: dict[str, Any] = data["report"]
+        return report
+    if kind == "stopped":
+        raise Stopped(data["reason"])
+    raise (RunBroke if data.get("retryable") else FinetuneError)(data["error"])

@@ -1,0 +1,86 @@
+"""One process of a run that trains in several: started by torchrun on the orders that the horse left.
+
+The first rank is the run: it reports, hears the stop, evaluates and leaves the outcome. The others go the same way
+as far as training does, in folders of their own that share the checkpoints, and say nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worker.envelope import Envelope
+from worker.runtime.attempt import Kind, Work, run_attempt
+from worker.runtime.processes import die_with_parent
+
+OVER = ("evaluating", "reporting")
+
+
+class TrainedAlong(BaseException):
+    """This rank's part is done; not an Exception, so that nothing on the way takes it for a failure."""
+
+
+def main(place: Path) -> int:
+    """The exit status: 0 also for a first rank that failed in words, which it has left behind."""
+    die_with_parent(os.getppid())
+    orders, rank = json.loads((place / "orders.json").read_text()), int(os.environ["RANK"])
+    if devices := orders["devices"]:  # each sees its own GPU only, as the first and only one
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"])]
+        os.environ["LOCAL_RANK"] = "0"
+    module, name = orders["kind"]
+    kind: Kind = getattr(importlib.import_module(module), name)
+    if rank == 0:
+        return first(kind, orders, place)
+    folder = place / f"rank-{rank}"
+    folder.mkdir()
+    (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
+    try:
+        kind(work_of(orders, folder, say_nothing, lambda: None))
+    except TrainedAlong:
+        return 0
+    return 0
+
+
+def first(kind: Kind, orders: dict[str, Any], place: Path) -> int:
+    """Runs the attempt and leaves how it ended, whole or not at all."""
+    pipe = os.open(place / "events", os.O_WRONLY)
+
+    def tell(event: dict[str, Any]) -> None:
+        os.write(pipe, json.dumps(event).encode() + b"\n")
+
+    def asked() -> str | None:
+        stop = place / "stop"
+        return stop.read_text() if stop.exists() else None
+
+    end, data = run_attempt(kind, work_of(orders, Path(orders["folder"]), tell, asked))
+    data.pop("plots", None)  # the horse collects them from the folder
+    (place / "end.part").write_text(json.dumps({"kind": end, "data": data}))
+    (place / "end.part").replace(place / "end.json")
+    return 0
+
+
+def work_of(
+    orders: dict[str, Any],
+    folder: Path,
+    emit: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], str | None],
+) -> Work:
+    """The orders as a kind's function takes them."""
+    envelope = Envelope(**orders["envelope"])
+    price, prices = orders["price_per_hour"], orders["prices"]
+    return Work(envelope, folder, orders["datasets_url"], emit, should_stop, price, prices)
+
+
+def say_nothing(event: dict[str, Any]) -> None:
+    """Leaves where training is over; the stop comes to this rank through the first one (finetune.training.trainer.agreed)."""
+    if event.get("kind") == "phase" and event.get("phase") in OVER:
+        raise TrainedAlong
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

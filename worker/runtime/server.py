@@ -1,0 +1,346 @@
+"""`trainwise worker`: takes one order at a time, runs it in a child, and never loses how it ended.
+
+RQ carries: registration, the blocking take, the parking list. What RQ does with results, callbacks, retries
+and pub/sub commands is switched off; the signed stop flag, the lease and the spool take their place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from rq.exceptions import StopRequested
+from rq.worker import Worker
+
+from worker import gpu
+from worker.envelope import Envelope, Refused
+from worker.errors import WorkerError
+from worker.health import HealthServer
+from worker.runtime import processes
+from worker.runtime.attempt import KINDS, Kind
+from worker.runtime.heartbeat import LEASE_S, Keeper, open_shippers
+from worker.runtime.job_process import Orders, run_horse
+from worker.runtime.multi_gpu import over_ranks
+from worker.transport import signing
+from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
+from worker.transport.spool import RunLog, last_kind, read_end, run_path
+from worker.transport.stop_flag import StopFlag
+
+GRACE_S = {"cancel": 2.5, "pause": 20.0, "budget": 20.0, "drain": 25.0, "lost": 0.0}
+"""How long a horse may take to stop by itself before it is killed, by reason."""
+
+log = logging.getLogger("trainwise.worker")
+
+
+class OrderWorker(Worker):
+    """An RQ worker that runs signed orders only, in a child that cannot outlive it."""
+
+    job_class = OrderJob
+    queue_class = OrderQueue
+
+    def prepare(self, desk: Desk) -> OrderWorker:
+        """Gives the worker what it needs beside RQ's own settings."""
+        self.desk = desk
+        return self
+
+    def subscribe(self) -> None:
+        """RQ's pub/sub commands are unsigned: anyone on Redis could stop or kill. Not listened to."""
+
+    def run_maintenance_tasks(self) -> None:
+        """The bot's reconciler tidies up; here RQ would run failure callbacks and retries."""
+
+    def teardown(self) -> None:
+        """Signs off if Redis is there; its registration expires by itself otherwise."""
+        self.connection = self.desk.connection
+        with contextlib.suppress(redis.RedisError):
+            super().teardown()
+
+    def request_stop(self, signum: int, frame: Any) -> None:
+        """First signal: stop at the next checkpoint and hand the job back. Second: at once."""
+        if self.desk.draining:
+            self.desk.hurry = True
+        self.desk.draining = True
+        self._stop_requested = True
+        if not self.horse_pid:
+            raise StopRequested
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """Runs the order if it is genuine, wanted and not taken by someone else; else drops it."""
+        try:
+            envelope = job.envelope(time.time())
+            kind = self.desk.kinds[envelope.kind]
+        except (Refused, ValueError, TypeError, KeyError) as e:
+            log.warning("refused %s: %s", job.id, e)
+            remove(self.connection, job.id)
+            return
+        run = secrets.token_hex(8)
+        flag = StopFlag(envelope.rq_id, self.desk.bot, self.desk.artifacts, self.desk.connection)
+        if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run):
+            remove(self.connection, job.id)
+            return
+        self.desk.keeper.hold(envelope.rq_id, run, flag)
+        try:
+            self._run(envelope, run, kind, flag)
+        finally:
+            self.desk.keeper.let_go(envelope.rq_id)
+        with contextlib.suppress(redis.RedisError):
+            remove(self.desk.connection, job.id)
+
+    def _ran_already(self, envelope: Envelope) -> bool:
+        """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
+        return (self.desk.artifacts / envelope.root / envelope.rq_id).exists()
+
+    def _claim(self, envelope: Envelope, run: str) -> bool:
+        claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run, nx=True, ex=7 * 24 * 3600)
+        if claimed:
+            self.connection.set(f"tw:lease:{envelope.rq_id}", run, ex=LEASE_S)
+        return bool(claimed)
+
+    def _run(self, envelope: Envelope, run: str, kind: Kind, flag: StopFlag) -> None:
+        orders = self.desk.orders(envelope, run, kind)
+        self.desk.current = envelope.rq_id
+        worker_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os.setpgrp()
+            self._in_child(orders, worker_pid)
+        self._horse_pid = pid
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        status, reason = self._wait(envelope, flag)
+        processes.end_attempt(envelope.rq_id, pid)
+        self._horse_pid = 0
+        self.desk.current = None
+        path = run_path(orders.spool, envelope.job, envelope.attempt, run)
+        events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, run, orders.key)
+        write_last(events, path, status, reason)
+
+    def _in_child(self, orders: Orders, parent: int) -> None:
+        status = 1
+        try:
+            status = run_horse(orders, parent)
+        except BaseException:
+            log.exception("horse")
+        finally:
+            logging.shutdown()
+            os._exit(status)
+
+    def _wait(self, envelope: Envelope, flag: StopFlag) -> tuple[int, str | None]:
+        """The horse's wait status, and why it was made to stop if it was; killed when its grace is over."""
+        began, told_at, reason = time.monotonic(), None, None
+        while True:
+            pid, status = os.waitpid(self._horse_pid, os.WNOHANG)
+            if pid:
+                return status, reason
+            now = time.monotonic()
+            seen = self.desk.keeper.stop_reason or flag.in_file() or ("drain" if self.desk.draining else None)
+            if seen is None and now - began > envelope.timeout_s:
+                seen = "timeout"
+            if seen is not None and (reason is None or (seen in ("lost", "cancel") and seen != reason)):
+                reason, told_at = seen, now
+                os.kill(self._horse_pid, signal.SIGTERM)
+            if told_at is not None and (self.desk.hurry or now - told_at > GRACE_S.get(reason or "", 10.0)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._horse_pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+
+class Desk:
+    """What one worker process has at hand: keys, folders, connection, and what it is doing now."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        name: str,
+        folders: Mapping[str, Path],
+        datasets_url: str,
+        kinds: Mapping[str, Kind],
+        price_per_hour: float,
+        prices: Mapping[str, Any],
+    ) -> None:
+        self.redis_url, self.name, self.datasets_url = redis_url, name, datasets_url
+        self.artifacts, self.spool = folders["artifacts"], folders["spool"]
+        self.bot = signing.bot_public(folders["keys"])
+        self.key = signing.worker_key(folders["keys"])
+        self.kinds, self.price_per_hour, self.prices = kinds, price_per_hour, dict(prices)
+        self.connection = connect(redis_url)
+        self.current: str | None = None
+        self.draining = self.hurry = False
+        self.started_at = time.time()
+        self.devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        shippers = open_shippers(self.spool, name, self.connection)
+        self.own_spool = shippers[0].folder
+        for shipper in shippers:
+            close_orphans(shipper.folder, self.key)
+        self.keeper = Keeper(self.connection, shippers, self.health)
+
+    def orders(self, envelope: Envelope, run: str, kind: Kind) -> Orders:
+        """What the horse needs for this attempt."""
+        return Orders(
+            envelope,
+            run,
+            kind,
+            self.name,
+            self.redis_url,
+            self.artifacts,
+            self.own_spool,
+            self.datasets_url,
+            self.key,
+            self.bot,
+            self.price_per_hour,
+            self.prices,
+        )
+
+    def health(self) -> dict[str, Any]:
+        """How this worker is, for the health page and for App Home."""
+        return {
+            "ok": self.keeper.redis_ok and not self.draining,
+            "name": self.name,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "running": self.current,
+            "redis": self.keeper.redis_ok,
+            "draining": self.draining,
+            "unsent_bytes": sum(shipper.backlog() for shipper in self.keeper.shippers),
+            "devices": self.devices or "cpu",
+            "since": self.started_at,
+        }
+
+
+def write_last(events: RunLog, path: Path, status: int, reason: str | None) -> None:
+    """The run's last event, after its last process is gone; waits for the disk rather than lose it."""
+    end = read_end(path)
+    while True:
+        try:
+            if reason == "timeout":
+                events.append("failed", error="It ran longer than it may; launch it with fewer epochs.")
+            elif end is not None:
+                events.append(end[0], **end[1])
+            elif reason is not None:
+                events.append("stopped", reason=reason, killed=True)
+            else:
+                events.append("died", error=explain_status(status))
+            return
+        except OSError as e:
+            log.error("the end of a run cannot be written (%s); trying again", e)
+            time.sleep(2.0)
+
+
+def explain_status(status: int) -> str:
+    """Why a horse ended without a word, from its wait status."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        hint = "; the machine may have run out of memory" if number == signal.SIGKILL else ""
+        return f"the training process was killed ({signal.Signals(number).name}){hint}"
+    return f"the training process ended with status {os.waitstatus_to_exitcode(status)}"
+
+
+def close_orphans(folder: Path, key: signing.PrivateKey) -> None:
+    """Gives runs that a killed worker left open their last event; their horses are gone (folder lock)."""
+    for path in folder.glob("*.jsonl"):
+        rq_id, run = path.name.removesuffix(".jsonl").rsplit(".", 1)
+        if last_kind(path) in ("finished", "failed", "stopped", "died"):
+            continue
+        first = path.read_bytes().split(b"\n", 1)[0]
+        if not first:
+            path.unlink()
+            continue
+        about = json.loads(first.split(b" ", 2)[2])
+        processes.end_attempt(rq_id, -1)
+        events = RunLog(path, about["job"], about["attempt"], about["fence"], run, key)
+        end = read_end(path)
+        kind, data = end or ("died", {"error": "the worker was killed"})
+        events.append(kind, **data)
+
+
+def serve(
+    redis_url: str,
+    name: str | None = None,
+    artifacts_url: str = "artifacts",
+    datasets_url: str = "datasets",
+    *,
+    keys_folder: Path,
+    spool: Path,
+    kinds: Mapping[str, Kind] = KINDS,
+    prices: Mapping[str, Any] | None = None,
+    price_per_hour: float = 0.0,
+    gpu_asked: str | None = None,
+    gpu_need_gib: float = 2.0,
+    health_port: int = 0,
+    preload: Sequence[str] = (),
+    ranks: int | None = None,
+    max_jobs: int | None = None,
+) -> None:
+    """Serves the queue until SIGTERM; then hands a running job back at its next checkpoint and returns.
+
+    `artifacts_url` is a folder that outlives this machine if jobs are to resume elsewhere; `preload` names
+    modules to import once, so that jobs start at once (imports only: CUDA must not start here). A fine-tune runs
+    in `ranks` processes (default: one for each GPU of this worker).
+    Raises WorkerError when a key, folder or GPU is not as it must be.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu.choose(gpu.free_memory_gib(), gpu_asked, gpu_need_gib)
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    for module in preload:
+        importlib.import_module(module)
+    devices = os.environ["CUDA_VISIBLE_DEVICES"]
+    ranks = ranks or max(1, len(devices.split(",")))
+    if ranks > 1 and "finetune" in kinds:
+        kinds = {**kinds, "finetune": over_ranks(kinds["finetune"], ranks, devices)}
+    folders = {"artifacts": local_folder(artifacts_url), "spool": spool, "keys": keys_folder}
+    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = name or socket.gethostname()
+    desk = Desk(redis_url, name, folders, datasets_url, kinds, price_per_hour, prices or {})
+    processes.adopt_orphans()
+    health = HealthServer(desk.health, health_port)
+    health.start()
+    log.info("worker %s: health on http://127.0.0.1:%d/health", name, health.port)
+    desk.keeper.start()
+    try:
+        _work(desk, max_jobs)
+    finally:
+        desk.keeper.stop()
+        health.stop()
+
+
+def _work(desk: Desk, max_jobs: int | None) -> None:
+    """RQ's loop, begun again whenever an outage ends it."""
+    while not desk.draining:
+        connection = connect(desk.redis_url, patient=True, timeout_s=None)
+        serializer = OrderSerializer(desk.bot)
+        worker = OrderWorker(
+            [OrderQueue(QUEUE, connection=connection, job_class=OrderJob, serializer=serializer)],
+            name=f"{desk.name}-{os.getpid()}-{secrets.token_hex(2)}",
+            connection=connection,
+            serializer=serializer,
+            worker_ttl=25,  # RQ blocks 15 s less than this, and drops a silent connection 10 s later
+            job_monitoring_interval=5,
+            log_job_description=False,
+        ).prepare(desk)
+        with contextlib.suppress(redis.RedisError):
+            worker.work(max_jobs=max_jobs, logging_level="WARNING")
+        if max_jobs is not None:
+            return
+        if not desk.draining:
+            time.sleep(1.0)
+
+
+def local_folder(url: str) -> Path:
+    """The folder behind a path or file:// URL; WorkerError for anything else."""
+    if "://" in url and not url.startswith("file://"):
+        raise WorkerError(
+            f"Artifacts must be in a folder that this machine sees (a shared mount for several), not {url}."
+        )
+    folder = Path(url.removeprefix("file://")).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()

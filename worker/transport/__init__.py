@@ -1,0 +1,1 @@
+"""What travels between bot and workers: signed orders and events over Redis."""
