@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
+from rag.adviser import Writer
 from rag.answer.answerability import log_odds, unheard
 from rag.answer.evidence import gather
 from rag.answer.extractive import Pool
@@ -34,11 +35,9 @@ from rag.answer.generative import apart
 from rag.evaluation.retrieval import add_samples, answers, read_rows
 from rag.grounding import fault
 from rag.index import Index
-from rag.remembered import Remembered
-from rag.search.embedding import load_embedder
+from rag.search.embedding import Remembered, load_embedder
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals
-from rag.write import Writer
 
 QUESTIONS = Path(__file__).with_suffix(".yaml")
 SCOPES = frozenset({"workspace"})

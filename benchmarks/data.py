@@ -31,14 +31,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.data_tickets import Planted, plant
 from finetune.data.duplicates import find_duplicates, normalise
-from finetune.data.prepare import clean
+from finetune.data.prepare import clean, is_automatic, without_history, without_signature
 from finetune.data.reading import read_tickets
-from finetune.data.redact import redact
+from finetune.data.redact import _engine, presidio, redact
 from finetune.data.split import split
 from finetune.data.store import SAMPLES, DatasetStore
 from finetune.data.ticket import Ticket, Tickets, canonical
-from finetune.mail import is_automatic, without_history, without_signature
-from finetune.pii import _engine, presidio
 
 BRUTE_ROWS, DIFFLIB_ROWS = 1_500, 150
 REGEXES = {

@@ -3,7 +3,7 @@ gave.
 
     python benchmarks/forecast.py [--quick] [--json] [--repeats 10] [--sets banking77,digits] [--calibrate]
 
-Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/pilot.py's sizes
+Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/measurement/pilot.py's sizes
 and seeds, finetune/evaluation/baselines.py's and finetune/methods/linear.py's methods) inside the first 10, 25 or 50% of the
 rest, forecasts, then trains on more rows of the same order and looks. The decision is finetune/measurement/decision.py's,
 at targets 2.1 to 8 points away from what came. Baselines in the same run: today's score, and a power law
@@ -29,12 +29,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
-from finetune.curve_forms import plain
 from finetune.evaluation import baselines
 from finetune.measurement.decision import Measured, decide
-from finetune.measurement.forecast import Ahead, Point, curve, forecast
+from finetune.measurement.forecast import Ahead, Point, curve, forecast, plain
+from finetune.measurement.pilot import sizes
 from finetune.methods.linear import Words, fit_svm
-from finetune.pilot import sizes
 
 FRACTIONS = (0.5, 0.25, 0.1)
 SEEDS = {"logistic": 5, "svm": 3}

@@ -54,10 +54,10 @@ def banking(rows: int | None, seed: int = 7, test_rows: int | None = None) -> di
 
 def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
     """The ladder, `linear` and LoRA; the best on dev is the answer, test scores beside it."""
+    from finetune.device import cpu_seconds
     from finetune.evaluation.baselines import ladder
     from finetune.methods.linear import train_linear
     from finetune.progress import silent
-    from finetune.provenance import cpu_seconds
     from finetune.training.embedding import FrozenEmbedder
 
     data = banking(args.rows, test_rows=1000 if args.quick else None)
@@ -155,8 +155,8 @@ def trainer_padded(texts: list[str], labels: np.ndarray, classes: int, lora: boo
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-    from finetune.provenance import cpu_seconds
-    from finetune.training.embedding import minilm_folder
+    from finetune.device import cpu_seconds
+    from finetune.training.base_models import minilm_folder
 
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     model = AutoModelForSequenceClassification.from_pretrained(minilm_folder(), num_labels=classes)

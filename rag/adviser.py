@@ -17,21 +17,24 @@ from rag.advice.conversation import (
     decide_turn,
     listen,
 )
-from rag.advice.decide import spoken
+from rag.advice.decide import Advice, spoken
 from rag.advice.decision_table import load_table
-from rag.advice.explanation import headline, told_move
-from rag.answer.extractive import Answer
-from rag.cost_line import cost_line
+from rag.advice.explanation import cost_line, headline, told_move
+from rag.answer.answerability import SURE, unheard
+from rag.answer.evidence import gather, load_phrases, parts_of, sought
+from rag.answer.extractive import Answer, compose, refusal
+from rag.answer.generative import MOST_SENTENCES, phrase
 from rag.llm import Chat, ChatFailed, Turn
 from rag.reply import Reply, Verdict
+from rag.search.embedding import Remembered
+from rag.search.retrieval import retrieve
 from rag.signals.llm_reader import LlmReader
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals, after_measuring
-from rag.write import Writer
 
 if TYPE_CHECKING:
     from rag.index import Index
-    from rag.search.embedding import MiniLM
+    from rag.search.embedding import Embedder, MiniLM
 
 STILL = ""  # no new step: only asks whether to go on
 OFF_TOPIC = (
@@ -177,3 +180,73 @@ def noted(reply: Reply, turn: Turn | None) -> Reply:
     if turn is None or turn.failure is None:
         return reply
     return replace(reply, note=" ".join(filter(None, (reply.note, str(turn.failure)))))
+
+
+class Writer:
+    """`writer(question, advice, scopes, turn)` gives the cited sentences; `reader` knows orders when it sees them."""
+
+    def __init__(self, index: Index, embed: Embedder, reader: EmbeddedReader) -> None:
+        self._index, self._rows, self._reader = index, Remembered(embed), reader
+        self._phrases = load_phrases()
+
+    def __call__(
+        self,
+        question: str,
+        advice: Advice,
+        scopes: frozenset[str],
+        turn: Turn | None = None,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> Answer:
+        """The answer, from what readers of `scopes` may see; a failure of the model stays in `turn.failure`."""
+        step("searching")
+        wanted = sought(advice, self._phrases)
+        passages = gather(self._index, question, wanted, scopes)
+        factual = advice.verdict is Verdict.GUIDE_ANSWER
+        parts = parts_of(self._index, question, passages, scopes) if factual else []
+        step("checking")
+        searched = len(self._index.documents(scopes))
+        if turn is not None:
+            told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
+            with suppress(ChatFailed):
+                asked = self._reader.without_orders(question)
+                most = max(MOST_SENTENCES, len(parts))
+                skip = self._reader.is_order
+                phrased = phrase(asked, decided(advice), told, turn, self._rows, skip, most)
+                if phrased is not None and (phrased.claims or factual):
+                    return phrased if phrased.claims else refusal(passages, searched)
+        return compose(
+            question,
+            passages,
+            self._rows,
+            sought=wanted,
+            parts=parts,
+            searched=searched,
+            unheard=unheard(question, self._index.store, scopes),
+            skip=self._reader.is_order,
+        )
+
+    def from_team(self, question: str, scopes: frozenset[str]) -> Answer:
+        """The answer from the team's own documents alone, for a question that is not about training."""
+        own = {document.id for document in self._index.documents(scopes) if document.root != "guide"}
+        passages = [p for p in retrieve(self._index, question, scopes) if p.doc_id in own] if own else []
+        return compose(
+            question,
+            passages,
+            self._rows,
+            searched=len(own),
+            least=SURE,
+            unheard=unheard(question, self._index.store, scopes),
+            skip=self._reader.is_order,
+        )
+
+
+def decided(advice: Advice) -> str:
+    """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
+    if advice.verdict is Verdict.GUIDE_ANSWER:
+        return ""
+    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
+    lines = [advice.gate.say] if advice.gate else []
+    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(wanted, 0) > 0]
+    return (
+        f"{spoken(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."
+    )

@@ -12,13 +12,12 @@ import numpy as np
 from rag.errors import RagError
 from rag.ingest.fetch import Fetch, fetch_public
 from rag.ingest.sandbox import Apart
-from rag.ingest.sources import Listing, file_item, is_address, root_of
+from rag.ingest.sources import Listing, Sources, file_item, is_address, root_of
 from rag.ingest.sync import BATCH, OnProgress, Sync, SyncReport, embed_chunks
 from rag.search.chunking import Chunk
 from rag.search.embedding import MiniLM
 from rag.search.store import WORKSPACE, Document, Store, check_scopes
 from rag.search.vectors import Vectors, open_vectors
-from rag.sources import Sources
 
 GUIDE = Path(__file__).parent / "guide"
 

@@ -17,7 +17,7 @@ def trainwise(home: Path, env: Mapping[str, str], *words: str) -> subprocess.Com
     inherited = {name: value for name, value in os.environ.items() if name not in OTHERS}
     told = {"TRAINWISE_HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "bot.cli.main", *words],
+        [sys.executable, "-m", "bot.cli", *words],
         env={**inherited, **told, **env},
         capture_output=True,
         text=True,

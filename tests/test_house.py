@@ -11,42 +11,158 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("bot", "rag", "finetune", "worker")
+ORDER = {
+    "rag": (
+        ("rag.evaluation",),
+        ("rag.adviser",),
+        ("rag.answer",),
+        ("rag.index",),
+        ("rag.advice",),
+        ("rag.ingest",),
+        ("rag.signals",),
+        ("rag.search",),
+        ("rag.llm", "rag.grounding", "rag.reply", "rag.redact"),
+        ("rag.errors",),
+    ),
+    "finetune": (
+        ("finetune.platforms",),
+        ("finetune.pipeline", "finetune.serving"),
+        ("finetune.measurement",),
+        ("finetune.tasks",),
+        ("finetune.evaluation",),
+        ("finetune.provenance",),
+        ("finetune.methods",),
+        ("finetune.training",),
+        ("finetune.llm",),
+        ("finetune.data",),
+        ("finetune.artifacts", "finetune.device", "finetune.spec", "finetune.progress", "finetune.pricing"),
+        ("finetune.errors",),
+    ),
+    "worker": (
+        ("worker.dispatch",),
+        ("worker.kinds",),
+        ("worker.runtime",),
+        ("worker.ledger",),
+        ("worker.transport",),
+        ("worker.jobs",),
+        ("worker.logs",),
+        ("worker.errors",),
+    ),
+    "bot": (
+        ("bot.cli",),
+        ("bot.demo",),
+        ("bot.wiring",),
+        ("bot.factories",),
+        ("bot.slack.app", "bot.slack.http"),
+        ("bot.slack.features",),
+        ("bot.slack.delivery",),
+        ("bot.slack.services",),
+        ("bot.slack",),
+        ("bot.slack.ui",),
+        ("bot.playground",),
+        ("bot.settings", "bot.errors"),
+    ),
+}
+"""From the top down: a file imports from its own place and from those below it, never from above."""
 MAY_IMPORT = {
     "rag": {"rag"},
     "finetune": {"finetune"},
     "worker": {"worker", "finetune"},
-    "bot": {"bot", "rag", "finetune", "worker"},
+    "bot": set(PACKAGES),
 }
-HOUSE = set(MAY_IMPORT)
 
 
-def house_imports(path: Path) -> set[str]:
-    """The packages of ours that a file imports, at the top or inside a function."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def module_name(path: Path) -> str:
+    """`rag/signals/rules.py` is rag.signals.rules, a folder's `__init__.py` the folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Our modules that a file imports when it runs, at the top or inside a function; not those for type checks."""
+    tree = ast.parse(path.read_text("utf-8"))
+    checks = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    unused = {id(inside) for node in checks for inside in ast.walk(node)}
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in unused:
+            continue
         if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
+            modules |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.add(node.module.split(".")[0])
-    return found & HOUSE
+            below = {f"{node.module}.{name.name}" for name in node.names}
+            modules |= (below & set(FILES)) or {node.module}
+    return modules & set(FILES)
 
 
-@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
-def test_imports_follow_the_house(package: str) -> None:
+GRAPH = {name: imports_of(path) for name, path in FILES.items()}
+
+
+def place_of(module: str) -> int | None:
+    """The module's row in its package's order, by the longest name that holds it."""
+    package = module.partition(".")[0]
+    rows = [
+        (len(name), row)
+        for row, names in enumerate(ORDER[package])
+        for name in names
+        if module == name or module.startswith(name + ".")
+    ]
+    return max(rows)[1] if rows else None
+
+
+def test_imports_follow_the_house() -> None:
     """rag and finetune know none of ours, worker knows finetune, bot knows all."""
-    wrong = {
-        str(path.relative_to(ROOT)): sorted(house_imports(path) - MAY_IMPORT[package])
-        for path in (ROOT / package).rglob("*.py")
-        if house_imports(path) - MAY_IMPORT[package]
-    }
-    assert not wrong
+    against = [
+        f"{module} -> {other}"
+        for module, others in GRAPH.items()
+        for other in others
+        if other.partition(".")[0] not in MAY_IMPORT[module.partition(".")[0]]
+    ]
+    assert against == []
+
+
+def test_every_file_has_its_place_and_imports_only_downwards() -> None:
+    """Each folder and file stands in ORDER (also deeper ones), and no import goes against it."""
+    assert [m for m in FILES if place_of(m) is None and m not in PACKAGES] == []
+    against = [
+        f"{module} -> {other}"
+        for module, others in GRAPH.items()
+        for other in others
+        if module.partition(".")[0] == other.partition(".")[0]
+        and "." in module
+        and "." in other
+        and (place_of(other) or 0) < (place_of(module) or 0)
+    ]
+    assert against == []
+
+
+def test_no_circle_of_files() -> None:
+    """Following imports from a file never leads back to it."""
+    done: set[str] = set()
+
+    def walk(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module in done:
+            return
+        for other in GRAPH[module]:
+            walk(other, (*trail, module))
+        done.add(module)
+
+    for module in GRAPH:
+        walk(module, ())
 
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
         ("bot.slack.app", {"torch", "transformers", "peft", "sklearn", "matplotlib", "chromadb"}),
-        ("bot.cli.main", {"torch", "transformers", "peft", "langchain", "chromadb", "sklearn", "matplotlib"}),
+        ("bot.cli.app", {"torch", "transformers", "peft", "langchain", "chromadb", "sklearn", "matplotlib"}),
         ("worker.ledger.ledger", {"torch", "transformers", "sklearn"}),
         ("worker.transport.queue", {"torch", "transformers", "sklearn"}),
         ("finetune.spec", {"torch", "transformers", "sklearn"}),

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
 from plugs.diary import note
 from worker.runtime.attempt import Kind, Work
 from worker.runtime.server import serve

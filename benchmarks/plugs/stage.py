@@ -160,7 +160,7 @@ class Stage:
             about = ["--port", str(self.ports["workspace"]), "--store", str(self.home / "workspace")]
             return [sys.executable, "-m", "bot.playground", *about]
         if name == "bot":
-            return [sys.executable, "-m", "bot.cli.main", "up"]
+            return [sys.executable, "-m", "bot.cli", "up"]
         return [
             sys.executable,
             str(Path(__file__).with_name("counting.py")),

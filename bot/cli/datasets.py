@@ -13,11 +13,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bot.cli.main import console, path_to_read, settings
+from bot.cli.console import console, path_to_read, settings
 from bot.errors import BotError
-from bot.factories import models_trained_on, open_datasets, open_ledger, person
-from finetune.card_text import card_lines
-from finetune.data.card import Card
+from bot.factories import open_datasets, open_ledger, person
+from bot.slack.services import models_trained_on
+from finetune.data.card import Card, card_lines
 from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from bot.cli.main import console, path_to_read, settings
+from bot.cli.console import console, path_to_read, settings
 
 app = typer.Typer(no_args_is_help=True, help="Measure the answers, here and now.")
 
@@ -26,7 +27,6 @@ def advice(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score the embedded reader and the decision table on labelled questions."""
-    from bot.score_tables import confusion_table, family_table, signal_table
     from rag.advice.conversation import MoveReader
     from rag.evaluation.advice import by_signal, confusion, evaluate, read_rows, short
     from rag.reply import Verdict
@@ -141,4 +141,42 @@ def _retrieval_table(switches: Mapping[str, Any]) -> Table:
         table.add_row(
             name, *scores, *kinds, f"{told['refused']:.2f}", f"{told['p50_ms']:.1f}", f"{told['p95_ms']:.1f}"
         )
+    return table
+
+
+SHORT = {"foundation_model": "found.", "need_more_info": "more info", "guide_answer": "guide", "small_model": "small",
+         "fine_tune": "tune", "off_topic": "off"}  # fmt: skip
+
+
+def confusion_table(told: Counter[tuple[str, str]], order: list[str]) -> Table:
+    """Wanted verdicts down, got across; what is off the diagonal is red."""
+    used = [name for name in order if any(name in pair for pair in told)]
+    table = Table("wanted \\ got", *(SHORT.get(name, name) for name in used), box=None)
+    for wanted in used:
+        cells = []
+        for got in used:
+            times = told[wanted, got]
+            cells.append("·" if not times else str(times) if wanted == got else f"[red]{times}[/red]")
+        table.add_row(wanted, *cells)
+    return table
+
+
+def family_table(rows: list[Mapping[str, Any]]) -> Table:
+    """Right of all by family, where the rows name one."""
+    right, every = Counter[str](), Counter[str]()
+    for row in rows:
+        every[row["family"]] += 1
+        right[row["family"]] += row["got"] in row["accept"]
+    table = Table("family", "right", "of", box=None)
+    for name, times in every.items():
+        mark = "" if right[name] == times else "[red]"
+        table.add_row(name, f"{mark}{right[name]}", str(times))
+    return table
+
+
+def signal_table(told: Mapping[str, tuple[int, int, int]]) -> Table:
+    """By signal: read right of those labelled, and read where the row has none."""
+    table = Table("signal", "right", "labelled", "read where none is labelled", box=None)
+    for name, (right, labelled, extra) in told.items():
+        table.add_row(name, str(right), str(labelled), str(extra))
     return table

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bot.cli.main import console, settings
+from bot.cli.console import console, settings
 from bot.factories import open_index
 
 app = typer.Typer(no_args_is_help=True, help="The documents that answers are drawn from.")

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bot.cli.main import console, path_to_read, settings
+from bot.cli.console import console, path_to_read, settings
 from bot.cli.output import JobProgress, measures_of, print_sides, system_rows
 from bot.errors import BotError
 from bot.factories import load_prices, measuring_model, open_datasets, open_ledger, person

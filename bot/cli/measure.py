@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bot.cli.console import console, path_to_read, settings
 from bot.cli.jobs import AsJson, here_with_bar
-from bot.cli.main import console, path_to_read, settings
 from bot.cli.output import system_rows
 from bot.factories import load_prices, measuring_model, open_datasets
 from bot.settings import Settings
@@ -77,9 +77,9 @@ def tickets_of(
 
     A registered dataset was cleaned and redacted when it was added; a file is, where a model will read it.
     """
+    from finetune.data.prepare import prepare
     from finetune.data.reading import read_tickets
     from finetune.data.store import suggest_name
-    from finetune.prepare import prepare
 
     path = Path(dataset)
     named = {field: column for field, column in (("text", text_column), ("label", label_column)) if column}

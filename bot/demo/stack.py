@@ -58,7 +58,7 @@ class Stand:
 
     def launch(self, name: str) -> None:
         """Starts the process `bot` or `worker`; its log goes on where it ended."""
-        argv = [sys.executable, "-m", "bot.cli.main", COMMANDS[name]]
+        argv = [sys.executable, "-m", "bot.cli", COMMANDS[name]]
         with (self.logs / f"{name}.log").open("ab") as out:
             self.processes[name] = subprocess.Popen(
                 argv, env=dict(self.env), stdout=out, stderr=subprocess.STDOUT, cwd=ROOT

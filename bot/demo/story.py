@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 
 from bot.demo.stack import Stand, stand
+from bot.demo.transcript import Retelling
 from bot.errors import BotError
 from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
 from bot.playground.state.seed import BOT_USER
-from bot.retell import Retelling
 from bot.settings import Settings
 
 CHANNEL = "#support-ml"

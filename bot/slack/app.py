@@ -15,11 +15,34 @@ from slack_sdk.http_retry.builtin_handlers import (
     ServerErrorRetryHandler,
 )
 
-from bot import actions, commands, shortcuts, submissions
 from bot.slack.failures import handle_error
-from bot.slack.features import channel_settings, compare, questions, try_model
+from bot.slack.features import (
+    channel_settings,
+    compare,
+    datasets,
+    documents,
+    finetune,
+    home,
+    jobs,
+    measure,
+    questions,
+    try_model,
+)
 from bot.slack.services import Services
 
+FEATURES = (
+    questions,
+    measure,
+    finetune,
+    jobs,
+    datasets,
+    documents,
+    try_model,
+    compare,
+    channel_settings,
+    home,
+)
+"""What people can do in Slack, one file each with `register(app, services)`; a new feature is one more name here."""
 NOT_REPEATABLE = ("chat.postMessage", "chat.startStream", "files.completeUploadExternal")
 
 
@@ -72,12 +95,14 @@ def build_app(client: WebClient, services: Services, threads: int, signing_secre
 
 def register(app: App, services: Services) -> None:
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
-    for part in (questions, commands, try_model, compare, channel_settings, actions, shortcuts, submissions):
-        part.register(app, services)
+    for feature in FEATURES:
+        feature.register(app, services)
+    app.event("app_context_changed")(acknowledged)
+    app.action(re.compile(".*"))(acknowledged)
     app.event(re.compile(".+"))(acknowledged)
     app.error(handle_error)
 
 
 def acknowledged(ack: Ack) -> None:
-    """Accepted; there is nothing to do."""
+    """Accepted; there is nothing to do: link buttons, leftovers of old cards, events that are none of our business."""
     ack()

@@ -11,28 +11,25 @@ import logging
 import secrets
 from collections.abc import Callable
 from functools import partial
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+from slack_bolt import Ack
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy.exc import OperationalError
 
-from bot.errors import BotError
+from bot.errors import OURS, SLACK_TROUBLE, BotError
+from bot.slack.payload import Body, where
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape
+from bot.slack.ui.forms import Memory
 from bot.slack.ui.limits import split_text
-from finetune.errors import FinetuneError
-from rag.errors import RagError
-from worker.errors import WorkerError
 
 if TYPE_CHECKING:
     from slack_bolt import Args, Respond
 
     from bot.slack.services import Services
 
-SLACK_TROUBLE = (SlackClientError, OSError, HTTPException)  # what a call of Slack's API can raise
-OURS = (BotError, RagError, FinetuneError, WorkerError)
 SLACK_ADVICE = {
     "not_in_channel": "I am not in this channel. Invite me with `/invite @trainwise` and try again.",
     "channel_not_found": "I cannot see this channel. Invite me with `/invite @trainwise` and try again.",
@@ -137,17 +134,30 @@ def handle_error(
         whisper(client, text, channel or user, user, thread_ts, respond)
 
 
-def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
-    """The channel, user and thread that a payload of any kind came from; empty strings when it has none."""
-    event = body.get("event") or {}
-    container = body.get("container") or {}
-    channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or event.get("channel") or ""
-    user = body.get("user_id") or (body.get("user") or {}).get("id") or event.get("user") or ""
-    thread = container.get("thread_ts") or event.get("thread_ts")
-    return str(channel), str(user), thread
-
-
 def _disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     return isinstance(error, OperationalError) and "full" in str(error.orig).lower()
+
+
+class PrivateFailure:
+    """A failure that belongs to no field is told in the channel, to the person alone.
+
+    With `ack`, the form closes only after the block: a job whose form closed is in the ledger, also when the
+    bot is killed in between (sent again, the same form is the same job).
+    """
+
+    def __init__(self, client: WebClient, memory: Memory, body: Body, ack: Ack | None = None) -> None:
+        self.client, self.memory, self.user = client, memory, str(body["user"]["id"])
+        self.ack = ack
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if self.ack is not None:
+            self.ack()
+        if not isinstance(error, Exception):
+            return False
+        apologise(self.client, error, self.memory.channel, self.user, self.memory.thread_ts)
+        return True

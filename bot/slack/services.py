@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from bot.errors import BotError
 from bot.slack.permissions import Policy
 from bot.slack.thread_queue import Turns
 from bot.slack.users import People
 from finetune.data.store import DatasetStore
 from rag.reply import Reply
+from worker.jobs.records import Job
 from worker.ledger.ledger import Ledger
 
 
@@ -62,3 +64,26 @@ class Services:
     def scopes(self, channel: str) -> frozenset[str]:
         """Which documents and datasets may be seen from a channel."""
         return frozenset({"workspace", f"channel:{channel}"})
+
+
+def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
+    """A function from a digest to the jobs whose models saw those rows."""
+
+    def models_of(digest: str) -> list[str]:
+        return [job.id for job in ledger.jobs(limit=100_000) if job.spec.get("digest") == digest]
+
+    return models_of
+
+
+def scopes_of(choice: str, channel: str) -> frozenset[str]:
+    """`workspace` or this channel, whatever else a form may say."""
+    return frozenset({"workspace" if choice == "workspace" else f"channel:{channel}"})
+
+
+def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:
+    """The job, if this person may see it from this channel; the id is never trusted."""
+    job = services.ledger.job(job_id.strip("`")[:32])
+    person = services.people.person(user)
+    if denial := services.policy.denies_sight(person, job, channel):
+        raise BotError(denial)
+    return job

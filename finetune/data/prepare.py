@@ -7,15 +7,20 @@ repaired was counted on reading. Pure.
 
 from __future__ import annotations
 
+import html
+import itertools
+import multiprocessing
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from statistics import median
 
 from finetune.data.duplicates import normalise
+from finetune.data.redact import redact
 from finetune.data.ticket import RAW_SHOWN, Problem, Ticket, Tickets
-from finetune.mail import is_automatic, plain, without_history, without_signature
 
 LONG_TIMES = 20  # times the median length
 LONG_LEAST = 5_000  # characters below which nothing is too long
@@ -104,3 +109,181 @@ def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: list[P
 
 def _left_out(row: Ticket, message: str) -> Problem:
     return Problem(row.line, message, "text", row.text[:RAW_SHOWN])
+
+
+SIGNATURE_LINES = 8
+NAME_WORDS = 4
+_WROTE = r"wrote|a écrit|schrieb[^\n:]*|escribió|ha scritto|schreef[^\n:]*|escreveu"
+_ATTRIBUTION = re.compile(
+    rf"^(?:On|Am|Le|El|Il|Op|Em)\b(?=[^\n]*(?:\n[^\n]+)?\d)(?:[^\n]{{4,250}}?|[^\n]{{4,200}}\n[^\n]{{0,150}}?)"
+    rf"\b(?:{_WROTE})\s*:[ \t]*$",
+    re.MULTILINE,
+)
+_DIVIDER = re.compile(
+    r"^[ \t>]*(?:[-_]{2,}\s*(?:original message|forwarded message|ursprüngliche nachricht|message d'origine"
+    r"|mensaje original|messaggio originale|reply above this line)\s*[-_]{2,}|_{20,}"
+    r"|##- please type your reply above this line -##)[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OUTLOOK = re.compile(
+    r"^\*?(?:From|Von|De|Da):\*? [^\n]+\n(?:\*?(?:Sent|Gesendet|Envoyé|Enviado|Inviato|Date|To|An|À|Para|Cc"
+    r"|Subject|Betreff|Objet|Asunto|Oggetto):\*? ?[^\n]*\n?){2,}",
+    re.MULTILINE,
+)
+_DEVICE = re.compile(
+    r"^(?:sent (?:from|with|via) (?:my )?\w[^\n]{0,40}|get outlook for \w+[^\n]{0,60}|von meinem \w+ gesendet"
+    r"|envoyé de(?:puis)? mon \w+[^\n]{0,30}|enviado desde mi \w+[^\n]{0,30}|inviato da(?:l mio)? \w+[^\n]{0,20})$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_LEGAL = re.compile(
+    r"^[ \t*]*(?:disclaimer:|confidentiality notice|this (?:e-?mail|message)(?: and any (?:attachments?|files)[^\n]{0,40})?"
+    r"(?: is| are| may| contains?)[^\n]{0,40}(?:confidential|privileged|intended)|the information (?:contained )?in this e-?mail)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SIGN_OFF = re.compile(
+    r"^(?:(?:with )?(?:best|kind|warm(?:est)?|many)(?: (?:regards|wishes|thanks))?|regards|sincerely(?: yours)?"
+    r"|yours (?:sincerely|faithfully|truly)|cheers|thank(?:s| you)(?: (?:so much|very much|again|a lot|in advance))?"
+    r"|all the best|(?:mit )?(?:freundlichen|besten|vielen|viele) (?:grüßen|grüssen|grüße|dank)|cordialement"
+    r"|bien à vous|saludos(?: cordiales)?|cordiali saluti|met vriendelijke groet(?:en)?|atenciosamente)"
+    r"(?:,? (?:and )?(?:best |kind )?(?:regards|wishes))?[ \t]*[,.!]?[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NAME = re.compile(rf"[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-]*){{0,{NAME_WORDS - 1}}}")
+_AWAY = (
+    r"(?:i am|i'm|i’m|i will be|we are) (?:currently |now |presently )?(?:out of (?:the )?office|on (?:annual |parental |sick )?leave"
+    r"|away from|on vacation|on holiday)[^?]{0,200}(?:return|back|until|urgent|limited|reply|respond|contact)"
+)
+_AUTOMATIC = re.compile(
+    r"^\W*(?:(?:re: )?(?:automatic|auto(?:mated|matische)?)[ -]?(?:reply|response|antwort)\b|automatische antwort"
+    r"|abwesenheitsnotiz|réponse automatique|respuesta automática|risposta automatica|automatisch antwoord"
+    r"|out of (?:the )?office(?: re| auto|:|\n)|delivery status notification|undeliver(?:ed|able)(?: mail)?\b"
+    r"|mail delivery (?:failed|subsystem)|returned mail:|this is an? (?:automated|automatic|auto-generated) "
+    r"(?:reply|response|message|e-?mail|notification))",
+    re.IGNORECASE,
+)
+_TAG = re.compile(
+    r"</?(?:p|br|div|span|table|tr|td|ul|ol|li|body|html|b|i|a|strong|em|blockquote)\b[^>]*>", re.I
+)
+_BLOCKS = frozenset(("p", "br", "div", "tr", "li", "table", "blockquote", "h1", "h2", "h3", "ul", "ol"))
+_SILENT = frozenset(("style", "script", "head", "title"))
+
+
+def without_history(text: str) -> str:
+    """The message without the older messages quoted in it; whole where nothing else is in it."""
+    cut = min((found.start() for p in (_DIVIDER, _OUTLOOK) if (found := p.search(text))), default=len(text))
+    kept = text[:cut]
+    if found := _ATTRIBUTION.search(kept):
+        after = kept[found.end() :].strip("\n")
+        own = _below(after) if after.lstrip().startswith(">") else ""
+        kept = f"{kept[: found.start()].rstrip()}\n\n{own}"
+    return _if_cut(_unquoted(kept), text)
+
+
+def without_signature(text: str, keep_greeting: bool = False) -> str:
+    """The message without the sender's signature, device line and legal notice.
+
+    `keep_greeting` keeps a closing phrase ("Kind regards") and drops only what stands below: an agent's
+    closing is part of the voice to learn, the name is not.
+    """
+    kept = text
+    for mark in (_LEGAL, _DEVICE):
+        if (found := mark.search(kept)) and len(kept[found.end() :].strip().split("\n")) <= SIGNATURE_LINES:
+            kept = kept[: found.start()]
+    found = re.search(r"^-- ?$", kept, re.MULTILINE)
+    if found and kept[found.end() :].strip().count("\n") < 2 * SIGNATURE_LINES:
+        kept = kept[: found.start()]
+    for found in _SIGN_OFF.finditer(kept):
+        below = [line.strip() for line in kept[found.end() :].split("\n") if line.strip()]
+        if found.start() and _is_signature(below):
+            kept = kept[: found.end() if keep_greeting else found.start()]
+            break
+    return _if_cut(kept, text)
+
+
+def is_automatic(text: str) -> bool:
+    """Whether a machine wrote it: absence notes, bounces, automatic confirmations. Questions never are."""
+    head = text.strip()[:400]
+    if _AUTOMATIC.match(head):
+        return True
+    return re.search(rf"(?:^|\n)\W*(?:\w+[ ,]+){{0,8}}{_AWAY}", head, re.IGNORECASE) is not None
+
+
+def plain(text: str) -> str:
+    """HTML as text with its line breaks; text that merely mentions a tag stays as it is."""
+    if len(_TAG.findall(text)) < 2:
+        return html.unescape(text) if re.search(r"&(?:nbsp|amp|lt|gt|quot|#\d+);", text) else text
+    reader = _Text()
+    reader.feed(text)
+    reader.close()
+    lines = (re.sub(r"[ \t\xa0]+", " ", line).strip() for line in "".join(reader.parts).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() or text
+
+
+def _if_cut(kept: str, text: str) -> str:
+    """What is left, or the text itself where nothing was cut or no word would be left."""
+    kept = kept.strip()
+    return text if kept == text.strip() or not re.search(r"\w", kept) else kept
+
+
+def _below(quoted: str) -> str:
+    """What its author wrote below or between the lines that an attribution announces."""
+    return "\n".join(line for line in quoted.split("\n") if not line.lstrip().startswith(">"))
+
+
+def _unquoted(text: str) -> str:
+    """Without lines quoted by '>', if there are two in a row: one alone may be "> 5 items"."""
+    lines = text.split("\n")
+    quoted = [line.lstrip().startswith(">") for line in lines]
+    if not any(a and b for a, b in itertools.pairwise(quoted)):
+        return text
+    return "\n".join(line for line, is_quoted in zip(lines, quoted, strict=True) if not is_quoted)
+
+
+def _is_signature(lines: list[str]) -> bool:
+    """A name in capitals first, then short lines that are no sentences."""
+    if not lines or len(lines) > SIGNATURE_LINES or not _NAME.fullmatch(lines[0].rstrip(",.")):
+        return False
+    words = [word for word in lines[0].split() if len(word) > 3]
+    if any(word[0].islower() for word in words):
+        return False
+    return all(
+        len(line) <= 80 and len(line.split()) <= 10 and not line.endswith(("?", "!")) for line in lines[1:]
+    )
+
+
+class _Text(HTMLParser):
+    """Collects what a browser would show."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in _SILENT
+        if tag in _BLOCKS:
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = max(0, self._silent - (tag in _SILENT))
+        if tag in _BLOCKS and tag != "br":
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.parts.append(data)
+
+
+def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
+    """The rows to keep and the card's `cleaned`, `redactions` and `not_covered`."""
+    cleaned = clean(tickets)
+    redacted = redact(cleaned.tickets)
+    counts = {name: count for name, count in cleaned.counts.items() if count}
+    found = {"cleaned": counts, "redactions": redacted.counts, "not_covered": redacted.not_covered}
+    return redacted.tickets, found
+
+
+def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
+    """`prepare` in a process of its own; some seconds slower for the loading."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
+        return child.submit(prepare, tickets).result()

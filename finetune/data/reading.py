@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.data.columns import Columns, choose_columns, guess_columns
+from finetune.data.columns import Columns, DateReader, choose_columns, guess_columns
 from finetune.data.encoding import clean_text
 from finetune.data.formats import read_records
 from finetune.data.ticket import RAW_SHOWN, DatasetError, Kind, Problem, Record, Ticket, Tickets, canonical
-from finetune.dates import DateReader
 
 __all__ = [
     "DatasetError",

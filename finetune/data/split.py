@@ -273,3 +273,21 @@ def _spread(groups: list[list[int]], labels: list[str], shares: list[float], see
 
 def _ordered(rows: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(rows))
+
+
+def told(sides: Split, tuned: str) -> str:
+    """How the rows were divided, as a run used them; `tuned` is "cross-validated" or "one fold"."""
+    if not sides.folds:
+        return sides.how
+    number, rows = len(sides.folds), sum(map(len, sides.folds))
+    few = "too few tickets for a test set of their own"
+    if tuned == "cross-validated":
+        return (
+            f"{few}: every system is cross-validated over {number} folds, so each of the {rows} tickets is "
+            "held out once"
+        )
+    return (
+        f"{len(sides.train)} to train, {len(sides.dev)} to choose; {few}: the cheap systems are cross-validated "
+        f"over {number} folds ({rows} tickets), the tuned one is compared on one fold, {len(sides.test)} "
+        "tickets, where only a large difference shows"
+    )

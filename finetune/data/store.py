@@ -15,9 +15,9 @@ from typing import Any
 
 from finetune.data.card import Card, describe
 from finetune.data.object_store import Shelf
+from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
 from finetune.data.ticket import DatasetError, Tickets
-from finetune.prepare import prepare as prepare_rows
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 SCOPE = re.compile(r"workspace|channel:[A-Z0-9]{1,32}")

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from finetune.card_text import issues
-from finetune.data.card import Card
+from finetune.data.card import Card, issues
 
 INK, MUTED, GROUND = "#1d1c1d", "#5b5f66", "#ffffff"
 BAR, FEW, ISSUE = "#0b6e4f", "#c2410c", "#b45309"

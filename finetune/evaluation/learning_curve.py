@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from finetune.evaluation.baselines import logistic, most_similar
-from finetune.evaluation.metrics import score
+from finetune.evaluation.metrics import chrf, score
 from finetune.evaluation.statistics import bootstrap, mean_statistic, resample_counts
-from finetune.reply_scores import chrf
-from finetune.tasks.triage.data import Side
 
 PARTS = (8, 4, 2, 1)
 LEAST_ROWS = 16
@@ -24,24 +22,30 @@ WORTH = 0.01  # points (as a share) of the last doubling from which on more tick
 
 
 def learning_curve(
-    train: Side, test: Side, classes: int, seed: int, known: dict[str, Any] | None = None
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    classes: int,
+    seed: int,
+    known: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """[{"rows", "accuracy": {value, low, high}}] by growing rows; scores are shares with 95% intervals.
 
+    `train` and `test` are unit embeddings (rows, dim) with their class numbers (rows,).
     `known` is that classifier's accuracy with all rows, where the run has measured it. Slices under LEAST_ROWS or of one class are left out.
     """
-    order = np.random.default_rng([seed, 5]).permutation(len(train.labels))
-    counts = resample_counts(len(test.labels), seed)
+    (vectors, labels), (asked, truth) = train, test
+    order = np.random.default_rng([seed, 5]).permutation(len(labels))
+    counts = resample_counts(len(truth), seed)
     curve = []
     for part in PARTS:
         chosen = order[: len(order) // part]
-        if len(chosen) < LEAST_ROWS or len(np.unique(train.labels[chosen])) < 2:
+        if len(chosen) < LEAST_ROWS or len(np.unique(labels[chosen])) < 2:
             continue
         if part == 1 and known is not None:
             curve.append({"rows": len(chosen), "accuracy": known})
             continue
-        guess = logistic(train.embeddings[chosen], train.labels[chosen], test.embeddings, classes)
-        told = score(guess, test.labels, classes, counts)
+        guess = logistic(vectors[chosen], labels[chosen], asked, classes)
+        told = score(guess, truth, classes, counts)
         curve.append({"rows": len(chosen), "accuracy": told["accuracy"]})
     return curve
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from finetune.repeat import command
 from finetune.spec import HUB_ID, hub_id_of
 
 WEAKEST = 5
@@ -109,3 +109,27 @@ def _table(name: str, values: dict[str, Any]) -> str:
 def _interval(score: dict[str, float]) -> str:
     value, low, high = (100 * score[key] for key in ("value", "low", "high"))
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+OPTIONS = ("task", "base_model", "method", "epochs", "learning_rate", "seed", "budget_usd")
+NOT_SAID = (
+    "dataset",
+    "digest",
+)  # the digest stands in the place of the name, which may mean other rows by now
+
+
+def command(spec: Mapping[str, Any], digest: str) -> str:
+    """The shell command that repeats `spec` on the rows of `digest`, one setting a line.
+
+    Defaults are spelled out too: another version of the code may have others.
+    """
+    given = {name: value for name, value in spec.items() if name not in NOT_SAID and value is not None}
+    options = [f"--{name.replace('_', '-')} {_word(given[name])}" for name in OPTIONS if name in given]
+    others = [f"--set {name}={_word(value)}" for name, value in given.items() if name not in OPTIONS]
+    return " \\\n  ".join([f"trainwise finetune {digest} --here", *options, *others])
+
+
+def _word(value: Any) -> str:
+    import shlex
+
+    return {"True": "yes", "False": "no"}.get(str(value)) or shlex.quote(str(value))

@@ -6,7 +6,6 @@ Tickets go into the prompt as data between fences; an answer that is no class na
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from finetune.evaluation.baselines import Rung, rung, score
 from finetune.evaluation.sample import Fold, Sample
-from finetune.ladder import Rung, rung, score
-from finetune.llm import AskLLM, Said
+from finetune.llm import AT_ONCE, LONGEST, SPARE, AskLLM, Purse, UnansweredError, priced_as
 from finetune.pricing import api_request, tokens_of
 from finetune.progress import Progress
 
@@ -26,34 +25,6 @@ VARIANTS = (ZERO, FEW, RETRIEVED)
 EXAMPLES = {ZERO: 0, FEW: 16, RETRIEVED: 8}
 MOST_TEST, MOST_DEV, LEAST_TEST = 150, 40, 20
 ANSWER_TOKENS = 12
-LONGEST = 1_500  # characters of a ticket in a prompt
-AT_ONCE = 8  # calls under way
-SPARE = 1.25  # words say less than the server counts: so much more is set aside before each call
-
-
-class Purse:
-    """What may still be spent: each call sets its estimate aside before, and the server's count replaces it."""
-
-    def __init__(self, usd: float, prices: Mapping[str, Any], model: str) -> None:
-        self.cap, self.spent, self._prices, self._model = usd, 0.0, prices, model
-        self._lock = threading.Lock()
-
-    def set_aside(self, usd: float) -> bool:
-        """Whether there was enough left; then it is taken."""
-        with self._lock:
-            if self.spent + usd > self.cap:
-                return False
-            self.spent += usd
-            return True
-
-    def settle(self, aside: float, said: Said) -> float:
-        """What the call came to; the rest of what was set aside goes back."""
-        if said.tokens_in is None or said.tokens_out is None:
-            return aside
-        cost = api_request(self._prices, self._model, said.tokens_in, said.tokens_out)
-        with self._lock:
-            self.spent += cost - aside
-        return cost
 
 
 @dataclass(frozen=True)
@@ -110,21 +81,6 @@ def prompting_rungs(
     notes.append(f"For the prompts {calls:,} requests with ticket texts went to {model}, ${purse.spent:.2f}.")
     best = max(rungs, key=lambda made: made.dev or 0.0).name
     return rungs, best if dev_n else None, notes
-
-
-def priced_as(model: str | None, prices: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The row of the price table that `model` is counted by: its own, else the dearest, and a note on it."""
-    rows: Mapping[str, Mapping[str, Any]] = prices.get("api_per_million", {})
-    if model in rows:
-        return str(model), []
-    if not rows:
-        return "", ["Prompting was not measured: the price table names no API model (`api_per_million`)."]
-    dearest = max(rows, key=lambda name: float(rows[name]["out"]))
-    return dearest, [f"The price table does not know {model}: it was counted like {dearest}, the dearest."]
-
-
-class UnansweredError(Exception):
-    """Too few answers came; the text says why."""
 
 
 def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purse) -> Rung:

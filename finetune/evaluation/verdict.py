@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from finetune.data.split import Split
 from finetune.evaluation.statistics import Z95, Paired, rows_to_settle
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
@@ -106,21 +105,3 @@ def _round(number: int) -> int:
     """Two significant digits, rounded up: nobody collects 1,837 tickets."""
     digits = max(len(str(number)) - 2, 0)
     return -(-number // 10**digits) * 10**digits
-
-
-def told(sides: Split, tuned: str) -> str:
-    """How the rows were divided, as a run used them; `tuned` is "cross-validated" or "one fold"."""
-    if not sides.folds:
-        return sides.how
-    number, rows = len(sides.folds), sum(map(len, sides.folds))
-    few = "too few tickets for a test set of their own"
-    if tuned == "cross-validated":
-        return (
-            f"{few}: every system is cross-validated over {number} folds, so each of the {rows} tickets is "
-            "held out once"
-        )
-    return (
-        f"{len(sides.train)} to train, {len(sides.dev)} to choose; {few}: the cheap systems are cross-validated "
-        f"over {number} folds ({rows} tickets), the tuned one is compared on one fold, {len(sides.test)} "
-        "tickets, where only a large difference shows"
-    )

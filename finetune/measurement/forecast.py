@@ -1,6 +1,6 @@
 """From a pilot's learning curve to the score on more rows, with a 90% band, or a refusal that says why.
 
-The value is the mean of two forms (finetune/curve_forms.py): one starts at guessing and levels off, the
+The value is the mean of two forms (finetune/measurement/forecast.py): one starts at guessing and levels off, the
 other is a plain power law of the last four sizes; from early points the first is too low and the second too
 high. The band adds up what was found to explain the errors on eleven sets (docs/quality.md): how
 far ahead the gain lies, what the held-out rows cannot resolve, and, least, the bootstrapped curve and the
@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
-from finetune.curve_forms import plain, sigmoid
 
 NUMBER_UP_TO = 2.0  # times the pilot's rows: a number
 BAND_UP_TO = 4.0  # a band; beyond, only a direction
@@ -158,3 +156,41 @@ def _shake(
     count = np.array([sum(1 for p in points if p.rows == size) for size in sizes])
     error = spread / np.sqrt(count)
     return np.clip(means + rng.normal(size=(DRAWS, len(sizes))) * error, 0.0, 1.0)
+
+
+EXPONENTS = np.linspace(0.2, 2.0, 19)
+TURNS = 36
+LEAST_ERROR = 1e-4
+
+
+def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: float) -> np.ndarray:
+    """The chance-anchored form; for each (b, k) of a grid the floor c is solved exactly, c in [0, 1]."""
+    weight = sizes / sizes.sum()
+    best = np.full(len(errors), np.inf)
+    result = np.zeros((len(errors), len(rows)))
+    turns = np.geomspace(sizes[0] / 64, sizes[-1] * 2, TURNS)
+    for exponent in EXPONENTS:
+        for turn in turns:
+            fall = 1 / (1 + (sizes / turn) ** exponent)
+            ahead = 1 / (1 + (rows / turn) ** exponent)
+            rise, target = 1 - fall, errors - at_zero * fall
+            floor = np.clip((target * rise) @ weight / float((rise * rise) @ weight), 0.0, 1.0)
+            loss = ((target - floor[:, None] * rise) ** 2) @ weight
+            better = loss < best
+            best = np.where(better, loss, best)
+            made = floor[:, None] * (1 - ahead) + at_zero * ahead
+            result = np.where(better[:, None], made, result)
+    return result
+
+
+def plain(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A straight line between the logarithms of the last four sizes and their errors; never rising."""
+    x = np.log(sizes[-4:] / sizes[-1])
+    y = np.log(np.maximum(errors[:, -4:], LEAST_ERROR))
+    weight = sizes[-4:] / sizes[-4:].sum()
+    middle = float(x @ weight)
+    height = y @ weight
+    slope = ((y - height[:, None]) * (x - middle)) @ weight / float(((x - middle) ** 2) @ weight)
+    slope = np.minimum(slope, 0.0)
+    made: np.ndarray = np.exp(height[:, None] + slope[:, None] * (np.log(rows / sizes[-1]) - middle))
+    return made

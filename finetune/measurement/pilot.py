@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from finetune import ladder
+from finetune.evaluation import baselines
 from finetune.evaluation.sample import Fold, Sample
 from finetune.evaluation.statistics import Interval, bootstrap, mean_statistic, resample_counts
-from finetune.measurement.forecast import Z90, Ahead
+from finetune.measurement.forecast import Z90, Ahead, Point
 from finetune.progress import Progress
 from finetune.spec import Spec, defaults
 
@@ -57,7 +57,13 @@ def rows_for(sample: Sample, allowed_s: float) -> int:
 
 
 def run_tuned(
-    sample: Sample, linear: ladder.Linear, method: str, rows: int, seed: int, folder: Path, progress: Progress
+    sample: Sample,
+    linear: baselines.Linear,
+    method: str,
+    rows: int,
+    seed: int,
+    folder: Path,
+    progress: Progress,
 ) -> TunedPilot:
     """Train LoRA and `method` on the same `rows` rows of the first fold; the model is thrown away."""
     fold = sample.folds[0]
@@ -77,8 +83,7 @@ def _lora(
     sample: Sample, fold: Fold, chosen: np.ndarray, seed: int, folder: Path, progress: Progress
 ) -> np.ndarray:
     """Held-out labels by a LoRA-tuned MiniLM."""
-    from finetune.serving.predict import load
-    from finetune.tasks.triage.model import train_triage
+    from finetune.tasks.triage.model import load_tuned, train_triage
 
     spec: Spec = replace(
         defaults({"task": "triage", "method": "lora"}), dataset="pilot", epochs=EPOCHS, seed=seed
@@ -97,7 +102,7 @@ def _lora(
         place,
         progress,
     )
-    scores = load(place).probabilities([sample.rows[i].text for i in fold.test], progress.check)
+    scores = load_tuned(place).probabilities([sample.rows[i].text for i in fold.test], progress.check)
     shutil.rmtree(place, ignore_errors=True)
     return np.asarray(known[scores.argmax(axis=1)])
 
@@ -125,3 +130,56 @@ def expected(base: Ahead, pilot: TunedPilot) -> Ahead:
     )
     trust = "number" if times <= 2.1 else "band" if times <= REACH else "direction"
     return Ahead(base.rows, float(times), value, low, high, wide_low, wide_high, trust)
+
+
+STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
+MOST_SEEDS, LEAST_SEEDS = 5, 3
+SMALLEST = 16
+
+Score = Callable[[int, int], float]
+
+
+def sizes(rows: int) -> list[int]:
+    """Up to seven sizes from rows/8 to rows; fewer where slices would be smaller than 16 rows."""
+    return sorted({round(rows / step) for step in STEPS if rows / step >= SMALLEST})
+
+
+def run_pilot(rows: int, score: Score, progress: Progress, allowed_s: float) -> list[Point]:
+    """The curve's points: every size with 3 seeds, then up to 5 while the time allowed lasts.
+
+    `score(size, seed)` trains and returns the held-out score. The full size is the same for every seed, so
+    it is trained once.
+    """
+    steps = sizes(rows)
+    plan = [(rows, 0)] + [(size, seed) for seed in range(MOST_SEEDS) for size in steps if size < rows]
+    needed = 1 + LEAST_SEEDS * (len(steps) - 1)
+    began, work = time.perf_counter(), 0
+    total = sum(size for size, _ in plan)
+    points: list[Point] = []
+    for size, seed in plan:
+        spent = time.perf_counter() - began
+        if len(points) >= needed and spent + spent * size / work > allowed_s:
+            break
+        progress.check()
+        points.append(Point(size, seed, score(size, seed)))
+        work += size
+        left = (time.perf_counter() - began) / work * (total - work)
+        progress.step(len(points), len(plan), None, round(min(left, max(0.0, allowed_s - spent)), 1))
+    return points
+
+
+def slices(sample: Sample, linear: baselines.Linear, method: str, metric: str, seed: int) -> Score:
+    """How `run_pilot` scores a slice: the same share of every fold's training rows, all held-out rows at
+    once.
+    """
+    smallest = sample.train_rows
+
+    def score(size: int, at: int) -> float:
+        parts = []
+        for number, fold in enumerate(sample.folds):
+            order = np.random.default_rng([seed, at, number]).permutation(fold.train)
+            take = len(order) if size == smallest else round(size / smallest * len(order))
+            parts.append(linear.predict(method, fold, order[:take], fold.test))
+        return baselines.score(sample.truth, np.concatenate(parts), metric, len(sample.names))
+
+    return score

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finetune.artifacts import REPORT
 from finetune.data.ticket import Tickets
-from finetune.drift import DRIFT
-from finetune.evaluation.sample import Sample
+from finetune.evaluation.sample import DRIFT, Sample
 from finetune.measurement.decision import Decision, percent
 from finetune.measurement.forecast import Ahead, Forecast
 from finetune.measurement.plots import FILE, TITLES, verdict_plot
 
 if TYPE_CHECKING:
-    from finetune.measurement.run import Found, Request
-
-REPORT = "report.json"
+    from finetune.measurement.findings import Found, Request
 
 
 def assemble(

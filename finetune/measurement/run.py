@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from finetune import ladder
 from finetune.data.ticket import Tickets
-from finetune.drift import drift_warnings
-from finetune.errors import FinetuneError
+from finetune.evaluation import baselines
+from finetune.evaluation.baselines import Linear, Rung
 from finetune.evaluation.prompting import prompting_rungs
-from finetune.evaluation.sample import Embed, Sample, draw, warnings
-from finetune.ladder import Linear, Rung
+from finetune.evaluation.sample import Embed, Sample, draw, drift_warnings, warnings
 from finetune.llm import AskLLM
 from finetune.measurement.bill import Known, bill
 from finetune.measurement.decision import Decision, Measured, decide
+from finetune.measurement.findings import Found, MeasureError, Request
 from finetune.measurement.forecast import Ahead, Forecast, Point, forecast
-from finetune.measurement.pilot import TunedPilot, reached, rows_for, run_tuned
+from finetune.measurement.pilot import TunedPilot, reached, rows_for, run_pilot, run_tuned, slices
 from finetune.measurement.report import assemble, finished, too_few, write
-from finetune.pilot import run_pilot, slices
 from finetune.pricing import tokens_of
 from finetune.progress import Emit, Progress, ShouldStop
 
@@ -38,55 +36,6 @@ PILOT_SHARE, PROMPT_SHARE = 0.3, 0.4
 RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
 HOPELESS = 0.6  # share of the mistakes that no fine-tune has taken away (a third on the bundled sample)
-
-
-class MeasureError(FinetuneError):
-    """The question cannot be measured as asked."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked, checked: target as a share, tickets a month, dollars per wrong answer."""
-
-    target: float
-    volume: int
-    price_per_wrong: float | None
-    metric: str
-    seed: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.target <= 1:
-            hint = f" Did you mean {self.target / 100:g}?" if 2 <= self.target <= 100 else ""
-            raise MeasureError(
-                f"The target {self.target:g} is impossible: give a share of right answers between 0 and "
-                f"1.{hint}"
-            )
-        if self.volume < 0:
-            raise MeasureError("Tickets per month cannot be negative: give 0 or more.")
-        if self.price_per_wrong is not None and self.price_per_wrong < 0:
-            raise MeasureError(
-                "The price of a wrong answer cannot be negative: give dollars, or leave it out."
-            )
-        if self.metric not in ladder.METRICS:
-            raise MeasureError(
-                f"The metric `{self.metric}` is not known. Choose one of: {', '.join(ladder.METRICS)}."
-            )
-
-
-@dataclass(frozen=True)
-class Found:
-    """Everything measured and forecast, before it is decided upon."""
-
-    rungs: list[Rung]
-    best: Rung
-    points: list[Point]
-    more: Forecast
-    at_all: Ahead | None
-    pilot: TunedPilot | None
-    tuned: Ahead | None
-    tuned_later: tuple[Ahead, ...]  # the fine-tune at the sizes of `more`
-    p_chance: float
-    warnings: list[str]
 
 
 def measure(
@@ -156,9 +105,9 @@ def _look(
     """Baselines, pilot, fine-tune pilot and forecasts."""
     notes, linear = warnings(sample), Linear(sample)
     progress.phase("baselines")
-    rungs, name = ladder.climb(sample, linear, request.metric, progress)
+    rungs, name = baselines.climb(sample, linear, request.metric, progress)
     trained = best = next(made for made in rungs if made.name == name)
-    p_chance = ladder.learnable(best.predicted, sample.truth)
+    p_chance = baselines.learnable(best.predicted, sample.truth)
     notes += drift_warnings(sample, best.dev, best.score(request.metric).value)
     ask, model, spend, prices = llm
     if ask is not None:
@@ -274,7 +223,7 @@ def _decide(
             serving_usd=money["serving_usd_month"],
             training_usd=run["usd_high"] if run else 0.0,
             training_hours=run["hours_high"] if run else 0.0,
-            weak_classes=ladder.weak_classes(sample, trained),
+            weak_classes=baselines.weak_classes(sample, trained),
         )
     )
     return decision, bill(prices, replace(known, rows_to_label=decision.rows_to_label))

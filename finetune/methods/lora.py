@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from finetune.failures import BaseModelError
+from finetune.errors import BaseModelError
 from finetune.spec import Spec
 from finetune.training.base_models import quiet
 

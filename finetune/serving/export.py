@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from finetune.blend import PLACE
+from finetune.artifacts import CARD, LINEAR_HALF, find_model, read_card
+from finetune.errors import ExportError
 from finetune.evaluation.model_card import HUB_NAMES
-from finetune.failures import ExportError
-from finetune.serving.predict import CARD, find_model, load, read_card
+from finetune.serving.predict import load
 from finetune.spec import hub_id_of
 from finetune.training.base_models import causes, status_of
 
@@ -120,8 +120,8 @@ def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "head.safetensors"):
         if (place / name).is_file():
             shutil.copy(place / name, out / name)
-    if (place / PLACE).is_dir():
-        shutil.copytree(place / PLACE, out / PLACE)
+    if (place / LINEAR_HALF).is_dir():
+        shutil.copytree(place / LINEAR_HALF, out / LINEAR_HALF)
     (out / CARD).write_text(json.dumps(_merged_card(card), indent=1))
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.failures import CorruptModel
-
-CARD = "trainwise.json"
-MODEL, BEFORE = "model", "before"
+from finetune.artifacts import BEFORE, CARD, find_model, read_card
 
 
 @dataclass(frozen=True)
@@ -33,45 +29,15 @@ class Sides:
     after: Tried
 
 
-def find_model(folder: Path) -> Path:
-    """The folder of the finished model in a job's folder: its own, its `model`, or its newest attempt's."""
-    places = [folder, folder / MODEL, *(path / MODEL for path in folder.glob("*"))]
-    found = [place for place in places if (place / CARD).is_file()]
-    if not found:
-        raise CorruptModel(f"{folder} holds no finished model: run the job again.")
-    if len(found) > 1 and found[0] in places[:2]:
-        return found[0]
-    return max(found, key=lambda place: (place / CARD).stat().st_mtime)
-
-
 def load(folder: Path) -> Any:
     """The model in a job's folder: TunedTriage, TunedLinear, Blended or TunedReply."""
-    place = find_model(folder)
-    card = read_card(place)
-    if card["task"] == "reply":
-        from finetune.tasks.reply.model import load_reply
+    if read_card(find_model(folder))["task"] == "reply":
+        from finetune.tasks.reply import model as reply
 
-        return load_reply(place, card)
-    if card["method"] == "linear":
-        from finetune.methods.linear import load_linear
+        return reply.load_tuned(folder)
+    from finetune.tasks.triage import model as triage
 
-        return load_linear(place, card)
-    from finetune import blend
-    from finetune.methods.linear import load_linear
-    from finetune.tasks.triage.model import load_triage
-
-    network = load_triage(place, card)
-    half = place / blend.PLACE
-    return blend.Blended(network, load_linear(half, read_card(half))) if half.is_dir() else network
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The small file that says what the model is; written last, so its absence means half-done work."""
-    try:
-        card = json.loads((folder / CARD).read_text())
-        return {"task": card["task"], "method": card["method"], **card}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptModel(f"{folder} holds no finished model: run the job again.") from error
+    return triage.load_tuned(folder)
 
 
 def try_text(folder: Path, text: str, top: int = 3) -> Tried:

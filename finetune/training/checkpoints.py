@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -47,22 +46,6 @@ def discard(folders: list[Path]) -> None:
     """Remove damaged checkpoints, so that nothing resumes or keeps them."""
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether this error, or one that it came from, is a full disk (safetensors reports it as text)."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    seen: BaseException | None = error
-    while seen is not None:
-        if (isinstance(seen, OSError) and seen.errno in full) or any(t in str(seen) for t in _AS_TEXT):
-            return True
-        if "PytorchStreamWriter failed" in str(seen) or "unexpected pos" in str(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-_AS_TEXT = ("No space left on device", "File too large", "iostream error")
 
 
 def _step(folder: Path) -> int:

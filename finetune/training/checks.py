@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.failures import BaseModelError, TrainingDataError, is_out_of_memory
+from finetune.errors import BaseModelError, TrainingDataError, is_out_of_memory
 from finetune.progress import Progress
 
 IGNORED = -100

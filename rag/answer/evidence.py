@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from rag.advice.decide import AGAINST
 from rag.advice.decision_table import facts_of, holds
 from rag.errors import RagError
 from rag.reply import Verdict
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 PHRASES = Path(__file__).parents[1] / "evidence.yaml"
 MOST_PHRASES = 5
-AGAINST = -3.0  # a line this much against tuning is told as well: it is what the person asked about
 PER_QUESTION, PER_PHRASE = 8, 3
 
 

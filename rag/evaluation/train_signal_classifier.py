@@ -20,10 +20,9 @@ import yaml
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.errors import RagError
-from rag.gloss import load_glossary
 from rag.search.embedding import Embedder, load_embedder
 from rag.signals.classifier import HEADS, Heads, features, save_heads, signature
-from rag.signals.lexicon import Lexicon, load_lexicon
+from rag.signals.lexicon import Lexicon, load_glossary, load_lexicon
 
 DATA = Path(__file__).parents[1] / "data"
 PROTOTYPES, SCENARIOS = DATA / "prototypes.yaml", DATA / "scenarios.yaml"

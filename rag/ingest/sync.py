@@ -19,11 +19,10 @@ from rag.errors import RagError
 from rag.ingest.fetch import Fetch, FetchError, Page
 from rag.ingest.readers.load import Failed, Loaded, load
 from rag.ingest.sandbox import Apart, TookTooLong
-from rag.ingest.sources import Item, Listing, is_address, left_out, list_items
+from rag.ingest.sources import Item, Listing, Seen, Sources, is_address, left_out, list_items
 from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
-from rag.sources import Seen, Sources
 
 CHUNKER = "2"  # part of a text's hash: another way of cutting cuts every document again
 MEMBER = "!/"

@@ -73,3 +73,75 @@ def load_lexicon(path: Path = CUES) -> Lexicon:
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, re.error, AttributeError, TypeError) as error:
         raise RagError(f"The cue lexicon {path} cannot be used: {error}. Restore it with git.") from error
+
+
+GLOSSARY = Path(__file__).parents[1] / "data" / "glossary.yaml"
+FEWEST = 2  # words of one language before a message counts as written in it
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+ENGLISH = frozenset(
+    {"the", "is", "are", "should", "our", "we", "with", "and", "for", "it", "to", "of", "you"}
+)
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """By language: whole words and stems (longest first), each with its English."""
+
+    words: Mapping[str, Mapping[str, str]]
+    stems: Mapping[str, tuple[tuple[str, str], ...]]
+
+    def __call__(self, text: str) -> str:
+        """The text with known words in English where it is mostly written in one of the languages."""
+        said = [word.lower() for word in _WORD.findall(text)]
+        hits = {
+            language: sum(self._english(language, word) is not None for word in said)
+            for language in self.words
+        }
+        language = max(hits, key=lambda name: hits[name])
+        if hits[language] < FEWEST or hits[language] <= sum(word in ENGLISH for word in said):
+            return text
+        return _WORD.sub(lambda match: self._english(language, match[0].lower()) or match[0], text)
+
+    def _english(self, language: str, word: str) -> str | None:
+        if word in self.words[language]:
+            return self.words[language][word]
+        return next((english for stem, english in self.stems[language] if word.startswith(stem)), None)
+
+
+def load_glossary(path: Path = GLOSSARY) -> Glossary:
+    """The glossary; RagError names the file if it cannot be used."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        words = {name: {w: e for w, e in lines.items() if w[-1] != "*"} for name, lines in raw.items()}
+        stems = {
+            name: tuple(
+                sorted(((w[:-1], e) for w, e in lines.items() if w[-1] == "*"), key=lambda s: -len(s[0]))
+            )
+            for name, lines in raw.items()
+        }
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+        raise RagError(f"The glossary {path} cannot be used: {error}. Restore it with git.") from error
+    return Glossary(words, stems)
+
+
+MOST = 70
+_EDGE = re.compile(r"[;!?\n()]+\s*|[.,:](?:\s+|$)|\s[-–—]\s|\s->\s")
+
+
+def words_around(text: str, start: int, end: int) -> str:
+    """At most about seventy characters, cut at the ends of clauses and words; always holds text[start:end]."""
+    left, right = 0, len(text)
+    for edge in _EDGE.finditer(text):
+        if edge.end() <= start:
+            left = edge.end()
+        elif edge.start() >= end:
+            right = edge.start()
+            break
+    if right - left > MOST:
+        spare = max(0, MOST - (end - start))
+        left, right = max(left, start - spare // 2), min(right, end + spare - spare // 2)
+        while left > 0 and left < start and text[left - 1] not in " \n":
+            left += 1
+        while right > end and right < len(text) and text[right] not in " \n":
+            right -= 1
+    return " ".join(text[left:right].split()).strip(" ,;:.")

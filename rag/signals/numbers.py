@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rag.quoting import words_around
-from rag.read_shares import read_shares
+from rag.signals.lexicon import words_around
 from rag.signals.number_words import (
     ADVERBS,
     CLASS,
@@ -35,6 +34,7 @@ from rag.signals.number_words import (
     WORD,
     WORDS,
     WRONG,
+    read_shares,
 )
 
 

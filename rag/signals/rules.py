@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rag.gloss import load_glossary
-from rag.quoting import words_around
 from rag.search.embedding import Embedder
 from rag.signals.classifier import Heads, features, load_heads, signature
-from rag.signals.lexicon import Cue, Lexicon, load_lexicon
+from rag.signals.lexicon import Cue, Lexicon, load_glossary, load_lexicon, words_around
 from rag.signals.numbers import Count, read_counts
 from rag.signals.prompt_injection import screen
 from rag.signals.schema import SIGNAL_NAMES, Signals

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import main
+from bot.cli import app, console
 from tests.finetune.test_dataset_bad import REFUSED, ROWS, save
 
 
@@ -22,14 +22,14 @@ class Terminal:
         self.folder, self.capsys, self.patch = folder, capsys, patch
         patch.setenv("TRAINWISE_HOME", str(folder / "home"))
         patch.setenv("COLUMNS", "300")
-        patch.setattr(main.console, "width", 300)  # it took its width when it was first imported
+        patch.setattr(console.console, "width", 300)  # it took its width when it was first imported
         patch.chdir(folder)
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr. An exception that would be a traceback fails the test."""
         self.patch.setattr(sys, "argv", ["trainwise", *words])
         with pytest.raises(SystemExit) as ended:
-            main.main()
+            app.main()
         said = self.capsys.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.slack.features.compare import summary_message, summed_up, ticket_message
 from bot.slack.ui.limits import checked, texts_of
+from bot.slack.ui.model_trials import summary_message, summed_up, ticket_message
 from tests.bot.test_cards import NASTY, job
 from worker.errors import WorkerError
 from worker.jobs.records import Post

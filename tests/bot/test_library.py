@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import BotError
-from bot.slack.features.documents import _outcome, document_line, scopes_of, web_address
+from bot.slack.features.documents import _outcome, document_line, web_address
+from bot.slack.services import scopes_of
 from rag.ingest.sync import SyncReport
 from rag.search.store import Document
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.measure_form import _share, measure_modal, typed
-from bot.slack.features.measure import said
+from bot.slack.features.measure import _share, said, typed
 from bot.slack.thread_memory import Conversation
-from bot.slack.ui.forms import Memory
+from bot.slack.ui.forms import Memory, measure_modal
 from bot.slack.ui.limits import checked, checked_view
 from bot.slack.ui.report import final_report
 from finetune.data.card import Card

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot import money
 from bot.errors import BotError
-from bot.slack.features import home
+from bot.slack.features import channel_settings, home
 from bot.slack.features.answering import Question, ask
 from bot.slack.permissions import Policy
 from bot.slack.users import Person
@@ -83,16 +82,16 @@ def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> 
     def respond(**message: Any) -> None:
         said.append(message["text"])
 
-    money.on_command(services, [], "T1", RAVI.id, respond)  # type: ignore[arg-type]
-    money.on_command(services, ["$1,200"], "T1", ANA.id, respond)  # type: ignore[arg-type]
+    channel_settings.on_budget(services, [], "T1", RAVI.id, respond)  # type: ignore[arg-type]
+    channel_settings.on_budget(services, ["$1,200"], "T1", ANA.id, respond)  # type: ignore[arg-type]
     assert ["$0.00 of $500" in said[0], "$0.00 of $1,200" in said[1]] == [True, True]
     with pytest.raises(BotError, match="Only an admin sets the budget"):
-        money.change(services, ["9"], "T1", RAVI.id)
+        channel_settings.change_budget(services, ["9"], "T1", RAVI.id)
     for odd in (["nan"], ["-5"], ["lots"], ["1e99"]):
         with pytest.raises(BotError, match="Write an amount"):
-            money.change(services, odd, "T1", ANA.id)
+            channel_settings.change_budget(services, odd, "T1", ANA.id)
     assert month_of_team(services.ledger.engine, "T1", "2027-01").limit == 1200
-    assert money.this_month(services, "T2").limit == 500
+    assert channel_settings.this_month(services, "T2").limit == 500
 
 
 def test_the_home_tab_says_how_old_the_index_is() -> None:
@@ -103,8 +102,8 @@ def test_the_home_tab_says_how_old_the_index_is() -> None:
     ]
     index = SimpleNamespace(stats=lambda: SimpleNamespace(documents=2, chunks=9), documents=lambda: documents)
     broken = SimpleNamespace(stats=lambda: 1 / 0)
-    assert home.index_line(SimpleNamespace(index=index)).endswith("9 passages, last change 2026-11-20")  # type: ignore[arg-type]
-    assert "cannot be read" in home.index_line(SimpleNamespace(index=broken))  # type: ignore[arg-type]
+    assert home.index_health(SimpleNamespace(index=index)).endswith("9 passages, last change 2026-11-20")  # type: ignore[arg-type]
+    assert "cannot be read" in home.index_health(SimpleNamespace(index=broken))  # type: ignore[arg-type]
 
 
 def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bot.errors import BotError
-from bot.slack.features.try_model import ended_modal, model_job
+from bot.slack.features.try_model import model_job
 from bot.slack.permissions import Policy
 from bot.slack.ui.limits import checked_view, texts_of
+from bot.slack.ui.model_trials import ended_modal
 from bot.slack.users import Person
 from tests.bot.test_cards import NASTY, job
 from worker.jobs.states import State

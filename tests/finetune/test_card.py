@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.card_text import card_lines, issues
-from finetune.data.card import Card
+from finetune.data.card import Card, card_lines, issues
 from finetune.evaluation.dataset_plot import card_alt, card_png
 
 CARD = Card(

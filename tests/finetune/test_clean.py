@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.data.prepare import clean
+from finetune.data.prepare import clean, is_automatic, plain, without_history, without_signature
 from finetune.data.reading import read_tickets
 from finetune.data.ticket import Ticket, Tickets
-from finetune.mail import is_automatic, plain, without_history, without_signature
 
 OWN = "The export stops at row 5,000.\nCan you raise the limit?"
 QUOTES = {

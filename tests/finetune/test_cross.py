@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.cross import cross_validated, held_out_rows
 from finetune.data.ticket import Ticket, Tickets
 from finetune.pipeline import run
 from finetune.progress import silent
 from finetune.spec import parse_spec
-from finetune.tasks.triage.data import prepare
+from finetune.tasks.triage.data import cross_validated, held_out_rows, prepare
 from finetune.tasks.triage.run import STRONG
 from finetune.training.embedding import FrozenEmbedder
 from tests.finetune.measuring import sample_rows, tickets

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from finetune.failures import CorruptModel, ExportError
+from finetune.errors import CorruptModel, ExportError
 from finetune.pipeline import run
 from finetune.serving.export import export, push
 from finetune.serving.predict import load, try_both

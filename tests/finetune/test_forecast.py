@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.measurement.forecast import Forecast, Point, forecast
-from finetune.pilot import sizes
+from finetune.measurement.pilot import sizes
 
 FULL = 2_000
 

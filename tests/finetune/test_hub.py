@@ -70,7 +70,7 @@ def python(code: str, env: dict[str, str], *words: str) -> str:
 
 PROBE = """
 import sys
-from finetune.failures import BaseModelError
+from finetune.errors import BaseModelError
 from finetune.training.base_models import load_causal, pinned, probe
 for name in sys.argv[1:]:
     try:
@@ -84,7 +84,7 @@ for name in sys.argv[1:]:
 FETCH = """
 import os
 import sys
-from finetune.failures import BaseModelError
+from finetune.errors import BaseModelError
 from finetune.training.base_models import locate
 for word in sys.argv[1:]:
     name, _, os.environ["HF_TOKEN"] = word.partition("@")
@@ -146,7 +146,7 @@ import json
 import sys
 from pathlib import Path
 from finetune.serving.export import export
-from finetune.failures import BaseModelError, Stopped
+from finetune.errors import BaseModelError, Stopped
 from finetune.pipeline import run
 from finetune.serving.predict import try_both
 from tests.finetune.tiny import recipe, tickets
@@ -224,7 +224,7 @@ PUSH = """
 import sys
 from pathlib import Path
 from finetune.serving.export import push
-from finetune.failures import ExportError
+from finetune.errors import ExportError
 for token, name in zip(sys.argv[2::2], sys.argv[3::2]):
     try:
         print(push(Path(sys.argv[1]), name, token))
@@ -285,7 +285,7 @@ def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path
 DOCTOR = """
 import os
 import sys
-from bot.cli.main import settings
+from bot.cli.app import settings
 from bot.cli.doctor import hub
 for name in sys.argv[1:]:
     os.environ["HF_TOKEN"], os.environ["HF_TOKEN_FILE"] = "", name

@@ -9,16 +9,15 @@ import pytest
 
 from finetune.evaluation.learning_curve import answer_curve, last_answers, last_doubling, learning_curve
 from finetune.evaluation.plots import learning_plot
-from finetune.tasks.triage.data import Side
 
 
-def side(rows: int, seed: int, spread: float, classes: int = 4) -> Side:
+def side(rows: int, seed: int, spread: float, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """Points around one direction per class, as unit vectors."""
     draw = np.random.default_rng(seed)
     labels = draw.integers(0, classes, rows)
     vectors = np.eye(24)[labels] + spread * draw.normal(size=(rows, 24))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Side([str(i) for i in range(rows)], labels, vectors.astype(np.float32))
+    return vectors.astype(np.float32), labels
 
 
 def test_more_rows_score_higher_where_there_is_something_to_learn() -> None:
@@ -52,12 +51,10 @@ def test_few_rows_leave_out_the_slices_that_cannot_be_trained() -> None:
 def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> None:
     """Replies: the nearest of few past answers fits worse than that of many; the last point is the ladder's own."""
     past, now = side(320, 1, 0.3, classes=24), side(120, 2, 0.3, classes=24)
-    answers = [
-        f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in past.labels
-    ]
-    real = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in now.labels]
+    answers = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in past[1]]
+    real = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in now[1]]
     known = {"value": 0.98, "low": 0.97, "high": 0.99}
-    curve = answer_curve((past.embeddings, now.embeddings), answers, real, 7, known)
+    curve = answer_curve((past[0], now[0]), answers, real, 7, known)
     assert [point["rows"] for point in curve] == [40, 80, 160, 320]
     assert curve[0]["chrf"]["value"] + 0.02 < curve[2]["chrf"]["value"]
     assert curve[-1]["chrf"] == known
@@ -65,7 +62,7 @@ def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> Non
         "Learning curve: 160 to 320 tickets brought the nearest past answer"
     )
     assert last_answers(curve[:1]) == ""
-    few = answer_curve((past.embeddings[:20], now.embeddings), answers[:20], real, 7, known)
+    few = answer_curve((past[0][:20], now[0]), answers[:20], real, 7, known)
     assert [point["rows"] for point in few] == [20]
 
 

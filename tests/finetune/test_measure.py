@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
+from finetune.measurement.findings import MeasureError
 from finetune.measurement.forecast import Point
 from finetune.measurement.plots import _in_figures
-from finetune.measurement.run import MeasureError
 from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
 
 ROWS = sample_rows()

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune import ladder
+from finetune.evaluation import baselines
+from finetune.evaluation.baselines import Linear
 from finetune.evaluation.sample import Sample, draw
-from finetune.ladder import Linear
-from finetune.measurement.run import Request, _tuned
-from finetune.pilot import sizes, slices
+from finetune.measurement.findings import Request
+from finetune.measurement.pilot import sizes, slices
+from finetune.measurement.run import _tuned
 from finetune.progress import silent
 from tests.finetune.measuring import CountingEmbedder, sample_rows, tickets
 
@@ -38,7 +39,7 @@ def test_the_method_is_chosen_without_held_out_rows(clean: Sample, poisoned: Sam
     """Choosing scores and the chosen rung are the same to the last bit; only held-out scores move."""
     seen = []
     for sample in (clean, poisoned):
-        rungs, name = ladder.climb(sample, Linear(sample), "accuracy", silent())
+        rungs, name = baselines.climb(sample, Linear(sample), "accuracy", silent())
         seen.append((name, [made.dev for made in rungs], rungs[-1].accuracy.value))
     assert seen[0][:2] == seen[1][:2]
     assert seen[0][2] > seen[1][2] + 0.2
@@ -52,7 +53,7 @@ def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
     told = []
     for sample in (clean, poisoned):
         linear = Linear(sample)
-        rungs, name = ladder.climb(sample, linear, "accuracy", silent())
+        rungs, name = baselines.climb(sample, linear, "accuracy", silent())
         best = next(made for made in rungs if made.name == name)
         request = Request(target, 0, None, "accuracy", 7)
         told.append(_tuned(sample, linear, best, name, 0.2, request, tmp_path, silent(), lambda: 0.0))
@@ -64,7 +65,7 @@ def test_the_pilots_models_never_see_held_out_rows(clean: Sample, poisoned: Samp
     fold = clean.folds[0]
     size = sizes(clean.train_rows)[2]
     order = np.random.default_rng([7, 0, 0]).permutation(fold.train)[:size]
-    for method in (ladder.NEAREST, ladder.LOGISTIC, ladder.WORDS_SVM):
+    for method in (baselines.NEAREST, baselines.LOGISTIC, baselines.WORDS_SVM):
         before, after = (
             Linear(sample).predict(method, fold, order, fold.dev) for sample in (clean, poisoned)
         )
@@ -75,7 +76,7 @@ def test_nested_slices_grow_by_adding_rows(clean: Sample) -> None:
     """A slice of a seed is a prefix of the next: the score function is deterministic and the full size ignores
     the seed."""
     linear = Linear(clean)
-    score = slices(clean, linear, ladder.LOGISTIC, "accuracy", 7)
+    score = slices(clean, linear, baselines.LOGISTIC, "accuracy", 7)
     assert score(100, 1) == score(100, 1)
     assert score(clean.train_rows, 0) == score(clean.train_rows, 1)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finetune.errors import Stopped
 from finetune.evaluation.prompting import (
     FEW,
     RETRIEVED,
@@ -19,7 +20,6 @@ from finetune.evaluation.prompting import (
     read_answer,
 )
 from finetune.evaluation.sample import Sample, draw
-from finetune.failures import Stopped
 from finetune.llm import asker
 from finetune.progress import Progress, silent
 from tests.finetune.measuring import PRICES, CountingEmbedder, measured, sample_rows, tickets

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from finetune import pii
 from finetune.data.prepare import clean
-from finetune.data.redact import NOT_COVERED, hide_spans, pseudonym, redact
+from finetune.data.redact import (
+    NOT_COVERED,
+    Find,
+    Span,
+    _engine,
+    hide_spans,
+    presidio,
+    pseudonym,
+    redact,
+    secret_spans,
+)
 from finetune.data.ticket import Ticket, Tickets
-from finetune.pii import presidio
-from finetune.secret_patterns import Span, secret_spans
 
 FOUND = {
     "EMAIL": ("bob.k@ex-ample.co.uk", "Jürgen@müller.de", "a.b+c@sub.example.technology"),
@@ -32,7 +39,7 @@ FOUND = {
 
 
 @pytest.fixture(scope="module")
-def look() -> pii.Find:
+def look() -> Find:
     """Presidio, loaded once; a missing one is a failure, for redaction without it is another promise."""
     return presidio()
 
@@ -44,7 +51,7 @@ def only(text: str, names: tuple[str, ...] = (), **more: str) -> Tickets:
 @pytest.mark.parametrize(
     ("kind", "value"), [(kind, value) for kind, values in FOUND.items() for value in values]
 )
-def test_what_is_covered_is_replaced_by_its_kind(kind: str, value: str, look: pii.Find) -> None:
+def test_what_is_covered_is_replaced_by_its_kind(kind: str, value: str, look: Find) -> None:
     """Each value alone in a sentence gives one mark and one count, and no part of it stays."""
     done = redact(only(f"Hello, it is {value} as I said."), look)
     assert done.tickets.rows[0].text == f"Hello, it is <{kind}> as I said."
@@ -63,7 +70,7 @@ def test_what_is_covered_is_replaced_by_its_kind(kind: str, value: str, look: pi
         "Room #12, gate B7, flight LH123, UN1263, 24/7",
     ],
 )
-def test_ordinary_words_and_numbers_stay(text: str, look: pii.Find) -> None:
+def test_ordinary_words_and_numbers_stay(text: str, look: Find) -> None:
     """Amounts, dates, versions, plain links and words that are also names are no personal data."""
     done = redact(only(text, names=("Will Shah", "May Lee", "Grace Hopper")), look)
     if "Will" in text:  # its own people: their words are names here, the rest of the sentence is not
@@ -89,7 +96,7 @@ def test_secrets_and_references_go_by_the_words_around_them(text: str, left: str
     assert hide_spans(text, secret_spans(text), Counter()) == left
 
 
-def test_people_of_the_name_columns_are_hidden(look: pii.Find) -> None:
+def test_people_of_the_name_columns_are_hidden(look: Find) -> None:
     """Full names of anyone in the file everywhere, single names in their own ticket only; answers too."""
     rows = (
         Ticket("1", "Maya here, Patel's account, told ravi", answer="Hi Maya, Ravi Shah here", names=("Maya Patel", "Ravi Shah")),
@@ -103,7 +110,7 @@ def test_people_of_the_name_columns_are_hidden(look: pii.Find) -> None:
     assert texts[2] == ("My name is <NAME> and I wait", None)
 
 
-def test_names_that_are_common_words_do_not_eat_the_text(look: pii.Find) -> None:
+def test_names_that_are_common_words_do_not_eat_the_text(look: Find) -> None:
     """An assignee called "Support Team" or a requester called Will: frequent words of the tickets stay."""
     rows = [
         Ticket(str(at), f"will support help the team with case {at}", names=("Support Team",))
@@ -121,7 +128,7 @@ def test_overlapping_finds_leave_nothing_behind() -> None:
     assert counts == {"CARD": 1, "NAME": 1}
 
 
-def test_customers_become_pseudonyms(look: pii.Find) -> None:
+def test_customers_become_pseudonyms(look: Find) -> None:
     """The same person however written, readable by nobody, unchanged by a second pass."""
     done = redact(only("x y", customer="Bo@Example.com"), look).tickets.rows[0]
     assert done.customer == pseudonym(" bo@example.COM ")
@@ -129,7 +136,7 @@ def test_customers_become_pseudonyms(look: pii.Find) -> None:
     assert pseudonym(str(done.customer)) == done.customer
 
 
-def test_looking_only_where_something_can_be_loses_nothing(look: pii.Find, shared_data: Path) -> None:
+def test_looking_only_where_something_can_be_loses_nothing(look: Find, shared_data: Path) -> None:
     """Skipping texts without digit, @ or :: finds what looking everywhere finds, on real tickets."""
     import csv
     import json
@@ -138,13 +145,13 @@ def test_looking_only_where_something_can_be_loses_nothing(look: pii.Find, share
         texts = [row["text"] for row in csv.DictReader(stream)][:400]
     with (shared_data / "sgd_replies" / "test.jsonl").open() as stream:
         texts += [json.loads(line)["answer"] for line in stream][:400]
-    everywhere = pii._engine()
+    everywhere = _engine()
     whole = [[(one.start, one.end) for one in everywhere(text)] for text in texts]
     assert [sorted(span[:2] for span in look(text)) for text in texts] == [sorted(spans) for spans in whole]
     assert sum(map(len, whole)) > 10
 
 
-def test_long_texts_are_searched_to_the_end(look: pii.Find) -> None:
+def test_long_texts_are_searched_to_the_end(look: Find) -> None:
     """Wherever a value stands in a long ticket, across pieces too, all of it goes."""
     value = "maya.patel@acme-corp.com"
     for padding in range(1280, 1520, 7):
@@ -157,7 +164,7 @@ def test_long_texts_are_searched_to_the_end(look: pii.Find) -> None:
 
 
 @pytest.mark.parametrize("stuff", ["a.", "://a:"])
-def test_tickets_made_to_stall_the_patterns_do_not(stuff: str, look: pii.Find) -> None:
+def test_tickets_made_to_stall_the_patterns_do_not(stuff: str, look: Find) -> None:
     """50,000 hostile characters cost seconds at most (an e-mail pattern took a minute before)."""
     text = (stuff * 50_000)[:49_990] + "@ok"
     begun = time.process_time()
@@ -165,7 +172,7 @@ def test_tickets_made_to_stall_the_patterns_do_not(stuff: str, look: pii.Find) -
     assert time.process_time() - begun < 20
 
 
-def test_nothing_is_fetched_from_the_network(look: pii.Find, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_fetched_from_the_network(look: Find, monkeypatch: pytest.MonkeyPatch) -> None:
     """Presidio's own e-mail check downloads a list of endings; ours never opens a connection."""
     tried: list[object] = []
 
@@ -189,7 +196,7 @@ def test_without_presidio_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.not_covered.endswith(NOT_COVERED)
 
 
-def test_names_never_reach_the_stored_rows(look: pii.Find) -> None:
+def test_names_never_reach_the_stored_rows(look: Find) -> None:
     """The deny-list serves redaction and is not in what is kept."""
     done = redact(only("hello there", names=("Maya Patel",)), look)
     assert "Maya" not in str(done.tickets.rows[0].to_json())

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from finetune.artifacts import read_card
 from finetune.data.ticket import Tickets
-from finetune.failures import TrainingDataError
+from finetune.errors import TrainingDataError
+from finetune.evaluation.metrics import chrf, invented, rouge_l
 from finetune.methods.lora import add_lora
 from finetune.provenance import files_sum
-from finetune.reply_report import reasons, repeated
-from finetune.reply_scores import chrf, invented, rouge_l
-from finetune.serving.predict import read_card
 from finetune.tasks.reply.data import Written, prepare
 from finetune.tasks.reply.model import load_reply, save_reply
+from finetune.tasks.reply.run import reasons, repeated
 from finetune.tasks.reply.tokens import (
     AnswerLoss,
     Encoder,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from finetune.repeat import command
+from finetune.evaluation.model_card import command
 from finetune.spec import BASE_MODELS, METHODS, TASKS, Spec, SpecError, parse_spec
 
 

@@ -12,8 +12,8 @@ import pytest
 from s3fs import S3FileSystem
 from typer.testing import CliRunner
 
+from bot.cli.app import app, register
 from bot.cli.doctor import datasets
-from bot.cli.main import app, register
 from bot.settings import Settings, load_settings
 from finetune.data.store import SAMPLES, DatasetStore
 from finetune.data.ticket import DatasetError
@@ -21,8 +21,9 @@ from finetune.spec import parse_spec
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
 from tests.s3_server import S3Server, account, free_port, s3_server
 from tests.terminal import ROOT, refused, trainwise
-from worker.envelope import Envelope
-from worker.runtime.attempt import Work, finetune_kind, run_attempt
+from worker.kinds.finetune import finetune_kind
+from worker.runtime.attempt import Work, run_attempt
+from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 from transformers import set_seed
 
-from finetune.failures import Stopped
-from finetune.heap import give_back
+from finetune.errors import Stopped
 from finetune.methods.lora import add_lora
 from finetune.pipeline import run
 from finetune.serving.predict import load
@@ -20,7 +19,7 @@ from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_p
 from finetune.training.base_models import load_causal
 from finetune.training.checkpoints import newest_intact
 from finetune.training.loop import fit
-from finetune.training.trainer import LengthBuckets, trained_tensors
+from finetune.training.trainer import LengthBuckets, give_back, trained_tensors
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, save_encoder, tickets
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from finetune.data.ticket import DatasetError, Ticket, Tickets
-from finetune.failures import (
+from finetune.errors import (
     BaseModelError,
     CorruptModel,
     DiskFull,

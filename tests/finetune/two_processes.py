@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
 from finetune.methods.lora import add_lora
 from finetune.training.base_models import load_causal
 from finetune.training.trainer import trained_tensors

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 import bot.slack.features.documents
-from bot.cli.main import settings
+from bot.cli.console import settings
 from bot.wiring import run_bot
 from rag.index import Index
 from rag.ingest.fetch import Address, fetch, is_public

@@ -259,7 +259,7 @@ def test_a_missing_token_ends_the_start_with_what_to_do(stage: Stand, tmp_path: 
 def up(stage: Stand, home: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """`trainwise up` until it ends by itself."""
     env = {**environment(home, stage.workspace, stage.redis.url, None), **more}
-    argv = [sys.executable, "-m", "bot.cli.main", "up"]
+    argv = [sys.executable, "-m", "bot.cli", "up"]
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -21,7 +21,7 @@ def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:
     def trainwise(*words: str) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "TRAINWISE_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
         return subprocess.run(
-            [sys.executable, "-m", "bot.cli.main", *words],
+            [sys.executable, "-m", "bot.cli", *words],
             capture_output=True,
             text=True,
             env=env,

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 from rag.adviser import Adviser
+from rag.answer.extractive import units
 from rag.index import Index
 from rag.llm import Chat, chat_model
 from rag.reply import Reply
-from rag.units import units
 from tests.openai_server import OpenAIServer
 
 WEEKLY = "our help center changes every week, should we fine-tune on the articles?"

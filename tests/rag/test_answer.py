@@ -11,15 +11,14 @@ import yaml
 
 from rag.advice.decide import advise
 from rag.advice.decision_table import facts_of, load_table
+from rag.adviser import Writer
 from rag.answer.evidence import gather, load_phrases
-from rag.answer.extractive import BACKS, Answer, Pool
+from rag.answer.extractive import BACKS, Answer, Pool, units
 from rag.grounding import fault, figures, squeezed, supported
 from rag.index import Index
-from rag.remembered import Remembered
+from rag.search.embedding import Remembered
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import SIGNAL_NAMES, Signals
-from rag.units import units
-from rag.write import Writer
 
 GUIDE = Path(__file__).parents[2] / "rag" / "guide"
 

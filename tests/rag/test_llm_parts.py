@@ -10,7 +10,7 @@ import pytest
 
 from rag.answer.generative import cleaned
 from rag.redact import redact, redact_secrets
-from rag.remembered import Remembered
+from rag.search.embedding import Remembered
 from rag.signals.llm_reader import EXAMPLE, MEANINGS, NAMES, Reading, Seen, counted, grounded, stands
 from rag.signals.prompt_injection import fence
 from rag.signals.schema import Signals

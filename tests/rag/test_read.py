@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from rag.advice.conversation import MoveReader
-from rag.cost_line import cost_line
+from rag.advice.explanation import cost_line
 from rag.evaluation.advice import by_signal, evaluate, read_rows, short
 from rag.evaluation.train_signal_classifier import read_sentences
-from rag.gloss import load_glossary
-from rag.quoting import words_around
 from rag.reply import Verdict
 from rag.search.embedding import MiniLM, load_embedder
+from rag.signals.lexicon import load_glossary, words_around
 from rag.signals.numbers import read_counts
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
 from worker.runtime.attempt import Work
 
 

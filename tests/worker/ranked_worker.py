@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from worker.runtime.attempt import finetune_kind
+from worker.kinds.finetune import finetune_kind
 from worker.runtime.server import serve
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import pytest
 import redis
 
 from tests.worker.conftest import Place
-from worker.envelope import Envelope, Refused, order, read_order, seal, unseal
 from worker.errors import WorkerError
 from worker.jobs.states import State
 from worker.transport import signing
 from worker.transport.events import BadEvent, WorkerEvent, read_event, sign_event
 from worker.transport.queue import QUEUE, connect
+from worker.transport.signing import Envelope, Refused, order, read_order, seal, unseal
 from worker.transport.stop_flag import StopFlag, publish_stop, write_stop
 
 

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from worker.errors import WorkerError
-from worker.gpu import choose, free_memory_gib, parse_free
-from worker.health import HealthServer
+from worker.runtime.heartbeat import HealthServer
+from worker.runtime.multi_gpu import choose, free_memory_gib, parse_free
 
 TWO = {0: 10.0, 1: 70.0}
 

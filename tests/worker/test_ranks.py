@@ -12,14 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
-from finetune.failures import Stopped
+from finetune.errors import Stopped
 from tests.integration.conftest import add_dataset
 from tests.worker import ranked
 from tests.worker.conftest import ROOT, Place
-from worker.envelope import Envelope
 from worker.jobs.states import State
 from worker.runtime.attempt import RunBroke, Work
 from worker.runtime.multi_gpu import outcome, over_ranks
+from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration
 

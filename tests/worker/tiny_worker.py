@@ -10,8 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from finetune.errors import FinetuneError
-from finetune.failures import Stopped
+from finetune.errors import FinetuneError, Stopped
 from worker.runtime.attempt import Work
 from worker.runtime.server import serve
 

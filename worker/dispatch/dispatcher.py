@@ -14,7 +14,6 @@ import redis
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker.dispatch.reconciler import Reconciler
-from worker.envelope import Envelope
 from worker.errors import WorkerError
 from worker.jobs.records import Order
 from worker.ledger import outbox, threads
@@ -24,6 +23,7 @@ from worker.ledger.outbox import Watched
 from worker.transport import events, signing
 from worker.transport.events import BadEvent, WorkerEvent
 from worker.transport.queue import connect, enqueue, expires_at, remove
+from worker.transport.signing import Envelope
 from worker.transport.stop_flag import publish_stop, write_stop
 
 RECONCILE_S = 1.0

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.jobs.states import State, Trigger
-from worker.retry import GiveUp, after_loss
 
 S, T = State, Trigger
 PROGRESS_KEYS = ("phase", "step", "steps", "loss", "eta_s")
@@ -118,3 +117,37 @@ def _progress(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
 def _spent(data: Mapping[str, Any]) -> dict[str, Any]:
     usd = data.get("usd")
     return {"add_usd": float(usd)} if isinstance(usd, int | float) and 0 <= usd < 1e6 else {}
+
+
+DELAYS_S = (0.0, 30.0, 120.0)
+"""Pause before each repeat; after the last one the job is given up."""
+
+UNCOUNTED = frozenset({"drain", "requeue"})
+"""Causes that are nobody's failure: the machine was wanted back, or Redis forgot the job."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Run it once more after `delay_s`; `losses` is the new count of failed attempts."""
+
+    delay_s: float
+    losses: int
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No further attempt; `why` is what the person reads."""
+
+    why: str
+
+
+def after_loss(losses: int, cause: str) -> Again | GiveUp:
+    """What follows an attempt that ended for `cause` when `losses` attempts had failed before it."""
+    if cause in UNCOUNTED:
+        return Again(0.0, losses)
+    if losses >= len(DELAYS_S):
+        return GiveUp(
+            f"It was started {losses + 1} times and never came through ({cause}). Look at the worker's log, "
+            "then press Retry: training goes on from the last good checkpoint."
+        )
+    return Again(DELAYS_S[losses], losses + 1)

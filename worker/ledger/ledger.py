@@ -14,11 +14,10 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from worker import posts
 from worker.errors import UnknownJob, WorkerError
 from worker.jobs.records import TRY, Event, Job, Post, StaleCard, event_of, job_of
 from worker.jobs.states import END_STATES, State, Trigger
-from worker.ledger import tables, threads
+from worker.ledger import outbox, tables, threads
 from worker.ledger.budgets import hold_to_budget
 from worker.ledger.database import open_database, reading, writing
 from worker.ledger.notifications import card_home
@@ -222,43 +221,43 @@ class Ledger:
 
     def stale_cards(self) -> list[StaleCard]:
         """Jobs whose card in Slack is older than the job, longest unchanged first."""
-        return posts.stale_cards(self.engine)
+        return outbox.stale_cards(self.engine)
 
     def card_gone(self, job_id: str) -> None:
         """The job's card was deleted in Slack; it counts as never posted."""
-        posts.card_gone(self.engine, job_id)
+        outbox.card_gone(self.engine, job_id)
 
     def card_posted(self, job_id: str, ts: str, version: int) -> None:
         """The card `ts` now shows the job as of `version`."""
-        posts.card_posted(self.engine, job_id, ts, version)
+        outbox.card_posted(self.engine, job_id, ts, version)
 
     def card_goes(self, job_id: str, channel: str | None) -> None:
         """The job's card goes to `channel`; None: to the job's own."""
-        posts.card_goes(self.engine, job_id, channel)
+        outbox.card_goes(self.engine, job_id, channel)
 
     def post_goes(self, post_id: int, channel: str) -> None:
         """The owed message goes to `channel`: the messages of the person it is for have been opened."""
-        posts.post_goes(self.engine, post_id, channel)
+        outbox.post_goes(self.engine, post_id, channel)
 
     def due_posts(self, now: float | None = None, limit: int = 20) -> list[Post]:
-        """Messages to send now; each stays with this caller for a minute (see worker.posts)."""
-        return posts.due_posts(self.engine, self.clock() if now is None else now, limit)
+        """Messages to send now; each stays with this caller for a minute (see worker.ledger.outbox)."""
+        return outbox.due_posts(self.engine, self.clock() if now is None else now, limit)
 
     def post_done(self, post_id: int, ts: str) -> None:
         """The message stands in Slack as `ts`."""
-        posts.post_done(self.engine, post_id, ts, self.clock())
+        outbox.post_done(self.engine, post_id, ts, self.clock())
 
     def post_failed(self, post_id: int, retry_at: float, error: str) -> None:
         """Slack did not take the message; hand it out again at `retry_at`."""
-        posts.post_failed(self.engine, post_id, retry_at, error)
+        outbox.post_failed(self.engine, post_id, retry_at, error)
 
     def post_later(self, post_id: int, at: float) -> None:
         """The message was not even tried (speed limit, no thread yet): due again at `at`."""
-        posts.post_later(self.engine, post_id, at)
+        outbox.post_later(self.engine, post_id, at)
 
     def move_to(self, job_id: str, channel: str, why: str) -> None:
         """The job's channel is gone: its card and reports go to `channel` from now on."""
-        posts.move_to(self.engine, job_id, channel, why, self.clock())
+        outbox.move_to(self.engine, job_id, channel, why, self.clock())
 
     def _accept(self, connection: Any, row: Row, now: float, approval: str | None) -> None:
         record(connection, row["id"], now, row["by"], "request", after=State.DRAFT)

@@ -10,16 +10,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.errors import FinetuneError
-from finetune.failures import Stopped
-from worker.envelope import Envelope
+from finetune.errors import FinetuneError, Stopped
 from worker.errors import WorkerError
-from worker.jobs.records import TRY
 from worker.logs import scrub
+from worker.transport.signing import Envelope
 
 PLOTS_LIMIT_BYTES = 512 * 1024
 JOB_ID = re.compile(r"[a-z0-9]{1,32}")
@@ -46,74 +44,6 @@ class Work:
 
 Kind = Callable[[Work], dict[str, Any]]
 """Runs one kind of job: returns the report, or raises Stopped, or FinetuneError with words for the person."""
-
-
-def finetune_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
-    """A fine-tune: worker -> finetune.pipeline.run; `ask_llm` as for a measurement."""
-    from finetune.data.store import DatasetStore
-    from finetune.llm import Llm
-    from finetune.pipeline import run
-    from finetune.spec import Spec
-
-    spec = Spec.from_json(work.envelope.spec)
-    tickets = DatasetStore(work.datasets_url).tickets(spec.digest or work.envelope.dataset)
-    return run(
-        spec,
-        tickets,
-        work.folder,
-        work.emit,
-        work.should_stop,
-        work.price_per_hour,
-        prices=work.prices,
-        llm=Llm(ask_llm, llm_model) if ask_llm is not None else None,
-    )
-
-
-def measure_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
-    """A measurement of whether training would pay: worker -> finetune.measure.measure.
-
-    `ask_llm` (finetune/llm.py) adds the prompting rungs: bind it with functools.partial where one is
-    configured.
-    """
-    from finetune.data.store import DatasetStore
-    from finetune.measurement.run import measure
-
-    asked = dict(work.envelope.spec)
-    tickets = DatasetStore(work.datasets_url).tickets(asked.pop("digest", None) or work.envelope.dataset)
-    names = ("target", "volume", "price_per_wrong", "metric", "seed")
-    return measure(
-        tickets,
-        **{name: asked[name] for name in names if name in asked},
-        dataset=work.envelope.dataset,
-        emit=work.emit,
-        should_stop=work.should_stop,
-        folder=work.folder,
-        prices=work.prices,
-        ask_llm=ask_llm,
-        llm_model=llm_model,
-    )
-
-
-def try_kind(work: Work) -> dict[str, Any]:
-    """One ticket through a finished job's model, before and after: worker -> finetune.use.try_both."""
-    from finetune.failures import CorruptModel
-    from finetune.serving.predict import try_both
-
-    asked = work.envelope.spec
-    model, root = str(asked["model"]), str(asked["root"])
-    if not JOB_ID.fullmatch(root):
-        raise FinetuneError("This try names no job.")
-    try:
-        sides = try_both(work.folder.parents[1] / root, str(asked["text"]))
-    except CorruptModel as gone:
-        raise CorruptModel(
-            f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "
-            f"`/jobs retry {model}` trains it again."
-        ) from gone
-    return {"kind": TRY, "headline": sides.after.answer[:200], **asdict(sides)}
-
-
-KINDS: Mapping[str, Kind] = {"finetune": finetune_kind, "measure": measure_kind, TRY: try_kind}
 
 
 def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:

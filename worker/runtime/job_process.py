@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.envelope import Envelope
 from worker.runtime.attempt import Kind, Work, drop_earlier, prepare_folder, run_attempt, within_budget
 from worker.runtime.processes import MARK, die_with_parent, start_guard
 from worker.transport.queue import connect
-from worker.transport.signing import PrivateKey, PublicKey
+from worker.transport.signing import Envelope, PrivateKey, PublicKey
 from worker.transport.spool import RunLog, run_path, write_end
 from worker.transport.stop_flag import StopFlag
 

@@ -21,12 +21,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from finetune.errors import FinetuneError
-from finetune.failures import Stopped
+from finetune.artifacts import TRAINED
+from finetune.errors import FinetuneError, Stopped
+from worker.errors import WorkerError
 from worker.runtime import processes
 from worker.runtime.attempt import Kind, RunBroke, Work
 
-TRAINED = "trained.json"  # finetune's mark: training is over, what is left is evaluation
 LOOK_S = 0.05
 LEAVE_S = 1.0
 
@@ -149,3 +149,49 @@ def outcome(end: dict[str, Any]) -> dict[str, Any]:
     if kind == "stopped":
         raise Stopped(data["reason"])
     raise (RunBroke if data.get("retryable") else FinetuneError)(data["error"])
+
+
+MIB_PER_GIB = 1024
+
+
+def free_memory_gib(smi: str = "nvidia-smi") -> dict[int, float]:
+    """Free memory of each GPU by index; empty on a machine without NVIDIA's driver."""
+    ask = [smi, "--query-gpu=index,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return parse_free(answer)
+
+
+def parse_free(answer: str) -> dict[int, float]:
+    """nvidia-smi's lines `index, MiB` as {index: GiB}; lines it cannot fill in ([N/A]) are left out."""
+    found = {}
+    for line in answer.splitlines():
+        index, _, free = line.partition(",")
+        if index.strip().isdigit() and free.strip().isdigit():
+            found[int(index)] = int(free) / MIB_PER_GIB
+    return found
+
+
+def choose(free: dict[int, float], asked: str | None, need_gib: float) -> str:
+    """The value for CUDA_VISIBLE_DEVICES: "" for the CPU, else indices with at least `need_gib` free.
+
+    `asked` is None (the emptiest GPU, or the CPU), "cpu", or indices like "0" or "0,1". WorkerError says
+    which GPU is missing or too full.
+    """
+    if asked == "cpu" or (asked is None and not free):
+        return ""
+    if asked is None:
+        asked = str(max(free, key=lambda index: free[index]))
+    for part in asked.split(","):
+        if not part.strip().isdigit() or int(part) not in free:
+            raise WorkerError(
+                f"This machine has no GPU {part.strip()}; nvidia-smi lists {sorted(free) or 'none'}."
+            )
+        if free[int(part)] < need_gib:
+            raise WorkerError(
+                f"GPU {part} has {free[int(part)]:.1f} GiB free, {need_gib:.1f} are needed: end what runs "
+                "there, or give this worker another GPU."
+            )
+    return ",".join(part.strip() for part in asked.split(","))

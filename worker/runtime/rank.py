@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worker.envelope import Envelope
 from worker.runtime.attempt import Kind, Work, run_attempt
 from worker.runtime.processes import die_with_parent
+from worker.transport.signing import Envelope
 
 OVER = ("evaluating", "reporting")
 

@@ -23,17 +23,15 @@ import redis
 from rq.exceptions import StopRequested
 from rq.worker import Worker
 
-from worker import gpu
-from worker.envelope import Envelope, Refused
 from worker.errors import WorkerError
-from worker.health import HealthServer
-from worker.runtime import processes
-from worker.runtime.attempt import KINDS, Kind
-from worker.runtime.heartbeat import LEASE_S, Keeper, open_shippers
+from worker.runtime import multi_gpu, processes
+from worker.runtime.attempt import Kind
+from worker.runtime.heartbeat import LEASE_S, HealthServer, Keeper, open_shippers
 from worker.runtime.job_process import Orders, run_horse
 from worker.runtime.multi_gpu import over_ranks
 from worker.transport import signing
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
+from worker.transport.signing import Envelope, Refused
 from worker.transport.spool import RunLog, last_kind, read_end, run_path
 from worker.transport.stop_flag import StopFlag
 
@@ -272,7 +270,7 @@ def serve(
     *,
     keys_folder: Path,
     spool: Path,
-    kinds: Mapping[str, Kind] = KINDS,
+    kinds: Mapping[str, Kind],
     prices: Mapping[str, Any] | None = None,
     price_per_hour: float = 0.0,
     gpu_asked: str | None = None,
@@ -289,7 +287,9 @@ def serve(
     in `ranks` processes (default: one for each GPU of this worker).
     Raises WorkerError when a key, folder or GPU is not as it must be.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu.choose(gpu.free_memory_gib(), gpu_asked, gpu_need_gib)
+    os.environ["CUDA_VISIBLE_DEVICES"] = multi_gpu.choose(
+        multi_gpu.free_memory_gib(), gpu_asked, gpu_need_gib
+    )
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     for module in preload:
         importlib.import_module(module)

@@ -16,10 +16,19 @@ from rq.exceptions import DuplicateJobError
 from rq.job import Job, JobStatus
 from rq.utils import decode_redis_hash
 
-from worker.envelope import FUNCTION, Envelope, Refused, order, read_order, seal, unseal
 from worker.errors import WorkerError
 from worker.jobs.records import TRY
-from worker.transport.signing import PrivateKey, PublicKey
+from worker.transport.signing import (
+    FUNCTION,
+    Envelope,
+    PrivateKey,
+    PublicKey,
+    Refused,
+    order,
+    read_order,
+    seal,
+    unseal,
+)
 
 QUEUE = "trainwise"
 RQ_ID = re.compile(r"ft-[a-z0-9]{1,32}-[0-9]{1,6}")

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import redis
 
-from worker.envelope import Refused, seal, unseal
-from worker.transport.signing import PrivateKey, PublicKey
+from worker.transport.signing import PrivateKey, PublicKey, Refused, seal, unseal
 
 REASONS = frozenset({"cancel", "pause", "lost", "budget"})
 FLAG_S = 2 * 24 * 3600

@@ -18,13 +18,14 @@ from bot.playground.block_kit.elements import (
     IN_SECTION,
     Problems,
     at,
+    data_table,
+    data_visualization,
     element,
     need,
     public_url,
     string,
     text_object,
 )
-from bot.playground.charts import data_table, data_visualization
 
 Block = dict[str, Any]
 MESSAGE_BLOCKS, SURFACE_BLOCKS = 50, 100

@@ -13,7 +13,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 
-from bot.slack.failures import SLACK_TROUBLE
+from bot.errors import SLACK_TROUBLE
 from bot.slack.services import Services
 from bot.slack.thread_memory import Card, Conversation
 from bot.slack.thread_queue import TooBusy

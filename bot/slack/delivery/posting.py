@@ -15,8 +15,12 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.failures import SLACK_TROUBLE
-from bot.slack.ui.blocks import Block
+from bot.errors import SLACK_TROUBLE
+from bot.slack.ui.blocks import Block, section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.limits import checked, checked_view
+from bot.slack.ui.model_trials import ended_modal, outcome
+from worker.jobs.records import Job, Post
 
 EVENT_TYPE = "trainwise_post"
 PAGES = 5  # of 200 messages: how far back a lost send is looked for
@@ -156,3 +160,41 @@ def _retry_after(headers: Mapping[str, Any]) -> float:
         return max(1.0, float(found[0] if isinstance(found, list) else found))
     except (TypeError, ValueError):
         return 1.0
+
+
+def answer_try(client: WebClient, post: Post, job: Job) -> str:
+    """Shows how a try ended where it was asked; the ts of the message when the modal was closed, else ""."""
+    form, sent = str(job.spec.get("view")), str(job.spec.get("hash"))
+    try:
+        update_submitted(client, form, sent, checked_view(ended_modal(job)))
+    except SlackApiError as error:
+        if error.response.get("error") not in ("not_found", "view_not_found"):
+            raise
+    else:
+        return ""
+    direct = str(client.conversations_open(users=[job.by])["channel"]["id"])
+    if post.tries and (found := find(client, direct, None, post.dedupe_key)):
+        return found
+    told = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
+    blocks = [section(f"🧪 *{told}*"), *outcome(job)]
+    return send(client, direct, None, told, checked(blocks), post.dedupe_key)
+
+
+TRIES, PAUSE_S = 10, 0.3  # together the 3 s in which Slack takes an answer to a submission
+
+
+def update_submitted(client: WebClient, view_id: str, sent: str, view: Block) -> None:
+    """Shows `view` in a submitted form to stay: where it comes before the submission's answer, again after it.
+
+    `sent` is the `hash` of the form as it was submitted. SlackApiError where the form is closed.
+    """
+    known = sent
+    for _ in range(TRIES):
+        try:
+            known = client.views_update(view_id=view_id, hash=known, view=view)["view"]["hash"]
+        except SlackApiError as refused:
+            if refused.response.get("error") != "hash_conflict":
+                raise
+            client.views_update(view_id=view_id, view=view)  # the answer is there
+            return
+        time.sleep(PAUSE_S)

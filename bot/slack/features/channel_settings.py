@@ -7,12 +7,16 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.errors import BotError
-from bot.slack.failures import SLACK_TROUBLE, guarded, where, whisper
+from bot.errors import SLACK_TROUBLE, BotError
+from bot.slack.failures import guarded, whisper
+from bot.slack.payload import where
 from bot.slack.services import Services
 from bot.slack.ui.blocks import Block, button, context, section
 from bot.slack.ui.limits import checked
+from bot.slack.ui.lists import budget_line
 from worker.jobs.records import Job
+from worker.ledger.budgets import Month, month_of_team, set_budget
+from worker.ledger.ledger import month_of
 from worker.ledger.notifications import NAMES, Notices, notices, set_notice
 
 TITLES = {
@@ -30,7 +34,7 @@ def register(app: App, services: Services) -> None:
         app.action(f"notice:{name}")(guarded(services, on_notice))
 
 
-def on_command(
+def on_notify(
     services: Services, words: list[str], channel: str, user: str, client: WebClient, respond: Respond
 ) -> None:
     """`notify` shows the panel, `notify NAME on|off` sets one notice; `digest on|off` is the older form."""
@@ -39,7 +43,7 @@ def on_command(
     if not words:
         wanted = notices(services.ledger.engine, of_channel(channel))
     elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
-        wanted = change(services, client, channel, user, words[0], words[1] == "on")
+        wanted = change_notices(services, client, channel, user, words[0], words[1] == "on")
     else:
         raise BotError(f"I can tell a channel of {', '.join(NAMES)}. {USAGE}")
     respond(text=summary(wanted), blocks=checked(panel(wanted)), response_type="ephemeral")
@@ -59,11 +63,13 @@ def on_notice(
     name, _, state = str(action.get("value")).partition(":")
     if name not in NAMES or state not in ("on", "off"):
         raise BotError(f"This button is from an older version. {USAGE}")
-    wanted = change(services, client, channel, user, name, state == "on")
+    wanted = change_notices(services, client, channel, user, name, state == "on")
     respond(text=summary(wanted), blocks=checked(panel(wanted)), replace_original=True)
 
 
-def change(services: Services, client: WebClient, channel: str, user: str, name: str, on: bool) -> Notices:
+def change_notices(
+    services: Services, client: WebClient, channel: str, user: str, name: str, on: bool
+) -> Notices:
     """The channel's notices with one switched, if this person may; BotError says who may."""
     person = services.people.person(user)
     if denial := services.policy.denies_notices(person, creator(client, of_channel(channel))):
@@ -111,3 +117,35 @@ def summary(wanted: Notices) -> str:
     return "This channel is told: " + ", ".join(
         f"{name} {'on' if getattr(wanted, name) else 'off'}" for name in NAMES
     )
+
+
+MOST_USD = 1e7
+
+
+def on_budget(services: Services, words: list[str], team: str, user: str, respond: Respond) -> None:
+    """`budget` shows it, `budget 300` sets it for this month."""
+    if words:
+        change_budget(services, words, team, user)
+    said = budget_line(this_month(services, team))
+    respond(text=said, blocks=checked([section(said)]), response_type="ephemeral")
+
+
+def change_budget(services: Services, words: list[str], team: str, user: str) -> None:
+    """Sets the month's budget in dollars; BotError for what is no amount and for who may not."""
+    if denial := services.policy.denies_budget(services.people.person(user)):
+        raise BotError(denial)
+    try:
+        limit = float("".join(words).lstrip("$").replace(",", ""))
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit <= MOST_USD:
+        raise BotError("Write an amount in US dollars, for example `/jobs budget 300`.")
+    now = services.clock()
+    set_budget(services.ledger.engine, team, month_of(now), limit, user, now)
+
+
+def this_month(services: Services, team: str) -> Month:
+    """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
+    found = month_of_team(services.ledger.engine, team, month_of(services.clock()))
+    limit = services.policy.month_budget_usd if found.limit is None else found.limit
+    return Month(limit, found.spent, found.reserved)

@@ -14,25 +14,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
-from bot.datacard import dataset_card
-from bot.errors import BotError
-from bot.factories import models_trained_on
-from bot.slack.failures import SLACK_TROUBLE, advice, apologise, whisper
-from bot.slack.features.documents import scopes_of
+from bot.errors import SLACK_TROUBLE, BotError
+from bot.slack.delivery.posting import update_submitted
+from bot.slack.failures import PrivateFailure, advice, apologise, guarded, whisper
 from bot.slack.features.label_check import check_labels
 from bot.slack.files import fetched, look_up
-from bot.slack.services import Services
-from bot.slack.ui.blocks import Block, context, modal, section
-from bot.slack.ui.column_form import Upload, chosen_columns, columns_modal
-from bot.slack.ui.escape import escape
-from bot.slack.ui.limits import checked_view, split_text
+from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
+from bot.slack.services import Services, models_trained_on, scopes_of
+from bot.slack.ui import lists
+from bot.slack.ui.blocks import Block, actions, button, context, modal, section
+from bot.slack.ui.column_form import Upload, chosen_columns, column_errors, columns_modal
+from bot.slack.ui.escape import escape, question_of
+from bot.slack.ui.forms import DATASET_KINDS, Filled, Memory, dataset_modal, note_modal
+from bot.slack.ui.limits import checked, checked_view, split_text
+from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
-from bot.submitted import update_submitted
 from finetune.data.card import Card
 from finetune.data.reading import preview
+from finetune.data.store import check_name, suggest_name
+from finetune.data.ticket import DatasetError
 from finetune.evaluation.dataset_plot import card_alt, card_png
 
 log = logging.getLogger(__name__)
@@ -40,6 +44,17 @@ CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
 )
+
+
+def register(app: App, services: Services) -> None:
+    """`/datasets`, the shortcut on a message with a file, the buttons and the two pages of the form."""
+    app.command("/datasets")(guarded(services, on_datasets))
+    app.shortcut("add_dataset_from_message")(guarded(services, on_dataset_from_message))
+    app.action("dataset_remove")(guarded(services, on_dataset_remove))
+    app.action("dataset_add")(guarded(services, on_dataset_add))
+    app.action("home_add_dataset")(guarded(services, on_home_add_dataset))
+    app.view("dataset_add")(guarded(services, on_dataset_form))
+    app.view("dataset_columns")(guarded(services, on_columns_form))
 
 
 def ask_columns(services: Services, client: WebClient, upload: Upload, user: str, form: Block) -> None:
@@ -161,3 +176,102 @@ def remove_dataset(services: Services, name: str, person: Person, channel: str) 
     said = f"Removed {removal.name}: {removal.rows:,} tickets erased."
     models = ", ".join(removal.models)
     return f"{said} Trained on them, and cannot forget: {models}." if models else said
+
+
+READING = "Reading the columns … You will be asked which is which; nothing is added before that."
+
+
+def on_dataset_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    try:
+        check_name(filled.values.get("name", ""))
+    except DatasetError as wrong:
+        ack(response_action="errors", errors={"name": str(wrong)[:300]})
+        return
+    files = filled.files.get("file", ()) or ((memory.about,) if memory.about else ())
+    if not files:
+        ack(response_action="errors", errors={"file": "Add the file with your tickets."})
+        return
+    told = (filled.values.get(field, "") for field in ("name", "scope", "licence"))
+    upload = Upload(memory.channel, files[0], *told)
+    ack(response_action="update", view=checked_view(note_modal("Add tickets", READING)))
+    with PrivateFailure(client, memory, body):
+        ask_columns(services, client, upload, body["user"]["id"], view)
+
+
+def on_columns_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    upload, filled = Upload.parse(view["private_metadata"]), Filled.of(view)
+    if errors := column_errors(filled.values):
+        ack(response_action="errors", errors=errors)
+        return
+    ack()
+    with PrivateFailure(client, Memory(upload.channel), body):
+        person = services.people.person(body["user"]["id"])
+        add_dataset(services, client, upload, filled.values, person)
+
+
+def on_dataset_from_message(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:
+    """Opens the dataset form for the first ticket file of the message."""
+    ack()
+    for file in shortcut["message"].get("files") or []:
+        name = str(file.get("name", ""))
+        if name.rpartition(".")[2].lower() in DATASET_KINDS:
+            memory = Memory(shortcut["channel"]["id"], None, str(file["id"]))
+            open_dataset(client, shortcut["trigger_id"], memory, suggest_name(name.rpartition(".")[0]), True)
+            return
+    kinds = ", ".join(DATASET_KINDS)
+    raise BotError(f"This message has no file of tickets ({kinds}). Use the shortcut on one that has.")
+
+
+def open_dataset(
+    client: WebClient, trigger_id: str, memory: Memory, name: str = "", has_file: bool = False
+) -> None:
+    client.views_open(trigger_id=trigger_id, view=checked_view(dataset_modal(memory, name, has_file)))
+
+
+def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    ack()
+    channel, user, _ = where(body)
+    said = remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
+    respond(text=f"🗑️ {escape(said)}", response_type="ephemeral", replace_original=False)
+
+
+def on_dataset_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    open_dataset(client, body["trigger_id"], Memory(where(body)[0]))
+
+
+def on_home_add_dataset(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    open_dataset(client, body["trigger_id"], Memory(_direct_channel(client, body)))
+
+
+def on_datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Lists, adds, removes."""
+    ack()
+    words = question_of(command.get("text", "")).split()
+    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    if not words or words[0].lower() == "list":
+        cards = services.datasets.list(services.scopes(channel))
+        admin = services.policy.is_admin(person)
+        removable = frozenset(c.name for c in cards if admin or c.added_by == person.id)
+        add = actions([button("Add tickets", "dataset_add", style="primary")], block_id="datasets")
+        blocks = [*lists.dataset_list(cards, removable, "Datasets here"), add]
+        respond(text="Datasets", blocks=checked(blocks), response_type="ephemeral")
+    elif words[0].lower() == "add":
+        open_dataset(client, command["trigger_id"], Memory(channel))
+    elif words[0].lower() == "remove" and len(words) == 2:
+        said = remove_dataset(services, words[1], person, channel)
+        respond(text=escape(said), response_type="ephemeral")
+    elif words[0].lower() == "check" and len(words) == 2:
+        card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
+        check_labels(services, client, card, person, channel)
+        said = f"Checking the labels of {escape(card.name)}. I will send you those that look wrong."
+        respond(text=said, response_type="ephemeral")
+    elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
+        card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
+        respond(text=f"Dataset {card.name}", blocks=checked(dataset_card(card)), response_type="ephemeral")
+    else:
+        raise BotError(
+            "I know `/datasets`, `/datasets NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."
+        )

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
-from bot.slack.failures import apologise
-from bot.slack.files import SlackFile, fetched
-from bot.slack.services import Services
-from bot.slack.ui.blocks import section
-from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.limits import split_text
+from bot.slack.failures import PrivateFailure, apologise, guarded
+from bot.slack.files import SlackFile, fetched, look_up
+from bot.slack.payload import Body, Command, View, where
+from bot.slack.services import Services, scopes_of
+from bot.slack.ui.blocks import actions, button, section
+from bot.slack.ui.escape import escape, one_line, question_of
+from bot.slack.ui.forms import Filled, Memory, documents_modal
+from bot.slack.ui.limits import checked, checked_view, split_text
 from bot.slack.users import Person
 
 if TYPE_CHECKING:
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 PROGRESS_S = 3.0
 
 
-def scopes_of(choice: str, channel: str) -> frozenset[str]:
-    """`workspace` or this channel, whatever else a form may say."""
-    return frozenset({"workspace" if choice == "workspace" else f"channel:{channel}"})
+def register(app: App, services: Services) -> None:
+    """`/docs`, its button and its form."""
+    app.command("/docs")(guarded(services, on_docs))
+    app.action("docs_add")(guarded(services, on_docs_add))
+    app.view("docs_add")(guarded(services, on_documents_form))
 
 
 def add_documents(
@@ -200,3 +205,67 @@ def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
     problems += [f"and {more:,} more that were left out"] if more else []
     said = ", ".join(counts) or "nothing added"
     return said + ("\n• " + "\n• ".join(problems) if problems else "")
+
+
+def on_documents_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    sources: list[SlackFile | str] = []
+    try:
+        if link := filled.values.get("link", "").strip():
+            sources.append(web_address(link))
+    except BotError as wrong:
+        ack(response_action="errors", errors={"link": str(wrong)})
+        return
+    files = filled.files.get("file", ())
+    if not files and not sources:
+        ack(response_action="errors", errors={"link": "Add a file above, or a link here."})
+        return
+    ack()
+    with PrivateFailure(client, memory, body):
+        user = body["user"]["id"]
+        sources += [look_up(client, one, user, memory.channel) for one in files]
+        person = services.people.person(user)
+        scope = filled.values.get("scope", "channel")
+        add_documents(services, client, sources, scope, person, memory.channel)
+
+
+def open_documents(client: WebClient, trigger_id: str, memory: Memory) -> None:
+    client.views_open(trigger_id=trigger_id, view=checked_view(documents_modal(memory)))
+
+
+def on_docs_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    open_documents(client, body["trigger_id"], Memory(where(body)[0]))
+
+
+def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Lists, adds, syncs, removes the documents that answers may cite."""
+    ack()
+    words = question_of(command.get("text", "")).split()
+    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    verb = words[0].lower() if words else "list"
+    if verb == "list":
+        lines = [document_line(d) for d in services.index.documents(services.scopes(channel))]
+        add = actions([button("Add documents", "docs_add", style="primary")], block_id="docs")
+        blocks = [*document_blocks(lines), add]
+        respond(text="Documents", blocks=checked(blocks), response_type="ephemeral")
+    elif verb == "add" and len(words) == 1:
+        open_documents(client, command["trigger_id"], Memory(channel))
+    elif verb == "add":
+        links = [web_address(word) for word in words[1:6]]
+        add_documents(services, client, list(links), "channel", person, channel)
+        respond(text="Reading it; the result comes here in the channel.", response_type="ephemeral")
+    elif verb == "sync":
+        sync_documents(services, client, person, channel)
+        respond(text="Syncing; the result comes here in the channel.", response_type="ephemeral")
+    elif verb == "remove" and len(words) == 2:
+        said = remove_document(services, words[1], person, channel)
+        respond(text=escape(said), response_type="ephemeral")
+    elif verb == "share" and len(words) == 3:
+        said = share_document(services, words[1], words[2].lower(), person, channel)
+        respond(text=escape(said), response_type="ephemeral")
+    else:
+        raise BotError(
+            "I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync`, `/docs remove ID` and "
+            "`/docs share ID everyone|here`."
+        )

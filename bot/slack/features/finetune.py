@@ -7,30 +7,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slack_bolt import Ack, App, Respond
+from slack_sdk import WebClient
+
 from bot.errors import BotError
-from bot.estimate import estimate
-from bot.slack.services import Services
+from bot.slack.failures import PrivateFailure, guarded
+from bot.slack.features import channel_settings
+from bot.slack.features.channel_settings import say_where
+from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
+from bot.slack.services import Services, visible_job
+from bot.slack.ui.blocks import Block
+from bot.slack.ui.escape import escape, question_of
+from bot.slack.ui.forms import FINETUNE_FIELDS, Filled, Memory, finetune_modal, note_modal, recipe_of
+from bot.slack.ui.job_card import duration
+from bot.slack.ui.limits import checked_view
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
+from finetune.pricing import CostError, cheapest_gpu, gpu
 from finetune.spec import METHODS, TASKS, Spec, SpecError, defaults, parse_spec
 from worker.jobs.records import Job
 
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 
 
+def register(app: App, services: Services) -> None:
+    """`/finetune`, the buttons that open its form, and the form."""
+    app.command("/finetune")(guarded(services, on_finetune))
+    app.action("job_finetune")(guarded(services, on_train))
+    app.action("home_finetune")(guarded(services, on_home_finetune))
+    app.action(re.compile("^(dataset|task|method|base_model)$"))(guarded(services, on_recipe_change))
+    app.view("finetune")(guarded(services, on_finetune_form))
+
+
 class Refused(BotError):
     """The launch is not allowed; the text says why and whom to ask."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Who asks from where, and the key that makes asking twice the same as asking once."""
-
-    user: str
-    team: str
-    channel: str
-    thread_ts: str | None
-    request_key: str
 
 
 def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> tuple[Spec, Card]:
@@ -103,3 +113,146 @@ def typed_form(text: str) -> dict[str, str]:
     if form.get("method") == "scratch" and "base_model" not in form:
         form["base_model"] = defaults(form).base_model
     return form
+
+
+def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    try:
+        spec, card = finetune_spec(services, recipe_of(filled.values), memory.channel)
+    except SpecError as wrong:
+        problems = dict(wrong.problems)
+        if filled.values.get("hub_model", "").strip() and "base_model" in problems:
+            problems["hub_model"] = problems.pop("base_model")
+        ack(response_action="errors", errors=errors_by_field(problems, FINETUNE_FIELDS))
+        return
+    job = None
+    with PrivateFailure(client, memory, body, ack):
+        job = launch(services, "finetune", spec.to_json(), form_place(memory, body, view), card)
+    say_where(client, job)
+
+
+PARAMETERS = {"minilm": 22.7e6, "tiny-bert": 6e6}
+TINY = 12e6
+CHARS_PER_TOKEN = 4.2
+FLOPS = {"lora": 4.0, "qlora": 4.0, "full": 6.0, "scratch": 6.0, "linear": 2.0}
+CPU_GFLOPS = (25.0, 120.0)  # effective, 2 cores, small batches; measured runs fall inside
+START_S = 20.0  # loading, baselines, evaluation
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Seconds on a CPU from low to high, dollars at most, and the sentence for the form."""
+
+    seconds: tuple[float, float]
+    usd: float
+    text: str
+
+
+def estimate(spec: Spec, card: Card, prices: Mapping[str, Any]) -> Guess:
+    """The guess for a validated recipe on a dataset."""
+    parameters = PARAMETERS.get(spec.base_model, TINY)
+    tokens_a_row = min(spec.max_length, float(card.lengths.get("median", 400)) / CHARS_PER_TOKEN + 8)
+    passes = 1 if spec.method == "linear" else spec.epochs
+    flops = FLOPS[spec.method] * parameters * tokens_a_row * card.rows * passes
+    slow, fast = (flops / (rate * 1e9) + START_S for rate in CPU_GFLOPS)
+    hourly = float(prices.get("cpu_hour", {}).get("usd", 0))
+    usd = slow / 3600 * hourly
+    text = (
+        f"About {duration(fast)} to {duration(slow)} on a CPU worker, at most ${max(usd, 0.01):.2f} "
+        f"(${hourly:.2f} an hour, prices of {prices.get('as_of', 'unknown date')})."
+    )
+    return Guess((fast, slow), usd, f"{text}{_gpu_hint(prices)}")
+
+
+def _gpu_hint(prices: Mapping[str, Any]) -> str:
+    try:
+        name = cheapest_gpu(prices)
+        row = gpu(prices, name)
+    except CostError:
+        return ""
+    return f" On a GPU it takes less: the cheapest is {row.get('provider', name)} at ${float(row['usd']):.2f} an hour."
+
+
+NO_TICKETS = "There is no dataset yet. Add your tickets with /datasets add, then come back."
+
+
+def open_finetune(
+    services: Services,
+    client: WebClient,
+    trigger_id: str,
+    memory: Memory,
+    chosen: Mapping[str, str] | None = None,
+) -> None:
+    """`chosen` are fields filled in beforehand."""
+    client.views_open(trigger_id=trigger_id, view=filled_form(services, memory, chosen or {}))
+
+
+def filled_form(services: Services, memory: Memory, chosen: Mapping[str, str]) -> Block:
+    """The fine-tune form with the estimate for what is chosen so far."""
+    cards = services.datasets.list(services.scopes(memory.channel))
+    if not cards:
+        return checked_view(note_modal("Fine-tune", NO_TICKETS))
+    form = {"dataset": cards[0].name, "task": cards[0].kind, **chosen}
+    return checked_view(finetune_modal(cards, memory, form, estimate_line(services, form, memory.channel)))
+
+
+def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> str:
+    """The cost in a sentence, or what stands in the way."""
+    try:
+        spec, card = finetune_spec(services, recipe_of(form), channel)
+    except SpecError as wrong:
+        return " ".join(wrong.problems.values())
+    return estimate(spec, card, services.prices).text
+
+
+def on_train(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """The button \"Fine-tune on these\" beneath a report that says train: the form with its tickets chosen."""
+    ack()
+    channel, user, _ = where(body)
+    job = visible_job(services, str(action.get("value")), user, channel)
+    card = services.datasets.get(job.dataset, services.scopes(channel))
+    chosen = {"dataset": card.name, "task": card.kind, "method": "lora"}
+    open_finetune(services, client, body["trigger_id"], Memory(channel), chosen)
+
+
+def on_home_finetune(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """From the home tab a job's card goes to the person's own conversation with the bot."""
+    ack()
+    open_finetune(services, client, body["trigger_id"], Memory(_direct_channel(client, body)))
+
+
+def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """A choice in the fine-tune form brings its estimate up to date; what was typed stays."""
+    ack()
+    view = body.get("view") or {}
+    if view.get("callback_id") != "finetune":
+        return
+    memory = Memory.parse(view["private_metadata"])
+    chosen = {k: v for k, v in Filled.of(view).values.items() if k in FINETUNE_FIELDS}
+    form = filled_form(services, memory, chosen)
+    client.views_update(view_id=view["id"], hash=view.get("hash"), view=form)
+
+
+def on_finetune(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
+    """Opens the form; with arguments it launches at once, and acknowledges a job that is in the ledger."""
+    typed = question_of(command.get("text", ""))
+    channel = command["channel_id"]
+    if not typed:
+        ack()
+        open_finetune(services, client, command["trigger_id"], Memory(channel))
+        return
+    try:
+        spec, card = finetune_spec(services, typed_form(typed), channel)
+    except SpecError as wrong:
+        ack()
+        lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())
+        respond(
+            text=f"I did not start anything:\n{lines}\nOr use the form: `/finetune`",
+            response_type="ephemeral",
+        )
+        return
+    key = f"command:{command['trigger_id']}"
+    place = Place(command["user_id"], command["team_id"], channel, None, key)
+    job = launch(services, "finetune", spec.to_json(), place, card)
+    ack()
+    channel_settings.say_where(client, job)

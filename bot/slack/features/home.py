@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from typing import Any
 
-from bot.money import budget_line, this_month
-from bot.slack.services import Services
-from bot.slack.ui.blocks import Block, actions, button, context, divider, header, section
-from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.job_card import duration, job_text, recipe, status_line
-from bot.slack.users import Person
-from finetune.data.card import Card
-from worker.jobs.records import Job
-from worker.jobs.states import END_STATES, State
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
 
-JOBS_SHOWN = 8
-DATASETS_SHOWN = 10
+from bot.errors import SLACK_TROUBLE
+from bot.slack.failures import guarded
+from bot.slack.features.channel_settings import this_month
+from bot.slack.payload import Body
+from bot.slack.services import Services
+from bot.slack.ui.blocks import Block, actions, button, divider, header, section
+from bot.slack.ui.limits import checked_view
+from bot.slack.ui.lists import (
+    JOBS_SHOWN,
+    budget_line,
+    dataset_list,
+    index_line,
+    job_list,
+    queue_line,
+    worker_line,
+)
+from bot.slack.users import Person
+from worker.jobs.states import State
+
+log = logging.getLogger(__name__)
+PROMPTS = [
+    {
+        "title": "Fine-tune on our articles?",
+        "message": "Our help center changes every week, should we fine-tune on the articles?",
+    },
+    {
+        "title": "Route tickets to queues",
+        "message": "We route 40,000 tickets a month to 8 queues and have 6,000 labelled ones. What should we train?",
+    },
+    {
+        "title": "Make replies sound like us",
+        "message": "The answers are right but do not sound like us. We have 900 approved replies. Fine-tune?",
+    },
+    {
+        "title": "Our own foundation model",
+        "message": "Should we pre-train our own model for customer support?",
+    },
+]
+
+
+def register(app: App, services: Services) -> None:
+    """The tab is opened, and refreshed by its button."""
+    app.event("app_home_opened")(guarded(services, on_home))
+    app.action("home_refresh")(guarded(services, on_home_refresh))
 
 
 def home_view(services: Services, person: Person, team: str) -> Block:
@@ -49,87 +85,44 @@ def home_view(services: Services, person: Person, team: str) -> Block:
     return {"type": "home", "blocks": blocks}
 
 
-def job_list(jobs: Sequence[Job], title: str) -> list[Block]:
-    """Jobs as short lines, each with a button that opens it."""
-    if not jobs:
-        return [section(f"*{title}*\nNone yet. `/finetune` starts one.")]
-    blocks = [section(f"*{title}*")]
-    for job in jobs:
-        what = escape(one_line(job.dataset, 60))
-        line = f"{status_line(job)}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
-        blocks.append(section(line, button("Open", "job_details", job.id)))
-    return blocks
+def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    person = services.people.person(body["user"]["id"])
+    client.views_publish(
+        user_id=person.id, view=checked_view(home_view(services, person, body["team"]["id"]))
+    )
 
 
-def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -> list[Block]:
-    """Datasets as short lines; those in `removable` carry a Remove button with a question."""
-    if not cards:
-        return [section(f"*{title}*\nNone yet. `/datasets add` adds one.")]
-    blocks = [section(f"*{title}*")]
-    for card in cards[:DATASETS_SHOWN]:
-        where = "everyone" if "workspace" in card.scopes else "this channel"
-        queues = f"  ·  {len(card.classes)} queues" if card.classes else ""
-        line = f"*{escape(card.name)}*  ·  {card.rows:,} tickets{queues}  ·  {where}  ·  v{card.version}"
-        if card.rejected or card.repaired:
-            line += f"\n{card.rejected:,} rows left out, {card.repaired:,} repaired"
-        remove = button("Remove", "dataset_remove", card.name, "danger", _remove_question(card))
-        blocks.append(section(line, remove if card.name in removable else None))
-    if len(cards) > DATASETS_SHOWN:
-        blocks.append(context(f"and {len(cards) - DATASETS_SHOWN} more"))
-    return blocks
+def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
+    """The home tab shows jobs and health; the messages tab gets questions to start from."""
+    if event.get("tab") == "messages":
+        try:
+            client.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS)
+        except SLACK_TROUBLE:  # older workspaces have no agent view; the tab works without prompts
+            return
+        return
+    person = services.people.person(event["user"])
+    client.views_publish(
+        user_id=person.id, view=checked_view(home_view(services, person, str(context.team_id)))
+    )
 
 
 def health_lines(services: Services) -> list[str]:
     """Queue, workers and index, one line each, in words."""
     waiting = len(services.ledger.jobs(states=[State.QUEUED], limit=500))
-    up = services.queue_up()
-    queue = (
-        f"🟢 Queue: {waiting} waiting" if up else "🔴 Queue: Redis is away; jobs are kept until it is back"
-    )
-    return [queue, worker_line(services.workers(), services.clock()), index_line(services)]
+    return [
+        queue_line(waiting, services.queue_up()),
+        worker_line(services.workers(), services.clock()),
+        index_health(services),
+    ]
 
 
-def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
-    """How many workers show signs of life."""
-    if not workers:
-        return "🟠 Workers: none seen. Start one with `trainwise worker`."
-    names = ", ".join(escape(one_line(str(w.get("name", "?")), 40)) for w in workers[:5])
-    ages = [now - float(w["seen_at"]) for w in workers if isinstance(w.get("seen_at"), int | float)]
-    seen = f", last sign {duration(min(ages))} ago" if ages else ""
-    return f"🟢 Workers: {len(workers)} ({names}{seen})"
-
-
-def index_line(services: Services) -> str:
-    """How much the index holds, and when a document last changed in it."""
+def index_health(services: Services) -> str:
+    """The index in a line; one that cannot be read is a line too, not a blank tab."""
     try:
         stats = services.index.stats()
         newest = max((str(document.updated_at) for document in services.index.documents()), default="")
-    except Exception:  # the home tab shows health: a broken index is a line on it, not a blank tab
-        return "🔴 Index: cannot be read. Run `trainwise doctor`."
-    known = stats if isinstance(stats, Mapping) else vars(stats)
-    documents, chunks = known.get("documents", "?"), known.get("chunks", "?")
-    changed = f", last change {newest[:10]}" if newest else ""
-    return f"🟢 Index: {documents} documents, {chunks} passages{changed}"
-
-
-def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
-    """The answer of `/jobs`."""
-    blocks = job_list(jobs, title)
-    hint = "`/jobs mine`, `/jobs running`, `/jobs done`, `/jobs JOB`, `/jobs cancel JOB`, `/jobs retry JOB`, `/jobs notify`"
-    return [*blocks, context(hint)]
-
-
-def jobs_text(jobs: Sequence[Job]) -> str:
-    """The list in plain lines, for notifications."""
-    return "\n".join(job_text(job) for job in jobs) or "No jobs."
-
-
-def ended(job: Job) -> bool:
-    return job.state in END_STATES
-
-
-def _remove_question(card: Card) -> Block:
-    from bot.slack.ui.blocks import confirm
-
-    text = f"Every version of {card.name} is erased. Models trained on it keep what they saw."
-    return confirm("Remove this dataset?", text, "Remove", "Keep it")
+    except Exception:
+        log.exception("the index cannot be read")
+        return index_line(None)
+    return index_line(stats if isinstance(stats, Mapping) else vars(stats), newest)

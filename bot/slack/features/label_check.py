@@ -82,7 +82,7 @@ def _run(card: Card, listed: Path) -> None:
         *polite,
         sys.executable,
         "-m",
-        "bot.cli.main",
+        "bot.cli",
         "datasets",
         "check",
         card.digest,

@@ -1,26 +1,42 @@
-"""\"Measure it\" in Slack: the button and the command open the form, bot/submissions.py launches."""
+"""\"Measure it\" in Slack: the button and the command open the form, bot/slack/failures.py launches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from slack_bolt import Ack, Respond
+from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.measure_form import measure_modal, measure_spec, typed
+from bot.slack.failures import PrivateFailure, guarded
 from bot.slack.features.answering import card_at
 from bot.slack.features.channel_settings import say_where
-from bot.slack.features.finetune import Place, launch
+from bot.slack.features.finetune import launch
+from bot.slack.payload import Body, Place, View, errors_by_field, form_place
 from bot.slack.services import Services
 from bot.slack.thread_memory import Conversation
 from bot.slack.ui.escape import escape
-from bot.slack.ui.forms import Memory, note_modal
+from bot.slack.ui.forms import (
+    DEAREST,
+    METRICS,
+    SHARE_OR_PERCENT,
+    WORDS,
+    Filled,
+    Memory,
+    measure_modal,
+    note_modal,
+)
 from bot.slack.ui.limits import checked_view
 from finetune.data.ticket import DatasetError
 from finetune.spec import SpecError
 
-Body = dict[str, Any]
 NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, then come back."
+
+
+def register(app: App, services: Services) -> None:
+    """The button "Measure it" and its form; the command is a branch of `/should-i-train`."""
+    app.action("measure")(guarded(services, on_button))
+    app.view("measure")(guarded(services, on_measure_form))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -89,3 +105,82 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
     job = launch(services, "measure", spec, place)
     ack()
     say_where(client, job)
+
+
+def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    try:
+        spec = measure_spec(services, filled.values, memory.channel)
+    except SpecError as wrong:
+        ack(response_action="errors", errors=errors_by_field(wrong.problems, FIELDS))
+        return
+    job = None
+    with PrivateFailure(client, memory, body, ack):
+        job = launch(services, "measure", spec, form_place(memory, body, view))
+    say_where(client, job)
+
+
+FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong")
+
+
+def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> dict[str, Any]:
+    """The validated request, as the job's spec; SpecError with a sentence per wrong field."""
+    problems: dict[str, str] = {}
+    card = None
+    try:
+        card = services.datasets.get(str(form.get("dataset") or ""), services.scopes(channel))
+        if card.kind != "triage":
+            problems["dataset"] = f"{card.name} has no labels. Measuring needs tickets with their queue."
+    except DatasetError as wrong:
+        problems["dataset"] = str(wrong)
+    metric = str(form.get("metric") or "accuracy")
+    if metric not in METRICS:
+        problems["metric"] = f"Choose one of: {', '.join(METRICS)}."
+    spec: dict[str, Any] = {"metric": metric, "target": _share(form.get("target"), problems)}
+    volume = _number(form.get("volume") or 0)
+    if volume is None or not 0 <= volume <= 1e9:
+        problems["volume"] = "Give a number of tickets a month, from 0 to 1,000,000,000."
+    elif str(form.get("price_per_wrong") or "").strip():
+        price = _number(form["price_per_wrong"])
+        spec["price_per_wrong"] = price
+        if price is None or not 0 <= price <= DEAREST:
+            problems["price_per_wrong"] = "Give dollars, 0 or more, or leave it empty."
+    if problems or card is None or volume is None:
+        raise SpecError(problems)
+    return {"dataset": card.name, "digest": card.digest, **spec, "volume": int(volume)}
+
+
+def typed(text: str) -> dict[str, str] | None:
+    """`sample-tickets target=0.92 volume=60000` as form fields; None where it reads like a sentence."""
+    form: dict[str, str] = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        name = name.lower().replace("-", "_").lstrip("_")
+        name = WORDS.get(name, name)
+        if equals and name in FIELDS:
+            form[name] = WORDS.get(value, value)
+        elif not equals and "dataset" not in form:
+            form["dataset"] = word
+        else:
+            return None
+    return form
+
+
+def _share(value: Any, problems: dict[str, str]) -> float:
+    """A target as a share: up to 1 it is one already, from 10 to 100 it is a percentage."""
+    number = _number(value)
+    if number is not None and 0 < number <= 1:
+        return number
+    if number is not None and 10 <= number <= 100:
+        return number / 100
+    problems["target"] = SHARE_OR_PERCENT
+    return 0.0
+
+
+def _number(value: Any) -> float | None:
+    """A finite number as people type it: 60,000 or 92% too."""
+    try:
+        number = float(str(value).strip().rstrip("%").lstrip("$").replace(",", ""))
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None

@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import partial
 from typing import Any
 
-from slack_bolt import App
+from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.slack.failures import SLACK_TROUBLE, guarded, handle_error, whisper
-from bot.slack.features.answering import Question, ask
-from bot.slack.features.home import home_view
+from bot.errors import BotError
+from bot.slack.failures import guarded, handle_error, whisper
+from bot.slack.features import measure
+from bot.slack.features.answering import Question, ask, card_at, check_asker, check_question
+from bot.slack.feedback_log import keep_feedback
+from bot.slack.payload import Body, Command, Shortcut, View, message_place
 from bot.slack.services import Services
+from bot.slack.thread_memory import Card
+from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import REFERENCE, escape, one_line, question_of
-from bot.slack.ui.forms import DATASET_KINDS
+from bot.slack.ui.forms import DATASET_KINDS, Filled, Memory, reason_modal
 from bot.slack.ui.limits import checked_view
+from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 
 LOOK_AGAIN_S = 1.0
 SPOKEN = (None, "file_share", "thread_broadcast")
-PROMPTS = [
-    {
-        "title": "Fine-tune on our articles?",
-        "message": "Our help center changes every week, should we fine-tune on the articles?",
-    },
-    {
-        "title": "Route tickets to queues",
-        "message": "We route 40,000 tickets a month to 8 queues and have 6,000 labelled ones. What should we train?",
-    },
-    {
-        "title": "Make replies sound like us",
-        "message": "The answers are right but do not sound like us. We have 900 approved replies. Fine-tune?",
-    },
-    {
-        "title": "Our own foundation model",
-        "message": "Should we pre-train our own model for customer support?",
-    },
-]
 
 
 def register(app: App, services: Services) -> None:
-    """Every event of the manifest has a listener, and so has every event that is none of our business:
-    Slack redelivers what nobody acknowledges."""
+    """Mentions, messages, Stop, `/should-i-train`, the shortcut on a message, the buttons of the verdict's card."""
     app.event("app_mention")(guarded(services, on_mention))
     app.event("message")(guarded(services, on_message))
-    app.event("app_home_opened")(guarded(services, on_home))
     app.event("agent_session_stopped")(guarded(services, on_stop))
-    app.event("app_context_changed")(on_anything)
+    app.command("/should-i-train")(guarded(services, on_should_i_train))
+    app.shortcut("ask_about_message")(guarded(services, on_ask_about_message))
+    app.action("why")(guarded(services, on_why))
+    app.action("would_change")(guarded(services, on_change))
+    app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
+    app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
+    app.action("feedback")(guarded(services, on_feedback))
+    app.view("feedback_reason")(guarded(services, on_feedback_form))
 
 
 def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
@@ -72,20 +66,6 @@ def on_message(services: Services, event: dict[str, Any], client: WebClient, con
             later = threading.Timer(LOOK_AGAIN_S, look)
             later.daemon = True
             later.start()
-
-
-def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    """The home tab shows jobs and health; the messages tab gets questions to start from."""
-    if event.get("tab") == "messages":
-        try:
-            client.assistant_threads_setSuggestedPrompts(channel_id=event["channel"], prompts=PROMPTS)
-        except SLACK_TROUBLE:  # older workspaces have no agent view; the tab works without prompts
-            return
-        return
-    person = services.people.person(event["user"])
-    client.views_publish(
-        user_id=person.id, view=checked_view(home_view(services, person, str(context.team_id)))
-    )
 
 
 def on_stop(services: Services, event: dict[str, Any]) -> None:
@@ -158,3 +138,125 @@ def _knows(services: Services, event: dict[str, Any]) -> bool:
 
 def _mentions(event: dict[str, Any], context: Any) -> bool:
     return f"<@{context.bot_user_id}" in event.get("text", "")
+
+
+def on_feedback_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    ack()
+    memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
+    if not reason.strip():
+        return
+    card = card_at(services, memory.channel, str(memory.thread_ts), memory.about)
+    keep_feedback(
+        services.home, services.clock(), body["user"]["id"], memory.about, False, card, reason[:1000]
+    )
+
+
+def on_ask_about_message(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:
+    """The message is the question; the answer stands in its thread."""
+    ack()
+    message, channel = shortcut["message"], shortcut["channel"]["id"]
+    thread_ts = message.get("thread_ts") or message["ts"]
+    place = (shortcut["user"]["id"], shortcut["team"]["id"], channel, thread_ts)
+    ask(services, client, Question(question_of(message.get("text", "")), *place))
+
+
+def open_reason(
+    client: WebClient, trigger_id: str, callback_id: str, title: str, label: str, memory: Memory
+) -> None:
+    view = reason_modal(callback_id, title, label, memory, optional=callback_id == "feedback_reason")
+    client.views_open(trigger_id=trigger_id, view=checked_view(view))
+
+
+def on_why(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    view = why_modal(_card_of(services, body).reply)
+    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+
+
+def on_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    ack()
+    view = change_modal(_card_of(services, body).reply)
+    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+
+
+def on_cite(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """Shows the passage behind a citation."""
+    ack()
+    number = int(action["action_id"].partition(":")[2])
+    for citation in _card_of(services, body).reply.citations:
+        if citation.number == number:
+            client.views_open(trigger_id=body["trigger_id"], view=checked_view(source_modal(citation)))
+            return
+    raise BotError("This answer has no such source. Ask again in the thread and use the new card.")
+
+
+def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """A pressed option is a reply in the thread, under the presser's name; the first press counts."""
+    ack()
+    channel, thread_ts, ts = message_place(body)
+    card = card_at(services, channel, thread_ts, ts)
+    follow_up = card.reply.follow_up
+    number = int(action["action_id"].partition(":")[2])
+    if follow_up is None or number >= len(follow_up.options):
+        raise BotError("This question is over. Write your answer in the thread.")
+    if not services.ledger.first_time(f"follow_up:{channel}:{ts}"):
+        raise BotError("Someone has answered this already. Write in the thread to change it.")
+    person, text = services.people.person(body["user"]["id"]), follow_up.options[number]
+    said = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
+    client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=said)
+    ask(services, client, Question(text, person.id, body["team"]["id"], channel, thread_ts))
+
+
+def on_feedback(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """Keeps the thumb at once; a thumb down asks why, and may be left unanswered."""
+    ack()
+    channel, thread_ts, ts = message_place(body)
+    good = action.get("value") == "good"
+    keep_feedback(
+        services.home,
+        services.clock(),
+        body["user"]["id"],
+        ts,
+        good,
+        card_at(services, channel, thread_ts, ts),
+    )
+    if not good:
+        memory = Memory(channel, thread_ts, ts)
+        label = "What was wrong or missing?"
+        open_reason(client, body["trigger_id"], "feedback_reason", "Thank you", label, memory)
+
+
+def _card_of(services: Services, body: Body) -> Card:
+    return card_at(services, *message_place(body))
+
+
+HELP = (
+    "*Should we train a model?* Tell me what the model shall do and what goes wrong today, with numbers where "
+    "you have them:\n• `/should-i-train our help center changes every week, should we fine-tune on it?`\n"
+    "• `/should-i-train route 40,000 tickets a month to 8 queues; 6,000 are labelled`\n"
+    "Or mention me, write to me directly, or use *Ask Trainwise about this* on a message. `/finetune` trains, "
+    "`/datasets` shows the tickets, `/jobs` what runs."
+)
+
+
+def on_should_i_train(
+    services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond
+) -> None:
+    """Puts the question in the channel under the asker's name and answers it in its thread; or measures; or helps."""
+    typed = question_of(command.get("text", ""))
+    if measure.is_order(services, typed, command["channel_id"]):
+        measure.on_command(services, ack, command, client, respond)
+        return
+    ack()
+    if not typed:
+        respond(text=HELP, blocks=[section(HELP)], response_type="ephemeral")
+        return
+    check_asker(services, command["user_id"], command["channel_id"])
+    text = check_question(typed)
+    person = services.people.person(command["user_id"])
+    asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
+    sent = client.chat_postMessage(
+        channel=command["channel_id"], text=asked, unfurl_links=False, unfurl_media=False
+    )
+    place = (command["user_id"], command["team_id"], command["channel_id"], str(sent["ts"]))
+    ask(services, client, Question(text, *place))

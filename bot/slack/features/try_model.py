@@ -6,34 +6,22 @@ trainings, and its answer is owed to the person like any report. Who closed the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.slack.delivery.posting import find, send
-from bot.slack.failures import guarded, where
-from bot.slack.services import Services
-from bot.slack.ui.blocks import Block, context, field, modal, mrkdwn, section, text_input
-from bot.slack.ui.escape import escape, one_line
+from bot.slack.failures import guarded
+from bot.slack.payload import Body, where
+from bot.slack.services import Services, visible_job
 from bot.slack.ui.forms import Filled, Memory
-from bot.slack.ui.job_card import KINDS, recipe
-from bot.slack.ui.limits import checked, checked_view, split_text
-from bot.submitted import update_submitted
-from bot.visible import visible_job
+from bot.slack.ui.limits import checked_view
+from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
 from finetune.errors import FinetuneError
 from rag.redact import redact
-from worker.jobs.records import TRY, Job, Post
+from worker.jobs.records import TRY, Job
 from worker.jobs.states import END_STATES, State
 
-Body = dict[str, Any]
-LONGEST = 2000
 AT_A_TIME = 3
-SHOWN = 1500  # characters of a ticket or an answer
-FIELD = 1900  # of a column, escaped
 
 
 def register(app: App, services: Services) -> None:
@@ -85,83 +73,3 @@ def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[st
     spec |= {"view": view["id"], "hash": view["hash"]}
     key, name = f"try:{view['id']}:{view['hash']}", services.people.person(user).name
     services.ledger.submit(TRY, spec, job.dataset, user, name, team, "", None, key)
-
-
-def answer_try(client: WebClient, post: Post, job: Job) -> str:
-    """Shows how a try ended where it was asked; the ts of the message when the modal was closed, else ""."""
-    form, sent = str(job.spec.get("view")), str(job.spec.get("hash"))
-    try:
-        update_submitted(client, form, sent, checked_view(ended_modal(job)))
-    except SlackApiError as error:
-        if error.response.get("error") not in ("not_found", "view_not_found"):
-            raise
-    else:
-        return ""
-    direct = str(client.conversations_open(users=[job.by])["channel"]["id"])
-    if post.tries and (found := find(client, direct, None, post.dedupe_key)):
-        return found
-    told = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
-    blocks = [section(f"🧪 *{told}*"), *outcome(job)]
-    return send(client, direct, None, told, checked(blocks), post.dedupe_key)
-
-
-def try_modal(job: Job, memory: Memory, shown: list[Block] | None = None, text: str = "") -> Block:
-    """The form: a ticket, and above it the answers of the last one where there are any."""
-    about = f"*{KINDS['finetune']} on {escape(one_line(job.dataset, 60))}*  `{job.id}`\n{recipe(job)}"
-    typed = text_input("text", text, "My invoice shows the wrong amount", multiline=True, longest=LONGEST)
-    hint = "Keys, e-mail addresses, phone and card numbers are taken out before it is sent to the worker."
-    ask = field("text", "Another ticket" if shown else "A ticket", typed, hint)
-    blocks = [section(about), *(shown or []), ask]
-    return modal("try", "Try the model", blocks, "Try it", memory.packed())
-
-
-def waiting_modal(job: Job, text: str, workers: list[dict[str, Any]]) -> Block:
-    """What stands there until the answer comes."""
-    if not workers:
-        state = "🟠 No worker is up. The answer comes as soon as one is (`trainwise worker`)."
-    elif all(worker.get("running") for worker in workers):
-        state = "⏳ Every worker is busy; this is next."
-    else:
-        state = "⏳ The models are being loaded: some seconds."
-    later = "You may close this window: then the answer comes to your messages with me."
-    return modal("try", "Try the model", [section(_ticket(text)), section(state), context(later)])
-
-
-def ended_modal(job: Job) -> Block:
-    """The form again with both answers, or with the reason why there are none."""
-    spec = job.spec
-    memory = Memory(str(spec.get("from")), None, str(spec.get("model")))
-    about = f"*Model {escape(str(spec.get('model')))} on {escape(one_line(job.dataset, 60))}*"
-    typed = text_input("text", "", "Another ticket", multiline=True, longest=LONGEST)
-    blocks = [section(about), *outcome(job), field("text", "Another ticket", typed)]
-    return modal("try", "Try the model", blocks, "Try it", memory.packed())
-
-
-def outcome(job: Job) -> list[Block]:
-    """The ticket with both answers side by side; a sentence where the try failed."""
-    ticket = section(_ticket(str(job.spec.get("text", ""))))
-    report = job.report or {}
-    if job.state != State.SUCCEEDED or not isinstance(report.get("after"), Mapping):
-        return [ticket, section(f"❌ {escape(one_line(job.error or 'It was cancelled.', 600))}")]
-    sides = [("Before", report.get("before")), ("After", report["after"])]
-    columns = [_side(name, side) for name, side in sides]
-    return [ticket, {"type": "section", "fields": [mrkdwn(text) for text in columns]}]
-
-
-def _side(name: str, side: Any) -> str:
-    if not isinstance(side, Mapping):
-        return f"*{name}*\nNothing could answer before: this model was trained from scratch."
-    head = f"*{name}: {escape(one_line(str(side.get('name', '?')), 80))}*"
-    ranked = [pair for pair in side.get("ranked") or [] if isinstance(pair, list) and len(pair) == 2]
-    lines = [
-        f"{'*' if at == 0 else ''}{escape(one_line(str(label), 80))}{'*' if at == 0 else ''}  {share:.0%}"
-        for at, (label, share) in enumerate(ranked)
-        if isinstance(share, int | float)
-    ]
-    said = escape(str(side.get("answer") or "(nothing)")[:SHOWN])
-    return split_text(f"{head}\n" + ("\n".join(lines) if lines else said), FIELD)[0]
-
-
-def _ticket(text: str) -> str:
-    quoted = "\n".join(f"> {line}" for line in escape(text[:SHOWN]).splitlines() or [""])
-    return split_text(quoted)[0]

@@ -197,3 +197,44 @@ def _datasets(cards: Sequence[Card], chosen: str | None) -> Block:
 def _choice(name: str, choices: Mapping[str, str], chosen: str) -> Block:
     options = [option(label, value) for value, label in choices.items()]
     return select(name, options, chosen if chosen in choices else next(iter(choices)))
+
+
+METRICS = {
+    "accuracy": "Right answers, of all tickets",
+    "macro_f1": "Macro-F1: rare classes count like common ones",
+}
+WORDS = {"wrong": "price_per_wrong", "price": "price_per_wrong", "tickets": "volume", "f1": "macro_f1"}
+SHARE_OR_PERCENT = "Give right answers out of 100, for example 92 (or a share such as 0.92)."
+DEAREST = 1e6
+
+
+def measure_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str]) -> Block:
+    """The form: which tickets, what is good enough, how many come in, what a wrong answer costs."""
+    options = [option(one_line(f"{c.name} · {c.rows:,} tickets", 75), c.name) for c in cards[:100]]
+    names = {card.name for card in cards}
+    first = chosen.get("dataset") if chosen.get("dataset") in names else cards[0].name
+    metrics = [option(label, value) for value, label in METRICS.items()]
+    metric = chosen.get("metric", "accuracy")
+    blocks = [
+        section(
+            "I score what is cheaper first, train small pilots on your tickets and forecast the full run. "
+            "It takes minutes and costs cents."
+        ),
+        input_field("dataset", "Labelled tickets", select("dataset", options, first, "Choose tickets")),
+        input_field("metric", "Measured as", select("metric", metrics, metric)),
+        input_field(
+            "target",
+            "Good enough, out of 100",
+            number_input("target", chosen.get("target", "85"), decimal=True),
+            hint="The score from which on you would use it.",
+        ),
+        input_field("volume", "Tickets a month", number_input("volume", chosen.get("volume", "10000"))),
+        input_field(
+            "price_per_wrong",
+            "Dollars that a wrong answer costs",
+            number_input("price_per_wrong", chosen.get("price_per_wrong", ""), decimal=True),
+            hint="If you know it: minutes to put a wrong ticket right, times their price.",
+            optional=True,
+        ),
+    ]
+    return modal("measure", "Measure it", blocks, "Measure", memory.packed())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from bot.slack.features import compare
+from bot.slack.ui import model_trials
 from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import job_card, job_text
@@ -83,7 +83,7 @@ DRAWN = {
     "final_report": _report,
     "approval_request": _request,
     "digest": _digest,
-    "compare_intro": compare.intro_message,
-    "compare_ticket": compare.post_message,
-    "compare_summary": compare.summary_message,
+    "compare_intro": model_trials.intro_message,
+    "compare_ticket": model_trials.post_message,
+    "compare_summary": model_trials.summary_message,
 }

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.slack.features.compare import can_compare
 from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import KINDS, STATES, duration, recipe
 from bot.slack.ui.limits import split_text
+from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
 from worker.jobs.records import Event, Job
 from worker.jobs.states import State

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.data.split import split
+from finetune.data.split import split, told
 from finetune.data.ticket import Tickets
-from finetune.evaluation.verdict import told
-from finetune.failures import TrainingDataError
+from finetune.errors import TrainingDataError
 from finetune.spec import Spec
 
 TEST_MOST = 200  # written answers are slow; 200 give chrF to about 3 points

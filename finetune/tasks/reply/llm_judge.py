@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from finetune.asking import ask_all, fenced, price_of
-from finetune.evaluation.prompting import Purse, UnansweredError, priced_as
+from finetune.artifacts import JUDGED
 from finetune.evaluation.statistics import Interval, wilson
-from finetune.llm import Llm
+from finetune.llm import Llm, Purse, UnansweredError, ask_all, fenced, price_of, priced_as
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs
 
 MOST, LEAST = 40, 10
 ANSWER_TOKENS = 20
 STEADY = 0.6  # below this share of judgements that hold, the judge is called undecided
-KEPT = "judge.json"
 ORDER = (
     "Two agents answered the same customer. Which answer serves the customer better: right, complete, to the "
     "point, polite? The answer that was really sent is given for its facts. Reply with the digit 1 or 2, or "
@@ -47,7 +45,7 @@ def judged(
     """
     if llm is None:
         return None
-    kept = folder / KEPT
+    kept = folder / JUDGED
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
     found = _judge(llm, test, names, answers, seed, progress)

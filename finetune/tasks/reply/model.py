@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.failures import BaseModelError, CorruptModel
+from finetune.artifacts import CARD, find_model, read_card
+from finetune.device import mixed_precision, pick_device
+from finetune.errors import BaseModelError, CorruptModel
 from finetune.progress import Progress
 from finetune.spec import Spec
 from finetune.training.checks import NO_LIMIT, check_reply_rows, decoded, overfit_probe, reads_at_most
-from finetune.training.embedding import length_batches, mixed_precision, pick_device
+from finetune.training.embedding import length_batches
 
-CARD = "trainwise.json"
 GENERATED_TOKENS = 8192
 
 
@@ -169,6 +170,12 @@ def save_reply(folder: Path, spec: Spec, causal: Any, tokenizer: Any) -> None:
     card: dict[str, Any] = {"task": "reply", "method": spec.method, "base_model": spec.base_model}
     card |= {"max_length": spec.max_length, "max_new_tokens": spec.max_new_tokens}
     (folder / CARD).write_text(json.dumps(card, indent=1))
+
+
+def load_tuned(folder: Path) -> TunedReply:
+    """The model in a job's folder."""
+    place = find_model(folder)
+    return load_reply(place, read_card(place))
 
 
 def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:

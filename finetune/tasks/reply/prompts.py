@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from finetune.asking import ask_all, fenced, price_of
-from finetune.evaluation.prompting import LEAST_TEST, RETRIEVED, ZERO, Purse, UnansweredError, priced_as
-from finetune.llm import Llm
+from finetune.artifacts import PROMPTED
+from finetune.evaluation.prompting import LEAST_TEST, RETRIEVED, ZERO
+from finetune.llm import Llm, Purse, UnansweredError, ask_all, fenced, price_of, priced_as
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs, Written
 
@@ -24,7 +24,6 @@ EXAMPLES = {ZERO: 0, RETRIEVED: 4}
 MOST_TEST = 60
 ANSWER_TOKENS = 200
 SHARE = 0.6  # of the cap; the judge has the rest
-KEPT = "prompts.json"
 ORDER = (
     "You are a customer-service agent. Write the agent's next answer to the last ticket below: as short as the "
     "examples if there are any, with no fact that is not in the ticket. Answer with its text only."
@@ -52,7 +51,7 @@ def prompted_replies(
     """The prompts' answers to some test tickets; `vectors` are the embeddings of train's and test's tickets."""
     if llm is None:
         return PromptedReplies()
-    kept = folder / KEPT
+    kept = folder / PROMPTED
     if kept.is_file():
         return _read(json.loads(kept.read_text()))
     made = _ask(llm, train, test, vectors, seed, progress)

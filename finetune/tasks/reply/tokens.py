@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from finetune.failures import TrainingDataError
+from finetune.errors import TrainingDataError
 from finetune.training.checks import IGNORED
 
 PLAIN = ("### Ticket\n", "\n\n### Answer\n")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.artifacts import PROMPTED
 from finetune.evaluation.baselines import Guesses
 from finetune.evaluation.metrics import score
 from finetune.evaluation.prompting import prompting_rungs
@@ -20,8 +21,6 @@ from finetune.evaluation.statistics import resample_counts
 from finetune.llm import Llm
 from finetune.progress import Progress
 from finetune.tasks.triage.data import Data
-
-KEPT = "prompts.json"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def prompted(llm: Llm | None, data: Data, folder: Path, seed: int, progress: Pro
     """What the configured language model answers without training; nothing where there is none."""
     if llm is None:
         return Prompted()
-    kept = folder / KEPT
+    kept = folder / PROMPTED
     if kept.is_file():
         return _read(json.loads(kept.read_text()))
     rungs, best, notes = prompting_rungs(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.delivery.posting import update_submitted
 from bot.slack.ui.blocks import modal, section
-from bot.submitted import update_submitted
 from tests.bot.playground.conftest import until
 
 pytestmark = pytest.mark.integration

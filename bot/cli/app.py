@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from bot.errors import BotError
-from bot.settings import Settings, load_settings
-from finetune.errors import FinetuneError
-from finetune.training.checkpoints import is_disk_full
-from rag.errors import RagError
-from worker.errors import WorkerError
+from bot.cli.console import OUR_ERRORS, console, refuse, settings
+from finetune.errors import is_disk_full
 
 app = typer.Typer(
     name="trainwise",
@@ -25,16 +17,6 @@ app = typer.Typer(
     add_completion=False,
     help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
 )
-console = Console()
-OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
-
-
-def settings() -> Settings:
-    """The settings of this process's environment; the hub's library reads its token there, a file's too."""
-    chosen = load_settings(os.environ)
-    if chosen.hub_token is not None:
-        os.environ["HF_TOKEN"] = chosen.hub_token.reveal()
-    return chosen
 
 
 @app.command()
@@ -128,13 +110,6 @@ def forget(
         console.print(line)
 
 
-def path_to_read(value: Path) -> Path:
-    """A file that exists, or a clear error."""
-    if not value.is_file():
-        raise BotError(f"There is no file {value}. Check the path and try again.")
-    return value
-
-
 def register() -> None:
     """Attach the command groups; they import this module for `console` and `settings`."""
     from bot.cli import datasets, evaluate, index, jobs, measure
@@ -158,12 +133,6 @@ def main() -> None:
         if not is_disk_full(error):
             raise
         refuse("There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk.")
-
-
-def refuse(text: str) -> NoReturn:
-    """Prints what is wrong and what to do, and exits with 2."""
-    Console(stderr=True).print(f"[red]error:[/red] {escape(text)}", highlight=False, soft_wrap=True)
-    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""Slack's payloads in our words: who, where, which message, which field. Pure readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.slack.ui.forms import Memory
+
+
+def where(body: dict[str, Any]) -> tuple[str, str, str | None]:
+    """The channel, user and thread that a payload of any kind came from; empty strings when it has none."""
+    event = body.get("event") or {}
+    container = body.get("container") or {}
+    channel = body.get("channel_id") or (body.get("channel") or {}).get("id") or event.get("channel") or ""
+    user = body.get("user_id") or (body.get("user") or {}).get("id") or event.get("user") or ""
+    thread = container.get("thread_ts") or event.get("thread_ts")
+    return str(channel), str(user), thread
+
+
+@dataclass(frozen=True)
+class Place:
+    """Who asks from where, and the key that makes asking twice the same as asking once."""
+
+    user: str
+    team: str
+    channel: str
+    thread_ts: str | None
+    request_key: str
+
+
+View = dict[str, Any]
+
+
+def form_place(memory: Memory, body: Body, view: View) -> Place:
+    """Slack sends the same view id when it delivers a submission twice: one job either way."""
+    key = f"view:{view['id']}"
+    return Place(body["user"]["id"], body["team"]["id"], memory.channel, memory.thread_ts, key)
+
+
+def errors_by_field(problems: dict[str, str], fields: tuple[str, ...]) -> dict[str, str]:
+    """Problems by field of the form; what belongs to no field goes under the first."""
+    errors = {name: text[:300] for name, text in problems.items() if name in fields}
+    other = " ".join(text for name, text in problems.items() if name not in fields)
+    return errors | ({fields[0]: other[:300]} if other and fields[0] not in errors else {})
+
+
+Shortcut = dict[str, Any]
+
+Body = dict[str, Any]
+
+
+def _direct_channel(client: WebClient, body: Body) -> str:
+    return str(client.conversations_open(users=[body["user"]["id"]])["channel"]["id"])
+
+
+def message_place(body: Body) -> tuple[str, str, str]:
+    """The channel, thread and message of a pressed button."""
+    container = body.get("container") or {}
+    channel = str(container.get("channel_id") or (body.get("channel") or {}).get("id"))
+    ts = str(container.get("message_ts") or (body.get("message") or {}).get("ts"))
+    thread = container.get("thread_ts") or (body.get("message") or {}).get("thread_ts") or ts
+    return channel, str(thread), ts
+
+
+Command = dict[str, Any]

@@ -1,0 +1,134 @@
+"""Lists and panels: jobs, datasets, workers, budget, index. Pure builders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.slack.ui.blocks import Block, button, context, section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.job_card import duration, job_text, recipe, status_line
+from bot.slack.ui.verdict_card import meter
+from finetune.data.card import Card, care_lines
+from worker.jobs.records import Job
+from worker.jobs.states import END_STATES
+from worker.ledger.budgets import Month
+
+JOBS_SHOWN = 8
+DATASETS_SHOWN = 10
+
+
+def job_list(jobs: Sequence[Job], title: str) -> list[Block]:
+    """Jobs as short lines, each with a button that opens it."""
+    if not jobs:
+        return [section(f"*{title}*\nNone yet. `/finetune` starts one.")]
+    blocks = [section(f"*{title}*")]
+    for job in jobs:
+        what = escape(one_line(job.dataset, 60))
+        line = f"{status_line(job)}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
+        blocks.append(section(line, button("Open", "job_details", job.id)))
+    return blocks
+
+
+def dataset_list(cards: Sequence[Card], removable: frozenset[str], title: str) -> list[Block]:
+    """Datasets as short lines; those in `removable` carry a Remove button with a question."""
+    if not cards:
+        return [section(f"*{title}*\nNone yet. `/datasets add` adds one.")]
+    blocks = [section(f"*{title}*")]
+    for card in cards[:DATASETS_SHOWN]:
+        where = "everyone" if "workspace" in card.scopes else "this channel"
+        queues = f"  ·  {len(card.classes)} queues" if card.classes else ""
+        line = f"*{escape(card.name)}*  ·  {card.rows:,} tickets{queues}  ·  {where}  ·  v{card.version}"
+        if card.rejected or card.repaired:
+            line += f"\n{card.rejected:,} rows left out, {card.repaired:,} repaired"
+        remove = button("Remove", "dataset_remove", card.name, "danger", _remove_question(card))
+        blocks.append(section(line, remove if card.name in removable else None))
+    if len(cards) > DATASETS_SHOWN:
+        blocks.append(context(f"and {len(cards) - DATASETS_SHOWN} more"))
+    return blocks
+
+
+def queue_line(waiting: int, up: bool) -> str:
+    """How many jobs wait, or that Redis is away."""
+    return f"🟢 Queue: {waiting} waiting" if up else "🔴 Queue: Redis is away; jobs are kept until it is back"
+
+
+def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
+    """How many workers show signs of life."""
+    if not workers:
+        return "🟠 Workers: none seen. Start one with `trainwise worker`."
+    names = ", ".join(escape(one_line(str(w.get("name", "?")), 40)) for w in workers[:5])
+    ages = [now - float(w["seen_at"]) for w in workers if isinstance(w.get("seen_at"), int | float)]
+    seen = f", last sign {duration(min(ages))} ago" if ages else ""
+    return f"🟢 Workers: {len(workers)} ({names}{seen})"
+
+
+def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
+    """How much the index holds and when a document last changed in it; `stats` None: it cannot be read."""
+    if stats is None:
+        return "🔴 Index: cannot be read. Run `trainwise doctor`."
+    documents, chunks = stats.get("documents", "?"), stats.get("chunks", "?")
+    changed = f", last change {newest[:10]}" if newest else ""
+    return f"🟢 Index: {documents} documents, {chunks} passages{changed}"
+
+
+def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
+    """The answer of `/jobs`."""
+    blocks = job_list(jobs, title)
+    hint = "`/jobs mine`, `/jobs running`, `/jobs done`, `/jobs JOB`, `/jobs cancel JOB`, `/jobs retry JOB`, `/jobs notify`"
+    return [*blocks, context(hint)]
+
+
+def jobs_text(jobs: Sequence[Job]) -> str:
+    """The list in plain lines, for notifications."""
+    return "\n".join(job_text(job) for job in jobs) or "No jobs."
+
+
+def ended(job: Job) -> bool:
+    return job.state in END_STATES
+
+
+def _remove_question(card: Card) -> Block:
+    from bot.slack.ui.blocks import confirm
+
+    text = f"Every version of {card.name} is erased. Models trained on it keep what they saw."
+    return confirm("Remove this dataset?", text, "Remove", "Keep it")
+
+
+CLASSES_SHOWN = 15
+
+
+def dataset_card(card: Card) -> list[Block]:
+    """Rows, queues with their counts, cleaning, origin and right to use."""
+    where = "everyone" if "workspace" in card.scopes else "this channel"
+    head = f"*{escape(card.name)}*  v{card.version}  ·  {card.rows:,} {card.kind} tickets  ·  for {where}"
+    blocks = [section(head)]
+    if card.classes:
+        blocks.append(section("*Queues*\n" + _queues(card)))
+    notes = (escape(one_line(note, 500)) for note in care_lines(card))
+    blocks.append(section("*What was done*\n" + "\n".join(f"• {note}" for note in notes)))
+    blocks.append(context("  ·  ".join(_origin(card))))
+    return [*blocks, context(f"Train on it: `/finetune {escape(card.name)}`")]
+
+
+def _queues(card: Card) -> str:
+    most = max(count for _, count in card.classes)
+    lines = [
+        f"{meter(max(0.1, count / most), 10)}  {escape(one_line(name, 60))}  {count:,}"
+        for name, count in card.classes[:CLASSES_SHOWN]
+    ]
+    more = len(card.classes) - CLASSES_SHOWN
+    return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+def _origin(card: Card) -> list[str]:
+    source = f"from {escape(one_line(card.source, 80))}" if card.source else ""
+    added = f"added {escape(card.added_at[:10])}" if card.added_at else ""
+    licence = f"right to use: {escape(one_line(card.licence, 160))}"
+    return [part for part in (source, added, licence, f"`{card.digest[:12]}`") if part]
+
+
+def budget_line(month: Month) -> str:
+    """What the month's budget has left."""
+    kept = f", ${month.reserved:,.2f} set aside for running jobs" if month.reserved else ""
+    return f"*Budget this month*  ${month.spent:,.2f} of ${month.limit:,.0f} spent{kept}"

@@ -1,0 +1,38 @@
+"""The files of a finished run: their names, and where its model lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import CorruptModel
+
+CARD = "trainwise.json"
+MODEL, BEFORE = "model", "before"
+LINEAR_HALF = "linear"  # of a blended triage model: its folder beside the network's files
+REPORT = "report.json"  # of a run; written last
+SPENT = "spent.json"  # time and money of the attempts before this one
+BASE = "base.txt"  # the hub's commit of the base model that the run began with
+TRAINED = "trained.json"  # what training came to, kept for a run that is resumed after it
+PROMPTED, JUDGED = "prompts.json", "judge.json"  # paid answers of a language model, never asked twice
+
+
+def find_model(folder: Path) -> Path:
+    """The folder of the finished model in a job's folder: its own, its `model`, or its newest attempt's."""
+    places = [folder, folder / MODEL, *(path / MODEL for path in folder.glob("*"))]
+    found = [place for place in places if (place / CARD).is_file()]
+    if not found:
+        raise CorruptModel(f"{folder} holds no finished model: run the job again.")
+    if len(found) > 1 and found[0] in places[:2]:
+        return found[0]
+    return max(found, key=lambda place: (place / CARD).stat().st_mtime)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The small file that says what the model is; written last, so its absence means half-done work."""
+    try:
+        card = json.loads((folder / CARD).read_text())
+        return {"task": card["task"], "method": card["method"], **card}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptModel(f"{folder} holds no finished model: run the job again.") from error

@@ -1,0 +1,39 @@
+"""This machine's processor: which device trains, whether bfloat16 is fast, CPU seconds used."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def pick_device() -> str:
+    """The accelerator where there is one, else the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def bf16_is_fast(device: str) -> bool:
+    """Whether this chip multiplies bfloat16 in hardware."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    has = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    return any(test() for test in has if test is not None)
+
+
+def mixed_precision(device: str) -> Any:
+    """bfloat16 autocast where the chip has it, else nothing."""
+    import torch
+
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=bf16_is_fast(device))
