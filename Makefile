@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test lint unit integration bench audit clean
+.PHONY: help demo test lint unit integration bench audit docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ bench: $(VENV)/.ready-dev ## every benchmark in its quick form
 
 audit: $(VENV)/.ready-dev ## known vulnerabilities of what is installed (asks PyPI)
 	$(BIN)/pip-audit --disable-pip --no-deps --require-hashes --progress-spinner off -r deploy/worker.lock
+
+docs: $(VENV)/.ready-dev ## write docs/settings.md and docs/cli.md from the code
+	$(BIN)/python -m bot.cli.reference
 
 clean: ## remove what make made here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,6 +25,41 @@ WHERE = {
 }
 
 
+HELP = {
+    "TRAINWISE_HOME": "Folder for everything that is kept here: ledger, keys, datasets, index, logs.",
+    "SLACK_BOT_TOKEN": "Bot token (`xoxb-…`): your app's page, *OAuth & Permissions*.",
+    "SLACK_APP_TOKEN": "App-level token (`xapp-…`) with `connections:write`, for Socket Mode.",
+    "SLACK_SIGNING_SECRET": "Checks each request in HTTP mode: *Basic Information*, *App Credentials*.",
+    "SLACK_API_URL": "Another address for Slack's Web API: the local workspace, or a proxy.",
+    "TRAINWISE_SLACK_MODE": "`socket` needs no public address; `http` takes signed requests at `/slack/events`.",
+    "TRAINWISE_HTTP_HOST": "Address that HTTP mode listens on.",
+    "TRAINWISE_HTTP_PORT": "Port of HTTP mode; 0 picks a free one.",
+    "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
+    "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",
+    "TRAINWISE_DATASETS_URL": "Where datasets lie: a folder or any fsspec URL such as `s3://bucket/path` (docs/storage.md).",
+    "TRAINWISE_ARTIFACTS_URL": "Where models and reports lie: a folder that outlives the machine if jobs are to resume elsewhere.",
+    "TRAINWISE_CHROMA_URL": "A Chroma server for the vectors; without it Chroma runs inside the bot.",
+    "OPENAI_API_KEY": "Key of a language model that reads questions, phrases answers and is measured as an alternative.",
+    "OPENAI_BASE_URL": "Another server that speaks OpenAI's API (docs/language-models.md); then no key is needed.",
+    "TRAINWISE_CHAT_MODEL": "Name of that model.",
+    "TRAINWISE_CHAT_TIMEOUT": "Seconds that one question may wait for it in all; then the embedded answer goes out.",
+    "HF_TOKEN": "Token of the model hub, for gated base models and `trainwise export --push`.",
+    "TRAINWISE_PRICES": "A price table of your own in the form of `bot/prices.yaml`.",
+    "TRAINWISE_ADMINS": "Slack user ids of admins, beside the workspace's own admins; comma between.",
+    "TRAINWISE_ASKERS": "Users, user groups and channels that may ask; empty: everyone, everywhere.",
+    "TRAINWISE_LAUNCHERS": "Users, user groups and channels that may launch jobs; empty: everyone, everywhere.",
+    "TRAINWISE_APPROVERS": "Users and user groups that approve jobs, beside the admins.",
+    "TRAINWISE_JOB_BUDGET": "US dollars that one job may be given at most.",
+    "TRAINWISE_MONTH_BUDGET": "US dollars for each workspace and calendar month; `/jobs budget` changes it for a month.",
+    "TRAINWISE_JOBS_PER_PERSON": "Unfinished jobs that one person may have at a time.",
+    "TRAINWISE_KEEP_DAYS": "Days that threads, feedback and quoted tickets are kept; 0 keeps them for ever.",
+    "TRAINWISE_LISTENER_THREADS": "Threads that serve Slack's events.",
+    "TRAINWISE_CARD_INTERVAL": "Least seconds between two updates of a job's card.",
+    "TRAINWISE_LOG_LEVEL": "Least level that is logged.",
+}
+"""What each variable is for, in one sentence; docs/settings.md is made of it (`make docs`)."""
+
+
 class SettingsError(BotError):
     """Every problem found in the environment, one per line; `problems` maps variable -> what to do."""
 
@@ -119,9 +154,12 @@ class Settings:
             raise SettingsError(problems)
 
 
-def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Settings from `environ` (pass `os.environ`); raises SettingsError with all problems at once."""
-    read = _Reader(environ)
+def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | None = None) -> Settings:
+    """Settings from `environ` (pass `os.environ`); raises SettingsError with all problems at once.
+
+    `reader` stands in for SettingsReader where the variables themselves are of interest (docs/settings.md).
+    """
+    read = (reader or SettingsReader)(environ)
     home = Path(read.text("TRAINWISE_HOME", "~/.trainwise")).expanduser().absolute()
     tokens = {name: read.secret(name) for name in SECRET_NAMES}
     read.prefix("SLACK_BOT_TOKEN", tokens["SLACK_BOT_TOKEN"], "xoxb-")
@@ -168,7 +206,7 @@ def variable_names() -> tuple[str, ...]:
     return tuple(f.name for f in fields(Settings))
 
 
-class _Reader:
+class SettingsReader:
     """Reads one variable at a time and collects problems instead of stopping at the first."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
