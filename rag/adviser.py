@@ -77,7 +77,7 @@ class Adviser:
         heard = listen(thread, question, lambda text: self._read(text, turn, thread.signals), self._table)
         decided = decide_turn(heard, self._table)
         if decided.advice.verdict is Verdict.OFF_TOPIC:
-            if decided.advice.signals.topic == "other":
+            if decided.advice.signals.topic in ("other", "concierge"):
                 answer = self._write.from_team(question, scopes)
                 if answer.claims:
                     return noted(self._from_documents(answer, thread), turn)

@@ -136,9 +136,11 @@ def listen(thread: Thread, text: str, read: Callable[[str], Signals], table: Tab
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, (), None, text[:MOST_TEXT], fresh=True)
     told = set(new.known()) - set(PER_MESSAGE)
-    if new.topic == "other" and not told and thread.pending is None:
-        return replace(thread, signals=_about(old, "other"))
-    if new.topic in ("guide", "people", "injection") and not (new.topic == "guide" and told & SUBSTANCE):
+    if new.topic in ("other", "concierge") and not told and thread.pending is None:
+        return replace(thread, signals=_about(old, new.topic))
+    if new.topic in ("guide", "document", "people", "injection") and not (
+        new.topic == "guide" and told & SUBSTANCE
+    ):
         return replace(thread, signals=_about(old, new.topic))
     if FACTS_FINE.search(text) and set(new.gaps) - {
         "knowledge",

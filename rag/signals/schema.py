@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Topic = Literal["decision", "guide", "other", "people", "injection"]
+Topic = Literal["decision", "guide", "document", "concierge", "other", "people", "injection"]
 Task = Literal["classify", "extract", "reply", "summarise", "qa", "search", "translate", "code", "foundation"]
 Gap = Literal[
     "knowledge",
@@ -41,7 +41,9 @@ class Signals(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     topic: Topic | None = Field(
-        None, description="decision: about building or training; guide: a factual question"
+        None,
+        description="decision: about building or training; guide: a factual question about machine learning; "
+        "document: a fact that the team's own documents answer; concierge: about this bot itself",
     )
     task: Task | None = Field(None, description="what the model does")
     gaps: tuple[Gap, ...] = Field(

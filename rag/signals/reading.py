@@ -1,0 +1,112 @@
+"""Two readers' signals made one: the value to go by for each signal, and every signal on which they differ.
+
+Covers the merge and the doubts. Does not read text, and knows no decision table: what a signal decides is asked of
+`verdict_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rag.signals.schema import SIGNAL_NAMES, Signals
+
+Believed = Literal["first", "second", "either"]
+MAX_RELATIVE_DIFFERENCE = 0.05  # two numbers at most this far apart are the same reading
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One signal on which two readers differ: the first and the second reader's value (None or (): unsaid).
+
+    `decisive`: the two values lead the decision table to different verdicts.
+    """
+
+    signal: str
+    values: tuple[Any, Any]
+    decisive: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one message says: the merged signals, and the doubts with the decisive ones first.
+
+    `agree` tells whether both readers' signals lead to the same verdict; None where a single reader read.
+    """
+
+    signals: Signals
+    doubts: tuple[Doubt, ...] = ()
+    agree: bool | None = None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom to believe where two readers differ, by signal: "first", "second", or "either" (the first that says one).
+
+    `default` holds for signals without an entry; `reads` names the signals that the second reader can read at all:
+    its silence on any other signal is no opinion, and the first reader's value stands without a doubt.
+    """
+
+    by_signal: Mapping[str, Believed] = field(default_factory=dict)
+    default: Believed = "either"
+    reads: frozenset[str] = frozenset(SIGNAL_NAMES)
+
+    def believed(self, signal: str) -> Believed:
+        """Whose value of this signal stands."""
+        return self.by_signal.get(signal, self.default)
+
+
+def merge_readings(
+    first: Signals, second: Signals, trust: Trust, verdict_of: Callable[[Signals], str]
+) -> Reading:
+    """Both readers' signals merged by `trust`; `verdict_of` tells what the decision table says on signals."""
+    values: dict[str, Any] = {}
+    quotes: dict[str, str] = {}
+    differing: list[tuple[str, tuple[Any, Any]]] = []
+    for name in SIGNAL_NAMES:
+        pair = getattr(first, name), getattr(second, name)
+        place = 0
+        if name in trust.reads and not same_value(*pair):
+            differing.append((name, pair))
+            place = _believed_place(trust.believed(name), pair)
+        values[name] = pair[place]
+        source = (first, second)[place]
+        if name in source.quotes and not _unsaid(pair[place]):
+            quotes[name] = source.quotes[name]
+    signals = Signals.model_validate({**values, "quotes": quotes})
+    doubts = [Doubt(name, pair, _decides(signals, name, pair, verdict_of)) for name, pair in differing]
+    doubts.sort(key=lambda doubt: not doubt.decisive)  # stable: within each half the schema's order stands
+    return Reading(signals, tuple(doubts), verdict_of(first) == verdict_of(second))
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values of a signal say the same: numbers within 5%, gaps as sets with "vague" as the unsaid."""
+    if _unsaid(one) or _unsaid(other):
+        return _unsaid(one) and _unsaid(other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return set(one) - {"vague"} == set(other) - {"vague"}
+    numbers = [
+        value for value in (one, other) if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    if len(numbers) == 2:
+        return bool(abs(one - other) <= MAX_RELATIVE_DIFFERENCE * max(abs(one), abs(other)))
+    return bool(one == other)
+
+
+def _unsaid(value: Any) -> bool:
+    return value is None or value in ((), [], ("vague",))
+
+
+def _believed_place(believed: Believed, pair: tuple[Any, Any]) -> int:
+    if believed == "either":
+        return 1 if _unsaid(pair[0]) and not _unsaid(pair[1]) else 0
+    return 0 if believed == "first" else 1
+
+
+def _decides(
+    signals: Signals, name: str, pair: tuple[Any, Any], verdict_of: Callable[[Signals], str]
+) -> bool:
+    """Whether the two values of one signal, all else as merged, lead to different verdicts."""
+    one, other = (signals.model_copy(update={name: value}) for value in pair)
+    return verdict_of(one) != verdict_of(other)
