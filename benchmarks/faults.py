@@ -1,8 +1,8 @@
-"""Every plug pulled at random moments of a job's life, with real processes; plain RQ beside it.
+"""Every fault at random moments of a job's life, with real processes; plain RQ beside it.
 
-One trial: a person launches one to three jobs in the local workspace, one fault (plugs/pulls.py) strikes at a
+One trial: a person launches one to three jobs in the local workspace, one fault (fault_injection/faults.py) strikes at a
 seeded random moment and ends again, and all that is left is counted in three places: the ledger, Slack's
-messages, and the diary that the training processes write themselves. `--quick` takes under a minute.
+messages, and the event log that the training processes write themselves. `--quick` takes under a minute.
 
 lost: not ended, or ended otherwise than as asked. doubled: two endings counted. ran_twice: the training came to
 its end twice (a partitioned run whose result was then thrown away). recovery: fault -> running elsewhere.
@@ -22,12 +22,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from plugs.plain import APPLICABLE, plain_trial
-from plugs.pulls import CLOCKS, FAULTS, LONG
-from plugs.stage import FAKETIME, stage
-from plugs.trial import trial
+from fault_injection.environment import FAKETIME, running_environment
+from fault_injection.faults import CLOCKS, FAULTS, LONG
+from fault_injection.plain_rq import APPLICABLE, plain_trial
+from fault_injection.trial import trial
 
-PER_STAGE = 18
+TRIALS_PER_ENVIRONMENT = 18
 QUICK = (
     "training process killed",
     "bot killed",
@@ -60,9 +60,9 @@ def schedule(runs: int, seed: int, only: str | None) -> list[str]:
 
 
 def play(part: Sequence[tuple[int, str]], durable: bool, raw: Path | None) -> list[Row]:
-    """The trials (seed, fault) of one stage, one after another; every fourth one also cancels a job."""
+    """The trials (seed, fault) of one environment, one after another; every fourth one also cancels a job."""
     rows = []
-    with stage(durable, clocks=any(name in CLOCKS for _, name in part)) as here:
+    with running_environment(durable, clocks=any(name in CLOCKS for _, name in part)) as here:
         for seed, name in part:
             began = time.monotonic()
             row = trial(here, name, seed, cancel=seed % 4 == 3).row()
@@ -76,7 +76,7 @@ def play(part: Sequence[tuple[int, str]], durable: bool, raw: Path | None) -> li
 
 
 def baseline(runs: int, seed: int, deadline_s: float) -> list[Row]:
-    """Plain RQ's trials, each on a fresh stage."""
+    """Plain RQ's trials, each in a fresh environment."""
     names = [APPLICABLE[n % len(APPLICABLE)] for n in range(runs)]
     rows = []
     for n, name in enumerate(names):
@@ -87,14 +87,14 @@ def baseline(runs: int, seed: int, deadline_s: float) -> list[Row]:
 
 
 def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
-    """Ours and plain RQ's rows, played on `shards` stages at a time."""
+    """Ours and plain RQ's rows, played on `shards` environments at a time."""
     names = list(QUICK) if options.quick else schedule(options.runs, options.seed, options.only)
     numbered = list(enumerate(names[: options.runs], options.seed))
     if options.raw and options.raw.exists():  # goes on where an interrupted matrix stopped
         rows = [json.loads(line) for line in options.raw.read_text().splitlines()]
-        done = {row["seed"] for row in rows if "plain" not in row}
-        numbered = [(seed, name) for seed, name in numbered if seed not in done]
-    size = -(-len(numbered) // options.shards) if options.quick else PER_STAGE
+        finished_seeds = {row["seed"] for row in rows if "plain" not in row}
+        numbered = [(seed, name) for seed, name in numbered if seed not in finished_seeds]
+    size = -(-len(numbered) // options.shards) if options.quick else TRIALS_PER_ENVIRONMENT
     parts = [numbered[n : n + size] for n in range(0, len(numbered), size)]
     plain = 0 if options.no_baseline else (2 if options.quick else options.baseline)
     with ThreadPoolExecutor(options.shards) as pool, ThreadPoolExecutor(1) as beside:
@@ -106,13 +106,13 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
 
 def figures(rows: list[Row]) -> Row:
     """The totals of some trials."""
-    found: Row = {"runs": len(rows), "jobs": sum(row["jobs"] for row in rows)}
-    found |= {key: sum(len(row[key]) for row in rows) for key in COUNTED}
+    totals: Row = {"runs": len(rows), "jobs": sum(row["jobs"] for row in rows)}
+    totals |= {key: sum(len(row[key]) for row in rows) for key in COUNTED}
     for name, key in (("recovery", "recovery_s"), ("cancel", "cancel_s"), ("after", "after_s")):
         times = sorted(row[key] for row in rows if row[key] is not None)
-        found[f"{name}_p50"] = rank(times, 0.5)
-        found[f"{name}_p95"] = rank(times, 0.95)
-    return found
+        totals[f"{name}_p50"] = rank(times, 0.5)
+        totals[f"{name}_p95"] = rank(times, 0.95)
+    return totals
 
 
 def rank(times: Sequence[float], share: float) -> float | None:
@@ -149,7 +149,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=6)
-    parser.add_argument("--shards", type=int, default=2, help="stages at a time")
+    parser.add_argument("--shards", type=int, default=2, help="environments at a time")
     parser.add_argument("--only", help="one fault by name")
     parser.add_argument("--baseline", type=int, default=22, help="trials of plain RQ")
     parser.add_argument("--no-baseline", action="store_true")
@@ -166,14 +166,14 @@ def main() -> int:
                 out.writelines(json.dumps({**row, "plain": True}) + "\n" for row in plain)
     print(f"{platform.machine()}, {os.cpu_count()} cores, seeds from {min(row['seed'] for row in ours)}")
     print(table(ours, plain))
-    found = figures(ours)
-    print(f"cancel -> last process gone: p50 {found['cancel_p50']} s, p95 {found['cancel_p95']} s")
+    totals = figures(ours)
+    print(f"cancel -> last process gone: p50 {totals['cancel_p50']} s, p95 {totals['cancel_p95']} s")
     for row in ours:
         for note in row["notes"]:
             print(f"seed {row['seed']} ({row['fault']}): {note}")
     if options.json:
-        print(json.dumps({**found, "plain_rq": figures(plain) if plain else None}))
-    return 1 if any(found[key] for key in COUNTED[:4]) else 0
+        print(json.dumps({**totals, "plain_rq": figures(plain) if plain else None}))
+    return 1 if any(totals[key] for key in COUNTED[:4]) else 0
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from plugs.diary import Diary
-from plugs.trial import END_STATES
+from fault_injection.event_log import EventLog
+from fault_injection.trial import END_STATES
 
 from bot.demo.stack import Stand, stand
 from bot.playground.client.person import Person
@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 @contextlib.contextmanager
-def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Diary]]:
+def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], EventLog]]:
     """The bot's stand with many channels, counting workers, and a list that fills with ack times (s)."""
     acks: list[float] = []
     plain = Sockets.send
@@ -69,7 +69,7 @@ def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Dia
     with tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         signing.pair_locally(home / "keys")
-        diary = Diary(home / "diary.pipe")
+        event_log = EventLog(home / "events.pipe")
         with stand(home, processes=(), more_env=ENVIRONMENT) as stage, contextlib.ExitStack() as stack:
             people = list(stage.workspace.workspace.users)
             for n in range(CHANNELS):
@@ -80,14 +80,21 @@ def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Dia
             stage.wait_for_bot()
             for n in range(workers):
                 stack.enter_context(counting_worker(home, stage.redis.url, f"w{n}", step_s))
-            yield stage, acks, diary
+            yield stage, acks, event_log
     Sockets.send = plain  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
 def counting_worker(home: Path, url: str, name: str, step_s: float) -> Iterator[None]:
-    """A worker whose training counts (plugs/counting.py)."""
-    command = [sys.executable, str(HERE / "plugs" / "counting.py"), str(home), url, name, str(step_s)]
+    """A worker whose training counts (fault_injection/counting_worker.py)."""
+    command = [
+        sys.executable,
+        str(HERE / "fault_injection" / "counting_worker.py"),
+        str(home),
+        url,
+        name,
+        str(step_s),
+    ]
     with (home / f"{name}.log").open("ab") as out:
         env = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}"}
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
@@ -104,73 +111,73 @@ def mentions(seconds: int, per_second: int) -> Row:
         stage.workspace.set_rates(enforced=False)
         people = [Person(stage.url, name) for name in ("maya", "ravi", "ana")]
         bot = psutil.Process(stage.processes["bot"].pid)
-        asked = warm_up(people[0])
+        warmed_up = warm_up(people[0])
         del acks[:]
         memory = [bot.memory_info().rss / 2**20]
         with ThreadPoolExecutor(12) as pool:
             began = time.monotonic()
-            sent = []
+            futures = []
             for n in range(seconds * per_second):
                 time.sleep(max(0.0, began + n / per_second - time.monotonic()))
-                sent.append(pool.submit(ask, people[n % 3], n, sent))
+                futures.append(pool.submit(ask, people[n % 3], n, futures))
                 if n % (per_second * 5) == 0:
                     memory.append(bot.memory_info().rss / 2**20)
-            rate = len(sent) / (time.monotonic() - began)
+            rate = len(futures) / (time.monotonic() - began)
             threads: dict[tuple[str, str], list[str]] = defaultdict(list)
-            for future in sent:
+            for future in futures:
                 channel, root, ts = future.result()
                 threads[channel, root].append(ts)
         before = len(acks)
         drained = settle(lambda: answers(stage, threads), sum(map(len, threads.values())))
-        found = answers(stage, threads, whole=True)
+        totals = answers(stage, threads, whole=True)
         memory.append(bot.memory_info().rss / 2**20)
         return {
-            "mentions": len(sent),
+            "mentions": len(futures),
             "per_s": round(rate, 1),
             "ack_p50_ms": round(1000 * rank(acks, 0.5), 1),
             "ack_p99_ms": round(1000 * rank(acks, 0.99), 1),
             "ack_max_ms": round(1000 * max(acks), 1),
             "deliveries": before,
-            **found,
+            **totals,
             "last_answer_after_s": round(drained, 1),
             "memory_start_mb": round(memory[0]),
             "memory_most_mb": round(max(memory)),
             "memory_end_mb": round(memory[-1]),
-            "asked_first": bool(asked),
+            "asked_first": bool(warmed_up),
         }
 
 
 def warm_up(person: Person) -> bool:
     """One answered question before the clock starts: what loads once has loaded."""
-    asked = person.say("#support-ml", f"<@{BOT_USER}> {QUESTIONS[0]}")
+    question = person.say("#support-ml", f"<@{BOT_USER}> {QUESTIONS[0]}")
     person.wait_message(
-        "#support-ml", lambda m: bool(m.get("bot_id") and m.get("blocks")), 60, thread_ts=asked["ts"]
+        "#support-ml", lambda m: bool(m.get("bot_id") and m.get("blocks")), 60, thread_ts=question["ts"]
     )
     return True
 
 
-def ask(person: Person, n: int, sent: Sequence[Any]) -> tuple[str, str, str]:
+def ask(person: Person, n: int, mentions_before: Sequence[Any]) -> tuple[str, str, str]:
     """(channel, thread, own ts) of a mention; every odd one goes into a thread that began a second before."""
     text = f"<@{BOT_USER}> [{n}] {QUESTIONS[n % len(QUESTIONS)]}"
     if n % 2 and n > LATER:
-        channel, root, _ = sent[n - LATER].result(60)
+        channel, root, _ = mentions_before[n - LATER].result(60)
         return channel, root, str(person.say(channel, text, thread_ts=root)["ts"])
-    said = person.say(f"#load-{n // 2 % CHANNELS}", text)
-    return str(said["channel"]), str(said["ts"]), str(said["ts"])
+    message = person.say(f"#load-{n // 2 % CHANNELS}", text)
+    return str(message["channel"]), str(message["ts"]), str(message["ts"])
 
 
 def answers(stage: Stand, threads: dict[tuple[str, str], list[str]], whole: bool = False) -> Any:
     """How many finished answers there are; `whole`: lost, doubled, and threads answered out of order."""
     messages = stage.workspace.workspace.messages
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for channel in {channel for channel, _ in threads}:
         for message in list(messages[channel].values()):
             if message.get("bot_id") and not message.get("streaming") and message.get("blocks"):
-                found[channel, str(message.get("thread_ts"))] += 1
+                counts[channel, str(message.get("thread_ts"))] += 1
     if not whole:
-        return sum(found.values())
-    lost = sum(max(0, len(asked) - found[key]) for key, asked in threads.items())
-    doubled = sum(max(0, found[key] - len(asked)) for key, asked in threads.items())
+        return sum(counts.values())
+    lost = sum(max(0, len(questions) - counts[key]) for key, questions in threads.items())
+    doubled = sum(max(0, counts[key] - len(questions)) for key, questions in threads.items())
     return {"answers_lost": lost, "answers_doubled": doubled, "out_of_order": out_of_order(stage, threads)}
 
 
@@ -178,17 +185,17 @@ def out_of_order(stage: Stand, threads: dict[tuple[str, str], list[str]]) -> int
     """Threads whose answers, in the order of their messages, do not follow the order of the questions."""
     ledger = Ledger(str(stage.home / "ledger.db"))
     wrong = 0
-    for (channel, root), asked in threads.items():
+    for (channel, root), questions in threads.items():
         answered = sorted((ledger.thread(channel, root) or {"cards": {}})["cards"].items())
         numbers = [int(card["question"].partition("]")[0].lstrip("[")) for _, card in answered]
-        wrong += len(numbers) != len(asked) or numbers != sorted(numbers)
+        wrong += len(numbers) != len(questions) or numbers != sorted(numbers)
     ledger.close()
     return wrong
 
 
 def jobs(count: int, workers: int) -> Row:
     """Part two."""
-    with place(workers, 0.001) as (stage, acks, diary):
+    with place(workers, 0.001) as (stage, acks, event_log):
         stage.workspace.set_rates(enforced=False)
         bot = psutil.Process(stage.processes["bot"].pid)
         start_mb, began = bot.memory_info().rss / 2**20, time.monotonic()
@@ -201,7 +208,7 @@ def jobs(count: int, workers: int) -> Row:
         seconds = time.monotonic() - began
         settle(lambda: -owed(ledger), 0, limit_s=600)
         everyone = ledger.jobs(limit=count + 10)
-        ends = Counter(line.job for line in diary.lines if line.what == "end")
+        ends = Counter(line.job for line in event_log.lines if line.what == "end")
         cards, reports = keyed(stage)
         ids = [job.id for job in everyone]
         ledger.close()
@@ -230,7 +237,7 @@ def typed(person: Person, n: int) -> bool:
 
 def cards(count: int, workers: int) -> Row:
     """Part three: Slack's limits enforced, in two channels only."""
-    with place(workers, 0.2) as (stage, _, _diary):
+    with place(workers, 0.2) as (stage, _, _):
         person, began = Person(stage.url, "ravi"), time.time()
         for n in range(count):
             person.command("/finetune", f"sample-tickets linear epochs={3 + n % 4}", f"#load-{n % 2}")
@@ -244,15 +251,15 @@ def cards(count: int, workers: int) -> Row:
         for call in calls:
             if call["method"] == "chat.postMessage":
                 posts[str(call["params"].get("channel"))].append(call["at"])
-        found_cards, reports = keyed(stage)
+        cards_by_job, reports = keyed(stage)
         return {
-            "cards": len(found_cards),
+            "cards": len(cards_by_job),
             "seconds": round(time.time() - began, 1),
             "refused_429": sum(call["status"] == 429 for call in calls),
             "updates_a_minute_most": busiest(updates),
             "posts_a_minute_and_channel_most": max(map(busiest, posts.values())),
             "updates": len(updates),
-            "cards_wrong": sum(n != 1 for n in found_cards.values()),
+            "cards_wrong": sum(n != 1 for n in cards_by_job.values()),
             "reports": sum(reports.values()),
         }
 
@@ -289,10 +296,10 @@ def owed(ledger: Ledger) -> int:
         return int(posts) + int(connection.exec_driver_sql(stale).scalar_one())
 
 
-def settle(count: Callable[[], int], wanted: int, limit_s: float = 600.0) -> float:
+def settle(count: Callable[[], int], target: int, limit_s: float = 600.0) -> float:
     """Seconds until `count()` reached `wanted`, or the limit."""
     began = time.monotonic()
-    while count() < wanted and time.monotonic() - began < limit_s:
+    while count() < target and time.monotonic() - began < limit_s:
         time.sleep(0.25)
     return time.monotonic() - began
 

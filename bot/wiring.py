@@ -27,10 +27,10 @@ from bot.slack.feedback_log import forget_feedback
 from bot.slack.files import downloader
 from bot.slack.permissions import Policy
 from bot.slack.services import Services
-from bot.slack.thread_queue import Turns
+from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import People
 from finetune.data.prepare import prepare_apart
-from worker.dispatch.dispatcher import Conductor
+from worker.dispatch.dispatcher import Dispatcher
 from worker.kinds import KINDS
 from worker.kinds.finetune import finetune_kind
 from worker.kinds.measure import measure_kind
@@ -63,16 +63,16 @@ class Bot:
 
     settings: Settings
     app: App
-    conductor: Conductor
+    dispatcher: Dispatcher
     notifier: Notifier
-    turns: Turns
+    thread_queue: ThreadQueue
     ledger: Ledger
     client: WebClient
     held: ExitStack
 
     def start(self) -> None:
         """Carries jobs, pays posts and listens to Slack."""
-        self.conductor.start()
+        self.dispatcher.start()
         self.notifier.start()
         if self.settings.slack_mode == "http":
             from bot.slack.http import serve_http
@@ -94,9 +94,9 @@ class Bot:
 
     def stop(self) -> None:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
-        self.turns.close()
+        self.thread_queue.close()
         self.notifier.stop()
-        self.conductor.stop()
+        self.dispatcher.stop()
         self.held.close()
         self.ledger.close()
 
@@ -125,7 +125,7 @@ def build(settings: Settings) -> Bot:
     ledger = open_ledger(settings)
     redis_url = redis_address(settings, held)
     signing.pair_locally(settings.home / "keys")
-    conductor = Conductor(
+    dispatcher = Dispatcher(
         ledger,
         redis_url,
         settings.home / "keys",
@@ -136,13 +136,13 @@ def build(settings: Settings) -> Bot:
     if settings.keep_days:
         forget_feedback(settings.home, time.time() - settings.keep_days * DAY_S)
     poster = posting_client(token, settings.slack_api_url)
-    notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: conductor.redis_ok)
-    turns = Turns()
-    services = make_services(settings, ledger, client, conductor, notifier, turns, held)
+    notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
+    thread_queue = ThreadQueue()
+    services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, held)
     notifier.aftermath = Aftermath(services, client)
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
     app = build_app(client, services, settings.listener_threads, secret)
-    return Bot(settings, app, conductor, notifier, turns, ledger, client, held)
+    return Bot(settings, app, dispatcher, notifier, thread_queue, ledger, client, held)
 
 
 def greet(client: WebClient) -> None:
@@ -170,9 +170,9 @@ def make_services(
     settings: Settings,
     ledger: Ledger,
     client: WebClient,
-    conductor: Conductor,
+    dispatcher: Dispatcher,
     notifier: Notifier,
-    turns: Turns,
+    thread_queue: ThreadQueue,
     held: ExitStack,
 ) -> Services:
     """What the listeners work with; the index opens here, so its libraries load here and not on import."""
@@ -202,12 +202,12 @@ def make_services(
             settings.approvers,
         ),
         people=People(client),
-        turns=turns,
+        thread_queue=thread_queue,
         home=settings.home,
         file_hosts=hosts,
         download=downloader(settings.slack_bot_token.reveal(), hosts),
-        queue_up=lambda: conductor.redis_ok,
-        workers=conductor.workers,
+        queue_up=lambda: dispatcher.redis_ok,
+        workers=dispatcher.workers,
         wake=notifier.wake,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.slack.thread_memory import Card, reply_to_json
 from rag.reply import Verdict
-from worker.ledger.retention import without
+from worker.ledger.retention import blank_mentions
 
 FILE = "feedback.jsonl"
 
@@ -63,7 +63,7 @@ def blank_feedback(home: Path, mention: re.Pattern[str]) -> int:
     with path.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         rows = [json.loads(line) for line in file.read().splitlines() if line.strip()]
-        blanked = [without(row, mention) for row in rows]
+        blanked = [blank_mentions(row, mention) for row in rows]
         found = sum(old != new for old, new in zip(rows, blanked, strict=True))
         if found:
             file.seek(0)

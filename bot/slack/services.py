@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bot.errors import BotError
 from bot.slack.permissions import Policy
-from bot.slack.thread_queue import Turns
+from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import People
 from finetune.data.store import DatasetStore
 from rag.reply import Reply
@@ -52,7 +52,7 @@ class Services:
     prices: Mapping[str, Any]
     policy: Policy
     people: People
-    turns: Turns
+    thread_queue: ThreadQueue
     home: Path
     file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
     download: Callable[[str, Path], None]

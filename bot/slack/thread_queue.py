@@ -35,7 +35,7 @@ class TooBusy(BotError):
         )
 
 
-class Turns:
+class ThreadQueue:
     """`submit(key, work)` runs each key's works one after another; `work` gets an Event set by `stop(key)`."""
 
     def __init__(self, threads: int = 8, most_waiting: int = 4000) -> None:

@@ -110,8 +110,10 @@ def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None
     """A question is refused before it waits in line; a reply that was not meant for the bot gets no answer at all."""
     queued: list[Any] = []
     people = SimpleNamespace(person=lambda user: RAVI, in_group=in_group)
-    turns = SimpleNamespace(submit=lambda key, work, order: queued.append(key))
-    services: Any = SimpleNamespace(policy=Policy(askers=frozenset({"C1"})), people=people, turns=turns)
+    thread_queue = SimpleNamespace(submit=lambda key, work, order: queued.append(key))
+    services: Any = SimpleNamespace(
+        policy=Policy(askers=frozenset({"C1"})), people=people, thread_queue=thread_queue
+    )
     client: Any = None
     with pytest.raises(BotError, match="I answer only some people"):
         ask(services, client, Question("should we train?", RAVI.id, "T1", "C2", "1.1"))

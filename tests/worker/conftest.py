@@ -1,4 +1,4 @@
-"""One place with a real Redis, a ledger, a conductor and real worker processes."""
+"""One place with a real Redis, a ledger, a dispatcher and real worker processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from worker.dispatch.dispatcher import Conductor
+from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES
@@ -40,14 +40,14 @@ class Place:
         """The bot's side, as after a start of the bot."""
         self.ledger = Ledger(str(self.home / "ledger.db"))
         looks = Reconciler(self.ledger, settle_s=4.0)
-        self.conductor = Conductor(
+        self.dispatcher = Dispatcher(
             self.ledger, self.redis.url, self.home / "keys", self.home / "artifacts", reconciler=looks
         )
-        self.conductor.start()
+        self.dispatcher.start()
 
     def close_bot(self) -> None:
         """The bot's side goes away."""
-        self.conductor.stop()
+        self.dispatcher.stop()
         self.ledger.close()
 
     def worker(self, name: str = "w1") -> subprocess.Popen[bytes]:
@@ -82,8 +82,8 @@ class Place:
         """The job once it runs and is that far."""
         return self.wait(job_id, lambda job: (job.progress.get("step") or 0) >= step)
 
-    def horse(self, job_id: str) -> int:
-        """The process id of the job's latest horse."""
+    def job_process(self, job_id: str) -> int:
+        """The process id of the job's latest job process."""
         pids = [e.data["pid"] for e in self.ledger.history(job_id) if e.what == "leased"]
         return pids[-1]
 

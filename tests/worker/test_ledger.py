@@ -62,7 +62,7 @@ def test_a_post_is_with_one_sender_at_a_time_and_comes_back_if_it_is_not_confirm
     assert ledger.due_posts() == []
     (again,) = ledger.due_posts(ledger.clock() + 61)
     assert again.tries == 1
-    ledger.post_done(post.id, "1.2")
+    ledger.complete_post(post.id, "1.2")
     assert ledger.due_posts(ledger.clock() + 1000) == []
 
 
@@ -102,7 +102,7 @@ def test_a_message_put_off_is_no_try_and_a_clock_put_back_does_not_hold_it_up(le
     """Waiting for one's turn leaves no doubt whether it was sent; due times far ahead are due now."""
     ledger.request_cancel(submit(ledger).id, "U1", "no")
     (post,) = ledger.due_posts()
-    ledger.post_later(post.id, ledger.clock() + 1.0)
+    ledger.postpone_post(post.id, ledger.clock() + 1.0)
     (again,) = ledger.due_posts(ledger.clock() + 2.0)
     assert (again.id, again.tries) == (post.id, 0)
     (third,) = ledger.due_posts(ledger.clock() - 86_400)
@@ -112,9 +112,9 @@ def test_a_message_put_off_is_no_try_and_a_clock_put_back_does_not_hold_it_up(le
 def test_a_job_whose_channel_is_gone_moves_with_its_card_and_what_is_owed(ledger: Ledger) -> None:
     """Card and report begin anew in the other conversation, and the move is in the history."""
     job = submit(ledger)
-    ledger.card_posted(job.id, "1.1", job.version)
+    ledger.record_card(job.id, "1.1", job.version)
     ledger.request_cancel(job.id, "U1", "no")
-    ledger.move_to(job.id, "D1", "the channel was archived")
+    ledger.move_job(job.id, "D1", "the channel was archived")
     moved = ledger.job(job.id)
     assert (moved.channel, moved.card_ts, moved.thread_ts) == ("D1", None, None)
     assert [stale.id for stale in ledger.stale_cards()] == [job.id]
@@ -129,7 +129,7 @@ def test_a_cancel_is_not_held_up_by_a_long_line_of_the_same_person(ledger: Ledge
         submit(ledger, f"more{n}")
     other = submit(ledger, "other", by="U2")
     (enqueue,) = outbox.due_orders(ledger.engine, ledger.clock(), per_user=1, limit=1)
-    outbox.order_done(ledger.engine, enqueue, ledger.clock())
+    outbox.complete_order(ledger.engine, enqueue, ledger.clock())
     event = WorkerEvent(first.id, 1, fence_of(ledger, first.id), "r", 0, "leased", 0.0, {}, "w")
     apply_events(ledger.engine, [event], ("c", "1"), ledger.clock())
     ledger.request_cancel(first.id, "U1", "enough")
@@ -162,7 +162,7 @@ def test_cards_deliveries_and_threads_are_remembered(ledger: Ledger) -> None:
     """A card is stale until posted at the job's version; a delivery is new once; a thread keeps its state."""
     job = submit(ledger)
     assert [stale.id for stale in ledger.stale_cards()] == [job.id]
-    ledger.card_posted(job.id, "1.1", job.version)
+    ledger.record_card(job.id, "1.1", job.version)
     assert ledger.stale_cards() == []
     assert (ledger.first_time("Ev1"), ledger.first_time("Ev1")) == (True, False)
     ledger.save_thread("C1", "1.1", {"a": 1})

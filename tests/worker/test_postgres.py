@@ -19,7 +19,7 @@ from worker.ledger import outbox
 from worker.ledger.apply_events import apply_events
 from worker.ledger.budgets import OverBudget
 from worker.ledger.ledger import Ledger
-from worker.ledger.queue_position import show_line
+from worker.ledger.queue_position import update_queue_positions
 from worker.transport.events import WorkerEvent
 
 pytestmark = pytest.mark.integration
@@ -61,8 +61,8 @@ def test_a_job_lives_from_request_to_report(url: str) -> None:
     with pytest.raises(OverBudget):
         ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", estimate_usd=30, month_limit_usd=10)
     (order,) = outbox.due_orders(ledger.engine, time.time(), None)
-    outbox.order_done(ledger.engine, order, time.time())
-    assert show_line(ledger.engine, time.time()) == 1
+    outbox.complete_order(ledger.engine, order, time.time())
+    assert update_queue_positions(ledger.engine, time.time()) == 1
     with ledger.engine.connect() as connection:
         fence = connection.exec_driver_sql(
             f"select fence from attempts where job_id = '{job.id}'"
@@ -80,7 +80,7 @@ def test_a_job_lives_from_request_to_report(url: str) -> None:
     ledger.save_thread("C", "1", {"a": 1})
     ledger.save_thread("C", "1", {"a": 2})
     assert ledger.thread("C", "1") == {"a": 2}
-    ledger.move_to(job.id, "D1", "gone")
+    ledger.move_job(job.id, "D1", "gone")
     assert [card.id for card in ledger.stale_cards()] == [job.id]
     ledger.close()
 

@@ -65,7 +65,7 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     job, tried = finished(ledger, "a"), finished(ledger, "b", TRY)
     ledger.save_thread("C1", "1.1", {"question": "Maria asks"})
     for post in ledger.due_posts():
-        ledger.post_done(post.id, "1.2")
+        ledger.complete_post(post.id, "1.2")
     before = ledger.history(job)
     now = ledger.clock() + 31 * DAY_S
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 2
@@ -110,7 +110,7 @@ def test_a_person_is_forgotten_where_they_were_quoted_and_others_stay(ledger: Le
     ledger.save_thread("C1", "1.1", {"question": "MARIA asks", "notes": ["Marianne too", 3]})
     ledger.save_thread("C1", "2.2", {"question": "Otto asks"})
     for post in ledger.due_posts():
-        ledger.post_done(post.id, "1.2")
+        ledger.complete_post(post.id, "1.2")
     assert forget_person(ledger.engine, "Maria", frozenset({"d1"}), ledger.clock()) == 4
     assert "pairs" not in (ledger.job(theirs).report or {})
     kept = ledger.job(other).report or {}

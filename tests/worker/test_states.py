@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from worker.errors import TransitionRefused
-from worker.jobs.decisions import meaning, vanished
+from worker.jobs.decisions import decide_on_event, decide_on_silence
 from worker.jobs.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
 from worker.transport.events import KINDS
 
@@ -51,11 +51,11 @@ def test_what_an_event_means_needs_only_edges_that_exist() -> None:
         for retryable in (True, False):
             here = state
             data = {"reason": reason, "retryable": retryable, "report": {}}
-            for trigger in meaning(state, kind, data, losses, now=0.0).path:
+            for trigger in decide_on_event(state, kind, data, losses, now=0.0).path:
                 here = next_state(here, trigger)
     for state, losses in itertools.product([*ACTIVE_STATES, State.SUBMIT_UNKNOWN], (0, 9)):
         here = state
-        for trigger in vanished(state, losses, now=0.0).path:
+        for trigger in decide_on_silence(state, losses, now=0.0).path:
             here = next_state(here, trigger)
 
 
@@ -72,6 +72,9 @@ def test_the_diagram_shows_every_edge_with_its_label() -> None:
 
 def test_a_new_phase_forgets_the_steps_of_the_last() -> None:
     """The card of a run that goes on does not show the 4 of 4 of the phase before."""
-    told = meaning(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
+    told = decide_on_event(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
     assert told == {"phase": "curve", "step": None, "steps": None, "loss": None, "eta_s": None}
-    assert meaning(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {"step": 1, "steps": 9}
+    assert decide_on_event(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {
+        "step": 1,
+        "steps": 9,
+    }

@@ -32,7 +32,7 @@ TIMEOUT_S = 24 * 3600
 log = logging.getLogger("trainwise.jobs")
 
 
-class Conductor:
+class Dispatcher:
     """Runs beside the bot: `start()` returns at once, also while Redis is away; `stop()` waits for both.
 
     `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
@@ -68,8 +68,8 @@ class Conductor:
         self.redis_ok = False
         ledger.on_owed = self._owed.set
         self._threads = [
-            threading.Thread(target=self._carry, name="conductor-out", daemon=True),
-            threading.Thread(target=self._listen, name="conductor-in", daemon=True),
+            threading.Thread(target=self._carry, name="dispatcher-out", daemon=True),
+            threading.Thread(target=self._listen, name="dispatcher-in", daemon=True),
         ]
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Conductor:
             except redis.RedisError as e:
                 self._away(e)
             except Exception:
-                log.exception("conductor")
+                log.exception("dispatcher")
                 self._over.wait(0.5)
 
     def _away(self, error: redis.RedisError) -> None:
@@ -129,7 +129,7 @@ class Conductor:
                 self._send_stop(connection, order)
             else:
                 self._send_attempt(connection, order)
-            outbox.order_done(self.ledger.engine, order, self.ledger.clock())
+            outbox.complete_order(self.ledger.engine, order, self.ledger.clock())
 
     def _send_stop(self, connection: redis.Redis, order: Order) -> None:
         rq_id = f"ft-{order.job_id}-{order.attempt}"
@@ -184,7 +184,7 @@ class Conductor:
                 self._caught_up.clear()
                 self._over.wait(0.25)
             except Exception:
-                log.exception("conductor")
+                log.exception("dispatcher")
                 epoch = None
                 self._over.wait(0.5)
 

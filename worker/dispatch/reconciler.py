@@ -12,16 +12,16 @@ from typing import Any
 
 import redis
 
-from worker.jobs.decisions import vanished
+from worker.jobs.decisions import decide_on_silence
 from worker.jobs.states import State
 from worker.ledger import outbox, threads
 from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import Watched
-from worker.ledger.queue_position import show_line
+from worker.ledger.queue_position import update_queue_positions
 from worker.ledger.retention import forget_older
 from worker.ledger.weekly_digest import owe_digests
 from worker.transport import events
-from worker.transport.queue import in_line
+from worker.transport.queue import queued_ids
 
 LOST_S = 1.5
 """A held attempt whose 13 s lease is gone for this long is given up."""
@@ -74,11 +74,11 @@ class Reconciler:
     def look(self, connection: redis.Redis, now: float, tick: float, caught_up: bool) -> None:
         """Compares ledger and Redis once; `caught_up` is whether all events so far are in the ledger."""
         self._check_epoch(connection, now, tick)
-        for job_id in outbox.waiting(self._ledger.engine, now):
-            outbox.put_back(self._ledger.engine, job_id, now)
-        held, sent = outbox.held(self._ledger.engine), outbox.sent(self._ledger.engine)
+        for job_id in outbox.jobs_to_requeue(self._ledger.engine, now):
+            outbox.requeue_job(self._ledger.engine, job_id, now)
+        held, sent = outbox.held_attempts(self._ledger.engine), outbox.queued_attempts(self._ledger.engine)
         alive = _leases(connection, [*held, *sent])
-        line, parked = in_line(connection)
+        line, parked = queued_ids(connection)
         if self._settled_at is None:
             self._settled_at = tick + self._settle_s
         if tick >= self._settled_at and caught_up:
@@ -114,7 +114,7 @@ class Reconciler:
             if self._missing_for(watched, rq_id in alive or rq_id in line, tick) > limit:
                 log.warning("%s is no longer in the queue", rq_id)
                 why = "its worker died before starting it" if rq_id in parked else "Redis no longer had it"
-                outbox.send_again(self._ledger.engine, watched, now, why)
+                outbox.replace_attempt(self._ledger.engine, watched, now, why)
 
     def _find_stalled(self, held: list[Watched], now: float, tick: float) -> None:
         for watched in held:
@@ -129,7 +129,7 @@ class Reconciler:
                 self._give_up(watched, now, f"no step for {int(tick - since)} s")
 
     def _give_up(self, watched: Watched, now: float, why: str = "the worker gave no sign of life") -> None:
-        decide = vanished(watched.job.state, watched.job.losses, now, why)
+        decide = decide_on_silence(watched.job.state, watched.job.losses, now, why)
         outbox.give_up_attempt(self._ledger.engine, watched, now, decide)
 
     def _missing_for(self, watched: Watched, present: bool, tick: float) -> float:
@@ -145,7 +145,7 @@ class Reconciler:
 
     def _upkeep(self, now: float, tick: float) -> None:
         self._upkeep_at = tick
-        show_line(self._ledger.engine, now)
+        update_queue_positions(self._ledger.engine, now)
         for job_id in outbox.expired_approvals(self._ledger.engine, now):
             self._ledger.reject(
                 job_id, "clock", "Nobody approved it in time; launch it again if still needed."

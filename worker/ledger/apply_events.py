@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker.errors import TransitionRefused, UnknownJob
-from worker.jobs.decisions import Meaning, meaning
+from worker.jobs.decisions import Decision, decide_on_event
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
 from worker.ledger.database import writing
@@ -69,7 +69,7 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     if event.seq <= attempt["last_seq"]:
         return False
     _note_attempt(connection, attempt, event, now)
-    what = meaning(State(job["state"]), event.kind, event.data, job["losses"], now)
+    what = decide_on_event(State(job["state"]), event.kind, event.data, job["losses"], now)
     if event.kind not in ("step", "finished"):
         _record(connection, event, now, applied=True)
     if event.kind == "finished":
@@ -81,7 +81,7 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     return True
 
 
-def follow(connection: Connection, job: Row, what: Meaning, now: float, who: str) -> Row:
+def follow(connection: Connection, job: Row, what: Decision, now: float, who: str) -> Row:
     """The job after everything `what` asks for."""
     columns = dict(what.columns)
     if "add_usd" in columns:

@@ -223,41 +223,41 @@ class Ledger:
         """Jobs whose card in Slack is older than the job, longest unchanged first."""
         return outbox.stale_cards(self.engine)
 
-    def card_gone(self, job_id: str) -> None:
+    def forget_card(self, job_id: str) -> None:
         """The job's card was deleted in Slack; it counts as never posted."""
-        outbox.card_gone(self.engine, job_id)
+        outbox.forget_card(self.engine, job_id)
 
-    def card_posted(self, job_id: str, ts: str, version: int) -> None:
+    def record_card(self, job_id: str, ts: str, version: int) -> None:
         """The card `ts` now shows the job as of `version`."""
-        outbox.card_posted(self.engine, job_id, ts, version)
+        outbox.record_card(self.engine, job_id, ts, version)
 
-    def card_goes(self, job_id: str, channel: str | None) -> None:
+    def set_card_channel(self, job_id: str, channel: str | None) -> None:
         """The job's card goes to `channel`; None: to the job's own."""
-        outbox.card_goes(self.engine, job_id, channel)
+        outbox.set_card_channel(self.engine, job_id, channel)
 
-    def post_goes(self, post_id: int, channel: str) -> None:
+    def set_post_channel(self, post_id: int, channel: str) -> None:
         """The owed message goes to `channel`: the messages of the person it is for have been opened."""
-        outbox.post_goes(self.engine, post_id, channel)
+        outbox.set_post_channel(self.engine, post_id, channel)
 
     def due_posts(self, now: float | None = None, limit: int = 20) -> list[Post]:
         """Messages to send now; each stays with this caller for a minute (see worker.ledger.outbox)."""
         return outbox.due_posts(self.engine, self.clock() if now is None else now, limit)
 
-    def post_done(self, post_id: int, ts: str) -> None:
+    def complete_post(self, post_id: int, ts: str) -> None:
         """The message stands in Slack as `ts`."""
-        outbox.post_done(self.engine, post_id, ts, self.clock())
+        outbox.complete_post(self.engine, post_id, ts, self.clock())
 
-    def post_failed(self, post_id: int, retry_at: float, error: str) -> None:
+    def retry_post(self, post_id: int, retry_at: float, error: str) -> None:
         """Slack did not take the message; hand it out again at `retry_at`."""
-        outbox.post_failed(self.engine, post_id, retry_at, error)
+        outbox.retry_post(self.engine, post_id, retry_at, error)
 
-    def post_later(self, post_id: int, at: float) -> None:
+    def postpone_post(self, post_id: int, at: float) -> None:
         """The message was not even tried (speed limit, no thread yet): due again at `at`."""
-        outbox.post_later(self.engine, post_id, at)
+        outbox.postpone_post(self.engine, post_id, at)
 
-    def move_to(self, job_id: str, channel: str, why: str) -> None:
+    def move_job(self, job_id: str, channel: str, why: str) -> None:
         """The job's channel is gone: its card and reports go to `channel` from now on."""
-        outbox.move_to(self.engine, job_id, channel, why, self.clock())
+        outbox.move_job(self.engine, job_id, channel, why, self.clock())
 
     def _accept(self, connection: Any, row: Row, now: float, approval: str | None) -> None:
         record(connection, row["id"], now, row["by"], "request", after=State.DRAFT)

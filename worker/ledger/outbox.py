@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, update
 
-from worker.jobs.decisions import Meaning
+from worker.jobs.decisions import Decision
 from worker.jobs.records import (
     TRY,
     Attempt,
@@ -24,7 +24,7 @@ from worker.ledger import tables
 from worker.ledger.database import reading, writing
 from worker.ledger.transitions import locked_job, move, new_attempt, record, set_columns
 
-ORDERS_CLOCK_JUMP_S = 600.0
+MAX_ORDER_DELAY_S = 600.0
 """A due time further ahead than any delay we set means that the clock was put back: due now."""
 ATTEMPT_LIMIT = 50
 
@@ -43,7 +43,7 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     With `per_user`, a person's further jobs wait here until fewer than that many of theirs are out.
     """
     outbox, jobs = tables.outbox, tables.jobs
-    due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + ORDERS_CLOCK_JUMP_S)
+    due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + MAX_ORDER_DELAY_S)
     owed = outbox.c.done_at.is_(None) & due
     query = select(outbox, jobs.c.by.label("owner"), jobs.c.kind).join(jobs, jobs.c.id == outbox.c.job_id)
     query = query.where(owed).order_by(outbox.c.what.desc(), outbox.c.id)  # stops first
@@ -68,7 +68,7 @@ def attempt_to_send(engine: Engine, order: Order) -> Watched | None:
     return found[0] if found else None
 
 
-def order_done(engine: Engine, order: Order, now: float) -> None:
+def complete_order(engine: Engine, order: Order, now: float) -> None:
     """The queue has the message."""
     with writing(engine) as connection:
         mine = tables.outbox.c.id == order.id
@@ -86,26 +86,26 @@ def repeat_stops(engine: Engine, since: float) -> None:
         connection.execute(update(outbox).where(raised).values(done_at=None))
 
 
-def sent(engine: Engine) -> list[Watched]:
+def queued_attempts(engine: Engine) -> list[Watched]:
     """Queued jobs whose attempt was handed to Redis."""
     return [w for w in _watched(engine, {State.QUEUED}) if w.attempt.sent_at is not None]
 
 
-def held(engine: Engine) -> list[Watched]:
+def held_attempts(engine: Engine) -> list[Watched]:
     """Jobs that a worker holds."""
     return _watched(engine, ACTIVE_STATES)
 
 
-def waiting(engine: Engine, now: float) -> list[str]:
+def jobs_to_requeue(engine: Engine, now: float) -> list[str]:
     """Ids of the jobs whose pause before the next attempt is over."""
     jobs = tables.jobs
-    due = (jobs.c.not_before <= now) | (jobs.c.not_before > now + ORDERS_CLOCK_JUMP_S)
+    due = (jobs.c.not_before <= now) | (jobs.c.not_before > now + MAX_ORDER_DELAY_S)
     query = select(jobs.c.id).where((jobs.c.state == State.RETRY_WAIT) & due)
     with reading(engine) as connection:
         return list(connection.execute(query).scalars())
 
 
-def put_back(engine: Engine, job_id: str, now: float) -> None:
+def requeue_job(engine: Engine, job_id: str, now: float) -> None:
     """A job that waited for its next attempt is in line again."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
@@ -114,7 +114,7 @@ def put_back(engine: Engine, job_id: str, now: float) -> None:
             new_attempt(connection, job, now, now)
 
 
-def send_again(engine: Engine, watched: Watched, now: float, why: str) -> None:
+def replace_attempt(engine: Engine, watched: Watched, now: float, why: str) -> None:
     """A queued attempt that Redis no longer has is replaced by a new one; the old one is fenced off."""
     with writing(engine) as connection:
         job = locked_job(connection, watched.job.id)
@@ -129,7 +129,7 @@ def send_again(engine: Engine, watched: Watched, now: float, why: str) -> None:
 
 
 def give_up_attempt(
-    engine: Engine, watched: Watched, now: float, decide: Meaning, who: str = "reconciler"
+    engine: Engine, watched: Watched, now: float, decide: Decision, who: str = "reconciler"
 ) -> None:
     """Follows `decide` (from worker.jobs.decisions.vanished) if the job still has this attempt and state."""
     from worker.ledger.apply_events import follow
@@ -171,7 +171,7 @@ def _out_by_owner(connection: Connection) -> dict[str, int]:
 
 SENDING_S = 60.0
 """How long a taken message is left to its sender before it is handed out again."""
-POSTS_CLOCK_JUMP_S = 900.0
+MAX_POST_DELAY_S = 900.0
 """A due time further ahead than any sender puts it off means that the clock was put back: due now."""
 NO_CARD = {"thread_ts": None, "card_channel": None, "card_ts": None, "card_version": 0}
 
@@ -182,7 +182,7 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
     `tries` is how often it was handed out before: above 0, the earlier send may have reached Slack.
     """
     posts = tables.posts
-    due = (posts.c.due_at <= now) | (posts.c.due_at > now + POSTS_CLOCK_JUMP_S)
+    due = (posts.c.due_at <= now) | (posts.c.due_at > now + MAX_POST_DELAY_S)
     owed = posts.c.done_at.is_(None) & due
     with writing(engine) as connection:
         query = select(posts).where(owed).order_by(posts.c.id).limit(limit).with_for_update()
@@ -195,21 +195,21 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
     return taken
 
 
-def post_done(engine: Engine, post_id: int, ts: str, now: float) -> None:
+def complete_post(engine: Engine, post_id: int, ts: str, now: float) -> None:
     """The message stands in Slack as `ts`; it is never handed out again."""
     with writing(engine) as connection:
         query = update(tables.posts).where(tables.posts.c.id == post_id)
         connection.execute(query.values(done_at=now, posted_ts=ts, error=None))
 
 
-def post_failed(engine: Engine, post_id: int, retry_at: float, error: str) -> None:
+def retry_post(engine: Engine, post_id: int, retry_at: float, error: str) -> None:
     """Slack did not take the message; it is due again at `retry_at`."""
     undone = (tables.posts.c.id == post_id) & tables.posts.c.done_at.is_(None)
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(undone).values(due_at=retry_at, error=error[:500]))
 
 
-def post_later(engine: Engine, post_id: int, at: float) -> None:
+def postpone_post(engine: Engine, post_id: int, at: float) -> None:
     """The message was not sent, for want of its turn or its thread; due again at `at`, as if never taken."""
     posts = tables.posts
     with writing(engine) as connection:
@@ -217,7 +217,7 @@ def post_later(engine: Engine, post_id: int, at: float) -> None:
         connection.execute(query.values(due_at=at, tries=posts.c.tries - 1))
 
 
-def move_to(engine: Engine, job_id: str, channel: str, why: str, now: float) -> None:
+def move_job(engine: Engine, job_id: str, channel: str, why: str, now: float) -> None:
     """From now on the job's card and what is still owed go to `channel`, as new messages there."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
@@ -230,14 +230,14 @@ def move_to(engine: Engine, job_id: str, channel: str, why: str, now: float) -> 
             connection.execute(update(tables.posts).where(tables.posts.c.id == post["id"]).values(values))
 
 
-def card_goes(engine: Engine, job_id: str, channel: str | None) -> None:
+def set_card_channel(engine: Engine, job_id: str, channel: str | None) -> None:
     """The job's card, not posted yet, goes to `channel`; None: to the job's own."""
     with writing(engine) as connection:
         query = update(tables.jobs).where((tables.jobs.c.id == job_id) & tables.jobs.c.card_ts.is_(None))
         connection.execute(query.values(card_channel=channel))
 
 
-def post_goes(engine: Engine, post_id: int, channel: str) -> None:
+def set_post_channel(engine: Engine, post_id: int, channel: str) -> None:
     """The owed message goes to `channel`."""
     with writing(engine) as connection:
         connection.execute(update(tables.posts).where(tables.posts.c.id == post_id).values(channel=channel))
@@ -252,14 +252,14 @@ def stale_cards(engine: Engine) -> list[StaleCard]:
         return [StaleCard(row.id, State(row.state), row.card_ts) for row in connection.execute(query)]
 
 
-def card_gone(engine: Engine, job_id: str) -> None:
+def forget_card(engine: Engine, job_id: str) -> None:
     """The card was deleted in Slack: the job has none, until a new one is posted."""
     with writing(engine) as connection:
         mine = tables.jobs.c.id == job_id
         connection.execute(update(tables.jobs).where(mine).values(card_ts=None, card_version=0))
 
 
-def card_posted(engine: Engine, job_id: str, ts: str, version: int) -> None:
+def record_card(engine: Engine, job_id: str, ts: str, version: int) -> None:
     """The card `ts` now shows the job as of `version`; an older report than the last one changes nothing."""
     mine = (tables.jobs.c.id == job_id) & (tables.jobs.c.card_version <= version)
     with writing(engine) as connection:

@@ -19,16 +19,16 @@ EXACT = 10
 REMEMBERED = 20
 
 
-def show_line(engine: Engine, now: float) -> int:
+def update_queue_positions(engine: Engine, now: float) -> int:
     """Writes place and expected wait of each queued job where what is told changed; how many did."""
     with reading(engine) as connection:
         queued = _rows(connection, [State.QUEUED])
         held = _rows(connection, ACTIVE_STATES)
         usual = _usual_s(connection)
-    waits = starts_in([left(row, usual, now) for row in held], usual, len(queued))
+    waits = estimate_waits([remaining_s(row, usual, now) for row in held], usual, len(queued))
     changed = []
     for number, (row, wait) in enumerate(zip(queued, waits, strict=True), 1):
-        told = {"position": rounded(number), "starts_in_s": coarse(wait)}
+        told = {"position": round_position(number), "starts_in_s": round_wait(wait)}
         if any(row["progress"].get(key) != value for key, value in told.items()):
             changed.append((row["id"], told))
     if changed:
@@ -40,12 +40,14 @@ def show_line(engine: Engine, now: float) -> int:
     return len(changed)
 
 
-def rounded(number: int) -> int:
+def round_position(number: int) -> int:
     """The place that is told: exact in front, the next ten behind."""
     return number if number <= EXACT else -(-number // 10) * 10
 
 
-def starts_in(remaining: Sequence[float | None], usual_s: float | None, waiting: int) -> list[float | None]:
+def estimate_waits(
+    remaining: Sequence[float | None], usual_s: float | None, waiting: int
+) -> list[float | None]:
     """Seconds until each of `waiting` jobs starts, in order, on as many workers as are busy now.
 
     `remaining` is what each busy worker still has to do. All None when nothing is known of either.
@@ -63,7 +65,7 @@ def starts_in(remaining: Sequence[float | None], usual_s: float | None, waiting:
     return waits
 
 
-def coarse(seconds: float | None) -> int | None:
+def round_wait(seconds: float | None) -> int | None:
     """The wait as it is told: whole minutes under ten, else tens, so that cards seldom change for it."""
     if seconds is None:
         return None
@@ -71,7 +73,7 @@ def coarse(seconds: float | None) -> int | None:
     return 60 * (minutes if minutes < 10 else round(minutes / 10) * 10)
 
 
-def left(row: Row, usual_s: float | None, now: float) -> float | None:
+def remaining_s(row: Row, usual_s: float | None, now: float) -> float | None:
     """What a running job still needs: its own estimate, else what such jobs usually take."""
     told = row["progress"].get("eta_s")
     if isinstance(told, int | float) and told > 0:

@@ -34,7 +34,7 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
         found = [dict(row) for row in rows.mappings()]
     for row in found:
         with writing(engine) as connection:
-            empty(connection, row, now)
+            erase_quotes(connection, row, now)
     return len(found)
 
 
@@ -54,7 +54,7 @@ def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
     with reading(engine) as connection:
         memory = [dict(row) for row in connection.execute(select(threads)).mappings()]
     for row in memory:
-        if (state := without(row["state"], mention)) != row["state"]:
+        if (state := blank_mentions(row["state"], mention)) != row["state"]:
             mine = (threads.c.channel == row["channel"]) & (threads.c.ts == row["ts"])
             with writing(engine) as connection:
                 connection.execute(update(threads).where(mine).values(state=state))
@@ -76,11 +76,13 @@ def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str
             bodies = connection.execute(select(posts.c.id, posts.c.body).where(done)).all()
         if row["spec"].get("digest") in digests:
             with writing(engine) as connection:
-                empty(connection, row, now)
+                erase_quotes(connection, row, now)
             changed += 1
             continue
-        values = {name: without(row[name], mention) for name in ("spec", "report")}
-        told = {post_id: blanked for post_id, body in bodies if (blanked := without(body, mention)) != body}
+        values = {name: blank_mentions(row[name], mention) for name in ("spec", "report")}
+        told = {
+            post_id: blanked for post_id, body in bodies if (blanked := blank_mentions(body, mention)) != body
+        }
         if not told and all(values[name] == row[name] for name in values):
             continue
         with writing(engine) as connection:
@@ -91,34 +93,34 @@ def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str
     return changed
 
 
-def without(value: Any, mention: re.Pattern[str]) -> Any:
+def blank_mentions(value: Any, mention: re.Pattern[str]) -> Any:
     """The same JSON value with every mention in its texts blanked."""
     if isinstance(value, str):
         return mention.sub(MARK, value)
     if isinstance(value, dict):
-        return {name: without(part, mention) for name, part in value.items()}
-    return [without(part, mention) for part in value] if isinstance(value, list) else value
+        return {name: blank_mentions(part, mention) for name, part in value.items()}
+    return [blank_mentions(part, mention) for part in value] if isinstance(value, list) else value
 
 
-def empty(connection: Connection, row: dict[str, Any], now: float) -> None:
+def erase_quotes(connection: Connection, row: dict[str, Any], now: float) -> None:
     """Drops what one ended job (its id, kind, spec and report) quoted and drew."""
     mine = jobs.c.id == row["id"]
-    report = emptied(row["report"])
+    report = without_quotes(row["report"])
     if report and row["kind"] == TRY:
         report["headline"] = ""  # the model's answer
-    values = {"spec": emptied_spec(row), "report": report, "forgotten_at": now}
+    values = {"spec": spec_without_text(row), "report": report, "forgotten_at": now}
     connection.execute(update(jobs).where(mine).values(values))
     connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
     done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
     connection.execute(update(posts).where(done).values(body={}))
 
 
-def emptied_spec(row: dict[str, Any]) -> dict[str, Any]:
+def spec_without_text(row: dict[str, Any]) -> dict[str, Any]:
     """The recipe; for a try without the ticket that was typed."""
     return {**row["spec"], "text": ""} if row["kind"] == TRY else row["spec"]
 
 
-def emptied(report: Any) -> Any:
+def without_quotes(report: Any) -> Any:
     """The report without what was quoted from tickets."""
     if not isinstance(report, dict):
         return None

@@ -18,7 +18,7 @@ from worker.ledger import tables
 from worker.ledger.notifications import ENDS, report_home
 
 Row = dict[str, Any]
-TOLD = {"finished": "finish", "failed": "fail"}
+END_VERBS = {"finished": "finish", "failed": "fail"}
 
 
 class StaleVersion(WorkerError):
@@ -74,7 +74,7 @@ def _owe_report(connection: Connection, job: Row, now: float, end: State, why: s
     """The one final report: to the job's channel, or to its launcher where the channel does not want it."""
     body: Row = {"state": end, "why": why}
     if (person := report_home(connection, job, end)) is not None:
-        body["moved"] = f"the channel where it was launched is not told of jobs that {TOLD[ENDS[end]]}"
+        body["moved"] = f"the channel where it was launched is not told of jobs that {END_VERBS[ENDS[end]]}"
         job = {**job, "channel": person, "thread_ts": None}
     owe_post(connection, job, now, "final_report", end, body)
 

@@ -65,11 +65,11 @@ def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
     except Exception as e:
         end, data = "failed", _explain(e)
     hours = (time.monotonic() - began) / 3600
-    usd = hours * work.price_per_hour + asked_usd(data.get("report"))
+    usd = hours * work.price_per_hour + api_usd(data.get("report"))
     return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(usd, 6)}
 
 
-def asked_usd(report: Any) -> float:
+def api_usd(report: Any) -> float:
     """What a report says a language model's answers came to."""
     cost = report.get("cost") if isinstance(report, dict) else None
     usd = cost.get("api_usd") if isinstance(cost, dict) else None

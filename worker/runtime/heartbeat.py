@@ -26,8 +26,8 @@ HEALTH_S = 5.0
 log = logging.getLogger("trainwise.worker")
 
 
-class Keeper:
-    """Keeps leases, flag and spool going while the worker's main thread waits for work or for its horse."""
+class Heartbeat:
+    """Keeps leases, flag and spool going while the worker's main thread waits for work or for its job process."""
 
     def __init__(
         self, connection: redis.Redis, shippers: list[Shipper], describe: Callable[[], dict[str, Any]]
@@ -40,7 +40,7 @@ class Keeper:
         self._flag: StopFlag | None = None
         self._over = threading.Event()
         self._next = {"renew": 0.0, "look": 0.0, "health": 0.0}
-        self._thread = threading.Thread(target=self._loop, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
         self._leases: dict[str, str] = {}
 
     def start(self) -> None:
@@ -76,7 +76,7 @@ class Keeper:
             except redis.RedisError:
                 self.redis_ok = False
             except Exception:
-                log.exception("keeper")
+                log.exception("heartbeat")
                 time.sleep(1.0)
             self._over.wait(SHIP_S)
 

@@ -28,8 +28,8 @@ log = logging.getLogger("trainwise.worker")
 
 
 @dataclass(frozen=True)
-class Orders:
-    """What the worker hands to its horse."""
+class ProcessSpec:
+    """What the worker hands to its job process."""
 
     envelope: Envelope
     run: str
@@ -45,7 +45,7 @@ class Orders:
     prices: dict[str, Any]
 
 
-class StopSign:
+class StopSignal:
     """The reason to stop, set once by whoever sees it first.
 
     A process that slept through its own watch (stopped, swapped out, suspended) looks before it does more.
@@ -74,14 +74,14 @@ class StopSign:
             self.reason = reason
 
 
-def run_horse(orders: Orders, parent: int) -> int:
+def run_job_process(orders: ProcessSpec, parent: int) -> int:
     """Runs the attempt and leaves its outcome for the worker; the exit status. In the forked child only."""
     die_with_parent(parent)
     envelope = orders.envelope
     os.environ[MARK] = envelope.rq_id
     start_guard(envelope.rq_id, os.getpgrp())
     flag = StopFlag(envelope.rq_id, orders.bot, orders.artifacts, connect(orders.redis_url))
-    sign = StopSign(flag.look)
+    sign = StopSignal(flag.look)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sign.raise_("drain"))
     threading.Thread(target=_watch, args=(sign, parent), daemon=True).start()
@@ -127,7 +127,7 @@ class _Emitter:
             log.warning("event %s not spooled: %s", kind, e)
 
 
-def _watch(sign: StopSign, parent: int) -> None:
+def _watch(sign: StopSignal, parent: int) -> None:
     """Looks for the stop flag twice a second, and for the parent: without it this process must not train."""
     while os.getppid() == parent:
         sign.look()

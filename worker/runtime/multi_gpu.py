@@ -1,4 +1,4 @@
-"""One run in several processes of this machine, one for each GPU: torchrun, watched by the horse.
+"""One run in several processes of this machine, one for each GPU: torchrun, watched by the job process.
 
 Every process runs the same kind on the same orders (worker/runtime/rank.py). The first one reports, hears the stop and
 leaves the outcome; the others train along and leave when training is done. A process that dies ends the attempt
@@ -94,7 +94,7 @@ def _launch(work: Work, place: Path, ranks: int) -> subprocess.Popen[bytes]:
 
 
 def _default_signals() -> None:
-    """The horse ignores some signals; its ranks must not."""
+    """The job process ignores some signals; its ranks must not."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
@@ -174,7 +174,7 @@ def parse_free(answer: str) -> dict[int, float]:
     return found
 
 
-def choose(free: dict[int, float], asked: str | None, need_gib: float) -> str:
+def choose_devices(free: dict[int, float], asked: str | None, need_gib: float) -> str:
     """The value for CUDA_VISIBLE_DEVICES: "" for the CPU, else indices with at least `need_gib` free.
 
     `asked` is None (the emptiest GPU, or the CPU), "cpu", or indices like "0" or "0,1". WorkerError says

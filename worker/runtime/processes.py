@@ -29,7 +29,7 @@ def adopt_orphans() -> None:
 
 
 def of_attempt(rq_id: str, group: int) -> list[psutil.Process]:
-    """The living processes of an attempt: the horse's group, whoever carries its mark, and their children."""
+    """The living processes of an attempt: the job process's group, whoever carries its mark, and their children."""
     mark = f"{MARK}={rq_id}"
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
@@ -79,7 +79,7 @@ def start_guard(rq_id: str, group: int) -> None:
     It covers what no handler can: this process, or its parent, killed with -9 while torchrun's ranks run in
     sessions of their own. Call it before threads and heavy libraries are in use.
     """
-    horse = os.getpid()
+    job_process = os.getpid()
     if os.fork():
         return
     os.setsid()
@@ -87,7 +87,7 @@ def start_guard(rq_id: str, group: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     _prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
     os.closerange(3, 4096)
-    while os.getppid() == horse:
+    while os.getppid() == job_process:
         signal.sigtimedwait({signal.SIGUSR1}, 1.0)
     end_attempt(rq_id, group, timeout_s=10.0)
     os._exit(0)

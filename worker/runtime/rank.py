@@ -1,4 +1,4 @@
-"""One process of a run that trains in several: started by torchrun on the orders that the horse left.
+"""One process of a run that trains in several: started by torchrun on the orders that the job process left.
 
 The first rank is the run: it reports, hears the stop, evaluates and leaves the outcome. The others go the same way
 as far as training does, in folders of their own that share the checkpoints, and say nothing.
@@ -18,10 +18,10 @@ from worker.runtime.attempt import Kind, Work, run_attempt
 from worker.runtime.processes import die_with_parent
 from worker.transport.signing import Envelope
 
-OVER = ("evaluating", "reporting")
+PHASES_AFTER_TRAINING = ("evaluating", "reporting")
 
 
-class TrainedAlong(BaseException):
+class RankFinished(BaseException):
     """This rank's part is done; not an Exception, so that nothing on the way takes it for a failure."""
 
 
@@ -35,18 +35,18 @@ def main(place: Path) -> int:
     module, name = orders["kind"]
     kind: Kind = getattr(importlib.import_module(module), name)
     if rank == 0:
-        return first(kind, orders, place)
+        return run_first_rank(kind, orders, place)
     folder = place / f"rank-{rank}"
     folder.mkdir()
     (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
     try:
-        kind(work_of(orders, folder, say_nothing, lambda: None))
-    except TrainedAlong:
+        kind(work_of(orders, folder, leave_after_training, lambda: None))
+    except RankFinished:
         return 0
     return 0
 
 
-def first(kind: Kind, orders: dict[str, Any], place: Path) -> int:
+def run_first_rank(kind: Kind, orders: dict[str, Any], place: Path) -> int:
     """Runs the attempt and leaves how it ended, whole or not at all."""
     pipe = os.open(place / "events", os.O_WRONLY)
 
@@ -58,7 +58,7 @@ def first(kind: Kind, orders: dict[str, Any], place: Path) -> int:
         return stop.read_text() if stop.exists() else None
 
     end, data = run_attempt(kind, work_of(orders, Path(orders["folder"]), tell, asked))
-    data.pop("plots", None)  # the horse collects them from the folder
+    data.pop("plots", None)  # the job process collects them from the folder
     (place / "end.part").write_text(json.dumps({"kind": end, "data": data}))
     (place / "end.part").replace(place / "end.json")
     return 0
@@ -76,10 +76,10 @@ def work_of(
     return Work(envelope, folder, orders["datasets_url"], emit, should_stop, price, prices)
 
 
-def say_nothing(event: dict[str, Any]) -> None:
+def leave_after_training(event: dict[str, Any]) -> None:
     """Leaves where training is over; the stop comes to this rank through the first one (finetune.training.trainer.agreed)."""
-    if event.get("kind") == "phase" and event.get("phase") in OVER:
-        raise TrainedAlong
+    if event.get("kind") == "phase" and event.get("phase") in PHASES_AFTER_TRAINING:
+        raise RankFinished
 
 
 if __name__ == "__main__":

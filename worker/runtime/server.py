@@ -26,8 +26,8 @@ from rq.worker import Worker
 from worker.errors import WorkerError
 from worker.runtime import multi_gpu, processes
 from worker.runtime.attempt import Kind
-from worker.runtime.heartbeat import LEASE_S, HealthServer, Keeper, open_shippers
-from worker.runtime.job_process import Orders, run_horse
+from worker.runtime.heartbeat import LEASE_S, HealthServer, Heartbeat, open_shippers
+from worker.runtime.job_process import ProcessSpec, run_job_process
 from worker.runtime.multi_gpu import over_ranks
 from worker.transport import signing
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
@@ -36,7 +36,7 @@ from worker.transport.spool import RunLog, last_kind, read_end, run_path
 from worker.transport.stop_flag import StopFlag
 
 GRACE_S = {"cancel": 2.5, "pause": 20.0, "budget": 20.0, "drain": 25.0, "lost": 0.0}
-"""How long a horse may take to stop by itself before it is killed, by reason."""
+"""How long a job process may take to stop by itself before it is killed, by reason."""
 
 log = logging.getLogger("trainwise.worker")
 
@@ -47,9 +47,9 @@ class OrderWorker(Worker):
     job_class = OrderJob
     queue_class = OrderQueue
 
-    def prepare(self, desk: Desk) -> OrderWorker:
+    def prepare(self, context: WorkerContext) -> OrderWorker:
         """Gives the worker what it needs beside RQ's own settings."""
-        self.desk = desk
+        self.context = context
         return self
 
     def subscribe(self) -> None:
@@ -60,15 +60,15 @@ class OrderWorker(Worker):
 
     def teardown(self) -> None:
         """Signs off if Redis is there; its registration expires by itself otherwise."""
-        self.connection = self.desk.connection
+        self.connection = self.context.connection
         with contextlib.suppress(redis.RedisError):
             super().teardown()
 
     def request_stop(self, signum: int, frame: Any) -> None:
         """First signal: stop at the next checkpoint and hand the job back. Second: at once."""
-        if self.desk.draining:
-            self.desk.hurry = True
-        self.desk.draining = True
+        if self.context.draining:
+            self.context.hurry = True
+        self.context.draining = True
         self._stop_requested = True
         if not self.horse_pid:
             raise StopRequested
@@ -77,27 +77,27 @@ class OrderWorker(Worker):
         """Runs the order if it is genuine, wanted and not taken by someone else; else drops it."""
         try:
             envelope = job.envelope(time.time())
-            kind = self.desk.kinds[envelope.kind]
+            kind = self.context.kinds[envelope.kind]
         except (Refused, ValueError, TypeError, KeyError) as e:
             log.warning("refused %s: %s", job.id, e)
             remove(self.connection, job.id)
             return
         run = secrets.token_hex(8)
-        flag = StopFlag(envelope.rq_id, self.desk.bot, self.desk.artifacts, self.desk.connection)
+        flag = StopFlag(envelope.rq_id, self.context.bot, self.context.artifacts, self.context.connection)
         if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run):
             remove(self.connection, job.id)
             return
-        self.desk.keeper.hold(envelope.rq_id, run, flag)
+        self.context.heartbeat.hold(envelope.rq_id, run, flag)
         try:
             self._run(envelope, run, kind, flag)
         finally:
-            self.desk.keeper.let_go(envelope.rq_id)
+            self.context.heartbeat.let_go(envelope.rq_id)
         with contextlib.suppress(redis.RedisError):
-            remove(self.desk.connection, job.id)
+            remove(self.context.connection, job.id)
 
     def _ran_already(self, envelope: Envelope) -> bool:
         """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
-        return (self.desk.artifacts / envelope.root / envelope.rq_id).exists()
+        return (self.context.artifacts / envelope.root / envelope.rq_id).exists()
 
     def _claim(self, envelope: Envelope, run: str) -> bool:
         claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run, nx=True, ex=7 * 24 * 3600)
@@ -106,8 +106,8 @@ class OrderWorker(Worker):
         return bool(claimed)
 
     def _run(self, envelope: Envelope, run: str, kind: Kind, flag: StopFlag) -> None:
-        orders = self.desk.orders(envelope, run, kind)
-        self.desk.current = envelope.rq_id
+        orders = self.context.orders(envelope, run, kind)
+        self.context.current = envelope.rq_id
         worker_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -119,42 +119,48 @@ class OrderWorker(Worker):
         status, reason = self._wait(envelope, flag)
         processes.end_attempt(envelope.rq_id, pid)
         self._horse_pid = 0
-        self.desk.current = None
+        self.context.current = None
         path = run_path(orders.spool, envelope.job, envelope.attempt, run)
         events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, run, orders.key)
-        write_last(events, path, status, reason)
+        write_last_event(events, path, status, reason)
 
-    def _in_child(self, orders: Orders, parent: int) -> None:
+    def _in_child(self, orders: ProcessSpec, parent: int) -> None:
         status = 1
         try:
-            status = run_horse(orders, parent)
+            status = run_job_process(orders, parent)
         except BaseException:
-            log.exception("horse")
+            log.exception("the job process of %s failed outside its run", orders.envelope.rq_id)
         finally:
             logging.shutdown()
             os._exit(status)
 
     def _wait(self, envelope: Envelope, flag: StopFlag) -> tuple[int, str | None]:
-        """The horse's wait status, and why it was made to stop if it was; killed when its grace is over."""
+        """The job process's wait status, and why it was made to stop if it was; killed when its grace is over."""
         began, told_at, reason = time.monotonic(), None, None
         while True:
             pid, status = os.waitpid(self._horse_pid, os.WNOHANG)
             if pid:
                 return status, reason
             now = time.monotonic()
-            seen = self.desk.keeper.stop_reason or flag.in_file() or ("drain" if self.desk.draining else None)
+            seen = (
+                self.context.heartbeat.stop_reason
+                or flag.in_file()
+                or ("drain" if self.context.draining else None)
+            )
             if seen is None and now - began > envelope.timeout_s:
                 seen = "timeout"
             if seen is not None and (reason is None or (seen in ("lost", "cancel") and seen != reason)):
                 reason, told_at = seen, now
                 os.kill(self._horse_pid, signal.SIGTERM)
-            if told_at is not None and (self.desk.hurry or now - told_at > GRACE_S.get(reason or "", 10.0)):
+            if told_at is not None and (
+                self.context.hurry or now - told_at > GRACE_S.get(reason or "", 10.0)
+            ):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._horse_pid, signal.SIGKILL)
             time.sleep(0.02)
 
 
-class Desk:
+class WorkerContext:
     """What one worker process has at hand: keys, folders, connection, and what it is doing now."""
 
     def __init__(
@@ -181,11 +187,11 @@ class Desk:
         self.own_spool = shippers[0].folder
         for shipper in shippers:
             close_orphans(shipper.folder, self.key)
-        self.keeper = Keeper(self.connection, shippers, self.health)
+        self.heartbeat = Heartbeat(self.connection, shippers, self.health)
 
-    def orders(self, envelope: Envelope, run: str, kind: Kind) -> Orders:
-        """What the horse needs for this attempt."""
-        return Orders(
+    def orders(self, envelope: Envelope, run: str, kind: Kind) -> ProcessSpec:
+        """What the job process needs for this attempt."""
+        return ProcessSpec(
             envelope,
             run,
             kind,
@@ -203,20 +209,20 @@ class Desk:
     def health(self) -> dict[str, Any]:
         """How this worker is, for the health page and for App Home."""
         return {
-            "ok": self.keeper.redis_ok and not self.draining,
+            "ok": self.heartbeat.redis_ok and not self.draining,
             "name": self.name,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "running": self.current,
-            "redis": self.keeper.redis_ok,
+            "redis": self.heartbeat.redis_ok,
             "draining": self.draining,
-            "unsent_bytes": sum(shipper.backlog() for shipper in self.keeper.shippers),
+            "unsent_bytes": sum(shipper.backlog() for shipper in self.heartbeat.shippers),
             "devices": self.devices or "cpu",
             "since": self.started_at,
         }
 
 
-def write_last(events: RunLog, path: Path, status: int, reason: str | None) -> None:
+def write_last_event(events: RunLog, path: Path, status: int, reason: str | None) -> None:
     """The run's last event, after its last process is gone; waits for the disk rather than lose it."""
     end = read_end(path)
     while True:
@@ -236,7 +242,7 @@ def write_last(events: RunLog, path: Path, status: int, reason: str | None) -> N
 
 
 def explain_status(status: int) -> str:
-    """Why a horse ended without a word, from its wait status."""
+    """Why a job process ended without a word, from its wait status."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         hint = "; the machine may have run out of memory" if number == signal.SIGKILL else ""
@@ -245,7 +251,7 @@ def explain_status(status: int) -> str:
 
 
 def close_orphans(folder: Path, key: signing.PrivateKey) -> None:
-    """Gives runs that a killed worker left open their last event; their horses are gone (folder lock)."""
+    """Gives runs that a killed worker left open their last event; their job processes are gone (folder lock)."""
     for path in folder.glob("*.jsonl"):
         rq_id, run = path.name.removesuffix(".jsonl").rsplit(".", 1)
         if last_kind(path) in ("finished", "failed", "stopped", "died"):
@@ -287,7 +293,7 @@ def serve(
     in `ranks` processes (default: one for each GPU of this worker).
     Raises WorkerError when a key, folder or GPU is not as it must be.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = multi_gpu.choose(
+    os.environ["CUDA_VISIBLE_DEVICES"] = multi_gpu.choose_devices(
         multi_gpu.free_memory_gib(), gpu_asked, gpu_need_gib
     )
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
@@ -300,38 +306,38 @@ def serve(
     folders = {"artifacts": local_folder(artifacts_url), "spool": spool, "keys": keys_folder}
     spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = name or socket.gethostname()
-    desk = Desk(redis_url, name, folders, datasets_url, kinds, price_per_hour, prices or {})
+    context = WorkerContext(redis_url, name, folders, datasets_url, kinds, price_per_hour, prices or {})
     processes.adopt_orphans()
-    health = HealthServer(desk.health, health_port)
+    health = HealthServer(context.health, health_port)
     health.start()
     log.info("worker %s: health on http://127.0.0.1:%d/health", name, health.port)
-    desk.keeper.start()
+    context.heartbeat.start()
     try:
-        _work(desk, max_jobs)
+        _work(context, max_jobs)
     finally:
-        desk.keeper.stop()
+        context.heartbeat.stop()
         health.stop()
 
 
-def _work(desk: Desk, max_jobs: int | None) -> None:
+def _work(context: WorkerContext, max_jobs: int | None) -> None:
     """RQ's loop, begun again whenever an outage ends it."""
-    while not desk.draining:
-        connection = connect(desk.redis_url, patient=True, timeout_s=None)
-        serializer = OrderSerializer(desk.bot)
+    while not context.draining:
+        connection = connect(context.redis_url, patient=True, timeout_s=None)
+        serializer = OrderSerializer(context.bot)
         worker = OrderWorker(
             [OrderQueue(QUEUE, connection=connection, job_class=OrderJob, serializer=serializer)],
-            name=f"{desk.name}-{os.getpid()}-{secrets.token_hex(2)}",
+            name=f"{context.name}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
             serializer=serializer,
             worker_ttl=25,  # RQ blocks 15 s less than this, and drops a silent connection 10 s later
             job_monitoring_interval=5,
             log_job_description=False,
-        ).prepare(desk)
+        ).prepare(context)
         with contextlib.suppress(redis.RedisError):
             worker.work(max_jobs=max_jobs, logging_level="WARNING")
         if max_jobs is not None:
             return
-        if not desk.draining:
+        if not context.draining:
             time.sleep(1.0)
 
 

@@ -159,7 +159,7 @@ def remove(connection: redis.Redis, rq_job_id: str) -> None:
         pipe.execute()
 
 
-def in_line(connection: redis.Redis) -> tuple[set[str], set[str]]:
+def queued_ids(connection: redis.Redis) -> tuple[set[str], set[str]]:
     """The attempts that wait in Redis, and those a worker took but has not started yet."""
     with connection.pipeline() as pipe:
         pipe.lrange(f"rq:queue:{QUEUE}", 0, -1)

@@ -59,7 +59,7 @@ def run_path(folder: Path, job: str, attempt: int, run: str) -> Path:
 
 
 def end_path(path: Path) -> Path:
-    """Where the horse leaves its outcome for the worker that waits for it."""
+    """Where the job process leaves its outcome for the worker that waits for it."""
     return path.with_suffix(".end")
 
 
@@ -74,7 +74,7 @@ def write_end(path: Path, kind: str, data: dict[str, Any]) -> None:
 
 
 def read_end(path: Path) -> tuple[str, dict[str, Any]] | None:
-    """The outcome the horse left, or None when it died without one."""
+    """The outcome the job process left, or None when it died without one."""
     try:
         end = json.loads(end_path(path).read_text())
     except (FileNotFoundError, ValueError):
@@ -180,7 +180,7 @@ class Shipper:
 def lock_folder(folder: Path) -> IO[str] | None:
     """The folder's lock while the returned file stays open, or None when another process has it.
 
-    A horse inherits it, so the folder of a killed worker is free only once its horse is gone too.
+    A job process inherits it, so the folder of a killed worker is free only once its job process is gone too.
     """
     handle = (folder / ".lock").open("w")
     try:

@@ -60,7 +60,9 @@ class Aftermath:
         if report is None or not report.get("signals") or not job.channel:
             return
         try:
-            self._services.turns.submit(_key(job), lambda stopped: self._decide_anew(job, report, stopped))
+            self._services.thread_queue.submit(
+                _key(job), lambda stopped: self._decide_anew(job, report, stopped)
+            )
         except TooBusy:
             log.warning("the verdict of job %s was not decided anew: too many questions wait", job.id)
 

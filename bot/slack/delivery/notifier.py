@@ -151,7 +151,7 @@ class Notifier:
     def _show(self, card: StaleCard) -> None:
         job = self._ledger.job(card.id)
         if not job.channel:  # launched from a terminal: nobody in Slack waits for it
-            self._ledger.card_posted(job.id, "", job.version)
+            self._ledger.record_card(job.id, "", job.version)
             return
         try:
             ts = self._put_card(job)
@@ -167,7 +167,7 @@ class Notifier:
         self._well()
         self._shown[job.id] = self._tick()
         self._held.pop(job.id, None)
-        self._ledger.card_posted(job.id, ts, job.version)
+        self._ledger.record_card(job.id, ts, job.version)
         if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
             self._uncertain.discard(job.id)
 
@@ -176,7 +176,7 @@ class Notifier:
         assert self._uncertain is not None
         text, blocks = job_text(job), card_of(job, self._clock(), not self._queue_up())
         key, ts = f"card:{job.id}", job.card_ts
-        place = self._opened(job.card_place, lambda direct: self._ledger.card_goes(job.id, direct))
+        place = self._opened(job.card_place, lambda direct: self._ledger.set_card_channel(job.id, direct))
         thread = job.thread_ts if place == job.channel else None
         if ts is None and job.id in self._uncertain:
             ts = find(self._client, place, thread, key)
@@ -212,9 +212,11 @@ class Notifier:
             log.warning("card of %s: %s", job.id, why.code)
         self._held[job.id] = (self._tick() + wait, tries + 1)
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
-            self._ledger.card_gone(job.id)
+            self._ledger.forget_card(job.id)
         if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
-            self._ledger.card_goes(job.id, None)  # its launcher cannot be reached: the channel, after all
+            self._ledger.set_card_channel(
+                job.id, None
+            )  # its launcher cannot be reached: the channel, after all
         elif why.trouble is Trouble.CHANNEL:
             self._move_to_requester(job, why)
 
@@ -252,14 +254,14 @@ class Notifier:
             log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
             return
         self._held.pop(job.id, None)
-        self._ledger.move_to(job.id, direct, f"I cannot post where the job was launched: {closed}")
+        self._ledger.move_job(job.id, direct, f"I cannot post where the job was launched: {closed}")
 
     def _pay(self, post: Post) -> None:
         job = self._ledger.job(post.job_id)
         try:
             self._deliver(post, job)
         except NotNow:
-            self._ledger.post_later(post.id, self._clock() + WAIT_S)
+            self._ledger.postpone_post(post.id, self._clock() + WAIT_S)
         except SLACK_TROUBLE as error:
             why = refusal(error)
             wait = why.wait_s or delay(post.tries)
@@ -270,28 +272,28 @@ class Notifier:
                 self._pace.hold("post", post.channel, wait)
             else:
                 log.warning("%s of %s is kept: %s", post.kind, post.job_id, why.code)
-            self._ledger.post_failed(post.id, self._clock() + wait, why.code)
+            self._ledger.retry_post(post.id, self._clock() + wait, why.code)
             if why.trouble is Trouble.CHANNEL:
                 self._move_to_requester(job, why)
         except Exception:
             log.exception("%s of %s", post.kind, post.job_id)
-            self._ledger.post_failed(post.id, self._clock() + delay(post.tries), "internal")
+            self._ledger.retry_post(post.id, self._clock() + delay(post.tries), "internal")
 
     def _deliver(self, post: Post, job: Job) -> None:
         if job.kind == TRY:
-            self._ledger.post_done(post.id, answer_try(self._client, post, job))
+            self._ledger.complete_post(post.id, answer_try(self._client, post, job))
             return
         after = self.aftermath if post.kind == "final_report" else None
         more = after.blocks(job) if after else []
         if not post.channel:
-            self._ledger.post_done(post.id, "")
+            self._ledger.complete_post(post.id, "")
             return
         if self._is_silent() or (post.kind != "digest" and not (job.card_ts or job.thread_ts)):
             raise NotNow  # its card has not gone out yet
         if post.kind == "digest":
             self._tell_channel(post, job)
             return
-        channel = self._opened(post.channel, lambda direct: self._ledger.post_goes(post.id, direct))
+        channel = self._opened(post.channel, lambda direct: self._ledger.set_post_channel(post.id, direct))
         post, thread = replace(post, channel=channel), thread_of(post, job, channel)
         ts = find(self._client, channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
@@ -304,7 +306,7 @@ class Notifier:
             return
         if after:
             after.settle(job)
-        self._ledger.post_done(post.id, ts)
+        self._ledger.complete_post(post.id, ts)
 
     def _tell_channel(self, post: Post, job: Job) -> None:
         """A message about the channel, in none of its threads."""
@@ -313,7 +315,7 @@ class Notifier:
             text, blocks = message_of(post, job)
             self._take("post", post.channel)
             ts = send(self._client, post.channel, None, text, blocks, post.dedupe_key)
-        self._ledger.post_done(post.id, ts)
+        self._ledger.complete_post(post.id, ts)
 
     def _pictures(self, job: Job, post: Post, thread: str) -> bool:
         """Whether nothing is owed any more: the thread shows the pictures, or a line that says why not."""
@@ -329,7 +331,7 @@ class Notifier:
             log.warning("pictures of %s, try %d: %s", job.id, tried, why.code)
             if tried < PICTURE_TRIES:
                 wait = why.wait_s or delay(tried)
-                self._ledger.post_failed(post.id, self._clock() + wait, f"pictures: {why.code}")
+                self._ledger.retry_post(post.id, self._clock() + wait, f"pictures: {why.code}")
                 return False
             text = f"🖼️ The pictures could not be uploaded (`{why.code}`). Check the app's permission files:write."
             key = f"{post.dedupe_key}:pictures"

@@ -74,7 +74,7 @@ def ask(services: Services, client: WebClient, question: Question) -> None:
             return
         raise
     check_question(question.text)
-    services.turns.submit(
+    services.thread_queue.submit(
         question.key, lambda stopped: _turn(services, client, question, stopped), order=question.ts
     )
 

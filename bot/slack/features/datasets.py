@@ -75,7 +75,7 @@ def ask_columns(services: Services, client: WebClient, upload: Upload, user: str
             log.info("no form to ask in: %s", type(refused).__name__)
             whisper(client, said, upload.channel, user)
 
-    services.turns.submit(("columns", form["id"]), work)
+    services.thread_queue.submit(("columns", form["id"]), work)
 
 
 def _refusal(said: str) -> Block:
@@ -117,7 +117,7 @@ def add_dataset(
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, upload.channel, person.id)
 
-    services.turns.submit(("dataset", upload.name), work)
+    services.thread_queue.submit(("dataset", upload.name), work)
 
 
 def guard_name(services: Services, name: str, person: Person) -> None:

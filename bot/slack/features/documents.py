@@ -55,7 +55,7 @@ def add_documents(
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
-    services.turns.submit(("index",), work)
+    services.thread_queue.submit(("index",), work)
 
 
 def _index(
@@ -127,7 +127,7 @@ def sync_documents(services: Services, client: WebClient, person: Person, channe
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
-    services.turns.submit(("index",), work)
+    services.thread_queue.submit(("index",), work)
 
 
 def remove_document(services: Services, doc_id: str, person: Person, channel: str) -> str:

@@ -73,7 +73,7 @@ def check_labels(
             else:
                 log.warning("labels of %s were not checked", card.name, exc_info=error)
 
-    services.turns.submit(("labels",), work)
+    services.thread_queue.submit(("labels",), work)
 
 
 def _run(card: Card, listed: Path) -> None:

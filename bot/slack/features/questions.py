@@ -71,7 +71,7 @@ def on_message(services: Services, event: dict[str, Any], client: WebClient, con
 def on_stop(services: Services, event: dict[str, Any]) -> None:
     """The native Stop button ends the answer that is being made in the thread."""
     channel = event.get("channel") or event.get("channel_id")
-    services.turns.stop((channel, event.get("thread_ts")))
+    services.thread_queue.stop((channel, event.get("thread_ts")))
 
 
 def on_anything() -> None:
@@ -133,7 +133,7 @@ def _replies_to_us(event: dict[str, Any], context: Any) -> bool:
 def _knows(services: Services, event: dict[str, Any]) -> bool:
     """Whether the bot answers in this thread, or is about to."""
     key = event["channel"], event["thread_ts"]
-    return services.turns.holds(key) or services.ledger.thread(*key) is not None
+    return services.thread_queue.holds(key) or services.ledger.thread(*key) is not None
 
 
 def _mentions(event: dict[str, Any], context: Any) -> bool:

@@ -22,14 +22,14 @@ class Line:
     rank: int
 
 
-class Diary:
+class EventLog:
     """Reads the pipe `path` in a thread; `lines` grows."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self._handle = os.open(path, os.O_RDWR)  # a writer of our own: the pipe never ends
         self.lines: list[Line] = []
-        self._thread = threading.Thread(target=self._read, name="diary", daemon=True)
+        self._thread = threading.Thread(target=self._read, name="event_log", daemon=True)
         self._thread.start()
 
     def of(self, job: str) -> list[Line]:
@@ -45,10 +45,10 @@ class Diary:
                 self.lines.append(Line(float(at), what, job, int(attempt), int(step), int(pid), int(rank)))
 
 
-def note(diary: Path, what: str, job: str, attempt: int, step: int, rank: int = 0) -> None:
-    """One line of the diary, by way of a pipe, so that a full disk cannot silence it."""
+def write_event(event_log: Path, what: str, job: str, attempt: int, step: int, rank: int = 0) -> None:
+    """One line of the event log, by way of a pipe, so that a full disk cannot silence it."""
     line = f"{time.time():.3f} {what} {job} {attempt} {step} {os.getpid()} {rank}\n"
-    handle = os.open(diary, os.O_WRONLY | os.O_NONBLOCK)
+    handle = os.open(event_log, os.O_WRONLY | os.O_NONBLOCK)
     try:
         os.write(handle, line.encode())
     finally:

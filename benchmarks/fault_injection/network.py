@@ -1,4 +1,4 @@
-"""A wire between two processes that can be cut, slowed or left half open. One thread, many wires."""
+"""A link between two processes that can be cut, slowed or left half open. One thread carries many links."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ CHUNK = 1 << 16
 SLOW_S = 0.2
 
 
-class Wires:
-    """The thread that carries all wires of one stage; `stop` ends it."""
+class Network:
+    """The thread that carries all links of one environment; `stop` ends it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="wires", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="links", daemon=True)
         self._thread.start()
 
-    def wire(self, target_port: int) -> Wire:
-        """A new wire to a port of this machine."""
-        wire = Wire(target_port)
-        self.do(wire.open())
-        return wire
+    def link(self, target_port: int) -> Link:
+        """A new link to a port of this machine."""
+        link = Link(target_port)
+        self.do(link.open())
+        return link
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Runs a coroutine in the wires' thread and waits for it."""
+        """Runs a coroutine in the links' thread and waits for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
-    def set(self, wire: Wire, mode: str) -> None:
+    def set(self, link: Link, mode: str) -> None:
         """`open`, `cut` (reset, and refused from now on), `stall` (accepted, nothing passes), `slow`."""
-        self.do(wire.set(mode))
+        self.do(link.set(mode))
 
     def stop(self) -> None:
         """Cuts everything and ends the thread."""
@@ -50,7 +50,7 @@ async def _cancel_all() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-class Wire:
+class Link:
     """One listening port that leads to another."""
 
     def __init__(self, target_port: int) -> None:
@@ -102,6 +102,6 @@ class Wire:
     def _reset(self, writer: asyncio.StreamWriter) -> None:
         self._writers.discard(writer)
         with contextlib.suppress(OSError, AttributeError):
-            found: socket.socket = writer.get_extra_info("socket")
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            connection: socket.socket = writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
         writer.transport.abort()

@@ -1,7 +1,7 @@
-"""A real worker whose training counts: seconds instead of hours, and a diary outside of everything under test.
+"""A real worker whose training counts: seconds instead of hours, and a event_log outside of everything under test.
 
-The diary (one line per start, step and end, appended by the training process itself) is how a run that was
-lost or came twice is seen, whatever ledger and Slack say. Used by benchmarks only: `python counting.py HOME URL
+The event_log (one line per start, step and end, appended by the training process itself) is how a run that was
+lost or came twice is seen, whatever ledger and Slack say. Used by benchmarks only: `python counting_worker.py HOME URL
 NAME [SECONDS PER STEP]`.
 """
 
@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from fault_injection.event_log import write_event
 from finetune.errors import Stopped
-from plugs.diary import note
 from worker.runtime.attempt import Kind, Work
 from worker.runtime.server import serve
 
@@ -21,7 +21,7 @@ STEPS_PER_EPOCH = 10
 STEP_S = 0.05
 
 
-def counting(diary: Path, step_s: float = STEP_S) -> Kind:
+def counting(event_log: Path, step_s: float = STEP_S) -> Kind:
     """The kind `finetune`, replaced by counting to ten per epoch with a checkpoint after each step."""
 
     def count(work: Work) -> dict:
@@ -30,7 +30,7 @@ def counting(diary: Path, step_s: float = STEP_S) -> Kind:
         checkpoint = work.folder / "count"
         start = int(checkpoint.read_text()) if checkpoint.exists() else 0
         rank = subprocess.Popen(["sleep", "600"], start_new_session=True)  # as torchrun's ranks are
-        note(diary, "start", job, attempt, start, rank.pid)
+        write_event(event_log, "start", job, attempt, start, rank.pid)
         work.emit({"kind": "phase", "phase": "training"})
         for step in range(start + 1, steps + 1):
             if reason := work.should_stop():
@@ -38,11 +38,11 @@ def counting(diary: Path, step_s: float = STEP_S) -> Kind:
                 raise Stopped(reason)
             time.sleep(step_s)
             keep(checkpoint, str(step))
-            note(diary, "step", job, attempt, step)
+            write_event(event_log, "step", job, attempt, step)
             work.emit({"kind": "step", "step": step, "steps": steps, "loss": 1 / step, "eta_s": 0.1})
         rank.kill()
         rank.wait()
-        note(diary, "end", job, attempt, steps)
+        write_event(event_log, "end", job, attempt, steps)
         return {"kind": "finetune", "headline": f"counted to {steps}", "worth_it": "unclear"}
 
     return count
@@ -67,5 +67,5 @@ if __name__ == "__main__":
         str(home / "datasets"),
         keys_folder=home / "keys",
         spool=home / "spool",
-        kinds={"finetune": counting(home / "diary.pipe", float((sys.argv[4:] or [STEP_S])[0]))},
+        kinds={"finetune": counting(home / "events.pipe", float((sys.argv[4:] or [STEP_S])[0]))},
     )

@@ -14,7 +14,7 @@ import pytest
 
 from finetune.errors import Stopped
 from tests.integration.conftest import add_dataset
-from tests.worker import ranked
+from tests.worker import counting_kind
 from tests.worker.conftest import ROOT, Place
 from worker.jobs.states import State
 from worker.runtime.attempt import RunBroke, Work
@@ -48,7 +48,7 @@ def alive(folder: Path) -> list[int]:
 def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
     """Its events and its report only; the other one leaves when training is over; nothing stays behind."""
     run, told = work(tmp_path, lambda: None, steps=5)
-    report = over_ranks(ranked.count, 2)(run)
+    report = over_ranks(counting_kind.count, 2)(run)
     assert report == {"headline": "counted", "shared": True}
     assert [event["step"] for event in told if event["kind"] == "step"] == [1, 2, 3, 4, 5]
     assert len(pids_of(tmp_path)) == 2
@@ -60,7 +60,7 @@ def test_a_process_that_dies_ends_the_others_and_the_run_may_be_tried_again(tmp_
     """kill -9 of one rank: no process of the run is left, and the failure counts as one to repeat."""
     run, _ = work(tmp_path, lambda: None, steps=5000, dies_at=5)
     with pytest.raises(RunBroke, match="goes on from the last good checkpoint"):
-        over_ranks(ranked.count, 2)(run)
+        over_ranks(counting_kind.count, 2)(run)
     assert len(pids_of(tmp_path)) == 2
     assert not alive(tmp_path)
 
@@ -77,7 +77,7 @@ def test_one_stop_ends_both_within_five_seconds(tmp_path: Path) -> None:
 
     run, told = work(tmp_path, stop, steps=5000)
     with pytest.raises(Stopped) as reason:
-        over_ranks(ranked.count, 2)(run)
+        over_ranks(counting_kind.count, 2)(run)
     assert reason.value.reason == "cancel"
     assert time.monotonic() - stopped_at[0] < 5.0
     assert not alive(tmp_path)
@@ -92,9 +92,9 @@ def test_what_the_first_rank_left_is_told_as_it_was_meant() -> None:
     assert not isinstance(told.value, RunBroke)
 
 
-def ranked_worker(place: Place, name: str) -> None:
+def start_worker_with_two_processes(place: Place, name: str) -> None:
     """A worker process that fine-tunes for real, each run in two processes on this CPU."""
-    command = [sys.executable, "-m", "tests.worker.ranked_worker", str(place.home), place.redis.url, name]
+    command = [sys.executable, "-m", "tests.worker.multi_process_worker", str(place.home), place.redis.url, name]
     log = (place.home / f"{name}.log").open("ab")
     place.workers.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
 
@@ -141,7 +141,7 @@ def test_a_real_fine_tune_in_two_processes_survives_the_death_of_one_and_obeys_o
 ) -> None:
     """A rank killed after a checkpoint: the next attempt goes on from it and reports; a cancel leaves no process."""
     add_dataset(place.home / "datasets", "few")
-    ranked_worker(place, "w1")
+    start_worker_with_two_processes(place, "w1")
     job = launch(place, 12)
     place.wait(job, lambda _: intact(place, job) > 0 and len(ranks(job)) == 2, timeout_s=120)
     kept = intact(place, job)

@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import func, select
 
 from worker.errors import TransitionRefused, WorkerError
-from worker.jobs.decisions import vanished
+from worker.jobs.decisions import decide_on_silence
 from worker.jobs.states import END_STATES, State
 from worker.ledger import outbox, tables
 from worker.ledger.apply_events import apply_events
 from worker.ledger.ledger import Ledger
-from worker.ledger.queue_position import show_line
+from worker.ledger.queue_position import update_queue_positions
 from worker.transport.events import KINDS, WorkerEvent
 
 REASONS = st.sampled_from(["cancel", "pause", "lost", "drain", "budget"])
@@ -80,8 +80,8 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 200))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        for job_id in outbox.waiting(self.ledger.engine, self.now):
-            outbox.put_back(self.ledger.engine, job_id, self.now)
+        for job_id in outbox.jobs_to_requeue(self.ledger.engine, self.now):
+            outbox.requeue_job(self.ledger.engine, job_id, self.now)
 
     @rule(seconds=st.floats(-90_000, 90_000))
     def the_clock_jumps(self, seconds: float) -> None:
@@ -89,7 +89,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def the_line_is_told(self) -> None:
-        show_line(self.ledger.engine, self.now)
+        update_queue_positions(self.ledger.engine, self.now)
 
     @rule()
     def the_bot_starts_again(self) -> None:
@@ -100,24 +100,24 @@ class Life(RuleBasedStateMachine):
     def slack_is_paid(self, sent: bool) -> None:
         for post in self.ledger.due_posts():
             if not sent:
-                self.ledger.post_failed(post.id, self.now + 30, "500")
+                self.ledger.retry_post(post.id, self.now + 30, "500")
                 continue
             assert post.id not in self.paid, "handed out again after it was paid"
             self.paid.add(post.id)
-            self.ledger.post_done(post.id, "1.1")
+            self.ledger.complete_post(post.id, "1.1")
 
     @rule()
     def the_worker_vanishes(self) -> None:
-        for watched in outbox.held(self.ledger.engine):
-            decide = vanished(watched.job.state, watched.job.losses, self.now)
+        for watched in outbox.held_attempts(self.ledger.engine):
+            decide = decide_on_silence(watched.job.state, watched.job.losses, self.now)
             outbox.give_up_attempt(self.ledger.engine, watched, self.now, decide)
 
     @rule()
     def orders_go_out_and_redis_forgets(self) -> None:
         for order in outbox.due_orders(self.ledger.engine, self.now, None):
-            outbox.order_done(self.ledger.engine, order, self.now)
-        for watched in outbox.sent(self.ledger.engine):
-            outbox.send_again(self.ledger.engine, watched, self.now, "gone")
+            outbox.complete_order(self.ledger.engine, order, self.now)
+        for watched in outbox.queued_attempts(self.ledger.engine):
+            outbox.replace_attempt(self.ledger.engine, watched, self.now, "gone")
 
     @invariant()
     def an_end_is_final_and_reported_once(self) -> None:

@@ -8,24 +8,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from plugs.diary import note
+from fault_injection.event_log import write_event
 
 STEP_S = 0.05
 
 
-def count(diary: str, job: str, steps: int) -> str:
+def count(event_log: str, job: str, steps: int) -> str:
     """Counts to `steps`; a run that is tried again begins anew, RQ keeps no checkpoint."""
     rank = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    note(Path(diary), "start", job, os.getpid() % 10**6, 0, rank.pid)
+    write_event(Path(event_log), "start", job, os.getpid() % 10**6, 0, rank.pid)
     for step in range(1, steps + 1):
         time.sleep(STEP_S)
-        note(Path(diary), "step", job, os.getpid() % 10**6, step)
+        write_event(Path(event_log), "step", job, os.getpid() % 10**6, step)
     rank.kill()
     rank.wait()
-    note(Path(diary), "end", job, os.getpid() % 10**6, steps)
+    write_event(Path(event_log), "end", job, os.getpid() % 10**6, steps)
     return f"counted to {steps}"
 
 
 def report(job: Any, connection: Any, *result: Any) -> None:
     """Called by RQ at the end, well or badly."""
-    note(Path(job.args[0]), "report", job.args[1], 0, 0)
+    write_event(Path(job.args[0]), "report", job.args[1], 0, 0)

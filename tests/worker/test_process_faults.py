@@ -42,12 +42,12 @@ def test_a_failure_for_the_person_is_told_in_its_words_and_not_repeated(place: P
     assert runs_of(place, crashed) == 2
 
 
-def test_a_killed_horse_is_replaced_and_goes_on_from_its_checkpoint(place: Place) -> None:
+def test_a_killed_job_process_is_replaced_and_goes_on_from_its_checkpoint(place: Place) -> None:
     """kill -9 of the training process: one more attempt, resumed, one report."""
     place.worker()
     job_id = place.submit(steps=40, pause_s=0.05)
     place.at_step(job_id, 5)
-    os.kill(place.horse(job_id), signal.SIGKILL)
+    os.kill(place.job_process(job_id), signal.SIGKILL)
     job = place.ended(job_id)
     assert job.state is State.SUCCEEDED
     assert job.report is not None
@@ -55,12 +55,12 @@ def test_a_killed_horse_is_replaced_and_goes_on_from_its_checkpoint(place: Place
     assert (runs_of(place, job_id), place.reports(job_id)) == (2, 1)
 
 
-def test_a_killed_worker_takes_its_horse_and_ranks_along_and_another_worker_goes_on(place: Place) -> None:
-    """kill -9 of the worker: its horse and a rank are gone within 2 s, the job runs elsewhere within 20 s."""
+def test_a_killed_worker_takes_its_job_process_and_ranks_along_and_another_worker_goes_on(place: Place) -> None:
+    """kill -9 of the worker: its job process and a rank are gone within 2 s, the job runs elsewhere within 20 s."""
     first = place.worker("w1")
     job_id = place.submit(steps=60, pause_s=0.05, rank=True, rank_file=str(place.home / "pids"))
     place.at_step(job_id, 3)
-    pids = [place.horse(job_id), *map(int, (place.home / "pids").read_text().strip("[]").split(","))]
+    pids = [place.job_process(job_id), *map(int, (place.home / "pids").read_text().strip("[]").split(","))]
     place.worker("w2")
     began = time.monotonic()
     first.kill()
@@ -94,7 +94,7 @@ def test_cancel_works_while_redis_is_away(place: Place) -> None:
     place.worker()
     job_id = place.submit(steps=5000, pause_s=0.05)
     place.at_step(job_id)
-    pid = place.horse(job_id)
+    pid = place.job_process(job_id)
     place.redis.kill()
     began = time.monotonic()
     place.ledger.request_cancel(job_id, "U1", "enough")
@@ -127,7 +127,7 @@ def test_redis_killed_during_a_run_and_over_its_end(place: Place, keep: bool) ->
         for path in (place.home / "redis").rglob("*"):
             if path.is_file():
                 path.unlink()
-    pid = place.horse(running)
+    pid = place.job_process(running)
     while psutil.pid_exists(pid):
         time.sleep(0.02)
     place.redis = embedded_redis(place.home / "redis")
@@ -142,7 +142,7 @@ def test_a_bot_that_was_away_over_the_end_files_the_report_once(place: Place) ->
     place.worker()
     job_id = place.submit(steps=20, pause_s=0.05)
     place.at_step(job_id)
-    pid = place.horse(job_id)
+    pid = place.job_process(job_id)
     place.close_bot()
     while psutil.pid_exists(pid):
         time.sleep(0.02)
@@ -152,19 +152,19 @@ def test_a_bot_that_was_away_over_the_end_files_the_report_once(place: Place) ->
 
 
 def test_a_worker_behind_a_partition_is_fenced_and_cannot_end_the_job_twice(place: Place) -> None:
-    """SIGSTOP of worker and horse past the lease; when they wake, the other run's result stands alone."""
+    """SIGSTOP of worker and job process past the lease; when they wake, the other run's result stands alone."""
     first = place.worker("w1")
     job_id = place.submit(steps=40, pause_s=0.05)
     place.at_step(job_id, 3)
-    horse = place.horse(job_id)
-    for pid in (horse, first.pid):
+    job_pid = place.job_process(job_id)
+    for pid in (job_pid, first.pid):
         os.kill(pid, signal.SIGSTOP)
     place.worker("w2")
     place.wait(job_id, lambda job: job.attempt == 2 and job.state is State.RUNNING, timeout_s=25)
-    for pid in (first.pid, horse):
+    for pid in (first.pid, job_pid):
         os.kill(pid, signal.SIGCONT)
     began = time.monotonic()
-    while psutil.pid_exists(horse):
+    while psutil.pid_exists(job_pid):
         assert time.monotonic() - began < 2.0, "the fenced run goes on"
         time.sleep(0.02)
     assert place.ended(job_id).state is State.SUCCEEDED

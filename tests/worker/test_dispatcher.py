@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.dispatch.dispatcher import Conductor
+from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
-from worker.runtime.heartbeat import Keeper
+from worker.runtime.heartbeat import Heartbeat
 from worker.transport import events, signing
 from worker.transport.embedded_redis import embedded_redis
-from worker.transport.queue import connect, in_line
+from worker.transport.queue import connect, queued_ids
 from worker.transport.spool import RunLog, Shipper, run_path
 from worker.transport.stop_flag import StopFlag
 
@@ -36,14 +36,14 @@ class Quarter:
         self.server = embedded_redis(home / "r")
         self.ledger = Ledger(str(home / "l.db"), clock=lambda: self.now)
         self.reconciler = Reconciler(self.ledger)
-        self.bot = Conductor(
+        self.bot = Dispatcher(
             self.ledger, self.server.url, home / "keys", home / "artifacts", reconciler=self.reconciler
         )
         self.redis = connect(self.server.url)
         self.cursor = "0-0"
         self.epoch = events.epoch(self.redis)
         self.shipper = Shipper(home / "spool", self.redis, clock=lambda: self.now)
-        self.keeper = Keeper(self.redis, [self.shipper], lambda: {"name": "w1"})
+        self.heartbeat = Heartbeat(self.redis, [self.shipper], lambda: {"name": "w1"})
         self.caught_up = False
 
     def submit(self, key: str) -> str:
@@ -59,7 +59,7 @@ class Quarter:
         rq_id = f"ft-{job}-1"
         self.redis.lrem("rq:queue:trainwise", 0, rq_id)
         flag = StopFlag(rq_id, signing.bot_public(self.home / "keys"), self.home / "artifacts", self.redis)
-        self.keeper.hold(rq_id, run, flag)
+        self.heartbeat.hold(rq_id, run, flag)
         log.append("leased", worker="w1", pid=1)
         return log
 
@@ -67,7 +67,7 @@ class Quarter:
         """One second of both: what their threads do again and again."""
         self.now += 1.0
         with contextlib.suppress(redis.RedisError):
-            self.keeper._turn(self.now)
+            self.heartbeat._turn(self.now)
         try:
             self._listen()
             self.bot._send_owed(self.redis)
@@ -124,7 +124,7 @@ def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter,
             run.append("step", step=4 + second // STEP_S, steps=200)
         if second == 800:
             run.append("finished", report={"kind": "tiny", "headline": "done"}, plots={})
-            quarter.keeper.let_go(f"ft-{running}-1")
+            quarter.heartbeat.let_go(f"ft-{running}-1")
         if second == 400:
             late = quarter.submit("c")
         quarter.second()
@@ -136,7 +136,7 @@ def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter,
     job = quarter.ledger.job(running)
     assert (job.state, job.attempt, quarter.reports(running)) == (State.SUCCEEDED, 1, 1)
     assert quarter.shipper.backlog() == 0, "the worker keeps what the bot has"
-    in_redis, _ = in_line(quarter.redis)
+    in_redis, _ = queued_ids(quarter.redis)
     wanted = {f"ft-{one}-{quarter.ledger.job(one).attempt}" for one in (waiting, late)}
     assert in_redis == wanted
     assert {quarter.ledger.job(one).state for one in (waiting, late)} == {State.QUEUED}

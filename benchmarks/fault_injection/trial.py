@@ -1,4 +1,4 @@
-"""One seeded trial: jobs launched by a person, one plug pulled at a random moment, and what became of all."""
+"""One seeded trial: a person launches jobs, one fault strikes at a random moment, every outcome is judged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import httpx
 import psutil
 
 from bot.playground.errors import PlaygroundError
-from plugs.pulls import CLOCKS, FAULTS, LONG, heal
-from plugs.stage import Stage
+from fault_injection.environment import Environment
+from fault_injection.faults import CLOCKS, FAULTS, LONG, undo
 from worker.jobs.states import END_STATES
 
 DEADLINE_S = 120.0
@@ -48,48 +48,48 @@ class Result:
         return asdict(self)
 
 
-def trial(stage: Stage, fault_name: str, seed: int, cancel: bool = False) -> Result:
-    """Launches one to three jobs, pulls the plug somewhere in their life, waits for all ends and judges."""
+def trial(environment: Environment, fault_name: str, seed: int, cancel: bool = False) -> Result:
+    """Launches one to three jobs, injects the fault somewhere in their life, waits for all ends and judges."""
     dice = random.Random(seed)
     fault = {**FAULTS, **CLOCKS, **LONG}[fault_name]
     result = Result(seed, fault_name)
-    before = {row["id"] for row in stage.query("select id from jobs")}
+    before = {row["id"] for row in environment.query("select id from jobs")}
     began = time.time()
-    stage.wait_for_bot()
-    accepted = sum(launch(stage, dice) for _ in range(dice.randint(1, 3)))
+    environment.wait_for_bot()
+    accepted = sum(launch(environment, dice) for _ in range(dice.randint(1, 3)))
     while not accepted:  # a bot that has only just come back may miss the first one
-        accepted += launch(stage, dice)
+        accepted += launch(environment, dice)
     if dice.random() < 0.75:  # somewhere in a run; else anywhere, also before one has begun
-        wait_for_start(stage, began)
+        wait_for_start(environment, began)
     time.sleep(dice.uniform(0.0, 2.0))
-    pulled_at = time.time()
-    pulled = fault.pull(stage, dice)
-    next(pulled)
+    injected_at = time.time()
+    injection = fault.inject(environment, dice)
+    next(injection)
     if cancel and accepted and "frozen" not in fault_name:  # who is stopped cannot be seen to end
-        result.cancel_s = cancel_one(stage, before, result)
-    if dice.random() < 0.3:  # someone launches while the plug is out
-        accepted += launch(stage, dice)
+        result.cancel_s = cancel_one(environment, before, result)
+    if dice.random() < 0.3:  # someone launches while the fault lasts
+        accepted += launch(environment, dice)
     time.sleep(dice.uniform(fault.least_s, fault.most_s))
-    heal(pulled)
+    undo(injection)
     healed_at = time.time()
-    refused = partial(apologies, stage, began)
-    jobs = wait_for_ends(stage, before, lambda: accepted - refused())
+    refused = partial(apologies, environment, began)
+    jobs = wait_for_ends(environment, before, lambda: accepted - refused())
     accepted -= refused()
     result.jobs = max(accepted, len(jobs))
     result.lost += ["never accepted"] * max(0, accepted - len(jobs))
-    judge(stage, jobs, result)
+    judge(environment, jobs, result)
     if fault_name not in CLOCKS:  # else the ledger's times are not ours
         result.after_s = last_report(jobs, healed_at)
     if fault.heavy:
-        result.recovery_s = recovery(stage, jobs, pulled_at)
+        result.recovery_s = recovery(environment, jobs, injected_at)
     for job in jobs:
-        end_all(stage, job["id"], result)
+        end_all(environment, job["id"], result)
     return result
 
 
-def launch(stage: Stage, dice: random.Random) -> bool:
+def launch(environment: Environment, dice: random.Random) -> bool:
     """A person types the command; whether Slack showed it as taken."""
-    person = stage.people[dice.choice(["ravi", "maya"])]
+    person = environment.people[dice.choice(["ravi", "maya"])]
     try:
         text = f"sample-tickets linear epochs={dice.randint(2, 9)}"
         return bool(person.command("/finetune", text, dice.choice(CHANNELS)).get("ok"))
@@ -97,36 +97,36 @@ def launch(stage: Stage, dice: random.Random) -> bool:
         return False
 
 
-def wait_for_start(stage: Stage, since: float, timeout_s: float = 15.0) -> None:
+def wait_for_start(environment: Environment, since: float, timeout_s: float = 15.0) -> None:
     """Returns once a training process has begun."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if any(line.what == "start" and line.at > since for line in stage.diary.lines[-50:]):
+        if any(line.what == "start" and line.at > since for line in environment.event_log.lines[-50:]):
             return
         time.sleep(0.02)
 
 
-def cancel_one(stage: Stage, before: set[str], result: Result) -> float | None:
+def cancel_one(environment: Environment, before: set[str], result: Result) -> float | None:
     """Seconds from the acknowledged cancel of a running job until its last process is gone."""
     deadline = time.monotonic() + 4.0
     while time.monotonic() < deadline:
-        for row in stage.query("select * from jobs where state = 'running'"):
-            if row["id"] not in before and pids(stage, row["id"]):
-                return cancel(stage, row, result)
+        for row in environment.query("select * from jobs where state = 'running'"):
+            if row["id"] not in before and pids(environment, row["id"]):
+                return cancel(environment, row, result)
         time.sleep(0.05)
     return None
 
 
-def cancel(stage: Stage, row: Any, result: Result) -> float | None:
+def cancel(environment: Environment, row: Any, result: Result) -> float | None:
     """Types /jobs cancel and watches the processes."""
     try:
-        answer = stage.people["ana"].command("/jobs", f"cancel {row['id']}", row["channel"])
+        answer = environment.people["ana"].command("/jobs", f"cancel {row['id']}", row["channel"])
     except (PlaygroundError, httpx.TransportError):
         return None
     if not answer.get("ok"):
         return None
     began = time.monotonic()
-    while any(psutil.pid_exists(pid) for pid in pids(stage, row["id"])):
+    while any(psutil.pid_exists(pid) for pid in pids(environment, row["id"])):
         if time.monotonic() - began > 30:
             result.notes.append(f"{row['id']} still runs 30 s after its cancel")
             break
@@ -134,34 +134,36 @@ def cancel(stage: Stage, row: Any, result: Result) -> float | None:
     return time.monotonic() - began
 
 
-def pids(stage: Stage, job: str) -> set[int]:
-    """The processes of the job that have started and not ended, by its diary."""
-    lines = stage.diary.of(job)
-    ended = {line.pid for line in lines if line.what == "end"}
-    return {p for li in lines if li.what == "start" and li.pid not in ended for p in (li.pid, li.rank) if p}
+def pids(environment: Environment, job: str) -> set[int]:
+    """The processes of the job that have started and not ended, by its event_log."""
+    lines = environment.event_log.of(job)
+    ended_pids = {line.pid for line in lines if line.what == "end"}
+    return {
+        p for li in lines if li.what == "start" and li.pid not in ended_pids for p in (li.pid, li.rank) if p
+    }
 
 
-def apologies(stage: Stage, since: float) -> int:
+def apologies(environment: Environment, since: float) -> int:
     """How many launches were answered with a sentence why not, instead of a job."""
-    told = 0
+    count = 0
     for name in ("ravi", "maya"):
         with contextlib.suppress(PlaygroundError, httpx.TransportError):
             for channel in CHANNELS:
-                said = stage.people[name].messages(channel)
-                told += sum(bool(m.get("is_ephemeral")) and float(m["ts"]) > since for m in said)
-    return told
+                messages = environment.people[name].messages(channel)
+                count += sum(bool(m.get("is_ephemeral")) and float(m["ts"]) > since for m in messages)
+    return count
 
 
-def wait_for_ends(stage: Stage, before: set[str], accepted: Callable[[], int]) -> list[Any]:
+def wait_for_ends(environment: Environment, before: set[str], accepted: Callable[[], int]) -> list[Any]:
     """The trial's jobs once all have ended and their reports are out, or at the deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
         with contextlib.suppress(Exception):  # the ledger may be locked or half restored for a moment
-            jobs = [row for row in stage.query("select * from jobs") if row["id"] not in before]
-            owed = stage.query("select count(*) as n from posts where done_at is null")[0]["n"]
+            jobs = [row for row in environment.query("select * from jobs") if row["id"] not in before]
+            owed = environment.query("select count(*) as n from posts where done_at is null")[0]["n"]
             stale = [job for job in jobs if job["card_version"] < job["version"]]
-            ended = all(job["state"] in END_STATES for job in jobs)
-            if ended and not owed and not stale and len(jobs) >= accepted():
+            all_ended = all(job["state"] in END_STATES for job in jobs)
+            if all_ended and not owed and not stale and len(jobs) >= accepted():
                 time.sleep(QUIET_S)
                 return jobs
         if time.monotonic() > deadline:
@@ -169,22 +171,22 @@ def wait_for_ends(stage: Stage, before: set[str], accepted: Callable[[], int]) -
         time.sleep(0.1)
 
 
-def judge(stage: Stage, jobs: list[Any], result: Result) -> None:
-    """Counts what each job left in the ledger, in the diary and in Slack."""
-    messages = everything_said(stage, {job["channel"] for job in jobs})
+def judge(environment: Environment, jobs: list[Any], result: Result) -> None:
+    """Counts what each job left in the ledger, in the event log and in Slack."""
+    messages = all_messages(environment, {job["channel"] for job in jobs})
     for job in jobs:
-        wanted = stage.query(
+        cancels = environment.query(
             "select count(*) as n from events where job_id = ? and what = 'cancel'", job["id"]
         )[0]["n"]
-        good = ("succeeded", "cancelled") if wanted else ("succeeded",)
+        good = ("succeeded", "cancelled") if cancels else ("succeeded",)
         if job["state"] not in good:
             result.lost.append(job["id"])
             result.notes.append(f"{job['id']} is {job['state']}: {job['error']}")
         ends = ",".join(f"'{state}'" for state in END_STATES)
         sql = f"select count(*) as n from events where job_id = ? and applied and to_state in ({ends})"
-        if stage.query(sql, job["id"])[0]["n"] > 1:
+        if environment.query(sql, job["id"])[0]["n"] > 1:
             result.doubled.append(job["id"])
-        if sum(line.what == "end" for line in stage.diary.of(job["id"])) > 1:
+        if sum(line.what == "end" for line in environment.event_log.of(job["id"])) > 1:
             result.ran_twice.append(job["id"])
         count_reports(job, messages, result)
 
@@ -204,16 +206,16 @@ def count_reports(job: Any, messages: list[dict[str, Any]], result: Result) -> N
         result.cards_wrong.append(job["id"])
 
 
-def everything_said(stage: Stage, channels: set[str]) -> list[dict[str, Any]]:
+def all_messages(environment: Environment, channels: set[str]) -> list[dict[str, Any]]:
     """All messages of the channels with those of their threads."""
-    found: dict[str, dict[str, Any]] = {}
-    person = stage.people["ravi"]
+    by_ts: dict[str, dict[str, Any]] = {}
+    person = environment.people["ravi"]
     for channel in channels:
         for message in person.messages(channel):
-            found[message["ts"]] = message
+            by_ts[message["ts"]] = message
             if message.get("reply_count"):
-                found |= {reply["ts"]: reply for reply in person.messages(channel, message["ts"])}
-    return list(found.values())
+                by_ts |= {reply["ts"]: reply for reply in person.messages(channel, message["ts"])}
+    return list(by_ts.values())
 
 
 def last_report(jobs: list[Any], since: float) -> float | None:
@@ -222,22 +224,22 @@ def last_report(jobs: list[Any], since: float) -> float | None:
     return round(max(0.0, max(ends) - since), 2) if ends else None
 
 
-def recovery(stage: Stage, jobs: list[Any], pulled_at: float) -> float | None:
+def recovery(environment: Environment, jobs: list[Any], injected_at: float) -> float | None:
     """Seconds from the fault until the last of the ended runs went on in a new one."""
     waits = []
     for job in jobs:
-        lines = stage.diary.of(job["id"])
-        old = {line.attempt for line in lines if line.at <= pulled_at}
-        new = [line.at for line in lines if line.attempt > max(old, default=0) and line.at > pulled_at]
+        lines = environment.event_log.of(job["id"])
+        old = {line.attempt for line in lines if line.at <= injected_at}
+        new = [line.at for line in lines if line.attempt > max(old, default=0) and line.at > injected_at]
         if old and new:
-            waits.append(min(new) - pulled_at)
+            waits.append(min(new) - injected_at)
     return round(max(waits), 2) if waits else None
 
 
-def end_all(stage: Stage, job: str, result: Result) -> None:
+def end_all(environment: Environment, job: str, result: Result) -> None:
     """Notes processes of an ended job that are still there."""
-    lines = stage.diary.of(job)
-    left = {pid for line in lines if line.what == "start" for pid in (line.pid, line.rank)}
-    alive = [pid for pid in left if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    lines = environment.event_log.of(job)
+    job_pids = {pid for line in lines if line.what == "start" for pid in (line.pid, line.rank)}
+    alive = [pid for pid in job_pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
     if alive:
         result.notes.append(f"{job}: processes {alive} outlive it")

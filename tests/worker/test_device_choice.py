@@ -7,7 +7,7 @@ import pytest
 
 from worker.errors import WorkerError
 from worker.runtime.heartbeat import HealthServer
-from worker.runtime.multi_gpu import choose, free_memory_gib, parse_free
+from worker.runtime.multi_gpu import choose_devices, free_memory_gib, parse_free
 
 TWO = {0: 10.0, 1: 70.0}
 
@@ -25,7 +25,7 @@ def test_a_worker_takes_the_emptiest_gpu_or_those_it_was_given(
     free: dict[int, float], asked: str | None, chosen: str
 ) -> None:
     """Without any it works on the CPU."""
-    assert choose(free, asked, 8.0) == chosen
+    assert choose_devices(free, asked, 8.0) == chosen
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_worker_takes_the_emptiest_gpu_or_those_it_was_given(
 def test_a_gpu_that_is_missing_or_too_full_is_refused_at_the_start(asked: str, why: str) -> None:
     """Not in the middle of a training."""
     with pytest.raises(WorkerError, match=why):
-        choose(TWO, asked, 20.0)
+        choose_devices(TWO, asked, 20.0)
 
 
 def test_the_health_page_says_by_its_status_whether_all_is_well() -> None:

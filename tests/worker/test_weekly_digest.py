@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         job = here.submit("finetune", {}, "<!channel> tickets", "U1", "m", "T", channel, None, f"k{n}")
         here.request_cancel(job.id, "U1", "enough")
     for post in here.due_posts():
-        here.post_done(post.id, "1.1")
+        here.complete_post(post.id, "1.1")
     yield here
     here.close()
 

@@ -6,60 +6,60 @@ import threading
 
 import pytest
 
-from bot.slack.thread_queue import TooBusy, Turns
+from bot.slack.thread_queue import ThreadQueue, TooBusy
 
 
 def test_what_waits_in_a_thread_is_taken_by_the_time_it_was_written() -> None:
     """Three questions wait behind a long answer, handed over in the wrong order: answered in the right one."""
-    turns, begun, go, done = Turns(threads=2), threading.Event(), threading.Event(), []
+    thread_queue, begun, go, done = ThreadQueue(threads=2), threading.Event(), threading.Event(), []
 
     def long_answer(_stop: threading.Event) -> None:
         begun.set()
         go.wait(10)
 
-    turns.submit("thread", long_answer, order="100.1")
+    thread_queue.submit("thread", long_answer, order="100.1")
     assert begun.wait(10)
     for ts in ("100.4", "100.2", "100.3"):
-        turns.submit("thread", lambda _stop, ts=ts: done.append(ts), order=ts)
+        thread_queue.submit("thread", lambda _stop, ts=ts: done.append(ts), order=ts)
     go.set()
-    assert turns.close(10)
+    assert thread_queue.close(10)
     assert done == ["100.2", "100.3", "100.4"]
 
 
 def test_without_an_order_first_come_is_first_served() -> None:
     """Imports of one data set have no time of their own: they keep the order in which they came."""
-    turns, done = Turns(threads=4), []
+    thread_queue, done = ThreadQueue(threads=4), []
     for number in range(50):
-        turns.submit("import", lambda _stop, number=number: done.append(number))
-    assert turns.close(10)
+        thread_queue.submit("import", lambda _stop, number=number: done.append(number))
+    assert thread_queue.close(10)
     assert done == list(range(50))
 
 
 def test_a_thread_does_not_wait_for_another_and_a_stop_reaches_what_runs() -> None:
     """While one thread hangs another is answered; Stop ends the one that hangs."""
-    turns, other, begun = Turns(threads=2), threading.Event(), threading.Event()
+    thread_queue, other, begun = ThreadQueue(threads=2), threading.Event(), threading.Event()
 
     def hanging(stop: threading.Event) -> None:
         begun.set()
         assert stop.wait(10)
 
-    turns.submit("one", hanging)
-    turns.submit("two", lambda _stop: other.set())
+    thread_queue.submit("one", hanging)
+    thread_queue.submit("two", lambda _stop: other.set())
     assert other.wait(10)
     assert begun.wait(10)
-    assert turns.stop("one")
-    assert turns.close(10)
-    assert not turns.stop("one")
+    assert thread_queue.stop("one")
+    assert thread_queue.close(10)
+    assert not thread_queue.stop("one")
 
 
 def test_a_flood_and_the_end_are_refused_with_a_sentence() -> None:
     """Beyond the most that may wait, and once the bot closes, nothing is taken that would be lost."""
-    turns, go = Turns(threads=1, most_waiting=2), threading.Event()
-    turns.submit("a", lambda _stop: go.wait(10) and None)
-    turns.submit("b", lambda _stop: None)
+    thread_queue, go = ThreadQueue(threads=1, most_waiting=2), threading.Event()
+    thread_queue.submit("a", lambda _stop: go.wait(10) and None)
+    thread_queue.submit("b", lambda _stop: None)
     with pytest.raises(TooBusy, match="again in a minute"):
-        turns.submit("c", lambda _stop: None)
+        thread_queue.submit("c", lambda _stop: None)
     go.set()
-    assert turns.close(10)
+    assert thread_queue.close(10)
     with pytest.raises(TooBusy):
-        turns.submit("d", lambda _stop: None)
+        thread_queue.submit("d", lambda _stop: None)

@@ -1,4 +1,4 @@
-"""One stage of real processes: workspace, bot, two workers and Redis, with a wire between each pair."""
+"""One environment of real processes: workspace, bot, two workers and Redis, with a link between each pair."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import psutil
 from bot.demo.stack import free_port
 from bot.errors import BotError
 from bot.playground.client.person import Person
-from plugs.diary import Diary
-from plugs.proxy import Wire, Wires
+from fault_injection.event_log import EventLog
+from fault_injection.network import Link, Network
 from worker.transport import signing
 from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 
@@ -40,27 +40,27 @@ def find_faketime() -> Path | None:
 FAKETIME = find_faketime()
 
 
-class Stage:
+class Environment:
     """Everything under test; `start` and `kill` take `bot`, `w1`, `w2`, `workspace`, `redis`."""
 
     def __init__(self, home: Path, durable: bool = True, clocks: bool = False) -> None:
         self.home, self.durable, self.clocks = home, durable, clocks
         self.ports = {"redis": free_port(), "workspace": free_port()}
-        self.wires = Wires()
-        self.wire: dict[str, Wire] = {
-            **{f"{who}-redis": self.wires.wire(self.ports["redis"]) for who in ("bot", *WORKERS)},
-            "bot-slack": self.wires.wire(self.ports["workspace"]),
+        self.network = Network()
+        self.link: dict[str, Link] = {
+            **{f"{who}-redis": self.network.link(self.ports["redis"]) for who in ("bot", *WORKERS)},
+            "bot-slack": self.network.link(self.ports["workspace"]),
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.redis: EmbeddedRedis | None = None
         self.tokens: dict[str, str] = {}
         signing.pair_locally(home / "keys")
-        self.diary = Diary(home / "diary.pipe")
+        self.event_log = EventLog(home / "events.pipe")
         self.people = {name: Person(self.url, name, timeout=8) for name in ("ravi", "maya", "ana")}
 
     @property
     def url(self) -> str:
-        """The workspace's own address, around the wires."""
+        """The workspace's own address, around the links."""
         return f"http://127.0.0.1:{self.ports['workspace']}"
 
     def begin(self) -> None:
@@ -110,7 +110,7 @@ class Stage:
             return [top, *top.children(recursive=True)]
         return []
 
-    def horse(self, name: str) -> psutil.Process | None:
+    def job_process(self, name: str) -> psutil.Process | None:
         """The training process of a worker, if it has one."""
         with contextlib.suppress(psutil.NoSuchProcess):
             children = psutil.Process(self.processes[name].pid).children()
@@ -153,7 +153,7 @@ class Stage:
             with contextlib.suppress(psutil.Error):
                 self.redis.process.resume()
             self.redis.kill()
-        self.wires.stop()
+        self.network.stop()
 
     def _command(self, name: str) -> list[str]:
         if name == "workspace":
@@ -163,14 +163,14 @@ class Stage:
             return [sys.executable, "-m", "bot.cli", "up"]
         return [
             sys.executable,
-            str(Path(__file__).with_name("counting.py")),
+            str(Path(__file__).with_name("counting_worker.py")),
             str(self.home),
             self._redis(name),
             name,
         ]
 
     def _redis(self, name: str) -> str:
-        return f"redis://127.0.0.1:{self.wire[f'{name}-redis'].port}/0"
+        return f"redis://127.0.0.1:{self.link[f'{name}-redis'].port}/0"
 
     def _environment(self, name: str) -> dict[str, str]:
         unwanted = ("SLACK_", "TRAINWISE_", "OPENAI_")
@@ -189,7 +189,7 @@ class Stage:
                 **self.tokens,
                 "TRAINWISE_HOME": str(self.home),
                 "TRAINWISE_REDIS_URL": self._redis("bot"),
-                "SLACK_API_URL": f"http://127.0.0.1:{self.wire['bot-slack'].port}/api/",
+                "SLACK_API_URL": f"http://127.0.0.1:{self.link['bot-slack'].port}/api/",
                 "TRAINWISE_JOBS_PER_PERSON": "1000",
                 "TRAINWISE_CARD_INTERVAL": "0.5",
             }
@@ -217,13 +217,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(durable: bool = True, clocks: bool = False) -> Iterator[Stage]:
-    """A stage in a folder of its own, all up; everything is ended and removed afterwards.
+def running_environment(durable: bool = True, clocks: bool = False) -> Iterator[Environment]:
+    """An environment in a folder of its own, all up; everything is ended and removed afterwards.
 
     With `clocks` the wall clocks of bot and workers can be set (libfaketime, from PyPI, beneath real processes).
     """
-    with tempfile.TemporaryDirectory(prefix="plugs", ignore_cleanup_errors=True) as home:
-        here = Stage(Path(home), durable, clocks)
+    with tempfile.TemporaryDirectory(prefix="faults", ignore_cleanup_errors=True) as home:
+        here = Environment(Path(home), durable, clocks)
         try:
             here.begin()
             yield here

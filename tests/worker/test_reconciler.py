@@ -32,7 +32,7 @@ class Watch:
         self.seq = -1
         self.job = self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "k").id
         for order in outbox.due_orders(self.ledger.engine, time.time(), None):
-            outbox.order_done(self.ledger.engine, order, time.time())
+            outbox.complete_order(self.ledger.engine, order, time.time())
 
     def close(self) -> None:
         self.ledger.close()

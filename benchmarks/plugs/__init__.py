@@ -1,1 +1,0 @@
-"""Plugs to pull: the processes, the wires between them and the faults of benchmarks/faults.py."""
