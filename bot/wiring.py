@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,12 +31,8 @@ from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import People
 from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Dispatcher
-from worker.kinds import KINDS
-from worker.kinds.finetune import finetune_kind
-from worker.kinds.measure import measure_kind
 from worker.ledger.ledger import Ledger
 from worker.logs import start_logging
-from worker.runtime.attempt import Kind
 from worker.transport import signing
 from worker.transport.embedded_redis import embedded_redis
 
@@ -236,6 +232,8 @@ def run_worker(
     health_port: int = 0,
 ) -> None:
     """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
+    from finetune.llm import Llm
+    from worker.runtime.options import WorkerOptions
     from worker.runtime.server import serve
 
     start_logging(settings.log_level, settings.secrets())
@@ -243,37 +241,28 @@ def run_worker(
     if settings.redis_url is None and not note.is_file():
         raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")
     url = settings.redis_url.reveal() if settings.redis_url else note.read_text(encoding="utf-8").strip()
-    prices = load_prices(settings)
+    prices, ask = load_prices(settings), measuring_model(settings)
     signing.pair_locally(settings.home / "keys")
-    serve(
-        url,
-        name,
-        str(artifacts_folder(settings)),
-        settings.datasets_url,
-        keys_folder=settings.home / "keys",
+    options = WorkerOptions(
+        redis_url=url,
+        name=name or socket.gethostname(),
+        keys=settings.home / "keys",
         spool=settings.home / "spool",
-        kinds=kinds(settings),
+        artifacts=artifacts_folder(settings),
+        datasets_url=settings.datasets_url,
+        llm=Llm(ask, settings.chat_model) if ask else None,
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),
+        gpus=gpu,
+        health_port=health_port,
         preload=PRELOAD,
         max_jobs=1 if burst else None,
-        gpu_asked=gpu,
-        health_port=health_port,
     )
-
-
-def kinds(settings: Settings) -> dict[str, Kind]:
-    """What a worker runs; prompts are scored too where this machine has a language model."""
-    ask, model = measuring_model(settings), settings.chat_model
-    asking = {
-        "measure": partial(measure_kind, ask_llm=ask, llm_model=model),
-        "finetune": partial(finetune_kind, ask_llm=ask, llm_model=model),
-    }
-    return {**KINDS, **asking}
+    serve(options)
 
 
 def artifacts_folder(settings: Settings) -> Path:
     """Where weights and checkpoints go."""
-    from worker.runtime.server import local_folder
+    from worker.runtime.options import local_folder
 
     return local_folder(settings.artifacts_url)

@@ -41,10 +41,10 @@ ORDER = {
     ),
     "worker": (
         ("worker.dispatch",),
-        ("worker.kinds",),
         ("worker.runtime",),
         ("worker.ledger",),
         ("worker.transport",),
+        ("worker.kinds",),
         ("worker.jobs",),
         ("worker.logs",),
         ("worker.errors",),
@@ -163,6 +163,7 @@ def test_no_circle_of_files() -> None:
     [
         ("bot.slack.app", {"torch", "transformers", "peft", "sklearn", "matplotlib", "chromadb"}),
         ("bot.cli.app", {"torch", "transformers", "peft", "langchain", "chromadb", "sklearn", "matplotlib"}),
+        ("worker.kinds", {"torch", "transformers", "sklearn", "numpy"}),
         ("worker.ledger.ledger", {"torch", "transformers", "sklearn"}),
         ("worker.transport.queue", {"torch", "transformers", "sklearn"}),
         ("finetune.spec", {"torch", "transformers", "sklearn"}),

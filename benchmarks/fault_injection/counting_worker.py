@@ -10,18 +10,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from fault_injection.event_log import write_event
 from finetune.errors import Stopped
-from worker.runtime.attempt import Kind, Work
+from worker.kinds import finetune
+from worker.kinds.job_kind import Run
+from worker.runtime.attempt import Work
+from worker.runtime.options import WorkerOptions
 from worker.runtime.server import serve
 
 STEPS_PER_EPOCH = 10
 STEP_S = 0.05
 
 
-def counting(event_log: Path, step_s: float = STEP_S) -> Kind:
+def counting(event_log: Path, step_s: float = STEP_S) -> Run:
     """The kind `finetune`, replaced by counting to ten per epoch with a checkpoint after each step."""
 
     def count(work: Work) -> dict:
@@ -59,13 +63,15 @@ def keep(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    home, url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    serve(
-        url,
-        name,
-        str(home / "artifacts"),
-        str(home / "datasets"),
-        keys_folder=home / "keys",
+    home = Path(sys.argv[1])
+    step_s = float((sys.argv[4:] or [STEP_S])[0])
+    options = WorkerOptions(
+        redis_url=sys.argv[2],
+        name=sys.argv[3],
+        keys=home / "keys",
         spool=home / "spool",
-        kinds={"finetune": counting(home / "events.pipe", float((sys.argv[4:] or [STEP_S])[0]))},
+        artifacts=home / "artifacts",
+        datasets_url=str(home / "datasets"),
+        kinds={"finetune": replace(finetune.KIND, run=counting(home / "events.pipe", step_s))},
     )
+    serve(options)

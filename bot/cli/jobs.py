@@ -19,6 +19,7 @@ from bot.factories import load_prices, measuring_model, open_datasets, open_ledg
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
 from finetune.data.store import DatasetStore, suggest_name
+from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
@@ -238,8 +239,18 @@ def follow(job_id: str, as_json: AsJson = False) -> None:
 def launch(chosen: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
     """Accepts a job into the ledger for the running bot to send out; gives its id."""
     ledger = open_ledger(chosen)
-    key = f"{TERMINAL}:{time.time_ns()}"
-    job = ledger.submit(kind, spec, dataset, person(), person(), TERMINAL, "", None, key)
+    request = JobRequest(
+        kind=kind,
+        spec=spec,
+        dataset=dataset,
+        by=person(),
+        by_name=person(),
+        team=TERMINAL,
+        channel="",
+        thread_ts=None,
+        request_key=f"{TERMINAL}:{time.time_ns()}",
+    )
+    job = ledger.submit(request)
     console.print(f"Job [bold]{job.id}[/bold] is {job.state}. Ctrl-C stops watching, not the job.")
     return job.id
 

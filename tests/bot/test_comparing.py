@@ -12,7 +12,7 @@ from bot.slack.ui.limits import checked, texts_of
 from bot.slack.ui.model_trials import summary_message, summed_up, ticket_message
 from tests.bot.test_cards import NASTY, job
 from worker.errors import WorkerError
-from worker.jobs.records import Post
+from worker.jobs.records import JobRequest, Post
 from worker.jobs.states import State
 from worker.ledger import comparisons
 from worker.ledger.comparisons import Tally, tuned_first
@@ -25,7 +25,7 @@ PAIRS = {"tuned": "Fully tuned", "baseline": "Nearest past answer", "rows": [PAI
 def opened(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
     """A ledger with one job under comparison."""
     ledger = Ledger(str(folder / "l.db"))
-    made = ledger.submit("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k")
+    made = ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k"))
     assert comparisons.start(ledger.engine, made.id, "U2", f"{made.id}:7", rows, 1.0)
     return ledger, made.id
 

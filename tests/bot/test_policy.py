@@ -12,6 +12,7 @@ from bot.slack.features import channel_settings, home
 from bot.slack.features.answering import Question, ask
 from bot.slack.permissions import Policy
 from bot.slack.users import Person
+from worker.jobs.records import JobRequest
 from worker.ledger.budgets import month_of_team
 from worker.ledger.ledger import Ledger
 
@@ -52,7 +53,7 @@ def test_a_refusal_says_where_one_may() -> None:
 
 def test_approvers_approve_but_never_their_own(ledger: Ledger) -> None:
     """Admins can as well; others are told who can."""
-    job = ledger.submit("finetune", {}, "d", RAVI.id, "ravi", "T1", "C1", None, "k")
+    job = ledger.submit(JobRequest("finetune", {}, "d", RAVI.id, "ravi", "T1", "C1", None, "k"))
     policy = Policy(approvers=frozenset({"SML", RAVI.id}))
     assert policy.denies_approval(MAYA, job, in_group) is None
     assert policy.denies_approval(ANA, job, in_group) is None

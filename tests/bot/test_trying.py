@@ -15,6 +15,7 @@ from bot.slack.ui.limits import checked_view, texts_of
 from bot.slack.ui.model_trials import ended_modal
 from bot.slack.users import Person
 from tests.bot.test_cards import NASTY, job
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
 
@@ -30,7 +31,7 @@ def services(tmp_path: Path) -> Any:
 
 def test_a_try_needs_a_finished_fine_tune_that_the_person_may_see(services: Any) -> None:
     """An unfinished job has no model; another channel's is not shown; an unknown id is no job."""
-    made = services.ledger.submit("finetune", {}, "d", "U1", "ravi", "T1", "C1", None, "k")
+    made = services.ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", None, "k"))
     with pytest.raises(BotError, match="left no model"):
         model_job(services, made.id, "U2", "C1")
     with pytest.raises(BotError, match="another channel"):
@@ -41,7 +42,7 @@ def test_a_try_needs_a_finished_fine_tune_that_the_person_may_see(services: Any)
 
 def test_tries_neither_fill_lists_nor_keep_anyone_from_launching(services: Any) -> None:
     """They are listed where they are asked for, and count as no unfinished job."""
-    services.ledger.submit("try", {}, "d", "U1", "ravi", "T1", "", None, "k")
+    services.ledger.submit(JobRequest("try", {}, "d", "U1", "ravi", "T1", "", None, "k"))
     assert services.ledger.jobs(by="U1") == []
     assert services.ledger.unfinished("U1") == 0
     assert len(services.ledger.jobs(by="U1", kind="try")) == 1

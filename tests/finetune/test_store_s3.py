@@ -21,7 +21,7 @@ from finetune.spec import parse_spec
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
 from tests.s3_server import S3Server, account, free_port, s3_server
 from tests.terminal import ROOT, refused, trainwise
-from worker.kinds.finetune import finetune_kind
+from worker.kinds import finetune
 from worker.runtime.attempt import Work, run_attempt
 from worker.transport.signing import Envelope
 
@@ -179,6 +179,6 @@ def test_a_bucket_that_dies_between_two_calls_loses_nothing(tmp_path: Path, monk
         server.process.wait()
         with pytest.raises(DatasetError, match="does not answer"):
             store.keep(some_tickets("again"), "tickets", "U1", EVERYONE, "")
-        kind, data = run_attempt(finetune_kind, work(tmp_path, url, card.digest))
+        kind, data = run_attempt(finetune.KIND.run, work(tmp_path, url, card.digest))
         assert (kind, data["retryable"]) == ("failed", True)
         assert "does not answer" in data["error"]

@@ -12,7 +12,7 @@ from bot.playground import Person, Playground
 from bot.playground.state.seed import BOT_USER
 from bot.slack.app import posting_client
 from bot.slack.delivery.notifier import Notifier
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
 from worker.ledger.apply_events import apply_event
 from worker.ledger.database import writing
@@ -58,7 +58,7 @@ class Desk:
         self.seq += 1
         request = f"{self.now}:{self.seq}"
         return self.ledger.submit(
-            "finetune", FORM, "sample-tickets", RAVI, "ravi", "T1", CHANNEL, None, request
+            JobRequest("finetune", FORM, "sample-tickets", RAVI, "ravi", "T1", CHANNEL, None, request)
         )
 
     def event(self, job: Job, kind: str, **data: Any) -> None:

@@ -328,8 +328,10 @@ def test_a_ledger_that_cannot_grow_says_so_and_keeps_what_it_has(tmp_path: Path)
 
 def submit(ledger: Any, key: str) -> Any:
     """A job whose recipe fills a page of the database."""
+    from worker.jobs.records import JobRequest
+
     spec = {"note": "x" * 4000}
-    return ledger.submit("finetune", spec, "good", "U1", "maya", "T1", "C1", None, key)
+    return ledger.submit(JobRequest("finetune", spec, "good", "U1", "maya", "T1", "C1", None, key))
 
 
 def refused_by(act: Callable[[], Any]) -> str:

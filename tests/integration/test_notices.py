@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.desk import CHANNEL, Desk, text_of
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 from worker.ledger.notifications import set_notice
 
 pytestmark = pytest.mark.integration
@@ -90,7 +90,9 @@ def test_an_approval_is_asked_for_in_the_channel_whatever_it_hears(desk: Desk) -
     """Else nobody could give it."""
     off(desk, "started", "finished", "failed")
     job = desk.ledger.submit(
-        "finetune", {}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear", approval="It costs $80."
+        JobRequest(
+            "finetune", {}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear", approval="It costs $80."
+        )
     )
     for _ in range(3):
         desk.later(5)

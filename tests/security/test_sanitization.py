@@ -18,7 +18,7 @@ from bot.slack.ui.limits import message_problems
 from bot.slack.ui.messages import message_of
 from finetune.data.store import check_name
 from finetune.data.ticket import DatasetError
-from worker.jobs.records import Job, Post
+from worker.jobs.records import Job, JobRequest, Post
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
 from worker.logs import ScrubbingFormatter, scrub
@@ -51,7 +51,7 @@ def job(tmp_path: Path) -> Job:
     """An ended job whose every word was written by someone hostile."""
     ledger = Ledger(str(tmp_path / "l.db"))
     made = ledger.submit(
-        "finetune", {"method": EVIL, "base_model": EVIL}, EVIL, "U1", EVIL, "T", "C1", None, "k"
+        JobRequest("finetune", {"method": EVIL, "base_model": EVIL}, EVIL, "U1", EVIL, "T", "C1", None, "k")
     )
     ledger.close()
     system = {"name": EVIL, "role": "tuned", "accuracy": {"value": 0.9, "low": 0.8, "high": 1.0}}

@@ -17,7 +17,7 @@ import pytest
 
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import END_STATES
 from worker.ledger.ledger import Ledger
 from worker.transport import signing
@@ -61,7 +61,7 @@ class Place:
     def submit(self, **spec: Any) -> str:
         """The id of a new tiny job."""
         request = f"r{time.monotonic_ns()}"
-        return self.ledger.submit("tiny", spec, "ds", "U1", "maya", "T1", "C1", None, request).id
+        return self.ledger.submit(JobRequest("tiny", spec, "ds", "U1", "maya", "T1", "C1", None, request)).id
 
     def wait(self, job_id: str, until: Callable[[Job], Any], timeout_s: float = 40.0) -> Job:
         """The job as soon as `until` holds for it."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from worker.kinds.finetune import finetune_kind
+from worker.kinds import finetune
+from worker.runtime.options import WorkerOptions
 from worker.runtime.server import serve
 
 if __name__ == "__main__":
-    home, redis_url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    serve(
-        redis_url,
-        name,
-        str(home / "artifacts"),
-        str(home / "datasets"),
-        keys_folder=home / "keys",
+    home = Path(sys.argv[1])
+    options = WorkerOptions(
+        redis_url=sys.argv[2],
+        name=sys.argv[3],
+        keys=home / "keys",
         spool=home / "spool",
-        kinds={"finetune": finetune_kind},
-        gpu_asked="cpu",
+        artifacts=home / "artifacts",
+        datasets_url=str(home / "datasets"),
+        kinds={"finetune": finetune.KIND},
+        gpus="cpu",
         ranks=2,
     )
+    serve(options)

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from worker.errors import TransitionRefused, WorkerError
 from worker.jobs.decisions import decide_on_silence
+from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
 from worker.ledger import outbox, tables
 from worker.ledger.apply_events import apply_events
@@ -38,7 +39,7 @@ class Life(RuleBasedStateMachine):
         self.job = self.submit("first")
 
     def submit(self, key: str) -> str:
-        return self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, key).id
+        return self.ledger.submit(JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, key)).id
 
     @rule(n=st.integers(0, 10**6))
     def another_job(self, n: int) -> None:

@@ -13,6 +13,7 @@ import redis
 
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
 from worker.runtime.heartbeat import Heartbeat
@@ -47,7 +48,7 @@ class Quarter:
         self.caught_up = False
 
     def submit(self, key: str) -> str:
-        return self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, key).id
+        return self.ledger.submit(JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, key)).id
 
     def begin(self, job: str) -> RunLog:
         """The worker takes the job's first attempt."""
@@ -124,7 +125,7 @@ def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter,
             run.append("step", step=4 + second // STEP_S, steps=200)
         if second == 800:
             run.append("finished", report={"kind": "tiny", "headline": "done"}, plots={})
-            quarter.heartbeat.let_go(f"ft-{running}-1")
+            quarter.heartbeat.release(f"ft-{running}-1")
         if second == 400:
             late = quarter.submit("c")
         quarter.second()

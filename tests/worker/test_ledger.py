@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import TransitionRefused, UnknownJob, WorkerError
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
 from worker.ledger import outbox
 from worker.ledger.apply_events import apply_each, apply_events
@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def submit(ledger: Ledger, key: str = "k1", by: str = "U1", **more: object) -> Job:
-    return ledger.submit("tiny", {"steps": 1}, "ds", by, "maya", "T1", "C1", None, key, **more)  # type: ignore[arg-type]
+    return ledger.submit(JobRequest("tiny", {"steps": 1}, "ds", by, "maya", "T1", "C1", None, key, **more))  # type: ignore[arg-type]
 
 
 def test_the_same_request_twice_is_one_job_and_one_enqueue(ledger: Ledger) -> None:

@@ -16,12 +16,15 @@ from finetune.errors import Stopped
 from tests.integration.conftest import add_dataset
 from tests.worker import counting_kind
 from tests.worker.conftest import ROOT, Place
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State
+from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import RunBroke, Work
 from worker.runtime.multi_gpu import outcome, over_ranks
 from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration
+COUNTING = JobKind("counting", "Counting", counting_kind.count)
 
 
 def work(folder: Path, stop: Callable[[], str | None], **spec: Any) -> tuple[Work, list[dict[str, Any]]]:
@@ -48,7 +51,7 @@ def alive(folder: Path) -> list[int]:
 def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
     """Its events and its report only; the other one leaves when training is over; nothing stays behind."""
     run, told = work(tmp_path, lambda: None, steps=5)
-    report = over_ranks(counting_kind.count, 2)(run)
+    report = over_ranks(COUNTING, 2).run(run)
     assert report == {"headline": "counted", "shared": True}
     assert [event["step"] for event in told if event["kind"] == "step"] == [1, 2, 3, 4, 5]
     assert len(pids_of(tmp_path)) == 2
@@ -60,7 +63,7 @@ def test_a_process_that_dies_ends_the_others_and_the_run_may_be_tried_again(tmp_
     """kill -9 of one rank: no process of the run is left, and the failure counts as one to repeat."""
     run, _ = work(tmp_path, lambda: None, steps=5000, dies_at=5)
     with pytest.raises(RunBroke, match="goes on from the last good checkpoint"):
-        over_ranks(counting_kind.count, 2)(run)
+        over_ranks(COUNTING, 2).run(run)
     assert len(pids_of(tmp_path)) == 2
     assert not alive(tmp_path)
 
@@ -77,7 +80,7 @@ def test_one_stop_ends_both_within_five_seconds(tmp_path: Path) -> None:
 
     run, told = work(tmp_path, stop, steps=5000)
     with pytest.raises(Stopped) as reason:
-        over_ranks(counting_kind.count, 2)(run)
+        over_ranks(COUNTING, 2).run(run)
     assert reason.value.reason == "cancel"
     assert time.monotonic() - stopped_at[0] < 5.0
     assert not alive(tmp_path)
@@ -94,7 +97,14 @@ def test_what_the_first_rank_left_is_told_as_it_was_meant() -> None:
 
 def start_worker_with_two_processes(place: Place, name: str) -> None:
     """A worker process that fine-tunes for real, each run in two processes on this CPU."""
-    command = [sys.executable, "-m", "tests.worker.multi_process_worker", str(place.home), place.redis.url, name]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.worker.multi_process_worker",
+        str(place.home),
+        place.redis.url,
+        name,
+    ]
     log = (place.home / f"{name}.log").open("ab")
     place.workers.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
 
@@ -112,7 +122,9 @@ def launch(place: Place, epochs: int) -> str:
         "patience": "100",
     }
     spec = parse_spec(form).to_json()
-    return place.ledger.submit("finetune", spec, "few", "U1", "maya", "T1", "C1", None, f"k{epochs}").id
+    return place.ledger.submit(
+        JobRequest("finetune", spec, "few", "U1", "maya", "T1", "C1", None, f"k{epochs}")
+    ).id
 
 
 def ranks(job: str) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import WorkerError
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 from worker.ledger.ledger import Ledger
 from worker.ledger.notifications import NAMES, Notices, notices, set_notice
 
@@ -19,7 +19,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def submit(ledger: Ledger, key: str, by: str = "U1", approval: str | None = None) -> Job:
-    return ledger.submit("finetune", {}, "d", by, "m", "T", "C1", "9.9", key, approval=approval)
+    return ledger.submit(JobRequest("finetune", {}, "d", by, "m", "T", "C1", "9.9", key, approval=approval))
 
 
 def test_everything_is_on_until_switched_off_and_each_alone(ledger: Ledger) -> None:

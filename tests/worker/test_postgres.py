@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.stack import free_port
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger import outbox
 from worker.ledger.apply_events import apply_events
@@ -55,11 +56,15 @@ def test_a_job_lives_from_request_to_report(url: str) -> None:
     """Submitted twice, sent, leased, repeated and NUL-laden events, finished, one report, thread and card kept."""
     ledger = Ledger(url)
     job = ledger.submit(
-        "tiny", {}, "d", "U1", "m", "T", "C", None, "life", estimate_usd=3, month_limit_usd=10
+        JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, "life", estimate_usd=3, month_limit_usd=10)
     )
-    assert ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "life").id == job.id
+    assert ledger.submit(JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, "life")).id == job.id
     with pytest.raises(OverBudget):
-        ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", estimate_usd=30, month_limit_usd=10)
+        ledger.submit(
+            JobRequest(
+                "tiny", {}, "d", "U1", "m", "T", "C", None, "dear", estimate_usd=30, month_limit_usd=10
+            )
+        )
     (order,) = outbox.due_orders(ledger.engine, time.time(), None)
     outbox.complete_order(ledger.engine, order, time.time())
     assert update_queue_positions(ledger.engine, time.time()) == 1
@@ -92,7 +97,7 @@ def test_of_two_bots_at_once_one_does_each_thing(url: str) -> None:
         for n in range(8):
 
             def both(ledger: Ledger, n: int = n) -> tuple[str, bool]:
-                made = ledger.submit("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}")
+                made = ledger.submit(JobRequest("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}"))
                 return made.id, ledger.first_time(f"delivery{n}")
 
             found = list(pool.map(both, bots * 2))

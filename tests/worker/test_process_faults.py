@@ -55,7 +55,9 @@ def test_a_killed_job_process_is_replaced_and_goes_on_from_its_checkpoint(place:
     assert (runs_of(place, job_id), place.reports(job_id)) == (2, 1)
 
 
-def test_a_killed_worker_takes_its_job_process_and_ranks_along_and_another_worker_goes_on(place: Place) -> None:
+def test_a_killed_worker_takes_its_job_process_and_ranks_along_and_another_worker_goes_on(
+    place: Place,
+) -> None:
     """kill -9 of the worker: its job process and a rank are gone within 2 s, the job runs elsewhere within 20 s."""
     first = place.worker("w1")
     job_id = place.submit(steps=60, pause_s=0.05, rank=True, rank_file=str(place.home / "pids"))

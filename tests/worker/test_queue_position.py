@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.jobs.records import JobRequest
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import estimate_waits, round_position, round_wait, update_queue_positions
 
@@ -24,7 +25,7 @@ def test_what_is_told_is_exact_in_front_and_coarse_behind() -> None:
 def test_the_line_is_written_once_and_only_where_it_changed(tmp_path: Path) -> None:
     """200 queued jobs: all told at first, none the second time, about a tenth after one has left."""
     ledger = Ledger(str(tmp_path / "l.db"))
-    ids = [ledger.submit("t", {}, "d", "U1", "m", "T", "C", None, f"k{n}").id for n in range(200)]
+    ids = [ledger.submit(JobRequest("t", {}, "d", "U1", "m", "T", "C", None, f"k{n}")).id for n in range(200)]
     assert update_queue_positions(ledger.engine, 1.0) == 200
     assert update_queue_positions(ledger.engine, 2.0) == 0
     ledger.request_cancel(ids[0], "U1", "no")

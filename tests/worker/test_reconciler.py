@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from worker.dispatch.reconciler import Reconciler, stall_limit
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger import outbox
 from worker.ledger.apply_events import apply_events
@@ -30,7 +31,7 @@ class Watch:
         self.redis = connect(self.server.url)
         self.reconciler = Reconciler(self.ledger, settle_s=8.0, stall_s=300.0)
         self.seq = -1
-        self.job = self.ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "k").id
+        self.job = self.ledger.submit(JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, "k")).id
         for order in outbox.due_orders(self.ledger.engine, time.time(), None):
             outbox.complete_order(self.ledger.engine, order, time.time())
 
@@ -107,7 +108,9 @@ def test_silence_counts_only_once_redis_has_been_back_for_a_while(watch: Watch) 
 def test_an_approval_that_nobody_gave_in_a_day_ends_the_job_with_the_reason(watch: Watch) -> None:
     """By the clock, once, with a report; a day less a minute changes nothing."""
     ledger, now = watch.ledger, time.time()
-    job = ledger.submit("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", approval="It costs $80.").id
+    job = ledger.submit(
+        JobRequest("tiny", {}, "d", "U1", "m", "T", "C", None, "dear", approval="It costs $80.")
+    ).id
     watch.reconciler.look(watch.redis, now + 24 * 3600 - 60, 10.0, True)
     assert ledger.job(job).state is State.AWAITING_APPROVAL
     for tick in (20.0, 30.0):

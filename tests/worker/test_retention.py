@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, update
 
-from worker.jobs.records import TRY
+from worker.jobs.records import JobRequest
 from worker.jobs.states import State, Trigger
+from worker.kinds.try_model import TRY
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
 from worker.ledger.ledger import Ledger
@@ -44,7 +45,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def finished(ledger: Ledger, key: str, kind: str = "finetune", digest: str = "d1") -> str:
     """A job that has succeeded with a report that quotes tickets."""
     spec = {"text": "Maria cannot pay"} if kind == TRY else {"method": "lora", "digest": digest}
-    job = ledger.submit(kind, spec, "d", "U1", "m", "T", "C1", None, key)
+    job = ledger.submit(JobRequest(kind, spec, "d", "U1", "m", "T", "C1", None, key))
     with writing(ledger.engine) as connection:
         row = locked_job(connection, job.id)
         for trigger in (Trigger.LEASE, Trigger.START, Trigger.WRAP_UP):
@@ -86,7 +87,7 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
 
 def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
     """A job that ended yesterday, one that waits for a month, and a report that Slack has not taken yet."""
-    waiting = ledger.submit("finetune", {}, "d", "U1", "m", "T", "C1", None, "w").id
+    waiting = ledger.submit(JobRequest("finetune", {}, "d", "U1", "m", "T", "C1", None, "w")).id
     owed = finished(ledger, "o")
     now = ledger.clock() + 31 * DAY_S
     with writing(ledger.engine) as connection:
@@ -106,7 +107,7 @@ def test_a_person_is_forgotten_where_they_were_quoted_and_others_stay(ledger: Le
         finished(ledger, "b", digest="d2"),
         finished(ledger, "c", TRY),
     )
-    running = ledger.submit("finetune", {"digest": "d1"}, "d", "U1", "m", "T", "C1", None, "w").id
+    running = ledger.submit(JobRequest("finetune", {"digest": "d1"}, "d", "U1", "m", "T", "C1", None, "w")).id
     ledger.save_thread("C1", "1.1", {"question": "MARIA asks", "notes": ["Marianne too", 3]})
     ledger.save_thread("C1", "2.2", {"question": "Otto asks"})
     for post in ledger.due_posts():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.slack.ui.messages import message_of
+from worker.jobs.records import JobRequest
 from worker.ledger.ledger import Ledger
 from worker.ledger.notifications import set_notice
 from worker.ledger.weekly_digest import owe_digests
@@ -28,7 +29,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Three jobs ended last Friday: two in one channel, one in a direct conversation."""
     here = Ledger(str(tmp_path / "l.db"), clock=Clock())
     for n, channel in enumerate(["C1", "C1", "D1"]):
-        job = here.submit("finetune", {}, "<!channel> tickets", "U1", "m", "T", channel, None, f"k{n}")
+        job = here.submit(
+            JobRequest("finetune", {}, "<!channel> tickets", "U1", "m", "T", channel, None, f"k{n}")
+        )
         here.request_cancel(job.id, "U1", "enough")
     for post in here.due_posts():
         here.complete_post(post.id, "1.1")

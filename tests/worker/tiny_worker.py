@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 from finetune.errors import FinetuneError, Stopped
+from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import Work
+from worker.runtime.options import WorkerOptions
 from worker.runtime.server import serve
 
 PNG = base64.b64decode(
@@ -50,14 +52,15 @@ def tiny(work: Work) -> dict:
 
 
 if __name__ == "__main__":
-    home, redis_url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    serve(
-        redis_url,
-        name,
-        str(home / "artifacts"),
-        str(home / "datasets"),
-        keys_folder=home / "keys",
+    home = Path(sys.argv[1])
+    options = WorkerOptions(
+        redis_url=sys.argv[2],
+        name=sys.argv[3],
+        keys=home / "keys",
         spool=home / "spool",
-        kinds={"tiny": tiny},
+        artifacts=home / "artifacts",
+        datasets_url=str(home / "datasets"),
+        kinds={"tiny": JobKind("tiny", "Tiny", tiny)},
         price_per_hour=float(os.environ.get("TINY_PRICE", "0")),
     )
+    serve(options)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from worker.jobs.states import State
 
-TRY = "try"
-"""The kind of job that answers one ticket with a finished model: seconds, no card, ahead of the line."""
+JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,30 @@ class Job:
     def card_place(self) -> str:
         """The channel of the card."""
         return self.card_channel or self.channel
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job that a person asks for, and where its card and report go.
+
+    `request_key` makes it idempotent: the same key is the same job. `approval` is the reason why a second person
+    must agree first; `estimate_usd` is reserved from the team's month, which has `month_limit_usd` in all (None:
+    no limit); `retry_of` is the ended job that this one repeats.
+    """
+
+    kind: str
+    spec: Mapping[str, Any]
+    dataset: str
+    by: str
+    by_name: str
+    team: str
+    channel: str
+    thread_ts: str | None
+    request_key: str
+    estimate_usd: float = 0.0
+    approval: str | None = None
+    retry_of: Job | None = None
+    month_limit_usd: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,24 @@
-"""The kinds `finetune` and `try`: train a model; answer one ticket with a trained one."""
+"""The kind `finetune`: train a model on a dataset and measure it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
-from finetune.errors import FinetuneError
-from worker.jobs.records import TRY
-from worker.runtime.attempt import JOB_ID, Work
+from worker.kinds.job_kind import JobKind, JobSpec, Report
+
+if TYPE_CHECKING:
+    from worker.runtime.attempt import Work
 
 
-def finetune_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None) -> dict[str, Any]:
-    """A fine-tune: worker -> finetune.pipeline.run; `ask_llm` as for a measurement."""
+def run(work: Work) -> Report:
+    """Runs finetune.pipeline.run on the rows that the job names; prompts are scored where `work.llm` is set."""
     from finetune.data.store import DatasetStore
-    from finetune.llm import Llm
-    from finetune.pipeline import run
+    from finetune.pipeline import run as run_finetune
     from finetune.spec import Spec
 
     spec = Spec.from_json(work.envelope.spec)
     tickets = DatasetStore(work.datasets_url).tickets(spec.digest or work.envelope.dataset)
-    return run(
+    return run_finetune(
         spec,
         tickets,
         work.folder,
@@ -27,24 +26,17 @@ def finetune_kind(work: Work, ask_llm: Any = None, llm_model: str | None = None)
         work.should_stop,
         work.price_per_hour,
         prices=work.prices,
-        llm=Llm(ask_llm, llm_model) if ask_llm is not None else None,
+        llm=work.llm,
     )
 
 
-def try_kind(work: Work) -> dict[str, Any]:
-    """One ticket through a finished job's model, before and after: worker -> finetune.use.try_both."""
-    from finetune.errors import CorruptModel
-    from finetune.serving.predict import try_both
+def recipe(spec: JobSpec) -> list[str]:
+    """Method and base model, epochs."""
+    epochs = spec.get("epochs")
+    return [
+        f"{spec.get('method', '')} on {spec.get('base_model', '')}".strip(" on"),
+        f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "",
+    ]
 
-    asked = work.envelope.spec
-    model, root = str(asked["model"]), str(asked["root"])
-    if not JOB_ID.fullmatch(root):
-        raise FinetuneError("This try names no job.")
-    try:
-        sides = try_both(work.folder.parents[1] / root, str(asked["text"]))
-    except CorruptModel as gone:
-        raise CorruptModel(
-            f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "
-            f"`/jobs retry {model}` trains it again."
-        ) from gone
-    return {"kind": TRY, "headline": sides.after.answer[:200], **asdict(sides)}
+
+KIND = JobKind("finetune", "Fine-tune", run, recipe=recipe, uses_llm=True, over_gpus=True, leaves_model=True)

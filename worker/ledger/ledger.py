@@ -15,8 +15,9 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import UnknownJob, WorkerError
-from worker.jobs.records import TRY, Event, Job, Post, StaleCard, event_of, job_of
+from worker.jobs.records import Event, Job, JobRequest, Post, StaleCard, event_of, job_of
 from worker.jobs.states import END_STATES, State, Trigger
+from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
 from worker.ledger.budgets import hold_to_budget
 from worker.ledger.database import open_database, reading, writing
@@ -47,50 +48,25 @@ class Ledger:
         """Lets go of the database."""
         self.engine.dispose()
 
-    def submit(
-        self,
-        kind: str,
-        spec: Mapping[str, Any],
-        dataset: str,
-        by: str,
-        by_name: str,
-        team: str,
-        channel: str,
-        thread_ts: str | None,
-        request_key: str,
-        *,
-        estimate_usd: float = 0.0,
-        approval: str | None = None,
-        retry_of: Job | None = None,
-        month_limit_usd: float | None = None,
-    ) -> Job:
+    def submit(self, request: JobRequest) -> Job:
         """Accepts a job: from here on it ends with exactly one report, whatever dies.
 
-        Idempotent by `request_key`: the same key gives the job that the first call made. `approval` is the
-        reason why a second person must agree first (then nothing is queued yet); `estimate_usd` is reserved
-        from the team's budget of the month until the job ends; OverBudget when `month_limit_usd` has no room.
+        Idempotent by the request's key: the same key gives the job that the first call made. With `approval`
+        nothing is queued yet. OverBudget when the team's month has no room for it.
         """
         now = self.clock()
-        job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
-        row: Row = {
-            **{"id": job_id, "kind": kind, "spec": dict(spec), "dataset": dataset, "by": by},
-            **{"by_name": by_name, "team": team, "channel": channel, "thread_ts": thread_ts},
-            **{"request_key": request_key, "state": State.DRAFT, "version": 1, "progress": {}, "attempt": 0},
-            **{"root": retry_of.root if retry_of else job_id, "retry_of": retry_of.id if retry_of else None},
-            **{"month": month_of(now), "estimate_usd": estimate_usd, "reserved_usd": estimate_usd},
-            **{"created_at": now, "updated_at": now},
-        }
+        row = _new_row(request, now)
         try:
             with writing(self.engine) as connection:
-                row["card_channel"] = card_home(connection, channel, by)
+                row["card_channel"] = card_home(connection, request.channel, request.by)
                 connection.execute(insert(tables.jobs).values(row))
-                self._accept(connection, row, now, approval)
-                if month_limit_usd is not None:
-                    hold_to_budget(connection, team, row["month"], month_limit_usd)
+                self._accept(connection, row, now, request.approval)
+                if request.month_limit_usd is not None:
+                    hold_to_budget(connection, request.team, row["month"], request.month_limit_usd)
         except IntegrityError:
-            return self._by_request_key(request_key)
+            return self._by_request_key(request.request_key)
         self._owed()
-        return self.job(job_id)
+        return self.job(row["id"])
 
     def job(self, job_id: str) -> Job:
         """The job, or UnknownJob."""
@@ -108,7 +84,7 @@ class Ledger:
         limit: int = 50,
         kind: str | None = None,
     ) -> list[Job]:
-        """The newest jobs first, filtered by what is given; tries of a model only where `kind` asks for them."""
+        """The newest jobs first, filtered by what is given; kinds that are not listed only where `kind` asks for them."""
         query = select(tables.jobs).order_by(tables.jobs.c.created_at.desc(), tables.jobs.c.id).limit(limit)
         if states is not None:
             query = query.where(tables.jobs.c.state.in_(list(states)))
@@ -116,14 +92,14 @@ class Ledger:
             query = query.where(tables.jobs.c.channel == channel)
         if by is not None:
             query = query.where(tables.jobs.c.by == by)
-        query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind != TRY)
+        query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind.not_in(UNLISTED))
         with reading(self.engine) as connection:
             return [job_of(dict(row)) for row in connection.execute(query).mappings()]
 
     def unfinished(self, by: str) -> int:
-        """How many jobs of this person have not ended, tries of a model aside."""
+        """How many jobs of this person have not ended, kinds that are not listed aside."""
         jobs = tables.jobs
-        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & (jobs.c.kind != TRY)
+        mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & jobs.c.kind.not_in(UNLISTED)
         with reading(self.engine) as connection:
             return connection.execute(select(func.count()).where(mine)).scalar_one()
 
@@ -191,21 +167,22 @@ class Ledger:
         old = self.job(job_id)
         if old.state not in END_STATES:
             raise WorkerError(f"Job {old.id} has not ended yet ({old.state}); cancel it first or wait.")
-        return self.submit(
-            old.kind,
-            old.spec,
-            old.dataset,
-            by,
-            by_name,
-            old.team,
-            old.channel,
-            old.thread_ts,
-            request_key,
+        request = JobRequest(
+            kind=old.kind,
+            spec=old.spec,
+            dataset=old.dataset,
+            by=by,
+            by_name=by_name,
+            team=old.team,
+            channel=old.channel,
+            thread_ts=old.thread_ts,
+            request_key=request_key,
             estimate_usd=old.estimate_usd,
             approval=approval,
             retry_of=old,
             month_limit_usd=month_limit_usd,
         )
+        return self.submit(request)
 
     def first_time(self, key: str) -> bool:
         """True exactly once for each `key`: how a repeated Slack delivery is recognised."""
@@ -304,6 +281,35 @@ class Ledger:
     def _owed(self) -> None:
         if self.on_owed is not None:
             self.on_owed()
+
+
+def _new_row(request: JobRequest, now: float) -> Row:
+    """The row of a draft job with an id of its own."""
+    job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
+    old = request.retry_of
+    return {
+        "id": job_id,
+        "kind": request.kind,
+        "spec": dict(request.spec),
+        "dataset": request.dataset,
+        "by": request.by,
+        "by_name": request.by_name,
+        "team": request.team,
+        "channel": request.channel,
+        "thread_ts": request.thread_ts,
+        "request_key": request.request_key,
+        "state": State.DRAFT,
+        "version": 1,
+        "progress": {},
+        "attempt": 0,
+        "root": old.root if old else job_id,
+        "retry_of": old.id if old else None,
+        "month": month_of(now),
+        "estimate_usd": request.estimate_usd,
+        "reserved_usd": request.estimate_usd,
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def month_of(now: float) -> str:

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Engine, func, select, update
 
 from worker.jobs.decisions import Decision
 from worker.jobs.records import (
-    TRY,
     Attempt,
     Job,
     Order,
@@ -20,6 +19,7 @@ from worker.jobs.records import (
     post_of,
 )
 from worker.jobs.states import ACTIVE_STATES, State, Trigger
+from worker.kinds import kind_of
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
 from worker.ledger.transitions import locked_job, move, new_attempt, record, set_columns
@@ -54,7 +54,7 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     for row in rows:
         if len(chosen) == limit:
             break
-        if row["what"] == "enqueue" and per_user is not None and row["kind"] != TRY:
+        if row["what"] == "enqueue" and per_user is not None and not kind_of(row["kind"]).at_front:
             if busy.get(row["owner"], 0) >= per_user:
                 continue
             busy[row["owner"]] = busy.get(row["owner"], 0) + 1

@@ -13,12 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from finetune.data.erase import MARK, mention_of
-from worker.jobs.records import TRY
 from worker.jobs.states import END_STATES
+from worker.kinds import kind_of
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import jobs, plots, posts, threads
 
-QUOTING = ("examples", "pairs", "plots", "before", "after")
 AT_ONCE = 200
 
 
@@ -104,26 +103,13 @@ def blank_mentions(value: Any, mention: re.Pattern[str]) -> Any:
 
 def erase_quotes(connection: Connection, row: dict[str, Any], now: float) -> None:
     """Drops what one ended job (its id, kind, spec and report) quoted and drew."""
-    mine = jobs.c.id == row["id"]
-    report = without_quotes(row["report"])
-    if report and row["kind"] == TRY:
-        report["headline"] = ""  # the model's answer
-    values = {"spec": spec_without_text(row), "report": report, "forgotten_at": now}
-    connection.execute(update(jobs).where(mine).values(values))
+    kind, report = kind_of(row["kind"]), row["report"]
+    values = {
+        "spec": kind.forget_spec(row["spec"]),
+        "report": kind.forget_report(report) if isinstance(report, dict) else None,
+        "forgotten_at": now,
+    }
+    connection.execute(update(jobs).where(jobs.c.id == row["id"]).values(values))
     connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
-    done = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
-    connection.execute(update(posts).where(done).values(body={}))
-
-
-def spec_without_text(row: dict[str, Any]) -> dict[str, Any]:
-    """The recipe; for a try without the ticket that was typed."""
-    return {**row["spec"], "text": ""} if row["kind"] == TRY else row["spec"]
-
-
-def without_quotes(report: Any) -> Any:
-    """The report without what was quoted from tickets."""
-    if not isinstance(report, dict):
-        return None
-    kept = {name: value for name, value in report.items() if name not in QUOTING}
-    pairs = [pair for pair in report.get("confused") or [] if isinstance(pair, dict)]
-    return kept | {"confused": [{k: v for k, v in pair.items() if k != "example"} for pair in pairs]}
+    sent = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    connection.execute(update(posts).where(sent).values(body={}))

@@ -5,22 +5,24 @@ from __future__ import annotations
 import base64
 import errno
 import logging
-import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finetune.errors import FinetuneError, Stopped
 from worker.errors import WorkerError
+from worker.kinds.job_kind import Run
 from worker.logs import scrub
 from worker.transport.signing import Envelope
 
+if TYPE_CHECKING:
+    from finetune.llm import Llm
+
 PLOTS_LIMIT_BYTES = 512 * 1024
-JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 log = logging.getLogger("trainwise.worker")
 
@@ -31,7 +33,10 @@ class RunBroke(WorkerError):
 
 @dataclass(frozen=True)
 class Work:
-    """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables."""
+    """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables.
+
+    `llm` is the language model of this machine, for kinds that use one.
+    """
 
     envelope: Envelope
     folder: Path
@@ -40,17 +45,14 @@ class Work:
     should_stop: Callable[[], str | None]
     price_per_hour: float
     prices: Mapping[str, Any]
+    llm: Llm | None = None
 
 
-Kind = Callable[[Work], dict[str, Any]]
-"""Runs one kind of job: returns the report, or raises Stopped, or FinetuneError with words for the person."""
-
-
-def run_attempt(kind: Kind, work: Work) -> tuple[str, dict[str, Any]]:
+def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:
     """The run's last event (kind, data): finished with report and plots, stopped, or failed. Never raises."""
     began = time.monotonic()
     try:
-        report = kind(work)
+        report = run(work)
         if work.should_stop() == "lost":  # another attempt has taken over; this result would not count
             raise Stopped("lost")
         work.emit({"kind": "finalizing"})

@@ -63,7 +63,7 @@ class Heartbeat:
         self._leases[rq_id] = run
         self._flag = flag
 
-    def let_go(self, rq_id: str) -> None:
+    def release(self, rq_id: str) -> None:
         """The run is over; its sign of life stays until the bot has all its events."""
         self._flag = None
         self._leases.pop(rq_id, None)

@@ -17,41 +17,43 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import TRAINED
 from finetune.errors import FinetuneError, Stopped
 from worker.errors import WorkerError
+from worker.kinds.job_kind import JobKind, Run
 from worker.runtime import processes
-from worker.runtime.attempt import Kind, RunBroke, Work
+from worker.runtime.attempt import RunBroke, Work
 
 LOOK_S = 0.05
 LEAVE_S = 1.0
 
 
-def over_ranks(kind: Kind, ranks: int, devices: str = "") -> Kind:
+def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
     """The kind in `ranks` processes, each on its own of `devices` ("0,1"; "": on the CPU).
 
-    `kind` must be a function of a module, since each process imports it by name. Runs that do not train
-    together (linear, or only evaluation left) stay in one process.
+    `kind.run` must be a function of a module, since each process imports it by name. Runs that do not train
+    together (linear, or only evaluation left) stay in one process. Does not cover: a language model in the first
+    rank, so prompts are scored only by runs in one process.
     """
 
     def run(work: Work) -> dict[str, Any]:
         if work.envelope.spec.get("method") == "linear" or (work.folder / TRAINED).is_file():
-            return kind(work)
-        with _place(work, kind, devices) as place:
+            return kind.run(work)
+        with _place(work, kind.run, devices) as place:
             try:
                 return _watch(work, place, _launch(work, place, ranks))
             finally:
                 processes.end_attempt(work.envelope.rq_id, -1)
 
-    return run
+    return replace(kind, run=run)
 
 
 @contextlib.contextmanager
-def _place(work: Work, kind: Kind, devices: str) -> Iterator[Path]:
+def _place(work: Work, run: Run, devices: str) -> Iterator[Path]:
     """Orders, the pipe of events, the stop flag, the outcome, the other ranks' folders; on this machine's own disk.
 
     Not in the attempt's folder: the next attempt begins with a copy of that, and a pipe cannot be copied.
@@ -60,7 +62,7 @@ def _place(work: Work, kind: Kind, devices: str) -> Iterator[Path]:
     (work.folder / "checkpoints").mkdir(exist_ok=True)
     os.mkfifo(place / "events", 0o600)
     orders = {
-        "kind": [kind.__module__, kind.__qualname__],
+        "run": [run.__module__, run.__qualname__],
         "envelope": asdict(work.envelope),
         "folder": str(work.folder),
         "datasets_url": work.datasets_url,

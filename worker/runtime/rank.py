@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from worker.runtime.attempt import Kind, Work, run_attempt
+from worker.kinds.job_kind import Run
+from worker.runtime.attempt import Work, run_attempt
 from worker.runtime.processes import die_with_parent
 from worker.transport.signing import Envelope
 
@@ -32,32 +33,33 @@ def main(place: Path) -> int:
     if devices := orders["devices"]:  # each sees its own GPU only, as the first and only one
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"])]
         os.environ["LOCAL_RANK"] = "0"
-    module, name = orders["kind"]
-    kind: Kind = getattr(importlib.import_module(module), name)
+    module, name = orders["run"]
+    run: Run = getattr(importlib.import_module(module), name)
     if rank == 0:
-        return run_first_rank(kind, orders, place)
+        return run_first_rank(run, orders, place)
     folder = place / f"rank-{rank}"
     folder.mkdir()
     (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
     try:
-        kind(work_of(orders, folder, leave_after_training, lambda: None))
+        run(work_of(orders, folder, leave_after_training, lambda: None))
     except RankFinished:
         return 0
     return 0
 
 
-def run_first_rank(kind: Kind, orders: dict[str, Any], place: Path) -> int:
+def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> int:
     """Runs the attempt and leaves how it ended, whole or not at all."""
     pipe = os.open(place / "events", os.O_WRONLY)
 
-    def tell(event: dict[str, Any]) -> None:
+    def emit(event: dict[str, Any]) -> None:
         os.write(pipe, json.dumps(event).encode() + b"\n")
 
-    def asked() -> str | None:
+    def stop_reason() -> str | None:
         stop = place / "stop"
         return stop.read_text() if stop.exists() else None
 
-    end, data = run_attempt(kind, work_of(orders, Path(orders["folder"]), tell, asked))
+    work = work_of(orders, Path(orders["folder"]), emit, stop_reason)
+    end, data = run_attempt(run, work)
     data.pop("plots", None)  # the job process collects them from the folder
     (place / "end.part").write_text(json.dumps({"kind": end, "data": data}))
     (place / "end.part").replace(place / "end.json")

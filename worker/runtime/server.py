@@ -15,7 +15,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ import redis
 from rq.exceptions import StopRequested
 from rq.worker import Worker
 
-from worker.errors import WorkerError
+from worker.kinds.job_kind import JobKind
 from worker.runtime import multi_gpu, processes
-from worker.runtime.attempt import Kind
 from worker.runtime.heartbeat import LEASE_S, HealthServer, Heartbeat, open_shippers
 from worker.runtime.job_process import ProcessSpec, run_job_process
 from worker.runtime.multi_gpu import over_ranks
+from worker.runtime.options import WorkerOptions
 from worker.transport import signing
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
 from worker.transport.signing import Envelope, Refused
@@ -77,42 +77,44 @@ class OrderWorker(Worker):
         """Runs the order if it is genuine, wanted and not taken by someone else; else drops it."""
         try:
             envelope = job.envelope(time.time())
-            kind = self.context.kinds[envelope.kind]
+            kind = self.context.options.kinds[envelope.kind]
         except (Refused, ValueError, TypeError, KeyError) as e:
             log.warning("refused %s: %s", job.id, e)
             remove(self.connection, job.id)
             return
-        run = secrets.token_hex(8)
-        flag = StopFlag(envelope.rq_id, self.context.bot, self.context.artifacts, self.context.connection)
-        if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run):
+        run_id = secrets.token_hex(8)
+        flag = StopFlag(
+            envelope.rq_id, self.context.bot, self.context.options.artifacts, self.context.connection
+        )
+        if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run_id):
             remove(self.connection, job.id)
             return
-        self.context.heartbeat.hold(envelope.rq_id, run, flag)
+        self.context.heartbeat.hold(envelope.rq_id, run_id, flag)
         try:
-            self._run(envelope, run, kind, flag)
+            self._run(envelope, run_id, kind, flag)
         finally:
-            self.context.heartbeat.let_go(envelope.rq_id)
+            self.context.heartbeat.release(envelope.rq_id)
         with contextlib.suppress(redis.RedisError):
             remove(self.context.connection, job.id)
 
     def _ran_already(self, envelope: Envelope) -> bool:
         """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
-        return (self.context.artifacts / envelope.root / envelope.rq_id).exists()
+        return (self.context.options.artifacts / envelope.root / envelope.rq_id).exists()
 
-    def _claim(self, envelope: Envelope, run: str) -> bool:
-        claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run, nx=True, ex=7 * 24 * 3600)
+    def _claim(self, envelope: Envelope, run_id: str) -> bool:
+        claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run_id, nx=True, ex=7 * 24 * 3600)
         if claimed:
-            self.connection.set(f"tw:lease:{envelope.rq_id}", run, ex=LEASE_S)
+            self.connection.set(f"tw:lease:{envelope.rq_id}", run_id, ex=LEASE_S)
         return bool(claimed)
 
-    def _run(self, envelope: Envelope, run: str, kind: Kind, flag: StopFlag) -> None:
-        orders = self.context.orders(envelope, run, kind)
+    def _run(self, envelope: Envelope, run_id: str, kind: JobKind, flag: StopFlag) -> None:
+        spec = self.context.process_spec(envelope, run_id, kind)
         self.context.current = envelope.rq_id
         worker_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
             os.setpgrp()
-            self._in_child(orders, worker_pid)
+            self._in_child(spec, worker_pid)
         self._horse_pid = pid
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
@@ -120,16 +122,16 @@ class OrderWorker(Worker):
         processes.end_attempt(envelope.rq_id, pid)
         self._horse_pid = 0
         self.context.current = None
-        path = run_path(orders.spool, envelope.job, envelope.attempt, run)
-        events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, run, orders.key)
+        path = run_path(spec.spool, envelope.job, envelope.attempt, run_id)
+        events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, run_id, spec.key)
         write_last_event(events, path, status, reason)
 
-    def _in_child(self, orders: ProcessSpec, parent: int) -> None:
+    def _in_child(self, spec: ProcessSpec, parent: int) -> None:
         status = 1
         try:
-            status = run_job_process(orders, parent)
+            status = run_job_process(spec, parent)
         except BaseException:
-            log.exception("the job process of %s failed outside its run", orders.envelope.rq_id)
+            log.exception("the job process of %s failed outside its run", spec.envelope.rq_id)
         finally:
             logging.shutdown()
             os._exit(status)
@@ -161,56 +163,32 @@ class OrderWorker(Worker):
 
 
 class WorkerContext:
-    """What one worker process has at hand: keys, folders, connection, and what it is doing now."""
+    """What one worker process has at hand: options, keys, connection, and what it is doing now."""
 
-    def __init__(
-        self,
-        redis_url: str,
-        name: str,
-        folders: Mapping[str, Path],
-        datasets_url: str,
-        kinds: Mapping[str, Kind],
-        price_per_hour: float,
-        prices: Mapping[str, Any],
-    ) -> None:
-        self.redis_url, self.name, self.datasets_url = redis_url, name, datasets_url
-        self.artifacts, self.spool = folders["artifacts"], folders["spool"]
-        self.bot = signing.bot_public(folders["keys"])
-        self.key = signing.worker_key(folders["keys"])
-        self.kinds, self.price_per_hour, self.prices = kinds, price_per_hour, dict(prices)
-        self.connection = connect(redis_url)
+    def __init__(self, options: WorkerOptions) -> None:
+        self.options = options
+        self.bot = signing.bot_public(options.keys)
+        self.key = signing.worker_key(options.keys)
+        self.connection = connect(options.redis_url)
         self.current: str | None = None
         self.draining = self.hurry = False
         self.started_at = time.time()
         self.devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        shippers = open_shippers(self.spool, name, self.connection)
+        shippers = open_shippers(options.spool, options.name, self.connection)
         self.own_spool = shippers[0].folder
         for shipper in shippers:
             close_orphans(shipper.folder, self.key)
         self.heartbeat = Heartbeat(self.connection, shippers, self.health)
 
-    def orders(self, envelope: Envelope, run: str, kind: Kind) -> ProcessSpec:
+    def process_spec(self, envelope: Envelope, run_id: str, kind: JobKind) -> ProcessSpec:
         """What the job process needs for this attempt."""
-        return ProcessSpec(
-            envelope,
-            run,
-            kind,
-            self.name,
-            self.redis_url,
-            self.artifacts,
-            self.own_spool,
-            self.datasets_url,
-            self.key,
-            self.bot,
-            self.price_per_hour,
-            self.prices,
-        )
+        return ProcessSpec(envelope, run_id, kind, self.options, self.own_spool, self.key, self.bot)
 
     def health(self) -> dict[str, Any]:
         """How this worker is, for the health page and for App Home."""
         return {
             "ok": self.heartbeat.redis_ok and not self.draining,
-            "name": self.name,
+            "name": self.options.name,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "running": self.current,
@@ -268,65 +246,51 @@ def close_orphans(folder: Path, key: signing.PrivateKey) -> None:
         events.append(kind, **data)
 
 
-def serve(
-    redis_url: str,
-    name: str | None = None,
-    artifacts_url: str = "artifacts",
-    datasets_url: str = "datasets",
-    *,
-    keys_folder: Path,
-    spool: Path,
-    kinds: Mapping[str, Kind],
-    prices: Mapping[str, Any] | None = None,
-    price_per_hour: float = 0.0,
-    gpu_asked: str | None = None,
-    gpu_need_gib: float = 2.0,
-    health_port: int = 0,
-    preload: Sequence[str] = (),
-    ranks: int | None = None,
-    max_jobs: int | None = None,
-) -> None:
+def serve(options: WorkerOptions) -> None:
     """Serves the queue until SIGTERM; then hands a running job back at its next checkpoint and returns.
 
-    `artifacts_url` is a folder that outlives this machine if jobs are to resume elsewhere; `preload` names
-    modules to import once, so that jobs start at once (imports only: CUDA must not start here). A fine-tune runs
-    in `ranks` processes (default: one for each GPU of this worker).
     Raises WorkerError when a key, folder or GPU is not as it must be.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = multi_gpu.choose_devices(
-        multi_gpu.free_memory_gib(), gpu_asked, gpu_need_gib
-    )
+    devices = multi_gpu.choose_devices(multi_gpu.free_memory_gib(), options.gpus, options.min_free_gib)
+    os.environ["CUDA_VISIBLE_DEVICES"] = devices
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    for module in preload:
+    for module in options.preload:
         importlib.import_module(module)
-    devices = os.environ["CUDA_VISIBLE_DEVICES"]
-    ranks = ranks or max(1, len(devices.split(",")))
-    if ranks > 1 and "finetune" in kinds:
-        kinds = {**kinds, "finetune": over_ranks(kinds["finetune"], ranks, devices)}
-    folders = {"artifacts": local_folder(artifacts_url), "spool": spool, "keys": keys_folder}
-    spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = name or socket.gethostname()
-    context = WorkerContext(redis_url, name, folders, datasets_url, kinds, price_per_hour, prices or {})
+    options.artifacts.mkdir(parents=True, exist_ok=True)
+    options.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    context = WorkerContext(replace(options, kinds=spread_over_gpus(options, devices)))
     processes.adopt_orphans()
-    health = HealthServer(context.health, health_port)
+    health = HealthServer(context.health, options.health_port)
     health.start()
-    log.info("worker %s: health on http://127.0.0.1:%d/health", name, health.port)
+    log.info("worker %s: health on http://127.0.0.1:%d/health", options.name, health.port)
     context.heartbeat.start()
     try:
-        _work(context, max_jobs)
+        _work(context)
     finally:
         context.heartbeat.stop()
         health.stop()
 
 
-def _work(context: WorkerContext, max_jobs: int | None) -> None:
+def spread_over_gpus(options: WorkerOptions, devices: str) -> dict[str, JobKind]:
+    """The worker's kinds; those that can, in one process for each device (or in `options.ranks`)."""
+    ranks = options.ranks or max(1, len(devices.split(",")))
+    if ranks == 1:
+        return dict(options.kinds)
+    return {
+        name: over_ranks(kind, ranks, devices) if kind.over_gpus else kind
+        for name, kind in options.kinds.items()
+    }
+
+
+def _work(context: WorkerContext) -> None:
     """RQ's loop, begun again whenever an outage ends it."""
+    options = context.options
     while not context.draining:
-        connection = connect(context.redis_url, patient=True, timeout_s=None)
+        connection = connect(options.redis_url, patient=True, timeout_s=None)
         serializer = OrderSerializer(context.bot)
         worker = OrderWorker(
             [OrderQueue(QUEUE, connection=connection, job_class=OrderJob, serializer=serializer)],
-            name=f"{context.name}-{os.getpid()}-{secrets.token_hex(2)}",
+            name=f"{options.name}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
             serializer=serializer,
             worker_ttl=25,  # RQ blocks 15 s less than this, and drops a silent connection 10 s later
@@ -334,19 +298,8 @@ def _work(context: WorkerContext, max_jobs: int | None) -> None:
             log_job_description=False,
         ).prepare(context)
         with contextlib.suppress(redis.RedisError):
-            worker.work(max_jobs=max_jobs, logging_level="WARNING")
-        if max_jobs is not None:
+            worker.work(max_jobs=options.max_jobs, logging_level="WARNING")
+        if options.max_jobs is not None:
             return
         if not context.draining:
             time.sleep(1.0)
-
-
-def local_folder(url: str) -> Path:
-    """The folder behind a path or file:// URL; WorkerError for anything else."""
-    if "://" in url and not url.startswith("file://"):
-        raise WorkerError(
-            f"Artifacts must be in a folder that this machine sees (a shared mount for several), not {url}."
-        )
-    folder = Path(url.removeprefix("file://")).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.resolve()

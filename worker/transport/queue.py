@@ -17,7 +17,7 @@ from rq.job import Job, JobStatus
 from rq.utils import decode_redis_hash
 
 from worker.errors import WorkerError
-from worker.jobs.records import TRY
+from worker.kinds import kind_of
 from worker.transport.signing import (
     FUNCTION,
     Envelope,
@@ -142,7 +142,7 @@ def enqueue(connection: redis.Redis, key: PrivateKey, envelope: Envelope) -> boo
     job.data = queue.serializer.dumps((FUNCTION, None, (), order(envelope)))
     job.timeout, job.result_ttl, job.failure_ttl = envelope.timeout_s, 0, DAY_S
     try:
-        queue.enqueue_job(job, unique=True, at_front=envelope.kind == TRY)  # a person waits for it
+        queue.enqueue_job(job, unique=True, at_front=kind_of(envelope.kind).at_front)
     except DuplicateJobError:
         return False
     return True

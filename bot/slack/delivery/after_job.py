@@ -25,6 +25,7 @@ from finetune.measurement.forecast_log import ForecastLog
 from rag.reply import Verdict
 from worker.jobs.records import Job
 from worker.jobs.states import State
+from worker.kinds import kind_of
 
 FORECASTS = "forecasts.jsonl"  # in the bot's home; `trainwise eval forecast` reads it
 QUESTION = "Which model should sort our tickets into these classes?"
@@ -45,12 +46,12 @@ class Aftermath:
         if report is None:
             return []
         try:
-            said = self._log.about(report) if report.get("kind") == "finetune" else None
+            said = self._log.about(report) if kind_of(job.kind).leaves_model else None
             self._log.record(report, job.id)
         except (OSError, ValueError, KeyError, TypeError):  # a report may be of any shape, a disk full
             log.exception("the forecasts of job %s were not kept", job.id)
             return []
-        if report.get("kind") == "measure" and job.thread_ts and _verdict_in(self._memory(job)) is not None:
+        if report.get("signals") and job.thread_ts and _verdict_in(self._memory(job)) is not None:
             said = "The verdict above in this thread now rests on these figures."
         return [context(f"🔭 {escape(one_line(said, 600))}")] if said else []
 

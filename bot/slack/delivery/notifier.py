@@ -24,8 +24,9 @@ from bot.slack.delivery.rate_limit import Pace
 from bot.slack.ui.blocks import Block, context, section
 from bot.slack.ui.job_card import job_text
 from bot.slack.ui.messages import card_of, message_of, pictures_of
-from worker.jobs.records import TRY, Job, Post, StaleCard
+from worker.jobs.records import Job, Post, StaleCard
 from worker.jobs.states import END_STATES, State
+from worker.kinds import kind_of
 from worker.ledger.ledger import Ledger
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
@@ -280,7 +281,7 @@ class Notifier:
             self._ledger.retry_post(post.id, self._clock() + delay(post.tries), "internal")
 
     def _deliver(self, post: Post, job: Job) -> None:
-        if job.kind == TRY:
+        if not kind_of(job.kind).has_card:
             self._ledger.complete_post(post.id, answer_try(self._client, post, job))
             return
         after = self.aftermath if post.kind == "final_report" else None

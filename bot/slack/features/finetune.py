@@ -25,7 +25,7 @@ from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
 from finetune.pricing import CostError, cheapest_gpu, gpu
 from finetune.spec import METHODS, TASKS, Spec, SpecError, defaults, parse_spec
-from worker.jobs.records import Job
+from worker.jobs.records import Job, JobRequest
 
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 
@@ -74,20 +74,21 @@ def launch(
         raise Refused(denial)
     budget = float(spec.get("budget_usd") or 0)
     expected = estimate(Spec.from_json(spec), card, services.prices).usd if card is not None else 0.05
-    job = services.ledger.submit(
-        kind,
-        dict(spec),
-        str(spec["dataset"]),
-        place.user,
-        person.name,
-        place.team,
-        place.channel,
-        place.thread_ts,
-        place.request_key,
+    request = JobRequest(
+        kind=kind,
+        spec=spec,
+        dataset=str(spec["dataset"]),
+        by=place.user,
+        by_name=person.name,
+        team=place.team,
+        channel=place.channel,
+        thread_ts=place.thread_ts,
+        request_key=place.request_key,
         estimate_usd=round(budget or expected, 4),
         approval=services.policy.needs_approval(budget),
         month_limit_usd=services.policy.month_budget_usd,
     )
+    job = services.ledger.submit(request)
     services.wake()
     return job
 

@@ -18,8 +18,10 @@ from bot.slack.ui.limits import checked_view
 from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
 from finetune.errors import FinetuneError
 from rag.redact import redact
-from worker.jobs.records import TRY, Job
+from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import END_STATES, State
+from worker.kinds import kind_of
+from worker.kinds.try_model import TRY
 
 AT_A_TIME = 3
 
@@ -58,7 +60,7 @@ def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
 def model_job(services: Services, job_id: str, user: str, channel: str) -> Job:
     """The finished fine-tune, if this person may see it from this channel; BotError says what is wrong."""
     job = visible_job(services, job_id, user, channel)
-    if job.kind != "finetune" or job.state != State.SUCCEEDED:
+    if not kind_of(job.kind).leaves_model or job.state != State.SUCCEEDED:
         raise BotError(f"Job {job.id} left no model to try. Only a finished fine-tune does.")
     return job
 
@@ -71,5 +73,15 @@ def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[st
         raise BotError(f"{len(waiting)} of your tries still wait for their answers. Try again after them.")
     spec = {"model": job.id, "root": job.root, "text": text, "from": channel}
     spec |= {"view": view["id"], "hash": view["hash"]}
-    key, name = f"try:{view['id']}:{view['hash']}", services.people.person(user).name
-    services.ledger.submit(TRY, spec, job.dataset, user, name, team, "", None, key)
+    request = JobRequest(
+        kind=TRY,
+        spec=spec,
+        dataset=job.dataset,
+        by=user,
+        by_name=services.people.person(user).name,
+        team=team,
+        channel="",
+        thread_ts=None,
+        request_key=f"try:{view['id']}:{view['hash']}",
+    )
+    services.ledger.submit(request)

@@ -11,8 +11,8 @@ from bot.slack.ui.blocks import Block, actions, button, confirm, context, sectio
 from bot.slack.ui.escape import escape, one_line
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
+from worker.kinds import kind_of
 
-KINDS = {"finetune": "Fine-tune", "measure": "Measurement", "try": "Try"}
 STATES = {
     State.DRAFT: ("📝", "Draft"),
     State.AWAITING_APPROVAL: ("🙋", "Waiting for approval"),
@@ -48,7 +48,7 @@ BAR_CELLS = 12
 
 def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
     """The card of a job in any state; at most four blocks, so a channel stays readable."""
-    head = f"*{KINDS.get(job.kind, 'Job')} · {escape(one_line(job.dataset, 60))}*  `{job.id}`"
+    head = f"*{kind_of(job.kind).label} · {escape(one_line(job.dataset, 60))}*  `{job.id}`"
     blocks = [section(f"{head}\n{status_line(job, redis_down)}")]
     if bar := progress_line(job):
         blocks.append(section(bar))
@@ -63,9 +63,7 @@ def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
 def job_text(job: Job) -> str:
     """The card in one line, for notifications and lists."""
     mark, name = STATES[job.state]
-    return (
-        f"{mark} {KINDS.get(job.kind, 'Job')} {job.id} on {escape(one_line(job.dataset, 60))}: {name.lower()}"
-    )
+    return f"{mark} {kind_of(job.kind).label} {job.id} on {escape(one_line(job.dataset, 60))}: {name.lower()}"
 
 
 def status_line(job: Job, redis_down: bool = False) -> str:
@@ -95,16 +93,9 @@ def progress_line(job: Job) -> str:
 
 
 def recipe(job: Job) -> str:
-    """What was asked for, in a few words: method, base model, epochs, budget."""
+    """What was asked for, in a few words of its kind, and the budget."""
     spec = job.spec
-    if job.kind == "measure":
-        parts = [f"target {spec['target']:.0%}" if _number(spec.get("target")) else "", _volume(spec)]
-    else:
-        epochs = spec.get("epochs")
-        parts = [
-            f"{spec.get('method', '')} on {spec.get('base_model', '')}".strip(" on"),
-            f"{epochs} epoch{'s' if epochs != 1 else ''}" if epochs else "",
-        ]
+    parts = kind_of(job.kind).recipe(spec)
     if _number(spec.get("budget_usd")):
         parts.append(f"budget ${spec['budget_usd']:g}")
     return " · ".join(escape(one_line(str(part), 80)) for part in parts if part)
@@ -188,11 +179,6 @@ def cancel_button(job: Job) -> Block:
     return button(
         "Cancel", "job_cancel", job.id, "danger", confirm("Cancel this job?", text, "Cancel it", "Keep it")
     )
-
-
-def _volume(spec: dict[str, Any]) -> str:
-    volume = spec.get("volume")
-    return f"{volume:,.0f} tickets a month" if _number(volume) else ""
 
 
 def _number(value: Any) -> bool:

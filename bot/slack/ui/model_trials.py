@@ -19,11 +19,12 @@ from bot.slack.ui.blocks import (
 )
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.forms import Memory
-from bot.slack.ui.job_card import KINDS, recipe
+from bot.slack.ui.job_card import recipe
 from bot.slack.ui.limits import checked, split_text
 from finetune.evaluation.statistics import wilson
 from worker.jobs.records import Job, Post
 from worker.jobs.states import State
+from worker.kinds import kind_of
 from worker.ledger.comparisons import Tally, tally_of, tuned_first
 
 TICKETS = 10
@@ -122,7 +123,7 @@ FIELD = 1900  # of a column, escaped
 
 def try_modal(job: Job, memory: Memory, shown: list[Block] | None = None, text: str = "") -> Block:
     """The form: a ticket, and above it the answers of the last one where there are any."""
-    about = f"*{KINDS['finetune']} on {escape(one_line(job.dataset, 60))}*  `{job.id}`\n{recipe(job)}"
+    about = f"*{kind_of(job.kind).label} on {escape(one_line(job.dataset, 60))}*  `{job.id}`\n{recipe(job)}"
     typed = text_input("text", text, "My invoice shows the wrong amount", multiline=True, longest=LONGEST)
     hint = "Keys, e-mail addresses, phone and card numbers are taken out before it is sent to the worker."
     ask = field("text", "Another ticket" if shown else "A ticket", typed, hint)

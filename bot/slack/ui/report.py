@@ -11,12 +11,13 @@ from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.job_card import KINDS, STATES, duration, recipe
+from bot.slack.ui.job_card import STATES, duration, recipe
 from bot.slack.ui.limits import split_text
 from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
 from worker.jobs.records import Event, Job
 from worker.jobs.states import State
+from worker.kinds import kind_of
 
 Report = Mapping[str, Any]
 
@@ -46,21 +47,21 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
     blocks = draw(report, headline)
     blocks.append(context(_cost_line(job, report)))
     buttons = [button("Details", "job_details", job.id)]
-    if job.kind == "finetune":
+    if kind_of(job.kind).leaves_model:
         buttons.insert(0, button("Try it", "job_try", job.id, "primary"))
         if can_compare(job):
             buttons.insert(1, button("Compare blind", "compare_start", job.id))
-    if job.kind == "measure" and report.get("decision") == "train":
+    if report.get("decision") == "train":
         buttons.insert(0, button("Fine-tune on these", "job_finetune", job.id, "primary"))
     blocks.append(actions(buttons, block_id="report"))
     mark, _ = STATES[job.state]
-    return f"{mark} {KINDS.get(job.kind, 'Job')} on {escape(one_line(job.dataset, 60))}: {headline}", blocks
+    return f"{mark} {kind_of(job.kind).label} on {escape(one_line(job.dataset, 60))}: {headline}", blocks
 
 
 def details_modal(job: Job, history: Sequence[Event]) -> Block:
     """Everything else about a job: recipe, data, where it ran, and its history."""
     report = job.report or {}
-    parts = [f"*{KINDS.get(job.kind, 'Job')} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
+    parts = [f"*{kind_of(job.kind).label} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
     if job.error:
         parts.append(f"*What happened*\n{escape(job.error)}")
     if data := _data_line(report.get("dataset")):
@@ -87,12 +88,12 @@ def details_modal(job: Job, history: Sequence[Event]) -> Block:
 def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
     mark, name = STATES[job.state]
     dataset = escape(one_line(job.dataset, 60))
-    head = f"{mark} *{KINDS.get(job.kind, 'Job')} on {dataset}: {name.lower()}*"
+    head = f"{mark} *{kind_of(job.kind).label} on {dataset}: {name.lower()}*"
     why = escape(one_line(job.error or "", 1200))
     blocks = [section(f"{head}\n{why}" if why else head)]
     again = button("Run it again", "job_retry", job.id)
     blocks.append(actions([again, button("Details", "job_details", job.id)], block_id="report"))
-    return f"{mark} {KINDS.get(job.kind, 'Job')} on {dataset}: {name.lower()}", blocks
+    return f"{mark} {kind_of(job.kind).label} on {dataset}: {name.lower()}", blocks
 
 
 def _finetune(report: Report, headline: str) -> list[Block]:
