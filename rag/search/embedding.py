@@ -80,14 +80,16 @@ class MiniLM:
         return rows[0][0]
 
 
-def load_embedder(cache: Path, threads: int | None = None) -> MiniLM:
-    """The embedder, its graph taken from `cache` or built there; RagError if neither int8 nor fp32 works.
+def load_embedder(
+    cache: Path, threads: int | None = None, precisions: Sequence[str] = ("int8", "fp32")
+) -> MiniLM:
+    """The embedder, its graph taken from `cache` or built there; RagError if none of `precisions` works.
 
     Any number of processes may call this on one cache: each builds aside and the first to finish is used. Many
     texts are embedded by `threads` threads (as many as there are cores, at most 8).
     """
     threads = threads or min(8, os.cpu_count() or 1)
-    for precision in ("int8", "fp32"):
+    for precision in precisions:
         folder = _graph_folder(Path(cache), precision)
         embedder = MiniLM(folder, precision, threads)
         if _agreement(embedder, folder) >= MIN_AGREEMENT:

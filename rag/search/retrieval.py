@@ -1,15 +1,15 @@
 """A question and what its asker may read, to the passages that answer it.
 
-Three legs, fused by rank (k=10, as measured in docs/quality.md): exact identifiers (error codes, model
-names, settings), words (BM25 over stems, believed as far as they cover the question), meaning (nearest vectors, then the best of a passage and its
-sub-passages). Who may read what is decided inside each search, never by dropping results afterwards.
+Three legs (k=10, as measured in docs/quality.md): exact identifiers (error codes, model names, settings; added
+as far as a passage holds them), words (BM25 over stems, believed as far as they cover the question), meaning
+(nearest vectors, then the best of a passage and its sub-passages); the last two fused by rank. Who may read what is decided inside each search, never by dropping results afterwards.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,13 +70,18 @@ def retrieve(
         return []
     row, store = index.embed([question])[0], index.store
     near = index.nearest(row, scopes, CANDIDATES) if legs.meaning else []
-    exact = exact_leg(store, question, scopes) if legs.exact else []
+    exact = exact_leg(store, question, scopes) if legs.exact else {}
     words, belief = words_leg(store, question, scopes) if legs.words else ([], 0.0)
     rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
     scores = {key: _similarity(row, found[-2], found[-1], legs.parts) for key, found in rows.items()}
     meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if legs.meaning else []
-    weighed = [(legs.exact, exact), (legs.words * belief, words), (legs.meaning, meaning)]
-    order = fuse([(weight, [key for key in leg if key in rows]) for weight, leg in weighed], legs.rrf_k)
+    ranked = [(legs.words * belief, words), (legs.meaning, meaning)]
+    first = legs.exact / (legs.rrf_k + 1)
+    order = fuse(
+        [(weight, [key for key in leg if key in rows]) for weight, leg in ranked],
+        legs.rrf_k,
+        {key: first * share for key, share in exact.items() if key in rows},
+    )
     return [_passage(key, rows[key], scores[key]) for key in _once(order, rows)[:k]]
 
 
@@ -88,9 +93,11 @@ def _once(order: Sequence[int], rows: dict[int, tuple[object, ...]]) -> list[int
     return list(first.values())
 
 
-def fuse(legs: Iterable[tuple[float, Sequence[int]]], k: int = 10) -> list[int]:
-    """Reciprocal rank fusion: each leg gives weight/(k + rank); ties go to the older passage."""
-    points: dict[int, float] = {}
+def fuse(
+    legs: Iterable[tuple[float, Sequence[int]]], k: int = 10, bonus: Mapping[int, float] | None = None
+) -> list[int]:
+    """Reciprocal rank fusion: each leg gives weight/(k + rank) on top of `bonus`; ties go to the older passage."""
+    points: dict[int, float] = dict(bonus or {})
     for weight, keys in legs:
         for rank, key in enumerate(keys, start=1):
             points[key] = points.get(key, 0.0) + weight / (k + rank)
@@ -104,14 +111,18 @@ def identifiers(question: str) -> list[str]:
         token = token.strip(".:-/…—–")
         letters, digits = any(c.isalpha() for c in token), any(c.isdigit() for c in token)
         joined = re.search(r"\w[_/=@\\#]\w|\w\.\w{2,}|::", token)
-        camel = re.search(r"[a-z][A-Z]", token)
+        camel = re.search(r"[a-z]-?[A-Z]", token)  # OpenAI, Idempotency-Key
         if len(token) > 2 and ((letters and digits) or joined or camel or re.fullmatch(r"\d{4,}", token)):
             found.append(token)
     return list(dict.fromkeys(found))[:8]
 
 
-def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
-    """Passages that hold the question's identifiers, letter for letter but for case."""
+def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> dict[int, float]:
+    """Passages that hold the question's identifiers, letter for letter but for case, each with its share (0-1).
+
+    An identifier counts by how few passages hold it, so that the passage with the rare code goes before many
+    with the common one, whatever their nearness in meaning (which differs between processors).
+    """
     points: dict[int, float] = {}
     for token in identifiers(question):
         phrase = " ".join(_WORD.findall(token))
@@ -121,7 +132,8 @@ def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> list[int]:
         verbatim = [key for key in hits if _holds(store, key, token)]
         for rank, key in enumerate(verbatim, start=1):
             points[key] = points.get(key, 0.0) + 1 / (len(verbatim) + rank)
-    return sorted(points, key=lambda key: (-points[key], key))
+    most = max(points.values(), default=1.0)
+    return {key: value / most for key, value in points.items()}
 
 
 def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list[int], float]:
