@@ -30,18 +30,18 @@ def run(command: list[str], folder: Path, home: Path) -> tuple[float, str]:
         "TRAINWISE_HOME": str(home / "trainwise"),
     }
     begin = time.monotonic()
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    return time.monotonic() - begin, done.stdout + done.stderr
+    if result.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
+    return time.monotonic() - begin, result.stdout + result.stderr
 
 
 def start_seconds(output: str) -> float | None:
     """What the demo itself says it took until the workspace, bot and queue stood ready."""
-    found = STARTED.search(output)
-    return float(found[1]) if found else None
+    match = STARTED.search(output)
+    return float(match[1]) if match else None
 
 
 def measure(quick: bool) -> dict[str, object]:

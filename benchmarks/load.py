@@ -28,7 +28,7 @@ import psutil
 from fault_injection.event_log import EventLog
 from fault_injection.trial import END_STATES
 
-from bot.demo.stack import Stand, stand
+from bot.demo.stack import LocalStack, local_stack
 from bot.playground.client.person import Person
 from bot.playground.delivery.sockets import Sockets
 from bot.playground.state.seed import BOT_USER, Channel
@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 @contextlib.contextmanager
-def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], EventLog]]:
+def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float], EventLog]]:
     """The bot's stand with many channels, counting workers, and a list that fills with ack times (s)."""
     acks: list[float] = []
     plain = Sockets.send
@@ -70,17 +70,20 @@ def place(workers: int, step_s: float) -> Iterator[tuple[Stand, list[float], Eve
         home = Path(folder)
         signing.pair_locally(home / "keys")
         event_log = EventLog(home / "events.pipe")
-        with stand(home, processes=(), more_env=ENVIRONMENT) as stage, contextlib.ExitStack() as stack:
-            people = list(stage.workspace.workspace.users)
+        with (
+            local_stack(home, processes=(), more_env=ENVIRONMENT) as stack,
+            contextlib.ExitStack() as cleanup,
+        ):
+            people = list(stack.workspace.workspace.users)
             for n in range(CHANNELS):
                 channel = Channel(f"C0LOAD{n:05d}", f"load-{n}", "channel", [*people, BOT_USER])
-                stage.workspace.workspace.keep_channel(channel)
-            stage.launch("bot")
-            stack.callback(stage.end, "bot")
-            stage.wait_for_bot()
+                stack.workspace.workspace.keep_channel(channel)
+            stack.launch("bot")
+            cleanup.callback(stack.end, "bot")
+            stack.wait_for_bot()
             for n in range(workers):
-                stack.enter_context(counting_worker(home, stage.redis.url, f"w{n}", step_s))
-            yield stage, acks, event_log
+                cleanup.enter_context(counting_worker(home, stack.redis.url, f"w{n}", step_s))
+            yield stack, acks, event_log
     Sockets.send = plain  # type: ignore[method-assign]
 
 
@@ -107,10 +110,10 @@ def counting_worker(home: Path, url: str, name: str, step_s: float) -> Iterator[
 
 def mentions(seconds: int, per_second: int) -> Row:
     """Part one."""
-    with place(0, 0.0) as (stage, acks, _):
-        stage.workspace.set_rates(enforced=False)
-        people = [Person(stage.url, name) for name in ("maya", "ravi", "ana")]
-        bot = psutil.Process(stage.processes["bot"].pid)
+    with place(0, 0.0) as (stack, acks, _):
+        stack.workspace.set_rates(enforce=False)
+        people = [Person(stack.url, name) for name in ("maya", "ravi", "ana")]
+        bot = psutil.Process(stack.processes["bot"].pid)
         warmed_up = warm_up(people[0])
         del acks[:]
         memory = [bot.memory_info().rss / 2**20]
@@ -128,8 +131,8 @@ def mentions(seconds: int, per_second: int) -> Row:
                 channel, root, ts = future.result()
                 threads[channel, root].append(ts)
         before = len(acks)
-        drained = settle(lambda: answers(stage, threads), sum(map(len, threads.values())))
-        totals = answers(stage, threads, whole=True)
+        drained = settle(lambda: answers(stack, threads), sum(map(len, threads.values())))
+        totals = answers(stack, threads, whole=True)
         memory.append(bot.memory_info().rss / 2**20)
         return {
             "mentions": len(futures),
@@ -166,9 +169,9 @@ def ask(person: Person, n: int, mentions_before: Sequence[Any]) -> tuple[str, st
     return str(message["channel"]), str(message["ts"]), str(message["ts"])
 
 
-def answers(stage: Stand, threads: dict[tuple[str, str], list[str]], whole: bool = False) -> Any:
+def answers(stack: LocalStack, threads: dict[tuple[str, str], list[str]], whole: bool = False) -> Any:
     """How many finished answers there are; `whole`: lost, doubled, and threads answered out of order."""
-    messages = stage.workspace.workspace.messages
+    messages = stack.workspace.workspace.messages
     counts: Counter[tuple[str, str]] = Counter()
     for channel in {channel for channel, _ in threads}:
         for message in list(messages[channel].values()):
@@ -178,12 +181,12 @@ def answers(stage: Stand, threads: dict[tuple[str, str], list[str]], whole: bool
         return sum(counts.values())
     lost = sum(max(0, len(questions) - counts[key]) for key, questions in threads.items())
     doubled = sum(max(0, counts[key] - len(questions)) for key, questions in threads.items())
-    return {"answers_lost": lost, "answers_doubled": doubled, "out_of_order": out_of_order(stage, threads)}
+    return {"answers_lost": lost, "answers_doubled": doubled, "out_of_order": out_of_order(stack, threads)}
 
 
-def out_of_order(stage: Stand, threads: dict[tuple[str, str], list[str]]) -> int:
+def out_of_order(stack: LocalStack, threads: dict[tuple[str, str], list[str]]) -> int:
     """Threads whose answers, in the order of their messages, do not follow the order of the questions."""
-    ledger = Ledger(str(stage.home / "ledger.db"))
+    ledger = Ledger(str(stack.home / "ledger.db"))
     wrong = 0
     for (channel, root), questions in threads.items():
         answered = sorted((ledger.thread(channel, root) or {"cards": {}})["cards"].items())
@@ -195,30 +198,30 @@ def out_of_order(stage: Stand, threads: dict[tuple[str, str], list[str]]) -> int
 
 def jobs(count: int, workers: int) -> Row:
     """Part two."""
-    with place(workers, 0.001) as (stage, acks, event_log):
-        stage.workspace.set_rates(enforced=False)
-        bot = psutil.Process(stage.processes["bot"].pid)
+    with place(workers, 0.001) as (stack, acks, event_log):
+        stack.workspace.set_rates(enforce=False)
+        bot = psutil.Process(stack.processes["bot"].pid)
         start_mb, began = bot.memory_info().rss / 2**20, time.monotonic()
-        people = [Person(stage.url, name) for name in ("maya", "ravi", "ana")]
+        people = [Person(stack.url, name) for name in ("maya", "ravi", "ana")]
         with ThreadPoolExecutor(3) as pool:
-            launched = list(pool.map(lambda n: typed(people[n % 3], n), range(count)))
-        acked, queued_s = sum(launched), time.monotonic() - began
-        ledger = Ledger(str(stage.home / "ledger.db"))
+            launches = list(pool.map(lambda n: launch_by_command(people[n % 3], n), range(count)))
+        ack_count, queued_s = sum(launches), time.monotonic() - began
+        ledger = Ledger(str(stack.home / "ledger.db"))
         settle(lambda: -open_jobs(ledger), 0, limit_s=1800)
         seconds = time.monotonic() - began
         settle(lambda: -owed(ledger), 0, limit_s=600)
         everyone = ledger.jobs(limit=count + 10)
         ends = Counter(line.job for line in event_log.lines if line.what == "end")
-        cards, reports = keyed(stage)
+        cards, reports = count_by_key(stack)
         ids = [job.id for job in everyone]
         ledger.close()
         return {
             "jobs": len(everyone),
-            "acked_late": len(everyone) - acked,
+            "acked_late": len(everyone) - ack_count,
             "launched_in_s": round(queued_s, 1),
             "all_ended_in_s": round(seconds, 1),
             "command_ack_p99_ms": round(1000 * rank(acks, 0.99), 1),
-            "jobs_lost": max(0, acked - len(everyone))
+            "jobs_lost": max(0, ack_count - len(everyone))
             + sum(str(job.state) != "succeeded" for job in everyone),
             "jobs_doubled": max(0, len(everyone) - count) + sum(n > 1 for n in ends.values()),
             "cards_wrong": sum(cards[i] != 1 for i in ids),
@@ -229,7 +232,7 @@ def jobs(count: int, workers: int) -> Row:
         }
 
 
-def typed(person: Person, n: int) -> bool:
+def launch_by_command(person: Person, n: int) -> bool:
     """A job launched by command; a refusal by the workspace's clock counts as not launched."""
     text = f"sample-tickets linear epochs={2 + n % 3}"
     return bool(person.command("/finetune", text, f"#load-{n % CHANNELS}").get("ok"))
@@ -237,21 +240,21 @@ def typed(person: Person, n: int) -> bool:
 
 def cards(count: int, workers: int) -> Row:
     """Part three: Slack's limits enforced, in two channels only."""
-    with place(workers, 0.2) as (stage, _, _):
-        person, began = Person(stage.url, "ravi"), time.time()
+    with place(workers, 0.2) as (stack, _, _):
+        person, began = Person(stack.url, "ravi"), time.time()
         for n in range(count):
             person.command("/finetune", f"sample-tickets linear epochs={3 + n % 4}", f"#load-{n % 2}")
-        ledger = Ledger(str(stage.home / "ledger.db"))
+        ledger = Ledger(str(stack.home / "ledger.db"))
         settle(lambda: count - open_jobs(ledger), count, limit_s=1200)
         settle(lambda: -owed(ledger), 0, limit_s=600)
         ledger.close()
-        calls = [call for call in stage.workspace.api_log() if call["method"].startswith("chat.")]
+        calls = [call for call in stack.workspace.api_log() if call["method"].startswith("chat.")]
         updates = [call["at"] for call in calls if call["method"] == "chat.update"]
         posts: dict[str, list[float]] = defaultdict(list)
         for call in calls:
             if call["method"] == "chat.postMessage":
                 posts[str(call["params"].get("channel"))].append(call["at"])
-        cards_by_job, reports = keyed(stage)
+        cards_by_job, reports = count_by_key(stack)
         return {
             "cards": len(cards_by_job),
             "seconds": round(time.time() - began, 1),
@@ -264,11 +267,11 @@ def cards(count: int, workers: int) -> Row:
         }
 
 
-def keyed(stage: Stand) -> tuple[Counter[str], Counter[str]]:
+def count_by_key(stack: LocalStack) -> tuple[Counter[str], Counter[str]]:
     """Cards and final reports in Slack by job id."""
     cards_of: Counter[str] = Counter()
     reports: Counter[str] = Counter()
-    for messages in stage.workspace.workspace.messages.values():
+    for messages in stack.workspace.workspace.messages.values():
         for message in list(messages.values()):
             key = str(((message.get("metadata") or {}).get("event_payload") or {}).get("key"))
             job, _, what = key.partition(":")
@@ -306,9 +309,9 @@ def settle(count: Callable[[], int], target: int, limit_s: float = 600.0) -> flo
 
 def busiest(times: Sequence[float]) -> int:
     """The most calls within any 60 s."""
-    ordered, most, first = sorted(times), 0, 0
-    for last, at in enumerate(ordered):
-        while at - ordered[first] > 60:
+    ranking, most, first = sorted(times), 0, 0
+    for last, at in enumerate(ranking):
+        while at - ranking[first] > 60:
             first += 1
         most = max(most, last - first + 1)
     return most
@@ -316,8 +319,8 @@ def busiest(times: Sequence[float]) -> int:
 
 def rank(values: Sequence[float], share: float) -> float:
     """The value below which `share` of them lie."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+    ranking = sorted(values)
+    return ranking[min(len(ranking) - 1, int(share * len(ranking)))] if ranking else 0.0
 
 
 def main() -> int:

@@ -98,26 +98,30 @@ def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
 def forget_requester(settings: Settings, requester: str) -> list[str]:
     """Erases a requester's rows and words everywhere; what was erased and what cannot be, line by line."""
     store, ledger, mention = open_datasets(settings), open_ledger(settings), mention_of(requester)
-    done = store.forget(requester, person(), models_trained_on(ledger))
-    digests = frozenset(digest for gone in done for digest in gone.erased)
-    kept = forget_person(ledger.engine, requester, digests, time.time())
-    kept += blank_feedback(settings.home, mention)
-    if not done and not kept:
+    removals = store.forget(requester, person(), models_trained_on(ledger))
+    digests = frozenset(digest for removal in removals for digest in removal.erased)
+    blanks = forget_person(ledger.engine, requester, digests, time.time())
+    blanks += blank_feedback(settings.home, mention)
+    if not removals and not blanks:
         columns = {card.columns["customer"] for card in store.list() if "customer" in card.columns}
         hint = f" Give it as the files have it in {', '.join(sorted(columns))}." if columns else ""
         return [f"No dataset, job, thread or rating holds {requester}.{hint}"]
     lines = []
-    for gone in done:
+    for removal in removals:
         left = (
-            f"version {gone.new.version} holds the other {gone.new.rows:,}" if gone.new else "nothing is left"
+            f"version {removal.new.version} holds the other {removal.new.rows:,}"
+            if removal.new
+            else "nothing is left"
         )
-        lines.append(f"{gone.name}: {gone.rows} rows erased from {len(gone.erased)} versions; {left}.")
-        if gone.models:
-            lines.append(f"  Trained on them, and cannot forget: {', '.join(gone.models)}.")
-            lines.append("  Delete those models and train again.")
-    if kept:
         lines.append(
-            f"Quotes and words blanked in {kept:,} jobs, threads and ratings. Slack's own messages stay: delete "
+            f"{removal.name}: {removal.rows} rows erased from {len(removal.erased)} versions; {left}."
+        )
+        if removal.models:
+            lines.append(f"  Trained on them, and cannot forget: {', '.join(removal.models)}.")
+            lines.append("  Delete those models and train again.")
+    if blanks:
+        lines.append(
+            f"Quotes and words blanked in {blanks:,} jobs, threads and ratings. Slack's own messages stay: delete "
             "them there."
         )
     return lines

@@ -135,17 +135,19 @@ class Settings:
     def secrets(self) -> list[str]:
         """Every token and key, for the one place that keeps them out of the logs (addresses: their passwords)."""
         values = (getattr(self, field.name) for field in fields(self))
-        found = [value.reveal() for value in values if isinstance(value, Secret)]
-        return [value for value in found if "://" not in value]
+        secrets = [value.reveal() for value in values if isinstance(value, Secret)]
+        return [value for value in secrets if "://" not in value]
 
     def slack_problems(self) -> dict[str, str]:
         """What is missing to talk to Slack in the chosen mode; empty when `trainwise up` can start."""
-        wanted: dict[str, Secret | None] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        credentials: dict[str, Secret | None] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
         if self.slack_mode == "socket":
-            wanted["SLACK_APP_TOKEN"] = self.slack_app_token
+            credentials["SLACK_APP_TOKEN"] = self.slack_app_token
         else:
-            wanted["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
-        problems = {name: f"is missing. {WHERE[name]}" for name, value in wanted.items() if value is None}
+            credentials["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
+        problems = {
+            name: f"is missing. {WHERE[name]}" for name, value in credentials.items() if value is None
+        }
         return problems
 
     def require_slack(self) -> None:
@@ -219,8 +221,8 @@ class SettingsReader:
     def secret(self, name: str) -> Secret | None:
         if value := self.environ.get(name, "").strip():
             return Secret(value)
-        named = self.environ.get(f"{name}_FILE", "").strip()
-        return self._secret_file(f"{name}_FILE", Path(named).expanduser()) if named else None
+        path = self.environ.get(f"{name}_FILE", "").strip()
+        return self._secret_file(f"{name}_FILE", Path(path).expanduser()) if path else None
 
     def _secret_file(self, name: str, path: Path) -> Secret | None:
         try:

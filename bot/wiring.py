@@ -25,10 +25,10 @@ from bot.slack.delivery.after_job import Aftermath
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.feedback_log import forget_feedback
 from bot.slack.files import downloader
-from bot.slack.permissions import Policy
+from bot.slack.permissions import Permissions
 from bot.slack.services import Services
 from bot.slack.thread_queue import ThreadQueue
-from bot.slack.users import People
+from bot.slack.users import Users
 from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Dispatcher
 from worker.ledger.ledger import Ledger
@@ -64,7 +64,7 @@ class Bot:
     thread_queue: ThreadQueue
     ledger: Ledger
     client: WebClient
-    held: ExitStack
+    cleanup: ExitStack
 
     def start(self) -> None:
         """Carries jobs, pays posts and listens to Slack."""
@@ -76,13 +76,13 @@ class Bot:
             assert self.settings.slack_signing_secret
             secret = self.settings.slack_signing_secret.reveal()
             port = self.settings.http_port
-            self.held.callback(serve_http(self.app, self.settings.http_host, port, secret))
+            self.cleanup.callback(serve_http(self.app, self.settings.http_host, port, secret))
             return
         from slack_bolt.adapter.socket_mode import SocketModeHandler
 
         assert self.settings.slack_app_token
         handler = SocketModeHandler(self.app, self.settings.slack_app_token.reveal(), web_client=self.client)
-        self.held.callback(handler.close)
+        self.cleanup.callback(handler.close)
         try:
             handler.connect()
         except SlackApiError as refused:
@@ -93,19 +93,19 @@ class Bot:
         self.thread_queue.close()
         self.notifier.stop()
         self.dispatcher.stop()
-        self.held.close()
+        self.cleanup.close()
         self.ledger.close()
 
 
-def redis_address(settings: Settings, held: ExitStack) -> str:
+def redis_address(settings: Settings, cleanup: ExitStack) -> str:
     """The configured queue, or an embedded one in the bot's home that lives as long as the bot."""
     if settings.redis_url is not None:
         return settings.redis_url.reveal()
     server = embedded_redis(settings.home / "redis")
-    held.callback(server.stop)
+    cleanup.callback(server.stop)
     note = settings.home / "redis.url"
     note.write_text(server.url, encoding="utf-8")
-    held.callback(lambda: note.unlink(missing_ok=True))
+    cleanup.callback(lambda: note.unlink(missing_ok=True))
     return server.url
 
 
@@ -117,9 +117,9 @@ def build(settings: Settings) -> Bot:
     client = slack_client(token, settings.slack_api_url)
     greet(client)
     settings.home.mkdir(parents=True, exist_ok=True)
-    held = ExitStack()
+    cleanup = ExitStack()
     ledger = open_ledger(settings)
-    redis_url = redis_address(settings, held)
+    redis_url = redis_address(settings, cleanup)
     signing.pair_locally(settings.home / "keys")
     dispatcher = Dispatcher(
         ledger,
@@ -134,11 +134,11 @@ def build(settings: Settings) -> Bot:
     poster = posting_client(token, settings.slack_api_url)
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
     thread_queue = ThreadQueue()
-    services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, held)
+    services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
     notifier.aftermath = Aftermath(services, client)
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
     app = build_app(client, services, settings.listener_threads, secret)
-    return Bot(settings, app, dispatcher, notifier, thread_queue, ledger, client, held)
+    return Bot(settings, app, dispatcher, notifier, thread_queue, ledger, client, cleanup)
 
 
 def greet(client: WebClient) -> None:
@@ -154,9 +154,9 @@ def greet(client: WebClient) -> None:
         ) from error
 
 
-def refused_token(variable: str, refused: SlackApiError) -> str:
+def refused_token(variable: str, error: SlackApiError) -> str:
     """What to do about a token that Slack does not take (or not for this call)."""
-    code = refused.response.get("error")
+    code = error.response.get("error")
     return (
         f"Slack refuses {variable} ({code}). {WHERE[variable]} Then start again; jobs and reports are kept."
     )
@@ -169,7 +169,7 @@ def make_services(
     dispatcher: Dispatcher,
     notifier: Notifier,
     thread_queue: ThreadQueue,
-    held: ExitStack,
+    cleanup: ExitStack,
 ) -> Services:
     """What the listeners work with; the index opens here, so its libraries load here and not on import."""
     from rag.adviser import Adviser
@@ -178,7 +178,7 @@ def make_services(
 
     assert settings.slack_bot_token
     embed = load_embedder(settings.home / "cache")
-    index = held.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
+    index = cleanup.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
     index.ensure_guide()
     prices = load_prices(settings)
     hosts = frozenset({urlsplit(settings.slack_api_url).netloc, "files.slack.com"})
@@ -188,7 +188,7 @@ def make_services(
         datasets=open_datasets(settings, prepare_apart),
         index=index,
         prices=prices,
-        policy=Policy(
+        permissions=Permissions(
             settings.admins,
             settings.launchers,
             settings.job_budget_usd,
@@ -197,7 +197,7 @@ def make_services(
             settings.askers,
             settings.approvers,
         ),
-        people=People(client),
+        users=Users(client),
         thread_queue=thread_queue,
         home=settings.home,
         file_hosts=hosts,

@@ -14,11 +14,11 @@ OTHERS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "HF_TOKEN_FILE")
 
 def trainwise(home: Path, env: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """`trainwise WORDS` in `home`, with nothing of this machine's own accounts."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OTHERS}
-    told = {"TRAINWISE_HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
+    base = {name: value for name, value in os.environ.items() if name not in OTHERS}
+    text = {"TRAINWISE_HOME": str(home), "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
         [sys.executable, "-m", "bot.cli", *words],
-        env={**inherited, **told, **env},
+        env={**base, **text, **env},
         capture_output=True,
         text=True,
         timeout=280,
@@ -26,8 +26,8 @@ def trainwise(home: Path, env: Mapping[str, str], *words: str) -> subprocess.Com
     )
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def error_of(result: subprocess.CompletedProcess[str]) -> str:
     """The one error message of a command that said no, without a traceback."""
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return " ".join(done.stderr.split())
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return " ".join(result.stderr.split())

@@ -68,7 +68,7 @@ class Environment:
         for name in ("redis", "workspace", "bot", *WORKERS):
             self.start(name)
         self.wait_for_bot()
-        self.control("rates", enforced=False)
+        self.control("rates", enforce=False)
 
     def start(self, name: str) -> None:
         """Starts one of the processes unless it runs; its log goes on where it ended."""

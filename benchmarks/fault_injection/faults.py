@@ -137,9 +137,9 @@ def slack(how: str, method: str = "*", times: int = 3) -> Inject:
 
 def slack_slow_down(environment: Environment, dice: random.Random) -> Iterator[None]:
     """429 on nearly every post and update."""
-    environment.control("rates", limits={"chat.postMessage": 12, "chat.update": 6}, enforced=True)
+    environment.control("rates", limits={"chat.postMessage": 12, "chat.update": 6}, enforce=True)
     yield
-    environment.control("rates", enforced=False)
+    environment.control("rates", enforce=False)
 
 
 def slack_disconnects(environment: Environment, dice: random.Random) -> Iterator[None]:

@@ -56,12 +56,12 @@ def playground(
     port: Annotated[int, typer.Option(help="Port of the web page.")] = 3700,
 ) -> None:
     """Run the local workspace with the bot and a worker in it, and print the page's address."""
-    from bot.demo.stack import stand
+    from bot.demo.stack import local_stack
 
-    with stand(settings().home / "playground", port=port) as stage:
-        stage.wait_for_bot()
-        console.print(f"The workspace is at [bold]{stage.url}[/bold]. Ctrl-C ends it.")
-        stage.wait()
+    with local_stack(settings().home / "playground", port=port) as stack:
+        stack.wait_for_bot()
+        console.print(f"The workspace is at [bold]{stack.url}[/bold]. Ctrl-C ends it.")
+        stack.wait()
 
 
 @app.command()

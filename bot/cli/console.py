@@ -22,10 +22,10 @@ OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
 
 def settings() -> Settings:
     """The settings of this process's environment; the hub's library reads its token there, a file's too."""
-    chosen = load_settings(os.environ)
-    if chosen.hub_token is not None:
-        os.environ["HF_TOKEN"] = chosen.hub_token.reveal()
-    return chosen
+    settings_ = load_settings(os.environ)
+    if settings_.hub_token is not None:
+        os.environ["HF_TOKEN"] = settings_.hub_token.reveal()
+    return settings_
 
 
 def path_to_read(value: Path) -> Path:

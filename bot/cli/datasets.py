@@ -65,18 +65,18 @@ def add(
         "customer": customer_column,
         "created_at": date_column,
     }
-    given = {field: column for field, column in columns.items() if column}
-    chosen = settle_columns(path_to_read(path), given, ask=not yes and sys.stdin.isatty())
+    options = {field: column for field, column in columns.items() if column}
+    mapping = settle_columns(path_to_read(path), options, ask=not yes and sys.stdin.isatty())
     scopes = frozenset(f"channel:{c}" for c in channel) if channel else frozenset({"workspace"})
-    called = check_name(name or suggest_name(path.stem))
-    listed = Path(f"{called}.problems.csv")
-    listed.unlink(missing_ok=True)
+    dataset = check_name(name or suggest_name(path.stem))
+    problems_file = Path(f"{dataset}.problems.csv")
+    problems_file.unlink(missing_ok=True)
     try:
         store = open_datasets(settings())
-        card = store.add(path, called, person(), scopes, licence, chosen, problems_to=listed)
+        card = store.add(path, dataset, person(), scopes, licence, mapping, problems_to=problems_file)
     finally:
-        if listed.is_file():
-            tell_problems(listed)
+        if problems_file.is_file():
+            tell_problems(problems_file)
     tell_card(card)
 
 
@@ -108,17 +108,17 @@ def check(
     from finetune.evaluation.label_noise import find_noise
     from rag.search.embedding import load_embedder
 
-    chosen = settings()
-    store = open_datasets(chosen)
+    config = settings()
+    store = open_datasets(config)
     card = store.get(name)
     tickets = store.tickets(card.digest)
-    noise = find_noise(tickets, load_embedder(chosen.home / "cache"))
+    noise = find_noise(tickets, load_embedder(config.home / "cache"))
     store.annotate(card, noise=noise.to_card())
-    listed = out or Path(f"{card.name}.labels.csv")
-    write_suspects(noise.suspects, tickets, listed)
+    suspects_file = out or Path(f"{card.name}.labels.csv")
+    write_suspects(noise.suspects, tickets, suspects_file)
     console.print(
         f"{len(noise.suspects):,} of {noise.checked:,} labels look wrong "
-        f"(the model agrees with {100 * noise.accuracy:.1f}%). All are in {listed}:",
+        f"(the model agrees with {100 * noise.accuracy:.1f}%). All are in {suspects_file}:",
         highlight=False,
         markup=False,
     )
@@ -132,39 +132,41 @@ def check(
 def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> None:
     """Erase a dataset's rows and say which models were trained on them."""
     models_of = models_trained_on(open_ledger(settings()))
-    gone = open_datasets(settings()).remove(name, person(), models_of)
-    console.print(f"Erased {gone.rows} rows of {gone.name}.")
-    if gone.models:
-        console.print(f"Trained on them, and cannot forget: jobs {', '.join(gone.models)}.")
+    removal = open_datasets(settings()).remove(name, person(), models_of)
+    console.print(f"Erased {removal.rows} rows of {removal.name}.")
+    if removal.models:
+        console.print(f"Trained on them, and cannot forget: jobs {', '.join(removal.models)}.")
 
 
-def settle_columns(path: Path, given: dict[str, str], ask: bool) -> dict[str, str] | None:
+def settle_columns(path: Path, options: dict[str, str], ask: bool) -> dict[str, str] | None:
     """The columns to read: as given and checked, else the guess, shown and (on a terminal) confirmed."""
     from finetune.data.reading import preview
 
-    if given:
-        return given
+    if options:
+        return options
     head = preview(path)
-    chosen = head.guess
-    told = ", ".join(f"{field} = {column!r}" for field, column in chosen.fields.items())
-    console.print(f"Columns guessed by {chosen.how}: {told}", highlight=False, markup=False, soft_wrap=True)
-    if not ask or len(chosen.fields) < 2:  # too few to confirm: reading says what is missing
+    mapping = head.guess
+    summary = ", ".join(f"{field} = {column!r}" for field, column in mapping.fields.items())
+    console.print(
+        f"Columns guessed by {mapping.how}: {summary}", highlight=False, markup=False, soft_wrap=True
+    )
+    if not ask or len(mapping.fields) < 2:  # too few to confirm: reading says what is missing
         return None
     for row in range(len(head.rows))[:2]:
-        sample = {field: head.cell(row, column)[:60] for field, column in chosen.fields.items()}
+        sample = {field: head.cell(row, column)[:60] for field, column in mapping.fields.items()}
         console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
     if not typer.confirm("Read the file so?", default=True):
         raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")
     return None
 
 
-def tell_problems(listed: Path) -> None:
+def tell_problems(problems_file: Path) -> None:
     """How many rows were left out or repaired, the first few, and where all of them stand."""
-    with listed.open(newline="", encoding="utf-8-sig") as stream:
+    with problems_file.open(newline="", encoding="utf-8-sig") as stream:
         rows = list(csv.DictReader(stream))
     out = [row for row in rows if row["kept"] == "left out"]
     console.print(
-        f"{len(out):,} rows left out, {len(rows) - len(out):,} repaired or noted: see {listed}",
+        f"{len(out):,} rows left out, {len(rows) - len(out):,} repaired or noted: see {problems_file}",
         style="yellow",
         highlight=False,
         markup=False,

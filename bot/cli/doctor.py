@@ -109,8 +109,8 @@ def datasets(settings: Settings) -> Finding:
     try:
         number = len(DatasetStore(settings.datasets_url).list())
     except DatasetError as error:
-        found, _, fix = str(error).partition("\n")
-        return Finding("datasets", Level.FAIL, found, fix)
+        problem, _, fix = str(error).partition("\n")
+        return Finding("datasets", Level.FAIL, problem, fix)
     return Finding("datasets", Level.OK, f"{number} at {without_user(settings.datasets_url)}")
 
 
@@ -208,10 +208,10 @@ def gpu(_: Settings) -> Finding:
         return Finding("gpu", Level.OFF, "none: MiniLM triage trains on the CPU, an 8B model does not")
     query = [tool, "--query-gpu=name,memory.free", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+        output = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
     except (subprocess.SubprocessError, OSError):
         return Finding("gpu", Level.FAIL, "nvidia-smi fails", "Check the driver: run nvidia-smi by hand.")
-    return Finding("gpu", Level.OK, "; ".join(done.stdout.strip().splitlines()))
+    return Finding("gpu", Level.OK, "; ".join(output.stdout.strip().splitlines()))
 
 
 CHECKS: tuple[Check, ...] = (

@@ -28,8 +28,8 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total, name: bar.update(
-            task, completed=done, total=total, description=name[:60].replace("[", "\\[")
+        yield lambda count, total, name: bar.update(
+            task, completed=count, total=total, description=name[:60].replace("[", "\\[")
         )
 
 

@@ -43,11 +43,11 @@ def reply_lines(reply: Reply) -> list[str]:
     lines += [escape(reply.headline), ""] if reply.headline else [""]
     lines += [f"• {escape(claim_text(claim))}" for claim in reply.why]
     if reply.signals:
-        heard = ", ".join(
+        words = ", ".join(
             f"{s.name} = {s.value} (“{s.quote}”)" if s.quote else f"{s.name} = {s.value} (my reading)"
             for s in reply.signals
         )
-        lines += ["", f"[dim]Heard:[/dim] {escape(heard)}"]
+        lines += ["", f"[dim]Heard:[/dim] {escape(words)}"]
     if reply.would_change:
         lines += ["", "[dim]What would change it:[/dim]", *(f"• {escape(w)}" for w in reply.would_change)]
     lines += [f"[dim]Next:[/dim] {escape(reply.next_step)}"] if reply.next_step else []
@@ -133,9 +133,9 @@ def system_rows(
     for system in systems:
         few = f" ({system['rows']} tickets)" if system.get("prompt") else ""
         rows.append((f"{system['name']}{few}", *(interval(system.get(measure)) for measure in measures)))
-        if crossed := system.get("cross_validated"):
-            over = f"  over all {crossed['rows']}, {crossed['folds']} folds"
-            rows.append((over, *(interval(crossed.get(measure)) for measure in measures)))
+        if folds := system.get("cross_validated"):
+            over = f"  over all {folds['rows']}, {folds['folds']} folds"
+            rows.append((over, *(interval(folds.get(measure)) for measure in measures)))
     return rows
 
 
@@ -151,18 +151,18 @@ def print_sides(console: Console, sides: Sides, as_json: bool = False) -> None:
     if as_json:
         console.out(json.dumps(asdict(sides), ensure_ascii=False), highlight=False)
         return
-    found = [side for side in (sides.before, sides.after) if side]
+    answers = [side for side in (sides.before, sides.after) if side]
     heads = [
         f"{'after' if side is sides.after else 'before'}: {side.name}, {1000 * side.seconds:.0f} ms"
-        for side in found
+        for side in answers
     ]
     table = Table(*heads, box=None, padding=(0, 3, 0, 0))
-    table.add_row(*(escape(_answered(side)) for side in found))
+    table.add_row(*(escape(_answer_line(side)) for side in answers))
     console.print(table)
     if sides.before is None:
         console.print("[dim]There is no before: nothing that could answer was kept beside this model.[/dim]")
 
 
-def _answered(side: Tried) -> str:
+def _answer_line(side: Tried) -> str:
     lines = [f"{share:4.0%}  {name}" for name, share in side.ranked]
     return "\n".join(lines) if lines else side.answer or "(nothing)"

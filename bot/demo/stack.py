@@ -31,7 +31,7 @@ FORGOTTEN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "redis", "workspace"
 
 
 @dataclass
-class Stand:
+class LocalStack:
     """What is running: the workspace, the queue, and the processes with their logs."""
 
     workspace: Playground
@@ -99,7 +99,7 @@ class Stand:
         """Returns once the bot holds a Socket Mode connection, or answers by HTTP."""
         until = time.monotonic() + READY_S
         with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
-            while not (self._answers() if self.bot_port else connected(client)):
+            while not (self._answers() if self.bot_port else is_connected(client)):
                 self.check()
                 if time.monotonic() > until:
                     raise BotError(f"The bot did not connect in {READY_S:.0f} s.\n{self.tail('bot')}")
@@ -118,7 +118,7 @@ class Stand:
                 time.sleep(0.5)
 
 
-def connected(client: httpx.Client) -> bool:
+def is_connected(client: httpx.Client) -> bool:
     """Whether the workspace has a Socket Mode connection of the bot."""
     return bool(client.post("/control/state", json={}).json().get("sockets"))
 
@@ -130,14 +130,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def stand(
+def local_stack(
     home: Path,
     port: int = 0,
     fresh: bool = False,
     http: bool = False,
     processes: Sequence[str] = tuple(COMMANDS),
     more_env: Mapping[str, str] | None = None,
-) -> Iterator[Stand]:
+) -> Iterator[LocalStack]:
     """Starts everything under `home` and ends it again; `fresh` forgets earlier jobs, keeps caches.
 
     With `http` the workspace delivers signed requests to the bot instead of Socket Mode envelopes. `processes`
@@ -149,28 +149,28 @@ def stand(
     (home / "logs").mkdir(exist_ok=True)
     for name in COMMANDS:
         (home / "logs" / f"{name}.log").unlink(missing_ok=True)
-    with ExitStack() as stack:
+    with ExitStack() as cleanup:
         redis = embedded_redis(home / "redis")
         manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
         workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)
         env = {**environment(home, workspace, redis.url, bot_port), **(more_env or {})}
-        stage = Stand(workspace, redis, home, env, bot_port)
-        stack.callback(lambda: stage.redis.stop())
+        stack = LocalStack(workspace, redis, home, env, bot_port)
+        cleanup.callback(lambda: stack.redis.stop())
         workspace.start()
-        stack.callback(workspace.stop)
+        cleanup.callback(workspace.stop)
         for name in processes:
-            stack.callback(stage.end, name)
-            stage.launch(name)
-        yield stage
+            cleanup.callback(stack.end, name)
+            stack.launch(name)
+        yield stack
 
 
 def environment(home: Path, workspace: Playground, redis_url: str, bot_port: int | None) -> dict[str, str]:
     """The environment that points bot and worker at loopback, whatever Slack the caller's own names."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))}
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("SLACK_", "TRAINWISE_SLACK"))}
     return {
-        **inherited,
+        **base,
         "TRAINWISE_HOME": str(home),
         "TRAINWISE_REDIS_URL": redis_url,
         "SLACK_API_URL": workspace.api_url,

@@ -47,9 +47,9 @@ def rich_text_lines(element: Block) -> list[str]:
     parts = element.get("elements", [])
     if element.get("type") == "rich_text_list":
         return [f"• {' '.join(rich_text_lines(part))}" for part in parts]
-    joined = "".join(part.get("text") or part.get("url") or f"@{part.get('user_id', '')}" for part in parts)
+    text = "".join(part.get("text") or part.get("url") or f"@{part.get('user_id', '')}" for part in parts)
     mark = "> " if element.get("type") == "rich_text_quote" else ""
-    return [mark + line for line in joined.splitlines()]
+    return [mark + line for line in text.splitlines()]
 
 
 def cell_text(cell: Any) -> str:
@@ -106,18 +106,18 @@ SHOWN = ("chat.postMessage", "chat.postEphemeral", "chat.stopStream", "views.ope
 INDENT = "  │ "
 
 
-class Retelling:
+class Transcript:
     """Prints each call once, as it arrives; changes of the job's card move a progress bar instead."""
 
     def __init__(self, console: Console, watcher: Person, check: Callable[[], None]) -> None:
         self.console, self.watcher, self.check = console, watcher, check
-        self.seen = 0
+        self.last_call = 0
         self.streams: dict[str, list[Mapping[str, Any]]] = {}
         columns = [TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
         self.bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self.task = self.bar.add_task("", total=100, visible=False)
 
-    def __enter__(self) -> Retelling:
+    def __enter__(self) -> Transcript:
         self.bar.start()
         return self
 
@@ -136,13 +136,13 @@ class Retelling:
         labels = [b["label"]["text"] for b in view["blocks"] if b["type"] == "input"]
         self.say("opens a form", [f"{title}: {', '.join(labels)}"])
 
-    def until(self, done: Callable[[], bool], what: str, limit: float = 60.0) -> None:
+    def until(self, condition: Callable[[], bool], what: str, limit: float = 60.0) -> None:
         """Retell what arrives until `done`; PlaygroundError when it takes longer than `limit` seconds."""
         end = time.monotonic() + limit
         while True:
-            finished = done()
+            over = condition()
             self.catch_up()
-            if finished:
+            if over:
                 self.bar.update(self.task, visible=False)
                 return
             self.check()
@@ -152,8 +152,8 @@ class Retelling:
 
     def catch_up(self) -> None:
         """Print the calls received since the last time."""
-        for call in self.watcher.api_log(self.seen):
-            self.seen = call["n"]
+        for call in self.watcher.api_log(self.last_call):
+            self.last_call = call["n"]
             if call["response"].get("ok"):
                 self.retell(call["method"], call["params"], call["response"])
 
@@ -168,12 +168,12 @@ class Retelling:
         elif method in ("chat.appendStream", "chat.startStream"):
             self.streams.setdefault(str(response.get("ts")), []).extend(as_list(params.get("chunks")))
         elif method == "chat.stopStream":
-            self.streamed(params, str(response.get("ts")))
+            self.end_stream(params, str(response.get("ts")))
         elif method == "files.completeUploadExternal":
             names = ", ".join(str(f.get("title") or f.get("id")) for f in as_list(params.get("files")))
             self.say("uploads", [f"[image] {names}"])
 
-    def streamed(self, params: Mapping[str, Any], ts: str) -> None:
+    def end_stream(self, params: Mapping[str, Any], ts: str) -> None:
         """An answer that came as a stream: its steps, its text, then the card."""
         chunks = [*self.streams.pop(ts, []), *as_list(params.get("chunks"))]
         steps = [

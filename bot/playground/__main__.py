@@ -34,10 +34,10 @@ def main() -> int:
         lines.append(f"export {name}={shlex.quote(value)}")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    done = threading.Event()
+    end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
-    done.wait()
+        signal.signal(number, lambda *_: end.set())
+    end.wait()
     playground.stop()
     return 0
 

@@ -39,10 +39,10 @@ async def revoke(api: Api, args: Json) -> Json:
 
 
 async def rates(api: Api, args: Json) -> Json:
-    """Set calls per minute by method, or switch rate limits off and on with `enforced`."""
+    """Set calls per minute by method, or switch rate limits off and on with `enforce`."""
     api.rates.override(args.get("limits") or {})
-    api.rates.enforced = bool(args.get("enforced", api.rates.enforced))
-    return {"limits": api.rates.limits, "enforced": api.rates.enforced}
+    api.rates.enforce = bool(args.get("enforce", api.rates.enforce))
+    return {"limits": api.rates.limits, "enforce": api.rates.enforce}
 
 
 async def fail(api: Api, args: Json) -> Json:
@@ -57,22 +57,22 @@ async def fail(api: Api, args: Json) -> Json:
 
 async def channel(api: Api, args: Json) -> Json:
     """Do to a channel what admins do: `archive` or `restore` it, `remove` the app from it or `invite` it."""
-    found, what = api.floor.workspace.place(args["channel"], seed.ANA), args.get("do")
+    target, what = api.floor.workspace.place(args["channel"], seed.ANA), args.get("do")
     if what in ("archive", "restore"):
-        found.archived = what == "archive"
+        target.is_archived = what == "archive"
     elif what in ("remove", "invite"):
-        others = [member for member in found.members if member != seed.BOT_USER]
-        found.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
+        others = [member for member in target.members if member != seed.BOT_USER]
+        target.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
     else:
         raise PlaygroundError(f"{what!r} cannot be done to a channel: archive, restore, remove, invite.")
-    api.floor.workspace.keep_channel(found)
-    return {"channel": found.id}
+    api.floor.workspace.keep_channel(target)
+    return {"channel": target.id}
 
 
 async def redeliver(api: Api, args: Json) -> Json:
     """Deliver an event again (the last one when no event_id is given)."""
-    sent = api.floor.outbox.sent
-    event_id = args.get("event_id") or next(reversed(sent), "")
+    envelopes = api.floor.outbox.envelopes
+    event_id = args.get("event_id") or next(reversed(envelopes), "")
     return {"event_id": event_id, "found": api.floor.outbox.repeat(event_id)}
 
 
@@ -87,12 +87,14 @@ async def state(api: Api, args: Json) -> Json:
     """What is going on: sockets, deliveries under way, events sent, deliveries (with retries), events given
     up."""
     link: Any = api.floor.outbox.link
-    events = [{"event_id": key, "type": body["event"]["type"]} for key, body in api.floor.outbox.sent.items()]
+    events = [
+        {"event_id": key, "type": body["event"]["type"]} for key, body in api.floor.outbox.envelopes.items()
+    ]
     return {
         "sockets": api.floor.sockets.count,
         "waiting": api.floor.outbox.waiting,
         "events": events,
-        "delivered": link.delivered,
+        "delivered": link.deliveries,
         "given_up": api.floor.outbox.given_up,
         "calls": api.calls,
     }

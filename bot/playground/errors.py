@@ -24,7 +24,7 @@ class ApiError(Exception):
         return {"ok": False, "error": self.code, **self.extra}
 
 
-class NotAcked(Exception):
+class NoAck(Exception):
     """The app did not acknowledge a delivery; `reason` is Slack's retry reason."""
 
     def __init__(self, reason: str) -> None:
@@ -34,5 +34,5 @@ class NotAcked(Exception):
 
 def invalid_arguments(*messages: str, code: str = "invalid_arguments") -> ApiError:
     """Slack's shape for a refusal that explains itself in response_metadata.messages."""
-    listed = [f"[ERROR] {message}" for message in messages]
-    return ApiError(code, errors=list(messages), response_metadata={"messages": listed})
+    details = [f"[ERROR] {message}" for message in messages]
+    return ApiError(code, errors=list(messages), response_metadata={"messages": details})

@@ -73,11 +73,11 @@ class Playground:
             target=self._server.run, args=([self._listener],), name="playground", daemon=True
         )
         self._thread.start()
-        started = threading.Event()
+        ready = threading.Event()
         for _ in range(int(START_SECONDS / 0.02)):
             if self._server.started:
                 return self
-            started.wait(0.02)
+            ready.wait(0.02)
         raise PlaygroundError(
             f"The local workspace did not start on {self.url} within {START_SECONDS:.0f} s."
         )
@@ -116,9 +116,9 @@ class Playground:
         """Revoke the "bot" or "app" token; "none" makes all valid again."""
         self.control("revoke", token=token)
 
-    def set_rates(self, limits: Mapping[str, float] | None = None, *, enforced: bool = True) -> None:
-        """Calls per minute by method; enforced=False switches rate limits off."""
-        self.control("rates", limits=dict(limits or {}), enforced=enforced)
+    def set_rates(self, limits: Mapping[str, float] | None = None, *, enforce: bool = True) -> None:
+        """Calls per minute by method; enforce=False switches rate limits off."""
+        self.control("rates", limits=dict(limits or {}), enforce=enforce)
 
     def fail(self, method: str, times: int = 1, how: str = "500") -> None:
         """What the next calls of a method suffer: 500, 503, drop, accepted_500, accepted_drop or slow."""

@@ -172,8 +172,8 @@ class Desk:
         """A file for the app: its token, or Slack's sign-in page (which is HTML with status 200)."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         tokens = self.floor.workspace.tokens
-        allowed = token == tokens["bot"] and token not in tokens["revoked"]
-        if not allowed or "files:read" not in self.floor.workspace.app.scopes:
+        is_allowed = token == tokens["bot"] and token not in tokens["revoked"]
+        if not is_allowed or "files:read" not in self.floor.workspace.app.scopes:
             return RedirectResponse("/signin", status_code=302)
         file_id = request.path_params["file"].split("/")[0].split("-")[-1]
         return self._content(file_id)

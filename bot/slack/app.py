@@ -54,15 +54,15 @@ def repeatable(request: HttpRequest) -> bool:
 class RetryBrokenConnection(ConnectionErrorRetryHandler):
     """Slack's handler, for calls that may be repeated."""
 
-    def _can_retry(self, *, request: HttpRequest, **known: Any) -> bool:
-        return repeatable(request) and super()._can_retry(request=request, **known)
+    def _can_retry(self, *, request: HttpRequest, **context: Any) -> bool:
+        return repeatable(request) and super()._can_retry(request=request, **context)
 
 
 class RetryServerError(ServerErrorRetryHandler):
     """Slack's handler, for calls that may be repeated."""
 
-    def _can_retry(self, *, request: HttpRequest, **known: Any) -> bool:
-        return repeatable(request) and super()._can_retry(request=request, **known)
+    def _can_retry(self, *, request: HttpRequest, **context: Any) -> bool:
+        return repeatable(request) and super()._can_retry(request=request, **context)
 
 
 def slack_client(token: str, base_url: str) -> WebClient:
@@ -97,12 +97,12 @@ def register(app: App, services: Services) -> None:
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
     for feature in FEATURES:
         feature.register(app, services)
-    app.event("app_context_changed")(acknowledged)
-    app.action(re.compile(".*"))(acknowledged)
-    app.event(re.compile(".+"))(acknowledged)
+    app.event("app_context_changed")(acknowledge)
+    app.action(re.compile(".*"))(acknowledge)
+    app.event(re.compile(".+"))(acknowledge)
     app.error(handle_error)
 
 
-def acknowledged(ack: Ack) -> None:
+def acknowledge(ack: Ack) -> None:
     """Accepted; there is nothing to do: link buttons, leftovers of old cards, events that are none of our business."""
     ack()

@@ -47,8 +47,10 @@ def advice(error: BaseException) -> str:
         return str(error) if isinstance(error, BotError) else escape(str(error))
     fault = secrets.token_hex(4)
     log.error("fault %s", fault, exc_info=error)
-    if isinstance(error, SlackApiError) and (known := SLACK_ADVICE.get(str(error.response.get("error")))):
-        return f"{known} (error {fault})"
+    if isinstance(error, SlackApiError) and (
+        advice_text := SLACK_ADVICE.get(str(error.response.get("error")))
+    ):
+        return f"{advice_text} (error {fault})"
     if _disk_full(error):
         return f"My disk is full, so nothing was changed. Ask an admin to free space. (error {fault})"
     if isinstance(error, OperationalError) and "disk i/o" in str(error.orig).lower():
@@ -56,19 +58,19 @@ def advice(error: BaseException) -> str:
     return f"Something went wrong on my side. Try again; if it stays, give an admin the error id `{fault}`."
 
 
-def guarded(services: Services, listener: Callable[..., None]) -> Callable[[Args], None]:
+def guard(services: Services, listener: Callable[..., None]) -> Callable[[Args], None]:
     """The listener with `services` as its first argument; whatever it raises is told to the person.
 
     Nothing is left for Bolt to see: an exception soon after `ack()` makes it forget the ack, and Slack then
     shows a timeout beside our sentence.
     """
-    bound = partial(listener, services)
-    parameters = inspect.signature(bound).parameters.values()
-    wanted = [one.name for one in parameters if one.default is one.empty]
+    handler = partial(listener, services)
+    parameters = inspect.signature(handler).parameters.values()
+    arguments = [one.name for one in parameters if one.default is one.empty]
 
     def run(args: Args) -> None:
         try:
-            bound(**{name: getattr(args, name) for name in wanted})
+            handler(**{name: getattr(args, name) for name in arguments})
         except Exception as error:  # the edge for every listener
             if args.ack.response is None:
                 args.ack()

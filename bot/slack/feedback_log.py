@@ -47,12 +47,12 @@ def forget_feedback(home: Path, before: float) -> int:
     with path.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         lines = [line for line in file.read().splitlines() if line.strip()]
-        kept = [line for line in lines if json.loads(line)["at"] >= before]
-        if len(kept) < len(lines):
+        recent = [line for line in lines if json.loads(line)["at"] >= before]
+        if len(recent) < len(lines):
             file.seek(0)
-            file.write("".join(f"{line}\n" for line in kept))
+            file.write("".join(f"{line}\n" for line in recent))
             file.truncate()
-    return len(lines) - len(kept)
+    return len(lines) - len(recent)
 
 
 def blank_feedback(home: Path, mention: re.Pattern[str]) -> int:
@@ -63,13 +63,13 @@ def blank_feedback(home: Path, mention: re.Pattern[str]) -> int:
     with path.open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         rows = [json.loads(line) for line in file.read().splitlines() if line.strip()]
-        blanked = [blank_mentions(row, mention) for row in rows]
-        found = sum(old != new for old, new in zip(rows, blanked, strict=True))
-        if found:
+        clean = [blank_mentions(row, mention) for row in rows]
+        count = sum(old != new for old, new in zip(rows, clean, strict=True))
+        if count:
             file.seek(0)
-            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in blanked))
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in clean))
             file.truncate()
-    return found
+    return count
 
 
 def read_feedback(home: Path) -> list[dict[str, Any]]:

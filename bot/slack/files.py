@@ -24,7 +24,7 @@ MOST_BYTES = 200_000_000
 CHUNK = 1 << 16
 
 
-class FileRefused(BotError):
+class BadFile(BotError):
     """The file cannot be used; the text says why and what to do."""
 
 
@@ -47,12 +47,12 @@ def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFi
         info: dict[str, Any] = client.files_info(file=file_id)["file"]
     except SlackApiError as refused:
         if refused.response.get("error") in ("file_not_found", "file_deleted"):
-            raise FileRefused("Slack no longer has this file. Share it again.") from refused
+            raise BadFile("Slack no longer has this file. Share it again.") from refused
         raise
     places = frozenset(str(c) for key in ("channels", "groups", "ims") for c in info.get(key) or [])
     owner = str(info.get("user", ""))
     if owner != user and channel not in places:
-        raise FileRefused("This file was not shared here. Share it in this channel and try again.")
+        raise BadFile("This file was not shared here. Share it in this channel and try again.")
     url = str(info.get("url_private_download") or info.get("url_private") or "")
     name = one_line(Path(visible(str(info.get("name") or "file"))).name, 120) or "file"
     return SlackFile(
@@ -72,31 +72,29 @@ def downloader(
         parts = urlsplit(url)
         place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
         if place not in hosts and not (parts.scheme == "https" and place.endswith(".slack.com")):
-            raise FileRefused(
-                "This file is not kept by Slack, so I did not fetch it. Upload it to Slack itself."
-            )
+            raise BadFile("This file is not kept by Slack, so I did not fetch it. Upload it to Slack itself.")
         headers = {"Authorization": f"Bearer {token}"}
-        received = 0
+        size = 0
         with (
             httpx.stream("GET", url, headers=headers, timeout=timeout_s, follow_redirects=False) as answer,
             path.open("wb") as out,
         ):
             if answer.status_code != 200:
-                raise FileRefused("Slack did not hand out this file. Share it again and try once more.")
+                raise BadFile("Slack did not hand out this file. Share it again and try once more.")
             for chunk in answer.iter_bytes(CHUNK):
-                received += len(chunk)
-                if received > most:
-                    raise FileRefused(_too_large(received, most))
+                size += len(chunk)
+                if size > most:
+                    raise BadFile(_too_large(size, most))
                 out.write(chunk)
 
     return download
 
 
 @contextlib.contextmanager
-def fetched(file: SlackFile, download: Callable[[str, Path], None], home: Path) -> Iterator[Path]:
+def local_copy(file: SlackFile, download: Callable[[str, Path], None], home: Path) -> Iterator[Path]:
     """The file on disk under its own name while the block runs."""
     if file.size > MOST_BYTES:
-        raise FileRefused(_too_large(file.size))
+        raise BadFile(_too_large(file.size))
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix="upload-") as folder:
         path = Path(folder) / file.name.replace("/", "_").lstrip(".")[:120]

@@ -27,14 +27,14 @@ class Once:
     """Remembers verified signatures for as long as they are young enough to be used again."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
+        self._times: dict[str, float] = {}
 
     def first(self, signature: str, now: float) -> bool:
         """Whether this signature comes for the first time; `now` in seconds of any steady clock."""
-        self._seen = {key: at for key, at in self._seen.items() if now - at < REMEMBER_S}
-        if signature in self._seen:
+        self._times = {key: at for key, at in self._times.items() if now - at < REMEMBER_S}
+        if signature in self._times:
             return False
-        self._seen[signature] = now
+        self._times[signature] = now
         return True
 
 
@@ -67,7 +67,7 @@ def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[
         return PlainTextResponse("ok\n")
 
     site = Starlette(routes=[Route(PATH, events, methods=["POST"]), Route("/health", health)])
-    listening = bound(host, port)
+    listening = bind(host, port)
     server = uvicorn.Server(uvicorn.Config(site, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)
     thread.start()
@@ -83,7 +83,7 @@ def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[
     return stop
 
 
-def bound(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """A socket that holds the address; BotError says what to change when it cannot be had."""
     try:
         return socket.create_server((host, port), family=family(host), backlog=128)

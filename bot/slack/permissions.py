@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from bot.slack.users import Person
 from worker.jobs.records import Job
-from worker.jobs.states import END_STATES
 
 Denial = str
 InGroup = Callable[[str, frozenset[str]], bool]
 
 
 @dataclass(frozen=True)
-class Policy:
+class Permissions:
     """The workspace's rules, from the settings; `admins` come on top of the workspace's own admins."""
 
     admins: frozenset[str] = frozenset()
@@ -37,15 +36,15 @@ class Policy:
         return f"I answer only some people and channels here{self._where(self.askers)}. Ask {self._whom()}."
 
     def denies_launch(
-        self, person: Person, unfinished: int, in_group: InGroup, channel: str = ""
+        self, person: Person, active: int, in_group: InGroup, channel: str = ""
     ) -> Denial | None:
         """Why this person may not launch a job from this channel now, or None."""
         if not self._is_listed(self.launchers, person, channel, in_group):
             where = self._where(self.launchers)
             return f"Only some people may launch jobs here, and you are not on the list{where}. Ask {self._whom()}."
-        if unfinished >= self.jobs_per_person:
+        if active >= self.jobs_per_person:
             return (
-                f"You have {unfinished} unfinished jobs, and {self.jobs_per_person} is the most at a time. "
+                f"You have {active} unfinished jobs, and {self.jobs_per_person} is the most at a time. "
                 "Wait for one to end, or cancel one with `/jobs mine`."
             )
         return None
@@ -92,21 +91,16 @@ class Policy:
             f"Its budget of ${budget_usd:g} is above ${self.job_budget_usd:g}, so an admin must approve it."
         )
 
-    def _is_listed(self, listed: frozenset[str], person: Person, channel: str, in_group: InGroup) -> bool:
+    def _is_listed(self, members: frozenset[str], person: Person, channel: str, in_group: InGroup) -> bool:
         """Whether the list is empty or names the person, one of their groups, or the channel; admins always are."""
-        if not listed or person.id in listed or channel in listed or self.is_admin(person):
+        if not members or person.id in members or channel in members or self.is_admin(person):
             return True
-        groups = frozenset(one for one in listed if one.startswith("S"))
+        groups = frozenset(one for one in members if one.startswith("S"))
         return bool(groups) and in_group(person.id, groups)
 
-    def _where(self, listed: frozenset[str]) -> str:
-        channels = [f"<#{one}>" for one in sorted(listed) if one.startswith(("C", "G"))]
+    def _where(self, members: frozenset[str]) -> str:
+        channels = [f"<#{one}>" for one in sorted(members) if one.startswith(("C", "G"))]
         return f"; in {' and '.join(channels[:3])} everyone may" if channels else ""
 
     def _whom(self) -> str:
         return " or ".join(f"<@{user}>" for user in sorted(self.admins)[:3]) or "a workspace admin"
-
-
-def unfinished(jobs: list[Job]) -> int:
-    """How many of the jobs have not ended."""
-    return sum(job.state not in END_STATES for job in jobs)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.errors import BotError
-from bot.slack.permissions import Policy
+from bot.slack.permissions import Permissions
 from bot.slack.thread_queue import ThreadQueue
-from bot.slack.users import People
+from bot.slack.users import Users
 from finetune.data.store import DatasetStore
 from rag.reply import Reply
 from worker.jobs.records import Job
@@ -50,8 +50,8 @@ class Services:
     datasets: DatasetStore
     index: Any  # rag.index.Index; typed loosely so that importing the bot stays light
     prices: Mapping[str, Any]
-    policy: Policy
-    people: People
+    permissions: Permissions
+    users: Users
     thread_queue: ThreadQueue
     home: Path
     file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
@@ -83,7 +83,7 @@ def scopes_of(choice: str, channel: str) -> frozenset[str]:
 def visible_job(services: Services, job_id: str, user: str, channel: str) -> Job:
     """The job, if this person may see it from this channel; the id is never trusted."""
     job = services.ledger.job(job_id.strip("`")[:32])
-    person = services.people.person(user)
-    if denial := services.policy.denies_sight(person, job, channel):
+    person = services.users.person(user)
+    if denial := services.permissions.denies_sight(person, job, channel):
         raise BotError(denial)
     return job

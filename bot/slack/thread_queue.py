@@ -46,12 +46,12 @@ class ThreadQueue:
         self._stops: dict[Hashable, threading.Event] = {}
         self._count = 0
         self._most = most_waiting
-        self._closed = False
+        self._is_closed = False
 
     def submit(self, key: Hashable, work: Work, order: str = "") -> None:
         """Queues the work by its order among those of its key; raises TooBusy when too many wait or at the end."""
         with self._lock:
-            if self._closed or self._count >= self._most:
+            if self._is_closed or self._count >= self._most:
                 raise TooBusy
             self._count += 1
             if key in self._waiting:
@@ -76,10 +76,10 @@ class ThreadQueue:
     def close(self, timeout_s: float = 20.0) -> bool:
         """Takes nothing new, waits for what was accepted; True when all of it was done in time."""
         with self._idle:
-            self._closed = True
-            drained = self._idle.wait_for(lambda: self._count == 0, timeout_s)
-        self._pool.shutdown(wait=drained, cancel_futures=True)
-        return drained
+            self._is_closed = True
+            empty = self._idle.wait_for(lambda: self._count == 0, timeout_s)
+        self._pool.shutdown(wait=empty, cancel_futures=True)
+        return empty
 
     @property
     def waiting(self) -> int:

@@ -22,7 +22,7 @@ class Person:
     admin: bool = False
 
 
-class People:
+class Users:
     """`person(id)` and `in_group(id, groups)`, each one Slack call at most every ten minutes."""
 
     def __init__(
@@ -30,20 +30,20 @@ class People:
     ) -> None:
         self._client, self._keep_s, self._clock = client, keep_s, clock
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, object]] = {}
+        self._cache: dict[str, tuple[float, object]] = {}
 
     def person(self, user: str) -> Person:
         """The member; when Slack cannot be asked, one without any right, named by the id."""
-        found = self._remember(f"user:{user}", lambda: self._ask_person(user))
-        return found if isinstance(found, Person) else Person(user, user)
+        member = self._remember(f"user:{user}", lambda: self._ask_person(user))
+        return member if isinstance(member, Person) else Person(user, user)
 
     def in_group(self, user: str, groups: frozenset[str]) -> bool:
         """Whether the user is in one of the user groups; False when Slack cannot be asked."""
         return any(user in self._members(group) for group in sorted(groups))
 
     def _members(self, group: str) -> tuple[str, ...]:
-        found = self._remember(f"group:{group}", lambda: self._ask_group(group))
-        return found if isinstance(found, tuple) else ()
+        members = self._remember(f"group:{group}", lambda: self._ask_group(group))
+        return members if isinstance(members, tuple) else ()
 
     def _ask_person(self, user: str) -> Person:
         member = self._client.users_info(user=user)["user"]
@@ -58,13 +58,13 @@ class People:
     def _remember(self, key: str, ask: Callable[[], object]) -> object | None:
         now = self._clock()
         with self._lock:
-            known = self._known.get(key)
-        if known is not None and known[0] > now:
-            return known[1]
+            entry = self._cache.get(key)
+        if entry is not None and entry[0] > now:
+            return entry[1]
         try:
             answer = ask()
         except SLACK_TROUBLE:
-            return known[1] if known else None
+            return entry[1] if entry else None
         with self._lock:
-            self._known[key] = (now + self._keep_s, answer)
+            self._cache[key] = (now + self._keep_s, answer)
         return answer

@@ -22,5 +22,5 @@ def test_every_command_and_shortcut_has_a_listener_and_no_other_is_there() -> No
 
 def test_every_event_has_a_listener_and_no_other_is_there() -> None:
     """Events subscribed to are those listened to; `message` stands for its three channel types."""
-    wanted = {event.split(".")[0] for event in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
-    assert wanted == set(re.findall(r'app\.event\("([^"]+)"\)', CODE))
+    target = {event.split(".")[0] for event in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
+    assert target == set(re.findall(r'app\.event\("([^"]+)"\)', CODE))

@@ -27,10 +27,10 @@ def test_all_problems_come_at_once() -> None:
         "TRAINWISE_ADMINS": "ana",
         "TRAINWISE_SLACK_MODE": "carrier pigeon",
     }
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as error:
         load_settings(wrong)
-    assert set(caught.value.problems) == set(wrong)
-    assert all(name in str(caught.value) for name in wrong)
+    assert set(error.value.problems) == set(wrong)
+    assert all(name in str(error.value) for name in wrong)
 
 
 def test_secrets_never_show() -> None:
@@ -46,9 +46,9 @@ def test_secrets_never_show() -> None:
     assert "hush" not in repr(settings)
     assert "hush" not in f"{settings.slack_bot_token} {settings}"
     assert settings.slack_bot_token == Secret("xoxb-hush")
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as error:
         load_settings({"SLACK_BOT_TOKEN": "hush-not-a-token"})
-    assert "hush" not in str(caught.value)
+    assert "hush" not in str(error.value)
 
 
 def test_secret_file_must_be_private(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_secret_file_must_be_private(tmp_path: Path) -> None:
 def test_missing_slack_tokens_are_named_by_mode(mode: str, missing: set[str]) -> None:
     """Each mode asks for the credentials that it needs and says where to find them."""
     settings = load_settings({"TRAINWISE_SLACK_MODE": mode})
-    with pytest.raises(SettingsError) as caught:
+    with pytest.raises(SettingsError) as error:
         settings.require_slack()
-    assert set(caught.value.problems) == missing
+    assert set(error.value.problems) == missing
 
 
 def test_slack_api_over_plain_http_only_on_this_machine() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.finetune.tiny import save_causal
 from tests.hub_server import Account, Hub
-from tests.terminal import ROOT, refused, trainwise
+from tests.terminal import ROOT, error_of, trainwise
 
 pytestmark = pytest.mark.integration
 TOKEN, READ_ONLY = "hf_writeseverything1", "hf_readsonly00000001"
@@ -236,7 +236,7 @@ for token, name in zip(sys.argv[2::2], sys.argv[3::2]):
 def test_a_push_that_may_not_be_says_why(hub: Hub, job: Path, tmp_path: Path) -> None:
     """No token, one that the hub does not know, one without write access, another's name, no name."""
     done = trainwise(tmp_path, hub.env(tmp_path), "export", str(job), "out", "--push", "me/support")
-    assert "Set HF_TOKEN to a hub token with write access" in refused(done)
+    assert "Set HF_TOKEN to a hub token with write access" in error_of(done)
     words = [word for case in REFUSED for word in case]
     told = python(PUSH, hub.env(tmp_path), str(job / "model"), *words)
     for line, said in zip(told.splitlines(), REFUSED.values(), strict=True):
@@ -252,7 +252,7 @@ def test_a_hub_that_dies_halfway_shows_nothing_half_and_takes_the_next_push(
     env = {**hub.env(tmp_path, TOKEN), "HF_HUB_DISABLE_XET": without_xet}
     command = ("export", str(job), "out", "--push", "me/support")
     hub.dies_at = dies_at
-    assert "push again: what arrived is not sent twice" in refused(trainwise(tmp_path, env, *command))
+    assert "push again: what arrived is not sent twice" in error_of(trainwise(tmp_path, env, *command))
     assert hub.repositories["me/support"].files == {}
     hub.start()
     before = len(hub.calls)
@@ -270,7 +270,7 @@ def test_a_hub_that_is_not_there_gets_the_export_later(hub: Hub, job: Path, tmp_
     env = {**hub.env(tmp_path), "HF_TOKEN_FILE": str(secret)}
     command = ("export", str(job), "out", "--push", "me/support")
     hub.stop()
-    assert "The model hub cannot be reached" in refused(trainwise(tmp_path, env, *command))
+    assert "The model hub cannot be reached" in error_of(trainwise(tmp_path, env, *command))
     hub.start()
     assert trainwise(tmp_path, env, *command).returncode == 0
 
@@ -278,7 +278,7 @@ def test_a_hub_that_is_not_there_gets_the_export_later(hub: Hub, job: Path, tmp_
 def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path: Path) -> None:
     """A model card with a broken head: what the hub said about it."""
     (job / "MODEL_CARD.md").write_text("---\ntags: [open\n---\n# Card\n")
-    told = refused(trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support"))
+    told = error_of(trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support"))
     assert "The hub does not take the model card's head: the front matter is no YAML mapping" in told
 
 

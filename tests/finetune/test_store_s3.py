@@ -20,7 +20,7 @@ from finetune.data.ticket import DatasetError
 from finetune.spec import parse_spec
 from tests.finetune.test_store import EVERYONE, as_they_are, some_tickets
 from tests.s3_server import S3Server, account, free_port, s3_server
-from tests.terminal import ROOT, refused, trainwise
+from tests.terminal import ROOT, error_of, trainwise
 from worker.kinds import finetune
 from worker.runtime.attempt import Work, run_attempt
 from worker.transport.signing import Envelope
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_said_in_words(
 def test_the_terminal_says_it_once(s3: S3Server, tmp_path: Path) -> None:
     """One message on stderr and exit code 2, without a traceback."""
     env = {**s3.env, "TRAINWISE_DATASETS_URL": "s3://no-such-bucket/trainwise"}
-    assert "There is no bucket for" in refused(trainwise(tmp_path, env, "datasets", "list"))
+    assert "There is no bucket for" in error_of(trainwise(tmp_path, env, "datasets", "list"))
 
 
 def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import Stand, stand
+from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person, Playground
 from bot.playground.state.seed import BOT_USER
 from finetune.data.store import SAMPLES, DatasetStore
-from tests.integration.desk import MANIFEST, Desk, text_of
+from tests.integration.notifier_harness import MANIFEST, NotifierHarness, text_of
 
 CHANNEL = "#support-ml"
 MENTION = f"<@{BOT_USER}>"
@@ -38,12 +38,12 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stage(short_folder: Path) -> Iterator[Stand]:
+def stack(short_folder: Path) -> Iterator[LocalStack]:
     """Redis, workspace, bot and worker; every test that changes how they run puts it back."""
     home = short_folder / "home"
     add_dataset(home / "datasets", DATASET)
-    with stand(home, more_env={"TRAINWISE_CARD_INTERVAL": "1"}) as running:
-        running.workspace.set_rates(enforced=False)
+    with local_stack(home, more_env={"TRAINWISE_CARD_INTERVAL": "1"}) as running:
+        running.workspace.set_rates(enforce=False)
         running.wait_for_bot()
         yield running
 
@@ -72,34 +72,34 @@ def few_tickets(number: int) -> bytes:
 def workspace() -> Iterator[Playground]:
     """A local workspace alone, without the product."""
     with Playground(MANIFEST) as running:
-        running.set_rates(enforced=False)
+        running.set_rates(enforce=False)
         yield running
 
 
 @pytest.fixture
-def desk(workspace: Playground, tmp_path: Path) -> Iterator[Desk]:
+def harness(workspace: Playground, tmp_path: Path) -> Iterator[NotifierHarness]:
     """A ledger and a notifier before that workspace."""
-    here = Desk(workspace, tmp_path)
+    here = NotifierHarness(workspace, tmp_path)
     yield here
     here.ledger.close()
 
 
 @pytest.fixture(scope="session")
-def maya(stage: Stand) -> Person:
+def maya(stack: LocalStack) -> Person:
     """Leads support."""
-    return Person(stage.url, "maya", timeout=60)
+    return Person(stack.url, "maya", timeout=60)
 
 
 @pytest.fixture(scope="session")
-def ravi(stage: Stand) -> Person:
+def ravi(stack: LocalStack) -> Person:
     """Builds models."""
-    return Person(stage.url, "ravi", timeout=60)
+    return Person(stack.url, "ravi", timeout=60)
 
 
 @pytest.fixture(scope="session")
-def ana(stage: Stand) -> Person:
+def ana(stack: LocalStack) -> Person:
     """Administers the workspace."""
-    return Person(stage.url, "ana", timeout=60)
+    return Person(stack.url, "ana", timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +111,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield started
-        started.close()
+        start = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield start
+        start.close()
 
 
 @contextmanager
@@ -133,13 +133,13 @@ def workspace_page(browser: Any, url: str, user: str, seconds: float) -> Iterato
 def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer of `check`, or a failure after the deadline."""
     deadline = time.monotonic() + seconds
-    while not (found := check()):
+    while not (match := check()):
         assert time.monotonic() < deadline, "nothing happened in time"
         time.sleep(0.05)
-    return found
+    return match
 
 
-def told(person: Person, act: Callable[[], Any], channel: str = CHANNEL) -> str:
+def private_reply(person: Person, act: Callable[[], Any], channel: str = CHANNEL) -> str:
     """What the bot tells this person alone after `act`."""
     before = {m["ts"] for m in person.messages(channel)}
     act()
@@ -189,11 +189,11 @@ def answer(person: Person, thread_ts: str, channel: str = CHANNEL, number: int =
     """The bot's answer number `number` in a thread, complete."""
 
     def complete() -> Message | None:
-        found = answers(person, thread_ts, channel)
-        return found[number - 1] if len(found) >= number else None
+        match = answers(person, thread_ts, channel)
+        return match[number - 1] if len(match) >= number else None
 
-    found: Message = until(complete)
-    return found
+    match: Message = until(complete)
+    return match
 
 
 def answers(person: Person, thread_ts: str, channel: str = CHANNEL) -> list[Message]:

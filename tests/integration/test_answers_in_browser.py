@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import stand
+from bot.demo.stack import local_stack
 from tests.integration.conftest import workspace_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -19,9 +19,9 @@ QUESTION = (
 
 def test_a_verdict_a_follow_up_a_source_and_a_refusal(tmp_path: Path, browser: Any) -> None:
     """The card names each source that it shows and no other; what no document holds is refused with what is near."""
-    with stand(tmp_path, fresh=True, processes=("bot",)) as stage:
-        stage.wait_for_bot()
-        with workspace_page(browser, stage.url, "maya", 40) as page:
+    with local_stack(tmp_path, fresh=True, processes=("bot",)) as stack:
+        stack.wait_for_bot()
+        with workspace_page(browser, stack.url, "maya", 40) as page:
             box, thread = (
                 page.get_by_label("Message #support-ml"),
                 page.get_by_role("complementary", name="Thread"),
@@ -32,8 +32,8 @@ def test_a_verdict_a_follow_up_a_source_and_a_refusal(tmp_path: Path, browser: A
             thread.get_by_text("Next step").wait_for()
             thread.get_by_text("3,200 approved replies").first.wait_for()
             thread.get_by_role("button", name="What would change it?").wait_for()
-            shown = thread.get_by_role("button", name="Read [").all_inner_texts()
-            assert shown == [f"Read [{n}]" for n in range(1, 4)]
+            text = thread.get_by_role("button", name="Read [").all_inner_texts()
+            assert text == [f"Read [{n}]" for n in range(1, 4)]
             page.get_by_placeholder("Reply…").fill("and what would it cost?")
             page.get_by_placeholder("Reply…").press("Enter")
             thread.get_by_text("One LoRA run on an 8B model").last.wait_for()

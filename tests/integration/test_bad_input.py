@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import ROOT, Stand, environment
+from bot.demo.stack import ROOT, LocalStack, environment
 from bot.playground import Person
-from bot.slack.files import FileRefused, downloader
+from bot.slack.files import BadFile, downloader
 from tests.integration.conftest import (
     CHANNEL,
     DATASET,
@@ -27,8 +27,8 @@ from tests.integration.conftest import (
     appears,
     few_tickets,
     offer_file,
+    private_reply,
     text_of,
-    told,
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -38,7 +38,7 @@ FIRST_QUEUE = GOOD.splitlines(True)[1].rpartition(b",")[2]
 
 def test_an_empty_question_gets_an_example(maya: Person) -> None:
     """In the channel for the asker alone, and in the direct conversation."""
-    assert "for example" in told(maya, lambda: maya.say(CHANNEL, f"{MENTION}  "))
+    assert "for example" in private_reply(maya, lambda: maya.say(CHANNEL, f"{MENTION}  "))
 
 
 def test_an_endless_question_is_named_with_both_numbers(maya: Person) -> None:
@@ -48,12 +48,12 @@ def test_an_endless_question_is_named_with_both_numbers(maya: Person) -> None:
         lambda: maya.say(CHANNEL, f"{MENTION} {endless}"),
         lambda: maya.command("/should-i-train", endless, CHANNEL),
     ):
-        said = told(maya, act)
-        assert "39,9" in said
-        assert "12,000" in said
-    assert "12,000" in told(maya, lambda: maya.say("@trainwise", endless), "@trainwise")
-    asked = maya.say(CHANNEL, f"{MENTION} our help center changes weekly, fine-tune on it?")
-    assert answer(maya, asked["ts"])
+        text = private_reply(maya, act)
+        assert "39,9" in text
+        assert "12,000" in text
+    assert "12,000" in private_reply(maya, lambda: maya.say("@trainwise", endless), "@trainwise")
+    question = maya.say(CHANNEL, f"{MENTION} our help center changes weekly, fine-tune on it?")
+    assert answer(maya, question["ts"])
 
 
 BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
@@ -76,15 +76,15 @@ def test_a_file_that_is_no_dataset_is_refused_by_name_and_line(maya: Person, nam
     content, parts = BAD_FILES[name]
     form = offer_file(maya, name, content or b" ")
     if form["callback_id"] == "dataset_columns":  # the head was fine
-        said = told(maya, lambda: maya.submit(form))
+        text = private_reply(maya, lambda: maya.submit(form))
     else:
-        said = text_of(form)
-        assert "Nothing was added" in said
+        text = text_of(form)
+        assert "Nothing was added" in text
         maya.close(form)
     for part in parts:
-        assert part in said
-    listed = told(maya, lambda: maya.command("/datasets", "", CHANNEL))
-    assert name.removesuffix(".csv") not in listed
+        assert part in text
+    listing = private_reply(maya, lambda: maya.command("/datasets", "", CHANNEL))
+    assert name.removesuffix(".csv") not in listing
 
 
 def test_columns_that_cannot_be_guessed_are_asked_for(maya: Person) -> None:
@@ -97,46 +97,48 @@ def test_columns_that_cannot_be_guessed_are_asked_for(maya: Person) -> None:
     assert "already taken" in maya.submit(form, amount | {"label": "c1"})["errors"]["label"]
     assert "one thing" in maya.submit(form, amount | {"label": "c0", "answer": "c0"})["errors"]["answer"]
     maya.close(form)
-    assert "wrong-columns" not in told(maya, lambda: maya.command("/datasets", "", CHANNEL))
+    assert "wrong-columns" not in private_reply(maya, lambda: maya.command("/datasets", "", CHANNEL))
 
 
 def test_mixed_encodings_and_a_nul_byte_cost_their_lines_only(maya: Person) -> None:
     """The good rows become a dataset; the card counts what was left out or repaired."""
-    mixed = GOOD + "Die Rückgabe nach Größe klappt nicht mehr,".encode("cp1252") + FIRST_QUEUE
-    mixed += b"the login\x00 page shows nothing at all," + FIRST_QUEUE
-    form = offer_file(maya, "mixed.csv", mixed)
+    content = GOOD + "Die Rückgabe nach Größe klappt nicht mehr,".encode("cp1252") + FIRST_QUEUE
+    content += b"the login\x00 page shows nothing at all," + FIRST_QUEUE
+    form = offer_file(maya, "mixed.csv", content)
     card = text_of(appears(maya, lambda: maya.submit(form), "added *mixed*"))
     assert "31 triage tickets" in card
     assert "unreadable" in card
     assert "1 repaired" in card
-    sent = maya.wait_message("@trainwise", lambda m: "mixed.problems.csv" in str(m.get("files")))
-    assert b"left out" in maya.file(sent["files"][0]["id"])
-    assert "*Queues*" in told(maya, lambda: maya.command("/datasets", "mixed", CHANNEL))
+    message = maya.wait_message("@trainwise", lambda m: "mixed.problems.csv" in str(m.get("files")))
+    assert b"left out" in maya.file(message["files"][0]["id"])
+    assert "*Queues*" in private_reply(maya, lambda: maya.command("/datasets", "mixed", CHANNEL))
 
 
-def test_a_gigabyte_is_refused_before_a_byte_is_fetched(stage: Stand, maya: Person) -> None:
+def test_a_gigabyte_is_refused_before_a_byte_is_fetched(stack: LocalStack, maya: Person) -> None:
     """Slack's own figure decides; the sentence has both sizes and another way."""
 
     def gigabyte(file: str) -> None:
-        stage.workspace.workspace.files[file]["size"] = 1_000_000_000
+        stack.workspace.workspace.files[file]["size"] = 1_000_000_000
 
     form = offer_file(maya, "huge.csv", GOOD, gigabyte)
-    said = text_of(form)
+    text = text_of(form)
     maya.close(form)
-    assert "1,000 MB" in said
-    assert "200 MB" in said
-    assert "trainwise datasets add" in said
+    assert "1,000 MB" in text
+    assert "200 MB" in text
+    assert "trainwise datasets add" in text
 
 
-def test_a_download_that_grows_past_the_limit_is_cut_off(stage: Stand, maya: Person, tmp_path: Path) -> None:
+def test_a_download_that_grows_past_the_limit_is_cut_off(
+    stack: LocalStack, maya: Person, tmp_path: Path
+) -> None:
     """Whatever size was declared, no more than the limit is written."""
     url = maya.upload(None, "long.csv", GOOD * 500)["file"]["url_private_download"]
-    host = stage.url.removeprefix("http://")
-    fetch = downloader(stage.workspace.bot_token, frozenset({host}), most=100_000)
-    with pytest.raises(FileRefused, match="is the most"):
+    host = stack.url.removeprefix("http://")
+    fetch = downloader(stack.workspace.bot_token, frozenset({host}), most=100_000)
+    with pytest.raises(BadFile, match="is the most"):
         fetch(url, tmp_path / "long.csv")
     assert (tmp_path / "long.csv").stat().st_size <= 100_000
-    with pytest.raises(FileRefused, match="not kept by Slack"):
+    with pytest.raises(BadFile, match="not kept by Slack"):
         fetch("http://example.org/long.csv", tmp_path / "long.csv")
 
 
@@ -159,33 +161,33 @@ def test_a_wrong_field_of_the_form_is_named_under_it(
     """Typed or forged (an option that the form never offered): the form stays open, nothing is launched."""
     maya.command("/finetune", "", CHANNEL)
     view = maya.wait_view()
-    forged = {
+    form = {
         name: {"type": "static_select", "selected_option": {"value": value}}
         if name in ("base_model", "method")
         else value
         for name, value in values.items()
     }
-    refused = maya.submit(view, forged)
-    assert part in refused["errors"][field]
+    response = maya.submit(view, form)
+    assert part in response["errors"][field]
     maya.close(view)
 
 
 def test_a_dataset_that_went_meanwhile_is_named_on_its_field(
-    stage: Stand, maya: Person, ravi: Person
+    stack: LocalStack, maya: Person, ravi: Person
 ) -> None:
     """Removed by its owner while another has the form open."""
-    add_dataset(stage.home / "datasets", "a-short-life")
+    add_dataset(stack.home / "datasets", "a-short-life")
     maya.command("/finetune", "", CHANNEL)
     view = maya.wait_view()
-    assert "erased" in told(ravi, lambda: ravi.command("/datasets", "remove a-short-life", CHANNEL))
-    refused = maya.submit(view, {"dataset": "a-short-life", "method": "linear"})
-    assert "a-short-life" in refused["errors"]["dataset"]
-    assert DATASET in refused["errors"]["dataset"]
+    assert "erased" in private_reply(ravi, lambda: ravi.command("/datasets", "remove a-short-life", CHANNEL))
+    response = maya.submit(view, {"dataset": "a-short-life", "method": "linear"})
+    assert "a-short-life" in response["errors"]["dataset"]
+    assert DATASET in response["errors"]["dataset"]
     maya.close(view)
 
 
 @pytest.mark.parametrize(
-    ("typed", "parts"),
+    ("words", "parts"),
     [
         (f"{DATASET} epochs=-2", ("epochs", "from 1 to 100")),
         (f"{DATASET} model=gpt-17", ("base_model", "not a model we know")),
@@ -195,15 +197,15 @@ def test_a_dataset_that_went_meanwhile_is_named_on_its_field(
         (f"{DATASET} linear please", ("please", "key=value")),
     ],
 )
-def test_a_wrong_word_of_the_command_is_named(maya: Person, typed: str, parts: tuple[str, ...]) -> None:
+def test_a_wrong_word_of_the_command_is_named(maya: Person, words: str, parts: tuple[str, ...]) -> None:
     """The same sentences as on the form, for the person alone."""
-    said = told(maya, lambda: maya.command("/finetune", typed, CHANNEL))
+    text = private_reply(maya, lambda: maya.command("/finetune", words, CHANNEL))
     for part in parts:
-        assert part in said
+        assert part in text
 
 
 @pytest.mark.parametrize(
-    ("command", "typed", "part"),
+    ("command", "words", "part"),
     [
         ("/jobs", "open nosuchjo", "no job nosuchjo"),
         ("/jobs", "cancel", "Which job"),
@@ -214,10 +216,10 @@ def test_a_wrong_word_of_the_command_is_named(maya: Person, typed: str, parts: t
     ],
 )
 def test_a_command_that_makes_no_sense_says_what_does(
-    maya: Person, command: str, typed: str, part: str
+    maya: Person, command: str, words: str, part: str
 ) -> None:
     """Unknown ids, missing ids, unknown verbs."""
-    assert part in told(maya, lambda: maya.command(command, typed, CHANNEL))
+    assert part in private_reply(maya, lambda: maya.command(command, words, CHANNEL))
 
 
 @pytest.mark.parametrize(
@@ -225,40 +227,40 @@ def test_a_command_that_makes_no_sense_says_what_does(
     [("bot", "SLACK_BOT_TOKEN", "Install App"), ("app", "SLACK_APP_TOKEN", "connections:write")],
 )
 def test_a_revoked_token_ends_the_start_with_what_to_do(
-    stage: Stand, tmp_path: Path, token: str, variable: str, advice: str
+    stack: LocalStack, tmp_path: Path, token: str, variable: str, advice: str
 ) -> None:
     """`trainwise up` exits with 2 and names the variable, the reason and the page."""
     wrong = {"bot": {"SLACK_BOT_TOKEN": "xoxb-gone"}, "app": {"SLACK_APP_TOKEN": "xapp-gone"}}[token]
     for folder in ("cache", "index"):
-        shutil.copytree(stage.home / folder, tmp_path / folder)
-    ended = up(stage, tmp_path, wrong)
-    assert ended.returncode == 2
-    assert variable in ended.stderr
-    assert "invalid_auth" in ended.stderr
-    assert advice in " ".join(ended.stderr.split())
-    assert "Traceback" not in ended.stderr
+        shutil.copytree(stack.home / folder, tmp_path / folder)
+    error = up(stack, tmp_path, wrong)
+    assert error.returncode == 2
+    assert variable in error.stderr
+    assert "invalid_auth" in error.stderr
+    assert advice in " ".join(error.stderr.split())
+    assert "Traceback" not in error.stderr
 
 
-def test_a_slack_out_of_reach_ends_the_start_with_what_to_do(stage: Stand, tmp_path: Path) -> None:
+def test_a_slack_out_of_reach_ends_the_start_with_what_to_do(stack: LocalStack, tmp_path: Path) -> None:
     """No traceback, but the address and what to check."""
-    ended = up(stage, tmp_path, {"SLACK_API_URL": "http://127.0.0.1:9/api/"})
-    assert ended.returncode == 2
-    assert "127.0.0.1:9" in ended.stderr
-    assert "Check the network" in " ".join(ended.stderr.split())
-    assert "Traceback" not in ended.stderr
+    error = up(stack, tmp_path, {"SLACK_API_URL": "http://127.0.0.1:9/api/"})
+    assert error.returncode == 2
+    assert "127.0.0.1:9" in error.stderr
+    assert "Check the network" in " ".join(error.stderr.split())
+    assert "Traceback" not in error.stderr
 
 
-def test_a_missing_token_ends_the_start_with_what_to_do(stage: Stand, tmp_path: Path) -> None:
+def test_a_missing_token_ends_the_start_with_what_to_do(stack: LocalStack, tmp_path: Path) -> None:
     """All missing ones at once."""
-    ended = up(stage, tmp_path, {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""})
-    assert ended.returncode == 2
-    assert "SLACK_BOT_TOKEN" in ended.stderr
-    assert "SLACK_APP_TOKEN" in ended.stderr
+    error = up(stack, tmp_path, {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""})
+    assert error.returncode == 2
+    assert "SLACK_BOT_TOKEN" in error.stderr
+    assert "SLACK_APP_TOKEN" in error.stderr
 
 
-def up(stage: Stand, home: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def up(stack: LocalStack, home: Path, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """`trainwise up` until it ends by itself."""
-    env = {**environment(home, stage.workspace, stage.redis.url, None), **more}
+    env = {**environment(home, stack.workspace, stack.redis.url, None), **more}
     argv = [sys.executable, "-m", "bot.cli", "up"]
     return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
@@ -294,16 +296,16 @@ def test_a_full_disk_keeps_the_old_data_and_says_what_to_do(full_disk: Path) -> 
     store, ledger = DatasetStore(str(full_disk / "datasets")), Ledger(str(full_disk / "ledger.db"))
     file = full_disk / "good.csv"
     file.write_bytes(GOOD)
-    kept = submit(ledger, "first")
+    rest = submit(ledger, "first")
     fill(full_disk)
     with pytest.raises(DatasetError, match="Free some disk space"):
         store.add(file, "good", "U1", frozenset({"workspace"}), "ours")
-    said = refused_by(lambda: [submit(ledger, f"k{n}") for n in range(200)])
-    assert "disk is full" in said
+    text = refused_by(lambda: [submit(ledger, f"k{n}") for n in range(200)])
+    assert "disk is full" in text
     (full_disk / "ballast").unlink()
     assert store.add(file, "good", "U1", frozenset({"workspace"}), "ours").rows == 30
-    assert submit(ledger, "later").id != kept.id
-    assert ledger.job(kept.id).state == "queued"
+    assert submit(ledger, "later").id != rest.id
+    assert ledger.job(rest.id).state == "queued"
     ledger.close()
 
 
@@ -320,9 +322,9 @@ def test_a_ledger_that_cannot_grow_says_so_and_keeps_what_it_has(tmp_path: Path)
         "print(ledger.job(kept.id).state, submit(ledger, 'later').state)\n"
     )
     argv = [sys.executable, "-c", code, str(tmp_path / "ledger.db")]
-    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert "queued queued" in ended.stdout, ended.stderr
-    assert "disk" in ended.stdout
+    error = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert "queued queued" in error.stdout, error.stderr
+    assert "disk" in error.stdout
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 

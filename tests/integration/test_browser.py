@@ -28,8 +28,8 @@ PIXEL = bytes.fromhex(
 @pytest.fixture
 def page(browser: Any, playground: Any) -> Iterator[Any]:  # noqa: F811
     """The workspace as Maya sees it."""
-    with workspace_page(browser, playground.url, "maya", 15) as opened:
-        yield opened
+    with workspace_page(browser, playground.url, "maya", 15) as page_:
+        yield page_
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def working(app: Any, connect: Any) -> None:  # noqa: F811
     """A small app with a thread reply, a button, a modal and a file."""
 
     @app.event("app_mention")
-    def mentioned(event: Any, say: Any) -> None:
+    def on_mention(event: Any, say: Any) -> None:
         text = {"type": "section", "text": {"type": "mrkdwn", "text": "Use *RAG* <https://example.org|1>"}}
         blocks = [text, {"type": "actions", "elements": [BUTTON]}]
         say(text="Use RAG", blocks=blocks, thread_ts=event["ts"])
@@ -47,17 +47,17 @@ def working(app: Any, connect: Any) -> None:  # noqa: F811
         """Heard."""
 
     @app.action("go")
-    def pressed(ack: Any, respond: Any) -> None:
+    def on_press(ack: Any, respond: Any) -> None:
         ack()
         respond(text="for your eyes", replace_original=False)
 
     @app.command("/finetune")
-    def typed(ack: Any, client: Any, body: Any) -> None:  # noqa: F811
+    def command_text(ack: Any, client: Any, body: Any) -> None:  # noqa: F811
         ack()
         client.views_open(trigger_id=body["trigger_id"], view=VIEW)
 
     @app.view("form")
-    def submitted(ack: Any, client: Any, view: Any) -> None:  # noqa: F811
+    def on_submit(ack: Any, client: Any, view: Any) -> None:  # noqa: F811
         if view["state"]["values"]["epochs"]["v"]["value"] == "7":
             ack(response_action="errors", errors={"epochs": "Not seven, please."})
             return
@@ -126,12 +126,12 @@ def test_a_person_sends_a_file_from_a_phone(browser, playground, maya):  # noqa:
     phone.set_default_timeout(15_000)
     phone.goto(f"{playground.url}/?user=maya")
     phone.get_by_role("button", name="support-ml").click()
-    chosen = {"name": "tickets.csv", "mimeType": "text/csv", "buffer": b"text,label\n"}
-    phone.get_by_label("Attach a file").set_input_files(chosen)
+    choice = {"name": "tickets.csv", "mimeType": "text/csv", "buffer": b"text,label\n"}
+    phone.get_by_label("Attach a file").set_input_files(choice)
     phone.get_by_label("Remove tickets.csv").wait_for()
     phone.get_by_role("button", name="Send").click()
-    found = maya.wait_message("#support-ml", lambda m: bool(m.get("files")), timeout=10)
-    assert found["files"][0]["name"] == "tickets.csv"
+    match = maya.wait_message("#support-ml", lambda m: bool(m.get("files")), timeout=10)
+    assert match["files"][0]["name"] == "tickets.csv"
     width = phone.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     phone.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stack import Stand, stand
+from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person
 from tests.finetune.tiny import save_encoder
 from tests.hub_server import Account, Hub
@@ -47,7 +47,7 @@ print(float((merged - here).abs().max()), float((adapter - here).abs().max()), f
 class Place:
     """What runs, and who is in it."""
 
-    stage: Stand
+    stack: LocalStack
     hub: Hub
     s3: S3Server
     ravi: Person
@@ -55,7 +55,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    """A stage whose datasets are in a bucket and whose base models come from a hub on this machine."""
+    """A stack whose datasets are in a bucket and whose base models come from a hub on this machine."""
     home = Path(tempfile.mkdtemp(prefix="tw"))
     hub = Hub()
     hub.accounts[TOKEN] = Account("me")
@@ -65,18 +65,18 @@ def place() -> Iterator[Place]:
     with s3_server(home) as s3:
         env = {**s3.env, **hub.env(home, TOKEN), "TRAINWISE_DATASETS_URL": s3.bucket("tickets")}
         (home / f"{DATASET}.csv").write_bytes(few_tickets(60))
-        added = trainwise(home, env, "datasets", "add", f"{DATASET}.csv", "--yes")
-        assert added.returncode == 0, added.stderr
+        result = trainwise(home, env, "datasets", "add", f"{DATASET}.csv", "--yes")
+        assert result.returncode == 0, result.stderr
         talkative = {"TRAINWISE_CARD_INTERVAL": "1", "TRAINWISE_LOG_LEVEL": "debug"}
-        with stand(home, more_env={**env, **talkative}) as stage:
-            stage.workspace.set_rates(enforced=False)
-            stage.wait_for_bot()
-            yield Place(stage, hub, s3, Person(stage.url, "ravi", timeout=60))
+        with local_stack(home, more_env={**env, **talkative}) as stack:
+            stack.workspace.set_rates(enforce=False)
+            stack.wait_for_bot()
+            yield Place(stack, hub, s3, Person(stack.url, "ravi", timeout=60))
     hub.stop()
     shutil.rmtree(home, ignore_errors=True)
 
 
-def ended(place: Place, base: str) -> tuple[str, str]:
+def end_of(place: Place, base: str) -> tuple[str, str]:
     """(job, all that was said under its card) of a fine-tune on that base, once its report is there."""
 
     def launch() -> None:
@@ -85,56 +85,58 @@ def ended(place: Place, base: str) -> tuple[str, str]:
         assert not place.ravi.submit(place.ravi.wait_view(), form).get("errors")
 
     job = id_of(appears(place.ravi, launch, f"Fine-tune · {DATASET}"))
-    said = until(
+    text = until(
         lambda: next((t for t in [thread(place.ravi, job)] if any(end in t for end in ENDS)), ""), 200
     )
-    return job, said
+    return job, text
 
 
 @pytest.mark.parametrize(
-    ("base", "said"),
+    ("base", "reason_text"),
     [
         ("org/gated", "is gated: accept its licence on the hub, then set HF_TOKEN on the training machine"),
         ("org/absent", "The hub has no base model `org/absent`, or it is private: check the name"),
     ],
 )
-def test_a_base_model_that_cannot_be_had_ends_in_one_report(place: Place, base: str, said: str) -> None:
+def test_a_base_model_that_cannot_be_had_ends_in_one_report(
+    place: Place, base: str, reason_text: str
+) -> None:
     """The channel reads why and what to do, once; no token and no address of ours stands in it."""
-    job, told = ended(place, base)
-    _, failed, report = told.partition(ENDS[0])
-    assert failed, told
-    assert said in report
-    shows(place.ravi, job, said)
+    job, text = end_of(place, base)
+    _, reason, report = text.partition(ENDS[0])
+    assert reason, text
+    assert reason_text in report
+    shows(place.ravi, job, reason_text)
     assert ENDS[0] not in report
-    assert TOKEN not in told
+    assert TOKEN not in text
     assert "Run it again" in report
 
 
 def test_rows_from_the_bucket_a_base_from_the_hub_and_the_model_back_to_it(place: Place) -> None:
     """A worker trains on both; adapter and merged model are pushed, and plain peft and transformers agree with ours."""
-    job, told = ended(place, "org/tiny-bert")
-    assert "Tuned with LoRA" in told, told
-    home = place.stage.home
-    env = {**place.stage.env, "HF_TOKEN": TOKEN}
+    job, text = end_of(place, "org/tiny-bert")
+    assert "Tuned with LoRA" in text, text
+    home = place.stack.home
+    env = {**place.stack.env, "HF_TOKEN": TOKEN}
     for form in (["--push", "me/adapter"], ["merged", "--merged", "--push", "me/merged"]):
-        done = trainwise(home, env, "export", job, *form)
-        assert done.returncode == 0, done.stderr
-    pulled = subprocess.run(
+        result = trainwise(home, env, "export", job, *form)
+        assert result.returncode == 0, result.stderr
+    output = subprocess.run(
         [sys.executable, "-c", PULL, str(home / "merged")],
         env={**env, "HF_HOME": str(home / "elsewhere")},
         capture_output=True,
         text=True,
         cwd=ROOT,
     )
-    assert pulled.returncode == 0, pulled.stderr
-    merged, adapter, base = map(float, pulled.stdout.split())
-    assert (merged, adapter < 1e-3, base > 1e-3) == (0.0, True, True), pulled.stdout
+    assert output.returncode == 0, output.stderr
+    merged_score, adapter, base = map(float, output.stdout.split())
+    assert (merged_score, adapter < 1e-3, base > 1e-3) == (0.0, True, True), output.stdout
     card = place.hub.repositories["me/adapter"].files["README.md"]
     assert isinstance(card, bytes)
     assert b"base_model: org/tiny-bert" in card
     assert place.hub.repositories["org/tiny-bert"].head.encode() in card
-    kept = [path for path in home.rglob("*") if path.is_file() and "redis" not in path.parts]
-    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
-    assert not [path for path in kept if place.s3.secret.encode() in path.read_bytes()]
-    logs = "".join(path.read_text(errors="replace") for path in place.stage.logs.glob("*.log"))
+    rest = [path for path in home.rglob("*") if path.is_file() and "redis" not in path.parts]
+    assert not [path for path in rest if TOKEN.encode() in path.read_bytes()]
+    assert not [path for path in rest if place.s3.secret.encode() in path.read_bytes()]
+    logs = "".join(path.read_text(errors="replace") for path in place.stack.logs.glob("*.log"))
     assert "AWS4-HMAC-SHA256" not in logs

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from bot.demo.stack import Stand
+from bot.demo.stack import LocalStack
 from bot.playground import Person
 from finetune.data.store import DatasetStore
-from tests.integration.conftest import after_reading, appears, few_tickets, offer_file, text_of, told, until
+from tests.integration.conftest import (
+    after_reading,
+    appears,
+    few_tickets,
+    offer_file,
+    private_reply,
+    text_of,
+    until,
+)
 
 pytestmark = pytest.mark.integration
 CHANNEL = "#support-ml"
@@ -22,10 +30,10 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
     assert "guessed them by their names" in text_of(form)
     assert maya.submit(form)["ok"]
     card = maya.wait_message(CHANNEL, lambda m: "added *from-slack*" in m.get("text", ""), 120)
-    said = text_of(card)
-    assert "2 left out, unreadable" in said
-    assert "1 CARD" in said
-    assert "Redacted is not anonymous" in said
+    text = text_of(card)
+    assert "2 left out, unreadable" in text
+    assert "1 CARD" in text
+    assert "Redacted is not anonymous" in text
 
     def picture() -> list[str]:
         replies = ravi.messages(CHANNEL, card["ts"])
@@ -33,11 +41,11 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
 
     assert until(lambda: "from-slack.png" in picture())
 
-    def listed(person: Person) -> list[str]:
+    def listing(person: Person) -> list[str]:
         return [f["name"] for m in person.messages("@trainwise") for f in m.get("files", [])]
 
-    assert until(lambda: "from-slack.problems.csv" in listed(maya))
-    assert "from-slack.problems.csv" not in listed(ravi)
+    assert until(lambda: "from-slack.problems.csv" in listing(maya))
+    assert "from-slack.problems.csv" not in listing(ravi)
 
 
 @pytest.mark.timeout(400)
@@ -45,51 +53,55 @@ def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person,
     """The card in the channel counts them; the list goes to the sender, and to who asks for it later."""
     lines = few_tickets(200).decode().splitlines()
     queues = sorted({line.rpartition(",")[2] for line in lines[1:]})
-    swapped = lines[5].rpartition(",")
-    lines[5] = f"{swapped[0]},{queues[swapped[2] == queues[0]]}"
+    line_parts = lines[5].rpartition(",")
+    lines[5] = f"{line_parts[0]},{queues[line_parts[2] == queues[0]]}"
     form = offer_file(maya, "doubtful.csv", "\n".join(lines).encode())
     ts = appears(maya, lambda: maya.submit(form), "added *doubtful*")["ts"]
 
-    def counted() -> bool:
+    def tally() -> bool:
         return any(m["ts"] == ts and "look wrong" in text_of(m) for m in ravi.messages(CHANNEL))
 
-    assert until(counted, 150)
+    assert until(tally, 150)
 
-    def sent(person: Person) -> list[str]:
+    def message(person: Person) -> list[str]:
         files = (f for m in person.messages("@trainwise") for f in m.get("files", []))
         return [f["id"] for f in files if f["name"] == "doubtful.labels.csv"]
 
-    (file,) = until(lambda: sent(maya))
-    assert swapped[0].strip('"')[:40].encode() in maya.file(file)
-    assert sent(ravi) == []
-    assert "Checking the labels" in told(ravi, lambda: ravi.command("/datasets", "check doubtful", CHANNEL))
-    assert until(lambda: sent(ravi), 150)
+    (file,) = until(lambda: message(maya))
+    assert line_parts[0].strip('"')[:40].encode() in maya.file(file)
+    assert message(ravi) == []
+    assert "Checking the labels" in private_reply(
+        ravi, lambda: ravi.command("/datasets", "check doubtful", CHANNEL)
+    )
+    assert until(lambda: message(ravi), 150)
 
 
-def test_columns_are_chosen_on_the_message_s_own_form(stage: Stand, maya: Person) -> None:
+def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: Person) -> None:
     """A file with names that mean nothing, dropped in the channel: what the person chooses is what is read."""
     rows = (f'{n % 7},{line},"Thanks, we look into number {n}."' for n, line in enumerate(LINES))
     content = "ref,notes,area,sent back\n" + "\n".join(rows)
-    said = maya.say(
+    text = maya.say(
         CHANNEL, "our tickets", files=[maya.upload(None, "Q3 export.csv", content.encode())["file"]["id"]]
     )
-    maya.shortcut("add_dataset_from_message", CHANNEL, said["ts"])
+    maya.shortcut("add_dataset_from_message", CHANNEL, text["ts"])
     first = maya.wait_view(title="Add tickets")
     assert maya.submit(first, {"licence": "ours", "name": "chosen-columns"})["ok"]
     form = after_reading(maya)
     assert "notes · " in str(form["blocks"])  # a column stands there with an example
-    chosen = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
-    card = text_of(appears(maya, lambda: maya.submit(form, chosen), "added *chosen-columns*"))
+    choice = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
+    card = text_of(appears(maya, lambda: maya.submit(form, choice), "added *chosen-columns*"))
     assert "reply tickets" in card
     assert "Columns: text from “notes”, answer from “sent back”" in card
-    store = DatasetStore(str(stage.home / "datasets"))
+    store = DatasetStore(str(stack.home / "datasets"))
     rows_kept = store.tickets("chosen-columns").rows
     assert rows_kept[0].answer.startswith("Thanks, we look into number")
     assert len({row.customer for row in rows_kept}) == 7
-    assert "no labels" in told(maya, lambda: maya.command("/datasets", "check chosen-columns", CHANNEL))
+    assert "no labels" in private_reply(
+        maya, lambda: maya.command("/datasets", "check chosen-columns", CHANNEL)
+    )
 
 
-def test_a_form_closed_before_its_end_adds_nothing(stage: Stand, maya: Person) -> None:
+def test_a_form_closed_before_its_end_adds_nothing(stack: LocalStack, maya: Person) -> None:
     """Closed while the head was read, the person is told so; closed after, it is simply not added."""
     form = offer_file(maya, "second-thoughts.csv", few_tickets(60))
     maya.close(form)
@@ -101,7 +113,7 @@ def test_a_form_closed_before_its_end_adds_nothing(stage: Stand, maya: Person) -
         assert maya.submit(first, {"file": file, "name": "gone", "licence": "ours"})["ok"]
         maya.close(first)
 
-    assert "nothing was added" in told(maya, close_at_once)
-    listed = told(maya, lambda: maya.command("/datasets", "", CHANNEL))
-    assert "second-thoughts" not in listed
-    assert "gone" not in listed
+    assert "nothing was added" in private_reply(maya, close_at_once)
+    listing = private_reply(maya, lambda: maya.command("/datasets", "", CHANNEL))
+    assert "second-thoughts" not in listing
+    assert "gone" not in listing

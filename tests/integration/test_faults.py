@@ -17,12 +17,12 @@ pytestmark = pytest.mark.integration
 def test_eight_plugs_pulled_lose_and_double_nothing() -> None:
     """benchmarks/faults.py --quick, as the README tells people to run it; the whole matrix is in docs/reliability.md."""
     command = [sys.executable, "benchmarks/faults.py", "--quick", "--no-baseline", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=270)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["runs"] == 8
-    assert found["jobs"] >= 8
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=270)
+    assert result.returncode == 0, result.stdout + result.stderr
+    match = json.loads(result.stdout.splitlines()[-1])
+    assert match["runs"] == 8
+    assert match["jobs"] >= 8
     for what in ("lost", "doubled", "reports_missing", "reports_doubled", "cards_wrong"):
-        assert found[what] == 0, done.stdout
-    assert found["recovery_p95"] <= 20
-    assert found["cancel_p95"] is None or found["cancel_p95"] <= 5
+        assert match[what] == 0, result.stdout
+    assert match["recovery_p95"] <= 20
+    assert match["cancel_p95"] is None or match["cancel_p95"] <= 5

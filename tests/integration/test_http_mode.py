@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.demo.stack import stand
+from bot.demo.stack import local_stack
 from bot.errors import BotError
 from bot.playground.client.person import Person
 from bot.playground.delivery.signed_http import signature
 from bot.playground.state.seed import BOT_USER
-from bot.slack.http import Once, bound
+from bot.slack.http import Once, bind
 
 CHANNEL = "#support-ml"
 
@@ -23,20 +23,22 @@ CHANNEL = "#support-ml"
 @pytest.mark.timeout(200)
 def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path) -> None:
     """The same bot without a socket: it answers, opens the form, refuses a bad field and takes a good one."""
-    with stand(tmp_path, fresh=True, http=True) as stage:
-        stage.wait_for_bot()
-        maya = Person(stage.url, "maya")
-        asked = maya.say(CHANNEL, f"<@{BOT_USER}> our help center changes weekly, should we fine-tune on it?")
-        maya.wait_message(CHANNEL, lambda m: "RAG" in str(m.get("blocks")), 60, thread_ts=asked["ts"])
+    with local_stack(tmp_path, fresh=True, http=True) as stack:
+        stack.wait_for_bot()
+        maya = Person(stack.url, "maya")
+        question = maya.say(
+            CHANNEL, f"<@{BOT_USER}> our help center changes weekly, should we fine-tune on it?"
+        )
+        maya.wait_message(CHANNEL, lambda m: "RAG" in str(m.get("blocks")), 60, thread_ts=question["ts"])
         maya.command("/finetune", "", CHANNEL)
         view = maya.wait_view()
         form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "linear"}
-        refused = maya.submit(view, {**form, "epochs": "-1"})
-        assert "epochs" in str(refused)
+        response = maya.submit(view, {**form, "epochs": "-1"})
+        assert "epochs" in str(response)
         assert maya.submit(view, {**form, "epochs": "3"}).get("ok")
         maya.wait_message(CHANNEL, lambda m: "sample-tickets" in str(m.get("blocks")), 30)
-        url = f"http://127.0.0.1:{stage.bot_port}/slack/events"
-        refuses_strangers_and_copies(url, stage.signing_secret)
+        url = f"http://127.0.0.1:{stack.bot_port}/slack/events"
+        refuses_strangers_and_copies(url, stack.signing_secret)
 
 
 def refuses_strangers_and_copies(url: str, secret: str) -> None:
@@ -70,5 +72,5 @@ def test_a_signature_counts_once_while_it_is_young() -> None:
 
 def test_a_taken_port_is_a_clear_error() -> None:
     """The message names the variable to change."""
-    with bound("127.0.0.1", 0) as held, pytest.raises(BotError, match="TRAINWISE_HTTP_PORT"):
-        bound("127.0.0.1", held.getsockname()[1])
+    with bind("127.0.0.1", 0) as listener, pytest.raises(BotError, match="TRAINWISE_HTTP_PORT"):
+        bind("127.0.0.1", listener.getsockname()[1])

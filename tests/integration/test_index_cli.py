@@ -33,10 +33,10 @@ def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:
     make.docx(docs / "refund.docx")
     (docs / "faq.csv").write_text(make.FAQ)
     (docs / "locked.pdf").write_bytes(make.encrypted_pdf())
-    added = trainwise("index", "add", str(docs), "--channel", "C0SUPPORT")
-    assert added.returncode == 0, added.stderr
-    assert "2 added or changed, 0 unchanged, 0 removed." in added.stdout
-    assert "locked.pdf: is encrypted" in added.stdout
+    result = trainwise("index", "add", str(docs), "--channel", "C0SUPPORT")
+    assert result.returncode == 0, result.stderr
+    assert "2 added or changed, 0 unchanged, 0 removed." in result.stdout
+    assert "locked.pdf: is encrypted" in result.stdout
     listing = trainwise("index", "list").stdout
     assert re.search(r"Refund policy .*channel:C0SUPPORT", listing)
     own = re.search(r"([0-9a-f]{12}) +faq", listing)
@@ -49,6 +49,6 @@ def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:
     wrong = trainwise("index", "remove", "nothing")
     assert wrong.returncode != 0
     assert "List them with `trainwise index list`" in wrong.stdout + wrong.stderr
-    refused = trainwise("index", "add", "http://127.0.0.1/admin")
-    assert refused.returncode == 1
-    assert "private address" in refused.stdout
+    response = trainwise("index", "add", "http://127.0.0.1/admin")
+    assert response.returncode == 1
+    assert "private address" in response.stdout

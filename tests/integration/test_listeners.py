@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import Stand
+from bot.demo.stack import LocalStack
 from bot.playground import Person
 from bot.playground.state.seed import BOT_USER
-from tests.integration.conftest import CHANNEL, MENTION, answer, answers, appears, text_of, told, until
+from tests.integration.conftest import (
+    CHANNEL,
+    MENTION,
+    answer,
+    answers,
+    appears,
+    private_reply,
+    text_of,
+    until,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 HELP_CENTER = "our help center changes every week, should we fine-tune on the articles?"
@@ -18,11 +27,11 @@ HELP_CENTER = "our help center changes every week, should we fine-tune on the ar
 
 def ask(person: Person, question: str = HELP_CENTER) -> dict[str, Any]:
     """A mention in the channel and the bot's answer to it."""
-    asked = person.say(CHANNEL, f"{MENTION} {question}")
-    return answer(person, asked["ts"])
+    message = person.say(CHANNEL, f"{MENTION} {question}")
+    return answer(person, message["ts"])
 
 
-def test_the_buttons_of_an_answer_open_what_is_behind_it(stage: Stand, maya: Person) -> None:
+def test_the_buttons_of_an_answer_open_what_is_behind_it(stack: LocalStack, maya: Person) -> None:
     """Why, what would change it, the passage of a source, and the form of a measurement."""
     card = ask(maya)
     assert "RAG" in text_of(card)
@@ -38,37 +47,37 @@ def test_the_buttons_of_an_answer_open_what_is_behind_it(stage: Stand, maya: Per
         maya.close(view)
 
 
-def test_a_thumb_down_asks_why_and_keeps_the_reason(stage: Stand, maya: Person) -> None:
+def test_a_thumb_down_asks_why_and_keeps_the_reason(stack: LocalStack, maya: Person) -> None:
     """The last row kept for the answer carries the thumb and the words."""
     card = ask(maya)
     maya.click(CHANNEL, card["ts"], "feedback", "good")
     maya.click(CHANNEL, card["ts"], "feedback", "bad")
     assert maya.submit(maya.wait_view(), {"reason": "too vague"})["ok"]
 
-    def kept() -> bool:
-        rows = [json.loads(row) for row in (stage.home / "feedback.jsonl").read_text().splitlines()]
+    def rest() -> bool:
+        rows = [json.loads(row) for row in (stack.home / "feedback.jsonl").read_text().splitlines()]
         mine = [row for row in rows if row["message"] == card["ts"]]
         return [(r["good"], r["reason"]) for r in mine] == [(True, ""), (False, ""), (False, "too vague")]
 
-    until(kept)
+    until(rest)
 
 
 def test_a_direct_message_and_its_thread_are_a_conversation(maya: Person) -> None:
     """In the messages tab nobody mentions the bot; prompts to start from are there."""
     maya.open_home("messages")
-    asked = maya.say("@trainwise", "We have 900 approved replies that sound like us. Fine-tune?")
-    assert answer(maya, asked["ts"], "@trainwise")
-    maya.say("@trainwise", "And our help center changes every week.", thread_ts=asked["ts"])
-    assert answer(maya, asked["ts"], "@trainwise", number=2)
+    question = maya.say("@trainwise", "We have 900 approved replies that sound like us. Fine-tune?")
+    assert answer(maya, question["ts"], "@trainwise")
+    maya.say("@trainwise", "And our help center changes every week.", thread_ts=question["ts"])
+    assert answer(maya, question["ts"], "@trainwise", number=2)
 
 
-def test_the_messages_tab_offers_questions_to_start_from(stage: Stand, maya: Person) -> None:
+def test_the_messages_tab_offers_questions_to_start_from(stack: LocalStack, maya: Person) -> None:
     """The prompts of the manifest arrive at Slack."""
-    since = stage.workspace.state()["calls"]
+    since = stack.workspace.state()["calls"]
     maya.open_home("messages")
 
     def prompts() -> list[Any]:
-        calls = stage.workspace.api_log(since)
+        calls = stack.workspace.api_log(since)
         return [c for c in calls if c["method"] == "assistant.threads.setSuggestedPrompts"]
 
     (call,) = until(prompts)
@@ -78,18 +87,20 @@ def test_the_messages_tab_offers_questions_to_start_from(stage: Stand, maya: Per
 
 def test_the_command_asks_in_the_channel_and_helps_when_it_is_empty(maya: Person) -> None:
     """With words: a public question and its answer in the thread; without: what to write, for one person."""
-    assert "/should-i-train our help center" in told(maya, lambda: maya.command("/should-i-train", "  "))
+    assert "/should-i-train our help center" in private_reply(
+        maya, lambda: maya.command("/should-i-train", "  ")
+    )
     question = "route 40,000 tickets a month into 8 queues, 6,000 labelled"
-    asked = appears(maya, lambda: maya.command("/should-i-train", question), "asks:")
-    assert question in text_of(asked)
-    assert answer(maya, asked["ts"])
+    message = appears(maya, lambda: maya.command("/should-i-train", question), "asks:")
+    assert question in text_of(message)
+    assert answer(maya, message["ts"])
 
 
 def test_the_shortcut_answers_under_the_message_it_was_used_on(maya: Person, ravi: Person) -> None:
     """Ravi asks about what Maya wrote."""
-    said = maya.say(CHANNEL, "Our bot should know our prices, they change daily. Should we train it?")
-    ravi.shortcut("ask_about_message", CHANNEL, said["ts"])
-    assert answer(maya, said["ts"])
+    text = maya.say(CHANNEL, "Our bot should know our prices, they change daily. Should we train it?")
+    ravi.shortcut("ask_about_message", CHANNEL, text["ts"])
+    assert answer(maya, text["ts"])
 
 
 def test_a_pressed_follow_up_is_a_reply_and_counts_once(maya: Person, ravi: Person) -> None:
@@ -98,10 +109,10 @@ def test_a_pressed_follow_up_is_a_reply_and_counts_once(maya: Person, ravi: Pers
     thread = card["thread_ts"]
     maya.click(CHANNEL, card["ts"], "follow_up:0")
     assert answer(maya, thread, number=2)
-    said = [text_of(m) for m in maya.messages(CHANNEL, thread) if "🙋" in text_of(m)]
-    assert len(said) == 1
-    assert "maya" in said[0]
-    assert "already" in told(ravi, lambda: ravi.click(CHANNEL, card["ts"], "follow_up:1"))
+    text = [text_of(m) for m in maya.messages(CHANNEL, thread) if "🙋" in text_of(m)]
+    assert len(text) == 1
+    assert "maya" in text[0]
+    assert "already" in private_reply(ravi, lambda: ravi.click(CHANNEL, card["ts"], "follow_up:1"))
 
 
 def test_a_reply_in_a_known_thread_needs_no_mention(maya: Person, ravi: Person) -> None:
@@ -119,57 +130,57 @@ def test_a_reply_in_a_known_thread_needs_no_mention(maya: Person, ravi: Person) 
     assert answers(ravi, elsewhere["ts"]) == []
 
 
-def test_messages_of_one_thread_are_answered_in_order(stage: Stand, maya: Person) -> None:
+def test_messages_of_one_thread_are_answered_in_order(stack: LocalStack, maya: Person) -> None:
     """The second comes while the first is being answered; both answers stand, in the order of the questions."""
-    stage.workspace.fail("chat.startStream", how="slow")
-    asked = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
-    maya.say(CHANNEL, "And should we pre-train our own foundation model?", thread_ts=asked["ts"])
-    answer(maya, asked["ts"], number=2)
-    first, second = answers(maya, asked["ts"])
+    stack.workspace.fail("chat.startStream", how="slow")
+    question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
+    maya.say(CHANNEL, "And should we pre-train our own foundation model?", thread_ts=question["ts"])
+    answer(maya, question["ts"], number=2)
+    first, second = answers(maya, question["ts"])
     assert "RAG" in text_of(first).splitlines()[0]
     assert text_of(first).splitlines()[0] != text_of(second).splitlines()[0]
 
 
-def test_an_event_delivered_three_times_is_answered_once(stage: Stand, maya: Person) -> None:
+def test_an_event_delivered_three_times_is_answered_once(stack: LocalStack, maya: Person) -> None:
     """Slack repeats what it believes unacknowledged, as mention and as message."""
-    asked = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
-    answer(maya, asked["ts"])
-    mine = [e["event_id"] for e in stage.workspace.state()["events"][-6:]]
-    delivered = len(stage.workspace.state()["delivered"])
+    question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
+    answer(maya, question["ts"])
+    mine = [e["event_id"] for e in stack.workspace.state()["events"][-6:]]
+    count = len(stack.workspace.state()["delivered"])
     for event_id in mine:
         for _ in range(3):
-            stage.workspace.redeliver(event_id)
-    until(lambda: stage.workspace.state()["waiting"] == 0)
-    assert len(stage.workspace.state()["delivered"]) >= delivered + 3
-    follow = maya.say(CHANNEL, "And if it changes daily?", thread_ts=asked["ts"])
-    answer(maya, asked["ts"], number=2)
-    assert len(answers(maya, asked["ts"])) == 2
-    assert follow["ts"] < answers(maya, asked["ts"])[1]["ts"]
+            stack.workspace.redeliver(event_id)
+    until(lambda: stack.workspace.state()["waiting"] == 0)
+    assert len(stack.workspace.state()["delivered"]) >= count + 3
+    follow = maya.say(CHANNEL, "And if it changes daily?", thread_ts=question["ts"])
+    answer(maya, question["ts"], number=2)
+    assert len(answers(maya, question["ts"])) == 2
+    assert follow["ts"] < answers(maya, question["ts"])[1]["ts"]
 
 
-def test_stop_ends_the_answer_that_is_being_made(stage: Stand, maya: Person) -> None:
+def test_stop_ends_the_answer_that_is_being_made(stack: LocalStack, maya: Person) -> None:
     """While Slack is slow Stop is pressed; the thread says so and takes the next question."""
-    stage.workspace.fail("chat.startStream", how="slow")
-    asked = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
+    stack.workspace.fail("chat.startStream", how="slow")
+    question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
 
-    def stopped() -> bool:
-        maya.stop_agent(CHANNEL, asked["ts"])
-        return any("Stopped." in text_of(m) for m in maya.messages(CHANNEL, asked["ts"]))
+    def is_stopped() -> bool:
+        maya.stop_agent(CHANNEL, question["ts"])
+        return any("Stopped." in text_of(m) for m in maya.messages(CHANNEL, question["ts"]))
 
-    until(stopped)
-    assert answers(maya, asked["ts"]) == []
-    maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}", thread_ts=asked["ts"])
-    assert answer(maya, asked["ts"])
+    until(is_stopped)
+    assert answers(maya, question["ts"]) == []
+    maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}", thread_ts=question["ts"])
+    assert answer(maya, question["ts"])
 
 
 def test_a_file_of_tickets_gets_the_way_to_train_on_it(maya: Person) -> None:
     """Sent to the bot, alone or with a question; the question is answered as well."""
     table = b"text,label\nmy invoice is wrong,billing\n"
-    alone = told(maya, lambda: maya.upload("@trainwise", "tickets.csv", table), "@trainwise")
+    alone = private_reply(maya, lambda: maya.upload("@trainwise", "tickets.csv", table), "@trainwise")
     assert "tickets.csv" in alone
     assert "Add file as dataset" in alone
-    sent = maya.upload(CHANNEL, "more.csv", table, f"{MENTION} {HELP_CENTER}")
-    assert answer(maya, sent["ts"])
+    message = maya.upload(CHANNEL, "more.csv", table, f"{MENTION} {HELP_CENTER}")
+    assert answer(maya, message["ts"])
 
 
 def test_home_shows_jobs_data_and_health(maya: Person) -> None:
@@ -188,6 +199,6 @@ def test_home_shows_jobs_data_and_health(maya: Person) -> None:
 
 def test_a_bot_that_is_not_in_the_channel_says_how_to_invite_it(maya: Person) -> None:
     """The command's own answer reaches the person where the bot cannot post."""
-    said = told(maya, lambda: maya.command("/should-i-train", HELP_CENTER, "#random"), "#random")
-    assert "/invite" in said
-    assert BOT_USER not in said
+    text = private_reply(maya, lambda: maya.command("/should-i-train", HELP_CENTER, "#random"), "#random")
+    assert "/invite" in text
+    assert BOT_USER not in text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import Stand
+from bot.demo.stack import LocalStack
 from bot.playground import Person
 from tests.integration.conftest import (
     CHANNEL,
@@ -16,8 +16,8 @@ from tests.integration.conftest import (
     Message,
     answer,
     appears,
+    private_reply,
     text_of,
-    told,
     until,
 )
 
@@ -27,9 +27,9 @@ LONG = f"{DATASET} lora epochs=100 budget=20"
 CARD = f"Fine-tune · {DATASET}"
 
 
-def launch(person: Person, typed: str) -> str:
+def launch(person: Person, text: str) -> str:
     """The id of the job that a typed /finetune made."""
-    card = appears(person, lambda: person.command("/finetune", typed, CHANNEL), CARD)
+    card = appears(person, lambda: person.command("/finetune", text, CHANNEL), CARD)
     return id_of(card)
 
 
@@ -40,19 +40,19 @@ def id_of(card: Message) -> str:
 
 def card_of(person: Person, job: str) -> Message:
     """The job's card as it is now."""
-    found = [m for m in person.messages(CHANNEL) if text_of(m).partition("\n")[0].endswith(f"`{job}`")]
-    assert len(found) == 1, [text_of(m) for m in found]
-    return found[0]
+    match = [m for m in person.messages(CHANNEL) if text_of(m).partition("\n")[0].endswith(f"`{job}`")]
+    assert len(match) == 1, [text_of(m) for m in match]
+    return match[0]
 
 
 def shows(person: Person, job: str, part: str, seconds: float = 60) -> Message:
     """The job's card once it says `part`."""
 
-    def found() -> Message | None:
+    def match() -> Message | None:
         card = card_of(person, job)
         return card if part in text_of(card) else None
 
-    card: Message = until(found, seconds)
+    card: Message = until(match, seconds)
     return card
 
 
@@ -71,22 +71,22 @@ def test_the_form_names_the_wrong_field_and_starts_the_right_job_once(ravi: Pers
     ravi.command("/finetune", "", CHANNEL)
     view = ravi.wait_view()
     assert "$" in text_of(view)
-    refused = ravi.submit(view, {"method": "linear", "epochs": "-3"})
-    assert refused["errors"].keys() == {"epochs"}
-    assert "from 1 to 100" in refused["errors"]["epochs"]
+    response = ravi.submit(view, {"method": "linear", "epochs": "-3"})
+    assert response["errors"].keys() == {"epochs"}
+    assert "from 1 to 100" in response["errors"]["epochs"]
     ravi.use(view, "method", "linear")
-    changed = ravi.wait_view()
-    assert text_of(changed) != text_of(view)
+    view_new = ravi.wait_view()
+    assert text_of(view_new) != text_of(view)
     card = appears(
         ravi,
-        lambda: ravi.submit(changed, {"method": "linear", "epochs": "2"}),
+        lambda: ravi.submit(view_new, {"method": "linear", "epochs": "2"}),
         CARD,
     )
     job = id_of(card)
     assert "linear on minilm" in text_of(card)
-    done = shows(ravi, job, "Done")
+    result = shows(ravi, job, "Done")
     until(lambda: "Majority" in thread(ravi, job))
-    ravi.click(CHANNEL, done["ts"], "job_details", job)
+    ravi.click(CHANNEL, result["ts"], "job_details", job)
     assert "History" in text_of(ravi.wait_view())
 
 
@@ -94,18 +94,18 @@ def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: P
     """Only its person (or an admin) may; in line at once, running within seconds; each report says so."""
     first, second, third = (launch(ravi, LONG) for _ in range(3))
     shows(ravi, first, "Training")
-    assert "Only ravi or an admin" in told(maya, lambda: press(maya, second, "job_cancel"))
+    assert "Only ravi or an admin" in private_reply(maya, lambda: press(maya, second, "job_cancel"))
     press(ravi, second, "job_cancel")
     shows(ravi, second, "Cancelled", 15)
     press(ravi, third, "job_pause")
     shows(ravi, third, "Paused", 15)
     press(ravi, third, "job_resume")
     shows(ravi, third, "Queued", 15)
-    assert "cancel" in told(ravi, lambda: ravi.command("/jobs", f"cancel {third}", CHANNEL)).lower()
+    assert "cancel" in private_reply(ravi, lambda: ravi.command("/jobs", f"cancel {third}", CHANNEL)).lower()
     shows(ravi, third, "Cancelled", 15)
-    listed = told(ravi, lambda: ravi.command("/jobs", "running", CHANNEL))
-    assert first in listed
-    assert second not in listed
+    listing = private_reply(ravi, lambda: ravi.command("/jobs", "running", CHANNEL))
+    assert first in listing
+    assert second not in listing
     press(ravi, first, "job_cancel")
     shows(ravi, first, "Cancelled", 20)
     until(lambda: "cancelled" in thread(ravi, first).lower())
@@ -115,7 +115,7 @@ def test_a_failed_job_says_why(ravi: Person) -> None:
     """On its card and when it is opened."""
     job = launch(ravi, f"{DATASET} full model=./no-such-model")
     assert "no-such-model" in text_of(shows(ravi, job, "Failed"))
-    assert "Failed" in told(ravi, lambda: ravi.command("/jobs", f"open {job}", CHANNEL))
+    assert "Failed" in private_reply(ravi, lambda: ravi.command("/jobs", f"open {job}", CHANNEL))
 
 
 def test_run_it_again_pressed_twice_is_one_new_job(ravi: Person) -> None:
@@ -125,7 +125,7 @@ def test_run_it_again_pressed_twice_is_one_new_job(ravi: Person) -> None:
     shows(ravi, job, "Cancelled")
     again = id_of(appears(ravi, lambda: press(ravi, job, "job_retry"), CARD))
     assert again != job
-    assert f"runs again already, as {again}" in told(ravi, lambda: press(ravi, job, "job_retry"))
+    assert f"runs again already, as {again}" in private_reply(ravi, lambda: press(ravi, job, "job_retry"))
     press(ravi, again, "job_cancel")
     shows(ravi, again, "Cancelled")
 
@@ -135,7 +135,7 @@ def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None
     job, other = (launch(ravi, f"{QUICK} budget=80") for _ in range(2))
     shows(ravi, job, "Waiting for approval")
     until(lambda: "asks for approval" in thread(ravi, job))
-    assert "someone else" in told(ravi, lambda: press(ravi, job, "job_approve"))
+    assert "someone else" in private_reply(ravi, lambda: press(ravi, job, "job_approve"))
     request = next(
         m for m in ana.messages(CHANNEL, card_of(ana, job)["ts"]) if "asks for approval" in text_of(m)
     )
@@ -148,33 +148,35 @@ def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None
     assert "use the small budget" in text_of(shows(ravi, other, "Not approved"))
 
 
-def test_a_job_launched_while_redis_is_away_is_kept_and_goes_out_later(stage: Stand, ravi: Person) -> None:
+def test_a_job_launched_while_redis_is_away_is_kept_and_goes_out_later(
+    stack: LocalStack, ravi: Person
+) -> None:
     """The card says what it waits for; the form is taken all the same; the job runs when Redis is back."""
-    stage.lose_redis()
+    stack.lose_redis()
     try:
         job = launch(ravi, QUICK)
         shows(ravi, job, "goes out when Redis is back")
         assert "Redis is away" in text_of(ravi.wait_home(lambda view: "Redis is away" in text_of(view)))
     finally:
-        stage.bring_redis_back()
+        stack.bring_redis_back()
     until(lambda: "Queued" not in text_of(card_of(ravi, job)))
     assert "Redis" not in text_of(card_of(ravi, job))
     press(ravi, job, "job_cancel")
     shows(ravi, job, "Cancelled")
 
 
-def test_a_bot_that_was_away_catches_up(stage: Stand, maya: Person, ravi: Person) -> None:
+def test_a_bot_that_was_away_catches_up(stack: LocalStack, maya: Person, ravi: Person) -> None:
     """Threads go on, old buttons work, and the card of a job that ended meanwhile is brought up to date."""
-    asked = maya.say(CHANNEL, f"{MENTION} our help center changes every week, should we fine-tune?")
-    card = answer(maya, asked["ts"])
+    question = maya.say(CHANNEL, f"{MENTION} our help center changes every week, should we fine-tune?")
+    card = answer(maya, question["ts"])
     job = launch(ravi, QUICK)
-    stage.end("bot")
-    maya.say(CHANNEL, "And if it changes daily?", thread_ts=asked["ts"])
-    stage.launch("bot")
-    stage.wait_for_bot()
+    stack.end("bot")
+    maya.say(CHANNEL, "And if it changes daily?", thread_ts=question["ts"])
+    stack.launch("bot")
+    stack.wait_for_bot()
     shows(ravi, job, "Done")
     until(lambda: thread(ravi, job).count("Majority") == 1)
-    stage.workspace.advance(61)
-    assert answer(maya, asked["ts"], number=2)
+    stack.workspace.advance(61)
+    assert answer(maya, question["ts"], number=2)
     maya.click(CHANNEL, card["ts"], "why")
     assert "Sources" in text_of(maya.wait_view())

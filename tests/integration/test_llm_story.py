@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bot.demo.stack import stand
+from bot.demo.stack import local_stack
 from bot.demo.story import CHANNEL
 from bot.playground.client.person import Person
 from bot.playground.state.seed import BOT_USER
@@ -23,12 +23,12 @@ EXTRACTED = "The rule that all serious guides share"
 
 def answer_to(person: Person, question: str) -> str:
     """Everything the bot shows in the thread of a new mention once its verdict is there."""
-    asked = person.say(CHANNEL, f"<@{BOT_USER}> {question}")
+    ask = person.say(CHANNEL, f"<@{BOT_USER}> {question}")
 
-    def settled(message: dict[str, Any]) -> bool:
+    def is_settled(message: dict[str, Any]) -> bool:
         return "What would change" in str(message)
 
-    return str(person.wait_message(CHANNEL, settled, timeout=60, thread_ts=asked["ts"]))
+    return str(person.wait_message(CHANNEL, is_settled, timeout=60, thread_ts=ask["ts"]))
 
 
 @pytest.mark.timeout(200)
@@ -40,14 +40,14 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
     with OpenAIServer(answer=faithful, key=key) as server:
         monkeypatch.setenv("OPENAI_API_KEY", key)
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        with stand(tmp_path, fresh=True) as stage:
-            stage.wait_for_bot()
-            maya = Person(stage.url, "maya")
+        with local_stack(tmp_path, fresh=True) as stack:
+            stack.wait_for_bot()
+            maya = Person(stack.url, "maya")
             first = answer_to(maya, QUESTION)
             server.stop()
             second = answer_to(maya, QUESTION)
-            log = stage.tail("bot", 10_000)
-            memory = psutil.Process(stage.processes["bot"].pid).memory_info().rss / 2**20
+            log = stack.tail("bot", 10_000)
+            memory = psutil.Process(stack.processes["bot"].pid).memory_info().rss / 2**20
     assert memory < 500
     assert PHRASED in first
     assert "Knowledge or behaviour" in first

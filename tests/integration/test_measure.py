@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import Stand, stand
+from bot.demo.stack import LocalStack, local_stack
 from bot.playground.client.person import Person
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -21,30 +21,33 @@ QUESTION = (
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with stand(tmp_path_factory.mktemp("measure"), fresh=True) as made:
-        made.wait_for_bot()
-        yield made
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with local_stack(tmp_path_factory.mktemp("measure"), fresh=True) as job:
+        job.wait_for_bot()
+        yield job
 
 
 @pytest.fixture
-def maya(stage: Stand) -> Person:
-    return Person(stage.url, "maya")
+def maya(stack: LocalStack) -> Person:
+    return Person(stack.url, "maya")
 
 
-def shown(message: dict[str, Any]) -> str:
+def message_text(message: dict[str, Any]) -> str:
     return json.dumps(message.get("blocks"), ensure_ascii=False) + str(message.get("text"))
 
 
 def verdict_of(maya: Person, channel: str = CHANNEL) -> dict[str, Any]:
     """Ask in the channel and wait for the card with its button in the thread."""
-    asked = maya.say(channel, f"@trainwise {QUESTION}")
+    question = maya.say(channel, f"@trainwise {QUESTION}")
     return maya.wait_message(
-        channel, lambda m: '"measure"' in shown(m) and "Measure it" in shown(m), 60, thread_ts=asked["ts"]
-    ) | {"thread": asked["ts"]}
+        channel,
+        lambda m: '"measure"' in message_text(m) and "Measure it" in message_text(m),
+        60,
+        thread_ts=question["ts"],
+    ) | {"thread": question["ts"]}
 
 
-def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> None:
+def test_a_verdict_is_measured_and_decided_anew(maya: Person, stack: LocalStack) -> None:
     """The form comes filled from the question; the report with its picture follows in the thread; the card's
     verdict then rests on what was measured."""
     card = verdict_of(maya)
@@ -55,41 +58,53 @@ def test_a_verdict_is_measured_and_decided_anew(maya: Person, stage: Stand) -> N
     answer = maya.submit(view, {"dataset": "sample-tickets", "target": "60", "price_per_wrong": "4"})
     assert answer.get("ok", True), answer
     report = maya.wait_message(
-        CHANNEL, lambda m: "No fine-tune needed" in shown(m) and "Forecast" in shown(m), 240, card["thread"]
+        CHANNEL,
+        lambda m: "No fine-tune needed" in message_text(m) and "Forecast" in message_text(m),
+        240,
+        card["thread"],
     )
-    assert "now rests on these figures" in shown(report)
+    assert "now rests on these figures" in message_text(report)
     thread = maya.messages(CHANNEL, card["thread"])
-    assert sum("Measurement" in shown(m) and "sample-tickets" in shown(m) for m in thread) >= 1
+    assert sum("Measurement" in message_text(m) and "sample-tickets" in message_text(m) for m in thread) >= 1
     maya.wait_message(
         CHANNEL, lambda m: any("verdict" in str(f) for f in m.get("files") or []), 30, card["thread"]
     )
     anew = maya.wait_message(
-        CHANNEL, lambda m: m["ts"] == card["ts"] and "Measured on your own" in shown(m), 30, card["thread"]
+        CHANNEL,
+        lambda m: m["ts"] == card["ts"] and "Measured on your own" in message_text(m),
+        30,
+        card["thread"],
     )
-    assert "Train a small model" in shown(anew)
-    assert "before it:" in shown(anew)
-    assert "1,500 tokens in" not in shown(anew), "the measured cost stands in place of the planning figure"
-    assert "for a small model, one CPU machine" in shown(anew)
-    kept = (stage.home / "forecasts.jsonl").read_text().splitlines()
-    assert all(json.loads(line)["is"] == "forecast" for line in kept)
-    assert kept
+    assert "Train a small model" in message_text(anew)
+    assert "before it:" in message_text(anew)
+    assert "1,500 tokens in" not in message_text(anew), (
+        "the measured cost stands in place of the planning figure"
+    )
+    assert "for a small model, one CPU machine" in message_text(anew)
+    rest = (stack.home / "forecasts.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["is"] == "forecast" for line in rest)
+    assert rest
 
 
 def test_a_report_that_says_train_leads_to_the_filled_form(maya: Person) -> None:
     """Beneath "Train" stands a button; its form has the measured tickets and LoRA chosen."""
     maya.command("/should-i-train", "measure sample-tickets target=0.78", CHANNEL)
     card = maya.wait_message(
-        CHANNEL, lambda m: "Measurement" in shown(m) and "target 78%" in shown(m) and "Done" in shown(m), 200
+        CHANNEL,
+        lambda m: (
+            "Measurement" in message_text(m) and "target 78%" in message_text(m) and "Done" in message_text(m)
+        ),
+        200,
     )
-    report = maya.wait_message(CHANNEL, lambda m: "job_finetune" in shown(m), 60, card["ts"])
+    report = maya.wait_message(CHANNEL, lambda m: "job_finetune" in message_text(m), 60, card["ts"])
     maya.click(CHANNEL, report["ts"], "job_finetune")
     view = maya.wait_view(20, title="Fine-tune")
-    chosen = {
+    choice = {
         block["block_id"]: block["element"]["initial_option"]["value"]
         for block in view["blocks"]
         if block.get("block_id") in ("dataset", "method")
     }
-    assert chosen == {"dataset": "sample-tickets", "method": "lora"}
+    assert choice == {"dataset": "sample-tickets", "method": "lora"}
     maya.close(view)
 
 
@@ -105,16 +120,20 @@ def test_wrong_fields_stay_on_the_form(maya: Person) -> None:
 def test_a_measurement_is_cancelled_from_its_card(maya: Person) -> None:
     """`/should-i-train measure NAME target=..` launches at once; Cancel on the card ends it."""
     maya.command("/should-i-train", "measure sample-tickets target=0.93 volume=60000", CHANNEL)
-    card = maya.wait_message(CHANNEL, lambda m: "Measurement" in shown(m) and "job_cancel" in shown(m), 60)
+    card = maya.wait_message(
+        CHANNEL, lambda m: "Measurement" in message_text(m) and "job_cancel" in message_text(m), 60
+    )
     maya.click(CHANNEL, card["ts"], "job_cancel")
-    ended = maya.wait_message(CHANNEL, lambda m: m["ts"] == card["ts"] and "Cancelled" in shown(m), 60)
-    assert "job_cancel" not in shown(ended)
+    error = maya.wait_message(CHANNEL, lambda m: m["ts"] == card["ts"] and "Cancelled" in message_text(m), 60)
+    assert "job_cancel" not in message_text(error)
 
 
 def test_a_question_that_begins_with_measure_is_a_question(maya: Person) -> None:
     """Words that are no order are answered like any question."""
     maya.command("/should-i-train", "measure how good our replies are before we fine-tune?", CHANNEL)
-    asked = maya.wait_message(CHANNEL, lambda m: "asks: measure how good" in shown(m).replace("*", ""), 20)
+    question = maya.wait_message(
+        CHANNEL, lambda m: "asks: measure how good" in message_text(m).replace("*", ""), 20
+    )
     until = time.monotonic() + 60
-    while len(maya.messages(CHANNEL, asked["ts"])) < 2:
+    while len(maya.messages(CHANNEL, question["ts"])) < 2:
         assert time.monotonic() < until, "no answer came"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stack import stand
+from bot.demo.stack import local_stack
 from bot.playground import Person
 from tests.finetune.test_measure_prompting import reader
 from tests.integration.conftest import text_of
@@ -24,15 +24,15 @@ def test_the_report_in_slack_has_the_prompts_and_what_they_cost(
     with OpenAIServer(answer=reader, key=key) as server:
         monkeypatch.setenv("OPENAI_API_KEY", key)
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        with stand(tmp_path, fresh=True) as stage:
-            stage.wait_for_bot()
-            ravi = Person(stage.url, "ravi")
+        with local_stack(tmp_path, fresh=True) as stack:
+            stack.wait_for_bot()
+            ravi = Person(stack.url, "ravi")
             ravi.command("/finetune", "sample-tickets linear", CHANNEL)
             card = ravi.wait_message(CHANNEL, lambda m: "Fine-tune · sample-tickets" in text_of(m), 60)
             report = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 200, card["ts"])
-            log = stage.tail("worker", 10_000)
-    shown = text_of(report)
-    assert shown.count("Prompt, ") >= 3
-    assert "requests with ticket texts went to" in shown
-    assert "for prompts" in shown
+            log = stack.tail("worker", 10_000)
+    text = text_of(report)
+    assert text.count("Prompt, ") >= 3
+    assert "requests with ticket texts went to" in text
+    assert "for prompts" in text
     assert key not in log

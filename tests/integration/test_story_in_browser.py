@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.stack import stand
+from bot.demo.stack import local_stack
 from tests.integration.conftest import workspace_page
 
 pytestmark = pytest.mark.integration
@@ -20,9 +20,9 @@ def test_a_person_asks_reads_the_answer_submits_the_form_and_sees_the_report(
     tmp_path: Path, browser: Any
 ) -> None:
     """Typed question -> cited verdict in the thread; /finetune -> form -> card -> report with a picture."""
-    with stand(tmp_path, fresh=True) as stage:
-        stage.wait_for_bot()
-        with workspace_page(browser, stage.url, "ravi", 60) as page:
+    with local_stack(tmp_path, fresh=True) as stack:
+        stack.wait_for_bot()
+        with workspace_page(browser, stack.url, "ravi", 60) as page:
             asks_and_reads(page)
             fills_the_form(page)
             sees_the_report(page)

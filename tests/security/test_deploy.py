@@ -133,18 +133,18 @@ def certificates(folder: Path) -> None:
 
 def test_every_variable_that_deploy_sets_is_one_that_the_settings_read(tmp_path: Path) -> None:
     """A variable nobody reads is a misspelt one; a bad value in any of them must be noticed."""
-    names, asked = set(), set()
+    names, question = set(), set()
     for path in [*DEPLOY.glob("*.example"), DEPLOY / "compose.yml"]:
         names |= set(re.findall(r"\b((?:TRAINWISE|SLACK)_[A-Z_]+)(?==|:)", path.read_text()))
 
-    class Seen(dict):
+    class Recorder(dict):
         def get(self, key: str, default: object = None) -> object:
-            asked.add(key)
+            question.add(key)
             return super().get(key, default)
 
-    load_settings(Seen({"TRAINWISE_HOME": str(tmp_path)}))
+    load_settings(Recorder({"TRAINWISE_HOME": str(tmp_path)}))
     assert names
-    assert names <= asked
+    assert names <= question
 
 
 def test_the_compose_file_keeps_what_it_promises() -> None:
@@ -163,8 +163,8 @@ def test_the_compose_file_keeps_what_it_promises() -> None:
     docker = (DEPLOY / "Dockerfile").read_text()
     assert 'ENTRYPOINT ["tini", "--", "trainwise"]' in docker
     root = DEPLOY.parent
-    copied = [word for line in re.findall(r"^COPY (.+)$", docker, re.M) for word in line.split()[:-1]]
-    assert [name for name in copied if not (root / name).exists()] == []
+    sources = [word for line in re.findall(r"^COPY (.+)$", docker, re.M) for word in line.split()[:-1]]
+    assert [name for name in sources if not (root / name).exists()] == []
     for unit in (DEPLOY / "systemd").iterdir():
         text = unit.read_text()
         assert "Restart=always" in text

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from bot.demo.stack import Stand, stand
+from bot.demo.stack import LocalStack, local_stack
 from bot.playground.client.person import Person
 from bot.playground.delivery.signed_http import encode, signature
 from bot.playground.state.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
@@ -30,9 +30,9 @@ HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"
 class Doors:
     """The bot, and what a forger may send it."""
 
-    def __init__(self, stage: Stand) -> None:
-        self.stage = stage
-        self.ravi = Person(stage.url, "ravi")
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.ravi = Person(stack.url, "ravi")
         self.count = 0
 
     def send(self, kind: str, payload: dict[str, Any]) -> httpx.Response:
@@ -42,15 +42,15 @@ class Doors:
         headers = {
             "content-type": content_type,
             "x-slack-request-timestamp": stamp,
-            "x-slack-signature": signature(self.stage.signing_secret, stamp, body),
+            "x-slack-signature": signature(self.stack.signing_secret, stamp, body),
         }
-        url = f"http://127.0.0.1:{self.stage.bot_port}/slack/events"
+        url = f"http://127.0.0.1:{self.stack.bot_port}/slack/events"
         return httpx.post(url, content=body.encode(), headers=headers, timeout=20, trust_env=False)
 
     def press(self, action_id: str, value: str, user: str, channel: str = HERE) -> int:
         """A button pressed, with any value, by anyone, anywhere; the number of the last API call before."""
         self.count += 1
-        since = len(self.stage.workspace.api_log())
+        since = len(self.stack.workspace.api_log())
         payload = {
             **self._who(user),
             **{"type": "block_actions", "channel": {"id": channel, "name": "x"}, "response_url": ""},
@@ -79,22 +79,22 @@ class Doors:
 
     def states(self) -> dict[str, str]:
         """Each job's state in the ledger."""
-        with sqlite3.connect(f"file:{self.stage.home / 'ledger.db'}?mode=ro", uri=True) as ledger:
+        with sqlite3.connect(f"file:{self.stack.home / 'ledger.db'}?mode=ro", uri=True) as ledger:
             return dict(ledger.execute("select id, state from jobs").fetchall())
 
-    def told(self, since: int, user: str, words: str) -> str:
+    def private_reply(self, since: int, user: str, words: str) -> str:
         """The ephemeral sentence that the person got."""
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline:
-            for call in self.stage.workspace.api_log()[since:]:
-                shown = str(call["params"].get("text"))
-                if call["params"].get("user") == user and words in shown:
-                    return shown
+            for call in self.stack.workspace.api_log()[since:]:
+                text = str(call["params"].get("text"))
+                if call["params"].get("user") == user and words in text:
+                    return text
             time.sleep(0.05)
-        said = [
-            (call["method"], call["params"].get("text")) for call in self.stage.workspace.api_log()[since:]
+        text = [
+            (call["method"], call["params"].get("text")) for call in self.stack.workspace.api_log()[since:]
         ]
-        raise AssertionError(f"{user} was not told {words!r}: {said}")
+        raise AssertionError(f"{user} was not told {words!r}: {text}")
 
     def _who(self, user: str) -> dict[str, Any]:
         return {
@@ -106,10 +106,10 @@ class Doors:
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     """One bot for all tests of this file, no worker: jobs stay queued."""
-    with stand(tmp_path_factory.mktemp("doors"), fresh=True, http=True, processes=("bot",)) as stage:
-        stage.wait_for_bot()
-        stage.workspace.set_rates(enforced=False)
-        yield Doors(stage)
+    with local_stack(tmp_path_factory.mktemp("doors"), fresh=True, http=True, processes=("bot",)) as stack:
+        stack.wait_for_bot()
+        stack.workspace.set_rates(enforce=False)
+        yield Doors(stack)
 
 
 def test_a_button_pressed_by_someone_else_changes_nothing(doors: Doors) -> None:
@@ -117,7 +117,7 @@ def test_a_button_pressed_by_someone_else_changes_nothing(doors: Doors) -> None:
     job = doors.launch("sample-tickets linear epochs=2")
     for action in ("job_cancel", "job_pause"):
         since = doors.press(action, job, MAYA)
-        doors.told(since, MAYA, "or an admin can")
+        doors.private_reply(since, MAYA, "or an admin can")
     assert doors.states()[job] == "queued"
     doors.press("job_cancel", job, ANA)
     deadline = time.monotonic() + 15
@@ -130,25 +130,25 @@ def test_nobody_approves_their_own_job_and_only_admins_approve(doors: Doors) -> 
     """The right is checked on the server for button and reason form alike."""
     job = doors.launch("sample-tickets linear budget=80")
     assert doors.states()[job] == "awaiting_approval"
-    doors.told(doors.press("job_approve", job, RAVI), RAVI, "someone else has to approve")
-    doors.told(doors.press("job_approve", job, MAYA), MAYA, "Only an admin")
+    doors.private_reply(doors.press("job_approve", job, RAVI), RAVI, "someone else has to approve")
+    doors.private_reply(doors.press("job_approve", job, MAYA), MAYA, "Only an admin")
     memory = json.dumps({"channel": HERE, "thread_ts": None, "about": job})
-    since = len(doors.stage.workspace.api_log())
+    since = len(doors.stack.workspace.api_log())
     doors.submit("job_reject", {"reason": "no"}, memory, MAYA)
-    doors.told(since, MAYA, "Only an admin")
+    doors.private_reply(since, MAYA, "Only an admin")
     assert doors.states()[job] == "awaiting_approval"
 
 
 def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
     """Pressed or typed by someone else it changes nothing; whoever made the channel may; a wrong value is told."""
-    engine = Ledger(str(doors.stage.home / "ledger.db")).engine
+    engine = Ledger(str(doors.stack.home / "ledger.db")).engine
     since = doors.press("notice:finished", "finished:off", MAYA)
-    doors.told(since, MAYA, "Only admins and whoever made the channel")
-    since = len(doors.stage.workspace.api_log())
+    doors.private_reply(since, MAYA, "Only admins and whoever made the channel")
+    since = len(doors.stack.workspace.api_log())
     doors.ravi.command("/jobs", "notify digest off", "#support-ml")
-    doors.told(since, RAVI, "Only admins and whoever made the channel")
+    doors.private_reply(since, RAVI, "Only admins and whoever made the channel")
     assert notices(engine, HERE) == Notices()
-    doors.told(doors.press("notice:finished", "password:off", ANA), ANA, "older version")
+    doors.private_reply(doors.press("notice:finished", "password:off", ANA), ANA, "older version")
     doors.press("notice:finished", "finished:off", ANA)
     deadline = time.monotonic() + 15
     while notices(engine, HERE).finished:
@@ -159,27 +159,27 @@ def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
 
 def test_a_launch_in_a_quiet_channel_says_where_its_card_is(doors: Doors) -> None:
     """To the launcher alone; nothing of it is posted in the channel."""
-    engine = Ledger(str(doors.stage.home / "ledger.db")).engine
+    engine = Ledger(str(doors.stack.home / "ledger.db")).engine
     set_notice(engine, ELSEWHERE, "started", False, ANA, 1.0)
-    since = len(doors.stage.workspace.api_log())
+    since = len(doors.stack.workspace.api_log())
     job = doors.launch("sample-tickets linear epochs=2", "#general")
-    told = doors.told(since, RAVI, "This channel is not told of starts")
-    assert job in told
+    text = doors.private_reply(since, RAVI, "This channel is not told of starts")
+    assert job in text
     deadline = time.monotonic() + 15
     while not any(job in str(m.get("blocks")) for m in doors.ravi.messages("@trainwise")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    shown = [m for m in doors.ravi.messages("#general") if not m.get("is_ephemeral")]
-    assert not [m for m in shown if job in str(m)]
+    text = [m for m in doors.ravi.messages("#general") if not m.get("is_ephemeral")]
+    assert not [m for m in text if job in str(m)]
     set_notice(engine, ELSEWHERE, "started", True, ANA, 2.0)
 
 
 def test_an_id_from_another_channel_or_from_nowhere_opens_nothing(doors: Doors) -> None:
     """Guessed ids, ids of another channel's job, ids that are no ids."""
     job = doors.launch("sample-tickets linear epochs=2", "#general")
-    doors.told(doors.press("job_details", job, MAYA, HERE), MAYA, "belongs to another channel")
+    doors.private_reply(doors.press("job_details", job, MAYA, HERE), MAYA, "belongs to another channel")
     for odd in ("zzzzzzzz", "' or 1=1 --", "../../etc", "x" * 5000):
-        doors.told(doors.press("job_details", odd, MAYA), MAYA, "There is no job")
+        doors.private_reply(doors.press("job_details", odd, MAYA), MAYA, "There is no job")
 
 
 @pytest.mark.parametrize(
@@ -203,25 +203,25 @@ def test_a_dataset_named_like_a_path_reads_no_file(doors: Doors, name: str) -> N
     assert answer["response_action"] == "errors"
     assert "root:" not in str(answer)
     assert doors.states() == before
-    refused = doors.submit("dataset_add", {"name": name}, memory, MAYA).json()
-    assert refused["response_action"] == "errors"
+    response = doors.submit("dataset_add", {"name": name}, memory, MAYA).json()
+    assert response["response_action"] == "errors"
 
 
 def test_a_file_that_was_shared_elsewhere_cannot_be_had_by_its_id(doors: Doors) -> None:
     """Slack is asked what the id names and who may see it."""
-    ana = Person(doors.stage.url, "ana")
+    ana = Person(doors.stack.url, "ana")
     secret = ana.upload("#general", "salaries.csv", b"text,label\nsecret,1\n")["file"]["id"]
     memory = json.dumps({"channel": HERE, "thread_ts": None, "about": secret})
-    since = len(doors.stage.workspace.api_log())
+    since = len(doors.stack.workspace.api_log())
     assert doors.submit("dataset_add", {"name": "stolen"}, memory, MAYA).status_code == 200
-    doors.told(since, MAYA, "not shared here")
+    doors.private_reply(since, MAYA, "not shared here")
 
 
 def test_ten_megabytes_are_refused_and_the_bot_lives(doors: Doors) -> None:
     """Before they are parsed; an answer comes at once."""
     answer = doors.send("interactive", {"type": "view_submission", "padding": "x" * 10_000_000})
     assert answer.status_code == 413
-    health = f"http://127.0.0.1:{doors.stage.bot_port}/health"
+    health = f"http://127.0.0.1:{doors.stack.bot_port}/health"
     assert httpx.get(health, trust_env=False).status_code == 200
 
 
@@ -233,17 +233,17 @@ def test_payloads_of_no_known_kind_are_taken_and_do_nothing(doors: Doors) -> Non
     for shape in shapes:
         assert doors.send("interactive", shape).status_code < 600
     assert doors.states() == before
-    assert doors.stage.processes["bot"].poll() is None
+    assert doors.stack.processes["bot"].poll() is None
 
 
 def test_no_secret_is_seen_in_ps_or_in_the_logs(doors: Doors) -> None:
     """Neither on a command line nor in what the bot wrote."""
-    workspace = doors.stage.workspace
+    workspace = doors.stack.workspace
     secrets = (workspace.bot_token, workspace.app_token, workspace.signing_secret)
-    bot = psutil.Process(doors.stage.processes["bot"].pid)
+    bot = psutil.Process(doors.stack.processes["bot"].pid)
     lines = [" ".join(process.cmdline()) for process in [bot, *bot.children(recursive=True)]]
-    written = "".join(path.read_text(errors="replace") for path in Path(doors.stage.logs).glob("*.log"))
+    logs = "".join(path.read_text(errors="replace") for path in Path(doors.stack.logs).glob("*.log"))
     for secret in secrets:
-        assert secret not in " ".join(lines) + written
-    keys = doors.stage.home / "keys"
+        assert secret not in " ".join(lines) + logs
+    keys = doors.stack.home / "keys"
     assert [path.name for path in keys.glob("*.key") if path.stat().st_mode & 0o077] == []

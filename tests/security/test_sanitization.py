@@ -37,20 +37,20 @@ def acts(node: Any) -> list[str]:
         return [text for item in node for text in acts(item)]
     if not isinstance(node, dict):
         return []
-    found = [text for value in node.values() for text in acts(value)]
+    match = [text for value in node.values() for text in acts(value)]
     text = node.get("text")
     if isinstance(text, str):
         marks = HIDDEN if node.get("type") in ("raw_text", "plain_text") else ACTING
-        said = text.replace("<@U1>", "")  # who launched it, by the id that Slack itself gave
-        found += [text] if any(mark in said for mark in marks) else []
-    return found
+        words = text.replace("<@U1>", "")  # who launched it, by the id that Slack itself gave
+        match += [text] if any(mark in words for mark in marks) else []
+    return match
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     """An ended job whose every word was written by someone hostile."""
     ledger = Ledger(str(tmp_path / "l.db"))
-    made = ledger.submit(
+    job = ledger.submit(
         JobRequest("finetune", {"method": EVIL, "base_model": EVIL}, EVIL, "U1", EVIL, "T", "C1", None, "k")
     )
     ledger.close()
@@ -62,15 +62,15 @@ def job(tmp_path: Path) -> Job:
         "confused": [{"true": EVIL, "predicted": EVIL, "count": 3, "example": EVIL}],
         "plots": [{"file": "../../etc/passwd", "title": EVIL, "alt": EVIL}],
     }
-    return replace(made, report=report, error=EVIL, progress={"phase": "training", "note": EVIL})
+    return replace(job, report=report, error=EVIL, progress={"phase": "training", "note": EVIL})
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_no_word_of_a_ticket_or_a_name_acts_on_a_card(job: Job, state: State) -> None:
     """In every state: no mention, no link, no hidden or turned-around text, and Slack's limits hold."""
-    shown = replace(job, state=state)
-    blocks = job_card(shown, 1e9)
-    assert acts([*blocks, {"text": job_text(shown)}]) == []
+    text = replace(job, state=state)
+    blocks = job_card(text, 1e9)
+    assert acts([*blocks, {"text": job_text(text)}]) == []
     assert message_problems(blocks) == []
 
 
@@ -146,9 +146,9 @@ def test_logs_and_errors_hold_no_secret() -> None:
         raise ValueError(token)
     except ValueError:
         record = logging.LogRecord("x", 40, "f", 1, "it failed", None, sys.exc_info())
-    shown = ScrubbingFormatter("%(message)s").format(record)
-    assert "Traceback" in shown
-    assert token not in shown
+    text = ScrubbingFormatter("%(message)s").format(record)
+    assert "Traceback" in text
+    assert token not in text
 
 
 def test_every_secret_of_the_settings_is_known_to_the_scrubber(tmp_path: Path) -> None:
@@ -159,5 +159,5 @@ def test_every_secret_of_the_settings_is_known_to_the_scrubber(tmp_path: Path) -
         "SLACK_SIGNING_SECRET": "three33",
         "OPENAI_API_KEY": "four4444",
     }
-    found = load_settings({**secret, "TRAINWISE_HOME": str(tmp_path)})
-    assert set(secret.values()) <= set(found.secrets())
+    match = load_settings({**secret, "TRAINWISE_HOME": str(tmp_path)})
+    assert set(secret.values()) <= set(match.secrets())

@@ -172,9 +172,9 @@ def _table(block: Block, path: str, problems: Problems) -> None:
 
 
 def _rich_text(block: Block, path: str, problems: Problems) -> None:
-    known = {"rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote"}
+    kinds = {"rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote"}
     for index, item in enumerate(block.get("elements") or ()):
-        if not isinstance(item, dict) or item.get("type") not in known:
+        if not isinstance(item, dict) or item.get("type") not in kinds:
             problems.append(at("unsupported type", f"{path}/elements/{index}/type"))
     if not isinstance(block.get("elements"), list):
         problems.append(at("missing required field: elements", path))
@@ -245,17 +245,17 @@ MESSAGE_ONLY = {
 
 
 def _unique_ids(blocks: list[Any], problems: Problems) -> None:
-    seen: set[str] = set()
+    ids: set[str] = set()
     for index, block in enumerate(blocks):
         if not isinstance(block, dict):
             continue
         block_id = block.get("block_id")
-        if block_id and block_id in seen:
+        if block_id and block_id in ids:
             problems.append(at(f'block_id "{block_id}" already exists', f"/blocks/{index}/block_id"))
-        seen.add(block_id or "")
+        ids.add(block_id or "")
         actions = [e.get("action_id") for e in block.get("elements") or () if isinstance(e, dict)]
-        named = [action for action in actions if action]
-        if block.get("type") == "actions" and len(named) != len(set(named)):
+        action_ids = [action for action in actions if action]
+        if block.get("type") == "actions" and len(action_ids) != len(set(action_ids)):
             problems.append(at("action_id already exists in this block", f"/blocks/{index}/elements"))
 
 

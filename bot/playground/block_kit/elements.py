@@ -65,8 +65,8 @@ def text_object(value: Any, path: str, problems: Problems, most: int, *, plain: 
     if value.get("type") not in kinds:
         problems.append(at("unsupported type: " + str(value.get("type")), f"{path}/type"))
     string(value.get("text"), f"{path}/text", problems, most, 1)
-    allowed = {"type", "text", "emoji"} if value.get("type") == "plain_text" else {"type", "text", "verbatim"}
-    problems += [at(f"invalid additional property: {key}", path) for key in value if key not in allowed]
+    keys = {"type", "text", "emoji"} if value.get("type") == "plain_text" else {"type", "text", "verbatim"}
+    problems += [at(f"invalid additional property: {key}", path) for key in value if key not in keys]
 
 
 def option(value: Any, path: str, problems: Problems, value_most: int = 150) -> None:
@@ -102,13 +102,13 @@ def _options(element: dict[str, Any], path: str, problems: Problems, most: int) 
     _initial(element, path, problems, [item for _, items in lists for item in items or ()])
 
 
-def _initial(element: dict[str, Any], path: str, problems: Problems, offered: list[Any]) -> None:
+def _initial(element: dict[str, Any], path: str, problems: Problems, options: list[Any]) -> None:
     for key in ("initial_option", "initial_options"):
         if element.get(key) is None:
             continue
-        chosen = element[key] if isinstance(element[key], list) else [element[key]]
-        values = {item.get("value") for item in offered if isinstance(item, dict)}
-        if any(not isinstance(item, dict) or item.get("value") not in values for item in chosen):
+        initial = element[key] if isinstance(element[key], list) else [element[key]]
+        values = {item.get("value") for item in options if isinstance(item, dict)}
+        if any(not isinstance(item, dict) or item.get("value") not in values for item in initial):
             problems.append(at("initial option must match one of the options", f"{path}/{key}"))
 
 
@@ -185,13 +185,13 @@ CHECKS: dict[str, Callable[[dict[str, Any], str, Problems], None]] = {
 }
 
 
-def element(value: Any, path: str, problems: Problems, allowed: set[str]) -> None:
+def element(value: Any, path: str, problems: Problems, kinds: set[str]) -> None:
     """An interactive element or image, of a type that its block may hold."""
     if not isinstance(value, dict):
         problems.append(at("must be an object", path))
         return
     kind = str(value.get("type"))
-    if kind not in allowed:
+    if kind not in kinds:
         problems.append(at(f"unsupported type: {kind}", f"{path}/type"))
         return
     if value.get("action_id") is not None:
@@ -226,9 +226,9 @@ def web_url(value: Any, path: str, problems: Problems) -> None:
 def public_url(value: Any, path: str, problems: Problems) -> None:
     """An image address that Slack's servers can fetch: loopback and private names never are."""
     string(value, path, problems, 3000, 1)
-    parsed = urlparse(value if isinstance(value, str) else "")
-    host = (parsed.hostname or "").lower()
-    if parsed.scheme not in {"http", "https"} or not host:
+    url = urlparse(value if isinstance(value, str) else "")
+    host = (url.hostname or "").lower()
+    if url.scheme not in {"http", "https"} or not host:
         problems.append(at("must be a valid URL", path))
     elif host in {"localhost", "::1"} or host.startswith(("127.", "0.", "10.", "192.168.", "172.16.")):
         problems.append(at("downloading image failed", path))

@@ -20,16 +20,16 @@ PICKER = {
 
 def elements_of(blocks: list[Json]) -> list[tuple[Json, Json]]:
     """(block, element) for every interactive element, nested ones included, in reading order."""
-    found: list[tuple[Json, Json]] = []
+    pairs: list[tuple[Json, Json]] = []
     for block in blocks:
         inside = [*(block.get("elements") or []), *(block.get("actions") or [])]
         inside += [block[key] for key in ("accessory", "element") if isinstance(block.get(key), dict)]
         if block.get("type") == "carousel":
-            found += elements_of(inside)
+            pairs += elements_of(inside)
         elif block.get("type") != "rich_text":
-            found += [(block, item) for item in inside if isinstance(item, dict) and "action_id" in item]
-        found += elements_of(block.get("child_blocks") or [])
-    return found
+            pairs += [(block, item) for item in inside if isinstance(item, dict) and "action_id" in item]
+        pairs += elements_of(block.get("child_blocks") or [])
+    return pairs
 
 
 def initial(element: Json) -> Json:
@@ -53,7 +53,7 @@ def initial(element: Json) -> Json:
     return {"type": kind, "value": element.get("initial_value")}
 
 
-def entered(element: Json, value: Any, files: dict[str, Json]) -> Json:
+def entry_of(element: Json, value: Any, files: dict[str, Json]) -> Json:
     """An element's state after a person chose `value`: text, an option's value or label, a list, ids of
     files.
 
@@ -67,8 +67,8 @@ def entered(element: Json, value: Any, files: dict[str, Json]) -> Json:
     if kind in {"static_select", "external_select", "radio_buttons", "overflow"}:
         return {"type": kind, "selected_option": option(element, value)}
     if kind in {"checkboxes", "multi_static_select", "multi_external_select"}:
-        chosen = value if isinstance(value, list | tuple) else [value]
-        return {"type": kind, "selected_options": [option(element, item) for item in chosen]}
+        values = value if isinstance(value, list | tuple) else [value]
+        return {"type": kind, "selected_options": [option(element, item) for item in values]}
     if kind.startswith("multi_"):
         what = kind.removeprefix("multi_").removesuffix("_select")
         return {"type": kind, f"selected_{what}": list(value)}
@@ -82,22 +82,22 @@ def entered(element: Json, value: Any, files: dict[str, Json]) -> Json:
     return {"type": kind, "value": str(value) if value != "" else None}
 
 
-def option(element: Json, wanted: Any) -> Json:
+def option(element: Json, value: Any) -> Json:
     """The offered option with this value or label; external options are taken as given."""
-    if isinstance(wanted, dict):
-        return wanted
+    if isinstance(value, dict):
+        return value
     groups = element.get("option_groups") or []
-    offered = [*(element.get("options") or []), *(item for group in groups for item in group["options"])]
-    for item in offered:
-        if str(wanted) in (item.get("value"), item["text"]["text"]):
+    options = [*(element.get("options") or []), *(item for group in groups for item in group["options"])]
+    for item in options:
+        if str(value) in (item.get("value"), item["text"]["text"]):
             return dict(item)
     if element["type"].endswith("external_select"):
-        return {"text": {"type": "plain_text", "text": str(wanted)}, "value": str(wanted)}
-    labels = ", ".join(repr(item["text"]["text"]) for item in offered)
-    raise KeyError(f"there is no option {wanted!r}; the options are {labels}")
+        return {"text": {"type": "plain_text", "text": str(value)}, "value": str(value)}
+    labels = ", ".join(repr(item["text"]["text"]) for item in options)
+    raise KeyError(f"there is no option {value!r}; the options are {labels}")
 
 
-def chosen(state: Json) -> Any:
+def selection_of(state: Json) -> Any:
     """What was entered, whatever the element's type; None or [] when nothing was."""
     return next((value for key, value in state.items() if key != "type"), None)
 
@@ -113,7 +113,7 @@ def fill(view: Json, values: dict[str, Any], files: dict[str, Json]) -> Json:
         now = before.get(block_id, {}).get(action_id) or initial(element)
         for key in (block_id, action_id):
             if key in values:
-                now = entered(element, values[key], files)
+                now = entry_of(element, values[key], files)
         state.setdefault(block_id, {})[action_id] = now
     return state
 
@@ -124,7 +124,7 @@ def client_errors(view: Json, state: Json) -> dict[str, str]:
     for block, element in elements_of(view["blocks"]):
         if block["type"] != "input":
             continue
-        value = chosen(state[block["block_id"]][element["action_id"]])
+        value = selection_of(state[block["block_id"]][element["action_id"]])
         problem = _problem(element, value)
         if problem is None and value in (None, "", []) and not block.get("optional"):
             problem = REQUIRED

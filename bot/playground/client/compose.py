@@ -20,13 +20,13 @@ def encode(text: str, users: dict[str, User], channels: dict[str, Channel], *, l
 
     Tokens that are already there (<@U1>) are kept, so programs may write them.
     """
-    made, last = [], 0
+    parts, last = [], 0
     for token in TOKEN.finditer(text):
-        made.append(_plain(text[last : token.start()], users, channels, labels))
-        made.append(token.group())
+        parts.append(_plain(text[last : token.start()], users, channels, labels))
+        parts.append(token.group())
         last = token.end()
-    made.append(_plain(text[last:], users, channels, labels))
-    return "".join(made)
+    parts.append(_plain(text[last:], users, channels, labels))
+    return "".join(parts)
 
 
 def escape(text: str) -> str:
@@ -37,25 +37,27 @@ def escape(text: str) -> str:
 def _plain(text: str, users: dict[str, User], channels: dict[str, Channel], labels: bool) -> str:
     by_name = {name.lower(): user for user in users.values() for name in (user.name, user.real_name)}
     by_channel = {channel.name: channel for channel in channels.values() if channel.name}
-    made, last = [], 0
-    for found in WORD.finditer(text):
-        sign, name, url = found.groups()
-        token, length = "", len(found.group())
+    parts, last = [], 0
+    for match in WORD.finditer(text):
+        sign, name, url = match.groups()
+        token, length = "", len(match.group())
         if url:
-            kept = url.rstrip(".,;:!?)")
-            token, length = f"<{escape(kept)}>", len(kept)
+            address = url.rstrip(".,;:!?)")
+            token, length = f"<{escape(address)}>", len(address)
         else:
-            kept = name.rstrip(".-")
-            length = len(kept) + 1
-            token = _named(sign, kept.lower(), by_name, by_channel, labels)
+            address = name.rstrip(".-")
+            length = len(address) + 1
+            token = _reference(sign, address.lower(), by_name, by_channel, labels)
         if not token:
             continue
-        made += [escape(text[last : found.start()]), token]
-        last = found.start() + length
-    return "".join(made) + escape(text[last:])
+        parts += [escape(text[last : match.start()]), token]
+        last = match.start() + length
+    return "".join(parts) + escape(text[last:])
 
 
-def _named(sign: str, name: str, users: dict[str, User], channels: dict[str, Channel], labels: bool) -> str:
+def _reference(
+    sign: str, name: str, users: dict[str, User], channels: dict[str, Channel], labels: bool
+) -> str:
     if sign == "@" and name in users:
         return f"<@{users[name].id}|{users[name].name}>" if labels else f"<@{users[name].id}>"
     if sign == "@" and name in BROADCAST:

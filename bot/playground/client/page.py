@@ -34,10 +34,10 @@ async def messages(floor: Floor, user: User, args: Json) -> Json:
     """A conversation (or a thread of it) as this person sees it, oldest first, their ephemeral messages
     included."""
     channel = floor.workspace.place(args["channel"], user.id)
-    found = floor.workspace.visible(channel.id, user.id)
+    visible = floor.workspace.visible(channel.id, user.id)
     thread = args.get("thread_ts")
     if thread:
-        found = [m for m in found if thread in (m["ts"], m.get("thread_ts"))]
+        visible = [m for m in visible if thread in (m["ts"], m.get("thread_ts"))]
     status = {key[1]: value for key, value in floor.workspace.statuses.items() if key[0] == channel.id}
     prompts = floor.workspace.prompts.get(channel.id)
     prefix = f"{channel.id}:"
@@ -46,7 +46,7 @@ async def messages(floor: Floor, user: User, args: Json) -> Json:
     }
     return {
         "channel": channel.id,
-        "messages": [wire(message) for message in found],
+        "messages": [wire(message) for message in visible],
         "status": status,
         "prompts": prompts,
         "sessions": sessions,
@@ -66,9 +66,9 @@ def _app_for_page(floor: Floor) -> Json:
 
 
 def _channel_for_page(floor: Floor, channel: Channel, user: User) -> Json:
-    seen = floor.workspace.read.get(f"{user.id}:{channel.id}", "")
+    read_ts = floor.workspace.read.get(f"{user.id}:{channel.id}", "")
     others = [m for m in floor.workspace.visible(channel.id, user.id) if m.get("user") != user.id]
-    unread = [m for m in others if m["ts"] > seen]
+    unread = [m for m in others if m["ts"] > read_ts]
     mentions = [m for m in unread if f"<@{user.id}>" in (m.get("text") or "") or channel.kind == "im"]
     return {
         **describe(channel),
@@ -77,5 +77,5 @@ def _channel_for_page(floor: Floor, channel: Channel, user: User) -> Json:
         "members": channel.members,
         "unread": len(unread),
         "mentions": len(mentions),
-        "read": seen,
+        "read": read_ts,
     }

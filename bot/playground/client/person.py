@@ -26,7 +26,7 @@ class Person:
     def __init__(self, url: str, user: str = "maya", timeout: float = 30.0) -> None:
         self.user = user
         self._timeout = timeout
-        self._seen: set[tuple[str, str]] = set()
+        self._read: set[tuple[str, str]] = set()
         self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
 
     def say(
@@ -43,20 +43,20 @@ class Person:
         """The modal on top, once one is there that this method has not returned before (or with this
         title)."""
 
-        def found() -> Json | None:
+        def matching_view() -> Json | None:
             view = self._do("view")["view"]
-            if view is None or (view["id"], view["hash"]) in self._seen:
+            if view is None or (view["id"], view["hash"]) in self._read:
                 return None
             return view if title in (None, (view.get("title") or {}).get("text")) else None
 
-        view = self._wait(found, timeout, "no new modal appeared")
-        self._seen.add((view["id"], view["hash"]))
+        view = self._wait(matching_view, timeout, "no new modal appeared")
+        self._read.add((view["id"], view["hash"]))
         return view
 
     def view(self) -> Json | None:
         """The modal on top, if any."""
-        found: Json | None = self._do("view")["view"]
-        return found
+        view: Json | None = self._do("view")["view"]
+        return view
 
     def submit(self, view: Json, values: Json | None = None) -> Json:
         """Fill and submit; {"ok": False, "errors": {block_id: message}} when a field is refused.
@@ -78,9 +78,9 @@ class Person:
         """The same for a control of a modal or of the App Home."""
         return self._do("view_action", view_id=view["id"], action_id=action_id, value=value)
 
-    def suggest(self, view: Json, action_id: str, typed: str) -> list[Json]:
+    def suggest(self, view: Json, action_id: str, text: str) -> list[Json]:
         """Type into an external select of a modal and see the options."""
-        return list(self._do("suggest", view_id=view["id"], action_id=action_id, value=typed)["options"])
+        return list(self._do("suggest", view_id=view["id"], action_id=action_id, value=text)["options"])
 
     def shortcut(self, callback_id: str, channel: str | None = None, ts: str | None = None) -> Json:
         """Use a message shortcut (or a global one)."""
@@ -94,19 +94,19 @@ class Person:
     def wait_home(self, predicate: Callable[[Json], bool] = bool, timeout: float | None = None) -> Json:
         """Open the Home tab until its view satisfies the predicate."""
 
-        def found() -> Json | None:
+        def matching_home() -> Json | None:
             view = self._do("home_view")["view"]
             return view if view and predicate(view) else None
 
         self.open_home()
-        return self._wait(found, timeout, "the App Home did not get there")
+        return self._wait(matching_home, timeout, "the App Home did not get there")
 
     def upload(
         self, channel: str | None, name: str, content: bytes, text: str = "", thread_ts: str | None = None
     ) -> Json:
         """Send a file; without a channel it only uploads, for a modal. {"file", "channel", "ts"}."""
         form = {"user": self.user, "channel": channel or "", "text": text, "thread_ts": thread_ts or ""}
-        return self._checked(self._http.post("/client/upload", data=form, files={"file": (name, content)}))
+        return self._check(self._http.post("/client/upload", data=form, files={"file": (name, content)}))
 
     def react(self, channel: str, ts: str, name: str) -> None:
         """Put an emoji on a message, or take it off."""
@@ -137,10 +137,10 @@ class Person:
     ) -> Json:
         """The first message that satisfies the predicate, as soon as it (or its change) is there."""
 
-        def found() -> Json | None:
+        def matching_message() -> Json | None:
             return next((m for m in self.messages(channel, thread_ts) if predicate(m)), None)
 
-        return self._wait(found, timeout, f"no such message appeared in {channel}")
+        return self._wait(matching_message, timeout, f"no such message appeared in {channel}")
 
     def file(self, file_id: str) -> bytes:
         """The bytes of a file that was shared."""
@@ -148,13 +148,13 @@ class Person:
 
     def api_log(self, since: int = 0) -> list[Json]:
         """Web API calls the workspace received after number `since`."""
-        return list(self._checked(self._http.post("/control/log", json={"since": since}))["calls"])
+        return list(self._check(self._http.post("/control/log", json={"since": since}))["calls"])
 
-    def _wait(self, found: Callable[[], Json | None], timeout: float | None, complaint: str) -> Json:
+    def _wait(self, check: Callable[[], Json | None], timeout: float | None, complaint: str) -> Json:
         limit = self._timeout if timeout is None else timeout
         until = time.monotonic() + limit
         while True:
-            result = found()
+            result = check()
             if result is not None:
                 return result
             if time.monotonic() > until:
@@ -162,9 +162,9 @@ class Person:
             time.sleep(POLL_SECONDS)
 
     def _do(self, verb: str, **args: Any) -> Json:
-        return self._checked(self._http.post(f"/client/{verb}", json={"user": self.user, **args}))
+        return self._check(self._http.post(f"/client/{verb}", json={"user": self.user, **args}))
 
-    def _checked(self, answer: httpx.Response) -> Json:
+    def _check(self, answer: httpx.Response) -> Json:
         body: Json = answer.json()
         if answer.status_code >= 400:
             raise PlaygroundError(str(body.get("error")))

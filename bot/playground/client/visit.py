@@ -25,22 +25,22 @@ async def say(floor: Floor, user: User, args: Json) -> Json:
     """Type a message; @names, #channels and addresses become tokens as Slack's client makes them."""
     channel = floor.workspace.place(args["channel"], user.id)
     _must_be_in(channel, user)
-    typed = args.get("text") or ""
+    source = args.get("text") or ""
     files = [floor.workspace.files[file_id] for file_id in args.get("files") or ()]
-    if not typed.strip() and not files:
+    if not source.strip() and not files:
         raise PlaygroundError("There is nothing to send.")
-    if len(typed) > MOST_TYPED:
+    if len(source) > MOST_TYPED:
         raise PlaygroundError(
-            f"Slack takes messages of up to {MOST_TYPED:,} characters; this one has {len(typed):,}."
+            f"Slack takes messages of up to {MOST_TYPED:,} characters; this one has {len(source):,}."
         )
-    text = encode(typed, floor.workspace.users, floor.workspace.channels)
+    text = encode(source, floor.workspace.users, floor.workspace.channels)
     message: Json = {
         "type": "message",
         "user": user.id,
         "text": text,
         "client_msg_id": floor.workspace.new_id("m"),
     }
-    if typed.strip():
+    if source.strip():
         message["blocks"] = [rich_text(text, floor.workspace.new_id("b")[2:7])]
     thread_ts = args.get("thread_ts")
     if thread_ts:
@@ -67,8 +67,8 @@ async def upload(floor: Floor, user: User, args: Json) -> Json:
         record["_complete"] = True
         floor.workspace.keep_file(record)
         return {"file": wire(record)}
-    said = await say(floor, user, {**args, "files": [record["id"]]})
-    return {"file": wire(record), **said}
+    message = await say(floor, user, {**args, "files": [record["id"]]})
+    return {"file": wire(record), **message}
 
 
 async def command(floor: Floor, user: User, args: Json) -> Json:
@@ -131,10 +131,10 @@ async def shortcut(floor: Floor, user: User, args: Json) -> Json:
 async def suggest(floor: Floor, user: User, args: Json) -> Json:
     """Type into an external select."""
     if args.get("view_id"):
-        shown = _view(floor, user, args["view_id"])
+        view = _view(floor, user, args["view_id"])
         blocks, container = (
-            shown["blocks"],
-            {"view": wire(shown), "container": {"type": "view", "view_id": shown["id"]}},
+            view["blocks"],
+            {"view": wire(view), "container": {"type": "view", "view_id": view["id"]}},
         )
     else:
         channel = floor.workspace.place(args["channel"], user.id)
@@ -143,14 +143,14 @@ async def suggest(floor: Floor, user: User, args: Json) -> Json:
         container = {"channel": {"id": channel.id, "name": channel.name}, "message": wire(message)}
         container["container"] = {"type": "message", "message_ts": args["ts"], "channel_id": channel.id}
     block, element = _element(blocks, args)
-    found = await interactions.suggest(floor, user, container, element, block, args.get("value") or "")
-    return {"options": found}
+    options = await interactions.suggest(floor, user, container, element, block, args.get("value") or "")
+    return {"options": options}
 
 
 async def home(floor: Floor, user: User, args: Json) -> Json:
     """Open the app's Home or Messages tab; the app hears app_home_opened."""
     tab = args.get("tab") or "home"
-    published = floor.workspace.homes.get(user.id)
+    view = floor.workspace.homes.get(user.id)
     event: Json = {
         "type": "app_home_opened",
         "user": user.id,
@@ -158,16 +158,16 @@ async def home(floor: Floor, user: User, args: Json) -> Json:
         "tab": tab,
     }
     event["event_ts"] = floor.workspace.new_ts()
-    if tab == "home" and published:
-        event["view"] = wire(published)
+    if tab == "home" and view:
+        event["view"] = wire(view)
     floor.outbox.emit(event)
-    return {"view": wire(published) if published else None, "channel": event["channel"]}
+    return {"view": wire(view) if view else None, "channel": event["channel"]}
 
 
 async def home_view(floor: Floor, user: User, args: Json) -> Json:
     """The App Home as published, without telling the app that it was opened."""
-    published = floor.workspace.homes.get(user.id)
-    return {"view": wire(published) if published else None}
+    view = floor.workspace.homes.get(user.id)
+    return {"view": wire(view) if view else None}
 
 
 async def look(floor: Floor, user: User, args: Json) -> Json:
@@ -197,8 +197,8 @@ async def stop(floor: Floor, user: User, args: Json) -> Json:
         "user": user.id,
     }
     event |= {"streaming_message_ts": streaming, "event_ts": floor.workspace.new_ts()}
-    sent = floor.outbox.emit(event)
-    return {"streams": streaming, "event_id": sent}
+    envelope = floor.outbox.emit(event)
+    return {"streams": streaming, "event_id": envelope}
 
 
 async def reaction(floor: Floor, user: User, args: Json) -> Json:
@@ -229,8 +229,8 @@ async def edit(floor: Floor, user: User, args: Json) -> Json:
         raise PlaygroundError("You can change only your own messages.")
     text = encode(args["text"], floor.workspace.users, floor.workspace.channels)
     blocks = [rich_text(text, floor.workspace.new_id("b")[2:7])]
-    edited = {"user": user.id, "ts": floor.workspace.new_ts()}
-    posting.edit(floor, channel, message, {"text": text, "blocks": blocks, "edited": edited})
+    edit_mark = {"user": user.id, "ts": floor.workspace.new_ts()}
+    posting.edit(floor, channel, message, {"text": text, "blocks": blocks, "edited": edit_mark})
     return {}
 
 
@@ -258,28 +258,28 @@ def _invite(floor: Floor, user: User, channel: Channel, text: str) -> Json:
 
 
 def _view(floor: Floor, user: User, view_id: str) -> Json:
-    found = floor.workspace.views.get(view_id)
+    view = floor.workspace.views.get(view_id)
     home_view = floor.workspace.homes.get(user.id)
-    if found is None and home_view is not None and home_view["id"] == view_id:
-        found = home_view
-    if found is None or found["_user"] != user.id:
+    if view is None and home_view is not None and home_view["id"] == view_id:
+        view = home_view
+    if view is None or view["_user"] != user.id:
         raise PlaygroundError("This view is no longer open.")
-    return found
+    return view
 
 
 def _element(blocks: list[Json], args: Json) -> tuple[Json, Json]:
-    found = [
+    matches = [
         (block, element)
         for block, element in forms.elements_of(blocks)
         if element["action_id"] == args["action_id"] and args.get("block_id") in (None, block["block_id"])
     ]
-    if not found:
-        offered = (
+    if not matches:
+        options = (
             ", ".join(sorted({element["action_id"] for _, element in forms.elements_of(blocks)})) or "none"
         )
-        raise PlaygroundError(f"There is no control {args['action_id']!r} here; there are: {offered}.")
-    same = [pair for pair in found if pair[1].get("value") == args.get("value")]
-    return (same or found)[0]
+        raise PlaygroundError(f"There is no control {args['action_id']!r} here; there are: {options}.")
+    same = [pair for pair in matches if pair[1].get("value") == args.get("value")]
+    return (same or matches)[0]
 
 
 VERBS: dict[str, Verb] = {

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from bot.playground.errors import NotAcked
+from bot.playground.errors import NoAck
 from bot.playground.state import seed
 from bot.playground.state.workspace import Json, Workspace
 
@@ -38,7 +38,7 @@ class Outbox:
         self._workspace = workspace
         self.link = link
         self._tasks: set[asyncio.Task[None]] = set()
-        self.sent: dict[str, Json] = {}
+        self.envelopes: dict[str, Json] = {}
         self.given_up: list[str] = []
 
     def resume(self) -> None:
@@ -58,7 +58,7 @@ class Outbox:
 
     def repeat(self, event_id: str) -> bool:
         """Deliver an event once more, as Slack does when an ack got lost; False when it is unknown."""
-        body = self.sent.get(event_id)
+        body = self.envelopes.get(event_id)
         if body is not None:
             self._spawn(self._attempt(body, 1, "timeout"))
         return body is not None
@@ -86,15 +86,15 @@ class Outbox:
     async def _attempt(self, body: Json, retry: int, reason: str | None) -> str | None:
         try:
             await self.link.send("events_api", body, retry, reason)
-        except NotAcked as error:
+        except NoAck as error:
             log.info("event %s not acknowledged (try %d): %s", body["event_id"], retry, error.reason)
             return error.reason
         return None
 
     def _remember(self, body: Json) -> None:
-        self.sent[body["event_id"]] = body
-        while len(self.sent) > 2000:
-            self.sent.pop(next(iter(self.sent)))
+        self.envelopes[body["event_id"]] = body
+        while len(self.envelopes) > 2000:
+            self.envelopes.pop(next(iter(self.envelopes)))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)

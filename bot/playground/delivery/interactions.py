@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.playground.block_kit import forms
 from bot.playground.client.compose import encode
-from bot.playground.errors import ApiError, NotAcked, PlaygroundError
+from bot.playground.errors import ApiError, NoAck, PlaygroundError
 from bot.playground.state import posting, seed
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import Channel, User
@@ -22,10 +22,10 @@ TROUBLE = "We had some trouble connecting. Try again?"
 async def command(floor: Floor, user: User, channel: Channel, name: str, text: str) -> Json:
     """A slash command; its answer in the ack shows as an ephemeral (or public) message."""
     workspace = floor.workspace
-    known = workspace.app.commands.get(name)
-    if known is None:
+    entry = workspace.app.commands.get(name)
+    if entry is None:
         raise PlaygroundError(f"{name} is not a valid command. Type / to see which there are.")
-    if known.should_escape:
+    if entry.should_escape:
         text = encode(text, workspace.users, workspace.channels, labels=True)
     payload = {
         "token": workspace.tokens["verification"],
@@ -44,7 +44,7 @@ async def command(floor: Floor, user: User, channel: Channel, name: str, text: s
     }
     try:
         answer = await floor.outbox.ask("slash_commands", payload)
-    except NotAcked as error:
+    except NoAck as error:
         failure = "operation_timeout" if error.reason in {"timeout", "http_timeout"} else "dispatch_failed"
         _whisper(floor, channel, user, f'{name} failed with the error "{failure}"')
         return {"ok": False, "error": failure}
@@ -59,8 +59,8 @@ async def message_action(
     """A click or choice in a message."""
     message = floor.workspace.messages[channel.id][ts]
     thread_ts = message.get("thread_ts")
-    hidden = bool(message.get("_ephemeral_to"))
-    container: Json = {"type": "message", "message_ts": ts, "channel_id": channel.id, "is_ephemeral": hidden}
+    private = bool(message.get("_ephemeral_to"))
+    container: Json = {"type": "message", "message_ts": ts, "channel_id": channel.id, "is_ephemeral": private}
     if thread_ts:
         container["thread_ts"] = thread_ts
     link = floor.links.response(channel.id, user.id, ts, thread_ts)
@@ -80,7 +80,7 @@ async def message_action(
 async def view_action(floor: Floor, user: User, view: Json, element: Json, block: Json, value: Any) -> Json:
     """A click or choice in a modal or the App Home; the choice stays in the view's state."""
     if element["type"] not in {"button", "overflow"}:
-        state = forms.entered(element, value, floor.workspace.files)
+        state = forms.entry_of(element, value, floor.workspace.files)
         view["state"]["values"].setdefault(block["block_id"], {})[element["action_id"]] = state
     payload = {
         **_base(floor, "block_actions", user),
@@ -112,18 +112,18 @@ async def submit(floor: Floor, user: User, view: Json, values: dict[str, Any]) -
     }
     try:
         answer = await floor.outbox.ask("interactive", payload)
-    except NotAcked:
+    except NoAck:
         return {"ok": False, "error": TROUBLE}
     return _after_submit(floor, user, view, answer)
 
 
 async def close(floor: Floor, user: User, view: Json, *, clear: bool) -> Json:
     """Cancel (or the X, which clears the stack): view_closed when the view asked for it."""
-    shown = wire(view)
+    payload_view = wire(view)
     close_all(floor, user.id) if clear else close_top(floor, user.id)
     if not view["notify_on_close"]:
         return {"ok": True}
-    payload = {**_base(floor, "view_closed", user), "view": shown, "is_cleared": clear}
+    payload = {**_base(floor, "view_closed", user), "view": payload_view, "is_cleared": clear}
     return await _deliver(floor, payload)
 
 
@@ -131,8 +131,8 @@ async def shortcut(
     floor: Floor, user: User, callback_id: str, channel: Channel | None, ts: str | None
 ) -> Json:
     """A message shortcut (with channel and ts) or a global one."""
-    known = floor.workspace.app.shortcuts.get(callback_id)
-    if known is None:
+    entry = floor.workspace.app.shortcuts.get(callback_id)
+    if entry is None:
         raise PlaygroundError(f"The manifest has no shortcut {callback_id!r}.")
     payload = {
         **_base(floor, "shortcut", user),
@@ -140,7 +140,7 @@ async def shortcut(
         "action_ts": floor.workspace.new_ts(),
         "trigger_id": floor.links.trigger(user.id),
     }
-    if known.kind == "message":
+    if entry.kind == "message":
         if channel is None or ts is None:
             raise PlaygroundError("A message shortcut needs the message it is used on.")
         message = floor.workspace.message(channel.id, ts)
@@ -156,7 +156,7 @@ async def shortcut(
 
 
 async def suggest(
-    floor: Floor, user: User, container: Json, element: Json, block: Json, typed: str
+    floor: Floor, user: User, container: Json, element: Json, block: Json, text: str
 ) -> list[Json]:
     """Options of an external select for what was typed; empty when the app does not answer."""
     payload = {
@@ -164,14 +164,14 @@ async def suggest(
         **container,
         "action_id": element["action_id"],
         "block_id": block["block_id"],
-        "value": typed,
+        "value": text,
     }
     try:
         answer = await floor.outbox.ask("interactive", payload)
-    except NotAcked:
+    except NoAck:
         return []
-    grouped = [item for group in answer.get("option_groups") or [] for item in group["options"]]
-    return [*(answer.get("options") or []), *grouped]
+    options = [item for group in answer.get("option_groups") or [] for item in group["options"]]
+    return [*(answer.get("options") or []), *options]
 
 
 def respond(
@@ -211,16 +211,16 @@ def _after_submit(floor: Floor, user: User, view: Json, answer: Json) -> Json:
     if action == "clear":
         close_all(floor, user.id)
     elif action in {"update", "push"}:
-        shown = answer.get("view")
-        given: Json = json.loads(shown) if isinstance(shown, str) else shown or {}
+        answer_view = answer.get("view")
+        next_view: Json = json.loads(answer_view) if isinstance(answer_view, str) else answer_view or {}
         try:
-            check_view(given, "modal")
+            check_view(next_view, "modal")
         except ApiError:
             return {"ok": False, "error": TROUBLE}
         if action == "update":
-            replace(floor, view, given)
+            replace(floor, view, next_view)
         else:
-            push_onto(floor, user.id, given)
+            push_onto(floor, user.id, next_view)
     elif action is None:
         close_top(floor, user.id)
     else:
@@ -262,7 +262,7 @@ def _action(floor: Floor, element: Json, block: Json, value: Any) -> Json:
     if element["type"] == "icon_button":
         return action | ({"value": element["value"]} if "value" in element else {})
     try:
-        return action | forms.entered(element, value, floor.workspace.files)
+        return action | forms.entry_of(element, value, floor.workspace.files)
     except KeyError as error:
         raise PlaygroundError(str(error.args[0])) from error
 
@@ -271,7 +271,7 @@ def _response_urls(floor: Floor, user: User, view: Json, state: Json) -> list[Js
     links = []
     for block, element in forms.elements_of(view["blocks"]):
         if element.get("response_url_enabled"):
-            channel = forms.chosen(state[block["block_id"]][element["action_id"]])
+            channel = forms.selection_of(state[block["block_id"]][element["action_id"]])
             if channel:
                 url = floor.workspace.base_url + floor.links.response(channel, user.id)
                 ids = {"block_id": block["block_id"], "action_id": element["action_id"]}
@@ -282,7 +282,7 @@ def _response_urls(floor: Floor, user: User, view: Json, state: Json) -> list[Js
 async def _deliver(floor: Floor, payload: Json) -> Json:
     try:
         await floor.outbox.ask("interactive", payload)
-    except NotAcked as error:
+    except NoAck as error:
         return {"ok": False, "error": TROUBLE, "reason": error.reason}
     return {"ok": True}
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from bot.playground.delivery.delivery import ACK_SECONDS
-from bot.playground.errors import NotAcked, PlaygroundError
+from bot.playground.errors import NoAck, PlaygroundError
 from bot.playground.state.workspace import Json
 
 FORM = "application/x-www-form-urlencoded"
@@ -31,7 +31,7 @@ class SignedHttp:
         self._target = target
         self._secret = secret
         self._client = httpx.AsyncClient(timeout=ACK_SECONDS, trust_env=False)
-        self.delivered: list[Json] = []
+        self.deliveries: list[Json] = []
 
     async def send(self, kind: str, payload: Json, retry: int, reason: str | None) -> Json:
         """Deliver one request and return its JSON answer ({"text": ...} for plain text)."""
@@ -40,13 +40,13 @@ class SignedHttp:
         if retry:
             headers |= {"x-slack-retry-num": str(retry), "x-slack-retry-reason": reason or "http_error"}
         answer = await self._post(body, headers)
-        self.delivered.append({"type": kind, "payload": payload, "retry_attempt": retry})
-        del self.delivered[:-2000]
+        self.deliveries.append({"type": kind, "payload": payload, "retry_attempt": retry})
+        del self.deliveries[:-2000]
         if not answer.content.strip():
             return {}
         if answer.headers.get("content-type", "").startswith("application/json"):
-            found = answer.json()
-            return found if isinstance(found, dict) else {}
+            data = answer.json()
+            return data if isinstance(data, dict) else {}
         return {"text": answer.text}
 
     async def verify(self) -> None:
@@ -54,7 +54,7 @@ class SignedHttp:
         body = json.dumps({"type": "url_verification", "challenge": "are-you-there", "token": "local"})
         try:
             answer = await self._post(body, {"content-type": "application/json"})
-        except NotAcked as error:
+        except NoAck as error:
             raise PlaygroundError(
                 f"{self._target} did not answer ({error.reason}); is the app running?"
             ) from error
@@ -74,11 +74,11 @@ class SignedHttp:
         try:
             answer = await self._client.post(self._target, content=body.encode(), headers=headers | signed)
         except httpx.TimeoutException as error:
-            raise NotAcked("http_timeout") from error
+            raise NoAck("http_timeout") from error
         except httpx.HTTPError as error:
-            raise NotAcked("connection_failed") from error
+            raise NoAck("connection_failed") from error
         if answer.status_code != 200:
-            raise NotAcked("http_error")
+            raise NoAck("http_error")
         return answer
 
 

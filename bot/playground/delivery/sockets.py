@@ -12,7 +12,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bot.playground.delivery.delivery import ACK_SECONDS
-from bot.playground.errors import NotAcked
+from bot.playground.errors import NoAck
 from bot.playground.state import seed
 from bot.playground.state.clock import Clock
 from bot.playground.state.workspace import Json
@@ -35,7 +35,7 @@ class Sockets:
         self._turn = 0
         self._leaving: list[WebSocket] = []
         self._closing: set[asyncio.Task[None]] = set()
-        self.delivered: list[Json] = []
+        self.deliveries: list[Json] = []
 
     @property
     def count(self) -> int:
@@ -77,7 +77,7 @@ class Sockets:
     async def send(self, kind: str, payload: Json, retry: int, reason: str | None) -> Json:
         """Deliver to the next socket in turn and wait up to 3 s for its ack."""
         if not self._open:
-            raise NotAcked("no_connection")
+            raise NoAck("no_connection")
         self._turn += 1
         socket = self._open[self._turn % len(self._open)]
         envelope = _envelope(kind, payload, retry, reason)
@@ -88,7 +88,7 @@ class Sockets:
             await socket.send_text(json.dumps(envelope))
             return await self._within_time(ack)
         except (WebSocketDisconnect, RuntimeError) as error:
-            raise NotAcked("connection_closed") from error
+            raise NoAck("connection_closed") from error
         finally:
             self._acks.pop(envelope["envelope_id"], None)
 
@@ -123,7 +123,7 @@ class Sockets:
         finally:
             timer.cancel()
         if not ack.done():
-            raise NotAcked("timeout")
+            raise NoAck("timeout")
         return ack.result()
 
     def _take_ack(self, text: str) -> None:
@@ -141,11 +141,11 @@ class Sockets:
         self._on_change(self.count)
         for of, ack in list(self._acks.values()):
             if of is socket and not ack.done():
-                ack.set_exception(NotAcked("connection_closed"))
+                ack.set_exception(NoAck("connection_closed"))
 
     def _note(self, envelope: Json) -> None:
-        self.delivered.append(envelope)
-        del self.delivered[:-2000]
+        self.deliveries.append(envelope)
+        del self.deliveries[:-2000]
 
 
 def _envelope(kind: str, payload: Json, retry: int, reason: str | None) -> Json:

@@ -14,7 +14,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._shift = 0.0
-        self._moved = asyncio.Event()
+        self._advance_event = asyncio.Event()
 
     def now(self) -> float:
         """Seconds since the epoch plus everything that was advanced."""
@@ -23,14 +23,14 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Move on and wake whatever waits for a moment that has now passed."""
         self._shift += seconds
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        previous, self._advance_event = self._advance_event, asyncio.Event()
+        previous.set()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until `now()` is `seconds` later."""
         until = self.now() + seconds
         while (left := until - self.now()) > 0:
             try:
-                await asyncio.wait_for(self._moved.wait(), timeout=left)
+                await asyncio.wait_for(self._advance_event.wait(), timeout=left)
             except TimeoutError:
                 continue

@@ -91,18 +91,18 @@ def _shortcut(item: Mapping[str, Any]) -> Shortcut:
 def _problems(
     info: Mapping[str, Any], features: Mapping[str, Any], commands: list[Command], agent: Mapping[str, Any]
 ) -> list[str]:
-    found = []
+    problems = []
     if not info.get("name"):
-        found.append("display_information.name is missing")
+        problems.append("display_information.name is missing")
     if len(info.get("name") or "") > 35:
-        found.append("display_information.name is longer than 35 characters")
+        problems.append("display_information.name is longer than 35 characters")
     if len(info.get("description") or "") > 140:
-        found.append("display_information.description is longer than 140 characters")
+        problems.append("display_information.description is longer than 140 characters")
     if "agent_view" in features and "assistant_view" in features:
-        found.append("features has both agent_view and assistant_view")
+        problems.append("features has both agent_view and assistant_view")
     if len(agent.get("suggested_prompts") or ()) > 4:
-        found.append("agent_view.suggested_prompts has more than 4 prompts")
+        problems.append("agent_view.suggested_prompts has more than 4 prompts")
     if len(commands) > 50:
-        found.append("features.slash_commands has more than 50 commands")
-    found += [f"{c.name}: a command starts with /" for c in commands if not c.name.startswith("/")]
-    return found
+        problems.append("features.slash_commands has more than 50 commands")
+    problems += [f"{c.name}: a command starts with /" for c in commands if not c.name.startswith("/")]
+    return problems

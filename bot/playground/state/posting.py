@@ -107,8 +107,8 @@ def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
     subscription = SUBSCRIPTION[channel.kind]
     kind = {"channel": "channel", "group": "group", "im": "im"}[channel.kind]
     floor.outbox.emit({**event, "channel_type": kind}, subscription=subscription)
-    mentioned = f"<@{BOT_USER}>" in (message.get("text") or "")
-    if mentioned and channel.kind != "im" and message.get("user") != BOT_USER:
+    is_mention = f"<@{BOT_USER}>" in (message.get("text") or "")
+    if is_mention and channel.kind != "im" and message.get("user") != BOT_USER:
         mention = {key: value for key, value in event.items() if key != "subtype"}
         floor.outbox.emit({**mention, "type": "app_mention"})
 

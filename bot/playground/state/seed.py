@@ -37,7 +37,7 @@ class Channel:
     topic: str = ""
     purpose: str = ""
     user: str | None = None
-    archived: bool = False
+    is_archived: bool = False
 
 
 MAYA, RAVI, ANA = "U0MAYA00001", "U0RAVI00001", "U0ANA000001"
@@ -56,7 +56,7 @@ def first_users(bot_name: str) -> list[User]:
 def first_channels() -> list[Channel]:
     """The app is in #support-ml and #general, not in #random; each person has a DM with it."""
     people = [MAYA, RAVI, ANA]
-    named = [
+    channels = [
         Channel(
             "C0SUPPORTML",
             "support-ml",
@@ -69,7 +69,7 @@ def first_channels() -> list[Channel]:
         Channel("G0MLLEADS01", "ml-leads", "group", [RAVI, ANA], "Private: budgets and roadmaps"),
     ]
     direct = [Channel(f"D0{user[2:8]}", "", "im", [user, BOT_USER], user=user) for user in people]
-    return named + direct
+    return channels + direct
 
 
 def first_usergroups() -> list[dict[str, object]]:

@@ -123,14 +123,14 @@ class Workspace:
         """An id in Slack's style, such as F0A1B2C3D4E."""
         return prefix + "0" + secrets.token_hex(5).upper()[:9]
 
-    def channel_of(self, given: str) -> Channel:
+    def channel_of(self, reference: str) -> Channel:
         """The conversation an app names by id, #name or a user's id (its DM); channel_not_found otherwise."""
-        if given in self.channels:
-            return self.channels[given]
-        if given in self.users:
-            return self.dm(given)
+        if reference in self.channels:
+            return self.channels[reference]
+        if reference in self.users:
+            return self.dm(reference)
         for channel in self.channels.values():
-            if channel.name and channel.name == given.removeprefix("#"):
+            if channel.name and channel.name == reference.removeprefix("#"):
                 return channel
         raise ApiError("channel_not_found")
 
@@ -141,41 +141,41 @@ class Workspace:
                 return channel
         raise ApiError("user_not_found")
 
-    def person(self, given: str) -> User:
+    def person(self, reference: str) -> User:
         """A person by id or name; PlaygroundError names who exists."""
         for user in self.users.values():
-            if given in (user.id, user.name) and not user.is_bot:
+            if reference in (user.id, user.name) and not user.is_bot:
                 return user
         names = ", ".join(user.name for user in self.users.values() if not user.is_bot)
-        raise PlaygroundError(f"There is no {given!r} in this workspace; use one of: {names}.")
+        raise PlaygroundError(f"There is no {reference!r} in this workspace; use one of: {names}.")
 
-    def place(self, given: str, user: str) -> Channel:
+    def place(self, reference: str, user: str) -> Channel:
         """The conversation a person names: an id, a (#)name, or the app's (@)name for the DM with it."""
         bot = self.users[BOT_USER]
-        if given.removeprefix("@").lower() in (bot.name, bot.real_name.lower(), BOT_USER.lower()):
+        if reference.removeprefix("@").lower() in (bot.name, bot.real_name.lower(), BOT_USER.lower()):
             return self.dm(user)
         try:
-            channel = self.channel_of(given)
+            channel = self.channel_of(reference)
         except ApiError as error:
             names = ", ".join(f"#{c.name}" for c in self.channels.values() if user in c.members and c.name)
             raise PlaygroundError(
-                f"There is no conversation {given!r} for you; use one of: {names}."
+                f"There is no conversation {reference!r} for you; use one of: {names}."
             ) from error
         if channel.kind != "channel" and user not in channel.members:
-            raise PlaygroundError(f"{given!r} is private and {user} is not in it.")
+            raise PlaygroundError(f"{reference!r} is private and {user} is not in it.")
         return channel
 
     def message(self, channel: str, ts: str) -> Json:
         """A message that everyone in the channel sees; message_not_found otherwise."""
-        found = self.messages[channel].get(ts)
-        if found is None or "_ephemeral_to" in found:
+        message = self.messages[channel].get(ts)
+        if message is None or "_ephemeral_to" in message:
             raise ApiError("message_not_found")
-        return found
+        return message
 
     def visible(self, channel: str, user: str | None = None) -> list[Json]:
         """A channel's messages, oldest first; ephemeral ones only with the `user` they are for."""
-        found = sorted(self.messages[channel].values(), key=lambda message: message["ts"])
-        return [m for m in found if "_ephemeral_to" not in m or (user and m["_ephemeral_to"] == user)]
+        messages = sorted(self.messages[channel].values(), key=lambda message: message["ts"])
+        return [m for m in messages if "_ephemeral_to" not in m or (user and m["_ephemeral_to"] == user)]
 
     def bot_profile(self) -> Json:
         """The profile that Slack attaches to an app's messages."""

@@ -44,26 +44,26 @@ class Api:
     async def answer(self, request: Request) -> Response:
         """One HTTP call of the app."""
         name = request.path_params["method"]
-        started = time.time()
-        params, token, broken = await read_call(request)
+        start = time.time()
+        params, token, malformed = await read_call(request)
         fault = self._next_fault(name)
         if fault in {"500", "503"}:
-            return self._done(name, params, {"ok": False, "error": "internal_error"}, int(fault), started)
+            return self._log_call(name, params, {"ok": False, "error": "internal_error"}, int(fault), start)
         if fault == "drop":
-            return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, started)
+            return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, start)
         if fault == "slow":
             await asyncio.sleep(SLOW_S)
-        body, status, headers = self._run(name, params, token, broken)
+        body, status, headers = self._run(name, params, token, malformed)
         if fault == "accepted_drop":
-            return self._drop(request, name, params, body, started)
+            return self._drop(request, name, params, body, start)
         if fault == "accepted_500":
-            self._done(name, params, body, 500, started)
+            self._log_call(name, params, body, 500, start)
             return JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)
-        return self._done(name, params, body, status, started, headers)
+        return self._log_call(name, params, body, status, start, headers)
 
-    def _run(self, name: str, params: Json, token: str, broken: bool) -> tuple[Json, int, dict[str, str]]:
+    def _run(self, name: str, params: Json, token: str, malformed: bool) -> tuple[Json, int, dict[str, str]]:
         try:
-            if broken:
+            if malformed:
                 raise ApiError("invalid_json")
             if name not in METHODS:
                 raise ApiError("unknown_method", req_method=name)
@@ -106,35 +106,35 @@ class Api:
                 return queue.popleft()
         return None
 
-    def _done(
+    def _log_call(
         self,
         name: str,
         params: Json,
         body: Json,
         status: int,
-        started: float,
+        start: float,
         headers: dict[str, str] | None = None,
     ) -> Response:
         self.calls += 1
-        shown = {key: value for key, value in params.items() if key != "token"}
-        took = round((time.time() - started) * 1000, 1)
+        public = {key: value for key, value in params.items() if key != "token"}
+        took = round((time.time() - start) * 1000, 1)
         entry = {
             "n": self.calls,
-            "at": started,
+            "at": start,
             "method": name,
-            "params": shown,
+            "params": public,
             "response": body,
             "ms": took,
         }
         self.log.append({**entry, "status": status})
         return JSONResponse(body, status_code=status, headers=headers)
 
-    def _drop(self, request: Request, name: str, params: Json, body: Json, started: float) -> Response:
-        self._done(name, params, body, 0, started)
-        return Dropped(request)
+    def _drop(self, request: Request, name: str, params: Json, body: Json, start: float) -> Response:
+        self._log_call(name, params, body, 0, start)
+        return BrokenResponse(request)
 
 
-class Dropped(Response):
+class BrokenResponse(Response):
     """Hangs up without an answer, as a broken network does."""
 
     def __init__(self, request: Request) -> None:
@@ -158,19 +158,19 @@ async def read_call(request: Request) -> tuple[Json, str, bool]:
     params: Json = dict(request.query_params)
     kind = request.headers.get("content-type", "")
     raw = await request.body()
-    broken = False
+    malformed = False
     if kind.startswith("application/json") and raw.strip():
         try:
-            found = json.loads(raw)
-            broken = not isinstance(found, dict)
-            params |= {} if broken else found
+            body = json.loads(raw)
+            malformed = not isinstance(body, dict)
+            params |= {} if malformed else body
         except ValueError:
-            broken = True
+            malformed = True
     elif kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")) and raw:
         params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
     bearer = request.headers.get("authorization", "")
     token = bearer[7:] if bearer.lower().startswith("bearer ") else str(params.get("token") or "")
-    return params, token, broken
+    return params, token, malformed
 
 
 def open_connection(floor: Floor, params: Json) -> Json:

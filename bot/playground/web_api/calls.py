@@ -42,14 +42,14 @@ def need(params: Json, *names: str) -> None:
 
 def parse_json_fields(params: Json) -> Json:
     """Form calls carry lists and objects as JSON text; a string that is no JSON stays as it is."""
-    parsed = dict(params)
-    for name in JSON_FIELDS & parsed.keys():
-        if isinstance(parsed[name], str) and parsed[name][:1] in "[{":
+    fields = dict(params)
+    for name in JSON_FIELDS & fields.keys():
+        if isinstance(fields[name], str) and fields[name][:1] in "[{":
             try:
-                parsed[name] = json.loads(parsed[name])
+                fields[name] = json.loads(fields[name])
             except ValueError as error:
                 raise ApiError("invalid_json") from error
-    return parsed
+    return fields
 
 
 def flag(value: Any) -> bool:
@@ -57,19 +57,19 @@ def flag(value: Any) -> bool:
     return value in (True, "true", "True", "1", 1)
 
 
-def writable(floor: Floor, given: Any) -> Channel:
+def writable(floor: Floor, reference: Any) -> Channel:
     """A conversation the app may post in; is_archived, channel_not_found or not_in_channel otherwise."""
-    channel = floor.workspace.channel_of(str(given or ""))
-    if channel.archived:
+    channel = floor.workspace.channel_of(str(reference or ""))
+    if channel.is_archived:
         raise ApiError("is_archived")
     if BOT_USER not in channel.members:
         raise ApiError("not_in_channel" if channel.kind == "channel" else "channel_not_found")
     return channel
 
 
-def readable(floor: Floor, given: Any, what: str) -> Channel:
+def readable(floor: Floor, reference: Any, what: str) -> Channel:
     """A conversation the app may read; `what` is "history" or "read", the scope that its kind needs."""
-    channel = floor.workspace.channel_of(str(given or ""))
+    channel = floor.workspace.channel_of(str(reference or ""))
     scope = f"{PREFIX[channel.kind]}:{what}"
     if scope not in floor.workspace.app.scopes:
         raise missing_scope(floor, scope)
@@ -78,9 +78,9 @@ def readable(floor: Floor, given: Any, what: str) -> Channel:
     return channel
 
 
-def missing_scope(floor: Floor, needed: str) -> ApiError:
+def missing_scope(floor: Floor, scope: str) -> ApiError:
     """Slack's refusal that names the scope that is needed and those that the app has."""
-    return ApiError("missing_scope", needed=needed, provided=",".join(sorted(floor.workspace.app.scopes)))
+    return ApiError("missing_scope", needed=scope, provided=",".join(sorted(floor.workspace.app.scopes)))
 
 
 def check_content(params: Json, *, text_most: int = 40_000) -> None:
@@ -124,21 +124,21 @@ def named_blocks(floor: Floor, blocks: Any) -> Any:
     """Blocks with the ids that Slack fills in: a block_id each, an action_id on each element."""
     if not isinstance(blocks, list):
         return blocks
-    return [_named(floor, block) for block in blocks]
+    return [_with_id(floor, block) for block in blocks]
 
 
-def _named(floor: Floor, block: Json) -> Json:
-    made = {**block}
-    made.setdefault("block_id", floor.workspace.new_id("b")[2:7])
+def _with_id(floor: Floor, block: Json) -> Json:
+    copy = {**block}
+    copy.setdefault("block_id", floor.workspace.new_id("b")[2:7])
     for key in ("elements", "actions"):
-        if isinstance(made.get(key), list) and made["type"] != "rich_text":
-            made[key] = [_named_element(floor, item) for item in made[key]]
+        if isinstance(copy.get(key), list) and copy["type"] != "rich_text":
+            copy[key] = [_named_element(floor, item) for item in copy[key]]
     for key in ("accessory", "element"):
-        if isinstance(made.get(key), dict):
-            made[key] = _named_element(floor, made[key])
-    if isinstance(made.get("child_blocks"), list):
-        made["child_blocks"] = named_blocks(floor, made["child_blocks"])
-    return made
+        if isinstance(copy.get(key), dict):
+            copy[key] = _named_element(floor, copy[key])
+    if isinstance(copy.get("child_blocks"), list):
+        copy["child_blocks"] = named_blocks(floor, copy["child_blocks"])
+    return copy
 
 
 def _named_element(floor: Floor, item: Json) -> Json:

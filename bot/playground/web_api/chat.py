@@ -26,7 +26,7 @@ def post_message(floor: Floor, params: Json) -> Json:
     channel = writable(floor, params["channel"])
     check_content(params)
     check_metadata(params.get("metadata"))
-    _customised(floor, params)
+    _check_identity(floor, params)
     thread_ts = _thread(params.get("thread_ts"))
     message = posting.bot_message(
         floor.workspace,
@@ -112,11 +112,11 @@ def _own(floor: Floor, channel: str, ts: str, refusal: str) -> Json:
     return message
 
 
-def _thread(given: object) -> str | None:
+def _thread(value: object) -> str | None:
     """A ts as text; Slack refuses malformed ones."""
-    if given in (None, ""):
+    if value in (None, ""):
         return None
-    text = str(given)
+    text = str(value)
     whole, _, part = text.partition(".")
     if not (whole.isdigit() and part.isdigit()):
         raise ApiError("invalid_thread_ts")
@@ -128,15 +128,15 @@ def _blocks(floor: Floor, params: Json) -> list[Json] | None:
     if params.get("markdown_text"):
         blocks = [{"type": "markdown", "text": params["markdown_text"]}]
         check_message_blocks(blocks)
-    found = named_blocks(floor, blocks)
-    return found if found else None
+    result = named_blocks(floor, blocks)
+    return result if result else None
 
 
 def _fallback(params: Json) -> str:
     return "This content can't be displayed." if params.get("blocks") else ""
 
 
-def _customised(floor: Floor, params: Json) -> None:
+def _check_identity(floor: Floor, params: Json) -> None:
     wants = [key for key in ("username", "icon_emoji", "icon_url") if params.get(key)]
     if wants and "chat:write.customize" not in floor.workspace.app.scopes:
         raise ApiError(

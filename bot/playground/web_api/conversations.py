@@ -36,7 +36,7 @@ def describe(channel: Channel) -> Json:
         "is_im": False,
         "is_mpim": False,
         "is_private": channel.kind == "group",
-        "is_archived": channel.archived,
+        "is_archived": channel.is_archived,
         "is_general": channel.name == "general",
         "is_member": BOT_USER in channel.members,
         "is_shared": False,
@@ -71,10 +71,10 @@ def listing(floor: Floor, params: Json) -> Json:
     for kind in sorted(kinds & PREFIX.keys()):
         if f"{PREFIX[kind]}:read" not in floor.workspace.app.scopes:
             raise missing_scope(floor, f"{PREFIX[kind]}:read")
-    seen = [c for c in floor.workspace.channels.values() if c.kind in kinds]
-    seen = [c for c in seen if c.kind == "channel" or BOT_USER in c.members]
-    found, cursor = page([describe(channel) for channel in seen], params)
-    return {"channels": found, "response_metadata": {"next_cursor": cursor}}
+    channels = [c for c in floor.workspace.channels.values() if c.kind in kinds]
+    channels = [c for c in channels if c.kind == "channel" or BOT_USER in c.members]
+    rows, cursor = page([describe(channel) for channel in channels], params)
+    return {"channels": rows, "response_metadata": {"next_cursor": cursor}}
 
 
 def info(floor: Floor, params: Json) -> Json:
@@ -84,18 +84,18 @@ def info(floor: Floor, params: Json) -> Json:
 
 def members(floor: Floor, params: Json) -> Json:
     """conversations.members."""
-    found, cursor = page(list(readable(floor, params.get("channel"), "read").members), params)
-    return {"members": found, "response_metadata": {"next_cursor": cursor}}
+    rows, cursor = page(list(readable(floor, params.get("channel"), "read").members), params)
+    return {"members": rows, "response_metadata": {"next_cursor": cursor}}
 
 
 def history(floor: Floor, params: Json) -> Json:
     """conversations.history: newest first, replies left out unless they were also sent to the channel."""
     channel = readable(floor, params.get("channel"), "history")
-    found = [m for m in floor.workspace.visible(channel.id) if _in_channel(m) and _within(m, params)]
-    found.reverse()
-    messages, cursor = page(found, params)
+    visible = [m for m in floor.workspace.visible(channel.id) if _in_channel(m) and _within(m, params)]
+    visible.reverse()
+    messages, cursor = page(visible, params)
     answer: Json = {
-        "messages": [_shown(m, params) for m in messages],
+        "messages": [_public(m, params) for m in messages],
         "has_more": bool(cursor),
         "pin_count": 0,
     }
@@ -110,10 +110,10 @@ def replies(floor: Floor, params: Json) -> Json:
     if root is None or "_ephemeral_to" in root:
         raise ApiError("thread_not_found")
     thread = root.get("thread_ts") or root["ts"]
-    found = [m for m in floor.workspace.visible(channel.id) if thread in (m["ts"], m.get("thread_ts"))]
-    found = [m for m in found if m["ts"] == thread or _within(m, params)]
-    messages, cursor = page(found, params, 1000)
-    answer: Json = {"messages": [_shown(m, params) for m in messages], "has_more": bool(cursor)}
+    visible = [m for m in floor.workspace.visible(channel.id) if thread in (m["ts"], m.get("thread_ts"))]
+    visible = [m for m in visible if m["ts"] == thread or _within(m, params)]
+    messages, cursor = page(visible, params, 1000)
+    answer: Json = {"messages": [_public(m, params) for m in messages], "has_more": bool(cursor)}
     return answer | ({"response_metadata": {"next_cursor": cursor}} if cursor else {})
 
 
@@ -129,8 +129,8 @@ def open_dm(floor: Floor, params: Json) -> Json:
         if len(names) > 1:
             raise ApiError("not_enough_users")
         channel = floor.workspace.dm(names[0])
-    described = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
-    return {"channel": described, "no_op": True, "already_open": True}
+    record = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
+    return {"channel": record, "no_op": True, "already_open": True}
 
 
 def join(floor: Floor, params: Json) -> Json:
@@ -209,11 +209,11 @@ def _within(message: Json, params: Json) -> bool:
     return not (latest and (ts > float(latest) or (ts == float(latest) and not inclusive)))
 
 
-def _shown(message: Json, params: Json) -> Json:
-    shown = wire(message)
+def _public(message: Json, params: Json) -> Json:
+    record = wire(message)
     if not flag(params.get("include_all_metadata")):
-        shown.pop("metadata", None)
-    return shown
+        record.pop("metadata", None)
+    return record
 
 
 READ = ("channels:read", "groups:read", "im:read", "mpim:read")

@@ -67,8 +67,8 @@ def api_test(floor: Floor, params: Json) -> Json:
 def users_list(floor: Floor, params: Json) -> Json:
     """users.list."""
     people = [describe(floor, user) for user in floor.workspace.users.values()]
-    found, cursor = page(people, params)
-    return {"members": found, "cache_ts": 0, "response_metadata": {"next_cursor": cursor}}
+    rows, cursor = page(people, params)
+    return {"members": rows, "cache_ts": 0, "response_metadata": {"next_cursor": cursor}}
 
 
 def users_info(floor: Floor, params: Json) -> Json:
@@ -84,10 +84,10 @@ def users_conversations(floor: Floor, params: Json) -> Json:
     """users.conversations: where the app (or a user) is a member."""
     from bot.playground.web_api.conversations import listing
 
-    found = listing(floor, params)
+    answer = listing(floor, params)
     user = params.get("user") or BOT_USER
-    mine = [c for c in found["channels"] if user in floor.workspace.channels[c["id"]].members]
-    return {**found, "channels": mine}
+    mine = [c for c in answer["channels"] if user in floor.workspace.channels[c["id"]].members]
+    return {**answer, "channels": mine}
 
 
 def usergroups_list(floor: Floor, params: Json) -> Json:

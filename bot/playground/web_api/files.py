@@ -33,7 +33,7 @@ def complete_upload(floor: Floor, params: Json) -> Json:
     files = params.get("files")
     if not isinstance(files, list) or not files:
         raise invalid_arguments("missing required field: files")
-    records = [_uploaded(floor, item) for item in files]
+    records = [_upload_of(floor, item) for item in files]
     channel_ids = params.get("channel_id") or params.get("channels") or ""
     channels = [writable(floor, name) for name in str(channel_ids).split(",") if name]
     before = [wire(record) for record in records]
@@ -46,7 +46,7 @@ def info(floor: Floor, params: Json) -> Json:
     """files.info."""
     need(params, "file")
     return {
-        "file": wire(_known(floor, params["file"])),
+        "file": wire(_file_of(floor, params["file"])),
         "comments": [],
         "response_metadata": {"next_cursor": ""},
     }
@@ -54,15 +54,15 @@ def info(floor: Floor, params: Json) -> Json:
 
 def listing(floor: Floor, params: Json) -> Json:
     """files.list, newest first."""
-    found = [wire(record) for record in floor.workspace.files.values() if record["_complete"]]
-    found.reverse()
-    return {"files": found, "paging": {"count": 100, "total": len(found), "page": 1, "pages": 1}}
+    records = [wire(record) for record in floor.workspace.files.values() if record["_complete"]]
+    records.reverse()
+    return {"files": records, "paging": {"count": 100, "total": len(records), "page": 1, "pages": 1}}
 
 
 def delete(floor: Floor, params: Json) -> Json:
     """files.delete: only the app's own."""
     need(params, "file")
-    record = _known(floor, params["file"])
+    record = _file_of(floor, params["file"])
     if record["user"] != BOT_USER:
         raise ApiError("cant_delete_file")
     floor.workspace.files.pop(record["id"])
@@ -156,8 +156,8 @@ def _comment(floor: Floor, params: Json) -> Json:
     return posting.bot_message(floor.workspace, text, blocks=named_blocks(floor, params.get("blocks")))
 
 
-def _uploaded(floor: Floor, item: Any) -> Json:
-    record = _known(floor, (item or {}).get("id") if isinstance(item, dict) else None)
+def _upload_of(floor: Floor, item: Any) -> Json:
+    record = _file_of(floor, (item or {}).get("id") if isinstance(item, dict) else None)
     if floor.workspace.store.content(record["id"]) is None:
         raise ApiError("file_not_found")
     if item.get("title"):
@@ -167,7 +167,7 @@ def _uploaded(floor: Floor, item: Any) -> Json:
     return record
 
 
-def _known(floor: Floor, file_id: Any) -> Json:
+def _file_of(floor: Floor, file_id: Any) -> Json:
     record = floor.workspace.files.get(str(file_id))
     if record is None:
         raise ApiError("file_not_found")

@@ -19,7 +19,7 @@ class Rates:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
         self.limits: dict[str, float] = {}
-        self.enforced = True
+        self.enforce = True
 
     def override(self, limits: Mapping[str, float]) -> None:
         """Set calls per minute for methods, starting with a full bucket."""
@@ -29,7 +29,7 @@ class Rates:
 
     def take(self, method: str, per_minute: float, channel: str | None) -> int:
         """Count one call; 0 when it is allowed, else the seconds for Retry-After."""
-        if not self.enforced:
+        if not self.enforce:
             return 0
         if method in self.limits:
             return self._draw(method, self.limits[method], self.limits[method])

@@ -158,7 +158,7 @@ def _blocks(stream: Json) -> list[Json]:
     blocks: list[Json] = []
     tasks = [_task(part) for part in stream["parts"] if part["type"] == "task_update"]
     title = next((p["title"] for p in stream["parts"] if p["type"] == "plan_update"), "Working on it")
-    planned = stream["mode"] != "plan"
+    timeline = stream["mode"] != "plan"
     for part in stream["parts"]:
         if part["type"] == "markdown_text" and part["text"].strip():
             blocks.append({"type": "markdown", "text": part["text"], "block_id": f"s{len(blocks)}"})
@@ -166,9 +166,9 @@ def _blocks(stream: Json) -> list[Json]:
             blocks += part["blocks"]
         elif part["type"] == "task_update" and stream["mode"] != "plan":
             blocks.append({**_task(part), "block_id": f"s{len(blocks)}"})
-        elif not planned:
+        elif not timeline:
             blocks.append({"type": "plan", "title": title, "tasks": tasks, "block_id": f"s{len(blocks)}"})
-            planned = True
+            timeline = True
     return blocks
 
 

@@ -57,22 +57,22 @@ def publish_view(floor: Floor, params: Json) -> Json:
     before = floor.workspace.homes.get(params["user_id"])
     if params.get("hash") and before and params["hash"] != before["hash"]:
         raise ApiError("hash_conflict")
-    view = _built(floor, params["view"], params["user_id"], view_id=before["id"] if before else None)
+    view = _build(floor, params["view"], params["user_id"], view_id=before["id"] if before else None)
     floor.workspace.homes[params["user_id"]] = view
     floor.workspace.store.put("home", params["user_id"], view)
     floor.live.tell({"type": "home", "view": wire(view)}, [params["user_id"]])
     return {"view": wire(view)}
 
 
-def push_onto(floor: Floor, user: str, given: Json) -> Json:
+def push_onto(floor: Floor, user: str, payload: Json) -> Json:
     """Put a modal on top of a person's stack and show it."""
     stack = floor.workspace.stacks[user]
     if len(stack) >= STACK:
         raise ApiError("push_limit_reached")
-    external = given.get("external_id")
+    external = payload.get("external_id")
     if external and any(v.get("external_id") == external for v in floor.workspace.views.values()):
         raise ApiError("duplicate_external_id")
-    view = _built(floor, given, user)
+    view = _build(floor, payload, user)
     view["root_view_id"] = floor.workspace.views[stack[0]]["id"] if stack else view["id"]
     view["previous_view_id"] = stack[-1] if stack else None
     floor.workspace.views[view["id"]] = view
@@ -81,19 +81,19 @@ def push_onto(floor: Floor, user: str, given: Json) -> Json:
     return {"view": wire(view)}
 
 
-def replace(floor: Floor, view: Json, given: Json) -> Json:
+def replace(floor: Floor, view: Json, payload: Json) -> Json:
     """Give an open view new content; what people typed stays where block and action ids stay."""
-    made = _built(floor, given, view["_user"], view_id=view["id"])
-    made["state"] = _kept_state(view["state"], made["blocks"])
-    made["root_view_id"], made["previous_view_id"] = view["root_view_id"], view["previous_view_id"]
-    if made["type"] == "home":
-        floor.workspace.homes[view["_user"]] = made
-        floor.workspace.store.put("home", view["_user"], made)
-        floor.live.tell({"type": "home", "view": wire(made)}, [view["_user"]])
-        return made
-    floor.workspace.views[view["id"]] = made
+    view_new = _build(floor, payload, view["_user"], view_id=view["id"])
+    view_new["state"] = _kept_state(view["state"], view_new["blocks"])
+    view_new["root_view_id"], view_new["previous_view_id"] = view["root_view_id"], view["previous_view_id"]
+    if view_new["type"] == "home":
+        floor.workspace.homes[view["_user"]] = view_new
+        floor.workspace.store.put("home", view["_user"], view_new)
+        floor.live.tell({"type": "home", "view": wire(view_new)}, [view["_user"]])
+        return view_new
+    floor.workspace.views[view["id"]] = view_new
     show_stack(floor, view["_user"])
-    return made
+    return view_new
 
 
 def close_top(floor: Floor, user: str) -> None:
@@ -124,10 +124,10 @@ def check_view(view: Any, kind: str | None) -> None:
     if not isinstance(view, dict):
         raise invalid_arguments("must be an object [json-pointer:/view]")
     problems: Problems = []
-    given = view.get("type")
-    if given not in {"modal", "home"} or (kind and given != kind):
-        problems.append(at("unsupported type: " + str(given), "/view/type"))
-    if given == "modal":
+    view_type = view.get("type")
+    if view_type not in {"modal", "home"} or (kind and view_type != kind):
+        problems.append(at("unsupported type: " + str(view_type), "/view/type"))
+    if view_type == "modal":
         text_object(view.get("title"), "/view/title", problems, 24, plain=True)
         for key in ("submit", "close"):
             if view.get(key) is not None:
@@ -137,10 +137,11 @@ def check_view(view: Any, kind: str | None) -> None:
             string(view[key], f"/view/{key}", problems, most)
     blocks = view.get("blocks")
     problems += [
-        p.replace("[json-pointer:/blocks", "[json-pointer:/view/blocks") for p in _blocks(blocks, str(given))
+        p.replace("[json-pointer:/blocks", "[json-pointer:/view/blocks")
+        for p in _blocks(blocks, str(view_type))
     ]
     has_inputs = any(isinstance(b, dict) and b.get("type") == "input" for b in blocks or ())
-    if given == "modal" and has_inputs and view.get("submit") is None:
+    if view_type == "modal" and has_inputs and view.get("submit") is None:
         problems.append(at("missing required field: submit", "/view"))
     if problems:
         raise invalid_arguments(*problems)
@@ -152,25 +153,25 @@ def _blocks(blocks: Any, kind: str) -> Problems:
     return check_blocks(blocks, kind)
 
 
-def _built(floor: Floor, given: Json, user: str, view_id: str | None = None) -> Json:
+def _build(floor: Floor, payload: Json, user: str, view_id: str | None = None) -> Json:
     view: Json = {
         "id": view_id or floor.workspace.new_id("V"),
         "team_id": seed.TEAM_ID,
-        "type": given["type"],
-        "blocks": named_blocks(floor, given["blocks"]),
-        "private_metadata": given.get("private_metadata", ""),
-        "callback_id": given.get("callback_id", ""),
+        "type": payload["type"],
+        "blocks": named_blocks(floor, payload["blocks"]),
+        "private_metadata": payload.get("private_metadata", ""),
+        "callback_id": payload.get("callback_id", ""),
         "state": {"values": {}},
         "hash": "",
-        "title": given.get("title"),
-        "clear_on_close": bool(given.get("clear_on_close")),
-        "notify_on_close": bool(given.get("notify_on_close")),
-        "close": given.get("close"),
-        "submit": given.get("submit"),
+        "title": payload.get("title"),
+        "clear_on_close": bool(payload.get("clear_on_close")),
+        "notify_on_close": bool(payload.get("notify_on_close")),
+        "close": payload.get("close"),
+        "submit": payload.get("submit"),
         "previous_view_id": None,
         "root_view_id": view_id,
         "app_id": seed.APP_ID,
-        "external_id": given.get("external_id", ""),
+        "external_id": payload.get("external_id", ""),
         "app_installed_team_id": seed.TEAM_ID,
         "bot_id": seed.BOT_ID,
         "_user": user,

@@ -19,7 +19,7 @@ from bot.slack.thread_memory import Card, Conversation
 from bot.slack.thread_queue import TooBusy
 from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.limits import checked
+from bot.slack.ui.limits import validate_message
 from bot.slack.ui.verdict_card import BADGES, verdict_card, verdict_text
 from finetune.measurement.forecast_log import ForecastLog
 from rag.reply import Verdict
@@ -96,7 +96,10 @@ class Aftermath:
             *_key(job), memory.answered(last, Card(old.asker, old.question, reply)).to_json()
         )
         self._client.chat_update(
-            channel=job.channel, ts=last, text=verdict_text(reply), blocks=checked(verdict_card(reply))
+            channel=job.channel,
+            ts=last,
+            text=verdict_text(reply),
+            blocks=validate_message(verdict_card(reply)),
         )
 
     def _memory(self, job: Job) -> Conversation:

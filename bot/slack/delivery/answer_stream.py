@@ -20,7 +20,7 @@ from slack_sdk.models.messages.chunk import Chunk, MarkdownTextChunk, PlanUpdate
 from bot.errors import SLACK_TROUBLE
 from bot.slack.delivery.posting import refusal, send_surely
 from bot.slack.ui.blocks import Block
-from bot.slack.ui.limits import checked, split_blocks, split_text
+from bot.slack.ui.limits import split_blocks, split_text, validate_message
 
 STEPS = {
     "reading": "Reading the question",
@@ -31,11 +31,11 @@ FLUSH_S = 0.6
 log = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
+class AnswerStop(Exception):
     """The person pressed Stop."""
 
 
-class Stage:
+class AnswerStream:
     """Where one answer appears: `step` while it is made, then exactly one of `finish`, `say`."""
 
     def __init__(
@@ -45,12 +45,12 @@ class Stage:
         thread_ts: str,
         team: str,
         user: str,
-        stopped: Event,
+        stop: Event,
         streaming: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client, self.channel, self.thread_ts = client, channel, thread_ts
-        self._stopped, self._clock = stopped, clock
+        self._stop, self._clock = stop, clock
         self._stream = client.chat_stream(
             channel=channel,
             thread_ts=thread_ts,
@@ -61,19 +61,19 @@ class Stage:
         self._alive = streaming
         self._current: tuple[str, str] | None = None
         self._owed: list[Chunk] = [PlanUpdateChunk(title="Working it out")] if streaming else []
-        self._flushed = -FLUSH_S
+        self._flush_at = -FLUSH_S
 
     def step(self, name: str) -> None:
         """Shows the next step (an empty name shows none); raises Stopped once the person pressed Stop."""
-        if self._stopped.is_set():
-            raise Stopped
+        if self._stop.is_set():
+            raise AnswerStop
         if not self._alive or not name:
             return
         self._close_step()
         word = name.split()[0].lower().rstrip(".…") if name.split() else "working"
         self._current = (word[:40], STEPS.get(word, name)[:120])
         self._owed.append(TaskUpdateChunk(id=self._current[0], title=self._current[1], status="in_progress"))
-        if self._clock() - self._flushed >= FLUSH_S:
+        if self._clock() - self._flush_at >= FLUSH_S:
             self._flush()
 
     def finish(self, title: str, blocks: Sequence[Block], text: str) -> str:
@@ -91,7 +91,7 @@ class Stage:
     def abandon(self, text: str) -> None:
         """Closes what was streamed after a failure; nothing is posted where nothing was shown."""
         if self._stream.ts is not None:
-            self._stopped.set()
+            self._stop.set()
             with contextlib.suppress(*SLACK_TROUBLE):
                 self.say(text)
 
@@ -106,13 +106,13 @@ class Stage:
             self._stream.append(chunks=chunks)
         except SLACK_TROUBLE as refused:
             self._drop(refused)
-        self._flushed = self._clock()
+        self._flush_at = self._clock()
 
     def _stop_stream(self, markdown: str, blocks: Sequence[Block]) -> str | None:
         if not self._alive or self._stream.ts is None:
             return None
-        self._close_step("error" if self._stopped.is_set() else "complete")
-        rest = checked(list(blocks)[1:]) if blocks else []
+        self._close_step("error" if self._stop.is_set() else "complete")
+        rest = validate_message(list(blocks)[1:]) if blocks else []
         chunks: list[Chunk] = [*self._owed, PlanUpdateChunk(title="Worked it out")]
         chunks += [MarkdownTextChunk(text=piece) for piece in split_text(markdown, 11_000)]
         try:
@@ -127,18 +127,20 @@ class Stage:
         if self._stream.ts is not None:
             try:
                 self.client.chat_update(
-                    channel=self.channel, ts=self._stream.ts, text=text, blocks=checked(blocks)
+                    channel=self.channel, ts=self._stream.ts, text=text, blocks=validate_message(blocks)
                 )
-            except SLACK_TROUBLE as refused:
-                log.warning("the streamed message could not be updated: %s", refusal(refused).code)
+            except SLACK_TROUBLE as error:
+                log.warning("the streamed message could not be updated: %s", refusal(error).code)
             else:
                 return self._stream.ts
         return self._post(text, blocks)
 
     def _post(self, text: str, blocks: Sequence[Block]) -> str:
         key = f"answer:{secrets.token_hex(8)}"
-        return send_surely(self.client, self.channel, self.thread_ts, text or "…", checked(blocks), key)
+        return send_surely(
+            self.client, self.channel, self.thread_ts, text or "…", validate_message(blocks), key
+        )
 
-    def _drop(self, refused: Exception) -> None:
-        log.info("streaming ended early (%s); the answer goes out as a message", refusal(refused).code)
+    def _drop(self, error: Exception) -> None:
+        log.info("streaming ended early (%s); the answer goes out as a message", refusal(error).code)
         self._alive = False

@@ -18,7 +18,7 @@ from slack_sdk.errors import SlackApiError
 from bot.errors import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.limits import checked, checked_view
+from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.model_trials import ended_modal, outcome
 from worker.jobs.records import Job, Post
 
@@ -83,17 +83,17 @@ def send(
 ) -> str:
     """Posts the message with its key and gives its ts; one that Slack cannot draw goes out as text alone."""
 
-    def post(shown: Sequence[Block] | None) -> str:
-        sent = client.chat_postMessage(
+    def post(drawable: Sequence[Block] | None) -> str:
+        answer = client.chat_postMessage(
             channel=channel,
             thread_ts=thread,
             text=text,
-            blocks=shown or None,
+            blocks=drawable or None,
             unfurl_links=False,
             unfurl_media=False,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"key": key}},
         )
-        return str(sent["ts"])
+        return str(answer["ts"])
 
     try:
         return post(blocks)
@@ -116,8 +116,8 @@ def send_surely(
     """The ts of the one message with this key, sent again only while it cannot be found."""
     for left in reversed(range(tries)):
         try:
-            found = find(client, channel, thread, key) if left < tries - 1 else None
-            return found or send(client, channel, thread, text, blocks, key)
+            earlier = find(client, channel, thread, key) if left < tries - 1 else None
+            return earlier or send(client, channel, thread, text, blocks, key)
         except SLACK_TROUBLE as error:
             if refusal(error).trouble is not Trouble.UNSURE or not left:
                 raise
@@ -135,19 +135,19 @@ def find(client: WebClient, channel: str, thread: str | None, key: str) -> str |
 
 def has_files(client: WebClient, channel: str, thread: str, names: set[str]) -> bool:
     """Whether the thread shows files of all these names."""
-    shown = {str(f.get("name")) for m in _messages(client, channel, thread) for f in m.get("files") or []}
-    return names <= shown
+    present = {str(f.get("name")) for m in _messages(client, channel, thread) for f in m.get("files") or []}
+    return names <= present
 
 
 def _messages(client: WebClient, channel: str, thread: str | None) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     for _ in range(PAGES):
-        asked: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
-        asked |= {"cursor": cursor} if cursor else {}
+        query: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        query |= {"cursor": cursor} if cursor else {}
         if thread:
-            answer = client.conversations_replies(ts=thread, **asked)
+            answer = client.conversations_replies(ts=thread, **query)
         else:
-            answer = client.conversations_history(**asked)
+            answer = client.conversations_history(**query)
         yield from answer.get("messages") or []
         cursor = (answer.get("response_metadata") or {}).get("next_cursor")
         if not cursor:
@@ -155,43 +155,43 @@ def _messages(client: WebClient, channel: str, thread: str | None) -> Iterator[d
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float:
-    found = next((value for name, value in headers.items() if str(name).lower() == "retry-after"), 1)
+    wait = next((value for name, value in headers.items() if str(name).lower() == "retry-after"), 1)
     try:
-        return max(1.0, float(found[0] if isinstance(found, list) else found))
+        return max(1.0, float(wait[0] if isinstance(wait, list) else wait))
     except (TypeError, ValueError):
         return 1.0
 
 
 def answer_try(client: WebClient, post: Post, job: Job) -> str:
     """Shows how a try ended where it was asked; the ts of the message when the modal was closed, else ""."""
-    form, sent = str(job.spec.get("view")), str(job.spec.get("hash"))
+    form, view_hash = str(job.spec.get("view")), str(job.spec.get("hash"))
     try:
-        update_submitted(client, form, sent, checked_view(ended_modal(job)))
+        update_submitted(client, form, view_hash, validate_view(ended_modal(job)))
     except SlackApiError as error:
         if error.response.get("error") not in ("not_found", "view_not_found"):
             raise
     else:
         return ""
     direct = str(client.conversations_open(users=[job.by])["channel"]["id"])
-    if post.tries and (found := find(client, direct, None, post.dedupe_key)):
-        return found
-    told = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
-    blocks = [section(f"🧪 *{told}*"), *outcome(job)]
-    return send(client, direct, None, told, checked(blocks), post.dedupe_key)
+    if post.tries and (earlier := find(client, direct, None, post.dedupe_key)):
+        return earlier
+    title = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
+    blocks = [section(f"🧪 *{title}*"), *outcome(job)]
+    return send(client, direct, None, title, validate_message(blocks), post.dedupe_key)
 
 
 TRIES, PAUSE_S = 10, 0.3  # together the 3 s in which Slack takes an answer to a submission
 
 
-def update_submitted(client: WebClient, view_id: str, sent: str, view: Block) -> None:
+def update_submitted(client: WebClient, view_id: str, view_hash: str, view: Block) -> None:
     """Shows `view` in a submitted form to stay: where it comes before the submission's answer, again after it.
 
     `sent` is the `hash` of the form as it was submitted. SlackApiError where the form is closed.
     """
-    known = sent
+    latest = view_hash
     for _ in range(TRIES):
         try:
-            known = client.views_update(view_id=view_id, hash=known, view=view)["view"]["hash"]
+            latest = client.views_update(view_id=view_id, hash=latest, view=view)["view"]["hash"]
         except SlackApiError as refused:
             if refused.response.get("error") != "hash_conflict":
                 raise

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.delivery.answer_stream import Stage, Stopped
+from bot.slack.delivery.answer_stream import AnswerStop, AnswerStream
 from bot.slack.failures import apologise
 from bot.slack.services import Services
 from bot.slack.thread_memory import Card, Conversation
@@ -59,9 +59,9 @@ def check_question(text: str) -> str:
 
 def check_asker(services: Services, user: str, channel: str) -> None:
     """Raises BotError, with whom to ask, where this person may not ask from this channel."""
-    if services.policy.askers:
-        person = services.people.person(user)
-        if denial := services.policy.denies_question(person, channel, services.people.in_group):
+    if services.permissions.askers:
+        person = services.users.person(user)
+        if denial := services.permissions.denies_question(person, channel, services.users.in_group):
             raise BotError(denial)
 
 
@@ -88,7 +88,7 @@ def _turn(services: Services, client: WebClient, question: Question, stopped: th
 
 def _answer(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
     memory = Conversation.from_json(services.ledger.thread(*question.key))
-    stage = Stage(
+    stream = AnswerStream(
         client,
         question.channel,
         question.thread_ts,
@@ -102,19 +102,19 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
             question.text,
             state=memory.state,
             scopes=services.scopes(question.channel),
-            on_step=stage.step,
+            on_step=stream.step,
         )
         if stopped.is_set():
-            raise Stopped
-    except Stopped:
-        stage.say("Stopped. Ask again whenever you like.")
+            raise AnswerStop
+    except AnswerStop:
+        stream.say("Stopped. Ask again whenever you like.")
         return
     except Exception:
-        stage.abandon("I could not answer this one; whoever asked has been told why.")
+        stream.abandon("I could not answer this one; whoever asked has been told why.")
         raise
     if question.unasked and reply.verdict == Verdict.OFF_TOPIC:
         return
-    ts = stage.finish(verdict_title(reply), verdict_card(reply), verdict_text(reply))
+    ts = stream.finish(verdict_title(reply), verdict_card(reply), verdict_text(reply))
     kept = memory.answered(ts, Card(question.user, question.text[:2000], reply))
     services.ledger.save_thread(*question.key, kept.to_json())
 

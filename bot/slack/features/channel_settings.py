@@ -8,11 +8,11 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import SLACK_TROUBLE, BotError
-from bot.slack.failures import guarded, whisper
+from bot.slack.failures import guard, whisper
 from bot.slack.payload import where
 from bot.slack.services import Services
 from bot.slack.ui.blocks import Block, button, context, section
-from bot.slack.ui.limits import checked
+from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line
 from worker.jobs.records import Job
 from worker.ledger.budgets import Month, month_of_team, set_budget
@@ -31,7 +31,7 @@ USAGE = "Write `/jobs notify`, or for example `/jobs notify started off`."
 def register(app: App, services: Services) -> None:
     """The buttons of the panel; the command is a branch of `/jobs`."""
     for name in NAMES:
-        app.action(f"notice:{name}")(guarded(services, on_notice))
+        app.action(f"notice:{name}")(guard(services, on_notice))
 
 
 def on_notify(
@@ -41,12 +41,12 @@ def on_notify(
     if words[:1] == ["notify"]:
         words = words[1:]
     if not words:
-        wanted = notices(services.ledger.engine, of_channel(channel))
+        state = notices(services.ledger.engine, of_channel(channel))
     elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
-        wanted = change_notices(services, client, channel, user, words[0], words[1] == "on")
+        state = change_notices(services, client, channel, user, words[0], words[1] == "on")
     else:
         raise BotError(f"I can tell a channel of {', '.join(NAMES)}. {USAGE}")
-    respond(text=summary(wanted), blocks=checked(panel(wanted)), response_type="ephemeral")
+    respond(text=summary(state), blocks=validate_message(panel(state)), response_type="ephemeral")
 
 
 def on_notice(
@@ -63,16 +63,16 @@ def on_notice(
     name, _, state = str(action.get("value")).partition(":")
     if name not in NAMES or state not in ("on", "off"):
         raise BotError(f"This button is from an older version. {USAGE}")
-    wanted = change_notices(services, client, channel, user, name, state == "on")
-    respond(text=summary(wanted), blocks=checked(panel(wanted)), replace_original=True)
+    new = change_notices(services, client, channel, user, name, state == "on")
+    respond(text=summary(new), blocks=validate_message(panel(new)), replace_original=True)
 
 
 def change_notices(
     services: Services, client: WebClient, channel: str, user: str, name: str, on: bool
 ) -> Notices:
     """The channel's notices with one switched, if this person may; BotError says who may."""
-    person = services.people.person(user)
-    if denial := services.policy.denies_notices(person, creator(client, of_channel(channel))):
+    person = services.users.person(user)
+    if denial := services.permissions.denies_notices(person, creator(client, of_channel(channel))):
         raise BotError(denial)
     return set_notice(services.ledger.engine, channel, name, on, user, services.clock())
 
@@ -80,8 +80,8 @@ def change_notices(
 def say_where(client: WebClient, job: Job | None) -> None:
     """Tells the launcher alone where the card is, when the channel does not hear of starts."""
     if job is not None and job.card_channel:
-        said = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
-        whisper(client, said, job.channel, job.by, job.thread_ts, mark="🔕")
+        text = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
+        whisper(client, text, job.channel, job.by, job.thread_ts, mark="🔕")
 
 
 def of_channel(channel: str) -> str:
@@ -99,12 +99,12 @@ def creator(client: WebClient, channel: str) -> str | None:
         return None
 
 
-def panel(wanted: Notices) -> list[Block]:
+def panel(state: Notices) -> list[Block]:
     """One line and one button for each notice."""
     blocks = [section("*What this channel is told of its jobs*")]
     for name in NAMES:
         title, when_on, when_off = TITLES[name]
-        on = getattr(wanted, name)
+        on = getattr(state, name)
         line = f"{'🔔' if on else '🔕'} *{title}*  {when_on if on else when_off}"
         label, to = ("Switch off", "off") if on else ("Switch on", "on")
         blocks.append(section(line, button(label, f"notice:{name}", f"{name}:{to}")))
@@ -112,10 +112,10 @@ def panel(wanted: Notices) -> list[Block]:
     return [*blocks, context(hint)]
 
 
-def summary(wanted: Notices) -> str:
+def summary(state: Notices) -> str:
     """The panel in one line."""
     return "This channel is told: " + ", ".join(
-        f"{name} {'on' if getattr(wanted, name) else 'off'}" for name in NAMES
+        f"{name} {'on' if getattr(state, name) else 'off'}" for name in NAMES
     )
 
 
@@ -126,13 +126,13 @@ def on_budget(services: Services, words: list[str], team: str, user: str, respon
     """`budget` shows it, `budget 300` sets it for this month."""
     if words:
         change_budget(services, words, team, user)
-    said = budget_line(this_month(services, team))
-    respond(text=said, blocks=checked([section(said)]), response_type="ephemeral")
+    line = budget_line(this_month(services, team))
+    respond(text=line, blocks=validate_message([section(line)]), response_type="ephemeral")
 
 
 def change_budget(services: Services, words: list[str], team: str, user: str) -> None:
     """Sets the month's budget in dollars; BotError for what is no amount and for who may not."""
-    if denial := services.policy.denies_budget(services.people.person(user)):
+    if denial := services.permissions.denies_budget(services.users.person(user)):
         raise BotError(denial)
     try:
         limit = float("".join(words).lstrip("$").replace(",", ""))
@@ -146,6 +146,6 @@ def change_budget(services: Services, words: list[str], team: str, user: str) ->
 
 def this_month(services: Services, team: str) -> Month:
     """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
-    found = month_of_team(services.ledger.engine, team, month_of(services.clock()))
-    limit = services.policy.month_budget_usd if found.limit is None else found.limit
-    return Month(limit, found.spent, found.reserved)
+    month = month_of_team(services.ledger.engine, team, month_of(services.clock()))
+    limit = services.permissions.month_budget_usd if month.limit is None else month.limit
+    return Month(limit, month.spent, month.reserved)

@@ -13,7 +13,7 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guarded
+from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, visible_job
 from bot.slack.ui.model_trials import TICKETS, _rows, ticket_message
@@ -23,17 +23,17 @@ from worker.ledger.comparisons import tuned_first
 
 def register(app: App, services: Services) -> None:
     """The buttons of a comparison."""
-    app.action("compare_start")(guarded(services, on_start))
-    app.action(re.compile(r"^compare_vote:[012]$"))(guarded(services, on_vote))
-    app.action("compare_close")(guarded(services, on_close))
+    app.action("compare_start")(guard(services, on_start))
+    app.action(re.compile(r"^compare_vote:[012]$"))(guard(services, on_vote))
+    app.action("compare_close")(guard(services, on_close))
 
 
 def on_start(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
     """Owes the comparison's messages to the job's thread."""
     ack()
     channel, user, _ = where(body)
-    said = begin(services, str(action.get("value")), user, channel)
-    respond(text=said, response_type="ephemeral", replace_original=False)
+    text = begin(services, str(action.get("value")), user, channel)
+    respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def on_vote(
@@ -64,8 +64,8 @@ def on_close(services: Services, ack: Ack, body: Body, action: Body, respond: Re
     """Ends the voting; the summary comes to the thread."""
     ack()
     channel, user, _ = where(body)
-    said = end(services, str(action.get("value")), user, channel)
-    respond(text=said, response_type="ephemeral", replace_original=False)
+    text = end(services, str(action.get("value")), user, channel)
+    respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def begin(services: Services, job_id: str, user: str, channel: str) -> str:
@@ -87,10 +87,12 @@ def begin(services: Services, job_id: str, user: str, channel: str) -> str:
 def end(services: Services, job_id: str, user: str, channel: str) -> str:
     """Closes it for whoever started it, launched the job, or is an admin; the sentence for them."""
     job = visible_job(services, job_id, user, channel)
-    person = services.people.person(user)
+    person = services.users.person(user)
     open_one = comparisons.comparison(services.ledger.engine, job.id)
-    started = open_one is not None and open_one.started_by == user
-    if not started and (denial := services.policy.denies_change(person, job, "close the comparison of")):
+    is_owner = open_one is not None and open_one.started_by == user
+    if not is_owner and (
+        denial := services.permissions.denies_change(person, job, "close the comparison of")
+    ):
         raise BotError(denial)
     if not comparisons.close(services.ledger.engine, job.id, user, services.clock()):
         return "It is closed already: its result stands in the thread."

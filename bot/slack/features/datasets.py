@@ -20,17 +20,17 @@ from slack_sdk.errors import SlackClientError
 
 from bot.errors import SLACK_TROUBLE, BotError
 from bot.slack.delivery.posting import update_submitted
-from bot.slack.failures import PrivateFailure, advice, apologise, guarded, whisper
+from bot.slack.failures import PrivateFailure, advice, apologise, guard, whisper
 from bot.slack.features.label_check import check_labels
-from bot.slack.files import fetched, look_up
+from bot.slack.files import local_copy, look_up
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
 from bot.slack.services import Services, models_trained_on, scopes_of
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import Block, actions, button, context, modal, section
 from bot.slack.ui.column_form import Upload, chosen_columns, column_errors, columns_modal
 from bot.slack.ui.escape import escape, question_of
-from bot.slack.ui.forms import DATASET_KINDS, Filled, Memory, dataset_modal, note_modal
-from bot.slack.ui.limits import checked, checked_view, split_text
+from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, dataset_modal, note_modal
+from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
 from finetune.data.card import Card
@@ -48,38 +48,38 @@ CLOSED = (
 
 def register(app: App, services: Services) -> None:
     """`/datasets`, the shortcut on a message with a file, the buttons and the two pages of the form."""
-    app.command("/datasets")(guarded(services, on_datasets))
-    app.shortcut("add_dataset_from_message")(guarded(services, on_dataset_from_message))
-    app.action("dataset_remove")(guarded(services, on_dataset_remove))
-    app.action("dataset_add")(guarded(services, on_dataset_add))
-    app.action("home_add_dataset")(guarded(services, on_home_add_dataset))
-    app.view("dataset_add")(guarded(services, on_dataset_form))
-    app.view("dataset_columns")(guarded(services, on_columns_form))
+    app.command("/datasets")(guard(services, on_datasets))
+    app.shortcut("add_dataset_from_message")(guard(services, on_dataset_from_message))
+    app.action("dataset_remove")(guard(services, on_dataset_remove))
+    app.action("dataset_add")(guard(services, on_dataset_add))
+    app.action("home_add_dataset")(guard(services, on_home_add_dataset))
+    app.view("dataset_add")(guard(services, on_dataset_form))
+    app.view("dataset_columns")(guard(services, on_columns_form))
 
 
 def ask_columns(services: Services, client: WebClient, upload: Upload, user: str, form: Block) -> None:
     """Queues reading the head of the file; the submitted form then asks which column is which, or says what is wrong."""
 
-    def work(_stopped: threading.Event) -> None:
-        said = CLOSED.format(name=upload.name)
+    def work(_stop: threading.Event) -> None:
+        text = CLOSED.format(name=upload.name)
         try:
             file = look_up(client, upload.file, user, upload.channel)
-            with fetched(file, services.download, services.home) as path:
-                view = checked_view(columns_modal(upload, file.name, preview(path)))
+            with local_copy(file, services.download, services.home) as path:
+                view = validate_view(columns_modal(upload, file.name, preview(path)))
         except Exception as error:  # the edge: this thread has no caller to tell
-            said = advice(error)
-            view = _refusal(said)
+            text = advice(error)
+            view = _refusal(text)
         try:
             update_submitted(client, form["id"], form["hash"], view)
         except SLACK_TROUBLE as refused:
             log.info("no form to ask in: %s", type(refused).__name__)
-            whisper(client, said, upload.channel, user)
+            whisper(client, text, upload.channel, user)
 
     services.thread_queue.submit(("columns", form["id"]), work)
 
 
-def _refusal(said: str) -> Block:
-    pieces = [section(f"⚠️ {piece}") for piece in split_text(said, 2900)][:10]
+def _refusal(text: str) -> Block:
+    pieces = [section(f"⚠️ {piece}") for piece in split_text(text, 2900)][:10]
     return modal("note", "Add tickets", [*pieces, context("Nothing was added.")])
 
 
@@ -91,19 +91,19 @@ def add_dataset(
     `values` are what the form holds: a column (`c0` is the first) for each field.
     """
 
-    def work(_stopped: threading.Event) -> None:
+    def work(_stop: threading.Event) -> None:
         try:
             file = look_up(client, upload.file, person.id, upload.channel)
-            with fetched(file, services.download, services.home) as path:
+            with local_copy(file, services.download, services.home) as path:
                 columns = chosen_columns(values, preview(path))
                 guard_name(services, upload.name, person)
-                listed = path.with_name("problems.csv")
+                problems = path.with_name("problems.csv")
                 scopes = scopes_of(upload.scope, upload.channel)
-                given = (upload.name, person.id, scopes, upload.licence, columns)
+                origin = (upload.name, person.id, scopes, upload.licence, columns)
                 try:
-                    card = services.datasets.add(path, *given, problems_to=listed)
+                    card = services.datasets.add(path, *origin, problems_to=problems)
                 finally:
-                    send_problems(client, person, upload.name, listed)
+                    send_problems(client, person, upload.name, problems)
             place = show_added(client, card, person, upload.channel)
             if not card.noise:
                 check_labels(
@@ -123,44 +123,44 @@ def add_dataset(
 def guard_name(services: Services, name: str, person: Person) -> None:
     """A name that someone else added in a place that this person may not manage is refused."""
     owners = {card.added_by for card in services.datasets.versions(name)}
-    if owners and person.id not in owners and not services.policy.is_admin(person):
+    if owners and person.id not in owners and not services.permissions.is_admin(person):
         raise BotError(f"The name `{name}` is taken by someone else's dataset. Choose another name.")
 
 
 def show_added(client: WebClient, card: Card, person: Person, channel: str) -> tuple[str, str]:
     """The dataset's card in the channel, and its picture below it in the thread; channel and ts of the card."""
-    sent = client.chat_postMessage(channel=channel, **_added(card, person))
+    message = client.chat_postMessage(channel=channel, **_dataset_message(card, person))
     with suppress(SlackClientError):  # the picture is a courtesy: the card has said it all
         client.files_upload_v2(
-            channel=sent["channel"],
-            thread_ts=sent["ts"],
+            channel=message["channel"],
+            thread_ts=message["ts"],
             filename=f"{card.name}.png",
             title=f"{card.name} in one picture",
             content=card_png(card),
             alt_txt=card_alt(card),
         )
-    return str(sent["channel"]), str(sent["ts"])
+    return str(message["channel"]), str(message["ts"])
 
 
 def _show_again(client: WebClient, person: Person, place: tuple[str, str], card: Card) -> None:
     """The same message with what has been found since."""
-    client.chat_update(channel=place[0], ts=place[1], **_added(card, person))
+    client.chat_update(channel=place[0], ts=place[1], **_dataset_message(card, person))
 
 
-def _added(card: Card, person: Person) -> dict[str, Any]:
+def _dataset_message(card: Card, person: Person) -> dict[str, Any]:
     text = f"📥 {escape(person.name)} added *{escape(card.name)}*"
     return {"text": text, "blocks": [section(text), *dataset_card(card)]}
 
 
-def send_problems(client: WebClient, person: Person, name: str, listed: Path) -> None:
+def send_problems(client: WebClient, person: Person, name: str, problems: Path) -> None:
     """The rows that were left out or repaired, to the person alone: they are not redacted."""
-    if not listed.is_file():
+    if not problems.is_file():
         return
     with suppress(SlackClientError):  # what is wrong with the file is told in any case
         direct = client.conversations_open(users=[person.id])["channel"]["id"]
         client.files_upload_v2(
             channel=direct,
-            file=str(listed),
+            file=str(problems),
             filename=f"{name}.problems.csv",
             title=f"Rows of {name} that were left out or repaired",
             initial_comment=f"Rows of `{name}` with line and reason. Repair them and add the file again.",
@@ -169,45 +169,47 @@ def send_problems(client: WebClient, person: Person, name: str, listed: Path) ->
 
 def remove_dataset(services: Services, name: str, person: Person, channel: str) -> str:
     """Erases a dataset that the person added (or any, for an admin); the sentence that says so."""
-    card = services.datasets.get(name, None if services.policy.is_admin(person) else services.scopes(channel))
-    if card.added_by != person.id and not services.policy.is_admin(person):
+    card = services.datasets.get(
+        name, None if services.permissions.is_admin(person) else services.scopes(channel)
+    )
+    if card.added_by != person.id and not services.permissions.is_admin(person):
         raise BotError(f"Only the person who added {card.name} or an admin can remove it.")
     removal = services.datasets.remove(card.name, person.id, models_trained_on(services.ledger))
-    said = f"Removed {removal.name}: {removal.rows:,} tickets erased."
+    text = f"Removed {removal.name}: {removal.rows:,} tickets erased."
     models = ", ".join(removal.models)
-    return f"{said} Trained on them, and cannot forget: {models}." if models else said
+    return f"{text} Trained on them, and cannot forget: {models}." if models else text
 
 
 READING = "Reading the columns … You will be asked which is which; nothing is added before that."
 
 
 def on_dataset_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    memory, form = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
-        check_name(filled.values.get("name", ""))
+        check_name(form.values.get("name", ""))
     except DatasetError as wrong:
         ack(response_action="errors", errors={"name": str(wrong)[:300]})
         return
-    files = filled.files.get("file", ()) or ((memory.about,) if memory.about else ())
+    files = form.files.get("file", ()) or ((memory.about,) if memory.about else ())
     if not files:
         ack(response_action="errors", errors={"file": "Add the file with your tickets."})
         return
-    told = (filled.values.get(field, "") for field in ("name", "scope", "licence"))
-    upload = Upload(memory.channel, files[0], *told)
-    ack(response_action="update", view=checked_view(note_modal("Add tickets", READING)))
+    details = (form.values.get(field, "") for field in ("name", "scope", "licence"))
+    upload = Upload(memory.channel, files[0], *details)
+    ack(response_action="update", view=validate_view(note_modal("Add tickets", READING)))
     with PrivateFailure(client, memory, body):
         ask_columns(services, client, upload, body["user"]["id"], view)
 
 
 def on_columns_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    upload, filled = Upload.parse(view["private_metadata"]), Filled.of(view)
-    if errors := column_errors(filled.values):
+    upload, form = Upload.parse(view["private_metadata"]), FormValues.of(view)
+    if errors := column_errors(form.values):
         ack(response_action="errors", errors=errors)
         return
     ack()
     with PrivateFailure(client, Memory(upload.channel), body):
-        person = services.people.person(body["user"]["id"])
-        add_dataset(services, client, upload, filled.values, person)
+        person = services.users.person(body["user"]["id"])
+        add_dataset(services, client, upload, form.values, person)
 
 
 def on_dataset_from_message(services: Services, ack: Ack, shortcut: Shortcut, client: WebClient) -> None:
@@ -226,14 +228,14 @@ def on_dataset_from_message(services: Services, ack: Ack, shortcut: Shortcut, cl
 def open_dataset(
     client: WebClient, trigger_id: str, memory: Memory, name: str = "", has_file: bool = False
 ) -> None:
-    client.views_open(trigger_id=trigger_id, view=checked_view(dataset_modal(memory, name, has_file)))
+    client.views_open(trigger_id=trigger_id, view=validate_view(dataset_modal(memory, name, has_file)))
 
 
 def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
     ack()
     channel, user, _ = where(body)
-    said = remove_dataset(services, str(action.get("value")), services.people.person(user), channel)
-    respond(text=f"🗑️ {escape(said)}", response_type="ephemeral", replace_original=False)
+    text = remove_dataset(services, str(action.get("value")), services.users.person(user), channel)
+    respond(text=f"🗑️ {escape(text)}", response_type="ephemeral", replace_original=False)
 
 
 def on_dataset_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -250,27 +252,31 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
     """Lists, adds, removes."""
     ack()
     words = question_of(command.get("text", "")).split()
-    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    channel, person = command["channel_id"], services.users.person(command["user_id"])
     if not words or words[0].lower() == "list":
         cards = services.datasets.list(services.scopes(channel))
-        admin = services.policy.is_admin(person)
+        admin = services.permissions.is_admin(person)
         removable = frozenset(c.name for c in cards if admin or c.added_by == person.id)
         add = actions([button("Add tickets", "dataset_add", style="primary")], block_id="datasets")
         blocks = [*lists.dataset_list(cards, removable, "Datasets here"), add]
-        respond(text="Datasets", blocks=checked(blocks), response_type="ephemeral")
+        respond(text="Datasets", blocks=validate_message(blocks), response_type="ephemeral")
     elif words[0].lower() == "add":
         open_dataset(client, command["trigger_id"], Memory(channel))
     elif words[0].lower() == "remove" and len(words) == 2:
-        said = remove_dataset(services, words[1], person, channel)
-        respond(text=escape(said), response_type="ephemeral")
+        text = remove_dataset(services, words[1], person, channel)
+        respond(text=escape(text), response_type="ephemeral")
     elif words[0].lower() == "check" and len(words) == 2:
         card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
         check_labels(services, client, card, person, channel)
-        said = f"Checking the labels of {escape(card.name)}. I will send you those that look wrong."
-        respond(text=said, response_type="ephemeral")
+        text = f"Checking the labels of {escape(card.name)}. I will send you those that look wrong."
+        respond(text=text, response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
-        respond(text=f"Dataset {card.name}", blocks=checked(dataset_card(card)), response_type="ephemeral")
+        respond(
+            text=f"Dataset {card.name}",
+            blocks=validate_message(dataset_card(card)),
+            response_type="ephemeral",
+        )
     else:
         raise BotError(
             "I know `/datasets`, `/datasets NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."

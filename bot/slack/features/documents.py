@@ -15,14 +15,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, apologise, guarded
-from bot.slack.files import SlackFile, fetched, look_up
+from bot.slack.failures import PrivateFailure, apologise, guard
+from bot.slack.files import SlackFile, local_copy, look_up
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Services, scopes_of
 from bot.slack.ui.blocks import actions, button, section
 from bot.slack.ui.escape import escape, one_line, question_of
-from bot.slack.ui.forms import Filled, Memory, documents_modal
-from bot.slack.ui.limits import checked, checked_view, split_text
+from bot.slack.ui.forms import FormValues, Memory, documents_modal
+from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.users import Person
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ PROGRESS_S = 3.0
 
 def register(app: App, services: Services) -> None:
     """`/docs`, its button and its form."""
-    app.command("/docs")(guarded(services, on_docs))
-    app.action("docs_add")(guarded(services, on_docs_add))
-    app.view("docs_add")(guarded(services, on_documents_form))
+    app.command("/docs")(guard(services, on_docs))
+    app.action("docs_add")(guard(services, on_docs_add))
+    app.view("docs_add")(guard(services, on_documents_form))
 
 
 def add_documents(
@@ -49,7 +49,7 @@ def add_documents(
 ) -> None:
     """Queues reading the documents into the index; one message in the channel shows the progress and result."""
 
-    def work(_stopped: threading.Event) -> None:
+    def work(_stop: threading.Event) -> None:
         try:
             _index(services, client, sources, scopes_of(scope, channel), person, channel)
         except Exception as error:  # the edge: this thread has no caller to tell
@@ -67,34 +67,34 @@ def _index(
     channel: str,
 ) -> None:
     opening = f"📚 {escape(person.name)} adds documents"
-    sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
-    tell = _progress(client, channel, sent["ts"], opening)
+    message = client.chat_postMessage(channel=channel, text=f"{opening} …")
+    tell = _progress(client, channel, message["ts"], opening)
     outcomes = []
     for source in sources:
         if isinstance(source, str):
             outcomes.append(_outcome(services.index.add([source], scopes, tell), source))
             continue
-        with fetched(source, services.download, services.home) as path:
+        with local_copy(source, services.download, services.home) as path:
             keep = services.home / "documents" / source.id
             keep.mkdir(parents=True, exist_ok=True)
-            kept = path.replace(keep / path.name)
-        report = services.index.add([kept], scopes, tell, url=source.permalink or None)
+            copy = path.replace(keep / path.name)
+        report = services.index.add([copy], scopes, tell, url=source.permalink or None)
         if not report.added + report.unchanged:
-            _discard(services, kept)
-        outcomes.append(_outcome(report, str(kept), source.name))
+            _discard(services, copy)
+        outcomes.append(_outcome(report, str(copy), source.name))
     text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
-    client.chat_update(channel=channel, ts=sent["ts"], text=text[:2900], blocks=[section(text[:2900])])
+    client.chat_update(channel=channel, ts=message["ts"], text=text[:2900], blocks=[section(text[:2900])])
 
 
 def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callable[[int, int, str], None]:
     """Rewrites the message every few seconds: how many of how many, and what is being read."""
-    said = [time.monotonic()]
+    last = [time.monotonic()]
 
-    def tell(done: int, total: int, name: str) -> None:
-        if time.monotonic() - said[0] < PROGRESS_S:
+    def tell(count: int, total: int, name: str) -> None:
+        if time.monotonic() - last[0] < PROGRESS_S:
             return
-        said[0] = time.monotonic()
-        words = f"{opening}: {done:,} of {total:,} read, now {escape(one_line(name, 120))}"
+        last[0] = time.monotonic()
+        words = f"{opening}: {count:,} of {total:,} read, now {escape(one_line(name, 120))}"
         with suppress(SlackClientError):  # progress is a courtesy; the result is not
             client.chat_update(channel=channel, ts=ts, text=words)
 
@@ -105,25 +105,25 @@ def _audience(scopes: frozenset[str]) -> str:
     return "everyone" if "workspace" in scopes else "this channel"
 
 
-def _discard(services: Services, kept: Path) -> None:
+def _discard(services: Services, copy: Path) -> None:
     """Deletes an upload that serves no document (any more)."""
-    kept.unlink(missing_ok=True)
+    copy.unlink(missing_ok=True)
     with suppress(OSError):
-        kept.parent.rmdir()
+        copy.parent.rmdir()
 
 
 def sync_documents(services: Services, client: WebClient, person: Person, channel: str) -> None:
     """Queues reading every document again; only what changed costs anything."""
-    if not services.policy.is_admin(person):
+    if not services.permissions.is_admin(person):
         raise BotError("Only admins can sync all documents. Add a single one again with `/docs add`.")
 
-    def work(_stopped: threading.Event) -> None:
+    def work(_stop: threading.Event) -> None:
         try:
             opening = "📚 Syncing the documents"
-            sent = client.chat_postMessage(channel=channel, text=f"{opening} …")
-            report = services.index.sync(_progress(client, channel, sent["ts"], opening))
-            said = f"📚 Documents synced: {_outcome(report)}"[:2900]
-            client.chat_update(channel=channel, ts=sent["ts"], text=said, blocks=[section(said)])
+            message = client.chat_postMessage(channel=channel, text=f"{opening} …")
+            report = services.index.sync(_progress(client, channel, message["ts"], opening))
+            text = f"📚 Documents synced: {_outcome(report)}"[:2900]
+            client.chat_update(channel=channel, ts=message["ts"], text=text, blocks=[section(text)])
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
@@ -132,38 +132,38 @@ def sync_documents(services: Services, client: WebClient, person: Person, channe
 
 def remove_document(services: Services, doc_id: str, person: Person, channel: str) -> str:
     """Takes a document that is visible from here out of every answer; the sentence that says so."""
-    found = _managed(services, doc_id, person, channel)
-    others = found.scopes - services.scopes(channel)
-    if others and not services.policy.is_admin(person):
+    document = _own_document(services, doc_id, person, channel)
+    others = document.scopes - services.scopes(channel)
+    if others and not services.permissions.is_admin(person):
         services.index.share(doc_id, others)
-        return f"Removed {found.title} here. Other channels that it was added to still see it."
+        return f"Removed {document.title} here. Other channels that it was added to still see it."
     services.index.remove(doc_id)
-    kept = Path(found.root)
-    if kept.is_relative_to(services.home / "documents") and not services.index.store.documents(
-        root=found.root
+    copy = Path(document.root)
+    if copy.is_relative_to(services.home / "documents") and not services.index.store.documents(
+        root=document.root
     ):
-        _discard(services, kept)
-    return f"Removed {found.title}."
+        _discard(services, copy)
+    return f"Removed {document.title}."
 
 
 def share_document(services: Services, doc_id: str, choice: str, person: Person, channel: str) -> str:
     """Changes who may see a document of this channel: `everyone`, or only `here`."""
     if choice not in ("everyone", "here"):
         raise BotError("Say who may see it: `/docs share ID everyone` or `/docs share ID here`.")
-    _managed(services, doc_id, person, channel)
+    _own_document(services, doc_id, person, channel)
     scopes = scopes_of("workspace" if choice == "everyone" else "channel", channel)
     shared = services.index.share(doc_id, scopes)
     return f"{shared.title} is now seen by {_audience(scopes)}."
 
 
-def _managed(services: Services, doc_id: str, person: Person, channel: str) -> Document:
+def _own_document(services: Services, doc_id: str, person: Person, channel: str) -> Document:
     """The document, if it is visible from here and this person may change it."""
-    wanted = doc_id.strip("`")
-    for found in services.index.documents(services.scopes(channel)):
-        if found.id == wanted:
-            if "workspace" in found.scopes and not services.policy.is_admin(person):
+    own_id = doc_id.strip("`")
+    document: Document
+    for document in services.index.documents(services.scopes(channel)):
+        if document.id == own_id:
+            if "workspace" in document.scopes and not services.permissions.is_admin(person):
                 raise BotError("This document serves the whole workspace: only an admin can change that.")
-            document: Document = found
             return document
     raise BotError("There is no such document here. `/docs` lists them with their ids.")
 
@@ -176,9 +176,9 @@ def document_line(document: Document) -> str:
 
 def document_blocks(lines: list[str]) -> list[dict[str, object]]:
     """The list of documents within one message."""
-    shown = "\n".join(lines[:30]) or "None yet."
+    text = "\n".join(lines[:30]) or "None yet."
     more = f"\nand {len(lines) - 30} more" if len(lines) > 30 else ""
-    return [section(piece) for piece in split_text(f"*Documents here*\n{shown}{more}")]
+    return [section(piece) for piece in split_text(f"*Documents here*\n{text}{more}")]
 
 
 def web_address(text: str) -> str:
@@ -203,20 +203,20 @@ def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
     problems = [escape(one_line(p.replace(source, name) if name else p, 300)) for p in report.problems[:8]]
     more = len(report.problems) - len(problems)
     problems += [f"and {more:,} more that were left out"] if more else []
-    said = ", ".join(counts) or "nothing added"
-    return said + ("\n• " + "\n• ".join(problems) if problems else "")
+    text = ", ".join(counts) or "nothing added"
+    return text + ("\n• " + "\n• ".join(problems) if problems else "")
 
 
 def on_documents_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    memory, form = Memory.parse(view["private_metadata"]), FormValues.of(view)
     sources: list[SlackFile | str] = []
     try:
-        if link := filled.values.get("link", "").strip():
+        if link := form.values.get("link", "").strip():
             sources.append(web_address(link))
     except BotError as wrong:
         ack(response_action="errors", errors={"link": str(wrong)})
         return
-    files = filled.files.get("file", ())
+    files = form.files.get("file", ())
     if not files and not sources:
         ack(response_action="errors", errors={"link": "Add a file above, or a link here."})
         return
@@ -224,13 +224,13 @@ def on_documents_form(services: Services, ack: Ack, body: Body, view: View, clie
     with PrivateFailure(client, memory, body):
         user = body["user"]["id"]
         sources += [look_up(client, one, user, memory.channel) for one in files]
-        person = services.people.person(user)
-        scope = filled.values.get("scope", "channel")
+        person = services.users.person(user)
+        scope = form.values.get("scope", "channel")
         add_documents(services, client, sources, scope, person, memory.channel)
 
 
 def open_documents(client: WebClient, trigger_id: str, memory: Memory) -> None:
-    client.views_open(trigger_id=trigger_id, view=checked_view(documents_modal(memory)))
+    client.views_open(trigger_id=trigger_id, view=validate_view(documents_modal(memory)))
 
 
 def on_docs_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -242,13 +242,13 @@ def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, r
     """Lists, adds, syncs, removes the documents that answers may cite."""
     ack()
     words = question_of(command.get("text", "")).split()
-    channel, person = command["channel_id"], services.people.person(command["user_id"])
+    channel, person = command["channel_id"], services.users.person(command["user_id"])
     verb = words[0].lower() if words else "list"
     if verb == "list":
         lines = [document_line(d) for d in services.index.documents(services.scopes(channel))]
         add = actions([button("Add documents", "docs_add", style="primary")], block_id="docs")
         blocks = [*document_blocks(lines), add]
-        respond(text="Documents", blocks=checked(blocks), response_type="ephemeral")
+        respond(text="Documents", blocks=validate_message(blocks), response_type="ephemeral")
     elif verb == "add" and len(words) == 1:
         open_documents(client, command["trigger_id"], Memory(channel))
     elif verb == "add":
@@ -259,11 +259,11 @@ def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, r
         sync_documents(services, client, person, channel)
         respond(text="Syncing; the result comes here in the channel.", response_type="ephemeral")
     elif verb == "remove" and len(words) == 2:
-        said = remove_document(services, words[1], person, channel)
-        respond(text=escape(said), response_type="ephemeral")
+        text = remove_document(services, words[1], person, channel)
+        respond(text=escape(text), response_type="ephemeral")
     elif verb == "share" and len(words) == 3:
-        said = share_document(services, words[1], words[2].lower(), person, channel)
-        respond(text=escape(said), response_type="ephemeral")
+        text = share_document(services, words[1], words[2].lower(), person, channel)
+        respond(text=escape(text), response_type="ephemeral")
     else:
         raise BotError(
             "I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync`, `/docs remove ID` and "

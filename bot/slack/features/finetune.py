@@ -11,16 +11,16 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, guarded
+from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features import channel_settings
 from bot.slack.features.channel_settings import say_where
 from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
-from bot.slack.ui.forms import FINETUNE_FIELDS, Filled, Memory, finetune_modal, note_modal, recipe_of
+from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_modal, note_modal, recipe_of
 from bot.slack.ui.job_card import duration
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
 from finetune.pricing import CostError, cheapest_gpu, gpu
@@ -32,11 +32,11 @@ WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 
 def register(app: App, services: Services) -> None:
     """`/finetune`, the buttons that open its form, and the form."""
-    app.command("/finetune")(guarded(services, on_finetune))
-    app.action("job_finetune")(guarded(services, on_train))
-    app.action("home_finetune")(guarded(services, on_home_finetune))
-    app.action(re.compile("^(dataset|task|method|base_model)$"))(guarded(services, on_recipe_change))
-    app.view("finetune")(guarded(services, on_finetune_form))
+    app.command("/finetune")(guard(services, on_finetune))
+    app.action("job_finetune")(guard(services, on_train))
+    app.action("home_finetune")(guard(services, on_home_finetune))
+    app.action(re.compile("^(dataset|task|method|base_model)$"))(guard(services, on_recipe_change))
+    app.view("finetune")(guard(services, on_finetune_form))
 
 
 class Refused(BotError):
@@ -68,9 +68,11 @@ def launch(
     services: Services, kind: str, spec: Mapping[str, Any], place: Place, card: Card | None = None
 ) -> Job:
     """The accepted job; Refused with the reason when policy says no."""
-    person = services.people.person(place.user)
+    person = services.users.person(place.user)
     open_jobs = services.ledger.unfinished(place.user)
-    if denial := services.policy.denies_launch(person, open_jobs, services.people.in_group, place.channel):
+    if denial := services.permissions.denies_launch(
+        person, open_jobs, services.users.in_group, place.channel
+    ):
         raise Refused(denial)
     budget = float(spec.get("budget_usd") or 0)
     expected = estimate(Spec.from_json(spec), card, services.prices).usd if card is not None else 0.05
@@ -85,8 +87,8 @@ def launch(
         thread_ts=place.thread_ts,
         request_key=place.request_key,
         estimate_usd=round(budget or expected, 4),
-        approval=services.policy.needs_approval(budget),
-        month_limit_usd=services.policy.month_budget_usd,
+        approval=services.permissions.needs_approval(budget),
+        month_limit_usd=services.permissions.month_budget_usd,
     )
     job = services.ledger.submit(request)
     services.wake()
@@ -117,7 +119,7 @@ def typed_form(text: str) -> dict[str, str]:
 
 
 def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    memory, filled = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
         spec, card = finetune_spec(services, recipe_of(filled.values), memory.channel)
     except SpecError as wrong:
@@ -192,9 +194,9 @@ def filled_form(services: Services, memory: Memory, chosen: Mapping[str, str]) -
     """The fine-tune form with the estimate for what is chosen so far."""
     cards = services.datasets.list(services.scopes(memory.channel))
     if not cards:
-        return checked_view(note_modal("Fine-tune", NO_TICKETS))
+        return validate_view(note_modal("Fine-tune", NO_TICKETS))
     form = {"dataset": cards[0].name, "task": cards[0].kind, **chosen}
-    return checked_view(finetune_modal(cards, memory, form, estimate_line(services, form, memory.channel)))
+    return validate_view(finetune_modal(cards, memory, form, estimate_line(services, form, memory.channel)))
 
 
 def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> str:
@@ -229,7 +231,7 @@ def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient
     if view.get("callback_id") != "finetune":
         return
     memory = Memory.parse(view["private_metadata"])
-    chosen = {k: v for k, v in Filled.of(view).values.items() if k in FINETUNE_FIELDS}
+    chosen = {k: v for k, v in FormValues.of(view).values.items() if k in FINETUNE_FIELDS}
     form = filled_form(services, memory, chosen)
     client.views_update(view_id=view["id"], hash=view.get("hash"), view=form)
 

@@ -10,12 +10,12 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.errors import SLACK_TROUBLE
-from bot.slack.failures import guarded
+from bot.slack.failures import guard
 from bot.slack.features.channel_settings import this_month
 from bot.slack.payload import Body
 from bot.slack.services import Services
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.limits import validate_view
 from bot.slack.ui.lists import (
     JOBS_SHOWN,
     budget_line,
@@ -51,13 +51,13 @@ PROMPTS = [
 
 def register(app: App, services: Services) -> None:
     """The tab is opened, and refreshed by its button."""
-    app.event("app_home_opened")(guarded(services, on_home))
-    app.action("home_refresh")(guarded(services, on_home_refresh))
+    app.event("app_home_opened")(guard(services, on_home))
+    app.action("home_refresh")(guard(services, on_home_refresh))
 
 
 def home_view(services: Services, person: Person, team: str) -> Block:
     """The home tab of one person: their jobs (all jobs for admins) and the state of what serves them."""
-    everything = services.policy.is_admin(person)
+    everything = services.permissions.is_admin(person)
     jobs = services.ledger.jobs(by=None if everything else person.id, limit=JOBS_SHOWN)
     cards = services.datasets.list(None if everything else frozenset({"workspace"}))
     health = health_lines(services)
@@ -87,9 +87,9 @@ def home_view(services: Services, person: Person, team: str) -> Block:
 
 def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
-    person = services.people.person(body["user"]["id"])
+    person = services.users.person(body["user"]["id"])
     client.views_publish(
-        user_id=person.id, view=checked_view(home_view(services, person, body["team"]["id"]))
+        user_id=person.id, view=validate_view(home_view(services, person, body["team"]["id"]))
     )
 
 
@@ -101,9 +101,9 @@ def on_home(services: Services, event: dict[str, Any], client: WebClient, contex
         except SLACK_TROUBLE:  # older workspaces have no agent view; the tab works without prompts
             return
         return
-    person = services.people.person(event["user"])
+    person = services.users.person(event["user"])
     client.views_publish(
-        user_id=person.id, view=checked_view(home_view(services, person, str(context.team_id)))
+        user_id=person.id, view=validate_view(home_view(services, person, str(context.team_id)))
     )
 
 

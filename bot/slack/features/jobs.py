@@ -8,16 +8,16 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import PrivateFailure, guarded
+from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features import channel_settings, compare, questions
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Services, visible_job
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape, one_line, question_of
-from bot.slack.ui.forms import Filled, Memory
+from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.job_card import job_card
-from bot.slack.ui.limits import checked, checked_view
+from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.report import details_modal
 from bot.slack.users import Person
 from worker.jobs.records import Job
@@ -26,21 +26,21 @@ from worker.jobs.states import END_STATES, State
 
 def register(app: App, services: Services) -> None:
     """`/jobs`, the buttons of a job's card and of a request for approval, and the form that asks why not."""
-    app.command("/jobs")(guarded(services, on_jobs))
+    app.command("/jobs")(guard(services, on_jobs))
     for action_id, verb in JOB_VERBS.items():
-        app.action(action_id)(guarded(services, partial(on_job_change, verb=verb)))
-    app.action("job_details")(guarded(services, on_job_details))
-    app.action("job_approve")(guarded(services, on_approve))
-    app.action("job_reject")(guarded(services, on_reject))
-    app.view("job_reject")(guarded(services, on_reject_form))
+        app.action(action_id)(guard(services, partial(on_job_change, verb=verb)))
+    app.action("job_details")(guard(services, on_job_details))
+    app.action("job_approve")(guard(services, on_approve))
+    app.action("job_reject")(guard(services, on_reject))
+    app.view("job_reject")(guard(services, on_reject_form))
 
 
 def on_reject_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     ack()
-    memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
+    memory, reason = Memory.parse(view["private_metadata"]), FormValues.of(view).values.get("reason", "")
     with PrivateFailure(client, memory, body):
-        person, job = services.people.person(body["user"]["id"]), services.ledger.job(memory.about)
-        if denial := services.policy.denies_approval(person, job, services.people.in_group):
+        person, job = services.users.person(body["user"]["id"]), services.ledger.job(memory.about)
+        if denial := services.permissions.denies_approval(person, job, services.users.in_group):
             raise BotError(denial)
         services.ledger.reject(job.id, person.id, f"{person.name}: {reason[:1000]}")
         services.wake()
@@ -64,7 +64,7 @@ def on_job_details(services: Services, ack: Ack, body: Body, action: Body, clien
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     view = details_modal(job, services.ledger.history(job.id))
-    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+    client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
@@ -72,13 +72,15 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: 
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.policy.denies_approval(services.people.person(user), job, services.people.in_group):
+    if denial := services.permissions.denies_approval(
+        services.users.person(user), job, services.users.in_group
+    ):
         raise BotError(denial)
     services.ledger.approve(job.id, user)
     services.wake()
     if action.get("block_id") == "approval":
-        said = f"✅ {escape(services.people.person(user).name)} approved job {job.id}."
-        respond(text=said, blocks=[section(said)], replace_original=True)
+        text = f"✅ {escape(services.users.person(user).name)} approved job {job.id}."
+        respond(text=text, blocks=[section(text)], replace_original=True)
 
 
 def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -86,7 +88,9 @@ def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: We
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.policy.denies_approval(services.people.person(user), job, services.people.in_group):
+    if denial := services.permissions.denies_approval(
+        services.users.person(user), job, services.users.in_group
+    ):
         raise BotError(denial)
     memory = Memory(channel, None, job.id)
     questions.open_reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", memory)
@@ -106,22 +110,22 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
     words = question_of(command.get("text", "")).split()
     first = words[0].lower() if words else "list"
     if len(words) <= 1 and first in ("list", "mine", "all", *FILTERS):
-        found, title = _jobs_asked(services, command, first)
-        respond(text=lists.jobs_text(found), blocks=checked(lists.jobs_message(found, title)))
+        jobs, title = _jobs_asked(services, command, first)
+        respond(text=lists.jobs_text(jobs), blocks=validate_message(lists.jobs_message(jobs, title)))
         return
     if first == "budget":
         channel_settings.on_budget(services, words[1:], command["team_id"], command["user_id"], respond)
         return
     if first in ("notify", "digest"):
-        asked = [word.lower() for word in words]
+        lower = [word.lower() for word in words]
         channel_settings.on_notify(
-            services, asked, command["channel_id"], command["user_id"], client, respond
+            services, lower, command["channel_id"], command["user_id"], client, respond
         )
         return
     if first in ("compare", "count") and len(words) == 2:
         act = compare.begin if first == "compare" else compare.end
-        said = act(services, words[1], command["user_id"], command["channel_id"])
-        respond(text=said, response_type="ephemeral")
+        text = act(services, words[1], command["user_id"], command["channel_id"])
+        respond(text=text, response_type="ephemeral")
         return
     if first in ("open", *CHANGES) and len(words) != 2:
         raise BotError(f"Which job? Write `/jobs {first} JOB`; `/jobs` lists them with their ids.")
@@ -135,10 +139,10 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":
         blocks = job_card(job, services.clock(), redis_down=not services.queue_up())
-        respond(text=lists.jobs_text([job]), blocks=checked(blocks))
+        respond(text=lists.jobs_text([job]), blocks=validate_message(blocks))
     else:
-        changed = change_job(services, job, verb, command["user_id"])
-        respond(text=f"{CHANGES[verb]}: {lists.jobs_text([changed])}", response_type="ephemeral")
+        after = change_job(services, job, verb, command["user_id"])
+        respond(text=f"{CHANGES[verb]}: {lists.jobs_text([after])}", response_type="ephemeral")
 
 
 CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}
@@ -146,20 +150,20 @@ CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line",
 
 def change_job(services: Services, job: Job, verb: str, user: str, why: str = "") -> Job:
     """The job after cancel, pause, resume or retry by a person who may; BotError with the reason otherwise."""
-    person = services.people.person(user)
-    if denial := services.policy.denies_change(person, job, verb):
+    person = services.users.person(user)
+    if denial := services.permissions.denies_change(person, job, verb):
         raise BotError(denial)
     ledger = services.ledger
     if verb == "cancel":
-        changed = ledger.request_cancel(job.id, user, why or f"cancelled by {person.name}")
+        after = ledger.request_cancel(job.id, user, why or f"cancelled by {person.name}")
     elif verb == "pause":
-        changed = ledger.request_pause(job.id, user, why)
+        after = ledger.request_pause(job.id, user, why)
     elif verb == "resume":
-        changed = ledger.resume(job.id, user, why)
+        after = ledger.resume(job.id, user, why)
     else:
-        changed = _retry(services, job, person)
+        after = _retry(services, job, person)
     services.wake()
-    return changed
+    return after
 
 
 def _retry(services: Services, job: Job, person: Person) -> Job:
@@ -167,9 +171,9 @@ def _retry(services: Services, job: Job, person: Person) -> Job:
     again = [one for one in services.ledger.jobs(channel=job.channel, limit=200) if one.retry_of == job.id]
     if going := [one for one in again if one.state not in END_STATES]:
         raise BotError(f"Job {job.id} runs again already, as {going[0].id}.")
-    approval = services.policy.needs_approval(float(job.spec.get("budget_usd") or 0))
+    approval = services.permissions.needs_approval(float(job.spec.get("budget_usd") or 0))
     key = f"retry:{job.id}:{len(again)}"
-    month = services.policy.month_budget_usd
+    month = services.permissions.month_budget_usd
     return services.ledger.retry(job.id, person.id, person.name, key, approval, month)
 
 
@@ -179,10 +183,10 @@ def _jobs_asked(services: Services, command: Command, word: str) -> tuple[list[J
     if word == "mine":
         return services.ledger.jobs(by=user, limit=lists.JOBS_SHOWN), "Your jobs"
     if word == "all":
-        person = services.people.person(user)
-        if not services.policy.is_admin(person):
+        person = services.users.person(user)
+        if not services.permissions.is_admin(person):
             raise BotError("Only admins see the jobs of every channel. `/jobs mine` shows yours.")
         return services.ledger.jobs(limit=lists.JOBS_SHOWN), "All jobs"
     states = FILTERS.get(word)
-    found = services.ledger.jobs(states=states, channel=channel, limit=lists.JOBS_SHOWN)
-    return found, f"Jobs here{' · ' + word if states else ''}"
+    jobs = services.ledger.jobs(states=states, channel=channel, limit=lists.JOBS_SHOWN)
+    return jobs, f"Jobs here{' · ' + word if states else ''}"

@@ -58,15 +58,15 @@ def check_labels(
             raise BotError(why)
         return
 
-    def work(_stopped: threading.Event) -> None:
+    def work(_stop: threading.Event) -> None:
         try:
             with tempfile.TemporaryDirectory(dir=services.home, prefix="labels-") as folder:
-                listed = Path(folder) / f"{card.name}.labels.csv"
-                _run(card, listed)
-                checked = services.datasets.get(card.digest)
-                _tell(client, checked, person, channel, listed, asked=then is None)
+                suspects_file = Path(folder) / f"{card.name}.labels.csv"
+                _run(card, suspects_file)
+                latest = services.datasets.get(card.digest)
+                _tell(client, latest, person, channel, suspects_file, on_request=then is None)
             if then is not None:
-                then(checked)
+                then(latest)
         except Exception as error:  # the edge: this thread has no caller to tell
             if then is None:
                 apologise(client, error, channel, person.id)
@@ -76,7 +76,7 @@ def check_labels(
     services.thread_queue.submit(("labels",), work)
 
 
-def _run(card: Card, listed: Path) -> None:
+def _run(card: Card, suspects_file: Path) -> None:
     polite = ["nice", "-n", "5"] if shutil.which("nice") else []
     command = [
         *polite,
@@ -87,7 +87,7 @@ def _run(card: Card, listed: Path) -> None:
         "check",
         card.digest,
         "--out",
-        str(listed),
+        str(suspects_file),
     ]
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_S)
@@ -98,30 +98,32 @@ def _run(card: Card, listed: Path) -> None:
         ) from failed
 
 
-def _tell(client: WebClient, card: Card, person: Person, channel: str, listed: Path, asked: bool) -> None:
-    suspects, checked = int(card.noise.get("suspects", 0)), int(card.noise.get("checked", 0))
+def _tell(
+    client: WebClient, card: Card, person: Person, channel: str, suspects_file: Path, on_request: bool
+) -> None:
+    suspects, total = int(card.noise.get("suspects", 0)), int(card.noise.get("checked", 0))
     if not suspects:
-        if asked:
+        if on_request:
             whisper(
                 client,
-                f"None of {checked:,} labels of {card.name} looks wrong.",
+                f"None of {total:,} labels of {card.name} looks wrong.",
                 channel,
                 person.id,
                 mark="✅",
             )
         return
-    said = (
-        f"{suspects:,} of {checked:,} labels of `{card.name}` look wrong to a model that never saw them. Each is a "
+    text = (
+        f"{suspects:,} of {total:,} labels of `{card.name}` look wrong to a model that never saw them. Each is a "
         "question, not a verdict: correct what is wrong in your file and add it again."
     )
     try:
         direct = client.conversations_open(users=[person.id])["channel"]["id"]
         client.files_upload_v2(
             channel=direct,
-            file=str(listed),
-            filename=listed.name,
+            file=str(suspects_file),
+            filename=suspects_file.name,
             title=f"Doubtful labels of {card.name}",
-            initial_comment=said,
+            initial_comment=text,
         )
     except SlackClientError:
-        whisper(client, f"{said} The list could not be sent.", channel, person.id)
+        whisper(client, f"{text} The list could not be sent.", channel, person.id)

@@ -8,7 +8,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.slack.failures import PrivateFailure, guarded
+from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features.answering import card_at
 from bot.slack.features.channel_settings import say_where
 from bot.slack.features.finetune import launch
@@ -21,12 +21,12 @@ from bot.slack.ui.forms import (
     METRICS,
     SHARE_OR_PERCENT,
     WORDS,
-    Filled,
+    FormValues,
     Memory,
     measure_modal,
     note_modal,
 )
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.limits import validate_view
 from finetune.data.ticket import DatasetError
 from finetune.spec import SpecError
 
@@ -35,8 +35,8 @@ NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, the
 
 def register(app: App, services: Services) -> None:
     """The button "Measure it" and its form; the command is a branch of `/should-i-train`."""
-    app.action("measure")(guarded(services, on_button))
-    app.view("measure")(guarded(services, on_measure_form))
+    app.action("measure")(guard(services, on_button))
+    app.view("measure")(guard(services, on_measure_form))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -65,7 +65,7 @@ def open_form(
     cards = services.datasets.list(services.scopes(memory.channel))
     labelled = [card for card in cards if card.kind == "triage"]
     view = measure_modal(labelled, memory, chosen) if labelled else note_modal("Measure it", NO_LABELS)
-    client.views_open(trigger_id=trigger_id, view=checked_view(view))
+    client.views_open(trigger_id=trigger_id, view=validate_view(view))
 
 
 def is_order(services: Services, text: str, channel: str) -> bool:
@@ -108,7 +108,7 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
 
 
 def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), Filled.of(view)
+    memory, filled = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
         spec = measure_spec(services, filled.values, memory.channel)
     except SpecError as wrong:

@@ -11,7 +11,7 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guarded, handle_error, whisper
+from bot.slack.failures import guard, handle_error, whisper
 from bot.slack.features import measure
 from bot.slack.features.answering import Question, ask, card_at, check_asker, check_question
 from bot.slack.feedback_log import keep_feedback
@@ -20,8 +20,8 @@ from bot.slack.services import Services
 from bot.slack.thread_memory import Card
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import REFERENCE, escape, one_line, question_of
-from bot.slack.ui.forms import DATASET_KINDS, Filled, Memory, reason_modal
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, reason_modal
+from bot.slack.ui.limits import validate_view
 from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 
 LOOK_AGAIN_S = 1.0
@@ -30,17 +30,17 @@ SPOKEN = (None, "file_share", "thread_broadcast")
 
 def register(app: App, services: Services) -> None:
     """Mentions, messages, Stop, `/should-i-train`, the shortcut on a message, the buttons of the verdict's card."""
-    app.event("app_mention")(guarded(services, on_mention))
-    app.event("message")(guarded(services, on_message))
-    app.event("agent_session_stopped")(guarded(services, on_stop))
-    app.command("/should-i-train")(guarded(services, on_should_i_train))
-    app.shortcut("ask_about_message")(guarded(services, on_ask_about_message))
-    app.action("why")(guarded(services, on_why))
-    app.action("would_change")(guarded(services, on_change))
-    app.action(re.compile(r"cite:\d{1,3}"))(guarded(services, on_cite))
-    app.action(re.compile(r"follow_up:\d{1,2}"))(guarded(services, on_follow_up))
-    app.action("feedback")(guarded(services, on_feedback))
-    app.view("feedback_reason")(guarded(services, on_feedback_form))
+    app.event("app_mention")(guard(services, on_mention))
+    app.event("message")(guard(services, on_message))
+    app.event("agent_session_stopped")(guard(services, on_stop))
+    app.command("/should-i-train")(guard(services, on_should_i_train))
+    app.shortcut("ask_about_message")(guard(services, on_ask_about_message))
+    app.action("why")(guard(services, on_why))
+    app.action("would_change")(guard(services, on_change))
+    app.action(re.compile(r"cite:\d{1,3}"))(guard(services, on_cite))
+    app.action(re.compile(r"follow_up:\d{1,2}"))(guard(services, on_follow_up))
+    app.action("feedback")(guard(services, on_feedback))
+    app.view("feedback_reason")(guard(services, on_feedback_form))
 
 
 def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
@@ -142,7 +142,7 @@ def _mentions(event: dict[str, Any], context: Any) -> bool:
 
 def on_feedback_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     ack()
-    memory, reason = Memory.parse(view["private_metadata"]), Filled.of(view).values.get("reason", "")
+    memory, reason = Memory.parse(view["private_metadata"]), FormValues.of(view).values.get("reason", "")
     if not reason.strip():
         return
     card = card_at(services, memory.channel, str(memory.thread_ts), memory.about)
@@ -164,19 +164,19 @@ def open_reason(
     client: WebClient, trigger_id: str, callback_id: str, title: str, label: str, memory: Memory
 ) -> None:
     view = reason_modal(callback_id, title, label, memory, optional=callback_id == "feedback_reason")
-    client.views_open(trigger_id=trigger_id, view=checked_view(view))
+    client.views_open(trigger_id=trigger_id, view=validate_view(view))
 
 
 def on_why(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     view = why_modal(_card_of(services, body).reply)
-    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+    client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     view = change_modal(_card_of(services, body).reply)
-    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+    client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_cite(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -185,7 +185,7 @@ def on_cite(services: Services, ack: Ack, body: Body, action: Body, client: WebC
     number = int(action["action_id"].partition(":")[2])
     for citation in _card_of(services, body).reply.citations:
         if citation.number == number:
-            client.views_open(trigger_id=body["trigger_id"], view=checked_view(source_modal(citation)))
+            client.views_open(trigger_id=body["trigger_id"], view=validate_view(source_modal(citation)))
             return
     raise BotError("This answer has no such source. Ask again in the thread and use the new card.")
 
@@ -201,7 +201,7 @@ def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client:
         raise BotError("This question is over. Write your answer in the thread.")
     if not services.ledger.first_time(f"follow_up:{channel}:{ts}"):
         raise BotError("Someone has answered this already. Write in the thread to change it.")
-    person, text = services.people.person(body["user"]["id"]), follow_up.options[number]
+    person, text = services.users.person(body["user"]["id"]), follow_up.options[number]
     said = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
     client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=said)
     ask(services, client, Question(text, person.id, body["team"]["id"], channel, thread_ts))
@@ -253,7 +253,7 @@ def on_should_i_train(
         return
     check_asker(services, command["user_id"], command["channel_id"])
     text = check_question(typed)
-    person = services.people.person(command["user_id"])
+    person = services.users.person(command["user_id"])
     asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
     sent = client.chat_postMessage(
         channel=command["channel_id"], text=asked, unfurl_links=False, unfurl_media=False

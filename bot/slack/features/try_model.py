@@ -10,11 +10,11 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guarded
+from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, visible_job
-from bot.slack.ui.forms import Filled, Memory
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.forms import FormValues, Memory
+from bot.slack.ui.limits import validate_view
 from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
 from finetune.errors import FinetuneError
 from rag.redact import redact
@@ -28,8 +28,8 @@ AT_A_TIME = 3
 
 def register(app: App, services: Services) -> None:
     """The button and its form."""
-    app.action("job_try")(guarded(services, on_try))
-    app.view("try")(guarded(services, on_text))
+    app.action("job_try")(guard(services, on_try))
+    app.view("try")(guard(services, on_text))
 
 
 def on_try(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -38,13 +38,13 @@ def on_try(services: Services, ack: Ack, body: Body, action: Body, client: WebCl
     channel, user, _ = where(body)
     job = model_job(services, str(action.get("value")), user, channel)
     view = try_modal(job, Memory(channel, None, job.id))
-    client.views_open(trigger_id=body["trigger_id"], view=checked_view(view))
+    client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
 def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
     """Accepts the ticket into the ledger, then shows that its answer is on the way; the right is checked again."""
     memory, user = Memory.parse(view["private_metadata"]), str(body["user"]["id"])
-    text = redact(Filled.of(view).values.get("text", "").strip())[:LONGEST]
+    text = redact(FormValues.of(view).values.get("text", "").strip())[:LONGEST]
     try:
         if not text:
             raise BotError("Type a ticket first.")
@@ -53,7 +53,7 @@ def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
     except (BotError, FinetuneError) as wrong:
         ack(response_action="errors", errors={"text": str(wrong)[:300]})
         return
-    ack(response_action="update", view=checked_view(waiting_modal(job, text, services.workers())))
+    ack(response_action="update", view=validate_view(waiting_modal(job, text, services.workers())))
     services.wake()
 
 
@@ -78,7 +78,7 @@ def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[st
         spec=spec,
         dataset=job.dataset,
         by=user,
-        by_name=services.people.person(user).name,
+        by_name=services.users.person(user).name,
         team=team,
         channel="",
         thread_ts=None,

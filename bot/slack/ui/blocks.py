@@ -19,7 +19,7 @@ def plain(text: str) -> Block:
 
 def section(text: str, accessory: Block | None = None, block_id: str | None = None) -> Block:
     block: Block = {"type": "section", "text": mrkdwn(text)}
-    return block | _given(accessory=accessory, block_id=block_id)
+    return block | _without_none(accessory=accessory, block_id=block_id)
 
 
 def context(*texts: str) -> Block:
@@ -36,14 +36,14 @@ def divider() -> Block:
 
 def actions(elements: Sequence[Block], block_id: str | None = None) -> Block:
     block: Block = {"type": "actions", "elements": list(elements)}
-    return block | _given(block_id=block_id)
+    return block | _without_none(block_id=block_id)
 
 
 def button(
     label: str, action_id: str, value: str = "", style: str | None = None, confirm: Block | None = None
 ) -> Block:
     element: Block = {"type": "button", "text": plain(label[:75]), "action_id": action_id}
-    return element | _given(value=value or None, style=style, confirm=confirm)
+    return element | _without_none(value=value or None, style=style, confirm=confirm)
 
 
 def link_button(label: str, url: str, action_id: str) -> Block:
@@ -62,23 +62,25 @@ def option(label: str, value: str) -> Block:
 
 def select(action_id: str, options: Sequence[Block], initial: str | None = None, hint: str = "") -> Block:
     """A static select of at most 100 options; `initial` is a value among them."""
-    chosen = next((o for o in options if o["value"] == initial), None)
+    selection = next((o for o in options if o["value"] == initial), None)
     element: Block = {"type": "static_select", "action_id": action_id, "options": list(options)[:100]}
-    return element | _given(initial_option=chosen, placeholder=plain(hint) if hint else None)
+    return element | _without_none(initial_option=selection, placeholder=plain(hint) if hint else None)
 
 
 def text_input(
     action_id: str, initial: str = "", hint: str = "", multiline: bool = False, longest: int = 3000
 ) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": action_id, "max_length": longest}
-    shown = plain(hint[:150]) if hint else None
-    return element | _given(initial_value=initial or None, placeholder=shown, multiline=multiline or None)
+    placeholder = plain(hint[:150]) if hint else None
+    return element | _without_none(
+        initial_value=initial or None, placeholder=placeholder, multiline=multiline or None
+    )
 
 
 def number_input(action_id: str, initial: str = "", decimal: bool = False) -> Block:
     """A number field without bounds of its own: our checks answer with a sentence on the field."""
     element: Block = {"type": "number_input", "action_id": action_id, "is_decimal_allowed": decimal}
-    return element | _given(initial_value=initial or None)
+    return element | _without_none(initial_value=initial or None)
 
 
 def file_input(action_id: str, kinds: Sequence[str]) -> Block:
@@ -90,17 +92,17 @@ def field(
 ) -> Block:
     """An input block whose block_id is the form field's name, so that an error lands on it."""
     block: Block = {"type": "input", "block_id": name, "label": plain(label), "element": element}
-    shown = plain(hint[:2000]) if hint else None
-    return block | _given(hint=shown, optional=optional or None, dispatch_action=live or None)
+    help_text = plain(hint[:2000]) if hint else None
+    return block | _without_none(hint=help_text, optional=optional or None, dispatch_action=live or None)
 
 
 def modal(
     callback_id: str, title: str, blocks: Sequence[Block], submit: str | None = None, memory: str = ""
 ) -> Block:
     view: Block = {"type": "modal", "callback_id": callback_id, "title": plain(title), "blocks": list(blocks)}
-    shown = plain(submit) if submit else None
+    submit_text = plain(submit) if submit else None
     closing = plain("Cancel" if submit else "Close")
-    return view | _given(submit=shown, private_metadata=memory or None) | {"close": closing}
+    return view | _without_none(submit=submit_text, private_metadata=memory or None) | {"close": closing}
 
 
 def feedback(action_id: str) -> Block:
@@ -112,5 +114,5 @@ def feedback(action_id: str) -> Block:
     return {"type": "context_actions", "elements": [element]}
 
 
-def _given(**optional: Any) -> Block:
+def _without_none(**optional: Any) -> Block:
     return {name: value for name, value in optional.items() if value is not None}

@@ -41,7 +41,7 @@ class Upload:
     scope: str
     licence: str
 
-    def packed(self) -> str:
+    def pack(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
@@ -63,41 +63,41 @@ class Upload:
 
 def columns_modal(upload: Upload, file_name: str, head: Preview) -> Block:
     """One select per field, set to the guess, over every column with an example; the first rows below."""
-    offered = _offered(head)
+    places = _column_places(head)
     how = KINDS_OF_GUESS[head.guess.how]
-    said = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
-    blocks = [section(said)]
+    text = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
+    blocks = [section(text)]
     for name, (label, hint) in ASKED.items():
-        options = [option(_described(head, place), f"c{place}") for place in offered]
+        options = [option(_column_line(head, place), f"c{place}") for place in places]
         if name != "text":
             options.insert(0, option("none", NONE))
         initial = _initial(head, name)
         blocks.append(input_field(name, label, select(name, options, initial, "Choose a column"), hint=hint))
     blocks.append(context(*_first_rows(head)))
-    return modal("dataset_columns", "Check the columns", blocks, "Add", upload.packed())
+    return modal("dataset_columns", "Check the columns", blocks, "Add", upload.pack())
 
 
 def column_errors(values: Mapping[str, str]) -> dict[str, str]:
     """What is wrong with the choice, by field of the form; empty when the file can be read so."""
-    taken = {name: values.get(name, NONE) for name in ASKED if values.get(name, NONE) != NONE}
-    if "text" not in taken:
+    columns = {name: values.get(name, NONE) for name in ASKED if values.get(name, NONE) != NONE}
+    if "text" not in columns:
         return {"text": "Choose the column that holds what the customer wrote."}
-    if "label" not in taken and "answer" not in taken:
+    if "label" not in columns and "answer" not in columns:
         return {"label": "Choose the column of the queue here, or the column of the answer below."}
-    if "label" in taken and "answer" in taken:
-        said = "A dataset teaches one thing. Set this to none to learn the queue, or the queue to none to learn replies."
-        return {"answer": said}
-    held: dict[str, str] = {}
-    for name, value in taken.items():
-        if other := held.get(value):
+    if "label" in columns and "answer" in columns:
+        text = "A dataset teaches one thing. Set this to none to learn the queue, or the queue to none to learn replies."
+        return {"answer": text}
+    owners: dict[str, str] = {}
+    for name, value in columns.items():
+        if other := owners.get(value):
             return {name: f"This column is already taken as: {ASKED[other][0].lower()}. Choose another."}
-        held[value] = name
+        owners[value] = name
     return {}
 
 
 def chosen_columns(values: Mapping[str, str], head: Preview) -> dict[str, str]:
     """The file's column for each of our fields: as chosen, and as guessed where the form does not ask."""
-    chosen: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for name in ASKED:
         value = values.get(name, NONE)
         if value == NONE:
@@ -105,20 +105,20 @@ def chosen_columns(values: Mapping[str, str], head: Preview) -> dict[str, str]:
         place = value.removeprefix("c")
         if not place.isdecimal() or int(place) >= len(head.header):
             raise BotError(DAMAGED)
-        chosen[name] = head.header[int(place)]
-    taken = set(chosen.values())
-    unasked = {f: c for f, c in head.guess.fields.items() if f not in ASKED and c not in taken}
-    return {**unasked, **chosen}
+        columns[name] = head.header[int(place)]
+    used = set(columns.values())
+    others = {f: c for f, c in head.guess.fields.items() if f not in ASKED and c not in used}
+    return {**others, **columns}
 
 
-def _offered(head: Preview) -> list[int]:
+def _column_places(head: Preview) -> list[int]:
     """The places of the columns to choose from: all, or the guessed ones and the first of a very wide file."""
-    guessed = {head.header.index(column) for column in head.guess.fields.values()}
-    rest = [place for place in range(len(head.header)) if place not in guessed]
-    return sorted([*guessed, *rest][:OFFERED])
+    guesses = {head.header.index(column) for column in head.guess.fields.values()}
+    rest = [place for place in range(len(head.header)) if place not in guesses]
+    return sorted([*guesses, *rest][:OFFERED])
 
 
-def _described(head: Preview, place: int) -> str:
+def _column_line(head: Preview, place: int) -> str:
     """A column by name, with the first value in it."""
     name = head.header[place]
     values = (head.cell(row, name) for row in range(len(head.rows)))
@@ -143,6 +143,6 @@ def _first_rows(head: Preview) -> list[str]:
     lines = []
     for row in range(len(head.rows))[:2]:
         text = escape(one_line(head.cell(row, fields.get("text")), 160)) or "no text found"
-        learned = escape(one_line(head.cell(row, target), 80)) if target else "nothing to learn found"
-        lines.append(f"“{text}” → *{learned}*" if learned else f"“{text}”")
+        lesson = escape(one_line(head.cell(row, target), 80)) if target else "nothing to learn found"
+        lines.append(f"“{text}” → *{lesson}*" if lesson else f"“{text}”")
     return lines or ["No row to show."]

@@ -45,7 +45,7 @@ class Memory:
     thread_ts: str | None = None
     about: str = ""
 
-    def packed(self) -> str:
+    def pack(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
@@ -55,31 +55,31 @@ class Memory:
             data = json.loads(text)
             memory = cls(data["channel"], data["thread_ts"], data["about"])
             fits = CHANNEL.fullmatch(memory.channel) and ABOUT.fullmatch(memory.about)
-            stamped = memory.thread_ts is None or STAMP.fullmatch(memory.thread_ts)
+            valid = memory.thread_ts is None or STAMP.fullmatch(memory.thread_ts)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise BotError("This form is damaged. Close it and open it again.") from None
-        if not fits or not stamped or len(data) != 3:
+        if not fits or not valid or len(data) != 3:
             raise BotError("This form is damaged. Close it and open it again.")
         return memory
 
 
 @dataclass(frozen=True)
-class Filled:
+class FormValues:
     """What a person entered: values by field as text, uploaded files by field as Slack's file ids."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, view: Mapping[str, Any]) -> Filled:
+    def of(cls, view: Mapping[str, Any]) -> FormValues:
         values: dict[str, str] = {}
         files: dict[str, tuple[str, ...]] = {}
         for name, elements in view["state"]["values"].items():
             for element in elements.values():
                 if "files" in element:
                     files[name] = tuple(str(one["id"]) for one in element["files"] or [])
-                elif (chosen := element.get("selected_option")) is not None:
-                    values[name] = str(chosen["value"])
+                elif (option := element.get("selected_option")) is not None:
+                    values[name] = str(option["value"])
                 elif element.get("value") is not None:
                     values[name] = str(element["value"])
         return cls(values, files)
@@ -88,47 +88,47 @@ class Filled:
 def recipe_of(values: Mapping[str, str]) -> dict[str, str]:
     """The fine-tune form's values as a recipe's fields: a model of the hub, where one is named, is the base."""
     form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
-    named = form.pop("hub_model", "").strip()
-    return form | ({"base_model": named} if named else {})
+    hub_model = form.pop("hub_model", "").strip()
+    return form | ({"base_model": hub_model} if hub_model else {})
 
 
-def finetune_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str], estimate: str) -> Block:
+def finetune_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, str], estimate: str) -> Block:
     """The form of `/finetune`; `estimate` is the sentence on cost that follows the choices."""
     blocks = [
         section(
             "Train on your own resolved tickets and get a measured answer: is it better than the baselines?"
         ),
-        input_field("dataset", "Tickets", _datasets(cards, chosen.get("dataset")), live=True),
-        input_field("task", "Task", _choice("task", TASKS, chosen.get("task", "triage")), live=True),
-        input_field("method", "Method", _choice("method", METHODS, chosen.get("method", "lora")), live=True),
+        input_field("dataset", "Tickets", _datasets(cards, values.get("dataset")), live=True),
+        input_field("task", "Task", _choice("task", TASKS, values.get("task", "triage")), live=True),
+        input_field("method", "Method", _choice("method", METHODS, values.get("method", "lora")), live=True),
         input_field(
             "base_model",
             "Base model",
-            _choice("base_model", BASE_MODELS, chosen.get("base_model", "minilm")),
+            _choice("base_model", BASE_MODELS, values.get("base_model", "minilm")),
             live=True,
         ),
         input_field(
             "hub_model",
             "Or a base model from the hub",
-            text_input("hub_model", chosen.get("hub_model", ""), "owner/name", longest=200),
+            text_input("hub_model", values.get("hub_model", ""), "owner/name", longest=200),
             hint="Instead of the one above, for example Qwen/Qwen3-0.6B; it must have safetensors weights.",
             optional=True,
         ),
         input_field(
             "epochs",
             "Epochs",
-            number_input("epochs", chosen.get("epochs", "5")),
+            number_input("epochs", values.get("epochs", "5")),
             hint="How often training goes over the tickets. It stops early when nothing improves.",
         ),
         input_field(
             "budget_usd",
             "Budget in US dollars",
-            number_input("budget_usd", chosen.get("budget_usd", "5"), decimal=True),
+            number_input("budget_usd", values.get("budget_usd", "5"), decimal=True),
             hint="Training stops when this is spent; the report says so.",
         ),
         context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"},
     ]
-    return modal("finetune", "Fine-tune", blocks, "Start", memory.packed())
+    return modal("finetune", "Fine-tune", blocks, "Start", memory.pack())
 
 
 def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Block:
@@ -157,7 +157,7 @@ def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Blo
             hint="Whose data it is and why you may train on it. It stays on the card.",
         ),
     ]
-    return modal("dataset_add", "Add tickets", blocks, "Next", memory.packed())
+    return modal("dataset_add", "Add tickets", blocks, "Next", memory.pack())
 
 
 def documents_modal(memory: Memory) -> Block:
@@ -173,14 +173,14 @@ def documents_modal(memory: Memory) -> Block:
         ),
         input_field("scope", "Who may see it in answers", select("scope", scopes, "channel")),
     ]
-    return modal("docs_add", "Add documents", blocks, "Add", memory.packed())
+    return modal("docs_add", "Add documents", blocks, "Add", memory.pack())
 
 
 def reason_modal(callback_id: str, title: str, label: str, memory: Memory, optional: bool = False) -> Block:
     """One free-text question: why an answer did not help, why a job is declined."""
     entry = text_input("reason", multiline=True, longest=1000)
     blocks = [input_field("reason", label, entry, optional=optional)]
-    return modal(callback_id, title, blocks, "Send", memory.packed())
+    return modal(callback_id, title, blocks, "Send", memory.pack())
 
 
 def note_modal(title: str, text: str) -> Block:
@@ -188,15 +188,15 @@ def note_modal(title: str, text: str) -> Block:
     return modal("note", title, [section(escape(text))])
 
 
-def _datasets(cards: Sequence[Card], chosen: str | None) -> Block:
+def _datasets(cards: Sequence[Card], selection: str | None) -> Block:
     options = [option(one_line(f"{c.name} · {c.rows:,} tickets · {c.kind}", 75), c.name) for c in cards[:100]]
-    first = chosen if chosen in {c.name for c in cards} else (cards[0].name if cards else None)
+    first = selection if selection in {c.name for c in cards} else (cards[0].name if cards else None)
     return select("dataset", options, first, "Choose tickets")
 
 
-def _choice(name: str, choices: Mapping[str, str], chosen: str) -> Block:
+def _choice(name: str, choices: Mapping[str, str], selection: str) -> Block:
     options = [option(label, value) for value, label in choices.items()]
-    return select(name, options, chosen if chosen in choices else next(iter(choices)))
+    return select(name, options, selection if selection in choices else next(iter(choices)))
 
 
 METRICS = {
@@ -208,13 +208,13 @@ SHARE_OR_PERCENT = "Give right answers out of 100, for example 92 (or a share su
 DEAREST = 1e6
 
 
-def measure_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, str]) -> Block:
+def measure_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, str]) -> Block:
     """The form: which tickets, what is good enough, how many come in, what a wrong answer costs."""
     options = [option(one_line(f"{c.name} · {c.rows:,} tickets", 75), c.name) for c in cards[:100]]
     names = {card.name for card in cards}
-    first = chosen.get("dataset") if chosen.get("dataset") in names else cards[0].name
+    first = values.get("dataset") if values.get("dataset") in names else cards[0].name
     metrics = [option(label, value) for value, label in METRICS.items()]
-    metric = chosen.get("metric", "accuracy")
+    metric = values.get("metric", "accuracy")
     blocks = [
         section(
             "I score what is cheaper first, train small pilots on your tickets and forecast the full run. "
@@ -225,16 +225,16 @@ def measure_modal(cards: Sequence[Card], memory: Memory, chosen: Mapping[str, st
         input_field(
             "target",
             "Good enough, out of 100",
-            number_input("target", chosen.get("target", "85"), decimal=True),
+            number_input("target", values.get("target", "85"), decimal=True),
             hint="The score from which on you would use it.",
         ),
-        input_field("volume", "Tickets a month", number_input("volume", chosen.get("volume", "10000"))),
+        input_field("volume", "Tickets a month", number_input("volume", values.get("volume", "10000"))),
         input_field(
             "price_per_wrong",
             "Dollars that a wrong answer costs",
-            number_input("price_per_wrong", chosen.get("price_per_wrong", ""), decimal=True),
+            number_input("price_per_wrong", values.get("price_per_wrong", ""), decimal=True),
             hint="If you know it: minutes to put a wrong ticket right, times their price.",
             optional=True,
         ),
     ]
-    return modal("measure", "Measure it", blocks, "Measure", memory.packed())
+    return modal("measure", "Measure it", blocks, "Measure", memory.pack())

@@ -165,12 +165,12 @@ def _buttons(job: Job) -> list[Block]:
         return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
     if job.state in (State.CANCELLING, State.FINALIZING):
         return []
-    found = []
+    elements = []
     if job.state in CAN_PAUSE:
-        found.append(button("Pause", "job_pause", job.id))
+        elements.append(button("Pause", "job_pause", job.id))
     if job.state == State.PAUSED:
-        found.append(button("Resume", "job_resume", job.id, "primary"))
-    return [*found, cancel_button(job)]
+        elements.append(button("Resume", "job_resume", job.id, "primary"))
+    return [*elements, cancel_button(job)]
 
 
 def cancel_button(job: Job) -> Block:

@@ -34,14 +34,14 @@ class TooLarge(BotError):
         super().__init__("Slack would refuse this message: " + "; ".join(problems))
 
 
-def checked(blocks: Sequence[Block], text: str = "") -> list[Block]:
+def validate_message(blocks: Sequence[Block], text: str = "") -> list[Block]:
     """The same blocks when a message of them fits Slack, else TooLarge."""
     if problems := message_problems(blocks, text):
         raise TooLarge(problems)
     return list(blocks)
 
 
-def checked_view(view: Mapping[str, Any]) -> dict[str, Any]:
+def validate_view(view: Mapping[str, Any]) -> dict[str, Any]:
     """The same modal or home when it fits Slack, else TooLarge."""
     if problems := view_problems(view):
         raise TooLarge(problems)
@@ -50,23 +50,23 @@ def checked_view(view: Mapping[str, Any]) -> dict[str, Any]:
 
 def message_problems(blocks: Sequence[Block], text: str = "") -> list[str]:
     """Every limit that a message breaks, in words."""
-    found = list(_over("blocks", len(blocks), MESSAGE_BLOCKS))
-    found += _over("text", len(text), MESSAGE_TEXT)
-    found += _over("all block text", sum(len(t) for b in blocks for t in texts_of(b)), ALL_BLOCK_TEXT)
-    return found + _blocks_problems(blocks)
+    problems = list(_over("blocks", len(blocks), MESSAGE_BLOCKS))
+    problems += _over("text", len(text), MESSAGE_TEXT)
+    problems += _over("all block text", sum(len(t) for b in blocks for t in texts_of(b)), ALL_BLOCK_TEXT)
+    return problems + _blocks_problems(blocks)
 
 
 def view_problems(view: Mapping[str, Any]) -> list[str]:
     """Every limit that a modal or home breaks, in words."""
     blocks = view.get("blocks", [])
-    found = list(_over("view blocks", len(blocks), VIEW_BLOCKS))
-    found += _over("private_metadata", len(view.get("private_metadata", "")), PRIVATE_METADATA)
-    found += _over("callback_id", len(view.get("callback_id", "")), 255)
+    problems = list(_over("view blocks", len(blocks), VIEW_BLOCKS))
+    problems += _over("private_metadata", len(view.get("private_metadata", "")), PRIVATE_METADATA)
+    problems += _over("callback_id", len(view.get("callback_id", "")), 255)
     for name, limit in VIEW_LENGTHS.items():
-        found += _over(f"view {name}", len(view.get(name, {}).get("text", "")), limit)
+        problems += _over(f"view {name}", len(view.get(name, {}).get("text", "")), limit)
     if any(block.get("type") == "input" for block in blocks) and "submit" not in view:
-        found.append("a view with inputs needs a submit button")
-    return found + _blocks_problems(blocks)
+        problems.append("a view with inputs needs a submit button")
+    return problems + _blocks_problems(blocks)
 
 
 def texts_of(node: Any) -> Iterator[str]:
@@ -134,37 +134,37 @@ def _over(name: str, size: int, limit: int) -> list[str]:
 
 def _blocks_problems(blocks: Sequence[Block]) -> list[str]:
     ids = [block["block_id"] for block in blocks if block.get("block_id")]
-    found = [] if len(ids) == len(set(ids)) else ["two blocks share a block_id"]
-    found += [] if sum(b.get("type") == "table" for b in blocks) <= 1 else ["more than one table"]
+    problems = [] if len(ids) == len(set(ids)) else ["two blocks share a block_id"]
+    problems += [] if sum(b.get("type") == "table" for b in blocks) <= 1 else ["more than one table"]
     for block in blocks:
-        found += _block_problems(block)
-    return found
+        problems += _block_problems(block)
+    return problems
 
 
 def _block_problems(block: Block) -> list[str]:
     kind = block.get("type", "?")
-    found = _over("block_id", len(block.get("block_id", "")), 255)
+    problems = _over("block_id", len(block.get("block_id", "")), 255)
     if kind == "section":
-        found += _text_problems("section", block.get("text"), SECTION_TEXT)
-        found += _over("fields", len(block.get("fields", [])), COUNTS["fields"])
+        problems += _text_problems("section", block.get("text"), SECTION_TEXT)
+        problems += _over("fields", len(block.get("fields", [])), COUNTS["fields"])
         for item in block.get("fields", []):
-            found += _text_problems("field", item, 2000)
-        found += _element_problems(block.get("accessory", {}))
+            problems += _text_problems("field", item, 2000)
+        problems += _element_problems(block.get("accessory", {}))
     elif kind == "header":
-        found += _text_problems("header", block.get("text"), LENGTHS["header"])
+        problems += _text_problems("header", block.get("text"), LENGTHS["header"])
     elif kind in ("context", "actions"):
-        found += _over(kind, len(block.get("elements", [])), COUNTS[kind])
-        found += [] if block.get("elements") else [f"{kind} is empty"]
+        problems += _over(kind, len(block.get("elements", [])), COUNTS[kind])
+        problems += [] if block.get("elements") else [f"{kind} is empty"]
     elif kind == "input":
-        found += _text_problems("label", block.get("label"), LENGTHS["label"])
-        found += _element_problems(block.get("element", {}))
+        problems += _text_problems("label", block.get("label"), LENGTHS["label"])
+        problems += _element_problems(block.get("element", {}))
     elif kind == "table":
-        found += _table_problems(block)
+        problems += _table_problems(block)
     elif kind == "image":
-        found += _text_problems("alt_text", {"text": block.get("alt_text", "")}, 2000)
+        problems += _text_problems("alt_text", {"text": block.get("alt_text", "")}, 2000)
     for element in block.get("elements", []):
-        found += _element_problems(element)
-    return found
+        problems += _element_problems(element)
+    return problems
 
 
 def _text_problems(name: str, item: Any, limit: int) -> list[str]:
@@ -177,26 +177,26 @@ def _text_problems(name: str, item: Any, limit: int) -> list[str]:
 def _element_problems(element: Mapping[str, Any]) -> list[str]:
     if not element:
         return []
-    found = _over("action_id", len(element.get("action_id", "")), LENGTHS["action_id"])
+    problems = _over("action_id", len(element.get("action_id", "")), LENGTHS["action_id"])
     if element.get("type") in ("mrkdwn", "plain_text"):
-        return found + _text_problems("element", element, SECTION_TEXT)
+        return problems + _text_problems("element", element, SECTION_TEXT)
     if element.get("type") == "button":
-        found += _text_problems("button", element.get("text"), LENGTHS["button"])
-        found += _over("value", len(element.get("value", "")), LENGTHS["value"])
+        problems += _text_problems("button", element.get("text"), LENGTHS["button"])
+        problems += _over("value", len(element.get("value", "")), LENGTHS["value"])
     options = element.get("options")
     if options is not None:
-        found += _over("options", len(options), COUNTS["options"])
-        found += [] if options else ["a select has no options"]
+        problems += _over("options", len(options), COUNTS["options"])
+        problems += [] if options else ["a select has no options"]
         for option in options:
-            found += _text_problems("option", option.get("text"), LENGTHS["option"])
-    return found
+            problems += _text_problems("option", option.get("text"), LENGTHS["option"])
+    return problems
 
 
 def _table_problems(block: Block) -> list[str]:
     rows = block.get("rows", [])
-    found = _over("table rows", len(rows), COUNTS["table_rows"])
-    found += _over("table columns", max((len(r) for r in rows), default=0), COUNTS["table_columns"])
-    found += [] if rows and all(len(r) == len(rows[0]) for r in rows) else ["table rows differ in length"]
+    problems = _over("table rows", len(rows), COUNTS["table_rows"])
+    problems += _over("table columns", max((len(r) for r in rows), default=0), COUNTS["table_columns"])
+    problems += [] if rows and all(len(r) == len(rows[0]) for r in rows) else ["table rows differ in length"]
     cells = [cell for row in rows for cell in row]
-    found += ["a table cell is empty"] if any(cell.get("text") == "" for cell in cells) else []
-    return found + _over("table text", sum(len(t) for t in texts_of(block)), TABLE_TEXT)
+    problems += ["a table cell is empty"] if any(cell.get("text") == "" for cell in cells) else []
+    return problems + _over("table text", sum(len(t) for t in texts_of(block)), TABLE_TEXT)

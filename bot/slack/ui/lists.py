@@ -11,7 +11,6 @@ from bot.slack.ui.job_card import duration, job_text, recipe, status_line
 from bot.slack.ui.verdict_card import meter
 from finetune.data.card import Card, care_lines
 from worker.jobs.records import Job
-from worker.jobs.states import END_STATES
 from worker.ledger.budgets import Month
 
 JOBS_SHOWN = 8
@@ -59,8 +58,8 @@ def worker_line(workers: Sequence[Mapping[str, Any]], now: float) -> str:
         return "🟠 Workers: none seen. Start one with `trainwise worker`."
     names = ", ".join(escape(one_line(str(w.get("name", "?")), 40)) for w in workers[:5])
     ages = [now - float(w["seen_at"]) for w in workers if isinstance(w.get("seen_at"), int | float)]
-    seen = f", last sign {duration(min(ages))} ago" if ages else ""
-    return f"🟢 Workers: {len(workers)} ({names}{seen})"
+    last_sign = f", last sign {duration(min(ages))} ago" if ages else ""
+    return f"🟢 Workers: {len(workers)} ({names}{last_sign})"
 
 
 def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
@@ -68,8 +67,8 @@ def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
     if stats is None:
         return "🔴 Index: cannot be read. Run `trainwise doctor`."
     documents, chunks = stats.get("documents", "?"), stats.get("chunks", "?")
-    changed = f", last change {newest[:10]}" if newest else ""
-    return f"🟢 Index: {documents} documents, {chunks} passages{changed}"
+    change = f", last change {newest[:10]}" if newest else ""
+    return f"🟢 Index: {documents} documents, {chunks} passages{change}"
 
 
 def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
@@ -82,10 +81,6 @@ def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
 def jobs_text(jobs: Sequence[Job]) -> str:
     """The list in plain lines, for notifications."""
     return "\n".join(job_text(job) for job in jobs) or "No jobs."
-
-
-def ended(job: Job) -> bool:
-    return job.state in END_STATES
 
 
 def _remove_question(card: Card) -> Block:
@@ -123,12 +118,12 @@ def _queues(card: Card) -> str:
 
 def _origin(card: Card) -> list[str]:
     source = f"from {escape(one_line(card.source, 80))}" if card.source else ""
-    added = f"added {escape(card.added_at[:10])}" if card.added_at else ""
+    date = f"added {escape(card.added_at[:10])}" if card.added_at else ""
     licence = f"right to use: {escape(one_line(card.licence, 160))}"
-    return [part for part in (source, added, licence, f"`{card.digest[:12]}`") if part]
+    return [part for part in (source, date, licence, f"`{card.digest[:12]}`") if part]
 
 
 def budget_line(month: Month) -> str:
     """What the month's budget has left."""
-    kept = f", ${month.reserved:,.2f} set aside for running jobs" if month.reserved else ""
-    return f"*Budget this month*  ${month.spent:,.2f} of ${month.limit:,.0f} spent{kept}"
+    reserve = f", ${month.reserved:,.2f} set aside for running jobs" if month.reserved else ""
+    return f"*Budget this month*  ${month.spent:,.2f} of ${month.limit:,.0f} spent{reserve}"

@@ -9,7 +9,7 @@ from bot.slack.ui import model_trials
 from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import job_card, job_text
-from bot.slack.ui.limits import checked
+from bot.slack.ui.limits import validate_message
 from bot.slack.ui.report import final_report
 from worker.jobs.records import Job, Post
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 def card_of(job: Job, now: float, redis_down: bool) -> list[Block]:
     """The job's card, or its one line when a worker reported what no card can show."""
     try:
-        return checked(job_card(job, now, redis_down=redis_down))
+        return validate_message(job_card(job, now, redis_down=redis_down))
     except Exception:  # the edge: what a worker reported may be of any shape, the card still goes out
         log.exception("card of %s cannot be drawn", job.id)
-        return checked([section(job_text(job))])
+        return validate_message([section(job_text(job))])
 
 
 def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
@@ -31,11 +31,11 @@ def message_of(post: Post, job: Job) -> tuple[str, list[Block]]:
         text, blocks = DRAWN.get(post.kind, _report)(post, job)
         if why := post.body.get("moved"):
             blocks = [*blocks, context(f"You read this here because {escape(one_line(str(why), 200))}.")]
-        return text, checked(blocks)
+        return text, validate_message(blocks)
     except Exception:  # the edge: as above
         log.exception("post %s of %s cannot be drawn", post.kind, job.id)
         text = f"{job_text(job)}. Its report cannot be shown here; `trainwise jobs show {job.id}` has it."
-        return text, checked([section(text)])
+        return text, validate_message([section(text)])
 
 
 def pictures_of(job: Job, plots: dict[str, bytes]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from bot.slack.ui.blocks import (
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.forms import Memory
 from bot.slack.ui.job_card import recipe
-from bot.slack.ui.limits import checked, split_text
+from bot.slack.ui.limits import split_text, validate_message
 from finetune.evaluation.statistics import wilson
 from worker.jobs.records import Job, Post
 from worker.jobs.states import State
@@ -62,48 +62,48 @@ def ticket_message(job: Job, row: int, seed: str, cast: int) -> tuple[str, list[
     )
     blocks = [section(split_text(f"*Ticket {row + 1}*\n{quoted}")[0])]
     for number, side in enumerate(sides, 1):
-        said = escape(str(pair.get(side, "")).strip()[:REPLY_CHARS]) or "_(nothing)_"
-        blocks.append(section(split_text(f"*Reply {number}*\n{said}")[0]))
+        reply = escape(str(pair.get(side, "")).strip()[:REPLY_CHARS]) or "_(nothing)_"
+        blocks.append(section(split_text(f"*Reply {number}*\n{reply}")[0]))
     value = f"{job.id}:{row}"
     labels = {"1": "Reply 1", "2": "Reply 2", "0": "Equally good"}
     row_of = [button(label, f"compare_vote:{place}", value) for place, label in labels.items()]
     blocks.append(actions(row_of, block_id="vote"))
     if cast:
         blocks.append(context(f"{cast} vote{'s' if cast != 1 else ''} so far"))
-    return text, checked(blocks, text)
+    return text, validate_message(blocks, text)
 
 
 def summary_message(post: Post, job: Job) -> tuple[str, list[Block]]:
     """Who won, unblinded."""
-    counted = tally_of(post.body["by_row"], int(post.body["people"]))
-    text = summed_up(counted, int(post.body["rows"]), _name(job, "tuned"), _name(job, "baseline"))
+    tally = tally_of(post.body["by_row"], int(post.body["people"]))
+    text = summed_up(tally, int(post.body["rows"]), _name(job, "tuned"), _name(job, "baseline"))
     lines = [
         f"Ticket {row + 1}: tuned {count['tuned']}, baseline {count['baseline']}, equal {count['equal']}"
-        for row, count in sorted(counted.by_row.items())
+        for row, count in sorted(tally.by_row.items())
     ]
     return text, [section(text), *([context("\n".join(lines))] if lines else [])]
 
 
-def summed_up(counted: Tally, rows: int, tuned: str, baseline: str) -> str:
+def summed_up(tally: Tally, rows: int, tuned_votes: str, baseline: str) -> str:
     """The result in words: tickets won, since several votes on one ticket are not independent."""
-    ours, theirs = counted.won("tuned"), counted.won("baseline")
-    total = sum(sum(count.values()) for count in counted.by_row.values())
+    ours, theirs = tally.won("tuned"), tally.won("baseline")
+    total = sum(sum(count.values()) for count in tally.by_row.values())
     if not total:
         return "🙈 The blind comparison is closed. Nobody voted, so it says nothing."
-    votes = f"{total} votes of {counted.people} {'people' if counted.people != 1 else 'person'}"
-    head = f"🙈 *Blind comparison closed:* {votes} on {len(counted.by_row)} of {rows} tickets."
+    votes = f"{total} votes of {tally.people} {'people' if tally.people != 1 else 'person'}"
+    head = f"🙈 *Blind comparison closed:* {votes} on {len(tally.by_row)} of {rows} tickets."
     if not ours + theirs:
-        return f"{head} No ticket has a winner: {tuned} and {baseline} are equally good here."
+        return f"{head} No ticket has a winner: {tuned_votes} and {baseline} are equally good here."
     share = wilson(ours, ours + theirs)
-    found = (
-        f"{head} {tuned} won {ours} of {ours + theirs} decided tickets against {baseline} "
+    result = (
+        f"{head} {tuned_votes} won {ours} of {ours + theirs} decided tickets against {baseline} "
         f"({share.value:.0%}, 95% interval {100 * share.low:.0f} to {100 * share.high:.0f})."
     )
     if share.low > 0.5:
-        return f"{found} People prefer the tuned replies."
+        return f"{result} People prefer the tuned replies."
     if share.high < 0.5:
-        return f"{found} People prefer the replies without training."
-    return f"{found} That is too few to say which is better."
+        return f"{result} People prefer the replies without training."
+    return f"{result} That is too few to say which is better."
 
 
 def _rows(job: Job) -> list[dict[str, Any]]:
@@ -121,14 +121,16 @@ SHOWN_CHARS = 1500  # characters of a ticket or an answer
 FIELD = 1900  # of a column, escaped
 
 
-def try_modal(job: Job, memory: Memory, shown: list[Block] | None = None, text: str = "") -> Block:
+def try_modal(job: Job, memory: Memory, answers: list[Block] | None = None, text: str = "") -> Block:
     """The form: a ticket, and above it the answers of the last one where there are any."""
     about = f"*{kind_of(job.kind).label} on {escape(one_line(job.dataset, 60))}*  `{job.id}`\n{recipe(job)}"
-    typed = text_input("text", text, "My invoice shows the wrong amount", multiline=True, longest=LONGEST)
+    field_input = text_input(
+        "text", text, "My invoice shows the wrong amount", multiline=True, longest=LONGEST
+    )
     hint = "Keys, e-mail addresses, phone and card numbers are taken out before it is sent to the worker."
-    ask = field("text", "Another ticket" if shown else "A ticket", typed, hint)
-    blocks = [section(about), *(shown or []), ask]
-    return modal("try", "Try the model", blocks, "Try it", memory.packed())
+    ask = field("text", "Another ticket" if answers else "A ticket", field_input, hint)
+    blocks = [section(about), *(answers or []), ask]
+    return modal("try", "Try the model", blocks, "Try it", memory.pack())
 
 
 def waiting_modal(job: Job, text: str, workers: list[dict[str, Any]]) -> Block:
@@ -148,9 +150,9 @@ def ended_modal(job: Job) -> Block:
     spec = job.spec
     memory = Memory(str(spec.get("from")), None, str(spec.get("model")))
     about = f"*Model {escape(str(spec.get('model')))} on {escape(one_line(job.dataset, 60))}*"
-    typed = text_input("text", "", "Another ticket", multiline=True, longest=LONGEST)
-    blocks = [section(about), *outcome(job), field("text", "Another ticket", typed)]
-    return modal("try", "Try the model", blocks, "Try it", memory.packed())
+    field_input = text_input("text", "", "Another ticket", multiline=True, longest=LONGEST)
+    blocks = [section(about), *outcome(job), field("text", "Another ticket", field_input)]
+    return modal("try", "Try the model", blocks, "Try it", memory.pack())
 
 
 def outcome(job: Job) -> list[Block]:
@@ -168,14 +170,14 @@ def _side(name: str, side: Any) -> str:
     if not isinstance(side, Mapping):
         return f"*{name}*\nNothing could answer before: this model was trained from scratch."
     head = f"*{name}: {escape(one_line(str(side.get('name', '?')), 80))}*"
-    ranked = [pair for pair in side.get("ranked") or [] if isinstance(pair, list) and len(pair) == 2]
+    ranking = [pair for pair in side.get("ranked") or [] if isinstance(pair, list) and len(pair) == 2]
     lines = [
         f"{'*' if at == 0 else ''}{escape(one_line(str(label), 80))}{'*' if at == 0 else ''}  {share:.0%}"
-        for at, (label, share) in enumerate(ranked)
+        for at, (label, share) in enumerate(ranking)
         if isinstance(share, int | float)
     ]
-    said = escape(str(side.get("answer") or "(nothing)")[:SHOWN_CHARS])
-    return split_text(f"{head}\n" + ("\n".join(lines) if lines else said), FIELD)[0]
+    answer = escape(str(side.get("answer") or "(nothing)")[:SHOWN_CHARS])
+    return split_text(f"{head}\n" + ("\n".join(lines) if lines else answer), FIELD)[0]
 
 
 def _ticket(text: str) -> str:

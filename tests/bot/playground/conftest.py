@@ -51,10 +51,10 @@ MANIFEST: dict[str, Any] = {
 def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
     """The first true answer of `check`, or a failure after the deadline."""
     deadline = time.monotonic() + seconds
-    while not (found := check()):
+    while not (match := check()):
         assert time.monotonic() < deadline, "nothing happened in time"
         time.sleep(0.02)
-    return found
+    return match
 
 
 @pytest.fixture(autouse=True)
@@ -90,14 +90,14 @@ def connect(playground: Playground, app: App) -> Iterator[Callable[[], SocketMod
     """Connects the app; what is connected is closed at the end."""
     handlers: list[SocketModeHandler] = []
 
-    def connected() -> SocketModeHandler:
+    def connect_app() -> SocketModeHandler:
         handler = SocketModeHandler(app, playground.app_token)
         handler.connect()
         handlers.append(handler)
         until(lambda: playground.state()["sockets"] == len(handlers))
         return handler
 
-    yield connected
+    yield connect_app
     for handler in handlers:
         try:
             handler.close()

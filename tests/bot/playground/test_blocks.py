@@ -66,8 +66,8 @@ def test_blocks_past_a_limit_are_refused(blocks, complaint):
 
 def test_selects_need_their_initial_option_among_the_options():
     """Slack refuses an initial option that is not offered."""
-    offered = {"text": plain("A"), "value": "a"}
-    select = {"type": "static_select", "action_id": "s", "options": [offered]}
+    option_ = {"text": plain("A"), "value": "a"}
+    select = {"type": "static_select", "action_id": "s", "options": [option_]}
     bad = {**select, "initial_option": {"text": plain("B"), "value": "b"}}
     assert check_blocks([{"type": "actions", "elements": [select]}], "message") == []
     assert "initial option" in check_blocks([{"type": "actions", "elements": [bad]}], "message")[0]
@@ -87,7 +87,7 @@ def test_typed_text_is_encoded_as_slack_does():
     """Names become tokens, three characters are escaped, addresses get brackets without the full stop."""
     users = {user.id: user for user in first_users("trainwise")}
     channels = {channel.id: channel for channel in first_channels()}
-    made = encode("@trainwise is 1<2 & #general? https://x.org/a.", users, channels)
-    assert made == "<@U0TRAINWISE> is 1&lt;2 &amp; <#C0GENERAL01|general>? <https://x.org/a>."
-    kinds = [element["type"] for element in rich_text(made, "b")["elements"][0]["elements"]]
+    job = encode("@trainwise is 1<2 & #general? https://x.org/a.", users, channels)
+    assert job == "<@U0TRAINWISE> is 1&lt;2 &amp; <#C0GENERAL01|general>? <https://x.org/a>."
+    kinds = [element["type"] for element in rich_text(job, "b")["elements"][0]["elements"]]
     assert kinds == ["user", "text", "channel", "text", "link", "text"]

@@ -21,7 +21,7 @@ def test_the_bundle_was_built_from_these_sources():
     digest = hashlib.sha256()
     for name in sorted(names):
         digest.update(f"{name}\0".encode() + (web / name).read_bytes() + b"\0")
-    noted = json.loads((PLAYGROUND / "static/bundle.json").read_text())
-    assert digest.hexdigest() == noted["sources"]
-    for name, wanted in noted["files"].items():
-        assert hashlib.sha256((PLAYGROUND / "static" / name).read_bytes()).hexdigest() == wanted, name
+    bundle = json.loads((PLAYGROUND / "static/bundle.json").read_text())
+    assert digest.hexdigest() == bundle["sources"]
+    for name, target in bundle["files"].items():
+        assert hashlib.sha256((PLAYGROUND / "static" / name).read_bytes()).hexdigest() == target, name

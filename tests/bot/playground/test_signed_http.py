@@ -21,7 +21,7 @@ class Receiver(ThreadingHTTPServer):
     """Hands each request to `self.app`, or answers 500 while `broken`; keeps the retry headers it saw."""
 
     app: App | None = None
-    broken = False
+    fails = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         names = ("x-slack-retry-num", "x-slack-retry-reason")
         self.server.retries.append((self.headers[names[0]], self.headers[names[1]]))
-        if self.server.broken or self.server.app is None:
+        if self.server.fails or self.server.app is None:
             self.send_response(500)
             self.end_headers()
             return
@@ -76,11 +76,11 @@ def test_bolt_accepts_our_signature_and_answers_events_and_commands(playground, 
     receiver.app = app = make_app(playground, playground.signing_secret)
 
     @app.event("app_mention")
-    def mentioned(event: Any, say: Any) -> None:
+    def on_mention(event: Any, say: Any) -> None:
         say("heard")
 
     @app.command("/finetune")
-    def typed(ack: Any, command: Any) -> None:
+    def text(ack: Any, command: Any) -> None:
         ack(f"for {command['text']}")
 
     person = Person(playground.url, timeout=10)
@@ -98,7 +98,7 @@ def test_an_app_with_another_secret_refuses_us(playground, receiver):
 
 def test_a_failing_app_is_tried_again_at_once_after_a_minute_and_after_five(playground, receiver):
     """Four requests in all, numbered, with the reason; then the event is given up."""
-    receiver.broken = True
+    receiver.fails = True
     Person(playground.url).say("#support-ml", "hello")
     until(lambda: len(receiver.retries) == 2)
     playground.advance(61)

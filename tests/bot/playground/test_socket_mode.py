@@ -38,17 +38,17 @@ def test_a_mention_is_answered_in_its_thread_and_a_button_answers_only_its_press
     """Mention -> thread reply with a button -> click -> ephemeral answer through response_url."""
 
     @app.event("app_mention")
-    def mentioned(event: Any, say: Any) -> None:
+    def on_mention(event: Any, say: Any) -> None:
         say(text="here", blocks=[{"type": "actions", "elements": [BUTTON]}], thread_ts=event["ts"])
 
     @app.action("go")
-    def pressed(ack: Any, respond: Any, action: Any) -> None:
+    def on_press(ack: Any, respond: Any, action: Any) -> None:
         ack()
         respond(text=f"pressed {action['value']}", replace_original=False)
 
     connect()
-    said = maya.say("#support-ml", "@trainwise should we?")
-    reply = maya.wait_message("#support-ml", lambda m: m["text"] == "here", thread_ts=said["ts"])
+    text = maya.say("#support-ml", "@trainwise should we?")
+    reply = maya.wait_message("#support-ml", lambda m: m["text"] == "here", thread_ts=text["ts"])
     assert maya.click("#support-ml", reply["ts"], "go") == {"ok": True}
     whisper = maya.wait_message("#support-ml", lambda m: m["text"] == "pressed 7")
     assert whisper["is_ephemeral"]
@@ -59,12 +59,12 @@ def test_a_modal_shows_the_clients_errors_then_the_apps_and_then_closes(app, con
     """-1 is refused by Slack's client, 7 by the app on its field, 3 closes the modal."""
 
     @app.command("/finetune")
-    def typed(ack: Any, client: Any, body: Any) -> None:
+    def text(ack: Any, client: Any, body: Any) -> None:
         ack()
         client.views_open(trigger_id=body["trigger_id"], view=VIEW)
 
     @app.view("form")
-    def submitted(ack: Any, view: Any) -> None:
+    def on_submit(ack: Any, view: Any) -> None:
         seven = view["state"]["values"]["epochs"]["v"]["value"] == "7"
         ack(response_action="errors", errors={"epochs": "not seven"}) if seven else ack()
 
@@ -90,8 +90,8 @@ def test_an_unacked_event_is_redelivered_with_attempt_and_reason(app, connect, m
     maya.say("#support-ml", "hello")
 
     def attempts() -> list[tuple[int, str]]:
-        sent = [d for d in playground.state()["delivered"] if d["type"] == "events_api"]
-        return [(d["retry_attempt"], d["retry_reason"]) for d in sent]
+        message = [d for d in playground.state()["delivered"] if d["type"] == "events_api"]
+        return [(d["retry_attempt"], d["retry_reason"]) for d in message]
 
     for count, seconds in ((1, 4), (2, 4), (2, 61), (3, 4), (3, 301), (4, 4)):
         until(lambda count=count: len(attempts()) >= count)
@@ -103,17 +103,17 @@ def test_an_unacked_event_is_redelivered_with_attempt_and_reason(app, connect, m
 
 def test_a_disconnect_request_makes_the_app_reconnect_and_hear_again(app, connect, maya, playground):
     """Slack asks for a fresh connection; messages after it arrive."""
-    heard: list[str] = []
+    words: list[str] = []
 
     @app.event("message")
     def message(event: Any) -> None:
-        heard.append(event["text"])
+        words.append(event["text"])
 
     connect()
     playground.disconnect()
     until(lambda: playground.state()["sockets"] == 1)
     maya.say("#support-ml", "after")
-    until(lambda: "after" in heard)
+    until(lambda: "after" in words)
 
 
 def test_an_event_can_be_delivered_twice_with_the_same_id(app, connect, maya, playground):
@@ -142,6 +142,6 @@ def test_the_apps_own_messages_come_back_to_it(connect, client, playground):
     """Slack echoes what the app posts, marked with its bot_id (bolt then drops it, so look on the wire)."""
     connect()
     client.chat_postMessage(channel="C0SUPPORTML", text="mine")
-    sent = until(lambda: [d for d in playground.state()["delivered"] if d["type"] == "events_api"])
-    event = sent[0]["payload"]["event"]
+    message = until(lambda: [d for d in playground.state()["delivered"] if d["type"] == "events_api"])
+    event = message[0]["payload"]["event"]
     assert (event["text"], event["bot_id"], event["user"]) == ("mine", "B0TRAINWISE", "U0TRAINWISE")

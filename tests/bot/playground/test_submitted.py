@@ -24,19 +24,19 @@ FORM, READING, OUTCOME = (
 @pytest.mark.parametrize("late", [0.0, 0.5], ids=["the answer first", "the outcome first"])
 def test_the_outcome_is_what_stays(app, connect, maya, client, late):
     """The submission is answered before the update, or half a second after it."""
-    done = threading.Event()
+    result = threading.Event()
 
     def finish(view: Any) -> None:
         update_submitted(client, view["id"], view["hash"], OUTCOME)
-        done.set()
+        result.set()
 
     @app.command("/finetune")
-    def typed(ack: Any, body: Any) -> None:
+    def text(ack: Any, body: Any) -> None:
         ack()
         client.views_open(trigger_id=body["trigger_id"], view=FORM)
 
     @app.view("form")
-    def submitted(ack: Any, view: Any) -> None:
+    def on_submit(ack: Any, view: Any) -> None:
         if not late:
             ack(response_action="update", view=READING)
             time.sleep(0.3)
@@ -48,7 +48,7 @@ def test_the_outcome_is_what_stays(app, connect, maya, client, late):
     connect()
     maya.command("/finetune")
     assert maya.submit(maya.wait_view()) == {"ok": True}
-    assert done.wait(10)
+    assert result.wait(10)
     assert "the outcome" in str(until(maya.view))
 
 
@@ -56,7 +56,7 @@ def test_a_closed_form_is_said(app, connect, maya, client):
     """The caller then tells the person in another way."""
 
     @app.command("/finetune")
-    def typed(ack: Any, body: Any) -> None:
+    def text(ack: Any, body: Any) -> None:
         ack()
         client.views_open(trigger_id=body["trigger_id"], view=FORM)
 

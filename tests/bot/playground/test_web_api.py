@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 ROOM = "C0SUPPORTML"
 
 
-def refused(call: Any, **args: Any) -> dict[str, Any]:
+def error_of(call: Any, **args: Any) -> dict[str, Any]:
     with pytest.raises(SlackApiError) as error:
         call(**args)
     return dict(error.value.response.data)
@@ -41,27 +41,27 @@ def refused(call: Any, **args: Any) -> dict[str, Any]:
 )
 def test_postmessage_refuses_with_slacks_codes(client, args, code):
     """Each bad message has its own code."""
-    assert refused(client.chat_postMessage, **args)["error"] == code
+    assert error_of(client.chat_postMessage, **args)["error"] == code
 
 
 def test_bad_blocks_are_named_by_place(client):
     """response_metadata.messages says what is wrong and where."""
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "y" * 3001}}]
-    answer = refused(client.chat_postMessage, channel=ROOM, text="x", blocks=blocks)
-    expected = "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"
-    assert answer["response_metadata"]["messages"] == [expected]
+    answer = error_of(client.chat_postMessage, channel=ROOM, text="x", blocks=blocks)
+    problem = "[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"
+    assert answer["response_metadata"]["messages"] == [problem]
 
 
 def test_tokens_are_checked(playground, client):
     """Wrong, missing, wrong kind of, and revoked tokens each have their code."""
     assert (
-        refused(WebClient(token="xoxb-no", base_url=playground.api_url).auth_test)["error"] == "invalid_auth"
+        error_of(WebClient(token="xoxb-no", base_url=playground.api_url).auth_test)["error"] == "invalid_auth"
     )
-    assert refused(WebClient(base_url=playground.api_url).auth_test)["error"] == "not_authed"
+    assert error_of(WebClient(base_url=playground.api_url).auth_test)["error"] == "not_authed"
     app_token = WebClient(token=playground.app_token, base_url=playground.api_url)
-    assert refused(app_token.auth_test)["error"] == "not_allowed_token_type"
+    assert error_of(app_token.auth_test)["error"] == "not_allowed_token_type"
     playground.revoke("bot")
-    assert refused(client.auth_test)["error"] == "token_revoked"
+    assert error_of(client.auth_test)["error"] == "token_revoked"
     playground.revoke("none")
     assert client.auth_test()["bot_id"] == "B0TRAINWISE"
 
@@ -72,13 +72,13 @@ def test_a_scope_that_the_manifest_lacks_is_named():
     poor["oauth_config"]["scopes"]["bot"] = ["channels:read"]
     with Playground(poor) as playground:
         client = WebClient(token=playground.bot_token, base_url=playground.api_url)
-        answer = refused(client.chat_postMessage, channel=ROOM, text="x")
+        answer = error_of(client.chat_postMessage, channel=ROOM, text="x")
         assert (answer["error"], answer["needed"], answer["provided"]) == (
             "missing_scope",
             "chat:write",
             "channels:read",
         )
-        assert refused(client.conversations_history, channel=ROOM)["error"] == "missing_scope"
+        assert error_of(client.conversations_history, channel=ROOM)["error"] == "missing_scope"
 
 
 def test_the_sixth_message_in_a_second_is_rate_limited_with_retry_after(client, playground):
@@ -103,15 +103,15 @@ def test_the_sdks_retry_handler_gets_through_a_rate_limit(client, playground):
 
 
 @pytest.mark.parametrize(
-    ("how", "kept"), [("500", 0), ("drop", 0), ("accepted_500", 1), ("accepted_drop", 1)]
+    ("how", "stays"), [("500", 0), ("drop", 0), ("accepted_500", 1), ("accepted_drop", 1)]
 )
-def test_planned_faults_fail_the_call_before_or_after_it_took_effect(playground, client, maya, how, kept):
+def test_planned_faults_fail_the_call_before_or_after_it_took_effect(playground, client, maya, how, stays):
     """An accepted call that was answered with nothing has happened all the same."""
     playground.fail("chat.postMessage", how=how)
     client.retry_handlers.clear()
     with pytest.raises(Exception, match=r".*"):
         client.chat_postMessage(channel=ROOM, text="x")
-    assert len(maya.messages(ROOM)) == kept
+    assert len(maya.messages(ROOM)) == stays
     assert client.chat_postMessage(channel=ROOM, text="y")["ok"]
 
 
@@ -122,11 +122,12 @@ def test_a_stream_grows_and_dies_after_five_minutes(playground, client, maya):
     ts = client.chat_startStream(channel=ROOM, thread_ts=root, markdown_text="**a", **to)["ts"]
     client.chat_appendStream(channel=ROOM, ts=ts, markdown_text="b**")
     assert (
-        refused(client.chat_startStream, channel=ROOM, thread_ts=root)["error"] == "missing_recipient_team_id"
+        error_of(client.chat_startStream, channel=ROOM, thread_ts=root)["error"]
+        == "missing_recipient_team_id"
     )
     playground.advance(301)
-    gone = refused(client.chat_appendStream, channel=ROOM, ts=ts, markdown_text="c")
-    assert gone["error"] == "message_not_in_streaming_state"
+    error_body = error_of(client.chat_appendStream, channel=ROOM, ts=ts, markdown_text="c")
+    assert error_body["error"] == "message_not_in_streaming_state"
     assert client.chat_update(channel=ROOM, ts=ts, text="rolled over")["ok"]
     assert maya.messages(ROOM, root)[-1]["text"] == "rolled over"
 

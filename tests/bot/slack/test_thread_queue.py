@@ -11,55 +11,55 @@ from bot.slack.thread_queue import ThreadQueue, TooBusy
 
 def test_what_waits_in_a_thread_is_taken_by_the_time_it_was_written() -> None:
     """Three questions wait behind a long answer, handed over in the wrong order: answered in the right one."""
-    thread_queue, begun, go, done = ThreadQueue(threads=2), threading.Event(), threading.Event(), []
+    queue, start, go, result = ThreadQueue(threads=2), threading.Event(), threading.Event(), []
 
     def long_answer(_stop: threading.Event) -> None:
-        begun.set()
+        start.set()
         go.wait(10)
 
-    thread_queue.submit("thread", long_answer, order="100.1")
-    assert begun.wait(10)
+    queue.submit("thread", long_answer, order="100.1")
+    assert start.wait(10)
     for ts in ("100.4", "100.2", "100.3"):
-        thread_queue.submit("thread", lambda _stop, ts=ts: done.append(ts), order=ts)
+        queue.submit("thread", lambda _stop, ts=ts: result.append(ts), order=ts)
     go.set()
-    assert thread_queue.close(10)
-    assert done == ["100.2", "100.3", "100.4"]
+    assert queue.close(10)
+    assert result == ["100.2", "100.3", "100.4"]
 
 
 def test_without_an_order_first_come_is_first_served() -> None:
     """Imports of one data set have no time of their own: they keep the order in which they came."""
-    thread_queue, done = ThreadQueue(threads=4), []
+    queue, result = ThreadQueue(threads=4), []
     for number in range(50):
-        thread_queue.submit("import", lambda _stop, number=number: done.append(number))
-    assert thread_queue.close(10)
-    assert done == list(range(50))
+        queue.submit("import", lambda _stop, number=number: result.append(number))
+    assert queue.close(10)
+    assert result == list(range(50))
 
 
 def test_a_thread_does_not_wait_for_another_and_a_stop_reaches_what_runs() -> None:
     """While one thread hangs another is answered; Stop ends the one that hangs."""
-    thread_queue, other, begun = ThreadQueue(threads=2), threading.Event(), threading.Event()
+    queue, other, start = ThreadQueue(threads=2), threading.Event(), threading.Event()
 
     def hanging(stop: threading.Event) -> None:
-        begun.set()
+        start.set()
         assert stop.wait(10)
 
-    thread_queue.submit("one", hanging)
-    thread_queue.submit("two", lambda _stop: other.set())
+    queue.submit("one", hanging)
+    queue.submit("two", lambda _stop: other.set())
     assert other.wait(10)
-    assert begun.wait(10)
-    assert thread_queue.stop("one")
-    assert thread_queue.close(10)
-    assert not thread_queue.stop("one")
+    assert start.wait(10)
+    assert queue.stop("one")
+    assert queue.close(10)
+    assert not queue.stop("one")
 
 
 def test_a_flood_and_the_end_are_refused_with_a_sentence() -> None:
     """Beyond the most that may wait, and once the bot closes, nothing is taken that would be lost."""
-    thread_queue, go = ThreadQueue(threads=1, most_waiting=2), threading.Event()
-    thread_queue.submit("a", lambda _stop: go.wait(10) and None)
-    thread_queue.submit("b", lambda _stop: None)
+    queue, go = ThreadQueue(threads=1, most_waiting=2), threading.Event()
+    queue.submit("a", lambda _stop: go.wait(10) and None)
+    queue.submit("b", lambda _stop: None)
     with pytest.raises(TooBusy, match="again in a minute"):
-        thread_queue.submit("c", lambda _stop: None)
+        queue.submit("c", lambda _stop: None)
     go.set()
-    assert thread_queue.close(10)
+    assert queue.close(10)
     with pytest.raises(TooBusy):
-        thread_queue.submit("d", lambda _stop: None)
+        queue.submit("d", lambda _stop: None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.slack.ui.limits import checked, checked_view, split_blocks
+from bot.slack.ui.limits import split_blocks, validate_message, validate_view
 from bot.slack.ui.verdict_card import (
     BUILDING,
     change_modal,
@@ -64,10 +64,10 @@ def test_every_verdict_has_a_card_within_limits(verdict: Verdict) -> None:
     )  # fmt: skip
     assert len(verdict_text(reply)) < 4000
     for blocks in (
-        *(checked(message) for message in split_blocks(verdict_card(reply))),
-        checked_view(why_modal(reply))["blocks"],
-        checked_view(change_modal(reply))["blocks"],
-        checked_view(source_modal(cites[0]))["blocks"],
+        *(validate_message(message) for message in split_blocks(verdict_card(reply))),
+        validate_view(why_modal(reply))["blocks"],
+        validate_view(change_modal(reply))["blocks"],
+        validate_view(source_modal(cites[0]))["blocks"],
     ):
         assert "<!channel>" not in words(blocks)
         assert "<@U0ANA" not in words(blocks)
@@ -77,9 +77,9 @@ def test_a_verdict_that_builds_can_be_measured_and_questioned() -> None:
     """Why, what would change it, measure, and a button for each source; a missing fact offers none of them."""
     for verdict in Verdict:
         blocks = verdict_card(replace(REPLY, verdict=verdict))
-        pressed = {e["action_id"] for b in blocks if b["type"] == "actions" for e in b["elements"]}
-        assert ({"why", "would_change", "measure"} <= pressed) is (verdict in BUILDING)
-        assert "cite:1" in pressed
+        on_press = {e["action_id"] for b in blocks if b["type"] == "actions" for e in b["elements"]}
+        assert ({"why", "would_change", "measure"} <= on_press) is (verdict in BUILDING)
+        assert "cite:1" in on_press
 
 
 def test_the_reasons_are_told_in_words_and_once() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bot.slack.ui.limits import checked, texts_of
+from bot.slack.ui.limits import texts_of, validate_message
 from bot.slack.ui.model_trials import summary_message, summed_up, ticket_message
-from tests.bot.test_cards import NASTY, job
+from tests.bot.slack.test_job_card import NASTY, job
 from worker.errors import WorkerError
 from worker.jobs.records import JobRequest, Post
 from worker.jobs.states import State
@@ -22,12 +22,12 @@ PAIR = {"ticket": "where is it?", "tuned": "on its way", "baseline": "call us"}
 PAIRS = {"tuned": "Fully tuned", "baseline": "Nearest past answer", "rows": [PAIR] * 12}
 
 
-def opened(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
+def open_comparison(folder: Path, rows: int = 4) -> tuple[Ledger, str]:
     """A ledger with one job under comparison."""
     ledger = Ledger(str(folder / "l.db"))
-    made = ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k"))
-    assert comparisons.start(ledger.engine, made.id, "U2", f"{made.id}:7", rows, 1.0)
-    return ledger, made.id
+    job = ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", "1.1", "k"))
+    assert comparisons.start(ledger.engine, job.id, "U2", f"{job.id}:7", rows, 1.0)
+    return ledger, job.id
 
 
 def test_which_reply_stands_first_is_shuffled_by_seed() -> None:
@@ -40,25 +40,25 @@ def test_which_reply_stands_first_is_shuffled_by_seed() -> None:
 
 def test_a_ticket_names_no_system_and_keeps_its_order() -> None:
     """The message holds both replies in the row's order and nothing that tells whose they are."""
-    made = job(state=State.SUCCEEDED, report={"kind": "finetune", "pairs": PAIRS})
+    value = job(state=State.SUCCEEDED, report={"kind": "finetune", "pairs": PAIRS})
     for row in range(12):
-        shown = "\n".join(texts_of(ticket_message(made, row, "s", 3)[1]))
-        assert "tuned" not in shown.lower()
-        assert "nearest" not in shown.lower()
-        assert (shown.index("on its way") < shown.index("call us")) == tuned_first("s", row)
+        text = "\n".join(texts_of(ticket_message(value, row, "s", 3)[1]))
+        assert "tuned" not in text.lower()
+        assert "nearest" not in text.lower()
+        assert (text.index("on its way") < text.index("call us")) == tuned_first("s", row)
 
 
 def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
     """A second vote changes nothing, also after the ledger was opened anew; closing twice is closing once."""
-    ledger, job_id = opened(tmp_path)
+    ledger, job_id = open_comparison(tmp_path)
     assert comparisons.vote(ledger.engine, job_id, 0, "U1", "tuned", 2.0)
     assert not comparisons.vote(ledger.engine, job_id, 0, "U1", "baseline", 3.0)
     ledger.close()
     ledger = Ledger(str(tmp_path / "l.db"))
     assert not comparisons.vote(ledger.engine, job_id, 0, "U1", "baseline", 4.0)
     assert comparisons.vote(ledger.engine, job_id, 0, "U2", "equal", 4.0)
-    counted = comparisons.tally(ledger.engine, job_id)
-    assert counted == Tally({0: Counter(tuned=1, equal=1)}, 2)
+    tally = comparisons.tally(ledger.engine, job_id)
+    assert tally == Tally({0: Counter(tuned=1, equal=1)}, 2)
     assert comparisons.close(ledger.engine, job_id, "U2", 5.0)
     assert not comparisons.close(ledger.engine, job_id, "U2", 6.0)
     with pytest.raises(WorkerError, match="closed"):
@@ -67,7 +67,7 @@ def test_one_vote_each_and_none_after_the_end(tmp_path: Path) -> None:
 
 def test_what_is_owed_is_owed_once(tmp_path: Path) -> None:
     """Started twice it posts once: an introduction, a message a ticket, and at the end one summary."""
-    ledger, job_id = opened(tmp_path)
+    ledger, job_id = open_comparison(tmp_path)
     assert not comparisons.start(ledger.engine, job_id, "U2", "other", 4, 2.0)
     comparisons.close(ledger.engine, job_id, "U2", 3.0)
     kinds = Counter(post.kind for post in ledger.due_posts(10.0))
@@ -77,7 +77,7 @@ def test_what_is_owed_is_owed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("row", "choice"), [(4, "tuned"), (-1, "tuned"), (0, "else")])
 def test_a_vote_on_nothing_is_refused(tmp_path: Path, row: int, choice: str) -> None:
     """Rows and choices come from a button, which is not trusted."""
-    ledger, job_id = opened(tmp_path)
+    ledger, job_id = open_comparison(tmp_path)
     with pytest.raises(WorkerError):
         comparisons.vote(ledger.engine, job_id, row, "U1", choice, 2.0)
 
@@ -95,18 +95,18 @@ def test_a_vote_on_nothing_is_refused(tmp_path: Path, row: int, choice: str) -> 
 )
 def test_the_result_counts_tickets_and_says_when_they_are_too_few(by_row: Any, part: str) -> None:
     """Five votes on one ticket are one ticket; one ticket decides nothing."""
-    counted = Tally({row: Counter(count) for row, count in by_row.items()}, 2)
-    said = summed_up(counted, 10, "Tuned", "Nearest")
-    assert part in said
+    tally = Tally({row: Counter(count) for row, count in by_row.items()}, 2)
+    text = summed_up(tally, 10, "Tuned", "Nearest")
+    assert part in text
     if len(by_row) in (1, 2) and "equal" not in by_row.get(0, {}):
-        assert "too few to say" in said
+        assert "too few to say" in text
 
 
 def test_whatever_people_and_models_wrote_fits_and_pings_nobody() -> None:
     """Escaped and cut within Slack's limits, in the ticket and in the summary."""
     rows = [dict.fromkeys(("ticket", "tuned", "baseline"), NASTY * 3)]
-    made = job(state=State.SUCCEEDED, report={"pairs": {"tuned": NASTY, "baseline": NASTY, "rows": rows}})
+    value = job(state=State.SUCCEEDED, report={"pairs": {"tuned": NASTY, "baseline": NASTY, "rows": rows}})
     body = {"rows": 1, "people": 1, "by_row": {"0": {"tuned": 1}}}
-    post = Post(1, made.id, "k", "compare_summary", "C1", None, body, 0)
-    for _, blocks in (ticket_message(made, 0, "s", 1), summary_message(post, made)):
-        assert "<!channel>" not in "\n".join(texts_of(checked(blocks)))
+    post = Post(1, value.id, "k", "compare_summary", "C1", None, body, 0)
+    for _, blocks in (ticket_message(value, 0, "s", 1), summary_message(post, value)):
+        assert "<!channel>" not in "\n".join(texts_of(validate_message(blocks)))

@@ -12,7 +12,7 @@ import pytest
 from bot.slack.feedback_log import keep_feedback, read_feedback
 from bot.slack.thread_memory import Card, Conversation
 from bot.slack.ui.escape import question_of
-from bot.slack.ui.limits import checked_view
+from bot.slack.ui.limits import validate_view
 from bot.slack.ui.verdict_card import change_modal, source_modal, verdict_card, verdict_text, why_modal
 from finetune.data.reading import read_tickets
 from rag.adviser import Adviser
@@ -40,10 +40,10 @@ def adviser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adviser]:
         yield Adviser(index, index.embed, {"as_of": "2026-11"})
 
 
-def shown(reply: Reply) -> str:
+def rendering_of(reply: Reply) -> str:
     """Everything of a reply that Slack would be sent."""
-    parts: list[Any] = [verdict_card(reply), verdict_text(reply), checked_view(why_modal(reply))]
-    parts += [checked_view(change_modal(reply)), *(source_modal(citation) for citation in reply.citations)]
+    parts: list[Any] = [verdict_card(reply), verdict_text(reply), validate_view(why_modal(reply))]
+    parts += [validate_view(change_modal(reply)), *(source_modal(citation) for citation in reply.citations)]
     return json.dumps(parts, ensure_ascii=False)
 
 
@@ -52,9 +52,9 @@ def test_a_mention_in_a_question_is_never_sent_back_alive(adviser: Adviser, call
     """The user's words are quoted on the card, and Slack cannot take them for a mention or a link."""
     reply = adviser.ask(question_of(f"{QUESTION} tell {call} every week", "U0BOT"))
     assert reply.verdict is Verdict.RAG
-    assert "<!" not in shown(reply)
-    assert "<@" not in shown(reply)
-    assert "evil.example|" not in shown(reply)
+    assert "<!" not in rendering_of(reply)
+    assert "<@" not in rendering_of(reply)
+    assert "evil.example|" not in rendering_of(reply)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -76,9 +76,9 @@ def test_a_hostile_document_is_shown_as_text(call: str) -> None:
         cost_line=call,
         note=call,
     )
-    said = shown(reply)
-    assert call not in said
-    assert '"url": "javascript' not in said
+    text = rendering_of(reply)
+    assert call not in text
+    assert '"url": "javascript' not in text
 
 
 def test_orders_in_a_cell_stay_a_cell(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.errors import BotError
 from bot.slack.features import channel_settings, home
 from bot.slack.features.answering import Question, ask
-from bot.slack.permissions import Policy
+from bot.slack.permissions import Permissions
 from bot.slack.users import Person
 from worker.jobs.records import JobRequest
 from worker.ledger.budgets import month_of_team
@@ -23,30 +23,32 @@ def in_group(user: str, groups: frozenset[str]) -> bool:
     return user == "UMAYA" and "SML" in groups
 
 
-@pytest.mark.parametrize("listed", ["URAVI", "SML", "C1"])
-def test_a_list_of_people_groups_and_channels_lets_in_exactly_those(listed: str) -> None:
+@pytest.mark.parametrize("member", ["URAVI", "SML", "C1"])
+def test_a_list_of_people_groups_and_channels_lets_in_exactly_those(member: str) -> None:
     """For questions and launches alike; admins always; an empty list lets in everyone."""
-    policy = Policy(askers=frozenset({listed}), launchers=frozenset({listed}), admins=frozenset({"UBOSS"}))
+    permissions = Permissions(
+        askers=frozenset({member}), launchers=frozenset({member}), admins=frozenset({"UBOSS"})
+    )
     welcome = {
         "URAVI": {("URAVI", "C1"), ("URAVI", "C2")},
         "SML": {("UMAYA", "C1"), ("UMAYA", "C2")},
         "C1": {("URAVI", "C1"), ("UMAYA", "C1")},
-    }[listed]
+    }[member]
     for person in (RAVI, MAYA, ANA):
         for channel in ("C1", "C2"):
             denials = (
-                policy.denies_question(person, channel, in_group),
-                policy.denies_launch(person, 0, in_group, channel),
+                permissions.denies_question(person, channel, in_group),
+                permissions.denies_launch(person, 0, in_group, channel),
             )
-            allowed = person is ANA or (person.id, channel) in welcome
-            assert [denial is None for denial in denials] == [allowed, allowed], (person, channel)
+            may = person is ANA or (person.id, channel) in welcome
+            assert [denial is None for denial in denials] == [may, may], (person, channel)
             assert all("<@UBOSS>" in denial for denial in denials if denial)
-    assert Policy().denies_question(RAVI, "D1", in_group) is None
+    assert Permissions().denies_question(RAVI, "D1", in_group) is None
 
 
 def test_a_refusal_says_where_one_may() -> None:
     """A channel on the list is named."""
-    denial = Policy(askers=frozenset({"C1"})).denies_question(RAVI, "C2", in_group)
+    denial = Permissions(askers=frozenset({"C1"})).denies_question(RAVI, "C2", in_group)
     assert denial is not None
     assert "<#C1>" in denial
 
@@ -54,12 +56,12 @@ def test_a_refusal_says_where_one_may() -> None:
 def test_approvers_approve_but_never_their_own(ledger: Ledger) -> None:
     """Admins can as well; others are told who can."""
     job = ledger.submit(JobRequest("finetune", {}, "d", RAVI.id, "ravi", "T1", "C1", None, "k"))
-    policy = Policy(approvers=frozenset({"SML", RAVI.id}))
-    assert policy.denies_approval(MAYA, job, in_group) is None
-    assert policy.denies_approval(ANA, job, in_group) is None
-    assert "someone else" in str(policy.denies_approval(RAVI, job, in_group))
-    assert "an approver" in str(policy.denies_approval(Person("UX", "x"), job, in_group))
-    assert "Only an admin" in str(Policy().denies_approval(MAYA, job, in_group))
+    permissions = Permissions(approvers=frozenset({"SML", RAVI.id}))
+    assert permissions.denies_approval(MAYA, job, in_group) is None
+    assert permissions.denies_approval(ANA, job, in_group) is None
+    assert "someone else" in str(permissions.denies_approval(RAVI, job, in_group))
+    assert "an approver" in str(permissions.denies_approval(Person("UX", "x"), job, in_group))
+    assert "Only an admin" in str(Permissions().denies_approval(MAYA, job, in_group))
 
 
 @pytest.fixture
@@ -70,22 +72,22 @@ def ledger(tmp_path: Any) -> Ledger:
 @pytest.fixture
 def services(ledger: Ledger) -> Any:
     """As much of the services as money needs."""
-    people = SimpleNamespace(person={p.id: p for p in (RAVI, ANA)}.__getitem__)
+    users = SimpleNamespace(person={p.id: p for p in (RAVI, ANA)}.__getitem__)
     return SimpleNamespace(
-        ledger=ledger, policy=Policy(month_budget_usd=500), people=people, clock=ledger.clock
+        ledger=ledger, permissions=Permissions(month_budget_usd=500), users=users, clock=ledger.clock
     )
 
 
 def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> None:
     """For the workspace and month; the usual one until then; rubbish and others change nothing."""
-    said: list[str] = []
+    text: list[str] = []
 
     def respond(**message: Any) -> None:
-        said.append(message["text"])
+        text.append(message["text"])
 
     channel_settings.on_budget(services, [], "T1", RAVI.id, respond)  # type: ignore[arg-type]
     channel_settings.on_budget(services, ["$1,200"], "T1", ANA.id, respond)  # type: ignore[arg-type]
-    assert ["$0.00 of $500" in said[0], "$0.00 of $1,200" in said[1]] == [True, True]
+    assert ["$0.00 of $500" in text[0], "$0.00 of $1,200" in text[1]] == [True, True]
     with pytest.raises(BotError, match="Only an admin sets the budget"):
         channel_settings.change_budget(services, ["9"], "T1", RAVI.id)
     for odd in (["nan"], ["-5"], ["lots"], ["1e99"]):
@@ -102,23 +104,23 @@ def test_the_home_tab_says_how_old_the_index_is() -> None:
         SimpleNamespace(updated_at="2026-11-20 09:00:00"),
     ]
     index = SimpleNamespace(stats=lambda: SimpleNamespace(documents=2, chunks=9), documents=lambda: documents)
-    broken = SimpleNamespace(stats=lambda: 1 / 0)
+    failing = SimpleNamespace(stats=lambda: 1 / 0)
     assert home.index_health(SimpleNamespace(index=index)).endswith("9 passages, last change 2026-11-20")  # type: ignore[arg-type]
-    assert "cannot be read" in home.index_health(SimpleNamespace(index=broken))  # type: ignore[arg-type]
+    assert "cannot be read" in home.index_health(SimpleNamespace(index=failing))  # type: ignore[arg-type]
 
 
 def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None:
     """A question is refused before it waits in line; a reply that was not meant for the bot gets no answer at all."""
-    queued: list[Any] = []
-    people = SimpleNamespace(person=lambda user: RAVI, in_group=in_group)
-    thread_queue = SimpleNamespace(submit=lambda key, work, order: queued.append(key))
+    waiting: list[Any] = []
+    users = SimpleNamespace(person=lambda user: RAVI, in_group=in_group)
+    thread_queue = SimpleNamespace(submit=lambda key, work, order: waiting.append(key))
     services: Any = SimpleNamespace(
-        policy=Policy(askers=frozenset({"C1"})), people=people, thread_queue=thread_queue
+        permissions=Permissions(askers=frozenset({"C1"})), users=users, thread_queue=thread_queue
     )
     client: Any = None
     with pytest.raises(BotError, match="I answer only some people"):
         ask(services, client, Question("should we train?", RAVI.id, "T1", "C2", "1.1"))
     ask(services, client, Question("lunch?", RAVI.id, "T1", "C2", "1.1", unasked=True))
-    assert queued == []
+    assert waiting == []
     ask(services, client, Question("should we train?", RAVI.id, "T1", "C1", "1.1"))
-    assert queued == [("C1", "1.1")]
+    assert waiting == [("C1", "1.1")]

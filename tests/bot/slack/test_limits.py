@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.slack.ui.limits import TooLarge, checked, checked_view, message_problems, split_blocks, split_text
+from bot.slack.ui.limits import (
+    TooLarge,
+    message_problems,
+    split_blocks,
+    split_text,
+    validate_message,
+    validate_view,
+)
 
 
 def section(text: str) -> dict:
@@ -57,7 +64,7 @@ def test_a_40000_character_answer_becomes_messages_that_fit() -> None:
 def test_each_limit_is_named(blocks: list[dict], problem: str) -> None:
     """A payload over a limit is refused with the limit in words."""
     with pytest.raises(TooLarge, match=problem):
-        checked(blocks)
+        validate_message(blocks)
 
 
 def test_view_limits() -> None:
@@ -68,6 +75,6 @@ def test_view_limits() -> None:
         "private_metadata": "m" * 3001,
         "blocks": [{"type": "input", "label": {"type": "plain_text", "text": "l"}, "element": {"type": "x"}}],
     }
-    with pytest.raises(TooLarge) as caught:
-        checked_view(view)
-    assert len(caught.value.problems) == 3
+    with pytest.raises(TooLarge) as error:
+        validate_view(view)
+    assert len(error.value.problems) == 3

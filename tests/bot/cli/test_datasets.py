@@ -28,10 +28,10 @@ class Terminal:
     def __call__(self, *words: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr. An exception that would be a traceback fails the test."""
         self.patch.setattr(sys, "argv", ["trainwise", *words])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as error:
             app.main()
-        said = self.capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        text = self.capsys.readouterr()
+        return int(error.value.code or 0), text.out, text.err
 
 
 @pytest.fixture
@@ -64,16 +64,16 @@ def test_missing_folders_and_huge_files_are_answered_at_once(
     (tmp_path / "folder.csv").mkdir()
     with (tmp_path / "huge.csv").open("wb") as stream:
         os.truncate(stream.fileno(), 10**9)
-    begun = time.perf_counter()
-    told = {
+    start = time.perf_counter()
+    text = {
         "missing.csv": "no file missing.csv",
         "folder.csv": "no file folder.csv",
         "huge.csv": "limit is 200 MB",
     }
-    for name, message in told.items():
+    for name, message in text.items():
         code, _, err = trainwise(command[0], *command[1:], name)
         assert (code, message in err) == (2, True), err
-    assert time.perf_counter() - begun < 10
+    assert time.perf_counter() - start < 10
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "A b", "..", "x" * 65])
@@ -107,15 +107,15 @@ def test_a_person_confirms_the_guess(
     """On a terminal the guess is asked about, with the first rows; "no" adds nothing."""
     import io
 
-    class Typed(io.StringIO):
+    class Input(io.StringIO):
         def isatty(self) -> bool:
             return True
 
     save(tmp_path, "alpha,beta\n" + "\n".join(map(",".join, ROWS)))
-    monkeypatch.setattr(sys, "stdin", Typed("n\n"))
+    monkeypatch.setattr(sys, "stdin", Input("n\n"))
     code, out, err = trainwise("datasets", "add", "tickets.csv")
     assert (code, ROWS[0][0] in out, "Nothing was added" in err) == (2, True, True)
-    monkeypatch.setattr(sys, "stdin", Typed("y\n"))
+    monkeypatch.setattr(sys, "stdin", Input("y\n"))
     assert trainwise("datasets", "add", "tickets.csv")[0] == 0
 
 
@@ -128,8 +128,8 @@ def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, t
     assert code == 0
     assert "2 rows left out, 0 repaired or noted: see my-tickets-1.problems.csv" in out
     with (tmp_path / "my-tickets-1.problems.csv").open(encoding="utf-8-sig") as stream:
-        listed = list(csv.DictReader(stream))
-    assert [(row["line"], row["row"][:2]) for row in listed] == [("2", "'="), ("3", ",b")]
+        listing = list(csv.DictReader(stream))
+    assert [(row["line"], row["row"][:2]) for row in listing] == [("2", "'="), ("3", ",b")]
     save(tmp_path, f"text,label\n{rows}", "My Tickets (1).csv")
     trainwise("datasets", "add", "My Tickets (1).csv")
     assert not (tmp_path / "my-tickets-1.problems.csv").exists()
@@ -156,10 +156,10 @@ def test_forgetting_and_removing_say_what_went(trainwise: Terminal, tmp_path: Pa
     assert "Give it as the files have it in customer, requester_email." in out
     _, out, _ = trainwise("forget", "PERSON2@example.com")
     assert "tickets: 5 rows erased from 1 versions; version 2 holds the other 25." in out
-    kept = [path.read_text() for path in (tmp_path / "home").rglob("*.jsonl") if path.is_file()]
-    assert all(text not in rows for rows in kept for at, (text, _) in enumerate(ROWS) if at % 6 == 2)
-    assert any(ROWS[0][0] in rows for rows in kept)
-    assert "example.com" not in "".join(kept)
+    rest = [path.read_text() for path in (tmp_path / "home").rglob("*.jsonl") if path.is_file()]
+    assert all(text not in rows for rows in rest for at, (text, _) in enumerate(ROWS) if at % 6 == 2)
+    assert any(ROWS[0][0] in rows for rows in rest)
+    assert "example.com" not in "".join(rest)
     _, out, _ = trainwise("datasets", "remove", "tickets")
     assert "Erased 25 rows of tickets." in out
     assert trainwise("datasets", "show", "tickets")[0] == 2
@@ -172,7 +172,7 @@ def test_wrong_labels_are_listed_for_a_person(trainwise: Terminal, tmp_path: Pat
     assert code == 0
     assert "of 658 labels look wrong" in out
     with (tmp_path / "doubts.csv").open(encoding="utf-8-sig") as stream:
-        listed = list(csv.DictReader(stream))
-    assert len(listed) > 3
-    assert all(row["given"] != row["suggested"] for row in listed)
-    assert f"Labels: {len(listed)} of 658 look wrong" in trainwise("datasets", "show", "sample-tickets")[1]
+        listing = list(csv.DictReader(stream))
+    assert len(listing) > 3
+    assert all(row["given"] != row["suggested"] for row in listing)
+    assert f"Labels: {len(listing)} of 658 look wrong" in trainwise("datasets", "show", "sample-tickets")[1]

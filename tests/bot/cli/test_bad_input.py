@@ -39,11 +39,11 @@ def trainwise(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_is_refused_in_one_message(name: str, tmp_path: Path) -> None:
     """Exit code 2, the field and the way out on stderr, no traceback."""
-    arguments, told = CASES[name]
-    done = trainwise(tmp_path, *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    arguments, text = CASES[name]
+    result = trainwise(tmp_path, *arguments)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small disk needs root")
     folder = tmp_path / "tiny"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder], check=False)
-    if mounted.returncode:
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", folder], check=False)
+    if mount.returncode:
         pytest.skip("this container may not mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -66,7 +66,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 )
 def test_a_full_disk_is_named(arguments: list[str], tiny_disk: Path) -> None:
     """Whatever is written first, the message speaks of space on the disk; nothing half-written stays."""
-    done = trainwise(tiny_disk / "home", *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "space" in done.stderr or "disk is not full" in done.stderr
-    assert "Traceback" not in done.stderr
+    result = trainwise(tiny_disk / "home", *arguments)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "space" in result.stderr or "disk is not full" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from bot.demo.stack import Stand
+from bot.demo.stack import LocalStack
 from bot.playground import Person
-from tests.integration.conftest import CHANNEL, DATASET, Message, appears, text_of, told, until
+from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 TICKET = "I was charged twice on my invoice, write to me at jo@example.com"
@@ -20,8 +20,8 @@ def report(ravi: Person) -> Message:
     card = appears(
         ravi, lambda: ravi.command("/finetune", f"{DATASET} linear", CHANNEL), f"Fine-tune · {DATASET}"
     )
-    found = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 90, card["ts"])
-    return found | {"job": job_of(found)}
+    match = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 90, card["ts"])
+    return match | {"job": job_of(match)}
 
 
 def job_of(message: Message) -> str:
@@ -53,32 +53,32 @@ def test_a_ticket_is_answered_before_and_after_in_the_modal(maya: Person, report
     assert both[0].startswith("*Before: Logistic regression")
     assert both[1].startswith("*After: tuned, linear")
     assert all("%" in side for side in both)
-    shown = maya.view()
-    assert shown is not None
-    assert "[email]" in text_of(shown)
-    assert "jo@example.com" not in text_of(shown)
-    assert maya.submit(shown, {"text": "reset my password"}).get("ok", True)
+    text = maya.view()
+    assert text is not None
+    assert "[email]" in text_of(text)
+    assert "jo@example.com" not in text_of(text)
+    assert maya.submit(text, {"text": "reset my password"}).get("ok", True)
     until(lambda: "reset my password" in text_of(maya.view() or {}) and fields_of(maya.view() or {}), 60)
-    listed = told(maya, lambda: maya.command("/jobs", "mine", CHANNEL))
-    assert "Try" not in listed
+    listing = private_reply(maya, lambda: maya.command("/jobs", "mine", CHANNEL))
+    assert "Try" not in listing
 
 
 def test_a_closed_modal_brings_the_answer_to_the_person_s_messages(
-    stage: Stand, maya: Person, report: Message
+    stack: LocalStack, maya: Person, report: Message
 ) -> None:
     """Nothing is lost: closed before a worker answers, and with the bot away meanwhile."""
-    stage.end("worker")
+    stack.end("worker")
     try:
         view = open_form(maya, report)
         maya.submit(view, {"text": "the closed one, my bill is wrong"})
         waiting = maya.view()
         assert waiting is not None
         maya.close(waiting)
-        stage.end("bot")
+        stack.end("bot")
     finally:
-        stage.launch("worker")
-        stage.launch("bot")
-        stage.wait_for_bot()
+        stack.launch("worker")
+        stack.launch("bot")
+        stack.wait_for_bot()
     direct = maya.wait_message("@trainwise", lambda m: "the closed one" in text_of(m), 90)
     assert "After: tuned" in text_of(direct)
     again = [m for m in maya.messages("@trainwise") if "the closed one" in text_of(m)]
@@ -88,20 +88,20 @@ def test_a_closed_modal_brings_the_answer_to_the_person_s_messages(
 def test_an_empty_ticket_is_refused_on_its_field(ravi: Person, report: Message) -> None:
     """The field says what is missing; nothing is sent."""
     view = open_form(ravi, report)
-    refused = ravi.submit(view, {"text": "   "})
-    assert "Type a ticket" in refused["errors"]["text"]
+    response = ravi.submit(view, {"text": "   "})
+    assert "Type a ticket" in response["errors"]["text"]
     ravi.close(view)
 
 
-def test_files_that_are_gone_are_told(stage: Stand, maya: Person, report: Message) -> None:
+def test_files_that_are_gone_are_told(stack: LocalStack, maya: Person, report: Message) -> None:
     """The model's folder was removed on the worker: the modal says so and how to get it back."""
-    folder = stage.home / "artifacts" / str(report["job"])
-    kept = folder.with_name("kept")
-    shutil.move(folder, kept)
+    folder = stack.home / "artifacts" / str(report["job"])
+    rest = folder.with_name("kept")
+    shutil.move(folder, rest)
     try:
         maya.submit(open_form(maya, report), {"text": "where is my parcel?"})
-        said = until(lambda: "are gone" in text_of(maya.view() or {}) and text_of(maya.view() or {}), 60)
-        assert f"/jobs retry {report['job']}" in said
-        assert str(stage.home) not in said
+        text = until(lambda: "are gone" in text_of(maya.view() or {}) and text_of(maya.view() or {}), 60)
+        assert f"/jobs retry {report['job']}" in text
+        assert str(stack.home) not in text
     finally:
-        shutil.move(kept, folder)
+        shutil.move(rest, folder)

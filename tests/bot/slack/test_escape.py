@@ -20,9 +20,9 @@ from bot.slack.ui.escape import escape, link, one_line, question_of
 )
 def test_references_become_harmless_words(attack: str) -> None:
     """After escaping there is no angle bracket left for Slack to act on."""
-    shown = escape(f"hello {attack} there")
-    assert "<" not in shown
-    assert ">" not in shown
+    text = escape(f"hello {attack} there")
+    assert "<" not in text
+    assert ">" not in text
 
 
 def test_direction_changes_and_zero_width_characters_go() -> None:

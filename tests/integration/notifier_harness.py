@@ -33,19 +33,19 @@ REPORT = {
 FORM = {"method": "lora", "base_model": "minilm", "epochs": 3}
 
 
-class Desk:
+class NotifierHarness:
     """A ledger and a notifier on one clock that only the test moves, and a workspace that takes the posts."""
 
     def __init__(self, workspace: Playground, folder: Path) -> None:
         self.workspace, self.now, self.queue = workspace, 1_000_000.0, True
         self.ledger = Ledger(str(folder / "ledger.db"), clock=self.clock)
         self.client = posting_client(workspace.bot_token, workspace.api_url)
-        self.notifier = self.opened()
+        self.notifier = self.open_notifier()
         self.ravi = Person(workspace.url, "ravi", timeout=5)
         self.since = workspace.state()["calls"]
         self.seq = 0
 
-    def opened(self) -> Notifier:
+    def open_notifier(self) -> Notifier:
         """The notifier as after a start of the bot."""
         return Notifier(self.client, self.ledger, 3.0, lambda: self.queue, self.clock, self.clock)
 
@@ -80,22 +80,24 @@ class Desk:
         self.notifier.work_once()
 
     def calls(self, method: str) -> list[dict[str, Any]]:
-        """What Slack's API received of a method since this desk was opened."""
+        """What Slack's API received of a method since this harness was opened."""
         return [call for call in self.workspace.api_log(self.since) if call["method"] == method]
 
-    def said(self, part: str, channel: str = CHANNEL, thread: str | None = None) -> list[dict[str, Any]]:
+    def bot_messages(
+        self, part: str, channel: str = CHANNEL, thread: str | None = None
+    ) -> list[dict[str, Any]]:
         """The bot's messages that contain `part`."""
-        found = self.ravi.messages(channel, thread)
-        return [m for m in found if m.get("user") == BOT_USER and part in text_of(m)]
+        match = self.ravi.messages(channel, thread)
+        return [m for m in match if m.get("user") == BOT_USER and part in text_of(m)]
 
     def card(self, job: Job) -> dict[str, Any]:
         """The one card of a job in the channel."""
-        (card,) = [m for m in self.said(job.id) if m.get("thread_ts") in (None, m["ts"])]
+        (card,) = [m for m in self.bot_messages(job.id) if m.get("thread_ts") in (None, m["ts"])]
         return card
 
     def thread(self, job: Job, part: str) -> list[dict[str, Any]]:
         """The bot's messages under the job's card that contain `part`."""
-        return self.said(part, thread=self.card(job)["ts"])
+        return self.bot_messages(part, thread=self.card(job)["ts"])
 
 
 def text_of(message: dict[str, Any]) -> str:

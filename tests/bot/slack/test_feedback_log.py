@@ -48,8 +48,8 @@ def test_the_rows_are_read_by_the_advice_evaluation(tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "rows.jsonl"
     card = Card("U1", "which batch size is usual?", reply(Verdict.GUIDE_ANSWER))
     keep_feedback(home, 1.0, "U1", "1.1", True, card)
-    done = CliRunner().invoke(app, ["feedback", "--out", str(out)], env={"TRAINWISE_HOME": str(home)})
-    assert done.exit_code == 0, done.output
+    process = CliRunner().invoke(app, ["feedback", "--out", str(out)], env={"TRAINWISE_HOME": str(home)})
+    assert process.exit_code == 0, process.output
     result = evaluate(read_rows(out), lambda text: Signals.model_validate({"topic": "guide"}))
     assert (result["n"], result["right"]) == (1, 1)
 
@@ -69,6 +69,6 @@ def test_a_person_s_words_go_from_the_ratings_and_the_rows_stay(tmp_path: Path) 
     rows = [{"question": "Maria asks"}, {"question": "Otto asks"}]
     (tmp_path / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert blank_feedback(tmp_path, mention_of("maria")) == 1
-    kept = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
-    assert kept == [{"question": "<ERASED> asks"}, {"question": "Otto asks"}]
+    rest = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert rest == [{"question": "<ERASED> asks"}, {"question": "Otto asks"}]
     assert blank_feedback(tmp_path, mention_of("maria")) == 0

@@ -49,11 +49,11 @@ def test_a_failure_names_the_setting(
 ) -> None:
     """Each failure says what happened and where to look, without the key."""
     server.always(behaviour)
-    found = examine(tmp_path, server.base_url, 2 if behaviour == "stall" else 20)
-    assert found.level is Level.FAIL
-    assert detail in found.detail
-    assert fix in found.fix
-    assert KEY not in str(found)
+    match = examine(tmp_path, server.base_url, 2 if behaviour == "stall" else 20)
+    assert match.level is Level.FAIL
+    assert detail in match.detail
+    assert fix in match.fix
+    assert KEY not in str(match)
 
 
 def test_no_model_is_no_failure(tmp_path: Path) -> None:

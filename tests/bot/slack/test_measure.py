@@ -9,7 +9,7 @@ import pytest
 from bot.slack.features.measure import _share, said, typed
 from bot.slack.thread_memory import Conversation
 from bot.slack.ui.forms import Memory, measure_modal
-from bot.slack.ui.limits import checked, checked_view
+from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.report import final_report
 from finetune.data.card import Card
 from worker.jobs.records import Job
@@ -42,20 +42,20 @@ def test_a_typed_order_becomes_the_forms_fields(text: str, form: dict[str, str] 
 
 
 @pytest.mark.parametrize(
-    ("given", "share"), [("92", 0.92), ("92%", 0.92), ("0.92", 0.92), ("1", 1.0), ("100", 1.0), (85, 0.85)]
+    ("entry", "share"), [("92", 0.92), ("92%", 0.92), ("0.92", 0.92), ("1", 1.0), ("100", 1.0), (85, 0.85)]
 )
-def test_a_target_is_a_share_or_out_of_a_hundred(given: Any, share: float) -> None:
+def test_a_target_is_a_share_or_out_of_a_hundred(entry: Any, share: float) -> None:
     """Both ways of saying it mean the same."""
     problems: dict[str, str] = {}
-    assert _share(given, problems) == pytest.approx(share)
+    assert _share(entry, problems) == pytest.approx(share)
     assert problems == {}
 
 
-@pytest.mark.parametrize("given", ["1.01", "101", "0", "-5", "nan", "inf", "", None, "often"])
-def test_an_impossible_target_is_told_on_its_field(given: Any) -> None:
+@pytest.mark.parametrize("entry", ["1.01", "101", "0", "-5", "nan", "inf", "", None, "often"])
+def test_an_impossible_target_is_told_on_its_field(entry: Any) -> None:
     """Between one and ten it could mean either, above a hundred neither."""
     problems: dict[str, str] = {}
-    _share(given, problems)
+    _share(entry, problems)
     assert "out of 100" in problems["target"]
 
 
@@ -69,7 +69,7 @@ def test_the_form_is_filled_with_what_the_thread_has_said() -> None:
 def test_the_form_keeps_slacks_limits_with_many_datasets() -> None:
     """150 datasets with long names still make a valid form."""
     cards = [_card(f"{'n' * 70}{at}") for at in range(150)]
-    checked_view(measure_modal(cards, Memory("C1"), {"dataset": cards[3].name}))
+    validate_view(measure_modal(cards, Memory("C1"), {"dataset": cards[3].name}))
 
 
 def _card(name: str) -> Card:
@@ -79,8 +79,8 @@ def _card(name: str) -> Card:
 
 def _job(report: dict[str, Any]) -> Job:
     fields = dict.fromkeys(Job.__dataclass_fields__)
-    known = {"id": "j1", "kind": "measure", "state": State.SUCCEEDED, "spec": {}, "dataset": "d", "by": "U1"}
-    return Job(**{**fields, **known, "progress": {}, "report": report})  # type: ignore[arg-type]
+    entry = {"id": "j1", "kind": "measure", "state": State.SUCCEEDED, "spec": {}, "dataset": "d", "by": "U1"}
+    return Job(**{**fields, **entry, "progress": {}, "report": report})  # type: ignore[arg-type]
 
 
 def test_the_report_says_decision_cost_forecast_and_warnings() -> None:
@@ -96,15 +96,15 @@ def test_the_report_says_decision_cost_forecast_and_warnings() -> None:
         "warnings": ["The tickets drift: <@U1> look"],
     }
     text, blocks = final_report(_job(report))
-    shown = str(checked(blocks))
-    assert "⛔ *Not worth it:* your target" in shown
+    view = str(validate_message(blocks))
+    assert "⛔ *Not worth it:* your target" in view
     for part in ("A month: $73", "2,000 tickets: 91.0%", "Merge classes", "The tickets drift"):
-        assert part in shown
-    assert "<!channel>" not in shown + text
-    assert "<@U1> look" not in shown
+        assert part in view
+    assert "<!channel>" not in view + text
+    assert "<@U1> look" not in view
 
 
 @pytest.mark.parametrize("odd", [{}, {"ladder": [3, {}], "forecast": [], "cost": None, "warnings": None}])
 def test_an_odd_report_is_still_shown(odd: dict[str, Any]) -> None:
     """A worker's report of any shape gives a message."""
-    checked(final_report(_job({"kind": "measure", "headline": "Done", **odd}))[1])
+    validate_message(final_report(_job({"kind": "measure", "headline": "Done", **odd}))[1])

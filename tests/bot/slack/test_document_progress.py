@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from bot.playground import Person, Playground
 from bot.slack.features import documents
 
-MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifest.yml").read_text(encoding="utf-8"))
+MANIFEST = yaml.safe_load((Path(__file__).parents[3] / "manifest.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.integration
@@ -25,17 +25,17 @@ def test_the_message_counts_what_is_read_and_is_not_rewritten_too_often(
         client = WebClient(workspace.bot_token, base_url=workspace.api_url)
         maya = Person(workspace.url, "maya", timeout=20)
         (channel,) = [c["id"] for c in client.conversations_list()["channels"] if c["name"] == "support-ml"]
-        sent = client.chat_postMessage(channel=channel, text="starting")
+        message = client.chat_postMessage(channel=channel, text="starting")
         monkeypatch.setattr(documents, "PROGRESS_S", 0.0)
-        tell = documents._progress(client, channel, sent["ts"], "Maya adds documents")
+        tell = documents._progress(client, channel, message["ts"], "Maya adds documents")
         tell(3, 1200, "a <b>.pdf (64 of 900 passages)")
 
-        def shown() -> str:
-            return next(m["text"] for m in maya.messages("#support-ml") if m["ts"] == sent["ts"])
+        def text() -> str:
+            return next(m["text"] for m in maya.messages("#support-ml") if m["ts"] == message["ts"])
 
-        assert shown() == "Maya adds documents: 3 of 1,200 read, now a &lt;b&gt;.pdf (64 of 900 passages)"
+        assert text() == "Maya adds documents: 3 of 1,200 read, now a &lt;b&gt;.pdf (64 of 900 passages)"
         monkeypatch.setattr(documents, "PROGRESS_S", 3600.0)
         tell(4, 1200, "next.pdf")
-        assert "3 of 1,200" in shown()
+        assert "3 of 1,200" in text()
     finally:
         workspace.stop()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stack import ROOT, Stand, stand
+from bot.demo.stack import ROOT, LocalStack, local_stack
 from bot.playground import Person
-from tests.integration.conftest import CHANNEL, appears, text_of, told
-from tests.integration.test_docs import answer_to, id_of, listed
+from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
+from tests.integration.test_documents import answer_to, id_of, listing_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 HELP = (
@@ -28,9 +28,9 @@ class Site(BaseHTTPRequestHandler):
     """One page, one locked, one gone, and two that lead elsewhere."""
 
     def do_GET(self) -> None:
-        moved = {"/old": "/help", "/inside": "http://169.254.169.254/latest/meta-data"}
-        if self.path in moved:
-            return self.reply(302, location=moved[self.path])
+        redirects = {"/old": "/help", "/inside": "http://169.254.169.254/latest/meta-data"}
+        if self.path in redirects:
+            return self.reply(302, location=redirects[self.path])
         return self.reply({"/help": 200, "/locked": 403}.get(self.path, 404))
 
     def reply(self, status: int, location: str = "") -> None:
@@ -56,10 +56,10 @@ def site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def near(short_folder: Path) -> Iterator[Stand]:
+def near(short_folder: Path) -> Iterator[LocalStack]:
     """The workspace and the bot that may open the site."""
-    with stand(short_folder / "near", processes=()) as running:
-        running.workspace.set_rates(enforced=False)
+    with local_stack(short_folder / "near", processes=()) as running:
+        running.workspace.set_rates(enforce=False)
         argv = [sys.executable, "-m", "tests.integration.bot_near_a_site"]
         with (running.logs / "bot.log").open("ab") as out:
             running.processes["bot"] = subprocess.Popen(
@@ -73,7 +73,7 @@ def near(short_folder: Path) -> Iterator[Stand]:
 
 
 @pytest.fixture(scope="module")
-def lea(near: Stand) -> Person:
+def lea(near: LocalStack) -> Person:
     return Person(near.url, "maya", timeout=60)
 
 
@@ -95,20 +95,20 @@ def test_a_page_is_read_cited_with_its_link_and_taken_out(lea: Person, site: str
     ]
     assert any("adds documents …" in text for text in rewritten)
     assert any("of 1 read" in text for text in rewritten)
-    said = answer_to(lea, QUESTION, CHANNEL)
-    assert "forty-two crowns" in said
-    assert f"{site}/help" in said
-    assert "steal" not in said
+    words = answer_to(lea, QUESTION, CHANNEL)
+    assert "forty-two crowns" in words
+    assert f"{site}/help" in words
+    assert "steal" not in words
     assert "1 unchanged" in add(lea, f"{site}/help")
-    own = id_of(listed(lea), "Lock")
-    assert "Removed" in told(lea, lambda: lea.command("/docs", f"remove {own}", CHANNEL))
+    own = id_of(listing_of(lea), "Lock")
+    assert "Removed" in private_reply(lea, lambda: lea.command("/docs", f"remove {own}", CHANNEL))
     assert "forty-two" not in answer_to(lea, QUESTION, CHANNEL)
 
 
 def test_a_page_that_moved_is_followed(lea: Person, site: str) -> None:
     """A redirect within the site ends at the page."""
     assert "1 added or changed" in add(lea, f"{site}/old")
-    lea.command("/docs", f"remove {id_of(listed(lea), 'Lock')}", CHANNEL)
+    lea.command("/docs", f"remove {id_of(listing_of(lea), 'Lock')}", CHANNEL)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,14 @@ def test_a_page_that_moved_is_followed(lea: Person, site: str) -> None:
 )
 def test_what_cannot_be_read_is_told_with_its_reason(lea: Person, site: str, path: str, why: str) -> None:
     """A redirect into the private network, a sign-in, a page that is gone: said in the channel, and nothing is added."""
-    said = add(lea, site + path)
-    assert why in said
-    assert "nothing added" in said
-    assert path not in listed(lea)
+    text = add(lea, site + path)
+    assert why in text
+    assert "nothing added" in text
+    assert path not in listing_of(lea)
 
 
 def test_no_web_address_is_refused_at_once(lea: Person) -> None:
     """The person alone hears it; no message in the channel."""
-    assert "not a web address" in told(lea, lambda: lea.command("/docs", "add ftp://x.example/y", CHANNEL))
+    assert "not a web address" in private_reply(
+        lea, lambda: lea.command("/docs", "add ftp://x.example/y", CHANNEL)
+    )

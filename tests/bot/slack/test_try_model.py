@@ -10,11 +10,11 @@ import pytest
 
 from bot.errors import BotError
 from bot.slack.features.try_model import model_job
-from bot.slack.permissions import Policy
-from bot.slack.ui.limits import checked_view, texts_of
+from bot.slack.permissions import Permissions
+from bot.slack.ui.limits import texts_of, validate_view
 from bot.slack.ui.model_trials import ended_modal
 from bot.slack.users import Person
-from tests.bot.test_cards import NASTY, job
+from tests.bot.slack.test_job_card import NASTY, job
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger.ledger import Ledger
@@ -22,20 +22,20 @@ from worker.ledger.ledger import Ledger
 
 @pytest.fixture
 def services(tmp_path: Path) -> Any:
-    """A real ledger and policy; people have no rights of their own."""
+    """A real ledger and permissions; people have no rights of their own."""
     ledger = Ledger(str(tmp_path / "l.db"))
-    people = SimpleNamespace(person=lambda user: Person(user, user, False))
-    policy = Policy(frozenset(), frozenset(), 5.0, 100.0, 3)
-    return SimpleNamespace(ledger=ledger, policy=policy, people=people)
+    users = SimpleNamespace(person=lambda user: Person(user, user, False))
+    permissions = Permissions(frozenset(), frozenset(), 5.0, 100.0, 3)
+    return SimpleNamespace(ledger=ledger, permissions=permissions, users=users)
 
 
 def test_a_try_needs_a_finished_fine_tune_that_the_person_may_see(services: Any) -> None:
     """An unfinished job has no model; another channel's is not shown; an unknown id is no job."""
-    made = services.ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", None, "k"))
+    job = services.ledger.submit(JobRequest("finetune", {}, "d", "U1", "ravi", "T1", "C1", None, "k"))
     with pytest.raises(BotError, match="left no model"):
-        model_job(services, made.id, "U2", "C1")
+        model_job(services, job.id, "U2", "C1")
     with pytest.raises(BotError, match="another channel"):
-        model_job(services, made.id, "U2", "C2")
+        model_job(services, job.id, "U2", "C2")
     with pytest.raises(Exception, match="nosuch"):
         model_job(services, "nosuch", "U2", "C1")
 
@@ -61,7 +61,7 @@ def test_whatever_a_worker_answers_fits_the_modal_and_pings_nobody(report: Any) 
     """Escaped and cut; a failed try shows its reason."""
     state = State.SUCCEEDED if report else State.FAILED
     spec = {"model": "abcdefgh", "text": NASTY * 10, "from": "C1"}
-    view = checked_view(ended_modal(job(kind="try", spec=spec, report=report, state=state, error=NASTY)))
-    shown = "\n".join(texts_of(view["blocks"]))
-    assert "<!channel>" not in shown
-    assert "<https" not in shown
+    view = validate_view(ended_modal(job(kind="try", spec=spec, report=report, state=state, error=NASTY)))
+    text = "\n".join(texts_of(view["blocks"]))
+    assert "<!channel>" not in text
+    assert "<https" not in text

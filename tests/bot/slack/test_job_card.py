@@ -8,7 +8,7 @@ import pytest
 
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.job_card import job_card, status_line
-from bot.slack.ui.limits import checked, checked_view, texts_of
+from bot.slack.ui.limits import texts_of, validate_message, validate_view
 from bot.slack.ui.messages import pictures_of
 from bot.slack.ui.report import details_modal, final_report
 from worker.jobs.records import Job
@@ -50,8 +50,8 @@ def actions_of(blocks: list[Block]) -> set[str]:
 @pytest.mark.parametrize("state", State)
 def test_every_state_has_a_card_within_limits_that_pings_nobody(state: State) -> None:
     """At most five blocks, one line of status, no token of Slack's in what people or workers wrote."""
-    shown = job(state=state, dataset=NASTY, by_name=NASTY, error=NASTY, approval_reason=NASTY)
-    blocks = checked(job_card(shown, 100.0))
+    text = job(state=state, dataset=NASTY, by_name=NASTY, error=NASTY, approval_reason=NASTY)
+    blocks = validate_message(job_card(text, 100.0))
     assert len(blocks) <= 5
     assert "<!channel>" not in words(blocks)
     assert "<https" not in words(blocks)
@@ -78,16 +78,16 @@ def test_training_shows_step_loss_time_left_and_a_bar() -> None:
 
 def test_a_job_in_line_says_where_and_what_it_waits_for() -> None:
     """First, further back, and while the queue is away."""
-    queued = State.QUEUED
-    assert "next in line" in status_line(job(state=queued, progress={"position": 1}))
-    assert "number 4 in line" in status_line(job(state=queued, progress={"position": 4}))
-    assert "Redis is back" in status_line(job(state=queued, progress={"position": 1}), redis_down=True)
+    queue = State.QUEUED
+    assert "next in line" in status_line(job(state=queue, progress={"position": 1}))
+    assert "number 4 in line" in status_line(job(state=queue, progress={"position": 4}))
+    assert "Redis is back" in status_line(job(state=queue, progress={"position": 1}), redis_down=True)
 
 
 def test_a_report_names_every_system_with_its_scores() -> None:
     """Verdict once, each system on lines of its own, the tuned one starred."""
     _, blocks = final_report(job(state=State.SUCCEEDED, report=REPORT))
-    text = words(checked(blocks))
+    text = words(validate_message(blocks))
     assert text.count("Worth it") == 1
     assert "*Majority class*\n▰▰▱▱▱▱▱▱▱▱  20.0% (10.0–30.0)" in text
     assert "★ *Tuned with LoRA*" in text
@@ -106,8 +106,11 @@ def test_a_report_names_every_system_with_its_scores() -> None:
 )
 def test_a_report_with_parts_missing_or_odd_is_drawn_from_what_is_there(report: dict[str, Any]) -> None:
     """Left out or escaped, never a crash, never a ping."""
-    ended = job(state=State.SUCCEEDED, report=report)
-    for blocks in (checked(final_report(ended)[1]), checked_view(details_modal(ended, []))["blocks"]):
+    error = job(state=State.SUCCEEDED, report=report)
+    for blocks in (
+        validate_message(final_report(error)[1]),
+        validate_view(details_modal(error, []))["blocks"],
+    ):
         assert "<!channel>" not in words(blocks)
 
 
@@ -124,19 +127,19 @@ def test_a_report_says_why_and_shows_its_pictures_in_its_own_order() -> None:
     """The reason stands right under the headline; the first picture is the report's first, not the alphabet's."""
     why = ["It began with random weights.", NASTY]
     plots = [{"file": "scores.png", "title": "Before and after"}, {"file": "loss.png", "title": "Loss"}]
-    done = job(state=State.SUCCEEDED, report={**REPORT, "why": why, "plots": plots})
-    blocks = checked(final_report(done)[1])
+    result = job(state=State.SUCCEEDED, report={**REPORT, "why": why, "plots": plots})
+    blocks = validate_message(final_report(result)[1])
     assert "*Why*  It began with random weights." in words(blocks[1:2])
     assert "<!channel>" not in words(blocks)
-    shown = pictures_of(done, {"a.png": b"", "loss.png": b"", "scores.png": b""})
-    assert [picture["title"] for picture in shown] == ["Before and after", "Loss", "a.png"]
+    text = pictures_of(result, {"a.png": b"", "loss.png": b"", "scores.png": b""})
+    assert [picture["title"] for picture in text] == ["Before and after", "Loss", "a.png"]
 
 
 def test_details_show_replies_beside_the_real_ones() -> None:
     """Three held-out tickets with the team's, the trained model's and the best baseline's words, nothing acting."""
     one = {"ticket": "x" * 400, "real": "We refund it.", "tuned": NASTY, "baseline": ""}
     report = {**REPORT, "examples": [one] * 5, "difference": {"against": "Nearest past answer"}}
-    text = words(checked_view(details_modal(job(state=State.SUCCEEDED, report=report), []))["blocks"])
+    text = words(validate_view(details_modal(job(state=State.SUCCEEDED, report=report), []))["blocks"])
     assert text.count("Your team: We refund it.") == 3
     assert "Nearest past answer: (empty)" in text
     assert "<!channel>" not in text
@@ -154,8 +157,8 @@ def test_every_phase_shows_its_own_steps() -> None:
     text = words(job_card(job(kind="measure", progress={"phase": "baselines", "step": 3, "steps": 4}), 1.0))
     assert "Scoring the baselines" in text
     assert "75%" in text
-    noted = job_card(
+    bundle = job_card(
         job(kind="measure", progress={"phase": "pilot", "step": None, "steps": None, "note": "Why"}), 1.0
     )
-    assert "Training a LoRA pilot" in words(noted)
-    assert "Why" in words(noted)
+    assert "Training a LoRA pilot" in words(bundle)
+    assert "Why" in words(bundle)

@@ -1,0 +1,104 @@
+"""What a channel does not want to hear reaches the launcher instead, against the local workspace."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.notifier_harness import CHANNEL, NotifierHarness, text_of
+from worker.jobs.records import Job, JobRequest
+from worker.ledger.notifications import set_notice
+
+pytestmark = pytest.mark.integration
+DIRECT = "@trainwise"
+
+
+def off(harness: NotifierHarness, *names: str) -> None:
+    for name in names:
+        set_notice(harness.ledger.engine, CHANNEL, name, False, "U1", harness.now)
+
+
+def everywhere(harness: NotifierHarness, job: Job, part: str) -> list[tuple[str, str]]:
+    """(where, text) of all that the bot said with `part`, in the channel and to the launcher, threads included."""
+    match = {}
+    for place in (CHANNEL, DIRECT):
+        tops = harness.ravi.messages(place)
+        threads = [harness.ravi.messages(place, m["ts"]) for m in tops if m.get("reply_count")]
+        for message in [*tops, *(m for thread in threads for m in thread)]:
+            if part in text_of(message):
+                match[place, message["ts"]] = text_of(message)
+    return [(place, text) for (place, _), text in match.items()]
+
+
+@pytest.mark.parametrize("how", [None, "accepted_drop", "500"])
+def test_a_quiet_channel_hears_nothing_and_its_launcher_everything_once(
+    harness: NotifierHarness, how: str | None
+) -> None:
+    """Card, its changes, report and pictures stand in the launcher's messages, also when Slack loses answers."""
+    off(harness, "started", "finished")
+    job = harness.submit()
+    if how:
+        harness.workspace.fail("chat.postMessage", how=how)
+    for _ in range(4):
+        harness.later(70)
+    assert [where for where, _ in everywhere(harness, job, job.id)] == [DIRECT]
+    harness.finish(job)
+    if how:
+        harness.workspace.fail("chat.postMessage", how=how)
+    for _ in range(6):
+        harness.later(70)
+    cards = [(where, text) for where, text in everywhere(harness, job, f"`{job.id}`") if "Done" in text]
+    assert [where for where, _ in cards] == [DIRECT]
+    card = next(m for m in harness.ravi.messages(DIRECT) if job.id in text_of(m))
+    thread = harness.ravi.messages(DIRECT, card["ts"])
+    assert sum("Majority class" in text_of(m) for m in thread) == 1
+    assert sum(bool(m.get("files")) for m in thread) == 1
+    assert harness.ledger.due_posts(harness.now + 1e6) == []
+
+
+def test_a_channel_that_hears_only_of_ends_gets_the_report_beside_its_thread(
+    harness: NotifierHarness,
+) -> None:
+    """The card stays with the launcher, the report stands in the channel itself, once, its pictures below it."""
+    off(harness, "started")
+    job = harness.submit()
+    harness.later(5)
+    harness.finish(job)
+    for _ in range(4):
+        harness.later(5)
+    (report,) = [
+        m for m in harness.ravi.messages(CHANNEL) if "Majority class" in text_of(m) and m.get("reply_count")
+    ]
+    assert report.get("thread_ts") in (None, report["ts"])
+    assert sum(bool(m.get("files")) for m in harness.ravi.messages(CHANNEL, report["ts"])) == 1
+    assert harness.ledger.due_posts(harness.now + 1e6) == []
+
+
+def test_a_channel_that_hears_only_of_starts_and_failures(harness: NotifierHarness) -> None:
+    """A success is reported to the launcher, with the reason why there; the card in the channel still shows it."""
+    off(harness, "finished")
+    earlier = {message["ts"] for message in harness.ravi.messages(DIRECT)}
+    result, failing = harness.submit(), harness.submit()
+    harness.later(5)
+    harness.finish(result, pictures=False)
+    harness.event(failing, "failed", error="The dataset has one class only.")
+    for _ in range(4):
+        harness.later(5)
+    assert "Done" in text_of(harness.card(result))
+    assert harness.thread(result, "Majority class") == []
+    (text,) = [m for m in harness.ravi.messages(DIRECT) if m["ts"] not in earlier]
+    assert "is not told of jobs that finish" in text_of(text)
+    assert harness.thread(failing, "one class only")
+
+
+def test_an_approval_is_asked_for_in_the_channel_whatever_it_hears(harness: NotifierHarness) -> None:
+    """Else nobody could give it."""
+    off(harness, "started", "finished", "failed")
+    job = harness.ledger.submit(
+        JobRequest(
+            "finetune", {}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear", approval="It costs $80."
+        )
+    )
+    for _ in range(3):
+        harness.later(5)
+    (question,) = [m for m in harness.ravi.messages(CHANNEL) if f"approval of job {job.id}" in text_of(m)]
+    assert question.get("thread_ts") in (None, question["ts"])
