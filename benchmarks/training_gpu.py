@@ -46,7 +46,7 @@ def model_of(shape: dict[str, int], device: str) -> Any:
         model = LlamaForCausalLM(config)
     torch.set_default_dtype(torch.float32)
     spec = parse_spec({"dataset": "x", "task": "reply", "method": "lora", "base_model": "a/b"})
-    return add_lora(model, spec)
+    return add_lora(model, spec, "causal")
 
 
 def rows_of(count: int, vocabulary: int, longest: int) -> list[dict[str, list[int]]]:

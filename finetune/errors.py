@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+MIN_LIKENESS_OF_SPELLING = 0.6  # difflib's ratio, 0 to 1
 
 
 class FinetuneError(Exception):
@@ -12,6 +16,13 @@ class FinetuneError(Exception):
     """
 
     retryable = False
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """ " Did you mean `x`?" for the choice that is spelled most like `word`, "" where none is."""
+    named = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(word.lower(), named, 1, MIN_LIKENESS_OF_SPELLING)
+    return f" Did you mean `{named[close[0]]}`?" if close else ""
 
 
 def is_disk_full(error: BaseException) -> bool:

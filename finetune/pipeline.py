@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import BASE, REPORT, SPENT
+from finetune.catalog import BASE_MODELS, hub_id_of
 from finetune.data.ticket import Tickets
 from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.evaluation.model_card import model_card
 from finetune.llm import Llm
+from finetune.methods import METHODS
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, hardware, origin
 from finetune.spec import Spec
+from finetune.tasks import TASKS
 
 __all__ = ["Stopped", "run"]
 
+MIN_ROWS = 3  # one to train on, one to choose on, one to test
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
 WHEN |= {"evaluating": "while the trained model was evaluated"}
 
@@ -86,19 +90,12 @@ def _capped(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm | Non
 
 def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
     """The task's own steps; TrainingDataError when the dataset is of the other kind."""
-    field = "label" if spec.task == "triage" else "answer"
-    if sum(getattr(row, field) is not None for row in tickets.rows) < 3:
-        need = "a label (queue)" if spec.task == "triage" else "an answer"
+    task = TASKS[spec.task]
+    if sum(getattr(row, task.ticket_field) is not None for row in tickets.rows) < MIN_ROWS:
         raise TrainingDataError(
-            f"`{spec.task}` needs rows with {need}: this dataset has too few. Choose another."
+            f"`{spec.task}` needs rows with {task.requirement}: this dataset has too few. Choose another."
         )
-    if spec.task == "triage":
-        from finetune.tasks.triage.run import run_triage
-
-        return run_triage
-    from finetune.tasks.reply.run import run_reply
-
-    return run_reply
+    return task.run
 
 
 def _with_base(spec: Spec, folder: Path) -> Spec:
@@ -106,14 +103,10 @@ def _with_base(spec: Spec, folder: Path) -> Spec:
 
     Raises BaseModelError before any work where the base model cannot be had.
     """
-    from finetune.spec import SHAPES
     from finetune.training.base_models import pinned, probe
 
-    if spec.method == "qlora":
-        from finetune.methods.lora import four_bit
-
-        four_bit()
-    if spec.base_model == "minilm" or spec.base_model in SHAPES:
+    METHODS[spec.method].check_machine()
+    if spec.base_model in BASE_MODELS:
         return spec
     kept = folder / BASE
     begun = kept.read_text() if kept.is_file() else spec.base_model
@@ -127,10 +120,9 @@ def _with_base(spec: Spec, folder: Path) -> Spec:
 
 def _base_version(based: Spec) -> dict[str, str]:
     """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
-    from finetune.spec import SHAPES, hub_id_of
     from finetune.training.base_models import locate
 
-    if based.base_model == "minilm" or based.base_model in SHAPES:
+    if based.base_model in BASE_MODELS:
         return {}
     if commit := hub_id_of(based.base_model)[1]:
         return {"base_model_commit": commit}
@@ -173,7 +165,7 @@ def _finish(
     }
     if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms
         report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * price_per_hour
-    (folder / "MODEL_CARD.md").write_text(model_card(report))
+    (folder / "MODEL_CARD.md").write_text(model_card(report, TASKS[spec.task].purpose))
     draft = folder / (REPORT + ".part")
     draft.write_text(json.dumps(report, indent=1, allow_nan=False))
     draft.replace(folder / REPORT)

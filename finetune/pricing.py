@@ -14,9 +14,6 @@ from typing import Any
 from finetune.errors import FinetuneError
 
 Prices = Mapping[str, Any]
-FLOPS_PER_TOKEN = {"full": 6.0, "lora": 4.0, "qlora": 4.0, "linear": 0.0}
-CHECKPOINTING = 2.0  # recomputing activations costs another forward pass
-GB_PER_BILLION = {"full": 18.0, "lora": 2.0, "qlora": 0.5}
 WORDS_TO_TOKENS = 1.35
 
 
@@ -54,32 +51,34 @@ def cheapest_gpu(prices: Prices) -> str:
     return min(rows, key=lambda name: float(rows[name]["usd"]))
 
 
-def training_by_arithmetic(
-    prices: Prices,
-    name: str,
-    parameters: float,
-    tokens: float,
-    method: str = "lora",
-    checkpointing: bool = False,
-) -> Estimate:
-    """Hours and dollars of training `parameters` on `tokens` (rows x tokens a row x epochs) on a rented
-    GPU.
+@dataclass(frozen=True)
+class TrainingWork:
+    """The arithmetic of one training: tokens are rows x tokens a row x epochs.
+
+    `flops_per_token` is by weight (finetune.methods), `mfu` the row of the table that says which share of a chip's
+    peak is reached.
     """
+
+    parameters: float
+    tokens: float
+    flops_per_token: float
+    mfu: str
+
+
+def training_by_arithmetic(prices: Prices, name: str, work: TrainingWork) -> Estimate:
+    """Hours and dollars of the work on a rented GPU, low to high."""
     row = gpu(prices, name)
     chip = prices.get("chips", {}).get(row.get("chip"), {})
     if "tflops" not in chip:
         raise CostError(
             f"The price table does not say how fast the chip of `{name}` is: add it under `chips`."
         )
-    if method not in FLOPS_PER_TOKEN:
-        raise CostError(f"No cost is known for the method `{method}`.")
-    low_mfu, high_mfu = prices["mfu"]["full" if method == "full" else "lora"]
-    per_token = FLOPS_PER_TOKEN[method] + (CHECKPOINTING if checkpointing else 0.0)
-    seconds = per_token * parameters * tokens / (float(chip["tflops"]) * 1e12)
+    low_mfu, high_mfu = prices["mfu"][work.mfu]
+    seconds = work.flops_per_token * work.parameters * work.tokens / (float(chip["tflops"]) * 1e12)
     hours = (seconds / high_mfu / 3600, seconds / low_mfu / 3600)
     usd, dearest = float(row["usd"]), float(row.get("usd_high", row["usd"]))
     basis = (
-        f"{per_token:g} x {parameters / 1e9:g}B parameters x {tokens / 1e6:.3g}M tokens at "
+        f"{work.flops_per_token:g} x {work.parameters / 1e9:g}B parameters x {work.tokens / 1e6:.3g}M tokens at "
         f"{low_mfu:.0%}-{high_mfu:.0%} "
         f"of {chip['tflops']} TFLOP/s; {name} ${usd:.2f}/h ({row['date']})"
     )

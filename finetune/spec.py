@@ -8,39 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from finetune.errors import FinetuneError
+from finetune.catalog import BASE_MODELS, FOLDER_STARTS, HUB_MODEL, SHAPES
+from finetune.errors import FinetuneError, did_you_mean
+from finetune.methods import METHODS
+from finetune.tasks import TASKS
 
-TASKS = {
-    "triage": "Triage: ticket text to queue or intent",
-    "reply": "Reply: ticket to answer",
-}
-METHODS = {
-    "lora": "LoRA adapter (recommended)",
-    "linear": "Linear on frozen embeddings (seconds)",
-    "full": "Full fine-tuning",
-    "scratch": "Small model from scratch",
-    "qlora": "QLoRA, 4-bit (needs an NVIDIA GPU)",
-}
-BASE_MODELS = {
-    "minilm": "MiniLM (packaged, 22M, triage)",
-    "tiny-llama": "Llama-style from scratch, 12M",
-    "tiny-mistral": "Mistral-style from scratch, 12M",
-    "tiny-qwen": "Qwen-style from scratch, 12M",
-    "tiny-gpt2": "GPT-2-style from scratch, 12M",
-    "tiny-bert": "BERT-style from scratch, 6M (triage)",
-}
-SHAPES = tuple(name for name in BASE_MODELS if name.startswith("tiny-"))
+DEFAULT_TASK, DEFAULT_METHOD = "triage", "lora"
 PRECISIONS = ("auto", "bf16", "fp32")
 HEADS = ("cosine", "linear")
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
-HUB_MODEL = re.compile(rf"({HUB_ID.pattern})(?:@([0-9a-f]{{40}}))?")  # as of one commit, or the newest
-FULL_TUNING_RATE = 2e-5  # the guide's; LoRA wants about ten times as much
-COSINE_HEAD_RATE = 1e-3  # measured on BANKING77: docs/performance.md
 
 
 class SpecError(FinetuneError):
@@ -61,7 +40,7 @@ class Spec:
     base_model: str = "minilm"
     method: str = "lora"
     epochs: int = 5
-    learning_rate: float = COSINE_HEAD_RATE
+    learning_rate: float = 1e-3
     batch_size: int = 32
     max_length: int = 256
     seed: int = 7
@@ -94,8 +73,8 @@ class Spec:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def steps(self, rows: int) -> int:
-        """Optimiser steps for that many training rows (0 for `linear`, which solves in one go)."""
-        if self.method == "linear":
+        """Optimiser steps for that many training rows (0 for a method that solves in one go)."""
+        if METHODS[self.method].network is None:
             return 0
         return self.epochs * max(1, math.ceil(rows / (self.batch_size * self.accumulate)))
 
@@ -105,10 +84,14 @@ def parse_spec(form: Mapping[str, Any]) -> Spec:
 
     Numbers may come as text. Raises SpecError with one message per wrong field, all at once.
     """
-    given = {name: value for name, value in form.items() if not _blank(value)}
-    problems = {name: "There is no such setting." for name in given if name not in _NAMES}
+    filled = {name: value for name, value in form.items() if not _blank(value)}
+    problems = {
+        name: f"There is no such setting.{did_you_mean(name, _NAMES)}"
+        for name in filled
+        if name not in _NAMES
+    }
     values: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in filled.items():
         if name in problems:
             continue
         try:
@@ -124,52 +107,54 @@ def parse_spec(form: Mapping[str, Any]) -> Spec:
     return spec
 
 
-def defaults(chosen: Mapping[str, Any]) -> Spec:
-    """The recipe's defaults for the task and method in `chosen`; the rates are explained in decisions."""
-    task = chosen.get("task", "triage")
-    method = chosen.get("method", "scratch" if task == "reply" and "base_model" not in chosen else "lora")
-    base = chosen.get("base_model", _default_base(task, method))
-    spec = Spec(dataset="", task=task, method=method, base_model=base)
-    if task == "reply":
-        spec = replace(spec, epochs=3, batch_size=16, max_length=1024, head="linear")
-    return replace(spec, learning_rate=_rate(spec))
+def defaults(values: Mapping[str, Any]) -> Spec:
+    """The recipe's defaults for the task, method and base model in `values`; decisions explain the rates.
+
+    The base model is "" where the method needs a pretrained one and none is packaged for the task.
+    """
+    task = TASKS[values.get("task", DEFAULT_TASK)]
+    base = values.get("base_model")
+    method = METHODS[values.get("method") or _method_for(task.default_method, base)]
+    if base is None:
+        base = task.default_base if method.pretrained else task.default_shape
+    spec = Spec(dataset="", task=task.name, method=method.name, base_model=base)
+    rate = method.learning_rate(task.architecture, base)
+    return replace(spec, **{"learning_rate": rate, **task.defaults})
 
 
-def hub_id_of(base_model: str) -> tuple[str, str | None]:
-    """(hub id, commit); what is no hub id stays as it is, and None stands for the newest commit."""
-    found = HUB_MODEL.fullmatch(base_model)
-    return (found[1], found[2]) if found else (base_model, None)
-
-
-def _default_base(task: str, method: str) -> str:
-    if task == "reply":
-        return "tiny-llama"
-    return "tiny-bert" if method == "scratch" else "minilm"
-
-
-def _rate(spec: Spec) -> float:
-    """LoRA about ten times the guide's full-tuning rate; the cosine head and random weights want more."""
-    if spec.method == "scratch":
-        return 1e-3
-    if spec.method in ("lora", "qlora"):
-        return COSINE_HEAD_RATE if spec.task == "triage" else 10 * FULL_TUNING_RATE
-    return 1e-4 if spec.base_model == "minilm" else FULL_TUNING_RATE
+def _method_for(default: str, base_model: str | None) -> str:
+    """The task's default method; with a base model named, one that can start from it."""
+    if base_model is None or METHODS[default].pretrained == (base_model not in SHAPES):
+        return default
+    able = [name for name, one in METHODS.items() if one.network and one.pretrained != (base_model in SHAPES)]
+    return DEFAULT_METHOD if DEFAULT_METHOD in able else able[0]
 
 
 def _conflicts(spec: Spec) -> dict[str, str]:
     """Fields that are fine alone and wrong together."""
-    found: dict[str, str] = {}
-    if spec.task == "reply" and spec.method == "linear":
-        found["method"] = "`linear` sorts tickets, it cannot write replies. Choose lora, full or scratch."
-    if spec.task == "reply" and spec.base_model in ("minilm", "tiny-bert"):
-        found["base_model"] = f"`{spec.base_model}` reads but cannot write. Choose a causal model."
-    if spec.method == "scratch" and spec.base_model not in SHAPES:
-        found["base_model"] = "`scratch` starts from a shape: " + ", ".join(SHAPES) + "."
-    if spec.method != "scratch" and spec.base_model in SHAPES:
-        found["base_model"] = f"`{spec.base_model}` has no trained weights: choose the method `scratch`."
-    if spec.method == "linear" and spec.base_model != "minilm":
-        found["base_model"] = "`linear` works on the packaged embeddings: leave the base model at minilm."
-    return found
+    task, method, problems = TASKS[spec.task], METHODS[spec.method], {}
+    base = BASE_MODELS.get(spec.base_model)
+    if method.network is None and task.architecture == "causal":
+        networks = ", ".join(name for name, one in METHODS.items() if one.network)
+        return {"method": f"`{method.name}` sorts tickets, it cannot write replies. Choose {networks}."}
+    if not spec.base_model:
+        problems["base_model"] = (
+            f"`{method.name}` starts from a trained model and none is packaged for `{task.name}`: name one of the hub, for "
+            f"example Qwen/Qwen3-0.6B, or choose the method {_from_shapes()}."
+        )
+    elif not method.pretrained and spec.base_model not in SHAPES:
+        problems["base_model"] = f"`{method.name}` starts from a shape: {', '.join(SHAPES)}."
+    elif method.pretrained and spec.base_model in SHAPES:
+        problems["base_model"] = (
+            f"`{spec.base_model}` has no trained weights: choose the method {_from_shapes()}."
+        )
+    if task.architecture == "causal" and base is not None and base.architecture != "causal":
+        problems["base_model"] = f"`{spec.base_model}` reads but cannot write. Choose a causal model."
+    return method.conflicts(spec) | problems
+
+
+def _from_shapes() -> str:
+    return " or ".join(f"`{name}`" for name, method in METHODS.items() if not method.pretrained)
 
 
 def _blank(value: Any) -> bool:
@@ -183,7 +168,8 @@ def _text(value: Any) -> str:
 def _one_of(choices: Any) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if _text(value) not in choices:
-            raise ValueError(f"`{_text(value)[:60]}` is not known. Choose one of: {', '.join(choices)}.")
+            hint = did_you_mean(_text(value), choices) or f" Choose one of: {', '.join(choices)}."
+            raise ValueError(f"`{_text(value)[:60]}` is not known.{hint}")
         return _text(value)
 
     return parse
@@ -191,10 +177,10 @@ def _one_of(choices: Any) -> Callable[[Any], str]:
 
 def _base_model(value: Any) -> str:
     name = _text(value)
-    if name in BASE_MODELS or HUB_MODEL.fullmatch(name) or name.startswith(("/", "./", "../", "~/")):
+    if name in BASE_MODELS or HUB_MODEL.fullmatch(name) or name.startswith(FOLDER_STARTS):
         return name
     raise ValueError(
-        f"`{name[:60]}` is not a model we know. Use {', '.join(BASE_MODELS)}, a hub id such as "
+        f"`{name[:60]}` is not a model we know.{did_you_mean(name, BASE_MODELS)} Use {', '.join(BASE_MODELS)}, a hub id such as "
         "`Qwen/Qwen3-0.6B` (`@` and a whole commit number hold it to that commit), or the path of a folder with config.json and model.safetensors."
     )
 

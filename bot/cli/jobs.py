@@ -104,7 +104,7 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
 
 def absolute(base_model: str) -> str:
     """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
-    from finetune.spec import BASE_MODELS
+    from finetune.catalog import BASE_MODELS
 
     path = Path(base_model).expanduser()
     return (

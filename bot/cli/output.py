@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from finetune.serving.predict import Sides, Tried
+from finetune.serving.predict import BeforeAfter
+from finetune.tasks import Prediction
 from rag.reply import Citation, Claim, Reply, Verdict
 
 TITLES = {
@@ -146,7 +147,7 @@ def interval(figure: Mapping[str, float] | None) -> str:
     return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
 
 
-def print_sides(console: Console, sides: Sides, as_json: bool = False) -> None:
+def print_sides(console: Console, sides: BeforeAfter, as_json: bool = False) -> None:
     """One ticket's answers before and after training, side by side, or as one JSON object."""
     if as_json:
         console.out(json.dumps(asdict(sides), ensure_ascii=False), highlight=False)
@@ -163,6 +164,6 @@ def print_sides(console: Console, sides: Sides, as_json: bool = False) -> None:
         console.print("[dim]There is no before: nothing that could answer was kept beside this model.[/dim]")
 
 
-def _answer_line(side: Tried) -> str:
+def _answer_line(side: Prediction) -> str:
     lines = [f"{share:4.0%}  {name}" for name, share in side.ranked]
     return "\n".join(lines) if lines else side.answer or "(nothing)"

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finetune.spec import HUB_ID, hub_id_of
+from finetune.catalog import HUB_ID, hub_id_of, published_name
+from finetune.methods import METHODS
 
 WEAKEST = 5
-HUB_NAMES = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
 SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
 SIGNS |= {"similarity": "similarity", "facts_from_ticket": "facts from the ticket"}
 
 
-def model_card(report: dict[str, Any]) -> str:
-    """The card as Markdown, with the front matter that model hubs read; `report` is the pipeline's."""
+def model_card(report: dict[str, Any], purpose: str) -> str:
+    """The card as Markdown, with the front matter that model hubs read; `report` is the pipeline's.
+
+    `purpose` is what the model does, a phrase that continues "It ..." and may name `{classes}`.
+    """
     spec = report["spec"]
     parts = [
         _front(spec),
         f"# {spec['task'].title()} model for {report['dataset']['name']}\n\n{' '.join([report['headline'], *report.get('why', [])])}",
-        _use(report),
+        _use(report, purpose),
         _scores(report["systems"]),
         _limits(report),
         _repeat(spec | _base(report), report["dataset"]["digest"]),
@@ -31,10 +34,10 @@ def model_card(report: dict[str, Any]) -> str:
 
 
 def _front(spec: dict[str, Any]) -> str:
-    library = {"linear": "scikit-learn", "lora": "peft", "qlora": "peft"}.get(spec["method"], "transformers")
-    lines = [f"library_name: {library}", f"tags: [trainwise, {spec['task']}]"]
-    base = hub_id_of(HUB_NAMES.get(spec["base_model"], spec["base_model"]))[0]
-    if spec["method"] != "scratch" and HUB_ID.fullmatch(base):  # a hub refuses a card that names a folder
+    method = METHODS[spec["method"]]
+    lines = [f"library_name: {method.library}", f"tags: [trainwise, {spec['task']}]"]
+    base = hub_id_of(published_name(spec["base_model"]))[0]
+    if method.pretrained and HUB_ID.fullmatch(base):  # a hub refuses a card that names a folder
         lines.append(f"base_model: {base}")
     return "---\n" + "\n".join(lines) + "\n---"
 
@@ -45,14 +48,10 @@ def _base(report: dict[str, Any]) -> dict[str, str]:
     return {"base_model": f"{hub_id_of(report['spec']['base_model'])[0]}@{commit}"} if commit else {}
 
 
-def _use(report: dict[str, Any]) -> str:
+def _use(report: dict[str, Any], purpose: str) -> str:
     data = report["dataset"]
-    does = {
-        "triage": f"sorts support tickets into {data['classes']} queues",
-        "reply": "drafts answers to support tickets for a person to check",
-    }[report["task"]]
     return (
-        f"It {does}. Trained on {data['train']} tickets, chosen on {data['dev']}, tested on {data['test']} "
+        f"It {purpose.format(classes=data['classes'])}. Trained on {data['train']} tickets, chosen on {data['dev']}, tested on {data['test']} "
         f"({data['split']}).\n\n"
         "It knows only these tickets: test it again when queues, products or policies change, and do not use "
         "it for decisions about people. It may repeat personal data of its training tickets."

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune import pricing
+from finetune.methods import METHODS
 from finetune.pricing import Prices
 
 SMALL, LARGE = 22e6, 8e9  # parameters: MiniLM, and the size that hosted LoRA is sold for
@@ -60,15 +61,17 @@ def _training(prices: Prices, known: Known) -> list[dict[str, Any]]:
         scaled = pricing.training_from_pilot(prices, known.tuned_rows, known.tuned_seconds, known.rows)
         lines.append({"method": "lora", "where": "this machine's CPU", "measured": True, **scaled.to_json()})
     tokens = known.rows * known.tokens_per_row * EPOCHS
+    lora = METHODS["lora"]
+    work = pricing.TrainingWork(LARGE, tokens, lora.flops_per_token, lora.mfu)
     name = min(
         (
             row
             for row in prices["gpu_hour"]
             if "tflops" in prices["chips"].get(prices["gpu_hour"][row]["chip"], {})
         ),
-        key=lambda row: pricing.training_by_arithmetic(prices, row, LARGE, tokens).usd_high,
+        key=lambda row: pricing.training_by_arithmetic(prices, row, work).usd_high,
     )
-    rented = pricing.training_by_arithmetic(prices, name, LARGE, tokens)
+    rented = pricing.training_by_arithmetic(prices, name, work)
     lines.append({"method": "lora-8b", "where": name, "measured": False, **rented.to_json()})
     hosted = prices["hosted_lora_per_million_tokens"]["8b"]
     spent = [tokens / 1e6 * float(hosted[key]) for key in ("usd", "usd_high")]

@@ -1,19 +1,25 @@
-"""LoRA and QLoRA by peft: which layers get an adapter, and what a 4-bit base needs."""
+"""LoRA by peft: a small adapter on every linear layer is trained, the base model stays as it is."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from finetune.errors import BaseModelError
-from finetune.spec import Spec
-from finetune.training.base_models import quiet
+from finetune.catalog import Architecture
+from finetune.methods import Method, Network
+from finetune.methods.full import GUIDE_RATE, build_pretrained
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
+
+COSINE_HEAD_RATE = 1e-3  # measured on BANKING77: docs/performance.md
 
 
-def add_lora(model: Any, spec: Spec) -> Any:
+def add_lora(model: Any, spec: Spec, architecture: Architecture) -> Any:
     """The model with a fresh adapter on every linear layer (against query and value only: decisions)."""
     from peft import LoraConfig, get_peft_model
+
+    from finetune.training.base_models import quiet
 
     config = LoraConfig(
         r=spec.lora_rank,
@@ -21,46 +27,38 @@ def add_lora(model: Any, spec: Spec) -> Any:
         lora_dropout=spec.lora_dropout,
         target_modules="all-linear",
         fan_in_fan_out=getattr(model.config, "model_type", "") == "gpt2",
-        task_type="CAUSAL_LM" if spec.task == "reply" else "FEATURE_EXTRACTION",
+        task_type="CAUSAL_LM" if architecture == "causal" else "FEATURE_EXTRACTION",
     )
     with quiet():
         return get_peft_model(model, config)
 
 
-def load_adapter(model: Any, folder: Path) -> Any:
-    """The model with the adapter saved in `folder`."""
+def load_adapter(folder: Path, base_model: str, architecture: Architecture) -> Any:
+    """The base model with the adapter that is saved in `folder`."""
     from peft import PeftModel
 
+    from finetune.training.base_models import load_base, quiet
+
+    base, _ = load_base(architecture, base_model)
     with quiet():
-        return PeftModel.from_pretrained(model, str(folder))
+        return PeftModel.from_pretrained(base, str(folder))
 
 
-def four_bit() -> dict[str, Any]:
-    """Options for `from_pretrained` that load the base in 4-bit NF4; says what is missing where it cannot."""
-    import torch
-
-    if not torch.cuda.is_available():
-        raise BaseModelError(
-            "QLoRA needs an NVIDIA GPU on the training machine and there is none. Choose the method `lora`, "
-            "or start a worker on a GPU machine."
-        )
-    if find_spec("bitsandbytes") is None:
-        raise BaseModelError(
-            "QLoRA needs bitsandbytes: run `pip install bitsandbytes` where the worker runs."
-        )
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-    return {"quantization_config": config, "dtype": torch.bfloat16}
+def adapter_rate(architecture: Architecture, base_model: str) -> float:
+    """Ten times the guide's rate for full tuning; an encoder under a cosine head wants more."""
+    return COSINE_HEAD_RATE if architecture == "encoder" else 10 * GUIDE_RATE
 
 
-def ready_for_training(model: Any) -> Any:
-    """A 4-bit base with its norms in float32 and gradients flowing into the adapters."""
-    from peft import prepare_model_for_kbit_training
-
-    return prepare_model_for_kbit_training(model)
+METHOD = Method(
+    name="lora",
+    label="LoRA adapter (recommended)",
+    title="Tuned with LoRA",
+    library="peft",
+    flops_per_token=4.0,  # the frozen weights need no gradient of their own
+    bytes_per_parameter=4.5,  # the base is held in float32; the adapter is an eighth of a byte on top
+    mfu="lora",
+    learning_rate=adapter_rate,
+    network=Network(build_pretrained, add_lora, load_adapter),
+    adapter=True,
+    position=10,
+)

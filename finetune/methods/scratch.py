@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from finetune.catalog import Architecture
+from finetune.methods import Method, Network
+from finetune.methods.full import load_weights, train_all
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 PAD, END, UNKNOWN = "<pad>", "<end>", "<unk>"
 
@@ -60,9 +67,12 @@ def encoder_from_shape(
     """(randomly initialised encoder, tokenizer trained on `texts`) of the named shape."""
     from transformers import AutoModel
 
+    from finetune.training.base_models import without_pooler
+
     size = size or Size(hidden=256, layers=4, inner=1024)
     tokenizer = train_tokenizer(texts, size.vocabulary)
-    return AutoModel.from_config(_config(shape, size, tokenizer, max_length)), tokenizer
+    encoder = AutoModel.from_config(_config(shape, size, tokenizer, max_length))
+    return without_pooler(encoder), tokenizer
 
 
 def _config(shape: str, size: Size, tokenizer: Any, max_length: int) -> Any:
@@ -99,3 +109,23 @@ def _config(shape: str, size: Size, tokenizer: Any, max_length: int) -> Any:
     if shape != "tiny-bert":
         widths["num_key_value_heads"] = size.heads
     return kinds[shape](**common, **widths)
+
+
+def build_shape(spec: Spec, architecture: Architecture, texts: Sequence[str]) -> tuple[Any, Any]:
+    """(a network with random weights in the recipe's shape, a tokenizer learned from `texts`)."""
+    build = causal_from_shape if architecture == "causal" else encoder_from_shape
+    return build(spec.base_model, texts, spec.max_length)
+
+
+METHOD = Method(
+    name="scratch",
+    label="Small model from scratch",
+    title="Trained from scratch",
+    library="transformers",
+    flops_per_token=6.0,
+    bytes_per_parameter=18.0,
+    learning_rate=lambda architecture, base_model: 1e-3,  # random weights want more than trained ones
+    network=Network(build_shape, train_all, load_weights),
+    pretrained=False,
+    position=40,
+)

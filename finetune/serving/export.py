@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import CARD, LINEAR_HALF, find_model, read_card
+from finetune.catalog import hub_id_of, published_name
 from finetune.errors import ExportError
-from finetune.evaluation.model_card import HUB_NAMES
+from finetune.methods import MERGED, method_of
 from finetune.serving.predict import load
-from finetune.spec import hub_id_of
 from finetune.training.base_models import causes, status_of
 
 FORMS = ("adapter", "merged")
 MODEL_CARD = "MODEL_CARD.md"
 HUB_CARD = "README.md"  # the name under which a hub shows the card
-ADAPTED = ("lora", "qlora")
 
 
 def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
@@ -46,7 +45,7 @@ def _write(place: Path, card: dict[str, Any], out: Path, form: str) -> None:
     draft = out.with_name(f".{out.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        if form == "merged" and card["method"] in ADAPTED:
+        if form == "merged" and method_of(card).adapter:
             _merge(place, card, draft)
         else:
             shutil.copytree(place, draft)
@@ -61,7 +60,7 @@ def _write(place: Path, card: dict[str, Any], out: Path, form: str) -> None:
 
 def _is_done(place: Path, card: dict[str, Any], out: Path, form: str) -> bool:
     """Whether `out` is this very export; it came there whole or not at all."""
-    meant = _merged_card(card) if form == "merged" and card["method"] in ADAPTED else card
+    meant = _merged_card(card) if form == "merged" and method_of(card).adapter else card
     told = next((one / MODEL_CARD for one in (place, place.parent) if (one / MODEL_CARD).is_file()), None)
     same = told is None or (
         (out / MODEL_CARD).is_file() and told.read_bytes() == (out / MODEL_CARD).read_bytes()
@@ -111,11 +110,8 @@ def _refused(repository: str, error: BaseException) -> str:
 
 def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
     """The base with the adapter folded in, as `full` tuning would have left it."""
-    model = load(place)
-    network = getattr(model, "network", model)
-    network = getattr(network, "network", network)  # of a blend
+    plain = load(place).body.merge_and_unload()
     out.mkdir(parents=True)
-    plain = (network.model if card["task"] == "reply" else network.encoder).merge_and_unload()
     plain.save_pretrained(out)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "head.safetensors"):
         if (place / name).is_file():
@@ -126,7 +122,7 @@ def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
 
 
 def _merged_card(card: dict[str, Any]) -> dict[str, Any]:
-    return card | {"method": "full", "merged_from": card["method"]}
+    return card | {"method": MERGED, "merged_from": card["method"]}
 
 
 def _name_base(out: Path, base_model: str) -> None:
@@ -134,7 +130,7 @@ def _name_base(out: Path, base_model: str) -> None:
     file = out / "adapter_config.json"
     if not file.is_file():
         return
-    named, commit = hub_id_of(HUB_NAMES.get(base_model, base_model))
+    named, commit = hub_id_of(published_name(base_model))
     base = {"base_model_name_or_path": named, "revision": commit}
     file.write_text(json.dumps(json.loads(file.read_text()) | base, indent=1))
 

@@ -1,1 +1,76 @@
-"""What a fine-tune can learn to do."""
+"""The registry of tasks: a file or folder here with a `TASK` is one, and nothing else has to change.
+
+Importing it loads no training library: a task imports those where it uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.catalog import Architecture
+from finetune.errors import CorruptModel
+from finetune.registry import entries_of
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+    from finetune.llm import Llm
+    from finetune.progress import Progress
+    from finetune.spec import Spec
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One model's answer to one text; where it chooses among classes, also the likeliest with probabilities."""
+
+    task: str
+    answer: str
+    ranked: tuple[tuple[str, float], ...] = ()
+    seconds: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that a model can learn to do.
+
+    `run(spec, tickets, folder, progress, llm)` gives the task's part of the report; `load(folder)` the finished
+    model; `predict(model, text, top)` its answer; `load_before(place)` the model and name of what could answer before
+    training, or None. `ticket_field` is the ticket's field it learns from, `requirement` that in words, `dataset_kind` the
+    kind of dataset that has it, `purpose` continues "It ..." on the model card. `default_base` is "" where no trained
+    base model is packaged; `defaults` are recipe settings that differ from Spec's.
+    """
+
+    name: str
+    label: str
+    dataset_kind: str
+    ticket_field: str
+    requirement: str
+    purpose: str
+    architecture: Architecture
+    run: Callable[[Spec, Tickets, Path, Progress, Llm | None], dict[str, Any]]
+    load: Callable[[Path], Any]
+    predict: Callable[[Any, str, int], Prediction]
+    load_before: Callable[[Path], tuple[Any, str] | None]
+    default_method: str
+    default_base: str
+    default_shape: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    position: int = 100
+
+
+def task_of(card: Mapping[str, Any]) -> Task:
+    """The task that a saved model learned; CorruptModel where this version does not have it."""
+    name = card["task"]
+    if name not in TASKS:
+        raise CorruptModel(
+            f"This model was trained for `{name}`, which is not installed here: it knows {', '.join(TASKS)}."
+        )
+    return TASKS[name]
+
+
+TASKS: Mapping[str, Task] = {
+    task.name: task for task in sorted(entries_of(__name__, "TASK", Task), key=lambda task: task.position)
+}

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from finetune.catalog import HUB_MODEL, Architecture, hub_id_of
 from finetune.errors import BaseModelError, HubUnreachable, is_disk_full
-from finetune.spec import HUB_MODEL, hub_id_of
 
 FETCHED = ("*.json", "model*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja")
 """Weights under the names that from_pretrained reads, and no code: a repository may hold them several times over."""
@@ -106,7 +106,8 @@ def load_encoder(base_model: str, **options: Any) -> tuple[Any, Any]:
     """(encoder, tokenizer) of any AutoModel, in float32 unless `dtype` says otherwise."""
     from transformers import AutoModel
 
-    return _load(AutoModel, base_model, options)
+    encoder, tokenizer = _load(AutoModel, base_model, options)
+    return without_pooler(encoder), tokenizer
 
 
 def load_causal(base_model: str, **options: Any) -> tuple[Any, Any]:
@@ -114,6 +115,28 @@ def load_causal(base_model: str, **options: Any) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM
 
     return _load(AutoModelForCausalLM, base_model, options)
+
+
+def load_base(architecture: Architecture, base_model: str, **options: Any) -> tuple[Any, Any]:
+    """(model, tokenizer) of the base model as a network of this architecture."""
+    return (load_causal if architecture == "causal" else load_encoder)(base_model, **options)
+
+
+def load_saved(architecture: Architecture, folder: Path) -> Any:
+    """The network whose weights all lie in `folder`, as `save_pretrained` left them."""
+    import transformers
+
+    kind = transformers.AutoModelForCausalLM if architecture == "causal" else transformers.AutoModel
+    with quiet():
+        model = kind.from_pretrained(folder, use_safetensors=True)
+    return model if architecture == "causal" else without_pooler(model)
+
+
+def without_pooler(encoder: Any) -> Any:
+    """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    return encoder
 
 
 def _load(kind: Any, base_model: str, options: dict[str, Any]) -> tuple[Any, Any]:

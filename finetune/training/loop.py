@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback, TrainingArguments
 
 from finetune.device import bf16_is_fast, cpu_seconds, pick_device
 from finetune.errors import OutOfMemory, Stopped, is_out_of_memory
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.training.base_models import quiet
 from finetune.training.checkpoints import discard, newest_intact
 from finetune.training.trainer import Hooks, LeanTrainer, Rows
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 LOGGED_POINTS = 400
 

@@ -10,6 +10,7 @@ import yaml
 
 from finetune import pricing
 from finetune.measurement.bill import Known, bill
+from finetune.methods import METHODS
 from finetune.pricing import CostError
 
 PRICES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "bot/prices.yaml").read_text())
@@ -38,19 +39,23 @@ def test_break_even_never_comes_when_own_requests_cost_more() -> None:
 
 def test_lora_on_three_thousand_tickets_costs_cents_to_dollars() -> None:
     """3,000 tickets x 500 tokens x 3 epochs of an 8B LoRA take under an hour of an A100 and $0.1-5."""
-    made = pricing.training_by_arithmetic(PRICES, "a100-80-runpod", 8e9, 3_000 * 500 * 3)
+    work = pricing.TrainingWork(8e9, 3_000 * 500 * 3, METHODS["lora"].flops_per_token, "lora")
+    made = pricing.training_by_arithmetic(PRICES, "a100-80-runpod", work)
     assert 0.25 < made.hours_low < made.hours_high < 1
     assert 0.1 < made.usd_low < made.usd_high < 5
     assert "a100-80-runpod" in made.basis
     assert "2026" in made.basis
 
 
-def test_checkpointing_costs_half_as_much_again() -> None:
-    """4ND becomes 6ND when activations are computed twice."""
-    plain, twice = (
-        pricing.training_by_arithmetic(PRICES, "l4-gcp", 8e9, 1e6, checkpointing=c) for c in (False, True)
+def test_qlora_costs_half_as_much_again_as_lora() -> None:
+    """4ND becomes 6ND when activations are computed twice, which is how a 4-bit base is trained."""
+    lora, qlora = (
+        pricing.training_by_arithmetic(
+            PRICES, "l4-gcp", pricing.TrainingWork(8e9, 1e6, METHODS[name].flops_per_token, METHODS[name].mfu)
+        )
+        for name in ("lora", "qlora")
     )
-    assert twice.hours_low == pytest.approx(1.5 * plain.hours_low)
+    assert qlora.hours_low == pytest.approx(1.5 * lora.hours_low)
 
 
 def test_a_missing_row_names_what_there_is() -> None:

@@ -153,7 +153,7 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
     """Only adapter weights train; what is saved answers exactly as what was trained; nothing is pickled."""
     model, tokenizer, rows = rows_of(shape)
     spec = recipe(method="lora", base_model=str(folders[shape]))
-    tuned = add_lora(model, spec)
+    tuned = add_lora(model, spec, "causal")
     trained = [name for name, p in tuned.named_parameters() if p.requires_grad]
     assert trained
     assert all("lora_" in name for name in trained)

@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
+from finetune.catalog import BASE_MODELS
 from finetune.evaluation.model_card import command
-from finetune.spec import BASE_MODELS, METHODS, TASKS, Spec, SpecError, parse_spec
+from finetune.methods import METHODS
+from finetune.spec import Spec, SpecError, parse_spec
+from finetune.tasks import TASKS
 
 
 def problems(**form: object) -> dict[str, str]:
@@ -100,7 +103,7 @@ def test_steps_round_up_per_epoch():
 def test_the_modal_lists_have_labels_within_slacks_limit():
     """Slack cuts option texts at 75 characters with an error."""
     for choices in (TASKS, METHODS, BASE_MODELS):
-        assert all(0 < len(label) <= 75 for label in choices.values())
+        assert all(0 < len(choice.label) <= 75 for choice in choices.values())
 
 
 def test_importing_the_spec_loads_no_torch():

@@ -33,7 +33,7 @@ def fresh(llama: Path, spec):
     """The model as a run would build it: equal seeds give equal adapters."""
     set_seed(spec.seed)
     model, tokenizer = load_causal(str(llama))
-    return (add_lora(model, spec) if spec.method == "lora" else model), tokenizer
+    return (add_lora(model, spec, "causal") if spec.method == "lora" else model), tokenizer
 
 
 def stop_at(step: int):

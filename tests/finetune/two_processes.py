@@ -32,7 +32,7 @@ progress = quietly(
 )
 set_seed(spec.seed)
 model, tokenizer = load_causal(base)
-model = add_lora(model, spec)
+model = add_lora(model, spec, "causal")
 told = {"rank": rank, "stopped": None, "loss": []}
 try:
     told["loss"] = [point["loss"] for point in fit_reply(model, tokenizer, spec, folder, progress).history]

@@ -23,6 +23,7 @@ from typing import Any
 
 from finetune.artifacts import TRAINED
 from finetune.errors import FinetuneError, Stopped
+from finetune.methods import METHODS
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind, Run
 from worker.runtime import processes
@@ -36,12 +37,14 @@ def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
     """The kind in `ranks` processes, each on its own of `devices` ("0,1"; "": on the CPU).
 
     `kind.run` must be a function of a module, since each process imports it by name. Runs that do not train
-    together (linear, or only evaluation left) stay in one process. Does not cover: a language model in the first
-    rank, so prompts are scored only by runs in one process.
+    together (the method is not `distributed`, or only evaluation is left) stay in one process. Does not cover: a
+    language model in the first rank, so prompts are scored only by runs in one process.
     """
 
     def run(work: Work) -> dict[str, Any]:
-        if work.envelope.spec.get("method") == "linear" or (work.folder / TRAINED).is_file():
+        method = METHODS.get(str(work.envelope.spec.get("method")))
+        alone = method is not None and not method.distributed
+        if alone or (work.folder / TRAINED).is_file():
             return kind.run(work)
         with _place(work, kind.run, devices) as place:
             try:

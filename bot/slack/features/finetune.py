@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt import Ack, App, Respond
@@ -18,15 +17,18 @@ from bot.slack.payload import Body, Command, Place, View, _direct_channel, error
 from bot.slack.services import Services, visible_job
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
+from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
 from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_modal, note_modal, recipe_of
-from bot.slack.ui.job_card import duration
 from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
-from finetune.pricing import CostError, cheapest_gpu, gpu
-from finetune.spec import METHODS, TASKS, Spec, SpecError, defaults, parse_spec
+from finetune.estimate import Machine, estimate_run, refusal
+from finetune.methods import METHODS
+from finetune.spec import Spec, SpecError, parse_spec
+from finetune.tasks import TASKS
 from worker.jobs.records import Job, JobRequest
 
+SMALL_JOB_USD = 0.05  # reserved for a measurement or one answer of a trained model
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 
 
@@ -44,24 +46,49 @@ class Refused(BotError):
 
 
 def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> tuple[Spec, Card]:
-    """The validated recipe and its dataset; SpecError with a sentence per wrong field."""
+    """The validated recipe and its dataset; SpecError with a sentence per wrong field.
+
+    The task is that of the tickets unless the form names one. Also refused: what no worker that shows signs of life
+    can run, and a base model of unknown size without a budget.
+    """
     problems: dict[str, str] = {}
     spec = card = None
-    try:
-        spec = parse_spec(form)
-    except SpecError as wrong:
-        problems |= wrong.problems
     name = str(form.get("dataset") or "").strip()
     try:
         card = services.datasets.get(name, services.scopes(channel)) if name else None
     except DatasetError as wrong:
         problems["dataset"] = str(wrong)
-    task = spec.task if spec is not None else str(form.get("task") or "triage")
-    if card is not None and task in TASKS and card.kind != task:
-        problems["dataset"] = f"{card.name} holds {card.kind} tickets; the task is {task}."
+    if card is not None and not form.get("task"):
+        form = {**form, "task": task_for(card)}
+    try:
+        spec = parse_spec(form)
+    except SpecError as wrong:
+        problems = wrong.problems | problems
+    task = TASKS.get(spec.task if spec is not None else str(form.get("task") or ""))
+    if card is not None and task is not None and card.kind != task.dataset_kind:
+        problems["dataset"] = f"{card.name} holds {card.kind} tickets; the task is {task.name}."
     if problems or spec is None or card is None:
         raise SpecError(problems or {"dataset": "Choose a dataset."})
-    return parse_spec({**spec.to_json(), "dataset": card.name, "digest": card.digest}), card
+    spec = parse_spec({**spec.to_json(), "dataset": card.name, "digest": card.digest})
+    if problems := impossible(services, spec, card):
+        raise SpecError(problems)
+    return spec, card
+
+
+def task_for(card: Card) -> str:
+    """The first task that learns from this kind of tickets."""
+    return next((name for name, task in TASKS.items() if task.dataset_kind == card.kind), card.kind)
+
+
+def impossible(services: Services, spec: Spec, card: Card) -> dict[str, str]:
+    """What speaks against queueing this recipe, by field."""
+    estimate = estimate_run(spec, card, services.prices)
+    if estimate.size.parameters is None and not spec.budget_usd:
+        return {"budget_usd": BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model)}
+    machines = [Machine.from_health(health) for health in services.workers()]
+    if not all(machines):
+        return {}  # a worker of an older version does not say what it has
+    return refusal(spec, estimate, [machine for machine in machines if machine])
 
 
 def launch(
@@ -75,7 +102,9 @@ def launch(
     ):
         raise Refused(denial)
     budget = float(spec.get("budget_usd") or 0)
-    expected = estimate(Spec.from_json(spec), card, services.prices).usd if card is not None else 0.05
+    expected = (
+        estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD
+    )
     request = JobRequest(
         kind=kind,
         spec=spec,
@@ -113,8 +142,6 @@ def typed_form(text: str) -> dict[str, str]:
             raise SpecError(
                 {"command": f"I do not understand `{word[:40]}`. Write key=value, for example epochs=3."}
             )
-    if form.get("method") == "scratch" and "base_model" not in form:
-        form["base_model"] = defaults(form).base_model
     return form
 
 
@@ -132,48 +159,6 @@ def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, clien
     with PrivateFailure(client, memory, body, ack):
         job = launch(services, "finetune", spec.to_json(), form_place(memory, body, view), card)
     say_where(client, job)
-
-
-PARAMETERS = {"minilm": 22.7e6, "tiny-bert": 6e6}
-TINY = 12e6
-CHARS_PER_TOKEN = 4.2
-FLOPS = {"lora": 4.0, "qlora": 4.0, "full": 6.0, "scratch": 6.0, "linear": 2.0}
-CPU_GFLOPS = (25.0, 120.0)  # effective, 2 cores, small batches; measured runs fall inside
-START_S = 20.0  # loading, baselines, evaluation
-
-
-@dataclass(frozen=True)
-class Guess:
-    """Seconds on a CPU from low to high, dollars at most, and the sentence for the form."""
-
-    seconds: tuple[float, float]
-    usd: float
-    text: str
-
-
-def estimate(spec: Spec, card: Card, prices: Mapping[str, Any]) -> Guess:
-    """The guess for a validated recipe on a dataset."""
-    parameters = PARAMETERS.get(spec.base_model, TINY)
-    tokens_a_row = min(spec.max_length, float(card.lengths.get("median", 400)) / CHARS_PER_TOKEN + 8)
-    passes = 1 if spec.method == "linear" else spec.epochs
-    flops = FLOPS[spec.method] * parameters * tokens_a_row * card.rows * passes
-    slow, fast = (flops / (rate * 1e9) + START_S for rate in CPU_GFLOPS)
-    hourly = float(prices.get("cpu_hour", {}).get("usd", 0))
-    usd = slow / 3600 * hourly
-    text = (
-        f"About {duration(fast)} to {duration(slow)} on a CPU worker, at most ${max(usd, 0.01):.2f} "
-        f"(${hourly:.2f} an hour, prices of {prices.get('as_of', 'unknown date')})."
-    )
-    return Guess((fast, slow), usd, f"{text}{_gpu_hint(prices)}")
-
-
-def _gpu_hint(prices: Mapping[str, Any]) -> str:
-    try:
-        name = cheapest_gpu(prices)
-        row = gpu(prices, name)
-    except CostError:
-        return ""
-    return f" On a GPU it takes less: the cheapest is {row.get('provider', name)} at ${float(row['usd']):.2f} an hour."
 
 
 NO_TICKETS = "There is no dataset yet. Add your tickets with /datasets add, then come back."
@@ -205,7 +190,7 @@ def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> 
         spec, card = finetune_spec(services, recipe_of(form), channel)
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
-    return estimate(spec, card, services.prices).text
+    return estimate_text(spec.base_model, estimate_run(spec, card, services.prices), services.prices)
 
 
 def on_train(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

@@ -26,8 +26,10 @@ from bot.slack.ui.blocks import (
 )
 from bot.slack.ui.blocks import field as input_field
 from bot.slack.ui.escape import escape, one_line
+from finetune.catalog import BASE_MODELS
 from finetune.data.card import Card
-from finetune.spec import BASE_MODELS, METHODS, TASKS
+from finetune.methods import METHODS
+from finetune.tasks import TASKS
 
 DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
 DOCUMENT_KINDS = ("md", "html", "pdf", "docx", "pptx", "txt", "csv", "zip")
@@ -194,8 +196,8 @@ def _datasets(cards: Sequence[Card], selection: str | None) -> Block:
     return select("dataset", options, first, "Choose tickets")
 
 
-def _choice(name: str, choices: Mapping[str, str], selection: str) -> Block:
-    options = [option(label, value) for value, label in choices.items()]
+def _choice(name: str, choices: Mapping[str, Any], selection: str) -> Block:
+    options = [option(choice.label, value) for value, choice in choices.items()]
     return select(name, options, selection if selection in choices else next(iter(choices)))
 
 

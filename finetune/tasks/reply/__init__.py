@@ -1,1 +1,70 @@
-"""Replies: a causal model that writes what the team would answer."""
+"""Reply: a ticket to the answer that the team would write."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.artifacts import read_card
+from finetune.methods import method_of
+from finetune.tasks import Prediction, Task
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+    from finetune.llm import Llm
+    from finetune.progress import Progress
+    from finetune.spec import Spec
+
+
+def run(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
+) -> dict[str, Any]:
+    """The task's part of the report."""
+    from finetune.tasks.reply.run import run_reply
+
+    return run_reply(spec, tickets, folder, progress, llm)
+
+
+def load(folder: Path) -> Any:
+    """The finished writer in a job's folder."""
+    from finetune.tasks.reply.model import load_tuned
+
+    return load_tuned(folder)
+
+
+def predict(model: Any, text: str, top: int) -> Prediction:
+    """The answer to one ticket; `top` has no meaning here."""
+    began = time.perf_counter()
+    answer = model.answers([text])[0]
+    return Prediction("reply", answer, seconds=time.perf_counter() - began)
+
+
+def load_before(place: Path) -> tuple[Any, str] | None:
+    """The base model as it was, where it had trained weights."""
+    card = read_card(place)
+    if not method_of(card).pretrained:
+        return None
+    from finetune.tasks.reply.model import as_it_was
+
+    return as_it_was(card), "base model, untuned"
+
+
+TASK = Task(
+    name="reply",
+    label="Reply: ticket to answer",
+    dataset_kind="reply",
+    ticket_field="answer",
+    requirement="an answer",
+    purpose="drafts answers to support tickets for a person to check",
+    architecture="causal",
+    run=run,
+    load=load,
+    predict=predict,
+    load_before=load_before,
+    default_method="scratch",
+    default_base="",
+    default_shape="tiny-llama",
+    defaults={"epochs": 3, "batch_size": 16, "max_length": 1024, "head": "linear"},
+    position=20,
+)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finetune.data.split import split, told
 from finetune.data.ticket import Tickets
 from finetune.errors import TrainingDataError
-from finetune.spec import Spec
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 TEST_MOST = 200  # written answers are slow; 200 give chrF to about 3 points
 DEV_MOST = 300

@@ -6,15 +6,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finetune.artifacts import CARD, find_model, read_card
 from finetune.device import mixed_precision, pick_device
 from finetune.errors import BaseModelError, CorruptModel
+from finetune.methods import METHODS, method_of, network_of
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.training.checks import NO_LIMIT, check_reply_rows, decoded, overfit_probe, reads_at_most
 from finetune.training.embedding import length_batches
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 GENERATED_TOKENS = 8192
 
@@ -27,6 +30,11 @@ class TunedReply:
     tokenizer: Any
     encoder: Any
     max_new_tokens: int
+
+    @property
+    def body(self) -> Any:
+        """The causal model itself."""
+        return self.model
 
     def answers(self, tickets: Sequence[str], check: Callable[[], None] = lambda: None) -> list[str]:
         """One answer per ticket, in order; `check` is called after every token."""
@@ -109,13 +117,14 @@ def train_reply(
     from finetune.training.loop import fit
 
     set_seed(spec.seed)
-    causal, tokenizer = base_causal(spec, [*train[0], *train[1]])
+    method = network_of(spec.method)
+    causal, tokenizer = method.build(spec, "causal", [*train[0], *train[1]])
     if tokenizer.eos_token_id is None:
         raise BaseModelError(
             f"The tokenizer of `{spec.base_model}` has no end token, so an answer could not end: set its "
             "`eos_token`, or choose another base model."
         )
-    limit = NO_LIMIT if spec.method == "scratch" else reads_at_most(causal, tokenizer)
+    limit = reads_at_most(causal, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
     rows, dev_rows = encoder.rows(*train), encoder.rows(*dev)
@@ -124,7 +133,7 @@ def train_reply(
     check_round_trip(rows, train[1], tokenizer)
     shown = decoded(rows[0], tokenizer)[-400:]
     progress.note(f"The first row, with what the loss counts in ⟦ ⟧: {shown}", keep=False)
-    causal = _trainable(causal, spec)
+    causal = method.adapt(causal, spec, "causal")
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
     with quiet():
@@ -132,22 +141,6 @@ def train_reply(
     fitted = fit(model, rows, dev_rows, collate, spec, folder / "checkpoints", progress)
     save_reply(folder / "model", spec, causal, tokenizer)
     return fitted
-
-
-def base_causal(spec: Spec, texts: Sequence[str]) -> tuple[Any, Any]:
-    """The recipe's causal model and tokenizer, untrained in the task."""
-    from finetune.training.base_models import load_causal
-
-    if spec.method == "scratch":
-        from finetune.methods.scratch import causal_from_shape
-
-        return causal_from_shape(spec.base_model, texts, spec.max_length)
-    if spec.method == "qlora":
-        from finetune.methods.lora import four_bit, ready_for_training
-
-        causal, tokenizer = load_causal(spec.base_model, **four_bit())
-        return ready_for_training(causal), tokenizer
-    return load_causal(spec.base_model)
 
 
 def untuned(spec: Spec) -> TunedReply:
@@ -181,18 +174,12 @@ def load_tuned(folder: Path) -> TunedReply:
 def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
     """What `save_reply` wrote, on this machine's device; CorruptModel when a file is damaged."""
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    from finetune.methods.lora import load_adapter
-    from finetune.training.base_models import load_causal, quiet
-
+    method = network_of(method_of(card).name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        if card["method"] in ("lora", "qlora"):
-            causal: Any = load_adapter(load_causal(card["base_model"])[0], folder)
-        else:
-            with quiet():
-                causal = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True)
+        causal = method.load(folder, card["base_model"], "causal")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(
             f"The model in {folder} does not load: run the job again, or export it anew."
@@ -206,11 +193,3 @@ def _ready(causal: Any, tokenizer: Any, max_length: int, max_new_tokens: int) ->
     max_length = min(max_length, reads_at_most(causal, tokenizer))
     encoder = Encoder(tokenizer, Template.of(tokenizer), max_length)
     return TunedReply(causal.to(pick_device()), tokenizer, encoder, min(max_new_tokens, max_length // 2))
-
-
-def _trainable(causal: Any, spec: Spec) -> Any:
-    if spec.method in ("lora", "qlora"):
-        from finetune.methods.lora import add_lora
-
-        return add_lora(causal, spec)
-    return causal

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,13 +21,15 @@ from finetune.evaluation.plots import learning_plot, loss_plot, scores_plot
 from finetune.evaluation.statistics import json_difference, paired_means, resample_counts
 from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
 from finetune.llm import Llm
+from finetune.methods import METHODS
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.tasks.reply.data import Pairs, Rows, Written, prepare
 from finetune.tasks.reply.llm_judge import judged
 from finetune.tasks.reply.prompts import prompted_replies
-from finetune.tasks.triage.run import TUNED_NAMES
 from finetune.training.embedding import FrozenEmbedder
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 PAIRS_KEPT, PAIR_TEXT = 20, 1200  # for the blind comparison by people, and characters of each text
 
@@ -66,7 +68,7 @@ def write_tuned(
     answers = model.answers(test.tickets, progress.check)
     latency = {"batch_ms": 1000 * (time.perf_counter() - began) / len(test)}
     perplexity = model.perplexity(test.tickets, test.answers)
-    tuned = Written(TUNED_NAMES[spec.method], "tuned", answers, trained["seconds"])
+    tuned = Written(METHODS[spec.method].title, "tuned", answers, trained["seconds"])
     return tuned, {"perplexity": perplexity, "latency": latency}
 
 
@@ -138,7 +140,7 @@ def baselines(
     past, now = embedder(train.tickets, progress.check), embedder(test.tickets, progress.check)
     answers = [train.answers[i] for i in most_similar(past, now)]
     found = [Written(NEAREST_ANSWER, "baseline", answers, time.perf_counter() - began)]
-    if spec.method != "scratch":
+    if METHODS[spec.method].pretrained:
         from finetune.tasks.reply.model import untuned
 
         began = time.perf_counter()
@@ -219,7 +221,7 @@ def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -
 def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list[str]:
     """Why training did not pay, as far as this run can tell, each with what to try next."""
     said = []
-    if spec.method == "scratch":
+    if not METHODS[spec.method].pretrained:
         said.append(
             f"The model began with random weights and learned the language from {tickets:,} tickets alone: a "
             "pretrained base model with the method lora is the better try."

@@ -1,1 +1,71 @@
-"""Triage: a classifier that sends each ticket to its queue."""
+"""Triage: a ticket's text to its queue or intent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.artifacts import BEFORE, CARD, read_card
+from finetune.methods import method_of
+from finetune.tasks import Prediction, Task
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+    from finetune.llm import Llm
+    from finetune.progress import Progress
+    from finetune.spec import Spec
+
+
+def run(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
+) -> dict[str, Any]:
+    """The task's part of the report."""
+    from finetune.tasks.triage.run import run_triage
+
+    return run_triage(spec, tickets, folder, progress, llm)
+
+
+def load(folder: Path) -> Any:
+    """The finished classifier in a job's folder."""
+    from finetune.tasks.triage.model import load_tuned
+
+    return load_tuned(folder)
+
+
+def predict(model: Any, text: str, top: int) -> Prediction:
+    """The likeliest queue, and the `top` likeliest with their probabilities."""
+    began = time.perf_counter()
+    scores = model.probabilities([text])[0]
+    ranked = sorted(zip(model.classes, map(float, scores), strict=True), key=lambda pair: -pair[1])[:top]
+    return Prediction("triage", ranked[0][0], tuple(ranked), time.perf_counter() - began)
+
+
+def load_before(place: Path) -> tuple[Any, str] | None:
+    """The baseline that the job kept beside its model, and its name."""
+    folder = place.parent / BEFORE
+    if not (folder / CARD).is_file():
+        return None
+    card: Mapping[str, Any] = read_card(folder)
+    solver = method_of(card).solver
+    return (solver.load(folder, dict(card)), str(card.get("name", "before"))) if solver else None
+
+
+TASK = Task(
+    name="triage",
+    label="Triage: ticket text to queue or intent",
+    dataset_kind="triage",
+    ticket_field="label",
+    requirement="a label (queue)",
+    purpose="sorts support tickets into {classes} queues",
+    architecture="encoder",
+    run=run,
+    load=load,
+    predict=predict,
+    load_before=load_before,
+    default_method="lora",
+    default_base="minilm",
+    default_shape="tiny-bert",
+    position=10,
+)

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from finetune.errors import TrainingDataError
 from finetune.evaluation.baselines import Guesses, ladder
 from finetune.evaluation.metrics import score
 from finetune.evaluation.statistics import resample_counts
-from finetune.methods.linear import train_linear
+from finetune.methods import METHODS
+from finetune.methods.linear import solve
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.training.embedding import FrozenEmbedder
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def prepare(spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, progress: Pr
     known = [i for i in sides.dev if rows[i].label not in unseen]
     places = (_numbers(sides.train), _numbers(known), _numbers(sides.test))
     train, dev, test = (every.at(place) for place in places)
-    how = told(sides, "cross-validated" if spec.method == "linear" else "one fold")
+    how = told(sides, "cross-validated" if METHODS[spec.method].is_baseline else "one fold")
     folds = tuple(_numbers(fold) for fold in sides.folds)
     return Data(train, dev, test, classes, names, how, seconds, rows, every, places, folds)
 
@@ -144,19 +147,9 @@ def _one_fold(
     fit = every.at(np.concatenate(others[1:])) if len(others) > 1 else train
     if len(np.unique(fit.labels)) < 2:
         fit, dev = train, every.at(test[:0])
-    model, chosen = train_linear(
-        fit.texts,
-        fit.labels,
-        fit.embeddings,
-        dev.texts,
-        dev.labels,
-        dev.embeddings,
-        data.names,
-        embedder,
-        progress,
-    )
-    scores = model.score(model.words(held.texts, held.embeddings))
-    return [*found, Guesses(strong, "baseline", scores.argmax(axis=1), chosen.seconds, scores)]
+    solution = solve(fit, dev, data.names, embedder, progress)
+    scores = solution.model.score(solution.model.words(held.texts, held.embeddings))
+    return [*found, Guesses(strong, "baseline", scores.argmax(axis=1), solution.seconds, scores)]
 
 
 def _joined(parts: tuple[Guesses, ...]) -> Guesses:

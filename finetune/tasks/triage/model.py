@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from torch import nn
 from finetune.artifacts import CARD, LINEAR_HALF, find_model, read_card
 from finetune.device import mixed_precision, pick_device
 from finetune.errors import CorruptModel
-from finetune.methods.linear import TunedLinear, load_linear
+from finetune.methods import METHODS, Classifier, method_of, network_of
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.training.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
 from finetune.training.embedding import embed, length_batches, mean_pool, unit
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
 
 HEAD = "head.safetensors"
 TOKENS_PER_BATCH = 4096
@@ -33,6 +35,11 @@ class TunedTriage:
     network: Any
     tokenizer: Any
     max_length: int
+
+    @property
+    def body(self) -> Any:
+        """The network without its head."""
+        return self.network.encoder
 
     def probabilities(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
         """(texts, classes) float32, each row sums to one; `check` is called between batches."""
@@ -71,8 +78,9 @@ def train_triage(
     from finetune.training.loop import fit
 
     set_seed(spec.seed)
-    encoder, tokenizer = base_encoder(spec, texts)
-    limit = NO_LIMIT if spec.method == "scratch" else reads_at_most(encoder, tokenizer)
+    method = network_of(spec.method)
+    encoder, tokenizer = method.build(spec, "encoder", texts)
+    limit = reads_at_most(encoder, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
     rows = tokenised(tokenizer, texts, labels, spec.max_length)
     for note in check_triage_rows(rows, texts, tokenizer, spec.max_length, limit):
@@ -80,7 +88,7 @@ def train_triage(
     encoder.to(pick_device()).eval()
     start = embed(encoder, tokenizer, texts, spec.max_length, progress.check)
     head = make_head(spec.head, start, labels, len(classes))
-    network = Classifier(_trainable(encoder, spec), head).to(pick_device())
+    network = NetworkWithHead(method.adapt(encoder, spec, "encoder"), head).to(pick_device())
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
         inputs = pad(tokenizer, [row["input_ids"] for row in batch])
@@ -91,23 +99,6 @@ def train_triage(
     fitted = fit(network, rows, dev, collate, spec, folder / "checkpoints", progress)
     save_triage(folder / "model", spec, classes, network, tokenizer)
     return fitted
-
-
-def base_encoder(spec: Spec, texts: Sequence[str]) -> tuple[Any, Any]:
-    """The recipe's untuned encoder and its tokenizer; a shape from scratch gets one trained on `texts`."""
-    from finetune.training.base_models import load_encoder
-
-    if spec.method == "scratch":
-        from finetune.methods.scratch import encoder_from_shape
-
-        return encoder_from_shape(spec.base_model, texts, spec.max_length)
-    if spec.method == "qlora":
-        from finetune.methods.lora import four_bit, ready_for_training
-
-        encoder, tokenizer = load_encoder(spec.base_model, **four_bit())
-        return ready_for_training(encoder), tokenizer
-    encoder, tokenizer = load_encoder(spec.base_model)
-    return _without_pooler(encoder), tokenizer
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -146,54 +137,34 @@ def save_triage(folder: Path, spec: Spec, classes: tuple[str, ...], network: Any
     (folder / CARD).write_text(json.dumps(card | {"max_length": spec.max_length}, indent=1))
 
 
-def load_tuned(folder: Path) -> TunedTriage | TunedLinear | Blended:
+def load_tuned(folder: Path) -> Classifier | TunedTriage | Blended:
     """The model in a job's folder, blended with its linear half where one was kept."""
     place = find_model(folder)
     card = read_card(place)
-    if card["method"] == "linear":
-        return load_linear(place, card)
+    solver = method_of(card).solver
+    if solver:
+        return solver.load(place, card)
     network, half = load_triage(place, card), place / LINEAR_HALF
-    return Blended(network, load_linear(half, read_card(half))) if half.is_dir() else network
+    return Blended(network, load_tuned(half)) if half.is_dir() else network
 
 
 def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
     """The saved network on this machine's device; CorruptModel when a file is damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    from finetune.methods.lora import load_adapter
-    from finetune.training.base_models import load_encoder, quiet
-
+    method = network_of(method_of(card).name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        if card["method"] in ("lora", "qlora"):
-            encoder: Any = load_adapter(_without_pooler(load_encoder(card["base_model"])[0]), folder)
-        else:
-            with quiet():
-                encoder = _without_pooler(AutoModel.from_pretrained(folder, use_safetensors=True))
+        encoder = method.load(folder, card["base_model"], "encoder")
         head = load_head(load_file(folder / HEAD))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(
             f"The model in {folder} does not load: run the job again, or export it anew."
         ) from error
-    network = Classifier(encoder, head).to(pick_device())
+    network = NetworkWithHead(encoder, head).to(pick_device())
     return TunedTriage(tuple(card["classes"]), network, tokenizer, card["max_length"])
-
-
-def _without_pooler(encoder: Any) -> Any:
-    """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
-    if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None
-    return encoder
-
-
-def _trainable(encoder: Any, spec: Spec) -> Any:
-    if spec.method in ("lora", "qlora"):
-        from finetune.methods.lora import add_lora
-
-        return add_lora(encoder, spec)
-    return encoder
 
 
 SCALE = 20.0  # cosine in [-1, 1] to logits: a tempered start, neither flat nor saturated
@@ -222,7 +193,7 @@ class LinearHead(nn.Module):
         return self.linear(self.dropout(pooled.float()))
 
 
-class Classifier(nn.Module):
+class NetworkWithHead(nn.Module):
     """Token ids to class logits; with `labels` also the mean cross entropy."""
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
@@ -272,6 +243,11 @@ class Blended:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.network.classes
+
+    @property
+    def body(self) -> Any:
+        """The network without its head."""
+        return self.network.body
 
     def probabilities(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
         """(texts, classes) float32, each row sums to one."""

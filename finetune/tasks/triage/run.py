@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,21 +21,17 @@ from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, 
 from finetune.evaluation.statistics import Paired, json_difference, paired, resample_counts
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
-from finetune.methods.linear import save_linear, train_linear
+from finetune.methods import METHODS, Solution
+from finetune.methods.linear import save_linear, solve
 from finetune.progress import Progress
-from finetune.spec import Spec
 from finetune.tasks.triage.data import Data, Side, beside, cross_validated, held_out_rows, prepare
 from finetune.tasks.triage.prompts import Prompted, prompted
 from finetune.training.embedding import FrozenEmbedder
 
+if TYPE_CHECKING:
+    from finetune.spec import Spec
+
 STRONG = "TF-IDF + embeddings, linear SVM"
-TUNED_NAMES = {
-    "linear": "Tuned: " + STRONG,
-    "lora": "Tuned with LoRA",
-    "qlora": "Tuned with QLoRA",
-    "full": "Fully tuned",
-    "scratch": "Trained from scratch",
-}
 LATENCY_SAMPLES = 20
 
 
@@ -50,12 +46,12 @@ def run_triage(
     crossed = tuple(cross_validated(data, STRONG, embedder, progress)) if data.folds else ()
     said = prompted(llm, data, folder, spec.seed, progress)
     progress.phase("training")
-    keep_before(spec, data, folder, guesses, strong[0], embedder)
-    trained = train(spec, data, folder, strong, progress)
+    keep_before(spec, data, folder, guesses, strong.model, embedder)
+    trained = train(spec, data, folder, strong, embedder, progress)
     progress.phase("evaluating")
     tuned, latency = evaluate_tuned(spec, data, folder, trained, progress)
     answers = Answers(data.test, [*guesses, tuned], said, crossed)
-    if crossed and spec.method == "linear":
+    if crossed and METHODS[spec.method].is_baseline:
         answers = on_all_folds(data, answers)
     return conclude(data, answers, trained, latency, folder, spec.seed)
 
@@ -73,44 +69,39 @@ def on_all_folds(data: Data, answers: Answers) -> Answers:
 
 def baselines(
     spec: Spec, data: Data, embedder: FrozenEmbedder, progress: Progress
-) -> tuple[list[Guesses], tuple[Any, Any]]:
+) -> tuple[list[Guesses], Solution]:
     """The ladder on the test rows, and the strong linear model (a baseline unless it was asked for)."""
     train, test = data.train, data.test
     found = ladder(train.embeddings, train.labels, test.embeddings, len(data.classes), data.embed_seconds)
     progress.check()
-    model, chosen = train_linear(
-        train.texts,
-        train.labels,
-        train.embeddings,
-        data.dev.texts,
-        data.dev.labels,
-        data.dev.embeddings,
-        data.classes,
-        embedder,
-        progress,
-    )
-    if spec.method != "linear":
-        scores = model.score(model.words(test.texts, test.embeddings))
-        seconds = chosen.seconds + data.embed_seconds
+    strong = solve(train, data.dev, data.classes, embedder, progress)
+    if not METHODS[spec.method].is_baseline:
+        scores = strong.model.score(strong.model.words(test.texts, test.embeddings))
+        seconds = strong.seconds + data.embed_seconds
         found.append(Guesses(STRONG, "baseline", scores.argmax(axis=1), seconds, scores))
-    return found, (model, chosen)
+    return found, strong
 
 
 def train(
-    spec: Spec, data: Data, folder: Path, strong: tuple[Any, Any], progress: Progress
+    spec: Spec, data: Data, folder: Path, strong: Solution, embedder: FrozenEmbedder, progress: Progress
 ) -> dict[str, Any]:
-    """Train unless this folder already did; returns steps, seconds, curve, (linear) its strength."""
+    """Train unless this folder already did; returns steps, seconds, curve, and the settings that a solver chose."""
     done = folder / TRAINED
     if done.is_file():
         progress.note(
             "Training was already finished in this folder: going on with its evaluation.", keep=False
         )
         return json.loads(done.read_text())
-    model, chosen = strong
-    if spec.method == "linear":
-        save_linear(folder / "model", model, TUNED_NAMES["linear"])
-        result = {"history": [], "steps": 0, "seconds": chosen.seconds + data.embed_seconds}
-        result |= {"chosen": {"C": chosen.strength, "dev_accuracy": chosen.dev_accuracy}}
+    method = METHODS[spec.method]
+    if method.solver:
+        solution = (
+            strong
+            if method.is_baseline
+            else method.solver.fit(data.train, data.dev, data.classes, embedder, progress)
+        )
+        solution.model.save(folder / "model", method.title)
+        result = {"history": [], "steps": 0, "seconds": solution.seconds + data.embed_seconds}
+        result["chosen"] = dict(solution.settings)
     else:
         from finetune.tasks.triage.model import train_triage
 
@@ -128,26 +119,25 @@ def keep_before(
     """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
     from finetune.methods.linear import logistic_model
 
-    if spec.method != "linear":
+    if not METHODS[spec.method].is_baseline:
         save_linear(folder / BEFORE, model, STRONG)
         return
     weights = next(guess.weights for guess in found if guess.weights is not None)
     save_linear(folder / BEFORE, logistic_model(data.classes, *weights, embedder), LOGISTIC)
 
 
-def blend_in(data: Data, folder: Path, strong: tuple[Any, Any], progress: Progress) -> bool:
+def blend_in(data: Data, folder: Path, strong: Solution, progress: Progress) -> bool:
     """Put the linear model beside the network where their mean explains the dev rows better."""
     from finetune.tasks.triage.model import helps, load_tuned
 
-    model, chosen = strong
     place = folder / "model" / LINEAR_HALF
     shutil.rmtree(place, ignore_errors=True)
-    if chosen.dev_probabilities is None or not len(data.dev.texts):
+    if strong.dev_probabilities is None or not len(data.dev.texts):
         return False
     network = load_tuned(folder).probabilities(data.dev.texts, progress.check)
-    if not helps(network, chosen.dev_probabilities, data.dev.labels):
+    if not helps(network, strong.dev_probabilities, data.dev.labels):
         return False
-    save_linear(place, model)
+    save_linear(place, strong.model)
     return True
 
 
@@ -171,7 +161,7 @@ def evaluate_tuned(
         "one_ms_p50": 1000 * float(np.median(singles)),
         "batch_ms": 1000 * batch / len(data.test.texts),
     }
-    name = TUNED_NAMES[spec.method] + (", averaged with linear" if trained.get("blended") else "")
+    name = METHODS[spec.method].title + (", averaged with linear" if trained.get("blended") else "")
     return Guesses(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores), latency
 
 

@@ -1,0 +1,26 @@
+"""Finds what a folder of plug-ins offers: one file (or sub-package) there is one entry, and no list is kept by hand."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def entries_of(package: str, attribute: str, kind: type[T]) -> list[T]:
+    """The value `attribute` of each module in `package` that has one, in the order of the files' names.
+
+    Imports every module there, so those must be light. TypeError for a value of another kind.
+    """
+    entries = []
+    for module in pkgutil.iter_modules(sys.modules[package].__path__):
+        value = getattr(importlib.import_module(f"{package}.{module.name}"), attribute, None)
+        if value is None:
+            continue
+        if not isinstance(value, kind):
+            raise TypeError(f"{package}.{module.name}.{attribute} must be a {kind.__name__}.")
+        entries.append(value)
+    return entries
