@@ -48,7 +48,7 @@ def open_ledger(settings: Settings) -> Ledger:
 def open_datasets(settings: Settings, prepare: Prepare = prepare_rows) -> DatasetStore:
     """The team's datasets, with the bundled sample among them; `prepare` cleans and redacts what is added."""
     store = DatasetStore(settings.datasets_url, prepare=prepare)
-    store.ensure_sample()
+    store.ensure_samples()
     return store
 
 

@@ -15,6 +15,7 @@ REPORT = "report.json"  # of a run; written last
 SPENT = "spent.json"  # time and money of the attempts before this one
 BASE = "base.txt"  # the hub's commit of the base model that the run began with
 TRAINED = "trained.json"  # what training came to, kept for a run that is resumed after it
+FIRST_ROW = "first-row.txt"  # of a reply run: the first training row as the model reads it, what the loss counts in ⟦ ⟧
 PROMPTED, JUDGED = "prompts.json", "judge.json"  # paid answers of a language model, never asked twice
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import resource
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+GIB = 2**30
 
 
 def cpu_seconds() -> float:
     """User and system time of this process, all threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def memory_gib() -> float:
+    """This machine's memory in GiB, or what its container may use where that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = int(CGROUP_LIMIT.read_text())
+    except (OSError, ValueError):  # no cgroup of version 2, or "max"
+        limit = physical
+    return min(physical, limit) / GIB
 
 
 def pick_device() -> str:

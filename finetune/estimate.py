@@ -12,6 +12,7 @@ from typing import Any
 
 from finetune.catalog import BASE_MODELS, SHAPES
 from finetune.data.card import Card
+from finetune.device import GIB
 from finetune.methods import METHODS, Method
 from finetune.model_size import ModelSize, size_of
 from finetune.pricing import CostError, TrainingWork, cheapest_gpu, gpu, training_by_arithmetic
@@ -24,7 +25,6 @@ TEMPLATE_TOKENS = 8.0
 CPU_GFLOPS = (25.0, 120.0)  # effective, 2 cores, small batches; measured runs fall inside
 START_S = 20.0  # loading, baselines, evaluation
 LIBRARIES_GIB = 1.5  # Python, torch and one batch of activations
-GIB = 2**30
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,57 @@ def defaults(values: Mapping[str, Any]) -> Spec:
     return replace(spec, **{"learning_rate": rate, **task.defaults})
 
 
+def default_task(dataset_kind: str) -> str:
+    """The first task that learns from this kind of tickets; the kind itself where none does."""
+    return next((name for name, task in TASKS.items() if task.dataset_kind == dataset_kind), dataset_kind)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a form may offer for one kind of tickets, so that whatever is picked goes together.
+
+    `base_models` is empty where the method has no choice of one, `epochs` None where it knows none;
+    `takes_hub_model`: any other pretrained model may be named instead.
+    """
+
+    tasks: tuple[str, ...]
+    task: str
+    methods: tuple[str, ...]
+    method: str
+    base_models: tuple[str, ...]
+    base_model: str
+    takes_hub_model: bool
+    epochs: int | None
+
+
+def choices_for(dataset_kind: str, values: Mapping[str, str], has_gpu: bool = True) -> Choices:
+    """The choices that are left once `values` (task, method, base_model) are picked; what does not fit is replaced."""
+    tasks = tuple(name for name, task in TASKS.items() if task.dataset_kind == dataset_kind) or tuple(TASKS)
+    picked = values.get("task", "")
+    task = TASKS[picked if picked in tasks else tasks[0]]
+    methods = tuple(
+        name
+        for name, method in METHODS.items()
+        if (method.network or task.architecture == "encoder") and (has_gpu or not method.needs_gpu)
+    )
+    picked = values.get("method", "")
+    method = METHODS[picked if picked in methods else task.default_method]
+    bases = tuple(name for name, base in BASE_MODELS.items() if base.pretrained == method.pretrained)
+    bases = tuple(name for name in bases if BASE_MODELS[name].architecture == task.architecture)
+    spec = defaults({"task": task.name, "method": method.name})
+    picked = values.get("base_model", "")
+    return Choices(
+        tasks,
+        task.name,
+        methods,
+        method.name,
+        bases if method.network else (),
+        picked if picked in bases else spec.base_model,
+        method.network is not None and method.pretrained,
+        spec.epochs if method.network else None,
+    )
+
+
 def _method_for(default: str, base_model: str | None) -> str:
     """The task's default method; with a base model named, one that can start from it."""
     if base_model is None or METHODS[default].pretrained == (base_model not in SHAPES):

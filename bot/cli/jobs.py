@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -18,15 +18,28 @@ from bot.errors import BotError
 from bot.factories import load_prices, measuring_model, open_datasets, open_ledger, person
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
+from finetune.catalog import BASE_MODELS
 from finetune.data.store import DatasetStore, suggest_name
+from finetune.methods import METHODS
+from finetune.tasks import TASKS
 from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
+
+if TYPE_CHECKING:
+    from finetune.data.card import Card
+    from finetune.data.ticket import Tickets
+    from finetune.spec import Spec
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
 TERMINAL = "terminal"
 EXAMPLES_SHOWN = 2
 Here = Annotated[bool, typer.Option("--here", help="Run in this process, without queue or bot.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+
+
+def _either(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
 
 
 def register(root: typer.Typer) -> None:
@@ -38,9 +51,9 @@ def register(root: typer.Typer) -> None:
 
 def finetune(
     dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
-    task: Annotated[str, typer.Option(help="triage or reply; default: what the tickets are for.")] = "",
+    task: Annotated[str, typer.Option(help=f"{_either(TASKS)}; default: what the tickets are for.")] = "",
     base_model: Annotated[str, typer.Option(help="minilm, a hub id, or a local folder.")] = "",
-    method: Annotated[str, typer.Option(help="lora, linear, full, scratch or qlora.")] = "",
+    method: Annotated[str, typer.Option(help=f"{_either(METHODS)}.")] = "",
     epochs: Annotated[str, typer.Option(help="Times over the training rows.")] = "",
     learning_rate: Annotated[str, typer.Option(help="Default: by method.")] = "",
     seed: Annotated[str, typer.Option(help="Fixes every random draw.")] = "",
@@ -55,28 +68,55 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Launch a fine-tune and follow it to its report."""
-    from finetune.spec import parse_spec
+    from finetune.spec import default_task, parse_spec
 
-    known = open_datasets(settings())
-    settled = settings_of(more or [])
-    card = dataset_card(known, dataset)
+    datasets = open_datasets(settings())
+    extra_settings = settings_of(more or [])
+    card = dataset_card(datasets, dataset)
     form = {
-        "task": task or card.kind,
+        "task": task or default_task(card.kind),
         "base_model": base_model,
         "method": method,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "seed": seed,
         "budget_usd": budget_usd,
-        **settled,
+        **extra_settings,
         "dataset": card.name,
         "digest": card.digest,
     }
     form["base_model"] = absolute(form["base_model"])
     spec = parse_spec(form)
-    if not here:
+    print_estimate(spec, card, here, quiet=as_json)
+    if here:
+        finetune_here(spec, datasets.tickets(card.digest), as_json)
+    else:
         follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
-        return
+
+
+def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
+    """Prints time and money; BotError where this machine (`here`) cannot do it, or a queued job's size is unknown."""
+    from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
+    from finetune.device import memory_gib
+    from finetune.estimate import Machine, estimate_run, refusal
+    from worker.runtime.multi_gpu import free_memory_gib
+
+    prices = load_prices(settings())
+    estimate = estimate_run(spec, card, prices)
+    if here:
+        machine = Machine("this machine", memory_gib(), max(free_memory_gib().values(), default=0.0))
+        if problems := refusal(spec, estimate, [machine]):
+            raise BotError(" ".join(problems.values()))
+    elif estimate.size.parameters is None and spec.budget_usd is None:
+        raise BotError(BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model) + " (--budget-usd)")
+    if not quiet:
+        console.print(
+            f"[dim]{escape(estimate_text(spec.base_model, estimate, prices))}[/dim]", highlight=False
+        )
+
+
+def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
+    """Run the recipe in this process and print its report."""
     from finetune.pipeline import REPORT, run
 
     folder = settings().home / "runs" / spec.recipe_digest[:12]
@@ -86,9 +126,9 @@ def finetune(
         )
     prices = load_prices(settings())
     rate = float(prices["cpu_hour"]["usd"])
-    rows, llm = known.tickets(card.digest), chosen_llm(settings())
+    llm = chosen_llm(settings())
     report = here_with_bar(
-        lambda emit: run(spec, rows, folder, emit, lambda: None, rate, prices, llm=llm), quiet=as_json
+        lambda emit: run(spec, tickets, folder, emit, lambda: None, rate, prices, llm=llm), quiet=as_json
     )
     show_report(report, folder, as_json)
     if (said := compared(settings(), report, folder.name)) and not as_json:
@@ -104,8 +144,6 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
 
 def absolute(base_model: str) -> str:
     """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
-    from finetune.catalog import BASE_MODELS
-
     path = Path(base_model).expanduser()
     return (
         str(path.resolve()) if base_model and base_model not in BASE_MODELS and path.is_dir() else base_model

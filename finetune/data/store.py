@@ -18,12 +18,14 @@ from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
 from finetune.data.ticket import DatasetError, Tickets
+from finetune.errors import did_you_mean
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 SCOPE = re.compile(r"workspace|channel:[A-Z0-9]{1,32}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SAMPLES = Path(__file__).parents[1] / "samples"
-SAMPLE, SAMPLE_FILE = "sample-tickets", "tickets.csv"
+SAMPLE, SAMPLE_REPLIES = "sample-tickets", "support-replies"
+BUNDLED = {SAMPLE: "tickets.csv", SAMPLE_REPLIES: "replies.jsonl"}
 BUNDLED_BY = "trainwise"
 BUNDLED_LICENCE = "CC0-1.0, written for Trainwise"
 BUNDLED_NOTE = "Invented tickets: nobody in them exists, so nothing was redacted."
@@ -173,9 +175,11 @@ class DatasetStore:
                 for card in reversed(cards):
                     if card.digest.startswith(wanted) and not card.erased and _visible(card, scopes):
                         return card
-        known = ", ".join(card.name for card in self.list(scopes)[:10]) or "none yet"
+        names = [card.name for card in self.list(scopes)]
+        known = ", ".join(names[:10]) or "none yet"
         shown = wanted[:40] if wanted.isprintable() and wanted.isascii() else "of that name"
-        raise DatasetError(f"There is no dataset {shown}.", what_next=f"There is: {known}.")
+        hint = did_you_mean(wanted, names)
+        raise DatasetError(f"There is no dataset {shown}.{hint}", what_next=f"There is: {known}.")
 
     def tickets(self, digest: str) -> Tickets:
         """The rows of a digest (or name), checked against it. Raises DatasetError if erased or damaged."""
@@ -239,15 +243,22 @@ class DatasetStore:
             name, max(gone for _, _, gone in hits), digests, new, _models(set(digests), models_of)
         )
 
-    def ensure_sample(self) -> Card:
-        """Register the bundled sample where it is missing or outdated; its card. It is not redacted."""
-        tickets = read_tickets(SAMPLES / SAMPLE_FILE)
-        newest = _newest(self._shelf.live(SAMPLE), None)
+    def ensure_samples(self) -> Cards:
+        """Register the bundled datasets where they are missing or outdated; their cards. They are not redacted.
+
+        A dataset of somebody else that has the name of one stays as it is.
+        """
+        return [self._ensure(name, file) for name, file in BUNDLED.items()]
+
+    def _ensure(self, name: str, file: str) -> Card:
+        newest = _newest(self._shelf.live(name), None)
+        if newest and newest.added_by != BUNDLED_BY:
+            return newest
+        tickets = read_tickets(SAMPLES / file)
         if newest and newest.digest == tickets.digest and self._shelf.has_rows(newest.digest):
             return newest
-        found = {"not_covered": BUNDLED_NOTE}
-        workspace = ("workspace",)
-        card = self._card(tickets, SAMPLE, BUNDLED_BY, workspace, BUNDLED_LICENCE, SAMPLE_FILE, found)
+        workspace, facts = ("workspace",), {"not_covered": BUNDLED_NOTE}
+        card = self._card(tickets, name, BUNDLED_BY, workspace, BUNDLED_LICENCE, file, facts)
         return self._shelf.put(card, tickets)
 
     def annotate(self, card: Card, **found: object) -> Card:
@@ -275,9 +286,9 @@ def suggest_name(text: str) -> str:
 
 
 def _check_owner(name: str, added_by: str) -> None:
-    if name == SAMPLE and added_by != BUNDLED_BY:
+    if name in BUNDLED and added_by != BUNDLED_BY:
         raise DatasetError(
-            f"The name {name!r} belongs to the bundled sample.", what_next="Choose another name."
+            f"The name {name!r} belongs to a bundled sample.", what_next="Choose another name."
         )
 
 

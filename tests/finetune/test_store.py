@@ -146,8 +146,9 @@ def test_names_that_could_be_paths_are_refused(name: str, tmp_path: Path) -> Non
 
 def test_the_sample_is_there_and_its_name_is_taken(store: DatasetStore) -> None:
     """It is registered once, and nobody can put other rows under its name."""
-    card = store.ensure_sample()
-    assert store.ensure_sample() == card
+    card, replies = store.ensure_samples()
+    assert store.ensure_samples() == [card, replies]
+    assert (replies.name, replies.kind, replies.rows) == ("support-replies", "reply", 300)
     assert card.rows > 600
     assert len(card.classes) == 8
     with pytest.raises(DatasetError, match="bundled sample"):

@@ -161,7 +161,19 @@ MIB_PER_GIB = 1024
 
 def free_memory_gib(smi: str = "nvidia-smi") -> dict[int, float]:
     """Free memory of each GPU by index; empty on a machine without NVIDIA's driver."""
-    ask = [smi, "--query-gpu=index,memory.free", "--format=csv,noheader,nounits"]
+    return _query(smi, "memory.free")
+
+
+def least_memory_gib(devices: str, smi: str = "nvidia-smi") -> float:
+    """The whole memory of the smallest of `devices` ("0,1"), which limits a model; 0.0 for the CPU ("")."""
+    if not devices:
+        return 0.0
+    memory = _query(smi, "memory.total")
+    return min((memory.get(int(index), 0.0) for index in devices.split(",") if index.isdigit()), default=0.0)
+
+
+def _query(smi: str, figure: str) -> dict[int, float]:
+    ask = [smi, f"--query-gpu=index,{figure}", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):

@@ -23,6 +23,7 @@ import redis
 from rq.exceptions import StopRequested
 from rq.worker import Worker
 
+from finetune.device import memory_gib
 from worker.kinds.job_kind import JobKind
 from worker.runtime import multi_gpu, processes
 from worker.runtime.heartbeat import LEASE_S, HealthServer, Heartbeat, open_shippers
@@ -174,6 +175,8 @@ class WorkerContext:
         self.draining = self.hurry = False
         self.started_at = time.time()
         self.devices = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        self.memory_gib = round(memory_gib(), 1)
+        self.gpu_gib = round(multi_gpu.least_memory_gib(self.devices), 1)
         shippers = open_shippers(options.spool, options.name, self.connection)
         self.own_spool = shippers[0].folder
         for shipper in shippers:
@@ -196,6 +199,8 @@ class WorkerContext:
             "draining": self.draining,
             "unsent_bytes": sum(shipper.backlog() for shipper in self.heartbeat.shippers),
             "devices": self.devices or "cpu",
+            "memory_gib": self.memory_gib,
+            "gpu_gib": self.gpu_gib,
             "since": self.started_at,
         }
 

@@ -22,9 +22,10 @@ from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_mod
 from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
+from finetune.errors import did_you_mean
 from finetune.estimate import Machine, estimate_run, refusal
 from finetune.methods import METHODS
-from finetune.spec import Spec, SpecError, parse_spec
+from finetune.spec import Spec, SpecError, default_task, parse_spec
 from finetune.tasks import TASKS
 from worker.jobs.records import Job, JobRequest
 
@@ -59,7 +60,7 @@ def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> 
     except DatasetError as wrong:
         problems["dataset"] = str(wrong)
     if card is not None and not form.get("task"):
-        form = {**form, "task": task_for(card)}
+        form = {**form, "task": default_task(card.kind)}
     try:
         spec = parse_spec(form)
     except SpecError as wrong:
@@ -75,20 +76,26 @@ def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> 
     return spec, card
 
 
-def task_for(card: Card) -> str:
-    """The first task that learns from this kind of tickets."""
-    return next((name for name, task in TASKS.items() if task.dataset_kind == card.kind), card.kind)
-
-
 def impossible(services: Services, spec: Spec, card: Card) -> dict[str, str]:
     """What speaks against queueing this recipe, by field."""
     estimate = estimate_run(spec, card, services.prices)
     if estimate.size.parameters is None and not spec.budget_usd:
         return {"budget_usd": BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model)}
+    return refusal(spec, estimate, machines_of(services))
+
+
+def machines_of(services: Services) -> list[Machine]:
+    """What the workers that show signs of life train on; [] where one of them is too old to say."""
     machines = [Machine.from_health(health) for health in services.workers()]
-    if not all(machines):
-        return {}  # a worker of an older version does not say what it has
-    return refusal(spec, estimate, [machine for machine in machines if machine])
+    return [machine for machine in machines if machine] if all(machines) else []
+
+
+def kind_of(services: Services, form: Mapping[str, str], channel: str) -> str:
+    """The kind of the tickets that a form names; "" where there are none of that name."""
+    try:
+        return services.datasets.get(form.get("dataset", ""), services.scopes(channel)).kind
+    except DatasetError:
+        return ""
 
 
 def launch(
@@ -139,8 +146,12 @@ def typed_form(text: str) -> dict[str, str]:
         elif "dataset" not in form:
             form["dataset"] = word
         else:
+            hint = did_you_mean(word, [*METHODS, *TASKS])
             raise SpecError(
-                {"command": f"I do not understand `{word[:40]}`. Write key=value, for example epochs=3."}
+                {
+                    "command": f"I do not understand `{word[:40]}`.{hint} Write settings as key=value, for example "
+                    "epochs=3."
+                }
             )
     return form
 
@@ -148,10 +159,12 @@ def typed_form(text: str) -> dict[str, str]:
 def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
     memory, filled = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
-        spec, card = finetune_spec(services, recipe_of(filled.values), memory.channel)
+        form = recipe_of(filled.values, kind_of(services, filled.values, memory.channel))
+        spec, card = finetune_spec(services, form, memory.channel)
     except SpecError as wrong:
         problems = dict(wrong.problems)
-        if filled.values.get("hub_model", "").strip() and "base_model" in problems:
+        named = filled.values.get("hub_model", "").strip() or "base_model" not in view["state"]["values"]
+        if named and "base_model" in problems:
             problems["hub_model"] = problems.pop("base_model")
         ack(response_action="errors", errors=errors_by_field(problems, FINETUNE_FIELDS))
         return
@@ -169,25 +182,29 @@ def open_finetune(
     client: WebClient,
     trigger_id: str,
     memory: Memory,
-    chosen: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
 ) -> None:
-    """`chosen` are fields filled in beforehand."""
-    client.views_open(trigger_id=trigger_id, view=filled_form(services, memory, chosen or {}))
+    """`values` are fields filled in beforehand."""
+    client.views_open(trigger_id=trigger_id, view=filled_form(services, memory, values or {}))
 
 
-def filled_form(services: Services, memory: Memory, chosen: Mapping[str, str]) -> Block:
-    """The fine-tune form with the estimate for what is chosen so far."""
+def filled_form(services: Services, memory: Memory, values: Mapping[str, str]) -> Block:
+    """The fine-tune form with the estimate for what it holds so far."""
     cards = services.datasets.list(services.scopes(memory.channel))
     if not cards:
         return validate_view(note_modal("Fine-tune", NO_TICKETS))
-    form = {"dataset": cards[0].name, "task": cards[0].kind, **chosen}
-    return validate_view(finetune_modal(cards, memory, form, estimate_line(services, form, memory.channel)))
+    form = {"dataset": cards[0].name, **values}
+    estimate = estimate_line(services, form, memory.channel)
+    machines = machines_of(services)
+    has_gpu = not machines or any(machine.gpu_gib for machine in machines)
+    return validate_view(finetune_modal(cards, memory, form, estimate, has_gpu))
 
 
 def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> str:
     """The cost in a sentence, or what stands in the way."""
     try:
-        spec, card = finetune_spec(services, recipe_of(form), channel)
+        recipe = recipe_of(form, kind_of(services, form, channel))
+        spec, card = finetune_spec(services, recipe, channel)
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
     return estimate_text(spec.base_model, estimate_run(spec, card, services.prices), services.prices)
@@ -199,8 +216,7 @@ def on_train(services: Services, ack: Ack, body: Body, action: Body, client: Web
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
     card = services.datasets.get(job.dataset, services.scopes(channel))
-    chosen = {"dataset": card.name, "task": card.kind, "method": "lora"}
-    open_finetune(services, client, body["trigger_id"], Memory(channel), chosen)
+    open_finetune(services, client, body["trigger_id"], Memory(channel), {"dataset": card.name})
 
 
 def on_home_finetune(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -216,8 +232,8 @@ def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient
     if view.get("callback_id") != "finetune":
         return
     memory = Memory.parse(view["private_metadata"])
-    chosen = {k: v for k, v in FormValues.of(view).values.items() if k in FINETUNE_FIELDS}
-    form = filled_form(services, memory, chosen)
+    values = {k: v for k, v in FormValues.of(view).values.items() if k in FINETUNE_FIELDS}
+    form = filled_form(services, memory, values)
     client.views_update(view_id=view["id"], hash=view.get("hash"), view=form)
 
 

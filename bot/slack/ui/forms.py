@@ -29,6 +29,7 @@ from bot.slack.ui.escape import escape, one_line
 from finetune.catalog import BASE_MODELS
 from finetune.data.card import Card
 from finetune.methods import METHODS
+from finetune.spec import Choices, choices_for
 from finetune.tasks import TASKS
 
 DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
@@ -87,50 +88,86 @@ class FormValues:
         return cls(values, files)
 
 
-def recipe_of(values: Mapping[str, str]) -> dict[str, str]:
-    """The fine-tune form's values as a recipe's fields: a model of the hub, where one is named, is the base."""
+def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
+    """The fine-tune form's values as a recipe's fields, without those that do not apply to tickets and method.
+
+    A model of the hub, where one is named, is the base. What a person picked before another choice ruled it out is
+    replaced by what the form shows in its place.
+    """
     form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
+    choices = choices_for(dataset_kind, form)
     hub_model = form.pop("hub_model", "").strip()
-    return form | ({"base_model": hub_model} if hub_model else {})
+    form |= {"task": choices.task, "method": choices.method}
+    if choices.base_model:
+        form["base_model"] = choices.base_model
+    else:
+        form.pop("base_model", None)
+    if hub_model and choices.takes_hub_model:
+        form["base_model"] = hub_model
+    if choices.epochs is None:
+        form.pop("epochs", None)
+    return form
 
 
-def finetune_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, str], estimate: str) -> Block:
-    """The form of `/finetune`; `estimate` is the sentence on cost that follows the choices."""
+def finetune_modal(
+    cards: Sequence[Card], memory: Memory, values: Mapping[str, str], estimate: str, has_gpu: bool = True
+) -> Block:
+    """The form of `/finetune`: only fields that apply to tickets and method; `estimate` is the sentence on cost.
+
+    Without `has_gpu` methods that need a GPU are not offered.
+    """
+    card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
+    choices = choices_for(card.kind, values, has_gpu)
     blocks = [
         section(
             "Train on your own resolved tickets and get a measured answer: is it better than the baselines?"
         ),
         input_field("dataset", "Tickets", _datasets(cards, values.get("dataset")), live=True),
-        input_field("task", "Task", _choice("task", TASKS, values.get("task", "triage")), live=True),
-        input_field("method", "Method", _choice("method", METHODS, values.get("method", "lora")), live=True),
+        input_field("task", "Task", _choice("task", TASKS, choices.tasks, choices.task), live=True),
         input_field(
-            "base_model",
-            "Base model",
-            _choice("base_model", BASE_MODELS, values.get("base_model", "minilm")),
-            live=True,
+            "method", "Method", _choice("method", METHODS, choices.methods, choices.method), live=True
         ),
-        input_field(
-            "hub_model",
-            "Or a base model from the hub",
-            text_input("hub_model", values.get("hub_model", ""), "owner/name", longest=200),
-            hint="Instead of the one above, for example Qwen/Qwen3-0.6B; it must have safetensors weights.",
-            optional=True,
-        ),
-        input_field(
-            "epochs",
-            "Epochs",
-            number_input("epochs", values.get("epochs", "5")),
-            hint="How often training goes over the tickets. It stops early when nothing improves.",
-        ),
+        *_base_model_fields(choices, values),
+    ]
+    if choices.epochs is not None:
+        blocks.append(
+            input_field(
+                "epochs",
+                "Epochs",
+                number_input("epochs", values.get("epochs", str(choices.epochs))),
+                hint="How often training goes over the tickets. It stops early when nothing improves.",
+            )
+        )
+    blocks.append(
         input_field(
             "budget_usd",
             "Budget in US dollars",
             number_input("budget_usd", values.get("budget_usd", "5"), decimal=True),
             hint="Training stops when this is spent; the report says so.",
-        ),
-        context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"},
-    ]
+        )
+    )
+    blocks.append(context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"})
     return modal("finetune", "Fine-tune", blocks, "Start", memory.pack())
+
+
+def _base_model_fields(choices: Choices, values: Mapping[str, str]) -> list[Block]:
+    """The packaged base models or shapes where there are several ways, and a model of the hub where one may be named."""
+    fields = []
+    if choices.base_models:
+        select_base = _choice("base_model", BASE_MODELS, choices.base_models, choices.base_model)
+        fields.append(input_field("base_model", "Base model", select_base, live=True))
+    if choices.takes_hub_model:
+        label = "Or a base model from the hub" if choices.base_models else "Base model from the hub"
+        fields.append(
+            input_field(
+                "hub_model",
+                label,
+                text_input("hub_model", values.get("hub_model", ""), "owner/name", longest=200),
+                hint="For example Qwen/Qwen3-0.6B; it must have safetensors weights.",
+                optional=bool(choices.base_models),
+            )
+        )
+    return fields
 
 
 def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Block:
@@ -196,9 +233,9 @@ def _datasets(cards: Sequence[Card], selection: str | None) -> Block:
     return select("dataset", options, first, "Choose tickets")
 
 
-def _choice(name: str, choices: Mapping[str, Any], selection: str) -> Block:
-    options = [option(choice.label, value) for value, choice in choices.items()]
-    return select(name, options, selection if selection in choices else next(iter(choices)))
+def _choice(name: str, registry: Mapping[str, Any], names: Sequence[str], selection: str) -> Block:
+    options = [option(registry[value].label, value) for value in names]
+    return select(name, options, selection if selection in names else names[0])
 
 
 METRICS = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.artifacts import CARD, find_model, read_card
+from finetune.artifacts import CARD, FIRST_ROW, find_model, read_card
 from finetune.device import mixed_precision, pick_device
 from finetune.errors import BaseModelError, CorruptModel
 from finetune.methods import METHODS, method_of, network_of
@@ -131,8 +131,9 @@ def train_reply(
     for note in check_reply_rows(rows, spec.max_length, limit):
         progress.note(note)
     check_round_trip(rows, train[1], tokenizer)
-    shown = decoded(rows[0], tokenizer)[-400:]
-    progress.note(f"The first row, with what the loss counts in ⟦ ⟧: {shown}", keep=False)
+    (folder / FIRST_ROW).write_text(
+        decoded(rows[0], tokenizer)
+    )  # a person's text: never in an event or a log
     causal = method.adapt(causal, spec, "causal")
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)

@@ -1,0 +1,125 @@
+"""The fine-tune form: it shows what applies, whatever it offers goes together, and typing is met with a hint."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bot.slack.features.finetune import typed_form
+from bot.slack.ui.estimate import estimate_text
+from bot.slack.ui.forms import Memory, finetune_modal, recipe_of
+from bot.slack.ui.limits import validate_view
+from finetune.data.card import Card
+from finetune.estimate import RunEstimate
+from finetune.methods import METHODS
+from finetune.model_size import ModelSize
+from finetune.spec import SpecError, choices_for, parse_spec
+
+MEMORY = Memory("C1")
+PRICES: dict[str, Any] = {"as_of": "2026-11", "cpu_hour": {"usd": 0.1}, "gpu_hour": {"l4": {"usd": 0.7}}}
+
+
+def card(kind: str) -> Card:
+    """The card of a dataset of this kind."""
+    facts = {"scopes": ("workspace",), "licence": "", "added_by": "U1", "added_at": "", "classes": ()}
+    return Card(f"{kind}-tickets", 1, "a" * 64, kind, 300, **facts)
+
+
+CARDS = [card("triage"), card("reply")]
+
+
+def fields(values: dict[str, str], has_gpu: bool = True) -> dict[str, Any]:
+    """The form's inputs by name."""
+    view = validate_view(finetune_modal(CARDS, MEMORY, values, "", has_gpu))
+    return {block["block_id"]: block for block in view["blocks"] if block["type"] == "input"}
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({}, {"dataset", "task", "method", "base_model", "hub_model", "epochs", "budget_usd"}),
+        ({"method": "linear"}, {"dataset", "task", "method", "budget_usd"}),
+        ({"method": "scratch"}, {"dataset", "task", "method", "base_model", "epochs", "budget_usd"}),
+        (
+            {"dataset": "reply-tickets", "method": "lora"},
+            {"dataset", "task", "method", "hub_model", "epochs", "budget_usd"},
+        ),
+        ({"dataset": "reply-tickets"}, {"dataset", "task", "method", "base_model", "epochs", "budget_usd"}),
+    ],
+)
+def test_only_fields_that_apply_are_shown(values: dict[str, str], shown: set[str]) -> None:
+    """No epochs for what has none, no base model where there is no choice, none packaged for LoRA on replies."""
+    assert fields(values).keys() == shown
+
+
+def test_a_method_that_needs_a_gpu_is_offered_where_there_is_one() -> None:
+    """Without a GPU in sight QLoRA is not in the list; linear is not for replies."""
+    assert "qlora" in json.dumps(fields({})["method"])
+    assert "qlora" not in json.dumps(fields({}, has_gpu=False)["method"])
+    assert "linear" not in json.dumps(fields({"dataset": "reply-tickets"})["method"])
+
+
+@pytest.mark.parametrize("kind", ["triage", "reply"])
+@pytest.mark.parametrize("method", list(METHODS))
+def test_whatever_the_form_offers_goes_together(kind: str, method: str) -> None:
+    """Also what was picked before another choice ruled it out: the recipe is valid, or asks for a model of the hub."""
+    for base_model in ("minilm", "tiny-bert", "tiny-llama"):
+        values = {"dataset": f"{kind}-tickets", "task": "triage", "method": method, "base_model": base_model}
+        choices = choices_for(kind, values)
+        if choices.takes_hub_model and not choices.base_models:
+            values["hub_model"] = "org/model-1B"
+        form = recipe_of({**values, "epochs": "2", "budget_usd": "5"}, kind)
+        spec = parse_spec(form)
+        assert spec.task == kind
+        assert spec.method == choices.method
+
+
+def test_a_reply_dataset_needs_no_task_named() -> None:
+    """`/finetune support-replies` as its card says: the defaults are a small model from scratch."""
+    choices = choices_for("reply", {})
+    spec = parse_spec({"dataset": "support-replies", "task": choices.task})
+    assert (spec.method, spec.base_model, spec.epochs) == ("scratch", "tiny-llama", 3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("sample-tickets lroa", "`lora`"),
+        ("sample-tickets scrach", "`scratch`"),
+        ("d reply trage", "`triage`"),
+    ],
+)
+def test_a_misspelled_word_gets_a_hint(typed: str, hint: str) -> None:
+    """The nearest method or task is named."""
+    with pytest.raises(SpecError, match=f"Did you mean {hint}"):
+        typed_form(typed)
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "hint"),
+    [
+        ({"epoch": 3}, "epoch", "`epochs`"),
+        ({"learningrate": 1}, "learningrate", "`learning_rate`"),
+        ({"method": "qlra"}, "method", "`qlora`"),
+        ({"base_model": "tiny-lama"}, "base_model", "`tiny-llama`"),
+    ],
+)
+def test_a_misspelled_setting_gets_a_hint(form: dict[str, Any], field: str, hint: str) -> None:
+    """In Slack and in the terminal, since both read the recipe by the same function."""
+    with pytest.raises(SpecError) as refused:
+        parse_spec({"dataset": "d", **form})
+    assert f"Did you mean {hint}?" in refused.value.problems[field]
+
+
+def test_an_estimate_says_where_its_size_is_from_and_when_it_has_none() -> None:
+    """A size out of a name is told as such; without one a budget is asked for instead of a guess."""
+    size = ModelSize(8e9, "name")
+    text = estimate_text("org/m-8B", RunEstimate(size, (4e5, 2e6), 53.0, 36.0, "l4", 7200, 1.4), PRICES)
+    assert "read from its name: 8 billion weights" in text
+    assert "$53.00" in text
+    assert "$1.40" in text
+    unknown = estimate_text("org/m", RunEstimate(ModelSize(None, "unknown")), PRICES)
+    assert unknown.startswith("I do not know how large org/m is")
+    assert "$" not in unknown
