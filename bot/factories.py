@@ -23,7 +23,7 @@ from worker.ledger.retention import forget_person
 
 if TYPE_CHECKING:
     from rag.index import Index
-    from rag.llm import Chat
+    from rag.llm import LanguageModel
 
 PRICES = Path(__file__).parent / "prices.yaml"
 
@@ -64,16 +64,15 @@ def open_index(settings: Settings) -> Iterator[Index]:
         yield index
 
 
-def chat_model(settings: Settings) -> Chat | None:
+def chat_model(settings: Settings) -> LanguageModel | None:
     """The configured language model with its time budget, or None: then the embedded reader answers."""
     if not settings.has_chat_model:
         return None
-    from rag.llm import Chat
-    from rag.llm import chat_model as make
+    from rag.llm import ChatClient, LanguageModel
 
     key = settings.openai_api_key.reveal() if settings.openai_api_key else None
-    budget_s = settings.chat_timeout_s
-    return Chat(make(settings.chat_model, key, settings.openai_base_url, budget_s), budget_s)
+    client = ChatClient(settings.chat_model, key, settings.openai_base_url)
+    return LanguageModel(client, settings.chat_timeout_s)
 
 
 def measuring_model(settings: Settings) -> Any | None:

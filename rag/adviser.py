@@ -17,18 +17,21 @@ from rag.advice.conversation import (
     decide_turn,
     listen,
 )
-from rag.advice.decide import Advice, spoken
+from rag.advice.decide import Advice, advise, spoken
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import cost_line, headline, told_move
 from rag.answer.answerability import SURE, unheard
 from rag.answer.evidence import gather, load_phrases, parts_of, sought
 from rag.answer.extractive import Answer, compose, refusal
-from rag.answer.generative import MOST_SENTENCES, phrase
-from rag.llm import Chat, ChatFailed, Turn
+from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
+from rag.llm import CallBudget, LanguageModel, LanguageModelError
+from rag.llm.waiting import waiting_steps
 from rag.reply import Reply, Verdict
 from rag.search.embedding import Remembered
 from rag.search.retrieval import retrieve
 from rag.signals.llm_reader import LlmReader
+from rag.signals.model_vote import with_model_vote
+from rag.signals.reading import Reading
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals, after_measuring
 
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from rag.index import Index
     from rag.search.embedding import Embedder, MiniLM
 
-STILL = ""  # no new step: only asks whether to go on
 OFF_TOPIC = (
     "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
     "Ask me about a task you want a model to do."
@@ -47,7 +49,7 @@ class Adviser:
     """Answers questions over an index; `prices` is the dated table of bot/prices.yaml."""
 
     def __init__(
-        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: Chat | None = None
+        self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: LanguageModel | None = None
     ) -> None:
         self._prices, self._chat = prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
@@ -65,7 +67,7 @@ class Adviser:
     ) -> Reply:
         """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start.
 
-        `on_step` hears "reading", "searching", "checking", and STILL while a language model is waited for; what
+        `on_step` hears "reading", "searching", "checking", and lines of rag/llm/waiting.py while a language model is waited for; what
         it raises ends the work.
         """
         step = on_step or (lambda name: None)
@@ -73,17 +75,17 @@ class Adviser:
         thread = Thread.from_json(state)
         if thread.signals is not None and (move := self._moves(question)):
             return self._direct(move, thread, scopes, step)
-        turn = self._chat.turn(alive=lambda: step(STILL)) if self._chat else None
-        heard = listen(thread, question, lambda text: self._read(text, turn, thread.signals), self._table)
+        budget = self._chat.budget(waiting_steps(step)) if self._chat else None
+        heard = listen(thread, question, lambda text: self._read(text, budget, thread.signals), self._table)
         decided = decide_turn(heard, self._table)
         if decided.advice.verdict is Verdict.OFF_TOPIC:
             if decided.advice.signals.topic in ("other", "concierge"):
                 answer = self._write.from_team(question, scopes)
                 if answer.claims:
-                    return noted(self._from_documents(answer, thread), turn)
-            return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), turn)
-        answer = self._write(question, decided.advice, scopes, turn, step)
-        return noted(self._reply(decided, answer), turn)
+                    return noted(self._from_documents(answer, thread), budget)
+            return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), budget)
+        answer = self._write(question, decided.advice, scopes, budget, step)
+        return noted(self._reply(decided, answer), budget)
 
     def measured(
         self,
@@ -102,12 +104,19 @@ class Adviser:
         reply = self._reply(decided, self._write(question, decided.advice, scopes))
         return replace(reply, headline=f"Measured on your own tickets. {said}")
 
-    def _read(self, question: str, turn: Turn | None, known: Signals | None) -> Signals:
-        """The signals of one message, by the language model where it answers; the turn keeps its failure."""
-        if turn is not None:
-            with suppress(ChatFailed):
-                return self._llm_reader(question, turn, known)
-        return self._reader(question)
+    def _read(self, question: str, budget: CallBudget | None, known: Signals | None) -> Signals:
+        """The signals of one message, after the language model's vote where it answers; `budget` keeps its failure."""
+        reading = Reading(self._reader(question))
+        if budget is None or reading.signals.topic == "injection":
+            return reading.signals
+        with suppress(LanguageModelError):
+            model = self._llm_reader(question, budget, known)
+            if model is not None:
+                reading = with_model_vote(reading, model, self._verdict_of)
+        return reading.signals
+
+    def _verdict_of(self, signals: Signals) -> str:
+        return str(advise(signals, self._table).verdict)
 
     def _reply(self, decided: Decided, answer: Answer) -> Reply:
         advice, state = decided.advice, decided.thread.to_json()
@@ -175,15 +184,15 @@ class Adviser:
         return replace(reply, would_change=advice.would_change) if move == "change" else reply
 
 
-def noted(reply: Reply, turn: Turn | None) -> Reply:
+def noted(reply: Reply, budget: CallBudget | None) -> Reply:
     """The reply with a plain sentence in its note when the language model failed."""
-    if turn is None or turn.failure is None:
+    if budget is None or budget.failure is None:
         return reply
-    return replace(reply, note=" ".join(filter(None, (reply.note, str(turn.failure)))))
+    return replace(reply, note=" ".join(filter(None, (reply.note, str(budget.failure)))))
 
 
 class Writer:
-    """`writer(question, advice, scopes, turn)` gives the cited sentences; `reader` knows orders when it sees them."""
+    """`writer(question, advice, scopes, budget)` gives the cited sentences; `reader` knows orders when it sees them."""
 
     def __init__(self, index: Index, embed: Embedder, reader: EmbeddedReader) -> None:
         self._index, self._rows, self._reader = index, Remembered(embed), reader
@@ -194,10 +203,10 @@ class Writer:
         question: str,
         advice: Advice,
         scopes: frozenset[str],
-        turn: Turn | None = None,
+        budget: CallBudget | None = None,
         step: Callable[[str], None] = lambda name: None,
     ) -> Answer:
-        """The answer, from what readers of `scopes` may see; a failure of the model stays in `turn.failure`."""
+        """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
         step("searching")
         wanted = sought(advice, self._phrases)
         passages = gather(self._index, question, wanted, scopes)
@@ -205,13 +214,13 @@ class Writer:
         parts = parts_of(self._index, question, passages, scopes) if factual else []
         step("checking")
         searched = len(self._index.documents(scopes))
-        if turn is not None:
+        if budget is not None:
             told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
-            with suppress(ChatFailed):
+            with suppress(LanguageModelError):
                 asked = self._reader.without_orders(question)
-                most = max(MOST_SENTENCES, len(parts))
-                skip = self._reader.is_order
-                phrased = phrase(asked, decided(advice), told, turn, self._rows, skip, most)
+                most = max(MAX_SENTENCES, len(parts))
+                assignment = Assignment(asked, decided(advice), tuple(told), self._reader.is_order, most)
+                phrased = phrase(assignment, budget, self._rows)
                 if phrased is not None and (phrased.claims or factual):
                     return phrased if phrased.claims else refusal(passages, searched)
         return compose(

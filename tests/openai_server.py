@@ -1,11 +1,11 @@
-"""An OpenAI-compatible chat server on loopback that can be told to fail: never run live, never a product.
+"""An OpenAI-compatible chat server on loopback that can be told how to behave: never run live, never a product.
 
     with OpenAIServer(answer=lambda body: "hello") as server:
-        chat_model("gpt-test", "sk-test", server.base_url, timeout_s=2)
+        ChatClient("gpt-test", "sk-test", server.base_url)
 
 `answer(body)` gets the request's JSON and returns the text of the reply (structured output: JSON text).
 `behave(...)` queues one behaviour per coming request; when the queue is empty the last `always(...)`
-holds ("ok" at the start). Behaviours: see BEHAVIOURS. `requests` keeps every body that arrived.
+holds ("ok" at the start). Behaviours: tests/openai_behaviours.py. `requests` keeps every body that arrived.
 """
 
 from __future__ import annotations
@@ -17,36 +17,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-BEHAVIOURS = {
-    "ok": "answers, streamed when the request asks for it",
-    "429": "rate limit, Retry-After: 0",
-    "500": "server error",
-    "503": "overloaded",
-    "wrong_key": "401 invalid_api_key",
-    "no_model": "404 model_not_found",
-    "content_filter": "400 content_filter, as Azure and OpenAI send it",
-    "filtered": "200 with finish_reason content_filter and no text",
-    "refusal": "200 with a refusal in place of content",
-    "stall": "accepts the request and sends nothing until the server stops",
-    "stall_midway": "streams one piece, then nothing",
-    "cut": "closes the connection in the middle of the body",
-    "malformed": "200 with a body that is not JSON",
-    "empty": "200 with an empty answer",
-    "prose": "200 with prose where JSON was asked for",
-    "drip": "200, one byte at a time and never done: every read succeeds, the whole never comes",
-    "no_json_schema": "400 to a response_format, as servers of one's own; tools work",
-    "fenced": "200 with the answer in a Markdown code fence, as models that ignore the format do",
-    "lie": "200 with `lie(body)` in place of `answer(body)`",
-}
-ERRORS = {
-    "429": (429, "rate_limit_exceeded", "Rate limit reached"),
-    "500": (500, "server_error", "The server had an error"),
-    "503": (503, "overloaded", "The engine is overloaded"),
-    "wrong_key": (401, "invalid_api_key", "Incorrect API key provided"),
-    "no_model": (404, "model_not_found", "The model does not exist"),
-    "content_filter": (400, "content_filter", "The response was filtered"),
-}
+from tests.openai_behaviours import BEHAVIOURS, FINISH, MESSAGES, REFUSALS, plain
+
 Answer = Callable[[dict[str, Any]], str]
+PIECE = 24  # characters of a streamed piece
+THINKING_TOKENS = 4_000
 
 
 def _echo(body: dict[str, Any]) -> str:
@@ -56,8 +31,10 @@ def _echo(body: dict[str, Any]) -> str:
 class OpenAIServer:
     """`/v1/chat/completions` and `/v1/models` on a free loopback port, for as long as the `with` lasts."""
 
-    def __init__(self, answer: Answer = _echo, lie: Answer = _echo, key: str | None = None) -> None:
-        self.answer, self.lie, self.key = answer, lie, key
+    def __init__(
+        self, answer: Answer = _echo, lie: Answer = _echo, key: str | None = None, pause_s: float = 0.0
+    ) -> None:
+        self.answer, self.lie, self.key, self.pause_s = answer, lie, key, pause_s
         self.requests: list[dict[str, Any]] = []
         self._queue: deque[str] = deque()
         self._always = "ok"
@@ -79,6 +56,10 @@ class OpenAIServer:
         with self._lock:
             self.requests.append(body)
             return self._queue.popleft() if self._queue else self._always
+
+    def text_for(self, body: dict[str, Any], behaviour: str) -> str:
+        """What the model behind the server says to a request."""
+        return self.lie(body) if behaviour == "lie" else self.answer(body)
 
     @property
     def base_url(self) -> str:
@@ -116,31 +97,37 @@ class _Handler(BaseHTTPRequestHandler):
         if self.owner.stopping.is_set():
             self.close_connection = True
             return
-        behaviour = self.owner.next_behaviour(body)
+        name = self.owner.next_behaviour(body)
         if self.owner.key and self.headers.get("Authorization") != f"Bearer {self.owner.key}":
-            behaviour = "wrong_key"
+            name = "wrong_key"
         if not self.path.endswith("/chat/completions"):
             self._json(404, {"error": {"message": f"no route {self.path}", "code": "not_found"}})
-        elif behaviour in ERRORS:
-            status, code, message = ERRORS[behaviour]
-            headers = {"Retry-After": "0"} if status == 429 else {}
-            self._json(status, {"error": {"message": message, "type": code, "code": code}}, headers)
-        elif behaviour == "stall":
+            return
+        refusal = REFUSALS.get(name)
+        if refusal is not None and refusal.applies(body):
+            headers = {"Retry-After": "0"} if refusal.status == 429 else {}
+            self._json(refusal.status, refusal.body(), headers)
+        elif not self._broken(name, body):
+            self._reply(body, name)
+
+    def _broken(self, name: str, body: dict[str, Any]) -> bool:
+        """Plays a behaviour that sends no answer; whether it was one."""
+        if name == "stall":
             self.owner.stopping.wait()
             self.close_connection = True
-        elif behaviour == "malformed":
+        elif name == "malformed":
             self._raw(200, b"<html>bad gateway</html>", "text/html")
-        elif behaviour == "no_json_schema" and body.get("response_format"):
-            said = "'response_format' of type 'json_schema' is not supported"
-            self._json(400, {"error": {"message": said, "type": "invalid_request_error", "code": None}})
-        elif behaviour == "drip":
+        elif name == "drip":
             self._drip()
-        elif behaviour == "cut":
+        elif name == "cut":
             self._head(200, "application/json", {"Content-Length": "5000"})
             self.wfile.write(b'{"id": "chatcmpl-1", "choices": [')
             self.close_connection = True
+        elif name == "error_in_200" and body.get("response_format"):
+            self._json(200, {"error": {"message": "Provider returned error", "code": 400}})
         else:
-            self._reply(body, behaviour)
+            return False
+        return True
 
     def _drip(self) -> None:
         self._head(200, "application/json", {"Content-Length": "100000"})
@@ -151,37 +138,37 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:
                 return
 
-    def _reply(self, body: dict[str, Any], behaviour: str) -> None:
-        text = {
-            "filtered": "",
-            "refusal": "",
-            "empty": "",
-            "prose": "Sure! Here is what I think about it.",
-        }.get(behaviour)
-        if text is None:
-            text = self.owner.lie(body) if behaviour == "lie" else self.owner.answer(body)
-            text = f"Here you are:\n```json\n{text}\n```" if behaviour == "fenced" else text
-        finish = "content_filter" if behaviour == "filtered" else "stop"
-        if body.get("stream"):
-            self._stream(text, finish, behaviour == "stall_midway")
-        elif behaviour == "stall_midway":
+    def _reply(self, body: dict[str, Any], name: str) -> None:
+        if name == "slow" and self.owner.stopping.wait(self.owner.pause_s):
+            return
+        text = self.owner.text_for(body, name)
+        message, finish = MESSAGES.get(name, plain)(text, body), FINISH.get(name, "stop")
+        limit = body.get("max_tokens") or body.get("max_completion_tokens") or 0
+        if name == "thinks_long" and limit < THINKING_TOKENS:
+            message = {"role": "assistant", "content": "", "reasoning_content": "Let me think about it. "}
+            finish = "length"
+        if body.get("stream") and name != "stream_ignored":
+            self._stream(message, finish, name)
+        elif name == "stall_midway":
             self.owner.stopping.wait()
         else:
-            self._json(200, _completion(body, text, finish, refused=behaviour == "refusal"))
+            self._json(200, _completion(body, message, finish))
 
-    def _stream(self, text: str, finish: str, stall: bool) -> None:
+    def _stream(self, message: dict[str, Any], finish: str, name: str) -> None:
         """Server-sent events, a few characters at a time, closed by [DONE]."""
         self._head(200, "text/event-stream", {"Connection": "close"})
         self.close_connection = True
-        pieces = [text[i : i + 24] for i in range(0, len(text), 24)] or [""]
-        for number, piece in enumerate(pieces):
-            delta = {"role": "assistant", "content": piece} if number == 0 else {"content": piece}
+        for number, delta in enumerate(_pieces(message)):
+            delta = {"role": "assistant", **delta} if number == 0 else delta
+            if name == "keep_alive":
+                self.wfile.write(b": PROCESSING\n\n")
             self._event({"index": 0, "delta": delta, "finish_reason": None})
-            if stall:
+            if name == "stall_midway":
                 self.owner.stopping.wait()
                 return
         self._event({"index": 0, "delta": {}, "finish_reason": finish})
-        self.wfile.write(b"data: [DONE]\n\n")
+        if name != "keep_alive":
+            self.wfile.write(b"data: [DONE]\n\n")
 
     def _event(self, choice: dict[str, Any]) -> None:
         chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": "gpt-test"}
@@ -203,18 +190,30 @@ class _Handler(BaseHTTPRequestHandler):
         self._raw(status, json.dumps(body).encode(), "application/json", headers)
 
 
-def _completion(body: dict[str, Any], text: str, finish: str, refused: bool) -> dict[str, Any]:
-    """One whole completion; a forced tool call when the request carries tools (function calling)."""
-    message: dict[str, Any] = {"role": "assistant", "content": text}
-    if refused:
-        message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
-    elif body.get("tools") and text.lstrip().startswith("{"):
-        function = {"name": body["tools"][0]["function"]["name"], "arguments": text}
-        message = {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
-        }
+def _pieces(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The message as deltas: each text in pieces, arguments under their call's index, all else whole."""
+    deltas: list[dict[str, Any]] = []
+    for field, value in message.items():
+        if isinstance(value, str) and field != "role":
+            deltas += [{field: value[at : at + PIECE]} for at in range(0, len(value), PIECE)]
+        elif field == "tool_calls":
+            deltas += [{"tool_calls": [call]} for part in value for call in _call_pieces(part)]
+        elif field != "role":
+            deltas.append({field: value})
+    return deltas or [{"content": ""}]
+
+
+def _call_pieces(call: dict[str, Any]) -> list[dict[str, Any]]:
+    arguments = call["function"]["arguments"]
+    if not isinstance(arguments, str):
+        return [call]
+    texts = [arguments[at : at + PIECE] for at in range(0, len(arguments), PIECE)]
+    named = {**call, "function": {"name": call["function"]["name"], "arguments": texts[0]}}
+    return [named, *({"index": call["index"], "function": {"arguments": text}} for text in texts[1:])]
+
+
+def _completion(body: dict[str, Any], message: dict[str, Any], finish: str) -> dict[str, Any]:
+    """One whole completion."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",

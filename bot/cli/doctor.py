@@ -163,11 +163,11 @@ def chat(settings: Settings) -> Finding:
     model = chat_model(settings)
     if model is None:
         return Finding("chat model", Level.OFF, "none: verdicts come from the embedded reader")
-    from rag.llm import ChatFailed
+    from rag.llm import LanguageModelError
 
     try:
         method = model.probe()
-    except ChatFailed as failure:
+    except LanguageModelError as failure:
         fix = f"Check {failure.check or 'the server and its logs'}; until then the embedded reader answers."
         return Finding("chat model", Level.FAIL, f"{settings.chat_model} {failure.reason}", fix)
     return Finding("chat model", Level.OK, f"{settings.chat_model} ({method})")

@@ -74,6 +74,11 @@ def read_counts(text: str) -> list[Count]:
     return sorted(found, key=lambda count: count.start)
 
 
+def values_in(text: str) -> list[float]:
+    """The value of every number of the text, whatever it counts, in order."""
+    return [number.value for number in _numbers(text)]
+
+
 def _numbers(text: str) -> Iterator[_Number]:
     taken: list[tuple[int, int]] = []
     every = []

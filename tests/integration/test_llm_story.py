@@ -12,8 +12,7 @@ from bot.demo.stack import local_stack
 from bot.demo.story import CHANNEL
 from bot.playground.client.person import Person
 from bot.playground.state.seed import BOT_USER
-from tests.openai_server import OpenAIServer
-from tests.rag.llm_script import faithful
+from tests.rag.llm_script import QualifiedServer, answered, faithful
 
 pytestmark = pytest.mark.integration
 QUESTION = "our help center changes every week, should we fine-tune on the articles?"
@@ -37,7 +36,7 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
 ) -> None:
     """A mention is answered in the model's checked words; the server gone, the next one by the embedded reader."""
     key = "sk-live-3f9a77c2b1d84e55"
-    with OpenAIServer(answer=faithful, key=key) as server:
+    with QualifiedServer(answer=faithful, key=key) as server:
         monkeypatch.setenv("OPENAI_API_KEY", key)
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         with local_stack(tmp_path, fresh=True) as stack:
@@ -52,7 +51,7 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
     assert PHRASED in first
     assert "Knowledge or behaviour" in first
     assert "embedded answer" not in first
-    assert len(server.requests) == 2
+    assert len(answered(server)) == 2
     assert EXTRACTED in second
     assert "The language model cannot be reached" in second
     assert key not in log

@@ -10,8 +10,7 @@ import pytest
 
 from rag.index import Index
 from rag.search.embedding import MiniLM, load_embedder
-from tests.openai_server import OpenAIServer
-from tests.rag.llm_script import KEY, faithful
+from tests.rag.llm_script import KEY, QualifiedServer, faithful
 
 
 class Counting(MiniLM):
@@ -60,7 +59,7 @@ def guide_index(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iter
 
 
 @pytest.fixture
-def server() -> Iterator[OpenAIServer]:
+def server() -> Iterator[QualifiedServer]:
     """A language model's server that answers faithfully and checks its key."""
-    with OpenAIServer(answer=faithful, key=KEY) as running:
+    with QualifiedServer(answer=faithful, key=KEY) as running:
         yield running

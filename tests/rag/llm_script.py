@@ -9,7 +9,8 @@ from typing import Any
 from rag.adviser import Adviser
 from rag.answer.extractive import units
 from rag.index import Index
-from rag.llm import Chat, chat_model
+from rag.llm import ChatClient, LanguageModel
+from rag.llm.qualification import STATEMENTS
 from rag.reply import Reply
 from tests.openai_server import OpenAIServer
 
@@ -21,20 +22,34 @@ PASSAGE = re.compile(r"<passage-\w+ id='(\d+)' heading='[^']*'>\n(.*?)\n</passag
 
 
 def wanted(body: dict[str, Any]) -> str:
-    """The shape that a request asks for: "Reading", "Draft" or "Ready"."""
-    form = json.dumps(body.get("response_format") or body.get("tools"))
-    return next(name for name in ("Reading", "Draft", "Ready") if f'"{name}"' in form)
+    """The shape that a request asks for: "ModelReading", "Draft" or "Qualification"."""
+    form = json.dumps(body.get("response_format") or body.get("tools") or body["messages"][0])
+    return next(name for name in ("ModelReading", "Draft", "Qualification") if name in form)
+
+
+def answered(server: OpenAIServer) -> list[dict[str, Any]]:
+    """The requests without the model's test, which comes before the first answer."""
+    return [body for body in server.requests if wanted(body) != "Qualification"]
+
+
+class QualifiedServer(OpenAIServer):
+    """The scripted server with a model that passes its test, whatever else it says."""
+
+    def text_for(self, body: dict[str, Any], behaviour: str) -> str:
+        if wanted(body) == "Qualification":
+            return json.dumps({"said": [true for _, _, true in STATEMENTS]})
+        return super().text_for(body, behaviour)
 
 
 def passages(body: dict[str, Any]) -> dict[str, str]:
     """The passages that a request carries, by id."""
-    return dict(PASSAGE.findall(body["messages"][1]["content"]))
+    return dict(PASSAGE.findall("\n".join(str(message["content"]) for message in body["messages"][:2])))
 
 
 def reading(topic: str = "decision", **seen: tuple[str, str]) -> str:
     """A reading as JSON: name=(value, quote)."""
     told = [{"name": n, "value": value, "quote": quote} for n, (value, quote) in seen.items()]
-    return json.dumps({"topic": topic, "seen": told})
+    return json.dumps({"topic": topic, "signals": told})
 
 
 def draft(*sentences: tuple[str, str, str]) -> str:
@@ -53,9 +68,7 @@ def find(body: dict[str, Any], words: str) -> tuple[str, str]:
 
 def faithful(body: dict[str, Any]) -> str:
     """Reads "weekly" and "knowledge" from the help-center question; phrases the rule about facts."""
-    if wanted(body) == "Ready":
-        return json.dumps({"ready": True})
-    if wanted(body) == "Reading":
+    if wanted(body) == "ModelReading":
         return reading(
             volatility=("weekly", "changes every week"),
             gaps=("knowledge", "articles"),
@@ -67,8 +80,12 @@ def faithful(body: dict[str, Any]) -> str:
 
 
 def adviser(index: Index, server: OpenAIServer, budget_s: float = BUDGET_S, key: str = KEY) -> Adviser:
-    model = chat_model("gpt-test", key, server.base_url, budget_s)
-    return Adviser(index, index.embed, {"as_of": "2026-11"}, chat=Chat(model, budget_s))
+    model = language_model(server, budget_s, key)
+    return Adviser(index, index.embed, {"as_of": "2026-11"}, chat=model)
+
+
+def language_model(server: OpenAIServer, budget_s: float = BUDGET_S, key: str = KEY) -> LanguageModel:
+    return LanguageModel(ChatClient("gpt-test", key, server.base_url), budget_s)
 
 
 def said(reply: Reply) -> str:

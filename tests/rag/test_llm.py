@@ -1,6 +1,6 @@
 """With a language model: it reads and phrases, the table decides, the gate checks, and a failure costs nothing.
 
-Through the real langchain-openai over a real socket to the scripted server of tests/openai_server.py.
+Through the real openai client over a real socket to the scripted server of tests/openai_server.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.rag.llm_script import (
     PHRASED,
     WEEKLY,
     adviser,
+    answered,
     draft,
     faithful,
     find,
@@ -46,7 +47,7 @@ def test_the_model_reads_and_phrases_and_the_table_decides(guide_index: Index, s
     assert reply.verdict is Verdict.RAG
     assert reply.note is None
     assert PHRASED in said(reply)
-    assert reply.state["signals"]["quotes"]["volatility"] == "changes every week"
+    assert "changes every week" in reply.state["signals"]["quotes"]["volatility"]
     verified(reply)
 
 
@@ -56,7 +57,7 @@ def test_a_claim_that_cites_an_old_figure_carries_the_correction(
     """The model leaves the dated correction out; the answer has it all the same."""
 
     def answer(body: dict[str, Any]) -> str:
-        if wanted(body) == "Reading":
+        if wanted(body) == "ModelReading":
             return reading(topic="guide")
         chunk_id, piece = find(body, "Fine-tuning Llama 7B on a cloud GPU")
         return draft((chunk_id, piece, "A fine-tune of Llama 7B on a cloud GPU takes 2-8 hours."))
@@ -77,7 +78,7 @@ def test_what_the_user_did_not_say_is_not_read(guide_index: Index, server: OpenA
             examples=("90000", "2,400 approved replies"),
             score=("12", "sounds like a robot"),
         )
-        if wanted(body) == "Reading"
+        if wanted(body) == "ModelReading"
         else draft()
     )
     reply = adviser(guide_index, server).ask(
@@ -95,10 +96,10 @@ def test_a_follow_up_is_read_in_its_thread(guide_index: Index, server: OpenAISer
     asked = adviser(guide_index, server)
     first = asked.ask(WEEKLY)
     server.answer = lambda body: (
-        reading(citations=("true", "see the source")) if wanted(body) == "Reading" else faithful(body)
+        reading(citations=("true", "see the source")) if wanted(body) == "ModelReading" else faithful(body)
     )
     second = asked.ask("and people must see the source", state=first.state)
-    told = server.requests[2]["messages"][1]["content"]
+    told = answered(server)[2]["messages"][1]["content"]
     assert "<known-" in told
     assert "'volatility': 'weekly'" in told
     assert second.state["signals"]["volatility"] == "weekly"
@@ -131,7 +132,7 @@ def test_a_lie_never_goes_out(guide_index: Index, server: OpenAIServer, name: st
     """One repair is asked for with the reason; a sentence that still lies goes, and the extracted answer stands."""
 
     def lying(body: dict[str, Any]) -> str:
-        if wanted(body) == "Reading":
+        if wanted(body) == "ModelReading":
             return faithful(body)
         chunk_id, piece = find(body, "missing, outdated or private facts")
         return draft(LIES[name](chunk_id, piece))
@@ -143,8 +144,8 @@ def test_a_lie_never_goes_out(guide_index: Index, server: OpenAIServer, name: st
     assert LIES[name]("", "")[2] not in said(reply)
     assert "evil" not in str(reply)
     assert "The rule that all serious guides share" in said(reply)
-    assert [wanted(body) for body in server.requests] == ["Reading", "Draft", "Draft"]
-    assert "These sentences do not stand" in server.requests[2]["messages"][-1]["content"]
+    assert [wanted(body) for body in answered(server)] == ["ModelReading", "Draft", "Draft"]
+    assert "These sentences do not stand" in answered(server)[2]["messages"][-1]["content"]
     verified(reply)
 
 
@@ -152,10 +153,10 @@ def test_one_repair_is_enough_when_it_is_true(guide_index: Index, server: OpenAI
     """A sentence that failed and comes back true goes out."""
     server.lie = lambda body: (
         faithful(body)
-        if wanted(body) == "Reading"
+        if wanted(body) == "ModelReading"
         else draft((*find(body, "private facts"), "It saves 80%."))
     )
-    server.behave("ok", "lie", "ok")
+    server.behave("ok", "ok", "lie", "ok")
     reply = adviser(guide_index, server).ask(WEEKLY)
     assert PHRASED in said(reply)
     assert "80%" not in said(reply)
@@ -166,7 +167,7 @@ def test_a_list_is_phrased_whole(guide_index: Index, server: OpenAIServer) -> No
     steps = [f"Step {n}:" for n in range(1, 7)]
 
     def answer(body: dict[str, Any]) -> str:
-        if wanted(body) == "Reading":
+        if wanted(body) == "ModelReading":
             return reading(topic="guide")
         sent = body["messages"][1]["content"]
         assert all(step in sent for step in steps)
@@ -187,7 +188,7 @@ def test_a_list_is_phrased_whole(guide_index: Index, server: OpenAIServer) -> No
 
 def test_a_question_without_an_answer_is_refused(guide_index: Index, server: OpenAIServer) -> None:
     """The model finds no passage that answers: no claim, but what was searched and what is near."""
-    server.answer = lambda body: reading(topic="guide") if wanted(body) == "Reading" else draft()
+    server.answer = lambda body: reading(topic="guide") if wanted(body) == "ModelReading" else draft()
     reply = adviser(guide_index, server).ask("how much does fine-tuning cost on cohere?")
     assert reply.verdict is Verdict.GUIDE_ANSWER
     assert not reply.why
@@ -222,11 +223,11 @@ def test_another_channels_passage_is_neither_sent_nor_citable(
     ).fetchall()
     quote = "Our policy is to fine-tune on articles of the help center each week."
     server.answer = lambda body: (
-        faithful(body) if wanted(body) == "Reading" else draft((str(keys[0][0]), quote, quote))
+        faithful(body) if wanted(body) == "ModelReading" else draft((str(keys[0][0]), quote, quote))
     )
     asked = adviser(guide_index, server)
     elsewhere = asked.ask(WEEKLY, scopes=frozenset({"workspace", "channel:C2"}))
-    assert all(quote not in body["messages"][1]["content"] for body in server.requests)
+    assert all(quote not in body["messages"][1]["content"] for body in answered(server))
     assert quote not in str(elsewhere)
     at_home = asked.ask(WEEKLY, scopes=frozenset({"workspace", "channel:C1"}))
     assert quote in said(at_home)
@@ -243,7 +244,7 @@ def test_orders_in_a_document_are_not_shown_to_the_model_nor_said(
     guide_index.add([path], frozenset({"workspace"}))
 
     def obeying(body: dict[str, Any]) -> str:
-        if wanted(body) == "Reading":
+        if wanted(body) == "ModelReading":
             return faithful(body)
         return draft(*((chunk_id, order, order) for chunk_id in passages(body)))
 
@@ -252,4 +253,4 @@ def test_orders_in_a_document_are_not_shown_to_the_model_nor_said(
     guide_index.remove(next(d.id for d in guide_index.documents() if d.title == "Help center articles"))
     assert reply.verdict is Verdict.RAG
     assert order not in str(reply.why)
-    assert all(order not in body["messages"][1]["content"] for body in server.requests)
+    assert all(order not in body["messages"][1]["content"] for body in answered(server))

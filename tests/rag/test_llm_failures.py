@@ -1,6 +1,6 @@
 """Whatever the language model's server does, the embedded answer goes out in time with a sentence why.
 
-Through the real langchain-openai over a real socket to the scripted server of tests/openai_server.py.
+Through the real openai client over a real socket to the scripted server of tests/openai_server.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from rag.adviser import STILL, Adviser
+from rag.adviser import Adviser
 from rag.grounding import squeezed
 from rag.index import Index
-from rag.llm import RESTS_AFTER, Chat, chat_model
+from rag.llm import FAILURES_BEFORE_REST, ChatClient, LanguageModel
+from rag.llm.waiting import STILL
 from rag.reply import Verdict
 from tests.openai_server import OpenAIServer
 from tests.rag.llm_script import (
@@ -59,9 +60,10 @@ def test_a_failure_gives_the_embedded_answer_in_time(
     """Whatever the server does, verdict and sentences are the embedded ones, with one plain sentence why."""
     server.always(behaviour)
     budget_s = SHORT_S if behaviour in ("stall", "drip") else BUDGET_S
+    asked = adviser(guide_index, server, budget_s)
     began = time.monotonic()
-    reply = adviser(guide_index, server, budget_s).ask(WEEKLY)
-    assert time.monotonic() - began < budget_s + 4
+    reply = asked.ask(WEEKLY)
+    assert time.monotonic() - began < budget_s + 10  # a server that hangs would hold us for two minutes
     embedded = Adviser(guide_index, guide_index.embed, {"as_of": "2026-11"}).ask(WEEKLY)
     assert (reply.verdict, reply.why, reply.citations) == (embedded.verdict, embedded.why, embedded.citations)
     assert told in (reply.note or "")
@@ -74,10 +76,10 @@ def test_a_failure_while_phrasing_keeps_what_was_read(
     guide_index: Index, server: OpenAIServer, behaviour: str
 ) -> None:
     """The model's signals stay; the sentences are extracted; the note says so."""
-    server.behave("ok")
+    server.behave("ok", "ok")
     server.always(behaviour)
     reply = adviser(guide_index, server, 6.0 if behaviour == "stall" else BUDGET_S).ask(WEEKLY)
-    assert reply.state["signals"]["quotes"]["volatility"] == "changes every week"
+    assert "changes every week" in reply.state["signals"]["quotes"]["volatility"]
     assert "for knowledge that changes, retrieval is the right tool" in said(reply)
     assert "embedded answer" in (reply.note or "")
 
@@ -104,42 +106,15 @@ def test_a_passing_failure_is_tried_once_more(guide_index: Index, server: OpenAI
     assert PHRASED in said(adviser(guide_index, server).ask(WEEKLY))
 
 
-def test_a_server_without_json_schema_gets_tools(guide_index: Index, server: OpenAIServer) -> None:
-    """After one refusal of the format every later call goes straight to function calling."""
-    server.always("no_json_schema")
-    asked = adviser(guide_index, server)
-    assert PHRASED in said(asked.ask(WEEKLY))
-    assert PHRASED in said(asked.ask(WEEKLY))
-    assert ["tools" in body for body in server.requests] == [False, True, True, True, True]
-
-
-def test_json_in_a_code_fence_is_read(guide_index: Index, server: OpenAIServer) -> None:
-    """A model that wraps its JSON in prose is still understood."""
-    server.always("fenced")
-    assert PHRASED in said(adviser(guide_index, server).ask(WEEKLY))
-
-
-@pytest.mark.parametrize(("behaviour", "phrased"), [("ok", True), ("stall_midway", False)])
-def test_a_streaming_server(guide_index: Index, server: OpenAIServer, behaviour: str, phrased: bool) -> None:
-    """A model set to stream gives the same answer; one that stalls in the middle gives the embedded one."""
-    server.always(behaviour)
-    budget_s = BUDGET_S if phrased else 6.0
-    model = chat_model("gpt-test", KEY, server.base_url, budget_s).model_copy(update={"streaming": True})
-    reply = Adviser(guide_index, guide_index.embed, {}, chat=Chat(model, budget_s)).ask(WEEKLY)
-    assert server.requests[0].get("stream") is True
-    assert (PHRASED in said(reply)) is phrased
-    assert (reply.note is None) is phrased
-
-
 def test_a_server_that_is_down_is_left_alone_for_a_while(guide_index: Index, server: OpenAIServer) -> None:
     """After three failures in a row questions are answered at once; later it is asked again."""
     now = [0.0]
-    model = chat_model("gpt-test", KEY, server.base_url, BUDGET_S)
-    asked = Adviser(guide_index, guide_index.embed, {}, chat=Chat(model, BUDGET_S, clock=lambda: now[0]))
+    model = LanguageModel(ChatClient("gpt-test", KEY, server.base_url), BUDGET_S, clock=lambda: now[0])
+    asked = Adviser(guide_index, guide_index.embed, {}, chat=model)
     server.always("wrong_key")
-    for _ in range(RESTS_AFTER + 2):
+    for _ in range(FAILURES_BEFORE_REST + 2):
         assert "OPENAI_API_KEY" in (asked.ask(WEEKLY).note or "")
-    assert len(server.requests) == RESTS_AFTER
+    assert len(server.requests) == FAILURES_BEFORE_REST
     server.always("ok")
     now[0] += 31
     assert PHRASED in said(asked.ask(WEEKLY))
@@ -183,7 +158,7 @@ def test_an_unhinged_model_breaks_nothing(guide_index: Index, server: OpenAIServ
     def unhinged(body: dict[str, Any]) -> str:
         if dice.random() < 0.2:
             return json.dumps(dice.choice([None, 3, odd, {"topic": 1}, {"sentences": "x"}]))
-        if wanted(body) == "Reading":
+        if wanted(body) == "ModelReading":
             names = ["gaps", "examples", "volatility", "weights", *odd]
             quotes = ["change weekly", "2,400 approved", *odd]
             seen = [{"quote": dice.choice(quotes), "name": dice.choice(names), "value": dice.choice(odd)}] * 3

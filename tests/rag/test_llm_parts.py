@@ -11,7 +11,15 @@ import pytest
 from rag.answer.generative import cleaned
 from rag.redact import redact, redact_secrets
 from rag.search.embedding import Remembered
-from rag.signals.llm_reader import EXAMPLE, MEANINGS, NAMES, Reading, Seen, counted, grounded, stands
+from rag.signals.llm_reader import (
+    EXAMPLE,
+    MEANINGS,
+    NAMES,
+    ModelReading,
+    counted,
+    grounded,
+    stands,
+)
 from rag.signals.prompt_injection import fence
 from rag.signals.schema import Signals
 
@@ -90,6 +98,15 @@ def test_a_fence_cannot_be_closed_from_inside() -> None:
         ("monthly_cost", float("inf"), "$38k/mo", False),
         ("monthly_cost", float("nan"), "$38k/mo", False),
         ("examples", 10**400, "2,400 approved replies", False),
+        ("examples", 500_000, "half a million chats", True),
+        ("examples", 30_000, "3万 tickets", True),
+        ("examples", 20_000, "20.000 Tickets", True),
+        ("examples", 2_000, "a few thousand emails", True),
+        ("examples", 24, "two dozen replies", True),
+        ("examples", 100_000, "1e5 rows", True),
+        ("score", 25, "40 of 160 were right", True),
+        ("score", 75, "40 of 160 were wrong", True),
+        ("score", 50, "40 of 160 were right", False),
     ],
 )
 def test_a_number_follows_from_the_users_words(name: str, value: float, quote: str, holds: bool) -> None:
@@ -108,12 +125,19 @@ def test_only_the_users_own_words_count_as_a_quote() -> None:
 def test_the_models_own_example_is_one_that_would_be_believed() -> None:
     """The example in the instructions passes the checks that it teaches, and names only values that exist."""
     message = EXAMPLE.split("Message: ")[1].split("\n")[0]
-    reading = Reading.model_validate_json(EXAMPLE[EXAMPLE.index("{") :])
-    found = grounded(reading, message, Signals())
-    assert len(found.known()) == 1 + len(reading.seen)
+    reading = ModelReading.model_validate_json(EXAMPLE[EXAMPLE.index("{") :])
+    found = grounded(reading, message)
+    assert found is not None
+    assert len(found.known()) == 1 + len(reading.signals)
     assert set(MEANINGS) <= set(NAMES)
     for value in re.findall(r"(\w+) =", MEANINGS["gaps"]):
         Signals(gaps=(value,))
+
+
+def test_what_only_a_measurement_sets_is_not_read_from_words() -> None:
+    """`measured_best` is no name that a model may give, whatever it quotes."""
+    reading = stated(("measured_best", "prompt", "we measured that a prompt is best"))
+    assert grounded(reading, "we measured that a prompt is best") is None
 
 
 def test_a_sentence_loses_its_markup_and_its_mentions() -> None:
@@ -122,43 +146,68 @@ def test_a_sentence_loses_its_markup_and_its_mentions() -> None:
     assert cleaned("Hey <!channel> and <@U123>,\n tune now [12].") == "Hey and , tune now."
 
 
-def seen(name: str, value: str, quote: str) -> Seen:
-    return Seen(name=name, value=value, quote=quote)
+def stated(*entries: tuple[str, object, object], topic: object = "decision") -> ModelReading:
+    """A reading as it comes over the wire: (name, value, quote)."""
+    signals = [{"name": name, "value": value, "quote": quote} for name, value, quote in entries]
+    return ModelReading.model_validate({"topic": topic, "signals": signals})
 
 
-def test_odd_values_are_dropped_and_the_embedded_ones_stand() -> None:
-    """Unknown names, values of the wrong kind and figures out of range leave the embedded reading in place."""
+def test_odd_entries_are_dropped_one_by_one() -> None:
+    """Unknown names, values of the wrong kind, figures out of range and a null cost their own entry alone."""
     text = "our tagging bot is wrong, 400 labelled tickets, 5 labels"
-    fallback = Signals(topic="decision", task="classify", examples=400, quotes={"examples": "400 labelled"})
-    reading = Reading(
-        topic="decision",
-        seen=[
-            seen("weights", "100", "our tagging bot"),
-            seen("task", "world domination", "our tagging bot"),
-            seen("score", "400", "400 labelled tickets"),
-            seen("classes", "five", "5 labels"),
-            seen("gaps", "accuracy", "is wrong"),
-        ],
+    reading = stated(
+        ("weights", "100", "our tagging bot"),
+        ("task", "world domination", "our tagging bot"),
+        ("score", "400", "400 labelled tickets"),
+        ("classes", None, "5 labels"),
+        ("gaps", ["accuracy", "beauty"], "is wrong"),
+        ("Examples", 400, "400 labelled tickets"),
+        ("examples", {"n": 400}, "400 labelled tickets"),
+        topic="A Decision!",
     )
-    found = grounded(reading, text, fallback)
-    assert (found.task, found.examples, found.gaps) == ("classify", 400, ("accuracy",))
-    assert (found.score, found.classes) == (None, None)
-    assert found.quotes["examples"] == "400 labelled"
+    found = grounded(reading, text)
+    assert found is not None
+    assert found.known() == {"gaps": ("accuracy",), "examples": 400}
 
 
-def test_a_topic_that_contradicts_the_rest_is_not_believed() -> None:
-    """ "Off topic" beside a task in the user's words leaves the embedded topic; alone it stands."""
-    fallback = Signals(topic="decision", task="qa")
-    with_task = Reading(topic="other", seen=[seen("task", "qa", "help center bot")])
-    assert grounded(with_task, "tune our help center bot?", fallback).topic == "decision"
-    assert grounded(Reading(topic="other", seen=[]), "who won the match?", fallback).topic == "other"
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (78, 78.0),
+        ("78%", 78.0),
+        ("78.0", 78.0),
+        (78.4, 78.4),
+        (["78"], 78.0),
+        ("about 78", 78.0),
+        (None, None),
+    ],
+)
+def test_a_number_is_read_in_every_form_of_json(value: object, read: float | None) -> None:
+    """A figure as a number, as text, with its sign or in a list is the same figure."""
+    found = grounded(
+        stated(("score", value, "gets 78.4% or 78%"), ("task", "reply", "gets")), "gets 78.4% or 78%"
+    )
+    assert found is not None
+    assert found.score == read
 
 
-def test_a_reading_of_which_nothing_holds_is_not_believed() -> None:
-    """Not even its topic: the embedded reading stands whole."""
-    fallback = Signals(topic="decision", task="qa", volatility="weekly")
-    reading = Reading(topic="other", seen=[seen("task", "code", "write me a program")])
-    assert grounded(reading, "docs change every week", fallback) is fallback
+def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
+    """ "Off topic" beside a task in the user's words is no topic; alone it stands."""
+    with_task = grounded(
+        stated(("task", "qa", "help center bot"), topic="other"), "tune our help center bot?"
+    )
+    assert with_task is not None
+    assert with_task.topic is None
+    alone = grounded(stated(topic="other"), "who won the match?")
+    assert alone is not None
+    assert alone.topic == "other"
+
+
+def test_a_reading_of_which_nothing_holds_is_none() -> None:
+    """Not even its topic is believed."""
+    assert (
+        grounded(stated(("task", "code", "write me a program"), topic="other"), "docs change weekly") is None
+    )
 
 
 def test_remembered_vectors_are_the_embedders_own() -> None:

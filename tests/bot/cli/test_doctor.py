@@ -9,16 +9,15 @@ import pytest
 
 from bot.cli.doctor import Finding, Level, chat
 from bot.settings import load_settings
-from tests.openai_server import OpenAIServer
-from tests.rag.llm_script import faithful
+from tests.rag.llm_script import QualifiedServer, faithful
 
 pytestmark = pytest.mark.integration
 KEY = "sk-live-3f9a77c2b1d84e55"
 
 
 @pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(answer=faithful, key=KEY) as running:
+def server() -> Iterator[QualifiedServer]:
+    with QualifiedServer(answer=faithful, key=KEY) as running:
         yield running
 
 
@@ -27,11 +26,11 @@ def examine(home: Path, base_url: str, budget_s: int = 20) -> Finding:
     return chat(load_settings({**environ, "TRAINWISE_CHAT_TIMEOUT": str(budget_s)}))
 
 
-def test_a_model_that_answers_is_told_with_its_way(server: OpenAIServer, tmp_path: Path) -> None:
+def test_a_model_that_answers_is_told_with_its_way(server: QualifiedServer, tmp_path: Path) -> None:
     """The finding names the model and how it gives structured output."""
     assert examine(tmp_path, server.base_url) == Finding("chat model", Level.OK, "gpt-6-luna (json_schema)")
     server.always("no_json_schema")
-    assert examine(tmp_path, server.base_url).detail == "gpt-6-luna (function_calling)"
+    assert examine(tmp_path, server.base_url).detail == "gpt-6-luna (tools)"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_a_model_that_answers_is_told_with_its_way(server: OpenAIServer, tmp_pat
     ],
 )
 def test_a_failure_names_the_setting(
-    server: OpenAIServer, tmp_path: Path, behaviour: str, detail: str, fix: str
+    server: QualifiedServer, tmp_path: Path, behaviour: str, detail: str, fix: str
 ) -> None:
     """Each failure says what happened and where to look, without the key."""
     server.always(behaviour)

@@ -1,0 +1,33 @@
+"""What a person sees while a slow model writes: how far it is, every few seconds, in the stream of steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+STILL = ""  # no new step: only asks whether to go on
+QUIET_S = 4.0  # a model that answers faster than this needs no progress line
+EVERY_S = 3.0
+
+
+def waiting_steps(
+    step: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[int], None]:
+    """A function of the characters written so far that keeps `step` informed; what `step` raises goes on.
+
+    Between the lines `step` gets an empty name: it shows nothing and asks only whether to go on.
+    """
+    began = clock()
+    shown = began + QUIET_S - EVERY_S
+
+    def tell(characters: int) -> None:
+        nonlocal shown
+        now = clock()
+        if now - shown < EVERY_S:
+            step(STILL)
+            return
+        shown = now
+        done = f"about {max(1, characters // 6):,} words written" if characters else "reading"
+        step(f"Model at work: {done}, {now - began:.0f} s")
+
+    return tell

@@ -1,0 +1,60 @@
+"""A language model's reading as one more vote beside the embedded readers: it settles what they doubt, it adds what
+decides nothing, and what it alone would decide becomes a doubt for the person.
+
+What the model leaves out takes nothing away. Measured with real models: docs/decisions.d/llm-path.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rag.signals.reading import Doubt, Reading, same_value
+from rag.signals.schema import SIGNAL_NAMES, Signals
+
+
+def with_model_vote(embedded: Reading, model: Signals, verdict_of: Callable[[Signals], str]) -> Reading:
+    """The embedded reading after the model's vote; the model alone never changes what the table decides."""
+    settled, doubts = _settle(embedded, model)
+    verdict = verdict_of(settled)
+    added: dict[str, Any] = {}
+    for name in SIGNAL_NAMES:
+        ours, theirs = getattr(settled, name), getattr(model, name)
+        if _unsaid(theirs) or same_value(ours, theirs) or any(doubt.signal == name for doubt in doubts):
+            continue
+        decisive = verdict_of(_with(settled, {name: theirs}, model)) != verdict
+        if _unsaid(ours) and not decisive:
+            added[name] = theirs
+        else:
+            doubts.append(Doubt(name, (ours, theirs), decisive))
+    merged = _with(settled, added, model)
+    if verdict_of(merged) != verdict:  # none decides alone, together they do
+        doubts += [Doubt(name, (getattr(settled, name), value), True) for name, value in added.items()]
+        merged = settled
+    doubts.sort(key=lambda doubt: not doubt.decisive)
+    agree = not any(doubt.decisive for doubt in doubts)
+    return replace(embedded, signals=merged, doubts=tuple(doubts), agree=agree)
+
+
+def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Doubt]]:
+    """The signals with each doubt decided where the model says what one of the two readers says: two of three."""
+    signals, left = embedded.signals, list[Doubt]()
+    for doubt in embedded.doubts:
+        vote = getattr(model, doubt.signal)
+        if _unsaid(vote) or not any(same_value(vote, value) for value in doubt.values):
+            left.append(doubt)
+        elif not same_value(vote, getattr(signals, doubt.signal)):
+            signals = _with(signals, {doubt.signal: vote}, model)
+    return signals, left
+
+
+def _with(signals: Signals, values: dict[str, Any], source: Signals) -> Signals:
+    """The signals with these values, each beside the words that `source` read it from."""
+    quotes = {name: source.quotes[name] for name in values if name in source.quotes}
+    kept = {name: quote for name, quote in signals.quotes.items() if name not in values}
+    return signals.model_copy(update={**values, "quotes": kept | quotes})
+
+
+def _unsaid(value: Any) -> bool:
+    return value is None or value in ((), ("vague",))
