@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 from bot.errors import BotError
 from bot.factories import chat_model, load_prices, measuring_model, open_datasets, open_ledger
 from bot.settings import WHERE, Settings
-from bot.slack.app import build_app, posting_client, slack_client
+from bot.slack.app import build_app, posting_client, slack_client, summaries
 from bot.slack.delivery.after_job import Aftermath
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.feedback_log import forget_feedback
@@ -201,6 +201,7 @@ def make_services(
         thread_queue=thread_queue,
         home=settings.home,
         file_hosts=hosts,
+        summaries=summaries(),
         download=downloader(settings.slack_bot_token.reveal(), hosts),
         queue_up=lambda: dispatcher.redis_ok,
         workers=dispatcher.workers,

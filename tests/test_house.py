@@ -163,6 +163,7 @@ def test_no_circle_of_files() -> None:
         walk(module, ())
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [

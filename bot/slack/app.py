@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
-from slack_bolt import Ack, App
+from slack_bolt import Ack, App, BoltResponse
 from slack_sdk import WebClient
 from slack_sdk.http_retry import HttpRequest
 from slack_sdk.http_retry.builtin_handlers import (
@@ -28,9 +29,22 @@ from bot.slack.features import (
     questions,
     try_model,
 )
+from bot.slack.payload import Body
 from bot.slack.services import Services
+from bot.slack.ui.lists import feature_list
 
-FEATURES = (
+
+class Feature(Protocol):
+    """One thing that people do in Slack: a file with its command, buttons and form.
+
+    `SUMMARY`, where a feature begins with a command, is the line about it for home and `/COMMAND help` (mrkdwn).
+    """
+
+    def register(self, app: App, services: Services) -> None:
+        """Adds the feature's listeners to the app."""
+
+
+FEATURES: tuple[Feature, ...] = (
     questions,
     measure,
     finetune,
@@ -42,7 +56,7 @@ FEATURES = (
     channel_settings,
     home,
 )
-"""What people can do in Slack, one file each with `register(app, services)`; a new feature is one more name here."""
+"""What people can do in Slack; a new feature is one file and one more name here (docs/howto/add-a-slack-feature.md)."""
 NOT_REPEATABLE = ("chat.postMessage", "chat.startStream", "files.completeUploadExternal")
 
 
@@ -81,7 +95,18 @@ def posting_client(token: str, base_url: str) -> WebClient:
     return WebClient(token, base_url=base_url, timeout=20, retry_handlers=[])
 
 
-def build_app(client: WebClient, services: Services, threads: int, signing_secret: str) -> App:
+def summaries(features: Sequence[Feature] = FEATURES) -> tuple[str, ...]:
+    """One line on each feature that begins with a command, in the registry's order."""
+    return tuple(str(feature.SUMMARY) for feature in features if hasattr(feature, "SUMMARY"))
+
+
+def build_app(
+    client: WebClient,
+    services: Services,
+    threads: int,
+    signing_secret: str,
+    features: Sequence[Feature] = FEATURES,
+) -> App:
     """The app with all listeners; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
     app = App(
         client=client,
@@ -89,13 +114,27 @@ def build_app(client: WebClient, services: Services, threads: int, signing_secre
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
     )
-    register(app, services)
+    app.use(help_middleware(summaries(features)))
+    register(app, services, features)
     return app
 
 
-def register(app: App, services: Services) -> None:
+def help_middleware(lines: Sequence[str]) -> Callable[..., BoltResponse | None]:
+    """Answers `/COMMAND help`, whichever command it is, with what the app can do; passes everything else on."""
+    blocks = feature_list(lines)
+
+    def answer_help(body: Body, ack: Ack, next: Callable[[], None]) -> BoltResponse | None:
+        if "command" in body and str(body.get("text")).strip().lower() == "help":
+            return ack(text="\n".join(lines), blocks=blocks, response_type="ephemeral")
+        next()
+        return None
+
+    return answer_help
+
+
+def register(app: App, services: Services, features: Sequence[Feature] = FEATURES) -> None:
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
-    for feature in FEATURES:
+    for feature in features:
         feature.register(app, services)
     app.event("app_context_changed")(acknowledge)
     app.action(re.compile(".*"))(acknowledge)

@@ -56,6 +56,7 @@ class Services:
     home: Path
     file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
     download: Callable[[str, Path], None]
+    summaries: tuple[str, ...] = ()  # one line on each feature, for home
     queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
     clock: Callable[[], float] = time.time

@@ -12,6 +12,8 @@ from finetune.serving.predict import load, try_both
 from finetune.spec import parse_spec
 from tests.finetune.tiny import save_encoder, tickets
 
+pytestmark = pytest.mark.integration
+
 TEXTS = ["I was charged twice", "cannot sign in", "parcel is late"]
 
 
@@ -26,7 +28,6 @@ def job(tmp_path_factory):
     return folder
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("form", ["adapter", "merged"])
 def test_an_exported_model_answers_as_the_job_s_model_does(job, tmp_path, form):
     """Both forms give the job's probabilities, hold no pickle, and carry the card under both names."""
@@ -40,7 +41,6 @@ def test_an_exported_model_answers_as_the_job_s_model_does(job, tmp_path, form):
     assert np.abs(ours - theirs).max() < 0.01
 
 
-@pytest.mark.integration
 def test_before_and_after_stand_side_by_side(job):
     """The kept baseline and the tuned model answer the same ticket, likeliest queue first."""
     sides = try_both(job, TEXTS[0])
@@ -51,7 +51,6 @@ def test_before_and_after_stand_side_by_side(job):
         assert sum(share for _, share in side.ranked) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.integration
 def test_the_newest_attempt_of_a_job_is_found(job, tmp_path):
     """A worker keeps a folder per attempt: the job's folder itself is enough to find the model."""
     import shutil
@@ -82,7 +81,6 @@ def test_export_refuses_in_words(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
-@pytest.mark.integration
 def test_the_same_export_again_is_left_and_another_is_refused(job, tmp_path):
     """A push that broke off is tried again by the same command; another form never lands among the files."""
     files = export(job, tmp_path / "out")

@@ -19,6 +19,8 @@ from tests.finetune.measuring import PRICES
 from tests.finetune.tiny import recipe, save_causal, tickets
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.integration
+
 MODEL = "gpt-6-luna"
 TEST = Pairs([f"ticket {at}" for at in range(30)], [f"real {at}" for at in range(30)])
 SIDES = [f"good {at}" for at in range(30)], [f"poor {at}" for at in range(30)]
@@ -86,7 +88,6 @@ def test_an_unreadable_answer_leaves_its_pair_out() -> None:
     assert found["tuned_share"]["value"] == 0.5
 
 
-@pytest.mark.integration
 def test_a_reply_run_has_prompts_a_judge_and_pairs_for_people(tmp_path: Path) -> None:
     """Zero-shot and retrieved examples in the ladder; the prompt that copies its example is the one to beat, on
     the tickets it answered; the judge reads both; the cost of both is in the report."""

@@ -17,6 +17,8 @@ from finetune.methods import METHODS, Method, method_of, network_of
 from finetune.tasks import TASKS
 from tests.finetune.tiny import tickets
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 BITFIT = '''
 """BitFit: only the biases of the base model are trained (Ben Zaken et al. 2022)."""

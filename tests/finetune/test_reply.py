@@ -29,6 +29,8 @@ from finetune.training.base_models import load_causal
 from finetune.training.checks import IGNORED, check_reply_rows, decoded
 from tests.finetune.tiny import recipe, save_causal, tickets
 
+pytestmark = pytest.mark.integration
+
 FAMILIES = ("tiny-llama", "tiny-mistral", "tiny-qwen", "tiny-gpt2")
 CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}<|assistant|>"
 
@@ -176,7 +178,6 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
     )
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("task", ["reply", "triage"])
 def test_a_base_model_with_fewer_places_than_max_length_trains_and_answers(tmp_path, task):
     """GPT-2 has a vector per place and nothing beyond the last: rows are cut there, which the report says."""
@@ -234,7 +235,6 @@ def test_invented_numbers_and_names_are_found():
     assert invented("Order 4712 goes to Hamburg now.", ticket) == ["4712", "Hamburg"]
 
 
-@pytest.mark.integration
 def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(folders, tmp_path):
     """Full tuning of a tiny model: systems, interval, perplexity, examples, card; equal figures twice."""
     from finetune.pipeline import run

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from finetune.evaluation.plots import _most_confused, _smooth, _wrap, confusion_plot, loss_plot, scores_plot
 
@@ -32,6 +31,8 @@ def draw(kind: str, folder):
         truth = rng.integers(0, 30, 400)
         guessed = np.where(rng.random(400) < 0.8, truth, rng.integers(0, 30, 400))
         said = confusion_plot(truth, guessed, [f"a_rather_long_queue_name_{n}" for n in range(30)], file)
+    from matplotlib.image import imread
+
     return said, imread(file)
 
 
@@ -70,6 +71,8 @@ def test_a_mistake_has_another_colour_than_a_right_answer(tmp_path):
     truth = np.array([0] * 6 + [1] * 6)
     guessed = np.array([0] * 3 + [1] * 3 + [1] * 6)
     said = confusion_plot(truth, guessed, ["costs $5", "or $10_each"], tmp_path / "two.png")
+    from matplotlib.image import imread
+
     pixels = imread(tmp_path / "two.png")[..., :3]
     red_over_green = pixels[..., 0] - pixels[..., 1]
     assert (red_over_green > 0.2).sum() > 2000

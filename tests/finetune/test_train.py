@@ -22,6 +22,8 @@ from finetune.training.loop import fit
 from finetune.training.trainer import LengthBuckets, give_back, trained_tensors
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, save_encoder, tickets
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory) -> Path:
@@ -120,7 +122,6 @@ def test_two_small_steps_accumulated_are_one_large_step(llama, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
-@pytest.mark.integration
 def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama, tmp_path):
     """Cancelled from another thread in the middle of training, as a worker is."""
     asked: list[float] = []
@@ -146,7 +147,6 @@ def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama,
     assert json.loads((tmp_path / "spent.json").read_text())["cpu_s"] > 0
 
 
-@pytest.mark.integration
 def test_a_resumed_run_s_report_counts_the_attempts_before(llama, tmp_path):
     """The card's time, price and carbon are those of the whole training, not of its last piece."""
     spec = recipe(method="full", base_model=str(llama), epochs=1)
@@ -157,7 +157,6 @@ def test_a_resumed_run_s_report_counts_the_attempts_before(llama, tmp_path):
     assert report["cost"]["usd"] == pytest.approx(report["time"]["wall_s"] / 3600 * 0.1, abs=1e-6)
 
 
-@pytest.mark.integration
 def test_a_spent_budget_stops_the_run(llama, tmp_path):
     """At a million dollars an hour one cent is gone at once; the reason says budget."""
     spec = recipe(method="full", base_model=str(llama), budget_usd=0.01)
@@ -166,7 +165,6 @@ def test_a_spent_budget_stops_the_run(llama, tmp_path):
     assert stopped.value.reason == "budget"
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
 def test_triage_on_any_encoder_gives_the_same_figures_for_the_same_seed(tmp_path_factory, tmp_path, method):
     """Two runs of one recipe agree in every score and every point of the curve."""
@@ -192,7 +190,6 @@ def test_triage_on_any_encoder_gives_the_same_figures_for_the_same_seed(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.integration
 def test_a_small_encoder_from_scratch_runs_to_its_report(tmp_path):
     """`scratch` makes its tokenizer and weights from the tickets alone; its model loads and sorts."""
     spec = parse_spec({"dataset": "d", "method": "scratch", "epochs": 1, "max_length": 64, "head": "linear"})

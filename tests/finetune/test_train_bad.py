@@ -27,6 +27,8 @@ from finetune.training.checks import overfit_probe
 from finetune.training.loop import fit
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, tickets
 
+pytestmark = pytest.mark.integration
+
 ROWS = [{"input_ids": [at] * (at % 5 + 1), "labels": at % 3} for at in range(24)]
 
 
@@ -151,7 +153,6 @@ def test_a_probe_that_does_not_fit_leaves_the_search_to_training(tmp_path):
     assert not model.weight.any()
 
 
-@pytest.mark.integration
 def test_memory_that_runs_out_beside_training_is_named_with_its_phase(tmp_path):
     """A petabyte asked for while the baselines are made, by a real allocation."""
     notes = []
@@ -232,7 +233,6 @@ def triage(made: Tickets, folder: Path, **form):
     return report, notes
 
 
-@pytest.mark.integration
 def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp_path):
     """One ticket of a fourth queue falls on the test side: said in a note, scored, never predicted."""
     rows = [*tickets(60).rows, Ticket("x", "the espresso machine on floor two leaks", "facilities")]
@@ -247,7 +247,6 @@ def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp
     assert any("cannot be learned: facilities" in note for note in report["notes"])
 
 
-@pytest.mark.integration
 def test_one_ticket_per_queue_is_refused_in_words(tmp_path):
     """Nothing can be learned from one example each: the message asks for more, no traceback."""
     rows = tuple(Ticket(str(at), f"ticket about subject number {at}", f"queue {at}") for at in range(6))

@@ -11,6 +11,8 @@ import pytest
 from finetune.training.checkpoints import newest_intact
 from tests.finetune.tiny import save_causal
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = "tests/finetune/two_processes.py"
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -30,7 +32,6 @@ def train(base: Path, folder: Path, processes: int, stop_at: int = 0) -> list[di
 
 
 @pytest.mark.slow
-@pytest.mark.integration
 def test_two_processes_take_the_steps_that_one_would(tmp_path):
     """The same rows a step, halved between two: the loss curve is one process's, both end with equal weights."""
     base = save_causal(tmp_path / "base")
@@ -42,7 +43,6 @@ def test_two_processes_take_the_steps_that_one_would(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.integration
 def test_a_stop_that_one_process_hears_ends_both_after_the_same_step(tmp_path):
     """Else the other would wait for gradients for ever; an intact checkpoint of that step is left."""
     told = train(save_causal(tmp_path / "base"), tmp_path / "cut", 2, stop_at=3)

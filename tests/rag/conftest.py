@@ -1,15 +1,14 @@
-"""The real embedder, built once, and one that counts what it is asked to embed."""
+"""An embedder that counts what it is asked to embed, an index with the guide, a language model's server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.index import Index
-from rag.search.embedding import MiniLM, load_embedder
+from rag.search.embedding import MiniLM
 from tests.rag.llm_script import KEY, QualifiedServer, faithful
 
 
@@ -30,19 +29,6 @@ class Counting(MiniLM):
 
     def count_tokens(self, text: str) -> int:
         return self.inner.count_tokens(text)
-
-
-@pytest.fixture(scope="session")
-def embed_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the embedder's graph in it."""
-    folder: Path = tmp_path_factory.mktemp("embedder")
-    load_embedder(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def embed(embed_cache: Path) -> MiniLM:
-    return load_embedder(embed_cache)
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ from rag.search.embedding import load_embedder
 from rag.search.minilm_onnx import packaged_model
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("embedder")
-    load_embedder(folder)
-    return folder
+@pytest.fixture
+def cache(embed_cache: Path) -> Path:
+    """The folder that all tests share; what damages a cache takes a folder of its own."""
+    return embed_cache
 
 
 def test_rows_are_unit_length_float32_in_the_order_given(cache: Path) -> None:
@@ -44,7 +43,7 @@ def test_meaning_is_near_and_other_things_are_far(cache: Path) -> None:
 
 
 @pytest.mark.integration
-def test_agrees_with_the_original_model_in_torch(cache: Path) -> None:
+def test_agrees_with_the_original_model_in_torch(cache: Path, tmp_path: Path) -> None:
     """int8 rows have a cosine of at least .98 to transformers' own output, mean-pooled, for texts we did
     not build with."""
     script = """
@@ -61,12 +60,13 @@ for text in sys.argv[3:]:
 np.save(sys.argv[2], np.asarray(rows))
 """
     texts = ["Invoices are sent on the 1st of each month.", "How many epochs for LoRA?", "why? " * 300]
-    target = cache / "torch.npy"
+    target = tmp_path / "torch.npy"
     subprocess.run([sys.executable, "-c", script, str(packaged_model()), str(target), *texts], check=True)
     cosines = (load_embedder(cache)(texts) * np.load(target)).sum(axis=1)
     assert cosines.min() > 0.98
 
 
+@pytest.mark.integration
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
     """A truncated graph file is noticed by its hash and built again, and two threads racing for it agree."""
     embed = load_embedder(tmp_path)
@@ -80,6 +80,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path) -> None:
     assert first.name == embed.name
 
 
+@pytest.mark.integration
 def test_an_int8_kernel_that_is_wrong_here_falls_back_to_fp32(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +92,7 @@ def test_an_int8_kernel_that_is_wrong_here_falls_back_to_fp32(
     assert "fp32" in load_embedder(cache).name
 
 
+@pytest.mark.integration
 def test_loading_needs_no_torch_and_stays_small(cache: Path) -> None:
     """A fresh process embeds a query without torch and under 250 MB."""
     script = (

@@ -44,6 +44,7 @@ CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
 )
+SUMMARY = "`/datasets` lists, adds, checks and removes tickets."
 
 
 def register(app: App, services: Services) -> None:

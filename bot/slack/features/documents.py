@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rag.search.store import Document
 
 PROGRESS_S = 3.0
+SUMMARY = "`/docs` lists, adds, shares and removes the documents that answers cite."
 
 
 def register(app: App, services: Services) -> None:

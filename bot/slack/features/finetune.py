@@ -31,6 +31,7 @@ from worker.jobs.records import Job, JobRequest
 
 SMALL_JOB_USD = 0.05  # reserved for a measurement or one answer of a trained model
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
+SUMMARY = "`/finetune` trains on your tickets and brings the evaluation back here."
 
 
 def register(app: App, services: Services) -> None:

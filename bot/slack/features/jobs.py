@@ -23,6 +23,8 @@ from bot.slack.users import Person
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
 
+SUMMARY = "`/jobs` lists, opens, pauses, cancels and repeats what runs; it sets notices and the budget."
+
 
 def register(app: App, services: Services) -> None:
     """`/jobs`, the buttons of a job's card and of a request for approval, and the form that asks why not."""

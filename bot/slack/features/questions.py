@@ -26,6 +26,10 @@ from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 
 LOOK_AGAIN_S = 1.0
 SPOKEN = (None, "file_share", "thread_broadcast")
+SUMMARY = (
+    "`/should-i-train` answers a question with a cited verdict, or measures it on your tickets. You "
+    "can also mention me."
+)
 
 
 def register(app: App, services: Services) -> None:

@@ -71,6 +71,11 @@ def index_line(stats: Mapping[str, Any] | None, newest: str = "") -> str:
     return f"🟢 Index: {documents} documents, {chunks} passages{change}"
 
 
+def feature_list(lines: Sequence[str]) -> list[Block]:
+    """What people can do here, one line a feature; nothing where there are none."""
+    return [section("*What I can do*\n" + "\n".join(f"• {line}" for line in lines))] if lines else []
+
+
 def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
     """The answer of `/jobs`."""
     blocks = job_list(jobs, title)

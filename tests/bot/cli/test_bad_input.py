@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 CASES = {
     "empty question": (["ask", ""], "Ask me in a sentence"),
     "blank question": (["ask", " \n "], "Ask me in a sentence"),

@@ -14,6 +14,8 @@ import pytest
 from bot.cli import app, console
 from tests.finetune.test_dataset_bad import REFUSED, ROWS, save
 
+pytestmark = pytest.mark.integration
+
 
 class Terminal:
     """Runs a command line in this process the way the console script does, in a folder and home of its own."""

@@ -18,7 +18,7 @@ from finetune.data.reading import read_tickets
 from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
-from rag.search.embedding import load_embedder
+from rag.search.embedding import MiniLM
 from worker.ledger.ledger import Ledger
 
 CALLS = [
@@ -33,9 +33,9 @@ QUESTION = "our help pages change every week and the bot quotes old prices, fine
 
 
 @pytest.fixture(scope="module")
-def adviser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adviser]:
+def adviser(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Adviser]:
     folder: Path = tmp_path_factory.mktemp("shown")
-    with Index.open(folder / "index", load_embedder(folder / "cache")) as index:
+    with Index.open(folder / "index", embed) as index:
         index.ensure_guide()
         yield Adviser(index, index.embed, {"as_of": "2026-11"})
 
@@ -47,6 +47,7 @@ def rendering_of(reply: Reply) -> str:
     return json.dumps(parts, ensure_ascii=False)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("call", CALLS)
 def test_a_mention_in_a_question_is_never_sent_back_alive(adviser: Adviser, call: str) -> None:
     """The user's words are quoted on the card, and Slack cannot take them for a mention or a link."""
@@ -101,6 +102,7 @@ def test_a_name_that_gives_orders_is_only_kept(tmp_path: Path) -> None:
     assert (row["verdict"], row["user"]) == ("rag", "<!channel>")
 
 
+@pytest.mark.integration
 def test_a_thread_outlives_a_restart(adviser: Adviser, tmp_path: Path) -> None:
     """What the ledger kept goes on in another process: the follow-up builds on it, and so does "why?"."""
     url = str(tmp_path / "ledger.db")

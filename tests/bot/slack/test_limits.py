@@ -20,7 +20,7 @@ def section(text: str) -> dict:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(alphabet="ab .\n<>|&;amplt", max_size=400), st.integers(10, 60))
 def test_split_loses_nothing(text: str, limit: int) -> None:
     """The pieces join to the text, and every piece fits."""
