@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,11 @@ from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.store import DatasetStore, Prepare
-from rag.reply import Reply
 from worker.ledger.ledger import Ledger
 from worker.ledger.retention import forget_person
 
 if TYPE_CHECKING:
+    from rag.adviser import Adviser
     from rag.index import Index
     from rag.llm import LanguageModel
 
@@ -86,12 +86,12 @@ def measuring_model(settings: Settings) -> Any | None:
 
 
 @contextmanager
-def asking(settings: Settings) -> Iterator[Callable[..., Reply]]:
-    """`ask(question, state=...)` over the index, with the language model where one is configured."""
+def asking(settings: Settings) -> Iterator[Adviser]:
+    """The adviser over the index, with the language model where one is configured."""
     from rag.adviser import Adviser
 
     with open_index(settings) as index:
-        yield Adviser(index, index.embed, load_prices(settings), chat=chat_model(settings)).ask
+        yield Adviser(index, index.embed, load_prices(settings), chat=chat_model(settings))
 
 
 def forget_requester(settings: Settings, requester: str) -> list[str]:

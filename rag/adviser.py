@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rag.advice.conversation import (
     MOST_TEXT,
-    Decided,
-    Move,
-    MoveReader,
     Thread,
+    TurnDecision,
     about_decision,
+    answers_pending,
+    correct,
     decide_turn,
-    listen,
+    hear,
 )
-from rag.advice.decide import Advice, advise, spoken
+from rag.advice.cost_line import cost_line
+from rag.advice.decide import Advice, advise, verdict_phrase
 from rag.advice.decision_table import load_table
-from rag.advice.explanation import cost_line, headline, told_move
+from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
+from rag.advice.menus import changes_between, choice_of, menus_of, parse_correction, typed_correction
+from rag.advice.moves import Move, MoveReader, Service
+from rag.advice.phrases import Phrases, language_of, load_phrases_of
 from rag.answer.answerability import SURE, unheard
 from rag.answer.evidence import gather, load_phrases, parts_of, sought
 from rag.answer.extractive import Answer, compose, refusal
 from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
 from rag.llm import CallBudget, LanguageModel, LanguageModelError
 from rag.llm.waiting import waiting_steps
-from rag.reply import Reply, Verdict
+from rag.reply import Choice, Menu, Reply, State, Verdict
 from rag.search.embedding import Remembered
 from rag.search.retrieval import retrieve
 from rag.signals.llm_reader import LlmReader
 from rag.signals.model_vote import with_model_vote
-from rag.signals.reading import Reading
+from rag.signals.reading import Doubt, Reading
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals, after_measuring
 
@@ -43,6 +48,33 @@ OFF_TOPIC = (
     "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
     "Ask me about a task you want a model to do."
 )
+WORKSPACE = frozenset({"workspace"})
+ASKS_A_FACT = re.compile(
+    r"^\W*(?:(?:and|but|so|ok|hi|hello|hey|quick question)\W+)*(?:what|how|who|whom|whose|when|where|which|is|are|does|did|may|can|was|were|"
+    r"wie|wer|wo|wann|welche\w*|darf|dürfen|qui|quand|comment|où|quel\w*|combien|quién|qué|cómo|cuándo|dónde|cuál|"
+    r"chi|come|quando|dove|quale|wat|hoe|wie|waar|mogen)\b",
+    re.IGNORECASE,
+)
+ASKS_A_RULE = re.compile(
+    r"\b(?:may|are|is|can) (?:we|i|one|it|our \w+|the \w+|agents?|employees?|they)\b[^?]{0,20}\b(?:allowed|permitted|send|share|upload|use|paste|put|store|give|train)\b"
+    r"|\b(?:allowed|permitted|permission) to\b|\bwho (?:approves|decides|may|can|owns)\b|\b(?:our|the company'?s) (?:policy|rule|limit|handbook)\b"
+    r"|\bdürfen wir\b|\bpeut-on\b|\bavons-nous le droit\b|\bpodemos\b|\bmogen we\b|\bpossiamo\b|\bpodemos\b",
+    re.IGNORECASE,
+)
+ASKS_ADVICE = re.compile(
+    r"\b(?:should|better|worth|recommend|need to|do we need|sollen|faut-il|devrions|deberíamos)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """What one turn works with: the thread before it, the words of its language, what the asker may read, the progress."""
+
+    thread: Thread
+    words: Phrases
+    scopes: frozenset[str]
+    step: Callable[[str], None]
 
 
 class Adviser:
@@ -61,127 +93,262 @@ class Adviser:
         self,
         question: str,
         *,
-        state: dict[str, Any] | None = None,
-        scopes: frozenset[str] = frozenset({"workspace"}),
+        state: State | None = None,
+        scopes: frozenset[str] = WORKSPACE,
         on_step: Callable[[str], None] | None = None,
     ) -> Reply:
         """The reply to one message of a thread; `state` is the last reply's (JSON), None at the start.
 
-        `on_step` hears "reading", "searching", "checking", and lines of rag/llm/waiting.py while a language model is waited for; what
-        it raises ends the work.
+        `on_step` hears "reading", "searching", "checking", and lines of rag/llm/waiting.py while a language model is
+        waited for; what it raises ends the work.
         """
         step = on_step or (lambda name: None)
         step("reading")
-        thread = Thread.from_json(state)
-        if thread.signals is not None and (move := self._moves(question)):
-            return self._direct(move, thread, scopes, step)
-        budget = self._chat.budget(waiting_steps(step)) if self._chat else None
-        heard = listen(thread, question, lambda text: self._read(text, budget, thread.signals), self._table)
-        decided = decide_turn(heard, self._table)
-        if decided.advice.verdict is Verdict.OFF_TOPIC:
-            if decided.advice.signals.topic in ("other", "concierge"):
-                answer = self._write.from_team(question, scopes)
-                if answer.claims:
-                    return noted(self._from_documents(answer, thread), budget)
-            return noted(Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, state=thread.to_json()), budget)
-        answer = self._write(question, decided.advice, scopes, budget, step)
-        return noted(self._reply(decided, answer), budget)
+        turn = self._turn(question, state, scopes, step)
+        if turn.thread.signals is not None and (typed := typed_correction(question)):
+            return self._corrected([typed], turn)
+        if not answers_pending(turn.thread, question, self._table, turn.words):
+            if turn.thread.signals is not None and (move := self._moves(question)):
+                return self._direct(move, turn)
+            if service := self._moves.service(question):
+                return self._about_the_bot(service, turn)
+        return self._answer(question, turn)
+
+    def correct(
+        self,
+        corrections: Sequence[str],
+        *,
+        question: str = "",
+        state: State | None = None,
+        scopes: frozenset[str] = WORKSPACE,
+    ) -> Reply:
+        """The verdict anew after taps or `--set`: corrections such as "task=reply" stand and are confirmed.
+
+        Without a state the question is read first. RagError names what can be set where a correction cannot be used.
+        """
+        parsed = [parse_correction(text) for text in corrections]
+        turn = self._turn(question, state, scopes)
+        if turn.thread.signals is None:
+            fresh = hear(
+                turn.thread, question, lambda text: self._read(text, None, None).signals, self._table
+            )
+            turn = replace(turn, thread=fresh)
+        return self._corrected(parsed, turn)
 
     def measured(
         self,
         question: str,
-        found: Mapping[str, Any],
-        said: str,
+        signals: Mapping[str, Any],
+        result: str,
         *,
-        state: dict[str, Any] | None = None,
-        scopes: frozenset[str] = frozenset({"workspace"}),
+        state: State | None = None,
+        scopes: frozenset[str] = WORKSPACE,
     ) -> Reply:
-        """The verdict on `question` once more, after a measurement found these signals and `said` its headline."""
-        thread = Thread.from_json(state)
-        signals = after_measuring(thread.signals or self._reader(question), found)
-        thread = replace(thread, signals=signals, question=thread.question or question[:MOST_TEXT])
-        decided = decide_turn(thread, self._table)
-        reply = self._reply(decided, self._write(question, decided.advice, scopes))
-        return replace(reply, headline=f"Measured on your own tickets. {said}")
+        """The verdict on `question` once more, after a measurement gave these signals and `result` as its headline.
 
-    def _read(self, question: str, budget: CallBudget | None, known: Signals | None) -> Signals:
-        """The signals of one message, after the language model's vote where it answers; `budget` keeps its failure."""
+        Where no prompt was scored, nothing is said of one: the verdict names it as what is left to measure.
+        """
+        turn = self._turn(question, state, scopes)
+        known = turn.thread.signals or self._reader(question)
+        thread = replace(
+            turn.thread,
+            signals=after_measuring(known, signals),
+            question=turn.thread.question or question[:MOST_TEXT],
+            confirmed=turn.thread.confirmed | (frozenset(signals) & frozenset(Signals.model_fields)),
+        )
+        decision = decide_turn(thread, self._table)
+        reply = self._reply(decision, self._write(question, decision.advice, scopes), turn)
+        prompt_left = reply.verdict is Verdict.PROMPT and signals.get("measured_best") != "prompt"
+        left = (
+            " No prompt was scored: that is what is left to measure."
+            if prompt_left and not signals.get("baseline")
+            else ""
+        )
+        return replace(reply, headline=f"Measured on your own tickets. {result}{left}")
+
+    def _turn(
+        self,
+        question: str,
+        state: State | None,
+        scopes: frozenset[str],
+        step: Callable[[str], None] = lambda name: None,
+    ) -> Turned:
+        thread = Thread.from_json(state)
+        thread = replace(thread, language=language_of(question, thread.language))
+        return Turned(thread, load_phrases_of(thread.language), scopes, step)
+
+    def _answer(self, question: str, turn: Turned) -> Reply:
+        """The reply to a case or a question of fact."""
+        thread = turn.thread
+        budget = self._chat.budget(waiting_steps(turn.step)) if self._chat else None
+        readings: list[Reading] = []
+
+        def read(text: str) -> Signals:
+            readings.append(self._read(text, budget, thread.signals))
+            return readings[-1].signals
+
+        decision = decide_turn(hear(thread, question, read, self._table), self._table)
+        if self._may_be_fact(question, decision):
+            answer = self._write.surely(question, turn.scopes, own=_is_case(decision))
+            if answer.claims:
+                return noted(self._from_documents(answer, thread), budget)
+        if decision.advice.verdict is Verdict.OFF_TOPIC:
+            return noted(
+                Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, language=thread.language, state=thread.to_json()),
+                budget,
+            )
+        answer = self._write(question, decision.advice, turn.scopes, budget, turn.step)
+        reply = self._reply(decision, answer, turn)
+        choice = self._choice(
+            decision, [doubt for reading in readings for doubt in reading.doubts], turn.words
+        )
+        return noted(replace(reply, choice=choice), budget)
+
+    def _choice(self, decision: TurnDecision, doubts: Sequence[Doubt], words: Phrases) -> Choice | None:
+        """The first doubt of the readers that decides the verdict and that a menu can settle, as a question."""
+        if decision.advice.verdict is Verdict.GUIDE_ANSWER:
+            return None
+        open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmed)
+        return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
+
+    def _may_be_fact(self, question: str, decision: TurnDecision) -> bool:
+        """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case."""
+        verdict = decision.advice.verdict
+        if verdict is Verdict.OFF_TOPIC:
+            return True
+        if verdict is Verdict.GUIDE_ANSWER or ASKS_ADVICE.search(question):
+            return False
+        if ASKS_A_RULE.search(question):
+            return True
+        return (
+            verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
+        )
+
+    def _corrected(self, corrections: Sequence[Any], turn: Turned) -> Reply:
+        """The reply after corrections, with what they changed."""
+        before, words = turn.thread, turn.words
+        old = decide_turn(replace(before, signals=about_decision(before.signals)), self._table, again=True)
+        after = correct(before, list(corrections))
+        decision = decide_turn(after, self._table)
+        reply = self._reply(decision, self._write(after.question, decision.advice, turn.scopes), turn)
+        changes = changes_between(self._menus(old, words), reply.menus, words)
+        moved = old.advice.verdict is not reply.verdict
+        verdict = (
+            words("say.changed_verdict", old=words(f"badge.{old.advice.verdict}"))
+            if moved
+            else words("say.same_verdict")
+        )
+        return replace(reply, changes=(*changes, verdict))
+
+    def _menus(self, decision: TurnDecision, words: Phrases) -> tuple[Menu, ...]:
+        advice = decision.advice
+        return menus_of(advice.signals, advice.certain, decision.thread.confirmed, words)
+
+    def _read(self, question: str, budget: CallBudget | None, known: Signals | None) -> Reading:
+        """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
         reading = Reading(self._reader(question))
         if budget is None or reading.signals.topic == "injection":
-            return reading.signals
+            return reading
         with suppress(LanguageModelError):
             model = self._llm_reader(question, budget, known)
             if model is not None:
                 reading = with_model_vote(reading, model, self._verdict_of)
-        return reading.signals
+        return reading
 
     def _verdict_of(self, signals: Signals) -> str:
         return str(advise(signals, self._table).verdict)
 
-    def _reply(self, decided: Decided, answer: Answer) -> Reply:
-        advice, state = decided.advice, decided.thread.to_json()
+    def _reply(self, decision: TurnDecision, answer: Answer, turn: Turned) -> Reply:
+        advice, words = decision.advice, turn.words
         if advice.verdict is Verdict.GUIDE_ANSWER:
-            return self._from_documents(answer, decided.thread)
+            return self._from_documents(answer, decision.thread)
+        menus = self._menus(decision, words)
+        asked = decision.thread.pending
         return Reply(
             verdict=advice.verdict,
             confidence=advice.confidence,
-            headline=headline(advice, decided.committed),
+            headline=headline(advice, words, decision.committed),
             why=answer.claims,
             signals=advice.deciding,
             citations=answer.citations,
-            next_step=advice.next_step,
-            would_change=advice.would_change,
-            cost_line=cost_line(advice.verdict, advice.signals, self._prices),
-            follow_up=decided.follow_up,
+            next_step=next_step(advice, words),
+            would_change=would_change(advice, words),
+            cost_line=cost_line(advice.verdict, advice.facts_told, self._prices),
+            follow_up=question_words(asked, decision.follow_up, words)
+            if asked and decision.follow_up
+            else decision.follow_up,
             lean=advice.lean,
             note=answer.note,
-            state=state,
+            menus=menus,
+            menus_open=decision.committed,
+            language=words.language,
+            state=decision.thread.to_json(),
         )
 
     def _from_documents(self, answer: Answer, thread: Thread) -> Reply:
-        found = "This is what they say:" if answer.claims else (answer.note or "")
+        headline = "This is what they say:" if answer.claims else (answer.note or "")
         note = answer.note if answer.claims else None
         return Reply(
             Verdict.GUIDE_ANSWER,
             0.0,
-            found,
+            headline,
             answer.claims,
             citations=answer.citations,
             note=note,
+            language=thread.language,
             state=thread.to_json(),
         )
 
-    def _direct(
-        self, move: Move, thread: Thread, scopes: frozenset[str], step: Callable[[str], None]
-    ) -> Reply:
+    def _about_the_bot(self, service: Service, turn: Turned) -> Reply:
+        """A short factual answer to a question about the bot itself; whoever shows it adds jobs and buttons."""
+        where = "_model" if self._chat else "_local"
+        key = f"{service}{where}" if service == "privacy" else service
+        return Reply(
+            Verdict.OFF_TOPIC,
+            0.0,
+            turn.words(f"service.{key}"),
+            service=service,
+            language=turn.words.language,
+            state=turn.thread.to_json(),
+        )
+
+    def _direct(self, move: Move, turn: Turned) -> Reply:
         """The answer to a question about the verdict itself, from the thread's state and the documents."""
-        decided = decide_turn(
+        thread, words = turn.thread, turn.words
+        decision = decide_turn(
             replace(thread, signals=about_decision(thread.signals)), self._table, again=True
         )
-        advice = decided.advice
+        advice = decision.advice
         reply = Reply(
             verdict=advice.verdict,
             confidence=advice.confidence,
-            headline=told_move(move, advice, self._prices),
+            headline=answer_move(move, advice, self._prices, words),
             lean=advice.lean,
-            follow_up=decided.follow_up,
+            follow_up=decision.follow_up,
+            menus=self._menus(decision, words),
+            menus_open=move == "wrong",
+            language=words.language,
             state=thread.to_json(),
         )
-        if move == "thanks":
+        if move in ("thanks", "wrong", "go", "advice", "saving"):
             return reply
         if move == "cost":
             verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
             factual = replace(advice, verdict=Verdict.GUIDE_ANSWER)
-            answer = self._write(
-                f"What does it cost and how long does it take: {spoken(verdict)}?", factual, scopes, step=step
-            )
+            question = f"What does it cost and how long does it take: {verdict_phrase(verdict)}?"
+            answer = self._write(question, factual, turn.scopes, step=turn.step)
         else:
-            answer = self._write(thread.question, advice, scopes, step=step)
+            answer = self._write(thread.question, advice, turn.scopes, step=turn.step)
         note = None if answer.claims else answer.note
         reply = replace(reply, why=answer.claims, citations=answer.citations, note=note)
         if move == "why":
             return replace(reply, signals=advice.deciding)
-        return replace(reply, would_change=advice.would_change) if move == "change" else reply
+        return replace(reply, would_change=would_change(advice, words)) if move == "change" else reply
+
+
+def _is_case(decision: TurnDecision) -> bool:
+    """Whether a message named a case of its own: then only the team's own documents may speak before the verdict."""
+    return decision.advice.verdict is not Verdict.NEED_MORE_INFO
 
 
 def noted(reply: Reply, budget: CallBudget | None) -> Reply:
@@ -219,7 +386,8 @@ class Writer:
             with suppress(LanguageModelError):
                 asked = self._reader.without_orders(question)
                 most = max(MAX_SENTENCES, len(parts))
-                assignment = Assignment(asked, decided(advice), tuple(told), self._reader.is_order, most)
+                decision = describe_decision(advice)
+                assignment = Assignment(asked, decision, tuple(told), self._reader.is_order, most)
                 phrased = phrase(assignment, budget, self._rows)
                 if phrased is not None and (phrased.claims or factual):
                     return phrased if phrased.claims else refusal(passages, searched)
@@ -234,28 +402,32 @@ class Writer:
             skip=self._reader.is_order,
         )
 
-    def from_team(self, question: str, scopes: frozenset[str]) -> Answer:
-        """The answer from the team's own documents alone, for a question that is not about training."""
-        own = {document.id for document in self._index.documents(scopes) if document.root != "guide"}
-        passages = [p for p in retrieve(self._index, question, scopes) if p.doc_id in own] if own else []
+    def surely(self, question: str, scopes: frozenset[str], own: bool) -> Answer:
+        """The answer to a question that may be none of facts: given only where a passage surely holds it.
+
+        `own`: from the team's own documents alone.
+        """
+        passages = retrieve(self._index, question, scopes)
+        documents = self._index.documents(scopes)
+        if own:
+            mine = {document.id for document in documents if document.root != "guide"}
+            passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
         return compose(
             question,
             passages,
             self._rows,
-            searched=len(own),
+            searched=len(documents),
             least=SURE,
             unheard=unheard(question, self._index.store, scopes),
             skip=self._reader.is_order,
         )
 
 
-def decided(advice: Advice) -> str:
+def describe_decision(advice: Advice) -> str:
     """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
     if advice.verdict is Verdict.GUIDE_ANSWER:
         return ""
     wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
     lines = [advice.gate.say] if advice.gate else []
     lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(wanted, 0) > 0]
-    return (
-        f"{spoken(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."
-    )
+    return f"{verdict_phrase(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+State = dict[str, Any]  # a thread's memory as JSON; only rag/advice/conversation.py looks into it
+Certainty = Literal["confirmed", "said", "guessed", "unknown"]
 
 
 class Verdict(StrEnum):
@@ -42,7 +46,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class SeenSignal:
+class DecidingSignal:
     """A deciding signal: its name, the value read, the user's own words it was read from, its points."""
 
     name: str
@@ -60,14 +64,51 @@ class FollowUp:
 
 
 @dataclass(frozen=True)
+class MenuOption:
+    """One choice of a menu; `value` is what `trainwise ask --set NAME=VALUE` takes, `label` what a person reads."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Menu:
+    """One part of what was understood, to be corrected: its options, the one that was read ("" for none), how certain."""
+
+    name: str
+    title: str
+    options: tuple[MenuOption, ...]
+    selected: str = ""
+    certainty: Certainty = "unknown"
+
+    @property
+    def label(self) -> str:
+        """The selected option's words; empty where nothing was read."""
+        return next((option.label for option in self.options if option.value == self.selected), "")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The one thing that two readings differ in: the question and both readings as corrections ("task=reply")."""
+
+    text: str
+    options: tuple[MenuOption, ...]
+
+
+@dataclass(frozen=True)
 class Reply:
-    """Everything a verdict card or terminal answer shows; `state` is the thread's memory to store."""
+    """Everything a verdict card or terminal answer shows; `state` is the thread's memory to store.
+
+    `menus` are what was understood, each to be corrected; `menus_open` shows them at once. `choice` names what two
+    readings differ in, `changes` says what a correction changed. `service` names what a question about the bot itself
+    asks for ("status", ...): whoever shows the reply adds the facts that only it knows.
+    """
 
     verdict: Verdict
     confidence: float
     headline: str
     why: tuple[Claim, ...] = ()
-    signals: tuple[SeenSignal, ...] = ()
+    signals: tuple[DecidingSignal, ...] = ()
     citations: tuple[Citation, ...] = ()
     next_step: str = ""
     would_change: tuple[str, ...] = ()
@@ -75,4 +116,47 @@ class Reply:
     follow_up: FollowUp | None = None
     lean: Verdict | None = None
     note: str | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    menus: tuple[Menu, ...] = ()
+    menus_open: bool = False
+    choice: Choice | None = None
+    changes: tuple[str, ...] = ()
+    language: str = "en"
+    service: str = ""
+    state: State = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the `state` is kept beside, not inside."""
+        return asdict(replace(self, state={}))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reply:
+        """The reply that `to_json` wrote, also before it had menus."""
+        follow_up, choice = data["follow_up"], data.get("choice")
+        return cls(
+            verdict=Verdict(data["verdict"]),
+            confidence=data["confidence"],
+            headline=data["headline"],
+            why=tuple(Claim(claim["text"], tuple(claim["cites"])) for claim in data["why"]),
+            signals=tuple(DecidingSignal(**signal) for signal in data["signals"]),
+            citations=tuple(Citation(**citation) for citation in data["citations"]),
+            next_step=data["next_step"],
+            would_change=tuple(data["would_change"]),
+            cost_line=data["cost_line"],
+            follow_up=FollowUp(follow_up["text"], tuple(follow_up["options"])) if follow_up else None,
+            lean=Verdict(data["lean"]) if data["lean"] else None,
+            note=data["note"],
+            menus=tuple(_menu(menu) for menu in data.get("menus", ())),
+            menus_open=bool(data.get("menus_open")),
+            choice=Choice(choice["text"], _options(choice)) if choice else None,
+            changes=tuple(data.get("changes", ())),
+            language=data.get("language", "en"),
+            service=data.get("service", ""),
+        )
+
+
+def _menu(data: Mapping[str, Any]) -> Menu:
+    return Menu(data["name"], data["title"], _options(data), data["selected"], data["certainty"])
+
+
+def _options(data: Mapping[str, Any]) -> tuple[MenuOption, ...]:
+    return tuple(MenuOption(option["value"], option["label"]) for option in data["options"])

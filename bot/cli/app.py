@@ -68,15 +68,23 @@ def playground(
 def ask(
     question: Annotated[str, typer.Argument(help='For example: "should we fine-tune on our articles?"')],
     as_json: Annotated[bool, typer.Option("--json", help="Print the reply as one JSON object.")] = False,
+    corrections: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Correct what was understood, for example task=reply; repeatable."),
+    ] = None,
 ) -> None:
-    """Answer a question in the terminal, with the verdict and its sources."""
+    """Answer a question in the terminal, with the verdict, what was understood, and the sources."""
     from bot.cli.output import print_reply
     from bot.factories import asking
     from bot.slack.features.answering import check_question
+    from rag.advice.menus import parse_correction
 
     wanted = check_question(question)
-    with asking(settings()) as ask_adviser:
-        print_reply(console, ask_adviser(wanted), as_json=as_json)
+    for correction in corrections or []:
+        parse_correction(correction)  # a bad one is refused before anything is loaded
+    with asking(settings()) as adviser:
+        reply = adviser.correct(corrections, question=wanted) if corrections else adviser.ask(wanted)
+        print_reply(console, reply, as_json=as_json)
 
 
 @app.command()

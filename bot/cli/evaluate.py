@@ -27,7 +27,7 @@ def advice(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score the embedded reader and the decision table on labelled questions."""
-    from rag.advice.conversation import MoveReader
+    from rag.advice.moves import MoveReader
     from rag.evaluation.advice import by_signal, confusion, evaluate, read_rows, short
     from rag.reply import Verdict
     from rag.search.embedding import load_embedder

@@ -14,18 +14,8 @@ from rich.table import Table
 
 from finetune.serving.predict import BeforeAfter
 from finetune.tasks import Prediction
-from rag.reply import Citation, Claim, Reply, Verdict
-
-TITLES = {
-    Verdict.PROMPT: "Prompt first",
-    Verdict.RAG: "RAG",
-    Verdict.FINE_TUNE: "Fine-tune",
-    Verdict.SMALL_MODEL: "Small model",
-    Verdict.FOUNDATION_MODEL: "Foundation model",
-    Verdict.NEED_MORE_INFO: "Need more information",
-    Verdict.GUIDE_ANSWER: "From the documents",
-    Verdict.OFF_TOPIC: "Not my subject",
-}
+from rag.advice.phrases import Phrases, load_phrases_of
+from rag.reply import Citation, Claim, Reply
 
 
 def reply_json(reply: Reply) -> str:
@@ -38,27 +28,59 @@ def claim_text(claim: Claim) -> str:
 
 
 def reply_lines(reply: Reply) -> list[str]:
-    """The reply as lines of rich markup: verdict, why, signals, sources, what would change it, next step."""
-    title = TITLES[reply.verdict]
-    lines = [f"[bold]{title}[/bold]" + (f"  ({reply.confidence:.0%} sure)" if reply.confidence else "")]
+    """The reply as lines of rich markup: verdict, what was understood, why, sources, what would change it, next step."""
+    words = load_phrases_of(reply.language)
+    if reply.service:
+        return [escape(reply.headline), *_SERVICE_COMMANDS.get(reply.service, [])]
+    sure = words("say.sure", share=f"{reply.confidence:.0%}")
+    lines = [f"[bold]{words(f'badge.{reply.verdict}')}[/bold]" + (f"  ({sure})" if reply.confidence else "")]
     lines += [escape(reply.headline), ""] if reply.headline else [""]
+    lines += reading_lines(reply, words)
     lines += [f"• {escape(claim_text(claim))}" for claim in reply.why]
-    if reply.signals:
-        words = ", ".join(
-            f"{s.name} = {s.value} (“{s.quote}”)" if s.quote else f"{s.name} = {s.value} (my reading)"
-            for s in reply.signals
-        )
-        lines += ["", f"[dim]Heard:[/dim] {escape(words)}"]
     if reply.would_change:
-        lines += ["", "[dim]What would change it:[/dim]", *(f"• {escape(w)}" for w in reply.would_change)]
-    lines += [f"[dim]Next:[/dim] {escape(reply.next_step)}"] if reply.next_step else []
-    lines += [f"[dim]Cost:[/dim] {escape(reply.cost_line)}"] if reply.cost_line else []
+        change = words("say.would_change")
+        lines += ["", f"[dim]{change}:[/dim]", *(f"• {escape(line)}" for line in reply.would_change)]
+    lines += [f"[dim]{words('say.next_step')}:[/dim] {escape(reply.next_step)}"] if reply.next_step else []
+    lines += [f"[dim]{words('say.cost')}:[/dim] {escape(reply.cost_line)}"] if reply.cost_line else []
     if reply.follow_up:
         lines += ["", f"[bold]?[/bold] {escape(reply.follow_up.text)}"]
         lines += [f"  - {escape(option)}" for option in reply.follow_up.options]
     for source in reply.citations:
         lines.append(f"[dim]{escape(f'[{source.number}] {place(source)}: “{source.quote}”')}[/dim]")
     return lines + ([f"[yellow]{escape(reply.note)}[/yellow]"] if reply.note else [])
+
+
+_SERVICE_COMMANDS = {
+    "status": ["`trainwise jobs list` shows them here."],
+    "stop_job": ["`trainwise jobs list` shows them here, `trainwise jobs cancel ID` stops one."],
+    "add_tickets": ["Here: `trainwise datasets add FILE`."],
+    "add_documents": ["Here: `trainwise index add FILE`."],
+}
+
+
+def reading_lines(reply: Reply, words: Phrases) -> list[str]:
+    """What was understood and how to correct it; every menu with its values where the reading is unsure."""
+    if not reply.menus:
+        return []
+    lines = [f"[yellow]{escape(line)}[/yellow]" for line in reply.changes]
+    if reply.choice is not None:
+        options = " | ".join(f"--set {option.value}" for option in reply.choice.options)
+        lines.append(f"[bold]?[/bold] {escape(reply.choice.text)}  {escape(options)}")
+    parts = [
+        f"{menu.label}{'?' if menu.certainty == 'guessed' else ''}" for menu in reply.menus if menu.selected
+    ]
+    understood = "; ".join(parts) or words("say.nothing")
+    lines.append(f"[dim]{words('say.understood')}:[/dim] {escape(understood)}")
+    if reply.menus_open or reply.choice is not None:
+        for menu in reply.menus:
+            values = ", ".join(option.value for option in menu.options)
+            lines.append(f"  [dim]--set {menu.name}=[/dim]{escape(values)}")
+    else:
+        names = ", ".join(menu.name for menu in reply.menus)
+        lines.append(
+            f"[dim]{words('say.wrong')}: --set NAME=VALUE ({names}), for example --set task=reply[/dim]"
+        )
+    return [*lines, ""]
 
 
 def place(source: Citation) -> str:

@@ -27,6 +27,7 @@ from bot.slack.features import (
     jobs,
     measure,
     questions,
+    reading,
     try_model,
 )
 from bot.slack.payload import Body
@@ -46,6 +47,7 @@ class Feature(Protocol):
 
 FEATURES: tuple[Feature, ...] = (
     questions,
+    reading,
     measure,
     finetune,
     jobs,

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bot.slack.thread_memory import Card, reply_to_json
+from bot.slack.thread_memory import Card
 from rag.reply import Verdict
 from worker.ledger.retention import blank_mentions
 
@@ -19,7 +19,7 @@ def keep_feedback(
     home: Path, now: float, user: str, ts: str, good: bool, card: Card, reason: str = ""
 ) -> None:
     """Appends one row: question, verdict, passages, thumb, reason; readers take a message's last row."""
-    reply = reply_to_json(card.reply)
+    reply = card.reply.to_json()
     row: dict[str, Any] = {
         "at": now,
         "user": user,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from bot.slack.permissions import Permissions
 from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Users
 from finetune.data.store import DatasetStore
-from rag.reply import Reply
+from rag.reply import Reply, State
 from worker.jobs.records import Job
 from worker.ledger.ledger import Ledger
 
@@ -25,9 +25,18 @@ class Asks(Protocol):
         self,
         question: str,
         *,
-        state: dict[str, Any] | None = None,
+        state: State | None = None,
         scopes: frozenset[str] = frozenset({"workspace"}),
         on_step: Callable[[str], None] | None = None,
+    ) -> Reply: ...
+
+    def correct(
+        self,
+        corrections: Sequence[str],
+        *,
+        question: str = "",
+        state: State | None = None,
+        scopes: frozenset[str] = frozenset({"workspace"}),
     ) -> Reply: ...
 
     def measured(
@@ -36,7 +45,7 @@ class Asks(Protocol):
         found: Mapping[str, Any],
         said: str,
         *,
-        state: dict[str, Any] | None = None,
+        state: State | None = None,
         scopes: frozenset[str] = frozenset({"workspace"}),
     ) -> Reply: ...
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rag.reply import Citation, Claim, FollowUp, Reply, SeenSignal, Verdict
+from rag.reply import Reply, State
 
 CARDS_KEPT = 6
 
@@ -25,7 +25,7 @@ class Card:
 class Conversation:
     """A thread's memory; frozen, so that a failed turn leaves the ledger's copy as it was."""
 
-    state: dict[str, Any] | None = None
+    state: State | None = None
     cards: Mapping[str, Card] = field(default_factory=dict)
 
     def answered(self, ts: str, card: Card) -> Conversation:
@@ -34,13 +34,26 @@ class Conversation:
         kept = dict([*self.cards.items(), (ts, card)][-CARDS_KEPT:])
         return replace(self, state=card.reply.state, cards=kept)
 
+    def corrected(self, ts: str, reply: Reply) -> Conversation:
+        """The conversation after the answer `ts` was decided anew in its place: same asker, same question."""
+        cards = {
+            known: replace(card, reply=reply) if known == ts else card for known, card in self.cards.items()
+        }
+        return replace(self, state=reply.state, cards=cards)
+
+    def shown(self, ts: str, menus_open: bool) -> Conversation:
+        """The conversation with the menus of the answer `ts` opened or closed."""
+        card = self.cards[ts]
+        reply = replace(card.reply, menus_open=menus_open)
+        return replace(self, cards={**self.cards, ts: replace(card, reply=reply)})
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for the ledger."""
         cards = {
             ts: {
                 "asker": c.asker,
                 "question": c.question,
-                "reply": reply_to_json(c.reply),
+                "reply": c.reply.to_json(),
                 "earlier": list(c.earlier),
             }
             for ts, c in self.cards.items()
@@ -53,31 +66,7 @@ class Conversation:
         if data is None:
             return cls()
         cards = {
-            ts: Card(c["asker"], c["question"], reply_from_json(c["reply"]), tuple(c.get("earlier", ())))
+            ts: Card(c["asker"], c["question"], Reply.from_json(c["reply"]), tuple(c.get("earlier", ())))
             for ts, c in data["cards"].items()
         }
         return cls(data["state"], cards)
-
-
-def reply_to_json(reply: Reply) -> dict[str, Any]:
-    """A Reply as plain data; its `state` is kept beside, not inside."""
-    return asdict(replace(reply, state={}))
-
-
-def reply_from_json(data: Mapping[str, Any]) -> Reply:
-    """The Reply that `reply_to_json` wrote."""
-    follow_up = data["follow_up"]
-    return Reply(
-        verdict=Verdict(data["verdict"]),
-        confidence=data["confidence"],
-        headline=data["headline"],
-        why=tuple(Claim(c["text"], tuple(c["cites"])) for c in data["why"]),
-        signals=tuple(SeenSignal(**s) for s in data["signals"]),
-        citations=tuple(Citation(**c) for c in data["citations"]),
-        next_step=data["next_step"],
-        would_change=tuple(data["would_change"]),
-        cost_line=data["cost_line"],
-        follow_up=FollowUp(follow_up["text"], tuple(follow_up["options"])) if follow_up else None,
-        lean=Verdict(data["lean"]) if data["lean"] else None,
-        note=data["note"],
-    )

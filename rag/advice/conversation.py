@@ -1,7 +1,8 @@
 """What a thread knows and how a message changes it: one state of plain JSON, no clock, no I/O.
 
-Covers follow-ups that refine the signals, answers to the question that was asked, questions about the verdict
-itself ("why?"), and new subjects that begin afresh. Does not phrase anything (see rag/advice/explanation.py, rag/adviser.py).
+Covers follow-ups that refine the signals, corrections, answers to the question that was asked, and new subjects that
+begin afresh. What was confirmed is kept apart from what was said and from what was guessed: a guess never replaces
+either. Does not phrase anything (see rag/advice/explanation.py, rag/adviser.py).
 """
 
 from __future__ import annotations
@@ -9,27 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
-import numpy as np
-import yaml
 from pydantic import ValidationError
 
-from rag.advice.decide import Advice, advise
+from rag.advice.decide import Advice, advise, certain_signals
 from rag.advice.decision_table import Table
-from rag.errors import RagError
-from rag.reply import FollowUp, Verdict
-from rag.search.embedding import Embedder
-from rag.signals.lexicon import load_glossary
-from rag.signals.schema import PER_MESSAGE, Signals, merge
+from rag.advice.menus import Correction, corrected
+from rag.advice.moves import bare
+from rag.advice.phrases import LANGUAGES, Phrases, load_phrases_of
+from rag.reply import FollowUp, State, Verdict
+from rag.signals.schema import PER_MESSAGE, SIGNAL_NAMES, Signals, merge
 
-VERSION = 2
+VERSION = 3
+READABLE = (2, 3)  # 2 had neither confirmed signals nor a language
 MOST_QUESTIONS = 3
 MOST_TEXT = 300  # of the opening question that a thread keeps
-MOVES = Path(__file__).parents[1] / "data" / "moves.yaml"
-ALIKE = 0.5  # cosine from which a short message is the same as a known one; `none` lines hold the look-alikes
-MOST_WORDS = 12
 AFRESH = re.compile(
     r"\b(?:new|another|different|separate|unrelated|other) (?:question|topic|subject|project|case|thing|one)\b"
     r"|neues thema|andere frage|autre (?:question|sujet)|otr[ao] (?:pregunta|tema)",
@@ -44,20 +40,40 @@ FACTS_FINE = re.compile(
     r"|(?:faits|réponses) sont (?:justes|exact\w+|correct\w*)|(?:datos|respuestas) son correct\w+",
     re.IGNORECASE,
 )
-Move = Literal["why", "change", "cost", "next", "sources", "thanks"]
+CORRECTS = re.compile(
+    r"^\W*(?:no|nope|wrong|sorry|actually|correction|nein|non|não|nee|нет)\b|\b(?:i meant|i mean|not (?:what|that)|instead of|rather than|"
+    r"it'?s not|it is not|isn'?t|in fact|my mistake|i was wrong|correction|eigentlich|sondern|en fait|en realidad|in realtà|"
+    r"na verdade|eigenlijk)\b|不是|じゃなく|ではなく|а не",
+    re.IGNORECASE,
+)
+PERMITTED = re.compile(
+    r"\b(?:legal|privacy|dpo|compliance|works council|customers?|they)\b[^.?!]{0,30}\b(?:agreed|approved|signed|cleared|ok(?:ay)?ed|consented|gave (?:us )?(?:consent|permission))\b"
+    r"|\bwe (?:now )?(?:have|got) (?:the )?(?:consent|permission|approval|legal basis)\b"
+    r"|\b(?:rechtsabteilung|datenschutz)\b[^.?!]{0,30}\b(?:zugestimmt|freigegeben)\b",
+    re.IGNORECASE,
+)
+DENIED = re.compile(r"\b(?:not|never|no|n'?t|nicht|yet to)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Thread:
-    """What is kept of a thread: its signals, the ids of what was asked, the one that waits, how it began."""
+    """What is kept of a thread: its signals, which of them the person confirmed, the ids of what was asked, the one
+    that waits, how it began, its language."""
 
     signals: Signals | None = None
     asked: tuple[str, ...] = ()
     pending: str | None = None
     question: str = ""
+    confirmed: frozenset[str] = frozenset()
+    language: str = "en"
     fresh: bool = field(default=False, compare=False)
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def certain(self) -> frozenset[str]:
+        """The signals that were confirmed or said; every other one is a guess."""
+        return certain_signals(self.signals, self.confirmed) if self.signals else self.confirmed
+
+    def to_json(self) -> State:
         """Plain data of a few KB at most."""
         kept = self.signals.model_dump(mode="json", exclude_none=True) if self.signals else None
         return {
@@ -66,92 +82,79 @@ class Thread:
             "asked": list(self.asked),
             "pending": self.pending,
             "question": self.question,
+            "confirmed": sorted(self.confirmed),
+            "language": self.language,
         }
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any] | None) -> Thread:
         """What `to_json` wrote; an empty thread for None, another version or anything that does not fit."""
-        if not isinstance(state, Mapping) or state.get("version") != VERSION:
+        if not isinstance(state, Mapping) or state.get("version") not in READABLE:
             return cls()
         try:
             kept = state.get("signals")
             signals = Signals.model_validate(kept) if kept else None
             asked = tuple(str(name) for name in state.get("asked") or ())
+            confirmed = frozenset(state.get("confirmed") or ()) & set(SIGNAL_NAMES)
         except (ValidationError, TypeError):
             return cls()
-        pending = state.get("pending")
-        return cls(signals, asked, str(pending) if pending else None, str(state.get("question", "")))
+        pending, language = state.get("pending"), state.get("language")
+        return cls(
+            signals,
+            asked,
+            str(pending) if pending else None,
+            str(state.get("question", "")),
+            confirmed,
+            language if language in LANGUAGES else "en",
+        )
 
 
-class MoveReader:
-    """`moves(text)` tells what a short message asks about the verdict itself, or None."""
-
-    def __init__(self, embed: Embedder, path: Path = MOVES) -> None:
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-            lines = [(name, text) for name, texts in raw.items() for text in texts]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
-            raise RagError(f"The moves {path} cannot be used: {error}. Restore it with git.") from error
-        self._embed, self._gloss = embed, load_glossary()
-        self._names = [name for name, _ in lines]
-        self._known = {_core(_bare(text)): name for name, text in lines}
-        self._rows = embed([text for _, text in lines])
-
-    def __call__(self, text: str) -> Move | None:
-        """Only for a message without figures of at most twelve words."""
-        bare = _bare(text)
-        name = self._known.get(_core(bare))
-        if name is None:
-            if not bare or len(bare.split()) > MOST_WORDS or re.search(r"\d", bare):
-                return None
-            near = self._rows @ self._embed([text])[0]
-            best = int(np.argmax(near))
-            name = self._names[best] if near[best] >= ALIKE else "none"
-        return None if name == "none" else cast(Move, name)
-
-
-def _bare(text: str) -> str:
-    return " ".join(re.sub(r"[^\w\s'’]", " ", text.lower()).split())
-
-
-FILLING = re.compile(
-    r"\b(?:ok|okay|so|and|but|well|hmm?|oh|ah|exactly|then|please|really|actually|just|now|alors|donc|denn|also|bitte|y|"
-    r"pues|et|und|guys|bot|a|lot|much|very|all)\b"
-)
-
-
-def _core(bare: str) -> str:
-    return " ".join(FILLING.sub(" ", bare).split())
-
-
-def listen(thread: Thread, text: str, read: Callable[[str], Signals], table: Table) -> Thread:
-    """The thread after one more message that is no move: refined, or begun afresh.
+def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table) -> Thread:
+    """The thread after one more message that is no move: refined, corrected, or begun afresh.
 
     Its `signals.topic` is this message's; a message off the subject leaves what is known untouched.
     """
-    if thread.pending and (chosen := _chosen(thread.pending, text, table)) is not None:
-        return replace(_refined(thread, chosen), fresh=False)
+    words = load_phrases_of(thread.language)
+    if thread.pending and (answer := _answered(thread.pending, text, table, words)) is not None:
+        names = frozenset(answer.known()) - set(PER_MESSAGE)
+        return replace(_refined(thread, answer), confirmed=thread.confirmed | names)
     new = read(text)
     old = thread.signals
     if old is None or _afresh(thread, old, new, text):
-        return Thread(new, (), None, text[:MOST_TEXT], fresh=True)
+        return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
     told = set(new.known()) - set(PER_MESSAGE)
     if new.topic in ("other", "concierge") and not told and thread.pending is None:
         return replace(thread, signals=_about(old, new.topic))
-    if new.topic in ("guide", "document", "people", "injection") and not (
-        new.topic == "guide" and told & SUBSTANCE
-    ):
+    if new.topic in ("document", "people", "injection"):
         return replace(thread, signals=_about(old, new.topic))
+    if new.topic == "guide" and not told & SUBSTANCE:
+        return replace(thread, signals=_about(old, new.topic))
+    if PERMITTED.search(text) and not DENIED.search(text):
+        new = new.model_copy(update={"consent": True, "quotes": {**new.quotes, "consent": text.strip()[:90]}})
     if FACTS_FINE.search(text) and set(new.gaps) - {
         "knowledge",
         "vague",
     }:  # what was taken for missing facts is not
         thread = replace(thread, signals=_without(old, "knowledge"))
         new = _without(new, "knowledge")
-    return _refined(thread, new.model_copy(update={"topic": "decision"}))
+    new = new.model_copy(update={"topic": "decision"})
+    return _refined(thread, new, corrects=bool(CORRECTS.search(text)))
 
 
 SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "monthly_cost", "latency_ms"})
+
+
+def correct(thread: Thread, corrections: list[Correction]) -> Thread:
+    """The thread after taps or typed corrections: their signals stand and are confirmed."""
+    old = thread.signals or Signals.model_validate({})
+    signals, names = corrected(old, corrections, thread.certain)
+    return replace(
+        thread,
+        signals=signals.model_copy(update={"topic": "decision", "injection": None}),
+        confirmed=thread.confirmed | names,
+        pending=None,
+        fresh=False,
+    )
 
 
 def _without(signals: Signals, gap: str) -> Signals:
@@ -162,9 +165,34 @@ def _about(old: Signals, topic: Any) -> Signals:
     return old.model_copy(update={"topic": topic, "injection": None})
 
 
-def _refined(thread: Thread, new: Signals) -> Thread:
+def _refined(thread: Thread, new: Signals, corrects: bool = False) -> Thread:
+    """The thread with what a message adds: a statement replaces, a guess only fills what nobody said.
+
+    A signal that was confirmed stays confirmed until another statement takes its place.
+    """
     old = thread.signals or Signals.model_validate({})
-    return replace(thread, signals=merge(old, new), pending=None, fresh=False)
+    stated = frozenset(new.quotes)
+    guesses = {n for n in new.known() if n not in stated and n not in PER_MESSAGE}
+    held = {n for n in guesses if _known(old, n) and (n in thread.certain or n == "task")}
+    new = new.model_copy(update={n: () if n == "gaps" else None for n in held})
+    if new.gaps and "gaps" in stated and (corrects or "gaps" not in thread.certain):
+        old = _cleared(old, {"gaps"})
+    if new.baseline is not None and new.baseline != old.baseline:  # the score went with the other baseline
+        old = _cleared(old, {"score", "eval_n"} - new.known().keys())
+    replaced = {n for n in stated & thread.confirmed if getattr(new, n) != getattr(old, n)}
+    return replace(
+        thread, signals=merge(old, new), confirmed=thread.confirmed - replaced, pending=None, fresh=False
+    )
+
+
+def _known(signals: Signals, name: str) -> bool:
+    return getattr(signals, name) not in (None, (), ("vague",))
+
+
+def _cleared(signals: Signals, names: set[str]) -> Signals:
+    empty = {name: () if name == "gaps" else None for name in names}
+    quotes = {name: words for name, words in signals.quotes.items() if name not in names}
+    return signals.model_copy(update={**empty, "quotes": quotes})
 
 
 def _afresh(thread: Thread, old: Signals, new: Signals, text: str) -> bool:
@@ -186,44 +214,50 @@ def _kin(one: str, other: str) -> bool:
     return any({one, other} <= kin for kin in ({"qa", "reply", "search"}, {"reply", "extract", "summarise"}))
 
 
-def _chosen(pending: str, text: str, table: Table) -> Signals | None:
+def answers_pending(thread: Thread, text: str, table: Table, words: Phrases) -> bool:
+    """Whether the message answers the question that waits: an option's words, a bare number, "no"."""
+    return thread.pending is not None and _answered(thread.pending, text, table, words) is not None
+
+
+def _answered(pending: str, text: str, table: Table, words: Phrases) -> Signals | None:
     """The signals behind an option of the question that waits, or behind a bare number or "no"."""
     line = next((line for line in table.questions if line["id"] == pending), None)
     if line is None:
         return None
-    said = _bare(text)
-    for option in line["options"]:
-        if said == _bare(option["say"]):
-            return _meant(option["set"], text)
-    if said in NONE_YET and "none" in line:
-        return _meant(line["none"], text)
-    bare = re.fullmatch(
-        r"(?:about|around|roughly|maybe|some|etwa|environ|unos)?\s*(\d[\d., ]*)\s*(%|k)?", said_number(text)
+    message = bare(text)
+    for number, option in enumerate(line["options"]):
+        if message in (bare(option["say"]), bare(words.get(f"question.{pending}.{number}", option["say"]))):
+            return _answer_signals(option["set"], text)
+    if message in NONE_YET and "none" in line:
+        return _answer_signals(line["none"], text)
+    figure = re.fullmatch(
+        r"(?:about|around|roughly|maybe|some|etwa|environ|unos)?\s*(\d[\d., ]*)\s*(%|k)?",
+        without_end_mark(text),
     )
-    if bare is None or "number" not in line:
+    if figure is None or "number" not in line:
         return None
-    value = float(re.sub(r"[, ]", "", bare[1]).rstrip(".")) * (1000 if bare[2] == "k" else 1)
+    value = float(re.sub(r"[, ]", "", figure[1]).rstrip(".")) * (1000 if figure[2] == "k" else 1)
     if line["number"] == "score":
-        return _meant({"score": value, "baseline": "tried_fail"}, text) if value <= 100 else None
-    return _meant({line["number"]: int(value)}, text)
+        return _answer_signals({"score": value, "baseline": "tried_fail"}, text) if value <= 100 else None
+    return _answer_signals({line["number"]: int(value)}, text)
 
 
 NONE_YET = {"no", "none", "nope", "nothing", "never", "not yet", "nothing yet", "nein", "keine", "non", "aucun",
             "rien", "ninguno", "nada", "zero"}  # fmt: skip
 
 
-def said_number(text: str) -> str:
+def without_end_mark(text: str) -> str:
     """The message in lower case without its end marks."""
     return text.strip().lower().rstrip(".!")
 
 
-def _meant(values: Mapping[str, Any], text: str) -> Signals:
+def _answer_signals(values: Mapping[str, Any], text: str) -> Signals:
     quotes = {name: text.strip()[:90] for name in values}
     return Signals.model_validate({**values, "topic": "decision", "quotes": quotes})
 
 
 @dataclass(frozen=True)
-class Decided:
+class TurnDecision:
     """The advice of a thread's turn, the question to ask next, and whether it was committed to without knowing all."""
 
     advice: Advice
@@ -237,21 +271,22 @@ def about_decision(signals: Signals | None) -> Signals:
     return (signals or Signals.model_validate({})).model_copy(update={"topic": "decision"})
 
 
-def decide_turn(thread: Thread, table: Table, again: bool = False) -> Decided:
+def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecision:
     """The verdict on what the thread knows; asks one question of at most three, then commits to its lean.
 
-    `again` repeats the question that waits in place of a further one. A training verdict that a block forbids (personal data without a legal basis) is never committed to.
+    `again` repeats the question that waits in place of a further one. A training verdict that a block forbids (personal
+    data without a legal basis) is never committed to.
     """
-    advice = advise(thread.signals or Signals.model_validate({}), table)
+    advice = advise(thread.signals or Signals.model_validate({}), table, thread.confirmed)
     if advice.verdict is not Verdict.NEED_MORE_INFO:
-        return Decided(advice, thread)
+        return TurnDecision(advice, thread)
     if again and thread.pending is not None and thread.pending in advice.questions:
-        return Decided(advice, thread, advice.questions[thread.pending])
+        return TurnDecision(advice, thread, advice.questions[thread.pending])
     left = [] if again else [name for name in advice.questions if name not in thread.asked]
     if left and len(thread.asked) < MOST_QUESTIONS:
         waiting = replace(thread, asked=(*thread.asked, left[0]), pending=left[0])
-        return Decided(advice, waiting, advice.questions[left[0]])
+        return TurnDecision(advice, waiting, advice.questions[left[0]])
     if again or (advice.gate is not None and advice.gate.verdicts):
-        return Decided(advice, thread)
-    told = replace(advice, verdict=advice.lean, confidence=min(advice.confidence, 0.4))
-    return Decided(told, thread, committed=True)
+        return TurnDecision(advice, thread)
+    committed = replace(advice, verdict=advice.lean, confidence=min(advice.confidence, 0.4))
+    return TurnDecision(committed, thread, committed=True)

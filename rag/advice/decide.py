@@ -7,18 +7,27 @@ of the guide (rag/answer/extractive.py). Only the table weighs; text of users re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag.advice.decision_table import Rule, Table, facts_of, holds
-from rag.reply import FollowUp, SeenSignal, Verdict
+from rag.advice.decision_table import Rule, Table, facts_of, holds, sayable, signal_names
+from rag.reply import DecidingSignal, FollowUp, Verdict
 from rag.signals.schema import Signals
 
 DECISIVE = ("task", "gaps", "baseline", "eval_n", "examples", "volume_month")
 TRAINING = (Verdict.FINE_TUNE, Verdict.SMALL_MODEL, Verdict.FOUNDATION_MODEL)
 MAX_CHANGES = 4
 CLOSE = 4.0  # a runner-up within so many points, for another gap, is named as the second step
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A change of the case that leads to another verdict."""
+
+    id: str
+    say: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -34,26 +43,56 @@ class Advice:
     points: Mapping[str, float]
     fired: tuple[Rule, ...]
     gate: Rule | None
-    deciding: tuple[SeenSignal, ...]
+    deciding: tuple[DecidingSignal, ...]
     sections: tuple[str, ...]
     next_step: str
     pass_mark: str
-    would_change: tuple[str, ...]
+    flips: tuple[Flip, ...]
     runner_up: Verdict | None
     combination: str | None
     questions: Mapping[str, FollowUp]
     signals: Signals
+    certain: frozenset[str]
+    experiment: str = ""
+
+    @property
+    def facts_told(self) -> Signals:
+        """The signals without those that nobody said or confirmed: what may be told as facts of the case."""
+        return only(self.signals, self.certain)
 
 
-def advise(signals: Signals, table: Table) -> Advice:
-    """The verdict on these signals by this table."""
+def only(signals: Signals, names: frozenset[str]) -> Signals:
+    """The signals of these names; the others become unknown."""
+    kept = {name: value for name, value in signals.known().items() if name in names}
+    return Signals.model_validate({**kept, "quotes": {n: q for n, q in signals.quotes.items() if n in names}})
+
+
+def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The names whose values the person confirmed or said: read from words of theirs, not guessed from the whole.
+
+    Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
+    """
+    said = {name for name, words in signals.quotes.items() if words.strip()}
+    if len(signals.gaps) > 1:
+        said.discard("gaps")
+    return frozenset(said & signals.known().keys()) | confirmed | MEASURED_SIGNALS
+
+
+MEASURED_SIGNALS = frozenset({"measured_best"})  # set by a measurement alone
+
+
+def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset()) -> Advice:
+    """The verdict on these signals by this table; `confirmed` names the signals that the person corrected or approved."""
     facts = facts_of(signals)
-    verdict, gate, fired, points = decide(facts, table)
-    order = ranked(points, table)
+    certain = certain_signals(signals, confirmed)
+    verdict, gate, fired, points = decide(facts, table, certain)
+    order = ranked(points, table, facts, fired)
     lean = Verdict(order[0])
     runner_up = Verdict(order[1]) if points[order[1]] > 0 else None
     answerless = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
-    pass_mark = _pass_mark(signals)
+    told = only(signals, certain)
+    pass_mark = _pass_mark(told)
+    experiment = {} if answerless else _experiment_block(verdict, facts, table)
     return Advice(
         verdict=verdict,
         lean=lean,
@@ -63,26 +102,28 @@ def advise(signals: Signals, table: Table) -> Advice:
         gate=gate,
         deciding=() if answerless else deciding(signals, fired, gate, order[:2]),
         sections=() if answerless else sections(verdict, facts, table),
-        next_step="" if answerless else _experiment(verdict, facts, signals, table, pass_mark),
+        next_step=fill_experiment(str(experiment.get("do", "")), told, pass_mark),
         pass_mark=pass_mark,
-        would_change=() if answerless else what_changes(signals, table, verdict),
+        flips=() if answerless else find_flips(signals, table, verdict),
         runner_up=runner_up,
         combination=_combination(signals, points, lean, facts),
         questions={} if answerless else questions(facts, table),
         signals=signals,
+        certain=certain,
+        experiment=str(experiment.get("id", "")),
     )
 
 
 def decide(
-    facts: Mapping[str, Any], table: Table
+    facts: Mapping[str, Any], table: Table, certain: frozenset[str] = frozenset()
 ) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
     """The verdict, the gate that forced it (if one did), the rules that fired and the points."""
-    fired = tuple(_filled(rule, facts) for rule in table.rules if holds(rule.when, facts))
+    fired = tuple(_worded(rule, facts, certain) for rule in table.rules if holds(rule.when, facts))
     points: dict[str, float] = dict.fromkeys(table.options, 0.0)
     for rule in fired:
         for option, value in rule.points.items():
             points[option] += value
-    winner = ranked(points, table)[0]
+    winner = ranked(points, table, facts, fired)[0]
     for gate in table.gates:
         if holds(gate.when, facts):
             if gate.verdict == "points":
@@ -94,8 +135,10 @@ def decide(
     return Verdict(winner), None, fired, points
 
 
-def _filled(rule: Rule, facts: Mapping[str, Any]) -> Rule:
-    """The rule with the asker's figures in its words."""
+def _worded(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> Rule:
+    """The rule with the words that may be told: its own with the asker's figures, or the general ones."""
+    if not sayable(rule, facts, certain):
+        return replace(rule, say=rule.general)
     if "{" not in rule.say:
         return rule
     return replace(
@@ -103,14 +146,22 @@ def _filled(rule: Rule, facts: Mapping[str, Any]) -> Rule:
     )
 
 
-def ranked(points: Mapping[str, float], table: Table) -> list[str]:
-    """The options, most points first; a tie goes to the option that the table names first."""
-    return sorted(table.options, key=lambda option: -points[option])
+def ranked(
+    points: Mapping[str, float], table: Table, facts: Mapping[str, Any], fired: Sequence[Rule]
+) -> list[str]:
+    """The options, most points first.
+
+    A tie goes to an option that some rule speaks for, then to one that `ties` does not put last, then to the one
+    that the table names first.
+    """
+    supported = {option for rule in fired for option, value in rule.points.items() if value > 0}
+    last = {line["option"] for line in table.ties if holds(line["when"], facts)}
+    return sorted(table.options, key=lambda name: (-points[name], name not in supported, name in last))
 
 
 def deciding(
     signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, first: list[str]
-) -> tuple[SeenSignal, ...]:
+) -> tuple[DecidingSignal, ...]:
     """The signals that moved the two `first` options, strongest first, each with the user's words."""
     strength: dict[str, float] = {}
     effects: dict[str, list[str]] = {}
@@ -120,42 +171,18 @@ def deciding(
             continue
         weight = max((abs(v) for v in moved.values()), default=9.0)
         told = ", ".join(f"{option} {value:+g}" for option, value in moved.items())
-        for name in _names(rule.when):
+        for name in signal_names(rule.when):
             strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in moved else 0))
             effect = f"{rule.say} ({told})" if told else rule.say
             if effect not in effects.setdefault(name, []):
                 effects[name].append(effect)
     known = signals.known()
     seen = [
-        SeenSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
+        DecidingSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
         for name in sorted(strength, key=lambda name: -strength[name])
         if name in known and name != "topic"
     ]
     return tuple(seen[:6])
-
-
-BEHIND = {  # the signals behind a derived fact, for quoting
-    "fixed_labels": ("task",),
-    "open_ended": ("task",),
-    "facts_missing": ("gaps", "task"),
-    "gap_named": ("gaps",),
-    "only_accuracy": ("gaps",),
-    "measured": ("baseline", "score"),
-    "score_known": ("score",),
-    "tried": ("baseline",),
-    "class_rows": ("per_class", "examples", "classes"),
-    "lab": ("pretrain_tokens", "gpus", "skill", "no_usable_base"),
-}
-
-
-def _names(when: Mapping[str, Any]) -> list[str]:
-    names: list[str] = []
-    for name, wanted in when.items():
-        if name == "any":
-            names += [inner for block in wanted for inner in _names(block)]
-        elif name != "none_of":
-            names += BEHIND.get(name, (name,))
-    return names
 
 
 def _shown(value: Any) -> str:
@@ -177,22 +204,26 @@ def sections(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> tuple[
     return tuple(dict.fromkeys([*table.sections[str(verdict)], *extra]))
 
 
-def what_changes(signals: Signals, table: Table, verdict: Verdict) -> tuple[str, ...]:
+def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, ...]:
     """The first flips of single signals that change the winner, one for each new winner at least.
 
     A flip that only repeats what is known, or adds to one that is told, is skipped; at most four are told.
     """
     facts = facts_of(signals)
-    found: list[tuple[Verdict, str]] = []
+    found: list[Flip] = []
     leads: list[tuple[Verdict, Mapping[str, Any]]] = []
     for flip in table.flips:
         known = signals.known()
-        if not holds(flip.get("only", {}), facts) or all(known.get(k) == v for k, v in flip["set"].items()):
+        if not holds(flip.get("only", {}), facts) or all(
+            known.get(k) == _comparable(v) for k, v in flip["set"].items()
+        ):
             continue
         values = signals.model_dump() | flip["set"]
         if verdict is Verdict.NEED_MORE_INFO:
             values |= {"in_training": None, "vendor_claim": None}
         other = decide(facts_of(Signals(**values)), table)[0]
+        if str(other) not in flip["toward"]:
+            continue  # the points may say so, a person would not: "a prompt is good enough, so train"
         repeats = any(
             known_flip.items() <= flip["set"].items() for told, known_flip in leads if told == other
         )
@@ -203,13 +234,17 @@ def what_changes(signals: Signals, table: Table, verdict: Verdict) -> tuple[str,
             Verdict.GUIDE_ANSWER,
         ):
             leads.append((other, flip["set"]))
-            found.append((other, f"{flip['say'][0].upper()}{flip['say'][1:]} → {spoken(other)}."))
-    first = {other: number for number, (other, _) in reversed(list(enumerate(found)))}
+            found.append(Flip(flip["id"], flip["say"], other))
+    first = {flip.verdict: number for number, flip in reversed(list(enumerate(found)))}
     order = sorted(range(len(found)), key=lambda number: (number not in first.values(), number))
-    return tuple(found[number][1] for number in order[:MAX_CHANGES])
+    return tuple(found[number] for number in order[:MAX_CHANGES])
 
 
-SPOKEN = {
+def _comparable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+VERDICT_PHRASES = {
     Verdict.PROMPT: "prompt an existing model",
     Verdict.RAG: "retrieval (RAG)",
     Verdict.FINE_TUNE: "fine-tune",
@@ -221,9 +256,9 @@ SPOKEN = {
 }
 
 
-def spoken(verdict: Verdict) -> str:
+def verdict_phrase(verdict: Verdict) -> str:
     """The verdict as a person says it."""
-    return SPOKEN[verdict]
+    return VERDICT_PHRASES[verdict]
 
 
 def questions(facts: Mapping[str, Any], table: Table) -> dict[str, FollowUp]:
@@ -256,18 +291,33 @@ def _eval_items(signals: Signals) -> int:
     return max(signals.eval_n, 100) if signals.eval_n else 200
 
 
-def _pass_mark(signals: Signals) -> str:
-    """A bar that cannot be met by luck: the target if one is named, else today's score plus its interval."""
-    n = _eval_items(signals)
-    if signals.target is not None:
-        width = half_width(signals.target / 100, n)
-        return f"it passes at {signals.target:g}% or more (±{width:.1f} points at {n:,} items)"
-    if signals.score is not None and signals.score < 100:
-        width = half_width(signals.score / 100, n)
-        bar = min(signals.score + width, 99.5)
-        return f"it passes above {bar:.0f}%: today's {signals.score:g}% plus the interval of {n:,} items (±{width:.1f} points)"
-    width = half_width(0.85, n)
-    return f"it passes at 85% right (±{width:.1f} points at {n:,} items)"
+def pass_mark_figures(told: Signals) -> tuple[str, dict[str, str]]:
+    """Which bar it is ("target", "score", "default") and its figures; it cannot be met by luck.
+
+    The target if one was said, else today's score plus its interval, else 85%.
+    """
+    n = _eval_items(told)
+    items = f"{n:,}"
+    if told.target is not None:
+        width = half_width(told.target / 100, n)
+        return "target", {"target": f"{told.target:g}", "width": f"{width:.1f}", "n": items}
+    if told.score is not None and told.score < 100:
+        width = half_width(told.score / 100, n)
+        bar = min(told.score + width, 99.5)
+        return "score", {"bar": f"{bar:.0f}", "score": f"{told.score:g}", "width": f"{width:.1f}", "n": items}
+    return "default", {"width": f"{half_width(0.85, n):.1f}", "n": items}
+
+
+PASS_MARKS = {
+    "target": "it passes at {target}% or more (±{width} points at {n} items)",
+    "score": "it passes above {bar}%: today's {score}% plus the interval of {n} items (±{width} points)",
+    "default": "it passes at 85% right (±{width} points at {n} items)",
+}
+
+
+def _pass_mark(told: Signals) -> str:
+    name, figures = pass_mark_figures(told)
+    return PASS_MARKS[name].format(**figures)
 
 
 TASK_WORDS = {
@@ -279,19 +329,16 @@ TASK_WORDS = {
 }
 
 
-def _experiment(
-    verdict: Verdict, facts: Mapping[str, Any], signals: Signals, table: Table, pass_mark: str
-) -> str:
-    block = next(line for line in table.experiments[str(verdict)] if holds(line["when"], facts))
-    words = TASK_WORDS.get(signals.task or "", "approved examples")
-    count = f"{signals.examples:,}" if signals.examples else "your"
-    filled = {
-        "eval_n": f"{_eval_items(signals):,}",
-        "pass": pass_mark,
-        "task_word": words,
-        "rows": f"{count} {words}",
-    }
-    return str(block["do"]).format(**filled)
+def _experiment_block(verdict: Verdict, facts: Mapping[str, Any], table: Table) -> Mapping[str, Any]:
+    blocks: Sequence[Mapping[str, Any]] = table.experiments[str(verdict)]
+    return next(line for line in blocks if holds(line["when"], facts))
+
+
+def fill_experiment(text: str, told: Signals, pass_mark: str, rows: str = "") -> str:
+    """The next step with the figures that were said; without a count of examples it names how many it takes."""
+    words = rows or TASK_WORDS.get(told.task or "", "approved examples")
+    count = f"{told.examples:,}" if told.examples else "500+"
+    return text.format(eval_n=f"{_eval_items(told):,}", rows=f"{count} {words}", **{"pass": pass_mark})
 
 
 def _combination(
@@ -302,12 +349,10 @@ def _combination(
     close = abs(points["rag"] - points["fine_tune"]) <= CLOSE or signals.examples is not None
     if lean is Verdict.RAG and behaviour and close:
         what = "voice" if "style" in behaviour else "format"
-        return f"Retrieval now for the facts; tune the {what} later, once it is measured and 500 examples are approved."
+        wait = "" if (signals.examples or 0) >= 500 else " and 500 examples are approved"
+        return f"Retrieval comes first, for the facts; tune the {what} later, once it is measured{wait}."
     if lean is Verdict.FINE_TUNE and signals.task in ("reply", "qa", "summarise", "translate"):
         return "Tune for behaviour only; facts (products, prices, policies) stay in retrieval."
     if lean is Verdict.PROMPT and facts.get("facts_missing") and behaviour:
-        return "Facts go into the prompt now; the tone is a style guide first."
+        return "Facts go into the prompt; a tone starts as a style guide in it."
     return None
-
-
-AGAINST = -3.0  # a line this much against tuning is told as well: it is what the person asked about

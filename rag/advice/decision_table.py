@@ -42,6 +42,7 @@ TOP = {
     "gates",
     "blocks",
     "rules",
+    "ties",
     "questions",
     "sections",
     "experiments",
@@ -55,7 +56,11 @@ class TableError(RagError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the table: if `when` holds, `points` are added (a gate has a verdict in their place)."""
+    """One line of the table: if `when` holds, `points` are added (a gate has a verdict in their place).
+
+    `say` speaks of the asker's case and may be told once all of `asserts` was said or confirmed (None: the signals
+    of `when`); `general` asserts nothing about the case and is told otherwise.
+    """
 
     id: str
     when: Mapping[str, Any]
@@ -64,6 +69,8 @@ class Rule:
     points: Mapping[str, float]
     verdict: str | None = None
     verdicts: tuple[str, ...] = ()
+    general: str = ""
+    asserts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class Table:
     gates: tuple[Rule, ...]
     blocks: tuple[Rule, ...]
     rules: tuple[Rule, ...]
+    ties: tuple[Mapping[str, Any], ...]
     questions: tuple[Mapping[str, Any], ...]
     sections: Mapping[str, Any]
     experiments: Mapping[str, Any]
@@ -98,6 +106,7 @@ def load_table(path: Path = DEFAULT) -> Table:
         gates=tuple(_rule(line) for line in raw["gates"]),
         blocks=tuple(_rule(line) for line in raw["blocks"]),
         rules=tuple(_rule(line) for line in raw["rules"]),
+        ties=tuple(raw["ties"]),
         questions=tuple(raw["questions"]),
         sections=raw["sections"],
         experiments=raw["experiments"],
@@ -114,6 +123,8 @@ def _rule(line: Mapping[str, Any]) -> Rule:
         points=line.get("points", {}),
         verdict=line.get("verdict"),
         verdicts=tuple(line.get("verdicts", ())),
+        general=line.get("general", ""),
+        asserts=tuple(line["asserts"]) if "asserts" in line else None,
     )
 
 
@@ -163,10 +174,17 @@ def _line_problems(place: str, part: str, line: Any, raw: Mapping[str, Any], see
     if not isinstance(line, dict):
         return [f"{place}: not a mapping"]
     effect = {"gates": "verdict", "blocks": "verdicts", "rules": "points"}[part]
-    wanted = {"id", "when", "say", "source", effect}
-    if set(line) != wanted:
-        return [f"{place}: needs exactly {sorted(wanted)}, has {sorted(line)}"]
-    found = []
+    needed = {"id", "when", "say", "source", effect}
+    allowed = needed | ({"general", "asserts"} if part == "rules" else set())
+    if not needed <= set(line) <= allowed:
+        return [f"{place}: needs {sorted(needed)}, may have {sorted(allowed)}, has {sorted(line)}"]
+    found = [
+        f"{place}: unknown signal {n!r} in asserts" for n in line.get("asserts", ()) if n not in SIGNAL_NAMES
+    ]
+    if part == "rules" and line.get("asserts") != [] and not line.get("general"):
+        found.append(
+            f"{place}: needs `general`, what is told while its signals are guesses (or `asserts: []`)"
+        )
     if line["id"] in seen:
         found.append(f"{place}: the id is used twice")
     seen.add(line["id"])
@@ -260,7 +278,13 @@ def _words_problems(raw: Mapping[str, Any]) -> list[str]:
                 Signals(**values)
             except ValueError as error:
                 found.append(f"questions[{line['id']}] sets {values}: {error}")
+    for line in raw["ties"]:
+        found += _when_problems(f"ties[{line.get('option')}]", line.get("when", {}))
+        if line.get("option") not in raw["options"]:
+            found.append(f"ties: unknown option {line.get('option')!r}")
     for line in raw["flips"]:
+        strange = [name for name in line.get("toward", [None]) if name not in raw["options"]]
+        found += [f"flips[{line.get('id')}]: unknown option {name!r} in toward" for name in strange]
         try:
             Signals(**line["set"])
         except ValueError as error:
@@ -281,7 +305,7 @@ DERIVED = {
     "score_known": "a score of one's own system is known",
     "tried": "a prompt has been tried",
     "class_rows": "examples per class, estimated from examples / classes (10 where classes are unsaid)",
-    "lab": "100B own tokens, 256 GPUs, and researchers or no usable base",
+    "lab": "100B own tokens, 256 GPUs or 5 million dollars, and researchers or no usable base",
     "budget_known": "a budget or a monthly cost is known",
     "platform_named": "a platform is named",
 }
@@ -317,6 +341,55 @@ def facts_of(signals: Signals) -> dict[str, Any]:
     return facts
 
 
+LAB_TOKENS, LAB_GPUS, LAB_USD = 100_000_000_000, 256, 5_000_000
+
+
 def _is_lab(signals: Signals) -> bool:
-    enough = (signals.pretrain_tokens or 0) >= 100_000_000_000 and (signals.gpus or 0) >= 256
-    return enough and (signals.skill == "research" or signals.no_usable_base is True)
+    chips = (signals.gpus or 0) >= LAB_GPUS or (signals.budget_usd or 0) >= LAB_USD
+    people = signals.skill == "research" or signals.no_usable_base is True
+    return (signals.pretrain_tokens or 0) >= LAB_TOKENS and chips and people
+
+
+BEHIND = {  # the signals behind a derived fact
+    "fixed_labels": ("task",),
+    "open_ended": ("task",),
+    "facts_missing": ("gaps", "task"),
+    "gap_named": ("gaps",),
+    "only_accuracy": ("gaps",),
+    "measured": ("baseline", "score"),
+    "score_known": ("score",),
+    "tried": ("baseline",),
+    "class_rows": ("per_class", "examples", "classes"),
+    "lab": ("pretrain_tokens", "gpus", "skill", "no_usable_base"),
+}
+
+
+def signal_names(when: Mapping[str, Any]) -> list[str]:
+    """The signals that a condition rests on, derived facts resolved; what must not hold is left out."""
+    names: list[str] = []
+    for name, wanted in when.items():
+        if name == "any":
+            names += [inner for block in wanted for inner in signal_names(block)]
+        elif name != "none_of":
+            names += BEHIND.get(name, (name,))
+    return names
+
+
+def asserted_signals(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The signals that the rule's `say` tells as facts of the case; of `any`, those of the first block that holds."""
+    if rule.asserts is not None:
+        return rule.asserts
+    names: list[str] = []
+    for name, wanted in rule.when.items():
+        if name == "any":
+            names += signal_names(next(block for block in wanted if holds(block, facts)))
+        elif name == "class_rows":
+            names += ["per_class"] if facts.get("per_class") is not None else ["examples", "classes"]
+        elif name != "none_of":
+            names += BEHIND.get(name, (name,))
+    return tuple(dict.fromkeys(names))
+
+
+def sayable(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> bool:
+    """Whether the rule's own words may be told: all that they assert was said or confirmed."""
+    return set(asserted_signals(rule, facts)) <= certain

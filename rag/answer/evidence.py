@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rag.advice.decide import AGAINST
 from rag.advice.decision_table import facts_of, holds
+from rag.advice.explanation import AGAINST
 from rag.errors import RagError
 from rag.reply import Verdict
 from rag.search.retrieval import Passage, retrieve

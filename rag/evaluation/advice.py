@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rag.advice.conversation import Decided, Thread, decide_turn, listen
+from rag.advice.conversation import Thread, TurnDecision, decide_turn, hear
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.errors import RagError
@@ -46,11 +46,11 @@ def evaluate(
     """
     table, told = load_table(), []
     for number, row in enumerate(rows):
-        decided = Decided(advise(Signals.model_validate({}), table), Thread())
+        decided = TurnDecision(advise(Signals.model_validate({}), table), Thread())
         turns = [str(turn["text"]) for turn in row.get("context") or [] if turn.get("role") == "user"]
         for text in [*turns, row["question"]]:
             if decided.thread.signals is None or not moves(text):
-                decided = decide_turn(listen(decided.thread, text, reader, table), table)
+                decided = decide_turn(hear(decided.thread, text, reader, table), table)
         signals = decided.thread.signals or Signals.model_validate({})
         told.append(
             {

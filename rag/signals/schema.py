@@ -74,6 +74,9 @@ class Signals(BaseModel):
     deadline_days: int | None = Field(None, ge=0, description="days until it is needed")
     pretrain_tokens: int | None = Field(None, ge=0, description="tokens of own text to pretrain on")
     gpus: int | None = Field(None, ge=0, description="GPUs the team has")
+    learning: bool | None = Field(
+        None, description="a model to learn from or for fun: no product rests on it"
+    )
     no_usable_base: bool | None = Field(None, description="no existing model can be built on")
     in_training: bool | None = Field(None, description="asks about a training run under way")
     vendor_claim: bool | None = Field(None, description="rests on a vendor's figure")

@@ -9,11 +9,13 @@ import pytest
 
 from rag.advice.decide import advise
 from rag.advice.decision_table import DEFAULT, TableError, load_table
-from rag.advice.explanation import headline
+from rag.advice.explanation import headline, would_change
+from rag.advice.phrases import load_phrases_of
 from rag.reply import Verdict
 from rag.signals.schema import Signals
 
 TABLE = load_table()
+ENGLISH = load_phrases_of("en")
 TUNE = {"task": "extract", "gaps": ("format",), "baseline": "tried_fail", "eval_n": 600, "score": 81.0,
         "examples": 6500, "stable": True}  # fmt: skip
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -49,7 +51,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 
 def signals(**values: Any) -> Signals:
-    return Signals.model_validate({"topic": "decision", **values})
+    """Signals that the person said: each has words behind it."""
+    return Signals.model_validate(
+        {"topic": "decision", "quotes": dict.fromkeys(values, "their words"), **values}
+    )
 
 
 @pytest.mark.parametrize(("verdict", "known"), CASES)
@@ -61,7 +66,7 @@ def test_the_table_decides_as_the_reference_does(verdict: str, known: dict[str, 
 def test_what_would_change_it_is_true() -> None:
     """Each flip that is told really leads to the verdict that it names."""
     advice = advise(signals(task="summarise"), TABLE)
-    assert any("fine-tune" in line for line in advice.would_change)
+    assert any("fine-tune" in line for line in would_change(advice, ENGLISH))
     flipped = signals(task="summarise", baseline="tried_fail", eval_n=300)
     assert advise(flipped, TABLE).verdict is Verdict.FINE_TUNE
 
@@ -83,7 +88,7 @@ def test_the_pass_mark_stands_above_luck() -> None:
 
 def test_the_headline_names_the_askers_figures() -> None:
     """The reasons are the table's lines with the figures that were read."""
-    said = headline(advise(signals(**TUNE), TABLE))
+    said = headline(advise(signals(**TUNE), TABLE), ENGLISH)
     assert said.startswith("A fine-tuning pilot is justified: ")
     assert "600 items" in said
     assert "6,500 examples" in said
@@ -93,7 +98,7 @@ def test_facts_and_voice_add_up() -> None:
     """Where both are missing, retrieval comes now and the voice later."""
     advice = advise(signals(task="reply", gaps=("knowledge", "style"), examples=900), TABLE)
     assert advice.verdict is Verdict.RAG
-    assert "tune the voice later" in headline(advice)
+    assert "tune the voice later" in headline(advice, ENGLISH)
 
 
 def test_a_mended_table_names_every_mistake(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.advice.conversation import MOST_QUESTIONS, MoveReader, Thread, decide_turn, listen
+from rag.advice.conversation import MOST_QUESTIONS, Thread, decide_turn, hear
 from rag.advice.decision_table import load_table
+from rag.advice.moves import MoveReader
 from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict
@@ -98,9 +99,9 @@ def test_a_bare_number_answers_the_question_that_waits() -> None:
     def never(text: str) -> Signals:
         raise AssertionError(f"{text!r} needs no reading")
 
-    examples = listen(Thread(blank, ("examples",), "examples"), "about 800", never, table).signals
-    score = listen(Thread(blank, ("score",), "score"), "72%", never, table).signals
-    nothing = listen(Thread(blank, ("examples",), "examples"), "None.", never, table).signals
+    examples = hear(Thread(blank, ("examples",), "examples"), "about 800", never, table).signals
+    score = hear(Thread(blank, ("score",), "score"), "72%", never, table).signals
+    nothing = hear(Thread(blank, ("examples",), "examples"), "None.", never, table).signals
     assert examples is not None
     assert examples.examples == 800
     assert score is not None

@@ -20,7 +20,7 @@ from bot.slack.thread_queue import TooBusy
 from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.limits import validate_message
-from bot.slack.ui.verdict_card import BADGES, verdict_card, verdict_text
+from bot.slack.ui.verdict_card import badge, verdict_card, verdict_text
 from finetune.measurement.forecast_log import ForecastLog
 from rag.reply import Verdict
 from worker.jobs.records import Job
@@ -90,7 +90,7 @@ class Aftermath:
             services.ledger.save_thread(*_key(job), replace(memory, state=reply.state).to_json())
             return
         old = memory.cards[last]
-        before = f"Decided anew from measurement {job.id}; before it: {BADGES[old.reply.verdict][1]}."
+        before = f"Decided anew from measurement {job.id}; before it: {badge(old.reply.verdict)}."
         reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
         services.ledger.save_thread(
             *_key(job), memory.answered(last, Card(old.asker, old.question, reply)).to_json()

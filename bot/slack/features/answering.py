@@ -13,9 +13,12 @@ from bot.slack.delivery.answer_stream import AnswerStop, AnswerStream
 from bot.slack.failures import apologise
 from bot.slack.services import Services
 from bot.slack.thread_memory import Card, Conversation
+from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape
+from bot.slack.ui.lists import job_list
 from bot.slack.ui.verdict_card import verdict_card, verdict_text, verdict_title
 from rag.reply import Reply, Verdict
+from worker.jobs.states import END_STATES
 
 QUESTION_MOST = 12_000
 log = logging.getLogger(__name__)
@@ -112,11 +115,22 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
     except Exception:
         stream.abandon("I could not answer this one; whoever asked has been told why.")
         raise
-    if question.unasked and reply.verdict == Verdict.OFF_TOPIC:
+    if question.unasked and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
         return
-    ts = stream.finish(verdict_title(reply), verdict_card(reply), verdict_text(reply))
+    blocks = [*verdict_card(reply), *_job_blocks(services, question, reply)]
+    ts = stream.finish(verdict_title(reply), blocks, verdict_text(reply))
     kept = memory.answered(ts, Card(question.user, question.text[:2000], reply))
     services.ledger.save_thread(*question.key, kept.to_json())
+
+
+def _job_blocks(services: Services, question: Question, reply: Reply) -> list[Block]:
+    """The jobs that run or wait and that this person may see from here, where they were asked for."""
+    if reply.service not in ("status", "stop_job"):
+        return []
+    person = services.users.person(question.user)
+    jobs = [job for job in services.ledger.jobs(limit=50) if job.state not in END_STATES]
+    visible = [job for job in jobs if not services.permissions.denies_sight(person, job, question.channel)]
+    return job_list(visible[:8], "Running and waiting") if visible else [context("Nothing runs or waits.")]
 
 
 def card_at(services: Services, channel: str, thread_ts: str, ts: str) -> Card:

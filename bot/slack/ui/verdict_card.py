@@ -22,17 +22,23 @@ from bot.slack.ui.blocks import (
 )
 from bot.slack.ui.escape import escape, link, one_line
 from bot.slack.ui.limits import SECTION_TEXT, split_text
-from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
+from bot.slack.ui.reading_menus import reading_blocks
+from rag.advice.phrases import load_phrases_of
+from rag.reply import Citation, Claim, DecidingSignal, Reply, Verdict
 
-BADGES = {
-    Verdict.PROMPT: ("✍️", "Improve the prompt"),
-    Verdict.RAG: ("📚", "Retrieve, don't train (RAG)"),
-    Verdict.FINE_TUNE: ("🎯", "Fine-tune"),
-    Verdict.SMALL_MODEL: ("⚡", "Train a small model"),
-    Verdict.FOUNDATION_MODEL: ("🏗️", "Train a foundation model"),
-    Verdict.NEED_MORE_INFO: ("🔎", "One thing is missing"),
-    Verdict.GUIDE_ANSWER: ("📖", "From the documents"),
-    Verdict.OFF_TOPIC: ("🧭", "Not a training question"),
+MARKS = {
+    Verdict.PROMPT: "✍️",
+    Verdict.RAG: "📚",
+    Verdict.FINE_TUNE: "🎯",
+    Verdict.SMALL_MODEL: "⚡",
+    Verdict.FOUNDATION_MODEL: "🏗️",
+    Verdict.NEED_MORE_INFO: "🔎",
+    Verdict.GUIDE_ANSWER: "📖",
+    Verdict.OFF_TOPIC: "🧭",
+}
+SERVICE_BUTTONS = {  # what a question about the bot itself is answered with, beside its sentence
+    "add_tickets": ("Add tickets", "home_add_dataset"),
+    "add_documents": ("Add documents", "docs_add"),
 }
 BUILDING = (
     Verdict.PROMPT,
@@ -83,8 +89,10 @@ CLAIM_MOST = 900  # characters of one sentence
 def verdict_card(reply: Reply) -> list[Block]:
     """The answer to a question: what to do, why with numbered sources, next step, cost, buttons."""
     blocks = [section(_title(reply))]
+    if reply.service:
+        return blocks + _service_buttons(reply)
+    blocks += reading_blocks(reply)
     blocks += _why(reply)
-    blocks += _signals_line(reply)
     blocks += _next_lines(reply)
     blocks += _follow_up(reply)
     blocks += _sources(reply)
@@ -99,13 +107,19 @@ def verdict_card(reply: Reply) -> list[Block]:
 
 def verdict_text(reply: Reply) -> str:
     """The card in one line, for notifications and screen readers."""
-    mark, name = BADGES[reply.verdict]
-    return f"{mark} {name}: {escape(one_line(reply.headline, 600))}"
+    if reply.service:
+        return escape(one_line(reply.headline, 600))
+    return f"{MARKS[reply.verdict]} {badge(reply.verdict, reply.language)}: {escape(one_line(reply.headline, 600))}"
+
+
+def badge(verdict: Verdict, language: str = "en") -> str:
+    """The verdict's name on a card."""
+    return load_phrases_of(language)(f"badge.{verdict}")
 
 
 def verdict_title(reply: Reply) -> str:
     """The card's first block as standard markdown, for the part of the answer that is streamed."""
-    _, name = BADGES[reply.verdict]
+    name = badge(reply.verdict, reply.language)
     return _title(reply).replace(f"*{name}*", f"**{name}**", 1)
 
 
@@ -144,13 +158,23 @@ def source_modal(citation: Citation) -> Block:
 
 
 def _title(reply: Reply) -> str:
-    mark, name = BADGES[reply.verdict]
-    head = f"{mark}  *{name}*"
+    if reply.service:
+        return split_text(escape(reply.headline))[0]
+    words = load_phrases_of(reply.language)
+    head = f"{MARKS[reply.verdict]}  *{words(f'badge.{reply.verdict}')}*"
     if reply.verdict in BUILDING:
-        head += f"  ·  {meter(reply.confidence)} {reply.confidence:.0%} sure"
-    elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean in BADGES:
-        head += f"  ·  leaning to *{BADGES[reply.lean][1]}*"
+        head += f"  ·  {meter(reply.confidence)} {words('say.sure', share=f'{reply.confidence:.0%}')}"
+    elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean is not None:
+        head += f"  ·  {words('say.leaning', badge='*' + words(f'badge.{reply.lean}') + '*')}"
     return split_text(f"{head}\n{escape(one_line(reply.headline, 1500))}")[0]
+
+
+def _service_buttons(reply: Reply) -> list[Block]:
+    """The one button that leads on, where there is one."""
+    if reply.service not in SERVICE_BUTTONS:
+        return []
+    label, action_id = SERVICE_BUTTONS[reply.service]
+    return [actions([button(label, action_id, style="primary")], block_id="service")]
 
 
 def meter(share: float, cells: int = 5) -> str:
@@ -181,14 +205,7 @@ def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> st
     return escape(stripped) + marks
 
 
-def _signals_line(reply: Reply) -> list[Block]:
-    words = list(dict.fromkeys(one_line(s.quote, 80).strip(" .,;:!?") for s in reply.signals))
-    whole = [w for w in words if w and not any(w in other for other in words if other != w)]
-    quoted = [f"“{escape(w)}”" for w in whole[:3]]
-    return [context("*You said*  " + "  ·  ".join(quoted))] if quoted else []
-
-
-def _signal(seen: SeenSignal, told: set[str]) -> str:
+def _signal(seen: DecidingSignal, told: set[str]) -> str:
     """What was read, the asker's words, and the reasons that no signal before it has given (in `told`)."""
     words = f" — “{escape(one_line(seen.quote, 200))}”" if seen.quote.strip() else ""
     name = SIGNAL_NAMES.get(seen.name, seen.name.replace("_", " ").capitalize())
@@ -205,13 +222,14 @@ def _in_words(effect: str) -> str:
 
 
 def _next_lines(reply: Reply) -> list[Block]:
+    words = load_phrases_of(reply.language)
     lines = []
     if reply.next_step:
-        lines.append(f"*Next step*\n{escape(one_line(reply.next_step, 1200))}")
+        lines.append(f"*{words('say.next_step')}*\n{escape(one_line(reply.next_step, 1200))}")
     if reply.cost_line:
-        lines.append(f"*Cost*\n{escape(one_line(reply.cost_line, 600))}")
+        lines.append(f"*{words('say.cost')}*\n{escape(one_line(reply.cost_line, 600))}")
     if reply.would_change:
-        lines.append(f"*Would change it*\n{escape(one_line(reply.would_change[0], 400))}")
+        lines.append(f"*{words('say.would_change')}*\n{escape(one_line(reply.would_change[0], 400))}")
     return [block for line in lines for block in _paragraphs(line)]
 
 
@@ -249,18 +267,25 @@ def _sources(reply: Reply) -> list[Block]:
         return []
     line = _by_document(shown)
     more = len(cited) - len(shown)
-    return [context(f"*Sources*  {line}" + (f"  +{more} more" if more else ""))]
+    return [
+        context(
+            f"*{load_phrases_of(reply.language)('say.sources')}*  {line}"
+            + (f"  +{more} more" if more else "")
+        )
+    ]
 
 
 def _buttons(reply: Reply) -> list[Block]:
-    found = []
+    words, buttons = load_phrases_of(reply.language), []
     if reply.verdict in BUILDING:
-        found.append(button("Why?", "why"))
+        buttons.append(button(words("say.why"), "why"))
         if reply.would_change:
-            found.append(button("What would change it?", "would_change"))
-        found.append(button("Measure it", "measure", style="primary"))
+            buttons.append(button(words("say.what_change"), "would_change"))
+        buttons.append(button(words("say.measure"), "measure", style="primary"))
     sources = _cited(reply)[:SOURCES_SHOWN]
-    return found + [button(f"Read [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources]
+    return buttons + [
+        button(f"{words('say.read')} [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources
+    ]
 
 
 def _marked(citation: Citation) -> str:

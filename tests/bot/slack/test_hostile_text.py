@@ -17,7 +17,7 @@ from bot.slack.ui.verdict_card import change_modal, source_modal, verdict_card, 
 from finetune.data.reading import read_tickets
 from rag.adviser import Adviser
 from rag.index import Index
-from rag.reply import Citation, Claim, Reply, SeenSignal, Verdict
+from rag.reply import Citation, Claim, DecidingSignal, Reply, Verdict
 from rag.search.embedding import MiniLM
 from worker.ledger.ledger import Ledger
 
@@ -70,7 +70,7 @@ def test_a_hostile_document_is_shown_as_text(call: str) -> None:
         0.8,
         call,
         (Claim(f"Refunds take five days. {call}", (1,)),),
-        (SeenSignal("gaps", call, call, call),),
+        (DecidingSignal("gaps", call, call, call),),
         (citation,),
         next_step=call,
         would_change=(call,),

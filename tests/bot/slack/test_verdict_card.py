@@ -16,7 +16,7 @@ from bot.slack.ui.verdict_card import (
     verdict_text,
     why_modal,
 )
-from rag.reply import Citation, Claim, FollowUp, Reply, SeenSignal, Verdict
+from rag.reply import Citation, Claim, DecidingSignal, FollowUp, Reply, Verdict
 
 NASTY = "<!channel> <@U0ANA000001> & *stars* _under_ <https://evil.example|safe> "
 SOURCE = Citation(
@@ -28,8 +28,8 @@ REPLY = Reply(
     headline="Retrieval: what is missing is facts.",
     why=(Claim("Facts belong in retrieval.", (1,)),),
     signals=(
-        SeenSignal("gaps", "knowledge", "our help center", "facts are missing (rag +4, fine_tune -3)"),
-        SeenSignal(
+        DecidingSignal("gaps", "knowledge", "our help center", "facts are missing (rag +4, fine_tune -3)"),
+        DecidingSignal(
             "volatility", "weekly", "every week", "facts are missing (rag +4, fine_tune -3); they change"
         ),
     ),
@@ -57,7 +57,7 @@ def test_every_verdict_has_a_card_within_limits(verdict: Verdict) -> None:
     cites = tuple(
         replace(SOURCE, number=n, title=long, heading=long, quote=long, passage=long) for n in range(1, 12)
     )
-    signals = tuple(SeenSignal(long, long, long, long) for _ in range(9))
+    signals = tuple(DecidingSignal(long, long, long, long) for _ in range(9))
     reply = Reply(
         verdict, 0.5, long, claims, signals, cites, long, (long,) * 9, long,
         FollowUp(long, (long,) * 9), Verdict.RAG, long,

@@ -1,0 +1,92 @@
+"""The reading in a person's hands: open the menus of an answer, correct one with a tap, decide between two readings.
+
+The verdict is decided anew in its place, in the thread's order, and says what changed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.slack.failures import apologise, guard
+from bot.slack.features.answering import card_at, check_asker
+from bot.slack.payload import Body, message_place
+from bot.slack.services import Services
+from bot.slack.thread_memory import Conversation
+from bot.slack.ui.limits import validate_message
+from bot.slack.ui.verdict_card import verdict_card, verdict_text
+from rag.reply import Reply
+
+Change = Callable[[Conversation], Conversation]
+
+
+def register(app: App, services: Services) -> None:
+    """The button under a verdict that opens its menus, the menus, the two readings in doubt."""
+    app.action("reading")(guard(services, on_toggle))
+    app.action(re.compile(r"reading:[a-z]+"))(guard(services, on_menu))
+    app.action(re.compile(r"choice:\d"))(guard(services, on_choice))
+
+
+def on_toggle(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """Opens or closes the menus of an answer, for everybody who sees it."""
+    ack()
+    channel, thread_ts, ts = message_place(body)
+    card_at(services, channel, thread_ts, ts)
+    opened = action.get("value") == "open"
+    _change_card(services, body, client, lambda memory: memory.shown(ts, opened))
+
+
+def on_menu(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """One chosen option corrects what was understood."""
+    ack()
+    name = action["action_id"].partition(":")[2]
+    _correct(services, body, client, f"{name}={action['selected_option']['value']}", menus_open=True)
+
+
+def on_choice(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """One of the two readings in doubt is confirmed."""
+    ack()
+    _correct(services, body, client, action["value"], menus_open=False)
+
+
+def _correct(services: Services, body: Body, client: WebClient, correction: str, menus_open: bool) -> None:
+    channel, thread_ts, ts = message_place(body)
+    user = body["user"]["id"]
+    check_asker(services, user, channel)
+    card = card_at(services, channel, thread_ts, ts)
+
+    def decide(memory: Conversation) -> Conversation:
+        reply = services.adviser.correct(
+            [correction], question=card.question, state=memory.state, scopes=services.scopes(channel)
+        )
+        name = services.users.person(user).name
+        changes = (f"{name}: {reply.changes[0]}", *reply.changes[1:]) if reply.changes else ()
+        return memory.corrected(ts, replace(reply, changes=changes, menus_open=menus_open))
+
+    _change_card(services, body, client, decide)
+
+
+def _change_card(services: Services, body: Body, client: WebClient, change: Change) -> None:
+    """Changes the thread's memory in the thread's order and redraws the answer in its place."""
+    channel, thread_ts, ts = message_place(body)
+
+    def work(stopped: threading.Event) -> None:
+        try:
+            memory = change(Conversation.from_json(services.ledger.thread(channel, thread_ts)))
+            _redraw(client, channel, ts, memory.cards[ts].reply)
+            services.ledger.save_thread(channel, thread_ts, memory.to_json())
+        except Exception as error:  # the edge: this thread has no caller to tell
+            apologise(client, error, channel, body["user"]["id"], thread_ts)
+
+    services.thread_queue.submit((channel, thread_ts), work)
+
+
+def _redraw(client: WebClient, channel: str, ts: str, reply: Reply) -> None:
+    client.chat_update(
+        channel=channel, ts=ts, text=verdict_text(reply), blocks=validate_message(verdict_card(reply))
+    )

@@ -1,0 +1,265 @@
+"""The reading as menus, and a correction of it: pure, from rag/data/menus.yaml and the words of a language.
+
+A menu shows what was read of one part of the case (the task, what is wrong, how a prompt did, the examples, what
+binds); a correction ("task=reply") sets signals and confirms them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rag.advice.phrases import Phrases
+from rag.errors import RagError
+from rag.reply import Certainty, Choice, Menu, MenuOption
+from rag.signals.schema import SIGNAL_NAMES, Signals
+
+MENUS = Path(__file__).parents[1] / "data" / "menus.yaml"
+UNSAID = "unsaid"  # the value that takes a reading back
+JOIN = "+"
+ALIASES = {"gap": "gaps", "wrong": "gaps", "prompt": "baseline", "tried": "baseline", "bind": "binds"}
+TYPED = re.compile(r"\s*([a-z]+)\s*[=:]\s*([\w+, .]+?)\s*")
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """An option and the signals that it sets; None clears one."""
+
+    value: str
+    sets: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class MenuSpec:
+    """A menu of menus.yaml. `adds`: several of its options may hold at once, and a choice keeps what was said."""
+
+    name: str
+    signals: tuple[str, ...]
+    options: tuple[OptionSpec, ...]
+    number: str = ""
+    adds: bool = False
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a person sets right: one menu and the signals that its choice stands for."""
+
+    menu: MenuSpec
+    sets: Mapping[str, Any]
+
+
+@cache
+def load_menus(path: Path = MENUS) -> tuple[MenuSpec, ...]:
+    """The menus; RagError when the file cannot be used or names a signal that does not exist."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))["menus"]
+        menus = tuple(
+            MenuSpec(
+                line["name"],
+                tuple(line["signals"]),
+                tuple(OptionSpec(option["value"], _tuples(option["set"])) for option in line["options"]),
+                line.get("number", ""),
+                bool(line.get("adds")),
+            )
+            for line in raw
+        )
+        for menu in menus:
+            for option in menu.options:
+                Signals.model_validate({n: v for n, v in option.sets.items() if v is not None})
+                if strange := set(option.sets) - set(SIGNAL_NAMES):
+                    raise ValueError(f"{menu.name}: unknown signals {sorted(strange)}")
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise RagError(f"The menus {path} cannot be used: {error}. Restore it with git.") from error
+    return menus
+
+
+def _tuples(sets: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in sets.items()}
+
+
+def menus_of(
+    signals: Signals, certain: frozenset[str], confirmed: frozenset[str], words: Phrases
+) -> tuple[Menu, ...]:
+    """The five menus with what was read pre-selected; `certain` names what was said, `confirmed` what was approved."""
+    return tuple(_menu(spec, signals, certain, confirmed, words) for spec in load_menus())
+
+
+def _menu(
+    spec: MenuSpec, signals: Signals, certain: frozenset[str], confirmed: frozenset[str], words: Phrases
+) -> Menu:
+    options = [MenuOption(o.value, words(f"option.{spec.name}.{o.value}")) for o in spec.options]
+    selected = _selected(spec, signals, confirmed)
+    if selected and selected not in {option.value for option in options}:
+        options.insert(0, MenuOption(selected, _joined_label(spec, selected, words)))
+    names = {name for name in spec.signals if getattr(signals, name) not in (None, ())}
+    return Menu(
+        spec.name,
+        words(f"menu.{spec.name}"),
+        tuple(options),
+        selected,
+        _certainty(names, certain, confirmed, selected),
+    )
+
+
+def _certainty(
+    names: set[str], certain: frozenset[str], confirmed: frozenset[str], selected: str
+) -> Certainty:
+    if not selected:
+        return "unknown"
+    if names <= confirmed:
+        return "confirmed"
+    return "said" if names <= certain else "guessed"
+
+
+def _selected(spec: MenuSpec, signals: Signals, confirmed: frozenset[str]) -> str:
+    """The value that the reading stands for: an option, several joined, a count, or "" where nothing was read."""
+    if spec.number and (count := getattr(signals, spec.number)):
+        return str(count)
+    holding = [o.value for o in spec.options if o.value != "none" and o.sets and _meets(signals, spec, o)]
+    if spec.name == "gaps":
+        return JOIN.join(signals.gaps) or ("none" if "gaps" in confirmed else "")
+    if spec.number and getattr(signals, spec.number) == 0:
+        return "none"
+    if holding:
+        return JOIN.join(holding) if spec.adds else holding[0]
+    return "none" if spec.adds and set(spec.signals) <= confirmed else ""
+
+
+def _meets(signals: Signals, spec: MenuSpec, option: OptionSpec) -> bool:
+    """Whether the signals say what the option stands for; a bound is met by what is at least as strict."""
+    for name, wanted in option.sets.items():
+        value = getattr(signals, name)
+        if name == "latency_ms":
+            met = value is not None and value <= wanted
+        elif name == "volume_month":
+            met = value is not None and value >= wanted
+        elif name == "volatility":
+            met = value in ("daily", "weekly", "monthly")
+        else:
+            met = value == wanted
+        if not met:
+            return False
+    return True
+
+
+def _joined_label(spec: MenuSpec, selected: str, words: Phrases) -> str:
+    if spec.number and selected.isdigit():
+        return words("say.many", number=f"{int(selected):,}")
+    return ", ".join(words.get(f"option.{spec.name}.{part}", part) for part in selected.split(JOIN))
+
+
+def choice_of(signal: str, values: tuple[Any, Any], words: Phrases) -> Choice | None:
+    """Two readings of a signal as one question with both as buttons; None where no menu can set them."""
+    spec = next((menu for menu in load_menus() if signal in menu.signals and not menu.adds), None)
+    if spec is None:
+        return None
+    options = [_reading_option(spec, signal, value, words) for value in values]
+    if options[0].value == options[1].value:
+        return None
+    text = words("say.either", title=words(f"menu.{spec.name}"), one=options[0].label, other=options[1].label)
+    return Choice(text, tuple(options))
+
+
+def _reading_option(spec: MenuSpec, signal: str, value: Any, words: Phrases) -> MenuOption:
+    if value in (None, (), []):
+        return MenuOption(f"{spec.name}={UNSAID}", words("say.unknown"))
+    chosen = _selected(spec, Signals.model_validate({signal: value}), frozenset())
+    known = {option.value for option in spec.options}
+    label = words(f"option.{spec.name}.{chosen}") if chosen in known else _joined_label(spec, chosen, words)
+    return MenuOption(f"{spec.name}={chosen}", label)
+
+
+def parse_correction(text: str) -> Correction:
+    """The correction behind `task=reply`; RagError says which names and values there are."""
+    name, _, value = text.partition("=")
+    spec = _spec(name.strip().lower())
+    chosen = value.strip().lower()
+    if chosen == UNSAID:
+        return Correction(spec, {n: () if n == "gaps" else None for n in spec.signals})
+    if spec.number and (count := _count(chosen)) is not None:
+        return Correction(spec, {n: count if n == spec.number else None for n in spec.signals})
+    parts = (
+        [part.strip() for part in re.split(r"[+,]", chosen)] if spec.adds or spec.name == "gaps" else [chosen]
+    )
+    by_value = {option.value: option for option in spec.options}
+    if strange := [part for part in parts if part not in by_value]:
+        number = ", or a number" if spec.number else ""
+        raise RagError(
+            f"{spec.name} cannot be {strange[0]!r}. It can be {', '.join(by_value)}{number}; {UNSAID} takes it back."
+        )
+    sets: dict[str, Any] = {}
+    for part in parts:
+        for signal, wanted in by_value[part].sets.items():
+            sets[signal] = (*sets.get(signal, ()), *wanted) if isinstance(wanted, tuple) else wanted
+    return Correction(spec, sets)
+
+
+def _spec(name: str) -> MenuSpec:
+    menus = {menu.name: menu for menu in load_menus()}
+    spec = menus.get(ALIASES.get(name, name))
+    if spec is None:
+        raise RagError(
+            f"There is no {name!r} to set. Set one of: {', '.join(menus)}; for example task=reply."
+        )
+    return spec
+
+
+def _count(text: str) -> int | None:
+    bare = re.fullmatch(r"(\d[\d.,' ]*)\s*(k)?", text)
+    if bare is None:
+        return None
+    digits = re.sub(r"[,' ]", "", bare[1])
+    digits = re.sub(r"\.(?=\d{3}\b)", "", digits)
+    return int(float(digits.rstrip(".")) * (1000 if bare[2] else 1))
+
+
+def typed_correction(text: str) -> Correction | None:
+    """The correction in a message such as "task=reply" or "prompt: tried_fail"; None for any other message."""
+    typed = TYPED.fullmatch(text.strip().lower())
+    if typed is None or ALIASES.get(typed[1], typed[1]) not in {menu.name for menu in load_menus()}:
+        return None
+    return parse_correction(f"{typed[1]}={typed[2]}")
+
+
+def corrected(
+    signals: Signals, corrections: Iterable[Correction], certain: frozenset[str]
+) -> tuple[Signals, frozenset[str]]:
+    """The signals after corrections, and the names that are confirmed by them.
+
+    A choice replaces what was read; in a menu whose options add up it replaces what was guessed and keeps what was said.
+    """
+    values, names = signals.model_dump(exclude={"quotes"}), set[str]()
+    quotes = dict(signals.quotes)
+    for correction in corrections:
+        whole = len(correction.sets) >= len(correction.menu.signals) or not correction.menu.adds
+        for name in correction.menu.signals:
+            if whole or name not in certain:
+                values[name] = () if name == "gaps" else None
+                quotes.pop(name, None)
+        values |= correction.sets
+        names |= set(correction.menu.signals) if whole else set(correction.sets)
+        for name in correction.sets:
+            quotes.pop(name, None)
+    return Signals.model_validate({**values, "quotes": quotes}), frozenset(names)
+
+
+def changes_between(before: Sequence[Menu], after: Sequence[Menu], words: Phrases) -> tuple[str, ...]:
+    """One line for each menu whose reading changed: what it is now, and what was read before."""
+    old = {menu.name: menu for menu in before}
+    lines = []
+    for menu in after:
+        earlier = old.get(menu.name)
+        if earlier is not None and earlier.selected != menu.selected:
+            unknown = words("say.unknown")
+            lines.append(
+                words(
+                    "say.changed", title=menu.title, new=menu.label or unknown, old=earlier.label or unknown
+                )
+            )
+    return tuple(lines)
