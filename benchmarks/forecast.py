@@ -3,7 +3,7 @@ gave.
 
     python benchmarks/forecast.py [--quick] [--json] [--repeats 10] [--sets banking77,digits] [--calibrate]
 
-Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/measurement/pilot.py's sizes
+Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/evaluation/learning_curve.py's sizes
 and seeds, finetune/evaluation/baselines.py's and finetune/methods/linear.py's methods) inside the first 10, 25 or 50% of the
 rest, forecasts, then trains on more rows of the same order and looks. The decision is finetune/measurement/decision.py's,
 at targets 2.1 to 8 points away from what came. Baselines in the same run: today's score, and a power law
@@ -30,9 +30,9 @@ from scipy.optimize import nnls
 
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
 from finetune.evaluation import baselines
+from finetune.evaluation.forecast import Ahead, Point, curve, forecast, plain
+from finetune.evaluation.learning_curve import sizes
 from finetune.measurement.decision import Measured, decide
-from finetune.measurement.forecast import Ahead, Point, curve, forecast, plain
-from finetune.measurement.pilot import sizes
 from finetune.methods.linear import Words, fit_svm
 
 FRACTIONS = (0.5, 0.25, 0.1)
@@ -132,10 +132,11 @@ def _trainer(
     truth = labels[test]
     if method == "logistic":
 
-        def guess(rows: np.ndarray) -> baselines.Guesses:
-            return baselines.logistic(features[rows], labels[rows], features[test], classes)
+        def logistic(rows: np.ndarray) -> float:
+            fitted = baselines.logistic(features[rows], labels[rows], features[test], classes)
+            return float((fitted.probabilities.argmax(axis=1) == truth).mean())
 
-        return lambda rows: float((guess(rows).predicted == truth).mean())
+        return logistic
     matrix = Words.learn([texts[i] for i in pool])(texts, features)
 
     def svm(rows: np.ndarray) -> float:

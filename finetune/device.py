@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ def memory_gib() -> float:
     except (OSError, ValueError):  # no cgroup of version 2, or "max"
         limit = physical
     return min(physical, limit) / GIB
+
+
+def work_seconds() -> float:
+    """A clock of this process's own work: CPU seconds of all threads over the cores it may use.
+
+    On an idle machine it runs about as fast as the wall's; other people's load does not move it. Where a GPU
+    does the work the wall's clock is used: a busy CPU hardly slows a GPU down.
+    """
+    if pick_device() == "cuda":
+        return time.monotonic()
+    return cpu_seconds() / threads()
+
+
+def threads() -> int:
+    """How many threads torch computes with on a CPU."""
+    import torch
+
+    return max(1, torch.get_num_threads())
 
 
 def pick_device() -> str:

@@ -147,6 +147,18 @@ def payback_months(once_usd: float, monthly_usd: float, saved_usd: float | None)
     return once_usd / (saved_usd - monthly_usd)
 
 
+def money(usd: float) -> str:
+    """Dollars as people read them: `$1,234`, `$3.40`; below a dollar in cents, below one cent as that."""
+    if abs(usd) >= 100:
+        return f"{'-' if usd < 0 else ''}${abs(usd):,.0f}"
+    if abs(usd) >= 1:
+        return f"{'-' if usd < 0 else ''}${abs(usd):,.2f}"
+    cents = round(100 * usd)
+    if cents == 0 and usd > 0:
+        return "less than 1 cent"
+    return f"{cents} cent{'' if abs(cents) == 1 else 's'}"
+
+
 def tokens_of(texts: list[str]) -> float:
     """Mean tokens a text, estimated from its words."""
     words = sum(len(text.split()) for text in texts)

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -19,6 +19,9 @@ from bot.factories import load_prices, measuring_model, open_datasets
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
 from finetune.data.ticket import Tickets
+
+if TYPE_CHECKING:
+    from finetune.measurement.evidence import Evidence
 
 
 def register(root: typer.Typer) -> None:
@@ -35,31 +38,35 @@ def measure(
     text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
     llm_usd: Annotated[float, typer.Option(help="Most to spend on prompts, if a model is set.")] = 0.5,
+    pilot: Annotated[
+        bool, typer.Option("--pilot", help="Run the fine-tune pilot, however long it takes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
+    from finetune.llm import Llm
+    from finetune.measurement.findings import Bench, Request
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
 
     chosen = settings()
     ask = measuring_model(chosen) if llm_usd > 0 else None
     tickets, name = tickets_of(chosen, dataset, ask is not None, text_column, label_column)
+    request = Request(target, volume, price_per_wrong, metric, whole_pilot=pilot)
     folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     report = here_with_bar(
         lambda emit: run(
             tickets,
-            target,
-            volume,
-            emit=emit,
-            should_stop=lambda: None,
-            folder=folder,
-            prices=load_prices(chosen),
-            price_per_wrong=price_per_wrong,
-            metric=metric,
-            dataset=name,
-            ask_llm=ask,
-            llm_model=chosen.chat_model,
-            spend_usd=llm_usd,
+            request,
+            Bench(
+                folder,
+                load_prices(chosen),
+                emit,
+                lambda: None,
+                Llm(ask, chosen.chat_model, llm_usd) if ask is not None else None,
+                known_models(chosen, tickets.digest),
+                name,
+            ),
         ),
         quiet=as_json,
     )
@@ -68,6 +75,23 @@ def measure(
         console.out(json.dumps(report), highlight=False)
         return
     show(report, folder)
+
+
+def known_models(chosen: Settings, digest: str) -> tuple[Evidence, ...]:
+    """What finished jobs and measurements in this home have shown on the same rows."""
+    from bot.wiring import artifacts_folder
+    from finetune.artifacts import REPORT
+    from finetune.measurement.evidence import evidence_of
+
+    found: list[Evidence] = []
+    places = {chosen.home / "runs", Path(artifacts_folder(chosen))}
+    for file in sorted(file for place in places for file in place.rglob(REPORT)):
+        try:
+            report = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found += [one for one in evidence_of(report, file.parent.name) if one.digest == digest]
+    return tuple(found)
 
 
 def tickets_of(

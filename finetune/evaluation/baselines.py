@@ -1,4 +1,7 @@
-"""What training has to beat on the same rows: majority, nearest neighbour, linear on embeddings."""
+"""What training has to beat on the same rows: majority, nearest neighbour, logistic regression, linear SVM.
+
+One implementation and one set of constants, for measurements and fine-tunes alike.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +12,37 @@ from typing import Any
 
 import numpy as np
 
+from finetune.evaluation.predictions import Predictions, best_by_choosing, score
 from finetune.evaluation.sample import Fold, Sample
-from finetune.evaluation.statistics import (
-    Interval,
-    bootstrap,
-    macro_f1_statistic,
-    mean_statistic,
-    resample_counts,
-)
-from finetune.methods.linear import Words, fit_svm
-from finetune.progress import Progress
+from finetune.methods import Solution
+from finetune.methods.linear import METHOD, Words, fit_svm, solve
+from finetune.progress import Progress, silent
 
 MAJORITY = "Majority class"
 NEAREST = "Nearest neighbour"
 LOGISTIC = "Logistic regression on frozen embeddings"
+WORDS_SVM = METHOD.title
+ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
 REGULARISATION = 10.0  # best on BANKING77's dev rows; see training.md's table
 
 
 @dataclass(frozen=True)
-class Guesses:
-    """One system's class number per row, and probabilities (rows, classes) where it has them."""
+class Logistic:
+    """A multinomial logistic regression on unit embeddings: (classes, dim) weights and (classes,) biases."""
 
-    name: str
-    role: str
-    predicted: np.ndarray
-    seconds: float
-    probabilities: np.ndarray | None = None
-    weights: tuple[np.ndarray, np.ndarray] | None = None  # of a linear one: (classes, dim) and (classes,)
+    weights: np.ndarray
+    bias: np.ndarray
+    probabilities: np.ndarray  # of the rows that it was asked about
 
 
-def majority(labels: np.ndarray, rows: int) -> Guesses:
+def majority(labels: np.ndarray, rows: int) -> np.ndarray:
     """Always the most frequent training class (the lowest number among equals)."""
-    began = time.perf_counter()
-    predicted = np.full(rows, int(np.bincount(labels).argmax()))
-    return Guesses(MAJORITY, "baseline", predicted, time.perf_counter() - began)
+    return np.full(rows, int(np.bincount(labels).argmax()))
 
 
-def nearest(train: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Guesses:
+def nearest(train: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The label of the most similar training row; all rows are unit embeddings."""
-    began = time.perf_counter()
-    predicted = labels[most_similar(train, rows)]
-    return Guesses(NEAREST, "baseline", predicted, time.perf_counter() - began)
+    return np.asarray(labels[most_similar(train, rows)])
 
 
 def most_similar(train: np.ndarray, rows: np.ndarray, block: int = 512) -> np.ndarray:
@@ -58,172 +51,170 @@ def most_similar(train: np.ndarray, rows: np.ndarray, block: int = 512) -> np.nd
     return np.concatenate(parts) if parts else np.zeros(0, dtype=int)
 
 
-def logistic(train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: int) -> Guesses:
+def logistic(train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: int) -> Logistic:
     """Multinomial logistic regression on frozen embeddings."""
     from sklearn.linear_model import LogisticRegression
 
-    began = time.perf_counter()
     model = LogisticRegression(C=REGULARISATION, max_iter=300).fit(train, labels)
     probabilities = np.zeros((len(rows), classes), dtype=np.float32)
-    probabilities[:, model.classes_] = model.predict_proba(rows)
-    weights = np.zeros((classes, train.shape[1])), np.full(classes, -1e4)
+    if len(rows):
+        probabilities[:, model.classes_] = model.predict_proba(rows)
+    weights, bias = np.zeros((classes, train.shape[1])), np.full(classes, -1e4)
     two = len(model.classes_) == 2  # scikit-learn then keeps one row, the second class against the first
-    weights[0][model.classes_] = np.vstack([0 * model.coef_, model.coef_]) if two else model.coef_
-    weights[1][model.classes_] = np.append([0.0], model.intercept_) if two else model.intercept_
-    seconds = time.perf_counter() - began
-    return Guesses(LOGISTIC, "baseline", probabilities.argmax(axis=1), seconds, probabilities, weights)
+    weights[model.classes_] = np.vstack([0 * model.coef_, model.coef_]) if two else model.coef_
+    bias[model.classes_] = np.append([0.0], model.intercept_) if two else model.intercept_
+    return Logistic(weights, bias, probabilities)
 
 
-def ladder(
-    train: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: int, embedding_seconds: float
-) -> list[Guesses]:
-    """The three baselines, each with the embedding time that it needs."""
-    found: Sequence[Guesses] = (
-        majority(labels, len(rows)),
-        nearest(train, labels, rows),
-        logistic(train, labels, rows, classes),
-    )
-    return [
-        guess if guess.name == MAJORITY else replace(guess, seconds=guess.seconds + embedding_seconds)
-        for guess in found
-    ]
+@dataclass
+class CheapMethods:
+    """Trains the cheap methods on a fold or on a slice of it.
 
-
-WORDS_SVM = "Linear SVM on words and embeddings"
-STRENGTH = 0.5  # docs/performance: best on BANKING77's dev rows
-METRICS = ("accuracy", "macro_f1")
-ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One system: its answers for the held-out rows (-1: none), its scores and what it took."""
-
-    name: str
-    role: str  # floor | lookup | trained | prompt
-    predicted: np.ndarray
-    accuracy: Interval
-    macro_f1: Interval
-    seconds: float
-    dev: float | None = None
-    usd: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
-    asked: np.ndarray | None = None  # the held-out rows it answered, where it did not answer all
-
-    def score(self, metric: str) -> Interval:
-        return self.macro_f1 if metric == "macro_f1" else self.accuracy
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "role": self.role,
-            "accuracy": self.accuracy.to_json(),
-            "macro_f1": self.macro_f1.to_json(),
-            "seconds": round(self.seconds, 3),
-            "usd": round(self.usd, 4),
-            **self.extra,
-        }
-
-
-class Linear:
-    """Trains the cheap methods on any slice of a fold; word statistics are learned once per fold.
-
-    They come from the fold's training texts alone, without labels.
+    The SVM chooses its strength on the fold's choosing rows and then learns from these too; a slice takes the same
+    share of both, so that a curve's last point is the method's score. Word statistics are learned once per fold.
     """
 
-    def __init__(self, sample: Sample) -> None:
-        self.sample = sample
-        self.words: dict[int, Any] = {}
+    sample: Sample
+    _svms: dict[bytes, Solution] = field(default_factory=dict, init=False)
+    _words: dict[bytes, Any] = field(default_factory=dict, init=False)
 
-    def predict(self, method: str, fold: Fold, train: np.ndarray, ask: np.ndarray) -> np.ndarray:
-        """Labels for the rows `ask` after training `method` on the rows `train`."""
+    def predict(
+        self, method: str, fold: Fold, asked: np.ndarray, share: float = 1.0, seed: Sequence[int] = (0,)
+    ) -> np.ndarray:
+        """Labels for the rows `asked` after training `method` on this share of the fold, drawn with `seed`."""
+        train = _slice(fold.train, share, seed)
+        return self.predict_after(method, fold, train, _slice(fold.dev, share, seed), asked)
+
+    def predict_after(
+        self, method: str, fold: Fold, train: np.ndarray, dev: np.ndarray, asked: np.ndarray
+    ) -> np.ndarray:
+        """Labels for the rows `asked` after training `method` on `train`; the SVM on `dev` as well."""
         sample, labels = self.sample, self.sample.labels[train]
         if method == MAJORITY or len(np.unique(labels)) < 2:
-            return majority(labels, len(ask)).predicted
+            return majority(labels, len(asked))
         if method == NEAREST:
-            return nearest(sample.features[train], labels, sample.features[ask]).predicted
+            return nearest(sample.features[train], labels, sample.features[asked])
         if method == LOGISTIC:
-            rows = sample.features[ask]
-            return logistic(sample.features[train], labels, rows, len(sample.names)).predicted
-        matrix = self._matrix(fold)
-        weights, bias = fit_svm(matrix[train], labels, len(sample.names), STRENGTH)
-        return np.asarray((matrix[ask] @ weights.T + bias).argmax(axis=1))
+            fitted = logistic(sample.features[train], labels, sample.features[asked], len(sample.names))
+            return np.asarray(fitted.probabilities.argmax(axis=1))
+        rows, matrix = np.concatenate([train, dev]), self._matrix(fold)
+        strength = float(self.svm(fold).settings["C"])
+        weights, bias = fit_svm(matrix[rows], sample.labels[rows], len(sample.names), strength)
+        return np.asarray((matrix[asked] @ weights.T + bias).argmax(axis=1))
+
+    def svm(self, fold: Fold, progress: Progress | None = None) -> Solution:
+        """The linear SVM of the whole fold, as a fine-tune with the method `linear` ships it."""
+        key = fold.train.tobytes()
+        if key not in self._svms:
+            train, dev = self.sample.part(fold.train), self.sample.part(fold.dev)
+            once = fold is self.sample.once
+            names = self.sample.classes if once else self.sample.names
+            self._svms[key] = solve(train, dev, names, _no_embedder, progress or silent())
+        return self._svms[key]
 
     def _matrix(self, fold: Fold) -> Any:
-        if id(fold) not in self.words:
+        key = fold.train.tobytes()
+        if key not in self._words:
             texts = self.sample.texts
-            words = Words.learn([texts[i] for i in fold.train])
-            self.words[id(fold)] = words(texts, self.sample.features)
-        return self.words[id(fold)]
+            words = Words.learn([texts[i] for i in np.concatenate([fold.train, fold.dev])])
+            self._words[key] = words(texts, self.sample.features)
+        return self._words[key]
 
 
-def score(truth: np.ndarray, predicted: np.ndarray, metric: str, classes: int) -> float:
-    """Accuracy or macro-F1, 0..1."""
-    if metric == "accuracy":
-        return float((truth == predicted).mean())
-    return float(macro_f1_statistic(truth, predicted, classes)(np.ones((1, len(truth)), dtype=np.float32))[0])
+def _no_embedder(*_: object) -> np.ndarray:
+    raise RuntimeError("This model was trained to be scored on rows that are embedded already.")
 
 
-def rung(
-    name: str, role: str, predicted: np.ndarray, truth: np.ndarray, classes: int, seconds: float
-) -> Rung:
-    """A Rung with bootstrap intervals; an answer of -1 (none) counts as wrong."""
-    counts = resample_counts(len(truth), seed=0, resamples=1000)
-    right = mean_statistic((predicted == truth).astype(np.float32))
-    guessed = np.where(predicted < 0, (truth + 1) % classes, predicted)
-    f1 = bootstrap(counts, macro_f1_statistic(truth, guessed, classes))
-    return Rung(name, role, predicted, bootstrap(counts, right), f1, seconds)
+def _slice(rows: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:
+    """A prefix of a shuffled order, so that larger slices of a seed hold the smaller ones; all rows in their order."""
+    if share >= 1:
+        return rows
+    order = np.random.default_rng(list(seed)).permutation(rows)
+    return np.asarray(order[: round(share * len(rows))])
 
 
-def climb(sample: Sample, linear: Linear, metric: str, progress: Progress) -> tuple[list[Rung], str]:
-    """The cheap rungs, and the name of the trained one that does best on the choosing rows.
+def score_ladder(
+    sample: Sample, cheap: CheapMethods, metric: str, progress: Progress
+) -> tuple[list[Predictions], Predictions]:
+    """The cheap systems on every held-out row, and the trained one that does best on the choosing rows.
 
-    Without choosing rows it is logistic regression, the better of the two on few rows (training.md).
+    Without choosing rows that is logistic regression, the better of the two on few rows (training.md).
     """
-    methods = [MAJORITY, NEAREST, LOGISTIC] + ([WORDS_SVM] if sample.one_split else [])
-    rungs = []
-    for number, method in enumerate(methods, 1):
+    systems = []
+    for number, method in enumerate(ROLES, 1):
         progress.check()
-        rungs.append(_climb_one(sample, linear, method, metric))
-        progress.step(number, len(methods), None, None)
-    if not sample.one_split:
-        return rungs, LOGISTIC
-    trained = [made for made in rungs if made.role == "trained"]
-    return rungs, max(trained, key=lambda made: made.dev or 0.0).name
+        systems.append(_predict_folds(sample, cheap, method, metric))
+        progress.step(number, len(ROLES), None, None)
+    return systems, best_trained(systems)
 
 
-def _climb_one(sample: Sample, linear: Linear, method: str, metric: str) -> Rung:
+def best_trained(systems: Sequence[Predictions]) -> Predictions:
+    """The trained cheap system that the choosing rows name."""
+    return best_by_choosing([system for system in systems if system.role == "trained"], LOGISTIC)
+
+
+def _predict_folds(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> Predictions:
     began = time.perf_counter()
-    parts, dev = [], None
-    for fold in sample.folds:
-        ask = np.concatenate([fold.dev, fold.test])
-        predicted = linear.predict(method, fold, fold.train, ask)
-        parts.append(predicted[len(fold.dev) :])
-        if len(fold.dev):
-            known = sample.labels[fold.dev]
-            dev = score(known, predicted[: len(fold.dev)], metric, len(sample.names))
+    parts = [_predict_fold(sample, cheap, method, fold) for fold in sample.folds]
     seconds = (time.perf_counter() - began) / len(sample.folds)
     if method != MAJORITY:
         seconds += sample.embed_s_per_row * len(sample.rows)
-    made = rung(method, ROLES[method], np.concatenate(parts), sample.truth, len(sample.names), seconds)
-    return Rung(**{**vars(made), "dev": dev})
+    labels = np.concatenate([part for part, _ in parts])
+    known = [part for _, part in parts if part is not None]
+    likely = np.concatenate(known) if len(known) == len(parts) else None
+    chosen = _choosing_score(sample, cheap, method, metric)
+    return Predictions(method, ROLES[method], labels, seconds, likely, chosen)
 
 
-def learnable(predicted: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:
+def _predict_fold(
+    sample: Sample, cheap: CheapMethods, method: str, fold: Fold
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels and probabilities of the fold's held-out rows."""
+    asked, labels = sample.part(fold.test), sample.labels[fold.train]
+    if method == WORDS_SVM and len(np.unique(labels)) > 1:
+        model = cheap.svm(fold).model
+        scores = model.score(model.words(asked.texts, asked.embeddings))
+    elif method == LOGISTIC and len(np.unique(labels)) > 1:
+        scores = logistic(
+            sample.features[fold.train], labels, asked.embeddings, len(sample.names)
+        ).probabilities
+    else:
+        return cheap.predict(method, fold, fold.test), None
+    return scores.argmax(axis=1), scores
+
+
+def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> float | None:
+    """The score on the choosing rows of a model that has not learned from them; None without such rows."""
+    fold = sample.once
+    if not sample.one_split or not len(fold.dev):
+        return None
+    truth, classes = sample.labels[fold.dev], len(sample.names)
+    if method == WORDS_SVM and (likely := cheap.svm(fold).dev_probabilities) is not None:
+        return score(truth, likely.argmax(axis=1), metric, classes)
+    labels = cheap.predict_after(method, fold, fold.train, fold.dev[:0], fold.dev)
+    return score(truth, labels, metric, classes)
+
+
+def learnable(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:
     """The p-value of "these answers have nothing to do with the labels", by shuffling the answers."""
     rng = np.random.default_rng(seed)
-    seen = int((predicted == truth).sum())
-    as_good = sum(int((rng.permutation(predicted) == truth).sum()) >= seen for _ in range(draws))
+    seen = int((labels == truth).sum())
+    as_good = sum(int((rng.permutation(labels) == truth).sum()) >= seen for _ in range(draws))
     return (1 + as_good) / (1 + draws)
 
 
-def weak_classes(sample: Sample, rungs: list[Rung], count: int = 5) -> tuple[str, ...]:
+def weak_classes(sample: Sample, systems: Sequence[Predictions], count: int = 5) -> tuple[str, ...]:
     """The classes that more tickets would help most: often asked for and often missed, worst first.
 
-    Weighs each class's mistakes by all rungs together, so that no single method's weakness decides.
+    Weighs each class's mistakes by all systems together, so that no single method's weakness decides.
     """
     truth = sample.truth
-    missed = sum((rung.predicted != truth).astype(float) for rung in rungs) / max(1, len(rungs))
+    missed = sum((system.labels != truth).astype(float) for system in systems) / max(1, len(systems))
     lost = np.bincount(truth, weights=np.asarray(missed), minlength=len(sample.names))
     order = [at for at in np.argsort(-lost) if lost[at] >= 1]
     return tuple(sample.names[at] for at in order[:count])
+
+
+def renamed(system: Predictions, name: str, role: str, seconds: float) -> Predictions:
+    """The same answers under another name: a cheap method that a fine-tune was asked for."""
+    return replace(system, name=name, role=role, seconds=seconds)

@@ -1,53 +1,93 @@
-"""The learning curve of a run: what the cheap system scores with an eighth of the tickets up to all.
+"""The learning curve: what a cheap system scores with an eighth of the tickets up to all, and what more would bring.
 
-Of triage that is the classifier on frozen embeddings, of reply the nearest past answer. Every slice is a prefix of
-one shuffled order, so larger slices hold the smaller ones; embeddings are those that the run has made already, so the
-curve costs less than one more fit of that system. The tuned model is one point beside it, with all tickets.
+One curve per dataset and method: a measurement and a fine-tune on the same rows draw and judge the same one. Every
+slice is a prefix of one shuffled order per seed, so larger slices hold the smaller ones. Of replies it is the nearest
+past answer. The tuned model is one point beside it, with all tickets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.baselines import logistic, most_similar
-from finetune.evaluation.metrics import chrf, score
-from finetune.evaluation.statistics import bootstrap, mean_statistic, resample_counts
+from finetune.evaluation.baselines import CheapMethods, most_similar
+from finetune.evaluation.forecast import Forecast, Point, curve, forecast
+from finetune.evaluation.metrics import chrf
+from finetune.evaluation.predictions import score
+from finetune.evaluation.sample import Sample
+from finetune.evaluation.statistics import bootstrap, mean_statistic, resample_counts, wilson
+from finetune.progress import Progress
 
-PARTS = (8, 4, 2, 1)
-LEAST_ROWS = 16
-WORTH = 0.01  # points (as a share) of the last doubling from which on more tickets may help
+STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
+SMALLEST = 16
+SEEDS, SEEDS_OF_MANY = 5, 3
+MANY_ROWS = 3_000  # from here on the fits take so long, and scatter so little, that 3 seeds do
+WORTH = 0.01  # points (as a share) of a doubling from which on more tickets are worth their labels
+
+Score = Callable[[int, int], float]
 
 
-def learning_curve(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    classes: int,
-    seed: int,
-    known: dict[str, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """[{"rows", "accuracy": {value, low, high}}] by growing rows; scores are shares with 95% intervals.
+def sizes(rows: int) -> list[int]:
+    """Up to seven sizes from rows/8 to rows; fewer where slices would be smaller than 16 rows."""
+    return sorted({round(rows / step) for step in STEPS if rows / step >= SMALLEST})
 
-    `train` and `test` are unit embeddings (rows, dim) with their class numbers (rows,).
-    `known` is that classifier's accuracy with all rows, where the run has measured it. Slices under LEAST_ROWS or of one class are left out.
+
+def seeds_for(rows: int) -> int:
+    """Repeats of each size: set by the rows alone, so that the same rows always give the same curve."""
+    return SEEDS if rows <= MANY_ROWS else SEEDS_OF_MANY
+
+
+def curve_points(rows: int, score_of: Score, progress: Progress) -> list[Point]:
+    """The curve's points: every size with each seed, the full size once, as it is the same for every seed.
+
+    `score_of(size, seed)` trains and returns the held-out score.
     """
-    (vectors, labels), (asked, truth) = train, test
-    order = np.random.default_rng([seed, 5]).permutation(len(labels))
-    counts = resample_counts(len(truth), seed)
-    curve = []
-    for part in PARTS:
-        chosen = order[: len(order) // part]
-        if len(chosen) < LEAST_ROWS or len(np.unique(labels[chosen])) < 2:
-            continue
-        if part == 1 and known is not None:
-            curve.append({"rows": len(chosen), "accuracy": known})
-            continue
-        guess = logistic(vectors[chosen], labels[chosen], asked, classes)
-        told = score(guess, truth, classes, counts)
-        curve.append({"rows": len(chosen), "accuracy": told["accuracy"]})
-    return curve
+    steps = sizes(rows)
+    plan = [(rows, 0)] + [(size, seed) for seed in range(seeds_for(rows)) for size in steps if size < rows]
+    began, work, total = time.perf_counter(), 0, sum(size for size, _ in plan)
+    points: list[Point] = []
+    for size, seed in plan:
+        progress.check()
+        points.append(Point(size, seed, score_of(size, seed)))
+        work += size
+        left = (time.perf_counter() - began) / work * (total - work)
+        progress.step(len(points), len(plan), None, round(left, 1))
+    return points
+
+
+def slice_score(sample: Sample, cheap: CheapMethods, method: str, metric: str, seed: int) -> Score:
+    """Scores of slices: the same share of every fold's training rows, all held-out rows at once."""
+    full = sample.train_rows
+
+    def score_of(size: int, at: int) -> float:
+        parts = [
+            cheap.predict(method, fold, fold.test, size / full, (seed, at, number))
+            for number, fold in enumerate(sample.folds)
+        ]
+        return score(sample.truth, np.concatenate(parts), metric, len(sample.names))
+
+    return score_of
+
+
+def curve_lines(points: Sequence[Point], held_out: int, metric: str = "accuracy") -> list[dict[str, Any]]:
+    """[{"rows", metric: {value, low, high}, "seeds"}] by growing rows: the seeds' mean with the held-out rows' 95%."""
+    sizes_, means, _ = curve(points)
+    return [
+        {
+            "rows": int(rows),
+            metric: wilson_of(float(mean), held_out),
+            "seeds": sum(point.rows == rows for point in points),
+        }
+        for rows, mean in zip(sizes_, means, strict=True)
+    ]
+
+
+def wilson_of(share: float, rows: int) -> dict[str, float]:
+    """A share of `rows` with its 95% interval, as JSON; the share itself is not rounded."""
+    return wilson(round(share * rows), rows).to_json() | {"value": share}
 
 
 def answer_curve(
@@ -65,41 +105,53 @@ def answer_curve(
     before, now = vectors
     order = np.random.default_rng([seed, 5]).permutation(len(past))
     counts = resample_counts(len(real), seed)
-    curve = []
-    for part in PARTS[:-1]:
+    lines: list[dict[str, Any]] = []
+    for part in (8, 4, 2):
         chosen = order[: len(order) // part]
-        if len(chosen) < LEAST_ROWS:
+        if len(chosen) < SMALLEST:
             continue
         written = [past[chosen[near]] for near in most_similar(before[chosen], now)]
         likeness = bootstrap(counts, mean_statistic(chrf(written, real)))
-        curve.append({"rows": len(chosen), "chrf": likeness.to_json()})
-    return [*curve, {"rows": len(past), "chrf": known}]
+        lines.append({"rows": len(chosen), "chrf": likeness.to_json()})
+    return [*lines, {"rows": len(past), "chrf": known}]
 
 
-def last_doubling(curve: Sequence[dict[str, Any]]) -> str:
-    """What twice the tickets brought last, one draw on these held-out rows; "" without two points."""
-    return _doubled(
-        *(curve, "accuracy", "the cheap classifier {} points", "More tickets may help"),
-        "a measurement forecasts what more would bring",
-    )
+def judge_doubling(points: Sequence[Point], held_out: int, floor: float) -> str:
+    """What twice the tickets are expected to bring the cheap method, with its 90% band; "" without a curve.
 
-
-def last_answers(curve: Sequence[dict[str, Any]]) -> str:
-    """The same of replies: what twice the past answers to copy from brought; "" without two points."""
-    return _doubled(
-        *(curve, "chrf", "the nearest past answer {} points of likeness (chrF)"),
-        *("More past answers may help it", "the trained model is measured with all tickets only"),
-    )
-
-
-def _doubled(curve: Sequence[dict[str, Any]], measure: str, brought: str, hope: str, beyond: str) -> str:
-    """The curve's last two points in words; `brought` has a place for the points."""
-    if len(curve) < 2:
+    `floor` is the score of always guessing the largest class.
+    """
+    if len({point.rows for point in points}) < 2:
         return ""
-    half, full = curve[-2:]
-    gain = full[measure]["value"] - half[measure]["value"]
-    ahead = hope if gain >= WORTH else "That doubling shows no gain"
-    points = brought.format(f"{100 * gain:+.1f}")
+    rows = max(point.rows for point in points)
+    return doubling_sentence(forecast(points, [2 * rows], held_out, floor), points)
+
+
+def doubling_sentence(ahead: Forecast, points: Sequence[Point]) -> str:
+    """One sentence on twice the rows from a forecast that holds that size, or its reason why there is none."""
+    sizes_, means, _ = curve(points)
+    rows, today = int(sizes_[-1]), float(means[-1])
+    if ahead.refused or (twice := ahead.at(2 * rows)) is None:
+        return f"More tickets: no forecast. {ahead.refused}" if ahead.refused else ""
+    gain, low, high = (100 * (value - today) for value in (twice.value, twice.low, twice.high))
+    band = f"{gain:+.1f} points ({low:+.1f} to {high:+.1f})"
+    if low > 0 and gain >= 100 * WORTH:
+        said = "More tickets help"
+    elif gain >= 100 * WORTH:
+        said = "More tickets may help"
+    else:
+        said = "More tickets would hardly help"
+    return f"{said}: twice the {rows:,} are expected to bring the cheap method {band}, by its learning curve."
+
+
+def last_answers(curve_: Sequence[dict[str, Any]]) -> str:
+    """What twice the past answers to copy from brought last, one draw on these rows; "" without two points."""
+    if len(curve_) < 2:
+        return ""
+    half, full = curve_[-2:]
+    gain = full["chrf"]["value"] - half["chrf"]["value"]
+    ahead = "More past answers may help it" if gain >= WORTH else "That doubling shows no gain"
     return (
-        f"Learning curve: {half['rows']:,} to {full['rows']:,} tickets brought {points}. {ahead}; {beyond}."
+        f"Learning curve: {half['rows']:,} to {full['rows']:,} tickets brought the nearest past answer "
+        f"{100 * gain:+.1f} points of likeness (chrF). {ahead}; the trained model is measured with all tickets only."
     )

@@ -9,36 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.baselines import Guesses
 from finetune.evaluation.statistics import (
-    Interval,
     Paired,
     bootstrap,
-    calibration_error,
-    macro_f1_statistic,
     mean_statistic,
 )
 
 SHOWN_PAIRS = 8
 LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
-
-
-def score(guess: Guesses, truth: np.ndarray, classes: int, counts: np.ndarray) -> dict[str, Any]:
-    """The report's entry for one system: accuracy and macro-F1 with 95% intervals, seconds, and its ECE.
-
-    `truth` may hold class numbers that training never saw (at or above the system's own): always wrong.
-    """
-    right = guess.predicted == truth
-    entry = {
-        "name": guess.name,
-        "role": guess.role,
-        "accuracy": bootstrap(counts, mean_statistic(right)).to_json(),
-        "macro_f1": bootstrap(counts, macro_f1_statistic(truth, guess.predicted, classes)).to_json(),
-        "seconds": round(guess.seconds, 3),
-    }
-    if guess.probabilities is not None:
-        entry["ece"] = calibration_error(guess.probabilities.max(axis=1), right)
-    return entry
 
 
 def confused_pairs(
@@ -104,11 +82,6 @@ def still_falling(history: Sequence[dict[str, Any]]) -> str | None:
         f"Its error on unseen tickets was still falling when training ended (loss {val[-2]:.2f} to {val[-1]:.2f} in "
         "the last epoch): more epochs may bring it further."
     )
-
-
-def as_interval(entry: dict[str, float]) -> Interval:
-    """The interval that `to_json` wrote."""
-    return Interval(entry["value"], entry["low"], entry["high"])
 
 
 NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")

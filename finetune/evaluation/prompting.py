@@ -1,4 +1,4 @@
-"""The prompting rungs: zero-shot, few-shot and retrieved examples through a callable, within a spending cap.
+"""Prompts as systems to compare with: zero-shot, few-shot and retrieved examples through a callable, within a spending cap.
 
 Every variant answers the same randomly drawn held-out tickets; which one counts is decided on choosing rows.
 Tickets go into the prompt as data between fences; an answer that is no class name counts as wrong.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.baselines import Rung, rung, score
+from finetune.evaluation.predictions import Predictions, score
 from finetune.evaluation.sample import Fold, Sample
 from finetune.llm import AT_ONCE, LONGEST, SPARE, AskLLM, Purse, UnansweredError, priced_as
 from finetune.pricing import api_request, tokens_of
@@ -41,7 +41,7 @@ class Asked:
     until: float  # time.monotonic() after which no call is begun
 
 
-def prompting_rungs(
+def prompting_systems(
     sample: Sample,
     ask: AskLLM,
     model: str | None,
@@ -51,10 +51,10 @@ def prompting_rungs(
     seed: int,
     progress: Progress,
     allowed_s: float = 120.0,
-) -> tuple[list[Rung], str | None, list[str]]:
-    """The rungs that could be afforded, the best by choosing rows, and notes; the cap is never passed by more
+) -> tuple[list[Predictions], str | None, list[str]]:
+    """The prompts that could be afforded, the best by choosing rows, and notes; the cap is never passed by more
     than what the calls under way were estimated too low."""
-    fold, rng = sample.folds[0], np.random.default_rng([seed, 5])
+    fold, rng = sample.once, np.random.default_rng([seed, 5])
     priced, notes = priced_as(model, prices)
     if not priced:
         return [], None, notes
@@ -68,22 +68,22 @@ def prompting_rungs(
     dev, test = rng.permutation(fold.dev)[:dev_n], rng.permutation(fold.test)[:test_n]
     asked = Asked(sample, fold, ask, dev, test, metric, progress, time.monotonic() + allowed_s)
     fixed = rng.permutation(fold.train)[: EXAMPLES[FEW]]
-    purse, rungs = Purse(spend_usd, prices, priced), []
+    purse, systems = Purse(spend_usd, prices, priced), []
     for name in VARIANTS:
         try:
-            rungs.append(_measure(asked, name, fixed if name == FEW else fixed[:0], per_call[name], purse))
+            systems.append(_measure(asked, name, fixed if name == FEW else fixed[:0], per_call[name], purse))
         except UnansweredError as error:
             notes.append(f"{name} was not measured: {error}")
             break
-    if not rungs:
+    if not systems:
         return [], None, notes
-    calls = sum(made.extra["calls"] for made in rungs)
+    calls = sum(system.calls for system in systems)
     notes.append(f"For the prompts {calls:,} requests with ticket texts went to {model}, ${purse.spent:.2f}.")
-    best = max(rungs, key=lambda made: made.dev or 0.0).name
-    return rungs, best if dev_n else None, notes
+    best = max(systems, key=lambda system: system.choosing_score or 0.0).name
+    return systems, best if dev_n else None, notes
 
 
-def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purse) -> Rung:
+def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purse) -> Predictions:
     """One variant's answers, AT_ONCE calls at a time; UnansweredError where time, money or the server ends."""
     began, sample, rows = time.perf_counter(), asked.sample, [*asked.dev, *asked.test]
     answers: list[int] = []
@@ -113,16 +113,32 @@ def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purs
             paid += sum(cost for _, cost, _ in made)
             left = (time.perf_counter() - began) / len(answers) * (len(rows) - len(answers))
             asked.progress.step(len(answers), len(rows), None, round(left, 1))
-    return _rung(asked, name, np.array(answers), time.perf_counter() - began, paid)
+    return _predictions(asked, name, np.array(answers), time.perf_counter() - began, paid)
 
 
-def _rung(asked: Asked, name: str, found: np.ndarray, seconds: float, paid: float) -> Rung:
-    sample, dev, test = asked.sample, asked.dev, asked.test
-    classes = len(sample.names)
-    made = rung(name, "prompt", found[len(dev) :], sample.labels[test], classes, seconds)
-    known = score(sample.labels[dev], found[: len(dev)], asked.metric, classes) if len(dev) else None
-    extra = {"rows": len(test), "calls": len(dev) + len(test)}
-    return replace(made, dev=known, usd=paid, extra=extra, asked=test)
+def _predictions(asked: Asked, name: str, labels: np.ndarray, seconds: float, paid: float) -> Predictions:
+    """The held-out answers, with the score on the choosing rows."""
+    sample, dev = asked.sample, asked.dev
+    known = (
+        score(sample.labels[dev], _answered(labels[: len(dev)], sample, dev), asked.metric, len(sample.names))
+        if len(dev)
+        else None
+    )
+    return Predictions(
+        name,
+        "prompt",
+        labels[len(dev) :],
+        seconds,
+        choosing_score=known,
+        rows=asked.test,
+        calls=len(dev) + len(asked.test),
+        usd=paid,
+    )
+
+
+def _answered(labels: np.ndarray, sample: Sample, rows: np.ndarray) -> np.ndarray:
+    """The labels, with a wrong one where there is no answer."""
+    return np.where(labels < 0, (sample.labels[rows] + 1) % len(sample.names), labels)
 
 
 def prompt(sample: Sample, row: int, examples: Sequence[int] | np.ndarray) -> str:

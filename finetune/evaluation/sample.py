@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.split import split
+from finetune.data.split import Split, split
 from finetune.data.ticket import Ticket, Tickets
+from finetune.device import work_seconds
 from finetune.errors import TrainingDataError
 from finetune.progress import Progress
 
 MOST_ROWS = 28_000  # of more, a sample is measured and the rest is forecast
+LEAST_SAMPLE = 3_500  # rows; halving ends here
 PROBE_ROWS = 192
 EMBED_SHARE = 0.45  # of the time allowed
 BLOCK = 512
@@ -38,21 +40,45 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows of a sample: texts, class numbers and unit embeddings, row by row."""
+
+    texts: list[str]
+    labels: np.ndarray
+    embeddings: np.ndarray
+
+
+@dataclass(frozen=True)
 class Sample:
-    """Labelled rows with unit embeddings (n, d); `labels` index `names`; the dataset had `total` rows."""
+    """Labelled rows with unit embeddings (n, d), cut once for every method; the dataset had `total` rows.
+
+    `labels` index `names`, in which the classes of `once.train` come first. `once` is the one cut for a system
+    that is trained only once; `folds` holds it alone, or every fold of a cross-validation where rows are few.
+    """
 
     rows: tuple[Ticket, ...]
     labels: np.ndarray
     names: tuple[str, ...]
     features: np.ndarray
+    once: Fold
     folds: tuple[Fold, ...]
-    how: str
+    cut: Split
     total: int
     embed_s_per_row: float
 
     @property
     def texts(self) -> list[str]:
         return [row.text for row in self.rows]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that training sees; those of `names` beyond them always count as mistakes."""
+        return self.names[: len(np.unique(self.labels[self.once.train]))]
+
+    @property
+    def how(self) -> str:
+        """How the rows were cut, in one sentence."""
+        return self.cut.how
 
     @property
     def held_out(self) -> int:
@@ -68,14 +94,23 @@ class Sample:
         return len(self.folds) == 1
 
     @property
+    def tested(self) -> np.ndarray:
+        """The held-out row numbers in the order of the folds."""
+        return np.concatenate([fold.test for fold in self.folds])
+
+    @property
     def truth(self) -> np.ndarray:
         """The held-out labels in the order of the folds."""
-        return np.concatenate([self.labels[fold.test] for fold in self.folds])
+        return self.labels[self.tested]
 
     @property
     def all_train_rows(self) -> int:
         """Training rows that the whole dataset would give at this sample's proportions."""
         return round(self.train_rows * self.total / len(self.rows))
+
+    def part(self, numbers: np.ndarray) -> Part:
+        """The rows of these numbers."""
+        return Part([self.rows[i].text for i in numbers], self.labels[numbers], self.features[numbers])
 
 
 def draw(
@@ -83,20 +118,41 @@ def draw(
 ) -> Sample:
     """The Sample of the labelled tickets; at most as many rows as can be embedded in the time allowed."""
     labelled = [row for row in tickets.rows if row.label is not None]
-    total = len(labelled)
     chosen, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
-    sides = split(Tickets(tuple(chosen), "triage"), seed)
-    names = tuple(sorted({str(row.label) for row in chosen}))
-    if len(names) < 2:
+    return cut_rows(chosen, seed, embed, progress, folder, len(labelled), per_row)
+
+
+def cut_rows(
+    rows: Sequence[Ticket],
+    seed: int,
+    embed: Embed,
+    progress: Progress,
+    folder: Path,
+    total: int | None = None,
+    embed_s_per_row: float | None = None,
+) -> Sample:
+    """Cut and embed labelled rows: the same rows and seed give the same Sample, whoever asks.
+
+    Raises TrainingDataError where the rows to train on have fewer than two classes.
+    """
+    cut = split(Tickets(tuple(rows), "triage"), seed)
+    trained = sorted({str(rows[i].label) for i in cut.train})
+    if len({str(row.label) for row in rows}) < 2:
         raise TrainingDataError("All tickets have the same label: there is nothing to tell apart.")
+    if len(trained) < 2:
+        raise TrainingDataError(
+            "The training rows have one class only: add tickets of at least one other queue."
+        )
+    names = (*trained, *sorted({str(row.label) for row in rows} - set(trained)))
     number = {name: at for at, name in enumerate(names)}
-    labels = np.array([number[str(row.label)] for row in chosen])
-    if sides.folds:
-        folds = tuple(_fold(sides.training(at), (), rows) for at, rows in enumerate(sides.folds))
-    else:
-        folds = (_fold(sides.train, sides.dev, sides.test),)
-    features = embedded([row.text for row in chosen], embed, progress, folder)
-    return Sample(tuple(chosen), labels, names, features, folds, sides.how, total, per_row)
+    labels = np.array([number[str(row.label)] for row in rows], dtype=int)
+    choosing = [i for i in cut.dev if labels[i] < len(trained)]
+    once = _fold(cut.train, choosing, cut.test)
+    folds = tuple(_fold(cut.training(at), (), tested) for at, tested in enumerate(cut.folds)) or (once,)
+    began = work_seconds()
+    features = embedded([row.text for row in rows], embed, progress, folder)
+    per_row = (work_seconds() - began) / len(rows) if embed_s_per_row is None else embed_s_per_row
+    return Sample(tuple(rows), labels, names, features, once, folds, cut, total or len(rows), per_row)
 
 
 def _fold(*sides: Sequence[int]) -> Fold:
@@ -107,14 +163,20 @@ def _fold(*sides: Sequence[int]) -> Fold:
 def _affordable(
     rows: Sequence[Ticket], seed: int, embed: Embed, progress: Progress, allowed_s: float
 ) -> tuple[list[Ticket], float]:
-    """A uniform sample in the original order, and the measured seconds of embedding one row."""
+    """A uniform sample in the original order, and the measured seconds of work for embedding one row.
+
+    Halves MOST_ROWS until the sample can be embedded in its share of the time: few sizes, so that noise in the
+    measured speed gives no other rows.
+    """
     rng = np.random.default_rng(seed)
     probe = [rows[i].text for i in rng.choice(len(rows), min(PROBE_ROWS, len(rows)), replace=False)]
     embed(probe[:16])  # the first call loads and warms up
-    began = time.perf_counter()
+    began = work_seconds()
     embed(probe)
-    per_row = (time.perf_counter() - began) / len(probe)
-    most = int(min(MOST_ROWS, max(2_000, EMBED_SHARE * allowed_s / max(per_row, 1e-6))))
+    per_row = (work_seconds() - began) / len(probe)
+    most = MOST_ROWS
+    while most > LEAST_SAMPLE and most * per_row > EMBED_SHARE * allowed_s:
+        most //= 2
     if len(rows) <= most:
         return list(rows), per_row
     progress.note(
@@ -146,68 +208,91 @@ def embedded(texts: Sequence[str], embed: Embed, progress: Progress, folder: Pat
     return features
 
 
-def warnings(sample: Sample) -> list[str]:
-    """What a reader of the scores must know about the rows."""
+def drop_embeddings(folder: Path) -> None:
+    """Remove what `embedded` left for a run that goes on later."""
+    for file in folder.glob("embeddings-*.npy"):
+        file.unlink()
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a reader of the scores must know about the rows; `kind` is for decisions, `text` for people."""
+
+    kind: str
+    text: str
+
+
+SINGLE, UNSEEN, COPIES, FEW = "single", "unseen", "copies", "few"
+DRIFT, MIX = "drift", "mix"
+
+
+def cautions(sample: Sample) -> list[Caution]:
+    """What is odd about the rows themselves."""
     found = []
     counts = Counter(str(row.label) for row in sample.rows)
     single = [name for name, count in counts.items() if count == 1]
     if single:
-        found.append(
+        text = (
             f"{len(single)} class(es) have one ticket only and cannot be both learned and tested: "
             f"{', '.join(single[:5])}. Add tickets or merge them."
         )
+        found.append(Caution(SINGLE, text))
     unseen = {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.test])}
     unseen -= {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.train])}
     if unseen - set(single):
-        found.append(
+        text = (
             f"{len(unseen)} class(es) occur in held-out tickets only, so they count as mistakes: "
             f"{', '.join(sorted(unseen)[:5])}."
         )
+        found.append(Caution(UNSEEN, text))
     copies = len(sample.rows) - len({" ".join(row.text.lower().split()) for row in sample.rows})
-    if copies > 0.05 * len(sample.rows):
-        found.append(
+    if copies > MANY_COPIES * len(sample.rows):
+        text = (
             f"{copies:,} of {len(sample.rows):,} tickets are exact copies of others: "
             "they were kept on one side, and the real number of different tickets is smaller."
         )
+        found.append(Caution(COPIES, text))
     if not sample.one_split:
-        found.append(f"Few tickets: {sample.how.split(';')[0]}.")
+        found.append(Caution(FEW, f"Few tickets: {sample.how.split(';')[0]}."))
     return found
 
 
+MANY_COPIES = 0.05
 CERTAIN = 2.58  # standard errors (99%)
 LEAST_DROP = 0.03
 LEAST_SHIFT = 0.10
-DRIFT = "The tickets drift"  # how the warning begins that the headline repeats
+LEAST_DATED = 30
 
 
 def newer_test(sample: Sample) -> bool:
     """Whether every dated held-out ticket is at least as new as every dated training ticket."""
-    fold = sample.folds[0]
+    fold = sample.once
     dates = [[when for i in side if (when := sample.rows[i].created_at)] for side in (fold.train, fold.test)]
     return sample.one_split and all(dates) and max(dates[0]) <= min(dates[1])
 
 
-def drift_warnings(sample: Sample, dev: float | None, test: float) -> list[str]:
-    """Warnings from a lower score on newer tickets, and from classes that changed their share."""
+def drift_cautions(sample: Sample, dev: float | None, test: float) -> list[Caution]:
+    """A lower score on newer tickets, and classes that changed their share."""
     if not newer_test(sample):
         return []
-    found, fold = [], sample.folds[0]
-    if dev is not None and len(fold.dev) >= 30:
+    found, fold = [], sample.once
+    if dev is not None and len(fold.dev) >= LEAST_DATED:
         middle = (dev * len(fold.dev) + test * len(fold.test)) / (len(fold.dev) + len(fold.test))
         error = np.sqrt(middle * (1 - middle) * (1 / len(fold.dev) + 1 / len(fold.test)))
         if dev - test > max(LEAST_DROP, CERTAIN * error):
-            found.append(
-                f"{DRIFT}: on the latest ones the score is {100 * test:.1f}%, on older ones "
+            text = (
+                f"The tickets drift: on the latest ones the score is {100 * test:.1f}%, on older ones "
                 f"{100 * dev:.1f}%. Expect it to fall further with time: retrain often, or train on "
                 "recent tickets."
             )
+            found.append(Caution(DRIFT, text))
     shift, usual = mix_shift(sample.labels[fold.train], sample.labels[fold.test], len(sample.names))
     if shift > max(LEAST_SHIFT, usual):
-        found.append(
+        text = (
             f"The mix of classes changed: {100 * shift:.0f}% of the latest tickets would have to move to "
-            "another "
-            "class to look like the training tickets."
+            "another class to look like the training tickets."
         )
+        found.append(Caution(MIX, text))
     return found
 
 

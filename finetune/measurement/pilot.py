@@ -1,125 +1,216 @@
 """A small LoRA run beside the best cheap method on the same rows: what a fine-tune adds, and what it costs.
 
-It runs only where it can matter: where the choosing rows say that the cheap methods miss the target. Its
-gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows,
-shrunk by the distance, since such gains shrink as rows are added (BANKING77: +0.6 points at 2,250 rows, +0.2
-at 10,003; training.md).
+Its gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows, shrunk by
+the distance, since such gains shrink as rows are added (BANKING77: +0.6 points at 2,250 rows, +0.2 at 10,003;
+training.md). A finished job on the same rows stands in its place: then nothing is trained again.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from finetune.evaluation import baselines
-from finetune.evaluation.sample import Fold, Sample
-from finetune.evaluation.statistics import Interval, bootstrap, mean_statistic, resample_counts
-from finetune.measurement.forecast import Z90, Ahead, Point
+from finetune.evaluation.baselines import CheapMethods
+from finetune.evaluation.forecast import Z90, Ahead
+from finetune.evaluation.predictions import Predictions, SystemScore, score_system
+from finetune.evaluation.sample import Sample
+from finetune.evaluation.statistics import (
+    Interval,
+    bootstrap,
+    macro_f1_statistic,
+    paired,
+    resample_counts,
+)
+from finetune.measurement.evidence import Evidence
 from finetune.progress import Progress
 from finetune.spec import Spec, defaults
 
 EPOCHS = 3
-LEAST_ROWS, MOST_ROWS = 150, 4_000
+LEAST_ROWS, MOST_ROWS = 24, 4_000
+PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
 STEP_COST = (
     3.2  # training a row for one epoch against embedding it once (training.md: 10.6-16.6 to 4.8 CPU-s)
 )
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
 REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
-FLOOR_NOISE = 0.005  # seeds of one LoRA run differ by tenths of a point
+SEED_NOISE = 0.005  # seeds of one LoRA run differ by tenths of a point
 DEV_ROWS = 300
 
 
 @dataclass(frozen=True)
-class TunedPilot:
-    """What the LoRA pilot showed; `gain` is LoRA minus the cheap method at `rows`, a share with 95%
-    interval.
+class Pilot:
+    """What a fine-tune showed; `gain` is it minus the cheap method `against` at `rows`, a share with 95% interval.
+
+    `test` held-out rows; `job` is the earlier job that showed it, "" where the pilot was run now; `whole` says that
+    it is a full training on all rows.
     """
 
     rows: int
+    test: int
     epochs: int
     seconds: float
-    score: float
+    score: SystemScore
     against: str
     gain: Interval
+    job: str = ""
+    whole: bool = False
+    method: str = "lora"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in ("rows", "test", "epochs", "against", "job", "whole")},
+            "method": self.method,
+            "seconds": round(self.seconds, 1),
+            "score": self.score.to_json(),
+            "gain": self.gain.to_json(),
+        }
+
+    @property
+    def name(self) -> str:
+        """How the table of alternatives calls it."""
+        if self.whole:
+            return f"{self.score.name}, model of job {self.job}"
+        return f"LoRA pilot on {self.rows:,} tickets" + (f", measurement {self.job}" if self.job else "")
 
 
-def rows_for(sample: Sample, allowed_s: float) -> int:
-    """Rows that can be trained on in the time allowed; 0 where that is too few to tell anything."""
-    per_row = sample.embed_s_per_row * (1 + STEP_COST * EPOCHS)
-    evaluation = sample.embed_s_per_row * (sample.held_out + EPOCHS * DEV_ROWS)
-    rows = int(min(MOST_ROWS, sample.train_rows, (allowed_s - evaluation) / max(per_row, 1e-6)))
-    return rows if rows >= max(LEAST_ROWS, sample.train_rows / REACH) else 0
+def pilot_of(evidence: Evidence) -> Pilot:
+    """An earlier job's model, or an earlier measurement's pilot, in the place of a pilot of one's own."""
+    return Pilot(
+        evidence.rows,
+        evidence.test,
+        0,
+        evidence.seconds,
+        evidence.score,
+        evidence.against,
+        evidence.gain,
+        evidence.job,
+        not evidence.pilot,
+        evidence.method,
+    )
 
 
-def run_tuned(
-    sample: Sample,
-    linear: baselines.Linear,
-    method: str,
-    rows: int,
-    seed: int,
-    folder: Path,
-    progress: Progress,
-) -> TunedPilot:
-    """Train LoRA and `method` on the same `rows` rows of the first fold; the model is thrown away."""
-    fold = sample.folds[0]
-    chosen = np.random.default_rng([seed, 99]).permutation(fold.train)[:rows]
-    began = time.perf_counter()
-    tuned = _lora(sample, fold, chosen, seed, folder, progress)
+@dataclass(frozen=True)
+class PilotPlan:
+    """Rows that the pilot trains on and the seconds of work it takes; `fits` the time that is left."""
+
+    rows: int
+    seconds: float
+    fits: bool
+
+
+def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
+    """The largest pilot that fits the time, else the smallest that tells something; None for too few rows.
+
+    Counts seconds of this process's work at the speed that embedding was measured to have.
+    """
+    most = min(MOST_ROWS, len(sample.once.train))
+    least = max(LEAST_ROWS, round(sample.train_rows / REACH) if sample.train_rows <= MOST_ROWS * REACH else 0)
+    plans = [
+        PilotPlan(rows, seconds, seconds <= allowed_s)
+        for rows in (round(most * part) for part in PARTS)
+        if rows >= least
+        for seconds in (_seconds(sample, rows),)
+    ]
+    if not plans:
+        return None
+    return next((plan for plan in plans if plan.fits), plans[-1])
+
+
+def _seconds(sample: Sample, rows: int) -> float:
+    read = len(sample.once.test) + EPOCHS * min(DEV_ROWS, len(sample.once.dev))
+    return sample.embed_s_per_row * (rows * (1 + STEP_COST * EPOCHS) + read)
+
+
+@dataclass(frozen=True)
+class PilotRun:
+    """What a pilot is trained with: rows, the cheap method to compare with, the metric, seed and folder."""
+
+    rows: int
+    against: str
+    metric: str
+    seed: int
+    folder: Path
+
+
+def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Progress) -> Pilot:
+    """Train LoRA and the cheap method on the same rows of the one cut; the model is thrown away."""
+    fold, began = sample.once, time.perf_counter()
+    share = min(1.0, run.rows / len(fold.train))
+    mixed = np.random.default_rng([run.seed, 99]).permutation(fold.train)
+    trained, dev = (fold.train, fold.dev) if share >= 1 else (mixed[: run.rows], _part(fold.dev, share))
+    labels = _lora(sample, trained, run, progress)
     seconds = time.perf_counter() - began
-    cheap = linear.predict(method, fold, chosen, fold.test)
-    truth = sample.labels[fold.test]
-    counts = resample_counts(len(truth), seed=0, resamples=1000)
-    gap = (tuned == truth).astype(np.float32) - (cheap == truth)
-    gain = bootstrap(counts, mean_statistic(gap))
-    return TunedPilot(len(chosen), EPOCHS, seconds, float((tuned == truth).mean()), method, gain)
+    truth, classes = sample.labels[fold.test], len(sample.names)
+    theirs = cheap.predict_after(run.against, fold, trained, dev, fold.test)
+    line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds), truth, classes)
+    gain = _gain(labels, theirs, truth, classes, run.metric)
+    return Pilot(len(trained), len(fold.test), EPOCHS, seconds, line, run.against, gain)
 
 
-def _lora(
-    sample: Sample, fold: Fold, chosen: np.ndarray, seed: int, folder: Path, progress: Progress
-) -> np.ndarray:
+def _part(rows: np.ndarray, share: float) -> np.ndarray:
+    return rows[: round(share * len(rows))]
+
+
+def _gain(ours: np.ndarray, theirs: np.ndarray, truth: np.ndarray, classes: int, metric: str) -> Interval:
+    """The difference on the same rows with its 95% interval: Tango's for shares, the bootstrap's for macro-F1."""
+    if metric == "accuracy":
+        return paired(ours == truth, theirs == truth).difference
+    counts = resample_counts(len(truth), seed=0)
+    first, second = (macro_f1_statistic(truth, labels, classes) for labels in (ours, theirs))
+    return bootstrap(counts, lambda drawn: first(drawn) - second(drawn))
+
+
+def _lora(sample: Sample, trained: np.ndarray, run: PilotRun, progress: Progress) -> np.ndarray:
     """Held-out labels by a LoRA-tuned MiniLM."""
     from finetune.tasks.triage.model import load_tuned, train_triage
 
     spec: Spec = replace(
-        defaults({"task": "triage", "method": "lora"}), dataset="pilot", epochs=EPOCHS, seed=seed
+        defaults({"task": "triage", "method": "lora"}), dataset="pilot", epochs=EPOCHS, seed=run.seed
     )
-    known = np.unique(sample.labels[chosen])
+    known = np.unique(sample.labels[trained])
     index = {label: at for at, label in enumerate(known)}
-    dev = np.array([row for row in fold.dev if sample.labels[row] in index][:DEV_ROWS], dtype=int)
-    place = folder / "lora-pilot"
+    choosing = [row for row in sample.once.dev if sample.labels[row] in index][:DEV_ROWS]
+    place = run.folder / "lora-pilot"
+    learned, dev = sample.part(trained), sample.part(np.array(choosing, dtype=int))
     train_triage(
         spec,
-        [sample.rows[i].text for i in chosen],
-        np.array([index[label] for label in sample.labels[chosen]]),
-        [sample.rows[i].text for i in dev],
-        np.array([index[label] for label in sample.labels[dev]], dtype=int),
+        learned.texts,
+        np.array([index[label] for label in learned.labels]),
+        dev.texts,
+        np.array([index[label] for label in dev.labels], dtype=int),
         tuple(sample.names[label] for label in known),
         place,
         progress,
     )
-    scores = load_tuned(place).probabilities([sample.rows[i].text for i in fold.test], progress.check)
+    tested = sample.part(sample.once.test)
+    scores = load_tuned(place).probabilities(tested.texts, progress.check)
     shutil.rmtree(place, ignore_errors=True)
     return np.asarray(known[scores.argmax(axis=1)])
 
 
-def reached(bases: Sequence[Ahead | None], pilot: TunedPilot) -> tuple[Ahead, ...]:
+def reached(bases: Sequence[Ahead | None], pilot: Pilot) -> tuple[Ahead, ...]:
     """The fine-tune's scores at those `bases` that the pilot's rows allow to tell."""
     return tuple(expected(base, pilot) for base in bases if base and base.rows <= REACH * pilot.rows)
 
 
-def expected(base: Ahead, pilot: TunedPilot) -> Ahead:
-    """The fine-tune's score at the rows of `base`, the cheap method's score there."""
+def expected(base: Ahead, pilot: Pilot) -> Ahead:
+    """The fine-tune's score at the rows of `base`, the cheap method's score there.
+
+    A full training on just these rows was measured: its gain has no noise but the seed's on the same held-out rows,
+    and on other tickets that of so many held-out rows.
+    """
     times = max(1.0, base.rows / pilot.rows)
+    measured = pilot.whole and times < 1.05
     kept = times**-SHRINK
     gain = kept * pilot.gain.value
-    noise = np.sqrt(
-        (kept * pilot.gain.half_width / 1.96) ** 2 + (UNSURE * pilot.gain.value) ** 2 + FLOOR_NOISE**2
-    )
+    paired_noise = 0.0 if measured else kept * pilot.gain.half_width / 1.96
+    noise = np.sqrt(paired_noise**2 + (0.0 if measured else UNSURE * pilot.gain.value) ** 2 + SEED_NOISE**2)
     narrow, wide = (
         (high - low) / 2 / Z90 for low, high in ((base.low, base.high), (base.wide_low, base.wide_high))
     )
@@ -130,56 +221,3 @@ def expected(base: Ahead, pilot: TunedPilot) -> Ahead:
     )
     trust = "number" if times <= 2.1 else "band" if times <= REACH else "direction"
     return Ahead(base.rows, float(times), value, low, high, wide_low, wide_high, trust)
-
-
-STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
-MOST_SEEDS, LEAST_SEEDS = 5, 3
-SMALLEST = 16
-
-Score = Callable[[int, int], float]
-
-
-def sizes(rows: int) -> list[int]:
-    """Up to seven sizes from rows/8 to rows; fewer where slices would be smaller than 16 rows."""
-    return sorted({round(rows / step) for step in STEPS if rows / step >= SMALLEST})
-
-
-def run_pilot(rows: int, score: Score, progress: Progress, allowed_s: float) -> list[Point]:
-    """The curve's points: every size with 3 seeds, then up to 5 while the time allowed lasts.
-
-    `score(size, seed)` trains and returns the held-out score. The full size is the same for every seed, so
-    it is trained once.
-    """
-    steps = sizes(rows)
-    plan = [(rows, 0)] + [(size, seed) for seed in range(MOST_SEEDS) for size in steps if size < rows]
-    needed = 1 + LEAST_SEEDS * (len(steps) - 1)
-    began, work = time.perf_counter(), 0
-    total = sum(size for size, _ in plan)
-    points: list[Point] = []
-    for size, seed in plan:
-        spent = time.perf_counter() - began
-        if len(points) >= needed and spent + spent * size / work > allowed_s:
-            break
-        progress.check()
-        points.append(Point(size, seed, score(size, seed)))
-        work += size
-        left = (time.perf_counter() - began) / work * (total - work)
-        progress.step(len(points), len(plan), None, round(min(left, max(0.0, allowed_s - spent)), 1))
-    return points
-
-
-def slices(sample: Sample, linear: baselines.Linear, method: str, metric: str, seed: int) -> Score:
-    """How `run_pilot` scores a slice: the same share of every fold's training rows, all held-out rows at
-    once.
-    """
-    smallest = sample.train_rows
-
-    def score(size: int, at: int) -> float:
-        parts = []
-        for number, fold in enumerate(sample.folds):
-            order = np.random.default_rng([seed, at, number]).permutation(fold.train)
-            take = len(order) if size == smallest else round(size / smallest * len(order))
-            parts.append(linear.predict(method, fold, order[:take], fold.test))
-        return baselines.score(sample.truth, np.concatenate(parts), metric, len(sample.names))
-
-    return score

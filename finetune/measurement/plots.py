@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.measurement.forecast import Ahead, Point
+from finetune.evaluation.forecast import Ahead, Point
 
 INK, CURVE, AHEAD, TARGET, FAINT = "#1d1c1d", "#0b6e4f", "#3b82c4", "#c2410c", "#d9dce1"
 TUNED = "#7c3aed"
@@ -64,15 +64,6 @@ def verdict_plot(
         "title": title,
         "alt": _alt(points, ahead, target, tuned),
     }
-
-
-TITLES = {
-    "enough": "Enough already: no fine-tune needed",
-    "more_data": "Label more tickets first",
-    "train": "Train",
-    "not_worth_it": "Not worth training",
-    "cannot_tell": "Cannot tell yet",
-}
 
 
 def _curve(

@@ -14,33 +14,37 @@ import numpy as np
 
 from finetune.artifacts import REPORT
 from finetune.data.ticket import Tickets
-from finetune.evaluation.sample import DRIFT, Sample
-from finetune.measurement.decision import Decision, percent
-from finetune.measurement.forecast import Ahead, Forecast
-from finetune.measurement.plots import FILE, TITLES, verdict_plot
+from finetune.evaluation.baselines import best_trained
+from finetune.evaluation.forecast import Ahead, Forecast
+from finetune.evaluation.learning_curve import doubling_sentence
+from finetune.evaluation.sample import Sample, drop_embeddings
+from finetune.measurement.decision import Decision
+from finetune.measurement.plots import FILE, verdict_plot
+from finetune.measurement.sentences import percent
+from finetune.pricing import money as dollars
 
 if TYPE_CHECKING:
-    from finetune.measurement.findings import Found, Request
+    from finetune.measurement.findings import Bench, Findings, Request
 
 
 def assemble(
-    found: Found,
+    found: Findings,
     decision: Decision,
     money: dict[str, Any],
     sample: Sample,
     request: Request,
     tickets: Tickets,
-    dataset: str,
-    folder: Path,
+    bench: Bench,
     seconds: float,
 ) -> dict[str, Any]:
     """The report of a measurement; draws the picture into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    trained = next((rung for rung in found.rungs if rung.dev is not None and rung is found.best), found.best)
+    bench.folder.mkdir(parents=True, exist_ok=True)
     return {
         "kind": "measure",
-        "headline": decision.headline + _beware(found.warnings),
+        "headline": decision.headline + (DRIFTS if found.drifts else ""),
         "decision": decision.choice,
+        "title": decision.title,
+        "pilot_minutes": decision.pilot_minutes,
         "deciding_figure": decision.deciding_figure,
         "would_change": list(decision.would_change),
         "next_step": decision.next_step,
@@ -48,53 +52,54 @@ def assemble(
         "metric": request.metric,
         "target": request.target,
         "ladder": _ladder(found),
-        "pilot": _pilot(found, trained.name),
+        "pilot": _points(found),
+        "tuned_pilot": found.pilot.to_json() if found.pilot else None,
         "forecast": forecast_json(found.more, found.tuned, found.at_all, found.tuned_later),
+        "doubling": doubling_sentence(found.more, found.points),
         "cost": money | {"sentence": money_sentence(money, decision.choice)},
         "warnings": found.warnings,
-        "signals": _signals(found, sample, request, tickets, decision.choice),
-        "plots": [_plot(found, money, request, decision, folder)],
-        "dataset": _dataset(sample, tickets, dataset),
+        "signals": _signals(found, sample, request, tickets, decision),
+        "prompt_scored": any(system.role == "prompt" for system in found.systems),
+        "plots": [_plot(found, money, request, decision, bench.folder)],
+        "dataset": _dataset(sample, tickets, bench.dataset),
         "time": {"wall_s": round(seconds, 1)},
         "provenance": _provenance(tickets, request),
     }
 
 
-def _beware(warnings: list[str]) -> str:
-    """What a reader of one sentence must not miss."""
-    drift = any(warning.startswith(DRIFT) for warning in warnings)
-    return " Beware: the latest tickets score worse than older ones (drift)." if drift else ""
+DRIFTS = " Beware: the latest tickets score worse than older ones (drift)."
 
 
-def _ladder(found: Found) -> list[dict[str, Any]]:
-    rows = [rung.to_json() | {"best": rung is found.best} for rung in found.rungs]
-    if found.pilot:
-        gain, pilot = found.pilot.gain, found.pilot
-        half = gain.half_width
-        rows.append(
-            {
-                "name": f"LoRA pilot on {pilot.rows:,} tickets",
-                "role": "tuned",
-                "accuracy": {
-                    "value": pilot.score,
-                    "low": pilot.score - half,
-                    "high": min(1, pilot.score + half),
-                },
-                "seconds": round(pilot.seconds, 1),
-                "usd": 0.0,
-                "best": False,
-                "gain_points": {key: round(100 * value, 2) for key, value in gain.to_json().items()},
-                "against": f"{pilot.against} on the same {pilot.rows:,} tickets",
-            }
-        )
-    return rows
+def _ladder(found: Findings) -> list[dict[str, Any]]:
+    """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows."""
+    lines = [line.to_json() | {"best": line.name == found.best.name} for line in found.scores]
+    pilot = found.pilot
+    others = [one for one in found.evidence if pilot is None or one.job != pilot.job]
+    if pilot:
+        gain = {key: round(100 * value, 2) for key, value in pilot.gain.to_json().items()}
+        against = f"{pilot.against} on the same {pilot.rows:,} tickets"
+        line = pilot.score.to_json() | {"name": pilot.name, "role": "tuned", "best": False}
+        lines.append(line | {"gain_points": gain, "against": against, "job": pilot.job})
+    return lines + [
+        one.score.to_json() | {"name": one.name, "role": "tuned", "best": False, "job": one.job}
+        for one in others
+    ]
 
 
-def _pilot(found: Found, method: str) -> list[dict[str, Any]]:
-    made = [{"method": method, "rows": p.rows, "seed": p.seed, "score": p.score} for p in found.points]
-    if found.pilot:
-        made.append({"method": "lora", "rows": found.pilot.rows, "seed": 0, "score": found.pilot.score})
-    return sorted(made, key=lambda row: (str(row["method"]), row["rows"], row["seed"]))
+def _points(found: Findings) -> list[dict[str, Any]]:
+    """The points of the learning curve."""
+    method = next(
+        (
+            system.name
+            for system in found.systems
+            if system.name == found.best.name and system.role != "prompt"
+        ),
+        best_trained(found.systems).name,
+    )
+    return [
+        {"method": method, "rows": p.rows, "seed": p.seed, "score": p.score}
+        for p in sorted(found.points, key=lambda point: (point.rows, point.seed))
+    ]
 
 
 def forecast_json(
@@ -137,22 +142,30 @@ def money_sentence(money: Mapping[str, Any], choice: str) -> str:
     parts = [_once(money, choice)]
     cheapest = {line["kind"]: line for line in reversed(money["serving"])}
     own, prompt = cheapest["cpu"], cheapest.get("api")
-    parts.append(f"A month: ${own['usd_month']:,.0f} for a {own['option']}")
+    parts.append(f"A month: {dollars(own['usd_month'])} for a {own['option']}")
     if prompt and prompt["usd_month"] > 0:
-        parts[-1] += f", ${prompt['usd_month']:,.0f} for {prompt['option'].replace('prompt', 'prompting', 1)}"
+        parts[-1] += (
+            f", {dollars(prompt['usd_month'])} for {prompt['option'].replace('prompt', 'prompting', 1)}"
+        )
     if even := [line for line in money["break_even"] if line["requests_month"]]:
         line = max(even, key=lambda line: float(line["requests_month"]))
         above = f"{float(line['requests_month']):,.0f} tickets a month"
         parts.append(f"Against {line['against']} the own machine is cheaper above {above}")
     if money["saved_usd_month"]:
-        parts.append(f"The gain saves ${money['saved_usd_month']:,.0f} a month in wrong answers")
+        parts.append(f"The gain saves {dollars(money['saved_usd_month'])} a month in wrong answers")
     return ". ".join(part for part in parts if part) + f". Prices as of {money['as_of']}."
 
 
-def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets, choice: str) -> dict[str, Any]:
-    """What the advisor learns, in its own vocabulary (rag/signals/schema.py): percentages, counts."""
+def _signals(
+    found: Findings, sample: Sample, request: Request, tickets: Tickets, decision: Decision
+) -> dict[str, Any]:
+    """What the advisor learns, in its own vocabulary (rag/signals/schema.py): percentages, counts.
+
+    That "nothing" meets the target is only said where a prompt was scored as well.
+    """
     counts = Counter(str(row.label) for row in tickets.rows if row.label is not None)
-    best = found.best.score(request.metric).value
+    best = found.score_of(found.best).score(request.metric).value
+    prompt_scored = any(system.role == "prompt" for system in found.systems)
     signals: dict[str, Any] = {
         "task": "classify",
         "examples": sample.total,
@@ -161,37 +174,30 @@ def _signals(found: Found, sample: Sample, request: Request, tickets: Tickets, c
         "eval_n": sample.held_out,
         "score": round(100 * best, 1),
         "target": round(100 * request.target, 1),
-        "baseline": "tried_ok" if best >= request.target else "tried_fail",
         "metric": request.metric,
     }
-    if (met := _met_by(found, choice)) is not None:
-        signals["measured_best"] = met
+    if best >= request.target or prompt_scored:
+        signals["baseline"] = "tried_ok" if best >= request.target else "tried_fail"
+    if decision.meets is not None and (decision.meets != "nothing" or prompt_scored):
+        signals["measured_best"] = decision.meets
     return signals | ({"volume_month": request.volume} if request.volume else {})
 
 
-def _met_by(found: Found, choice: str) -> str | None:
-    """What reaches the target, for the advisor; None where the measurement left it open."""
-    if choice == "enough":
-        return "prompt" if found.best.role == "prompt" else "small_model"
-    return {"train": "fine_tune", "not_worth_it": "nothing"}.get(choice)
-
-
 def _plot(
-    found: Found, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
+    found: Findings, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
 ) -> dict[str, str]:
-    lookups = [rung for rung in found.rungs if rung.role in ("lookup", "prompt")]
-    scored = [(rung.name, rung.score(request.metric).value) for rung in lookups]
-    lines = sorted(scored, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
-    tried = any(rung.role == "prompt" for rung in found.rungs)
-    options = [
-        (
-            line["option"] + ("" if tried or line["kind"] != "api" else " (score not measured)"),
-            line["usd_month"],
-        )
-        for line in money["serving"]
+    scored = [
+        (line.name, line.score(request.metric).value)
+        for line in found.scores
+        if line.role in ("lookup", "prompt")
     ]
-    if not request.volume:
-        options = [(name, value) for name, value in options if value > 0]
+    lines = sorted(scored, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
+    tried = any(line.role == "prompt" for line in found.scores)
+    options = [
+        (line["option"], line["usd_month"])
+        for line in money["serving"]
+        if line["usd_month"] > 0 and (tried or line["kind"] != "api")
+    ]
     near = [item for item in found.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
     return verdict_plot(
@@ -202,7 +208,7 @@ def _plot(
         lines,
         found.tuned,
         options[:5],
-        decision.title or TITLES.get(decision.choice, decision.choice),
+        decision.title,
         request.metric,
         _once(money, decision.choice),
         [item for item in found.tuned_later if item.rows in sizes],
@@ -216,8 +222,8 @@ def _once(money: Mapping[str, Any], choice: str) -> str:
         return (
             f"Once: about ${money['labelling']['usd']:,.0f} to label {money['labelling']['rows']:,} tickets"
         )
-    if choice == "train" and lora:
-        return f"Once: about ${max(0.01, lora['usd_high']):,.2f} of training on a CPU"
+    if choice in ("train", "out_of_reach") and lora:
+        return f"Once: {dollars(lora['usd_high'])} of training on a CPU"
     return ""
 
 
@@ -228,7 +234,8 @@ def _dataset(sample: Sample, tickets: Tickets, name: str) -> dict[str, Any]:
         "rows": sample.total,
         "measured": len(sample.rows),
         "train": sample.train_rows,
-        "dev": sum(len(fold.dev) for fold in sample.folds),
+        "dev": len(sample.once.dev) if sample.one_split else 0,
+        "left_out": len(sample.cut.left_out),
         "test": sample.held_out,
         "classes": len(sample.names),
         "split": sample.how,
@@ -238,7 +245,7 @@ def _dataset(sample: Sample, tickets: Tickets, name: str) -> dict[str, Any]:
 def _provenance(tickets: Tickets, request: Request) -> dict[str, Any]:
     from finetune.provenance import origin
 
-    return {**origin(), "dataset_sha256": tickets.digest, "request": asdict(request)}
+    return {**origin(), "dataset_sha256": tickets.digest, "request": request.to_json()}
 
 
 def too_few(
@@ -252,6 +259,7 @@ def too_few(
         "Label at least "
         f"{wanted} (and no fewer than 8 a class), and use a prompt until then.",
         "decision": "cannot_tell",
+        "title": "Too few tickets to measure",
         "deciding_figure": {"name": "labelled tickets", "value": labelled, "unit": "tickets"},
         "would_change": [f"{wanted} labelled tickets."],
         "next_step": f"Label {wanted - labelled} more tickets.",
@@ -282,8 +290,8 @@ def write(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     part = folder / (REPORT + ".part")
     part.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
     part.replace(folder / REPORT)
-    for kept in folder.glob("embeddings-*.npy"):
-        kept.unlink()
+    if report["decision"] != "undecided":  # its pilot goes on from the embeddings
+        drop_embeddings(folder)
     shutil.rmtree(folder / "lora-pilot", ignore_errors=True)
     return report
 
@@ -295,5 +303,5 @@ def finished(folder: Path, tickets: Tickets, request: Request) -> dict[str, Any]
     except (OSError, ValueError):
         return None
     seen = report.get("provenance", {})
-    same = seen.get("request") == asdict(request) and seen.get("dataset_sha256") == tickets.digest
+    same = seen.get("request") == request.to_json() and seen.get("dataset_sha256") == tickets.digest
     return report if same else None

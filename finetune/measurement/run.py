@@ -1,88 +1,93 @@
 """The measured verdict: score what is cheaper, train a pilot, forecast the full run, price it, decide.
 
-Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a LoRA
-pilot runs and which prompt counts are decided on the choosing rows (tests/finetune/test_measure_honest.py
-tries to leak them).
+Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a LoRA pilot runs and
+which prompt counts are decided on the choosing rows (tests/finetune/test_measure_honest.py tries to leak them). Time
+is counted in seconds of this process's own work, so that other people's load changes no decision.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from finetune.artifacts import PROMPTED
 from finetune.data.ticket import Tickets
+from finetune.device import work_seconds
 from finetune.evaluation import baselines
-from finetune.evaluation.baselines import Linear, Rung
-from finetune.evaluation.prompting import prompting_rungs
-from finetune.evaluation.sample import Embed, Sample, draw, drift_warnings, warnings
-from finetune.llm import AskLLM
+from finetune.evaluation.baselines import CheapMethods
+from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
+from finetune.evaluation.learning_curve import curve_points, slice_score
+from finetune.evaluation.predictions import Predictions, score_system
+from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
+from finetune.evaluation.statistics import Interval
 from finetune.measurement.bill import Known, bill
-from finetune.measurement.decision import Decision, Measured, decide
-from finetune.measurement.findings import Found, MeasureError, Request
-from finetune.measurement.forecast import Ahead, Forecast, Point, forecast
-from finetune.measurement.pilot import TunedPilot, reached, rows_for, run_pilot, run_tuned, slices
+from finetune.measurement.decision import Decision, Measured, TrainedModel, decide
+from finetune.measurement.evidence import Evidence, on_same_rows
+from finetune.measurement.findings import Bench, Findings, MeasureError, Request
+from finetune.measurement.pilot import (
+    Pilot,
+    PilotRun,
+    pilot_of,
+    plan_pilot,
+    reached,
+    run_pilot,
+)
 from finetune.measurement.report import assemble, finished, too_few, write
 from finetune.pricing import tokens_of
-from finetune.progress import Emit, Progress, ShouldStop
+from finetune.progress import Progress
+from finetune.tasks.triage.prompts import Prompted, prompted
 
 LEAST_ROWS = 50
-SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds allowed up to there and beyond
-PILOT_SHARE, PROMPT_SHARE = 0.3, 0.4
+SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds of work allowed up to there and beyond
+PROMPTS_S = 300.0  # of waiting for a language model's server
 RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
-HOPELESS = 0.6  # share of the mistakes that no fine-tune has taken away (a third on the bundled sample)
 
 
-def measure(
-    tickets: Tickets,
-    target: float,
-    volume: int = 0,
-    *,
-    emit: Emit,
-    should_stop: ShouldStop,
-    folder: Path,
-    prices: Mapping[str, Any],
-    price_per_wrong: float | None = None,
-    metric: str = "accuracy",
-    seed: int = 7,
-    dataset: str = "",
-    allowed_s: float | None = None,
-    embed: Embed | None = None,
-    ask_llm: AskLLM | None = None,
-    llm_model: str | None = None,
-    spend_usd: float = 0.5,
-    clock: Callable[[], float] = time.monotonic,
-) -> dict[str, Any]:
-    """The report (kind "measure"), JSON-able; folder/report.json is written last, and a finished folder
-    returns it.
+def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
+    """The report (kind "measure"), JSON-able; folder/report.json is written last, and a finished folder returns it.
 
-    `target` is a share of right answers (0..1), `volume` tickets per month, `allowed_s` the seconds to aim
-    at. `ask_llm` adds the prompting rungs for at most `spend_usd`. Raises MeasureError on an impossible
-    request, Stopped within seconds of `should_stop` giving a reason; the same folder then goes on.
+    Raises MeasureError on an impossible request, Stopped within seconds of `should_stop` giving a reason; the same
+    folder, or another one with this as `earlier`, then goes on.
     """
-    request = Request(float(target), int(volume), price_per_wrong, metric, seed)
-    if (done := finished(folder, tickets, request)) is not None:
+    if (done := finished(bench.folder, tickets, request)) is not None:
         return done
-    began, progress = clock(), Progress(emit, should_stop, clock)
+    began, clock = time.monotonic(), bench.clock or work_seconds
+    progress = Progress(bench.emit, bench.should_stop)
     progress.phase("loading")
     if (labelled := _labelled(tickets)) < LEAST_ROWS:
-        return write(folder, too_few(tickets, request, labelled, LEAST_ROWS, dataset, clock() - began))
-    allowed = allowed_s or (SMALL_S if labelled <= SMALL_RUN else LARGE_S)
-    sample = draw(tickets, seed, embed or _default_embed(), progress, folder, allowed)
-
-    def left() -> float:
-        return allowed - (clock() - began) - RESERVE_S
-
-    found = _look(sample, request, folder, progress, left, (ask_llm, llm_model, spend_usd, prices))
+        report = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset, time.monotonic() - began)
+        return write(bench.folder, report)
+    _go_on_from(bench)
+    budget = Budget(clock, bench.allowed_s or (SMALL_S if labelled <= SMALL_RUN else LARGE_S))
+    sample = draw(
+        tickets, request.seed, bench.embed or _default_embed(), progress, bench.folder, budget.allowed_s
+    )
+    findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings()
     progress.phase("reporting")
-    decision, money = _decide(found, sample, request, prices)
-    report = assemble(found, decision, money, sample, request, tickets, dataset, folder, clock() - began)
-    return write(folder, report)
+    decision, costs = _decide(findings, sample, request, bench)
+    report = assemble(findings, decision, costs, sample, request, tickets, bench, time.monotonic() - began)
+    return write(bench.folder, report)
+
+
+@dataclass
+class Budget:
+    """The work that a measurement may do, in seconds of `clock` from now on."""
+
+    clock: Callable[[], float]
+    allowed_s: float
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    @property
+    def left(self) -> float:
+        return self.allowed_s - (self.clock() - self._began) - RESERVE_S
 
 
 def _labelled(tickets: Tickets) -> int:
@@ -99,131 +104,205 @@ def _default_embed() -> Embed:
     return FrozenEmbedder()
 
 
-def _look(
-    sample: Sample, request: Request, folder: Path, progress: Progress, left: Callable[[], float], llm: Any
-) -> Found:
-    """Baselines, pilot, fine-tune pilot and forecasts."""
-    notes, linear = warnings(sample), Linear(sample)
-    progress.phase("baselines")
-    rungs, name = baselines.climb(sample, linear, request.metric, progress)
-    trained = best = next(made for made in rungs if made.name == name)
-    p_chance = baselines.learnable(best.predicted, sample.truth)
-    notes += drift_warnings(sample, best.dev, best.score(request.metric).value)
-    ask, model, spend, prices = llm
-    if ask is not None:
-        made, winner, told = prompting_rungs(
-            sample,
-            ask,
-            model,
-            spend,
-            prices,
-            request.metric,
-            request.seed,
-            progress,
-            PROMPT_SHARE * max(left(), 30.0),
+def _go_on_from(bench: Bench) -> None:
+    """Take over what an undecided measurement left: embeddings, and paid answers of a language model."""
+    if bench.earlier is None or not bench.earlier.is_dir():
+        return
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    for file in (*bench.earlier.rglob("embeddings-*.npy"), *bench.earlier.rglob(PROMPTED)):
+        if not (bench.folder / file.name).exists():
+            shutil.copyfile(file, bench.folder / file.name)
+
+
+@dataclass
+class Survey:
+    """One measurement under way: what is cut and asked, and what it may use."""
+
+    sample: Sample
+    request: Request
+    bench: Bench
+    progress: Progress
+    budget: Budget
+    digest: str
+
+    def findings(self) -> Findings:
+        """Baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
+        sample, request, progress = self.sample, self.request, self.progress
+        cheap, notes = CheapMethods(sample), cautions(sample)
+        progress.phase("baselines")
+        ladder, trained = baselines.score_ladder(sample, cheap, request.metric, progress)
+        scored = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
+        drift = drift_cautions(
+            sample, trained.choosing_score, scored[trained.name].score(request.metric).value
         )
-        rungs, notes = [*rungs, *made], notes + told
-        best = _better(best, next((rung for rung in made if rung.name == winner), None))
-    progress.phase("curve")
-    score = slices(sample, linear, name, request.metric, request.seed)
-    points = run_pilot(sample.train_rows, score, progress, PILOT_SHARE * max(left(), 30.0))
-    pilot, told = _tuned(
-        sample, linear, best, trained.name, rungs[0].dev or 0.0, request, folder, progress, left
-    )
-    progress.phase("evaluating")
-    more, at_all, now = _forecasts(points, sample, rungs[0].score(request.metric).value, trained, request)
-    tuned = next(iter(reached([at_all, now], pilot)), None) if pilot else None
-    later = reached(more.ahead, pilot) if pilot else ()
-    return Found(rungs, best, points, more, at_all, pilot, tuned, later, p_chance, notes + told)
+        prompts = self._prompts()
+        best = _better(trained, prompts)
+        progress.phase("curve")
+        points = curve_points(
+            sample.train_rows,
+            slice_score(sample, cheap, trained.name, request.metric, request.seed),
+            progress,
+        )
+        evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
+        value = scored[trained.name].score(request.metric)
+        pilot, missing = self._pilot(cheap, best, trained, evidence, value.value)
+        progress.phase("evaluating")
+        floor = scored[baselines.MAJORITY].score(request.metric).value
+        more, at_all, now = _forecasts(points, sample, floor, value, request)
+        lines = [*scored.values(), *(_prompt_line(sample, system) for system in prompts.systems)]
+        texts = [caution.text for caution in (*notes, *drift)] + list(prompts.notes)
+        return Findings(
+            [*ladder, *prompts.systems],
+            lines,
+            best,
+            points,
+            more,
+            at_all,
+            pilot,
+            missing,
+            next(iter(reached([at_all, now], pilot)), None) if pilot else None,
+            reached(more.ahead, pilot) if pilot else (),
+            baselines.learnable(trained.labels, sample.truth),
+            evidence,
+            any(caution.kind == DRIFT for caution in drift),
+            texts,
+        )
+
+    def _prompts(self) -> Prompted:
+        """A language model's answers within its spending cap; nothing where none is configured."""
+        llm = self.bench.llm
+        if llm is None:
+            return Prompted()
+        llm, request = replace(llm, prices=self.bench.prices), self.request
+        return prompted(
+            llm, self.sample, self.bench.folder, request.seed, self.progress, request.metric, PROMPTS_S
+        )
+
+    def _pilot(
+        self,
+        cheap: CheapMethods,
+        best: Predictions,
+        trained: Predictions,
+        evidence: tuple[Evidence, ...],
+        score: float,
+    ) -> tuple[Pilot | None, float | None]:
+        """What a fine-tune gains, and the minutes of a pilot that could change the answer and was not run.
+
+        A model that a job left on the same rows is the best evidence there is, an earlier pilot the next best.
+        """
+        sample, request = self.sample, self.request
+        if evidence and not evidence[0].pilot:
+            return _against(pilot_of(evidence[0]), trained.name, score, request.metric), None
+        plan = plan_pilot(sample, self.budget.left)
+        if _clearly_met(best, sample, request.target):
+            return None, plan.seconds / 60 if plan else None
+        if evidence and (plan is None or evidence[0].rows >= plan.rows or not plan.fits):
+            return pilot_of(evidence[0]), None
+        if plan is None:
+            return None, None
+        if not plan.fits and not request.whole_pilot:
+            return None, plan.seconds / 60
+        self.progress.note(f"A LoRA pilot on {plan.rows:,} tickets: the cheap methods may miss the target.")
+        self.progress.phase("pilot")
+        run = PilotRun(plan.rows, trained.name, request.metric, request.seed, self.bench.folder)
+        return run_pilot(sample, cheap, run, self.progress), None
 
 
-def _better(trained: Rung, prompt: Rung | None) -> Rung:
+def _against(pilot: Pilot, name: str, score: float, metric: str) -> Pilot:
+    """The pilot with its gain over this measurement's cheap method on the same held-out rows."""
+    gain, half = pilot.score.score(metric).value - score, pilot.gain.half_width
+    return replace(pilot, against=name, gain=Interval(gain, gain - half, gain + half))
+
+
+def _prompt_line(sample: Sample, system: Predictions) -> Any:
+    return score_system(system, sample.labels[system.rows], len(sample.names))
+
+
+def _better(trained: Predictions, prompts: Prompted) -> Predictions:
     """The one that did better on the choosing rows."""
-    return prompt if prompt is not None and (prompt.dev or 0.0) > (trained.dev or 0.0) else trained
+    prompt = next((system for system in prompts.systems if system.name == prompts.best), None)
+    if prompt is None or (prompt.choosing_score or 0.0) <= (trained.choosing_score or 0.0):
+        return trained
+    return prompt
 
 
-def _tuned(
-    sample: Sample,
-    linear: Linear,
-    best: Rung,
-    method: str,
-    floor: float,
-    request: Request,
-    folder: Path,
-    progress: Progress,
-    left: Callable[[], float],
-) -> tuple[TunedPilot | None, list[str]]:
-    """The LoRA pilot where the choosing rows say that it can matter, else None and why not."""
-    if best.dev is None or request.metric != "accuracy":
-        return None, []
-    unsure = float(np.sqrt(best.dev * (1 - best.dev) / max(1, len(sample.folds[0].dev))))
-    most = best.dev + unsure + HOPELESS * (1 - best.dev)
-    if best.dev - unsure >= request.target or most < request.target:
-        progress.note("No LoRA pilot: the cheap methods already tell which way the answer goes.")
-        return None, []
-    if best.dev - 2 * unsure <= floor:
-        progress.note("No LoRA pilot: the cheap methods learn no more than the largest class.")
-        return None, []
-    rows = rows_for(sample, left())
-    if not rows:
-        return None, ["A LoRA pilot would have mattered, but there was no time or too few tickets for it."]
-    progress.note(f"A LoRA pilot on {rows:,} tickets: the cheap methods miss the target narrowly.")
-    progress.phase("pilot")
-    return run_tuned(sample, linear, method, rows, request.seed, folder, progress), []
+def _clearly_met(best: Predictions, sample: Sample, target: float) -> bool:
+    """Whether the choosing rows say that the target is met without a fine-tune, their noise taken off."""
+    if best.choosing_score is None:
+        return False
+    noise = np.sqrt(best.choosing_score * (1 - best.choosing_score) / max(1, len(sample.once.dev)))
+    return bool(best.choosing_score - noise >= target)
 
 
 def _forecasts(
-    points: list[Point], sample: Sample, floor: float, trained: Rung, request: Request
+    points: list[Point], sample: Sample, floor: float, trained: Interval, request: Request
 ) -> tuple[Forecast, Ahead | None, Ahead]:
     """The sizes of AHEAD, or all rows at hand and twice that where a sample was measured; all rows; today."""
     rows, total = sample.train_rows, sample.all_train_rows
     sampled = total > 1.05 * rows
-    at = [total, 2 * total] if sampled else [round(times * rows) for times in AHEAD]
-    more = forecast(points, at, sample.held_out, floor, request.seed)
-    value = trained.score(request.metric)
-    now = Ahead(rows, 1.0, value.value, value.value, value.value, value.low, value.high, "number")
+    sizes = [total, 2 * total] if sampled else [round(times * rows) for times in AHEAD]
+    more = forecast(points, sizes, sample.held_out, floor, request.seed)
+    now = Ahead(rows, 1.0, trained.value, trained.value, trained.value, trained.low, trained.high, "number")
     return more, more.at(total) if sampled else None, now
 
 
 def _decide(
-    found: Found, sample: Sample, request: Request, prices: Mapping[str, Any]
+    findings: Findings, sample: Sample, request: Request, bench: Bench
 ) -> tuple[Decision, dict[str, Any]]:
     """The decision and its bill; priced twice, since what there is to label follows from the decision."""
-    best, pilot = found.best.score(request.metric), found.pilot
-    trained = [rung for rung in found.rungs if rung.role == "trained"]
+    best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
+    trained = [system for system in findings.systems if system.role == "trained"]
     known = Known(
         rows=sample.all_train_rows,
         tokens_per_row=tokens_of(sample.texts[:2_000]),
         classes=len(sample.names),
         volume=request.volume,
-        linear_seconds=max(rung.seconds for rung in trained) * sample.all_train_rows / sample.train_rows,
+        linear_seconds=max(system.seconds for system in trained) * sample.all_train_rows / sample.train_rows,
         tuned_rows=pilot.rows if pilot else 0,
         tuned_seconds=pilot.seconds if pilot else 0.0,
-        gain=found.tuned.value - best.value if found.tuned else None,
+        gain=findings.tuned.value - best.value if findings.tuned else None,
         price_per_wrong=request.price_per_wrong,
     )
-    money = bill(prices, known)
-    run = next((line for line in money["training"] if line["method"] == "lora"), None)
-    decision = decide(
-        Measured(
-            target=request.target,
-            best_name=found.best.name,
-            best=best.value,
-            best_low=best.low,
-            best_high=best.high,
-            rows=sample.train_rows,
-            held_out=sample.held_out,
-            floor=found.rungs[0].score(request.metric).value,
-            p_chance=found.p_chance,
-            at_all=found.at_all,
-            tuned=found.tuned,
-            more=found.more,
-            tuned_later=found.tuned_later,
-            saved_usd=money["saved_usd_month"],
-            serving_usd=money["serving_usd_month"],
-            training_usd=run["usd_high"] if run else 0.0,
-            training_hours=run["hours_high"] if run else 0.0,
-            weak_classes=baselines.weak_classes(sample, trained),
-        )
+    costs = bill(bench.prices, known)
+    decision = decide(_measured(findings, sample, request, costs, trained))
+    return decision, bill(bench.prices, replace(known, rows_to_label=decision.rows_to_label))
+
+
+def _measured(
+    findings: Findings,
+    sample: Sample,
+    request: Request,
+    costs: dict[str, Any],
+    trained: list[Predictions],
+) -> Measured:
+    """The figures that the decision rests on."""
+    best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
+    floor = findings.scores[0].score(request.metric).value
+    run = next((line for line in costs["training"] if line["method"] == "lora"), None)
+    model = None
+    if pilot is not None and pilot.whole:
+        model = TrainedModel(pilot.job, pilot.score.name, pilot.score.score(request.metric).value)
+    return Measured(
+        target=request.target,
+        best_name=findings.best.name,
+        best=best.value,
+        best_low=best.low,
+        best_high=best.high,
+        rows=sample.train_rows,
+        held_out=sample.held_out,
+        floor=floor,
+        p_chance=findings.p_chance,
+        at_all=findings.at_all,
+        tuned=findings.tuned,
+        more=findings.more,
+        tuned_later=findings.tuned_later,
+        saved_usd=costs["saved_usd_month"],
+        serving_usd=costs["serving_usd_month"],
+        training_usd=run["usd_high"] if run else 0.0,
+        training_hours=run["hours_high"] if run else 0.0,
+        weak_classes=baselines.weak_classes(sample, trained),
+        missing_minutes=findings.missing_minutes,
+        trained_model=model,
+        by_prompt=findings.best.role == "prompt",
+        metric=request.metric,
     )
-    return decision, bill(prices, replace(known, rows_to_label=decision.rows_to_label))

@@ -269,7 +269,7 @@ def _rate(architecture: Architecture, base_model: str) -> float:
 METHOD = Method(
     name="linear",
     label="Linear on frozen embeddings (seconds)",
-    title="Tuned: TF-IDF + embeddings, linear SVM",
+    title="Linear SVM on words and embeddings",
     library="scikit-learn",
     flops_per_token=2.0,  # each row is embedded once, forward only; the SVM itself is nothing beside that
     bytes_per_parameter=4.0,

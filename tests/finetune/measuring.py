@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from finetune.data.ticket import Ticket, Tickets
+from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import measure
 
 ROOT = Path(__file__).parents[2]
@@ -59,5 +60,6 @@ def measured(
     rows: Tickets, target: float, folder: Path, embed: CountingEmbedder, **more: Any
 ) -> dict[str, Any]:
     """A whole measurement, told to nobody."""
-    given: dict[str, Any] = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES}
-    return measure(rows, target, folder=folder, embed=embed, **{**given, **more})
+    asked = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
+    bench = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
+    return measure(rows, Request(target, **asked), Bench(folder=folder, **{**bench, **more}))

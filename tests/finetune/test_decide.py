@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.measurement.decision import Measured, decide
-from finetune.measurement.forecast import Ahead, Forecast
+from finetune.evaluation.forecast import Ahead, Forecast
+from finetune.measurement.decision import Measured, TrainedModel, decide
 
-ORDER = ("enough", "train", "more_data", "cannot_tell", "not_worth_it")
+ORDER = ("enough", "train", "more_data", "cannot_tell", "undecided", "out_of_reach", "not_worth_it")
 
 
 def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> Ahead:
@@ -26,7 +26,8 @@ def test_a_met_target_is_enough() -> None:
     """No training is recommended where a cheap method does."""
     made = decide(seen(0.85))
     assert made.choice == "enough"
-    assert "88.0%" in made.headline
+    assert made.headline.startswith("No training needed: with today's cheap method 88 of 100 new tickets")
+    assert made.meets == "small_model"
 
 
 def test_a_thin_margin_is_told() -> None:
@@ -46,9 +47,12 @@ def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_ti
     """Train: expected score with band, points gained, dollars, time."""
     made = decide(seen(0.92, tuned=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
     assert made.choice == "train"
-    assert "94.0% (92.5-95.5)" in made.headline
+    assert made.headline.startswith(
+        "Train: 94 of 100 new tickets would go to the right queue; today's cheap method"
+    )
+    assert "gets 88" in made.headline
     assert "+6.0 points" in made.headline
-    assert "$0.40" in made.headline
+    assert "40 cents" in made.headline
     assert "30 min" in made.headline
 
 
@@ -74,14 +78,14 @@ def test_a_target_above_everything_is_out_of_reach() -> None:
     made = decide(seen(0.97))
     assert made.choice == "not_worth_it"
     assert "out of reach" in made.headline
-    assert "92.0%" in made.headline
+    assert "the most that is expected is 92.0" in made.headline
 
 
 def test_an_unlikely_target_is_told_with_its_odds() -> None:
     """Inside the band, but below even odds: unlikely, not impossible."""
     made = decide(seen(0.925))
     assert made.choice == "not_worth_it"
-    assert "unlikely" in made.headline
+    assert "is unlikely" in made.headline
     assert "1 in 3" in made.headline
     assert made.title == "Not worth it: target unlikely"
 
@@ -101,6 +105,41 @@ def test_a_refused_forecast_is_no_verdict() -> None:
     made = decide(seen(0.95, more=Forecast((), "Only 3 sizes were measured.")))
     assert made.choice == "cannot_tell"
     assert "Only 3 sizes" in made.headline
+
+
+def test_an_arm_that_was_not_measured_leaves_it_undecided() -> None:
+    """Rule 1: whatever the target above today's score, a missing pilot ends in no verdict, but in its minutes."""
+    for target in (0.89, 0.9, 0.92, 0.97, 1.0):
+        made = decide(seen(target, missing_minutes=4.2))
+        assert made.choice == "undecided"
+        assert made.pilot_minutes == 4.2
+        assert "a pilot of about 4 minutes is missing" in made.headline
+        assert not any(word in made.headline.lower() for word in ("worth", "out of reach", "enough"))
+        assert made.meets is None
+    assert decide(seen(0.85, missing_minutes=4.2)).choice == "enough"
+    assert decide(seen(0.97, p_chance=0.4, missing_minutes=4.2)).choice == "undecided"
+
+
+def test_a_gain_below_the_target_is_two_facts_in_two_sentences() -> None:
+    """Rule 5: out of reach of 97, and +4 points for a price: both before the second full stop."""
+    made = decide(seen(0.97, tuned=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1))
+    assert made.choice == "out_of_reach"
+    first = ". ".join(made.headline.split(". ")[:2])
+    assert "97 of 100 is out of reach" in first
+    assert "+4.0 points" in first
+    assert "2 cents" in first
+    assert "92 of 100 new tickets would go to the right queue; today's cheap method gets 88" in first
+    assert made.title == "Target out of reach, but training brings +4 points"
+    assert made.meets is None
+
+
+def test_a_model_that_a_job_left_is_in_hand() -> None:
+    """Rule 2: a finished model that meets the target is enough, with nothing more to train."""
+    model = TrainedModel("ab12", "Tuned with LoRA", 0.93)
+    made = decide(seen(0.92, tuned=ahead(1_000, 0.93, times=1.0), trained_model=model))
+    assert made.choice == "enough"
+    assert made.headline.startswith("You have it: with the model of job ab12 93 of 100 new tickets")
+    assert made.meets == "fine_tune"
 
 
 SHARES = st.floats(0.01, 1.0)

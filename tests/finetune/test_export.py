@@ -45,7 +45,7 @@ def test_before_and_after_stand_side_by_side(job):
     """The kept baseline and the tuned model answer the same ticket, likeliest queue first."""
     sides = try_both(job, TEXTS[0])
     assert sides.before is not None
-    assert sides.before.name == "TF-IDF + embeddings, linear SVM"
+    assert sides.before.name == "Linear SVM on words and embeddings"
     for side in (sides.before, sides.after):
         assert side.answer == side.ranked[0][0]
         assert sum(share for _, share in side.ranked) == pytest.approx(1, abs=1e-3)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.measurement.forecast import Forecast, Point, forecast
+from finetune.evaluation.forecast import Forecast, Point, forecast
 from finetune.measurement.pilot import sizes
 
 FULL = 2_000

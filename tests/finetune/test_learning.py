@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.evaluation.learning_curve import answer_curve, last_answers, last_doubling, learning_curve
+from finetune.evaluation.forecast import Point
+from finetune.evaluation.learning_curve import (
+    answer_curve,
+    curve_lines,
+    judge_doubling,
+    last_answers,
+    seeds_for,
+    sizes,
+)
 from finetune.evaluation.plots import learning_plot
 
 
@@ -20,32 +28,43 @@ def side(rows: int, seed: int, spread: float, classes: int = 4) -> tuple[np.ndar
     return vectors.astype(np.float32), labels
 
 
-def test_more_rows_score_higher_where_there_is_something_to_learn() -> None:
-    """An eighth, a quarter, half and all rows; the same seed gives the same curve; the sentence follows it."""
-    train, test = side(640, 1, 0.45), side(400, 2, 0.45)
-    curve = learning_curve(train, test, 4, seed=7)
-    assert [point["rows"] for point in curve] == [80, 160, 320, 640]
-    assert curve[-1]["accuracy"]["value"] > curve[0]["accuracy"]["value"] + 0.03
-    assert all(p["accuracy"]["low"] <= p["accuracy"]["value"] <= p["accuracy"]["high"] for p in curve)
-    assert curve == learning_curve(train, test, 4, seed=7)
-    assert curve == learning_curve(train, test, 4, seed=7, known=curve[-1]["accuracy"])
-    assert last_doubling(curve).startswith("Learning curve: 320 to 640 tickets brought")
+def points(scores: list[float], rows: int = 800, seeds: int = 3) -> list[Point]:
+    """A curve of seven sizes that ends at `rows`, its seeds a little apart."""
+    steps = sizes(rows)
+    return [
+        Point(size, seed, value + 0.004 * (seed - 1))
+        for size, value in zip(steps, scores, strict=True)
+        for seed in range(1 if size == rows else seeds)
+    ]
 
 
-@pytest.mark.parametrize(
-    ("gain", "said"),
-    [(0.03, "+3.0 points. More tickets may help"), (0.0, "+0.0 points. That doubling shows no gain")],
-)
-def test_the_last_doubling_says_whether_more_tickets_help(gain: float, said: str) -> None:
-    """A rise of a point or more speaks for tickets, a flat end does not; one point of a curve says nothing."""
-    points = [{"rows": 50, "accuracy": {"value": 0.7}}, {"rows": 100, "accuracy": {"value": 0.7 + gain}}]
-    assert said in last_doubling(points)
-    assert last_doubling(points[:1]) == ""
+RISING = [0.5, 0.56, 0.62, 0.67, 0.72, 0.76, 0.79]
+FLAT = [0.79, 0.792, 0.788, 0.79, 0.791, 0.79, 0.79]
+
+
+def test_a_doubling_is_judged_by_the_curve_and_its_band() -> None:
+    """A rising curve speaks for tickets, with the points expected; a flat one does not; no curve says nothing."""
+    assert judge_doubling(points(RISING), 400, 0.1).startswith(
+        "More tickets help: twice the 800 are expected to bring the cheap method +"
+    )
+    assert judge_doubling(points(FLAT), 400, 0.1).startswith("More tickets would hardly help")
+    assert judge_doubling([], 400, 0.1) == ""
+    assert "no forecast" in judge_doubling(points([0.11] * 7), 400, 0.1)
+
+
+def test_the_lines_of_a_curve_are_the_means_of_its_seeds() -> None:
+    """One line per size: the mean score with the held-out rows' interval, and how many seeds it has."""
+    lines = curve_lines(points(RISING), 400)
+    assert [line["rows"] for line in lines] == sizes(800)
+    assert [line["seeds"] for line in lines] == [3] * 6 + [1]
+    assert lines[0]["accuracy"]["value"] == pytest.approx(0.5)
+    assert all(p["accuracy"]["low"] <= p["accuracy"]["value"] <= p["accuracy"]["high"] for p in lines)
 
 
 def test_few_rows_leave_out_the_slices_that_cannot_be_trained() -> None:
-    """Forty rows: no slice of five."""
-    assert [p["rows"] for p in learning_curve(side(40, 1, 0.3), side(60, 2, 0.3), 4, 7)] == [20, 40]
+    """Forty rows: no slice under sixteen; the number of seeds follows from the rows alone."""
+    assert sizes(40) == [20, 28, 40]
+    assert (seeds_for(3_000), seeds_for(3_001)) == (5, 3)
 
 
 def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> None:
@@ -68,7 +87,7 @@ def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> Non
 
 def test_the_picture_tells_its_figures_in_words(tmp_path: Path) -> None:
     """The alternative text has every point and the tuned score; the file is small enough for a phone."""
-    curve = learning_curve(side(320, 1, 0.4), side(200, 2, 0.4), 4, seed=7)
+    curve = curve_lines(points(RISING, 320), 200)
     plot = learning_plot(curve, {"value": 0.93, "low": 0.9, "high": 0.96}, tmp_path / "learning.png")
     assert "tuned 93.0%" in plot["alt"]
     assert "at 320" in plot["alt"]

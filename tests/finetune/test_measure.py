@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from finetune.errors import Stopped
+from finetune.evaluation.forecast import Point
 from finetune.measurement.findings import MeasureError
-from finetune.measurement.forecast import Point
 from finetune.measurement.plots import _in_figures
 from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
 
@@ -31,7 +31,7 @@ def report(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_target_that_the_cheap_methods_meet_needs_no_fine_tune(report: dict[str, Any]) -> None:
     """Target met on the held-out rows: enough, with the score that decides; the advisor hears what met it."""
     assert report["decision"] == "enough"
-    assert report["headline"].startswith("No fine-tune needed")
+    assert report["headline"].startswith("No training needed")
     assert report["deciding_figure"]["value"] >= 0.6
     assert report["signals"]["measured_best"] == "small_model"
     assert report["signals"]["volume_month"] == 60_000

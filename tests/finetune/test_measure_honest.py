@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.evaluation import baselines
-from finetune.evaluation.baselines import Linear
+from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_ladder
+from finetune.evaluation.learning_curve import sizes, slice_score
 from finetune.evaluation.sample import Sample, draw
-from finetune.measurement.findings import Request
-from finetune.measurement.pilot import sizes, slices
-from finetune.measurement.run import _tuned
+from finetune.measurement.findings import Bench, Request
+from finetune.measurement.run import Budget, Survey
 from finetune.progress import silent
-from tests.finetune.measuring import CountingEmbedder, sample_rows, tickets
+from tests.finetune.measuring import PRICES, CountingEmbedder, sample_rows, tickets
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 @pytest.fixture(scope="module")
 def poisoned(clean: Sample) -> Sample:
     """The same sample, its held-out rows with other texts, embeddings and labels."""
-    rng, test = np.random.default_rng(5), clean.folds[0].test
+    rng, test = np.random.default_rng(5), clean.once.test
     labels, features, rows = clean.labels.copy(), clean.features.copy(), list(clean.rows)
     labels[test] = rng.permutation(labels[test])
     features[test] = rng.permutation(features[test])
@@ -36,11 +35,12 @@ def poisoned(clean: Sample) -> Sample:
 
 
 def test_the_method_is_chosen_without_held_out_rows(clean: Sample, poisoned: Sample) -> None:
-    """Choosing scores and the chosen rung are the same to the last bit; only held-out scores move."""
+    """Choosing scores and the chosen system are the same to the last bit; only held-out scores move."""
     seen = []
     for sample in (clean, poisoned):
-        rungs, name = baselines.climb(sample, Linear(sample), "accuracy", silent())
-        seen.append((name, [made.dev for made in rungs], rungs[-1].accuracy.value))
+        systems, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+        right = float((systems[-1].labels == sample.truth).mean())
+        seen.append((best.name, [system.choosing_score for system in systems], right))
     assert seen[0][:2] == seen[1][:2]
     assert seen[0][2] > seen[1][2] + 0.2
 
@@ -49,25 +49,24 @@ def test_the_method_is_chosen_without_held_out_rows(clean: Sample, poisoned: Sam
 def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
     target: float, clean: Sample, poisoned: Sample, tmp_path: Path
 ) -> None:
-    """The LoRA pilot's gate says the same thing; here without time, so that it only says it."""
-    told = []
+    """The gate of the LoRA pilot says the same thing; here without time, so that it only says it."""
+    gates = []
     for sample in (clean, poisoned):
-        linear = Linear(sample)
-        rungs, name = baselines.climb(sample, linear, "accuracy", silent())
-        best = next(made for made in rungs if made.name == name)
-        request = Request(target, 0, None, "accuracy", 7)
-        told.append(_tuned(sample, linear, best, name, 0.2, request, tmp_path, silent(), lambda: 0.0))
-    assert told[0] == told[1]
+        bench = Bench(tmp_path, PRICES, lambda _: None, lambda: None)
+        survey = Survey(sample, Request(target), bench, silent(), Budget(lambda: 0.0, 0.0), "")
+        _, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+        gates.append(survey._pilot(CheapMethods(sample), best, best, (), 0.5))
+    assert gates[0] == gates[1]
+    assert gates[0][1] is not None
 
 
 def test_the_pilots_models_never_see_held_out_rows(clean: Sample, poisoned: Sample) -> None:
-    """Trained on poisoned data, a pilot's slice predicts choosing rows exactly as before."""
-    fold = clean.folds[0]
-    size = sizes(clean.train_rows)[2]
-    order = np.random.default_rng([7, 0, 0]).permutation(fold.train)[:size]
-    for method in (baselines.NEAREST, baselines.LOGISTIC, baselines.WORDS_SVM):
+    """Trained on poisoned data, a slice predicts choosing rows exactly as before."""
+    fold, share = clean.once, sizes(clean.train_rows)[2] / clean.train_rows
+    for method in ROLES:
         before, after = (
-            Linear(sample).predict(method, fold, order, fold.dev) for sample in (clean, poisoned)
+            CheapMethods(sample).predict(method, fold, fold.dev, share, (7, 0, 0))
+            for sample in (clean, poisoned)
         )
         assert (before == after).all()
 
@@ -75,15 +74,22 @@ def test_the_pilots_models_never_see_held_out_rows(clean: Sample, poisoned: Samp
 def test_nested_slices_grow_by_adding_rows(clean: Sample) -> None:
     """A slice of a seed is a prefix of the next: the score function is deterministic and the full size ignores
     the seed."""
-    linear = Linear(clean)
-    score = slices(clean, linear, baselines.LOGISTIC, "accuracy", 7)
+    score = slice_score(clean, CheapMethods(clean), LOGISTIC, "accuracy", 7)
     assert score(100, 1) == score(100, 1)
     assert score(clean.train_rows, 0) == score(clean.train_rows, 1)
 
 
+def test_the_curve_ends_in_the_methods_own_score(clean: Sample) -> None:
+    """One implementation per method: the last point of the curve is the figure in the table of alternatives."""
+    systems, _ = score_ladder(clean, CheapMethods(clean), "accuracy", silent())
+    for system in systems:
+        last = slice_score(clean, CheapMethods(clean), system.name, "accuracy", 7)(clean.train_rows, 0)
+        assert last == float((system.labels == clean.truth).mean()), system.name
+
+
 def test_no_row_stands_on_two_sides(clean: Sample) -> None:
     """Training, choosing and held-out rows are disjoint and no text stands on two sides."""
-    fold = clean.folds[0]
+    fold = clean.once
     sides = [set(map(int, side)) for side in (fold.train, fold.dev, fold.test)]
     assert not (sides[0] & sides[1])
     assert not (sides[0] & sides[2])

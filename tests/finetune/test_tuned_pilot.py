@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from finetune.evaluation.forecast import Ahead
+from finetune.evaluation.predictions import SystemScore
 from finetune.evaluation.statistics import Interval
-from finetune.measurement.forecast import Ahead
-from finetune.measurement.pilot import TunedPilot, expected, reached
+from finetune.measurement.pilot import Pilot, expected, reached
 
 
 def base(rows: int, value: float = 0.9) -> Ahead:
     return Ahead(rows, 1.0, value, value - 0.01, value + 0.01, value - 0.02, value + 0.02, "number")
 
 
-def pilot(rows: int, gain: float = 0.04) -> TunedPilot:
-    return TunedPilot(rows, 3, 60.0, 0.9, "Linear SVM", Interval(gain, gain - 0.02, gain + 0.02))
+def pilot(rows: int, gain: float = 0.04, whole: bool = False) -> Pilot:
+    value = Interval(0.9, 0.87, 0.93)
+    line = SystemScore("Tuned with LoRA", "tuned", value, value, 60.0)
+    return Pilot(rows, 300, 3, 60.0, line, "SVM", Interval(gain, gain - 0.02, gain + 0.02), "ab12", whole)
 
 
 def test_a_pilot_on_all_rows_is_the_full_run() -> None:
@@ -40,3 +43,10 @@ def test_a_small_pilot_says_nothing_about_far_more_rows() -> None:
     """272 rows tell nothing about 73,789; what is near enough is told."""
     assert reached([base(73_789)], pilot(272)) == ()
     assert [made.rows for made in reached([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
+
+
+def test_a_full_training_is_more_certain_than_a_pilot_of_the_same_rows() -> None:
+    """What a job measured on the same held-out rows keeps only the noise of the seed."""
+    measured, guessed = (expected(base(1_000), pilot(1_000, whole=whole)) for whole in (True, False))
+    assert measured.value == guessed.value
+    assert measured.wide_high - measured.wide_low < guessed.wide_high - guessed.wide_low

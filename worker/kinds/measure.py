@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.kinds.job_kind import JobKind, JobSpec, Report
@@ -9,27 +11,38 @@ from worker.kinds.job_kind import JobKind, JobSpec, Report
 if TYPE_CHECKING:
     from worker.runtime.attempt import Work
 
-ARGUMENTS = ("target", "volume", "price_per_wrong", "metric", "seed")
+JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 
 def run(work: Work) -> Report:
-    """Measures whether training would pay, with finetune.measurement.run; prompts too where `work.llm` is set."""
+    """Measures whether training would pay, with finetune.measurement.run; prompts too where `work.llm` is set.
+
+    The spec's `evidence` is what the ledger knows of jobs on the same rows, `goes_on_from` the measurement whose pilot
+    is missing.
+    """
     from finetune.data.store import DatasetStore
+    from finetune.measurement.evidence import Evidence
+    from finetune.measurement.findings import Bench, Request
     from finetune.measurement.run import measure
 
-    spec, llm = work.envelope.spec, work.llm
+    spec = work.envelope.spec
     tickets = DatasetStore(work.datasets_url).tickets(spec.get("digest") or work.envelope.dataset)
-    return measure(
-        tickets,
-        **{name: spec[name] for name in ARGUMENTS if name in spec},
-        dataset=work.envelope.dataset,
-        emit=work.emit,
-        should_stop=work.should_stop,
+    bench = Bench(
         folder=work.folder,
         prices=work.prices,
-        ask_llm=llm.ask if llm else None,
-        llm_model=llm.model if llm else None,
+        emit=work.emit,
+        should_stop=work.should_stop,
+        llm=work.llm,
+        evidence=tuple(Evidence.from_json(one) for one in spec.get("evidence") or ()),
+        dataset=work.envelope.dataset,
+        earlier=_earlier(work, str(spec.get("goes_on_from") or "")),
     )
+    return measure(tickets, Request.from_json(spec), bench)
+
+
+def _earlier(work: Work, job: str) -> Path | None:
+    """The folder of the measurement to go on from; its id comes from a form, so it is checked to be one."""
+    return work.folder.parents[1] / job if JOB_ID.fullmatch(job) else None
 
 
 def recipe(spec: JobSpec) -> list[str]:

@@ -6,95 +6,98 @@ What was answered is kept in the job's folder, so that a run that resumes does n
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from finetune.artifacts import PROMPTED
-from finetune.evaluation.baselines import Guesses
-from finetune.evaluation.metrics import score
-from finetune.evaluation.prompting import prompting_rungs
-from finetune.evaluation.sample import Fold, Sample
-from finetune.evaluation.statistics import resample_counts
-from finetune.llm import Llm
+from finetune.evaluation.predictions import Predictions, score_system
+from finetune.evaluation.prompting import prompting_systems
+from finetune.evaluation.sample import Sample
+from finetune.llm import ALLOWED_S, Llm
 from finetune.progress import Progress
-from finetune.tasks.triage.data import Data
 
 
 @dataclass(frozen=True)
 class Prompted:
-    """The prompts' answers to the test rows `asked` (numbers within the test side); `best` by choosing rows."""
+    """The prompts' answers to the held-out rows that they were asked about; `best` by choosing rows."""
 
-    guesses: tuple[Guesses, ...] = ()
-    asked: tuple[int, ...] = ()
+    systems: tuple[Predictions, ...] = ()
     best: str | None = None
-    usd: float = 0.0
     notes: tuple[str, ...] = ()
 
-    def entries(self, labels: np.ndarray, classes: int, seed: int) -> list[dict[str, Any]]:
-        """The report's entries, given the test rows' true classes: with the number of rows asked about."""
-        if not self.asked:
-            return []
-        truth = labels[list(self.asked)]
-        counts = resample_counts(len(truth), seed)
-        found = []
-        for guess in self.guesses:
-            said = np.where(guess.predicted < 0, (truth + 1) % classes, guess.predicted)  # no answer: wrong
-            entry = score(replace(guess, predicted=said), truth, classes, counts)
-            found.append(entry | {"rows": len(truth), "prompt": True})
-        return found
+    @property
+    def usd(self) -> float:
+        return sum(system.usd for system in self.systems)
+
+    def lines(self, sample: Sample) -> list[dict[str, Any]]:
+        """The report's lines: scores on the rows asked about, with their number."""
+        return [
+            score_system(system, sample.labels[system.rows], len(sample.names)).to_json()
+            for system in self.systems
+        ]
 
 
-def prompted(llm: Llm | None, data: Data, folder: Path, seed: int, progress: Progress) -> Prompted:
+def prompted(
+    llm: Llm | None,
+    sample: Sample,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+    metric: str = "accuracy",
+    allowed_s: float = ALLOWED_S,
+) -> Prompted:
     """What the configured language model answers without training; nothing where there is none."""
     if llm is None:
         return Prompted()
     kept = folder / PROMPTED
     if kept.is_file():
-        return _read(json.loads(kept.read_text()))
-    rungs, best, notes = prompting_rungs(
-        _sample(data), llm.ask, llm.model, llm.spend_usd, llm.prices, "accuracy", seed, progress
+        return _read(json.loads(kept.read_text()), sample)
+    systems, best, notes = prompting_systems(
+        sample, llm.ask, llm.model, llm.spend_usd, llm.prices, metric, seed, progress, allowed_s
     )
-    place = {row: at for at, row in enumerate(data.places[2])}
-    asked = [place[int(row)] for row in rungs[0].asked] if rungs and rungs[0].asked is not None else []
-    answers = {
-        "asked": asked,
-        "best": best,
-        "usd": sum(rung.usd for rung in rungs),
-        "notes": notes,
-        "answers": [
-            {"name": rung.name, "predicted": rung.predicted.tolist(), "seconds": rung.seconds}
-            for rung in rungs
-        ],
-    }
+    prompts = Prompted(tuple(systems), best, tuple(notes))
     draft = kept.with_suffix(".part")
-    draft.write_text(json.dumps(answers))
+    draft.write_text(json.dumps(_to_json(prompts)))
     draft.replace(kept)
-    made = _read(answers)
-    for note in made.notes:
+    for note in prompts.notes:
         progress.note(note)
-    return made
+    return prompts
 
 
-def _read(kept: dict[str, Any]) -> Prompted:
-    guesses = tuple(
-        Guesses(one["name"], "baseline", np.array(one["predicted"], dtype=int), one["seconds"])
-        for one in kept["answers"]
+def _to_json(prompts: Prompted) -> dict[str, Any]:
+    answers = [
+        {
+            "name": system.name,
+            "labels": system.labels.tolist(),
+            "rows": [] if system.rows is None else system.rows.tolist(),
+            "seconds": system.seconds,
+            "calls": system.calls,
+            "usd": system.usd,
+            "choosing_score": system.choosing_score,
+        }
+        for system in prompts.systems
+    ]
+    return {"best": prompts.best, "notes": list(prompts.notes), "answers": answers}
+
+
+def _read(data: Mapping[str, Any], sample: Sample) -> Prompted:
+    """What `_to_json` wrote, or an older version, which named the rows by their places among the tested ones."""
+    places = np.array(data.get("asked", []), dtype=int)
+    systems = tuple(
+        Predictions(
+            one["name"],
+            "prompt",
+            np.array(one.get("labels", one.get("predicted")), dtype=int),
+            one["seconds"],
+            choosing_score=one.get("choosing_score"),
+            rows=np.array(one["rows"], dtype=int) if "rows" in one else sample.once.test[places],
+            calls=one.get("calls", 0),
+            usd=one.get("usd", 0.0),
+        )
+        for one in data["answers"]
     )
-    return Prompted(guesses, tuple(kept["asked"]), kept["best"], kept["usd"], tuple(kept["notes"]))
-
-
-def _sample(data: Data) -> Sample:
-    train, dev, test = data.places
-    return Sample(
-        data.rows,
-        data.every.labels,
-        data.names,
-        data.every.embeddings,
-        (Fold(train, dev, test),),
-        data.how,
-        len(data.rows),
-        data.embed_seconds / max(len(data.rows), 1),
-    )
+    return Prompted(systems, data["best"], tuple(data["notes"]))

@@ -14,25 +14,35 @@ import numpy as np
 
 from finetune.artifacts import BEFORE, LINEAR_HALF, TRAINED
 from finetune.data.ticket import Tickets
-from finetune.evaluation.baselines import LOGISTIC, Guesses, ladder
-from finetune.evaluation.learning_curve import last_doubling, learning_curve
-from finetune.evaluation.metrics import confused_pairs, disagreement, overfitting, per_class, score
+from finetune.evaluation.baselines import (
+    LOGISTIC,
+    WORDS_SVM,
+    CheapMethods,
+    best_trained,
+    logistic,
+    score_ladder,
+)
+from finetune.evaluation.forecast import Point
+from finetune.evaluation.learning_curve import curve_lines, curve_points, judge_doubling, slice_score
+from finetune.evaluation.metrics import confused_pairs, disagreement, overfitting, per_class
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
-from finetune.evaluation.statistics import Paired, json_difference, paired, resample_counts
+from finetune.evaluation.predictions import Predictions, score_system
+from finetune.evaluation.sample import Sample, drop_embeddings
+from finetune.evaluation.statistics import Paired, json_difference, paired
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
-from finetune.methods import METHODS, Solution
-from finetune.methods.linear import save_linear, solve
+from finetune.methods import METHODS
+from finetune.methods.linear import save_linear
 from finetune.progress import Progress
-from finetune.tasks.triage.data import Data, Side, beside, cross_validated, held_out_rows, prepare
+from finetune.tasks.triage.data import cross_validated_line, on_one_fold, prepare
 from finetune.tasks.triage.prompts import Prompted, prompted
 from finetune.training.embedding import FrozenEmbedder
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
 
-STRONG = "TF-IDF + embeddings, linear SVM"
 LATENCY_SAMPLES = 20
+CURVE_MOST_ROWS = 30_000  # of more, a measurement draws the curve on a sample
 
 
 def run_triage(
@@ -40,50 +50,41 @@ def run_triage(
 ) -> dict[str, Any]:
     """The task's part of the report: systems, difference, confusions, curve, plots and verdict."""
     embedder = FrozenEmbedder()
-    data = prepare(spec, tickets, embedder, progress)
+    sample = prepare(spec, tickets, embedder, folder, progress)
+    cheap = CheapMethods(sample)
     progress.phase("baselines")
-    guesses, strong = baselines(spec, data, embedder, progress)
-    crossed = tuple(cross_validated(data, STRONG, embedder, progress)) if data.folds else ()
-    said = prompted(llm, data, folder, spec.seed, progress)
+    ladder, _ = score_ladder(sample, cheap, "accuracy", progress)
+    if METHODS[spec.method].is_baseline:
+        ladder = [system for system in ladder if system.name != WORDS_SVM]
+    prompts = prompted(llm, sample, folder, spec.seed, progress)
     progress.phase("training")
-    keep_before(spec, data, folder, guesses, strong.model, embedder)
-    trained = train(spec, data, folder, strong, embedder, progress)
+    keep_before(spec, sample, cheap, folder, embedder)
+    trained = train(spec, sample, cheap, folder, embedder, progress)
     progress.phase("evaluating")
-    tuned, latency = evaluate_tuned(spec, data, folder, trained, progress)
-    answers = Answers(data.test, [*guesses, tuned], said, crossed)
-    if crossed and METHODS[spec.method].is_baseline:
-        answers = on_all_folds(data, answers)
-    return conclude(data, answers, trained, latency, folder, spec.seed)
+    tuned, latency = evaluate_tuned(spec, sample, cheap, folder, trained, progress)
+    points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress)
+    answers = Answers(sample, ladder, tuned, prompts)
+    drop_embeddings(folder)
+    return conclude(answers, trained, latency, points, folder)
 
 
-def on_all_folds(data: Data, answers: Answers) -> Answers:
-    """The same answers where the tuned system is a cheap one: every ticket held out once, by cross-validation."""
-    tuned = answers.guesses[-1]
-    rows = held_out_rows(data)
-    place = {int(row): at for at, row in enumerate(rows)}
-    asked = tuple(place[int(data.places[2][at])] for at in answers.prompted.asked)
-    last = replace(answers.crossed[-1], name=tuned.name, role="tuned", seconds=tuned.seconds)
-    said = replace(answers.prompted, asked=asked)
-    return Answers(data.every.at(rows), [*answers.crossed[:-1], last], said)
-
-
-def baselines(
-    spec: Spec, data: Data, embedder: FrozenEmbedder, progress: Progress
-) -> tuple[list[Guesses], Solution]:
-    """The ladder on the test rows, and the strong linear model (a baseline unless it was asked for)."""
-    train, test = data.train, data.test
-    found = ladder(train.embeddings, train.labels, test.embeddings, len(data.classes), data.embed_seconds)
-    progress.check()
-    strong = solve(train, data.dev, data.classes, embedder, progress)
-    if not METHODS[spec.method].is_baseline:
-        scores = strong.model.score(strong.model.words(test.texts, test.embeddings))
-        seconds = strong.seconds + data.embed_seconds
-        found.append(Guesses(STRONG, "baseline", scores.argmax(axis=1), seconds, scores))
-    return found, strong
+def _curve(sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress) -> list[Point]:
+    """The learning curve of the best cheap method, the one that a measurement of these rows draws."""
+    if sample.train_rows > CURVE_MOST_ROWS:
+        progress.note(
+            "The learning curve was left out: a measurement draws it on a sample of so many tickets."
+        )
+        return []
+    return curve_points(sample.train_rows, slice_score(sample, cheap, method, "accuracy", seed), progress)
 
 
 def train(
-    spec: Spec, data: Data, folder: Path, strong: Solution, embedder: FrozenEmbedder, progress: Progress
+    spec: Spec,
+    sample: Sample,
+    cheap: CheapMethods,
+    folder: Path,
+    embedder: FrozenEmbedder,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Train unless this folder already did; returns steps, seconds, curve, and the settings that a solver chose."""
     done = folder / TRAINED
@@ -92,174 +93,204 @@ def train(
             "Training was already finished in this folder: going on with its evaluation.", keep=False
         )
         return json.loads(done.read_text())
-    method = METHODS[spec.method]
+    method, embed_seconds = METHODS[spec.method], sample.embed_s_per_row * len(sample.rows)
     if method.solver:
+        learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
         solution = (
-            strong
+            cheap.svm(sample.once, progress)
             if method.is_baseline
-            else method.solver.fit(data.train, data.dev, data.classes, embedder, progress)
+            else method.solver.fit(learned, choosing, sample.classes, embedder, progress)
         )
         solution.model.save(folder / "model", method.title)
-        result = {"history": [], "steps": 0, "seconds": solution.seconds + data.embed_seconds}
+        result = {"history": [], "steps": 0, "seconds": solution.seconds + embed_seconds}
         result["chosen"] = dict(solution.settings)
     else:
         from finetune.tasks.triage.model import train_triage
 
-        sides = (data.train.texts, data.train.labels, data.dev.texts, data.dev.labels)
-        fitted = train_triage(spec, *sides, data.classes, folder, progress)
+        learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
+        sides = (learned.texts, learned.labels, choosing.texts, choosing.labels)
+        fitted = train_triage(spec, *sides, sample.classes, folder, progress)
         result = {"history": fitted.history, "steps": fitted.steps, "seconds": fitted.seconds}
-        result["blended"] = spec.blend and blend_in(data, folder, strong, progress)
+        result["blended"] = spec.blend and blend_in(sample, cheap, folder, progress)
     done.write_text(json.dumps(result))
     return result
 
 
 def keep_before(
-    spec: Spec, data: Data, folder: Path, found: Sequence[Guesses], model: Any, embedder: FrozenEmbedder
+    spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: FrozenEmbedder
 ) -> None:
     """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
     from finetune.methods.linear import logistic_model
 
     if not METHODS[spec.method].is_baseline:
-        save_linear(folder / BEFORE, model, STRONG)
+        save_linear(folder / BEFORE, cheap.svm(sample.once).model, WORDS_SVM)
         return
-    weights = next(guess.weights for guess in found if guess.weights is not None)
-    save_linear(folder / BEFORE, logistic_model(data.classes, *weights, embedder), LOGISTIC)
+    learned = sample.part(sample.once.train)
+    fitted = logistic(learned.embeddings, learned.labels, sample.features[:0], len(sample.classes))
+    save_linear(
+        folder / BEFORE, logistic_model(sample.classes, fitted.weights, fitted.bias, embedder), LOGISTIC
+    )
 
 
-def blend_in(data: Data, folder: Path, strong: Solution, progress: Progress) -> bool:
+def blend_in(sample: Sample, cheap: CheapMethods, folder: Path, progress: Progress) -> bool:
     """Put the linear model beside the network where their mean explains the dev rows better."""
     from finetune.tasks.triage.model import helps, load_tuned
 
+    strong = cheap.svm(sample.once)
+    choosing = sample.part(sample.once.dev)
     place = folder / "model" / LINEAR_HALF
     shutil.rmtree(place, ignore_errors=True)
-    if strong.dev_probabilities is None or not len(data.dev.texts):
+    if strong.dev_probabilities is None or not len(choosing.texts):
         return False
-    network = load_tuned(folder).probabilities(data.dev.texts, progress.check)
-    if not helps(network, strong.dev_probabilities, data.dev.labels):
+    network = load_tuned(folder).probabilities(choosing.texts, progress.check)
+    if not helps(network, strong.dev_probabilities, choosing.labels):
         return False
     save_linear(place, strong.model)
     return True
 
 
 def evaluate_tuned(
-    spec: Spec, data: Data, folder: Path, trained: dict[str, Any], progress: Progress
-) -> tuple[Guesses, dict[str, float]]:
-    """Load the saved model as a user would, so that what is measured is what is shipped."""
+    spec: Spec,
+    sample: Sample,
+    cheap: CheapMethods,
+    folder: Path,
+    trained: dict[str, Any],
+    progress: Progress,
+) -> tuple[Predictions, dict[str, float]]:
+    """Load the saved model as a user would, so that what is measured is what is shipped.
+
+    A cheap one on few rows is scored as in a measurement: every ticket held out once, by cross-validation.
+    """
     from finetune.tasks.triage.model import load_tuned
 
-    model = load_tuned(folder)
+    model, texts = load_tuned(folder), sample.part(sample.once.test).texts
     began = time.perf_counter()
-    scores = model.probabilities(data.test.texts, progress.check)
+    scores = model.probabilities(texts, progress.check)
     batch = time.perf_counter() - began
     singles = []
-    for text in data.test.texts[:LATENCY_SAMPLES]:
+    for text in texts[:LATENCY_SAMPLES]:
         progress.check()
         began = time.perf_counter()
         model.probabilities([text])
         singles.append(time.perf_counter() - began)
-    latency = {
-        "one_ms_p50": 1000 * float(np.median(singles)),
-        "batch_ms": 1000 * batch / len(data.test.texts),
-    }
+    latency = {"one_ms_p50": 1000 * float(np.median(singles)), "batch_ms": 1000 * batch / len(texts)}
     name = METHODS[spec.method].title + (", averaged with linear" if trained.get("blended") else "")
-    return Guesses(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores), latency
+    tuned = Predictions(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores)
+    if METHODS[spec.method].is_baseline and not sample.one_split:
+        every = score_ladder(sample, cheap, "accuracy", progress)[0][-1]
+        tuned = replace(every, name=name, role="tuned", seconds=trained["seconds"])
+    return tuned, latency
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What every system said of the rows of `test`: baselines first, the tuned one last.
+    """What every system says of the held-out rows of a sample.
 
-    `crossed` are the cheap systems over all folds where `test` is one fold only.
+    `ladder` answers all of them, fold by fold; `tuned` too where it is cheap, else only those of the one cut.
     """
 
-    test: Side
-    guesses: Sequence[Guesses]
-    prompted: Prompted
-    crossed: tuple[Guesses, ...] = ()
+    sample: Sample
+    ladder: Sequence[Predictions]
+    tuned: Predictions
+    prompts: Prompted
+
+    @property
+    def tested(self) -> np.ndarray:
+        """The row numbers on which the tuned system is compared."""
+        every = len(self.tuned.labels) == self.sample.held_out
+        return self.sample.tested if every else self.sample.once.test
+
+    @property
+    def beside(self) -> list[Predictions]:
+        """The ladder's answers to the rows of `tested`."""
+        if len(self.tested) == self.sample.held_out:
+            return list(self.ladder)
+        return [on_one_fold(self.sample, system) for system in self.ladder]
 
 
 def conclude(
-    data: Data,
-    answers: Answers,
-    trained: dict[str, Any],
-    latency: dict[str, float],
-    folder: Path,
-    seed: int,
+    answers: Answers, trained: dict[str, Any], latency: dict[str, float], points: list[Point], folder: Path
 ) -> dict[str, Any]:
     """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
-    truth, tuned = answers.test.labels, answers.guesses[-1]
-    counts = resample_counts(len(truth), seed)
-    systems = [score(guess, truth, len(data.names), counts) for guess in answers.guesses]
-    if answers.crossed:
-        beside(systems, list(answers.crossed), data, seed)
-    prompts = answers.prompted.entries(truth, len(data.names), seed)
-    best, ours, result, rows = strongest(systems, prompts, answers)
+    sample, tuned, tested = answers.sample, answers.tuned, answers.tested
+    truth, classes = sample.labels[tested], len(sample.names)
+    systems = _lines(answers, truth)
+    best, ours, result, rows = strongest(answers, truth)
     verdict = judge(best, ours, result, rows)
-    systems = [*systems[:-1], *prompts, systems[-1]]
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
-    plots.append(confusion_plot(truth, tuned.predicted, data.names, folder / "confusion.png"))
-    same_rows = answers.test is data.test  # else the cheap systems were scored over all folds
-    known = next((s["accuracy"] for s in systems if s["name"] == LOGISTIC), None) if same_rows else None
-    curve = learning_curve(_arrays(data.train), _arrays(data.test), len(data.names), seed, known)
-    if len(curve) > 1 and same_rows:
-        plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png"))
+    plots.append(confusion_plot(truth, tuned.labels, sample.names, folder / "confusion.png"))
+    curve = curve_lines(points, sample.held_out) if points else []
+    if len(curve) > 1 and len(tested) == sample.held_out:
+        name = best_trained(answers.ladder).name
+        plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png", cheap=name))
     if trained["history"]:
         plots.append(loss_plot(trained["history"], folder / "loss.png"))
-    told = [said for said in (overfitting(trained["history"]), last_doubling(curve)) if said]
+    floor = score_system(answers.ladder[0], sample.truth, classes).accuracy.value
+    notes = [overfitting(trained["history"]), judge_doubling(points, sample.held_out, floor)]
     return {
         "headline": verdict.headline,
         "worth_it": verdict.worth_it,
         "measure": "accuracy",
-        "dataset": _dataset(data, len(truth)),
+        "dataset": _dataset(sample, len(truth)),
         "systems": systems,
         "difference": json_difference(best["name"], result)
         | {"disagree": disagreement(result, rows), "rows": rows},
-        "confused": confused_pairs(truth, tuned.predicted, data.names, answers.test.texts),
-        "per_class": per_class(truth, tuned.predicted, data.names),
+        "confused": confused_pairs(truth, tuned.labels, sample.names, [sample.rows[i].text for i in tested]),
+        "per_class": per_class(truth, tuned.labels, sample.names),
         "calibration": {"ece": systems[-1].get("ece")},
         "latency": latency,
         "loss": trained["history"],
         "learning": curve,
-        "notes": [*told, *answers.prompted.notes],
+        "notes": [*(note for note in notes if note), *answers.prompts.notes],
         "chosen": trained.get("chosen"),
-        "api_usd": round(answers.prompted.usd, 6),
+        "api_usd": round(answers.prompts.usd, 6),
         "plots": plots,
     }
 
 
-def strongest(
-    systems: list[dict[str, Any]], prompts: list[dict[str, Any]], answers: Answers
-) -> tuple[dict[str, Any], dict[str, Any], Paired, int]:
-    """The baseline to beat, the tuned system's entry, their paired difference, and on how many rows.
+def _lines(answers: Answers, truth: np.ndarray) -> list[dict[str, Any]]:
+    """The table of alternatives: the ladder, the prompts, the tuned system last."""
+    sample, classes = answers.sample, len(answers.sample.names)
+    lines = [score_system(system, truth, classes).to_json() for system in answers.beside]
+    if not sample.one_split and len(answers.tested) < sample.held_out:
+        lines = [
+            line | cross_validated_line(sample, system)
+            for line, system in zip(lines, answers.ladder, strict=True)
+        ]
+    prompts = answers.prompts.lines(sample)
+    return [*lines, *prompts, score_system(answers.tuned, truth, classes).to_json()]
 
-    Trained baselines are ranked on all folds where there are several. The prompt that the choosing rows named
-    takes their place where it does better on the rows it was asked about; then those rows count.
+
+def strongest(answers: Answers, truth: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], Paired, int]:
+    """The baseline to beat, the tuned system's line, their paired difference, and on how many rows.
+
+    The choosing rows name the cheap system, as in a measurement. The prompt that they name takes its place where it
+    does better on the rows that it was asked about; then those rows count.
     """
+    tuned, classes = answers.tuned, len(answers.sample.names)
+    ours = score_system(tuned, truth, classes).to_json()
+    name = best_trained(answers.ladder).name
+    cheap = next(system for system in answers.beside if system.name == name)
+    right = tuned.labels == truth
+    place = {int(row): at for at, row in enumerate(answers.tested)}
+    for prompt in answers.prompts.systems:
+        if prompt.name != answers.prompts.best or prompt.rows is None:
+            continue
+        asked = np.array([place[int(row)] for row in prompt.rows], dtype=int)
+        theirs = prompt.labels == truth[asked]
+        if theirs.mean() > (cheap.labels == truth)[asked].mean():
+            line = score_system(prompt, truth[asked], classes).to_json()
+            there = {"accuracy": {"value": float(right[asked].mean())}}
+            return line, ours | there, paired(right[asked], theirs), len(asked)
+    line = score_system(cheap, truth, classes).to_json()
+    return line, ours, paired(right, cheap.labels == truth), len(truth)
 
-    def rank(at: int) -> float:
-        return float(systems[at].get("cross_validated", systems[at])["accuracy"]["value"])
 
-    truth, tuned = answers.test.labels, answers.guesses[-1].predicted
-    best = max(range(len(systems) - 1), key=rank)
-    right, theirs = tuned == truth, answers.guesses[best].predicted == truth
-    asked = np.array(answers.prompted.asked, dtype=int)
-    for guess, entry in zip(answers.prompted.guesses, prompts, strict=True):
-        said = guess.predicted == truth[asked]
-        if guess.name == answers.prompted.best and said.mean() > theirs[asked].mean():
-            score_there = {"accuracy": {"value": float(right[asked].mean())}}
-            return entry, systems[-1] | score_there, paired(right[asked], said), len(asked)
-    return systems[best], systems[-1], paired(right, theirs), len(truth)
-
-
-def _dataset(data: Data, tested: int) -> dict[str, Any]:
+def _dataset(sample: Sample, tested: int) -> dict[str, Any]:
     return {
-        "train": len(data.train.labels),
-        "dev": len(data.dev.labels),
+        "train": len(sample.once.train),
+        "dev": len(sample.once.dev),
         "test": tested,
-        "classes": len(data.names),
-        "split": data.how,
+        "classes": len(sample.names),
+        "split": sample.how,
     }
-
-
-def _arrays(side: Side) -> tuple[np.ndarray, np.ndarray]:
-    return side.embeddings, side.labels

@@ -1,6 +1,6 @@
 """From a pilot's learning curve to the score on more rows, with a 90% band, or a refusal that says why.
 
-The value is the mean of two forms (finetune/measurement/forecast.py): one starts at guessing and levels off, the
+The value is the mean of two forms (finetune/evaluation/forecast.py): one starts at guessing and levels off, the
 other is a plain power law of the last four sizes; from early points the first is too low and the second too
 high. The band adds up what was found to explain the errors on eleven sets (docs/quality.md): how
 far ahead the gain lies, what the held-out rows cannot resolve, and, least, the bootstrapped curve and the

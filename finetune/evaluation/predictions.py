@@ -1,0 +1,137 @@
+"""What one system says of held-out rows, and its scores: the same words in a measurement and in a fine-tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from finetune.evaluation.statistics import (
+    Interval,
+    bootstrap,
+    calibration_error,
+    macro_f1_statistic,
+    mean_statistic,
+    resample_counts,
+)
+
+METRICS = ("accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One system's class number per held-out row (-1: no answer), and probabilities (rows, classes) if it has them.
+
+    `rows` are the row numbers that it was asked about, where these are not all held-out ones. `choosing_score` is
+    its score on the choosing rows: what may decide between systems.
+    """
+
+    name: str
+    role: str  # floor | lookup | trained | prompt | tuned
+    labels: np.ndarray
+    seconds: float
+    probabilities: np.ndarray | None = None
+    choosing_score: float | None = None
+    rows: np.ndarray | None = None
+    calls: int = 0
+    usd: float = 0.0
+
+    def at(self, places: np.ndarray) -> Predictions:
+        """The same system on some of its rows, by their places."""
+        likely = None if self.probabilities is None else self.probabilities[places]
+        return replace(self, labels=self.labels[places], probabilities=likely)
+
+
+@dataclass(frozen=True)
+class SystemScore:
+    """One line of a table of alternatives: scores are shares of one with 95% intervals."""
+
+    name: str
+    role: str
+    accuracy: Interval
+    macro_f1: Interval
+    seconds: float
+    choosing_score: float | None = None
+    calibration_error: float | None = None
+    rows: int | None = None  # that it was asked about, where not all
+    calls: int = 0
+    usd: float = 0.0
+
+    def score(self, metric: str) -> Interval:
+        """Its accuracy or macro-F1."""
+        return self.macro_f1 if metric == "macro_f1" else self.accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        line: dict[str, Any] = {
+            "name": self.name,
+            "role": self.role,
+            "accuracy": self.accuracy.to_json(),
+            "macro_f1": self.macro_f1.to_json(),
+            "seconds": round(self.seconds, 3),
+            "usd": round(self.usd, 4),
+        }
+        if self.choosing_score is not None:
+            line["choosing_score"] = self.choosing_score
+        if self.calibration_error is not None:
+            line["ece"] = self.calibration_error
+        if self.rows is not None:
+            line |= {"rows": self.rows, "calls": self.calls, "prompt": True}
+        return line
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> SystemScore:
+        """What `to_json` wrote, of this version or an older one."""
+        accuracy = Interval(**line["accuracy"])
+        f1 = Interval(**line["macro_f1"]) if line.get("macro_f1") else accuracy
+        return cls(
+            str(line["name"]),
+            str(line.get("role", "")),
+            accuracy,
+            f1,
+            float(line.get("seconds", 0.0)),
+            line.get("choosing_score"),
+            line.get("ece"),
+            line.get("rows"),
+            int(line.get("calls", 0)),
+            float(line.get("usd", 0.0)),
+        )
+
+
+def score_system(predictions: Predictions, truth: np.ndarray, classes: int) -> SystemScore:
+    """Its scores against `truth`; no answer counts as wrong. The same rows give the same figures everywhere."""
+    counts = resample_counts(len(truth), seed=0)
+    right = predictions.labels == truth
+    labels = np.where(predictions.labels < 0, (truth + 1) % classes, predictions.labels)
+    likely = predictions.probabilities
+    return SystemScore(
+        predictions.name,
+        predictions.role,
+        bootstrap(counts, mean_statistic(right)),
+        bootstrap(counts, macro_f1_statistic(truth, labels, classes)),
+        predictions.seconds,
+        predictions.choosing_score,
+        None if likely is None else calibration_error(likely.max(axis=1), right),
+        None if predictions.rows is None else len(predictions.rows),
+        predictions.calls,
+        predictions.usd,
+    )
+
+
+def score(truth: np.ndarray, labels: np.ndarray, metric: str, classes: int) -> float:
+    """Accuracy or macro-F1 of class numbers, 0 to 1."""
+    if metric == "accuracy":
+        return float((truth == labels).mean())
+    return float(macro_f1_statistic(truth, labels, classes)(np.ones((1, len(truth)), dtype=np.float32))[0])
+
+
+def best_by_choosing(systems: Sequence[Predictions], default: str) -> Predictions:
+    """The one with the highest score on the choosing rows; the one named `default` where there are none.
+
+    Held-out rows have no say in it, so the winner's held-out score is no lucky draw.
+    """
+    known = [system for system in systems if system.choosing_score is not None]
+    if known:
+        return max(known, key=lambda system: system.choosing_score or 0.0)
+    return next(system for system in systems if system.name == default)

@@ -1,0 +1,147 @@
+"""One truth about the same rows: a measurement and a fine-tune give the same figures and never contradict each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.evaluation.baselines import LOGISTIC, MAJORITY, NEAREST, WORDS_SVM
+from finetune.measurement.evidence import Evidence, evidence_of
+from finetune.pipeline import run
+from finetune.spec import parse_spec
+from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
+
+pytestmark = pytest.mark.integration
+TICKETS = tickets(sample_rows())
+
+
+@pytest.fixture(scope="module")
+def embed() -> CountingEmbedder:
+    return CountingEmbedder()
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of a `linear` fine-tune on the bundled tickets."""
+    spec = parse_spec({"dataset": "sample", "method": "linear"})
+    return run(spec, TICKETS, tmp_path_factory.mktemp("linear"), lambda _: None, lambda: None)
+
+
+@pytest.fixture(scope="module")
+def met(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A measurement of the same tickets with a target that the cheap methods meet."""
+    return measured(TICKETS, 0.6, tmp_path_factory.mktemp("met"), embed)
+
+
+def job_report(linear: dict[str, Any], accuracy: float, method: str = "lora") -> dict[str, Any]:
+    """The report of a fine-tune job on the same rows with another score: the linear run's, in its shape."""
+    band = {"value": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
+    tuned = {**linear["systems"][-1], "name": "Tuned with LoRA", "accuracy": band, "macro_f1": band}
+    gain = 100 * (accuracy - linear["systems"][-1]["accuracy"]["value"])
+    return {
+        **linear,
+        "systems": [*linear["systems"][:-1], tuned],
+        "spec": {**linear["spec"], "method": method},
+        "difference": {**linear["difference"], "points": gain, "low": gain - 4, "high": gain + 4},
+    }
+
+
+def test_a_method_has_one_figure(linear: dict[str, Any], met: dict[str, Any]) -> None:
+    """Same rows, same split: every cheap method has the same scores and intervals in both reports."""
+    fine_tune = {line["name"]: line for line in linear["systems"]}
+    measurement = {line["name"]: line for line in met["ladder"]}
+    for name in (MAJORITY, NEAREST, LOGISTIC, WORDS_SVM):
+        for metric in ("accuracy", "macro_f1"):
+            assert fine_tune[name][metric] == measurement[name][metric], name
+    assert linear["dataset"]["train"] == met["dataset"]["train"]
+    assert linear["dataset"]["test"] == met["dataset"]["test"]
+
+
+def test_both_judge_a_doubling_alike(linear: dict[str, Any], met: dict[str, Any]) -> None:
+    """One curve per dataset and method: where both draw that of the same method, points and sentence are equal."""
+    scores = {row["rows"]: [] for row in met["pilot"]}
+    for row in met["pilot"]:
+        scores[row["rows"]].append(row["score"])
+    if met["pilot"][0]["method"] == LOGISTIC:  # the fine-tune that was asked for is no baseline of its own
+        for line in linear["learning"]:
+            mean = sum(scores[line["rows"]]) / len(scores[line["rows"]])
+            assert line["accuracy"]["value"] == pytest.approx(mean)
+        assert met["doubling"] in linear["notes"]
+    assert met["doubling"].startswith("More tickets")
+
+
+@pytest.mark.parametrize(
+    ("target", "decision", "words"),
+    [(0.8, "enough", "You have it"), (0.92, "out_of_reach", "training brings")],
+)
+def test_a_finished_job_decides(
+    target: float,
+    decision: str,
+    words: str,
+    linear: dict[str, Any],
+    embed: CountingEmbedder,
+    tmp_path: Path,
+) -> None:
+    """A measurement never says less than a job showed: its model stands in the table and decides; no pilot runs."""
+    phases: list[str] = []
+    evidence = tuple(evidence_of(job_report(linear, 0.835), "ab12"))
+    made = measured(
+        TICKETS,
+        target,
+        tmp_path,
+        embed,
+        evidence=evidence,
+        emit=lambda event: phases.append(event.get("phase", "")),
+    )
+    assert made["decision"] == decision
+    assert words in made["headline"]
+    assert "pilot" not in phases
+    line = next(row for row in made["ladder"] if row.get("job") == "ab12")
+    assert line["accuracy"]["value"] == 0.835
+    assert made["forecast"]["tuned"]["value"] == pytest.approx(0.835, abs=0.001)
+    assert Evidence.from_json(evidence[0].to_json()) == evidence[0]
+
+
+def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbedder, tmp_path: Path) -> None:
+    """A job on other rows, or with another seed and so another split, says nothing here."""
+    report = job_report(linear, 0.99)
+    strange = [
+        {**report, "dataset": {**report["dataset"], "digest": "0" * 64}},
+        {**report, "spec": {**report["spec"], "seed": 8}},
+    ]
+    evidence = tuple(one for other in strange for one in evidence_of(other, "cd34"))
+    assert len(evidence) == 2
+    made = measured(TICKETS, 0.995, tmp_path, embed, evidence=evidence, allowed_s=11.0)
+    assert not any(row.get("job") == "cd34" for row in made["ladder"])
+
+
+def test_a_pilot_without_time_leaves_it_undecided_and_goes_on(
+    embed: CountingEmbedder, tmp_path: Path
+) -> None:
+    """No time: not decided yet, with the minutes; the same request with the whole pilot embeds nothing again."""
+    first = measured(TICKETS, 0.8, tmp_path / "first", embed, allowed_s=10.5, clock=Ticking(0.1))
+    assert first["decision"] == "undecided"
+    assert first["pilot_minutes"] >= 1
+    assert "measured_best" not in first["signals"]
+    assert list((tmp_path / "first").glob("embeddings-*.npy"))
+    asked = embed.asked
+    second = measured(
+        TICKETS, 0.8, tmp_path / "second", embed, whole_pilot=True, earlier=tmp_path / "first", allowed_s=10.5
+    )
+    assert embed.asked - asked < 300  # the probe only
+    assert second["decision"] == "train"
+    assert second["tuned_pilot"]["rows"] == second["dataset"]["train"]
+    assert not list((tmp_path / "second").glob("embeddings-*.npy"))
+
+
+class Ticking:
+    """A clock that goes on by `step` seconds at every look."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
