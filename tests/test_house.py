@@ -34,6 +34,7 @@ ORDER = {
         ("finetune.spec", "finetune.estimate"),
         ("finetune.tasks",),
         ("finetune.evaluation",),
+        ("finetune.reports",),
         ("finetune.provenance",),
         ("finetune.methods",),
         ("finetune.training",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,9 @@ from bot.slack.delivery.after_job import FORECASTS
 from finetune.catalog import BASE_MODELS
 from finetune.data.store import DatasetStore, suggest_name
 from finetune.methods import METHODS
+from finetune.reports import FinetuneReport, TrialReport, read_report
+from finetune.reports.finetune import Example
+from finetune.reports.parts import SystemLine
 from finetune.tasks import TASKS
 from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
@@ -312,37 +315,56 @@ def here_with_bar(
         return work(bar.show)
 
 
-def example_lines(example: dict[str, str], against: str) -> str:
+def example_lines(example: Example, against: str) -> str:
     """One held-out ticket's end with what people wrote, what the trained model wrote, and the best baseline."""
-    sides = (("your team", "real"), ("trained model", "tuned"), (against.lower(), "baseline"))
-    said = [f"  {name}: {' '.join(example[key].split())[:200] or '(empty)'}" for name, key in sides]
-    return "\n".join([f"… {' '.join(example['ticket'].split())[-160:]}", *said])
+    sides = (
+        ("your team", example.real),
+        ("trained model", example.tuned),
+        (against.lower(), example.baseline),
+    )
+    lines = [f"  {name}: {' '.join(text.split())[:200] or '(empty)'}" for name, text in sides]
+    return "\n".join([f"… {' '.join(example.ticket.split())[-160:]}", *lines])
 
 
-def show_report(report: dict[str, Any], folder: Path | None, as_json: bool) -> None:
+def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> None:
     """The report as a table with its headline, or as one JSON object."""
-    if as_json:
-        console.out(json.dumps(report), highlight=False)
+    report = read_report(data)
+    if as_json or report is None:
+        console.out(json.dumps(data), highlight=False)
         return
-    console.print(f"[bold]{escape(report['headline'])}[/bold]", highlight=False)
-    if why := report.get("why"):
-        console.print(escape(" ".join(map(str, why))), highlight=False)
-    systems = report.get("systems") or report.get("ladder") or []
+    console.print(f"[bold]{escape(report.headline)}[/bold]", highlight=False)
+    if isinstance(report, TrialReport):
+        return
+    changes: tuple[str, ...] = ()
+    if isinstance(report, FinetuneReport):
+        systems, cautions = report.systems, report.notes
+        if report.why:
+            console.print(escape(" ".join(report.why)), highlight=False)
+    else:
+        systems, cautions = report.ladder, report.warnings
+        changes = report.would_change
+    print_systems(systems)
+    for caution in cautions:
+        console.print(f"[yellow]! {escape(caution)}[/yellow]", highlight=False)
+    for change in changes:
+        console.print(f"• {escape(change)}", highlight=False)
+    if isinstance(report, FinetuneReport):
+        against = report.difference.against if report.difference else "baseline"
+        for example in report.examples[:EXAMPLES_SHOWN]:
+            console.print(example_lines(example, against), highlight=False, markup=False)
+    if report.dataset.split:
+        console.print(f"[dim]Rows: {escape(report.dataset.split)}[/dim]", highlight=False)
+    if folder:
+        plots = ", ".join(plot.file for plot in report.plots)
+        console.print(
+            f"[dim]Everything, with {plots or 'no pictures'}, is in {folder}[/dim]", highlight=False
+        )
+
+
+def print_systems(systems: Sequence[SystemLine]) -> None:
+    """The table of alternatives."""
     measures = measures_of(systems)
     table = Table("system", *(f"{title} %" for title in measures.values()), box=None)
     for row in system_rows(systems, tuple(measures)):
         table.add_row(*row)
     console.print(table)
-    for warning in [*report.get("warnings", []), *report.get("notes", [])]:
-        console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
-    for line in report.get("would_change", []):
-        console.print(f"• {escape(str(line))}", highlight=False)
-    for example in report.get("examples", [])[:EXAMPLES_SHOWN]:
-        console.print(example_lines(example, report["difference"]["against"]), highlight=False, markup=False)
-    if split := (report.get("dataset") or {}).get("split"):
-        console.print(f"[dim]Rows: {escape(str(split))}[/dim]", highlight=False)
-    if folder:
-        plots = ", ".join(plot["file"] for plot in report.get("plots", []))
-        console.print(
-            f"[dim]Everything, with {plots or 'no pictures'}, is in {folder}[/dim]", highlight=False
-        )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,6 +18,8 @@ from bot.factories import load_prices, measuring_model, open_datasets
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
 from finetune.data.ticket import Tickets
+from finetune.pricing import money
+from finetune.reports.measurement import CostPart, ForecastPart, MeasurementReport
 
 if TYPE_CHECKING:
     from finetune.measurement.evidence import Evidence
@@ -74,7 +75,7 @@ def measure(
     if as_json:
         console.out(json.dumps(report), highlight=False)
         return
-    show(report, folder)
+    show(MeasurementReport.from_json(report), folder)
 
 
 def known_models(chosen: Settings, digest: str) -> tuple[Evidence, ...]:
@@ -114,58 +115,58 @@ def tickets_of(
     return store.tickets(store.get(dataset).digest), dataset
 
 
-def show(report: Mapping[str, Any], folder: Path) -> None:
+def show(report: MeasurementReport, folder: Path) -> None:
     """The headline, then what it rests on: scores, forecast, money, what would change it, the picture."""
-    console.print(f"\n[bold]{escape(report['headline'])}[/bold]\n", highlight=False)
-    for warning in report["warnings"]:
-        console.print(f"[yellow]! {escape(str(warning))}[/yellow]", highlight=False)
-    if rows := report["ladder"]:
+    console.print(f"\n[bold]{escape(report.headline)}[/bold]\n", highlight=False)
+    for warning in report.warnings:
+        console.print(f"[yellow]! {escape(warning)}[/yellow]", highlight=False)
+    if report.ladder:
         table = Table("measured on held-out tickets", "accuracy %", "macro-F1 %", box=None)
-        for row in system_rows(rows):
+        for row in system_rows(report.ladder):
             table.add_row(*row)
         console.print(table)
-    for made in (forecast_table(report["forecast"]), money_table(report["cost"])):
-        if made is not None:
-            console.print(made)
-    console.print(f"[bold]Next:[/bold] {escape(report['next_step'])}", highlight=False)
-    for line in report["would_change"]:
-        console.print(f"[dim]Would change it:[/dim] {escape(str(line))}", highlight=False)
-    pictures = [str(folder / plot["file"]) for plot in report["plots"]]
+    for table_of in (forecast_table(report.forecast), money_table(report.cost)):
+        if table_of is not None:
+            console.print(table_of)
+    if report.doubling:
+        console.print(escape(report.doubling), highlight=False)
+    console.print(f"[bold]Next:[/bold] {escape(report.next_step)}", highlight=False)
+    if report.decision == "undecided":
+        console.print("[dim]The same command with --pilot runs it.[/dim]", highlight=False)
+    for line in report.would_change:
+        console.print(f"[dim]Would change it:[/dim] {escape(line)}", highlight=False)
     console.print(f"[dim]Everything:[/dim] {folder / 'report.json'}", highlight=False, soft_wrap=True)
-    for picture in pictures:
-        console.print(f"[dim]Picture:[/dim] {picture}", highlight=False, soft_wrap=True)
+    for plot in report.plots:
+        console.print(f"[dim]Picture:[/dim] {folder / plot.file}", highlight=False, soft_wrap=True)
 
 
-def forecast_table(forecast: Mapping[str, Any]) -> Table | None:
+def forecast_table(forecast: ForecastPart) -> Table | None:
     """Rows ahead with what is expected there, or the reason why nothing is forecast."""
-    if forecast.get("refused"):
-        console.print(f"[yellow]No forecast: {escape(forecast['refused'])}[/yellow]", highlight=False)
+    if forecast.refused:
+        console.print(f"[yellow]No forecast: {escape(forecast.refused)}[/yellow]", highlight=False)
         return None
     table = Table("forecast", "expected %", "90% band", box=None)
-    ahead = zip(forecast["at"], forecast["points"], forecast["band"], strict=True)
-    for rows, value, (low, high) in ahead:
-        table.add_row(f"{rows:,} tickets", f"{100 * value:.1f}", f"{100 * low:.1f}-{100 * high:.1f}")
-    if tuned := forecast.get("tuned"):
-        band = f"{100 * tuned['wide_low']:.1f}-{100 * tuned['wide_high']:.1f}"
-        table.add_row(f"LoRA fine-tune on {tuned['rows']:,} tickets", f"{100 * tuned['value']:.1f}", band)
+    lines = [(f"{line.rows:,} tickets", line) for line in forecast.ahead]
+    if tuned := forecast.tuned:
+        lines.append((f"LoRA fine-tune on {tuned.rows:,} tickets", tuned))
+    for name, line in lines:
+        table.add_row(name, f"{100 * line.value:.1f}", f"{100 * line.low:.1f}-{100 * line.high:.1f}")
     return table
 
 
-def money_table(cost: Mapping[str, Any]) -> Table | None:
+def money_table(cost: CostPart) -> Table | None:
     """What is paid once and what a month costs, each with its basis."""
-    if not cost:
+    if not cost.serving:
         return None
     table = Table("cost", "US dollars", "basis", box=None)
-    for line in cost["training"]:
-        usd = f"{line['usd_low']:.2f}-{line['usd_high']:.2f}" if line["usd_high"] >= 0.01 else "under 0.01"
-        table.add_row(f"train {line['method']}, {line['where']}", usd, escape(line["basis"]))
-    if labelling := cost.get("labelling"):
-        name = f"label {labelling['rows']:,} tickets"
-        table.add_row(name, f"{labelling['usd']:,.0f}", escape(labelling["basis"]))
-    for line in cost["serving"]:
-        table.add_row(f"a month: {line['option']}", f"{line['usd_month']:,.0f}", escape(line["basis"]))
-    if (saved := cost.get("saved_usd_month")) is not None:
-        table.add_row(
-            "a month: saved by the gain", f"{saved:,.0f}", "tickets x gain x price per wrong answer"
-        )
+    for once in cost.training:
+        usd = f"{money(once.usd_low)} to {money(once.usd_high)}"
+        table.add_row(f"train {once.method}, {once.where}", usd, escape(once.basis))
+    if labelling := cost.labelling:
+        table.add_row(f"label {labelling.rows:,} tickets", money(labelling.usd), escape(labelling.basis))
+    for month in cost.serving:
+        table.add_row(f"a month: {month.option}", money(month.usd_month), escape(month.basis))
+    if cost.saved_usd_month is not None:
+        basis = "tickets x gain x price per wrong answer"
+        table.add_row("a month: saved by the gain", money(cost.saved_usd_month), basis)
     return table

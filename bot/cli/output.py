@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from finetune.reports.parts import Score, SystemLine
 from finetune.serving.predict import BeforeAfter
 from finetune.tasks import Prediction
 from rag.advice.phrases import Phrases, load_phrases_of
@@ -143,30 +144,33 @@ TRIAGE = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 REPLY = {"chrf": "chrF", "rouge_l": "ROUGE-L", "facts_from_ticket": "facts from ticket"}
 
 
-def measures_of(systems: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+def measures_of(systems: Sequence[SystemLine]) -> Mapping[str, str]:
     """The measures that a report's systems have, with their titles: written answers are not right or wrong."""
-    return REPLY if any("chrf" in system for system in systems) else TRIAGE
+    return REPLY if any("chrf" in system.scores for system in systems) else TRIAGE
 
 
 def system_rows(
-    systems: Sequence[Mapping[str, Any]], measures: Sequence[str] = tuple(TRIAGE)
+    systems: Sequence[SystemLine], measures: Sequence[str] = tuple(TRIAGE)
 ) -> list[tuple[str, ...]]:
-    """Name and measures of each system in a report, with 95% intervals in points."""
+    """Name and measures of each system in a report, with 95% intervals in points; the best without training starred."""
     rows: list[tuple[str, ...]] = []
     for system in systems:
-        few = f" ({system['rows']} tickets)" if system.get("prompt") else ""
-        rows.append((f"{system['name']}{few}", *(interval(system.get(measure)) for measure in measures)))
-        if folds := system.get("cross_validated"):
-            over = f"  over all {folds['rows']}, {folds['folds']} folds"
-            rows.append((over, *(interval(folds.get(measure)) for measure in measures)))
+        few = f" ({system.rows} tickets)" if system.rows is not None else ""
+        name = f"{'* ' if system.best else ''}{system.name}{few}"
+        rows.append((name, *(interval(system.scores.get(measure)) for measure in measures)))
+        if crossed := system.cross_validated:
+            over = f"  over all {crossed.rows}, {crossed.folds} folds"
+            rows.append((over, *(interval(crossed.scores.get(measure)) for measure in measures)))
     return rows
 
 
-def interval(figure: Mapping[str, float] | None) -> str:
+def interval(score: Score | None) -> str:
     """`91.2 (88.0-93.9)` in percent; a dash when it was not measured."""
-    if not figure:
+    if score is None:
         return "-"
-    return f"{100 * figure['value']:.1f} ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+    if score.low is None or score.high is None:
+        return f"{100 * score.value:.1f}"
+    return f"{100 * score.value:.1f} ({100 * score.low:.1f}-{100 * score.high:.1f})"
 
 
 def print_sides(console: Console, sides: BeforeAfter, as_json: bool = False) -> None:

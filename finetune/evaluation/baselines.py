@@ -5,13 +5,13 @@ One implementation and one set of constants, for measurements and fine-tunes ali
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from finetune.device import work_seconds
 from finetune.evaluation.predictions import Predictions, best_by_choosing, score
 from finetune.evaluation.sample import Fold, Sample
 from finetune.methods import Solution
@@ -154,9 +154,9 @@ def best_trained(systems: Sequence[Predictions]) -> Predictions:
 
 
 def _predict_folds(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> Predictions:
-    began = time.perf_counter()
+    began = work_seconds()
     parts = [_predict_fold(sample, cheap, method, fold) for fold in sample.folds]
-    seconds = (time.perf_counter() - began) / len(sample.folds)
+    seconds = (work_seconds() - began) / len(sample.folds)
     if method != MAJORITY:
         seconds += sample.embed_s_per_row * len(sample.rows)
     labels = np.concatenate([part for part, _ in parts])

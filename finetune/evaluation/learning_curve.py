@@ -79,7 +79,7 @@ def curve_lines(points: Sequence[Point], held_out: int, metric: str = "accuracy"
         {
             "rows": int(rows),
             metric: wilson_of(float(mean), held_out),
-            "seeds": sum(point.rows == rows for point in points),
+            "seeds": sum(point.rows == int(rows) for point in points),
         }
         for rows, mean in zip(sizes_, means, strict=True)
     ]

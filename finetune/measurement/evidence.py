@@ -12,7 +12,6 @@ from finetune.evaluation.statistics import Interval
 from finetune.methods import METHODS
 
 
-
 @dataclass(frozen=True)
 class Evidence:
     """A trained model's score on held-out rows, from the report of a job.

@@ -8,7 +8,6 @@ training.md). A finished job on the same rows stands in its place: then nothing 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.device import work_seconds
 from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Z90, Ahead
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
@@ -140,12 +140,12 @@ class PilotRun:
 
 def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Progress) -> Pilot:
     """Train LoRA and the cheap method on the same rows of the one cut; the model is thrown away."""
-    fold, began = sample.once, time.perf_counter()
+    fold, began = sample.once, work_seconds()
     share = min(1.0, run.rows / len(fold.train))
     mixed = np.random.default_rng([run.seed, 99]).permutation(fold.train)
     trained, dev = (fold.train, fold.dev) if share >= 1 else (mixed[: run.rows], _part(fold.dev, share))
     labels = _lora(sample, trained, run, progress)
-    seconds = time.perf_counter() - began
+    seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
     theirs = cheap.predict_after(run.against, fold, trained, dev, fold.test)
     line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds), truth, classes)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune.evaluation.forecast import Forecast, Point, forecast
-from finetune.measurement.pilot import sizes
+from finetune.evaluation.learning_curve import sizes
 
 FULL = 2_000
 

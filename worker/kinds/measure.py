@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worker.jobs.records import JOB_ID
 from worker.kinds.job_kind import JobKind, JobSpec, Report
 
 if TYPE_CHECKING:
     from worker.runtime.attempt import Work
-
-JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 
 def run(work: Work) -> Report:

@@ -83,6 +83,7 @@ class Ledger:
         by: str | None = None,
         limit: int = 50,
         kind: str | None = None,
+        dataset: str | None = None,
     ) -> list[Job]:
         """The newest jobs first, filtered by what is given; kinds that are not listed only where `kind` asks for them."""
         query = select(tables.jobs).order_by(tables.jobs.c.created_at.desc(), tables.jobs.c.id).limit(limit)
@@ -92,6 +93,8 @@ class Ledger:
             query = query.where(tables.jobs.c.channel == channel)
         if by is not None:
             query = query.where(tables.jobs.c.by == by)
+        if dataset is not None:
+            query = query.where(tables.jobs.c.dataset == dataset)
         query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind.not_in(UNLISTED))
         with reading(self.engine) as connection:
             return [job_of(dict(row)) for row in connection.execute(query).mappings()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.verdict_card import badge, verdict_card, verdict_text
 from finetune.measurement.forecast_log import ForecastLog
+from finetune.reports import MeasurementReport, read_report
 from rag.reply import Verdict
 from worker.jobs.records import Job
 from worker.jobs.states import State
@@ -29,6 +29,9 @@ from worker.kinds import kind_of
 
 FORECASTS = "forecasts.jsonl"  # in the bot's home; `trainwise eval forecast` reads it
 QUESTION = "Which model should sort our tickets into these classes?"
+NO_PROMPT_SCORED = (
+    "No prompt was scored on these tickets, so a prompt stays the first thing to try, unmeasured."
+)
 UNTOUCHED = (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
 log = logging.getLogger(__name__)
 
@@ -42,23 +45,22 @@ class Aftermath:
 
     def blocks(self, job: Job) -> list[Block]:
         """Keeps what the job forecast or what came, and gives the lines to stand beneath its report."""
-        report = _finished(job)
-        if report is None:
+        if job.state != State.SUCCEEDED or not job.report:
             return []
         try:
-            said = self._log.about(report) if kind_of(job.kind).leaves_model else None
-            self._log.record(report, job.id)
+            said = self._log.about(job.report) if kind_of(job.kind).leaves_model else None
+            self._log.record(job.report, job.id)
         except (OSError, ValueError, KeyError, TypeError):  # a report may be of any shape, a disk full
             log.exception("the forecasts of job %s were not kept", job.id)
             return []
-        if report.get("signals") and job.thread_ts and _verdict_in(self._memory(job)) is not None:
+        if _measurement(job) and job.thread_ts and _verdict_in(self._memory(job)) is not None:
             said = "The verdict above in this thread now rests on these figures."
         return [context(f"🔭 {escape(one_line(said, 600))}")] if said else []
 
     def settle(self, job: Job) -> None:
         """After a measurement's report: the thread's verdict with the measured signals, in the thread's order."""
-        report = _finished(job)
-        if report is None or not report.get("signals") or not job.channel:
+        report = _measurement(job)
+        if report is None or not job.channel:
             return
         try:
             self._services.thread_queue.submit(
@@ -67,7 +69,7 @@ class Aftermath:
         except TooBusy:
             log.warning("the verdict of job %s was not decided anew: too many questions wait", job.id)
 
-    def _decide_anew(self, job: Job, report: Mapping[str, Any], stopped: threading.Event) -> None:
+    def _decide_anew(self, job: Job, report: MeasurementReport, stopped: threading.Event) -> None:
         if stopped.is_set() or not self._services.ledger.first_time(f"decided-anew:{job.id}"):
             return
         try:
@@ -75,20 +77,22 @@ class Aftermath:
         except SLACK_TROUBLE:
             log.exception("the card above job %s was not updated", job.id)
 
-    def _update(self, job: Job, report: Mapping[str, Any]) -> None:
+    def _update(self, job: Job, report: MeasurementReport) -> None:
         services, memory = self._services, self._memory(job)
         last = _verdict_in(memory)
         question = memory.cards[last].question if last else QUESTION
         reply = services.adviser.measured(
             question,
-            report["signals"],
-            str(report["headline"]),
+            report.signals,
+            report.headline,
             state=memory.state,
             scopes=services.scopes(job.channel),
         )
         if last is None:  # measured without a question: what the thread knows is kept for the first one
             services.ledger.save_thread(*_key(job), replace(memory, state=reply.state).to_json())
             return
+        if reply.verdict is Verdict.PROMPT and not report.prompt_scored:
+            reply = replace(reply, headline=f"{report.headline} {NO_PROMPT_SCORED}")
         old = memory.cards[last]
         before = f"Decided anew from measurement {job.id}; before it: {badge(old.reply.verdict)}."
         reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
@@ -106,18 +110,16 @@ class Aftermath:
         return Conversation.from_json(self._services.ledger.thread(*_key(job)))
 
 
-def _finished(job: Job) -> Mapping[str, Any] | None:
-    return job.report if job.state == State.SUCCEEDED and isinstance(job.report, Mapping) else None
+def _measurement(job: Job) -> MeasurementReport | None:
+    """The report of a finished measurement that tells the adviser something."""
+    report = read_report(job.report) if job.state == State.SUCCEEDED else None
+    return report if isinstance(report, MeasurementReport) and report.signals else None
 
 
-def _own(report: Mapping[str, Any]) -> dict[str, Any]:
+def _own(report: MeasurementReport) -> dict[str, Any]:
     """The next step and the cost that were worked out from the team's own tickets, in place of planning figures."""
-    cost = report.get("cost")
-    said = {
-        "next_step": report.get("next_step"),
-        "cost_line": cost.get("sentence") if isinstance(cost, Mapping) else None,
-    }
-    return {key: one_line(text, 600) for key, text in said.items() if isinstance(text, str) and text.strip()}
+    lines = {"next_step": report.next_step, "cost_line": report.cost.sentence}
+    return {key: one_line(text, 600) for key, text in lines.items() if text.strip()}
 
 
 def _key(job: Job) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features.answering import card_at
 from bot.slack.features.channel_settings import say_where
 from bot.slack.features.finetune import launch
-from bot.slack.payload import Body, Place, View, errors_by_field, form_place
-from bot.slack.services import Services
+from bot.slack.payload import Body, Place, View, errors_by_field, form_place, where
+from bot.slack.services import Services, visible_job
 from bot.slack.thread_memory import Conversation
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import (
@@ -28,8 +28,11 @@ from bot.slack.ui.forms import (
 )
 from bot.slack.ui.limits import validate_view
 from finetune.data.ticket import DatasetError
+from finetune.measurement.evidence import evidence_of
 from finetune.spec import SpecError
+from worker.jobs.states import State
 
+JOBS_READ, EVIDENCE_CARRIED = 200, 10
 NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, then come back."
 
 
@@ -37,6 +40,7 @@ def register(app: App, services: Services) -> None:
     """The button "Measure it" and its form; the command is a branch of `/should-i-train`."""
     app.action("measure")(guard(services, on_button))
     app.view("measure")(guard(services, on_measure_form))
+    app.action("measure_pilot")(guard(services, on_pilot))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -49,6 +53,30 @@ def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> No
     card_at(services, channel, thread, ts)
     memory = Conversation.from_json(services.ledger.thread(channel, thread))
     open_form(services, client, body["trigger_id"], Memory(channel, thread), said(memory))
+
+
+def on_pilot(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """The button "Run the pilot": the same measurement goes on where it stopped, with the time its pilot needs."""
+    ack()
+    channel, user, thread = where(body)
+    job = visible_job(services, str(action.get("value")), user, channel)
+    card = services.datasets.get(str(job.spec.get("digest") or job.dataset), services.scopes(channel))
+    spec = {
+        **job.spec,
+        "whole_pilot": True,
+        "goes_on_from": job.root,
+        "evidence": evidence_on(services, job.dataset, card.digest),
+    }
+    place = Place(user, job.team, channel, thread or job.thread_ts, f"pilot:{job.id}")
+    say_where(client, launch(services, "measure", spec, place))
+
+
+def evidence_on(services: Services, dataset: str, digest: str) -> list[dict[str, Any]]:
+    """What finished jobs on these rows have shown, the best first, as the measurement's spec carries it."""
+    jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=dataset, limit=JOBS_READ)
+    evidence = [one for job in jobs for one in evidence_of(job.report or {}, job.id) if one.digest == digest]
+    best = sorted(evidence, key=lambda one: -one.score.accuracy.value)
+    return [one.to_json() for one in best[:EVIDENCE_CARRIED]]
 
 
 def said(memory: Conversation) -> dict[str, str]:
@@ -147,7 +175,14 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
             problems["price_per_wrong"] = "Give dollars, 0 or more, or leave it empty."
     if problems or card is None or volume is None:
         raise SpecError(problems)
-    return {"dataset": card.name, "digest": card.digest, **spec, "volume": int(volume)}
+    known = evidence_on(services, card.name, card.digest)
+    return {
+        "dataset": card.name,
+        "digest": card.digest,
+        **spec,
+        "volume": int(volume),
+        **({"evidence": known} if known else {}),
+    }
 
 
 def typed(text: str) -> dict[str, str] | None:

@@ -1,12 +1,12 @@
 """The final report of a job as blocks, by the report's kind: headline, table, evidence, cost. Pure.
 
-A report comes from a training machine: missing parts are left out, and every text of it is escaped.
+A report comes from a training machine: it is read as a value of its kind, and every text of it is escaped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
@@ -15,67 +15,79 @@ from bot.slack.ui.job_card import STATES, duration, recipe
 from bot.slack.ui.limits import split_text
 from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
+from finetune.pricing import money
+from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.parts import (
+    Confusion,
+    DatasetPart,
+    Difference,
+    Score,
+    Spent,
+    SystemLine,
+)
 from worker.jobs.records import Event, Job
 from worker.jobs.states import State
 from worker.kinds import kind_of
-
-Report = Mapping[str, Any]
 
 WORTH = {"yes": "✅", "no": "⛔", "unclear": "🤷"}
 DECISIONS = {
     "enough": "✅",
     "more_data": "📥",
     "train": "🎯",
+    "out_of_reach": "📈",
     "not_worth_it": "⛔",
     "cannot_tell": "🤷",
+    "undecided": "⏳",
 }
 DIGEST = re.compile(r"[0-9a-f]{40,64}")
 SYSTEMS_SHOWN = 12
-MEASURES = {"chrf": "Likeness to the real answers (chrF)"}
-PAIRS_SHOWN = 3
-NOTES_SHOWN = 6
+PAIRS_SHOWN, PAIRS_IN_DETAILS = 3, 20
+NOTES_SHOWN, WARNINGS_SHOWN = 6, 5
 EXAMPLES_SHOWN = 3
+SCORE_NAMES = {"accuracy": "Accuracy", "chrf": "Likeness to the real answers (chrF)"}
+WHAT_IS_THIS = (
+    "What is this? Each line is one way to answer, scored on tickets that it never saw. The percentage is the share "
+    "of right answers, in brackets the 95% interval: with other tickets the figure would lie in it 19 times in 20. "
+    "Macro-F1 counts every queue alike, however small."
+)
 
 
 def final_report(job: Job) -> tuple[str, list[Block]]:
     """The text and blocks of the one message that ends a job, whatever its end state."""
-    report = job.report or {}
-    draw = RENDERERS.get(str(report.get("kind")))
-    if job.state != State.SUCCEEDED or draw is None:
+    report = read_report(job.report)
+    if job.state != State.SUCCEEDED or not isinstance(report, FinetuneReport | MeasurementReport):
         return _ended_without_report(job)
-    headline = escape(one_line(str(report.get("headline", "Done.")), 1500))
-    blocks = draw(report, headline)
-    blocks.append(context(_cost_line(job, report)))
-    buttons = [button("Details", "job_details", job.id)]
-    if kind_of(job.kind).leaves_model:
-        buttons.insert(0, button("Try it", "job_try", job.id, "primary"))
-        if can_compare(job):
-            buttons.insert(1, button("Compare blind", "compare_start", job.id))
-    if report.get("decision") == "train":
-        buttons.insert(0, button("Fine-tune on these", "job_finetune", job.id, "primary"))
-    blocks.append(actions(buttons, block_id="report"))
+    headline = escape(one_line(report.headline, 1500))
+    draw = _finetune(report, headline) if isinstance(report, FinetuneReport) else _measure(report, headline)
+    blocks = [*draw, context(_cost_line(job, report.spent)), actions(_buttons(job, report), "report")]
     mark, _ = STATES[job.state]
     return f"{mark} {kind_of(job.kind).label} on {escape(one_line(job.dataset, 60))}: {headline}", blocks
 
 
+def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block]:
+    """What a person can do with this report, the most likely first."""
+    buttons = [button("Details", "job_details", job.id)]
+    if kind_of(job.kind).leaves_model:
+        first = [button("Try it", "job_try", job.id, "primary")]
+        return [
+            *first,
+            *([button("Compare blind", "compare_start", job.id)] if can_compare(job) else []),
+            *buttons,
+        ]
+    if isinstance(report, MeasurementReport):
+        if report.decision in ("train", "out_of_reach"):
+            return [button("Fine-tune on these", "job_finetune", job.id, "primary"), *buttons]
+        if report.decision == "undecided":
+            return [button("Run the pilot", "measure_pilot", job.id, "primary"), *buttons]
+    return buttons
+
+
 def details_modal(job: Job, history: Sequence[Event]) -> Block:
     """Everything else about a job: recipe, data, where it ran, and its history."""
-    report = job.report or {}
     parts = [f"*{kind_of(job.kind).label} {job.id}* on {escape(job.dataset)}\n{recipe(job)}"]
     if job.error:
         parts.append(f"*What happened*\n{escape(job.error)}")
-    if data := _data_line(report.get("dataset")):
-        parts.append(f"*Data*  {data}")
-    if pairs := _confused(report.get("confused"), 20):
-        parts.append(f"*Most confused*\n{pairs}")
-    if examples := _examples(report):
-        parts.append(f"*Held-out tickets, answered*\n{examples}")
-    for title, values in (
-        ("Recipe", report.get("spec") or job.spec),
-        ("Made with", report.get("provenance")),
-    ):
-        if rows := _pairs(values):
-            parts.append(f"*{title}*\n{rows}")
+    parts += _details_of(job)
     lines = [
         f"• {escape(e.who)}: {escape(e.what)}{' — ' + escape(one_line(e.why, 200)) if e.why else ''}"
         for e in history[-20:]
@@ -83,6 +95,29 @@ def details_modal(job: Job, history: Sequence[Event]) -> Block:
     parts.append("*History*\n" + "\n".join(lines))
     blocks = [section(piece) for part in parts for piece in split_text(part) if piece.strip()]
     return modal("job", f"Job {job.id}"[:24], blocks[:100])
+
+
+def _details_of(job: Job) -> list[str]:
+    """The parts of the details that come from the report, and the recipe."""
+    report, parts = read_report(job.report), []
+    spec: Mapping[str, Any] = job.spec
+    provenance: Mapping[str, Any] = {}
+    if isinstance(report, FinetuneReport | MeasurementReport):
+        provenance = report.provenance
+        if data := _data_line(report.dataset):
+            parts.append(f"*Data*  {data}")
+    if isinstance(report, FinetuneReport):
+        spec = report.spec or spec
+        if pairs := _confused(report.confused, PAIRS_IN_DETAILS, quoted=True):
+            parts.append(f"*Most confused*\n{pairs}")
+        if examples := _examples(report):
+            parts.append(f"*Held-out tickets, answered*\n{examples}")
+    if isinstance(report, MeasurementReport) and report.ladder:
+        parts.append(f"*{WHAT_IS_THIS.partition('?')[0]}?*{WHAT_IS_THIS.partition('?')[2]}")
+    for title, values in (("Recipe", spec), ("Made with", provenance)):
+        if rows := _pairs(values):
+            parts.append(f"*{title}*\n{rows}")
+    return parts
 
 
 def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
@@ -96,159 +131,148 @@ def _ended_without_report(job: Job) -> tuple[str, list[Block]]:
     return f"{mark} {kind_of(job.kind).label} on {dataset}: {name.lower()}", blocks
 
 
-def _finetune(report: Report, headline: str) -> list[Block]:
-    mark = WORTH.get(str(report.get("worth_it")), "🤷")
+def _headline(mark: str, headline: str) -> Block:
+    """`mark` and the headline, its first words up to a colon in bold."""
     first, colon, rest = headline.partition(": ")
-    blocks = [section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")]
-    if why := [escape(one_line(str(line), 400)) for line in (report.get("why") or [])[:3]]:
-        blocks.append(section("*Why*  " + " ".join(why)))
-    blocks += _systems(report.get("systems"), MEASURES.get(str(report.get("measure")), "Accuracy"))
-    lines = [_difference(report.get("difference"))]
-    if pairs := _confused(report.get("confused"), PAIRS_SHOWN):
+    return section(f"{mark} *{first}*\n{rest[:1].upper()}{rest[1:]}" if colon else f"{mark} {headline}")
+
+
+def _finetune(report: FinetuneReport, headline: str) -> list[Block]:
+    blocks = [_headline(WORTH.get(report.worth_it, "🤷"), headline)]
+    if report.why:
+        blocks.append(section("*Why*  " + " ".join(escape(one_line(line, 400)) for line in report.why[:3])))
+    blocks += _systems(report.systems, SCORE_NAMES.get(report.measure, "Scores"))
+    lines = [_difference(report.difference)]
+    if pairs := _confused(report.confused, PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
     blocks += [section(piece) for line in lines if line for piece in split_text(line)]
-    if said := [escape(one_line(str(note), 400)) for note in (report.get("notes") or [])[:NOTES_SHOWN]]:
-        blocks.append(context("\n".join(said)))
-    if data := _data_line(report.get("dataset")):
+    if report.notes:
+        blocks.append(context("\n".join(escape(one_line(note, 400)) for note in report.notes[:NOTES_SHOWN])))
+    if data := _data_line(report.dataset):
         blocks.append(context(data))
     return blocks
 
 
-def _measure(report: Report, headline: str) -> list[Block]:
-    mark = DECISIONS.get(str(report.get("decision")), "🤷")
-    first, colon, rest = headline.partition(": ")
-    blocks = [section(f"{mark} *{first}:* {rest}" if colon else f"{mark} {headline}")]
-    blocks += _systems(report.get("ladder"), "Scores")
+def _measure(report: MeasurementReport, headline: str) -> list[Block]:
+    blocks = [_headline(DECISIONS.get(report.decision, "🤷"), headline)]
+    blocks += _systems(report.ladder, "Scores")
     lines = [
-        _prose(name, report.get(name.lower().replace(" ", "_"))) for name in ("Forecast", "Cost", "Next step")
+        _prose("Forecast", report.forecast.sentence or report.forecast.refused),
+        _prose("More tickets?", report.doubling),
+        _prose("Cost", report.cost.sentence),
+        _prose("Next step", report.next_step),
+        *(f"⚠️ {escape(one_line(warning, 400))}" for warning in report.warnings[:WARNINGS_SHOWN]),
     ]
-    lines += [f"⚠️ {escape(one_line(str(warning), 400))}" for warning in (report.get("warnings") or [])[:5]]
     if text := "\n".join(line for line in lines if line):
         blocks += [divider(), *(section(piece) for piece in split_text(text))]
-    if data := _data_line(report.get("dataset")):
+    if data := _data_line(report.dataset):
         blocks.append(context(data))
     return blocks
 
 
-RENDERERS: dict[str, Callable[[Report, str], list[Block]]] = {"finetune": _finetune, "measure": _measure}
-
-
-def _systems(systems: Any, title: str) -> list[Block]:
+def _systems(systems: Sequence[SystemLine], title: str) -> list[Block]:
     """Each system with a bar and its scores: lines that wrap, because a thread is too narrow for a table."""
-    rows = [s for s in systems or [] if isinstance(s, Mapping)][:SYSTEMS_SHOWN]
-    if not rows:
+    if not systems:
         return []
     blocks = [context(f"{title} on held-out tickets, with 95% intervals")]
-    for system in rows:
-        star = "★ " if system.get("role") == "tuned" else ""
-        name = escape(one_line(str(system.get("name", "?")), 80))
-        blocks.append(section(f"{star}*{name}*\n{_scores(system)}"))
+    for system in systems[:SYSTEMS_SHOWN]:
+        star = "★ " if system.tuned else "☆ " if system.best else ""
+        blocks.append(section(f"{star}*{escape(one_line(system.name, 80))}*\n{_scores(system)}"))
     return blocks
 
 
-def _scores(system: Mapping[str, Any]) -> str:
-    score = next((system[k] for k in ("accuracy", "score", "chrf") if system.get(k)), None)
-    value = score.get("value") if isinstance(score, Mapping) else score
-    bar = f"{meter(value, 10)}  " if isinstance(value, int | float) and 0 <= value <= 1 else ""
-    f1 = f"\nmacro-F1 {interval(system['macro_f1'])}" if system.get("macro_f1") else ""
-    few = f"  on {system['rows']} tickets" if isinstance(system.get("rows"), int) else ""
-    return f"{bar}{interval(score)}{few}{f1}{_crossed(system.get('cross_validated'))}"
+def _scores(system: SystemLine) -> str:
+    score = next((system.scores[name] for name in ("accuracy", "chrf") if name in system.scores), None)
+    bar = f"{meter(score.value, 10)}  " if score is not None and 0 <= score.value <= 1 else ""
+    f1 = f"\nmacro-F1 {interval(system.scores['macro_f1'])}" if "macro_f1" in system.scores else ""
+    few = f"  on {system.rows} tickets" if system.rows is not None else ""
+    return f"{bar}{interval(score)}{few}{f1}{_crossed(system)}"
 
 
-def _crossed(found: Any) -> str:
+def _crossed(system: SystemLine) -> str:
     """The score over all folds, for few tickets."""
-    score = next((found[k] for k in ("accuracy", "chrf") if found.get(k)), None) if found else None
+    crossed = system.cross_validated
+    score = (
+        next((crossed.scores[name] for name in ("accuracy", "chrf") if name in crossed.scores), None)
+        if crossed
+        else None
+    )
+    if crossed is None or score is None:
+        return ""
+    return f"\nall {crossed.rows} tickets by {crossed.folds}-fold cross-validation: {interval(score)}"
+
+
+def interval(score: Score | None) -> str:
+    """A score with its interval: `86.5% (82.1–90.3)`; without one a bare number; a dash for nothing."""
     if score is None:
-        return ""
-    rows, folds = found.get("rows", "?"), found.get("folds", "?")
-    return f"\nall {rows} tickets by {folds}-fold cross-validation: {interval(score)}"
-
-
-def interval(score: Any) -> str:
-    """A score with its interval: `86.5% (82.1–90.3)`; a bare number without one; a dash for nothing."""
-    if isinstance(score, int | float) and not isinstance(score, bool):
-        return f"{score:.1%}"
-    if not isinstance(score, Mapping) or not isinstance(score.get("value"), int | float):
         return "–"
-    low, high = score.get("low"), score.get("high")
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return f"{score['value']:.1%}"
-    return f"{score['value']:.1%} ({low * 100:.1f}–{high * 100:.1f})"
+    if score.low is None or score.high is None:
+        return f"{score.value:.1%}"
+    return f"{score.value:.1%} ({score.low * 100:.1f}–{score.high * 100:.1f})"
 
 
-def _difference(difference: Any) -> str:
-    if not isinstance(difference, Mapping) or not isinstance(difference.get("points"), int | float):
+def _difference(difference: Difference | None) -> str:
+    if difference is None or difference.points is None:
         return ""
-    against = escape(one_line(str(difference.get("against", "the best baseline")), 80))
-    text = f"*Gain*  {difference['points']:+.1f} points against {against}"
-    low, high = difference.get("low"), difference.get("high")
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        text += f" (95%: {low:+.1f} to {high:+.1f}"
-        p = difference.get("p")
-        text += f", p = {p:.3f})" if isinstance(p, int | float) else ")"
+    against = escape(one_line(difference.against, 80))
+    text = f"*Gain*  {difference.points:+.1f} points against {against}"
+    if difference.low is not None and difference.high is not None:
+        text += f" (95%: {difference.low:+.1f} to {difference.high:+.1f}"
+        text += f", p = {difference.p:.3f})" if difference.p is not None else ")"
     return text
 
 
-def _confused(pairs: Any, most: int) -> str:
+def _confused(pairs: Sequence[Confusion], most: int, quoted: bool = False) -> str:
+    """Queues taken for each other; a ticket's text is quoted to one person only, never in a channel."""
     lines = []
-    for pair in [p for p in pairs or [] if isinstance(p, Mapping)][:most]:
-        true, predicted = (escape(one_line(str(pair.get(k, "?")), 60)) for k in ("true", "predicted"))
-        example = one_line(str(pair.get("example") or ""), 110)
-        quoted = f"  “{escape(example)}”" if example else ""
-        lines.append(f"• {true} → {predicted}  ×{pair.get('count', '?')}{quoted}")
+    for pair in pairs[:most]:
+        true, predicted = (escape(one_line(name, 60)) for name in (pair.true, pair.predicted))
+        example = one_line(pair.example or "", 110) if quoted else ""
+        lines.append(f"• {true} → {predicted}  ×{pair.count}{f'  “{escape(example)}”' if example else ''}")
     return "\n".join(lines)
 
 
-def _examples(report: Report) -> str:
+def _examples(report: FinetuneReport) -> str:
     """Some tickets with what people wrote, what the trained model wrote, and what the best baseline did."""
-    found = [one for one in report.get("examples") or [] if isinstance(one, Mapping)][:EXAMPLES_SHOWN]
-    against = str((report.get("difference") or {}).get("against", "best baseline"))
-    sides = (("real", "Your team"), ("tuned", "Trained model"), ("baseline", against))
+    against = report.difference.against if report.difference else "best baseline"
     lines = []
-    for one in found:
-        ticket = one_line(str(one.get("ticket", "")), 1000)
+    for one in report.examples[:EXAMPLES_SHOWN]:
+        ticket = one_line(one.ticket, 1000)
         lines.append(f"> {escape('…' + ticket[-160:] if len(ticket) > 160 else ticket)}")
-        lines += [
-            f"• {escape(name)}: {escape(one_line(str(one.get(key, '')), 240)) or '(empty)'}"
-            for key, name in sides
-        ]
+        sides = (("Your team", one.real), ("Trained model", one.tuned), (against, one.baseline))
+        lines += [f"• {escape(name)}: {escape(one_line(text, 240)) or '(empty)'}" for name, text in sides]
     return "\n".join(lines)
 
 
-def _data_line(dataset: Any) -> str:
-    if not isinstance(dataset, Mapping):
-        return ""
-    name = escape(one_line(str(dataset.get("name", "")), 60))
-    parts = [f"{dataset['rows']:,} tickets" if isinstance(dataset.get("rows"), int) else ""]
-    crossed = "cross-validated" in str(dataset.get("split"))  # its sentence has the sides' numbers
-    sides = () if crossed else ("train", "dev", "test")
-    parts += [f"{dataset[k]:,} {k}" for k in sides if isinstance(dataset.get(k), int)]
-    classes = dataset.get("classes")
-    number = len(classes) if isinstance(classes, list | Mapping) else classes
-    parts.append(f"{number} queues" if number else "")
-    if crossed:
-        parts.append(escape(one_line(str(dataset["split"]), 400)))
-    return f"{name}: " + ", ".join(part for part in parts if part)
+def _data_line(data: DatasetPart) -> str:
+    """Rows and how they were cut; the parts add up to the rows."""
+    if not data.rows:
+        return escape(one_line(data.name, 60))
+    parts = [f"{data.rows:,} tickets"]
+    crossed = "cross-validated" in data.split  # its sentence has the sides' numbers
+    if not crossed:
+        sides = ((data.train, "train"), (data.dev, "dev"), (data.test, "test"))
+        parts += [f"{count:,} {name}" for count, name in sides if count]
+        parts += [f"{data.left_out:,} left out, near-copies"] if data.left_out else []
+    parts += [f"{data.classes} queues"] if data.classes else []
+    parts += [escape(one_line(data.split, 400))] if crossed else []
+    return f"{escape(one_line(data.name, 60))}: " + ", ".join(parts)
 
 
-def _cost_line(job: Job, report: Report) -> str:
-    time, cost = report.get("time") or {}, report.get("cost") or {}
+def _cost_line(job: Job, spent: Spent) -> str:
     parts = [f"asked by <@{job.by}>"]
-    if isinstance(time.get("wall_s"), int | float):
-        parts.append(f"took {duration(time['wall_s'])}")
+    if spent.wall_s:
+        parts.append(f"took {duration(spent.wall_s)}")
     elif job.started_at and job.ended_at:
         parts.append(f"took {duration(job.ended_at - job.started_at)}")
-    if isinstance(cost.get("usd"), int | float):
-        basis = f" ({escape(one_line(str(cost['basis']), 100))})" if cost.get("basis") else ""
-        parts.append(f"cost ${cost['usd']:.2f}{basis}")
+    if spent.basis:
+        parts.append(f"cost {money(spent.usd)} ({escape(one_line(spent.basis, 100))})")
     return "  ·  ".join([*parts, f"job `{job.id}`"])
 
 
-def _prose(label: str, value: Any) -> str:
-    """A part of a report that is a sentence, or carries one under `text`/`sentence`."""
-    if isinstance(value, Mapping):
-        value = value.get("sentence") or value.get("text") or value.get("summary")
-    return f"*{label}*  {escape(one_line(value, 1200))}" if isinstance(value, str) and value.strip() else ""
+def _prose(label: str, text: str) -> str:
+    """A part of a report that is a sentence."""
+    return f"*{label}*  {escape(one_line(text, 1200))}" if text.strip() else ""
 
 
 def _pairs(values: Any) -> str:

@@ -291,6 +291,7 @@ def _dataset(sample: Sample, tested: int) -> dict[str, Any]:
         "train": len(sample.once.train),
         "dev": len(sample.once.dev),
         "test": tested,
+        "left_out": len(sample.cut.left_out),
         "classes": len(sample.names),
         "split": sample.how,
     }
