@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from finetune.evaluation.risk_coverage import automatic_shares
 from finetune.evaluation.statistics import (
     Interval,
     bootstrap,
@@ -58,6 +59,7 @@ class SystemScore:
     rows: int | None = None  # that it was asked about, where not all
     calls: int = 0
     usd: float = 0.0
+    automatic: Mapping[str, Interval] = field(default_factory=dict)  # share answered, by error rate
 
     def score(self, metric: str) -> Interval:
         """Its accuracy or macro-F1."""
@@ -78,6 +80,8 @@ class SystemScore:
             line["ece"] = self.calibration_error
         if self.rows is not None:
             line |= {"rows": self.rows, "calls": self.calls, "prompt": True}
+        if self.automatic:
+            line["automatic"] = {rate: share.to_json() for rate, share in self.automatic.items()}
         return line
 
     @classmethod
@@ -96,6 +100,7 @@ class SystemScore:
             line.get("rows"),
             int(line.get("calls", 0)),
             float(line.get("usd", 0.0)),
+            {rate: Interval(**share) for rate, share in line.get("automatic", {}).items()},
         )
 
 
@@ -105,6 +110,7 @@ def score_system(predictions: Predictions, truth: np.ndarray, classes: int) -> S
     right = predictions.labels == truth
     labels = np.where(predictions.labels < 0, (truth + 1) % classes, predictions.labels)
     likely = predictions.probabilities
+    sure = None if likely is None else likely.max(axis=1)
     return SystemScore(
         predictions.name,
         predictions.role,
@@ -112,10 +118,11 @@ def score_system(predictions: Predictions, truth: np.ndarray, classes: int) -> S
         bootstrap(counts, macro_f1_statistic(truth, labels, classes)),
         predictions.seconds,
         predictions.choosing_score,
-        None if likely is None else calibration_error(likely.max(axis=1), right),
+        None if sure is None else calibration_error(sure, right),
         None if predictions.rows is None else len(predictions.rows),
         predictions.calls,
         predictions.usd,
+        {} if sure is None else automatic_shares(sure, right),
     )
 
 

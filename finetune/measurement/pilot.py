@@ -144,11 +144,12 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
     share = min(1.0, run.rows / len(fold.train))
     mixed = np.random.default_rng([run.seed, 99]).permutation(fold.train)
     trained, dev = (fold.train, fold.dev) if share >= 1 else (mixed[: run.rows], _part(fold.dev, share))
-    labels = _lora(sample, trained, run, progress)
+    likely = _lora(sample, trained, run, progress)
+    labels = np.asarray(likely.argmax(axis=1))
     seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
     theirs = cheap.predict_after(run.against, fold, trained, dev, fold.test)
-    line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds), truth, classes)
+    line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds, likely), truth, classes)
     gain = _gain(labels, theirs, truth, classes, run.metric)
     return Pilot(len(trained), len(fold.test), EPOCHS, seconds, line, run.against, gain)
 
@@ -167,7 +168,7 @@ def _gain(ours: np.ndarray, theirs: np.ndarray, truth: np.ndarray, classes: int,
 
 
 def _lora(sample: Sample, trained: np.ndarray, run: PilotRun, progress: Progress) -> np.ndarray:
-    """Held-out labels by a LoRA-tuned MiniLM."""
+    """Held-out probabilities (rows, all classes) by a LoRA-tuned MiniLM."""
     from finetune.tasks.triage.model import load_tuned, train_triage
 
     spec: Spec = replace(
@@ -191,7 +192,9 @@ def _lora(sample: Sample, trained: np.ndarray, run: PilotRun, progress: Progress
     tested = sample.part(sample.once.test)
     scores = load_tuned(place).probabilities(tested.texts, progress.check)
     shutil.rmtree(place, ignore_errors=True)
-    return np.asarray(known[scores.argmax(axis=1)])
+    likely = np.zeros((len(tested.texts), len(sample.names)), dtype=np.float32)
+    likely[:, known] = scores
+    return likely
 
 
 def reached(bases: Sequence[Ahead | None], pilot: Pilot) -> tuple[Ahead, ...]:

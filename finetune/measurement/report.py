@@ -17,7 +17,13 @@ from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import best_trained
 from finetune.evaluation.forecast import Ahead, Forecast
 from finetune.evaluation.learning_curve import doubling_sentence
+from finetune.evaluation.predictions import SystemScore
+from finetune.evaluation.risk_coverage import rate_at_most
 from finetune.evaluation.sample import Sample, drop_embeddings
+from finetune.evaluation.statistics import Interval
+from finetune.measurement.business import Alternative, BusinessCase, Workload, business_case, workload_of
+from finetune.measurement.business import sentence as case_sentence
+from finetune.measurement.business_plot import BUSINESS_FILE, business_plot
 from finetune.measurement.decision import Decision
 from finetune.measurement.plots import FILE, verdict_plot
 from finetune.measurement.sentences import percent
@@ -39,6 +45,7 @@ def assemble(
 ) -> dict[str, Any]:
     """The report of a measurement; draws the picture into `folder`."""
     bench.folder.mkdir(parents=True, exist_ok=True)
+    case = _case(found, money, request, bench)
     return {
         "kind": "measure",
         "headline": decision.headline + (DRIFTS if found.drifts else ""),
@@ -56,11 +63,15 @@ def assemble(
         "tuned_pilot": found.pilot.to_json() if found.pilot else None,
         "forecast": forecast_json(found.more, found.tuned, found.at_all, found.tuned_later),
         "doubling": doubling_sentence(found.more, found.points),
-        "cost": money | {"sentence": money_sentence(money, decision.choice)},
+        "cost": money | {"sentence": _cost_sentence(case, money, decision.choice)},
+        "business": case.to_json(),
         "warnings": found.warnings,
         "signals": _signals(found, sample, request, tickets, decision),
         "prompt_scored": any(system.role == "prompt" for system in found.systems),
-        "plots": [_plot(found, money, request, decision, bench.folder)],
+        "plots": [
+            _plot(found, money, request, decision, bench.folder),
+            *([business_plot(case, bench.folder / BUSINESS_FILE)] if request.volume else []),
+        ],
         "dataset": _dataset(sample, tickets, bench.dataset),
         "time": {"wall_s": round(seconds, 1)},
         "provenance": _provenance(tickets, request),
@@ -137,22 +148,51 @@ def _sentence(more: Forecast, tuned: Ahead | None) -> str:
     return "; ".join(parts) if parts else (more.refused or "")
 
 
-def money_sentence(money: Mapping[str, Any], choice: str) -> str:
-    """What is paid once, what a month costs, and from which volume on an own machine is the cheaper one."""
-    parts = [_once(money, choice)]
-    cheapest = {line["kind"]: line for line in reversed(money["serving"])}
-    own, prompt = cheapest["cpu"], cheapest.get("api")
-    parts.append(f"A month: {dollars(own['usd_month'])} for a {own['option']}")
-    if prompt and prompt["usd_month"] > 0:
-        parts[-1] += (
-            f", {dollars(prompt['usd_month'])} for {prompt['option'].replace('prompt', 'prompting', 1)}"
+def _case(found: Findings, money: Mapping[str, Any], request: Request, bench: Bench) -> BusinessCase:
+    """Hours and dollars a month of every alternative: nothing, the cheap method, each price tier, the fine-tune."""
+    work = workload_of(
+        request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, bench.prices
+    )
+    rate = rate_at_most(work.error_rate)
+    machine, model = float(money["serving_usd_month"]), bench.llm.model if bench.llm else None
+    cheap = found.score_of(best_trained(found.systems))
+    linear = next((line["usd_high"] for line in money["training"] if line["method"] == "linear"), 0.0)
+    lora = next((line["usd_high"] for line in money["training"] if line["method"] == "lora"), 0.0)
+    options = [
+        Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0)),
+        Alternative("today's cheap method", "trained", cheap.automatic.get(rate), machine, float(linear)),
+    ]
+    best = max((line for line in found.scores if line.role == "prompt"), key=_accuracy, default=None)
+    options += [
+        Alternative(
+            line["option"], "prompt", _prompt_share(line["option"], best, model, work), line["usd_month"]
         )
-    if even := [line for line in money["break_even"] if line["requests_month"]]:
-        line = max(even, key=lambda line: float(line["requests_month"]))
-        above = f"{float(line['requests_month']):,.0f} tickets a month"
-        parts.append(f"Against {line['against']} the own machine is cheaper above {above}")
-    if money["saved_usd_month"]:
-        parts.append(f"The gain saves {dollars(money['saved_usd_month'])} a month in wrong answers")
+        for line in money["serving"]
+        if line["kind"] == "api"
+    ]
+    if found.pilot:
+        share = found.pilot.score.automatic.get(rate)
+        options.append(Alternative("the fine-tune", "tuned", share, machine, float(lora)))
+    return business_case(work, options)
+
+
+def _prompt_share(
+    option: str, best: SystemScore | None, model: str | None, work: Workload
+) -> Interval | None:
+    """A prompt has no confidences: all tickets where it keeps the error rate, else none; None where not measured."""
+    if best is None or model is None or option != f"prompt {model}":
+        return None
+    share = 1.0 if 1 - best.accuracy.value <= work.error_rate else 0.0
+    return Interval(share, share, share)
+
+
+def _accuracy(line: SystemScore) -> float:
+    return line.accuracy.value
+
+
+def _cost_sentence(case: BusinessCase, money: Mapping[str, Any], choice: str) -> str:
+    """What is paid once, and what the best alternative leaves a month."""
+    parts = [_once(money, choice), case_sentence(case).removesuffix(".")]
     return ". ".join(part for part in parts if part) + f". Prices as of {money['as_of']}."
 
 

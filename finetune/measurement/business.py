@@ -1,0 +1,166 @@
+"""What each alternative comes to in hours and dollars a month: the one place where money is added up. Pure.
+
+Of `volume` tickets a month a system answers the share that it can answer at the error rate that the person names; the
+rest is handled by hand as today. Saved is the time not spent by hand, less what its wrong answers cost, less what it
+costs to run; training is paid once. Covers handling time, wrong answers, serving and training. Does not cover setting
+it up, nor people's checks of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from finetune.evaluation.statistics import Interval
+from finetune.pricing import money
+
+ERROR_RATE = 0.05  # of the answers given, where the person names none
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A month of tickets: how many, minutes by hand and what they cost, the error rate that is accepted.
+
+    `price_per_wrong` is dollars per wrong answer (0 where unknown); `assumed` lists what was not asked.
+    """
+
+    volume: int
+    minutes_by_hand: float
+    usd_per_hour: float
+    error_rate: float = ERROR_RATE
+    price_per_wrong: float = 0.0
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def usd_by_hand(self) -> float:
+        """What handling one ticket by hand costs."""
+        return self.minutes_by_hand / 60 * self.usd_per_hour
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way to answer: its automatic share (None where not measured), dollars a month to run, dollars once."""
+
+    name: str
+    kind: str  # nothing | trained | prompt | tuned
+    share: Interval | None
+    running_usd: float = 0.0
+    once_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class CaseLine:
+    """One alternative a month: all money in dollars; `net_usd` = `handling_usd` - `wrong_usd` - `running_usd`."""
+
+    name: str
+    kind: str
+    share: Interval | None
+    hours: float
+    handling_usd: float
+    wrong_usd: float
+    running_usd: float
+    once_usd: float
+    net_usd: float
+    break_even_months: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BusinessCase:
+    """All alternatives for one workload, in the order given; `best` is the line that leaves most a month."""
+
+    workload: Workload
+    lines: tuple[CaseLine, ...]
+
+    @property
+    def best(self) -> CaseLine:
+        return max(self.lines, key=lambda line: line.net_usd if line.share is not None else float("-inf"))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "workload": asdict(self.workload),
+            "lines": [line.to_json() for line in self.lines],
+            "best": self.best.name,
+            "sentence": sentence(self),
+        }
+
+
+def business_case(workload: Workload, alternatives: Sequence[Alternative]) -> BusinessCase:
+    """Every alternative's month, computed alike."""
+    return BusinessCase(workload, tuple(_line(workload, one) for one in alternatives))
+
+
+def _line(workload: Workload, one: Alternative) -> CaseLine:
+    share = one.share.value if one.share is not None else 0.0
+    answered = share * workload.volume
+    hours = answered * workload.minutes_by_hand / 60
+    handling = answered * workload.usd_by_hand
+    wrong = answered * workload.error_rate * workload.price_per_wrong
+    net = handling - wrong - one.running_usd if one.share is not None else -one.running_usd
+    months = one.once_usd / net if net > 0 and one.once_usd > 0 else None
+    return CaseLine(
+        one.name,
+        one.kind,
+        one.share,
+        hours,
+        handling,
+        wrong,
+        one.running_usd,
+        one.once_usd,
+        net,
+        months,
+    )
+
+
+def sentence(case: BusinessCase) -> str:
+    """The case in two sentences: the share with its interval, hours and dollars, what was assumed."""
+    work, best = case.workload, case.best
+    if not work.volume:
+        return "Name the tickets a month, and it says what they come to."
+    at_most = f"At most {100 * work.error_rate:g}% wrong"
+    share = best.share or Interval(0.0, 0.0, 0.0)
+    if best.kind == "nothing" or share.value == 0:
+        text = f"{at_most}: nothing pays yet, handling all {work.volume:,} tickets by hand stays the cheapest"
+    else:
+        text = (
+            f"{at_most}: {100 * share.value:.0f}% of the tickets could be answered automatically "
+            f"({100 * share.low:.0f} to {100 * share.high:.0f}) by {best.name}, {best.hours:,.0f} hours a month, "
+            f"which leaves {money(best.net_usd)} a month after {money(best.running_usd)} to run it"
+            + (f" and {money(best.wrong_usd)} for wrong answers" if best.wrong_usd else "")
+        )
+        if best.once_usd:
+            text += f"; training costs {money(best.once_usd)} once"
+        if best.break_even_months is not None:
+            text += f" and is paid back in {_months(best.break_even_months)}"
+    return text + "." + (f" Assumed: {', '.join(work.assumed)}." if work.assumed else "")
+
+
+def _months(months: float) -> str:
+    if months < 1 / 30:
+        return "less than a day"
+    return f"{30 * months:.0f} days" if months < 2 else f"{months:.0f} months"
+
+
+def workload_of(
+    volume: int,
+    minutes_by_hand: float | None,
+    price_per_wrong: float | None,
+    error_rate: float | None,
+    prices: Mapping[str, Any],
+) -> Workload:
+    """What the form asked, with the price table's assumptions for what was left out, each named."""
+    row, assumed = prices.get("labelling", {}), []
+    usd_per_hour = float(row.get("usd_per_hour", 0))
+    assumed.append(f"${usd_per_hour:g} an hour of work")
+    if minutes_by_hand is None:
+        minutes_by_hand = float(row.get("seconds_per_row", 0)) / 60
+        assumed.append(f"{minutes_by_hand:g} minutes by hand a ticket")
+    if error_rate is None:
+        error_rate = ERROR_RATE
+        assumed.append(f"{100 * ERROR_RATE:g}% wrong answers accepted")
+    if price_per_wrong is None:
+        assumed.append("a wrong answer costs nothing")
+    return Workload(volume, minutes_by_hand, usd_per_hour, error_rate, price_per_wrong or 0.0, tuple(assumed))
