@@ -67,13 +67,13 @@ def ours(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool)
     from finetune.progress import silent
     from finetune.spec import parse_spec
     from finetune.tasks.reply.tokens import AnswerLoss, collate_packed, collate_padded
-    from finetune.training.loop import fit
+    from finetune.training.loop import Examples, fit
 
     form = {"dataset": "x", "task": "reply", "method": "lora", "base_model": "a/b"}
     spec = parse_spec({**form, "epochs": 1, "batch_size": batch})
     with tempfile.TemporaryDirectory() as folder:
         collate = collate_packed if packed else collate_padded(0)
-        return fit(AnswerLoss(model), rows, [], collate, spec, Path(folder), silent()).seconds
+        return fit(AnswerLoss(model), Examples(rows, [], collate), spec, Path(folder), silent()).seconds
 
 
 def trl(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) -> float:

@@ -90,14 +90,14 @@ def train_ours(
     from finetune.progress import silent
     from finetune.spec import parse_spec
     from finetune.tasks.reply.tokens import AnswerLoss, collate_packed, collate_padded
-    from finetune.training.loop import fit
+    from finetune.training.loop import Examples, fit
 
     form = {"dataset": "sgd", "task": "reply", "epochs": 1, "batch_size": BATCH, "learning_rate": RATE}
     form |= {"seed": seed, "warmup_ratio": 0, "weight_decay": 0}  # as TRL's defaults have it
     spec = parse_spec(form)
     rows = encoder(tokenizer).rows(tickets, answers)
     collate = collate_packed if packed else collate_padded(tokenizer.pad_token_id)
-    return fit(AnswerLoss(model), rows, [], collate, spec, folder, silent()).cpu_s
+    return fit(AnswerLoss(model), Examples(rows, [], collate), spec, folder, silent()).cpu_s
 
 
 def train_trl(

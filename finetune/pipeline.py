@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.artifacts import BASE, REPORT, SPENT
+from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED
 from finetune.catalog import BASE_MODELS, hub_id_of
 from finetune.data.ticket import Tickets
 from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
@@ -191,12 +192,24 @@ def _finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any] | No
 
 
 def _claim(folder: Path, spec: Spec, tickets: Tickets) -> None:
-    """Refuse to resume a folder that belongs to another recipe or other rows."""
+    """Refuse to resume a folder of another recipe or other rows; the same one with more epochs goes on training."""
     mine = {"spec": spec.to_json(), "dataset": tickets.digest}
     file = folder / "run.json"
-    if file.is_file() and file.read_text() != json.dumps(mine, sort_keys=True):
-        raise TrainingDataError("This folder holds another run: give every job a folder of its own.")
+    if file.is_file() and (earlier := json.loads(file.read_text())) != mine:
+        if not _goes_on(earlier, mine):
+            raise TrainingDataError("This folder holds another run: give every job a folder of its own.")
+        for name in (TRAINED, REPORT):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
     file.write_text(json.dumps(mine, sort_keys=True))
+
+
+def _goes_on(earlier: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
+    """Whether this is the earlier recipe on the same rows with more epochs (and perhaps another budget)."""
+    old, new = dict(earlier["spec"]), dict(mine["spec"])
+    more = new.pop("epochs") > old.pop("epochs")
+    old.pop("budget_usd"), new.pop("budget_usd")
+    return more and old == new and earlier["dataset"] == mine["dataset"]
 
 
 def _within_budget(should_stop: ShouldStop, spec: Spec, meter: Meter, price_per_hour: float) -> ShouldStop:

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from finetune.errors import Stopped
 
 Emit = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], str | None]
+FINISH = "finish"  # the one reason that ends training without ending the run: keep the best weights and go on
+
+
+@dataclass(frozen=True)
+class TrainingCourse:
+    """How training went so far: the losses over the steps (at most CURVE_POINTS means), and scores on the choosing rows.
+
+    `dev_score` is the newest share of right answers there, None where the task has none.
+    """
+
+    curve: tuple[float, ...] = ()
+    dev_loss: float | None = None
+    dev_score: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"curve": list(self.curve), "dev_loss": self.dev_loss, "dev_score": self.dev_score}
+
+
+CURVE_POINTS = 24
+
+
+def thinned(losses: Sequence[float], points: int = CURVE_POINTS) -> tuple[float, ...]:
+    """The losses as at most so many means of neighbours, in order."""
+    count = min(points, len(losses))
+    edges = [round(at * len(losses) / count) for at in range(count + 1)] if count else []
+    return tuple(round(sum(losses[low:high]) / (high - low), 4) for low, high in pairwise(edges))
 
 
 @dataclass
 class Progress:
     """Phases, steps and notes out; a stop reason in. `check` raises Stopped; ask it often, it is cheap.
 
-    `at` is the phase it is in, `kept` the notes for the report.
+    `at` is the phase it is in, `kept` the notes for the report, `finish_early` whether training shall end now with the
+    best weights so far.
 
     `every_s` limits step reports and calls of `should_stop`; the clock is passed in for tests.
     """
@@ -28,6 +56,7 @@ class Progress:
     every_s: float = 0.5
     kept: list[str] = field(default_factory=list, init=False)
     at: str = field(default="", init=False)
+    finish_early: bool = field(default=False, init=False)
     _asked: float = field(default=float("-inf"), init=False)
     _told: float = field(default=float("-inf"), init=False)
     _reason: str | None = field(default=None, init=False)
@@ -44,18 +73,30 @@ class Progress:
             self.kept.append(text)
         self.emit({"kind": "note", "text": text})
 
-    def step(self, step: int, steps: int, loss: float | None, eta_s: float | None) -> None:
+    def step(
+        self,
+        step: int,
+        steps: int,
+        loss: float | None,
+        eta_s: float | None,
+        course: TrainingCourse | None = None,
+    ) -> None:
         """Where training stands; reports closer together than `every_s` are dropped, the last never."""
         if step < steps and self.clock() - self._told < self.every_s:
             return
         self._told = self.clock()
-        self.emit({"kind": "step", "step": step, "steps": steps, "loss": loss, "eta_s": eta_s})
+        event = {"kind": "step", "step": step, "steps": steps, "loss": loss, "eta_s": eta_s}
+        self.emit(event | (course.to_json() if course else {}))
 
     def reason_to_stop(self) -> str | None:
-        """The stop reason once there is one; it sticks."""
+        """The stop reason once there is one; it sticks. FINISH is none: it sets `finish_early`."""
         if self._reason is None and self.clock() - self._asked >= self.every_s:
             self._asked = self.clock()
-            self._reason = self.should_stop()
+            reason = self.should_stop()
+            if reason == FINISH:
+                self.finish_early = True
+            else:
+                self._reason = reason
         return self._reason
 
     def check(self) -> None:

@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 LOGGED_POINTS = 400
 
 
+Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tokenised rows to train on and to choose on, and how a batch of them is put together.
+
+    `accuracy`: the network gives `logits` and the rows one class number each, so right answers are counted.
+    """
+
+    train: Sequence[dict[str, Any]]
+    dev: Sequence[dict[str, Any]]
+    collate: Collate
+    accuracy: bool = False
+
+
 @dataclass(frozen=True)
 class Fitted:
     """What training leaves: the loss curve, the steps taken, and the best validation loss (None: no dev)."""
@@ -40,15 +56,13 @@ class Fitted:
 
 def fit(
     model: Any,
-    rows: Sequence[dict[str, Any]],
-    dev: Sequence[dict[str, Any]],
-    collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    examples: Examples,
     spec: Spec,
     folder: Path,
     progress: Progress,
     trainer_kind: type[LeanTrainer] = LeanTrainer,
 ) -> Fitted:
-    """Train `model` in place and leave its best weights (by loss on `dev`) in it.
+    """Train `model` in place and leave its best weights (by loss on the choosing rows) in it.
 
     Resumes from the newest intact checkpoint in `folder`. Raises Stopped, LossNotFinite, DiskFull or
     OutOfMemory; each leaves the last good checkpoint.
@@ -56,7 +70,7 @@ def fit(
     began, cpu = time.monotonic(), cpu_seconds()
     while True:
         try:
-            trainer = _trainer(model, rows, dev, collate, spec, folder, progress, trainer_kind)
+            trainer = _trainer(model, examples, spec, folder, progress, trainer_kind)
             with quiet():
                 trainer.train(resume_from_checkpoint=_checkpoint(folder, progress))
             break
@@ -67,6 +81,9 @@ def fit(
             model.zero_grad(set_to_none=True)
     if trainer.hooks.reason:
         raise Stopped(trainer.hooks.reason)
+    if trainer.hooks.finished_at is not None:
+        steps = f"step {trainer.hooks.finished_at} of {trainer.state.max_steps}"
+        progress.note(f"Training was ended by request at {steps}; the best weights until then are kept.")
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     return Fitted(
         history=curve(trainer.state.log_history),
@@ -90,26 +107,37 @@ def curve(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _trainer(
     model: Any,
-    rows: Sequence[dict[str, Any]],
-    dev: Sequence[dict[str, Any]],
-    collate: Any,
+    examples: Examples,
     spec: Spec,
     folder: Path,
     progress: Progress,
     kind: type[LeanTrainer],
 ) -> LeanTrainer:
+    arguments = _arguments(spec, len(examples.train), bool(examples.dev), folder)
+    arguments.prediction_loss_only = not examples.accuracy
     trainer = kind(
         model=model,
-        args=_arguments(spec, len(rows), bool(dev), folder),
-        train_dataset=Rows(rows),
-        eval_dataset=Rows(dev) if dev else None,
-        data_collator=collate,
+        args=arguments,
+        train_dataset=Rows(examples.train),
+        eval_dataset=Rows(examples.dev) if examples.dev else None,
+        data_collator=examples.collate,
+        compute_metrics=_share_right if examples.accuracy else None,
+        preprocess_logits_for_metrics=_likeliest if examples.accuracy else None,
     )
-    trainer.lengths = [len(row["input_ids"]) for row in rows]
+    trainer.lengths = [len(row["input_ids"]) for row in examples.train]
     trainer.hooks = Hooks(progress, spec.patience, time.monotonic)
     trainer.add_callback(trainer.hooks)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _likeliest(logits: Any, labels: Any) -> Any:
+    """Class numbers in the place of logits, so that an evaluation keeps little."""
+    return logits.argmax(dim=-1)
+
+
+def _share_right(evaluation: Any) -> dict[str, float]:
+    return {"accuracy": float((evaluation.predictions == evaluation.label_ids).mean())}
 
 
 def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingArguments:
@@ -137,7 +165,6 @@ def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingAr
         load_best_model_at_end=has_dev,
         metric_for_best_model="eval_loss" if has_dev else None,
         greater_is_better=False if has_dev else None,
-        prediction_loss_only=True,
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=device == "cuda",

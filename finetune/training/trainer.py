@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
 from finetune.errors import DiskFull, LossNotFinite, Stopped, is_disk_full
-from finetune.progress import Progress
+from finetune.progress import FINISH, Progress, TrainingCourse, thinned
 from finetune.training.checkpoints import discard, newest_intact, seal
 
 WEIGHTS = "trained.safetensors"
@@ -81,6 +81,7 @@ class Hooks(TrainerCallback):
         self.reason: str | None = None
         self.began = self.saved = self.trimmed = clock()
         self.first_step: int | None = None
+        self.finished_at: int | None = None
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.began = self.saved = self.clock()
@@ -89,10 +90,15 @@ class Hooks(TrainerCallback):
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._report(state)
         if self.clock() - self.trimmed > TRIM_EVERY_S:
-            give_back()
+            trim_malloc()
             self.trimmed = self.clock()
-        self.reason = agreed(self.reason or self.progress.reason_to_stop())
-        if self.reason:
+        reason = self.reason or self.progress.reason_to_stop()
+        reason = agreed(reason or (FINISH if self.progress.finish_early else None))
+        self.reason = None if reason == FINISH else reason
+        if reason == FINISH:  # the epoch's end evaluates and saves these weights too, then the best are kept
+            self.finished_at = state.global_step
+            control.should_training_stop = True
+        elif self.reason:
             control.should_training_stop = control.should_save = True
         elif self.clock() - self.saved > SAVE_EVERY_S:
             control.should_save = True
@@ -116,9 +122,13 @@ class Hooks(TrainerCallback):
     def _report(self, state: TrainerState) -> None:
         done = state.global_step - (self.first_step or 0)
         pace = (self.clock() - self.began) / max(done, 1)
-        losses = [entry["loss"] for entry in state.log_history[-5:] if "loss" in entry]
-        left = (state.max_steps - state.global_step) * pace
-        self.progress.step(state.global_step, state.max_steps, losses[-1] if losses else None, round(left, 1))
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+        evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
+        newest = evaluations[-1] if evaluations else {}
+        course = TrainingCourse(thinned(losses), newest.get("eval_loss"), newest.get("eval_accuracy"))
+        left = round((state.max_steps - state.global_step) * pace, 1)
+        loss = losses[-1] if losses else None
+        self.progress.step(state.global_step, state.max_steps, loss, left, course)
 
 
 def agreed(reason: str | None) -> str | None:
@@ -218,7 +228,7 @@ def load_trained(model: Any, file: Path) -> None:
     model.load_state_dict(load_file(file), strict=False)
 
 
-def give_back() -> None:
+def trim_malloc() -> None:
     """Return free pages from all of the heap to the system; does nothing where the C library is not glibc.
 
     Measured: docs/decisions.d/training.md.

@@ -10,16 +10,17 @@ import pytest
 import torch
 from transformers import set_seed
 
-from finetune.errors import Stopped
+from finetune.errors import Stopped, TrainingDataError
 from finetune.methods.lora import add_lora
 from finetune.pipeline import run
+from finetune.progress import thinned
 from finetune.serving.predict import load
 from finetune.spec import parse_spec
 from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
 from finetune.training.base_models import load_causal
 from finetune.training.checkpoints import newest_intact
-from finetune.training.loop import fit
-from finetune.training.trainer import LengthBuckets, give_back, trained_tensors
+from finetune.training.loop import Examples, fit
+from finetune.training.trainer import LengthBuckets, trained_tensors, trim_malloc
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, save_encoder, tickets
 
 pytestmark = pytest.mark.integration
@@ -72,7 +73,7 @@ def test_memory_full_of_holes_goes_back_to_the_system():
     full = resident()
     kept = blocks[::50]
     del blocks
-    give_back()
+    trim_malloc()
     assert full - resident() > 60e6
     assert all(float(block.sum()) == 24_000 for block in kept)
 
@@ -100,7 +101,7 @@ def test_early_stopping_keeps_the_best_weights(llama, tmp_path):
     rows = encoder.rows(["what now?"] * 40, ["We solved it."] * 40)
     other = encoder.rows(["what now?"] * 8, ["Please write to sales, they know more about prices."] * 8)
     loss, collate = AnswerLoss(model), collate_padded(tokenizer.pad_token_id)
-    fitted = fit(loss, rows, other, collate, spec, tmp_path, quietly())
+    fitted = fit(loss, Examples(rows, other, collate), spec, tmp_path, quietly())
     losses = [point["val_loss"] for point in fitted.history if point["val_loss"] is not None]
     assert len(losses) < 12
     assert losses.index(min(losses)) == len(losses) - 3
@@ -196,3 +197,69 @@ def test_a_small_encoder_from_scratch_runs_to_its_report(tmp_path):
     report = run(spec, tickets(60), tmp_path, lambda _: None, lambda: None)
     assert report["systems"][-1]["name"].startswith("Trained from scratch")
     assert load(tmp_path).probabilities(["my invoice"]).shape == (1, 3)
+
+
+@pytest.mark.integration
+def test_training_ended_early_keeps_the_best_and_goes_on_to_the_report(llama, tmp_path):
+    """Asked in the middle of training: fewer steps, weights with the best loss on the choosing rows, a full report."""
+    events = []
+    spec = recipe(method="full", base_model=str(llama), epochs=100)
+    report = run(
+        spec,
+        tickets(60),
+        tmp_path,
+        events.append,
+        lambda: "finish" if any(event.get("step", 0) >= 8 for event in events) else None,
+    )
+    steps = [point["step"] for point in report["loss"]]
+    assert 8 <= max(steps) < 200
+    assert any("ended by request" in note for note in report["notes"])
+    assert report["systems"][-1]["chrf"]["value"] >= 0
+    assert any(point["val_loss"] is not None for point in report["loss"])
+
+
+@pytest.mark.integration
+def test_more_epochs_of_the_same_recipe_go_on_from_the_last_checkpoint(llama, tmp_path):
+    """Three epochs after two are one epoch more, not three; another recipe is still refused."""
+    form = {"method": "full", "base_model": str(llama)}
+    first = run(recipe(epochs=2, **form), tickets(60), tmp_path, lambda _: None, lambda: None)
+    steps_of_two = max(point["step"] for point in first["loss"])
+    events = []
+    second = run(recipe(epochs=3, **form), tickets(60), tmp_path, events.append, lambda: None)
+    began_at = min(event["step"] for event in events if event["kind"] == "step" and "curve" in event)
+    assert began_at > steps_of_two
+    assert max(point["step"] for point in second["loss"]) == steps_of_two * 3 // 2
+    with pytest.raises(TrainingDataError, match="another run"):
+        run(recipe(epochs=4, seed=8, **form), tickets(60), tmp_path, lambda _: None, lambda: None)
+
+
+@pytest.mark.integration
+def test_no_event_of_a_run_carries_a_ticket_s_text(llama, tmp_path):
+    """Events go to a channel's card: the first row as the model reads it is a file in the run's folder instead."""
+    events = []
+    rows = tickets(60)
+    run(recipe(method="full", base_model=str(llama), epochs=1), rows, tmp_path, events.append, lambda: None)
+    told = json.dumps(events, ensure_ascii=False)
+    assert not [row.text for row in rows.rows if row.text in told or str(row.answer) in told]
+    assert "⟦" in (tmp_path / "first-row.txt").read_text()
+
+
+def test_events_tell_how_training_goes(llama, tmp_path):
+    """The loss as a curve of a few points, and the loss on the choosing rows after each epoch."""
+    events = []
+    spec = recipe(method="full", base_model=str(llama), epochs=12, patience=20)
+    model, tokenizer = fresh(llama, spec)
+    fit_reply(model, tokenizer, spec, tmp_path, quietly(events.append))
+    last = [event for event in events if event["kind"] == "step"][-1]
+    assert 1 < len(last["curve"]) <= 24
+    assert last["curve"][0] > last["curve"][-1]
+    assert last["dev_loss"] > 0
+
+
+def test_a_long_curve_is_thinned_to_means_in_order():
+    """A hundred losses become 24 means; a short list stays as it is."""
+    assert thinned([3.0, 2.0]) == (3.0, 2.0)
+    assert thinned([]) == ()
+    points = thinned([float(100 - at) for at in range(100)])
+    assert len(points) == 24
+    assert list(points) == sorted(points, reverse=True)

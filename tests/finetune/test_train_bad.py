@@ -24,7 +24,7 @@ from finetune.tasks.reply.model import train_reply
 from finetune.training.base_models import load_causal, probe
 from finetune.training.checkpoints import SEAL, newest_intact
 from finetune.training.checks import overfit_probe
-from finetune.training.loop import fit
+from finetune.training.loop import Examples, fit
 from tests.finetune.tiny import fit_reply, quietly, recipe, save_causal, tickets
 
 pytestmark = pytest.mark.integration
@@ -60,7 +60,11 @@ def train_toy(model, folder: Path, notes: list | None = None, **form):
     spec = recipe(method="scratch", epochs=3, precision="fp32", **form)
     said = notes if notes is not None else []
     return fit(
-        model, ROWS, ROWS[:6], collate, spec, folder, quietly(lambda event: said.append(event.get("text")))
+        model,
+        Examples(ROWS, ROWS[:6], collate),
+        spec,
+        folder,
+        quietly(lambda event: said.append(event.get("text"))),
     )
 
 
@@ -91,7 +95,7 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(tmp_path):
     spec = recipe(method="scratch", epochs=3, precision="fp32")
     try:
         with pytest.raises(DiskFull, match="last good one is kept"):
-            fit(Toy(), ROWS, ROWS[:6], collate, spec, tmp_path, quietly(fill))
+            fit(Toy(), Examples(ROWS, ROWS[:6], collate), spec, tmp_path, quietly(fill))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     found, damaged = newest_intact(tmp_path)

@@ -14,7 +14,7 @@ from finetune.methods.scratch import Size, causal_from_shape, encoder_from_shape
 from finetune.progress import Progress
 from finetune.spec import Spec, parse_spec
 from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
-from finetune.training.loop import Fitted, fit
+from finetune.training.loop import Examples, Fitted, fit
 
 SIZE = Size(hidden=32, layers=2, heads=2, inner=64, vocabulary=400)
 TOPICS = {
@@ -80,4 +80,4 @@ def fit_reply(
     made = tickets(40), tickets(12, seed=1)
     sides = [encoder.rows(side.texts, [str(row.answer) for row in side.rows]) for side in made]
     collate = collate_padded(tokenizer.pad_token_id)
-    return fit(AnswerLoss(model), *sides, collate, spec, folder, progress or quietly())
+    return fit(AnswerLoss(model), Examples(*sides, collate), spec, folder, progress or quietly())

@@ -111,6 +111,19 @@ def test_a_running_job_and_one_in_line_are_cancelled_paused_and_taken_up(ravi: P
     until(lambda: "cancelled" in thread(ravi, first).lower())
 
 
+def test_training_is_ended_early_and_goes_on_for_two_more_epochs(ravi: Person) -> None:
+    """The best weights so far are reported; the button then makes one new job that takes up the last checkpoint."""
+    job = launch(ravi, f"{DATASET} lora epochs=98 budget=20 patience=90")
+    until(lambda: "Stop here" in str(card_of(ravi, job)["blocks"]), 90)
+    press(ravi, job, "job_finish")
+    shows(ravi, job, "Done", 90)
+    until(lambda: "ended by request" in str(ravi.messages(CHANNEL, card_of(ravi, job)["ts"])))
+    again = id_of(appears(ravi, lambda: press(ravi, job, "job_continue"), CARD))
+    assert "100 epochs" in text_of(card_of(ravi, again))
+    press(ravi, again, "job_cancel")
+    shows(ravi, again, "Cancelled", 30)
+
+
 def test_a_failed_job_says_why(ravi: Person) -> None:
     """On its card and when it is opened."""
     job = launch(ravi, f"{DATASET} full model=./no-such-model budget=5")

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from worker.errors import TransitionRefused, UnknownJob, WorkerError
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
-from worker.ledger import outbox
+from worker.ledger import outbox, tables
 from worker.ledger.apply_events import apply_each, apply_events
 from worker.ledger.budgets import OverBudget, month_of_team, set_budget
+from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
 from worker.ledger.threads import cursor
+from worker.runtime.job_process import StopSignal
 from worker.transport.events import WorkerEvent
 
 
@@ -200,3 +203,27 @@ def test_a_database_that_does_not_open_says_so_without_its_password() -> None:
     with pytest.raises(WorkerError) as e:
         Ledger("postgresql://u:geheim@127.0.0.1:1/x")
     assert "geheim" not in str(e.value)
+
+
+def test_only_a_running_job_can_be_ended_early_and_twice_is_once(ledger: Ledger) -> None:
+    """A stop order with the reason "finish"; the job's state stays, since its report is still to come."""
+    job = submit(ledger)
+    with pytest.raises(WorkerError, match="not running"):
+        ledger.request_finish(job.id, "U1")
+    with writing(ledger.engine) as connection:
+        connection.execute(update(tables.jobs).values(state=State.RUNNING))
+    assert ledger.request_finish(job.id, "U1").state is State.RUNNING
+    ledger.request_finish(job.id, "U1")
+    reasons = [order.reason for order in outbox.due_orders(ledger.engine, ledger.clock(), None)]
+    assert reasons.count("finish") == 1
+
+
+def test_a_cancel_takes_the_place_of_a_request_to_end_early() -> None:
+    """In the job's own process, where the first reason otherwise stays."""
+    flags = iter(["finish", "cancel", "pause"])
+    stop = StopSignal(lambda: next(flags))
+    reasons = []
+    for _ in range(3):
+        stop.look()
+        reasons.append(stop.reason)
+    assert reasons == ["finish", "cancel", "cancel"]

@@ -9,7 +9,7 @@ from typing import Any
 from worker.jobs.states import State, Trigger
 
 S, T = State, Trigger
-PROGRESS_KEYS = ("phase", "step", "steps", "loss", "eta_s")
+PROGRESS_KEYS = ("phase", "step", "steps", "loss", "eta_s", "curve", "dev_loss", "dev_score")
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,7 @@ def _path_to_finalizing(state: State) -> tuple[Trigger, ...]:
 def _progress(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "note":
         return {"note": str(data.get("text", ""))[:300]}
-    fresh: dict[str, Any] = (
-        {"step": None, "steps": None, "loss": None, "eta_s": None} if kind == "phase" else {}
-    )
+    fresh: dict[str, Any] = dict.fromkeys(PROGRESS_KEYS) if kind == "phase" else {}
     return fresh | {key: data[key] for key in PROGRESS_KEYS if key in data}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from finetune.progress import FINISH
 from worker.errors import UnknownJob, WorkerError
 from worker.jobs.records import Event, Job, JobRequest, Post, StaleCard, event_of, job_of
 from worker.jobs.states import END_STATES, State, Trigger
@@ -133,6 +134,21 @@ class Ledger:
         Asking twice is asking once; TransitionRefused when the job has ended already.
         """
         return self._ask(job_id, Trigger.CANCEL, State.CANCELLING, by, why, "cancel")
+
+    def request_finish(self, job_id: str, by: str, why: str = "") -> Job:
+        """Ends the training of a running fine-tune now; its best weights so far are evaluated and reported.
+
+        Asking twice is asking once; WorkerError when it does not run.
+        """
+        now = self.clock()
+        with writing(self.engine) as connection:
+            job = locked_job(connection, job_id)
+            if job["state"] != State.RUNNING:
+                raise WorkerError(f"Job {job_id} is not running, so there is no training to end early.")
+            owe_order(connection, "stop", job_id, job["attempt"], now, now, FINISH)
+            record(connection, job_id, now, by, "finish early", why, attempt=job["attempt"])
+        self._owed()
+        return self.job(job_id)
 
     def request_pause(self, job_id: str, by: str, why: str = "") -> Job:
         """Pauses: at once when nothing runs, else after the next checkpoint (seconds)."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.progress import FINISH
 from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import Work, drop_earlier, prepare_folder, run_attempt, within_budget
 from worker.runtime.options import WorkerOptions
@@ -61,13 +62,13 @@ class StopSignal:
 
     def current_reason(self) -> str | None:
         """The reason, after a look when the last one is long ago."""
-        if self.reason is None and time.monotonic() - self._last_look_at > STALE_S:
+        if self.reason in (None, FINISH) and time.monotonic() - self._last_look_at > STALE_S:
             self.look()
         return self.reason
 
     def set(self, reason: str) -> None:
-        """Sets the reason unless there is one."""
-        if self.reason is None:
+        """Sets the reason unless there is one; one that ends the run takes the place of FINISH."""
+        if self.reason in (None, FINISH):
             self.reason = reason
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from finetune.artifacts import TRAINED
 from finetune.errors import FinetuneError, Stopped
 from finetune.methods import METHODS
+from finetune.progress import FINISH
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind, Run
 from worker.runtime import processes
@@ -106,7 +107,7 @@ def _default_signals() -> None:
 
 def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[str, Any]:
     """The report, once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
-    pipe, rest, told = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", False
+    pipe, rest, told = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", None
     try:
         while True:
             ended = torchrun.poll() is not None
@@ -118,14 +119,14 @@ def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[s
                 return outcome(json.loads((place / "end.json").read_text()))
             if ended:
                 break
-            if not told and (reason := work.should_stop()):
+            if told in (None, FINISH) and (reason := work.should_stop()) and reason != told:
                 (place / "stop.part").write_text(reason)
                 (place / "stop.part").replace(place / "stop")
-                told = True
+                told = reason
             time.sleep(LOOK_S)
     finally:
         os.close(pipe)
-    if told:  # it was told and left without a word: it has stopped all the same
+    if told not in (None, FINISH):  # it was told and left without a word: it has stopped all the same
         raise Stopped((place / "stop").read_text())
     raise RunBroke(
         "One of the training processes of this run died, so all of them were ended; "

@@ -24,6 +24,7 @@ from rq.exceptions import StopRequested
 from rq.worker import Worker
 
 from finetune.device import memory_gib
+from finetune.progress import FINISH
 from worker.kinds.job_kind import JobKind
 from worker.runtime import multi_gpu, processes
 from worker.runtime.heartbeat import LEASE_S, HealthServer, Heartbeat, open_shippers
@@ -150,6 +151,8 @@ class OrderWorker(Worker):
                 or flag.in_file()
                 or ("drain" if self.context.draining else None)
             )
+            if seen == FINISH:  # the job process hears it by itself and goes on to its evaluation
+                seen = "drain" if self.context.draining else None
             if seen is None and now - began > envelope.timeout_s:
                 seen = "timeout"
             if seen is not None and (reason is None or (seen in ("lost", "cancel") and seen != reason)):

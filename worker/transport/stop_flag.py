@@ -13,9 +13,10 @@ from pathlib import Path
 
 import redis
 
+from finetune.progress import FINISH
 from worker.transport.signing import PrivateKey, PublicKey, Refused, seal, unseal
 
-REASONS = frozenset({"cancel", "pause", "lost", "budget"})
+REASONS = frozenset({"cancel", "pause", "lost", "budget", FINISH})
 FLAG_S = 2 * 24 * 3600
 
 

@@ -19,6 +19,7 @@ from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
 from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_modal, note_modal, recipe_of
+from bot.slack.ui.job_card import MORE_EPOCHS
 from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
@@ -37,6 +38,7 @@ SUMMARY = "`/finetune` trains on your tickets and brings the evaluation back her
 def register(app: App, services: Services) -> None:
     """`/finetune`, the buttons that open its form, and the form."""
     app.command("/finetune")(guard(services, on_finetune))
+    app.action("job_continue")(guard(services, on_continue))
     app.action("job_finetune")(guard(services, on_train))
     app.action("home_finetune")(guard(services, on_home_finetune))
     app.action(re.compile("^(dataset|task|method|base_model)$"))(guard(services, on_recipe_change))
@@ -100,9 +102,14 @@ def kind_of(services: Services, form: Mapping[str, str], channel: str) -> str:
 
 
 def launch(
-    services: Services, kind: str, spec: Mapping[str, Any], place: Place, card: Card | None = None
+    services: Services,
+    kind: str,
+    spec: Mapping[str, Any],
+    place: Place,
+    card: Card | None = None,
+    goes_on_from: Job | None = None,
 ) -> Job:
-    """The accepted job; Refused with the reason when policy says no."""
+    """The accepted job; Refused with the reason when policy says no. `goes_on_from`: the job whose folder it takes up."""
     person = services.users.person(place.user)
     open_jobs = services.ledger.unfinished(place.user)
     if denial := services.permissions.denies_launch(
@@ -126,6 +133,7 @@ def launch(
         estimate_usd=round(budget or expected, 4),
         approval=services.permissions.needs_approval(budget),
         month_limit_usd=services.permissions.month_budget_usd,
+        retry_of=goes_on_from,
     )
     job = services.ledger.submit(request)
     services.wake()
@@ -218,6 +226,21 @@ def on_train(services: Services, ack: Ack, body: Body, action: Body, client: Web
     job = visible_job(services, str(action.get("value")), user, channel)
     card = services.datasets.get(job.dataset, services.scopes(channel))
     open_finetune(services, client, body["trigger_id"], Memory(channel), {"dataset": card.name})
+
+
+def on_continue(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
+    """The button that trains a finished model for some epochs more: a new job that takes up its last checkpoint."""
+    ack()
+    channel, user, _ = where(body)
+    job = visible_job(services, str(action.get("value")), user, channel)
+    person = services.users.person(user)
+    if denial := services.permissions.denies_change(person, job, "continue"):
+        raise Refused(denial)
+    spec = parse_spec({**job.spec, "epochs": int(job.spec["epochs"]) + MORE_EPOCHS})
+    card = services.datasets.get(str(job.spec["digest"]), services.scopes(channel))
+    key = f"continue:{job.id}:{spec.epochs}"
+    place = Place(user, job.team, job.channel, job.thread_ts, key)
+    launch(services, job.kind, spec.to_json(), place, card, goes_on_from=job)
 
 
 def on_home_finetune(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

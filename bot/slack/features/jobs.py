@@ -49,12 +49,13 @@ def on_reject_form(services: Services, ack: Ack, body: Body, view: View, client:
 
 
 JOB_VERBS = {"job_cancel": "cancel", "job_pause": "pause", "job_resume": "resume", "job_retry": "retry"}
+JOB_VERBS |= {"job_finish": "finish"}
 
 
 def on_job_change(
     services: Services, verb: str, ack: Ack, body: Body, action: Body, client: WebClient
 ) -> None:
-    """Cancel, pause, resume, retry: for the person who launched the job, and admins."""
+    """Cancel, pause, resume, finish, retry: for the person who launched the job, and admins."""
     ack()
     channel, user, _ = where(body)
     job = visible_job(services, str(action.get("value")), user, channel)
@@ -135,8 +136,8 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
     if verb not in ("open", *CHANGES):
         raise BotError(
             f"I do not know `/jobs {escape(one_line(verb, 40))}`. There is `/jobs`, `/jobs mine`, "
-            "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs budget`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume` "
-            "or `retry` with a job's id; `/jobs compare JOB` and `/jobs count JOB`."
+            "`/jobs running`, `/jobs done`, `/jobs notify`, `/jobs budget`, `/jobs JOB`, and `/jobs cancel`, `pause`, `resume`, "
+            "`finish` (end training, keep the best) or `retry` with a job's id; `/jobs compare JOB` and `/jobs count JOB`."
         )
     job = visible_job(services, job_id, command["user_id"], command["channel_id"])
     if verb == "open":
@@ -148,10 +149,11 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
 
 
 CHANGES = {"cancel": "Cancelling", "pause": "Pausing", "resume": "Back in line", "retry": "Started again"}
+CHANGES |= {"finish": "Ending its training, the best weights are kept"}
 
 
 def change_job(services: Services, job: Job, verb: str, user: str, why: str = "") -> Job:
-    """The job after cancel, pause, resume or retry by a person who may; BotError with the reason otherwise."""
+    """The job after cancel, pause, resume, finish or retry by a person who may; BotError with the reason otherwise."""
     person = services.users.person(user)
     if denial := services.permissions.denies_change(person, job, verb):
         raise BotError(denial)
@@ -160,6 +162,8 @@ def change_job(services: Services, job: Job, verb: str, user: str, why: str = ""
         after = ledger.request_cancel(job.id, user, why or f"cancelled by {person.name}")
     elif verb == "pause":
         after = ledger.request_pause(job.id, user, why)
+    elif verb == "finish":
+        after = ledger.request_finish(job.id, user, why)
     elif verb == "resume":
         after = ledger.resume(job.id, user, why)
     else:

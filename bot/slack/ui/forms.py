@@ -89,23 +89,18 @@ class FormValues:
 
 
 def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
-    """The fine-tune form's values as a recipe's fields, without those that do not apply to tickets and method.
+    """The fine-tune form's values as a recipe's fields.
 
-    A model of the hub, where one is named, is the base. What a person picked before another choice ruled it out is
-    replaced by what the form shows in its place.
+    A model of the hub, where one is named, is the base. A packaged base model that was picked before the method ruled
+    it out is replaced by what the form shows in its place; whatever else does not go together is refused by the recipe.
     """
     form = {name: value for name, value in values.items() if name in FINETUNE_FIELDS}
     choices = choices_for(dataset_kind, form)
     hub_model = form.pop("hub_model", "").strip()
-    form |= {"task": choices.task, "method": choices.method}
-    if choices.base_model:
+    if form.get("base_model") in BASE_MODELS and form.get("method") == choices.method:
         form["base_model"] = choices.base_model
-    else:
-        form.pop("base_model", None)
     if hub_model and choices.takes_hub_model:
         form["base_model"] = hub_model
-    if choices.epochs is None:
-        form.pop("epochs", None)
     return form
 
 

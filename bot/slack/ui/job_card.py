@@ -5,10 +5,12 @@ Reads the ledger's `Job` and the clock that is passed in; times are Unix seconds
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
 from bot.slack.ui.escape import escape, one_line
+from finetune.methods import METHODS
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
 from worker.kinds import kind_of
@@ -44,6 +46,8 @@ PHASES = {
 }
 CAN_PAUSE = (State.QUEUED, State.RUNNING)
 BAR_CELLS = 12
+BLOCKS = "▁▂▃▄▅▆▇█"
+MORE_EPOCHS = 2
 
 
 def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
@@ -89,7 +93,28 @@ def progress_line(job: Job) -> str:
         return ""
     share = min(1.0, step / steps)
     full = round(share * BAR_CELLS)
-    return f"`{'█' * full}{'░' * (BAR_CELLS - full)}` {share:.0%}"
+    bar = f"`{'█' * full}{'░' * (BAR_CELLS - full)}` {share:.0%}"
+    return "\n".join(line for line in (bar, _course_line(job.progress)) if line)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The values as a row of blocks, the largest the highest."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in values)
+
+
+def _course_line(progress: Mapping[str, Any]) -> str:
+    """The loss so far as a curve, and the newest result on the choosing rows."""
+    parts = []
+    curve = [value for value in progress.get("curve") or [] if _number(value)]
+    if len(curve) > 1:
+        parts.append(f"loss {curve[0]:.2f} `{sparkline(curve)}` {curve[-1]:.2f}")
+    if _number(progress.get("dev_score")):
+        parts.append(f"{progress['dev_score']:.1%} right on the tickets to choose with")
+    elif _number(progress.get("dev_loss")):
+        parts.append(f"loss on the tickets to choose with {progress['dev_loss']:.3f}")
+    return "  ·  ".join(parts)
 
 
 def recipe(job: Job) -> str:
@@ -160,17 +185,33 @@ def _buttons(job: Job) -> list[Block]:
             cancel_button(job),
         ]
     if job.state == State.SUCCEEDED:
-        return [button("Details", "job_details", job.id)]
+        more = button(f"Train {MORE_EPOCHS} more epochs", "job_continue", job.id)
+        return [button("Details", "job_details", job.id), *([more] if _trains_in_epochs(job) else [])]
     if job.state in END_STATES:
         return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
     if job.state in (State.CANCELLING, State.FINALIZING):
         return []
     elements = []
+    training = job.progress.get("phase") == "training" and job.progress.get("step")
+    if job.state == State.RUNNING and training and _trains_in_epochs(job):
+        elements.append(finish_button(job))
     if job.state in CAN_PAUSE:
         elements.append(button("Pause", "job_pause", job.id))
     if job.state == State.PAUSED:
         elements.append(button("Resume", "job_resume", job.id, "primary"))
     return [*elements, cancel_button(job)]
+
+
+def finish_button(job: Job) -> Block:
+    """The button that ends training now and goes on to the evaluation, after a question."""
+    text = "Training ends now. The best weights so far are tested on held-out tickets and you get the report."
+    sure = confirm("Stop here and keep the best?", text, "Stop here", "Go on", danger=False)
+    return button("Stop here, keep the best", "job_finish", job.id, confirm=sure)
+
+
+def _trains_in_epochs(job: Job) -> bool:
+    method = METHODS.get(str(job.spec.get("method")))
+    return method is not None and method.network is not None
 
 
 def cancel_button(job: Job) -> Block:

@@ -114,7 +114,7 @@ def train_reply(
         collate_padded,
     )
     from finetune.training.base_models import quiet
-    from finetune.training.loop import fit
+    from finetune.training.loop import Examples, fit
 
     set_seed(spec.seed)
     method = network_of(spec.method)
@@ -131,15 +131,14 @@ def train_reply(
     for note in check_reply_rows(rows, spec.max_length, limit):
         progress.note(note)
     check_round_trip(rows, train[1], tokenizer)
-    (folder / FIRST_ROW).write_text(
-        decoded(rows[0], tokenizer)
-    )  # a person's text: never in an event or a log
+    # A person's text: it stays in the run's folder and never goes into an event or a log.
+    (folder / FIRST_ROW).write_text(decoded(rows[0], tokenizer))
     causal = method.adapt(causal, spec, "causal")
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
     with quiet():
         overfit_probe(model, [collate(rows[:8])], spec.learning_rate, progress)
-    fitted = fit(model, rows, dev_rows, collate, spec, folder / "checkpoints", progress)
+    fitted = fit(model, Examples(rows, dev_rows, collate), spec, folder / "checkpoints", progress)
     save_reply(folder / "model", spec, causal, tokenizer)
     return fitted
 

@@ -75,7 +75,7 @@ def train_triage(
     import torch
     from transformers import set_seed
 
-    from finetune.training.loop import fit
+    from finetune.training.loop import Examples, fit
 
     set_seed(spec.seed)
     method = network_of(spec.method)
@@ -96,7 +96,8 @@ def train_triage(
 
     overfit_probe(network, [collate(rows[:8])], spec.learning_rate, progress)
     dev = tokenised(tokenizer, dev_texts, dev_labels, spec.max_length)
-    fitted = fit(network, rows, dev, collate, spec, folder / "checkpoints", progress)
+    examples = Examples(rows, dev, collate, accuracy=True)
+    fitted = fit(network, examples, spec, folder / "checkpoints", progress)
     save_triage(folder / "model", spec, classes, network, tokenizer)
     return fitted
 

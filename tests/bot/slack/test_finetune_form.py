@@ -64,16 +64,16 @@ def test_a_method_that_needs_a_gpu_is_offered_where_there_is_one() -> None:
 @pytest.mark.parametrize("kind", ["triage", "reply"])
 @pytest.mark.parametrize("method", list(METHODS))
 def test_whatever_the_form_offers_goes_together(kind: str, method: str) -> None:
-    """Also what was picked before another choice ruled it out: the recipe is valid, or asks for a model of the hub."""
+    """Also with a base model that was picked before the method ruled it out."""
+    if method not in choices_for(kind, {}).methods:
+        pytest.skip("not offered for these tickets")
     for base_model in ("minilm", "tiny-bert", "tiny-llama"):
-        values = {"dataset": f"{kind}-tickets", "task": "triage", "method": method, "base_model": base_model}
+        values = {"dataset": f"{kind}-tickets", "task": kind, "method": method, "base_model": base_model}
         choices = choices_for(kind, values)
         if choices.takes_hub_model and not choices.base_models:
             values["hub_model"] = "org/model-1B"
-        form = recipe_of({**values, "epochs": "2", "budget_usd": "5"}, kind)
-        spec = parse_spec(form)
-        assert spec.task == kind
-        assert spec.method == choices.method
+        spec = parse_spec(recipe_of({**values, "epochs": "2", "budget_usd": "5"}, kind))
+        assert (spec.task, spec.method) == (kind, method)
 
 
 def test_a_reply_dataset_needs_no_task_named() -> None:

@@ -57,12 +57,34 @@ def test_every_state_has_a_card_within_limits_that_pings_nobody(state: State) ->
     assert "<https" not in words(blocks)
 
 
+def test_the_card_shows_the_loss_as_a_curve_and_the_score_on_the_choosing_rows() -> None:
+    """While it trains; values that a worker made up are left out."""
+    progress = {"phase": "training", "step": 5, "steps": 10, "curve": [2.0, 1.0, 0.5, "<!channel>"]}
+    text = words(job_card(job(progress={**progress, "dev_score": 0.712}), 100.0))
+    assert "loss 2.00 `█▃▁` 0.50" in text
+    assert "71.2% right on the tickets to choose with" in text
+    assert "<!channel>" not in text
+    reply = words(job_card(job(progress={**progress, "dev_loss": 0.4321}), 100.0))
+    assert "loss on the tickets to choose with 0.432" in reply
+
+
+def test_training_can_be_ended_early_and_continued() -> None:
+    """Only while a network trains; a method that is solved in one go has no epochs to add."""
+    training = job(progress={"phase": "training", "step": 5, "steps": 10})
+    assert "job_finish" in actions_of(job_card(training, 100.0))
+    assert "job_finish" not in actions_of(job_card(job(progress={"phase": "baselines", "step": 1}), 100.0))
+    ended = job(state=State.SUCCEEDED, report=REPORT)
+    assert "job_continue" in actions_of(job_card(ended, 100.0))
+    linear = job(state=State.SUCCEEDED, report=REPORT, spec={"method": "linear"})
+    assert "job_continue" not in actions_of(job_card(linear, 100.0))
+
+
 def test_what_can_be_pressed_follows_the_state() -> None:
     """Cancel while it lives, run again once it failed, only details when it is done."""
     assert actions_of(job_card(job(), 1.0)) == {"job_pause", "job_cancel"}
     assert actions_of(job_card(job(state=State.PAUSED), 1.0)) == {"job_resume", "job_cancel"}
     assert actions_of(job_card(job(state=State.FAILED), 1.0)) == {"job_retry", "job_details"}
-    assert actions_of(job_card(job(state=State.SUCCEEDED), 1.0)) == {"job_details"}
+    assert actions_of(job_card(job(state=State.SUCCEEDED), 1.0)) == {"job_details", "job_continue"}
     assert actions_of(job_card(job(state=State.CANCELLING), 1.0)) == set()
     waiting = actions_of(job_card(job(state=State.AWAITING_APPROVAL), 1.0))
     assert waiting == {"job_approve", "job_reject", "job_cancel"}
