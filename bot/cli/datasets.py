@@ -20,6 +20,7 @@ from bot.slack.services import models_trained_on
 from finetune.data.card import Card, card_lines
 from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
+from finetune.pricing import money
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The ticket data that the team shares.")
 SHOWN = 5
+JOBS_READ = 200
 SUSPECT_COLUMNS = ("id", "given", "suggested", "share of given", "share of suggested", "text")
 
 
@@ -80,6 +82,30 @@ def add(
     tell_card(card)
 
 
+def show_history(card: Card) -> None:
+    """Every measurement and run on the card's rows, the best starred, and what all of it says now."""
+    from bot.cli.output import interval
+    from finetune.reports.history import FinishedJob, history_of
+    from worker.jobs.states import State
+
+    jobs = open_ledger(settings()).jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
+    finished = [
+        FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
+        for job in jobs
+        if job.report
+    ]
+    history = history_of(finished, card.digest)
+    if history.lines:
+        table = Table("measured on these rows", "score %", "gain", "cost", "job", "by", box=None)
+        for line in history.lines:
+            gain = "-" if line.gain_points is None else f"{line.gain_points:+.1f}"
+            name = f"{'* ' if line.best else ''}{line.name}"
+            price = money(line.usd) if line.usd else "-"
+            table.add_row(escape(name), interval(line.score), gain, price, line.job, escape(line.by))
+        console.print(table)
+    console.print(f"[bold]Verdict now:[/bold] {escape(history.verdict)}", highlight=False)
+
+
 @app.command("show")
 def show_card(
     name: Annotated[str, typer.Argument(help="The dataset's name or digest.")],
@@ -92,6 +118,7 @@ def show_card(
         console.out(json.dumps(card.to_json()), highlight=False)
     else:
         tell_card(card)
+        show_history(card)
     if picture:
         from finetune.evaluation.dataset_plot import card_png
 

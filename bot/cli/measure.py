@@ -35,6 +35,10 @@ def measure(
     target: Annotated[float, typer.Option(help="Score that is good enough, 0 to 1.")] = 0.9,
     volume: Annotated[int, typer.Option(help="Tickets per month.")] = 0,
     price_per_wrong: Annotated[float | None, typer.Option(help="Dollars that a wrong answer costs.")] = None,
+    minutes_by_hand: Annotated[float | None, typer.Option(help="Minutes to handle a ticket by hand.")] = None,
+    error_rate: Annotated[
+        float | None, typer.Option(help="Share of wrong answers you accept, 0 to 1.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="accuracy or macro_f1.")] = "accuracy",
     text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
@@ -53,7 +57,15 @@ def measure(
     chosen = settings()
     ask = measuring_model(chosen) if llm_usd > 0 else None
     tickets, name = tickets_of(chosen, dataset, ask is not None, text_column, label_column)
-    request = Request(target, volume, price_per_wrong, metric, whole_pilot=pilot)
+    request = Request(
+        target,
+        volume,
+        price_per_wrong,
+        metric,
+        minutes_by_hand=minutes_by_hand,
+        error_rate=error_rate,
+        whole_pilot=pilot,
+    )
     folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     report = here_with_bar(
         lambda emit: run(
@@ -128,6 +140,8 @@ def show(report: MeasurementReport, folder: Path) -> None:
     for table_of in (forecast_table(report.forecast), money_table(report.cost)):
         if table_of is not None:
             console.print(table_of)
+    if report.cost.sentence:
+        console.print(f"[bold]Business case:[/bold] {escape(report.cost.sentence)}", highlight=False)
     if report.doubling:
         console.print(escape(report.doubling), highlight=False)
     console.print(f"[bold]Next:[/bold] {escape(report.next_step)}", highlight=False)

@@ -105,7 +105,7 @@ class PilotPlan:
 
 
 def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
-    """The largest pilot that fits the time, else the smallest that tells something; None for too few rows.
+    """The largest pilot that fits the time, else the whole one, which does not; None for too few rows.
 
     Counts seconds of this process's work at the speed that embedding was measured to have.
     """
@@ -119,7 +119,7 @@ def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
     ]
     if not plans:
         return None
-    return next((plan for plan in plans if plan.fits), plans[-1])
+    return next((plan for plan in plans if plan.fits), plans[0])
 
 
 def _seconds(sample: Sample, rows: int) -> float:

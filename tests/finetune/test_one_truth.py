@@ -121,14 +121,14 @@ def test_a_pilot_without_time_leaves_it_undecided_and_goes_on(
     embed: CountingEmbedder, tmp_path: Path
 ) -> None:
     """No time: not decided yet, with the minutes; the same request with the whole pilot embeds nothing again."""
-    first = measured(TICKETS, 0.8, tmp_path / "first", embed, allowed_s=10.5, clock=Ticking(0.1))
+    first = measured(TICKETS, 0.8, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
     assert first["decision"] == "undecided"
     assert first["pilot_minutes"] >= 1
     assert "measured_best" not in first["signals"]
     assert list((tmp_path / "first").glob("embeddings-*.npy"))
     asked = embed.asked
     second = measured(
-        TICKETS, 0.8, tmp_path / "second", embed, whole_pilot=True, earlier=tmp_path / "first", allowed_s=10.5
+        TICKETS, 0.8, tmp_path / "second", embed, whole_pilot=True, earlier=tmp_path / "first", allowed_s=10.0
     )
     assert embed.asked - asked < 300  # the probe only
     assert second["decision"] == "train"

@@ -19,6 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import SLACK_TROUBLE, BotError
+from bot.slack.delivery.after_job import FORECASTS
 from bot.slack.delivery.posting import update_submitted
 from bot.slack.failures import PrivateFailure, advice, apologise, guard, whisper
 from bot.slack.features.label_check import check_labels
@@ -28,6 +29,7 @@ from bot.slack.services import Services, models_trained_on, scopes_of
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import Block, actions, button, context, modal, section
 from bot.slack.ui.column_form import Upload, chosen_columns, column_errors, columns_modal
+from bot.slack.ui.dataset_page import dataset_page
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, dataset_modal, note_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
@@ -38,8 +40,12 @@ from finetune.data.reading import preview
 from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
 from finetune.evaluation.dataset_plot import card_alt, card_png
+from finetune.measurement.forecast_log import ForecastLog, Pair
+from finetune.reports.history import DatasetHistory, FinishedJob, history_of
+from worker.jobs.states import State
 
 log = logging.getLogger(__name__)
+JOBS_READ = 200
 CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
@@ -249,6 +255,24 @@ def on_home_add_dataset(services: Services, ack: Ack, body: Body, client: WebCli
     open_dataset(client, body["trigger_id"], Memory(_direct_channel(client, body)))
 
 
+def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory:
+    """What finished jobs on these rows show; a job of another channel counts where the dataset is everyone's."""
+    jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
+    open_to_all = "workspace" in card.scopes
+    finished = [
+        FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
+        for job in jobs
+        if job.report and (open_to_all or job.channel == channel)
+    ]
+    return history_of(finished, card.digest)
+
+
+def outcomes(services: Services, card: Card) -> list[Pair]:
+    """Forecasts on these rows beside what came."""
+    pairs = ForecastLog(services.home / FORECASTS).pairs()
+    return [pair for pair in pairs if pair.entry.digest == card.digest]
+
+
 def on_datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
     """Lists, adds, removes."""
     ack()
@@ -271,6 +295,12 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         check_labels(services, client, card, person, channel)
         text = f"Checking the labels of {escape(card.name)}. I will send you those that look wrong."
         respond(text=text, response_type="ephemeral")
+    elif words[0].lower() == "show" and len(words) == 2:
+        card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
+        page = dataset_page(
+            dataset_card(card), rows_history(services, card, channel), outcomes(services, card)
+        )
+        respond(text=f"Dataset {card.name}", blocks=validate_message(page), response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
         respond(
@@ -280,5 +310,5 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         )
     else:
         raise BotError(
-            "I know `/datasets`, `/datasets NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."
+            "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."
         )

@@ -33,6 +33,7 @@ from finetune.spec import SpecError
 from worker.jobs.states import State
 
 JOBS_READ, EVIDENCE_CARRIED = 200, 10
+MOST_MINUTES = 10_000
 NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, then come back."
 
 
@@ -148,7 +149,7 @@ def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client
     say_where(client, job)
 
 
-FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong")
+FIELDS = ("dataset", "metric", "target", "volume", "price_per_wrong", "minutes_by_hand", "error_rate")
 
 
 def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> dict[str, Any]:
@@ -173,6 +174,7 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
         spec["price_per_wrong"] = price
         if price is None or not 0 <= price <= DEAREST:
             problems["price_per_wrong"] = "Give dollars, 0 or more, or leave it empty."
+    spec |= _money_fields(form, problems)
     if problems or card is None or volume is None:
         raise SpecError(problems)
     known = evidence_on(services, card.name, card.digest)
@@ -183,6 +185,25 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
         "volume": int(volume),
         **({"evidence": known} if known else {}),
     }
+
+
+def _money_fields(form: Mapping[str, Any], problems: dict[str, str]) -> dict[str, float]:
+    """Minutes by hand and the error rate, where they were given; adds a sentence per wrong one."""
+    values: dict[str, float] = {}
+    if str(form.get("minutes_by_hand") or "").strip():
+        minutes = _number(form["minutes_by_hand"])
+        if minutes is None or not 0 <= minutes <= MOST_MINUTES:
+            problems["minutes_by_hand"] = "Give minutes, 0 or more, or leave it empty."
+        else:
+            values["minutes_by_hand"] = minutes
+    if str(form.get("error_rate") or "").strip():
+        rate = _number(form["error_rate"])
+        share = rate / 100 if rate is not None and rate >= 1 else rate
+        if share is None or not 0 < share < 1:
+            problems["error_rate"] = "Give wrong answers out of 100, for example 5 (or a share such as 0.05)."
+        else:
+            values["error_rate"] = share
+    return values
 
 
 def typed(text: str) -> dict[str, str] | None:

@@ -237,7 +237,14 @@ METRICS = {
     "accuracy": "Right answers, of all tickets",
     "macro_f1": "Macro-F1: rare classes count like common ones",
 }
-WORDS = {"wrong": "price_per_wrong", "price": "price_per_wrong", "tickets": "volume", "f1": "macro_f1"}
+WORDS = {
+    "wrong": "price_per_wrong",
+    "price": "price_per_wrong",
+    "tickets": "volume",
+    "f1": "macro_f1",
+    "minutes": "minutes_by_hand",
+    "errors": "error_rate",
+}
 SHARE_OR_PERCENT = "Give right answers out of 100, for example 92 (or a share such as 0.92)."
 DEAREST = 1e6
 
@@ -268,6 +275,20 @@ def measure_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, st
             "Dollars that a wrong answer costs",
             number_input("price_per_wrong", values.get("price_per_wrong", ""), decimal=True),
             hint="If you know it: minutes to put a wrong ticket right, times their price.",
+            optional=True,
+        ),
+        input_field(
+            "minutes_by_hand",
+            "Minutes to handle a ticket by hand",
+            number_input("minutes_by_hand", values.get("minutes_by_hand", ""), decimal=True),
+            hint="For hours and dollars saved a month.",
+            optional=True,
+        ),
+        input_field(
+            "error_rate",
+            "Wrong answers that are acceptable, out of 100",
+            number_input("error_rate", values.get("error_rate", ""), decimal=True),
+            hint="Of the tickets answered automatically; the others go to people. 5 if left empty.",
             optional=True,
         ),
     ]

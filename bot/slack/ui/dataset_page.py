@@ -1,0 +1,57 @@
+"""One page per dataset: its card, every measurement and run on its rows, the best so far, one verdict. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from bot.slack.ui.blocks import Block, button, context, divider, section
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.ui.report import interval
+from finetune.measurement.forecast_log import Pair
+from finetune.pricing import money
+from finetune.reports.history import DatasetHistory, HistoryLine
+
+LINES_SHOWN, FORECASTS_SHOWN = 12, 4
+
+
+def dataset_page(card: Sequence[Block], history: DatasetHistory, forecasts: Sequence[Pair]) -> list[Block]:
+    """The card's blocks, then what is known about these rows."""
+    blocks = [*card, divider(), section(f"*Verdict now*\n{escape(one_line(history.verdict, 1500))}")]
+    blocks += [
+        section(history_text(line), button("Open", "job_details", line.job))
+        for line in history.lines[:LINES_SHOWN]
+    ]
+    if more := len(history.lines) - LINES_SHOWN:
+        blocks += [context(f"and {more} more")] if more > 0 else []
+    if len(history.curve) > 1:
+        blocks.append(context(f"Learning curve of the cheap method: {curve_text(history)}"))
+    blocks += [context(f"🔭 {forecast_text(pair)}") for pair in forecasts[:FORECASTS_SHOWN]]
+    return blocks
+
+
+def history_text(line: HistoryLine) -> str:
+    """One measured system: name, score, gain, price, when and by whom."""
+    head = f"{'🏆 ' if line.best else ''}*{escape(one_line(line.name, 80))}*"
+    parts = [interval(line.score)]
+    if line.gain_points is not None:
+        parts.append(f"{line.gain_points:+.1f} points against the best cheap method")
+    parts += [f"base {escape(one_line(line.base_model, 60))}"] if line.base_model else []
+    parts += [money(line.usd)] if line.usd else []
+    when = time.strftime("%Y-%m-%d", time.gmtime(line.ended_at))
+    return f"{head}\n{'  ·  '.join(parts)}\n{when}, {escape(one_line(line.by, 40))}, `{line.job}`"
+
+
+def curve_text(history: DatasetHistory) -> str:
+    """`44 tickets 51.0%, ...`, as it was measured."""
+    return ", ".join(f"{rows:,} tickets {100 * score:.1f}%" for rows, score in history.curve)
+
+
+def forecast_text(pair: Pair) -> str:
+    """What was forecast beside what came."""
+    entry = pair.entry
+    inside = "inside" if pair.covered else "outside"
+    return (
+        f"Measurement {entry.job} forecast {100 * entry.value:.1f}% at {entry.rows:,} tickets, job {pair.run} came to "
+        f"{100 * pair.outcome:.1f}%: {inside} the 90% band."
+    )

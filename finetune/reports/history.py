@@ -1,0 +1,139 @@
+"""Everything that is known about one dataset's rows: each measurement and run in one table, and one current verdict.
+
+Pure: reports in, lines out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.parts import Score, SystemLine
+
+
+@dataclass(frozen=True)
+class FinishedJob:
+    """A job that ended with a report: its id, who asked, when it ended (seconds since 1970)."""
+
+    id: str
+    by: str
+    ended_at: float
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One measured system: its score, its gain in points over the best cheap method of the same report, its cost.
+
+    `best` marks the highest score of the table. `usd` is None where a report does not tell it.
+    """
+
+    job: str
+    by: str
+    ended_at: float
+    name: str
+    base_model: str
+    score: Score
+    gain_points: float | None
+    usd: float | None
+    trained: bool
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetHistory:
+    """The table, newest first, the curve (rows, score) of the newest measurement, and what all of it says now."""
+
+    lines: tuple[HistoryLine, ...]
+    verdict: str
+    curve: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def best(self) -> HistoryLine | None:
+        return next((line for line in self.lines if line.best), None)
+
+
+def history_of(jobs: Iterable[FinishedJob], digest: str) -> DatasetHistory:
+    """What these jobs show of the rows with this digest; jobs on other rows are passed over."""
+    known = []
+    for job in sorted(jobs, key=lambda one: one.ended_at, reverse=True):
+        report = read_report(job.report)
+        if isinstance(report, FinetuneReport | MeasurementReport) and report.dataset.digest == digest:
+            known.append((job, report))
+    lines = [line for job, report in known for line in _lines(job, report)]
+    top = max((line.score.value for line in lines), default=None)
+    marked = [replace(line, best=line.score.value == top) for line in lines]
+    newest = next((job for job, report in known if isinstance(report, MeasurementReport)), None)
+    return DatasetHistory(tuple(marked), _verdict(known, marked), _curve(newest.report if newest else {}))
+
+
+def _lines(job: FinishedJob, report: FinetuneReport | MeasurementReport) -> list[HistoryLine]:
+    """Of a fine-tune the trained model; of a measurement what did best without one, and its pilot."""
+    if isinstance(report, FinetuneReport):
+        tuned = report.tuned
+        points = report.difference.points if report.difference else None
+        base = str(report.spec.get("base_model", ""))
+        return [_line(job, tuned, base, points, report.spent.usd, True)] if tuned else []
+    cheap = report.best
+    lines = [_line(job, cheap, "", None, None, False)] if cheap else []
+    for line in report.ladder:
+        if line.tuned and not line.job:  # with a job it stands in that job's own line
+            gain = 100 * (_value(line) - _value(cheap)) if cheap else None
+            lines.append(_line(job, line, "minilm", gain, None, False))
+    return [line for line in lines if line is not None]
+
+
+def _line(
+    job: FinishedJob,
+    system: SystemLine,
+    base: str,
+    points: float | None,
+    usd: float | None,
+    trained: bool,
+) -> HistoryLine:
+    score = _score(system)
+    return HistoryLine(job.id, job.by, job.ended_at, system.name, base, score, points, usd, trained)
+
+
+def _score(system: SystemLine) -> Score:
+    return next((system.scores[name] for name in ("accuracy", "chrf") if name in system.scores), Score(0.0))
+
+
+def _value(system: SystemLine) -> float:
+    return _score(system).value
+
+
+def _curve(report: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
+    """Mean score by rows of a measurement's learning curve."""
+    scores: dict[int, list[float]] = {}
+    for point in report.get("pilot") or ():
+        scores.setdefault(int(point["rows"]), []).append(float(point["score"]))
+    return tuple((rows, sum(values) / len(values)) for rows, values in sorted(scores.items()))
+
+
+def _verdict(
+    known: Sequence[tuple[FinishedJob, FinetuneReport | MeasurementReport]], lines: Sequence[HistoryLine]
+) -> str:
+    """The newest measurement's, unless a model that was trained since meets its target or beats what it expected."""
+    if not known:
+        return "Nothing was measured or trained on these rows yet."
+    measured = next(((job, report) for job, report in known if isinstance(report, MeasurementReport)), None)
+    if measured is None:
+        return known[0][1].headline
+    job, report = measured
+    since = [line for line in lines if line.trained and line.ended_at > job.ended_at]
+    best = max(since, key=lambda line: line.score.value, default=None)
+    if best is None or report.decision == "enough":
+        return report.headline
+    score, target = 100 * best.score.value, 100 * report.target
+    if best.score.value >= report.target:
+        return (
+            f"You have it: with the model of job {best.job} {score:.0f} of 100 new tickets would go to the right "
+            f"queue, and the target of measurement {job.id} is {target:.0f}."
+        )
+    return (
+        f"The model of job {best.job}, trained since measurement {job.id}, gets {score:.0f} of 100 where the target is "
+        f"{target:.0f}. Measure again: it counts what this model showed."
+    )
