@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from bot.slack.ui.blocks import Block, button, context, divider, section
 from bot.slack.ui.escape import escape, one_line
@@ -38,7 +38,7 @@ def history_text(line: HistoryLine) -> str:
         parts.append(f"{line.gain_points:+.1f} points against the best cheap method")
     parts += [f"base {escape(one_line(line.base_model, 60))}"] if line.base_model else []
     parts += [money(line.usd)] if line.usd else []
-    when = time.strftime("%Y-%m-%d", time.gmtime(line.ended_at))
+    when = f"{datetime.fromtimestamp(line.ended_at, UTC):%Y-%m-%d}"
     return f"{head}\n{'  ·  '.join(parts)}\n{when}, {escape(one_line(line.by, 40))}, `{line.job}`"
 
 
