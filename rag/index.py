@@ -11,7 +11,7 @@ import numpy as np
 
 from rag.errors import RagError
 from rag.ingest.fetch import Fetch, fetch_public
-from rag.ingest.sandbox import Apart
+from rag.ingest.sandbox import Sandbox
 from rag.ingest.sources import Listing, Sources, file_item, is_address, root_of
 from rag.ingest.sync import BATCH, OnProgress, Sync, SyncReport, embed_chunks
 from rag.search.chunking import Chunk
@@ -70,8 +70,8 @@ class Index:
     def ensure_guide(self) -> SyncReport:
         """Brings the bundled guide into the index when it is missing or has changed."""
         listing = Listing([file_item(path, path.name) for path in sorted(GUIDE.glob("*.md"))])
-        with Apart() as apart:
-            run = Sync(self.store, self.embed, apart, self._fetch, None, sweep_many=True)
+        with Sandbox() as sandbox:
+            run = Sync(self.store, self.embed, sandbox, self._fetch, None, sweep_many=True)
             run.source("guide", listing, frozenset({WORKSPACE}))
         self._vectors.catch_up()
         return run.report
@@ -175,8 +175,8 @@ class Index:
         anew: bool = False,
         sweep_many: bool = False,
     ) -> SyncReport:
-        with Apart() as apart:
-            run = Sync(self.store, self.embed, apart, self._fetch, on_progress, anew, sweep_many)
+        with Sandbox() as sandbox:
+            run = Sync(self.store, self.embed, sandbox, self._fetch, on_progress, anew, sweep_many)
             report = run.sources(wanted)
         self._vectors.catch_up()
         return report

@@ -19,18 +19,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 import httpcore
 
 from rag.errors import RagError
+from rag.ingest.readers.registry import suffix_of_media_type
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 MOST_BYTES = 25_000_000
 SECONDS = 30.0
 REDIRECTS = 5
-KIND_OF = {
-    "text/html": ".html", "application/xhtml+xml": ".html", "text/markdown": ".md", "text/csv": ".csv",
-    "application/pdf": ".pdf", "application/zip": ".zip",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": ".pptx",
-}  # fmt: skip
 # Prefixes that carry an IPv4 address inside: a public look around a private address.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -216,7 +211,7 @@ def _name(url: str, content_type: str) -> str:
     """The last part of the path with the ending of what was sent."""
     path = PurePosixPath(unquote(urlsplit(url).path))
     kind = content_type.split(";")[0].strip().lower()
-    if suffix := KIND_OF.get(kind):
+    if suffix := suffix_of_media_type(kind):
         return (path.stem or urlsplit(url).hostname or "page") + suffix
     if kind == "text/plain" and path.suffix.lower() not in (".md", ".csv", ".markdown"):
         return (path.stem or "page") + ".txt"

@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import Text
 
 SECONDS = 90.0
 MOST_ANSWER = 60_000_000
@@ -26,19 +26,19 @@ ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needs more time or memory to read than I allow. Split it, or save it as PDF or text."
 
 
-class TookTooLong(RagError):
+class ReadTimeout(RagError):
     """The reader was ended; on another day it might be quicker."""
 
 
-class Apart:
+class Sandbox:
     """A context manager; the child starts with the first order and again after one that it did not survive."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._child: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="trainwise-apart-")
+        self._folder = tempfile.TemporaryDirectory(prefix="trainwise-sandbox-")
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> Sandbox:
         return self
 
     def __exit__(
@@ -47,8 +47,8 @@ class Apart:
         self._end()
         self._folder.cleanup()
 
-    def read(self, kind: str, path: Path, name: str) -> list[dict[str, Any]]:
-        """[{"member", "title", "text"}] of a file of this kind; RagError says why it cannot be read."""
+    def read(self, kind: str, path: Path, name: str) -> list[Text]:
+        """The documents of a file, by the registered reader `kind`; RagError says why it cannot be read."""
         child = self._child or self._start()
         order = json.dumps({"kind": kind, "path": str(path.absolute()), "name": name})
         assert child.stdin
@@ -64,8 +64,7 @@ class Apart:
         answer = json.loads(line)
         if "error" in answer:
             raise RagError(answer["error"])
-        documents: list[dict[str, Any]] = answer["documents"]
-        return documents
+        return [Text(**document) for document in answer["documents"]]
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
@@ -77,7 +76,7 @@ class Apart:
         return self._child
 
     def _answer(self, child: subprocess.Popen[bytes]) -> bytes:
-        """The next line of the child; b"" when it ended instead. TookTooLong after the time is up."""
+        """The next line of the child; b"" when it ended instead. ReadTimeout after the time is up."""
         assert child.stdout
         until, got = time.monotonic() + self._seconds, bytearray()
         with selectors.DefaultSelector() as ready:
@@ -85,7 +84,7 @@ class Apart:
             while not got.endswith(b"\n"):
                 if not ready.select(max(0.0, until - time.monotonic())):
                     self._end()
-                    raise TookTooLong(TOO_MUCH)
+                    raise ReadTimeout(TOO_MUCH)
                 part = os.read(child.stdout.fileno(), 1 << 20)
                 got += part
                 if not part or len(got) > MOST_ANSWER:

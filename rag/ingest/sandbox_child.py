@@ -7,11 +7,15 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import Reader
+from rag.ingest.readers.registry import load_readers
 
 MEMORY = 2 << 30
 CPU_SECONDS = 60
@@ -37,38 +41,26 @@ def forbid(event: str, _arguments: Any) -> None:
         raise PermissionError(f"{event} is not for readers of documents")
 
 
-def readers() -> dict[str, Callable[[Path, str], list[dict[str, Any]]]]:
-    """Each kind's reader; importing them is the slow part of the start."""
-    import pypdfium2  # noqa: F401  (loads its library now: later it may not)
-
-    from rag.ingest.readers.confluence import read_confluence
-    from rag.ingest.readers.office import read_docx, read_pptx
-    from rag.ingest.readers.pdf import read_pdf
-    from rag.ingest.readers.web import read_html
-
-    return {
-        "pdf": read_pdf,
-        "html": read_html,
-        "docx": read_docx,
-        "pptx": read_pptx,
-        "confluence": read_confluence,
-    }
+def preload() -> Mapping[str, Reader]:
+    """The registry, with every shared library loaded that its readers name; this is the slow part of the start."""
+    table = load_readers()
+    for module in sorted({module for reader in table.values() for module in reader.preload}):
+        import_module(module)
+    return table
 
 
-def answer(
-    known: dict[str, Callable[[Path, str], list[dict[str, Any]]]], order: dict[str, str]
-) -> dict[str, Any]:
+def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, Any]:
     """What one order gives: documents, or the sentence for the person."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     used = int(spent.ru_utime + spent.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
     try:
-        documents = known[order["kind"]](Path(order["path"]), order["name"])
-        if sum(len(document["text"]) for document in documents) > MOST_TEXT:
+        documents = readers[order["kind"]].read(Path(order["path"]), order["name"])
+        if sum(len(document.text) for document in documents) > MOST_TEXT:
             raise RagError(
                 f"holds more than {MOST_TEXT // 1_000_000} million characters. Split it into parts."
             )
-        return {"documents": documents}
+        return {"documents": [asdict(document) for document in documents]}
     except RagError as error:
         return {"error": str(error)}
     except MemoryError:
@@ -85,10 +77,10 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what readers print goes nowhere
     confine()
-    known = readers()
+    readers = preload()
     sys.addaudithook(forbid)
     for line in sys.stdin.buffer:
-        out.write(json.dumps(answer(known, json.loads(line))).encode() + b"\n")
+        out.write(json.dumps(answer(readers, json.loads(line))).encode() + b"\n")
         out.flush()
 
 

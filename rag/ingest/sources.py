@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from rag.errors import RagError
 from rag.ingest.archive import ignored
-from rag.ingest.readers.load import KINDS
+from rag.ingest.readers.registry import known_suffixes
 from rag.search.store import Store, check_scopes
 
 
@@ -76,7 +76,7 @@ def _folder(root: Path) -> Listing:
         listing.complete = False
         listing.problems.append(f"{error.filename}: cannot be opened ({error.strerror}). Check its rights.")
 
-    real = root.resolve()
+    real, suffixes = root.resolve(), known_suffixes()
     for folder, folders, files in os.walk(root, onerror=broken, followlinks=False):
         here = Path(folder)
         linked = [name for name in folders if (here / name).is_symlink()]
@@ -88,7 +88,7 @@ def _folder(root: Path) -> Listing:
             if path.is_symlink():
                 if not path.resolve().is_relative_to(real):
                     outside.append(path)
-            elif path.suffix.lower() not in KINDS:
+            elif path.suffix.lower() not in suffixes:
                 unknown[path.suffix.lower() or "no ending"] += 1
             else:
                 _append(listing, path)

@@ -17,8 +17,9 @@ import numpy as np
 
 from rag.errors import RagError
 from rag.ingest.fetch import Fetch, FetchError, Page
-from rag.ingest.readers.load import Failed, Loaded, load
-from rag.ingest.sandbox import Apart, TookTooLong
+from rag.ingest.load import Unreadable, load
+from rag.ingest.readers.reader import Text
+from rag.ingest.sandbox import ReadTimeout, Sandbox
 from rag.ingest.sources import Item, Listing, Seen, Sources, is_address, left_out, list_items
 from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
@@ -55,14 +56,14 @@ class Sync:
         self,
         store: Store,
         embed: MiniLM,
-        apart: Apart,
+        sandbox: Sandbox,
         fetch: Fetch,
         on_progress: OnProgress | None,
         anew: bool = False,
         sweep_many: bool = False,
     ) -> None:
         """`anew` tries again what could not be read before; `sweep_many` lets go of the brake."""
-        self._store, self._embed, self._apart, self._fetch = store, embed, apart, fetch
+        self._store, self._embed, self._sandbox, self._fetch = store, embed, sandbox, fetch
         self._tell, self._anew, self._sweep_many = on_progress or (lambda *_: None), anew, sweep_many
         self._sources = Sources(store)
         self.report = SyncReport()
@@ -156,25 +157,25 @@ class Sync:
         problems: list[str] = []
         unknown: dict[str, int] = {}
         try:
-            for found in load(path, item.name, self._apart):
-                if isinstance(found, Loaded):
+            for found in load(path, item.name, self._sandbox):
+                if isinstance(found, Text):
                     self._name = f"{item.name}: {found.title}" if found.member else item.name
                     self._tell(self._done, self._total, self._name)
                     self._document(work, item, found, raw)
                 elif found.suffix:
                     unknown[found.suffix] = unknown.get(found.suffix, 0) + 1
                 else:
-                    problems.append(f"{item.id}{MEMBER}{found.member}: {found.said}")
+                    problems.append(f"{item.id}{MEMBER}{found.member}: {found.reason}")
                     work.keep(doc for doc in mine if doc.source == _address(item, found))
         except RagError as error:
             work.keep(mine)
             kept = " I kept the version that I had." if mine else ""
-            return [f"{item.id}: {error}{kept}"], not isinstance(error, TookTooLong)
+            return [f"{item.id}: {error}{kept}"], not isinstance(error, ReadTimeout)
         if unknown:
             problems.append(f"{item.id}: {left_out_of(unknown)}")
         return problems, True
 
-    def _document(self, work: _Work, item: Item, found: Loaded, raw: str) -> None:
+    def _document(self, work: _Work, item: Item, found: Text, raw: str) -> None:
         source = _address(item, found)
         if source in work.taken_out:
             return
@@ -268,5 +269,5 @@ def left_out_of(unknown: dict[str, int]) -> str:
     return left_out(Counter(unknown))
 
 
-def _address(item: Item, found: Loaded | Failed) -> str:
+def _address(item: Item, found: Text | Unreadable) -> str:
     return f"{item.id}{MEMBER}{found.member}" if found.member else item.id

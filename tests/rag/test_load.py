@@ -1,4 +1,4 @@
-"""Every kind of document that we say we read, read; every bad one told apart, with what to do."""
+"""Every kind of document that we say we read, read; every bad one refused with what to do."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from pathlib import Path
 import pytest
 
 from rag.errors import RagError
-from rag.ingest.readers.load import Failed, Loaded, load
+from rag.ingest.load import Unreadable, load
 from rag.ingest.readers.pdf import reflow
-from rag.ingest.sandbox import Apart
+from rag.ingest.readers.reader import Text
+from rag.ingest.sandbox import Sandbox
 from tests.rag import documents as make
 
 
 @pytest.fixture(scope="module")
-def apart() -> Iterator[Apart]:
-    with Apart() as reader:
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as reader:
         yield reader
 
 
-def read(path: Path, apart: Apart, name: str | None = None) -> list[Loaded | Failed]:
-    return list(load(path, name or path.name, apart))
+def read(path: Path, sandbox: Sandbox, name: str | None = None) -> list[Text | Unreadable]:
+    return list(load(path, name or path.name, sandbox))
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -32,35 +33,35 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-def test_a_word_document_keeps_headings_and_tables(tmp_path: Path, apart: Apart) -> None:
+def test_a_word_document_keeps_headings_and_tables(tmp_path: Path, sandbox: Sandbox) -> None:
     """Sections stay sections, so that a citation can name them."""
-    (found,) = read(make.docx(tmp_path / "refund.docx"), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(make.docx(tmp_path / "refund.docx"), sandbox)
+    assert isinstance(found, Text)
     assert found.title == "Refund policy"
     assert "## Exceptions" in found.text
     assert make.SENTENCE in found.text
     assert "| Pro | 30 |" in found.text
 
 
-def test_a_presentation_is_a_section_per_slide_with_its_notes(tmp_path: Path, apart: Apart) -> None:
+def test_a_presentation_is_a_section_per_slide_with_its_notes(tmp_path: Path, sandbox: Sandbox) -> None:
     """The slide's number and title head its words."""
-    (found,) = read(make.pptx(tmp_path / "road.pptx"), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(make.pptx(tmp_path / "road.pptx"), sandbox)
+    assert isinstance(found, Text)
     assert "## Slide 1: Roadmap" in found.text
     assert "March" in found.text
     assert "Ask Ana first" in found.text
 
 
-def test_a_pdf_is_a_section_per_page(tmp_path: Path, apart: Apart) -> None:
+def test_a_pdf_is_a_section_per_page(tmp_path: Path, sandbox: Sandbox) -> None:
     """A citation can name the page."""
-    (found,) = read(written(tmp_path, "policy.pdf", make.pdf([make.SENTENCE, "Second page."])), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(written(tmp_path, "policy.pdf", make.pdf([make.SENTENCE, "Second page."])), sandbox)
+    assert isinstance(found, Text)
     assert f"## Page 1\n\n{make.SENTENCE}" in found.text
     assert "## Page 2\n\nSecond page." in found.text
 
 
 def test_lines_that_the_page_broke_are_joined() -> None:
-    """Sentences are whole again, list items stay apart."""
+    """Sentences are whole again, list items stay sandbox."""
     text = "The quick brown fox jumps over the la-\nzy dog and then goes on to sleep for\nan hour.\n- first\n- second"
     assert (
         reflow(text)
@@ -68,10 +69,10 @@ def test_lines_that_the_page_broke_are_joined() -> None:
     )
 
 
-def test_html_is_read_as_a_person_sees_it(tmp_path: Path, apart: Apart) -> None:
+def test_html_is_read_as_a_person_sees_it(tmp_path: Path, sandbox: Sandbox) -> None:
     """No script, menu, hidden instruction or link target gets in."""
-    (found,) = read(written(tmp_path, "page.html", make.HTML), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(written(tmp_path, "page.html", make.HTML), sandbox)
+    assert isinstance(found, Text)
     assert "Open settings and press reset." in found.text
     assert "## On mobile" in found.text
     for hidden in (
@@ -86,26 +87,26 @@ def test_html_is_read_as_a_person_sees_it(tmp_path: Path, apart: Apart) -> None:
         assert hidden not in found.text
 
 
-def test_a_faq_table_is_a_section_per_question(tmp_path: Path, apart: Apart) -> None:
+def test_a_faq_table_is_a_section_per_question(tmp_path: Path, sandbox: Sandbox) -> None:
     """Semicolons and quotes as spreadsheets write them; other columns go with the answer."""
-    (found,) = read(written(tmp_path, "faq.csv", make.FAQ), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(written(tmp_path, "faq.csv", make.FAQ), sandbox)
+    assert isinstance(found, Text)
     assert "## How do I cancel?\n\nOpen billing; press cancel\nArea: billing" in found.text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "utf-8"])
-def test_text_of_any_common_encoding(tmp_path: Path, apart: Apart, encoding: str) -> None:
+def test_text_of_any_common_encoding(tmp_path: Path, sandbox: Sandbox, encoding: str) -> None:
     """Umlauts survive what Windows made of them."""
     words = "Rückerstattungen für Großkunden überweisen wir nach Prüfung der Belege."
-    (found,) = read(written(tmp_path, "a.txt", words.encode(encoding)), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(written(tmp_path, "a.txt", words.encode(encoding)), sandbox)
+    assert isinstance(found, Text)
     assert found.text == words
 
 
-def test_a_slack_export_is_threads_of_public_channels(tmp_path: Path, apart: Apart) -> None:
+def test_a_slack_export_is_threads_of_public_channels(tmp_path: Path, sandbox: Sandbox) -> None:
     """Threads together, people by name, joins and private channels left out."""
-    (found,) = read(make.slack_export(tmp_path / "export.zip"), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(make.slack_export(tmp_path / "export.zip"), sandbox)
+    assert isinstance(found, Text)
     assert found.title == "#support, 2024-05"
     assert (
         "Maya Okafor: How do we rotate the API key, @ravi?\n\nravi: Settings > Keys > Rotate." in found.text
@@ -114,32 +115,32 @@ def test_a_slack_export_is_threads_of_public_channels(tmp_path: Path, apart: Apa
     assert "joined" not in found.text
 
 
-def test_a_notion_export_is_its_pages(tmp_path: Path, apart: Apart) -> None:
+def test_a_notion_export_is_its_pages(tmp_path: Path, sandbox: Sandbox) -> None:
     """The inner zip is opened, ids go from the titles, a table comes once, pictures are told."""
-    found = read(make.notion_export(tmp_path / "notion.zip"), apart)
-    pages = {one.title: one.text for one in found if isinstance(one, Loaded)}
+    found = read(make.notion_export(tmp_path / "notion.zip"), sandbox)
+    pages = {one.title: one.text for one in found if isinstance(one, Text)}
     assert pages.keys() == {"Handbook", "FAQ"}
     assert any("Ravi this week" in text for text in pages.values())
     assert not any("copy" in text for text in pages.values())
-    assert [one.suffix for one in found if isinstance(one, Failed)] == [".png"]
+    assert [one.suffix for one in found if isinstance(one, Unreadable)] == [".png"]
 
 
-def test_a_confluence_export_is_its_current_pages(tmp_path: Path, apart: Apart) -> None:
+def test_a_confluence_export_is_its_current_pages(tmp_path: Path, sandbox: Sandbox) -> None:
     """Old versions and drafts are not the space; macros are not words."""
-    (found,) = read(make.confluence_export(tmp_path / "space.zip"), apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(make.confluence_export(tmp_path / "space.zip"), sandbox)
+    assert isinstance(found, Text)
     assert found.title == "Runbook"
     assert "## Escalation" in found.text
     assert "thirty minutes" in found.text
     assert "Old words" not in found.text
 
 
-def test_entities_that_point_at_files_are_not_opened(tmp_path: Path, apart: Apart) -> None:
+def test_entities_that_point_at_files_are_not_opened(tmp_path: Path, sandbox: Sandbox) -> None:
     """An XML entity cannot read the machine's files."""
     secret = written(tmp_path, "secret.txt", "the-secret-word")
     xml = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{secret.as_uri()}">]><hibernate-generic>&e;</hibernate-generic>'
-    found = read(make.zipped(tmp_path / "x.zip", {"entities.xml": xml}), apart)
-    assert [type(one) for one in found] == [Failed]
+    found = read(make.zipped(tmp_path / "x.zip", {"entities.xml": xml}), sandbox)
+    assert [type(one) for one in found] == [Unreadable]
     assert "the-secret-word" not in str(found)
 
 
@@ -163,51 +164,51 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "content", "said"), BAD, ids=[name for name, _, _ in BAD])
 def test_a_bad_file_is_refused_with_what_to_do(
-    tmp_path: Path, apart: Apart, name: str, content: object, said: str
+    tmp_path: Path, sandbox: Sandbox, name: str, content: object, said: str
 ) -> None:
     """The sentence names the trouble and ends in something to do."""
     assert callable(content)
     with pytest.raises(RagError, match=said) as refused:
-        read(written(tmp_path, name, content()), apart)
+        read(written(tmp_path, name, content()), sandbox)
     assert str(refused.value).count(".") >= 1
     assert len(str(refused.value)) < 300
 
 
-def test_a_500_page_pdf_is_read_whole(tmp_path: Path, apart: Apart) -> None:
+def test_a_500_page_pdf_is_read_whole(tmp_path: Path, sandbox: Sandbox) -> None:
     """Long is not bad: the last page is there."""
     path = written(tmp_path, "long.pdf", make.pdf([f"Clause {n} holds for part {n}." for n in range(1, 501)]))
-    (found,) = read(path, apart)
-    assert isinstance(found, Loaded)
+    (found,) = read(path, sandbox)
+    assert isinstance(found, Text)
     assert "## Page 500\n\nClause 500 holds" in found.text
 
 
-def test_a_200_mb_text_file_is_refused_unread(tmp_path: Path, apart: Apart) -> None:
+def test_a_200_mb_text_file_is_refused_unread(tmp_path: Path, sandbox: Sandbox) -> None:
     """Its size is told before a byte is read."""
     path = tmp_path / "log.txt"
     with path.open("wb") as file:
         file.truncate(200_000_000)
     with pytest.raises(RagError, match="200 MB and 10 MB is the most"):
-        read(path, apart)
+        read(path, sandbox)
 
 
 @pytest.mark.parametrize("name", ["bomb.zip", "bomb.docx"])
-def test_a_zip_bomb_stays_packed(tmp_path: Path, apart: Apart, name: str) -> None:
+def test_a_zip_bomb_stays_packed(tmp_path: Path, sandbox: Sandbox, name: str) -> None:
     """Judged by its directory alone, office formats too."""
     path = make.zipped(tmp_path / name, {"word/document.xml": bytes(40_000_000)})
     with pytest.raises(RagError, match="zip bomb"):
-        read(path, apart)
+        read(path, sandbox)
 
 
-def test_zips_within_zips_share_one_limit_and_end(tmp_path: Path, apart: Apart) -> None:
+def test_zips_within_zips_share_one_limit_and_end(tmp_path: Path, sandbox: Sandbox) -> None:
     """The third level is refused."""
     inner = make.zipped(tmp_path / "0.zip", {"a.md": "# A\n\nwords"})
     for level in (1, 2):
         inner = make.zipped(tmp_path / f"{level}.zip", {"inner.zip": inner.read_bytes()})
     with pytest.raises(RagError, match="zips inside zips"):
-        read(inner, apart)
+        read(inner, sandbox)
 
 
-def test_a_zip_with_a_link_or_a_password_is_refused(tmp_path: Path, apart: Apart) -> None:
+def test_a_zip_with_a_link_or_a_password_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:
     """A link in a zip may point anywhere."""
     path = tmp_path / "link.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -215,32 +216,32 @@ def test_a_zip_with_a_link_or_a_password_is_refused(tmp_path: Path, apart: Apart
         entry.external_attr = 0o120777 << 16
         archive.writestr(entry, "/etc/passwd")
     with pytest.raises(RagError, match="holds links"):
-        read(path, apart)
+        read(path, sandbox)
 
 
-def test_one_bad_member_leaves_the_rest_of_a_zip(tmp_path: Path, apart: Apart) -> None:
+def test_one_bad_member_leaves_the_rest_of_a_zip(tmp_path: Path, sandbox: Sandbox) -> None:
     """Names that climb out of the zip are only labels."""
     path = make.zipped(tmp_path / "all.zip", {"../../good.md": "# Good\n\nwords", "bad.pdf": b"%PDF-1.4 no"})
-    good, bad = read(path, apart)
-    assert isinstance(good, Loaded)
+    good, bad = read(path, sandbox)
+    assert isinstance(good, Text)
     assert good.member == "good.md"
-    assert isinstance(bad, Failed)
-    assert "damaged" in bad.said
+    assert isinstance(bad, Unreadable)
+    assert "damaged" in bad.reason
 
 
 def test_a_reader_that_hangs_or_dies_is_replaced(tmp_path: Path) -> None:
     """The next file is read by a new one."""
     good = written(tmp_path, "good.pdf", make.pdf([make.SENTENCE]))
-    with Apart(seconds=0.001) as hasty, pytest.raises(RagError, match="more time or memory"):
+    with Sandbox(seconds=0.001) as hasty, pytest.raises(RagError, match="more time or memory"):
         hasty.read("pdf", good, "good.pdf")
-    with Apart() as apart:
-        apart.read("pdf", good, "good.pdf")
-        assert apart._child is not None
-        apart._child.kill()
-        apart._child.wait()
+    with Sandbox() as sandbox:
+        sandbox.read("pdf", good, "good.pdf")
+        assert sandbox._child is not None
+        sandbox._child.kill()
+        sandbox._child.wait()
         with pytest.raises(RagError, match="more time or memory"):
-            apart.read("pdf", good, "good.pdf")
-        assert apart.read("pdf", good, "good.pdf")
+            sandbox.read("pdf", good, "good.pdf")
+        assert sandbox.read("pdf", good, "good.pdf")
 
 
 def test_readers_can_neither_connect_nor_write_nor_start_programs(tmp_path: Path) -> None:

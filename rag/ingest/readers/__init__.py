@@ -1,1 +1,1 @@
-"""One file for each family of formats: bytes in, Markdown out."""
+"""One file per kind of document: each file's `READERS` is picked up by the registry (rag/ingest/readers/registry.py)."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.web import markdown_of
 
 _MACRO = re.compile(r"</?(?:ac|ri|at):[^>]*>")
 _CODE = re.compile(r"<ac:plain-text-body>\s*<!\[CDATA\[(.*?)\]\] ?>\s*</ac:plain-text-body>", re.S)
 
 
-def read_confluence(path: Path, name: str) -> list[dict[str, Any]]:
+def read_confluence(path: Path, name: str) -> list[Text]:
     """One document per page that is current: drafts, old versions and comments are left out."""
     from defusedxml.ElementTree import iterparse
 
@@ -39,10 +39,13 @@ def read_confluence(path: Path, name: str) -> list[dict[str, Any]]:
     return documents
 
 
-def _page(own: str, title: str, body: str) -> dict[str, Any] | None:
+def _page(own: str, title: str, body: str) -> Text | None:
     html = _MACRO.sub(" ", _CODE.sub(lambda m: f"<pre>{m[1].replace('<', '&lt;')}</pre>", body))
     try:
         _, text = markdown_of(f"<html><head><title>{title}</title></head><body>{html}</body></html>", title)
     except RagError:  # a page of macros alone
         return None
-    return {"member": f"page-{own}", "title": title[:120], "text": text}
+    return Text(f"page-{own}", title[:120], text)
+
+
+READERS = (Reader("confluence", "Confluence export", read_confluence, file_names=("entities.xml",)),)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from rag.errors import RagError
 from rag.ingest.archive import check_zip
+from rag.ingest.readers.reader import Reader, Text
 
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
@@ -15,7 +15,7 @@ _SLIDE = re.compile(r"<!-- Slide number: (\d+) -->\s*(?:#\s*(.+))?")
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
 
 
-def read_docx(path: Path, name: str) -> list[dict[str, Any]]:
+def read_docx(path: Path, name: str) -> list[Text]:
     """A Word document with its headings, lists and tables."""
     from markitdown import StreamInfo
     from markitdown.converters import DocxConverter
@@ -26,7 +26,7 @@ def read_docx(path: Path, name: str) -> list[dict[str, Any]]:
     return _document(text, name)
 
 
-def read_pptx(path: Path, name: str) -> list[dict[str, Any]]:
+def read_pptx(path: Path, name: str) -> list[Text]:
     """A presentation: a section per slide, with its notes."""
     from markitdown import StreamInfo
     from markitdown.converters import PptxConverter
@@ -47,7 +47,7 @@ def _check(path: Path) -> None:
     check_zip(path)
 
 
-def _document(text: str, name: str) -> list[dict[str, Any]]:
+def _document(text: str, name: str) -> list[Text]:
     text = _COMMENT.sub("", _IMAGE.sub(r"\1", text)).strip()
     if not re.search(r"\w", text):
         raise RagError(
@@ -55,4 +55,11 @@ def _document(text: str, name: str) -> list[dict[str, Any]]:
         )
     first = re.match(r"#\s+(.+)", text)
     title = first[1].strip() if first else Path(name).stem
-    return [{"member": "", "title": title[:120], "text": text if first else f"# {title}\n\n{text}"}]
+    return [Text("", title[:120], text if first else f"# {title}\n\n{text}")]
+
+
+_OPEN_XML = "application/vnd.openxmlformats-officedocument"
+READERS = (
+    Reader("docx", "DOCX", read_docx, (".docx",), media_types=(f"{_OPEN_XML}.wordprocessingml.document",)),
+    Reader("pptx", "PPTX", read_pptx, (".pptx",), media_types=(f"{_OPEN_XML}.presentationml.presentation",)),
+)

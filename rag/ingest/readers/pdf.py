@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import Reader, Text
 
 MOST_PAGES = 5000
 _ITEM = re.compile(r"\s*(?:[-*•–▪◦‣]|\(?\d{1,3}[.)]|[a-z][.)])\s")
 
 
-def read_pdf(path: Path, name: str) -> list[dict[str, Any]]:
+def read_pdf(path: Path, name: str) -> list[Text]:
     """The document with a `## Page n` heading per page; RagError for a locked, damaged or scanned one."""
     import pypdfium2
 
@@ -36,7 +37,7 @@ def read_pdf(path: Path, name: str) -> list[dict[str, Any]]:
             "ocrmypdf) and add the result."
         )
     body = [f"## Page {number}\n\n{text}" for number, text in enumerate(texts, start=1) if text]
-    return [{"member": "", "title": title, "text": "\n\n".join([f"# {title}", *body])}]
+    return [Text("", title, "\n\n".join([f"# {title}", *body]))]
 
 
 def _page_text(document: Any, number: int) -> str:
@@ -68,3 +69,8 @@ def reflow(text: str) -> str:
             out.append(re.sub(r"^#", r"\\#", line))
         before = line
     return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
+
+
+READERS = (
+    Reader("pdf", "PDF", read_pdf, (".pdf",), media_types=("application/pdf",), preload=("pypdfium2",)),
+)

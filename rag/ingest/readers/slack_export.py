@@ -15,6 +15,7 @@ from typing import Any
 
 from rag.errors import RagError
 from rag.ingest.archive import members
+from rag.ingest.readers.reader import Text
 
 NOISE = {"channel_join", "channel_leave", "channel_topic", "channel_purpose", "channel_name", "bot_add"}
 _DAY = re.compile(r"(?P<channel>[^/]+)/(?P<month>\d{4}-\d{2})-\d{2}\.json$")
@@ -27,8 +28,8 @@ def is_slack_export(names: list[str]) -> bool:
     return "channels.json" in names and "users.json" in names
 
 
-def read_slack(path: Path) -> Iterator[dict[str, Any]]:
-    """[{"member", "title", "text"}] by channel and month; RagError when a file of it is no JSON."""
+def read_slack(path: Path) -> Iterator[Text]:
+    """A document by channel and month; RagError when a file of it is no JSON."""
     channels: set[str] = set()
     people: dict[str, str] = {}
     months: dict[tuple[str, str], list[Message]] = {}
@@ -44,7 +45,7 @@ def read_slack(path: Path) -> Iterator[dict[str, Any]]:
         if channel in channels and (sections := _sections(messages, people)):
             title = f"#{channel}, {month}"
             text = f"# {title}\n\n" + "\n\n".join(sections)
-            yield {"member": f"{channel}/{month}", "title": title, "text": text}
+            yield Text(f"{channel}/{month}", title, text)
 
 
 def _json(path: Path, name: str) -> list[Any]:

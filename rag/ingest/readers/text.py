@@ -9,12 +9,29 @@ import re
 from pathlib import Path
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 
 BOMS = [(codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")]  # fmt: skip
 QUESTION = {"question", "q", "questions", "title", "subject", "problem", "frage"}
 ANSWER = {"answer", "a", "answers", "reply", "response", "body", "solution", "text", "antwort"}
 NOT_TEXT = "is not text, whatever its name says. Save it as UTF-8 text and add that."
+
+
+def read_text(path: Path, name: str) -> list[Text]:
+    """A text or Markdown file as it is; RagError when it holds no words."""
+    return [_document(decode(path.read_bytes()), name)]
+
+
+def read_table(path: Path, name: str) -> list[Text]:
+    """A table of comma- or tab-separated values, a section per row."""
+    return [_document(faq_markdown(decode(path.read_bytes()), name), name)]
+
+
+def _document(text: str, name: str) -> Text:
+    if not any(char.isalnum() for char in text):
+        raise RagError("holds no words. Add a file with words in it.")
+    return Text("", title_of(text, name), text)
 
 
 def decode(data: bytes) -> str:
@@ -87,3 +104,26 @@ def _row(row: list[str], header: list[str], asks: int, says: int | None) -> str:
         if body
         else ""
     )
+
+
+READERS = (
+    Reader(
+        "markdown",
+        "Markdown",
+        read_text,
+        (".md", ".markdown"),
+        media_types=("text/markdown",),
+        confined=False,
+        max_bytes=MAX_TEXT_BYTES,
+    ),
+    Reader("text", "TXT", read_text, (".txt", ".text"), confined=False, max_bytes=MAX_TEXT_BYTES),
+    Reader(
+        "table",
+        "CSV",
+        read_table,
+        (".csv", ".tsv"),
+        media_types=("text/csv",),
+        confined=False,
+        max_bytes=MAX_TEXT_BYTES,
+    ),
+)

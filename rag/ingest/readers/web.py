@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 
 UNSEEN = ["script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "form", "nav",
           "footer", "aside", "button", "input", "select", "head"]  # fmt: skip
@@ -17,10 +18,10 @@ _HIDDEN = re.compile(
 )
 
 
-def read_html(path: Path, name: str) -> list[dict[str, Any]]:
+def read_html(path: Path, name: str) -> list[Text]:
     """The page's article as Markdown; RagError when nothing of it is text."""
     title, text = markdown_of(path.read_bytes(), Path(name).stem)
-    return [{"member": "", "title": title, "text": text}]
+    return [Text("", title, text)]
 
 
 def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
@@ -41,6 +42,8 @@ def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
         body = soup.body or soup  # a menu page, or an article tag used for a teaser
     for link in body.find_all("a"):
         link.unwrap()
+    for caption in body.find_all("caption"):
+        _lift_caption(soup, caption)
     for image in body.find_all(["img", "picture", "video", "audio", "canvas"]):
         image.replace_with(str(image.get("alt") or ""))
     text = HtmlConverter().convert_string(str(body)).markdown.strip()
@@ -48,6 +51,15 @@ def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
         raise RagError("holds no text without its scripts. Save the page from your browser, or as PDF.")
     has_top = re.match(r"#\s", text)
     return title[:120], text if has_top else f"# {title[:120]}\n\n{text}"
+
+
+def _lift_caption(soup: Any, caption: Any) -> None:
+    """A caption inside its table hides the header row from the converter; as bold text above, both are kept."""
+    table, line = caption.find_parent("table"), soup.new_tag("p")
+    if table is not None:
+        line.append(soup.new_tag("strong", string=" ".join(caption.get_text().split())))
+        table.insert_before(line)
+        caption.decompose()
 
 
 def _unseen(tag: Any) -> bool:
@@ -58,3 +70,15 @@ def _unseen(tag: Any) -> bool:
         or attributes.get("aria-hidden") == "true"
         or bool(_HIDDEN.search(str(attributes.get("style", ""))))
     )
+
+
+READERS = (
+    Reader(
+        "html",
+        "HTML",
+        read_html,
+        (".html", ".htm", ".xhtml"),
+        media_types=("text/html", "application/xhtml+xml"),
+        max_bytes=MAX_TEXT_BYTES,
+    ),
+)
