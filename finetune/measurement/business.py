@@ -81,7 +81,7 @@ class BusinessCase:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "workload": asdict(self.workload),
+            "workload": asdict(self.workload) | {"assumed": list(self.workload.assumed)},
             "lines": [line.to_json() for line in self.lines],
             "best": self.best.name,
             "sentence": sentence(self),

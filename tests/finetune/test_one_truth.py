@@ -117,22 +117,27 @@ def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbed
     assert not any(row.get("job") == "cd34" for row in made["ladder"])
 
 
-def test_a_pilot_without_time_leaves_it_undecided_and_goes_on(
-    embed: CountingEmbedder, tmp_path: Path
-) -> None:
-    """No time: not decided yet, with the minutes; the same request with the whole pilot embeds nothing again."""
-    first = measured(TICKETS, 0.8, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
+def test_a_pilot_without_time_leaves_it_undecided(embed: CountingEmbedder, tmp_path: Path) -> None:
+    """No time: not decided yet, with the minutes, nothing for the adviser, and the embeddings kept for the pilot."""
+    made = measured(TICKETS, 0.8, tmp_path, embed, allowed_s=10.0, clock=Ticking(0.1))
+    assert made["decision"] == "undecided"
+    assert made["pilot_minutes"] >= 1
+    assert "measured_best" not in made["signals"]
+    assert list(tmp_path.glob("embeddings-*.npy"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_pilot_goes_on_where_the_measurement_stopped(embed: CountingEmbedder, tmp_path: Path) -> None:
+    """The same request with the whole pilot embeds nothing again, trains on all rows it may see, and decides."""
+    few = tickets(sample_rows()[:260])
+    first = measured(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
     assert first["decision"] == "undecided"
-    assert first["pilot_minutes"] >= 1
-    assert "measured_best" not in first["signals"]
-    assert list((tmp_path / "first").glob("embeddings-*.npy"))
-    asked = embed.asked
-    second = measured(
-        TICKETS, 0.8, tmp_path / "second", embed, whole_pilot=True, earlier=tmp_path / "first", allowed_s=10.0
-    )
-    assert embed.asked - asked < 300  # the probe only
-    assert second["decision"] == "train"
-    assert second["tuned_pilot"]["rows"] == second["dataset"]["train"]
+    asked, bench = embed.asked, {"earlier": tmp_path / "first", "allowed_s": 10.0}
+    second = measured(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **bench)
+    assert embed.asked - asked < 250  # the probe only
+    assert second["decision"] != "undecided"
+    assert second["tuned_pilot"]["rows"] > 100
     assert not list((tmp_path / "second").glob("embeddings-*.npy"))
 
 

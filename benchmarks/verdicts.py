@@ -1,0 +1,204 @@
+"""How often a measured verdict is contradicted: by the training that follows it, by another report, or by load.
+
+    python benchmarks/verdicts.py [--quick] [--json] [--sets sample,banking77] [--load 20]
+
+Each case is a set, a size and a target. The product's own measurement decides (finetune/measurement/run.py), then the
+product's own LoRA fine-tune trains on the same rows (finetune/pipeline.py), then the measurement is asked again with what
+the job showed. Counted are: decisions that the outcome contradicts (aim: at most 5%), contradictions between two
+reports on the same rows (aim: 0), and, with --load, decisions that change while so many processes burn the CPU (aim:
+0). One training serves all targets of its rows. Quick: the bundled tickets, one size, two targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import yaml
+
+from benchmarks.forecast_sets import TEXT_SETS
+from finetune.data.ticket import Ticket, Tickets
+from finetune.measurement.evidence import Evidence, evidence_of
+from finetune.measurement.findings import Bench, Request
+from finetune.measurement.run import measure
+from finetune.pipeline import run
+from finetune.spec import parse_spec
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = "sample"
+SIZES = (300, 700, 1_500)
+TARGETS = (0.7, 0.8, 0.88, 0.95)
+QUICK_TARGETS = (0.8, 0.92)
+PRICES = yaml.safe_load((ROOT / "bot/prices.yaml").read_text())
+MEETS = ("enough", "train")
+MISSES = ("not_worth_it", "out_of_reach", "more_data")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One decision beside what came: scores are shares on the same held-out rows."""
+
+    set: str
+    rows: int
+    target: float
+    decision: str
+    after_job: str
+    under_load: str | None
+    best: float
+    tuned: float
+    contradicted: bool
+    reports_differ: bool
+
+
+def main() -> None:
+    asked = _arguments()
+    began = time.monotonic()
+    cases = [case for name in asked.sets for size in asked.sizes for case in cases_of(name, size, asked)]
+    result = summary(cases) | {"seconds": round(time.monotonic() - began)}
+    if not asked.json:
+        for case in cases:
+            print(asdict(case))
+    print(json.dumps(result))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the bundled tickets, one size, two targets")
+    parser.add_argument("--json", action="store_true", help="only the JSON line")
+    parser.add_argument("--sets", default=",".join([SAMPLE, *TEXT_SETS]))
+    parser.add_argument("--load", type=int, default=0, help="processes that burn the CPU in a second pass")
+    asked = parser.parse_args()
+    asked.sets = [SAMPLE] if asked.quick else asked.sets.split(",")
+    asked.sizes = (700,) if asked.quick else SIZES
+    asked.targets = QUICK_TARGETS if asked.quick else TARGETS
+    return asked
+
+
+def cases_of(name: str, size: int, asked: argparse.Namespace) -> Iterator[Case]:
+    """The decisions on one set at one size, each beside the one training on these rows."""
+    tickets = rows_of(name, size)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        before = [measured(tickets, target, home / f"before-{target}") for target in asked.targets]
+        loaded = []
+        if asked.load:
+            with burning(asked.load):
+                loaded = [measured(tickets, target, home / f"load-{target}") for target in asked.targets]
+        spec = parse_spec({"dataset": name, "method": "lora"})
+        job = run(spec, tickets, home / "job", lambda _: None, lambda: None)
+        evidence = tuple(evidence_of(job, "job"))
+        for at, target in enumerate(asked.targets):
+            after = measured(tickets, target, home / f"after-{target}", evidence)
+            yield _case(name, len(tickets), before[at], after, loaded[at] if loaded else None, job)
+
+
+def rows_of(name: str, size: int) -> Tickets:
+    """So many rows of a set, drawn at random with a fixed seed, in their order."""
+    if name == SAMPLE:
+        with (ROOT / "finetune/samples/tickets.csv").open(newline="", encoding="utf-8") as file:
+            pairs = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    else:
+        pairs = sorted(set(TEXT_SETS[name]()))
+    chosen = np.sort(np.random.default_rng(1).permutation(len(pairs))[:size])
+    rows = (Ticket(id=str(at), text=pairs[at][0], label=pairs[at][1]) for at in chosen)
+    return Tickets(tuple(rows), "triage")
+
+
+def measured(
+    tickets: Tickets, target: float, folder: Path, evidence: tuple[Evidence, ...] = ()
+) -> dict[str, Any]:
+    """The product's measurement, told to nobody."""
+    bench = Bench(folder, PRICES, lambda _: None, lambda: None, evidence=evidence)
+    return measure(tickets, Request(target), bench)
+
+
+@contextmanager
+def burning(processes: int) -> Iterator[None]:
+    """So many processes that do nothing but burn the CPU, at the usual priority."""
+    context = multiprocessing.get_context("spawn")
+    burners = [context.Process(target=_burn, daemon=True) for _ in range(processes)]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.terminate()
+            burner.join()
+
+
+def _burn() -> None:
+    while True:
+        sum(range(10_000))
+
+
+def _case(
+    name: str,
+    rows: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    loaded: dict[str, Any] | None,
+    job: dict[str, Any],
+) -> Case:
+    target, decision = before["target"], before["decision"]
+    best = next(line["accuracy"]["value"] for line in before["ladder"] if line["best"])
+    tuned = job["systems"][-1]["accuracy"]["value"]
+    reached = max(best, tuned) >= target
+    return Case(
+        name,
+        rows,
+        target,
+        decision,
+        after["decision"],
+        loaded["decision"] if loaded else None,
+        best,
+        tuned,
+        (decision in MEETS and not reached) or (decision in MISSES and reached),
+        _differ(before, after, job),
+    )
+
+
+def _differ(before: dict[str, Any], after: dict[str, Any], job: dict[str, Any]) -> bool:
+    """Whether two reports on the same rows give one system two scores, or a later one says less than the job."""
+    ours = {line["name"]: line["accuracy"] for line in job["systems"]}
+    twice = [line for line in before["ladder"] if line["name"] in ours]
+    unequal = any(line["accuracy"]["value"] != ours[line["name"]]["value"] for line in twice)
+    known = max(line["accuracy"]["value"] for line in after["ladder"])
+    meets = job["systems"][-1]["accuracy"]["value"] >= after["target"]
+    return (
+        unequal or known < job["systems"][-1]["accuracy"]["value"] or (meets and after["decision"] in MISSES)
+    )
+
+
+def summary(cases: list[Case]) -> dict[str, Any]:
+    """Shares and counts over all cases."""
+    loaded = [case for case in cases if case.under_load is not None]
+    decided = [case for case in cases if case.decision in (*MEETS, *MISSES)]
+    return {
+        "benchmark": "verdicts",
+        "cases": len(cases),
+        "decided": len(decided),
+        "contradicted_by_outcome": sum(case.contradicted for case in cases),
+        "contradicted_percent": round(100 * float(np.mean([case.contradicted for case in cases])), 1),
+        "reports_that_differ": sum(case.reports_differ for case in cases),
+        "changed_by_load": sum(case.under_load != case.decision for case in loaded) if loaded else None,
+    }
+
+
+if __name__ == "__main__":
+    main()
