@@ -28,3 +28,17 @@ def read_report(data: Mapping[str, Any] | None) -> Report | None:
         return reader(data)
     except ValidationError:
         return None
+
+
+WORTH = {"yes": "worth it", "no": "not worth it", "unclear": "cannot tell"}
+
+
+def outcome(report: Report | None) -> str:
+    """A finished job's verdict and score in a few words, for a list; "" where there is none."""
+    if isinstance(report, MeasurementReport):
+        return report.title or report.decision.replace("_", " ")
+    if isinstance(report, FinetuneReport) and report.tuned is not None:
+        score = report.tuned.scores.get(report.measure)
+        figure = f"{100 * score.value:.1f}%, " if score is not None else ""
+        return f"{figure}{WORTH.get(report.worth_it, report.worth_it)}"
+    return ""

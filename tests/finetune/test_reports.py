@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from finetune.reports import FinetuneReport, MeasurementReport, TrialReport, read_report
+from finetune.reports import FinetuneReport, MeasurementReport, TrialReport, outcome, read_report
 from finetune.reports.history import FinishedJob, history_of
 
 
@@ -101,3 +101,11 @@ def test_the_verdict_counts_what_was_trained_since() -> None:
     assert "Measure again" in history_of(higher, "d1").verdict
     assert history_of(since[:1], "d1").verdict.startswith("Not decided yet")
     assert history_of([], "d1").verdict.startswith("Nothing was measured")
+
+
+def test_a_list_shows_verdict_and_score_beside_done() -> None:
+    """Of a fine-tune its score and worth, of a measurement its title, of anything else nothing."""
+    assert outcome(read_report(fine_tune(0.83))) == "83.0%, worth it"
+    assert outcome(read_report(measurement(0.8, title="Train"))) == "Train"
+    assert outcome(read_report(measurement(0.8))) == "undecided"
+    assert outcome(None) == ""

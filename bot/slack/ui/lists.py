@@ -10,6 +10,7 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import duration, job_text, recipe, status_line
 from bot.slack.ui.verdict_card import meter
 from finetune.data.card import Card, care_lines
+from finetune.reports import outcome, read_report
 from worker.jobs.records import Job
 from worker.ledger.budgets import Month
 
@@ -24,7 +25,8 @@ def job_list(jobs: Sequence[Job], title: str) -> list[Block]:
     blocks = [section(f"*{title}*")]
     for job in jobs:
         what = escape(one_line(job.dataset, 60))
-        line = f"{status_line(job)}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
+        verdict = escape(one_line(outcome(read_report(job.report)), 80))
+        line = f"{status_line(job)}{f': {verdict}' if verdict else ''}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
         blocks.append(section(line, button("Open", "job_details", job.id)))
     return blocks
 
