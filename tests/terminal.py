@@ -21,7 +21,7 @@ def trainwise(home: Path, env: Mapping[str, str], *words: str) -> subprocess.Com
         env={**base, **text, **env},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1500,
         cwd=home,
     )
 

@@ -22,6 +22,7 @@ import yaml
 
 from bot.errors import BotError
 from bot.playground import Playground
+from bot.playground.patience import Patience
 from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
 
 ROOT = Path(__file__).parents[2]
@@ -95,14 +96,21 @@ class LocalStack:
         text = (self.logs / f"{name}.log").read_text(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
+    def log_size(self, name: str) -> int:
+        """The bytes that a process has logged: its sign of life."""
+        return (self.logs / f"{name}.log").stat().st_size
+
     def wait_for_bot(self) -> None:
         """Returns once the bot holds a Socket Mode connection, or answers by HTTP."""
-        until = time.monotonic() + READY_S
+        patience = Patience(READY_S)
         with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
             while not (self._answers() if self.bot_port else is_connected(client)):
                 self.check()
-                if time.monotonic() > until:
-                    raise BotError(f"The bot did not connect in {READY_S:.0f} s.\n{self.tail('bot')}")
+                if patience.is_over(self.log_size("bot")):
+                    raise BotError(
+                        f"Waited {patience} for the bot to connect to the workspace, and its log did not grow "
+                        f"meanwhile. It ends:\n{self.tail('bot')}"
+                    )
                 time.sleep(0.1)
 
     def _answers(self) -> bool:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
+from bot.playground.patience import Patience
 
 Block = Mapping[str, Any]
 
@@ -137,8 +138,8 @@ class Transcript:
         self.say("opens a form", [f"{title}: {', '.join(labels)}"])
 
     def until(self, condition: Callable[[], bool], what: str, limit: float = 60.0) -> None:
-        """Retell what arrives until `done`; PlaygroundError when it takes longer than `limit` seconds."""
-        end = time.monotonic() + limit
+        """Retell what arrives until `done`; PlaygroundError after `limit` seconds without a new call."""
+        patience = Patience(limit)
         while True:
             over = condition()
             self.catch_up()
@@ -146,8 +147,8 @@ class Transcript:
                 self.bar.update(self.task, visible=False)
                 return
             self.check()
-            if time.monotonic() > end:
-                raise PlaygroundError(f"Waited {limit:.0f} s for {what}.")
+            if patience.is_over(self.last_call):
+                raise PlaygroundError(f"Waited {patience} for {what}, and the bot said nothing meanwhile.")
             time.sleep(0.2)
 
     def catch_up(self) -> None:

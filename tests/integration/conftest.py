@@ -18,6 +18,7 @@ import pytest
 
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person, Playground
+from bot.playground.patience import Patience
 from bot.playground.state.seed import BOT_USER
 from finetune.data.store import SAMPLES, DatasetStore
 from tests.integration.notifier_harness import MANIFEST, NotifierHarness, text_of
@@ -121,7 +122,7 @@ def workspace_page(browser: Any, url: str, user: str, seconds: float) -> Iterato
     """The workspace as this person sees it; an error in the page's scripts fails the test."""
     errors: list[str] = []
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(1000 * seconds)
+    page.set_default_timeout(5000 * seconds)  # a busy machine: it goes on as soon as it can
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{url}/?user={user}")
     page.get_by_label("Message #support-ml").wait_for()
@@ -132,9 +133,9 @@ def workspace_page(browser: Any, url: str, user: str, seconds: float) -> Iterato
 
 def until(check: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer of `check`, or a failure after the deadline."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (match := check()):
-        assert time.monotonic() < deadline, "nothing happened in time"
+        assert not patience.is_over(), f"nothing happened in {patience}"
         time.sleep(0.05)
     return match
 

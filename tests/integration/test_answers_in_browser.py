@@ -10,7 +10,7 @@ import pytest
 from bot.demo.stack import local_stack
 from tests.integration.conftest import workspace_page
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 QUESTION = (
     "@trainwise replies in our brand voice: prompt with a style guide and 20 examples, editors reject 4 in 10"
     " out of 380. We have 3.2k approved replies and the voice is settled. Fine-tune?"

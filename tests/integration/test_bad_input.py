@@ -31,7 +31,7 @@ from tests.integration.conftest import (
     text_of,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 GOOD = few_tickets(30)
 FIRST_QUEUE = GOOD.splitlines(True)[1].rpartition(b",")[2]
 
@@ -262,7 +262,7 @@ def up(stack: LocalStack, home: Path, more: dict[str, str]) -> subprocess.Comple
     """`trainwise up` until it ends by itself."""
     env = {**environment(home, stack.workspace, stack.redis.url, None), **more}
     argv = [sys.executable, "-m", "bot.cli", "up"]
-    return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture
@@ -322,7 +322,7 @@ def test_a_ledger_that_cannot_grow_says_so_and_keeps_what_it_has(tmp_path: Path)
         "print(ledger.job(kept.id).state, submit(ledger, 'later').state)\n"
     )
     argv = [sys.executable, "-c", code, str(tmp_path / "ledger.db")]
-    error = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    error = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert "queued queued" in error.stdout, error.stderr
     assert "disk" in error.stdout
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

@@ -24,7 +24,7 @@ from tests.integration.test_listeners_jobs import id_of, shows, thread
 from tests.s3_server import S3Server, s3_server
 from tests.terminal import ROOT, trainwise
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ENDS = (f"Fine-tune on {DATASET}: failed", "Tuned with LoRA")
 TOKEN = "hf_writeseverything1"
 PULL = """

@@ -13,7 +13,7 @@ from finetune.data.store import DatasetStore
 from tests.finetune.tiny import save_causal, tickets
 from tests.integration.conftest import CHANNEL, Message, appears, private_reply, text_of, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 NAME = "few-replies"
 
 

@@ -48,7 +48,6 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
     assert "from-slack.problems.csv" not in listing(ravi)
 
 
-@pytest.mark.timeout(400)
 def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person, ravi: Person) -> None:
     """The card in the channel counts them; the list goes to the sender, and to who asks for it later."""
     lines = few_tickets(200).decode().splitlines()

@@ -16,7 +16,7 @@ from bot.playground import Person
 from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
 from tests.integration.test_documents import answer_to, id_of, listing_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 HELP = (
     "<html><head><title>Locker rules</title><script>steal()</script></head><body><h1>Lockers</h1>"
     "<h2>Lost keys</h2><p>A lost locker key costs forty-two crowns and is replaced on Thursdays.</p></body></html>"

@@ -11,7 +11,7 @@ from bot.playground import Person
 from tests.integration.conftest import CHANNEL, MENTION, appears, private_reply, text_of, until
 from tests.rag import documents as make
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 POLICY = "# Parcel policy\n\n## Lost parcels\n\nA parcel counts as lost after nineteen days without a scan.\n"
 QUESTION = "after how many days does a parcel count as lost?"
 

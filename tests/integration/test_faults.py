@@ -13,11 +13,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.timeout(280)
 def test_eight_plugs_pulled_lose_and_double_nothing() -> None:
     """benchmarks/faults.py --quick, as the README tells people to run it; the whole matrix is in docs/reliability.md."""
     command = [sys.executable, "benchmarks/faults.py", "--quick", "--no-baseline", "--json"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=270)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
     assert result.returncode == 0, result.stdout + result.stderr
     match = json.loads(result.stdout.splitlines()[-1])
     assert match["runs"] == 8

@@ -20,7 +20,6 @@ CHANNEL = "#support-ml"
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(200)
 def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path) -> None:
     """The same bot without a socket: it answers, opens the form, refuses a bad field and takes a good one."""
     with local_stack(tmp_path, fresh=True, http=True) as stack:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.rag import documents as make
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 
 def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:

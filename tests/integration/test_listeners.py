@@ -21,7 +21,7 @@ from tests.integration.conftest import (
     until,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 HELP_CENTER = "our help center changes every week, should we fine-tune on the articles?"
 
 

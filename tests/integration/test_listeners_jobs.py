@@ -21,7 +21,7 @@ from tests.integration.conftest import (
     until,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.integration
 QUICK = f"{DATASET} linear"
 LONG = f"{DATASET} lora epochs=100 budget=20"
 CARD = f"Fine-tune · {DATASET}"

@@ -30,7 +30,6 @@ def answer_to(person: Person, question: str) -> str:
     return str(person.wait_message(CHANNEL, is_settled, timeout=60, thread_ts=ask["ts"]))
 
 
-@pytest.mark.timeout(200)
 def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

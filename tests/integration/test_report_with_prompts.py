@@ -12,7 +12,7 @@ from tests.finetune.test_measure_prompting import reader
 from tests.integration.conftest import text_of
 from tests.openai_server import OpenAIServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 CHANNEL = "#support-ml"
 
 

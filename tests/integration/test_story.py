@@ -16,7 +16,6 @@ from bot.playground.client.person import Person
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.timeout(400)
 def test_a_question_and_a_fine_tune_end_in_the_channel(tmp_path: Path) -> None:
     """A cited verdict comes to the thread; one card reaches its end; one report with pictures follows."""
     out = io.StringIO()

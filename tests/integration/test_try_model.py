@@ -10,7 +10,7 @@ from bot.demo.stack import LocalStack
 from bot.playground import Person
 from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.integration
 TICKET = "I was charged twice on my invoice, write to me at jo@example.com"
 
 

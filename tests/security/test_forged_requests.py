@@ -19,11 +19,12 @@ import pytest
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground.client.person import Person
 from bot.playground.delivery.signed_http import encode, signature
+from bot.playground.patience import Patience
 from bot.playground.state.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
 from worker.ledger.ledger import Ledger
 from worker.ledger.notifications import Notices, notices, set_notice
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.integration
 HERE, ELSEWHERE = "C0SUPPORTML", "C0GENERAL01"
 
 
@@ -45,7 +46,7 @@ class Doors:
             "x-slack-signature": signature(self.stack.signing_secret, stamp, body),
         }
         url = f"http://127.0.0.1:{self.stack.bot_port}/slack/events"
-        return httpx.post(url, content=body.encode(), headers=headers, timeout=20, trust_env=False)
+        return httpx.post(url, content=body.encode(), headers=headers, timeout=120, trust_env=False)
 
     def press(self, action_id: str, value: str, user: str, channel: str = HERE) -> int:
         """A button pressed, with any value, by anyone, anywhere; the number of the last API call before."""
@@ -84,8 +85,8 @@ class Doors:
 
     def private_reply(self, since: int, user: str, words: str) -> str:
         """The ephemeral sentence that the person got."""
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
+        patience = Patience(15)
+        while not patience.is_over():
             for call in self.stack.workspace.api_log()[since:]:
                 text = str(call["params"].get("text"))
                 if call["params"].get("user") == user and words in text:
@@ -120,9 +121,9 @@ def test_a_button_pressed_by_someone_else_changes_nothing(doors: Doors) -> None:
         doors.private_reply(since, MAYA, "or an admin can")
     assert doors.states()[job] == "queued"
     doors.press("job_cancel", job, ANA)
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while doors.states()[job] != "cancelled":
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.05)
 
 
@@ -150,9 +151,9 @@ def test_only_those_who_may_change_what_a_channel_is_told(doors: Doors) -> None:
     assert notices(engine, HERE) == Notices()
     doors.private_reply(doors.press("notice:finished", "password:off", ANA), ANA, "older version")
     doors.press("notice:finished", "finished:off", ANA)
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while notices(engine, HERE).finished:
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.05)
     assert notices(engine, ELSEWHERE) == Notices()
 
@@ -165,9 +166,9 @@ def test_a_launch_in_a_quiet_channel_says_where_its_card_is(doors: Doors) -> Non
     job = doors.launch("sample-tickets linear epochs=2", "#general")
     text = doors.private_reply(since, RAVI, "This channel is not told of starts")
     assert job in text
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while not any(job in str(m.get("blocks")) for m in doors.ravi.messages("@trainwise")):
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.05)
     text = [m for m in doors.ravi.messages("#general") if not m.get("is_ephemeral")]
     assert not [m for m in text if job in str(m)]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from bot.playground.errors import PlaygroundError
+from bot.playground.patience import Patience
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.05
@@ -27,7 +28,7 @@ class Person:
         self.user = user
         self._timeout = timeout
         self._read: set[tuple[str, str]] = set()
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=max(timeout, 120.0), trust_env=False)
 
     def say(
         self, channel: str, text: str, thread_ts: str | None = None, files: list[str] | None = None
@@ -151,14 +152,13 @@ class Person:
         return list(self._check(self._http.post("/control/log", json={"since": since}))["calls"])
 
     def _wait(self, check: Callable[[], Json | None], timeout: float | None, complaint: str) -> Json:
-        limit = self._timeout if timeout is None else timeout
-        until = time.monotonic() + limit
+        patience = Patience(self._timeout if timeout is None else timeout)
         while True:
             result = check()
             if result is not None:
                 return result
-            if time.monotonic() > until:
-                raise PlaygroundError(f"Waited {limit:g} s: {complaint}.")
+            if patience.is_over():
+                raise PlaygroundError(f"Waited {patience}: {complaint}.")
             time.sleep(POLL_SECONDS)
 
     def _do(self, verb: str, **args: Any) -> Json:

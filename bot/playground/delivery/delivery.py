@@ -9,12 +9,18 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from bot.playground.errors import NoAck
+from bot.playground.patience import cpu_share
 from bot.playground.state import seed
 from bot.playground.state.workspace import Json, Workspace
 
 ACK_SECONDS = 3.0
 RETRY_AFTER = (0.0, 60.0, 300.0)
 log = logging.getLogger(__name__)
+
+
+def ack_seconds() -> float:
+    """Slack's three seconds for an acknowledgement, of this machine's time: workspace and app share its cores."""
+    return ACK_SECONDS / cpu_share()
 
 
 class Link(Protocol):

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from bot.playground.delivery.delivery import ACK_SECONDS
+from bot.playground.delivery.delivery import ack_seconds
 from bot.playground.errors import NoAck, PlaygroundError
 from bot.playground.state.workspace import Json
 
@@ -30,7 +30,7 @@ class SignedHttp:
     def __init__(self, target: str, secret: str) -> None:
         self._target = target
         self._secret = secret
-        self._client = httpx.AsyncClient(timeout=ACK_SECONDS, trust_env=False)
+        self._client = httpx.AsyncClient(trust_env=False)
         self.deliveries: list[Json] = []
 
     async def send(self, kind: str, payload: Json, retry: int, reason: str | None) -> Json:
@@ -72,7 +72,9 @@ class SignedHttp:
             "x-slack-signature": signature(self._secret, stamp, body),
         }
         try:
-            answer = await self._client.post(self._target, content=body.encode(), headers=headers | signed)
+            answer = await self._client.post(
+                self._target, content=body.encode(), headers=headers | signed, timeout=ack_seconds()
+            )
         except httpx.TimeoutException as error:
             raise NoAck("http_timeout") from error
         except httpx.HTTPError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from bot.playground.delivery.delivery import ACK_SECONDS
+from bot.playground.delivery.delivery import ack_seconds
 from bot.playground.errors import NoAck
 from bot.playground.state import seed
 from bot.playground.state.clock import Clock
@@ -117,7 +117,7 @@ class Sockets:
             await socket.close(code=1001)
 
     async def _within_time(self, ack: Ack) -> Json:
-        timer: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        timer: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(ack_seconds()))
         try:
             await asyncio.wait([ack, timer], return_when=asyncio.FIRST_COMPLETED)
         finally:

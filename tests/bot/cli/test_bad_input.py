@@ -35,7 +35,7 @@ def trainwise(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a user runs it, with a home of its own and no settings from outside."""
     env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TRAINWISE_HOME": str(home), "COLUMNS": "200"}
     command = [sys.executable, "-m", "bot.cli", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.parametrize("name", CASES)

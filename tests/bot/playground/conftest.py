@@ -12,6 +12,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 from bot.playground import Person, Playground
+from bot.playground.patience import Patience
 
 SCOPES = (
     "app_mentions:read assistant:write chat:write commands im:history im:read im:write channels:history "
@@ -50,9 +51,9 @@ MANIFEST: dict[str, Any] = {
 
 def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
     """The first true answer of `check`, or a failure after the deadline."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (match := check()):
-        assert time.monotonic() < deadline, "nothing happened in time"
+        assert not patience.is_over(), f"nothing happened in {patience}"
         time.sleep(0.02)
     return match
 
