@@ -15,6 +15,8 @@ from finetune.measurement.findings import MeasureError
 from finetune.measurement.plots import _in_figures
 from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
 
+pytestmark = pytest.mark.integration
+
 ROWS = sample_rows()
 
 

@@ -16,6 +16,8 @@ from finetune.measurement.run import Budget, Survey
 from finetune.progress import silent
 from tests.finetune.measuring import PRICES, CountingEmbedder, sample_rows, tickets
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Sample:

@@ -27,6 +27,8 @@ from finetune.progress import Progress, silent
 from tests.finetune.measuring import PRICES, CountingEmbedder, measured, sample_rows, tickets
 from tests.openai_server import OpenAIServer
 
+pytestmark = pytest.mark.integration
+
 MODEL = "gpt-6-luna"
 LABELS = {" ".join(text.split()): label for text, label in sample_rows()}
 

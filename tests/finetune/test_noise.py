@@ -13,6 +13,8 @@ from finetune.data.reading import read_tickets
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.evaluation.label_noise import find_noise
 
+pytestmark = pytest.mark.integration
+
 SAMPLE = Path(__file__).parents[2] / "finetune" / "samples" / "tickets.csv"
 
 

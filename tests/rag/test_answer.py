@@ -20,6 +20,8 @@ from rag.search.embedding import Remembered
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
+pytestmark = pytest.mark.integration
+
 GUIDE = Path(__file__).parents[2] / "rag" / "guide"
 
 

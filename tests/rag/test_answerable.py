@@ -15,6 +15,8 @@ from rag.index import Index
 from rag.search.embedding import MiniLM
 from rag.search.retrieval import retrieve
 
+pytestmark = pytest.mark.integration
+
 QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 
 

@@ -14,6 +14,8 @@ from rag.reply import Verdict
 from rag.search.embedding import load_embedder
 from rag.search.retrieval import retrieve
 
+pytestmark = pytest.mark.integration
+
 PRICES = {
     "as_of": "2026-11",
     "api_per_million": {"luna": {"in": 0.1, "out": 0.5}},

@@ -20,6 +20,8 @@ from rag.index import Index
 from rag.reply import Reply, Verdict
 from rag.search.embedding import load_embedder
 
+pytestmark = pytest.mark.integration
+
 HONEST = {
     "rag": "our help pages change every week and the bot tells customers old prices, should we fine-tune on them?",
     "prompt": "do we need to train a model to summarise our standup notes? eight people, nothing tried",

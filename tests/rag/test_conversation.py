@@ -17,6 +17,8 @@ from rag.reply import Reply, Verdict
 from rag.search.embedding import load_embedder
 from rag.signals.schema import Signals
 
+pytestmark = pytest.mark.integration
+
 PRICES = {
     "as_of": "2026-11",
     "api_per_million": {"luna": {"in": 0.1, "out": 0.5}},

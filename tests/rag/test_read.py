@@ -118,6 +118,7 @@ def test_a_price_per_month_does_not_make_facts_change(read: EmbeddedReader) -> N
     assert read("email drafting costs $19k monthly, train our own?").volatility is None
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("file", "least"),
     [

@@ -14,6 +14,8 @@ from rag.index import GUIDE, Index
 from rag.search.embedding import MiniLM, load_embedder
 from rag.search.retrieval import STOP_WORDS, identifiers, retrieve
 
+pytestmark = pytest.mark.integration
+
 SHARE_OF_COMMON = 0.04
 
 

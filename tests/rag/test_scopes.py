@@ -16,6 +16,8 @@ from rag.search.store import check_scopes
 from rag.search.vectors import ExactVectors
 from tests.rag.conftest import Counting
 
+pytestmark = pytest.mark.integration
+
 CHANNELS = [f"channel:C{n}" for n in range(6)]
 TRIES = 3000
 TOPICS = ["refund", "password", "webhook", "export", "invoice", "holiday", "outage", "contract"]
