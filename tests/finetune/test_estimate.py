@@ -17,7 +17,6 @@ from finetune.data.card import Card
 from finetune.estimate import Machine, estimate_run, refusal
 from finetune.model_size import ModelSize, size_of
 from finetune.spec import parse_spec
-from tests.finetune.tiny import save_causal
 from tests.hub_server import Hub
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +58,8 @@ def test_the_size_is_read_from_the_name_where_nothing_better_is_there(name: str,
 
 def test_the_size_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     """Bytes of weights by the bytes of one; a folder without weights tells nothing."""
+    from tests.finetune.tiny import save_causal
+
     folder = save_causal(tmp_path / "llama")
     from safetensors.torch import load_file
 
@@ -84,6 +85,8 @@ def ask(hub: Hub, home: Path, base_model: str) -> tuple[float | None, str, float
 @pytest.mark.integration
 def test_the_size_of_a_hub_s_model_comes_from_its_small_files(tmp_path: Path) -> None:
     """config.json with the size of the one weights file, or the index of several; the weights are not fetched."""
+    from tests.finetune.tiny import save_causal
+
     folder = save_causal(tmp_path / "llama")
     hub = Hub()
     hub.put("org/tiny", folder)

@@ -32,7 +32,7 @@ def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path) -
         maya.command("/finetune", "", CHANNEL)
         view = maya.wait_view()
         form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "linear"}
-        response = maya.submit(view, {**form, "epochs": "-1"})
+        response = maya.submit(view, {**form, "method": "lora", "epochs": "-1"})
         assert "epochs" in str(response)
         assert maya.submit(view, {**form, "epochs": "3"}).get("ok")
         maya.wait_message(CHANNEL, lambda m: "sample-tickets" in str(m.get("blocks")), 30)

@@ -20,6 +20,11 @@ class Clock:
         """Seconds since the epoch plus everything that was advanced."""
         return time.time() + self._shift
 
+    @property
+    def shift(self) -> float:
+        """Seconds that the clock was advanced in all."""
+        return self._shift
+
     def advance(self, seconds: float) -> None:
         """Move on and wake whatever waits for a moment that has now passed."""
         self._shift += seconds
