@@ -56,6 +56,7 @@ HELP = {
     "TRAINWISE_LISTENER_THREADS": "Threads that serve Slack's events.",
     "TRAINWISE_CARD_INTERVAL": "Least seconds between two updates of a job's card.",
     "TRAINWISE_LOG_LEVEL": "Least level that is logged.",
+    "TRAINWISE_LOG_FORMAT": "`json`: one JSON object a line, with ids, for a log collector.",
 }
 """What each variable is for, in one sentence; docs/settings.md is made of it (`make docs`)."""
 
@@ -126,6 +127,7 @@ class Settings:
     listener_threads: int
     card_interval_s: float
     log_level: str
+    log_format: str  # "text" or "json"
 
     @property
     def has_chat_model(self) -> bool:
@@ -197,6 +199,7 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         listener_threads=int(read.number("TRAINWISE_LISTENER_THREADS", 24, low=2, high=256, whole=True)),
         card_interval_s=read.number("TRAINWISE_CARD_INTERVAL", 3, low=0.2, high=60),
         log_level=read.choice("TRAINWISE_LOG_LEVEL", ("info", "debug", "warning", "error")),
+        log_format=read.choice("TRAINWISE_LOG_FORMAT", ("text", "json")),
     )
     if read.problems:
         raise SettingsError(read.problems)

@@ -211,7 +211,7 @@ def make_services(
 
 def run_bot(settings: Settings) -> None:
     """Runs the bot until SIGTERM or Ctrl-C, then drains."""
-    start_logging(settings.log_level, settings.secrets())
+    start_logging(settings.log_level, settings.secrets(), settings.log_format)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the addresses of people's files
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -237,7 +237,7 @@ def run_worker(
     from worker.runtime.options import WorkerOptions
     from worker.runtime.server import serve
 
-    start_logging(settings.log_level, settings.secrets())
+    start_logging(settings.log_level, settings.secrets(), settings.log_format)
     note = settings.home / "redis.url"
     if settings.redis_url is None and not note.is_file():
         raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")

@@ -50,9 +50,10 @@ class Place:
         self.dispatcher.stop()
         self.ledger.close()
 
-    def worker(self, name: str = "w1") -> subprocess.Popen[bytes]:
-        """A worker process in a group of its own."""
+    def worker(self, name: str = "w1", log_format: str = "text") -> subprocess.Popen[bytes]:
+        """A worker process in a group of its own; its log is <name>.log."""
         command = [sys.executable, "-m", "tests.worker.tiny_worker", str(self.home), self.redis.url, name]
+        command.append(log_format)
         log = (self.home / f"{name}.log").open("ab")
         process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log, env={**os.environ})
         self.workers.append(process)

@@ -5,15 +5,46 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.jobs.records import JobRequest
+from worker.jobs.states import Trigger
+from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import estimate_waits, round_position, round_wait, update_queue_positions
+from worker.ledger.transitions import locked_job, move, set_columns
 
 
 def test_waits_follow_from_what_runs_and_how_long_such_jobs_take() -> None:
-    """Two busy workers with 30 and 90 s left and jobs of 60 s: 30, 90, 90, 150; nothing known: no promise."""
-    assert estimate_waits([90.0, 30.0], 60.0, 4) == [30.0, 90.0, 90.0, 150.0]
-    assert estimate_waits([None], 60.0, 2) == [None, None]
-    assert estimate_waits([30.0], None, 1) == [None]
+    """Two busy workers with 30 and 90 s left and jobs of 60 s: 30, 90, 90, 150; the jobs in front count."""
+    assert estimate_waits([90.0, 30.0], [60.0] * 4) == [30.0, 90.0, 90.0, 150.0]
+
+
+def test_no_wait_is_told_that_leaves_something_out() -> None:
+    """A running job of unknown length, none running, or an unknown one in front: no promise from there on."""
+    assert estimate_waits([None, 30.0], [60.0] * 2) == [None, None]
+    assert estimate_waits([], [60.0]) == [None]
+    assert estimate_waits([30.0], [None, 60.0]) == [30.0, None]
+
+
+def test_the_second_in_line_waits_for_the_whole_of_both_jobs_in_front(tmp_path: Path) -> None:
+    """One runs in an early phase, one of 600 s waits: not "about 1 min", which is what the phase needs."""
+    ledger = Ledger(str(tmp_path / "l.db"))
+    submit = [JobRequest("finetune", {}, "d", "U1", "m", "T", "C", None, f"k{n}") for n in range(4)]
+    done, running, _, last = [ledger.submit(request).id for request in submit]
+    walk = ((done, 0.0, 600.0), (running, 1000.0, None))
+    for job_id, began, ended in walk:
+        with writing(ledger.engine) as connection:
+            job = move(connection, locked_job(connection, job_id), Trigger.LEASE, began, "w")
+            job = move(connection, job, Trigger.START, began, "w", started_at=began)
+            if ended is not None:
+                job = move(connection, job, Trigger.WRAP_UP, ended, "w")
+                move(connection, job, Trigger.FINISH, ended, "w", report={})
+    with writing(ledger.engine) as connection:
+        job = locked_job(connection, running)
+        progress = {**job["progress"], "phase": "loading", "step": 1, "steps": 9, "eta_s": 27.0}
+        set_columns(connection, job, 1000.0, progress=progress)
+    update_queue_positions(ledger.engine, 1000.0)
+    progress = ledger.job(last).progress
+    assert (progress["position"], progress["starts_in_s"]) == (2, 20 * 60)
+    ledger.close()
 
 
 def test_what_is_told_is_exact_in_front_and_coarse_behind() -> None:

@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from worker.dispatch.reconciler import Reconciler, stall_limit
+from bot.slack.ui.job_card import job_card
+from worker.dispatch.reconciler import Reconciler
 from worker.jobs.records import JobRequest
-from worker.jobs.states import State
-from worker.ledger import outbox
+from worker.jobs.states import END_STATES, State
+from worker.ledger import outbox, tables
 from worker.ledger.apply_events import apply_events
+from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
 from worker.transport.embedded_redis import embedded_redis
 from worker.transport.events import WorkerEvent
+from worker.transport.lease import Lease, write_lease
 from worker.transport.queue import connect
 
 pytestmark = pytest.mark.integration
@@ -46,9 +50,9 @@ class Watch:
         event = WorkerEvent(self.job, 1, fence, "r", self.seq, kind, 0.0, dict(data), "w")
         apply_events(self.ledger.engine, [event], ("c", "0"), time.time())
 
-    def look(self, tick: float, alive: bool = True) -> State:
-        key = f"tw:lease:ft-{self.job}-1"
-        self.redis.set(key, "r") if alive else self.redis.delete(key)
+    def look(self, tick: float, alive: bool = True, cpu_s: float | None = None) -> State:
+        rq_id = f"ft-{self.job}-1"
+        write_lease(self.redis, rq_id, Lease("r", cpu_s)) if alive else self.redis.delete(f"tw:lease:{rq_id}")
         self.reconciler.look(self.redis, time.time(), tick, caught_up=True)
         return self.ledger.job(self.job).state
 
@@ -87,11 +91,35 @@ def test_a_run_that_hangs_before_its_first_step_or_after_its_last_is_given_up_to
     assert loading.look(301) in (State.RETRY_WAIT, State.QUEUED)
 
 
-def test_a_slow_step_is_waited_for_ten_times_as_long_as_usual() -> None:
-    """Never less than the least."""
-    assert stall_limit([60.0, 60.0, 70.0], 300.0) == 600.0
-    assert stall_limit([1.0], 300.0) == 300.0
-    assert stall_limit([], 300.0) == 300.0
+def test_a_run_that_still_computes_on_a_busy_machine_is_waited_for(loading: Watch) -> None:
+    """Its lease tells 5 s of CPU time each 100 s: after 1,000 s without a step it is not lost, idle it is."""
+    for tick in range(0, 1001, 100):
+        assert loading.look(tick, cpu_s=tick / 20) is State.LEASED
+    for tick in range(1100, 1301, 100):
+        loading.look(tick, cpu_s=50.0)
+    assert loading.look(1400, cpu_s=50.0) in (State.RETRY_WAIT, State.QUEUED)
+    whys = [event.why for event in loading.ledger.history(loading.job)]
+    assert any("no step for" in why and "in phase start" in why for why in whys)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in END_STATES])
+def test_every_state_but_the_ends_has_someone_who_acts_on_it(loading: Watch, state: State) -> None:
+    """A job that is left in any state, its worker gone, moves on by itself, or it waits for a person.
+
+    Nothing produces `draft` outside of one transaction, and nothing `submit_unknown` before there are platforms.
+    """
+    with writing(loading.ledger.engine) as connection:
+        connection.execute(update(tables.jobs).values(state=state, approval_expires=time.time() - 1))
+    if state in (State.DRAFT, State.SUBMIT_UNKNOWN):
+        return
+    for tick in range(0, 40, 2):
+        loading.look(tick, alive=False)
+    job = loading.ledger.job(loading.job)
+    if state is State.PAUSED:
+        assert job.state is State.PAUSED
+        assert "job_resume" in str(job_card(job, time.time()))
+    else:
+        assert (job.state, job.attempt) != (state, 1)
 
 
 def test_silence_counts_only_once_redis_has_been_back_for_a_while(watch: Watch) -> None:

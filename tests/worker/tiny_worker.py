@@ -12,6 +12,7 @@ from pathlib import Path
 
 from finetune.errors import FinetuneError, Stopped
 from worker.kinds.job_kind import JobKind
+from worker.logs import start_logging
 from worker.runtime.attempt import Work
 from worker.runtime.options import WorkerOptions
 from worker.runtime.server import serve
@@ -53,6 +54,7 @@ def tiny(work: Work) -> dict:
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
+    start_logging("info", form=sys.argv[4])
     options = WorkerOptions(
         redis_url=sys.argv[2],
         name=sys.argv[3],

@@ -110,7 +110,7 @@ class Dispatcher:
             except redis.RedisError as e:
                 self._away(e)
             except Exception:
-                log.exception("dispatcher")
+                log.exception("orders could not be sent to the queue; trying again")
                 self._over.wait(0.5)
 
     def _away(self, error: redis.RedisError) -> None:
@@ -184,7 +184,7 @@ class Dispatcher:
                 self._caught_up.clear()
                 self._over.wait(0.25)
             except Exception:
-                log.exception("dispatcher")
+                log.exception("events of workers could not be taken in; trying again")
                 epoch = None
                 self._over.wait(0.5)
 

@@ -6,13 +6,13 @@ Times of observation come from a monotonic clock, so that a jump of the wall clo
 from __future__ import annotations
 
 import logging
-import statistics
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import redis
 
+from worker.dispatch.stall_watch import STALL_S, StallWatch
 from worker.jobs.decisions import decide_on_silence
+from worker.jobs.records import Job
 from worker.jobs.states import State
 from worker.ledger import outbox, threads
 from worker.ledger.ledger import Ledger
@@ -21,6 +21,7 @@ from worker.ledger.queue_position import update_queue_positions
 from worker.ledger.retention import forget_older
 from worker.ledger.weekly_digest import owe_digests
 from worker.transport import events
+from worker.transport.lease import Lease, read_leases
 from worker.transport.queue import queued_ids
 
 LOST_S = 1.5
@@ -31,8 +32,6 @@ PARKED_S = 8.0
 """An attempt that was taken from the line but shows no lease for this long is handed out again."""
 SETTLE_S = 8.0
 """After Redis was away, workers get this long to renew leases and replay their spools."""
-STALL_S = 300.0
-STALL_STEPS = 10
 STALLING = (State.LEASED, State.RUNNING, State.FINALIZING)
 DAY_S = 24 * 3600.0
 
@@ -56,36 +55,36 @@ class Reconciler:
     ) -> None:
         self._ledger = ledger
         self._settle_s = settle_s
-        self._stall_s = stall_s
+        self._stalls = StallWatch(stall_s)
         self._keep_s = keep_s
         self._on_epoch = on_epoch
         self._epoch: str | None = None
         self._settled_at: float | None = None
         self._missing: dict[str, float] = {}
-        self._moved: dict[str, tuple[int, float]] = {}
         self._upkeep_at = float("-inf")
 
     def outage(self) -> None:
         """Redis could not be reached: nothing it shows counts until it has settled again, no silence was heard."""
         self._settled_at = None
         self._missing.clear()
-        self._moved.clear()
+        self._stalls.clear()
 
     def look(self, connection: redis.Redis, now: float, tick: float, caught_up: bool) -> None:
         """Compares ledger and Redis once; `caught_up` is whether all events so far are in the ledger."""
         self._check_epoch(connection, now, tick)
         for job_id in outbox.jobs_to_requeue(self._ledger.engine, now):
             outbox.requeue_job(self._ledger.engine, job_id, now)
-        held, sent = outbox.held_attempts(self._ledger.engine), outbox.queued_attempts(self._ledger.engine)
-        alive = _leases(connection, [*held, *sent])
+        held = outbox.held_attempts(self._ledger.engine)
+        queued = outbox.queued_attempts(self._ledger.engine)
+        leases = read_leases(connection, [watched.attempt.rq_id for watched in [*held, *queued]])
         line, parked = queued_ids(connection)
         if self._settled_at is None:
             self._settled_at = tick + self._settle_s
         if tick >= self._settled_at and caught_up:
-            self._find_lost(held, alive, now, tick)
-            self._find_absent(sent, alive, line, parked, now, tick)
-        self._find_stalled(held, now, tick)
-        self._forget({w.attempt.rq_id for w in [*held, *sent]})
+            self._find_lost(held, set(leases), now, tick)
+            self._find_absent(queued, set(leases) | line, parked, now, tick)
+        self._find_stalled(held, leases, now, tick)
+        self._forget({watched.attempt.rq_id for watched in [*held, *queued]})
         if tick - self._upkeep_at > 5.0:
             self._upkeep(now, tick)
 
@@ -106,27 +105,29 @@ class Reconciler:
                 self._give_up(watched, now)
 
     def _find_absent(
-        self, sent: list[Watched], alive: set[str], line: set[str], parked: set[str], now: float, tick: float
+        self, queued: list[Watched], present: set[str], parked: set[str], now: float, tick: float
     ) -> None:
-        for watched in sent:
+        for watched in queued:
             rq_id = watched.attempt.rq_id
             limit = PARKED_S if rq_id in parked else ABSENT_S
-            if self._missing_for(watched, rq_id in alive or rq_id in line, tick) > limit:
+            if self._missing_for(watched, rq_id in present, tick) > limit:
                 log.warning("%s is no longer in the queue", rq_id)
                 why = "its worker died before starting it" if rq_id in parked else "Redis no longer had it"
                 outbox.replace_attempt(self._ledger.engine, watched, now, why)
 
-    def _find_stalled(self, held: list[Watched], now: float, tick: float) -> None:
+    def _find_stalled(
+        self, held: list[Watched], leases: Mapping[str, Lease], now: float, tick: float
+    ) -> None:
         for watched in held:
+            attempt, lease = watched.attempt, leases.get(watched.attempt.rq_id)
             if watched.job.state not in STALLING:
                 continue
-            attempt = watched.attempt
-            seq, since = self._moved.get(attempt.rq_id, (-2, tick))
-            if attempt.last_seq != seq:
-                self._moved[attempt.rq_id] = (attempt.last_seq, tick)
-            elif tick - since > stall_limit(attempt.step_gaps, self._stall_s):
-                log.warning("%s makes no progress", attempt.rq_id)
-                self._give_up(watched, now, f"no step for {int(tick - since)} s")
+            cpu_s = lease.cpu_s if lease else None
+            if self._stalls.is_stalled(attempt, cpu_s, tick):
+                silent_s = int(self._stalls.silent_s(attempt, cpu_s, tick))
+                why = f"no step for {silent_s} s of its own work {_place_of(watched.job)}"
+                log.warning("%s: %s", attempt.rq_id, why)
+                self._give_up(watched, now, why)
 
     def _give_up(self, watched: Watched, now: float, why: str = "the worker gave no sign of life") -> None:
         decide = decide_on_silence(watched.job.state, watched.job.losses, now, why)
@@ -141,7 +142,7 @@ class Reconciler:
 
     def _forget(self, current: set[str]) -> None:
         self._missing = {key: at for key, at in self._missing.items() if key in current}
-        self._moved = {key: seen for key, seen in self._moved.items() if key in current}
+        self._stalls.keep_only(current)
 
     def _upkeep(self, now: float, tick: float) -> None:
         self._upkeep_at = tick
@@ -156,14 +157,8 @@ class Reconciler:
             forget_older(self._ledger.engine, now - self._keep_s, now)
 
 
-def stall_limit(step_gaps: list[float], least_s: float) -> float:
-    """How long a run may be silent: ten times its usual step, and never under `least_s`."""
-    return max(least_s, STALL_STEPS * statistics.median(step_gaps)) if step_gaps else least_s
-
-
-def _leases(connection: redis.Redis, watched: Iterable[Watched]) -> set[str]:
-    ids = [w.attempt.rq_id for w in watched]
-    if not ids:
-        return set()
-    values: Any = connection.mget([f"tw:lease:{rq_id}" for rq_id in ids])
-    return {rq_id for rq_id, value in zip(ids, values, strict=True) if value is not None}
+def _place_of(job: Job) -> str:
+    """Where in its life the run stands, as `in phase training, after step 3 of 9`."""
+    progress = job.progress
+    phase, step, steps = (progress.get(name) for name in ("phase", "step", "steps"))
+    return f"in phase {phase or 'start'}" + (f", after step {step} of {steps}" if step else "")

@@ -48,6 +48,7 @@ class JobKind:
     label: str
     run: Run = _run_nothing
     recipe: Callable[[JobSpec], list[str]] = _no_recipe
+    phases: tuple[tuple[str, float], ...] = ()  # in order, each with its usual share of the time
     uses_llm: bool = False  # gets the language model that is configured on the worker's machine
     at_front: bool = False  # a person waits for it: ahead of the queue, outside of the limit per person
     listed: bool = True  # stands in lists of jobs and counts among a person's unfinished ones

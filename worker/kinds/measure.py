@@ -56,4 +56,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-KIND = JobKind("measure", "Measurement", run, recipe=recipe, uses_llm=True)
+PHASES = (
+    ("loading", 0.27),
+    ("baselines", 0.04),
+    ("curve", 0.01),
+    ("pilot", 0.66),
+    ("evaluating", 0.01),
+    ("reporting", 0.01),
+)
+"""Measured 2026-11-29: the bundled tickets with a LoRA pilot, one thread of a busy machine, 255 s in all."""
+
+KIND = JobKind("measure", "Measurement", run, recipe=recipe, phases=PHASES, uses_llm=True)

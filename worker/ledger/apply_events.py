@@ -6,6 +6,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
@@ -15,8 +16,9 @@ from worker.errors import TransitionRefused, UnknownJob
 from worker.jobs.decisions import Decision, decide_on_event
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
-from worker.ledger.database import writing
+from worker.ledger.database import after_commit, writing
 from worker.ledger.transitions import Row, locked_job, move, record, set_columns
+from worker.logs import log_event
 from worker.transport.events import WorkerEvent
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -72,6 +74,8 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     what = decide_on_event(State(job["state"]), event.kind, event.data, job["losses"], now)
     if event.kind not in ("step", "finished"):
         _record(connection, event, now, applied=True)
+    if event.kind == "phase":
+        after_commit(connection, partial(_log_phase, job, event))
     if event.kind == "finished":
         _keep_plots(connection, job["id"], event.data.get("plots"))
     try:
@@ -79,6 +83,11 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     except TransitionRefused as e:
         record(connection, job["id"], now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
     return True
+
+
+def _log_phase(job: Row, event: WorkerEvent) -> None:
+    phase = str(event.data.get("phase"))[:40]
+    log_event(log, "job phase", job=job["id"], kind=job["kind"], attempt=event.attempt, phase=phase)
 
 
 def follow(connection: Connection, job: Row, what: Decision, now: float, who: str) -> Row:

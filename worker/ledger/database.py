@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction: all of it is kept, or nothing. Threads get their turn in the order they came."""
     with engine.get_execution_options().get("turnstile", nullcontext()), engine.connect() as connection:
         connection.execution_options(write=True)
+        calls: list[Callable[[], None]] = []
+        connection.info["after_commit"] = calls
         with connection.begin():
             yield connection
+    for call in calls:
+        call()
+
+
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Has `call` made once what the transaction of `writing` changes is kept; never if it is rolled back."""
+    connection.info["after_commit"].append(call)
 
 
 @contextmanager

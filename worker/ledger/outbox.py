@@ -97,18 +97,20 @@ def held_attempts(engine: Engine) -> list[Watched]:
 
 
 def jobs_to_requeue(engine: Engine, now: float) -> list[str]:
-    """Ids of the jobs whose pause before the next attempt is over."""
+    """Ids of the jobs whose pause before the next attempt is over, and of lost ones."""
     jobs = tables.jobs
     due = (jobs.c.not_before <= now) | (jobs.c.not_before > now + MAX_ORDER_DELAY_S)
-    query = select(jobs.c.id).where((jobs.c.state == State.RETRY_WAIT) & due)
+    query = select(jobs.c.id).where(jobs.c.state.in_([State.RETRY_WAIT, State.LOST]) & due)
     with reading(engine) as connection:
         return list(connection.execute(query).scalars())
 
 
 def requeue_job(engine: Engine, job_id: str, now: float) -> None:
-    """A job that waited for its next attempt is in line again."""
+    """A job that waited for its next attempt, or was lost, is in line again."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
+        if job["state"] == State.LOST:
+            job = move(connection, job, Trigger.RETRY, now, "reconciler")
         if job["state"] == State.RETRY_WAIT:
             job = move(connection, job, Trigger.REQUEUE, now, "reconciler")
             new_attempt(connection, job, now, now)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from worker.jobs.progress import job_progress, seconds_run
 from worker.jobs.states import ACTIVE_STATES, State
+from worker.kinds import kind_of
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
 from worker.ledger.transitions import Row, locked_job, set_columns
@@ -22,22 +25,23 @@ REMEMBERED = 20
 def update_queue_positions(engine: Engine, now: float) -> int:
     """Writes place and expected wait of each queued job where what is told changed; how many did."""
     with reading(engine) as connection:
-        queued = _rows(connection, [State.QUEUED])
+        queued = sorted(_rows(connection, [State.QUEUED]), key=lambda row: not kind_of(row["kind"]).at_front)
         held = _rows(connection, ACTIVE_STATES)
         usual = _usual_s(connection)
-    waits = estimate_waits([remaining_s(row, usual, now) for row in held], usual, len(queued))
-    changed = []
+    remaining = [remaining_s(row, usual, now) for row in held]
+    waits = estimate_waits(remaining, [usual.get(row["kind"]) for row in queued])
+    changes: dict[str, dict[str, Any]] = {}
     for number, (row, wait) in enumerate(zip(queued, waits, strict=True), 1):
-        told = {"position": round_position(number), "starts_in_s": round_wait(wait)}
-        if any(row["progress"].get(key) != value for key, value in told.items()):
-            changed.append((row["id"], told))
-    if changed:
+        place = {"position": round_position(number), "starts_in_s": round_wait(wait)}
+        if any(row["progress"].get(key) != value for key, value in place.items()):
+            changes[row["id"]] = place
+    if changes:
         with writing(engine) as connection:
-            for job_id, told in changed:
+            for job_id, place in changes.items():
                 job = locked_job(connection, job_id)
                 if job["state"] == State.QUEUED:
-                    set_columns(connection, job, now, progress={**job["progress"], **told})
-    return len(changed)
+                    set_columns(connection, job, now, progress={**job["progress"], **place})
+    return len(changes)
 
 
 def round_position(number: int) -> int:
@@ -46,22 +50,25 @@ def round_position(number: int) -> int:
 
 
 def estimate_waits(
-    remaining: Sequence[float | None], usual_s: float | None, waiting: int
+    remaining: Sequence[float | None], durations: Sequence[float | None]
 ) -> list[float | None]:
-    """Seconds until each of `waiting` jobs starts, in order, on as many workers as are busy now.
+    """Seconds until each waiting job starts, in order, on as many workers as are busy now.
 
-    `remaining` is what each busy worker still has to do. All None when nothing is known of either.
+    `remaining` is what each busy worker still has to do, `durations` what each waiting job usually takes. None from
+    where on something is not known: no wait is told that leaves out a job in front.
     """
-    known = [seconds for seconds in remaining if seconds is not None]
-    if usual_s is None or not known:
-        return [None] * waiting
-    free = list(known)
+    if not remaining or None in remaining:
+        return [None] * len(durations)
+    free = [seconds for seconds in remaining if seconds is not None]
     heapq.heapify(free)
     waits: list[float | None] = []
-    for _ in range(waiting):
-        at = heapq.heappop(free)
+    for duration in durations:
+        at = heapq.heappop(free) if free else None
         waits.append(at)
-        heapq.heappush(free, at + usual_s)
+        if at is None or duration is None:
+            free = []
+        else:
+            heapq.heappush(free, at + duration)
     return waits
 
 
@@ -73,27 +80,29 @@ def round_wait(seconds: float | None) -> int | None:
     return 60 * (minutes if minutes < 10 else round(minutes / 10) * 10)
 
 
-def remaining_s(row: Row, usual_s: float | None, now: float) -> float | None:
-    """What a running job still needs: its own estimate, else what such jobs usually take."""
-    told = row["progress"].get("eta_s")
-    if isinstance(told, int | float) and told > 0:
-        return float(told)
-    if usual_s is None:
+def remaining_s(row: Row, usual: Mapping[str, float], now: float) -> float | None:
+    """What a running job still needs to its end: by its own progress, else what jobs of its kind usually take."""
+    left_s = job_progress(row["progress"], kind_of(row["kind"]).phases, now).left_s
+    if left_s is not None:
+        return left_s
+    if row["kind"] not in usual:
         return None
-    return max(0.0, usual_s - (now - (row["started_at"] or now)))
+    return max(0.0, usual[row["kind"]] - (seconds_run(row["progress"], now) or 0.0))
 
 
-def _usual_s(connection: Connection) -> float | None:
-    """The median run time of the last jobs that succeeded."""
+def _usual_s(connection: Connection) -> dict[str, float]:
+    """The median run time, by kind, of the last jobs that succeeded."""
     jobs = tables.jobs
-    done = (jobs.c.state == State.SUCCEEDED) & jobs.c.started_at.is_not(None) & jobs.c.ended_at.is_not(None)
-    query = select(jobs.c.started_at, jobs.c.ended_at).where(done)
-    rows = connection.execute(query.order_by(jobs.c.ended_at.desc()).limit(REMEMBERED)).all()
-    return statistics.median(max(0.0, end - start) for start, end in rows) if rows else None
+    query = select(jobs.c.kind, jobs.c.progress, jobs.c.ended_at).where(jobs.c.state == State.SUCCEEDED)
+    times: dict[str, list[float]] = defaultdict(list)
+    for row in connection.execute(query.order_by(jobs.c.ended_at.desc()).limit(REMEMBERED)):
+        if (ran_s := seconds_run(row.progress, row.ended_at)) is not None:
+            times[row.kind].append(ran_s)
+    return {kind: statistics.median(values) for kind, values in times.items()}
 
 
-def _rows(connection: Connection, states: Any) -> list[Row]:
+def _rows(connection: Connection, states: Collection[State]) -> list[Row]:
     jobs = tables.jobs
-    columns = (jobs.c.id, jobs.c.progress, jobs.c.started_at)
+    columns = (jobs.c.id, jobs.c.kind, jobs.c.progress)
     query = select(*columns).where(jobs.c.state.in_(list(states))).order_by(jobs.c.created_at)
     return [dict(row) for row in connection.execute(query).mappings()]

@@ -5,19 +5,25 @@ Everything here runs inside a transaction of the caller; either all of it happen
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import UnknownJob, WorkerError
+from worker.jobs.progress import begin_run, end_run
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
 from worker.ledger import tables
+from worker.ledger.database import after_commit
 from worker.ledger.notifications import ENDS, report_home
+from worker.logs import log_event
 
 Row = dict[str, Any]
+log = logging.getLogger("trainwise.jobs")
 END_VERBS = {"finished": "finish", "failed": "fail"}
 
 
@@ -61,13 +67,36 @@ def move(
     after = next_state(before, trigger)
     if after in END_STATES:
         columns |= {"ended_at": now, "reserved_usd": 0.0}
+    progress: Mapping[str, Any] = columns.get("progress") or job["progress"]
+    if after in ACTIVE_STATES and before not in ACTIVE_STATES:
+        columns["progress"] = begin_run(progress, now)
+    if before in ACTIVE_STATES and after not in ACTIVE_STATES:
+        columns["progress"] = end_run(progress, now)
     job = set_columns(connection, job, now, state=after, **columns)
     record(connection, job["id"], now, who, trigger, why, before, after, job["attempt"], data=data)
     if after not in ACTIVE_STATES:
         retire(connection, job, now, after)
     if after in END_STATES:
         _owe_report(connection, job, now, after, why)
+    after_commit(connection, partial(_log_move, job, before, trigger, who))
     return job
+
+
+def _log_move(job: Row, before: State, trigger: Trigger, who: str) -> None:
+    state, began, ended = State(job["state"]), job.get("started_at"), job.get("ended_at")
+    log_event(
+        log,
+        "job ended" if state in END_STATES else "job moved",
+        job=job["id"],
+        kind=job["kind"],
+        state=str(state),
+        before=str(before),
+        trigger=str(trigger),
+        by=who,
+        attempt=job["attempt"] or None,
+        seconds=round(ended - began, 1) if ended and began else None,
+        usd=round(job.get("spent_usd", 0.0), 4) if ended else None,
+    )
 
 
 def _owe_report(connection: Connection, job: Row, now: float, end: State, why: str) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import redis
 
+from worker.runtime.processes import cpu_seconds
+from worker.transport.lease import Lease, write_lease
 from worker.transport.spool import Shipper
 from worker.transport.stop_flag import StopFlag
 
-LEASE_S = 13
 RENEW_S = 3.0
 LOOK_S = 0.5
 SHIP_S = 0.04
@@ -41,7 +42,8 @@ class Heartbeat:
         self._over = threading.Event()
         self._next = {"renew": 0.0, "look": 0.0, "health": 0.0}
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
-        self._leases: dict[str, str] = {}
+        self._runs: dict[str, str] = {}
+        self._job_pid: int | None = None
 
     def start(self) -> None:
         """Begins; once."""
@@ -57,16 +59,20 @@ class Heartbeat:
         for shipper in self.shippers:
             shipper.close()
 
-    def hold(self, rq_id: str, run: str, flag: StopFlag) -> None:
+    def hold(self, rq_id: str, run_id: str, flag: StopFlag) -> None:
         """From now on this run shows life, and its flag is watched."""
         self.stop_reason = None
-        self._leases[rq_id] = run
+        self._runs[rq_id] = run_id
         self._flag = flag
+
+    def watch_process(self, pid: int) -> None:
+        """The held run works in this process and its descendants: their CPU time goes with its lease."""
+        self._job_pid = pid
 
     def release(self, rq_id: str) -> None:
         """The run is over; its sign of life stays until the bot has all its events."""
-        self._flag = None
-        self._leases.pop(rq_id, None)
+        self._flag, self._job_pid = None, None
+        self._runs.pop(rq_id, None)
 
     def _loop(self) -> None:
         while not self._over.is_set():
@@ -76,7 +82,7 @@ class Heartbeat:
             except redis.RedisError:
                 self.redis_ok = False
             except Exception:
-                log.exception("heartbeat")
+                log.exception("a round of signs of life, stop flags and events failed; it goes on")
                 time.sleep(1.0)
             self._over.wait(SHIP_S)
 
@@ -97,13 +103,15 @@ class Heartbeat:
         return True
 
     def _renew(self) -> None:
-        leases = dict(self._leases)
+        held, pid = dict(self._runs), self._job_pid
+        cpu_s = cpu_seconds(pid) if pid is not None else None
+        leases = {rq_id: Lease(run_id, cpu_s) for rq_id, run_id in held.items()}
         for shipper in self.shippers:
-            leases |= dict(shipper.unfinished())
+            leases |= {rq_id: Lease(run_id) for rq_id, run_id in shipper.unfinished() if rq_id not in held}
         if leases:
             with self._connection.pipeline(transaction=False) as pipe:
-                for rq_id, run in leases.items():
-                    pipe.set(f"tw:lease:{rq_id}", run, ex=LEASE_S)
+                for rq_id, lease in leases.items():
+                    write_lease(pipe, rq_id, lease)
                 pipe.execute()
 
 

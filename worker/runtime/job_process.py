@@ -15,6 +15,7 @@ from typing import Any
 
 from finetune.progress import FINISH
 from worker.kinds.job_kind import JobKind
+from worker.logs import log_event
 from worker.runtime.attempt import Work, drop_earlier, prepare_folder, run_attempt, within_budget
 from worker.runtime.options import WorkerOptions
 from worker.runtime.processes import MARK, die_with_parent, start_guard
@@ -91,13 +92,17 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
         envelope,
         folder,
         options.datasets_url,
-        _Emitter(events),
+        _Emitter(events, envelope),
         within_budget(stop.current_reason, envelope, options.price_per_hour),
         options.price_per_hour,
         options.prices,
         options.llm if spec.kind.uses_llm else None,
     )
+    ids = {"job": envelope.job, "attempt": envelope.attempt, "kind": envelope.kind, "worker": options.name}
+    log_event(log, "job started", **ids, dataset=envelope.dataset, pid=os.getpid())
     end, data = run_attempt(spec.kind.run, work)
+    outcome = {"outcome": end, "reason": data.get("reason"), "retryable": data.get("retryable")}
+    log_event(log, "job ended", **ids, **outcome, seconds=data["seconds"], usd=data["usd"])
     write_end(path, end, data)
     if end == "finished":
         with contextlib.suppress(OSError):
@@ -108,8 +113,8 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
 class _Emitter:
     """Events into the spool; steps are thinned, and a full disk costs progress lines, not the run."""
 
-    def __init__(self, events: RunLog) -> None:
-        self._events = events
+    def __init__(self, events: RunLog, envelope: Envelope) -> None:
+        self._events, self._envelope = events, envelope
         self._last_step_at = float("-inf")
 
     def __call__(self, event: dict[str, Any]) -> None:
@@ -120,6 +125,9 @@ class _Emitter:
             if time.monotonic() - self._last_step_at < STEP_EVERY_S and not last:
                 return
             self._last_step_at = time.monotonic()
+        if kind == "phase":
+            job, phase = self._envelope, str(data.get("phase"))
+            log_event(log, "job phase", job=job.job, attempt=job.attempt, kind=job.kind, phase=phase)
         try:
             self._events.append(kind, **data)
         except OSError as e:

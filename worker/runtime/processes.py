@@ -66,6 +66,18 @@ def end_attempt(rq_id: str, group: int, timeout_s: float = 5.0) -> int:
     return len(killed)
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time used so far by a process, its living descendants, and the ended ones that they have waited for."""
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for process in [top, *top.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
 def reap() -> None:
     """Takes leave of ended children that nobody waits for."""
     with contextlib.suppress(ChildProcessError):

@@ -26,12 +26,14 @@ from rq.worker import Worker
 from finetune.device import memory_gib
 from finetune.progress import FINISH
 from worker.kinds.job_kind import JobKind
+from worker.logs import log_event
 from worker.runtime import multi_gpu, processes
-from worker.runtime.heartbeat import LEASE_S, HealthServer, Heartbeat, open_shippers
+from worker.runtime.heartbeat import HealthServer, Heartbeat, open_shippers
 from worker.runtime.job_process import ProcessSpec, run_job_process
 from worker.runtime.multi_gpu import over_ranks
 from worker.runtime.options import WorkerOptions
 from worker.transport import signing
+from worker.transport.lease import Lease, write_lease
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
 from worker.transport.signing import Envelope, Refused
 from worker.transport.spool import RunLog, last_kind, read_end, run_path
@@ -106,7 +108,7 @@ class OrderWorker(Worker):
     def _claim(self, envelope: Envelope, run_id: str) -> bool:
         claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run_id, nx=True, ex=7 * 24 * 3600)
         if claimed:
-            self.connection.set(f"tw:lease:{envelope.rq_id}", run_id, ex=LEASE_S)
+            write_lease(self.connection, envelope.rq_id, Lease(run_id))
         return bool(claimed)
 
     def _run(self, envelope: Envelope, run_id: str, kind: JobKind, flag: StopFlag) -> None:
@@ -118,6 +120,7 @@ class OrderWorker(Worker):
             os.setpgrp()
             self._in_child(spec, worker_pid)
         self._horse_pid = pid
+        self.context.heartbeat.watch_process(pid)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         status, reason = self._wait(envelope, flag)
@@ -221,10 +224,17 @@ def write_last_event(events: RunLog, path: Path, status: int, reason: str | None
                 events.append("stopped", reason=reason, killed=True)
             else:
                 events.append("died", error=explain_status(status))
+            if end is None or reason == "timeout":
+                log_unreported_end(events, reason or explain_status(status))
             return
         except OSError as e:
             log.error("the end of a run cannot be written (%s); trying again", e)
             time.sleep(2.0)
+
+
+def log_unreported_end(events: RunLog, why: str) -> None:
+    """The log's line for a run whose process was ended before it could write its own."""
+    log_event(log, "job ended", job=events.job, attempt=events.attempt, outcome="died", reason=why)
 
 
 def explain_status(status: int) -> str:

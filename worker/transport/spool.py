@@ -30,7 +30,7 @@ class RunLog:
     """Writes one run's events, signed and numbered, to its spool file; one process at a time."""
 
     def __init__(self, path: Path, job: str, attempt: int, fence: str, run: str, key: PrivateKey) -> None:
-        self.path = path
+        self.path, self.job, self.attempt = path, job, attempt
         self._about = {"job": job, "attempt": attempt, "fence": fence, "run": run}
         self._key = key
         self._seq = _last_seq(path) + 1

@@ -25,13 +25,15 @@ from bot.slack.ui.blocks import Block, context, section
 from bot.slack.ui.job_card import job_text
 from bot.slack.ui.messages import card_of, message_of, pictures_of
 from worker.jobs.records import Job, Post, StaleCard
-from worker.jobs.states import END_STATES, State
+from worker.jobs.states import ACTIVE_STATES, END_STATES, State
 from worker.kinds import kind_of
 from worker.ledger.ledger import Ledger
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
 RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 WAIT_S = 1.0
+AGING_S = 30.0
+"""A running job's card is not left alone for longer: it tells how long the job has run."""
 PICTURE_TRIES = 3
 IN_LINE = (State.QUEUED, State.RETRY_WAIT)
 WHY_CLOSED = {
@@ -79,6 +81,7 @@ class Notifier:
         self.aftermath: Aftermath | None = None
         self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
         self._queue_was: bool | None = None
+        self._aging_at = float("-inf")
         self._picture_tries: dict[int, int] = {}
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
@@ -122,6 +125,9 @@ class Notifier:
                 return
             if self._is_due(card):
                 self._show(card)
+        for card in self._aging():
+            if not self._over.is_set() and self._is_due(card):
+                self._show(card)
         for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
             self._pay(post)
         self._shown = {key: at for key, at in self._shown.items() if self._tick() - at < 3600}
@@ -136,6 +142,15 @@ class Notifier:
         for job in waiting:
             self._shown.pop(job.id, None)
         return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
+
+    def _aging(self) -> list[StaleCard]:
+        """Cards of running jobs that tell nothing new but the time: shown again, or it would stand still."""
+        if self._tick() < self._aging_at:
+            return []
+        self._aging_at = self._tick() + AGING_S / 3
+        running = [job for job in self._ledger.jobs(states=ACTIVE_STATES, limit=200) if job.card_ts]
+        old = [job for job in running if self._tick() - self._shown.get(job.id, float("-inf")) >= AGING_S]
+        return [StaleCard(job.id, job.state, job.card_ts) for job in old]
 
     def _is_silent(self) -> bool:
         return self._tick() < self._silent_until

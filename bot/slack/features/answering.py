@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from slack_sdk import WebClient
@@ -19,6 +20,7 @@ from bot.slack.ui.lists import job_list
 from bot.slack.ui.verdict_card import verdict_card, verdict_text, verdict_title
 from rag.reply import Reply, Verdict
 from worker.jobs.states import END_STATES
+from worker.logs import log_event
 
 QUESTION_MOST = 12_000
 log = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ def _turn(services: Services, client: WebClient, question: Question, stopped: th
 
 
 def _answer(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
+    began = time.monotonic()
     memory = Conversation.from_json(services.ledger.thread(*question.key))
     stream = AnswerStream(
         client,
@@ -119,6 +122,7 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
         return
     blocks = [*verdict_card(reply), *_job_blocks(services, question, reply)]
     ts = stream.finish(verdict_title(reply), blocks, verdict_text(reply))
+    _log_answer(question, reply, time.monotonic() - began)
     kept = memory.answered(ts, Card(question.user, question.text[:2000], reply))
     services.ledger.save_thread(*question.key, kept.to_json())
 
@@ -130,7 +134,23 @@ def _job_blocks(services: Services, question: Question, reply: Reply) -> list[Bl
     person = services.users.person(question.user)
     jobs = [job for job in services.ledger.jobs(limit=50) if job.state not in END_STATES]
     visible = [job for job in jobs if not services.permissions.denies_sight(person, job, question.channel)]
-    return job_list(visible[:8], "Running and waiting") if visible else [context("Nothing runs or waits.")]
+    if not visible:
+        return [context("Nothing runs or waits.")]
+    return job_list(visible[:8], "Running and waiting", time.time())
+
+
+def _log_answer(question: Question, reply: Reply, seconds: float) -> None:
+    """Who was answered where, how and how fast; never the question's words."""
+    log_event(
+        log,
+        "question answered",
+        team=question.team,
+        channel=question.channel,
+        thread=question.thread_ts,
+        user=question.user,
+        verdict=str(reply.verdict),
+        seconds=round(seconds, 2),
+    )
 
 
 def card_at(services: Services, channel: str, thread_ts: str, ts: str) -> Card:

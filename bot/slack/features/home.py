@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,7 +78,7 @@ def home_view(services: Services, person: Person, team: str) -> Block:
         ),
         *feature_list(services.summaries),
         divider(),
-        *job_list(jobs, "All jobs" if everything else "Your jobs"),
+        *job_list(jobs, "All jobs" if everything else "Your jobs", time.time()),
         divider(),
         section(budget_line(this_month(services, team))),
         *dataset_list(cards, frozenset(), "Datasets for everyone" if not everything else "Datasets"),

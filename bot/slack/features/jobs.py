@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from slack_bolt import Ack, App, Respond
@@ -114,7 +115,8 @@ def on_jobs(services: Services, ack: Ack, command: Command, client: WebClient, r
     first = words[0].lower() if words else "list"
     if len(words) <= 1 and first in ("list", "mine", "all", *FILTERS):
         jobs, title = _jobs_asked(services, command, first)
-        respond(text=lists.jobs_text(jobs), blocks=validate_message(lists.jobs_message(jobs, title)))
+        blocks = lists.jobs_message(jobs, title, time.time())
+        respond(text=lists.jobs_text(jobs), blocks=validate_message(blocks))
         return
     if first == "budget":
         channel_settings.on_budget(services, words[1:], command["team_id"], command["user_id"], respond)

@@ -11,8 +11,9 @@ from typing import Any
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
 from bot.slack.ui.escape import escape, one_line
 from finetune.methods import METHODS
+from worker.jobs.progress import job_progress, seconds_run
 from worker.jobs.records import Job
-from worker.jobs.states import END_STATES, State
+from worker.jobs.states import ACTIVE_STATES, END_STATES, State
 from worker.kinds import kind_of
 
 STATES = {
@@ -53,8 +54,8 @@ MORE_EPOCHS = 2
 def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
     """The card of a job in any state; at most four blocks, so a channel stays readable."""
     head = f"*{kind_of(job.kind).label} · {escape(one_line(job.dataset, 60))}*  `{job.id}`"
-    blocks = [section(f"{head}\n{status_line(job, redis_down)}")]
-    if bar := progress_line(job):
+    blocks = [section(f"{head}\n{status_line(job, now, redis_down)}")]
+    if bar := progress_line(job, now):
         blocks.append(section(bar))
     if reason := _reason(job):
         blocks.append(section(reason))
@@ -70,8 +71,8 @@ def job_text(job: Job) -> str:
     return f"{mark} {kind_of(job.kind).label} {job.id} on {escape(one_line(job.dataset, 60))}: {name.lower()}"
 
 
-def status_line(job: Job, redis_down: bool = False) -> str:
-    """Where the job stands, in one line with what is known of queue, phase, step and time left."""
+def status_line(job: Job, now: float, redis_down: bool = False) -> str:
+    """Where the job stands, in one line: queue, or phase, step and the time left to the job's end."""
     mark, name = STATES[job.state]
     parts = [f"{mark} *{_phase(job) or name}*"]
     if job.state == State.QUEUED:
@@ -80,18 +81,17 @@ def status_line(job: Job, redis_down: bool = False) -> str:
         elif position := job.progress.get("position"):
             parts.append("next in line" if position == 1 else f"number {int(position)} in line")
             if _number(job.progress.get("starts_in_s")):
-                parts.append(f"starts in about {duration(job.progress['starts_in_s'])}")
+                parts.append(f"starts in about {job.progress['starts_in_s'] / 60:.0f} min")
     if job.state == State.RUNNING:
-        parts += _running_parts(job.progress)
+        parts += _running_parts(job, now)
     return "  ·  ".join(parts)
 
 
-def progress_line(job: Job) -> str:
-    """A text progress bar while a job with steps runs; empty otherwise."""
-    step, steps = job.progress.get("step"), job.progress.get("steps")
-    if job.state != State.RUNNING or not step or not steps:
+def progress_line(job: Job, now: float) -> str:
+    """A text progress bar over the whole job while it runs; empty otherwise, and while nothing is known."""
+    share = job_progress(job.progress, kind_of(job.kind).phases, now).share
+    if job.state != State.RUNNING or share is None:
         return ""
-    share = min(1.0, step / steps)
     full = round(share * BAR_CELLS)
     bar = f"`{'█' * full}{'░' * (BAR_CELLS - full)}` {share:.0%}"
     return "\n".join(line for line in (bar, _course_line(job.progress)) if line)
@@ -139,14 +139,15 @@ def _phase(job: Job) -> str:
     return PHASES.get(str(job.progress.get("phase")), "") if job.state == State.RUNNING else ""
 
 
-def _running_parts(progress: dict[str, Any]) -> list[str]:
-    parts = []
+def _running_parts(job: Job, now: float) -> list[str]:
+    progress, parts = job.progress, []
     if progress.get("step") and progress.get("steps"):
         parts.append(f"step {int(progress['step'])} of {int(progress['steps'])}")
     if _number(progress.get("loss")):
         parts.append(f"loss {progress['loss']:.3f}")
-    if _number(progress.get("eta_s")):
-        parts.append(f"about {duration(progress['eta_s'])} left")
+    left_s = job_progress(progress, kind_of(job.kind).phases, now).left_s
+    if left_s is not None:
+        parts.append(f"about {duration(left_s)} left")
     if not progress.get("step") and progress.get("note"):
         parts.append(escape(one_line(str(progress["note"]), 120)))
     return parts
@@ -166,9 +167,12 @@ def _footer(job: Job, now: float) -> str:
     parts = [recipe(job), f"asked by {escape(one_line(job.by_name or job.by, 60))}"]
     if job.attempt > 1:
         parts.append(f"attempt {job.attempt}")
-    start, end = job.started_at, job.ended_at
-    if start is not None:
-        parts.append(f"took {duration(end - start)}" if end else f"running for {duration(now - start)}")
+    ran_s = seconds_run(job.progress, now)
+    if ran_s is None and job.started_at and job.ended_at:  # ended before the ledger kept it
+        ran_s = job.ended_at - job.started_at
+    if ran_s is not None:
+        verb = "took" if job.ended_at else "running for" if job.state in ACTIVE_STATES else "ran for"
+        parts.append(f"{verb} {duration(ran_s)}")
     if job.spent_usd >= 0.005:
         parts.append(f"${job.spent_usd:.2f} spent")
     return "  ·  ".join(part for part in parts if part)

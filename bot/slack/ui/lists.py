@@ -18,7 +18,7 @@ JOBS_SHOWN = 8
 DATASETS_SHOWN = 10
 
 
-def job_list(jobs: Sequence[Job], title: str) -> list[Block]:
+def job_list(jobs: Sequence[Job], title: str, now: float) -> list[Block]:
     """Jobs as short lines, each with a button that opens it."""
     if not jobs:
         return [section(f"*{title}*\nNone yet. `/finetune` starts one.")]
@@ -26,7 +26,7 @@ def job_list(jobs: Sequence[Job], title: str) -> list[Block]:
     for job in jobs:
         what = escape(one_line(job.dataset, 60))
         verdict = escape(one_line(outcome(read_report(job.report)), 80))
-        line = f"{status_line(job)}{f': {verdict}' if verdict else ''}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
+        line = f"{status_line(job, now)}{f': {verdict}' if verdict else ''}\n*{what}*  ·  {recipe(job)}  ·  {escape(one_line(job.by_name, 40))}  ·  `{job.id}`"
         blocks.append(section(line, button("Open", "job_details", job.id)))
     return blocks
 
@@ -78,9 +78,9 @@ def feature_list(lines: Sequence[str]) -> list[Block]:
     return [section("*What I can do*\n" + "\n".join(f"• {line}" for line in lines))] if lines else []
 
 
-def jobs_message(jobs: Sequence[Job], title: str) -> list[Block]:
+def jobs_message(jobs: Sequence[Job], title: str, now: float) -> list[Block]:
     """The answer of `/jobs`."""
-    blocks = job_list(jobs, title)
+    blocks = job_list(jobs, title, now)
     hint = "`/jobs mine`, `/jobs running`, `/jobs done`, `/jobs JOB`, `/jobs cancel JOB`, `/jobs retry JOB`, `/jobs notify`"
     return [*blocks, context(hint)]
 

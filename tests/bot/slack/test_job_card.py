@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from bot.slack.ui.blocks import Block
-from bot.slack.ui.job_card import job_card, status_line
+from bot.slack.ui.job_card import duration, job_card, status_line
 from bot.slack.ui.limits import texts_of, validate_message, validate_view
 from bot.slack.ui.messages import pictures_of
 from bot.slack.ui.report import details_modal, final_report
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
+from worker.kinds import kind_of
 
 NASTY = "<!channel> *bold* `tick` & <https://evil.example|click> " * 30
 REPORT: dict[str, Any] = {
@@ -93,17 +94,40 @@ def test_what_can_be_pressed_follows_the_state() -> None:
 def test_training_shows_step_loss_time_left_and_a_bar() -> None:
     """The figures a person waits for, rounded."""
     progress = {"phase": "training", "step": 50, "steps": 200, "loss": 0.43211, "eta_s": 181.0}
-    text = words(job_card(job(progress=progress), 1.0))
+    text = words(job_card(job(kind="unknown", progress=progress), 1.0))
     for part in ("Training", "step 50 of 200", "loss 0.432", "about 3 min left", "25%"):
         assert part in text
 
 
+def test_the_bar_and_the_time_left_are_those_of_the_whole_job() -> None:
+    """No "27 s left" in the first of five phases; a quarter of training is more than a quarter of the job."""
+    shares = dict(kind_of("finetune").phases)
+    first = {"phase": "loading", "step": 1, "steps": 4, "eta_s": 27.0, "since": 0.0}
+    assert "left" not in words(job_card(job(progress=first), 10.0))
+    training = {"phase": "training", "step": 50, "steps": 200, "eta_s": 60.0, "since": 0.0}
+    text = words(job_card(job(progress=training), 100.0))
+    share = shares["loading"] + shares["baselines"] + shares["training"] / 4
+    assert f"{share:.0%}" in text
+    later_s = (shares["evaluating"] + shares["reporting"]) * 100.0 / share
+    assert f"about {duration(60.0 + later_s)} left" in text
+
+
+def test_the_elapsed_time_moves_while_it_runs_and_stands_while_it_is_paused() -> None:
+    """ "running for" is said of a job that a worker holds, and of no other."""
+    held, paused = {"since": 0.0, "ran_s": 30.0}, {"ran_s": 30.0}
+    assert "running for 40 s" in words(job_card(job(progress=held), 10.0))
+    assert "running for 50 s" in words(job_card(job(progress=held), 20.0))
+    text = words(job_card(job(state=State.PAUSED, progress=paused), 5000.0))
+    assert "ran for 30 s" in text
+    assert "running" not in text
+
+
 def test_a_job_in_line_says_where_and_what_it_waits_for() -> None:
     """First, further back, and while the queue is away."""
-    queue = State.QUEUED
-    assert "next in line" in status_line(job(state=queue, progress={"position": 1}))
-    assert "number 4 in line" in status_line(job(state=queue, progress={"position": 4}))
-    assert "Redis is back" in status_line(job(state=queue, progress={"position": 1}), redis_down=True)
+    queued = State.QUEUED
+    assert "next in line" in status_line(job(state=queued, progress={"position": 1}), 1.0)
+    assert "number 4 in line" in status_line(job(state=queued, progress={"position": 4}), 1.0)
+    assert "Redis is back" in status_line(job(state=queued, progress={"position": 1}), 1.0, redis_down=True)
 
 
 def test_a_report_names_every_system_with_its_scores() -> None:
@@ -175,10 +199,10 @@ def test_details_shorten_a_digest() -> None:
 
 
 def test_every_phase_shows_its_own_steps() -> None:
-    """Scoring baselines and pilots have a bar of their own; without steps the last note is shown."""
+    """Where in its phase a measurement is; without steps the last note is shown."""
     text = words(job_card(job(kind="measure", progress={"phase": "baselines", "step": 3, "steps": 4}), 1.0))
     assert "Scoring the baselines" in text
-    assert "75%" in text
+    assert "step 3 of 4" in text
     bundle = job_card(
         job(kind="measure", progress={"phase": "pilot", "step": None, "steps": None, "note": "Why"}), 1.0
     )

@@ -1,0 +1,72 @@
+"""How far a whole job is, from what its run last told: one share over all phases, and the time left. Pure.
+
+`progress` is the job's (worker/jobs/records.py). Two of its fields are kept by worker/ledger/transitions.py: `since`, when
+the present run began, and `ran_s`, how many seconds earlier runs took; waiting and pauses count in neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MIN_SHARE_TO_FORECAST = 0.05
+"""Before that much of a job is done, its pace is not known: no time left is told."""
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """`share` of the whole job, 0..1 (None: not known yet); `left_s` seconds to its end (None: not known)."""
+
+    share: float | None = None
+    left_s: float | None = None
+
+
+def job_progress(progress: Mapping[str, Any], phases: Sequence[tuple[str, float]], now: float) -> JobProgress:
+    """Where a running job stands; `phases` are its kind's, each with its usual share of the whole.
+
+    Without known phases the one that runs is taken for the whole. The time left is what the run itself expects of
+    its phase, and for later phases what this job's pace so far makes of their shares.
+    """
+    step, steps, eta_s = (number_of(progress, name) for name in ("step", "steps", "eta_s"))
+    within = min(1.0, step / steps) if step is not None and steps else None
+    names = [name for name, _ in phases]
+    phase = str(progress.get("phase"))
+    if phase not in names:
+        return JobProgress(within, eta_s)
+    at = names.index(phase)
+    before, own = sum(share for _, share in phases[:at]), phases[at][1]
+    later = max(0.0, 1.0 - before - own)
+    share = before + own * (within or 0.0)
+    since = number_of(progress, "since")
+    if since is None or share < MIN_SHARE_TO_FORECAST:
+        return JobProgress(share)
+    pace_s = max(0.0, now - since) / share  # for the whole job
+    own_left_s = eta_s if eta_s is not None else own * (1.0 - (within or 0.0)) * pace_s
+    return JobProgress(share, own_left_s + later * pace_s)
+
+
+def seconds_run(progress: Mapping[str, Any], now: float) -> float | None:
+    """How long the job has run in all, pauses and waiting aside; None when it has not."""
+    ran_s, since = number_of(progress, "ran_s"), number_of(progress, "since")
+    if ran_s is None and since is None:
+        return None
+    return (ran_s or 0.0) + (max(0.0, now - since) if since is not None else 0.0)
+
+
+def begin_run(progress: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The progress of a job that a worker has just taken."""
+    return {**progress, "since": now}
+
+
+def end_run(progress: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The progress of a job that no worker holds any more."""
+    rest = {name: value for name, value in progress.items() if name != "since"}
+    ran_s = seconds_run(progress, now)
+    return rest if ran_s is None else rest | {"ran_s": round(ran_s, 1)}
+
+
+def number_of(progress: Mapping[str, Any], name: str) -> float | None:
+    """A figure of the progress, None where there is none."""
+    value = progress.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
