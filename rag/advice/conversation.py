@@ -288,5 +288,6 @@ def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecisi
         return TurnDecision(advice, waiting, advice.questions[left[0]])
     if again or (advice.gate is not None and advice.gate.verdicts):
         return TurnDecision(advice, thread)
-    committed = replace(advice, verdict=advice.lean, confidence=min(advice.confidence, 0.4))
+    flips = tuple(flip for flip in advice.flips if flip.verdict is not advice.lean)
+    committed = replace(advice, verdict=advice.lean, confidence=min(advice.confidence, 0.4), flips=flips)
     return TurnDecision(committed, thread, committed=True)

@@ -15,6 +15,9 @@ from rag.signals.lexicon import load_glossary
 
 MOVES = Path(__file__).parents[1] / "data" / "moves.yaml"
 MIN_COSINE_TO_BE_A_MOVE = 0.5  # `none` lines hold the look-alikes
+MIN_COSINE_TO_BE_A_SERVICE = (
+    0.75  # it comes before any search of the documents, so it has to be said nearly so
+)
 MOST_WORDS = 12
 Move = Literal["why", "change", "cost", "next", "sources", "thanks", "go", "advice", "saving", "wrong"]
 Service = Literal["help", "status", "hello", "add_tickets", "add_documents", "privacy", "readers", "stop_job"]
@@ -46,10 +49,10 @@ class MoveReader:
 
     def service(self, text: str) -> Service | None:
         """What a short message wants from the bot itself; None for a question or a case."""
-        name = self._nearest(text)
+        name = self._nearest(text, MIN_COSINE_TO_BE_A_SERVICE)
         return cast(Service, name) if name in get_args(Service) else None
 
-    def _nearest(self, text: str) -> str:
+    def _nearest(self, text: str, least: float = MIN_COSINE_TO_BE_A_MOVE) -> str:
         words = bare(text)
         name = self._exact.get(words) or self._core.get(core(words))
         if name is not None:
@@ -58,7 +61,7 @@ class MoveReader:
             return "none"
         cosines = self._rows @ self._embed([text])[0]
         best = int(np.argmax(cosines))
-        return self._names[best] if cosines[best] >= MIN_COSINE_TO_BE_A_MOVE else "none"
+        return self._names[best] if cosines[best] >= least else "none"
 
 
 def bare(text: str) -> str:

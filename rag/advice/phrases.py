@@ -18,7 +18,7 @@ from rag.errors import RagError
 
 FOLDER = Path(__file__).parents[1] / "data" / "phrases"
 LATIN = ("en", "de", "fr", "es", "pt", "it", "nl")
-LANGUAGES = (*LATIN, "ja", "zh", "ru")
+LANGUAGES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 MOST_ENGLISH = 0.1  # probability of English up to which another language is believed
 MIN_WORDS = 4
 KANA = re.compile(r"[\u3040-\u30ff]")
@@ -68,6 +68,11 @@ def _flat(node: Mapping[str, object], prefix: str) -> list[tuple[str, str]]:
 
 def language_of(text: str, before: str = "en") -> str:
     """The language of a message, one of LANGUAGES; `before` (the thread's) for one that is too short to tell."""
+    language = _told_language(text, before)
+    return language if language in LANGUAGES else before
+
+
+def _told_language(text: str, before: str) -> str:
     letters = len(LETTER.findall(text))
     if not letters:
         return before
