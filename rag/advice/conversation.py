@@ -52,6 +52,16 @@ PERMITTED = re.compile(
     r"|\b(?:rechtsabteilung|datenschutz)\b[^.?!]{0,30}\b(?:zugestimmt|freigegeben)\b",
     re.IGNORECASE,
 )
+LEARNING = re.compile(
+    r"\b(?:for fun|hobby|to learn how|learning project|weekend project|side project|to understand how|educational|"
+    r"for (?:my|a|the) (?:class|course|thesis)|just to learn|zum lernen|zum spaß|pour apprendre|para aprender|per imparare|om te leren)\b",
+    re.IGNORECASE,
+)
+BEHAVIOUR = re.compile(
+    r"\b(?:never|must not|mustn'?t|may not|should not|shouldn'?t|stop|not to|don'?t want it to)\s+(?:talk|talking|mention|mentioning|say|saying|promise|promising|"
+    r"discuss|discussing|apologi[sz]e|apologi[sz]ing|recommend|recommending|offer|offering|swear|swearing)\b",
+    re.IGNORECASE,
+)
 DENIED = re.compile(r"\b(?:not|never|no|n'?t|nicht|yet to)\b", re.IGNORECASE)
 
 
@@ -118,7 +128,7 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
     if thread.pending and (answer := _answered(thread.pending, text, table, words)) is not None:
         names = frozenset(answer.known()) - set(PER_MESSAGE)
         return replace(_refined(thread, answer), confirmed=thread.confirmed | names)
-    new = read(text)
+    new = _with_plain_words(read(text), text)
     old = thread.signals
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
@@ -139,6 +149,17 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
         new = _without(new, "knowledge")
     new = new.model_copy(update={"topic": "decision"})
     return _refined(thread, new, corrects=bool(CORRECTS.search(text)))
+
+
+def _with_plain_words(new: Signals, text: str) -> Signals:
+    """The reading with what a few plain words say and no reader knows: a model to learn from, a rule of behaviour."""
+    found: dict[str, Any] = {}
+    quotes = dict(new.quotes)
+    if new.task == "foundation" and (words := LEARNING.search(text)):
+        found["learning"], quotes["learning"] = True, words[0]
+    if new.topic == "decision" and set(new.gaps) <= {"vague"} and (words := BEHAVIOUR.search(text)):
+        found["gaps"], quotes["gaps"] = ("style",), words[0]
+    return new.model_copy(update={**found, "quotes": quotes}) if found else new
 
 
 SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "monthly_cost", "latency_ms"})

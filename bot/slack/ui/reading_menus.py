@@ -1,10 +1,12 @@
 """What was understood, as the card shows it: one line, and on a tap its menus. Pure dicts.
 
-The line stands under the verdict; a menu is a select beside its title with the reading chosen. Guesses carry a
+The line stands under the verdict; each menu is a select with the reading chosen, or its title where nothing was read. Guesses carry a
 question mark, what a person confirmed a check mark.
 """
 
 from __future__ import annotations
+
+from hashlib import sha256
 
 from bot.slack.ui.blocks import Block, actions, button, context, option, section, select
 from bot.slack.ui.escape import escape, one_line
@@ -31,7 +33,7 @@ def reading_blocks(reply: Reply) -> list[Block]:
     toggle = button(label, "reading", "close" if reply.menus_open else "open")
     blocks.append(section(understood_line(reply.menus, words), accessory=toggle, block_id="reading"))
     if reply.menus_open:
-        blocks += [_menu_block(menu, words) for menu in reply.menus]
+        blocks.append(_menus_block(reply.menus))
     return blocks
 
 
@@ -45,12 +47,19 @@ def understood_line(menus: tuple[Menu, ...], words: Phrases) -> str:
     return f"{words('say.understood')}: " + ("  ·  ".join(parts) or words("say.nothing"))
 
 
-def _menu_block(menu: Menu, words: Phrases) -> Block:
-    options = [option(_short(choice.label), choice.value) for choice in menu.options]
-    chosen = select(f"reading:{menu.name}", options, menu.selected, hint=words("say.unknown"))
-    return section(
-        f"{escape(menu.title)}{MARKS.get(menu.certainty, '')}", accessory=chosen, block_id=f"menu:{menu.name}"
-    )
+def _menus_block(menus: tuple[Menu, ...]) -> Block:
+    """All menus in one row; its id names what is chosen, so that a client that keeps choices by id shows the new ones."""
+    selects = [
+        select(
+            f"reading:{menu.name}",
+            [option(_short(choice.label), choice.value) for choice in menu.options],
+            menu.selected,
+            hint=menu.title,
+        )
+        for menu in menus
+    ]
+    chosen = sha256("|".join(menu.selected for menu in menus).encode()).hexdigest()[:12]
+    return actions(selects, block_id=f"menus:{chosen}")
 
 
 def _short(label: str) -> str:

@@ -104,7 +104,7 @@ function Select({ id, element, state, change, invalid }) {
     conversations_select: ["selected_conversation", boot.channels.filter((c) => c.kind !== "im" || c.user === boot.me).map((c) => [c.id, c.name ? `#${c.name}` : boot.bot.name])],
   }[element.type];
   const options = optionsOf(element);
-  const value = entities ? (state?.[entities[0]] ?? "") : (state?.selected_option?.value ?? "");
+  const value = entities ? (state?.[entities[0]] ?? "") : ((state?.selected_option ?? element.initial_option)?.value ?? "");
   const choose = (event) => {
     const chosen = event.target.value;
     if (entities) change({ [entities[0]]: chosen || null }, chosen);
