@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune.measurement.business import BusinessCase, CaseLine
+from finetune.measurement.plots import wrap
 from finetune.pricing import money
 
 INK, GOOD, BAD, FAINT = "#1d1c1d", "#0b6e4f", "#c2410c", "#6b7280"
 BUSINESS_FILE = "business.png"
-MOST_LINES = 6
+MOST_LINES, TITLE_WIDTH = 6, 52
 
 
 def business_plot(case: BusinessCase, file: Path) -> dict[str, str]:
@@ -23,7 +24,9 @@ def business_plot(case: BusinessCase, file: Path) -> dict[str, str]:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     work, best = case.workload, case.best
-    figure.suptitle(_title(case), fontsize=17, x=0.02, ha="left", color=INK, weight="bold")
+    figure.suptitle(
+        wrap(_title(case), TITLE_WIDTH), fontsize=17, x=0.012, ha="left", color=INK, weight="bold"
+    )
     axes.set_title(
         f"{work.volume:,} tickets a month, {work.minutes_by_hand:g} min each by hand, at most "
         f"{100 * work.error_rate:g}% wrong",
@@ -52,9 +55,10 @@ def _bars(axes: Any, lines: list[CaseLine], best: CaseLine) -> None:
         color = BAD if line.net_usd < 0 else GOOD if line.name == best.name else "#8fb9a8"
         axes.barh(at, line.net_usd, color=color, height=0.38)
         share = 100 * line.share.value if line.share else 0.0
-        label = f"{line.name}: {share:.0f}% automatic, {line.hours:,.0f} h saved" if share else line.name
+        answered = f": {share:.0f}% automatic, {line.hours:,.0f} h saved" if line.kind != "nothing" else ""
+        label = f"{line.name}{answered}"
         left = min(0.0, min(one.net_usd for one in lines))
-        axes.text(left, at + 0.26, label, va="bottom", fontsize=12.5, color=INK)
+        axes.text(left + 0.008 * top, at + 0.26, label, va="bottom", fontsize=12.5, color=INK)
         end = max(line.net_usd, 0.0)
         axes.text(
             end + 0.015 * top, at, money(line.net_usd), va="center", fontsize=13, color=INK, weight="bold"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ FIGURE: dict[str, Any] = {
     "bbox": BOX,
 }
 FILE = "verdict.png"
+TITLE_WIDTH = 36  # characters that a line of the title has room for
 
 
 def verdict_plot(
@@ -50,7 +52,7 @@ def verdict_plot(
     _curve(upper, points, ahead, target, lines, tuned, metric)
     if tuned and tuned_later:
         _tuned_later(upper, [tuned, *tuned_later])
-    figure.suptitle(title, fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
+    figure.suptitle(wrap(title, TITLE_WIDTH), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
     told = _in_figures(points, tuned_later or ahead, target, tuned, lines)
     upper.set_title(told, fontsize=14, loc="left", color=INK)
     _money(lower, money, once)
@@ -64,6 +66,11 @@ def verdict_plot(
         "title": title,
         "alt": _alt(points, ahead, target, tuned),
     }
+
+
+def wrap(text: str, width: int) -> str:
+    """The text in lines of at most `width` characters."""
+    return "\n".join(textwrap.wrap(text, width))
 
 
 def _curve(
@@ -113,10 +120,12 @@ def _measured(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[float
 def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
     """The forecast with its band, two of its sizes written out."""
     x = [last, *(item.rows for item in ahead)]
-    low, high = (
-        [today, *(100 * value for value in values)]
-        for values in ([item.wide_low for item in ahead], [item.wide_high for item in ahead])
-    )
+    below, above = (
+        100 * (ahead[0].value - ahead[0].wide_low),
+        100 * (ahead[0].wide_high - ahead[0].value),
+    )  # today's figure is as uncertain for other tickets as the nearest forecast: the band begins with that width
+    low = [today - below, *(100 * item.wide_low for item in ahead)]
+    high = [today + above, *(100 * item.wide_high for item in ahead)]
     axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
     axes.plot(x, [today, *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
     for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
@@ -162,7 +171,7 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
     top = max([*(value for _, value in money), 1.0])
     for at, (name, value) in enumerate(reversed(money)):
         axes.barh(at, value, color=CURVE, height=0.36)
-        axes.text(0, at + 0.25, name, va="bottom", fontsize=12.5, color=INK)
+        axes.text(0.01 * top, at + 0.25, name, va="bottom", fontsize=12.5, color=INK)
         axes.text(
             value + 0.015 * top, at, f"${value:,.0f}", va="center", fontsize=13, color=INK, weight="bold"
         )

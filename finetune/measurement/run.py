@@ -264,8 +264,18 @@ def _decide(
         price_per_wrong=request.price_per_wrong,
     )
     costs = bill(bench.prices, known)
-    decision = decide(_measured(findings, sample, request, costs, trained))
+    decision = decide(_measured(findings, sample, request, costs, trained, bench))
     return decision, bill(bench.prices, replace(known, rows_to_label=decision.rows_to_label))
+
+
+def _extra_serving(best: Predictions, bench: Bench, costs: dict[str, Any]) -> float:
+    """Dollars a month that serving a fine-tune costs more than what it is compared with: a cheap method runs on the
+    same machine, a prompt has its own price."""
+    if best.role != "prompt":
+        return 0.0
+    name = f"prompt {bench.llm.model}" if bench.llm else ""
+    prompt = next((line["usd_month"] for line in costs["serving"] if line["option"] == name), 0.0)
+    return max(0.0, float(costs["serving_usd_month"]) - float(prompt))
 
 
 def _measured(
@@ -274,6 +284,7 @@ def _measured(
     request: Request,
     costs: dict[str, Any],
     trained: list[Predictions],
+    bench: Bench,
 ) -> Measured:
     """The figures that the decision rests on."""
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
@@ -297,7 +308,7 @@ def _measured(
         more=findings.more,
         tuned_later=findings.tuned_later,
         saved_usd=costs["saved_usd_month"],
-        serving_usd=costs["serving_usd_month"],
+        serving_usd=_extra_serving(findings.best, bench, costs),
         training_usd=run["usd_high"] if run else 0.0,
         training_hours=run["hours_high"] if run else 0.0,
         weak_classes=baselines.weak_classes(sample, trained),

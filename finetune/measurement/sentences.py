@@ -142,7 +142,7 @@ def train_below_target(seen: Measured, tuned: Ahead) -> str:
     return (
         f"Train, although your target of {target} is not sure ({odds(chance(tuned, seen.target))}): {value} "
         f"{_right(seen)}; {_today(seen)} gets {best}. The gain saves {money(saved)} a month in wrong answers and "
-        f"serving costs {money(seen.serving_usd)}."
+        f"serving costs {money(seen.serving_usd)} more."
     )
 
 
@@ -150,7 +150,7 @@ def costs_more_than_it_saves(seen: Measured, tuned: Ahead) -> str:
     value, best = of_100(tuned.value, seen.best)
     return (
         f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[seen.metric]}. That saves "
-        f"{money(seen.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(seen.serving_usd)}."
+        f"{money(seen.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(seen.serving_usd)} more."
     )
 
 

@@ -18,6 +18,7 @@ from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, ti
 pytestmark = pytest.mark.integration
 
 ROWS = sample_rows()
+NO_PILOT: dict[str, Any] = {"allowed_s": 10.0}  # seconds of work: enough for all but a LoRA pilot
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def embed() -> CountingEmbedder:
 
 @pytest.fixture(scope="module")
 def report(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return measured(tickets(ROWS), 0.6, tmp_path_factory.mktemp("enough"), embed, volume=60_000)
+    return measured(tickets(ROWS), 0.6, tmp_path_factory.mktemp("enough"), embed, volume=60_000, **NO_PILOT)
 
 
 def test_a_target_that_the_cheap_methods_meet_needs_no_fine_tune(report: dict[str, Any]) -> None:
@@ -56,11 +57,11 @@ def test_the_report_is_json_and_holds_the_whole_evidence(report: dict[str, Any])
 
 def test_a_finished_folder_answers_at_once(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The same request in the same folder is not measured twice; another target is."""
-    first = measured(tickets(ROWS[:240]), 0.5, tmp_path, embed)
+    first = measured(tickets(ROWS[:240]), 0.5, tmp_path, embed, **NO_PILOT)
     asked = embed.asked
     assert measured(tickets(ROWS[:240]), 0.5, tmp_path, embed) == first
     assert embed.asked == asked
-    assert measured(tickets(ROWS[:240]), 0.99, tmp_path, embed)["target"] == 0.99
+    assert measured(tickets(ROWS[:240]), 0.99, tmp_path, embed, **NO_PILOT)["target"] == 0.99
     assert embed.asked > asked
 
 
@@ -81,7 +82,7 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
         )
     assert not (tmp_path / "report.json").exists()
     asked = embed.asked
-    assert measured(rows, 0.9, tmp_path, embed)["kind"] == "measure"
+    assert measured(rows, 0.9, tmp_path, embed, **NO_PILOT)["kind"] == "measure"
     assert embed.asked - asked < 300  # the probe only
 
 
@@ -104,7 +105,9 @@ def test_fewer_than_fifty_rows_cannot_be_measured(embed: CountingEmbedder, tmp_p
 
 def test_a_class_with_one_row_is_named(embed: CountingEmbedder, tmp_path: Path) -> None:
     """One ticket of a class cannot be both learned and tested: a warning names the class."""
-    made = measured(tickets([*ROWS[:200], ("please adopt our office cat", "cats")]), 0.9, tmp_path, embed)
+    made = measured(
+        tickets([*ROWS[:200], ("please adopt our office cat", "cats")]), 0.9, tmp_path, embed, **NO_PILOT
+    )
     assert any("cats" in warning for warning in made["warnings"])
 
 
@@ -131,7 +134,7 @@ def test_drift_between_old_and_new_tickets_is_told(embed: CountingEmbedder, tmp_
         (text, swapped.get(label, label) if day > 240 else label)
         for (text, label), day in zip(ROWS, days, strict=True)
     ]
-    made = measured(tickets(rows, list(days)), 0.3, tmp_path, embed)
+    made = measured(tickets(rows, list(days)), 0.3, tmp_path, embed, **NO_PILOT)
     assert "latest" in made["dataset"]["split"]
     assert any("drift" in warning for warning in made["warnings"]), made["warnings"]
     assert "Beware" in made["headline"]
@@ -139,7 +142,7 @@ def test_drift_between_old_and_new_tickets_is_told(embed: CountingEmbedder, tmp_
 
 def test_macro_f1_can_decide(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The metric asked for is the one that decides and the one on the curve."""
-    made = measured(tickets(ROWS), 0.6, tmp_path, embed, metric="macro_f1")
+    made = measured(tickets(ROWS), 0.6, tmp_path, embed, metric="macro_f1", **NO_PILOT)
     best = next(row for row in made["ladder"] if row["best"])
     assert made["metric"] == "macro_f1"
     assert made["deciding_figure"]["value"] == pytest.approx(best["macro_f1"]["value"])
