@@ -22,12 +22,12 @@ PROMPTED, JUDGED = "prompts.json", "judge.json"  # paid answers of a language mo
 def find_model(folder: Path) -> Path:
     """The folder of the finished model in a job's folder: its own, its `model`, or its newest attempt's."""
     places = [folder, folder / MODEL, *(path / MODEL for path in folder.glob("*"))]
-    found = [place for place in places if (place / CARD).is_file()]
-    if not found:
+    candidates = [place for place in places if (place / CARD).is_file()]
+    if not candidates:
         raise CorruptModel(f"{folder} holds no finished model: run the job again.")
-    if len(found) > 1 and found[0] in places[:2]:
-        return found[0]
-    return max(found, key=lambda place: (place / CARD).stat().st_mtime)
+    if len(candidates) > 1 and candidates[0] in places[:2]:
+        return candidates[0]
+    return max(candidates, key=lambda place: (place / CARD).stat().st_mtime)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -50,5 +50,5 @@ def hub_id_of(base_model: str) -> tuple[str, str | None]:
 
 def published_name(base_model: str) -> str:
     """The name under which a hub knows this base model; a folder stays a folder."""
-    known = BASE_MODELS.get(base_model)
-    return known.hub_name if known and known.hub_name else base_model
+    base = BASE_MODELS.get(base_model)
+    return base.hub_name if base and base.hub_name else base_model

@@ -20,21 +20,21 @@ class FinetuneError(Exception):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """ " Did you mean `x`?" for the choice that is spelled most like `word`, "" where none is."""
-    named = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(word.lower(), named, 1, MIN_LIKENESS_OF_SPELLING)
-    return f" Did you mean `{named[close[0]]}`?" if close else ""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(word.lower(), by_lower_case, 1, MIN_LIKENESS_OF_SPELLING)
+    return f" Did you mean `{by_lower_case[close[0]]}`?" if close else ""
 
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether this error, or one that it came from, is a full disk (safetensors reports it as text)."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    seen: BaseException | None = error
-    while seen is not None:
-        if (isinstance(seen, OSError) and seen.errno in full) or any(t in str(seen) for t in _AS_TEXT):
+    cause: BaseException | None = error
+    while cause is not None:
+        if (isinstance(cause, OSError) and cause.errno in full) or any(t in str(cause) for t in _AS_TEXT):
             return True
-        if "PytorchStreamWriter failed" in str(seen) or "unexpected pos" in str(seen):
+        if "PytorchStreamWriter failed" in str(cause) or "unexpected pos" in str(cause):
             return True
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return False
 
 
@@ -78,8 +78,12 @@ class HubUnreachable(BaseModelError):
 class LossNotFinite(FinetuneError):
     """The loss became NaN or infinite at `step`; `kept` is the step of the last good checkpoint (None: none yet)."""
 
-    def __init__(self, step: int, rate: float, kept: str | None) -> None:
-        good = f"The checkpoint of step {kept} is kept" if kept else "No checkpoint had been written yet"
+    def __init__(self, step: int, rate: float, last_good: str | None) -> None:
+        good = (
+            f"The checkpoint of step {last_good} is kept"
+            if last_good
+            else "No checkpoint had been written yet"
+        )
         super().__init__(
             f"The loss stopped being a number at step {step}. {good}. "
             f"Launch it again with a learning rate of {rate / 5:.1g} instead of {rate:.1g}, or with precision=fp32."

@@ -81,7 +81,7 @@ def estimate_run(
     try:
         name = cheapest_gpu(prices)
         work = TrainingWork(weights.parameters, tokens, method.flops_per_token, method.mfu)
-        rented = training_by_arithmetic(prices, name, work)
+        on_gpu = training_by_arithmetic(prices, name, work)
     except CostError:
         return estimate
     hourly = float(gpu(prices, name)["usd"])
@@ -91,8 +91,8 @@ def estimate_run(
         usd,
         estimate.memory_gib,
         name,
-        rented.hours_high * 3600 + START_S,
-        rented.usd_high + START_S / 3600 * hourly,
+        on_gpu.hours_high * 3600 + START_S,
+        on_gpu.usd_high + START_S / 3600 * hourly,
     )
 
 
@@ -148,8 +148,8 @@ def _nearest(spec: Spec, parameters: float | None, machines: Sequence[Machine]) 
     room = max(machine.training_gib for machine in machines) - LIBRARIES_GIB
     method = min(able, key=lambda one: one.bytes_per_parameter)
     most = room * GIB / method.bytes_per_parameter
-    packaged = [name for name, base in BASE_MODELS.items() if base.pretrained and _suits(spec, name)]
-    or_packaged = f", for example {packaged[0]}" if packaged else ""
+    examples = [name for name, base in BASE_MODELS.items() if base.pretrained and _suits(spec, name)]
+    or_packaged = f", for example {examples[0]}" if examples else ""
     return (
         f"The nearest that can run: method `{method.name}` with a base model of up to {_billions(most)} weights"
         f"{or_packaged}."

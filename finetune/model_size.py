@@ -60,10 +60,10 @@ def _from_folder(folder: Path) -> ModelSize | None:
         size = sum(path.stat().st_size for path in folder.glob("model*.safetensors"))
     except (OSError, ValueError):
         return None
-    return _counted(config, size, "files")
+    return _from_bytes(config, size, "files")
 
 
-def _counted(config: dict[str, Any], size: float, source: str) -> ModelSize | None:
+def _from_bytes(config: dict[str, Any], size: float, source: str) -> ModelSize | None:
     """Bytes of weights as a number of them; None where they are packed (quantised) or there are none."""
     if not size or not isinstance(config, dict) or config.get("quantization_config"):
         return None
@@ -79,8 +79,8 @@ def _from_hub(base_model: str, wait_s: float) -> ModelSize | None:
     """The hub's answer if it comes in time; a late one serves the next caller."""
     with _lock:
         began, lookup = _lookups.get(base_model, (0.0, None))
-        failed = lookup is not None and lookup.done() and lookup.result() is None
-        if lookup is None or (failed and time.monotonic() - began > RETRY_S):
+        has_failed = lookup is not None and lookup.done() and lookup.result() is None
+        if lookup is None or (has_failed and time.monotonic() - began > RETRY_S):
             lookup = Future()
             _lookups[base_model] = (time.monotonic(), lookup)
             threading.Thread(target=_look_up, args=(base_model, lookup), daemon=True).start()
@@ -111,7 +111,7 @@ def _ask_hub(hub_id: str, commit: str | None) -> ModelSize | None:
         metadata = read(INDEX).get("metadata", {})
     except EntryNotFoundError:
         url = hf_hub_url(hub_id, WEIGHTS, revision=commit)
-        return _counted(config, get_hf_file_metadata(url, timeout=REQUEST_S).size or 0, "hub")
+        return _from_bytes(config, get_hf_file_metadata(url, timeout=REQUEST_S).size or 0, "hub")
     if count := metadata.get("total_parameters"):
         return ModelSize(float(count), "hub")
-    return _counted(config, float(metadata.get("total_size", 0)), "hub")
+    return _from_bytes(config, float(metadata.get("total_size", 0)), "hub")

@@ -50,39 +50,41 @@ def run(
     prompting to the ladder for at most its own cap and the recipe's budget.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    finished = _finished(folder, spec, tickets)
-    if finished is not None:
-        return finished
+    report = _read_finished(folder, spec, tickets)
+    if report is not None:
+        return report
     _claim(folder, spec, tickets)
     meter = Meter(clock)
     progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
     progress.phase("loading")
-    based = _with_base(spec, folder)
-    body, spent = _worked(based, tickets, folder, progress, meter, _capped(llm, spec, prices or {}))
+    pinned_spec = _with_base(spec, folder)
+    body, seconds = _run_task(
+        pinned_spec, tickets, folder, progress, meter, _cap_spending(llm, spec, prices or {})
+    )
     progress.phase("reporting")
     body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
-    return _finish(body, spec, based, tickets, folder, spent, price_per_hour, prices or {})
+    return _finish(body, spec, pinned_spec, tickets, folder, seconds, price_per_hour, prices or {})
 
 
-def _worked(
+def _run_task(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, meter: Meter, llm: Llm | None
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
     work, earlier = _task(spec, tickets), _earlier(folder)
-    spent: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     try:
-        return work(spec, tickets, folder, progress, llm), spent
+        return work(spec, tickets, folder, progress, llm), seconds
     except (RuntimeError, MemoryError) as error:  # training itself tries smaller batches before
         if not is_out_of_memory(error):
             raise
         raise OutOfMemory(spec.max_length, WHEN.get(progress.at, f"in the phase {progress.at}")) from error
     finally:
-        spent |= {name: round(earlier[name] + value, 2) for name, value in meter.read().items()}
+        seconds |= {name: round(earlier[name] + value, 2) for name, value in meter.read().items()}
         with suppress(OSError):  # a full disk has its own message
-            (folder / SPENT).write_text(json.dumps(spent))
+            (folder / SPENT).write_text(json.dumps(seconds))
 
 
-def _capped(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm | None:
+def _cap_spending(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm | None:
     if llm is None:
         return None
     most = llm.spend_usd if spec.budget_usd is None else min(llm.spend_usd, spec.budget_usd / 2)
@@ -104,56 +106,56 @@ def _with_base(spec: Spec, folder: Path) -> Spec:
 
     Raises BaseModelError before any work where the base model cannot be had.
     """
-    from finetune.training.base_models import pinned, probe
+    from finetune.training.base_models import pin_commit, probe
 
     METHODS[spec.method].check_machine()
     if spec.base_model in BASE_MODELS:
         return spec
-    kept = folder / BASE
-    begun = kept.read_text() if kept.is_file() else spec.base_model
-    probe(begun)
-    based = replace(spec, base_model=pinned(begun))
+    file = folder / BASE
+    base = file.read_text() if file.is_file() else spec.base_model
+    probe(base)
+    pinned_spec = replace(spec, base_model=pin_commit(base))
     draft = folder / f"{BASE}.{os.getpid()}"
-    draft.write_text(based.base_model)
-    draft.replace(kept)
-    return based
+    draft.write_text(pinned_spec.base_model)
+    draft.replace(file)
+    return pinned_spec
 
 
-def _base_version(based: Spec) -> dict[str, str]:
+def _base_version(spec: Spec) -> dict[str, str]:
     """Which commit of a hub's base model was trained on, or what a folder's weights were; nothing for our own."""
     from finetune.training.base_models import locate
 
-    if based.base_model in BASE_MODELS:
+    if spec.base_model in BASE_MODELS:
         return {}
-    if commit := hub_id_of(based.base_model)[1]:
+    if commit := hub_id_of(spec.base_model)[1]:
         return {"base_model_commit": commit}
-    folder = Path(locate(based.base_model))
+    folder = Path(locate(spec.base_model))
     return {"base_model_sha256": files_sum(sorted(folder.glob("*.safetensors")))} if folder.is_dir() else {}
 
 
 def _finish(
     body: dict[str, Any],
     spec: Spec,
-    based: Spec,
+    pinned_spec: Spec,
     tickets: Tickets,
     folder: Path,
-    spent: dict[str, float],
+    seconds: dict[str, float],
     price_per_hour: float,
     prices: Mapping[str, Any],
 ) -> dict[str, Any]:
     on_gpu = "CPU" not in hardware()
-    money = cost(spent, price_per_hour, "", body.pop("api_usd", 0.0))
+    money = cost(seconds, price_per_hour, "", body.pop("api_usd", 0.0))
     report = {
         "kind": "finetune",
         **body,
         "task": spec.task,
-        "time": spent,
+        "time": seconds,
         "cost": money,
-        "carbon": carbon(spent, on_gpu),
+        "carbon": carbon(seconds, on_gpu),
         "spec": spec.to_json(),
         "provenance": {
             **origin(),
-            **_base_version(based),
+            **_base_version(pinned_spec),
             "dataset_sha256": tickets.digest,
             "recipe_sha256": spec.recipe_digest,
         },
@@ -176,13 +178,13 @@ def _finish(
 def _earlier(folder: Path) -> dict[str, float]:
     """What earlier attempts in this folder took, so that a resumed run's card tells the whole; killed ones told nothing."""
     try:
-        told = json.loads((folder / SPENT).read_text())
-        return {"wall_s": float(told["wall_s"]), "cpu_s": float(told["cpu_s"])}
+        values = json.loads((folder / SPENT).read_text())
+        return {"wall_s": float(values["wall_s"]), "cpu_s": float(values["cpu_s"])}
     except (OSError, ValueError, KeyError, TypeError):
         return {"wall_s": 0.0, "cpu_s": 0.0}
 
 
-def _finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any] | None:
+def _read_finished(folder: Path, spec: Spec, tickets: Tickets) -> dict[str, Any] | None:
     try:
         report = json.loads((folder / REPORT).read_text())
     except (OSError, ValueError):
@@ -213,10 +215,10 @@ def _goes_on(earlier: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
 
 
 def _within_budget(should_stop: ShouldStop, spec: Spec, meter: Meter, price_per_hour: float) -> ShouldStop:
-    def asked() -> str | None:
-        spent = (meter.clock() - meter.wall) / 3600 * price_per_hour
-        if spec.budget_usd is not None and spent > spec.budget_usd:
+    def reason_to_stop() -> str | None:
+        usd = (meter.clock() - meter.wall) / 3600 * price_per_hour
+        if spec.budget_usd is not None and usd > spec.budget_usd:
             return "budget"
         return should_stop()
 
-    return asked
+    return reason_to_stop

@@ -125,8 +125,8 @@ def always_on(prices: Prices, name: str) -> float:
 
 def break_even(monthly_usd: float, api_per_request: float, own_per_request: float = 0.0) -> float | None:
     """Requests a month above which the own machine is cheaper; None where it never is."""
-    saved = api_per_request - own_per_request
-    return monthly_usd / saved if saved > 0 else None
+    saving = api_per_request - own_per_request
+    return monthly_usd / saving if saving > 0 else None
 
 
 def labelling(prices: Prices, rows: int) -> float:

@@ -33,7 +33,7 @@ class TrainingCourse:
 CURVE_POINTS = 24
 
 
-def thinned(losses: Sequence[float], points: int = CURVE_POINTS) -> tuple[float, ...]:
+def thin_out(losses: Sequence[float], points: int = CURVE_POINTS) -> tuple[float, ...]:
     """The losses as at most so many means of neighbours, in order."""
     count = min(points, len(losses))
     edges = [round(at * len(losses) / count) for at in range(count + 1)] if count else []

@@ -76,8 +76,8 @@ def files_sum(files: Sequence[Path], root: Path | None = None) -> str:
     total = hashlib.sha256()
     for file in files:
         name = file.relative_to(root).as_posix() if root else file.name
-        with file.open("rb") as opened:
-            total.update(f"{name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+        with file.open("rb") as handle:
+            total.update(f"{name} {hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
 
 
@@ -107,8 +107,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{named} ({platform.machine()} CPU)" if named else f"{platform.machine()} CPU"
+    model_name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{model_name} ({platform.machine()} CPU)" if model_name else f"{platform.machine()} CPU"
 
 
 def cost(
@@ -116,10 +116,10 @@ def cost(
 ) -> dict[str, Any]:
     """Dollars of machine time (wall hours x price) and of a language model's answers."""
     usd = time_spent["wall_s"] / 3600 * price_per_hour
-    asked = f", ${api_usd:.2f} for prompts" if api_usd else ""
+    for_prompts = f", ${api_usd:.2f} for prompts" if api_usd else ""
     return {
         "usd": round(usd + api_usd, 6),
-        "basis": (basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour") + asked,
+        "basis": (basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour") + for_prompts,
         "api_usd": api_usd,
     }
 

@@ -84,14 +84,14 @@ def parse_spec(form: Mapping[str, Any]) -> Spec:
 
     Numbers may come as text. Raises SpecError with one message per wrong field, all at once.
     """
-    filled = {name: value for name, value in form.items() if not _blank(value)}
+    entries = {name: value for name, value in form.items() if not _blank(value)}
     problems = {
         name: f"There is no such setting.{did_you_mean(name, _NAMES)}"
-        for name in filled
+        for name in entries
         if name not in _NAMES
     }
     values: dict[str, Any] = {}
-    for name, value in filled.items():
+    for name, value in entries.items():
         if name in problems:
             continue
         try:
@@ -148,26 +148,26 @@ class Choices:
 def choices_for(dataset_kind: str, values: Mapping[str, str], has_gpu: bool = True) -> Choices:
     """The choices that are left once `values` (task, method, base_model) are picked; what does not fit is replaced."""
     tasks = tuple(name for name, task in TASKS.items() if task.dataset_kind == dataset_kind) or tuple(TASKS)
-    picked = values.get("task", "")
-    task = TASKS[picked if picked in tasks else tasks[0]]
+    value = values.get("task", "")
+    task = TASKS[value if value in tasks else tasks[0]]
     methods = tuple(
         name
         for name, method in METHODS.items()
         if (method.network or task.architecture == "encoder") and (has_gpu or not method.needs_gpu)
     )
-    picked = values.get("method", "")
-    method = METHODS[picked if picked in methods else task.default_method]
+    value = values.get("method", "")
+    method = METHODS[value if value in methods else task.default_method]
     bases = tuple(name for name, base in BASE_MODELS.items() if base.pretrained == method.pretrained)
     bases = tuple(name for name in bases if BASE_MODELS[name].architecture == task.architecture)
     spec = defaults({"task": task.name, "method": method.name})
-    picked = values.get("base_model", "")
+    value = values.get("base_model", "")
     return Choices(
         tasks,
         task.name,
         methods,
         method.name,
         bases if method.network else (),
-        picked if picked in bases else spec.base_model,
+        value if value in bases else spec.base_model,
         method.network is not None and method.pretrained,
         spec.epochs if method.network else None,
     )

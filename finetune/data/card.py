@@ -59,13 +59,13 @@ class Card:
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Card:
         """The card that `to_json` wrote; unknown keys of a newer version are ignored."""
-        known = {item.name for item in fields(Card)}
-        kept: dict[str, Any] = {key: value for key, value in values.items() if key in known}
+        names = {item.name for item in fields(Card)}
+        facts: dict[str, Any] = {key: value for key, value in values.items() if key in names}
         for key in ("classes", "weeks"):
-            kept[key] = tuple((str(name), int(count)) for name, count in kept.get(key, ()))
+            facts[key] = tuple((str(name), int(count)) for name, count in facts.get(key, ()))
         for key in ("scopes", "notes"):
-            kept[key] = tuple(kept.get(key, ()))
-        return Card(**kept)
+            facts[key] = tuple(facts.get(key, ()))
+        return Card(**facts)
 
 
 def describe(
@@ -139,20 +139,28 @@ def care_lines(card: Card) -> list[str]:
     """What was done to the rows and what to know of them: left out, cleaned, redacted, doubtful, split."""
     labels = _labels(card) if card.kind == "triage" else ""
     split = f"Split: {card.splits.get('how', 'not made')}."
-    found = (_columns(card), _read(card), _cleaned(card), _copies(card), _redacted(card), labels, split)
-    return [line for line in found if line]
+    lines = (
+        _columns(card),
+        _read(card),
+        _cleaning_line(card),
+        _copies(card),
+        _redaction_line(card),
+        labels,
+        split,
+    )
+    return [line for line in lines if line]
 
 
 def issues(card: Card) -> list[tuple[str, int]]:
     """What is or was wrong with the rows, as (name, rows) of more than none, worst first."""
-    found = {
+    counts = {
         "unreadable": card.rejected,
         "encoding repaired": card.repaired,
         **card.cleaned,
         "near copies": card.duplicates.get("near", 0),
         "doubtful labels": int(card.noise.get("suspects", 0)),
     }
-    return sorted(((name, count) for name, count in found.items() if count), key=lambda item: -item[1])
+    return sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1])
 
 
 def _size(card: Card) -> str:
@@ -184,12 +192,12 @@ def _columns(card: Card) -> str:
 
 
 def _read(card: Card) -> str:
-    found = {"left out, unreadable": card.rejected, "repaired": card.repaired}
-    return _told("Rows", found)
+    counts = {"left out, unreadable": card.rejected, "repaired": card.repaired}
+    return _counts_line("Rows", counts)
 
 
-def _cleaned(card: Card) -> str:
-    return _told("Cleaned", card.cleaned)
+def _cleaning_line(card: Card) -> str:
+    return _counts_line("Cleaned", card.cleaned)
 
 
 def _copies(card: Card) -> str:
@@ -197,11 +205,11 @@ def _copies(card: Card) -> str:
     return f"Near copies: {near:,}, kept on one side of the split." if near else ""
 
 
-def _redacted(card: Card) -> str:
-    told = _told("Redacted", card.redactions) or (
+def _redaction_line(card: Card) -> str:
+    line = _counts_line("Redacted", card.redactions) or (
         "" if card.redactions is None else "Redacted: nothing found."
     )
-    return f"{told} {card.not_covered}".strip() if card.not_covered else told
+    return f"{line} {card.not_covered}".strip() if card.not_covered else line
 
 
 def _labels(card: Card) -> str:
@@ -220,6 +228,6 @@ def _origin(card: Card) -> str:
     )
 
 
-def _told(title: str, counts: Mapping[str, int]) -> str:
+def _counts_line(title: str, counts: Mapping[str, int]) -> str:
     parts = [f"{count:,} {name}" for name, count in counts.items() if count]
     return f"{title}: {', '.join(parts)}." if parts else ""

@@ -62,18 +62,18 @@ def choose_columns(
     Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing.
     """
     if given:
-        known, people = _known(header)
-        text = {field: name for field, name in _named(known).items() if field == "text"}
+        names, people = _plain_names(header)
+        text = {field: name for field, name in _fields_by_name(names).items() if field == "text"}
         return Columns(_check_given(text | dict(given), header), people, "given")
-    guessed = guess_columns(header, sample)
-    if "text" not in guessed.fields:
+    guess = guess_columns(header, sample)
+    if "text" not in guess.fields:
         raise DatasetError(
             f"line 1: no column holds the ticket's text; there is {_list(header)}.", what_next=FIX
         )
-    if not ({"label", "answer"} & guessed.fields.keys()):
+    if not ({"label", "answer"} & guess.fields.keys()):
         message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
         raise DatasetError(message, what_next=FIX)
-    return guessed
+    return guess
 
 
 def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> Columns:
@@ -81,10 +81,10 @@ def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) ->
 
     Raises DatasetError where the first line is no header but a ticket.
     """
-    known, people = _known(header)
-    fields = _named(known)
-    if not ({"label", "answer"} & fields.keys()) and (named := _ends_like("label", header, fields, people)):
-        fields["label"] = named
+    names, people = _plain_names(header)
+    fields = _fields_by_name(names)
+    if not ({"label", "answer"} & fields.keys()) and (column := _ends_like("label", header, fields, people)):
+        fields["label"] = column
     if "text" not in fields and "subject" in fields:
         fields["text"] = fields.pop("subject")
     if "text" in fields and {"label", "answer"} & fields.keys():
@@ -93,15 +93,20 @@ def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) ->
     return Columns(fields | _by_content(header, sample, fields), people, "content")
 
 
-def _known(header: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _plain_names(header: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The header's names by their plain spelling, and those that hold people's names."""
-    known = {_plain(name): name for name in header}
-    return known, tuple(known[name] for name in PEOPLE if name in known)
+    names = {_plain(name): name for name in header}
+    return names, tuple(names[name] for name in PEOPLE if name in names)
 
 
-def _named(known: Mapping[str, str]) -> dict[str, str]:
-    """Our fields whose column is told by its name."""
-    return {field: known[name] for field, names in NAMES.items() for name in reversed(names) if name in known}
+def _fields_by_name(columns: Mapping[str, str]) -> dict[str, str]:
+    """Our fields whose column is told by its name; `columns` by plain spelling."""
+    return {
+        field: columns[name]
+        for field, spellings in NAMES.items()
+        for name in reversed(spellings)
+        if name in columns
+    }
 
 
 def _ends_like(
@@ -209,11 +214,11 @@ class DateReader:
         """Whether 03/04/2026 means 3 April (True) or March 4 (False); None with a note if nothing tells."""
         pairs = [re.match(r"(\d{1,2})[/.](\d{1,2})[/.]\d{2,4}", value) for value, _, _ in self._values]
         both = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
-        found = [pair for pair in both if min(pair) in range(1, 13) and max(pair) in range(1, 32)]
-        if not found:
+        dates = [pair for pair in both if min(pair) in range(1, 13) and max(pair) in range(1, 32)]
+        if not dates:
             return None, []
-        day_first = any(first > 12 for first, _ in found)
-        month_first = any(second > 12 for _, second in found)
+        day_first = any(first > 12 for first, _ in dates)
+        month_first = any(second > 12 for _, second in dates)
         if day_first != month_first:
             return day_first, []
         return None, ["dates such as 03/04/2026 can mean March or April: not used; write 2026-04-03"]

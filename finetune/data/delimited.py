@@ -10,24 +10,24 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from finetune.data.encoding import Line, decode_lines
-from finetune.data.ticket import RAW_SHOWN, DatasetError, Found, Problem, Record
+from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
 
 MAX_RECORD = 100_000  # characters of one record, quotes and line breaks included
 DELIMITERS = ",;\t|"
 
 
-def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = None) -> Iterator[Found]:
+def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = None) -> Iterator[ReadResult]:
     """Yield the stream's rows by its header; `tabs` prefers tabs where the header leaves it open.
 
     Raises DatasetError for a header that names a column twice.
     """
     records = _assemble(decode_lines(stream), delimiter, tabs)
     header: list[str] | None = None
-    for found in records:
-        if isinstance(found, Problem):
-            yield found
+    for record in records:
+        if isinstance(record, Problem):
+            yield record
             continue
-        number, fields, raw = found
+        number, fields, raw = record
         if header is None:
             header = _header(fields, number)
         elif len(fields) != len(header):
@@ -39,9 +39,9 @@ def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = No
 
 def _header(fields: list[str], number: int) -> list[str]:
     names = [name.strip() for name in fields]
-    doubled = sorted({name for name in names if name and names.count(name) > 1})
-    if doubled:
-        message = f"line {number}: the header names {', '.join(map(repr, doubled))} twice."
+    duplicates = sorted({name for name in names if name and names.count(name) > 1})
+    if duplicates:
+        message = f"line {number}: the header names {', '.join(map(repr, duplicates))} twice."
         raise DatasetError(message, what_next="Rename one of the columns.")
     return [name or f"column {place}" for place, name in enumerate(names, 1)]
 
@@ -52,19 +52,19 @@ Row = tuple[int, list[str], str]
 def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Iterator[Row | Problem]:
     """Join physical lines into CSV records; a quote that never closes costs its own line, not the rest."""
     waiting: list[Line] = []
-    pushed: list[Line] = []
+    queue: list[Line] = []
     opened = False
-    held = 0  # characters in `waiting`
+    characters = 0  # characters in `waiting`
     while True:
-        line = pushed.pop() if pushed else next(lines, None)
+        line = queue.pop() if queue else next(lines, None)
         if line is None and not waiting:
             return
-        too_long = held > MAX_RECORD
+        too_long = characters > MAX_RECORD
         if waiting and (line is None or too_long or line.broken):
             first, *rest = waiting
-            yield Problem(first.number, _unclosed(first, line is None), raw=first.text[:RAW_SHOWN])
-            pushed.extend(reversed([*rest, line] if line is not None else rest))
-            waiting, opened, held = [], False, 0
+            yield Problem(first.number, _quote_problem(first, line is None), raw=first.text[:RAW_SHOWN])
+            queue.extend(reversed([*rest, line] if line is not None else rest))
+            waiting, opened, characters = [], False, 0
             continue
         assert line is not None
         if line.broken:
@@ -78,18 +78,20 @@ def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Itera
                 continue
         opened = _still_open(line.text, delimiter, opened)
         waiting.append(line)
-        held += len(line.text) + 1
+        characters += len(line.text) + 1
         if opened:
             continue
         if len(waiting) > 1 and not _well_quoted(waiting, delimiter):
-            yield Problem(waiting[0].number, _unclosed(waiting[0], False), raw=waiting[0].text[:RAW_SHOWN])
-            pushed.extend(reversed(waiting[1:]))
+            yield Problem(
+                waiting[0].number, _quote_problem(waiting[0], False), raw=waiting[0].text[:RAW_SHOWN]
+            )
+            queue.extend(reversed(waiting[1:]))
         else:
             yield from _finish(waiting, delimiter)
-        waiting, held = [], 0
+        waiting, characters = [], 0
 
 
-def _unclosed(first: Line, at_end: bool) -> str:
+def _quote_problem(first: Line, at_end: bool) -> str:
     if len(first.text) > MAX_RECORD:
         return f"has a field of more than {MAX_RECORD:,} characters"
     where = "before the end of the file" if at_end else f"within {MAX_RECORD:,} characters"

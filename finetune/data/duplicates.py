@@ -76,10 +76,10 @@ def _near_pairs(texts: dict[int, str], threshold: float) -> list[tuple[int, int]
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
     rows = list(texts)
     sketches = MinHash.bulk([_shingles(texts[row]) for row in rows], num_perm=PERMUTATIONS)
-    kept = dict(zip(rows, sketches, strict=True))
+    by_row = dict(zip(rows, sketches, strict=True))
     pairs: list[tuple[int, int]] = []
-    for row, sketch in kept.items():
-        alike = (other for other in index.query(sketch) if sketch.jaccard(kept[other]) >= threshold)
+    for row, sketch in by_row.items():
+        alike = (other for other in index.query(sketch) if sketch.jaccard(by_row[other]) >= threshold)
         pairs.extend((other, row) for other in alike)
         index.insert(row, sketch, check_duplication=False)
     return sorted(pairs)

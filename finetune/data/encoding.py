@@ -54,14 +54,14 @@ def _byte_lines(stream: BinaryIO, legacy: str) -> Iterator[Line]:
     while data := stream.readline(MAX_LINE + 1):
         number += 1
         if len(data) > MAX_LINE:
-            shown = data[:200].decode(errors="replace")
+            excerpt = data[:200].decode(errors="replace")
             while not data.endswith(b"\n") and (data := stream.readline(MAX_LINE)):
                 pass
-            yield Line(number, shown, f"is longer than {MAX_LINE:,} bytes", broken=True)
+            yield Line(number, excerpt, f"is longer than {MAX_LINE:,} bytes", broken=True)
             continue
         if b"\0" in data:
-            shown = data.replace(b"\0", b"").decode(errors="replace").rstrip("\r\n")
-            yield Line(number, shown, "holds a NUL byte, so the file was damaged there", broken=True)
+            excerpt = data.replace(b"\0", b"").decode(errors="replace").rstrip("\r\n")
+            yield Line(number, excerpt, "holds a NUL byte, so the file was damaged there", broken=True)
             continue
         try:
             yield Line(number, data.decode().rstrip("\r\n"))
@@ -136,7 +136,7 @@ def clean_text(text: str) -> tuple[str, bool]:
     if text.isascii() and text.isprintable():
         return text.strip(), False
     fixed = text if text.isascii() else ftfy.fix_encoding(text)
-    changed = fixed != text
+    is_changed = fixed != text
     fixed = fixed.translate(BIDI).replace("\r\n", "\n").replace("\r", "\n")
-    kept = (ch for ch in fixed if ch in "\n\t" or unicodedata.category(ch) not in ("Cc", "Cs"))
-    return unicodedata.normalize("NFC", "".join(kept)).strip(), changed
+    letters = (ch for ch in fixed if ch in "\n\t" or unicodedata.category(ch) not in ("Cc", "Cs"))
+    return unicodedata.normalize("NFC", "".join(letters)).strip(), is_changed

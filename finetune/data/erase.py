@@ -18,19 +18,19 @@ def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
     Matches the customer field (or the pseudonym made of it) without case, and the words of `requester` in
     text and answer. Does not cover other spellings, nor what tickets tell about a person without the name.
     """
-    wanted = requester.strip().casefold()
+    name = requester.strip().casefold()
     known_as = pseudonym(requester)
     mention = mention_of(requester)
-    kept = []
-    touched = 0
+    rows = []
+    changes = 0
     for row in tickets.rows:
-        if (row.customer or "").strip().casefold() in (wanted, known_as):
-            touched += 1
+        if (row.customer or "").strip().casefold() in (name, known_as):
+            changes += 1
             continue
-        blanked = _blank(row, mention)
-        touched += blanked != row
-        kept.append(blanked)
-    return (replace(tickets, rows=tuple(kept)), touched) if touched else (tickets, 0)
+        blank = _blank(row, mention)
+        changes += blank != row
+        rows.append(blank)
+    return (replace(tickets, rows=tuple(rows)), changes) if changes else (tickets, 0)
 
 
 def mention_of(requester: str) -> re.Pattern[str]:

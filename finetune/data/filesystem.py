@@ -171,10 +171,10 @@ def open_store(url: str) -> tuple[Any, str]:
     try:
         fs, root = url_to_fs(url, **options)
     except (ImportError, ValueError) as error:
-        wanted = f"`pip install {PACKAGES[scheme]}`" if scheme in PACKAGES else "the fsspec package for it"
+        package = f"`pip install {PACKAGES[scheme]}`" if scheme in PACKAGES else "the fsspec package for it"
         raise DatasetError(
             f"The dataset store cannot use {scheme or url}:// addresses here.",
-            what_next=f"Install {wanted} where bot and workers run, or use a folder.",
+            what_next=f"Install {package} where bot and workers run, or use a folder.",
         ) from error
     if scheme in S3:
         fs.retries = 1  # on top of botocore's own: a store that hangs would be waited for 15 times
@@ -191,8 +191,8 @@ def in_words(url: str) -> Iterator[None]:
     except FileNotFoundError as missing:
         if code_of(missing) != "NoSuchBucket":
             raise
-        told = f"There is no bucket for {without_user(url)}."
-        raise DatasetError(told, what_next="Make it, or correct TRAINWISE_DATASETS_URL.") from missing
+        message = f"There is no bucket for {without_user(url)}."
+        raise DatasetError(message, what_next="Make it, or correct TRAINWISE_DATASETS_URL.") from missing
     except DatasetError:
         raise
     except Exception as error:  # the edge: each store's library has its own kinds

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from finetune.data.delimited import csv_records
 from finetune.data.encoding import HEAD_BYTES, decode_lines, is_binary
-from finetune.data.ticket import RAW_SHOWN, DatasetError, Found, Problem, Record
+from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
 
 MAX_JSON = 100_000_000
 FORMATS = "CSV, TSV, JSON lines, JSON, a Zendesk JSON export or Parquet"
@@ -27,7 +27,7 @@ MAGIC = {
 }
 
 
-def read_records(path: Path, delimiter: str | None = None) -> Iterator[Found]:
+def read_records(path: Path, delimiter: str | None = None) -> Iterator[ReadResult]:
     """Yield what stands in the file, in whichever of the formats it is (told by content, not by name)."""
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
@@ -72,7 +72,7 @@ def _json_shape(head: bytes) -> str | None:
     return "whole" if is_zendesk(value) and _list_in(value) is not None else "lines"
 
 
-def _json_lines(stream: BinaryIO) -> Iterator[Found]:
+def _json_lines(stream: BinaryIO) -> Iterator[ReadResult]:
     for line in decode_lines(stream):
         if not line.text.strip():
             continue
@@ -94,7 +94,7 @@ def _json_lines(stream: BinaryIO) -> Iterator[Found]:
         yield _from_object(value, line.number, line.text, "line")
 
 
-def _json_whole(stream: BinaryIO, path: Path) -> Iterator[Found]:
+def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
     data = stream.read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         message = f"{path.name} is one JSON value of more than {MAX_JSON / 1e6:.0f} MB."
@@ -124,23 +124,23 @@ def _list_in(value: Any) -> list[Any] | None:
     return None
 
 
-def _from_object(value: Any, number: int, raw: str, unit: str) -> Found:
-    shown = raw or json.dumps(value, ensure_ascii=False)[:RAW_SHOWN]
+def _from_object(value: Any, number: int, raw: str, unit: str) -> ReadResult:
+    excerpt = raw or json.dumps(value, ensure_ascii=False)[:RAW_SHOWN]
     if not isinstance(value, dict):
-        return Problem(number, "is not a JSON object", raw=shown[:RAW_SHOWN], unit=unit)
+        return Problem(number, "is not a JSON object", raw=excerpt[:RAW_SHOWN], unit=unit)
     if isinstance(value.get("messages"), list):
         chat = _chat(value["messages"])
         if isinstance(chat, str):
-            return Problem(number, chat, "messages", raw=shown[:RAW_SHOWN], unit=unit)
+            return Problem(number, chat, "messages", raw=excerpt[:RAW_SHOWN], unit=unit)
         rest = {
             key: item
             for key, item in value.items()
             if key != "messages" and not isinstance(item, list | dict)
         }
-        return Record(number, {**rest, **chat}, shown, unit)
+        return Record(number, {**rest, **chat}, excerpt, unit)
     if is_zendesk(value):
-        return Record(number, zendesk_values(value), shown, unit)
-    return Record(number, _flat(value), shown, unit)
+        return Record(number, zendesk_values(value), excerpt, unit)
+    return Record(number, _flat(value), excerpt, unit)
 
 
 def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _chat(messages: list[Any]) -> dict[str, str] | str:
 # -- Parquet --------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path) -> Iterator[Found]:
+def _parquet(path: Path) -> Iterator[ReadResult]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -209,10 +209,10 @@ def zendesk_values(ticket: Mapping[str, Any]) -> dict[str, Any]:
     """
     requester = _part(ticket.get("requester"), "id", "email", "name") or ticket.get("requester_id")
     subject, description = _text(ticket.get("subject")), _text(ticket.get("description"))
-    repeated = description.casefold().startswith(subject.casefold())
+    has_subject = description.casefold().startswith(subject.casefold())
     return {
         "id": ticket.get("id"),
-        "text": description if repeated else f"{subject}\n\n{description}".strip(),
+        "text": description if has_subject else f"{subject}\n\n{description}".strip(),
         "label": _label(ticket),
         "answer": _first_answer(ticket, requester),
         "customer": requester,
@@ -225,8 +225,8 @@ def zendesk_values(ticket: Mapping[str, Any]) -> dict[str, Any]:
 
 def _label(ticket: Mapping[str, Any]) -> str | None:
     for key in ("group", "ticket_form", "queue", "category"):
-        if found := _part(ticket.get(key), "name"):
-            return str(found)
+        if part := _part(ticket.get(key), "name"):
+            return str(part)
     if ticket.get("group_id"):
         return f"group {ticket['group_id']}"
     if ticket.get("type"):

@@ -25,11 +25,11 @@ class Shelf:
 
     def all(self) -> dict[str, list[Card]]:
         """Every name that has a card with its versions, by name; read together, since a bucket is far away."""
-        found: dict[str, list[Card]] = {}
+        by_name: dict[str, list[Card]] = {}
         for path, data in sorted(self._files.read_all("cards").items()):
             if card := _card(data):
-                found.setdefault(path.split("/", 1)[0], []).append(card)
-        return {name: sorted(cards, key=_number) for name, cards in found.items()}
+                by_name.setdefault(path.split("/", 1)[0], []).append(card)
+        return {name: sorted(cards, key=_number) for name, cards in by_name.items()}
 
     def versions(self, name: str) -> list[Card]:
         """Versions whose card is whole, oldest first; a torn card is a version that was never finished."""
@@ -46,11 +46,11 @@ class Shelf:
         self._files.write(_rows_path(card.digest), data)
         versions = self.versions(card.name)
         number = versions[-1].version + 1 if versions else 1
-        while not self._files.create(_card_path(numbered := replace(card, version=number)), _json(numbered)):
+        while not self._files.create(_card_path(version := replace(card, version=number)), _json(version)):
             number += 1
         if not self._files.exists(_rows_path(card.digest)):  # erased for another name in between
             self._files.write(_rows_path(card.digest), data)
-        return numbered
+        return version
 
     def rewrite(self, card: Card) -> None:
         """Replace a card in place."""

@@ -27,14 +27,14 @@ LONG_LEAST = 5_000  # characters below which nothing is too long
 
 
 @dataclass(frozen=True)
-class Cleaned:
+class CleaningResult:
     """The rows that stay, with problems extended by those left out; `counts` are rows by what was done."""
 
     tickets: Tickets
     counts: Mapping[str, int]
 
 
-def clean(tickets: Tickets) -> Cleaned:
+def clean(tickets: Tickets) -> CleaningResult:
     """Clean every row. Keeps order and ids; the same rows give the same result."""
     counts: Counter[str] = Counter()
     problems: list[Problem] = []
@@ -44,18 +44,18 @@ def clean(tickets: Tickets) -> Cleaned:
             counts["automatic replies"] += 1
             problems.append(_left_out(row, "is an automatic reply"))
             continue
-        stripped = _strip(row, counts)
-        if len(re.findall(r"[^\W\d_]", stripped.text)) < 2:
+        row_without_history = _strip(row, counts)
+        if len(re.findall(r"[^\W\d_]", row_without_history.text)) < 2:
             counts["without words"] += 1
             problems.append(_left_out(row, "has no words"))
         else:
-            rows.append(stripped)
+            rows.append(row_without_history)
     rows = _without_copies(rows, counts, problems)
     _note_lengths(rows, counts, problems)
     if conflicts := conflicting(rows):
         counts["same text, other label"] = len(conflicts)
     found = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
-    return Cleaned(replace(tickets, rows=tuple(rows), problems=found), dict(counts))
+    return CleaningResult(replace(tickets, rows=tuple(rows), problems=found), dict(counts))
 
 
 def conflicting(rows: Sequence[Ticket]) -> list[int]:
@@ -85,16 +85,16 @@ def _strip(row: Ticket, counts: Counter[str]) -> Ticket:
 def _without_copies(rows: list[Ticket], counts: Counter[str], problems: list[Problem]) -> list[Ticket]:
     """The first of each set of rows that say the same (but for case, digits and ids) to the same end."""
     first: dict[tuple[str, str], Ticket] = {}
-    kept = []
+    rows_left = []
     for row in rows:
         key = normalise(row.text) or row.id, row.label or normalise(row.answer or "")
         if (original := first.setdefault(key, row)) is row:
-            kept.append(row)
+            rows_left.append(row)
             continue
         counts["exact copies"] += 1
         where = f"of {original.id}" if not original.line else f"of the row at {original.line}"
         problems.append(_left_out(row, f"is a copy {where} (numbers and case aside)"))
-    return kept
+    return rows_left
 
 
 def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: list[Problem]) -> None:
@@ -170,13 +170,13 @@ _SILENT = frozenset(("style", "script", "head", "title"))
 
 def without_history(text: str) -> str:
     """The message without the older messages quoted in it; whole where nothing else is in it."""
-    cut = min((found.start() for p in (_DIVIDER, _OUTLOOK) if (found := p.search(text))), default=len(text))
-    kept = text[:cut]
-    if found := _ATTRIBUTION.search(kept):
-        after = kept[found.end() :].strip("\n")
+    cut = min((match.start() for p in (_DIVIDER, _OUTLOOK) if (match := p.search(text))), default=len(text))
+    rest = text[:cut]
+    if match := _ATTRIBUTION.search(rest):
+        after = rest[match.end() :].strip("\n")
         own = _below(after) if after.lstrip().startswith(">") else ""
-        kept = f"{kept[: found.start()].rstrip()}\n\n{own}"
-    return _if_cut(_unquoted(kept), text)
+        rest = f"{rest[: match.start()].rstrip()}\n\n{own}"
+    return _if_cut(_strip_quotes(rest), text)
 
 
 def without_signature(text: str, keep_greeting: bool = False) -> str:
@@ -185,19 +185,19 @@ def without_signature(text: str, keep_greeting: bool = False) -> str:
     `keep_greeting` keeps a closing phrase ("Kind regards") and drops only what stands below: an agent's
     closing is part of the voice to learn, the name is not.
     """
-    kept = text
+    rest = text
     for mark in (_LEGAL, _DEVICE):
-        if (found := mark.search(kept)) and len(kept[found.end() :].strip().split("\n")) <= SIGNATURE_LINES:
-            kept = kept[: found.start()]
-    found = re.search(r"^-- ?$", kept, re.MULTILINE)
-    if found and kept[found.end() :].strip().count("\n") < 2 * SIGNATURE_LINES:
-        kept = kept[: found.start()]
-    for found in _SIGN_OFF.finditer(kept):
-        below = [line.strip() for line in kept[found.end() :].split("\n") if line.strip()]
-        if found.start() and _is_signature(below):
-            kept = kept[: found.end() if keep_greeting else found.start()]
+        if (match := mark.search(rest)) and len(rest[match.end() :].strip().split("\n")) <= SIGNATURE_LINES:
+            rest = rest[: match.start()]
+    match = re.search(r"^-- ?$", rest, re.MULTILINE)
+    if match and rest[match.end() :].strip().count("\n") < 2 * SIGNATURE_LINES:
+        rest = rest[: match.start()]
+    for match in _SIGN_OFF.finditer(rest):
+        below = [line.strip() for line in rest[match.end() :].split("\n") if line.strip()]
+        if match.start() and _is_signature(below):
+            rest = rest[: match.end() if keep_greeting else match.start()]
             break
-    return _if_cut(kept, text)
+    return _if_cut(rest, text)
 
 
 def is_automatic(text: str) -> bool:
@@ -219,10 +219,10 @@ def plain(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() or text
 
 
-def _if_cut(kept: str, text: str) -> str:
+def _if_cut(rest: str, text: str) -> str:
     """What is left, or the text itself where nothing was cut or no word would be left."""
-    kept = kept.strip()
-    return text if kept == text.strip() or not re.search(r"\w", kept) else kept
+    rest = rest.strip()
+    return text if rest == text.strip() or not re.search(r"\w", rest) else rest
 
 
 def _below(quoted: str) -> str:
@@ -230,7 +230,7 @@ def _below(quoted: str) -> str:
     return "\n".join(line for line in quoted.split("\n") if not line.lstrip().startswith(">"))
 
 
-def _unquoted(text: str) -> str:
+def _strip_quotes(text: str) -> str:
     """Without lines quoted by '>', if there are two in a row: one alone may be "> 5 items"."""
     lines = text.split("\n")
     quoted = [line.lstrip().startswith(">") for line in lines]
@@ -276,11 +276,11 @@ class _Text(HTMLParser):
 
 def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
     """The rows to keep and the card's `cleaned`, `redactions` and `not_covered`."""
-    cleaned = clean(tickets)
-    redacted = redact(cleaned.tickets)
-    counts = {name: count for name, count in cleaned.counts.items() if count}
-    found = {"cleaned": counts, "redactions": redacted.counts, "not_covered": redacted.not_covered}
-    return redacted.tickets, found
+    cleaning = clean(tickets)
+    redaction = redact(cleaning.tickets)
+    counts = {name: count for name, count in cleaning.counts.items() if count}
+    facts = {"cleaned": counts, "redactions": redaction.counts, "not_covered": redaction.not_covered}
+    return redaction.tickets, facts
 
 
 def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:

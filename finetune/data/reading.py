@@ -49,37 +49,37 @@ def read_tickets(
     every problem, when what is left is no dataset: no rows, under MIN_ROWS, one class, wrong columns.
     """
     _check_file(path, max_bytes)
-    found = read_records(path)
+    records = read_records(path)
     problems: list[Problem] = []
-    ahead = list(itertools.islice(_records(found, problems), SAMPLE_ROWS))
+    ahead = list(itertools.islice(_records(records, problems), SAMPLE_ROWS))
     if not ahead:
         wrong = "no row that can be read" if problems else "no rows below its header"
         raise DatasetError(f"{path.name} has {wrong}.", problems, "Add tickets, one a line.")
-    chosen = choose_columns(_header(ahead), [record.values for record in ahead], columns)
-    kind: Kind = "triage" if "label" in chosen.fields else "reply"
+    choice = choose_columns(_header(ahead), [record.values for record in ahead], columns)
+    kind: Kind = "triage" if "label" in choice.fields else "reply"
     dates = DateReader()
     rows = []
-    held = 0
-    for record in itertools.chain(ahead, _records(found, problems)):
-        ticket = _ticket(record, chosen, kind, dates, problems)
+    characters = 0
+    for record in itertools.chain(ahead, _records(records, problems)):
+        ticket = _ticket(record, choice, kind, dates, problems)
         if ticket is None:
             continue
-        held += len(ticket.text) + len(ticket.answer or "")
-        if held > max_bytes:
-            raise _too_large(path, held, max_bytes)
+        characters += len(ticket.text) + len(ticket.answer or "")
+        if characters > max_bytes:
+            raise _too_large(path, characters, max_bytes)
         rows.append(ticket)
     tickets, notes = _settle(rows, dates)
-    problems.extend(dates.problems(chosen.fields.get("created_at", "")))
+    problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if kind == "triage":
-        tickets, merged = _merge_spellings(tickets)
-        notes += merged
+        tickets, spellings = _merge_spellings(tickets)
+        notes += spellings
     result = Tickets(
         rows=tuple(tickets),
         kind=kind,
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
-        columns=dict(chosen.fields),
-        guessed=chosen.how != "given",
-        notes=tuple(notes + _guess_note(chosen)),
+        columns=dict(choice.fields),
+        guessed=choice.how != "given",
+        notes=tuple(notes + _guess_note(choice)),
     )
     check_whole(result, path.name)
     return result
@@ -121,8 +121,8 @@ def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:
             writer = csv.writer(stream)
             writer.writerow(["line", "column", "problem", "kept", "row"])
             for problem in tickets.problems:
-                kept = "repaired" if problem.kept else "left out"
-                cells = [problem.column or "", problem.message, kept, problem.raw[:RAW_SHOWN]]
+                what = "repaired" if problem.kept else "left out"
+                cells = [problem.column or "", problem.message, what, problem.raw[:RAW_SHOWN]]
                 writer.writerow([problem.line, *map(neutral_cell, cells)])
     except OSError as error:
         message = f"The list of bad rows could not be written to {path.name}: {error.strerror}."
@@ -148,8 +148,8 @@ def _too_large(path: Path, size: int, max_bytes: int) -> DatasetError:
     return DatasetError(message, what_next="Send the most recent tickets only: 20,000 are plenty.")
 
 
-def _records(found: Iterator[Record | Problem], problems: list[Problem]) -> Iterator[Record]:
-    for item in found:
+def _records(records: Iterator[Record | Problem], problems: list[Problem]) -> Iterator[Record]:
+    for item in records:
         if isinstance(item, Problem):
             problems.append(item)
         else:
@@ -161,20 +161,20 @@ def _header(ahead: list[Record]) -> list[str]:
 
 
 def _ticket(
-    record: Record, chosen: Columns, kind: Kind, dates: DateReader, problems: list[Problem]
+    record: Record, choice: Columns, kind: Kind, dates: DateReader, problems: list[Problem]
 ) -> Ticket | None:
     """The record as a ticket, or None after noting why not."""
-    wanted = {"text": True, "label": kind == "triage", "answer": kind == "reply"}
+    needs = {"text": True, "label": kind == "triage", "answer": kind == "reply"}
     values: dict[str, str] = {}
-    for field, column in chosen.fields.items():
-        value, complaint, kept = _value(record.values.get(column), field)
-        if not value and wanted.get(field):
-            complaint, kept = "is empty", False
+    for field, column in choice.fields.items():
+        value, complaint, is_kept = _value(record.values.get(column), field)
+        if not value and needs.get(field):
+            complaint, is_kept = "is empty", False
         if complaint:
             problems.append(
-                Problem(record.line, complaint, column, record.raw[:RAW_SHOWN], kept, record.unit)
+                Problem(record.line, complaint, column, record.raw[:RAW_SHOWN], is_kept, record.unit)
             )
-            if not kept:
+            if not is_kept:
                 return None
         values[field] = value
     dates.add(values.get("created_at", ""), record.line, record.unit)
@@ -182,7 +182,7 @@ def _ticket(
     subject = values.get("subject", "")
     if subject and not text.casefold().startswith(subject.casefold()):
         text = f"{subject}\n\n{text}"
-    people = {clean_text(str(record.values.get(column) or ""))[0] for column in chosen.people}
+    people = {clean_text(str(record.values.get(column) or ""))[0] for column in choice.people}
     return Ticket(
         id=values.get("id") or f"{record.unit}-{record.line}",
         text=text,
@@ -221,13 +221,13 @@ def _settle(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[s
         return rows, notes
     notes.append(f"{len(shared)} ids stand on several rows; rows that share an id count as one thread")
     place: Counter[str] = Counter()
-    settled = []
+    dated_rows = []
     for row in rows:
         if counts[row.id] > 1:
             place[row.id] += 1
             row = replace(row, id=f"{row.id}#{place[row.id]}", thread=row.thread or row.id)
-        settled.append(row)
-    return settled, notes
+        dated_rows.append(row)
+    return dated_rows, notes
 
 
 def _merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
@@ -236,8 +236,8 @@ def _merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
     best: dict[str, str] = {}
     for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         best.setdefault(_label_key(label), label)
-    merged = sorted(label for label in counts if best[_label_key(label)] != label)
-    notes = [f"label {label!r} counts as {best[_label_key(label)]!r}" for label in merged]
+    spellings = sorted(label for label in counts if best[_label_key(label)] != label)
+    notes = [f"label {label!r} counts as {best[_label_key(label)]!r}" for label in spellings]
     return [replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows], notes
 
 
@@ -245,11 +245,11 @@ def _label_key(label: str) -> str:
     return " ".join(label.replace("_", " ").replace("-", " ").split()).casefold()
 
 
-def _guess_note(chosen: Columns) -> list[str]:
-    if chosen.how == "given":
+def _guess_note(choice: Columns) -> list[str]:
+    if choice.how == "given":
         return []
-    guess = ", ".join(f"{field} = {column}" for field, column in chosen.fields.items())
-    return [f"columns guessed by {chosen.how}: {guess}"]
+    guess = ", ".join(f"{field} = {column}" for field, column in choice.fields.items())
+    return [f"columns guessed by {choice.how}: {guess}"]
 
 
 def check_whole(tickets: Tickets, name: str) -> None:

@@ -32,7 +32,7 @@ _STATED = re.compile(r"\b(?:[Mm]y name is|[Mm]y name's)\s+([A-Z][\w'’-]+(?: [A
 
 
 @dataclass(frozen=True)
-class Redacted:
+class RedactionResult:
     """The rows with marks in place of what was found; `counts` are replacements by type."""
 
     tickets: Tickets
@@ -40,9 +40,9 @@ class Redacted:
     not_covered: str
 
 
-def redact(tickets: Tickets, find: Find | None = None) -> Redacted:
+def redact(tickets: Tickets, find: Find | None = None) -> RedactionResult:
     """Redact every text and answer, and turn customers into pseudonyms. `find` replaces Presidio (tests)."""
-    missing = "" if find or installed() else WITHOUT_PRESIDIO
+    missing = "" if find or is_installed() else WITHOUT_PRESIDIO
     look = find or (addresses if missing else presidio())
     people = _People(tickets.rows)
     counts: Counter[str] = Counter()
@@ -56,7 +56,9 @@ def redact(tickets: Tickets, find: Find | None = None) -> Redacted:
         customer = pseudonym(row.customer) if row.customer else None
         answer = hide(row.answer) if row.answer else row.answer
         rows.append(replace(row, text=hide(row.text), answer=answer, customer=customer))
-    return Redacted(replace(tickets, rows=tuple(rows)), dict(counts.most_common()), missing + NOT_COVERED)
+    return RedactionResult(
+        replace(tickets, rows=tuple(rows)), dict(counts.most_common()), missing + NOT_COVERED
+    )
 
 
 def pseudonym(customer: str) -> str:
@@ -71,15 +73,15 @@ def pseudonym(customer: str) -> str:
 
 def hide_spans(text: str, spans: Iterable[Span], counts: Counter[str]) -> str:
     """The text with each span as <KIND>; overlapping spans become one, named by the kind first in RANK."""
-    merged: list[Span] = []
+    spans_apart: list[Span] = []
     for span in sorted(spans):
-        if merged and span.start < merged[-1].end:
-            last = merged[-1]
+        if spans_apart and span.start < spans_apart[-1].end:
+            last = spans_apart[-1]
             kind = min(last.kind, span.kind, key=RANK.index)
-            merged[-1] = Span(last.start, max(last.end, span.end), kind)
+            spans_apart[-1] = Span(last.start, max(last.end, span.end), kind)
         else:
-            merged.append(span)
-    for span in reversed(merged):
+            spans_apart.append(span)
+    for span in reversed(spans_apart):
         counts[span.kind] += 1
         text = f"{text[: span.start]}<{span.kind}>{text[span.end :]}"
     return text
@@ -99,9 +101,9 @@ class _People:
 
     def spans(self, text: str, own: Sequence[str]) -> Iterable[Span]:
         """Where people are named: full names of anyone, words of the row's own people, "my name is ..."."""
-        for found in _STATED.finditer(text):
-            yield Span(*found.span(1), "NAME")
-        words = [(found.group().casefold(), *found.span()) for found in _WORD.finditer(text)]
+        for match in _STATED.finditer(text):
+            yield Span(*match.span(1), "NAME")
+        words = [(match.group().casefold(), *match.span()) for match in _WORD.finditer(text)]
         if self._full:
             for size in (2, 3):
                 for at in range(len(words) - size + 1):
@@ -136,7 +138,7 @@ _EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
 _WORTH_A_LOOK = re.compile(r"@|\d|::|bc1", re.IGNORECASE)
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether Presidio is there (it comes with the `train` extra)."""
     return find_spec("presidio_analyzer") is not None
 
@@ -175,7 +177,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 def addresses(text: str) -> list[Span]:
     """E-mail addresses only: what is left to look for without Presidio."""
-    return [Span(*found.span(), "EMAIL") for found in _EMAIL.finditer(text)]
+    return [Span(*match.span(), "EMAIL") for match in _EMAIL.finditer(text)]
 
 
 def _engine() -> Callable[[str], Any]:
@@ -264,9 +266,9 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:[-/]\d\d?){0,2}")
 def secret_spans(text: str) -> Iterator[Span]:
     """Secrets, as SECRET, and reference numbers, as ORDER_ID, where they stand."""
     for pattern in _SECRETS:
-        for found in pattern.finditer(text):
-            yield Span(*found.span("it"), "SECRET")
+        for match in pattern.finditer(text):
+            yield Span(*match.span("it"), "SECRET")
     for pattern in (_REFERENCE, _HASHED):
-        for found in pattern.finditer(text):
-            if not _YEAR.fullmatch(found["it"]):
-                yield Span(*found.span("it"), "ORDER_ID")
+        for match in pattern.finditer(text):
+            if not _YEAR.fullmatch(match["it"]):
+                yield Span(*match.span("it"), "ORDER_ID")

@@ -60,11 +60,11 @@ def split(tickets: Tickets, seed: int, test_min: int = 200, clusters: Sequence[i
     clusters = find_duplicates(tickets.texts).of if clusters is None else clusters
     groups, apart = _groups(rows, clusters)
     if len(groups) > 1:
-        made = _divide(rows, groups, clusters, apart, seed, test_min)
-        if len(made.train) >= TRAIN_LEAST * len(rows):
-            return made
+        parts = _divide(rows, groups, clusters, apart, seed, test_min)
+        if len(parts.train) >= TRAIN_LEAST * len(rows):
+            return parts
     return _divide(
-        rows, _joined(clusters), clusters, "near-copies (customers overlap too much)", seed, test_min
+        rows, _join(clusters), clusters, "near-copies (customers overlap too much)", seed, test_min
     )
 
 
@@ -84,16 +84,16 @@ def _divide(
     if dates is not None:
         test, left_out, how = _latest(groups, dates, size)
     else:
-        drawn = "in the proportions of the labels" if any(labels) else "at random"
-        test, left_out, how = *_by_label(groups, labels, size, seed), f"drawn {drawn}"
+        manner = "in the proportions of the labels" if any(labels) else "at random"
+        test, left_out, how = *_by_label(groups, labels, size, seed), f"drawn {manner}"
     train, dev = _dev(groups, labels, test | left_out, seed)
     leaks = _leaks(clusters, train, dev, test)
     left_out |= leaks
     train, dev = train - leaks, dev - leaks
     counts = f"{len(train)} to train, {len(dev)} to choose, {len(test)} to test"
-    lost = f"; {len(left_out)} left out, for they would leak" if left_out else ""
-    how = f"{counts}; test = {how}; {apart} kept on one side{lost}"
-    return Split(_ordered(train), _ordered(dev), _ordered(test), how, _ordered(left_out))
+    omission = f"; {len(left_out)} left out, for they would leak" if left_out else ""
+    how = f"{counts}; test = {how}; {apart} kept on one side{omission}"
+    return Split(_in_order(train), _in_order(dev), _in_order(test), how, _in_order(left_out))
 
 
 def _groups(rows: Sequence[Ticket], clusters: Sequence[int]) -> tuple[list[list[int]], str]:
@@ -117,14 +117,14 @@ def _groups(rows: Sequence[Ticket], clusters: Sequence[int]) -> tuple[list[list[
             if value:
                 keys[row].append(f"{kind} {value}")
     parent = list(range(len(rows)))
-    seen: dict[str, int] = {}
+    first_row: dict[str, int] = {}
     for row in range(len(rows)):
         for key in keys[row] or [f"cluster {clusters[row]}"]:
-            union(parent, seen.setdefault(key, row), row)
-    return _joined([find(parent, row) for row in range(len(rows))]), ", ".join([*kinds, "near-copies"])
+            union(parent, first_row.setdefault(key, row), row)
+    return _join([find(parent, row) for row in range(len(rows))]), ", ".join([*kinds, "near-copies"])
 
 
-def _joined(homes: Iterable[int]) -> list[list[int]]:
+def _join(homes: Iterable[int]) -> list[list[int]]:
     members: dict[int, list[int]] = defaultdict(list)
     for row, home in enumerate(homes):
         members[home].append(row)
@@ -134,8 +134,8 @@ def _joined(homes: Iterable[int]) -> list[list[int]]:
 def _dates(rows: Sequence[Ticket]) -> list[datetime | None] | None:
     """The rows' times, or None where too few have one or all fall within a fortnight."""
     dates = [row.created_at for row in rows]
-    known = sorted(when for when in dates if when)
-    if len(known) < DATED * len(rows) or (known[-1] - known[0]).days < 14:
+    days = sorted(when for when in dates if when)
+    if len(days) < DATED * len(rows) or (days[-1] - days[0]).days < 14:
         return None
     return dates
 
@@ -178,9 +178,11 @@ def _by_label(groups: list[list[int]], labels: list[str], size: int, seed: int) 
     return test, set()
 
 
-def _dev(groups: list[list[int]], labels: list[str], taken: set[int], seed: int) -> tuple[set[int], set[int]]:
+def _dev(
+    groups: list[list[int]], labels: list[str], test_rows: set[int], seed: int
+) -> tuple[set[int], set[int]]:
     """The rest as (train, dev) in the labels' proportions; every label keeps rows in train if it can."""
-    rest = [kept for group in groups if (kept := [row for row in group if row not in taken])]
+    rest = [left for group in groups if (left := [row for row in group if row not in test_rows])]
     count = sum(map(len, rest))
     if count < 2 or len(rest) < 2:
         return {row for group in rest for row in group}, set()
@@ -195,10 +197,10 @@ def _dev(groups: list[list[int]], labels: list[str], taken: set[int], seed: int)
 
 def _leaks(clusters: Sequence[int], train: set[int], dev: set[int], test: set[int]) -> set[int]:
     """Rows of train and dev with a near-copy in test, and rows of train with one in dev."""
-    tested = {clusters[row] for row in test}
-    leaks = {row for row in train | dev if clusters[row] in tested}
-    chosen = {clusters[row] for row in dev - leaks}
-    return leaks | {row for row in train if clusters[row] in chosen}
+    test_clusters = {clusters[row] for row in test}
+    leaks = {row for row in train | dev if clusters[row] in test_clusters}
+    dev_clusters = {clusters[row] for row in dev - leaks}
+    return leaks | {row for row in train if clusters[row] in dev_clusters}
 
 
 def _cross_validated(
@@ -215,33 +217,36 @@ def _cross_validated(
     first: dict[int, int] = {}
     fold_of = {row: at for at, rows in enumerate(spread) for row in rows}
     left_out = {row for row in range(total) if first.setdefault(clusters[row], fold_of[row]) != fold_of[row]}
-    kept = tuple(_ordered(set(rows) - left_out) for rows in spread)
-    kept = tuple(rows for rows in kept if rows)
-    test = set(kept[0])
-    train, dev = _rejoined(*_dev(groups, labels, test | left_out, seed), groups, clusters)
-    if not dev and len(kept) > 2:
-        dev = set(kept[1])
+    folds_left = tuple(_in_order(set(rows) - left_out) for rows in spread)
+    folds_left = tuple(rows for rows in folds_left if rows)
+    test = set(folds_left[0])
+    train, dev = _rejoin(*_dev(groups, labels, test | left_out, seed), groups, clusters)
+    if not dev and len(folds_left) > 2:
+        dev = set(folds_left[1])
         train -= dev
     how = (
-        f"{total} rows are too few for {test_min} test rows: cross-validate over {len(kept)} folds "
+        f"{total} rows are too few for {test_min} test rows: cross-validate over {len(folds_left)} folds "
         f"(or test on the first, {len(test)} rows: only a large difference would show); "
         f"{apart} kept on one side" + (f"; {len(left_out)} left out, for they would leak" if left_out else "")
     )
-    return Split(_ordered(train), _ordered(dev), _ordered(test), how, _ordered(left_out), kept)
+    return Split(_in_order(train), _in_order(dev), _in_order(test), how, _in_order(left_out), folds_left)
 
 
-def _rejoined(
+def _rejoin(
     train: set[int], dev: set[int], groups: list[list[int]], clusters: Sequence[int]
 ) -> tuple[set[int], set[int]]:
     """Dev's groups that hold a near-copy of a training row go to train, until none does; no row is lost."""
     while True:
-        trained = {clusters[row] for row in train}
-        moved = {
-            row for group in groups if any(clusters[r] in trained for r in group if r in dev) for row in group
+        train_clusters = {clusters[row] for row in train}
+        back = {
+            row
+            for group in groups
+            if any(clusters[r] in train_clusters for r in group if r in dev)
+            for row in group
         } & dev
-        if not moved:
+        if not back:
             return train, dev
-        train, dev = train | moved, dev - moved
+        train, dev = train | back, dev - back
 
 
 def _spread(groups: list[list[int]], labels: list[str], shares: list[float], seed: int) -> list[list[int]]:
@@ -253,35 +258,35 @@ def _spread(groups: list[list[int]], labels: list[str], shares: list[float], see
     random.Random(seed).shuffle(order)
     order.sort(key=len, reverse=True)
     totals = Counter(labels)
-    wanted = [{label: share * count for label, count in totals.items()} for share in shares]
+    targets = [{label: share * count for label, count in totals.items()} for share in shares]
     rarity = {label: 1 / count for label, count in totals.items()}
     sides: list[list[int]] = [[] for _ in shares]
     for group in order:
-        held = Counter(labels[row] for row in group)
+        counts = Counter(labels[row] for row in group)
         scores = [
-            sum(count * rarity[label] * want[label] / share for label, count in held.items())
+            sum(count * rarity[label] * want[label] / share for label, count in counts.items())
             if share
             else -1e9
-            for want, share in zip(wanted, shares, strict=True)
+            for want, share in zip(targets, shares, strict=True)
         ]
         side = max(range(len(sides)), key=lambda at: (scores[at], -at))
         sides[side].extend(group)
-        for label, count in held.items():
-            wanted[side][label] -= count
+        for label, count in counts.items():
+            targets[side][label] -= count
     return sides
 
 
-def _ordered(rows: Iterable[int]) -> tuple[int, ...]:
+def _in_order(rows: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(rows))
 
 
-def told(sides: Split, tuned: str) -> str:
+def describe_split(sides: Split, of_tuned: str) -> str:
     """How the rows were divided, as a run used them; `tuned` is "cross-validated" or "one fold"."""
     if not sides.folds:
         return sides.how
     number, rows = len(sides.folds), sum(map(len, sides.folds))
     few = "too few tickets for a test set of their own"
-    if tuned == "cross-validated":
+    if of_tuned == "cross-validated":
         return (
             f"{few}: every system is cross-validated over {number} folds, so each of the {rows} tickets is "
             "held out once"

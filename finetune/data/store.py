@@ -48,7 +48,7 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class ErasureResult:
     """One dataset from which a requester's rows were erased; `new` is None if nothing useful was left."""
 
     name: str
@@ -58,7 +58,7 @@ class Forgotten:
     models: tuple[str, ...]
 
 
-Forgettings = list[Forgotten]
+Forgettings = list[ErasureResult]
 
 
 class DatasetStore:
@@ -116,14 +116,14 @@ class DatasetStore:
         """Keep rows that were read already, as `add` does."""
         _check_owner(check_name(name), added_by)
         _check_scopes(scopes)
-        kept, found = self._prepare(tickets)
-        if problems_to and kept.problems:
-            write_problems(kept, problems_to)
-        check_whole(kept, f"{source or name}, cleaned,")
-        card = self._card(kept, name, added_by, scopes, licence, source, found)
+        rows, facts = self._prepare(tickets)
+        if problems_to and rows.problems:
+            write_problems(rows, problems_to)
+        check_whole(rows, f"{source or name}, cleaned,")
+        card = self._card(rows, name, added_by, scopes, licence, source, facts)
         left_out = len(tickets.rejected)  # by reading; what cleaning left out stands in `cleaned`
         card = replace(card, rejected=left_out, repaired=len(tickets.problems) - left_out)
-        return self._write(kept, card)
+        return self._write(rows, card)
 
     def _card(
         self,
@@ -155,8 +155,8 @@ class DatasetStore:
 
     def list(self, scopes: frozenset[str] | None = None) -> Cards:
         """The newest version of every dataset that the scopes may see (all without scopes), by name."""
-        found = (_newest(cards, scopes) for cards in self._shelf.all().values())
-        return sorted((card for card in found if card), key=lambda card: card.name)
+        newest = (_newest(cards, scopes) for cards in self._shelf.all().values())
+        return sorted((card for card in newest if card), key=lambda card: card.name)
 
     def versions(self, name: str) -> Cards:
         """Every version of a dataset, oldest first, erased ones included."""
@@ -167,19 +167,19 @@ class DatasetStore:
 
         Only versions that the scopes may see count. Raises DatasetError if there is none.
         """
-        wanted = name_or_digest.strip()
-        if NAME.fullmatch(wanted) and (card := _newest(self._shelf.live(wanted), scopes)):
+        query = name_or_digest.strip()
+        if NAME.fullmatch(query) and (card := _newest(self._shelf.live(query), scopes)):
             return card
-        if re.fullmatch(r"[0-9a-f]{12,64}", wanted):
+        if re.fullmatch(r"[0-9a-f]{12,64}", query):
             for cards in self._shelf.all().values():
                 for card in reversed(cards):
-                    if card.digest.startswith(wanted) and not card.erased and _visible(card, scopes):
+                    if card.digest.startswith(query) and not card.erased and _visible(card, scopes):
                         return card
         names = [card.name for card in self.list(scopes)]
-        known = ", ".join(names[:10]) or "none yet"
-        shown = wanted[:40] if wanted.isprintable() and wanted.isascii() else "of that name"
-        hint = did_you_mean(wanted, names)
-        raise DatasetError(f"There is no dataset {shown}.{hint}", what_next=f"There is: {known}.")
+        listing = ", ".join(names[:10]) or "none yet"
+        label = query[:40] if query.isprintable() and query.isascii() else "of that name"
+        hint = did_you_mean(query, names)
+        raise DatasetError(f"There is no dataset {label}.{hint}", what_next=f"There is: {listing}.")
 
     def tickets(self, digest: str) -> Tickets:
         """The rows of a digest (or name), checked against it. Raises DatasetError if erased or damaged."""
@@ -214,33 +214,33 @@ class DatasetStore:
                 if not self._shelf.has_rows(card.digest):  # an erasure that was interrupted
                     self._shelf.rewrite(replace(card, erased=True))
                     continue
-                kept, gone = erase_requester(self._shelf.rows(card.digest), requester)
-                if gone:
-                    hits.append((card, kept, gone))
+                rows, erasures = erase_requester(self._shelf.rows(card.digest), requester)
+                if erasures:
+                    hits.append((card, rows, erasures))
         by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
-        done = [self._succeed(name, own, by, models_of) for name, own in by_name.items()]
+        results = [self._succeed(name, own, by, models_of) for name, own in by_name.items()]
         for digest in {card.digest for card, _, _ in hits}:
             self._shelf.erase_rows(digest)
         for card, _, _ in hits:
             self._shelf.rewrite(replace(card, erased=True))
-        return done
+        return results
 
-    def _succeed(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> Forgotten:
+    def _succeed(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> ErasureResult:
         """Keep what is left of the newest version as the next one, if it still is a dataset."""
-        card, kept, _ = hits[-1]
+        card, rows, _ = hits[-1]
         new = None
         if card.version == self._shelf.live(name)[-1].version:
             source = f"version {card.version} without a requester who asked to be forgotten"
-            told = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}
+            facts = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}
             try:
-                check_whole(kept, name)
-                fresh = self._card(kept, name, by, card.scopes, card.licence, source, told)
-                new = self._shelf.put(replace(fresh, columns=card.columns, guessed=card.guessed), kept)
+                check_whole(rows, name)
+                fresh = self._card(rows, name, by, card.scopes, card.licence, source, facts)
+                new = self._shelf.put(replace(fresh, columns=card.columns, guessed=card.guessed), rows)
             except DatasetError:  # too little is left: the rows go all the same
                 new = None
         digests = tuple(dict.fromkeys(old.digest for old, _, _ in hits))
-        return Forgotten(
-            name, max(gone for _, _, gone in hits), digests, new, _models(set(digests), models_of)
+        return ErasureResult(
+            name, max(count for _, _, count in hits), digests, new, _models(set(digests), models_of)
         )
 
     def ensure_samples(self) -> Cards:
@@ -267,9 +267,9 @@ class DatasetStore:
             raise DatasetError(
                 f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
             )
-        updated = replace(card, **found)  # type: ignore[arg-type]
-        self._shelf.rewrite(updated)
-        return updated
+        card_now = replace(card, **found)  # type: ignore[arg-type]
+        self._shelf.rewrite(card_now)
+        return card_now
 
 
 def check_name(name: str) -> str:
@@ -295,8 +295,8 @@ def _check_owner(name: str, added_by: str) -> None:
 def _check_scopes(scopes: frozenset[str]) -> None:
     wrong = sorted(scope for scope in scopes if not SCOPE.fullmatch(scope))
     if wrong or not scopes:
-        named = f", not to {', '.join(scope[:40] for scope in wrong)!r}" if wrong else ""
-        message = f"A dataset belongs to the workspace or to channels{named}."
+        wrong_scopes = f", not to {', '.join(scope[:40] for scope in wrong)!r}" if wrong else ""
+        message = f"A dataset belongs to the workspace or to channels{wrong_scopes}."
         raise DatasetError(message, what_next="Name a channel by its id, such as C0123ABC.")
 
 
@@ -307,8 +307,8 @@ def _same(old: Card, new: Card) -> bool:
 
 def _newest(cards: Cards, scopes: frozenset[str] | None) -> Card | None:
     """The last of one dataset's versions that is not erased and that the scopes may see."""
-    seen = [card for card in cards if not card.erased and _visible(card, scopes)]
-    return seen[-1] if seen else None
+    visible = [card for card in cards if not card.erased and _visible(card, scopes)]
+    return visible[-1] if visible else None
 
 
 def _visible(card: Card, scopes: frozenset[str] | None) -> bool:

@@ -52,7 +52,7 @@ class Ticket:
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Ticket:
         """The ticket that `to_json` wrote."""
-        created = row.get("created_at")
+        date = row.get("created_at")
         return Ticket(
             id=row["id"],
             text=row["text"],
@@ -60,7 +60,7 @@ class Ticket:
             answer=row.get("answer"),
             customer=row.get("customer"),
             thread=row.get("thread"),
-            created_at=datetime.fromisoformat(created) if created else None,
+            created_at=datetime.fromisoformat(date) if date else None,
         )
 
 
@@ -90,7 +90,7 @@ class Record:
     unit: str = "line"
 
 
-Found = Record | Problem
+ReadResult = Record | Problem
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class DatasetError(FinetuneError):
 
     def __init__(self, message: str, problems: Sequence[Problem] = (), what_next: str = "") -> None:
         self.problems = tuple(problems)
-        shown = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
+        lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > SHOWN_PROBLEMS:
-            shown.append(f"... and {len(self.problems) - SHOWN_PROBLEMS} more")
-        super().__init__("\n".join(part for part in (message, *shown, what_next) if part))
+            lines.append(f"... and {len(self.problems) - SHOWN_PROBLEMS} more")
+        super().__init__("\n".join(part for part in (message, *lines, what_next) if part))

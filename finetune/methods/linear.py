@@ -56,9 +56,9 @@ class Words:
     @classmethod
     def from_json(cls, data: Sequence[dict[str, Any]]) -> Words:
         parts = _vectorizers() if data else ()
-        for part, saved in zip(parts, data, strict=True):
-            part.vocabulary = {word: at for at, word in enumerate(saved["vocabulary"])}
-            part.idf_ = np.asarray(saved["idf"])
+        for part, state in zip(parts, data, strict=True):
+            part.vocabulary = {word: at for at, word in enumerate(state["vocabulary"])}
+            part.idf_ = np.asarray(state["idf"])
         return cls(parts)
 
 
@@ -96,7 +96,7 @@ class TunedLinear:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class StrengthSelection:
     """The strength that won on dev, with every candidate's dev accuracy.
 
     `dev_probabilities` are the winner's before it learned from dev's rows as well.
@@ -118,7 +118,7 @@ def train_linear(
     classes: tuple[str, ...],
     embedder: Callable[..., np.ndarray],
     progress: Progress,
-) -> tuple[TunedLinear, Chosen]:
+) -> tuple[TunedLinear, StrengthSelection]:
     """Fit one linear SVM per strength, keep the best on dev, fit its temperature there, refit on both.
 
     A network uses dev to stop early; this one, once its strength is chosen, learns from dev's rows as well.
@@ -129,22 +129,22 @@ def train_linear(
     if dev is None:
         weights, bias = fit_svm(train, labels, len(classes), 0.5)
         model = TunedLinear(classes, words, weights, bias, 1.0, embedder)
-        return model, Chosen(0.5, {}, time.perf_counter() - began)
-    tried: dict[float, TunedLinear] = {}
+        return model, StrengthSelection(0.5, {}, time.perf_counter() - began)
+    candidates: dict[float, TunedLinear] = {}
     for strength in STRENGTHS:
         progress.check()
-        tried[strength] = TunedLinear(
+        candidates[strength] = TunedLinear(
             classes, words, *fit_svm(train, labels, len(classes), strength), 1.0, embedder
         )
-    right = {c: float((m.score(dev).argmax(1) == dev_labels).mean()) for c, m in tried.items()}
+    right = {c: float((m.score(dev).argmax(1) == dev_labels).mean()) for c, m in candidates.items()}
     strength = max(right, key=lambda c: right[c])
-    tried[strength].temperature = temperature = fit_temperature(tried[strength], dev, dev_labels)
-    dev_probabilities = tried[strength].score(dev)
+    candidates[strength].temperature = temperature = fit_temperature(candidates[strength], dev, dev_labels)
+    dev_probabilities = candidates[strength].score(dev)
     words = Words.learn([*texts, *dev_texts])
     rows = words([*texts, *dev_texts], np.concatenate([embeddings, dev_embeddings]))
     weights, bias = fit_svm(rows, np.concatenate([labels, dev_labels]), len(classes), strength)
     model = TunedLinear(classes, words, weights, bias, temperature, embedder)
-    return model, Chosen(strength, right, time.perf_counter() - began, dev_probabilities)
+    return model, StrengthSelection(strength, right, time.perf_counter() - began, dev_probabilities)
 
 
 def fit_svm(
@@ -175,8 +175,8 @@ def fit_temperature(model: TunedLinear, features: Any, labels: np.ndarray) -> fl
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Rows that sum to one, float32."""
-    grown = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def logistic_model(
@@ -240,7 +240,7 @@ def solve(
     progress: Progress,
 ) -> Solution:
     """`train_linear` on two sides of a split."""
-    model, chosen = train_linear(
+    model, selection = train_linear(
         train.texts,
         train.labels,
         train.embeddings,
@@ -251,8 +251,8 @@ def solve(
         embedder,
         progress,
     )
-    settings = {"C": chosen.strength, "dev_accuracy": chosen.dev_accuracy}
-    return Solution(model, chosen.seconds, settings, chosen.dev_probabilities)
+    settings = {"C": selection.strength, "dev_accuracy": selection.dev_accuracy}
+    return Solution(model, selection.seconds, settings, selection.dev_probabilities)
 
 
 def _conflicts(spec: Spec) -> dict[str, str]:

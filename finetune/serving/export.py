@@ -29,13 +29,13 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
     if form not in FORMS:
         raise ExportError(f"There is no form `{form}`. Choose one of: {', '.join(FORMS)}.")
     full = out.exists() and any(out.iterdir())
-    taken = ExportError(f"{out} already holds something: name a new folder.")
+    occupied = ExportError(f"{out} already holds something: name a new folder.")
     if full and not (out / CARD).is_file():
-        raise taken
+        raise occupied
     place = find_model(folder)
     card = read_card(place)
     if full and not _is_done(place, card, out, form):
-        raise taken
+        raise occupied
     if not full:
         _write(place, card, out, form)
     return sorted(path for path in out.rglob("*") if path.is_file())
@@ -60,12 +60,14 @@ def _write(place: Path, card: dict[str, Any], out: Path, form: str) -> None:
 
 def _is_done(place: Path, card: dict[str, Any], out: Path, form: str) -> bool:
     """Whether `out` is this very export; it came there whole or not at all."""
-    meant = _merged_card(card) if form == "merged" and method_of(card).adapter else card
-    told = next((one / MODEL_CARD for one in (place, place.parent) if (one / MODEL_CARD).is_file()), None)
-    same = told is None or (
-        (out / MODEL_CARD).is_file() and told.read_bytes() == (out / MODEL_CARD).read_bytes()
+    expected_card = _merged_card(card) if form == "merged" and method_of(card).adapter else card
+    model_card = next(
+        (one / MODEL_CARD for one in (place, place.parent) if (one / MODEL_CARD).is_file()), None
     )
-    return same and (out / CARD).is_file() and read_card(out) == meant
+    same = model_card is None or (
+        (out / MODEL_CARD).is_file() and model_card.read_bytes() == (out / MODEL_CARD).read_bytes()
+    )
+    return same and (out / CARD).is_file() and read_card(out) == expected_card
 
 
 def push(folder: Path, repository: str, token: str, private: bool = True) -> str:
@@ -79,16 +81,16 @@ def push(folder: Path, repository: str, token: str, private: bool = True) -> str
 
     api = HfApi(token=token)
     try:
-        made = api.create_repo(repository, private=private, exist_ok=True, repo_type="model")
-        api.upload_folder(folder_path=str(folder), repo_id=made.repo_id, commit_message="Trainwise export")
+        repo = api.create_repo(repository, private=private, exist_ok=True, repo_type="model")
+        api.upload_folder(folder_path=str(folder), repo_id=repo.repo_id, commit_message="Trainwise export")
     except HFValidationError as error:
         raise ExportError(f"`{repository}` is no name for a model: write it as owner/name.") from error
     except Exception as error:  # the edge: the hub's client, its HTTP library and Xet have their own kinds
-        raise ExportError(_refused(repository, error)) from error
-    return str(made)
+        raise ExportError(_upload_refusal(repository, error)) from error
+    return str(repo)
 
 
-def _refused(repository: str, error: BaseException) -> str:
+def _upload_refusal(repository: str, error: BaseException) -> str:
     """What stopped an upload and what to do; the libraries' own text goes to the log by `from`."""
     chain = list(causes(error))
     status = next((s for one in chain if (s := status_of(one))), None)
@@ -130,8 +132,8 @@ def _name_base(out: Path, base_model: str) -> None:
     file = out / "adapter_config.json"
     if not file.is_file():
         return
-    named, commit = hub_id_of(published_name(base_model))
-    base = {"base_model_name_or_path": named, "revision": commit}
+    hub_id, commit = hub_id_of(published_name(base_model))
+    base = {"base_model_name_or_path": hub_id, "revision": commit}
     file.write_text(json.dumps(json.loads(file.read_text()) | base, indent=1))
 
 

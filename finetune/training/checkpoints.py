@@ -16,8 +16,8 @@ def seal(folder: Path) -> None:
     sums = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL):
         sums[str(file.relative_to(folder))] = _sum(file)
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
     draft = folder / (SEAL + ".part")
     draft.write_text(json.dumps(sums, indent=1))
     draft.replace(folder / SEAL)
@@ -54,5 +54,5 @@ def _step(folder: Path) -> int:
 
 
 def _sum(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -39,9 +39,9 @@ def reads_at_most(model: Any, tokenizer: Any) -> int:
 
     Beyond it learned positions do not exist (GPT-2, BERT) and rotary ones were never trained.
     """
-    told = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    known = [told, getattr(tokenizer, "model_max_length", None)]
-    return min(int(most) for most in [*known, NO_LIMIT] if most)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [positions, getattr(tokenizer, "model_max_length", None)]
+    return min(int(most) for most in [*limits, NO_LIMIT] if most)
 
 
 def truncation_notes(rows: Sequence[dict[str, Any]], max_length: int, limit: int = NO_LIMIT) -> list[str]:
@@ -80,7 +80,7 @@ def check_reply_rows(rows: Sequence[dict[str, Any]], max_length: int, limit: int
     return notes
 
 
-def decoded(row: dict[str, Any], tokenizer: Any) -> str:
+def decode_row(row: dict[str, Any], tokenizer: Any) -> str:
     """One tokenised row as text, what the loss counts between ⟦ and ⟧: what a person checks by eye."""
     parts: list[str] = []
     inside = False
@@ -103,7 +103,7 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
 
     from finetune.training.trainer import trained_tensors
 
-    kept = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
+    weights = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
     try:
         with torch.random.fork_rng():
             losses = _learn_one_batch(model, batches[0], rate, progress)
@@ -112,7 +112,7 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
             raise
         losses = []
     model.zero_grad(set_to_none=True)
-    model.load_state_dict(kept, strict=False)
+    model.load_state_dict(weights, strict=False)
     model.train()
     if not losses:
         return 1.0

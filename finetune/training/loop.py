@@ -43,7 +43,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainingResult:
     """What training leaves: the loss curve, the steps taken, and the best validation loss (None: no dev)."""
 
     history: list[dict[str, Any]]
@@ -61,7 +61,7 @@ def fit(
     folder: Path,
     progress: Progress,
     trainer_kind: type[LeanTrainer] = LeanTrainer,
-) -> Fitted:
+) -> TrainingResult:
     """Train `model` in place and leave its best weights (by loss on the choosing rows) in it.
 
     Resumes from the newest intact checkpoint in `folder`. Raises Stopped, LossNotFinite, DiskFull or
@@ -85,7 +85,7 @@ def fit(
         steps = f"step {trainer.hooks.finished_at} of {trainer.state.max_steps}"
         progress.note(f"Training was ended by request at {steps}; the best weights until then are kept.")
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    return Fitted(
+    return TrainingResult(
         history=curve(trainer.state.log_history),
         steps=trainer.state.global_step,
         best_loss=min(losses, default=None),
@@ -176,12 +176,12 @@ def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingAr
 
 
 def _checkpoint(folder: Path, progress: Progress) -> str | None:
-    found, damaged = newest_intact(folder)
+    newest, damaged = newest_intact(folder)
     if damaged:
-        kept = f"going on from step {found.name.rsplit('-', 1)[-1]}" if found else "starting again"
-        progress.note(f"{len(damaged)} damaged checkpoint(s) set aside; {kept}.")
+        outcome = f"going on from step {newest.name.rsplit('-', 1)[-1]}" if newest else "starting again"
+        progress.note(f"{len(damaged)} damaged checkpoint(s) set aside; {outcome}.")
         discard(damaged)
-    return str(found) if found else None
+    return str(newest) if newest else None
 
 
 def _smaller(spec: Spec, progress: Progress, error: BaseException) -> Spec:

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
 from finetune.errors import DiskFull, LossNotFinite, Stopped, is_disk_full
-from finetune.progress import FINISH, Progress, TrainingCourse, thinned
+from finetune.progress import FINISH, Progress, TrainingCourse, thin_out
 from finetune.training.checkpoints import discard, newest_intact, seal
 
 WEIGHTS = "trained.safetensors"
@@ -62,12 +62,12 @@ class LengthBuckets(Sampler[int]):
             batches += [bucket[i : i + self.batch_size] for i in range(0, len(bucket), self.batch_size)]
         full = [batch for batch in batches if len(batch) == self.batch_size]
         rest = [batch for batch in batches if len(batch) < self.batch_size]
-        shuffled = torch.randperm(len(full), generator=generator).tolist()
+        order_of_full = torch.randperm(len(full), generator=generator).tolist()
         if self.epoch == 0 and full:  # the longest batch first: what does not fit into memory fails at once
-            longest = max(shuffled, key=lambda at: self.lengths[full[at][0]])
-            shuffled.remove(longest)
-            shuffled.insert(0, longest)
-        for at in shuffled:
+            longest = max(order_of_full, key=lambda at: self.lengths[full[at][0]])
+            order_of_full.remove(longest)
+            order_of_full.insert(0, longest)
+        for at in order_of_full:
             yield from full[at]
         for batch in rest:  # a short batch anywhere but last would shift the ones behind it
             yield from batch
@@ -93,7 +93,7 @@ class Hooks(TrainerCallback):
             trim_malloc()
             self.trimmed = self.clock()
         reason = self.reason or self.progress.reason_to_stop()
-        reason = agreed(reason or (FINISH if self.progress.finish_early else None))
+        reason = agree_on_reason(reason or (FINISH if self.progress.finish_early else None))
         self.reason = None if reason == FINISH else reason
         if reason == FINISH:  # the epoch's end evaluates and saves these weights too, then the best are kept
             self.finished_at = state.global_step
@@ -120,24 +120,24 @@ class Hooks(TrainerCallback):
             control.should_training_stop = True
 
     def _report(self, state: TrainerState) -> None:
-        done = state.global_step - (self.first_step or 0)
-        pace = (self.clock() - self.began) / max(done, 1)
+        steps = state.global_step - (self.first_step or 0)
+        pace = (self.clock() - self.began) / max(steps, 1)
         losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
         newest = evaluations[-1] if evaluations else {}
-        course = TrainingCourse(thinned(losses), newest.get("eval_loss"), newest.get("eval_accuracy"))
-        left = round((state.max_steps - state.global_step) * pace, 1)
+        course = TrainingCourse(thin_out(losses), newest.get("eval_loss"), newest.get("eval_accuracy"))
+        eta_s = round((state.max_steps - state.global_step) * pace, 1)
         loss = losses[-1] if losses else None
-        self.progress.step(state.global_step, state.max_steps, loss, left, course)
+        self.progress.step(state.global_step, state.max_steps, loss, eta_s, course)
 
 
-def agreed(reason: str | None) -> str | None:
+def agree_on_reason(reason: str | None) -> str | None:
     """The stop reason that any of several processes has: all must leave after the same step, or all hang."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return reason
     reasons: list[str | None] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(reasons, reason)
-    return next((found for found in reasons if found), None)
+    return next((one for one in reasons if one), None)
 
 
 class LeanTrainer(Trainer):
@@ -162,31 +162,31 @@ class LeanTrainer(Trainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
             good, _ = newest_intact(self._folder)
-            kept = good.name.rpartition("-")[2] if good else None
-            raise LossNotFinite(self.state.global_step + 1, self.args.learning_rate, kept)
+            step_of_last_good = good.name.rpartition("-")[2] if good else None
+            raise LossNotFinite(self.state.global_step + 1, self.args.learning_rate, step_of_last_good)
         return loss
 
-    def _evaluate(self, *given: Any, **named: Any) -> dict[str, float]:
+    def _evaluate(self, *positional: Any, **keywords: Any) -> dict[str, float]:
         with torch.random.fork_rng():  # a resumed run draws the same numbers, evaluated again or not
-            return super()._evaluate(*given, **named)
+            return super()._evaluate(*positional, **keywords)
 
-    def _maybe_log_save_evaluate(self, *given: Any, **named: Any) -> None:
+    def _maybe_log_save_evaluate(self, *positional: Any, **keywords: Any) -> None:
         try:
-            super()._maybe_log_save_evaluate(*given, **named)
+            super()._maybe_log_save_evaluate(*positional, **keywords)
         except Stopped:  # heard while evaluating: keep the step, evaluate it after resuming
             self._save_checkpoint(self.model, None)
             (self._folder / PENDING).write_text(str(self.state.global_step))
             raise
 
     def _prepare_for_training(self, max_steps: Any, train_dataloader: Any, resume: Any) -> Any:
-        prepared = super()._prepare_for_training(max_steps, train_dataloader, resume)
+        preparation = super()._prepare_for_training(max_steps, train_dataloader, resume)
         mark = self._folder / PENDING
         if resume and mark.is_file() and mark.read_text() == str(self.state.global_step):
             self._load_rng_state(resume)  # the checkpoint written below must carry the run's own
             self._determine_best_metric(self._evaluate(None, None), None)
             self._save_checkpoint(self.model, None)
         mark.unlink(missing_ok=True)
-        return prepared
+        return preparation
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = self._folder / f"checkpoint-{self.state.global_step}"
@@ -214,11 +214,11 @@ class LeanTrainer(Trainer):
 
 def trained_tensors(model: Any) -> dict[str, torch.Tensor]:
     """Every tensor that training changes, by name: adapters and head for LoRA, all weights otherwise."""
-    seen: dict[int, str] = {}
+    names: dict[int, str] = {}
     tensors = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.data_ptr() not in seen:
-            seen[parameter.data_ptr()] = name
+        if parameter.requires_grad and parameter.data_ptr() not in names:
+            names[parameter.data_ptr()] = name
             tensors[name] = parameter.detach().cpu().contiguous()
     return tensors
 

@@ -156,7 +156,7 @@ def test_a_size_that_nothing_tells_is_not_guessed() -> None:
 @pytest.mark.parametrize(
     ("form", "parameters", "machines", "words"),
     [
-        ({"method": "full"}, 8e9, [LAPTOP], ["134 GiB", "laptop, has 16 GiB", "`lora`", "3.5 billion"]),
+        ({"method": "full"}, 8e9, [LAPTOP], ["136 GiB", "laptop, has 16 GiB", "`lora`", "3.5 billion"]),
         ({"method": "lora"}, 8e9, [LAPTOP], ["35 GiB", "up to 3.5 billion weights"]),
         ({"method": "full"}, 8e9, [LAPTOP, L4], ["`full`", "`qlora` with the same base model"]),
         ({"method": "qlora"}, 1e9, [LAPTOP], ["needs an NVIDIA GPU", "`lora` with the same base model"]),

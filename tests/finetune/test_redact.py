@@ -188,7 +188,7 @@ def test_nothing_is_fetched_from_the_network(look: Find, monkeypatch: pytest.Mon
 
 def test_without_presidio_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets, references, names and addresses still go; what was not looked for stands on the card."""
-    monkeypatch.setattr("finetune.data.redact.installed", lambda: False)
+    monkeypatch.setattr("finetune.data.redact.is_installed", lambda: False)
     done = redact(only("bo@example.com, +44 20 7946 0958, AKIAIOSFODNN7EXAMPLE"))
     assert done.tickets.rows[0].text == "<EMAIL>, +44 20 7946 0958, <SECRET>"
     assert "presidio-analyzer is not installed" in done.not_covered

@@ -14,9 +14,9 @@ from finetune.errors import TrainingDataError
 from finetune.evaluation.metrics import chrf, invented, rouge_l
 from finetune.methods.lora import add_lora
 from finetune.provenance import files_sum
-from finetune.tasks.reply.data import Written, prepare
+from finetune.tasks.reply.data import WrittenAnswers, prepare
 from finetune.tasks.reply.model import load_reply, save_reply
-from finetune.tasks.reply.run import reasons, repeated
+from finetune.tasks.reply.run import reasons, repetition_note
 from finetune.tasks.reply.tokens import (
     AnswerLoss,
     Encoder,
@@ -26,7 +26,7 @@ from finetune.tasks.reply.tokens import (
     collate_padded,
 )
 from finetune.training.base_models import load_causal
-from finetune.training.checks import IGNORED, check_reply_rows, decoded
+from finetune.training.checks import IGNORED, check_reply_rows, decode_row
 from tests.finetune.tiny import recipe, save_causal, tickets
 
 pytestmark = pytest.mark.integration
@@ -69,7 +69,7 @@ def test_the_loss_counts_the_answer_and_its_end_and_nothing_else(rows_of):
 def test_the_first_row_is_shown_with_its_mask(rows_of):
     """What a person checks by eye: the answer stands between the brackets."""
     _, tokenizer, rows = rows_of()
-    assert decoded(rows[0], tokenizer).split("⟦")[1].startswith("We looked into your billing case 0")
+    assert decode_row(rows[0], tokenizer).split("⟦")[1].startswith("We looked into your billing case 0")
 
 
 @pytest.mark.parametrize("shape", FAMILIES)
@@ -212,7 +212,7 @@ def test_a_model_that_repeats_itself_is_told():
     """One text for a fifth of the tickets or more, or nothing at all; different replies need no word."""
 
     def said(*answers: str) -> str | None:
-        return repeated(Written("Tuned", "tuned", list(answers), 0.0))
+        return repetition_note(WrittenAnswers("Tuned", "tuned", list(answers), 0.0))
 
     assert said("a", "b", "c") is None
     assert said("", "", "c") == "2 of 3 replies of the trained model are empty."

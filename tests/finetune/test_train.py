@@ -13,7 +13,7 @@ from transformers import set_seed
 from finetune.errors import Stopped, TrainingDataError
 from finetune.methods.lora import add_lora
 from finetune.pipeline import run
-from finetune.progress import thinned
+from finetune.progress import thin_out
 from finetune.serving.predict import load
 from finetune.spec import parse_spec
 from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
@@ -258,8 +258,8 @@ def test_events_tell_how_training_goes(llama, tmp_path):
 
 def test_a_long_curve_is_thinned_to_means_in_order():
     """A hundred losses become 24 means; a short list stays as it is."""
-    assert thinned([3.0, 2.0]) == (3.0, 2.0)
-    assert thinned([]) == ()
-    points = thinned([float(100 - at) for at in range(100)])
+    assert thin_out([3.0, 2.0]) == (3.0, 2.0)
+    assert thin_out([]) == ()
+    points = thin_out([float(100 - at) for at in range(100)])
     assert len(points) == 24
     assert list(points) == sorted(points, reverse=True)

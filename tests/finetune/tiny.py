@@ -14,7 +14,7 @@ from finetune.methods.scratch import Size, causal_from_shape, encoder_from_shape
 from finetune.progress import Progress
 from finetune.spec import Spec, parse_spec
 from finetune.tasks.reply.tokens import AnswerLoss, Encoder, Template, collate_padded
-from finetune.training.loop import Examples, Fitted, fit
+from finetune.training.loop import Examples, TrainingResult, fit
 
 SIZE = Size(hidden=32, layers=2, heads=2, inner=64, vocabulary=400)
 TOPICS = {
@@ -74,7 +74,7 @@ def quietly(emit: Callable[[dict[str, Any]], None] = lambda _: None, stop: Any =
 
 def fit_reply(
     model: Any, tokenizer: Any, spec: Spec, folder: Path, progress: Progress | None = None
-) -> Fitted:
+) -> TrainingResult:
     """`fit` on 40 tickets with 12 to choose on."""
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
     made = tickets(40), tickets(12, seed=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetune.data.split import split, told
+from finetune.data.split import describe_split, split
 from finetune.data.ticket import Tickets
 from finetune.errors import TrainingDataError
 
@@ -35,7 +35,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenAnswers:
     """What one system wrote for the test tickets `asked` (None: for all of them)."""
 
     name: str
@@ -63,10 +63,10 @@ def prepare(spec: Spec, tickets: Tickets) -> Rows:
     sides = split(Tickets(rows=tuple(rows), kind="reply"), spec.seed)
     rng = np.random.default_rng(spec.seed)
 
-    def side(chosen: Sequence[int], most: int | None = None) -> Pairs:
-        if most is not None and len(chosen) > most:
-            chosen = sorted(rng.permutation(chosen)[:most].tolist())
-        return every.at(chosen)
+    def side(numbers: Sequence[int], most: int | None = None) -> Pairs:
+        if most is not None and len(numbers) > most:
+            numbers = sorted(rng.permutation(numbers)[:most].tolist())
+        return every.at(numbers)
 
     train, dev, test = side(sides.train), side(sides.dev, DEV_MOST), side(sides.test, TEST_MOST)
     if not len(train) or not len(test):
@@ -74,13 +74,13 @@ def prepare(spec: Spec, tickets: Tickets) -> Rows:
             "Too few rows have an answer: at least one to train on and one to test are needed."
         )
     how = (
-        told(sides, "one fold")
-        + _drawn(len(dev), len(sides.dev), "choose")
-        + _drawn(len(test), len(sides.test), "test")
+        describe_split(sides, "one fold")
+        + _sample_note(len(dev), len(sides.dev), "choose")
+        + _sample_note(len(test), len(sides.test), "test")
     )
     return Rows(train, dev, test, how, tuple(side(fold) for fold in sides.folds))
 
 
-def _drawn(taken: int, there: int, purpose: str) -> str:
+def _sample_note(count: int, total: int, purpose: str) -> str:
     """What was left out of one side, because writing answers takes long."""
-    return f"; {taken} of the {there:,} to {purpose} were drawn" if taken < there else ""
+    return f"; {count} of the {total:,} to {purpose} were drawn" if count < total else ""

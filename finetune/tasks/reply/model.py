@@ -13,7 +13,7 @@ from finetune.device import mixed_precision, pick_device
 from finetune.errors import BaseModelError, CorruptModel
 from finetune.methods import METHODS, method_of, network_of
 from finetune.progress import Progress
-from finetune.training.checks import NO_LIMIT, check_reply_rows, decoded, overfit_probe, reads_at_most
+from finetune.training.checks import NO_LIMIT, check_reply_rows, decode_row, overfit_probe, reads_at_most
 from finetune.training.embedding import length_batches
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TunedReply:
         from transformers import StoppingCriteriaList
 
         prompts = self.encoder.prompts(tickets, self.max_new_tokens)
-        found = [""] * len(prompts)
+        texts = [""] * len(prompts)
         self.model.eval()
         self.tokenizer.padding_side = "left"
         halt = StoppingCriteriaList([_Check(check)])
@@ -50,7 +50,7 @@ class TunedReply:
             for batch in length_batches([len(p) + self.max_new_tokens for p in prompts], GENERATED_TOKENS):
                 inputs = self.tokenizer.pad({"input_ids": [prompts[i] for i in batch]}, return_tensors="pt")
                 inputs = {k: inputs[k].to(self.model.device) for k in ("input_ids", "attention_mask")}
-                written = self.model.generate(
+                output = self.model.generate(
                     **inputs,
                     max_new_tokens=self.max_new_tokens,
                     do_sample=False,
@@ -58,9 +58,9 @@ class TunedReply:
                     pad_token_id=self.tokenizer.pad_token_id,
                     eos_token_id=self.tokenizer.eos_token_id,
                 )
-                for row, tokens in zip(batch, written[:, inputs["input_ids"].shape[1] :], strict=True):
-                    found[row] = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-        return found
+                for row, tokens in zip(batch, output[:, inputs["input_ids"].shape[1] :], strict=True):
+                    texts[row] = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return texts
 
     def perplexity(self, tickets: Sequence[str], answers: Sequence[str]) -> float:
         """exp of the mean loss per answer token: how surprised the model is by the real answers."""
@@ -132,18 +132,18 @@ def train_reply(
         progress.note(note)
     check_round_trip(rows, train[1], tokenizer)
     # A person's text: it stays in the run's folder and never goes into an event or a log.
-    (folder / FIRST_ROW).write_text(decoded(rows[0], tokenizer))
+    (folder / FIRST_ROW).write_text(decode_row(rows[0], tokenizer))
     causal = method.adapt(causal, spec, "causal")
     model = AnswerLoss(causal).to(pick_device())
     collate = collate_packed if spec.packing else collate_padded(tokenizer.pad_token_id)
     with quiet():
         overfit_probe(model, [collate(rows[:8])], spec.learning_rate, progress)
-    fitted = fit(model, Examples(rows, dev_rows, collate), spec, folder / "checkpoints", progress)
+    result = fit(model, Examples(rows, dev_rows, collate), spec, folder / "checkpoints", progress)
     save_reply(folder / "model", spec, causal, tokenizer)
-    return fitted
+    return result
 
 
-def untuned(spec: Spec) -> TunedReply:
+def load_untuned(spec: Spec) -> TunedReply:
     """The base model as it is: the "before" of a report."""
     return as_it_was(spec.to_json())
 

@@ -18,7 +18,7 @@ from finetune.artifacts import PROMPTED
 from finetune.evaluation.prompting import LEAST_TEST, RETRIEVED, ZERO
 from finetune.llm import Llm, Purse, UnansweredError, ask_all, fenced, price_of, priced_as
 from finetune.progress import Progress
-from finetune.tasks.reply.data import Pairs, Written
+from finetune.tasks.reply.data import Pairs, WrittenAnswers
 
 EXAMPLES = {ZERO: 0, RETRIEVED: 4}
 MOST_TEST = 60
@@ -34,7 +34,7 @@ ORDER = (
 class PromptedReplies:
     """What was written, what it came to, and what a reader must know."""
 
-    written: tuple[Written, ...] = ()
+    written: tuple[WrittenAnswers, ...] = ()
     usd: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -93,7 +93,7 @@ def _ask(
             break
         asked = tuple(int(row) for row in rows)
         answers = [text or "" for text in said]
-        written.append(Written(name, "baseline", answers, time.perf_counter() - began, asked))
+        written.append(WrittenAnswers(name, "baseline", answers, time.perf_counter() - began, asked))
     calls = len(written) * len(rows)
     if calls:
         notes.append(
@@ -111,5 +111,5 @@ def _prompt(name: str, train: Pairs, test: Pairs, vectors: tuple[np.ndarray, np.
 
 
 def _read(kept: dict[str, Any]) -> PromptedReplies:
-    written = tuple(replace(Written(**one), asked=tuple(one["asked"])) for one in kept["written"])
+    written = tuple(replace(WrittenAnswers(**one), asked=tuple(one["asked"])) for one in kept["written"])
     return PromptedReplies(written, kept["usd"], tuple(kept["notes"]))

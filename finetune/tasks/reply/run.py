@@ -23,7 +23,7 @@ from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
 from finetune.llm import Llm
 from finetune.methods import METHODS
 from finetune.progress import Progress
-from finetune.tasks.reply.data import Pairs, Rows, Written, prepare
+from finetune.tasks.reply.data import Pairs, Rows, WrittenAnswers, prepare
 from finetune.tasks.reply.llm_judge import judged
 from finetune.tasks.reply.prompts import prompted_replies
 from finetune.training.embedding import FrozenEmbedder
@@ -44,22 +44,22 @@ def run_reply(
     systems, vectors = baselines(spec, rows.train, test, embedder, progress)
     prompts = prompted_replies(llm, rows.train, test, vectors, folder, spec.seed, progress)
     progress.phase("training")
-    trained = train_once(spec, rows.train, rows.dev, folder, progress)
+    training = train_once(spec, rows.train, rows.dev, folder, progress)
     progress.phase("evaluating")
-    tuned, facts = write_tuned(spec, test, folder, trained, progress)
-    found = Found([*systems, *prompts.written, tuned], rows, vectors, trained)
-    body = conclude(found, embedder, folder, spec)
+    tuned_answers, facts = write_tuned(spec, test, folder, training, progress)
+    outputs = RunOutputs([*systems, *prompts.written, tuned_answers], rows, vectors, training)
+    body = conclude(outputs, embedder, folder, spec)
     body["systems"][0] |= nearest_crossed(rows.folds, embedder, spec.seed)
     counts = {"train": len(rows.train), "dev": len(rows.dev), "test": len(test)}
     facts["dataset"] = {**counts, "classes": None, "split": rows.how}
     body["notes"] += prompts.notes
     body["api_usd"] = prompts.usd
-    return judge_pairs(body, llm, prompts.usd, test, tuned, folder, spec.seed, progress) | facts
+    return judge_pairs(body, llm, prompts.usd, test, tuned_answers, folder, spec.seed, progress) | facts
 
 
 def write_tuned(
-    spec: Spec, test: Pairs, folder: Path, trained: dict[str, Any], progress: Progress
-) -> tuple[Written, dict[str, Any]]:
+    spec: Spec, test: Pairs, folder: Path, training: dict[str, Any], progress: Progress
+) -> tuple[WrittenAnswers, dict[str, Any]]:
     """What the saved model writes, as a user would load it; perplexity and latency."""
     from finetune.tasks.reply.model import load_tuned
 
@@ -68,8 +68,8 @@ def write_tuned(
     answers = model.answers(test.tickets, progress.check)
     latency = {"batch_ms": 1000 * (time.perf_counter() - began) / len(test)}
     perplexity = model.perplexity(test.tickets, test.answers)
-    tuned = Written(METHODS[spec.method].title, "tuned", answers, trained["seconds"])
-    return tuned, {"perplexity": perplexity, "latency": latency}
+    written_answers = WrittenAnswers(METHODS[spec.method].title, "tuned", answers, training["seconds"])
+    return written_answers, {"perplexity": perplexity, "latency": latency}
 
 
 def judge_pairs(
@@ -77,22 +77,22 @@ def judge_pairs(
     llm: Llm | None,
     spent: float,
     test: Pairs,
-    tuned: Written,
+    tuned: WrittenAnswers,
     folder: Path,
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
     """The report with the language model's judgement of the tuned answers against the best baseline's."""
-    opponent: Written = body.pop("opponent")
-    asked = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
-    sides = [tuned.answers[i] for i in asked], opponent.answers
-    left = replace(llm, spend_usd=max(llm.spend_usd - spent, 0.0)) if llm is not None else None
+    opponent: WrittenAnswers = body.pop("opponent")
+    rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    sides = [tuned.answers[i] for i in rows], opponent.answers
+    llm_with_rest = replace(llm, spend_usd=max(llm.spend_usd - spent, 0.0)) if llm is not None else None
     names = (tuned.name, opponent.name)
-    if found := judged(left, test.at(asked), names, sides, folder, seed, progress):
-        body["judge"] = found
-        body["notes"] = [found["sentence"], *body["notes"]]
-        body["api_usd"] += found["usd"]
-    body["pairs"] = kept_pairs(test.at(asked), names, sides, seed)
+    if judgement := judged(llm_with_rest, test.at(rows), names, sides, folder, seed, progress):
+        body["judge"] = judgement
+        body["notes"] = [judgement["sentence"], *body["notes"]]
+        body["api_usd"] += judgement["usd"]
+    body["pairs"] = kept_pairs(test.at(rows), names, sides, seed)
     return body
 
 
@@ -101,14 +101,14 @@ def kept_pairs(
 ) -> dict[str, Any]:
     """Some tickets with both systems' answers, where these differ: what people compare blind in the channel."""
     differ = [i for i in range(len(test)) if sides[0][i].strip() != sides[1][i].strip()]
-    chosen = np.random.default_rng([seed, 9]).permutation(differ)[:PAIRS_KEPT]
+    numbers = np.random.default_rng([seed, 9]).permutation(differ)[:PAIRS_KEPT]
     rows = [
         {
             "ticket": test.tickets[i][-PAIR_TEXT:],
             "tuned": sides[0][i][:PAIR_TEXT],
             "baseline": sides[1][i][:PAIR_TEXT],
         }
-        for i in map(int, chosen)
+        for i in map(int, numbers)
     ]
     return {"tuned": names[0], "baseline": names[1], "rows": rows}
 
@@ -118,51 +118,53 @@ def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int)
     if not folds:
         return {}
     vectors = [embedder(fold.tickets) for fold in folds]
-    written: list[str] = []
+    answers: list[str] = []
     for at, mine in enumerate(vectors):
         others = [number for number in range(len(folds)) if number != at]
         past = [answer for number in others for answer in folds[number].answers]
         near = most_similar(np.concatenate([vectors[number] for number in others]), mine)
-        written += [past[i] for i in near]
+        answers += [past[i] for i in near]
     tickets = [text for fold in folds for text in fold.tickets]
     real = [text for fold in folds for text in fold.answers]
     counts = resample_counts(len(real), seed)
-    entry, _ = score_replies(NEAREST_ANSWER, "baseline", written, real, tickets, embedder, counts, 0.0)
+    entry, _ = score_replies(NEAREST_ANSWER, "baseline", answers, real, tickets, embedder, counts, 0.0)
     scores = {"chrf": entry["chrf"], "rouge_l": entry["rouge_l"]}
     return {"cross_validated": {**scores, "rows": len(real), "folds": len(folds)}}
 
 
 def baselines(
     spec: Spec, train: Pairs, test: Pairs, embedder: FrozenEmbedder, progress: Progress
-) -> tuple[list[Written], tuple[np.ndarray, np.ndarray]]:
+) -> tuple[list[WrittenAnswers], tuple[np.ndarray, np.ndarray]]:
     """The embeddings of both sides' tickets with the nearest past answer, and the base model before tuning where it has trained weights."""
     began = time.perf_counter()
     past, now = embedder(train.tickets, progress.check), embedder(test.tickets, progress.check)
     answers = [train.answers[i] for i in most_similar(past, now)]
-    found = [Written(NEAREST_ANSWER, "baseline", answers, time.perf_counter() - began)]
+    systems = [WrittenAnswers(NEAREST_ANSWER, "baseline", answers, time.perf_counter() - began)]
     if METHODS[spec.method].pretrained:
-        from finetune.tasks.reply.model import untuned
+        from finetune.tasks.reply.model import load_untuned
 
         began = time.perf_counter()
-        answers = untuned(spec).answers(test.tickets, progress.check)
-        found.append(Written("Base model, untuned", "baseline", answers, time.perf_counter() - began))
-    return found, (past, now)
+        answers = load_untuned(spec).answers(test.tickets, progress.check)
+        systems.append(
+            WrittenAnswers("Base model, untuned", "baseline", answers, time.perf_counter() - began)
+        )
+    return systems, (past, now)
 
 
 def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Progress) -> dict[str, Any]:
     """Train unless this folder already did; returns steps, seconds and curve."""
-    done = folder / TRAINED
-    if done.is_file():
+    file = folder / TRAINED
+    if file.is_file():
         progress.note(
             "Training was already finished in this folder: going on with its evaluation.", keep=False
         )
-        return json.loads(done.read_text())
+        return json.loads(file.read_text())
     from finetune.tasks.reply.model import train_reply
 
     sides = (train.tickets, train.answers), (dev.tickets, dev.answers)
-    fitted = train_reply(spec, *sides, folder, progress)
-    result = {"history": fitted.history, "steps": fitted.steps, "seconds": fitted.seconds}
-    done.write_text(json.dumps(result))
+    training = train_reply(spec, *sides, folder, progress)
+    result = {"history": training.history, "steps": training.steps, "seconds": training.seconds}
+    file.write_text(json.dumps(result))
     return result
 
 
@@ -172,63 +174,65 @@ CHEAP = "nearest past answer"
 
 
 @dataclass(frozen=True)
-class Found:
+class RunOutputs:
     """What every system wrote (the nearest past answer first, the tuned one last), and what it learned from.
 
     `vectors` are the embeddings of the training and of the test tickets.
     """
 
-    systems: Sequence[Written]
+    systems: Sequence[WrittenAnswers]
     rows: Rows
     vectors: tuple[np.ndarray, np.ndarray]
     trained: dict[str, Any]
 
 
-def conclude(found: Found, embedder: FrozenEmbedder, folder: Path, spec: Spec) -> dict[str, Any]:
+def conclude(outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: Spec) -> dict[str, Any]:
     """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
-    systems, test, history = found.systems, found.rows.test, found.trained["history"]
-    scored = [_scored(one, test, embedder, spec.seed) for one in systems]
-    entries = [entry for entry, _ in scored]
-    best = max(range(len(scored) - 1), key=lambda at: entries[at]["chrf"]["value"])
-    opponent, (_, theirs) = systems[best], scored[best]
-    asked = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
-    mine = scored[-1][1][asked]
-    result = paired_means(mine, theirs, resample_counts(len(asked), spec.seed))
-    verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(asked))
-    curve = answer_curve(found.vectors, found.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"])
-    why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(found.rows.train))
+    systems, test, history = outputs.systems, outputs.rows.test, outputs.trained["history"]
+    scores = [_score(one, test, embedder, spec.seed) for one in systems]
+    entries = [entry for entry, _ in scores]
+    best = max(range(len(scores) - 1), key=lambda at: entries[at]["chrf"]["value"])
+    opponent, (_, theirs) = systems[best], scores[best]
+    rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    mine = scores[-1][1][rows]
+    result = paired_means(mine, theirs, resample_counts(len(rows), spec.seed))
+    verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(rows))
+    curve = answer_curve(
+        outputs.vectors, outputs.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"]
+    )
+    why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(outputs.rows.train))
     true = _true_to_ticket(test)
-    told = [_foreign_facts(entries, best, true), overfitting(history)]
-    told += [repeated(systems[-1]), last_answers(curve)]
+    sentences = [_foreign_facts(entries, best, true), overfitting(history)]
+    sentences += [repetition_note(systems[-1]), last_answers(curve)]
     return {
         "headline": verdict.headline,
         "why": why,
         "worth_it": verdict.worth_it,
         "measure": "chrf",
         "systems": entries,
-        "difference": json_difference(opponent.name, result) | {"rows": len(asked)},
+        "difference": json_difference(opponent.name, result) | {"rows": len(rows)},
         "opponent": opponent,
         "confused": [],
-        "examples": _examples(test, systems[-1], opponent, asked),
+        "examples": _examples(test, systems[-1], opponent, rows),
         "facts": {"real_answers_from_ticket": true},
         "loss": history,
         "learning": curve,
-        "notes": [note for note in told if note],
+        "notes": [note for note in sentences if note],
         "plots": _plots(entries, history, curve, folder),
     }
 
 
 def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list[str]:
     """Why training did not pay, as far as this run can tell, each with what to try next."""
-    said = []
+    sentences = []
     if not METHODS[spec.method].pretrained:
-        said.append(
+        sentences.append(
             f"The model began with random weights and learned the language from {tickets:,} tickets alone: a "
             "pretrained base model with the method lora is the better try."
         )
     if spec.epochs == 1:
-        return [*said, "It read every ticket only once: more epochs are worth a try."]
-    return said + [falling for falling in [still_falling(history)] if falling]
+        return [*sentences, "It read every ticket only once: more epochs are worth a try."]
+    return sentences + [falling for falling in [still_falling(history)] if falling]
 
 
 def _plots(
@@ -236,14 +240,16 @@ def _plots(
 ) -> list[dict[str, str]]:
     plots = [scores_plot(entries, "chrf", folder / "scores.png")]
     if len(curve) > 1:
-        tuned = entries[-1]["chrf"]
-        plots.append(learning_plot(curve, tuned, folder / "learning.png", "chrf", CHEAP))
+        score = entries[-1]["chrf"]
+        plots.append(learning_plot(curve, score, folder / "learning.png", "chrf", CHEAP))
     if history:
         plots.append(loss_plot(history, folder / "loss.png"))
     return plots
 
 
-def _examples(test: Pairs, tuned: Written, best: Written, asked: Sequence[int]) -> list[dict[str, str]]:
+def _examples(
+    test: Pairs, tuned: WrittenAnswers, best: WrittenAnswers, rows: Sequence[int]
+) -> list[dict[str, str]]:
     return [
         {
             "ticket": test.tickets[i][-300:],
@@ -251,7 +257,7 @@ def _examples(test: Pairs, tuned: Written, best: Written, asked: Sequence[int]) 
             "tuned": tuned.answers[i],
             "baseline": best.answers[at],
         }
-        for at, i in list(enumerate(asked))[:EXAMPLES]
+        for at, i in list(enumerate(rows))[:EXAMPLES]
     ]
 
 
@@ -270,7 +276,7 @@ def _foreign_facts(entries: list[dict[str, Any]], best: int, real: float) -> str
     )
 
 
-def repeated(tuned: Written) -> str | None:
+def repetition_note(tuned: WrittenAnswers) -> str | None:
     """A sentence where the model mostly writes one thing, or nothing: the scores alone would not say so."""
     (text, times), *_ = Counter(answer.strip() for answer in tuned.answers).most_common(1)
     if times < max(2, len(tuned.answers) * SAME):
@@ -279,8 +285,8 @@ def repeated(tuned: Written) -> str | None:
     return f"{times} of {len(tuned.answers)} replies of the trained model are {what}."
 
 
-def _scored(
-    one: Written, test: Pairs, embedder: FrozenEmbedder, seed: int
+def _score(
+    one: WrittenAnswers, test: Pairs, embedder: FrozenEmbedder, seed: int
 ) -> tuple[dict[str, Any], np.ndarray]:
     side = test if one.asked is None else test.at(one.asked)
     counts = resample_counts(len(side), seed)

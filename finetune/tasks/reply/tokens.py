@@ -128,9 +128,11 @@ class AnswerLoss(nn.Module):
         if any(getattr(plain.config, name, None) for name in LOGIT_CHANGES):
             return self.causal(input_ids=input_ids, use_cache=False, **places).logits[:, :-1][counted]
         hidden = plain.base_model(input_ids=input_ids, use_cache=False, **places)[0][:, :-1]
-        told = hidden[counted]
-        spare = -len(told) % (4 * STEP)
-        return plain.get_output_embeddings()(nn.functional.pad(told, (0, 0, 0, spare)))[: len(told)]
+        answer_states = hidden[counted]
+        spare = -len(answer_states) % (4 * STEP)
+        return plain.get_output_embeddings()(nn.functional.pad(answer_states, (0, 0, 0, spare)))[
+            : len(answer_states)
+        ]
 
 
 def collate_padded(pad: int, multiple: int = STEP) -> Any:

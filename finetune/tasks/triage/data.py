@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.data.split import told
+from finetune.data.split import describe_split
 from finetune.data.ticket import Tickets
 from finetune.errors import TrainingDataError
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
@@ -39,7 +39,7 @@ def prepare(
             f"{', '.join(unseen[:5])}. Their tickets count as mistakes."
         )
     _note_thin_classes([str(rows[i].label) for i in sample.once.train], progress)
-    how = told(sample.cut, "cross-validated" if METHODS[spec.method].is_baseline else "one fold")
+    how = describe_split(sample.cut, "cross-validated" if METHODS[spec.method].is_baseline else "one fold")
     return replace(sample, cut=replace(sample.cut, how=how))
 
 

@@ -82,7 +82,7 @@ def train_triage(
     encoder, tokenizer = method.build(spec, "encoder", texts)
     limit = reads_at_most(encoder, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
-    rows = tokenised(tokenizer, texts, labels, spec.max_length)
+    rows = tokenise(tokenizer, texts, labels, spec.max_length)
     for note in check_triage_rows(rows, texts, tokenizer, spec.max_length, limit):
         progress.note(note)
     encoder.to(pick_device()).eval()
@@ -95,7 +95,7 @@ def train_triage(
         return {**inputs, "labels": torch.tensor([row["labels"] for row in batch])}
 
     overfit_probe(network, [collate(rows[:8])], spec.learning_rate, progress)
-    dev = tokenised(tokenizer, dev_texts, dev_labels, spec.max_length)
+    dev = tokenise(tokenizer, dev_texts, dev_labels, spec.max_length)
     examples = Examples(rows, dev, collate, accuracy=True)
     fitted = fit(network, examples, spec, folder / "checkpoints", progress)
     save_triage(folder / "model", spec, classes, network, tokenizer)
@@ -107,7 +107,7 @@ def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[i
     return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if texts else []
 
 
-def tokenised(
+def tokenise(
     tokenizer: Any, texts: Sequence[str], labels: np.ndarray, max_length: int
 ) -> list[dict[str, Any]]:
     """The rows that training reads."""

@@ -87,12 +87,12 @@ def train(
     progress: Progress,
 ) -> dict[str, Any]:
     """Train unless this folder already did; returns steps, seconds, curve, and the settings that a solver chose."""
-    done = folder / TRAINED
-    if done.is_file():
+    file = folder / TRAINED
+    if file.is_file():
         progress.note(
             "Training was already finished in this folder: going on with its evaluation.", keep=False
         )
-        return json.loads(done.read_text())
+        return json.loads(file.read_text())
     method, embed_seconds = METHODS[spec.method], sample.embed_s_per_row * len(sample.rows)
     if method.solver:
         learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
@@ -109,10 +109,14 @@ def train(
 
         learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
         sides = (learned.texts, learned.labels, choosing.texts, choosing.labels)
-        fitted = train_triage(spec, *sides, sample.classes, folder, progress)
-        result = {"history": fitted.history, "steps": fitted.steps, "seconds": fitted.seconds}
+        result_of_training = train_triage(spec, *sides, sample.classes, folder, progress)
+        result = {
+            "history": result_of_training.history,
+            "steps": result_of_training.steps,
+            "seconds": result_of_training.seconds,
+        }
         result["blended"] = spec.blend and blend_in(sample, cheap, folder, progress)
-    done.write_text(json.dumps(result))
+    file.write_text(json.dumps(result))
     return result
 
 
@@ -125,10 +129,10 @@ def keep_before(
     if not METHODS[spec.method].is_baseline:
         save_linear(folder / BEFORE, cheap.svm(sample.once).model, WORDS_SVM)
         return
-    learned = sample.part(sample.once.train)
-    fitted = logistic(learned.embeddings, learned.labels, sample.features[:0], len(sample.classes))
+    rows = sample.part(sample.once.train)
+    model = logistic(rows.embeddings, rows.labels, sample.features[:0], len(sample.classes))
     save_linear(
-        folder / BEFORE, logistic_model(sample.classes, fitted.weights, fitted.bias, embedder), LOGISTIC
+        folder / BEFORE, logistic_model(sample.classes, model.weights, model.bias, embedder), LOGISTIC
     )
 
 
