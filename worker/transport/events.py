@@ -128,4 +128,4 @@ def epoch(connection: redis.Redis) -> str:
     """A mark that stays as long as Redis keeps its data."""
     connection.set(EPOCH, secrets.token_hex(8), nx=True)
     value: Any = connection.get(EPOCH)
-    return value.decode()
+    return str(value.decode())
