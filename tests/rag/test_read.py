@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.advice.conversation import MoveReader
 from rag.advice.explanation import cost_line
+from rag.advice.moves import MoveReader
 from rag.evaluation.advice import by_signal, evaluate, read_rows, short
 from rag.evaluation.train_signal_classifier import read_sentences
 from rag.reply import Verdict
