@@ -198,8 +198,8 @@ def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: st
 def learnable(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:
     """The p-value of "these answers have nothing to do with the labels", by shuffling the answers."""
     rng = np.random.default_rng(seed)
-    seen = int((labels == truth).sum())
-    as_good = sum(int((rng.permutation(labels) == truth).sum()) >= seen for _ in range(draws))
+    hits = int((labels == truth).sum())
+    as_good = sum(int((rng.permutation(labels) == truth).sum()) >= hits for _ in range(draws))
     return (1 + as_good) / (1 + draws)
 
 

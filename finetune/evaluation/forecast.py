@@ -74,12 +74,14 @@ def forecast(
     reason = refusal(sizes, means, spread, held_out, floor)
     if reason:
         return Forecast((), reason)
-    wanted = np.array(sorted(set(at)), dtype=float)
+    sizes_ahead = np.array(sorted(set(at)), dtype=float)
     curves = np.vstack([means, _shake(points, sizes, means, spread, np.random.default_rng(seed))])
-    both = np.stack([1 - sigmoid(sizes, 1 - curves, wanted, 1 - floor), 1 - plain(sizes, 1 - curves, wanted)])
+    both = np.stack(
+        [1 - sigmoid(sizes, 1 - curves, sizes_ahead, 1 - floor), 1 - plain(sizes, 1 - curves, sizes_ahead)]
+    )
     ahead = tuple(
         _ahead(int(rows), rows / sizes[-1], means[-1], both[:, :, i], held_out)
-        for i, rows in enumerate(wanted)
+        for i, rows in enumerate(sizes_ahead)
     )
     gain = ahead[-1].value - means[-1] if ahead else 0.0
     return Forecast(ahead, None, "rising" if gain > 0.005 else "levelling")
@@ -178,8 +180,8 @@ def sigmoid(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray, at_zero: fl
             loss = ((target - floor[:, None] * rise) ** 2) @ weight
             better = loss < best
             best = np.where(better, loss, best)
-            made = floor[:, None] * (1 - ahead) + at_zero * ahead
-            result = np.where(better[:, None], made, result)
+            curve_ahead = floor[:, None] * (1 - ahead) + at_zero * ahead
+            result = np.where(better[:, None], curve_ahead, result)
     return result
 
 
@@ -192,5 +194,5 @@ def plain(sizes: np.ndarray, errors: np.ndarray, rows: np.ndarray) -> np.ndarray
     height = y @ weight
     slope = ((y - height[:, None]) * (x - middle)) @ weight / float(((x - middle) ** 2) @ weight)
     slope = np.minimum(slope, 0.0)
-    made: np.ndarray = np.exp(height[:, None] + slope[:, None] * (np.log(rows / sizes[-1]) - middle))
-    return made
+    curve_ahead: np.ndarray = np.exp(height[:, None] + slope[:, None] * (np.log(rows / sizes[-1]) - middle))
+    return curve_ahead

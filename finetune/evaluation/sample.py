@@ -118,8 +118,8 @@ def draw(
 ) -> Sample:
     """The Sample of the labelled tickets; at most as many rows as can be embedded in the time allowed."""
     labelled = [row for row in tickets.rows if row.label is not None]
-    chosen, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
-    return cut_rows(chosen, seed, embed, progress, folder, len(labelled), per_row)
+    subset, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
+    return cut_rows(subset, seed, embed, progress, folder, len(labelled), per_row)
 
 
 def cut_rows(
@@ -228,7 +228,7 @@ DRIFT, MIX = "drift", "mix"
 
 def cautions(sample: Sample) -> list[Caution]:
     """What is odd about the rows themselves."""
-    found = []
+    notes = []
     counts = Counter(str(row.label) for row in sample.rows)
     single = [name for name, count in counts.items() if count == 1]
     if single:
@@ -236,7 +236,7 @@ def cautions(sample: Sample) -> list[Caution]:
             f"{len(single)} class(es) have one ticket only and cannot be both learned and tested: "
             f"{', '.join(single[:5])}. Add tickets or merge them."
         )
-        found.append(Caution(SINGLE, text))
+        notes.append(Caution(SINGLE, text))
     unseen = {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.test])}
     unseen -= {sample.names[i] for fold in sample.folds for i in set(sample.labels[fold.train])}
     if unseen - set(single):
@@ -244,17 +244,17 @@ def cautions(sample: Sample) -> list[Caution]:
             f"{len(unseen)} class(es) occur in held-out tickets only, so they count as mistakes: "
             f"{', '.join(sorted(unseen)[:5])}."
         )
-        found.append(Caution(UNSEEN, text))
+        notes.append(Caution(UNSEEN, text))
     copies = len(sample.rows) - len({" ".join(row.text.lower().split()) for row in sample.rows})
     if copies > MANY_COPIES * len(sample.rows):
         text = (
             f"{copies:,} of {len(sample.rows):,} tickets are exact copies of others: "
             "they were kept on one side, and the real number of different tickets is smaller."
         )
-        found.append(Caution(COPIES, text))
+        notes.append(Caution(COPIES, text))
     if not sample.one_split:
-        found.append(Caution(FEW, f"Few tickets: {sample.how.split(';')[0]}."))
-    return found
+        notes.append(Caution(FEW, f"Few tickets: {sample.how.split(';')[0]}."))
+    return notes
 
 
 MANY_COPIES = 0.05
@@ -275,7 +275,7 @@ def drift_cautions(sample: Sample, dev: float | None, test: float) -> list[Cauti
     """A lower score on newer tickets, and classes that changed their share."""
     if not newer_test(sample):
         return []
-    found, fold = [], sample.once
+    notes, fold = [], sample.once
     if dev is not None and len(fold.dev) >= LEAST_DATED:
         middle = (dev * len(fold.dev) + test * len(fold.test)) / (len(fold.dev) + len(fold.test))
         error = np.sqrt(middle * (1 - middle) * (1 / len(fold.dev) + 1 / len(fold.test)))
@@ -285,15 +285,15 @@ def drift_cautions(sample: Sample, dev: float | None, test: float) -> list[Cauti
                 f"{100 * dev:.1f}%. Expect it to fall further with time: retrain often, or train on "
                 "recent tickets."
             )
-            found.append(Caution(DRIFT, text))
+            notes.append(Caution(DRIFT, text))
     shift, usual = mix_shift(sample.labels[fold.train], sample.labels[fold.test], len(sample.names))
     if shift > max(LEAST_SHIFT, usual):
         text = (
             f"The mix of classes changed: {100 * shift:.0f}% of the latest tickets would have to move to "
             "another class to look like the training tickets."
         )
-        found.append(Caution(MIX, text))
-    return found
+        notes.append(Caution(MIX, text))
+    return notes
 
 
 def mix_shift(train: np.ndarray, test: np.ndarray, classes: int, seed: int = 0) -> tuple[float, float]:

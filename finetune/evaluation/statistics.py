@@ -72,11 +72,11 @@ def macro_f1_statistic(truth: np.ndarray, predicted: np.ndarray, classes: int) -
     eye = np.eye(classes, dtype=np.float32)
     true, guessed = eye[truth], eye[predicted]
     hit = true * guessed
-    seen = (true.sum(axis=0) + guessed.sum(axis=0)) > 0
+    occurs = (true.sum(axis=0) + guessed.sum(axis=0)) > 0
 
     def statistic(counts: np.ndarray) -> np.ndarray:
-        total = counts @ (true + guessed)[:, seen]
-        right = 2 * (counts @ hit[:, seen])
+        total = counts @ (true + guessed)[:, occurs]
+        right = 2 * (counts @ hit[:, occurs])
         drawn = total > 0
         f1 = np.divide(right, total, out=np.zeros_like(right), where=drawn)
         return f1.sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)

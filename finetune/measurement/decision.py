@@ -89,40 +89,40 @@ class Decision:
     pilot_minutes: float | None = None
 
 
-def decide(seen: Measured) -> Decision:
+def decide(figures: Measured) -> Decision:
     """One decision from the measurements; total: every input gives one."""
-    if seen.p_chance > NO_BETTER and not seen.gain_is_sure:
-        return _nothing_to_learn(seen) if seen.missing_minutes is None else _undecided(seen)
-    if seen.best >= seen.target:
-        return _enough(seen)
-    if seen.trained_model is not None and seen.trained_model.score >= seen.target:
-        return _in_hand(seen, seen.trained_model)
-    if seen.at_all is not None and chance(seen.at_all, seen.target) >= SURE:
-        return _enough_with_all(seen, seen.at_all)
-    if seen.tuned is not None and chance(seen.tuned, seen.target) >= SURE:
-        return _train(seen, seen.tuned)
-    if seen.missing_minutes is not None:
-        return _undecided(seen)
-    below = _beyond(seen)
-    if below.choice != "more_data" and seen.tuned is not None and _pays(seen):
-        return _train_below_target(seen, seen.tuned)
+    if figures.p_chance > NO_BETTER and not figures.gain_is_sure:
+        return _nothing_to_learn(figures) if figures.missing_minutes is None else _undecided(figures)
+    if figures.best >= figures.target:
+        return _enough(figures)
+    if figures.trained_model is not None and figures.trained_model.score >= figures.target:
+        return _in_hand(figures, figures.trained_model)
+    if figures.at_all is not None and chance(figures.at_all, figures.target) >= SURE:
+        return _enough_with_all(figures, figures.at_all)
+    if figures.tuned is not None and chance(figures.tuned, figures.target) >= SURE:
+        return _train(figures, figures.tuned)
+    if figures.missing_minutes is not None:
+        return _undecided(figures)
+    below = _beyond(figures)
+    if below.choice != "more_data" and figures.tuned is not None and _pays(figures):
+        return _train_below_target(figures, figures.tuned)
     return below
 
 
-def _pays(seen: Measured) -> bool:
+def _pays(figures: Measured) -> bool:
     """Whether a certain gain saves more than serving costs, whatever the target."""
-    return seen.saved_usd is not None and seen.saved_usd > seen.serving_usd and seen.gain_is_sure
+    return figures.saved_usd is not None and figures.saved_usd > figures.serving_usd and figures.gain_is_sure
 
 
 def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | str]:
     return {"name": name, "value": value, "unit": unit}
 
 
-def _nothing_to_learn(seen: Measured) -> Decision:
+def _nothing_to_learn(figures: Measured) -> Decision:
     return Decision(
         "not_worth_it",
-        sentences.nothing_to_learn(seen),
-        _figure("chance that shuffled answers do as well", seen.p_chance, "probability"),
+        sentences.nothing_to_learn(figures),
+        _figure("chance that shuffled answers do as well", figures.p_chance, "probability"),
         ("Labels that follow from the text.",),
         "Have two people label the same 50 tickets and compare: if they disagree too, fix the classes first.",
         title="Nothing to learn from these labels",
@@ -130,26 +130,26 @@ def _nothing_to_learn(seen: Measured) -> Decision:
     )
 
 
-def _enough(seen: Measured) -> Decision:
-    name = sentences.in_sentence(seen.best_name)
+def _enough(figures: Measured) -> Decision:
+    name = sentences.in_sentence(figures.best_name)
     return Decision(
         "enough",
-        sentences.enough(seen),
-        _figure(f"score of {name}", seen.best),
+        sentences.enough(figures),
+        _figure(f"score of {name}", figures.best),
         (
-            f"A target above {sentences.percent(seen.best_high)}.",
+            f"A target above {sentences.percent(figures.best_high)}.",
             "New tickets that differ from the held-out ones.",
         ),
         f"Use {name}, and check it on 100 new tickets a month.",
         title="Enough already: no training needed",
-        meets="prompt" if seen.by_prompt else "small_model",
+        meets="prompt" if figures.by_prompt else "small_model",
     )
 
 
-def _in_hand(seen: Measured, model: TrainedModel) -> Decision:
+def _in_hand(figures: Measured, model: TrainedModel) -> Decision:
     return Decision(
         "enough",
-        sentences.in_hand(seen, model),
+        sentences.in_hand(figures, model),
         _figure(f"score of the model of job {model.job}", model.score),
         ("New tickets that differ from the held-out ones.", "A higher target."),
         f"Use the model of job {model.job}, and check it on 100 new tickets a month.",
@@ -158,26 +158,26 @@ def _in_hand(seen: Measured, model: TrainedModel) -> Decision:
     )
 
 
-def _enough_with_all(seen: Measured, ahead: Ahead) -> Decision:
+def _enough_with_all(figures: Measured, ahead: Ahead) -> Decision:
     return Decision(
         "enough",
-        sentences.enough_with_all(seen, ahead),
+        sentences.enough_with_all(figures, ahead),
         _figure(f"expected score on all {ahead.rows:,} tickets", ahead.value),
         (
             f"A target above {sentences.percent(ahead.wide_high)}.",
             "New tickets that differ from the held-out ones.",
         ),
-        f"Train {sentences.in_sentence(seen.best_name)} on all tickets: minutes on a CPU.",
+        f"Train {sentences.in_sentence(figures.best_name)} on all tickets: minutes on a CPU.",
         title="Enough: no fine-tune needed",
         meets="small_model",
     )
 
 
-def _undecided(seen: Measured) -> Decision:
-    minutes = max(1.0, seen.missing_minutes or 0.0)
+def _undecided(figures: Measured) -> Decision:
+    minutes = max(1.0, figures.missing_minutes or 0.0)
     return Decision(
         "undecided",
-        sentences.undecided(seen, minutes),
+        sentences.undecided(figures, minutes),
         _figure("minutes that the pilot takes", minutes, "minutes"),
         ("The pilot's score on the same held-out tickets.",),
         f"Run the pilot (about {minutes:.0f} min); it goes on where this measurement stopped.",
@@ -186,24 +186,24 @@ def _undecided(seen: Measured) -> Decision:
     )
 
 
-def _train(seen: Measured, tuned: Ahead) -> Decision:
-    if seen.saved_usd is not None and seen.saved_usd <= seen.serving_usd:
+def _train(figures: Measured, tuned: Ahead) -> Decision:
+    if figures.saved_usd is not None and figures.saved_usd <= figures.serving_usd:
         return Decision(
             "not_worth_it",
-            sentences.costs_more_than_it_saves(seen, tuned),
-            _figure("saved a month minus serving", seen.saved_usd - seen.serving_usd, "usd"),
+            sentences.costs_more_than_it_saves(figures, tuned),
+            _figure("saved a month minus serving", figures.saved_usd - figures.serving_usd, "usd"),
             ("More tickets a month, or dearer mistakes.", "Serving it on a machine that you already have."),
-            f"Stay with {sentences.in_sentence(seen.best_name)}.",
+            f"Stay with {sentences.in_sentence(figures.best_name)}.",
             title="Not worth its price",
             meets="fine_tune",
         )
     return Decision(
         "train",
-        sentences.train(seen, tuned),
+        sentences.train(figures, tuned),
         _figure("expected score of the fine-tune", tuned.value),
         (
             f"A target above {sentences.percent(tuned.wide_high)}.",
-            f"A prompt or a cheaper method that reaches {sentences.percent(seen.target)}.",
+            f"A prompt or a cheaper method that reaches {sentences.percent(figures.target)}.",
         ),
         "Launch the fine-tune on this dataset.",
         title="Train",
@@ -211,11 +211,11 @@ def _train(seen: Measured, tuned: Ahead) -> Decision:
     )
 
 
-def _train_below_target(seen: Measured, tuned: Ahead) -> Decision:
+def _train_below_target(figures: Measured, tuned: Ahead) -> Decision:
     return Decision(
         "train",
-        sentences.train_below_target(seen, tuned),
-        _figure("saved a month minus serving", (seen.saved_usd or 0.0) - seen.serving_usd, "usd"),
+        sentences.train_below_target(figures, tuned),
+        _figure("saved a month minus serving", (figures.saved_usd or 0.0) - figures.serving_usd, "usd"),
         ("Fewer tickets a month, or cheaper mistakes.", "A prompt or a cheaper method that does as well."),
         "Launch the fine-tune on this dataset.",
         title="Train: it pays below the target",
@@ -223,40 +223,44 @@ def _train_below_target(seen: Measured, tuned: Ahead) -> Decision:
     )
 
 
-def _beyond(seen: Measured) -> Decision:
+def _beyond(figures: Measured) -> Decision:
     """The target is missed with the rows at hand: would more rows do, or is it out of reach?"""
-    if seen.more is None or not seen.more.ahead:
-        return _without_forecast(seen)
-    near = [ahead for ahead in seen.more.ahead if ahead.times <= 1.05 * BAND_UP_TO]
-    near = near or list(seen.more.ahead)  # only far sizes were asked for: their wide bands decide
-    later = [ahead for ahead in seen.tuned_later if ahead.rows in {item.rows for item in near}]
+    if figures.more is None or not figures.more.ahead:
+        return _without_forecast(figures)
+    near = [ahead for ahead in figures.more.ahead if ahead.times <= 1.05 * BAND_UP_TO]
+    near = near or list(figures.more.ahead)  # only far sizes were asked for: their wide bands decide
+    later = [ahead for ahead in figures.tuned_later if ahead.rows in {item.rows for item in near}]
     for ahead in sorted([*near, *later], key=lambda ahead: ahead.rows):
-        if chance(ahead, seen.target) >= SURE:
-            return _label_more(seen, ahead)
-    options = [*near, *later, *(item for item in (seen.tuned, seen.at_all) if item)]
-    best = max(options, key=lambda item: chance(item, seen.target))
-    if chance(best, seen.target) >= UNLIKELY:
-        return _too_close(seen, best)
-    return _gain_below_target(seen, best) if seen.gain_is_sure else _not_worth_it(seen, best)
+        if chance(ahead, figures.target) >= SURE:
+            return _label_more(figures, ahead)
+    options = [*near, *later, *(item for item in (figures.tuned, figures.at_all) if item)]
+    best = max(options, key=lambda item: chance(item, figures.target))
+    if chance(best, figures.target) >= UNLIKELY:
+        return _too_close(figures, best)
+    return _gain_below_target(figures, best) if figures.gain_is_sure else _not_worth_it(figures, best)
 
 
-def _without_forecast(seen: Measured) -> Decision:
-    why = seen.more.refused if seen.more and seen.more.refused else "There are too few rows for a forecast."
+def _without_forecast(figures: Measured) -> Decision:
+    why = (
+        figures.more.refused
+        if figures.more and figures.more.refused
+        else "There are too few rows for a forecast."
+    )
     return Decision(
         "cannot_tell",
-        sentences.without_forecast(seen, why),
-        _figure(f"score of {sentences.in_sentence(seen.best_name)}", seen.best),
+        sentences.without_forecast(figures, why),
+        _figure(f"score of {sentences.in_sentence(figures.best_name)}", figures.best),
         ("More labelled tickets, then measure again.",),
         "Label more tickets and measure again.",
         title="Cannot tell yet",
     )
 
 
-def _too_close(seen: Measured, best: Ahead) -> Decision:
+def _too_close(figures: Measured, best: Ahead) -> Decision:
     low, high = sentences.percent(best.wide_low), sentences.percent(best.wide_high)
     return Decision(
         "cannot_tell",
-        sentences.too_close(seen, best),
+        sentences.too_close(figures, best),
         _figure(f"expected score with {best.rows:,} tickets", best.value),
         (f"A target of {low} would be a yes, {high} a no.",),
         "Hold out more tickets, or settle for a lower target.",
@@ -264,15 +268,15 @@ def _too_close(seen: Measured, best: Ahead) -> Decision:
     )
 
 
-def _label_more(seen: Measured, ahead: Ahead) -> Decision:
-    extra = ahead.rows - seen.rows
-    where = f", first for {', '.join(seen.weak_classes[:3])}" if seen.weak_classes else ""
+def _label_more(figures: Measured, ahead: Ahead) -> Decision:
+    extra = ahead.rows - figures.rows
+    where = f", first for {', '.join(figures.weak_classes[:3])}" if figures.weak_classes else ""
     return Decision(
         "more_data",
-        sentences.label_more(seen, ahead),
+        sentences.label_more(figures, ahead),
         _figure(f"expected score with {ahead.rows:,} tickets", ahead.value),
         (
-            f"A target of {sentences.percent(seen.best)} or less needs no more tickets.",
+            f"A target of {sentences.percent(figures.best)} or less needs no more tickets.",
             "Cleaner labels could do the same.",
         ),
         f"Label {extra:,} tickets{where}; then measure again.",
@@ -281,32 +285,32 @@ def _label_more(seen: Measured, ahead: Ahead) -> Decision:
     )
 
 
-def _gain_below_target(seen: Measured, best: Ahead) -> Decision:
+def _gain_below_target(figures: Measured, best: Ahead) -> Decision:
     """The target is out of reach and a fine-tune gains for certain: two facts, and the person weighs them."""
-    assert seen.tuned is not None
+    assert figures.tuned is not None
     return Decision(
         "out_of_reach",
-        sentences.gain_below_target(seen, best),
-        _figure("what a fine-tune gains", seen.gain or 0.0),
+        sentences.gain_below_target(figures, best),
+        _figure("what a fine-tune gains", figures.gain or 0.0),
         (
-            f"A target of {sentences.percent(seen.tuned.value)} or less.",
+            f"A target of {sentences.percent(figures.tuned.value)} or less.",
             "Fewer or clearer classes, or labels that agree more.",
         ),
-        f"Train for {sentences.percent(seen.tuned.value)}, or merge the most confused classes first.",
-        title=sentences.gain_title(seen),
+        f"Train for {sentences.percent(figures.tuned.value)}, or merge the most confused classes first.",
+        title=sentences.gain_title(figures),
     )
 
 
-def _not_worth_it(seen: Measured, best: Ahead) -> Decision:
+def _not_worth_it(figures: Measured, best: Ahead) -> Decision:
     return Decision(
         "not_worth_it",
-        sentences.not_worth_it(seen, best),
+        sentences.not_worth_it(figures, best),
         _figure(f"expected score with {best.rows:,} tickets", best.value),
         (
             f"A target of {sentences.percent(best.value)} or less.",
             "Fewer or clearer classes, or labels that agree more.",
         ),
         "Look at the most confused classes: merge or redefine them, or lower the target.",
-        title=f"Not worth it: {sentences.reach(best, seen.target)}",
+        title=f"Not worth it: {sentences.reach(best, figures.target)}",
         meets="nothing",
     )

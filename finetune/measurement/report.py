@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def assemble(
-    found: Findings,
+    findings: Findings,
     decision: Decision,
     money: dict[str, Any],
     sample: Sample,
@@ -45,10 +45,10 @@ def assemble(
 ) -> dict[str, Any]:
     """The report of a measurement; draws the picture into `folder`."""
     bench.folder.mkdir(parents=True, exist_ok=True)
-    case = _case(found, money, request, bench)
+    case = _case(findings, money, request, bench)
     return {
         "kind": "measure",
-        "headline": decision.headline + (DRIFTS if found.drifts else ""),
+        "headline": decision.headline + (DRIFTS if findings.drifts else ""),
         "decision": decision.choice,
         "title": decision.title,
         "pilot_minutes": decision.pilot_minutes,
@@ -58,18 +58,18 @@ def assemble(
         "rows_to_label": decision.rows_to_label,
         "metric": request.metric,
         "target": request.target,
-        "ladder": _ladder(found),
-        "pilot": _points(found),
-        "tuned_pilot": found.pilot.to_json() if found.pilot else None,
-        "forecast": forecast_json(found.more, found.tuned, found.at_all, found.tuned_later),
-        "doubling": doubling_sentence(found.more, found.points),
+        "ladder": _ladder(findings),
+        "pilot": _points(findings),
+        "tuned_pilot": findings.pilot.to_json() if findings.pilot else None,
+        "forecast": forecast_json(findings.more, findings.tuned, findings.at_all, findings.tuned_later),
+        "doubling": doubling_sentence(findings.more, findings.points),
         "cost": money | {"sentence": _cost_sentence(case, money, decision.choice)},
         "business": case.to_json(),
-        "warnings": found.warnings,
-        "signals": _signals(found, sample, request, tickets, decision),
-        "prompt_scored": any(system.role == "prompt" for system in found.systems),
+        "warnings": findings.warnings,
+        "signals": _signals(findings, sample, request, tickets, decision),
+        "prompt_scored": any(system.role == "prompt" for system in findings.systems),
         "plots": [
-            _plot(found, money, request, decision, bench.folder),
+            _plot(findings, money, request, decision, bench.folder),
             *([business_plot(case, bench.folder / BUSINESS_FILE)] if request.volume else []),
         ],
         "dataset": _dataset(sample, tickets, bench.dataset),
@@ -81,11 +81,11 @@ def assemble(
 DRIFTS = " Beware: the latest tickets score worse than older ones (drift)."
 
 
-def _ladder(found: Findings) -> list[dict[str, Any]]:
+def _ladder(findings: Findings) -> list[dict[str, Any]]:
     """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows."""
-    lines = [line.to_json() | {"best": line.name == found.best.name} for line in found.scores]
-    pilot = found.pilot
-    others = [one for one in found.evidence if pilot is None or one.job != pilot.job]
+    lines = [line.to_json() | {"best": line.name == findings.best.name} for line in findings.scores]
+    pilot = findings.pilot
+    others = [one for one in findings.evidence if pilot is None or one.job != pilot.job]
     if pilot:
         gain = {key: round(100 * value, 2) for key, value in pilot.gain.to_json().items()}
         against = f"{pilot.against} on the same {pilot.rows:,} tickets"
@@ -97,19 +97,19 @@ def _ladder(found: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _points(found: Findings) -> list[dict[str, Any]]:
+def _points(findings: Findings) -> list[dict[str, Any]]:
     """The points of the learning curve."""
     method = next(
         (
             system.name
-            for system in found.systems
-            if system.name == found.best.name and system.role != "prompt"
+            for system in findings.systems
+            if system.name == findings.best.name and system.role != "prompt"
         ),
-        best_trained(found.systems).name,
+        best_trained(findings.systems).name,
     )
     return [
         {"method": method, "rows": p.rows, "seed": p.seed, "score": p.score}
-        for p in sorted(found.points, key=lambda point: (point.rows, point.seed))
+        for p in sorted(findings.points, key=lambda point: (point.rows, point.seed))
     ]
 
 
@@ -120,7 +120,7 @@ def forecast_json(
     ones.
     """
     ahead = more.ahead
-    made: dict[str, Any] = {
+    part: dict[str, Any] = {
         "at": [item.rows for item in ahead],
         "points": [item.value for item in ahead],
         "band": [[item.wide_low, item.wide_high] for item in ahead],
@@ -132,7 +132,7 @@ def forecast_json(
         "all_rows": asdict(at_all) if at_all else None,
         "sentence": _sentence(more, tuned),
     }
-    return made | ({"refused": more.refused} if more.refused else {})
+    return part | ({"refused": more.refused} if more.refused else {})
 
 
 def _sentence(more: Forecast, tuned: Ahead | None) -> str:
@@ -148,21 +148,21 @@ def _sentence(more: Forecast, tuned: Ahead | None) -> str:
     return "; ".join(parts) if parts else (more.refused or "")
 
 
-def _case(found: Findings, money: Mapping[str, Any], request: Request, bench: Bench) -> BusinessCase:
+def _case(findings: Findings, money: Mapping[str, Any], request: Request, bench: Bench) -> BusinessCase:
     """Hours and dollars a month of every alternative: nothing, the cheap method, each price tier, the fine-tune."""
     work = workload_of(
         request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, bench.prices
     )
     rate = rate_at_most(work.error_rate)
     machine, model = float(money["serving_usd_month"]), bench.llm.model if bench.llm else None
-    cheap = found.score_of(best_trained(found.systems))
+    cheap = findings.score_of(best_trained(findings.systems))
     linear = next((line["usd_high"] for line in money["training"] if line["method"] == "linear"), 0.0)
     lora = next((line["usd_high"] for line in money["training"] if line["method"] == "lora"), 0.0)
     options = [
         Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0)),
         Alternative("today's cheap method", "trained", cheap.automatic.get(rate), machine, float(linear)),
     ]
-    best = max((line for line in found.scores if line.role == "prompt"), key=_accuracy, default=None)
+    best = max((line for line in findings.scores if line.role == "prompt"), key=_accuracy, default=None)
     options += [
         Alternative(
             line["option"], "prompt", _prompt_share(line["option"], best, model, work), line["usd_month"]
@@ -170,8 +170,8 @@ def _case(found: Findings, money: Mapping[str, Any], request: Request, bench: Be
         for line in money["serving"]
         if line["kind"] == "api"
     ]
-    if found.pilot:
-        share = found.pilot.score.automatic.get(rate)
+    if findings.pilot:
+        share = findings.pilot.score.automatic.get(rate)
         options.append(Alternative("the fine-tune", "tuned", share, machine, float(lora)))
     return business_case(work, options)
 
@@ -197,15 +197,15 @@ def _cost_sentence(case: BusinessCase, money: Mapping[str, Any], choice: str) ->
 
 
 def _signals(
-    found: Findings, sample: Sample, request: Request, tickets: Tickets, decision: Decision
+    findings: Findings, sample: Sample, request: Request, tickets: Tickets, decision: Decision
 ) -> dict[str, Any]:
     """What the advisor learns, in its own vocabulary (rag/signals/schema.py): percentages, counts.
 
     That "nothing" meets the target is only said where a prompt was scored as well.
     """
     counts = Counter(str(row.label) for row in tickets.rows if row.label is not None)
-    best = found.score_of(found.best).score(request.metric).value
-    prompt_scored = any(system.role == "prompt" for system in found.systems)
+    best = findings.score_of(findings.best).score(request.metric).value
+    prompt_scored = any(system.role == "prompt" for system in findings.systems)
     signals: dict[str, Any] = {
         "task": "classify",
         "examples": sample.total,
@@ -224,34 +224,34 @@ def _signals(
 
 
 def _plot(
-    found: Findings, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
+    findings: Findings, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
 ) -> dict[str, str]:
     scored = [
         (line.name, line.score(request.metric).value)
-        for line in found.scores
+        for line in findings.scores
         if line.role in ("lookup", "prompt")
     ]
     lines = sorted(scored, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
-    tried = any(line.role == "prompt" for line in found.scores)
+    tried = any(line.role == "prompt" for line in findings.scores)
     options = [
         (line["option"], line["usd_month"])
         for line in money["serving"]
         if line["usd_month"] > 0 and (tried or line["kind"] != "api")
     ]
-    near = [item for item in found.more.ahead if item.trust != "direction"]
+    near = [item for item in findings.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
     return verdict_plot(
         folder / FILE,
-        found.points,
+        findings.points,
         near,
         request.target,
         lines,
-        found.tuned,
+        findings.tuned,
         options[:5],
         decision.title,
         request.metric,
         _once(money, decision.choice),
-        [item for item in found.tuned_later if item.rows in sizes],
+        [item for item in findings.tuned_later if item.rows in sizes],
     )
 
 
@@ -342,6 +342,8 @@ def finished(folder: Path, tickets: Tickets, request: Request) -> dict[str, Any]
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    seen = report.get("provenance", {})
-    same = seen.get("request") == request.to_json() and seen.get("dataset_sha256") == tickets.digest
+    provenance = report.get("provenance", {})
+    same = (
+        provenance.get("request") == request.to_json() and provenance.get("dataset_sha256") == tickets.digest
+    )
     return report if same else None

@@ -58,13 +58,13 @@ def reach(best: Ahead, target: float) -> str:
     return "target unlikely" if likely < A_BET else "the target is a bet"
 
 
-def _today(seen: Measured) -> str:
-    return "today's best prompt" if seen.by_prompt else "today's cheap method"
+def _today(figures: Measured) -> str:
+    return "today's best prompt" if figures.by_prompt else "today's cheap method"
 
 
-def _right(seen: Measured) -> str:
+def _right(figures: Measured) -> str:
     """What a number of a hundred counts."""
-    if seen.metric == "accuracy":
+    if figures.metric == "accuracy":
         return "of 100 new tickets would go to the right queue"
     return "macro-F1 points of 100 are expected"
 
@@ -73,132 +73,132 @@ def _duration(hours: float) -> str:
     return f"{max(1, round(60 * hours))} min" if hours < 2 else f"{hours:.1f} h"
 
 
-def _price(seen: Measured) -> str:
+def _price(figures: Measured) -> str:
     """What one training costs and takes."""
-    if seen.trained_model is not None:
-        return f"and the model of job {seen.trained_model.job} is trained already"
-    return f"for {money(seen.training_usd)} and about {_duration(seen.training_hours)} of training"
+    if figures.trained_model is not None:
+        return f"and the model of job {figures.trained_model.job} is trained already"
+    return f"for {money(figures.training_usd)} and about {_duration(figures.training_hours)} of training"
 
 
-def nothing_to_learn(seen: Measured) -> str:
-    best, floor = of_100(seen.best, seen.floor)
-    tuned = " A fine-tune found nothing either." if seen.tuned is not None else ""
+def nothing_to_learn(figures: Measured) -> str:
+    best, floor = of_100(figures.best, figures.floor)
+    tuned = " A fine-tune found nothing either." if figures.tuned is not None else ""
     return (
-        f"Do not train: there is nothing to learn from these labels. {seen.best_name} is right on {best} of 100 "
+        f"Do not train: there is nothing to learn from these labels. {figures.best_name} is right on {best} of 100 "
         f"held-out tickets, no better than shuffled answers; always guessing the largest class gives {floor}.{tuned}"
     )
 
 
-def enough(seen: Measured) -> str:
-    best, target = of_100(seen.best, seen.target)
+def enough(figures: Measured) -> str:
+    best, target = of_100(figures.best, figures.target)
     thin = (
-        f" The margin is thin: with {seen.held_out:,} held-out tickets the true figure lies between "
-        f"{percent(seen.best_low)} and {percent(seen.best_high)}."
+        f" The margin is thin: with {figures.held_out:,} held-out tickets the true figure lies between "
+        f"{percent(figures.best_low)} and {percent(figures.best_high)}."
     )
-    gain = f" A fine-tune would add {100 * seen.gain:+.1f} points." if seen.gain is not None else ""
+    gain = f" A fine-tune would add {100 * figures.gain:+.1f} points." if figures.gain is not None else ""
     return (
-        f"No training needed: with {_today(seen)} {best} {_right(seen)}, and your target is {target}."
-        f"{gain}{thin if seen.best_low < seen.target else ''}"
+        f"No training needed: with {_today(figures)} {best} {_right(figures)}, and your target is {target}."
+        f"{gain}{thin if figures.best_low < figures.target else ''}"
     )
 
 
-def in_hand(seen: Measured, model: TrainedModel) -> str:
-    got, best, target = of_100(model.score, seen.best, seen.target)
+def in_hand(figures: Measured, model: TrainedModel) -> str:
+    got, best, target = of_100(model.score, figures.best, figures.target)
     return (
-        f"You have it: with the model of job {model.job} {got} {_right(seen)}; {_today(seen)} gets {best}. Your "
-        f"target of {target} is met on the same {seen.held_out:,} held-out tickets, with nothing more to train."
+        f"You have it: with the model of job {model.job} {got} {_right(figures)}; {_today(figures)} gets {best}. Your "
+        f"target of {target} is met on the same {figures.held_out:,} held-out tickets, with nothing more to train."
     )
 
 
-def enough_with_all(seen: Measured, ahead: Ahead) -> str:
-    value, target = of_100(ahead.value, seen.target)
+def enough_with_all(figures: Measured, ahead: Ahead) -> str:
+    value, target = of_100(ahead.value, figures.target)
     return (
-        f"No fine-tune needed: with {_today(seen)} trained on all {ahead.rows:,} tickets, {value} {_right(seen)} "
-        f"({band(ahead)}); your target is {target}. On the sample that was measured it gets {percent(seen.best)}."
+        f"No fine-tune needed: with {_today(figures)} trained on all {ahead.rows:,} tickets, {value} {_right(figures)} "
+        f"({band(ahead)}); your target is {target}. On the sample that was measured it gets {percent(figures.best)}."
     )
 
 
-def undecided(seen: Measured, minutes: float) -> str:
-    best, target = of_100(seen.best, seen.target)
+def undecided(figures: Measured, minutes: float) -> str:
+    best, target = of_100(figures.best, figures.target)
     return (
         f"Not decided yet: a pilot of about {minutes:.0f} {'minute' if round(minutes) == 1 else 'minutes'} is "
-        f"missing. With {_today(seen)} {best} {_right(seen)} and your target is {target}; whether a fine-tune gets "
+        f"missing. With {_today(figures)} {best} {_right(figures)} and your target is {target}; whether a fine-tune gets "
         "there was not measured."
     )
 
 
-def train(seen: Measured, tuned: Ahead) -> str:
-    value, best, target = of_100(tuned.value, seen.best, seen.target)
-    gain = 100 * (tuned.value - seen.best)
+def train(figures: Measured, tuned: Ahead) -> str:
+    value, best, target = of_100(tuned.value, figures.best, figures.target)
+    gain = 100 * (tuned.value - figures.best)
     return (
-        f"Train: {value} {_right(seen)}; {_today(seen)} gets {best}. That is expected to meet your target of {target} "
-        f"({band(tuned)}), {gain:+.1f} points {_price(seen)}."
+        f"Train: {value} {_right(figures)}; {_today(figures)} gets {best}. That is expected to meet your target of {target} "
+        f"({band(tuned)}), {gain:+.1f} points {_price(figures)}."
     )
 
 
-def train_below_target(seen: Measured, tuned: Ahead) -> str:
-    value, best, target = of_100(tuned.value, seen.best, seen.target)
-    saved = seen.saved_usd or 0.0
+def train_below_target(figures: Measured, tuned: Ahead) -> str:
+    value, best, target = of_100(tuned.value, figures.best, figures.target)
+    saved = figures.saved_usd or 0.0
     return (
-        f"Train, although your target of {target} is not sure ({odds(chance(tuned, seen.target))}): {value} "
-        f"{_right(seen)}; {_today(seen)} gets {best}. The gain saves {money(saved)} a month in wrong answers and "
-        f"serving costs {money(seen.serving_usd)} more."
+        f"Train, although your target of {target} is not sure ({odds(chance(tuned, figures.target))}): {value} "
+        f"{_right(figures)}; {_today(figures)} gets {best}. The gain saves {money(saved)} a month in wrong answers and "
+        f"serving costs {money(figures.serving_usd)} more."
     )
 
 
-def costs_more_than_it_saves(seen: Measured, tuned: Ahead) -> str:
-    value, best = of_100(tuned.value, seen.best)
+def costs_more_than_it_saves(figures: Measured, tuned: Ahead) -> str:
+    value, best = of_100(tuned.value, figures.best)
     return (
-        f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[seen.metric]}. That saves "
-        f"{money(seen.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(seen.serving_usd)} more."
+        f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}. That saves "
+        f"{money(figures.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(figures.serving_usd)} more."
     )
 
 
-def without_forecast(seen: Measured, why: str) -> str:
-    best, target = of_100(seen.best, seen.target)
+def without_forecast(figures: Measured, why: str) -> str:
+    best, target = of_100(figures.best, figures.target)
     return (
-        f"Cannot tell yet: with {_today(seen)} {best} {_right(seen)} and your target is {target}; what more tickets "
-        f"would bring cannot be forecast.{_gain(seen)} {why}"
+        f"Cannot tell yet: with {_today(figures)} {best} {_right(figures)} and your target is {target}; what more tickets "
+        f"would bring cannot be forecast.{_gain(figures)} {why}"
     )
 
 
-def too_close(seen: Measured, best: Ahead) -> str:
-    value, today, target = of_100(best.value, seen.best, seen.target)
+def too_close(figures: Measured, best: Ahead) -> str:
+    value, today, target = of_100(best.value, figures.best, figures.target)
     return (
-        f"Too close to call: {value} {_right(seen)} with {_what(seen, best)} ({band(best)}), and your target of "
-        f"{target} lies inside; {_today(seen)} gets {today}.{_gain(seen)}"
+        f"Too close to call: {value} {_right(figures)} with {_what(figures, best)} ({band(best)}), and your target of "
+        f"{target} lies inside; {_today(figures)} gets {today}.{_gain(figures)}"
     )
 
 
-def label_more(seen: Measured, ahead: Ahead) -> str:
-    value, best, target = of_100(ahead.value, seen.best, seen.target)
-    extra = ahead.rows - seen.rows
-    how = " and a fine-tune" if _is_tuned(seen, ahead) else ""
+def label_more(figures: Measured, ahead: Ahead) -> str:
+    value, best, target = of_100(ahead.value, figures.best, figures.target)
+    extra = ahead.rows - figures.rows
+    how = " and a fine-tune" if _is_tuned(figures, ahead) else ""
     return (
         f"Label about {extra:,} more tickets before paying for training: with {ahead.rows:,}{how}, {value} "
-        f"{_right(seen)} ({band(ahead)}); today's {seen.rows:,} give {best} and your target is {target}.{_gain(seen)}"
+        f"{_right(figures)} ({band(ahead)}); today's {figures.rows:,} give {best} and your target is {target}.{_gain(figures)}"
     )
 
 
-def gain_title(seen: Measured) -> str:
-    return f"Target out of reach, but training brings {100 * (seen.gain or 0):+.0f} points"
+def gain_title(figures: Measured) -> str:
+    return f"Target out of reach, but training brings {100 * (figures.gain or 0):+.0f} points"
 
 
-def gain_below_target(seen: Measured, best: Ahead) -> str:
-    assert seen.tuned is not None
-    value, today, target = of_100(seen.tuned.value, seen.best, seen.target)
+def gain_below_target(figures: Measured, best: Ahead) -> str:
+    assert figures.tuned is not None
+    value, today, target = of_100(figures.tuned.value, figures.best, figures.target)
     return (
-        f"Your target of {target} of 100 {_distance(best, seen.target)}, but training brings "
-        f"{100 * (seen.gain or 0):+.1f} points: {value} {_right(seen)}; {_today(seen)} gets {today}. That comes "
-        f"{_price(seen)}; {_limit(seen, best)}."
+        f"Your target of {target} of 100 {_distance(best, figures.target)}, but training brings "
+        f"{100 * (figures.gain or 0):+.1f} points: {value} {_right(figures)}; {_today(figures)} gets {today}. That comes "
+        f"{_price(figures)}; {_limit(figures, best)}."
     )
 
 
-def not_worth_it(seen: Measured, best: Ahead) -> str:
-    today, target = of_100(seen.best, seen.target)
+def not_worth_it(figures: Measured, best: Ahead) -> str:
+    today, target = of_100(figures.best, figures.target)
     return (
-        f"Not worth it: your target of {target} of 100 {_distance(best, seen.target)}. With {_today(seen)} {today} "
-        f"{_right(seen)}, and {_limit(seen, best)}.{_no_gain(seen)}"
+        f"Not worth it: your target of {target} of 100 {_distance(best, figures.target)}. With {_today(figures)} {today} "
+        f"{_right(figures)}, and {_limit(figures, best)}.{_no_gain(figures)}"
     )
 
 
@@ -209,38 +209,38 @@ def _distance(best: Ahead, target: float) -> str:
     return f"is unlikely ({odds(likely)})" if likely < A_BET else f"is a bet ({odds(likely)})"
 
 
-def _limit(seen: Measured, best: Ahead) -> str:
+def _limit(figures: Measured, best: Ahead) -> str:
     """The best that can be expected."""
-    return f"the most that is expected is {100 * best.value:.1f} ({band(best)}) with {_what(seen, best)}"
+    return f"the most that is expected is {100 * best.value:.1f} ({band(best)}) with {_what(figures, best)}"
 
 
-def _what(seen: Measured, ahead: Ahead) -> str:
-    if ahead is seen.tuned:
+def _what(figures: Measured, ahead: Ahead) -> str:
+    if ahead is figures.tuned:
         return "a fine-tune on today's tickets"
-    return f"{ahead.rows:,} tickets" + (" and a fine-tune" if _is_tuned(seen, ahead) else "")
+    return f"{ahead.rows:,} tickets" + (" and a fine-tune" if _is_tuned(figures, ahead) else "")
 
 
-def _is_tuned(seen: Measured, ahead: Ahead) -> bool:
+def _is_tuned(figures: Measured, ahead: Ahead) -> bool:
     """Whether a size ahead was forecast for a fine-tune."""
-    return any(ahead is item for item in seen.tuned_later)
+    return any(ahead is item for item in figures.tuned_later)
 
 
-def _gain(seen: Measured) -> str:
+def _gain(figures: Measured) -> str:
     """What a fine-tune on today's rows gains, where it was measured."""
-    if seen.tuned is None:
+    if figures.tuned is None:
         return ""
     return (
-        f" A fine-tune on today's tickets would bring {100 * (seen.gain or 0):+.1f} points "
-        f"({100 * seen.tuned.value:.0f} of 100)."
+        f" A fine-tune on today's tickets would bring {100 * (figures.gain or 0):+.1f} points "
+        f"({100 * figures.tuned.value:.0f} of 100)."
     )
 
 
-def _no_gain(seen: Measured) -> str:
+def _no_gain(figures: Measured) -> str:
     """That a fine-tune was measured and does not help for certain."""
-    if seen.tuned is None:
+    if figures.tuned is None:
         return ""
-    low, high = (100 * (edge - seen.best) for edge in (seen.tuned.low, seen.tuned.high))
+    low, high = (100 * (edge - figures.best) for edge in (figures.tuned.low, figures.tuned.high))
     return (
-        f" A fine-tune on today's tickets brings {100 * (seen.gain or 0):+.1f} points ({low:+.1f} to {high:+.1f}), "
+        f" A fine-tune on today's tickets brings {100 * (figures.gain or 0):+.1f} points ({low:+.1f} to {high:+.1f}), "
         "so no gain for certain."
     )
