@@ -6,12 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from bot.cli.console import console, path_to_read, settings
+
+if TYPE_CHECKING:
+    from rag.evaluation.advice import Outcome
 
 app = typer.Typer(no_args_is_help=True, help="Measure the answers, here and now.")
 
@@ -23,30 +26,52 @@ def group() -> None:
 
 @app.command()
 def advice(
-    file: Annotated[Path, typer.Argument(help="JSONL: question, optional context, verdict or accept.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL: question (or turns), optional context, verdict or accept.")
+    ],
+    first_sight: Annotated[
+        bool, typer.Option("--first-sight", help="Only the share right with nothing confirmed.")
+    ] = False,
+    one_tap: Annotated[
+        bool, typer.Option("--one-tap", help="Also with the single best correction, from `gold` in the row.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score the embedded reader and the decision table on labelled questions."""
+    """Score the embedded readers and the decision table on labelled questions and conversations."""
     from rag.advice.moves import MoveReader
-    from rag.evaluation.advice import by_signal, confusion, evaluate, read_rows, short
+    from rag.evaluation.advice import by_signal, confusion, evaluate, read_rows
+    from rag.evaluation.readers import load_reader
     from rag.reply import Verdict
     from rag.search.embedding import load_embedder
-    from rag.signals.rules import EmbeddedReader
 
-    embed = load_embedder(settings().home / "cache")
-    result = evaluate(read_rows(path_to_read(file)), EmbeddedReader(embed), MoveReader(embed))
+    cache = settings().home / "cache"
+    embed = load_embedder(cache)
+    evaluation = evaluate(
+        read_rows(path_to_read(file)), load_reader(embed, cache), MoveReader(embed), taps=one_tap
+    )
     if as_json:
-        console.out(json.dumps(short(result)), highlight=False)
+        console.out(json.dumps(evaluation.to_json()), highlight=False)
         return
-    console.print(confusion_table(confusion(result), [str(verdict) for verdict in Verdict]))
-    if families := [row for row in result["rows"] if row["family"]]:
-        console.print("", family_table(families))
-    if told := by_signal(result):
-        console.print("", signal_table(told))
-    for row in result["rows"]:
-        if row["got"] not in row["accept"]:
-            console.print(f"{row['id']}: {' or '.join(row['accept'])}, got [red]{row['got']}[/red]")
-    console.print(f"{result['right']} of {result['n']} right ({result['right'] / max(result['n'], 1):.1%})")
+    if not first_sight:
+        verdicts = [str(verdict) for verdict in Verdict]
+        counts = confusion(evaluation)
+        moves = sorted({name for pair in counts for name in pair} - set(verdicts))
+        console.print(confusion_table(counts, [*verdicts, *moves]))
+        if families := [outcome for outcome in evaluation.outcomes if outcome.family]:
+            console.print("", family_table(families))
+        if counted := by_signal(evaluation):
+            console.print("", signal_table(counted))
+        for outcome in evaluation.outcomes:
+            if not outcome.right:
+                tap = f", right with {outcome.tap} corrected" if outcome.tap else ""
+                console.print(
+                    f"{outcome.id}: {' or '.join(outcome.accept)}, got [red]{outcome.got}[/red]{tap}"
+                )
+    n = len(evaluation.outcomes)
+    console.print(f"{evaluation.right} of {n} right at first sight ({evaluation.right / max(n, 1):.1%})")
+    if one_tap:
+        right = evaluation.right_with_tap
+        console.print(f"{right} of {n} right with one tap ({right / max(n, 1):.1%})")
 
 
 @app.command()
@@ -161,12 +186,12 @@ def confusion_table(told: Counter[tuple[str, str]], order: list[str]) -> Table:
     return table
 
 
-def family_table(rows: list[Mapping[str, Any]]) -> Table:
-    """Right of all by family, where the rows name one."""
+def family_table(outcomes: list[Outcome]) -> Table:
+    """Right of all by family (or language), where the rows name one."""
     right, every = Counter[str](), Counter[str]()
-    for row in rows:
-        every[row["family"]] += 1
-        right[row["family"]] += row["got"] in row["accept"]
+    for outcome in outcomes:
+        every[str(outcome.family)] += 1
+        right[str(outcome.family)] += outcome.right
     table = Table("family", "right", "of", box=None)
     for name, times in every.items():
         mark = "" if right[name] == times else "[red]"

@@ -305,7 +305,7 @@ DERIVED = {
     "score_known": "a score of one's own system is known",
     "tried": "a prompt has been tried",
     "class_rows": "examples per class, estimated from examples / classes (10 where classes are unsaid)",
-    "lab": "100B own tokens, 256 GPUs or 5 million dollars, and researchers or no usable base",
+    "lab": "said to be an AI lab, or 100B own tokens, 256 GPUs or 5 million dollars, and researchers or no usable base",
     "budget_known": "a budget or a monthly cost is known",
     "platform_named": "a platform is named",
 }
@@ -347,7 +347,8 @@ LAB_TOKENS, LAB_GPUS, LAB_USD = 100_000_000_000, 256, 5_000_000
 def _is_lab(signals: Signals) -> bool:
     chips = (signals.gpus or 0) >= LAB_GPUS or (signals.budget_usd or 0) >= LAB_USD
     people = signals.skill == "research" or signals.no_usable_base is True
-    return (signals.pretrain_tokens or 0) >= LAB_TOKENS and chips and people
+    enough = (signals.pretrain_tokens or 0) >= LAB_TOKENS and chips and people
+    return signals.lab is True or enough
 
 
 BEHIND = {  # the signals behind a derived fact
@@ -360,7 +361,7 @@ BEHIND = {  # the signals behind a derived fact
     "score_known": ("score",),
     "tried": ("baseline",),
     "class_rows": ("per_class", "examples", "classes"),
-    "lab": ("pretrain_tokens", "gpus", "skill", "no_usable_base"),
+    "lab": ("lab", "pretrain_tokens", "gpus", "skill", "no_usable_base"),
 }
 
 

@@ -1,98 +1,216 @@
-"""How often the adviser is right: labelled questions in, right and wrong by verdict out."""
+"""How often the adviser is right: labelled questions and conversations in, outcomes by verdict out.
+
+Two figures: at first sight (nothing confirmed by the person), and with one tap (the single best correction of one signal,
+from the gold reading in the row). Covers verdicts and moves. Does not judge the words of an answer.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rag.advice.conversation import Thread, TurnDecision, decide_turn, hear
 from rag.advice.decide import advise
-from rag.advice.decision_table import load_table
+from rag.advice.decision_table import Table, load_table
 from rag.errors import RagError
+from rag.signals.reading import same_value
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
 Reader = Callable[[str], Signals]
+Moves = Callable[[str], str | None]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file with `question` and `verdict` or `accept`; RagError names the bad line."""
+@dataclass(frozen=True)
+class Turn:
+    """One message: the verdicts that are right after it, or the kind of move that it is; neither: not scored."""
+
+    text: str
+    accept: tuple[str, ...] = ()
+    answer_kind: str | None = None
+    gold: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question with what was said before it, or a whole conversation; `labels` are signals in the row's own words."""
+
+    id: str
+    turns: tuple[Turn, ...]
+    family: str | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scored turn: what came out and whether it is right, at first sight and with one tap.
+
+    `tap` names the signal whose correction makes a wrong verdict right; None where none does or none was needed.
+    """
+
+    id: str
+    family: str | None
+    got: str
+    accept: tuple[str, ...]
+    read: Mapping[str, Any]
+    labels: Mapping[str, Any]
+    tap: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """At first sight."""
+        return self.got in self.accept
+
+    @property
+    def right_with_tap(self) -> bool:
+        """At first sight, or after the single best correction."""
+        return self.right or self.tap is not None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcomes of a file."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def right(self) -> int:
+        """Turns right at first sight."""
+        return sum(outcome.right for outcome in self.outcomes)
+
+    @property
+    def right_with_tap(self) -> int:
+        """Turns right at first sight or with one correction."""
+        return sum(outcome.right_with_tap for outcome in self.outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"n", "right", "right_with_tap", "rows": [{"id", "got"}]}."""
+        rows = [{"id": outcome.id, "got": outcome.got} for outcome in self.outcomes]
+        return {
+            "n": len(self.outcomes),
+            "right": self.right,
+            "right_with_tap": self.right_with_tap,
+            "rows": rows,
+        }
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a JSONL file: `question` with `verdict` or `accept`, or `turns`; RagError names the bad line."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            row["accept"] = row.get("accept") or [row["verdict"]]
-            row["question"] = str(row["question"])
-        except (ValueError, KeyError, TypeError) as error:
+            rows.append(_row(json.loads(line), str(number)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RagError(
-                f"{path}, line {number}: each row needs `question` and `verdict` (or `accept`)."
+                f"{path}, line {number}: each row needs `question` and `verdict` (or `accept`), or `turns` with `say`."
             ) from error
-        rows.append(row)
     return rows
 
 
+def _row(raw: Mapping[str, Any], number: str) -> Row:
+    family = raw.get("family") or raw.get("lang")
+    if "turns" in raw:
+        turns = [
+            Turn(str(t["say"]), tuple(t.get("accept", ())), t.get("answer_kind"), _gold(t.get("gold") or {}))
+            for t in raw["turns"]
+        ]
+    else:
+        turns = [Turn(str(t["text"])) for t in raw.get("context") or [] if t.get("role") == "user"]
+        accept = tuple(raw.get("accept") or [raw["verdict"]])
+        turns.append(Turn(str(raw["question"]), accept, gold=_gold(raw.get("gold") or {})))
+    return Row(str(raw.get("id", number)), tuple(turns), family, dict(raw.get("signals") or {}))
+
+
+def _gold(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The gold reading as values of Signals; ValidationError (a ValueError) for an unknown name or value."""
+    return Signals.model_validate(dict(raw)).known()
+
+
 def evaluate(
-    rows: Iterable[Mapping[str, Any]], reader: Reader, moves: Callable[[str], str | None] = lambda text: None
-) -> dict[str, Any]:
-    """{"n", "right", "rows": [{"id", "got", "accept", "read", "wanted"}]}; each row's context is heard first.
+    rows: Iterable[Row], reader: Reader, moves: Moves = lambda text: None, taps: bool = False
+) -> Evaluation:
+    """Every scored turn, what came before it heard first; `taps` also tries the corrections of wrong ones.
 
-    `moves` tells which messages only ask about the verdict so far (rag/advice/conversation.py).
-
-    `read` are the signals as read, `wanted` those of the row (in its own words), for `by_signal`.
+    `moves` tells which messages only ask about the verdict so far (rag/advice/conversation.py). A correction is not
+    kept: the next turn of a conversation is judged on what was read.
     """
-    table, told = load_table(), []
-    for number, row in enumerate(rows):
-        decided = TurnDecision(advise(Signals.model_validate({}), table), Thread())
-        turns = [str(turn["text"]) for turn in row.get("context") or [] if turn.get("role") == "user"]
-        for text in [*turns, row["question"]]:
-            if decided.thread.signals is None or not moves(text):
-                decided = decide_turn(hear(decided.thread, text, reader, table), table)
-        signals = decided.thread.signals or Signals.model_validate({})
-        told.append(
-            {
-                "id": row.get("id", number),
-                "family": row.get("family"),
-                "got": str(decided.advice.verdict),
-                "accept": list(row["accept"]),
-                "read": signals.known(),
-                "wanted": dict(row.get("signals") or {}),
-            }
-        )
-    right = sum(row["got"] in row["accept"] for row in told)
-    return {"n": len(told), "right": right, "rows": told}
+    table = load_table()
+    return Evaluation(
+        tuple(outcome for row in rows for outcome in _outcomes(row, reader, moves, table, taps))
+    )
 
 
-def short(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result as `--json` prints it: {"n", "right", "rows": [{"id", "got"}]}."""
-    rows = [{"id": row["id"], "got": row["got"]} for row in result["rows"]]
-    return {"n": result["n"], "right": result["right"], "rows": rows}
+def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) -> Iterator[Outcome]:
+    decided = TurnDecision(advise(Signals.model_validate({}), table), Thread())
+    gold: dict[str, Any] = {}
+    for number, turn in enumerate(row.turns, 1):
+        gold |= turn.gold
+        move = moves(turn.text) if decided.thread.signals is not None else None
+        if move is None:
+            decided = decide_turn(hear(decided.thread, turn.text, reader, table), table)
+        read = (decided.thread.signals or Signals.model_validate({})).known()
+        scored = [other for other in row.turns if other.accept or other.answer_kind]
+        name = row.id if len(scored) == 1 else f"{row.id}.{number}"
+        if turn.answer_kind is not None:
+            got, accept = (
+                move or str(decided.advice.verdict),
+                KINDS_OF_MOVE.get(turn.answer_kind, (turn.answer_kind,)),
+            )
+            yield Outcome(name, row.family, got, accept, read, {})
+        elif turn.accept:
+            got = str(decided.advice.verdict)
+            tap = _tap(decided.thread, gold, turn.accept, table) if taps and got not in turn.accept else None
+            yield Outcome(name, row.family, got, turn.accept, read, row.labels, tap)
+
+
+KINDS_OF_MOVE = {"ack": ("thanks", "ack"), "savings": ("savings", "cost")}  # of a labelled row: our moves
+
+
+def _tap(thread: Thread, gold: Mapping[str, Any], accept: Sequence[str], table: Table) -> str | None:
+    """The first signal whose gold value (or silence) alone makes the verdict right."""
+    read = thread.signals or Signals.model_validate({})
+    for name in SIGNAL_NAMES:
+        wanted = gold.get(name, Signals.model_fields[name].default) if gold else getattr(read, name)
+        if same_value(getattr(read, name), wanted):
+            continue
+        try:
+            corrected = Signals.model_validate({**read.model_dump(), name: wanted})
+        except ValidationError:
+            continue
+        decided = decide_turn(replace(thread, signals=corrected), table)
+        if str(decided.advice.verdict) in accept:
+            return name
+    return None
 
 
 SAME = {"training": "decision"}  # words of labelled rows for values of ours
 UNSAID: tuple[Any, ...] = (None, "unknown", "none", "none_measured", 0, False)
-NEAR = 0.1  # relative error within which a number counts as read
+MAX_RELATIVE_ERROR = 0.1  # within which a number counts as read
 
 
-def by_signal(result: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
+def by_signal(evaluation: Evaluation) -> dict[str, tuple[int, int, int]]:
     """{signal: (read right, labelled, read where nothing is labelled)} over the rows that carry signals."""
-    told: dict[str, list[int]] = {}
-    for row in result["rows"]:
-        if not row["wanted"]:
+    counted: dict[str, list[int]] = {}
+    for outcome in evaluation.outcomes:
+        if not outcome.labels:
             continue
-        read = {**row["read"], "gap": (row["read"].get("gaps") or (None,))[0]}
-        for name in {*row["wanted"], *read} & {*SIGNAL_NAMES, "gap"} - {"gaps", "injection"}:
-            counts = told.setdefault(name, [0, 0, 0])
-            wanted, got = row["wanted"].get(name), read.get(name)
+        read = {**outcome.read, "gap": (outcome.read.get("gaps") or (None,))[0]}
+        for name in {*outcome.labels, *read} & {*SIGNAL_NAMES, "gap"} - {"gaps", "injection"}:
+            counts = counted.setdefault(name, [0, 0, 0])
+            wanted, got = outcome.labels.get(name), read.get(name)
             if wanted in UNSAID:
                 counts[2] += got not in UNSAID
             else:
                 counts[1] += 1
-                counts[0] += _same(name, wanted, got, row["read"])
-    return {name: (a, b, c) for name, (a, b, c) in sorted(told.items(), key=lambda item: -item[1][1])}
+                counts[0] += _same(name, wanted, got, outcome.read)
+    return {name: (a, b, c) for name, (a, b, c) in sorted(counted.items(), key=lambda item: -item[1][1])}
 
 
 def _same(name: str, wanted: Any, got: Any, read: Mapping[str, Any]) -> bool:
@@ -101,10 +219,10 @@ def _same(name: str, wanted: Any, got: Any, read: Mapping[str, Any]) -> bool:
     if name == "topic" and wanted == "training":
         return got in ("decision", "guide")
     if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return isinstance(got, int | float) and abs(got - wanted) <= NEAR * abs(wanted)
+        return isinstance(got, int | float) and abs(got - wanted) <= MAX_RELATIVE_ERROR * abs(wanted)
     return bool(SAME.get(str(wanted), wanted) == got)
 
 
-def confusion(result: Mapping[str, Any]) -> Counter[tuple[str, str]]:
-    """How often each wanted verdict came out as each other one."""
-    return Counter((row["accept"][0], row["got"]) for row in result["rows"])
+def confusion(evaluation: Evaluation) -> Counter[tuple[str, str]]:
+    """How often each right verdict came out as each other one."""
+    return Counter((outcome.accept[0], outcome.got) for outcome in evaluation.outcomes)

@@ -107,13 +107,22 @@ def _agreement(embedder: MiniLM, folder: Path) -> float:
 
 
 def _graph_folder(cache: Path, precision: str) -> Path:
-    folder = cache / f"minilm-{WEIGHTS_SHA256[:8]}-{GRAPH_VERSION}-{precision}"
+    name = f"minilm-{WEIGHTS_SHA256[:8]}-{GRAPH_VERSION}-{precision}"
+    return built_folder(cache, name, ("rag.search.minilm_onnx", precision))
+
+
+def built_folder(cache: Path, name: str, module_and_arguments: Sequence[str]) -> Path:
+    """The folder `name` of the cache with a graph in it; built first, in a process of its own, where it is missing.
+
+    The module is run as `python -m MODULE FOLDER ARGUMENTS` and writes model.onnx, and SHA256 of it last.
+    """
+    folder = cache / name
     if _whole(folder):
         return folder
     cache.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
     try:
-        _build_aside(aside, precision)
+        _build_aside(aside, module_and_arguments)
         if folder.exists() and not _whole(folder):
             shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -126,8 +135,9 @@ def _graph_folder(cache: Path, precision: str) -> Path:
     return folder
 
 
-def _build_aside(folder: Path, precision: str) -> None:
-    command = [sys.executable, "-m", "rag.search.minilm_onnx", str(folder), precision]
+def _build_aside(folder: Path, module_and_arguments: Sequence[str]) -> None:
+    module, *arguments = module_and_arguments
+    command = [sys.executable, "-m", module, str(folder), *arguments]
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(

@@ -69,7 +69,7 @@ def build(folder: Path, precision: str) -> None:
     shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
     np.save(folder / "reference.npy", _reference(full, folder / "tokenizer.json"))
     if precision == "int8":
-        _quantise(_graph(weights, word_table_int8=True), folder / "model.onnx")
+        quantise(_graph(weights, word_table_int8=True), folder / "model.onnx")
         full.unlink()
     else:
         full.rename(folder / "model.onnx")
@@ -99,7 +99,8 @@ def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
     return np.asarray(rows, dtype=np.float32)
 
 
-def _quantise(model: Any, target: Path) -> None:
+def quantise(model: Any, target: Path, spared: list[str] | None = None) -> None:
+    """The graph with int8 weights per channel, written to `target`; the nodes named in `spared` stay float."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -108,6 +109,7 @@ def _quantise(model: Any, target: Path) -> None:
         op_types_to_quantize=["MatMul", "Attention"],
         per_channel=True,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=spared or [],
         extra_options={"DefaultTensorType": 1},
     )
 
@@ -116,10 +118,10 @@ def _graph(weights: dict[str, np.ndarray], word_table_int8: bool) -> Any:
     """The whole encoder: embeddings, six layers, mean over the real tokens, unit length."""
     from onnx import TensorProto, helper
 
-    draft = _Draft(weights)
-    hidden = _embeddings(draft, word_table_int8)
+    draft = Draft(weights)
+    hidden = embed_tokens(draft, word_table_int8)
     for number in range(LAYERS):
-        hidden = _layer(draft, hidden, f"encoder.layer.{number}.")
+        hidden = encode_layer(draft, hidden, f"encoder.layer.{number}.")
     _pool(draft, hidden)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"])
     mask = helper.make_tensor_value_info("mask", TensorProto.INT32, ["batch", "length"])
@@ -129,7 +131,7 @@ def _graph(weights: dict[str, np.ndarray], word_table_int8: bool) -> Any:
     return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
-class _Draft:
+class Draft:
     """Nodes and constants of a graph under construction."""
 
     def __init__(self, weights: dict[str, np.ndarray]) -> None:
@@ -154,7 +156,7 @@ class _Draft:
         return output
 
 
-def _embeddings(draft: _Draft, int8: bool) -> str:
+def embed_tokens(draft: Draft, int8: bool) -> str:
     """Word + position + segment 0, normalised; the word table as int8 rows with a scale each if asked."""
     words = draft.weights["embeddings.word_embeddings.weight"]
     if int8:
@@ -178,7 +180,8 @@ def _embeddings(draft: _Draft, int8: bool) -> str:
     return draft.add("LayerNormalization", [total, gamma, beta], "embedded", axis=-1, epsilon=EPSILON)
 
 
-def _layer(draft: _Draft, hidden: str, at: str) -> str:
+def encode_layer(draft: Draft, hidden: str, at: str) -> str:
+    """One encoder layer whose weights begin with `at`."""
     parts = [f"{at}attention.self.{part}" for part in ("query", "key", "value")]
     joined = np.concatenate([draft.weights[f"{part}.weight"].T for part in parts], axis=1)
     biases = np.concatenate([draft.weights[f"{part}.bias"] for part in parts])
@@ -192,7 +195,7 @@ def _layer(draft: _Draft, hidden: str, at: str) -> str:
     return _project_and_add(draft, active, hidden, f"{at}output.")
 
 
-def _project_and_add(draft: _Draft, value: str, skip: str, at: str) -> str:
+def _project_and_add(draft: Draft, value: str, skip: str, at: str) -> str:
     matrix = draft.weight(f"{at}dense.weight", transpose=True)
     projected = draft.add("MatMul", [value, matrix], f"{at}projected")
     gamma, beta = draft.weight(f"{at}LayerNorm.weight"), draft.weight(f"{at}LayerNorm.bias")
@@ -200,7 +203,7 @@ def _project_and_add(draft: _Draft, value: str, skip: str, at: str) -> str:
     return draft.add("SkipLayerNormalization", inputs, f"{at}normed", domain="com.microsoft", epsilon=EPSILON)
 
 
-def _pool(draft: _Draft, hidden: str) -> str:
+def _pool(draft: Draft, hidden: str) -> str:
     """Mean over the unmasked tokens, then unit length."""
     last = draft.constant("last_axis", np.asarray([2], dtype=np.int64))
     middle = draft.constant("middle_axis", np.asarray([1], dtype=np.int64))

@@ -33,6 +33,7 @@ FLAGS = {
     "cheaper_untried": ("cheaper_tier_tried", False),
     "already_tuned": ("already_tuned", True),
     "no_usable_base": ("no_usable_base", True),
+    "lab": ("lab", True),
 }
 BY_CUE = ("volatility", "skill", "platform")
 WHOLE = frozenset(

@@ -80,6 +80,7 @@ class Signals(BaseModel):
     no_usable_base: bool | None = Field(None, description="no existing model can be built on")
     in_training: bool | None = Field(None, description="asks about a training run under way")
     vendor_claim: bool | None = Field(None, description="rests on a vendor's figure")
+    lab: bool | None = Field(None, description="money, chips, data and people of an AI lab")
     already_tuned: bool | None = Field(None, description="a tuned model exists already")
     platform: str | None = Field(None, max_length=40, description="a platform the user names")
     injection: bool | None = Field(None, description="holds instructions aimed at this adviser")

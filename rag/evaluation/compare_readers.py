@@ -1,0 +1,178 @@
+"""Both readers on authors whom they never read: python -m rag.evaluation.compare_readers FOLD1.jsonl FOLD2.jsonl
+
+The files are what `rag.evaluation.train_reader --fold N` wrote. Prints accuracy by head and verdict for each reader and
+for the merged reading, and how often the verdict is right where they agree or differ; `--write` keeps the measured trust
+and confidence in rag/data/reading_trust.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.advice.decide import decide
+from rag.advice.decision_table import facts_of, load_table
+from rag.evaluation.gold import gold_signals
+from rag.evaluation.messages import FOLDS, LabelledMessage, fold_of, read_messages
+from rag.evaluation.train_signal_classifier import fit, rows_of
+from rag.search.embedding import Embedder, Remembered, load_embedder
+from rag.signals.confidence import TRUST_FILE, calibration_json
+from rag.signals.lexicon import load_lexicon
+from rag.signals.quantities import find_quantities
+from rag.signals.reading import Believed, Trust, merge_readings, same_value
+from rag.signals.rules import EmbeddedReader
+from rag.signals.schema import Signals
+from rag.signals.tuned_signals import READS, signals_from
+
+MIN_GAIN = 3  # messages more that a trust must read right before it replaces "either"
+SHOWN = ("topic", "task", "baseline", "gaps", "examples", "classes", "eval_n", "score", "target", "volume_month",
+         "monthly_cost", "latency_ms", "citations", "acl", "stable", "pii", "consent", "volatility")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Read:
+    """One message of an author left out: what the two readers and a perfect one read."""
+
+    message: LabelledMessage
+    first: Signals
+    second: Signals
+    gold: Signals
+
+
+def read_left_out(predictions: Sequence[Path], embed: Embedder) -> list[Read]:
+    """Every message of the folds, read by readers that never read its author."""
+    messages, lexicon = read_messages(), load_lexicon()
+    remembered = Remembered(embed, most=len(messages) + 1)
+    rows = rows_of(messages, remembered, lexicon)
+    told = {
+        row["text"]: row for path in predictions for row in map(json.loads, path.read_text().splitlines())
+    }
+    reads = []
+    for fold in FOLDS:
+        inside = [n for n, message in enumerate(messages) if fold_of(message) != fold]
+        first = EmbeddedReader(remembered, fit(rows[inside], [messages[n] for n in inside]))
+        for message in messages:
+            if fold_of(message) == fold and message.text in told:
+                row = told[message.text]
+                second = signals_from(message.text, row["heads"], find_quantities(message.text), row["kinds"])
+                reads.append(Read(message, first(message.text), second, gold_signals(message)))
+    return reads
+
+
+def measured_trust(reads: Sequence[Read]) -> Trust:
+    """Whom to believe by signal: whoever reads more messages right where the two differ."""
+    believed: dict[str, Believed] = {}
+    for name in READS:
+        right: dict[Believed, int] = {"first": 0, "second": 0, "either": 0}
+        for read in reads:
+            if name != "topic" and not read.message.is_decision:
+                continue
+            one, other, truth = (getattr(s, name) for s in (read.first, read.second, read.gold))
+            if same_value(one, other):
+                continue
+            right["first"] += same_value(one, truth)
+            right["second"] += same_value(other, truth)
+            right["either"] += same_value(one if one not in (None, ()) else other, truth)
+        best = max(right, key=lambda who: right[who])
+        believed[name] = best if right[best] >= right["either"] + MIN_GAIN else "either"
+    return Trust(dict(sorted(believed.items())), "first", READS)
+
+
+def verdicts() -> Callable[[Signals], str]:
+    """What the decision table says on signals."""
+    table = load_table()
+    return lambda signals: str(decide(facts_of(signals), table)[0])
+
+
+def report(reads: Sequence[Read], trust: Trust) -> dict[str, Any]:
+    """Shares right by reader and signal, of verdicts, and by agreement; all over the messages left out."""
+    verdict_of = verdicts()
+    merged = [merge_readings(read.first, read.second, trust, verdict_of) for read in reads]
+    wanted = [verdict_of(read.gold) for read in reads]
+    got = {
+        "first": [verdict_of(read.first) for read in reads],
+        "second": [verdict_of(read.second) for read in reads],
+        "merged": [verdict_of(reading.signals) for reading in merged],
+    }
+    result: dict[str, Any] = {"n": len(reads), "verdicts": {}, "signals": {}, "agreement": {}}
+    for reader, verdict in got.items():
+        result["verdicts"][reader] = {
+            key: _share([v == w for v, w, r in zip(verdict, wanted, reads, strict=True) if _in(r, key)])
+            for key in (
+                "all",
+                "decision",
+                "en",
+                "other languages",
+                "author_a",
+                "author_b",
+                "author_c",
+                "author_d",
+            )
+        }
+    for name in SHOWN:
+        use = [n for n, r in enumerate(reads) if name == "topic" or r.message.is_decision]
+        values = {
+            "first": [getattr(reads[n].first, name) for n in use],
+            "second": [getattr(reads[n].second, name) for n in use],
+            "merged": [getattr(merged[n].signals, name) for n in use],
+        }
+        truth = [getattr(reads[n].gold, name) for n in use]
+        result["signals"][name] = {
+            reader: _share([same_value(v, t) for v, t in zip(row, truth, strict=True)])
+            for reader, row in values.items()
+        }
+    outcomes = [
+        (bool(reading.agree), len([d for d in reading.doubts if d.decisive]), v == w)
+        for reading, v, w in zip(merged, got["merged"], wanted, strict=True)
+    ]
+    result["agreement"] = {
+        "agree": _share([right for agree, _, right in outcomes if agree]),
+        "share_agree": _share([agree for agree, _, _ in outcomes]),
+        "differ": _share([right for agree, _, right in outcomes if not agree]),
+    }
+    result["outcomes"] = outcomes
+    return result
+
+
+def _in(read: Read, key: str) -> bool:
+    message = read.message
+    return {
+        "all": True,
+        "decision": message.is_decision,
+        "en": message.lang == "en",
+        "other languages": message.lang != "en",
+    }.get(key, message.author == key)
+
+
+def _share(hits: Sequence[bool]) -> float:
+    return round(float(np.mean(hits)), 4) if hits else 0.0
+
+
+def main() -> int:
+    """Print the comparison; keep trust and confidence with --write."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".trainwise" / "models")
+    options = parser.parse_args()
+    reads = read_left_out(options.predictions, load_embedder(options.cache))
+    trust = measured_trust(reads)
+    result = report(reads, trust)
+    outcomes = result.pop("outcomes")
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    kept = {"trust": dict(trust.by_signal), **calibration_json(outcomes)}
+    sys.stdout.write(json.dumps(kept, indent=1) + "\n")
+    if options.write:
+        TRUST_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,223 @@
+"""Trains the second reader from the labelled messages: python -m rag.evaluation.train_reader
+
+`--fold N` trains without the authors of that fold and writes their predictions (JSONL) in place of the weights, for
+rag/evaluation/compare_readers.py. Needs the train extra; seven CPU-minutes, and two for the fixed layers once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rag.evaluation.messages import EACH, EXCLUSIVE, FOLDS, KINDS, LabelledMessage, fold_of, read_messages
+from rag.evaluation.reader_network import Encoded, Network, encode_lower
+from rag.signals.quantities import find_quantities
+from rag.signals.tuned_graph import WEIGHTS, ReaderWeights, save_weights
+
+FIXED_LAYERS = 3  # of six: the lower ones stay as packaged, their output is computed once
+EPOCHS = 3
+BATCH = 16
+LEARNING_RATE = 2e-4  # of the encoder's layers; ten times that for the heads
+WARMUP_SHARE = 0.06
+NUMBER_WEIGHT = 0.5  # of the loss of the number kinds beside that of the heads
+UNLABELLED = -100
+HEADS = {**EXCLUSIVE, **EACH}
+PLACE = {head: slice(start, start + len(HEADS[head])) for head, start in zip(
+    HEADS, np.cumsum([0, *[len(labels) for labels in HEADS.values()]]), strict=False)}  # fmt: skip
+LABELS = sum(len(labels) for labels in HEADS.values())
+
+
+def quantity_kinds(message: LabelledMessage) -> list[int]:
+    """The kind of each quantity of the text; "other" where nothing is labelled, UNLABELLED where nobody labelled."""
+    quantities = find_quantities(message.text)
+    if message.numbers is None:
+        return [UNLABELLED] * len(quantities)
+    kinds = []
+    for one in quantities:
+        exact = [n for n in message.numbers if (n.start, n.end) == (one.start, one.end)]
+        near = [n for n in message.numbers if n.start < one.end and one.start < n.end]
+        if one.whole is not None and not exact:
+            near = [n for n in near if n.start <= one.start and n.end >= one.end]
+        kinds.append(KINDS.index((exact or near)[0].kind) if (exact or near) else KINDS.index("other"))
+    return kinds
+
+
+def targets(messages: Sequence[LabelledMessage]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(wanted, known), each (messages, labels) of 0/1: heads other than topic are known for decisions alone."""
+    wanted = torch.zeros((len(messages), LABELS))
+    known = torch.zeros((len(messages), LABELS))
+    for row, message in enumerate(messages):
+        for head, labels in HEADS.items():
+            start = PLACE[head].start
+            for number, label in enumerate(labels):
+                wanted[row, start + number] = float(label in message.labels[head])
+                known[row, start + number] = float(
+                    (head == "topic" or message.is_decision) and message.labelled(label)
+                )
+    return wanted, known
+
+
+def loss_of(logits: torch.Tensor, wanted: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the exclusive heads plus binary cross-entropy of the others, over what is known."""
+    total = logits.new_zeros(())
+    for head in HEADS:
+        part, want, use = logits[:, PLACE[head]], wanted[:, PLACE[head]], known[:, PLACE[head]]
+        if head in EXCLUSIVE:
+            rows = use[:, 0] > 0
+            if rows.any():
+                total = total + nn.functional.cross_entropy(part[rows], want[rows].argmax(dim=1))
+        else:
+            each = nn.functional.binary_cross_entropy_with_logits(part, want, reduction="none")
+            total = total + 3 * (each * use).sum() / use.sum().clamp(min=1)
+    return total
+
+
+def batches(encoded: Sequence[Encoded], random: np.random.Generator) -> Iterator[list[int]]:
+    """Messages of about the same length together, in random order."""
+    noise = random.uniform(0.85, 1.15, len(encoded))
+    order = sorted(range(len(encoded)), key=lambda n: len(encoded[n].hidden) * noise[n])
+    groups = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    yield from (groups[n] for n in random.permutation(len(groups)))
+
+
+def padded(encoded: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(batch, length, 384) float32 and its mask."""
+    longest = max(len(one.hidden) for one in encoded)
+    hidden = torch.zeros((len(encoded), longest, encoded[0].hidden.shape[1]))
+    mask = torch.zeros((len(encoded), longest))
+    for row, one in enumerate(encoded):
+        hidden[row, : len(one.hidden)] = torch.from_numpy(one.hidden.astype(np.float32))
+        mask[row, : len(one.hidden)] = 1.0
+    return hidden, mask
+
+
+def kind_logits(token_logits: torch.Tensor, encoded: Sequence[Encoded]) -> torch.Tensor:
+    """The mean logits over the tokens of each quantity of the batch, in order: (quantities, kinds)."""
+    rows = [
+        token_logits[row, max(a, 0) : max(b, 1)].mean(dim=0)
+        for row, one in enumerate(encoded)
+        for a, b in one.quantities
+    ]
+    return torch.stack(rows) if rows else token_logits.new_zeros((0, len(KINDS)))
+
+
+def train(
+    messages: Sequence[LabelledMessage], encoded: Sequence[Encoded], epochs: int, seed: int = 7
+) -> Network:
+    """The network after `epochs` passes; the same seed and data give the same weights on one machine."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    network = Network(FIXED_LAYERS, LABELS, len(KINDS)).train()
+    wanted, known = targets(messages)
+    kinds = [quantity_kinds(message) for message in messages]
+    upper = list(network.layers.parameters())
+    heads = [p for name, p in network.named_parameters() if not name.startswith("layers.")]
+    optimiser = torch.optim.AdamW(
+        [{"params": upper, "lr": LEARNING_RATE}, {"params": heads, "lr": 10 * LEARNING_RATE}],
+        weight_decay=0.01,
+    )
+    steps = epochs * -(-len(messages) // BATCH)
+    warmup = max(1, int(WARMUP_SHARE * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / (steps - warmup)))
+    )
+    for epoch in range(epochs):
+        total, began = 0.0, time.process_time()
+        for group in batches(encoded, random):
+            part = [encoded[n] for n in group]
+            logits, tokens = network(*padded(part))
+            loss = loss_of(logits, wanted[group], known[group])
+            truth = torch.tensor([kind for n in group for kind in kinds[n]], dtype=torch.long)
+            if (truth != UNLABELLED).any():
+                loss = loss + NUMBER_WEIGHT * nn.functional.cross_entropy(
+                    kind_logits(tokens, part), truth, ignore_index=UNLABELLED
+                )
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach()) * len(group)
+        sys.stderr.write(
+            f"epoch {epoch + 1}: loss {total / len(messages):.3f}, {time.process_time() - began:.0f} CPU-s\n"
+        )
+    return network.eval()
+
+
+def predict(network: Network, encoded: Sequence[Encoded]) -> tuple[np.ndarray, list[list[int]]]:
+    """(probabilities (messages, labels), the most likely kind of each quantity)."""
+    shares = np.zeros((len(encoded), LABELS), dtype=np.float32)
+    kinds: list[list[int]] = []
+    with torch.inference_mode():
+        for row, one in enumerate(encoded):
+            logits, tokens = network(*padded([one]))
+            for head in HEADS:
+                part = logits[0, PLACE[head]]
+                shares[row, PLACE[head]] = (part.softmax(0) if head in EXCLUSIVE else part.sigmoid()).numpy()
+            kinds.append(kind_logits(tokens, [one]).argmax(dim=1).tolist())
+    return shares, kinds
+
+
+def predictions_json(
+    messages: Sequence[LabelledMessage], shares: np.ndarray, kinds: Sequence[Sequence[int]]
+) -> Iterator[Mapping[str, Any]]:
+    """One plain object a message: its text, the probabilities by head and label, the kinds of its quantities."""
+    for message, row, counted in zip(messages, shares, kinds, strict=True):
+        heads = {
+            head: dict(zip(labels, (round(float(p), 4) for p in row[PLACE[head]]), strict=True))
+            for head, labels in HEADS.items()
+        }
+        yield {"text": message.text, "heads": heads, "kinds": [KINDS[kind] for kind in counted]}
+
+
+def shipped_weights(network: Network) -> ReaderWeights:
+    """The trained part of the network under BERT's names, with its labels."""
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        if name.startswith("layers."):
+            _, number, rest = name.split(".", 2)
+            name = f"encoder.layer.{int(number) + FIXED_LAYERS}.{rest}"
+        arrays[name] = tensor.numpy()
+    return ReaderWeights(arrays, HEADS, frozenset(EXCLUSIVE), KINDS)
+
+
+def main() -> int:
+    """Train the second reader, or measure it on an author that it never read."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--fold", type=int, choices=FOLDS, help="train without its authors, write their predictions"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS, help="the weights (.npz) or the predictions (.jsonl)"
+    )
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".trainwise" / "reader")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    messages = read_messages()
+    encoded = encode_lower([message.text for message in messages], FIXED_LAYERS, options.cache)
+    inside = [n for n, m in enumerate(messages) if options.fold is None or fold_of(m) != options.fold]
+    network = train([messages[n] for n in inside], [encoded[n] for n in inside], options.epochs)
+    if options.fold is None:
+        save_weights(shipped_weights(network), options.out)
+        return 0
+    out = [n for n in range(len(messages)) if fold_of(messages[n]) == options.fold]
+    shares, kinds = predict(network, [encoded[n] for n in out])
+    lines = predictions_json([messages[n] for n in out], shares, kinds)
+    options.out.write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,133 @@
+"""The second reader: MiniLM tuned on labelled messages, on onnxruntime; and the pair that reads every message.
+
+Covers English best, and the nine other languages of rag/data/reading as measured in docs/quality.md. No torch, no
+network; at most 256 wordpieces of a message are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rag.errors import RagError
+from rag.search.embedding import built_folder
+from rag.search.minilm_onnx import PROBES, load_tokenizer
+from rag.signals.confidence import measured_trust
+from rag.signals.lexicon import words_around
+from rag.signals.quantities import Quantity, find_quantities
+from rag.signals.reading import Reading, merge_readings
+from rag.signals.rules import MAX_TEXT, EmbeddedReader
+from rag.signals.schema import Signals
+from rag.signals.tuned_graph import load_weights, weights_digest
+from rag.signals.tuned_signals import signals_from
+
+MIN_COSINE_TO_FP32 = 0.99  # of the label logits on PROBES; below it int8 is not used on this machine
+NO_KIND = "other"
+
+
+class TunedReader:
+    """`reader(text)` gives Signals of a text without orders in it; safe to call from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False
+        self._session = onnxruntime.InferenceSession(
+            (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        self._tokenizer = load_tokenizer(folder / "tokenizer.json")
+        weights = load_weights()
+        self._heads, self._exclusive, self._kinds = weights.heads, weights.exclusive, weights.kinds
+
+    def __call__(self, text: str) -> Signals:
+        """What the text says, each value with the words that spoke loudest for it."""
+        encoding = self._tokenizer.encode(text)
+        labels, kinds, focus = self._run(encoding.ids)
+        quantities = find_quantities(text)
+        counted = [self._kind(kinds, encoding.offsets, quantity) for quantity in quantities]
+        probabilities = {}
+        loudest: dict[str, int] = {}
+        start = 0
+        for head, names in self._heads.items():
+            part = labels[start : start + len(names)]
+            probabilities[head] = dict(zip(names, _probabilities(part, head in self._exclusive), strict=True))
+            loudest |= {
+                name: int(place) for name, place in zip(names, focus[start : start + len(names)], strict=True)
+            }
+            start += len(names)
+        signals = signals_from(text, probabilities, quantities, counted)
+        return _quoted(signals, text, encoding.offsets, loudest)
+
+    def agreement(self, reference: np.ndarray) -> float:
+        """The lowest cosine of the label logits on PROBES to the fp32 graph's."""
+        rows = np.stack([self._run(self._tokenizer.encode(text).ids)[0] for text in PROBES])
+        norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(reference, axis=1)
+        return float(((rows * reference).sum(axis=1) / norms).min())
+
+    def _run(self, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        row = np.asarray([ids], dtype=np.int32)
+        labels, kinds, focus = self._session.run(
+            ["labels", "kinds", "focus"], {"ids": row, "mask": np.ones_like(row)}
+        )
+        return labels[0], kinds[0], focus[0]
+
+    def _kind(self, logits: np.ndarray, offsets: Sequence[tuple[int, int]], quantity: Quantity) -> str:
+        inside = [n for n, (a, b) in enumerate(offsets) if b > a and a < quantity.end and b > quantity.start]
+        return self._kinds[int(logits[inside].mean(axis=0).argmax())] if inside else NO_KIND
+
+
+def _probabilities(logits: np.ndarray, exclusive: bool) -> list[float]:
+    if exclusive:
+        powers = np.exp(logits - logits.max())
+        return [float(p) for p in powers / powers.sum()]
+    return [float(p) for p in 1 / (1 + np.exp(-logits))]
+
+
+def _quoted(
+    signals: Signals, text: str, offsets: Sequence[tuple[int, int]], loudest: dict[str, int]
+) -> Signals:
+    """The signals with the words around the token that spoke loudest for each value, where a head read it."""
+    quotes = dict(signals.quotes)
+    for name in ("task", "baseline", "gaps"):
+        value = signals.gap if name == "gaps" else getattr(signals, name)
+        if value is not None and loudest.get(value, 0) < len(offsets):
+            start, end = offsets[loudest[value]]
+            if end > start and (words := words_around(text, start, end)):
+                quotes[name] = words
+    return signals.model_copy(update={"quotes": quotes})
+
+
+def load_tuned_reader(cache: Path) -> TunedReader:
+    """The second reader, its graph taken from `cache` or built there (about 5 s, once); RagError if it cannot be used."""
+    for precision in ("int8", "fp32"):
+        name = f"reader-{weights_digest()}-{precision}"
+        folder = built_folder(cache, name, ("rag.signals.tuned_graph", precision))
+        reader = TunedReader(folder)
+        if reader.agreement(np.load(folder / "reference.npy", allow_pickle=False)) >= MIN_COSINE_TO_FP32:
+            return reader
+    raise RagError(f"The second reader gives wrong values on this machine. Delete {cache} and try again.")
+
+
+class ReaderPair:
+    """`pair(question)` gives a Reading: both readers' signals merged by measured trust, with their doubts."""
+
+    def __init__(
+        self, embedded: EmbeddedReader, tuned: TunedReader, verdict_of: Callable[[Signals], str]
+    ) -> None:
+        self._embedded, self._tuned, self._verdict_of = embedded, tuned, verdict_of
+        self._trust = measured_trust()
+
+    def __call__(self, question: str) -> Reading:
+        """What the question says; orders to the adviser are cut before either reader reads."""
+        first = self._embedded(question)
+        clean = self._embedded.without_orders(question[:MAX_TEXT])
+        if not clean or first.topic == "injection":
+            return Reading(first)
+        second = self._tuned(clean)
+        second = second.model_copy(update={"injection": first.injection})
+        return merge_readings(first, second, self._trust, self._verdict_of)

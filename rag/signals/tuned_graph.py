@@ -1,0 +1,176 @@
+"""Builds the second reader's ONNX graph from the packaged MiniLM and the trained upper layers (rag/data/reader.npz).
+
+Run as `python -m rag.signals.tuned_graph FOLDER int8|fp32`, in a process of its own (it needs some 500 MB):
+
+    model.onnx      ids, mask (int32, (1, length)) -> labels (1, labels), kinds (1, length, kinds), focus (1, labels):
+                    logits, and for each label the token that speaks loudest for it
+    reference.npy   the fp32 graph's label logits for PROBES, to check int8 on the machine that runs it
+    tokenizer.json  copied beside it
+    SHA256          of model.onnx; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.errors import RagError
+from rag.search.minilm_onnx import (
+    LAYERS,
+    PROBES,
+    WEIGHTS_SHA256,
+    Draft,
+    embed_tokens,
+    encode_layer,
+    load_tokenizer,
+    packaged_model,
+    quantise,
+)
+
+WEIGHTS = Path(__file__).parents[1] / "data" / "reader.npz"
+HEAD_NODES = ["attention_scores", "evidence_scores", "kinds_raw"]  # small, and kept in float
+
+
+@dataclass(frozen=True)
+class ReaderWeights:
+    """The trained part: arrays by their BERT name, the heads' labels in order, and the kinds of numbers."""
+
+    arrays: Mapping[str, np.ndarray]
+    heads: Mapping[str, tuple[str, ...]]
+    exclusive: frozenset[str]
+    kinds: tuple[str, ...]
+
+
+def save_weights(weights: ReaderWeights, path: Path = WEIGHTS) -> None:
+    """Writes matrices of the layers as int8 with a scale a row, everything else as float16; no pickle."""
+    stored: dict[str, np.ndarray] = {}
+    for name, array in weights.arrays.items():
+        if array.ndim == 2 and name.startswith("encoder."):
+            scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-12)
+            stored[f"q:{name}"] = np.round(array / scale).astype(np.int8)
+            stored[f"s:{name}"] = scale.astype(np.float32)
+        else:
+            stored[f"f:{name}"] = array.astype(np.float16)
+    about = {
+        "heads": weights.heads,
+        "exclusive": sorted(weights.exclusive),
+        "kinds": weights.kinds,
+        "base": WEIGHTS_SHA256,
+    }
+    stored["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    aside = path.with_suffix(".tmp.npz")
+    np.savez_compressed(aside, allow_pickle=False, **stored)
+    aside.replace(path)
+
+
+def load_weights(path: Path = WEIGHTS) -> ReaderWeights:
+    """What `save_weights` wrote; RagError if it is missing, broken or was trained on another MiniLM."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(bytes(stored["about"]).decode())
+            arrays = {
+                name[2:]: stored[name].astype(np.float32) for name in stored.files if name.startswith("f:")
+            } | {
+                name[2:]: stored[name].astype(np.float32) * stored[f"s:{name[2:]}"]
+                for name in stored.files
+                if name.startswith("q:")
+            }
+    except (OSError, ValueError, KeyError) as error:
+        raise RagError(f"Cannot read {path}: {error}. Restore it with git, or retrain it.") from error
+    if about["base"] != WEIGHTS_SHA256:
+        raise RagError(
+            f"{path} was trained on another MiniLM. Retrain it: python -m rag.evaluation.train_reader"
+        )
+    heads = {head: tuple(labels) for head, labels in about["heads"].items()}
+    return ReaderWeights(arrays, heads, frozenset(about["exclusive"]), tuple(about["kinds"]))
+
+
+def weights_digest(path: Path = WEIGHTS) -> str:
+    """Eight hex digits of the trained part, for the name of the built graph."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    except OSError as error:
+        raise RagError(f"Cannot read {path}: {error}. Restore it with git, or retrain it.") from error
+
+
+def build(folder: Path, precision: str) -> None:
+    """Write the graph and its companions into `folder` (created)."""
+    import onnx
+    from safetensors.numpy import load
+
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = (packaged_model() / "model.safetensors").read_bytes()
+    if hashlib.sha256(raw).hexdigest() != WEIGHTS_SHA256:
+        raise RagError("The embedding weights are not the ones this release was measured with.")
+    weights = {**load(raw), **load_weights().arrays}
+    del raw
+    full = folder / "fp32.onnx"
+    onnx.save(_graph(weights, word_table_int8=False), full)
+    shutil.copyfile(packaged_model() / "tokenizer.json", folder / "tokenizer.json")
+    np.save(folder / "reference.npy", _reference(full, folder / "tokenizer.json"))
+    if precision == "int8":
+        quantise(_graph(weights, word_table_int8=True), folder / "model.onnx", HEAD_NODES)
+        full.unlink()
+    else:
+        full.rename(folder / "model.onnx")
+    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    (folder / "SHA256").write_text(digest, encoding="ascii")
+
+
+def _graph(weights: Mapping[str, np.ndarray], word_table_int8: bool) -> Any:
+    """The encoder, then for each label its own attention over the tokens; the kinds of numbers for each token."""
+    from onnx import TensorProto, helper
+
+    draft = Draft(dict(weights))
+    hidden = embed_tokens(draft, word_table_int8)
+    for number in range(LAYERS):
+        hidden = encode_layer(draft, hidden, f"encoder.layer.{number}.")
+    scores = draft.add(
+        "MatMul", [hidden, draft.weight("attention.weight", transpose=True)], "attention_scores"
+    )
+    evidence = draft.add(
+        "MatMul", [hidden, draft.weight("evidence.weight", transpose=True)], "evidence_scores"
+    )
+    shares = draft.add("Softmax", [scores], "attention_shares", axis=1)
+    voices = draft.add("Mul", [shares, evidence], "voices")
+    tokens = draft.constant("token_axis", np.asarray([1], dtype=np.int64))
+    summed = draft.add("ReduceSum", [voices, tokens], "label_sums", keepdims=0)
+    draft.add("Add", [summed, draft.weight("evidence.bias")], "labels")
+    draft.add("ArgMax", [voices], "focus", axis=1, keepdims=0)
+    kinds = draft.add("MatMul", [hidden, draft.weight("kind.weight", transpose=True)], "kinds_raw")
+    draft.add("Add", [kinds, draft.weight("kind.bias")], "kinds")
+    inputs = [
+        helper.make_tensor_value_info(n, TensorProto.INT32, ["batch", "length"]) for n in ("ids", "mask")
+    ]
+    outputs = [
+        helper.make_tensor_value_info("labels", TensorProto.FLOAT, ["batch", "label_count"]),
+        helper.make_tensor_value_info("kinds", TensorProto.FLOAT, ["batch", "length", "kind_count"]),
+        helper.make_tensor_value_info("focus", TensorProto.INT64, ["batch", "label_count"]),
+    ]
+    graph = helper.make_graph(draft.nodes, "reader", inputs, outputs, draft.constants)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
+    import onnxruntime
+
+    tokenizer = load_tokenizer(tokenizer_file)
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    rows = []
+    for text in PROBES:
+        ids = np.asarray([tokenizer.encode(text).ids], dtype=np.int32)
+        rows.append(session.run(["labels"], {"ids": ids, "mask": np.ones_like(ids)})[0][0])
+    return np.asarray(rows, dtype=np.float32)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), sys.argv[2])

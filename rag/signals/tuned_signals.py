@@ -1,0 +1,64 @@
+"""The second reader's probabilities become signals; pure, so that training and the running bot share it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rag.signals.number_signals import CountedQuantity, number_signals
+from rag.signals.quantities import Quantity
+from rag.signals.rules import FLAGS
+from rag.signals.schema import Signals
+
+MIN_GAP_PROBABILITY = 0.4  # best F1 on authors left out (rag/evaluation/compare_readers.py)
+MIN_FLAG_PROBABILITY = 0.4
+READS = frozenset(
+    {"topic", "task", "baseline", "gaps", "volatility", "offline", "citations", "acl", "stable", "pii", "consent",
+     "in_training", "vendor_claim", "already_tuned", "cheaper_tier_tried", "lab", "examples", "classes", "per_class",
+     "eval_n", "score", "target", "volume_month", "monthly_cost", "budget_usd", "kb_tokens", "prompt_tokens",
+     "latency_ms", "gpus", "pretrain_tokens", "deadline_days"}
+)  # fmt: skip
+Probabilities = Mapping[str, Mapping[str, float]]
+
+
+def signals_from(
+    text: str, probabilities: Probabilities, quantities: Sequence[Quantity], kinds: Sequence[str]
+) -> Signals:
+    """Signals of one message from the probabilities by head and label and the kind of each quantity in it."""
+    values: dict[str, Any] = {"topic": likeliest(probabilities["topic"])}
+    for head in ("task", "baseline"):
+        if (best := likeliest(probabilities[head])) != "none":
+            values[head] = best
+    gaps = sorted(
+        (gap for gap, share in probabilities["gaps"].items() if share >= MIN_GAP_PROBABILITY),
+        key=lambda gap: -probabilities["gaps"][gap],
+    )
+    if gaps:
+        values["gaps"] = tuple(gaps)
+    if "offline" in gaps:
+        values["offline"] = True
+    for flag, share in probabilities["flags"].items():
+        if share >= MIN_FLAG_PROBABILITY and flag in FLAGS:
+            name, value = FLAGS[flag]
+            values[name] = value
+        elif share >= MIN_FLAG_PROBABILITY and flag == "changing":
+            values["volatility"] = "monthly"
+    numbers, quotes = number_signals(text, counted_quantities(quantities, kinds))
+    return Signals.model_validate({**numbers, **values, "quotes": quotes})
+
+
+def likeliest(shares: Mapping[str, float]) -> str:
+    """The label with the highest probability."""
+    return max(shares, key=lambda label: shares[label])
+
+
+def counted_quantities(quantities: Sequence[Quantity], kinds: Sequence[str]) -> list[CountedQuantity]:
+    """Each quantity with its kind; a share that is a score takes the place of its two numbers."""
+    scored = [q for q, kind in zip(quantities, kinds, strict=True) if q.whole is not None and kind == "score"]
+    counted = []
+    for quantity, kind in zip(quantities, kinds, strict=True):
+        inside = any(one is not quantity and one.start <= quantity.start < one.end for one in scored)
+        share_of_nothing = quantity.whole is not None and kind != "score"
+        if not inside and not share_of_nothing:
+            counted.append(CountedQuantity(quantity, kind))
+    return counted
