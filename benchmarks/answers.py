@@ -2,7 +2,8 @@
 
 Answers: share of questions answered that the guide holds, and refused that it almost holds; tuned-on and fresh
 questions apart. Kinds: the same over the guide and the sample documents, with the share whose answer cites the
-right passage; `unseen` ones were never fitted on. `--fit` prints weights for rag/answer/answerability.py. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
+right passage; `unseen` ones were never fitted on. Documents: benchmarks/answers_over_documents.py, ten documents by another hand
+(`--set heldout` once per release). Weights come from benchmarks/fit_answerability.py. Gate: faithful rewordings kept, and sentences passed beside a quote of something else.
 Latency: question to checked answer, first time and with remembered vectors. `--quick` is the whole of it (< 60 s).
 """
 
@@ -16,7 +17,6 @@ import platform
 import sys
 import tempfile
 import time
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.answers_over_documents import measure_documents
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.adviser import Writer
-from rag.answer.answerability import log_odds, unheard
+from rag.answer.answerability import FEATURES
 from rag.answer.evidence import gather
-from rag.answer.extractive import Pool
+from rag.answer.factual import rank_pieces
 from rag.answer.generative import apart
 from rag.evaluation.retrieval import add_samples, answers, read_rows
 from rag.grounding import fault
@@ -46,10 +47,12 @@ SCOPES = frozenset({"workspace"})
 def main() -> None:
     """Measure, print a table, and with --json one object on the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the same: it is quick already")
+    parser.add_argument(
+        "--quick", action="store_true", help="a third of the documents' questions, no baseline"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument(
-        "--fit", action="store_true", help="fit the weights of rag/answer/answerability.py and print them"
+        "--set", choices=("dev", "heldout"), default="dev", help="of the documents' questions"
     )
     options = parser.parse_args()
     told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
@@ -65,8 +68,6 @@ def main() -> None:
                 "gate": gate(index, told["faithful"]),
                 "latency_ms": latency(index, told["held"] + told["fresh_held"]),
             }
-            rows = [(index, question, False) for question in told["near_misses"] + told["fresh_near_misses"]]
-            rows += [(index, question, True) for question in told["held"] + told["fresh_held"]]
             with (
                 Index.open(Path(folder) / "samples", embed) as samples,
                 Index.open(Path(folder) / "long", embed) as long,
@@ -76,9 +77,7 @@ def main() -> None:
                 labelled = read_rows()
                 for name, cut in (("kinds", samples), ("kinds_without_headings", long)):
                     result[name] = answers(cut, [*labelled, *unseen(told)])
-                    rows += [(cut, row["question"], row["kind"] != "near_miss") for row in labelled]
-                if options.fit:
-                    print(fit(rows))
+        result["documents"] = measure_documents(embed, Path(folder) / "documents", options.set, options.quick)
     for name, value in result.items():
         print(f"{name:<12} {value}")
     if options.json:
@@ -86,7 +85,7 @@ def main() -> None:
 
 
 def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
-    """Ours at its threshold; AUC of the best score, ours and cosine alone; refused at 5% false refusals."""
+    """Ours at its threshold; AUC of the best piece's log-odds, and of the best cosine alone."""
     write, table = Writer(index, index.embed, EmbeddedReader(index.embed)), load_table()
     guide = advise(Signals(topic="guide"), table)
     empty = {q: not write(q, guide, SCOPES).claims for q in (*near, *held)}
@@ -94,13 +93,9 @@ def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
     best: dict[str, list[tuple[float, float]]] = {"near": [], "held": []}
     for name, questions in (("near", near), ("held", held)):
         for question in questions:
-            pool = Pool(gather(index, question, (), SCOPES), rows, lambda text: False)
-            ours = log_odds(
-                pool.signs(
-                    question, int(pool.ranking(question).argmax()), unheard(question, index.store, SCOPES)
-                )
-            )
-            best[name].append((ours, float((pool.rows @ rows([question])[0]).max())))
+            ranking = rank_pieces(question, gather(index, question, (), SCOPES), rows)
+            cosines = ranking.table[:, FEATURES.index("cosine")]
+            best[name].append((float(ranking.odds.max()), float(cosines.max())))
     return {
         "near_misses_refused": f"{sum(empty[q] for q in near)}/{len(near)}",
         "held_answered": f"{sum(not empty[q] for q in held)}/{len(held)}",
@@ -113,25 +108,6 @@ def unseen(told: dict[str, Any]) -> list[dict[str, Any]]:
     """The questions that no weight was fitted on, as rows of rag/data/retrieval_eval.jsonl."""
     near = [{"kind": "unseen_near_miss", "question": question} for question in told["unseen_near_misses"]]
     return [{"kind": "unseen_paraphrase", **row} for row in told["unseen_paraphrases"]] + near
-
-
-def fit(rows: list[tuple[Index, str, bool]]) -> str:
-    """Weights and bias of a logistic regression on the best piece of each question: is there an answer?"""
-    from sklearn.linear_model import LogisticRegression
-
-    seen, answered = [], []
-    for index, question, held in rows:
-        pool = Pool(gather(index, question, (), SCOPES), Remembered(index.embed), lambda text: False)
-        seen.append(
-            astuple(
-                pool.signs(
-                    question, int(pool.ranking(question).argmax()), unheard(question, index.store, SCOPES)
-                )
-            )
-        )
-        answered.append(held)
-    model = LogisticRegression(C=30, max_iter=2000).fit(seen, answered)
-    return f"weights {[round(float(w), 1) for w in model.coef_[0]]}, bias {float(model.intercept_[0]):.2f}"
 
 
 def auc(good: list[float], bad: list[float]) -> float:

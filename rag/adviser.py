@@ -25,7 +25,7 @@ from rag.advice.explanation import answer_move, headline, next_step, question_wo
 from rag.advice.menus import changes_between, choice_of, menus_of, parse_correction, typed_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, language_of, load_phrases_of
-from rag.answer.answerability import SURE, unheard
+from rag.answer.answerability import load_weights
 from rag.answer.evidence import gather, load_phrases, parts_of, sought
 from rag.answer.extractive import Answer, compose, refusal
 from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
@@ -398,7 +398,6 @@ class Writer:
             sought=wanted,
             parts=parts,
             searched=searched,
-            unheard=unheard(question, self._index.store, scopes),
             skip=self._reader.is_order,
         )
 
@@ -417,8 +416,7 @@ class Writer:
             passages,
             self._rows,
             searched=len(documents),
-            least=SURE,
-            unheard=unheard(question, self._index.store, scopes),
+            min_log_odds=load_weights().min_log_odds_unasked,
             skip=self._reader.is_order,
         )
 

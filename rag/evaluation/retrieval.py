@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from rag.answer.answerability import unheard
 from rag.answer.extractive import compose
 from rag.errors import RagError
 from rag.index import GUIDE, Index
@@ -93,9 +92,7 @@ def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     told: dict[str, list[tuple[bool, bool]]] = {}
     for row in rows:
         passages = retrieve(index, row["question"], EVERYONE)
-        answer = compose(
-            row["question"], passages, embed, unheard=unheard(row["question"], index.store, EVERYONE)
-        )
+        answer = compose(row["question"], passages, embed)
         good = {_key(one.heading, one.text) for one in passages if "doc" in row and _right(one, row, places)}
         cited = any(_key(one.heading, one.passage) in good for one in answer.citations)
         told.setdefault(row["kind"], []).append((not answer.claims, cited))

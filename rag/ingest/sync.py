@@ -25,7 +25,7 @@ from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
 
-CHUNKER = "2"  # part of a text's hash: another way of cutting cuts every document again
+CHUNKER = "3"  # part of a text's hash: another way of cutting cuts every document again
 MEMBER = "!/"
 MANY = 10  # a source that loses more than half of more than this keeps them until a person says so
 BATCH = 64

@@ -1,7 +1,7 @@
 """Cuts a document's Markdown into passages by heading, each with its place in the text.
 
 A passage is at most about CHUNK_TOKENS wordpieces, ends at a sentence where it can, and never crosses a
-heading. What is embedded and searched is the heading path plus the text; what is shown is the text alone.
+heading or the edge of a table. The path begins with the document's title. What is embedded and searched is the heading path plus the text; what is shown is the text alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from rag.search.tables import Block, split_blocks, split_rows
 
 CHUNK_TOKENS = 200
 SUB_TOKENS = 48
@@ -41,7 +43,7 @@ class Chunk:
 
 
 def chunk_markdown(text: str, title: str, count_tokens: Callable[[str], int]) -> list[Chunk]:
-    """Every passage of `text` in order; together they hold all of it but the headings."""
+    """Every passage of `text` in order; together they hold all of it but the headings and tables' captions."""
     from langchain_text_splitters import MarkdownHeaderTextSplitter
 
     sections = MarkdownHeaderTextSplitter(HEADERS, strip_headers=True).split_text(text)
@@ -49,10 +51,26 @@ def chunk_markdown(text: str, title: str, count_tokens: Callable[[str], int]) ->
     chunks: list[Chunk] = []
     for section in sections:
         path = [section.metadata[name] for _, name in HEADERS if section.metadata.get(name)]
-        heading = " > ".join(path or [title])
-        for piece in split_text(section.page_content, CHUNK_TOKENS, count_tokens):
-            chunks.append(Chunk(len(chunks), heading, piece, *find(piece)))
+        path = path if section.metadata.get("h1") else [title, *path]
+        for block in split_blocks(section.page_content):
+            heading = " > ".join([*path, block.caption] if block.caption else path)
+            for piece, place in _cut(block, count_tokens):
+                chunks.append(Chunk(len(chunks), heading, piece, *find(place)))
     return chunks
+
+
+def _cut(block: Block, count_tokens: Callable[[str], int]) -> Iterator[tuple[str, str]]:
+    """The passages of a block, each with the run of the document that it is to be found by.
+
+    A table stays whole where it fits; a longer one is cut between rows and carries its header in each passage.
+    """
+    if not block.is_table:
+        yield from ((piece, piece) for piece in split_text(block.text, CHUNK_TOKENS, count_tokens))
+        return
+    for number, rows in enumerate(split_rows(block, CHUNK_TOKENS, count_tokens)):
+        whole = "\n".join([*block.header, *rows])
+        for piece in split_text(whole, 2 * CHUNK_TOKENS, count_tokens):
+            yield piece, piece if number == 0 else "\n".join(rows)
 
 
 def split_text(text: str, tokens: int, count_tokens: Callable[[str], int]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from rag.adviser import Adviser
-from rag.answer.extractive import units
+from rag.answer.pieces import sentences_alone
 from rag.index import Index
 from rag.llm import ChatClient, LanguageModel
 from rag.llm.qualification import STATEMENTS
@@ -60,7 +60,7 @@ def draft(*sentences: tuple[str, str, str]) -> str:
 def find(body: dict[str, Any], words: str) -> tuple[str, str]:
     """The id of the passage that holds the words, and its piece with them."""
     for chunk_id, text in passages(body).items():
-        for piece in units(text):
+        for piece in sentences_alone(text):
             if words in piece:
                 return chunk_id, piece
     raise AssertionError(f"no passage with {words!r} was sent")

@@ -45,3 +45,16 @@ def test_words_without_end_still_make_short_passages(embed: MiniLM) -> None:
         chunks = chunk_markdown(text, "t", embed.count_tokens)
         assert max(len(chunk.text) for chunk in chunks) < 2500
         assert squeezed("".join(chunk.text for chunk in chunks)) == text
+
+
+def test_a_long_table_carries_its_header_in_each_passage(embed: MiniLM) -> None:
+    """Rows stay whole under the names of their columns, the caption is the heading, and each row knows its place."""
+    rows = "\n".join(f"| Region {n} | {n}.5 | {n * 3} |" for n in range(80))
+    text = f"# Report\n\nSome words.\n\n**Revenue 2022**\n\n| Region | Road | Rail |\n|---|---|---|\n{rows}\n\nMore words."
+    prose, *tables, last = chunk_markdown(text, "Report", embed.count_tokens)
+    assert (prose.text, last.text) == ("Some words.", "More words.")
+    assert len(tables) > 2
+    for chunk in tables:
+        assert chunk.heading == "Report > Revenue 2022"
+        assert chunk.text.startswith("| Region | Road | Rail |\n|---|---|---|\n| Region ")
+        assert squeezed(text[chunk.start : chunk.end]).endswith(squeezed(chunk.text.splitlines()[-1]))

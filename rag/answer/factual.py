@@ -1,0 +1,154 @@
+"""The answer to a question of fact: the passages' pieces, the most likely first, or a refusal where none answers.
+
+`answer_from_documents` is the whole way for a question that the team's own documents may answer: search within the
+asker's scopes, answer with a measured confidence, or refuse. It gives no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
+from rag.answer.citations import Answer, cited, refusal, with_corrections
+from rag.answer.pieces import Piece, split_pieces
+from rag.answer.question_terms import QuestionTerms, read_question, stems
+from rag.search.embedding import Embedder
+from rag.search.retrieval import Passage, retrieve
+from rag.search.tables import cells_of
+
+if TYPE_CHECKING:
+    from rag.index import Index
+
+MAX_CLAIMS = 3
+MAX_PIECES_EMBEDDED = 24  # a piece costs 7 CPU-ms; the rest share too few words to be the best
+MAX_ODDS_BELOW_BEST = 0.7  # log-odds: further below the best, a piece does not stand beside it
+MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
+MIN_SHARE_OF_WORDS = 0.1  # less of the question's words in the answer: it is near in meaning alone
+NEAREST = "None of the documents uses your words; this is the nearest in meaning, so check that it is meant."
+GUIDE = "guide"
+
+
+@dataclass(frozen=True)
+class FactualAnswer:
+    """The cited answer (or the refusal) with the measured chance, 0-1, that its best piece answers."""
+
+    answer: Answer
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Pieces with their vectors and features, in the passages' order."""
+
+    pieces: tuple[Piece, ...]
+    rows: np.ndarray
+    table: np.ndarray
+
+    @property
+    def odds(self) -> np.ndarray:
+        """The log-odds that each piece answers."""
+        return log_odds(self.table)
+
+
+def answer_from_documents(
+    index: Index,
+    question: str,
+    scopes: frozenset[str],
+    embed: Embedder,
+    *,
+    with_guide: bool = False,
+    skip: Callable[[str], bool] = lambda text: False,
+) -> FactualAnswer:
+    """What the documents that readers of `scopes` may see say to a question; the team's own alone unless `with_guide`.
+
+    The bar is that of a question which nobody said was one for the documents, such as small talk.
+    """
+    sources = index.documents(scopes)
+    allowed = {document.id for document in sources if with_guide or document.root != GUIDE}
+    passages = [p for p in retrieve(index, question, scopes) if p.doc_id in allowed] if allowed else []
+    bar = load_weights().min_log_odds_unasked
+    return answer_fact(question, passages, embed, len(allowed), bar, skip)
+
+
+def answer_fact(
+    question: str,
+    passages: Sequence[Passage],
+    embed: Embedder,
+    searched: int = 0,
+    min_log_odds: float | None = None,
+    skip: Callable[[str], bool] = lambda text: False,
+) -> FactualAnswer:
+    """The answer from these passages, best piece first; `searched` documents are named in a refusal."""
+    ranking = rank_pieces(question, passages, embed, skip)
+    if not ranking.pieces:
+        return FactualAnswer(refusal(passages, searched), 0.0)
+    every = ranking.odds
+    best = int(every.argmax())
+    odds = float(every[best])
+    if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):
+        return FactualAnswer(refusal(passages, searched), confidence(odds))
+    terms = read_question(question)
+    pieces = [_as_claim(ranking.pieces[i], terms) for i in _beside(ranking, every, best)]
+    answer = cited(with_corrections(pieces, embed))
+    if not answer.claims:
+        return FactualAnswer(refusal(passages, searched), confidence(odds))
+    if ranking.table[best, FEATURES.index("words_near")] < MIN_SHARE_OF_WORDS:
+        answer = replace(answer, note=NEAREST)
+    return FactualAnswer(answer, confidence(odds))
+
+
+def rank_pieces(
+    question: str,
+    passages: Sequence[Passage],
+    embed: Embedder,
+    skip: Callable[[str], bool] = lambda text: False,
+) -> Ranking:
+    """The pieces that share most with the question, with the log-odds that each answers it."""
+    pieces = [piece for passage in passages for piece in split_pieces(passage) if not skip(piece.text)]
+    if not pieces:
+        return Ranking((), np.zeros((0, 0)), np.zeros((0, len(FEATURES))))
+    if len(pieces) > MAX_PIECES_EMBEDDED:
+        table = features(question, pieces, np.zeros(len(pieces)))
+        own, near = table[:, FEATURES.index("words_in_piece")], table[:, FEATURES.index("words_near")]
+        order = np.argsort(-(own + near + 2 * table[:, FEATURES.index("passage_rank")]), kind="stable")
+        pieces = [pieces[i] for i in sorted(order[:MAX_PIECES_EMBEDDED])]
+    rows = embed([question, *map(readable, pieces)])
+    table = features(question, pieces, rows[1:] @ rows[0])
+    return Ranking(tuple(pieces), rows[1:], table)
+
+
+def readable(piece: Piece) -> str:
+    """A piece under its heading, a row with the names of its columns, as it is embedded."""
+    if not piece.header:
+        return f"{piece.leaf}: {piece.text}"
+    cells = zip(piece.header, cells_of(piece.text), strict=False)
+    return f"{piece.leaf}: " + "; ".join(f"{name}: {cell}" if name else cell for name, cell in cells)
+
+
+def _beside(ranking: Ranking, odds: np.ndarray, best: int) -> list[int]:
+    """The best piece and those that are nearly as likely, each saying something of its own."""
+    picks = [best]
+    for i in map(int, np.argsort(-odds, kind="stable")):
+        near = odds[i] >= odds[best] - MAX_ODDS_BELOW_BEST
+        if i == best or not near or len(picks) == MAX_CLAIMS:
+            continue
+        if all(float(ranking.rows[i] @ ranking.rows[j]) < MAX_COSINE_BETWEEN_CLAIMS for j in picks):
+            picks.append(i)
+    return picks
+
+
+def _as_claim(piece: Piece, terms: QuestionTerms) -> Piece:
+    """A row as a sentence: what the table is about, the row's label, and the cells that are asked for."""
+    if not piece.header:
+        return piece
+    label, *cells = cells_of(piece.text)
+    names = [*piece.header[1:], *[""] * len(cells)][: len(cells)]
+    shares = [len(stems(name) & terms.words.keys()) for name in names]
+    best = max(shares, default=0)
+    columns = [i for i in range(len(cells)) if cells[i] and (shares[i] == best or best == 0)]
+    values = "; ".join(f"{names[i]}: {cells[i]}" if names[i] else cells[i] for i in columns)
+    return replace(piece, said=f"{piece.leaf}: {label}: {values}" if values else f"{piece.leaf}: {label}")

@@ -1,0 +1,120 @@
+"""The pieces that an answer is made of: sentences, chat lines and table rows of a passage, with what they stand under."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rag.search.chunking import sentences
+from rag.search.retrieval import Passage
+from rag.search.tables import cells_of, is_row, is_rule
+
+MIN_WORDS, MIN_WORDS_ALONE, MAX_WORDS = 3, 5, 70
+SHORT_WORDS = 8  # an opener like "Retrieval and tuning add up." takes the next sentence with it
+CORRECTION = "Correction ("
+_LEANS = re.compile(
+    r"(?:it|they|this|these|those|that|such|both|he|she|its|their|use it|consider it|result:|for example|then"
+    r"|however|otherwise|the latter|until then|instead|check the)\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"[A-Z]\w+: \S")
+_QUESTION = re.compile(r"[?？][\"')\]*_]*$")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One run of a passage's text. `before` is what it stands under besides the heading: the sentence before it, or
+    a row's header line. `label` goes before it in a list; `said` is the claim that it proves, if other."""
+
+    passage: Passage
+    text: str
+    label: str = ""
+    said: str = ""
+    before: str = ""
+
+    @property
+    def leaf(self) -> str:
+        return self.passage.heading.rsplit(" > ", 1)[-1]
+
+    @property
+    def claim(self) -> str:
+        return self.said or (f"{self.label}: {self.text}" if self.label else self.text)
+
+    @property
+    def is_correction(self) -> bool:
+        return self.text.startswith(CORRECTION)
+
+    @property
+    def is_table_row(self) -> bool:
+        return is_row(self.text)
+
+    @property
+    def header(self) -> list[str]:
+        """The names of a row's columns."""
+        return cells_of(self.before) if self.is_table_row and self.before else []
+
+
+def split_pieces(passage: Passage) -> list[Piece]:
+    """The pieces of a passage in order; questions and headings are none, for they answer nothing."""
+    pieces: dict[str, Piece] = {}
+    run: list[str] = []
+    header = ""
+    before = ""
+    lines = [line.strip() for line in passage.text.splitlines()]
+    for at, line in enumerate(lines):
+        if is_rule(line):
+            continue
+        if is_row(line):
+            before = _flush(passage, run, pieces, before)
+            if (at + 1 < len(lines) and is_rule(lines[at + 1])) or not header:
+                header = line
+            else:
+                pieces.setdefault(line, Piece(passage, line, before=header))
+            continue
+        header = ""
+        run.append(line)
+    _flush(passage, run, pieces, before)
+    return list(pieces.values())
+
+
+def _flush(passage: Passage, run: list[str], pieces: dict[str, Piece], before: str) -> str:
+    for text in units("\n".join(run)):
+        if not _QUESTION.search(text) or len(list(sentences(text))) > 1:
+            pieces.setdefault(text, Piece(passage, text, before=before))
+        before = text
+    run.clear()
+    return before
+
+
+def units(text: str) -> list[str]:
+    """The sentences and list items of prose; one that leans on the sentence before it goes with it."""
+    return [run for run in _runs(text, keep_leaning=True) if _has_words(run, MIN_WORDS)]
+
+
+def sentences_alone(text: str) -> list[str]:
+    """The sentences that can stand for themselves behind a verdict: longer, no half of a labelled pair, none that
+    leans on a sentence which is not there."""
+    runs = [run for run in _runs(text, keep_leaning=False) if _has_words(run, MIN_WORDS_ALONE)]
+    return [run for run in runs if not _is_half_label(run)]
+
+
+def _runs(text: str, keep_leaning: bool) -> list[str]:
+    runs: list[str] = []
+    for line in re.split(r"\n+", text):
+        open_run = False
+        for sentence in sentences(line.strip().lstrip("-*•").strip()):
+            leans = bool(_LEANS.match(sentence))
+            if open_run and (leans or len(runs[-1].split()) < SHORT_WORDS):
+                runs[-1] = f"{runs[-1]} {sentence}"
+            elif keep_leaning or not leans:
+                runs.append(sentence)
+                open_run = True
+    return list(dict.fromkeys(runs))
+
+
+def _has_words(text: str, least: int) -> bool:
+    return least <= len(text.split()) <= MAX_WORDS and bool(re.search(r"\w", text))
+
+
+def _is_half_label(text: str) -> bool:
+    return bool(_LABEL.match(text)) and len(text.split()) < 10 and not text.startswith("Correction")
