@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from rag.advice.cost_line import cost_line
 from rag.advice.decide import Advice, advise, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
+from rag.advice.facts_first import is_case, may_be_fact
 from rag.advice.menus import changes_between, choice_of, menus_of, parse_correction, typed_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, language_of, load_phrases_of
@@ -49,22 +49,6 @@ OFF_TOPIC = (
     "Ask me about a task you want a model to do."
 )
 WORKSPACE = frozenset({"workspace"})
-ASKS_A_FACT = re.compile(
-    r"^\W*(?:(?:and|but|so|ok|hi|hello|hey|quick question)\W+)*(?:what|how|who|whom|whose|when|where|which|is|are|does|did|may|can|was|were|"
-    r"wie|wer|wo|wann|welche\w*|darf|dürfen|qui|quand|comment|où|quel\w*|combien|quién|qué|cómo|cuándo|dónde|cuál|"
-    r"chi|come|quando|dove|quale|wat|hoe|wie|waar|mogen)\b",
-    re.IGNORECASE,
-)
-ASKS_A_RULE = re.compile(
-    r"\b(?:may|are|is|can) (?:we|i|one|it|our \w+|the \w+|agents?|employees?|they)\b[^?]{0,20}\b(?:allowed|permitted|send|share|upload|use|paste|put|store|give|train)\b"
-    r"|\b(?:allowed|permitted|permission) to\b|\bwho (?:approves|decides|may|can|owns)\b|\b(?:our|the company'?s) (?:policy|rule|limit|handbook)\b"
-    r"|\bdürfen wir\b|\bpeut-on\b|\bavons-nous le droit\b|\bpodemos\b|\bmogen we\b|\bpossiamo\b|\bpodemos\b",
-    re.IGNORECASE,
-)
-ASKS_ADVICE = re.compile(
-    r"\b(?:should|better|worth|recommend|need to|do we need|sollen|faut-il|devrions|deberíamos)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -188,8 +172,8 @@ class Adviser:
             return readings[-1].signals
 
         decision = decide_turn(hear(thread, question, read, self._table), self._table)
-        if self._may_be_fact(question, decision):
-            answer = self._write.surely(question, turn.scopes, own=_is_case(decision))
+        if may_be_fact(question, decision):
+            answer = self._write.surely(question, turn.scopes, own=is_case(decision))
             if answer.claims:
                 return noted(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:
@@ -210,19 +194,6 @@ class Adviser:
             return None
         open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmed)
         return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
-
-    def _may_be_fact(self, question: str, decision: TurnDecision) -> bool:
-        """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case."""
-        verdict = decision.advice.verdict
-        if verdict is Verdict.OFF_TOPIC:
-            return True
-        if verdict is Verdict.GUIDE_ANSWER or ASKS_ADVICE.search(question):
-            return False
-        if ASKS_A_RULE.search(question):
-            return True
-        return (
-            verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
-        )
 
     def _corrected(self, corrections: Sequence[Any], turn: Turned) -> Reply:
         """The reply after corrections, with what they changed."""
@@ -344,11 +315,6 @@ class Adviser:
         if move == "why":
             return replace(reply, signals=advice.deciding)
         return replace(reply, would_change=would_change(advice, words)) if move == "change" else reply
-
-
-def _is_case(decision: TurnDecision) -> bool:
-    """Whether a message named a case of its own: then only the team's own documents may speak before the verdict."""
-    return decision.advice.verdict is not Verdict.NEED_MORE_INFO
 
 
 def noted(reply: Reply, budget: CallBudget | None) -> Reply:

@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rag.advice.decide import Advice, advise, certain_signals
+from rag.advice.assertions import certain_signals
+from rag.advice.decide import Advice, advise
 from rag.advice.decision_table import Table
 from rag.advice.menus import Correction, corrected
 from rag.advice.moves import bare

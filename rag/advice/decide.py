@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rag.advice.decision_table import Rule, Table, facts_of, holds, sayable, signal_names
+from rag.advice.assertions import certain_signals, only, sayable, signal_names
+from rag.advice.decision_table import Rule, Table, facts_of, holds
 from rag.reply import DecidingSignal, FollowUp, Verdict
 from rag.signals.schema import Signals
 
@@ -59,26 +60,6 @@ class Advice:
     def facts_told(self) -> Signals:
         """The signals without those that nobody said or confirmed: what may be told as facts of the case."""
         return only(self.signals, self.certain)
-
-
-def only(signals: Signals, names: frozenset[str]) -> Signals:
-    """The signals of these names; the others become unknown."""
-    kept = {name: value for name, value in signals.known().items() if name in names}
-    return Signals.model_validate({**kept, "quotes": {n: q for n, q in signals.quotes.items() if n in names}})
-
-
-def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The names whose values the person confirmed or said: read from words of theirs, not guessed from the whole.
-
-    Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
-    """
-    said = {name for name, words in signals.quotes.items() if words.strip()}
-    if len(signals.gaps) > 1:
-        said.discard("gaps")
-    return frozenset(said & signals.known().keys()) | confirmed | MEASURED_SIGNALS
-
-
-MEASURED_SIGNALS = frozenset({"measured_best"})  # set by a measurement alone
 
 
 def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset()) -> Advice:

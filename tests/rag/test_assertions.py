@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rag.advice.assertions import certain_signals
 from rag.advice.conversation import Thread, decide_turn
 from rag.advice.cost_line import cost_line
-from rag.advice.decide import Advice, certain_signals
+from rag.advice.decide import Advice
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, would_change
 from rag.advice.phrases import load_phrases_of

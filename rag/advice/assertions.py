@@ -1,0 +1,76 @@
+"""What an answer may tell as fact about the asker's case: the signals that were said or confirmed, and what a rule asserts.
+
+Pure. Unknown is not false, and a guess is not a fact: a rule whose words assert more is told in its general words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rag.advice.decision_table import Rule, holds
+from rag.signals.schema import Signals
+
+MEASURED_SIGNALS = frozenset({"measured_best"})  # set by a measurement alone
+
+
+def only(signals: Signals, names: frozenset[str]) -> Signals:
+    """The signals of these names; the others become unknown."""
+    kept = {name: value for name, value in signals.known().items() if name in names}
+    return Signals.model_validate({**kept, "quotes": {n: q for n, q in signals.quotes.items() if n in names}})
+
+
+def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The names whose values the person confirmed or said: read from words of theirs, not guessed from the whole.
+
+    Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
+    """
+    said = {name for name, words in signals.quotes.items() if words.strip()}
+    if len(signals.gaps) > 1:
+        said.discard("gaps")
+    return frozenset(said & signals.known().keys()) | confirmed | MEASURED_SIGNALS
+
+
+BEHIND = {  # the signals behind a derived fact
+    "fixed_labels": ("task",),
+    "open_ended": ("task",),
+    "facts_missing": ("gaps", "task"),
+    "gap_named": ("gaps",),
+    "only_accuracy": ("gaps",),
+    "measured": ("baseline", "score"),
+    "score_known": ("score",),
+    "tried": ("baseline",),
+    "class_rows": ("per_class", "examples", "classes"),
+    "lab": ("lab", "pretrain_tokens", "gpus", "skill", "no_usable_base"),
+}
+
+
+def signal_names(when: Mapping[str, Any]) -> list[str]:
+    """The signals that a condition rests on, derived facts resolved; what must not hold is left out."""
+    names: list[str] = []
+    for name, wanted in when.items():
+        if name == "any":
+            names += [inner for block in wanted for inner in signal_names(block)]
+        elif name != "none_of":
+            names += BEHIND.get(name, (name,))
+    return names
+
+
+def asserted_signals(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The signals that the rule's `say` tells as facts of the case; of `any`, those of the first block that holds."""
+    if rule.asserts is not None:
+        return rule.asserts
+    names: list[str] = []
+    for name, wanted in rule.when.items():
+        if name == "any":
+            names += signal_names(next(block for block in wanted if holds(block, facts)))
+        elif name == "class_rows":
+            names += ["per_class"] if facts.get("per_class") is not None else ["examples", "classes"]
+        elif name != "none_of":
+            names += BEHIND.get(name, (name,))
+    return tuple(dict.fromkeys(names))
+
+
+def sayable(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> bool:
+    """Whether the rule's own words may be told: all that they assert was said or confirmed."""
+    return set(asserted_signals(rule, facts)) <= certain

@@ -1,0 +1,42 @@
+"""Which messages the documents may answer before any verdict: no case at all, a question of a rule, a question of fact."""
+
+from __future__ import annotations
+
+import re
+
+from rag.advice.conversation import TurnDecision
+from rag.reply import Verdict
+
+ASKS_A_FACT = re.compile(
+    r"^\W*(?:(?:and|but|so|ok|hi|hello|hey|quick question)\W+)*(?:what|how|who|whom|whose|when|where|which|is|are|does|did|may|can|was|were|"
+    r"wie|wer|wo|wann|welche\w*|darf|dürfen|qui|quand|comment|où|quel\w*|combien|quién|qué|cómo|cuándo|dónde|cuál|"
+    r"chi|come|quando|dove|quale|wat|hoe|wie|waar|mogen)\b",
+    re.IGNORECASE,
+)
+ASKS_A_RULE = re.compile(
+    r"\b(?:may|are|is|can) (?:we|i|one|it|our \w+|the \w+|agents?|employees?|they)\b[^?]{0,20}\b(?:allowed|permitted|send|share|upload|use|paste|put|store|give|train)\b"
+    r"|\b(?:allowed|permitted|permission) to\b|\bwho (?:approves|decides|may|can|owns)\b|\b(?:our|the company'?s) (?:policy|rule|limit|handbook)\b"
+    r"|\bdürfen wir\b|\bpeut-on\b|\bavons-nous le droit\b|\bpodemos\b|\bmogen we\b|\bpossiamo\b|\bpodemos\b",
+    re.IGNORECASE,
+)
+ASKS_ADVICE = re.compile(
+    r"\b(?:should|better|worth|recommend|need to|do we need|sollen|faut-il|devrions|deberíamos)\b",
+    re.IGNORECASE,
+)
+
+
+def may_be_fact(question: str, decision: TurnDecision) -> bool:
+    """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case."""
+    verdict = decision.advice.verdict
+    if verdict is Verdict.OFF_TOPIC:
+        return True
+    if verdict is Verdict.GUIDE_ANSWER or ASKS_ADVICE.search(question):
+        return False
+    if ASKS_A_RULE.search(question):
+        return True
+    return verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
+
+
+def is_case(decision: TurnDecision) -> bool:
+    """Whether a message named a case of its own: then only the team's own documents may speak before the verdict."""
+    return decision.advice.verdict is not Verdict.NEED_MORE_INFO
