@@ -86,10 +86,12 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
     assert embed.asked - asked < 300  # the probe only
 
 
+@pytest.mark.timeout(900)  # a LoRA pilot: minutes on a busy machine
 def test_shuffled_labels_leave_nothing_to_learn(embed: CountingEmbedder, tmp_path: Path) -> None:
     """Labels drawn at random: it says that there is nothing to learn, whatever the target."""
-    labels = np.random.default_rng(3).permutation([label for _, label in ROWS])
-    rows = [(text, str(label)) for (text, _), label in zip(ROWS, labels, strict=True)]
+    some = ROWS[:260]
+    labels = np.random.default_rng(3).permutation([label for _, label in some])
+    rows = [(text, str(label)) for (text, _), label in zip(some, labels, strict=True)]
     made = measured(tickets(rows), 0.15, tmp_path, embed)
     assert made["decision"] == "not_worth_it"
     assert "nothing to learn" in made["headline"]
