@@ -39,6 +39,7 @@ from rag.signals.model_vote import with_model_vote
 from rag.signals.reading import Doubt, Reading
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals, after_measuring
+from rag.signals.tuned import ReaderPair, load_tuned_reader
 
 if TYPE_CHECKING:
     from rag.index import Index
@@ -69,6 +70,7 @@ class Adviser:
     ) -> None:
         self._prices, self._chat = prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
+        self._pair = ReaderPair(self._reader, load_tuned_reader(embed.cache), self._verdict_of)
         self._llm_reader = LlmReader(self._reader)
         self._moves = MoveReader(embed)
         self._write = Writer(index, embed, self._reader)
@@ -217,7 +219,7 @@ class Adviser:
 
     def _read(self, question: str, budget: CallBudget | None, known: Signals | None) -> Reading:
         """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
-        reading = Reading(self._reader(question))
+        reading = self._pair(question)
         if budget is None or reading.signals.topic == "injection":
             return reading
         with suppress(LanguageModelError):

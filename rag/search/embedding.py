@@ -43,7 +43,8 @@ class MiniLM:
     """all-MiniLM-L6-v2 on onnxruntime; safe to call from several threads.
 
     One text per run and no padding: it is as fast as batching on a CPU, and int8 scales are chosen per run,
-    so a text's vector never depends on its neighbours. `threads` texts are in work at a time.
+    so a text's vector never depends on its neighbours. `threads` texts are in work at a time. `cache` is where
+    built graphs lie, for other readers of the same kind.
     """
 
     dim = DIM
@@ -60,6 +61,7 @@ class MiniLM:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
         self._threads = max(1, threads)
+        self.cache = folder.parent
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         if not texts:

@@ -17,6 +17,7 @@ class Counting(MiniLM):
 
     def __init__(self, inner: MiniLM, name: str | None = None) -> None:
         self.inner, self.name, self.texts = inner, name or inner.name, list[str]()
+        self.cache = inner.cache
         self._remembered: dict[str, np.ndarray] = {}
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
