@@ -102,7 +102,7 @@ def train_reply(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train on (tickets, answers) and return `Fitted`; the model lies in folder/model."""
+    """Train on (tickets, answers) and return `TrainingResult`; the model lies in folder/model."""
     from transformers import set_seed
 
     from finetune.tasks.reply.tokens import (

@@ -68,7 +68,7 @@ def train_triage(
     folder: Path,
     progress: Progress,
 ) -> Any:
-    """Train as the recipe says and return `Fitted`; the model lies in folder/model, ready for `load_triage`.
+    """Train as the recipe says and return `TrainingResult`; the model lies in folder/model, ready for `load_triage`.
 
     `labels` index `classes`. Checkpoints lie in folder/checkpoints.
     """
