@@ -102,9 +102,7 @@ def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
             message, what_next="Export JSON lines (one ticket a line): they are read in a stream."
         )
     try:
-        value = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
-    except UnicodeDecodeError:
-        value = json.loads(data.decode("cp1252", errors="replace"))
+        value = _json_value(data.removeprefix(b"\xef\xbb\xbf"))
     except json.JSONDecodeError as error:
         message = f"{path.name} is not valid JSON: line {error.lineno}: {error.msg}."
         raise DatasetError(message, what_next="Export it again, or send CSV.") from error
@@ -115,6 +113,14 @@ def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
         items = [value]
     for place, item in enumerate(items, 1):
         yield _from_object(item, place, "", "item")
+
+
+def _json_value(data: bytes) -> Any:
+    """The JSON value of UTF-8, UTF-16 or UTF-32 bytes, else of Windows' code page."""
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError:
+        return json.loads(data.decode("cp1252", errors="replace"))
 
 
 def _list_in(value: Any) -> list[Any] | None:

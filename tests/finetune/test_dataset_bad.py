@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from finetune.data.reading import DatasetError, neutral_cell, read_tickets, write_problems
@@ -218,6 +218,7 @@ def test_rows_that_inflate_are_stopped(tmp_path: Path) -> None:
             lambda cut: f"text,label\n{BODY}".encode()[: cut[0]] + cut[1] + BODY.encode()[cut[0] :]),
     )
 )  # fmt: skip
+@example(data=b"[\x80")  # neither UTF-8 nor JSON
 def test_no_bytes_at_all_break_the_reader(data: bytes, tmp_path: Path) -> None:
     """Random bytes, lines, JSON and damaged files: tickets or DatasetError, never another exception."""
     with suppress(DatasetError):
