@@ -36,7 +36,7 @@ from rag.search.retrieval import retrieve
 ANSWERS = Path(__file__).with_name("answers.yaml")
 SYNTHETIC_WEIGHT = 0.5
 REGULARISATION = 0.1
-MAX_NEAR_ANSWERED, MAX_NEAR_ANSWERED_UNASKED = 0.1, 0.05  # of the near misses over benchmarks/documents
+MAX_NEAR_ANSWERED, MAX_NEAR_ANSWERED_UNASKED = 0.1, 0.02  # of the near misses over benchmarks/documents
 STRANGERS = [
     "crew",
     "laptop",

@@ -84,14 +84,14 @@ def answer_fact(
 ) -> FactualAnswer:
     """The answer from these passages, best piece first; `searched` documents are named in a refusal."""
     ranking = rank_pieces(question, passages, embed, skip)
-    if not ranking.pieces:
+    terms = read_question(question)
+    if not ranking.pieces or not terms.words:  # "cannot say" asks for nothing
         return FactualAnswer(refusal(passages, searched), 0.0)
     every = ranking.odds
     best = int(every.argmax())
     odds = float(every[best])
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):
         return FactualAnswer(refusal(passages, searched), confidence(odds))
-    terms = read_question(question)
     pieces = [_as_claim(ranking.pieces[i], terms) for i in _beside(ranking, every, best)]
     answer = cited(with_corrections(pieces, embed))
     if not answer.claims:

@@ -12,7 +12,7 @@ from rag.search.minilm_onnx import load_tokenizer, packaged_model
 from rag.search.retrieval import STOP_WORDS
 
 ASKING_WORDS = frozenset(
-    ["what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "long", "often", "does", "do", "did", "is", "are", "was", "were", "mean", "means", "meaning", "tell", "name", "called", "there", "may", "might", "shall", "let", "say", "says", "according", "give", "list", "show", "explain", "between", "under", "per", "during", "after", "before", "into", "up", "down", "off", "over", "only", "also"]
+    ["cannot", "can't", "don't", "doesn't", "isn't", "won't", "please", "thanks", "yes", "ok", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "long", "often", "does", "do", "did", "is", "are", "was", "were", "mean", "means", "meaning", "tell", "name", "called", "there", "may", "might", "shall", "let", "say", "says", "according", "give", "list", "show", "explain", "between", "under", "per", "during", "after", "before", "into", "up", "down", "off", "over", "only", "also"]
 )  # fmt: skip
 NUMBER_WORDS = frozenset(
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "hundred", "thousand", "million", "billion", "half", "once", "twice", "first", "second", "third", "none"]
