@@ -129,8 +129,10 @@ def _row(raw: Mapping[str, Any], number: str) -> Row:
 
 
 def _gold(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The gold reading as values of Signals; ValidationError (a ValueError) for an unknown name or value."""
-    return Signals.model_validate(dict(raw)).known()
+    """The gold reading as values of Signals, null for what is no longer so; ValueError for an unknown name or value."""
+    given = {name: value for name, value in raw.items() if value is not None}
+    signals = Signals.model_validate(given)
+    return {name: getattr(signals, name) for name in raw if name in SIGNAL_NAMES}
 
 
 def evaluate(
@@ -170,7 +172,7 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
             yield Outcome(name, row.family, got, turn.accept, read, row.labels, tap)
 
 
-KINDS_OF_MOVE = {"ack": ("thanks", "ack"), "savings": ("savings", "cost")}  # of a labelled row: our moves
+KINDS_OF_MOVE = {"ack": ("thanks", "ack"), "savings": ("saving", "cost")}  # of a labelled row: our moves
 
 
 def _tap(thread: Thread, gold: Mapping[str, Any], accept: Sequence[str], table: Table) -> str | None:

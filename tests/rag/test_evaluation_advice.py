@@ -56,7 +56,7 @@ def test_every_scored_turn_of_a_conversation_counts(tmp_path: Path) -> None:
     """Verdicts by `accept`, questions about the verdict by `answer_kind`."""
     turns = [
         {"say": "q", "accept": ["fine_tune"], "gold": GOLD},
-        {"say": "why?", "answer_kind": "why", "gold": {}},
+        {"say": "why?", "answer_kind": "why", "gold": {"gaps": None}},
     ]
     result = evaluate(
         read_rows(file_of(tmp_path, {"id": "c", "turns": turns})),
