@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bot.endpoint import EndpointError, EndpointStore
 from bot.settings import Settings
 from bot.slack.feedback_log import blank_feedback
 from bot.slack.services import models_trained_on
@@ -21,10 +23,14 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.retention import forget_person
 
 if TYPE_CHECKING:
+    from finetune.llm import Llm
     from rag.adviser import Adviser
     from rag.index import Index
     from rag.llm import LanguageModel
 
+ENDPOINT_TIMEOUT_S = 60.0  # of one prompt
+JOB_LLM_USD = 0.5  # for the prompts of one job, where OPENAI_* name the model
+log = logging.getLogger("trainwise")
 PRICES = Path(__file__).parent / "prices.yaml"
 
 
@@ -75,14 +81,39 @@ def chat_model(settings: Settings) -> LanguageModel | None:
     return LanguageModel(client, settings.chat_timeout_s)
 
 
-def measuring_model(settings: Settings) -> Any | None:
-    """The configured language model as a measurement asks it, or None: then no prompt is scored."""
-    if not settings.has_chat_model:
-        return None
-    from finetune.llm import asker
+def measuring_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | None:
+    """The language model for prompts in a job: OPENAI_*'s of this machine, else the one that an admin connected.
 
-    key = settings.openai_api_key.reveal() if settings.openai_api_key else None
-    return asker(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
+    `most_usd` is for one job. None where there is neither, or where nothing may be spent.
+    """
+    from finetune.llm import Llm, asker
+
+    if most_usd <= 0:
+        return None
+    if settings.has_chat_model:
+        key = settings.openai_api_key.reveal() if settings.openai_api_key else None
+        ask = asker(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
+        return Llm(ask, settings.chat_model, most_usd)
+    store = EndpointStore(settings.home)
+    try:
+        endpoint, key = store.load(), store.api_key()
+    except EndpointError:
+        log.warning("the connected language model cannot be read: prompts are not measured")
+        return None
+    if endpoint is None:
+        return None
+    allowance = store.allowance_usd(endpoint, time.time())
+    free = endpoint.location == "local"
+    if not free and allowance <= 0:
+        log.info("the month's cap for the connected language model is used up: prompts are not measured")
+        return None
+    return Llm(
+        asker(endpoint.model, key, endpoint.base_url, ENDPOINT_TIMEOUT_S),
+        endpoint.model,
+        allowance,
+        free=free,
+        record=lambda usd: store.record_spending(usd, time.time()),
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.factories import chat_model, load_prices, measuring_model, open_datasets, open_ledger
+from bot.factories import chat_model, load_prices, measuring_llm, open_datasets, open_ledger
 from bot.settings import WHERE, Settings
 from bot.slack.app import build_app, posting_client, slack_client, summaries
 from bot.slack.delivery.after_job import Aftermath
@@ -233,7 +234,6 @@ def run_worker(
     health_port: int = 0,
 ) -> None:
     """Runs a worker until SIGTERM; the queue is the configured one or that of a bot in the same home."""
-    from finetune.llm import Llm
     from worker.runtime.options import WorkerOptions
     from worker.runtime.server import serve
 
@@ -242,7 +242,7 @@ def run_worker(
     if settings.redis_url is None and not note.is_file():
         raise BotError("There is no queue yet. Set TRAINWISE_REDIS_URL, or start `trainwise up` here first.")
     url = settings.redis_url.reveal() if settings.redis_url else note.read_text(encoding="utf-8").strip()
-    prices, ask = load_prices(settings), measuring_model(settings)
+    prices = load_prices(settings)
     signing.pair_locally(settings.home / "keys")
     options = WorkerOptions(
         redis_url=url,
@@ -251,7 +251,7 @@ def run_worker(
         spool=settings.home / "spool",
         artifacts=artifacts_folder(settings),
         datasets_url=settings.datasets_url,
-        llm=Llm(ask, settings.chat_model) if ask else None,
+        find_llm=partial(measuring_llm, settings),
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),
         gpus=gpu,

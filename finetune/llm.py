@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
+from finetune.errors import FinetuneError
 from finetune.pricing import api_request, tokens_of
 from finetune.progress import Progress
 
@@ -16,7 +21,7 @@ LONGEST_ANSWER = 400  # tokens; a class name needs ten, a model that thinks firs
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelAnswer:
     """An answer, with the tokens that the server counted (None where it does not tell)."""
 
     text: str
@@ -24,136 +29,298 @@ class Said:
     tokens_out: int | None = None
 
 
-AskLLM = Callable[[str], Said]
+AskLLM = Callable[[str], ModelAnswer]
+
+
+class EndpointFailure(FinetuneError):
+    """Why a server did not answer: `reason` continues "the server ...", `advice` says what to do."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"The language model's server {reason}. {advice}")
+        self.reason, self.advice = reason, advice
+
+
+def _spend_nothing(usd: float) -> None:
+    """Spending is recorded nowhere else."""
 
 
 @dataclass(frozen=True)
 class Llm:
-    """A configured language model: how to ask it, its name, and for how much at most in one job."""
+    """A configured language model: how to ask it, its name, and for how much at most in one job.
+
+    `free` marks a server of one's own, whose calls cost nothing; `record` gets the dollars of each call.
+    """
 
     ask: AskLLM
     model: str | None
     spend_usd: float = 0.5
     prices: Mapping[str, Any] = field(default_factory=dict)
+    free: bool = False
+    record: Callable[[float], None] = _spend_nothing
+
+
+OPTIONS: Mapping[str, Any] = {
+    "temperature": 0,
+    "reasoning_effort": "low",
+    "chat_template_kwargs": {"enable_thinking": False},
+}
+"""Sent where the server takes them; one that a refusal names is left out from then on."""
+LIMITS = ("max_tokens", "max_completion_tokens")
+THOUGHT = re.compile(r"^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 
 
 def asker(model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> AskLLM:
-    """`ask(prompt)` for an OpenAI-compatible server, safe for several threads; no call is made here."""
-    from langchain.chat_models import init_chat_model
+    """`ask(prompt)` for an OpenAI-compatible server, safe for several threads; no call is made here.
 
-    chat = init_chat_model(
-        f"openai:{model}",
-        api_key=api_key or "none",
-        base_url=base_url,
-        timeout=timeout_s,
-        max_retries=2,
-        max_tokens=LONGEST_ANSWER,
-    )
-
-    def ask(prompt: str) -> Said:
-        message = chat.invoke(prompt)
-        usage = dict(message.usage_metadata or {})
-        return Said(str(message.text), _count(usage, "input_tokens"), _count(usage, "output_tokens"))
-
-    return ask
+    Redirects are not followed: the address was chosen by a person, and the key goes nowhere else. Raises openai's
+    errors.
+    """
+    return _Asker(model, api_key, base_url, timeout_s)
 
 
-def _count(usage: Mapping[str, object], name: str) -> int | None:
-    found = usage.get(name)
-    return found if isinstance(found, int) else None
+class _Asker:
+    """Asks, and remembers which options this server refused."""
 
-
-LONGEST = 1_500  # characters of a ticket in a prompt
-AT_ONCE = 8  # calls under way
-SPARE = 1.25  # words say less than the server counts: so much more is set aside before each call
-
-
-class Purse:
-    """What may still be spent: each call sets its estimate aside before, and the server's count replaces it."""
-
-    def __init__(self, usd: float, prices: Mapping[str, Any], model: str) -> None:
-        self.cap, self.spent, self._prices, self._model = usd, 0.0, prices, model
+    def __init__(self, model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> None:
+        self._model, self._key, self._base_url, self._timeout_s = model, api_key, base_url, timeout_s
+        unusual = {"max_tokens", "chat_template_kwargs"} if base_url is None else {"max_completion_tokens"}
+        self._refused = frozenset(unusual)
+        self._sdk: Any = None
         self._lock = threading.Lock()
 
-    def set_aside(self, usd: float) -> bool:
+    def __call__(self, prompt: str) -> ModelAnswer:
+        """The model's words without its thinking, and the server's count of tokens."""
+        from openai import BadRequestError, UnprocessableEntityError
+
+        for _ in range(len(OPTIONS) + len(LIMITS)):
+            try:
+                return self._ask(prompt)
+            except (BadRequestError, UnprocessableEntityError) as refusal:
+                if not self._drop_named(f"{refusal.param} {refusal.body}"):
+                    raise
+        return self._ask(prompt)
+
+    def _ask(self, prompt: str) -> ModelAnswer:
+        options = {name: value for name, value in OPTIONS.items() if name not in self._refused}
+        options |= {name: LONGEST_ANSWER for name in LIMITS if name not in self._refused}
+        completion = self._client().chat.completions.create(
+            model=self._model, messages=[{"role": "user", "content": prompt}], extra_body=options
+        )
+        message, usage = completion.choices[0].message, completion.usage
+        text = THOUGHT.sub("", message.content or "").strip()
+        return ModelAnswer(
+            text, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None
+        )
+
+    def _drop_named(self, refusal: str) -> bool:
+        """Leaves out the options that a refusal names by their identifiers; whether there was one."""
+        named = {name for name in (*OPTIONS, *LIMITS) if name not in self._refused and name in refusal}
+        if not named:
+            return False
+        refused = self._refused | named
+        # A refused limit comes back under its other name.
+        if named & set(LIMITS) and not set(LIMITS) <= self._refused:
+            refused = (refused - set(LIMITS)) | (named & set(LIMITS))
+        self._refused = frozenset(refused)
+        return True
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._sdk is None:
+                from openai import DefaultHttpxClient, OpenAI
+
+                self._sdk = OpenAI(
+                    api_key=self._key or "none",
+                    base_url=self._base_url,
+                    timeout=self._timeout_s,
+                    max_retries=2,
+                    http_client=DefaultHttpxClient(follow_redirects=False),
+                )
+            return self._sdk
+
+
+def ask_once(model: str, api_key: str | None, base_url: str, prompt: str, timeout_s: float) -> ModelAnswer:
+    """One answer, as a test of a server that a person named; EndpointFailure with what to change.
+
+    Nothing of the server's own words is in the failure: the address may lie in a private network.
+    """
+    import openai
+
+    reasons: tuple[tuple[Any, str, str], ...] = (
+        (openai.AuthenticationError, "refused the key", "Check the API key."),
+        (openai.PermissionDeniedError, "refused the key", "Check what the API key may do."),
+        (openai.NotFoundError, "knows no such model or address", "Check both; most addresses end in /v1."),
+        (openai.RateLimitError, "has no capacity or no credit left", "Check the account, then try again."),
+        (openai.APITimeoutError, f"did not answer in {timeout_s:.0f} s", "Is the model loaded? Try again."),
+        (openai.APIConnectionError, "cannot be reached", "Check the address from the machine of the bot."),
+    )
+    try:
+        return asker(model, api_key, base_url, timeout_s)(prompt)
+    except Exception as error:  # the edge to a foreign server: whatever it does becomes a sentence
+        for kind, reason, advice in reasons:
+            if isinstance(error, kind):
+                raise EndpointFailure(reason, advice) from None
+        raise EndpointFailure(
+            "gave no answer in the form of OpenAI's chat completions", "Check address and model."
+        ) from None
+
+
+MAX_TICKET_CHARACTERS = 1_500  # in a prompt
+HEAD_CHARACTERS = (
+    1_000  # of a longer ticket; the rest of the room is its end, where a dialogue's question stands
+)
+MAX_CALLS_AT_ONCE = 8
+ESTIMATE_MARGIN = 1.25  # words say less than the server counts: so much more is reserved before each call
+MAX_ASKING_S = 180.0
+SPENT_FILE = "llm_spending.json"
+
+
+class SpendLimit:
+    """What a job may still spend on its language model, with what earlier attempts in the same folder have spent.
+
+    Each call reserves its estimate before, and the server's count of tokens replaces it. The limit is passed by no
+    more than what the calls under way were estimated too low. `share` is the part of the job's allowance for these
+    calls. UnansweredError where the price table names no model at all.
+    """
+
+    def __init__(self, llm: Llm, folder: Path | None = None, share: float = 1.0) -> None:
+        self._llm, self._file = llm, folder / SPENT_FILE if folder else None
+        self.row = "" if llm.free else price_row(llm)
+        self.usd_before = _spent_before(self._file)
+        self.cap_usd = max(0.0, llm.spend_usd * share - self.usd_before)
+        self.spent_usd = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know about the prices."""
+        if self._llm.free or self.row == self._llm.model:
+            return []
+        dearest = f"it was counted like {self.row}, the dearest."
+        return [f"The price table does not know {self._llm.model}: {dearest}"]
+
+    def estimate_usd(self, tokens_in: float, tokens_out: float) -> float:
+        """Dollars to reserve for one call; 0 on a server of one's own."""
+        if self._llm.free:
+            return 0.0
+        return ESTIMATE_MARGIN * api_request(self._llm.prices, self.row, tokens_in, tokens_out)
+
+    def affordable(self, usd_each: float) -> int:
+        """How many calls of so many dollars the rest pays for."""
+        return int(min((self.cap_usd - self.spent_usd) / usd_each, 1e9)) if usd_each > 0 else 10**9
+
+    def reserve(self, usd: float) -> bool:
         """Whether there was enough left; then it is taken."""
         with self._lock:
-            if self.spent + usd > self.cap:
+            if self.spent_usd + usd > self.cap_usd:
                 return False
-            self.spent += usd
+            self.spent_usd += usd
             return True
 
-    def settle(self, aside: float, said: Said) -> float:
-        """What the call came to; the rest of what was set aside goes back."""
-        if said.tokens_in is None or said.tokens_out is None:
-            return aside
-        cost = api_request(self._prices, self._model, said.tokens_in, said.tokens_out)
+    def settle(self, reserved: float, answer: ModelAnswer | None) -> float:
+        """What the call cost: by the server's count, else what was reserved; the rest goes back."""
+        cost = reserved
+        if answer is not None and answer.tokens_in is not None and answer.tokens_out is not None:
+            free = self._llm.free
+            cost = (
+                0.0 if free else api_request(self._llm.prices, self.row, answer.tokens_in, answer.tokens_out)
+            )
         with self._lock:
-            self.spent += cost - aside
+            self.spent_usd += cost - reserved
+            if self._file is not None:
+                draft = self._file.with_suffix(".part")
+                draft.write_text(json.dumps({"usd": self.usd_before + self.spent_usd}))
+                draft.replace(self._file)
+        if cost:
+            self._llm.record(cost)
         return cost
 
 
-def priced_as(model: str | None, prices: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The row of the price table that `model` is counted by: its own, else the dearest, and a note on it."""
-    rows: Mapping[str, Mapping[str, Any]] = prices.get("api_per_million", {})
-    if model in rows:
-        return str(model), []
+def _spent_before(file: Path | None) -> float:
+    try:
+        return float(json.loads(file.read_text())["usd"]) if file else 0.0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def price_row(llm: Llm) -> str:
+    """The row of the price table that the model is counted by: its own, else the dearest; UnansweredError without."""
+    rows: Mapping[str, Mapping[str, Any]] = llm.prices.get("api_per_million", {})
+    if llm.model in rows:
+        return str(llm.model)
     if not rows:
-        return "", ["Prompting was not measured: the price table names no API model (`api_per_million`)."]
-    dearest = max(rows, key=lambda name: float(rows[name]["out"]))
-    return dearest, [f"The price table does not know {model}: it was counted like {dearest}, the dearest."]
+        raise UnansweredError("the price table names no API model (`api_per_million`).")
+    return max(rows, key=lambda name: float(rows[name]["out"]))
 
 
 class UnansweredError(Exception):
     """Too few answers came; the text says why."""
 
 
-ALLOWED_S = 180.0
+def fence_ticket(text: str) -> str:
+    """A ticket between fences that it cannot close; of a long one its beginning and its end."""
+    if len(text) > MAX_TICKET_CHARACTERS:
+        text = text[:HEAD_CHARACTERS] + "\n[...]\n" + text[HEAD_CHARACTERS - MAX_TICKET_CHARACTERS :]
+    return '"""\n' + text.replace('"""', "'''") + '\n"""'
 
 
-def fenced(text: str) -> str:
-    """Text between fences that it cannot close; of a long one the end, where a dialogue's question stands."""
-    return '"""\n' + text[-LONGEST:].replace('"""', "'''") + '\n"""'
+@dataclass(frozen=True)
+class Answers:
+    """One text a prompt (None: that one failed), with seconds and dollars of all."""
+
+    texts: list[str | None]
+    seconds: float
+    usd: float
 
 
-def price_of(prompt: str, answer_tokens: int, priced: str, llm: Llm) -> float:
-    """Dollars to set aside for one call."""
-    return SPARE * api_request(llm.prices, priced, tokens_of([prompt]), answer_tokens)
+class _Failure(Enum):
+    """Why one call brought nothing."""
+
+    CAP = "the spending cap was reached."
+    SERVER = "the model did not answer."
+
+
+@dataclass(frozen=True)
+class _Call:
+    text: str | None = None
+    usd: float = 0.0
+    failure: _Failure | None = None
+    error: str = ""
 
 
 def ask_all(
     llm: Llm,
     prompts: Sequence[str],
     answer_tokens: int,
-    purse: Purse,
-    priced: str,
+    limit: SpendLimit,
     progress: Progress,
-    allowed_s: float = ALLOWED_S,
-) -> list[str | None]:
-    """An answer per prompt, None where that one failed; UnansweredError where time, money or the server ends."""
-    until = time.monotonic() + allowed_s
-    found: list[str | None] = []
+    allowed_s: float = MAX_ASKING_S,
+) -> Answers:
+    """An answer a prompt, MAX_CALLS_AT_ONCE at a time; UnansweredError where time, money or the server ends."""
+    began, calls = time.monotonic(), list[_Call]()
 
-    def one(prompt: str) -> tuple[str | None, str]:
-        aside = price_of(prompt, answer_tokens, priced, llm)
-        if not purse.set_aside(aside):
-            return None, "the spending cap was reached."
+    def ask(prompt: str) -> _Call:
+        reserved = limit.estimate_usd(tokens_of([prompt]), answer_tokens)
+        if not limit.reserve(reserved):
+            return _Call(failure=_Failure.CAP)
         try:
-            said = llm.ask(prompt)
+            answer = llm.ask(prompt)
         except Exception as error:  # the edge to a foreign server: whatever it does is a missing answer
-            return None, f"the model did not answer ({type(error).__name__})."
-        purse.settle(aside, said)
-        return said.text.strip(), ""
+            return _Call(None, limit.settle(reserved, None), _Failure.SERVER, type(error).__name__)
+        return _Call(answer.text.strip(), limit.settle(reserved, answer))
 
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ask") as pool:
-        for at in range(0, len(prompts), AT_ONCE):
+    with ThreadPoolExecutor(MAX_CALLS_AT_ONCE, thread_name_prefix="ask") as pool:
+        for start in range(0, len(prompts), MAX_CALLS_AT_ONCE):
             progress.check()
-            if time.monotonic() > until:
-                raise UnansweredError(f"{len(found)} of {len(prompts)} answers came in the time there was.")
-            made = list(pool.map(one, prompts[at : at + AT_ONCE]))
-            if why := next((why for _, why in made if "cap" in why), ""):
-                raise UnansweredError(why)
-            if all(why for _, why in made):
-                raise UnansweredError(made[0][1])
-            found += [text for text, _ in made]
-    return found
+            if time.monotonic() > began + allowed_s:
+                raise UnansweredError(f"{len(calls)} of {len(prompts)} answers came in the time there was.")
+            batch = list(pool.map(ask, prompts[start : start + MAX_CALLS_AT_ONCE]))
+            if any(call.failure is _Failure.CAP for call in batch):
+                raise UnansweredError(_Failure.CAP.value)
+            if all(call.failure for call in batch):
+                raise UnansweredError(f"the model did not answer ({batch[0].error}).")
+            calls += batch
+            left_s = (time.monotonic() - began) / len(calls) * (len(prompts) - len(calls))
+            progress.step(len(calls), len(prompts), None, round(left_s, 1))
+    seconds = time.monotonic() - began
+    return Answers([call.text for call in calls], seconds, sum(call.usd for call in calls))

@@ -15,7 +15,7 @@ from rich.table import Table
 from bot.cli.console import console, path_to_read, settings
 from bot.cli.output import JobProgress, measures_of, print_sides, system_rows
 from bot.errors import BotError
-from bot.factories import load_prices, measuring_model, open_datasets, open_ledger, person
+from bot.factories import load_prices, measuring_llm, open_datasets, open_ledger, person
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
 from finetune.catalog import BASE_MODELS
@@ -129,7 +129,7 @@ def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
         )
     prices = load_prices(settings())
     rate = float(prices["cpu_hour"]["usd"])
-    llm = chosen_llm(settings())
+    llm = measuring_llm(settings())
     report = here_with_bar(
         lambda emit: run(spec, tickets, folder, emit, lambda: None, rate, prices, llm=llm), quiet=as_json
     )
@@ -151,14 +151,6 @@ def absolute(base_model: str) -> str:
     return (
         str(path.resolve()) if base_model and base_model not in BASE_MODELS and path.is_dir() else base_model
     )
-
-
-def chosen_llm(chosen: Settings) -> Any:
-    """The configured language model for the ladder's prompts, or None."""
-    from finetune.llm import Llm
-
-    ask = measuring_model(chosen)
-    return Llm(ask, chosen.chat_model) if ask is not None else None
 
 
 def compared(chosen: Settings, report: dict[str, Any], run: str) -> str | None:

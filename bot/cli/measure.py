@@ -14,7 +14,7 @@ from rich.table import Table
 from bot.cli.console import console, path_to_read, settings
 from bot.cli.jobs import AsJson, here_with_bar
 from bot.cli.output import system_rows
-from bot.factories import load_prices, measuring_model, open_datasets
+from bot.factories import load_prices, measuring_llm, open_datasets
 from bot.settings import Settings
 from bot.slack.delivery.after_job import FORECASTS
 from finetune.data.ticket import Tickets
@@ -49,14 +49,13 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
-    from finetune.llm import Llm
     from finetune.measurement.findings import Bench, Request
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
 
     chosen = settings()
-    ask = measuring_model(chosen) if llm_usd > 0 else None
-    tickets, name = tickets_of(chosen, dataset, ask is not None, text_column, label_column)
+    llm = measuring_llm(chosen, llm_usd)
+    tickets, name = tickets_of(chosen, dataset, llm is not None, text_column, label_column)
     request = Request(
         target,
         volume,
@@ -76,7 +75,7 @@ def measure(
                 load_prices(chosen),
                 emit,
                 lambda: None,
-                Llm(ask, chosen.chat_model, llm_usd) if ask is not None else None,
+                llm,
                 known_models(chosen, tickets.digest),
                 name,
             ),

@@ -25,6 +25,7 @@ from bot.slack.features import (
     finetune,
     home,
     jobs,
+    language_model,
     measure,
     questions,
     reading,
@@ -46,6 +47,7 @@ class Feature(Protocol):
 
 
 FEATURES: tuple[Feature, ...] = (
+    language_model,  # before questions: `/should-i-train connect` is no question
     questions,
     reading,
     measure,

@@ -6,121 +6,108 @@ Tickets go into the prompt as data between fences; an answer that is no class na
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from finetune.evaluation.predictions import Predictions, score
 from finetune.evaluation.sample import Fold, Sample
-from finetune.llm import AT_ONCE, LONGEST, SPARE, AskLLM, Purse, UnansweredError, priced_as
-from finetune.pricing import api_request, tokens_of
+from finetune.llm import (
+    MAX_CALLS_AT_ONCE,
+    MAX_TICKET_CHARACTERS,
+    Answers,
+    Llm,
+    SpendLimit,
+    UnansweredError,
+    ask_all,
+    fence_ticket,
+)
+from finetune.pricing import tokens_of
 from finetune.progress import Progress
 
-ZERO, FEW, RETRIEVED = "Prompt, zero-shot", "Prompt, few examples", "Prompt, retrieved examples"
-VARIANTS = (ZERO, FEW, RETRIEVED)
-EXAMPLES = {ZERO: 0, FEW: 16, RETRIEVED: 8}
-MOST_TEST, MOST_DEV, LEAST_TEST = 150, 40, 20
+ZERO, DESCRIBED = "Prompt, zero-shot", "Prompt, described classes"
+FEW, RETRIEVED = "Prompt, few examples", "Prompt, retrieved examples"
+VARIANTS = (ZERO, DESCRIBED, FEW, RETRIEVED)
+EXAMPLES = {ZERO: 0, DESCRIBED: 0, FEW: 16, RETRIEVED: 8}
+MAX_TEST, MAX_DEV, MIN_TEST = 150, 40, 20
 ANSWER_TOKENS = 12
+WORDS_A_CLASS = 8
+WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What all variants share: the rows to ask about, and with what."""
+class Trial:
+    """What all variants share: the rows to ask about, the examples that stand in every prompt, the classes' words."""
 
     sample: Sample
     fold: Fold
-    ask: AskLLM
     dev: np.ndarray
     test: np.ndarray
     metric: str
-    progress: Progress
-    until: float  # time.monotonic() after which no call is begun
+    examples: np.ndarray
+    descriptions: tuple[str, ...]
+
+    def prompt_for(self, name: str, row: int) -> str:
+        """The prompt of a variant for one row."""
+        if name == RETRIEVED:
+            near = nearest_rows(self.sample, self.fold, row, EXAMPLES[RETRIEVED])
+            return prompt(self.sample, row, near)
+        described = self.descriptions if name == DESCRIBED else ()
+        return prompt(self.sample, row, self.examples if name == FEW else [], described)
 
 
 def prompting_systems(
     sample: Sample,
-    ask: AskLLM,
-    model: str | None,
-    spend_usd: float,
-    prices: Mapping[str, Any],
+    llm: Llm,
+    limit: SpendLimit,
     metric: str,
     seed: int,
     progress: Progress,
     allowed_s: float = 120.0,
 ) -> tuple[list[Predictions], str | None, list[str]]:
-    """The prompts that could be afforded, the best by choosing rows, and notes; the cap is never passed by more
-    than what the calls under way were estimated too low."""
-    fold, rng = sample.once, np.random.default_rng([seed, 5])
-    priced, notes = priced_as(model, prices)
-    if not priced:
-        return [], None, notes
-    per_call = {name: SPARE * _call_usd(sample, name, priced, prices) for name in VARIANTS}
-    share = spend_usd / sum(per_call.values())
-    dev_n = min(MOST_DEV, len(fold.dev), int(share * 0.25))
-    test_n = min(MOST_TEST, len(fold.test), int(share * 0.75))
-    if test_n < LEAST_TEST:
-        few = f"Prompting was not measured: ${spend_usd:.2f} pays for fewer than {LEAST_TEST} tickets."
+    """The prompts that could be afforded, the best by choosing rows, and notes."""
+    fold, rng, notes = sample.once, np.random.default_rng([seed, 5]), limit.notes
+    descriptions = describe_classes(sample, fold)
+    each = sum(_call_usd(sample, name, descriptions, limit) for name in VARIANTS)
+    rows = limit.affordable(each)
+    dev_n = min(MAX_DEV, len(fold.dev), rows // 4)
+    test_n = min(MAX_TEST, len(fold.test), rows * 3 // 4)
+    if test_n < MIN_TEST:
+        few = f"Prompting was not measured: ${limit.cap_usd:.2f} pays for fewer than {MIN_TEST} tickets."
+        few = few if len(fold.test) >= MIN_TEST else "Prompting was not measured: too few held-out tickets."
         return [], None, [*notes, few]
     dev, test = rng.permutation(fold.dev)[:dev_n], rng.permutation(fold.test)[:test_n]
-    asked = Asked(sample, fold, ask, dev, test, metric, progress, time.monotonic() + allowed_s)
-    fixed = rng.permutation(fold.train)[: EXAMPLES[FEW]]
-    purse, systems = Purse(spend_usd, prices, priced), []
+    examples = rng.permutation(fold.train)[: EXAMPLES[FEW]]
+    trial, systems = Trial(sample, fold, dev, test, metric, examples, descriptions), list[Predictions]()
     for name in VARIANTS:
+        prompts = [trial.prompt_for(name, int(row)) for row in (*dev, *test)]
+        left_s = allowed_s - sum(system.seconds for system in systems)
         try:
-            systems.append(_measure(asked, name, fixed if name == FEW else fixed[:0], per_call[name], purse))
+            answers = ask_all(llm, prompts, ANSWER_TOKENS, limit, progress, left_s)
         except UnansweredError as error:
             notes.append(f"{name} was not measured: {error}")
             break
+        systems.append(_predictions(trial, name, answers))
     if not systems:
         return [], None, notes
-    calls = sum(system.calls for system in systems)
-    notes.append(f"For the prompts {calls:,} requests with ticket texts went to {model}, ${purse.spent:.2f}.")
+    calls, seconds = sum(system.calls for system in systems), sum(system.seconds for system in systems)
+    notes.append(
+        f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${limit.spent_usd:.2f}, in "
+        f"{seconds:.0f} s, {MAX_CALLS_AT_ONCE} at a time."
+    )
     best = max(systems, key=lambda system: system.choosing_score or 0.0).name
     return systems, best if dev_n else None, notes
 
 
-def _measure(asked: Asked, name: str, fixed: np.ndarray, usd: float, purse: Purse) -> Predictions:
-    """One variant's answers, AT_ONCE calls at a time; UnansweredError where time, money or the server ends."""
-    began, sample, rows = time.perf_counter(), asked.sample, [*asked.dev, *asked.test]
-    answers: list[int] = []
-    paid = 0.0
-
-    def one(row: int) -> tuple[int, float, str]:
-        examples = nearest_rows(sample, asked.fold, row, EXAMPLES[RETRIEVED]) if name == RETRIEVED else fixed
-        if not purse.set_aside(usd):
-            return -1, 0.0, "the spending cap was reached."
-        try:
-            said = asked.ask(prompt(sample, row, examples))
-        except Exception as error:  # the edge to a foreign server: whatever it does is a missing answer
-            return -1, usd, f"the model did not answer ({type(error).__name__})."
-        return read_answer(said.text, sample.names), purse.settle(usd, said), ""
-
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="prompt") as pool:
-        for at in range(0, len(rows), AT_ONCE):
-            asked.progress.check()
-            if time.monotonic() > asked.until:
-                raise UnansweredError(f"{len(answers)} of {len(rows)} answers came in the time there was.")
-            made = list(pool.map(one, rows[at : at + AT_ONCE]))
-            if why := next((found for _, _, found in made if "cap" in found), ""):
-                raise UnansweredError(why)
-            if all(found for _, _, found in made):
-                raise UnansweredError(made[0][2])
-            answers += [answer for answer, _, _ in made]
-            paid += sum(cost for _, cost, _ in made)
-            left = (time.perf_counter() - began) / len(answers) * (len(rows) - len(answers))
-            asked.progress.step(len(answers), len(rows), None, round(left, 1))
-    return _predictions(asked, name, np.array(answers), time.perf_counter() - began, paid)
-
-
-def _predictions(asked: Asked, name: str, labels: np.ndarray, seconds: float, paid: float) -> Predictions:
+def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:
     """The held-out answers, with the score on the choosing rows."""
-    sample, dev = asked.sample, asked.dev
+    sample, dev = trial.sample, trial.dev
+    labels = np.array([read_answer(text or "", sample.names) for text in answers.texts])
     known = (
-        score(sample.labels[dev], _answered(labels[: len(dev)], sample, dev), asked.metric, len(sample.names))
+        score(sample.labels[dev], _answered(labels[: len(dev)], sample, dev), trial.metric, len(sample.names))
         if len(dev)
         else None
     )
@@ -128,11 +115,11 @@ def _predictions(asked: Asked, name: str, labels: np.ndarray, seconds: float, pa
         name,
         "prompt",
         labels[len(dev) :],
-        seconds,
+        answers.seconds,
         choosing_score=known,
-        rows=asked.test,
-        calls=len(dev) + len(asked.test),
-        usd=paid,
+        rows=trial.test,
+        calls=len(labels),
+        usd=answers.usd,
     )
 
 
@@ -141,17 +128,38 @@ def _answered(labels: np.ndarray, sample: Sample, rows: np.ndarray) -> np.ndarra
     return np.where(labels < 0, (sample.labels[rows] + 1) % len(sample.names), labels)
 
 
-def prompt(sample: Sample, row: int, examples: Sequence[int] | np.ndarray) -> str:
-    """The instruction, the classes, examples if any, and the ticket between fences."""
+def prompt(
+    sample: Sample, row: int, examples: Sequence[int] | np.ndarray, descriptions: Sequence[str] = ()
+) -> str:
+    """The instruction, the classes with their descriptions, examples if any, and the ticket between fences."""
     lines = ["Sort the ticket into exactly one of these classes and answer with the class name only.", ""]
-    lines += [f"- {name}" for name in sample.names]
+    for number, name in enumerate(sample.names):
+        lines.append(f"- {name}: {descriptions[number]}" if descriptions else f"- {name}")
     for example in examples:
-        lines += ["", "Ticket:", _fenced(sample.rows[example].text), f"Class: {sample.rows[example].label}"]
-    return "\n".join([*lines, "", "Ticket:", _fenced(sample.rows[row].text), "Class:"])
+        ticket = sample.rows[example]
+        lines += ["", "Ticket:", fence_ticket(ticket.text), f"Class: {ticket.label}"]
+    return "\n".join([*lines, "", "Ticket:", fence_ticket(sample.rows[row].text), "Class:"])
 
 
-def _fenced(text: str) -> str:
-    return '"""\n' + text[:LONGEST].replace('"""', "'''") + '\n"""'
+def describe_classes(sample: Sample, fold: Fold) -> tuple[str, ...]:
+    """The words that set each class apart among the training rows, the most telling first.
+
+    A word's weight is its share of the class's rows less its share of all rows.
+    """
+    holding: list[Counter[str]] = [Counter() for _ in sample.names]
+    for row in fold.train:
+        holding[int(sample.labels[row])].update(set(WORD.findall(sample.rows[row].text.casefold())))
+    sizes = np.bincount(sample.labels[fold.train], minlength=len(sample.names))
+    every = sum(holding, Counter())
+    total = max(1, len(fold.train))
+    return tuple(
+        ", ".join(
+            sorted(words, key=lambda word: (every[word] / total - words[word] / max(1, size), word))[
+                :WORDS_A_CLASS
+            ]
+        )
+        for words, size in zip(holding, sizes, strict=True)
+    )
 
 
 def nearest_rows(sample: Sample, fold: Fold, row: int, count: int) -> np.ndarray:
@@ -170,7 +178,9 @@ def read_answer(text: str, names: Sequence[str]) -> int:
     return max(inside, key=lambda at: len(folded[at])) if inside else -1
 
 
-def _call_usd(sample: Sample, name: str, model: str, prices: Mapping[str, Any]) -> float:
-    ticket = min(tokens_of(sample.texts[:500]), LONGEST / 4)
-    frame = 40 + tokens_of([" ".join(f"{part} -" for part in sample.names)]) * 2
-    return api_request(prices, model, frame + (1 + EXAMPLES[name]) * (ticket + 12), ANSWER_TOKENS)
+def _call_usd(sample: Sample, name: str, descriptions: Sequence[str], limit: SpendLimit) -> float:
+    """Dollars to reserve for one call of a variant, on a typical ticket."""
+    ticket = min(tokens_of(sample.texts[:500]), MAX_TICKET_CHARACTERS / 4)
+    listed = [*sample.names, *descriptions] if name == DESCRIBED else sample.names
+    frame = 40 + tokens_of([" ".join(f"{part} -" for part in listed)]) * 2
+    return limit.estimate_usd(frame + (1 + EXAMPLES[name]) * (ticket + 12), ANSWER_TOKENS)

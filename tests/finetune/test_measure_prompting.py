@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,27 @@ import pytest
 from finetune.errors import Stopped
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.prompting import (
+    DESCRIBED,
     FEW,
     RETRIEVED,
     ZERO,
+    describe_classes,
     nearest_rows,
     prompt,
     prompting_systems,
     read_answer,
 )
 from finetune.evaluation.sample import Sample, draw
-from finetune.llm import Llm, asker
+from finetune.llm import (
+    MAX_TICKET_CHARACTERS,
+    EndpointFailure,
+    Llm,
+    ModelAnswer,
+    SpendLimit,
+    ask_once,
+    asker,
+    fence_ticket,
+)
 from finetune.progress import Progress, silent
 from tests.finetune.measuring import PRICES, CountingEmbedder, measured, sample_rows, tickets
 from tests.openai_server import OpenAIServer
@@ -58,16 +71,16 @@ def accuracy(sample: Sample, system: Predictions) -> float:
 
 
 def systems(sample: Sample, server: OpenAIServer, usd: float = 0.015, model: str = MODEL) -> Any:
-    ask = asker(model, "sk-test", server.base_url, 5)
-    return prompting_systems(sample, ask, model, usd, PRICES, "accuracy", 7, silent())
+    llm = Llm(asker(model, "sk-test", server.base_url, 5), model, usd, PRICES)
+    return prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
 
 
-def test_three_prompts_are_scored_on_the_same_tickets(sample: Sample, server: OpenAIServer) -> None:
-    """Zero-shot, few-shot and retrieved examples: the best by choosing rows is named, what was sent is told."""
+def test_four_prompts_are_scored_on_the_same_tickets(sample: Sample, server: OpenAIServer) -> None:
+    """Zero-shot, described classes, few-shot and retrieved examples: the best by choosing rows is named, what was sent is told."""
     made, best, notes = systems(sample, server)
-    assert [system.name for system in made] == [ZERO, FEW, RETRIEVED]
+    assert [system.name for system in made] == [ZERO, DESCRIBED, FEW, RETRIEVED]
     assert best == RETRIEVED
-    assert accuracy(sample, made[2]) == 1.0
+    assert accuracy(sample, made[3]) == 1.0
     assert accuracy(sample, made[0]) < 0.4
     assert len({len(system.rows) for system in made}) == 1
     assert len(server.requests) == sum(system.calls for system in made)
@@ -112,15 +125,15 @@ def test_lost_answers_count_as_wrong(sample: Sample, server: OpenAIServer) -> No
     """One refused ticket among many is a wrong answer, not the end."""
     server.behave("content_filter")
     made, _, _ = systems(sample, server)
-    assert len(made) == 3
+    assert len(made) == 4
 
 
 def test_it_stops_when_told(sample: Sample, server: OpenAIServer) -> None:
     """Cancel between rounds of calls."""
-    ask = asker(MODEL, "sk-test", server.base_url, 5)
+    llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, 0.5, PRICES)
     progress = Progress(lambda _: None, lambda: "cancel" if len(server.requests) >= 8 else None, every_s=0)
     with pytest.raises(Stopped):
-        prompting_systems(sample, ask, MODEL, 0.5, PRICES, "accuracy", 7, progress)
+        prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, progress)
     assert len(server.requests) <= 16
 
 
@@ -160,4 +173,102 @@ def test_a_prompt_that_does_as_well_is_enough(server: OpenAIServer, tmp_path: Pa
     assert "today's best prompt" in made["headline"]
     assert next(row["name"] for row in made["ladder"] if row["best"]) == RETRIEVED
     assert made["signals"]["measured_best"] == "prompt"
-    assert sum(row["role"] == "prompt" for row in made["ladder"]) == 3
+    assert sum(row["role"] == "prompt" for row in made["ladder"]) == 4
+
+
+def test_descriptions_are_the_words_that_set_a_class_apart(sample: Sample) -> None:
+    """Each class has its own, from training rows alone, and they stand in the prompt beside its name."""
+    words = describe_classes(sample, sample.once)
+    assert len(words) == len(sample.names) == len(set(words))
+    assert all(len(line.split(", ")) == 8 for line in words)
+    trained = " ".join(sample.rows[row].text.casefold() for row in sample.once.train)
+    assert all(word in trained for line in words for word in line.split(", "))
+    assert f"- {sample.names[0]}: {words[0]}" in prompt(sample, 0, [], words)
+
+
+def test_a_long_ticket_keeps_its_beginning_and_its_end() -> None:
+    """One cut for every prompt, whatever asks: the subject and the last question both stay."""
+    text = "Subject: refund. " + "x" * 9_000 + " Where is my money?"
+    fence = fence_ticket(text)
+    assert "Subject: refund" in fence
+    assert "Where is my money?" in fence
+    assert len(fence) < MAX_TICKET_CHARACTERS + 30
+    assert fence_ticket("short") == '"""\nshort\n"""'
+
+
+def test_earlier_attempts_count(tmp_path: Path) -> None:
+    """What a broken attempt has spent is gone from the next one's limit, and was recorded once."""
+    recorded: list[float] = []
+    llm = Llm(lambda _: ModelAnswer("x"), MODEL, 1.0, PRICES, record=recorded.append)
+    first = SpendLimit(llm, tmp_path)
+    assert first.reserve(0.75)
+    first.settle(0.75, None)
+    second = SpendLimit(llm, tmp_path)
+    assert second.cap_usd == pytest.approx(0.25)
+    assert not second.reserve(0.3)
+    assert second.reserve(0.2)
+    second.settle(0.2, None)
+    assert SpendLimit(llm, tmp_path).cap_usd == pytest.approx(0.05)
+    assert recorded == [0.75, 0.2]
+
+
+def test_a_server_of_ones_own_costs_nothing(sample: Sample, server: OpenAIServer) -> None:
+    """No price is looked up, nothing is spent, and no dollar is needed."""
+    llm = Llm(asker("our-llama", None, server.base_url, 5), "our-llama", 0.0, PRICES, free=True)
+    made, _, notes = prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
+    assert [system.usd for system in made] == [0, 0, 0, 0]
+    assert len(notes) == 1
+    assert "$0.00" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "behaviour", ["no_temperature", "completion_tokens", "no_reasoning_effort", "extra_forbidden"]
+)
+def test_an_option_that_a_server_refuses_is_left_out(server: OpenAIServer, behaviour: str) -> None:
+    """Asked again without it, then never with it; a limit of tokens is always set."""
+    server.answer = lambda body: "billing"
+    server.always(behaviour)
+    ask = asker(MODEL, "sk-test", server.base_url, 5)
+    assert [ask("x").text, ask("y").text] == ["billing", "billing"]
+    assert len(server.requests) == 3
+    assert all({"max_tokens", "max_completion_tokens"} & set(body) for body in server.requests)
+
+
+@pytest.mark.parametrize("behaviour", ["think_tags", "reasoning_content"])
+def test_thinking_is_no_answer(server: OpenAIServer, behaviour: str) -> None:
+    """What a model thought aloud does not count as the class it names."""
+    server.answer = lambda body: "billing"
+    server.always(behaviour)
+    assert asker(MODEL, "sk-test", server.base_url, 5)("x").text == "billing"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [("wrong_key", "refused the key"), ("no_model", "no such model"), ("malformed", "no answer in the form")],
+)
+def test_a_test_call_says_what_to_change(server: OpenAIServer, behaviour: str, reason: str) -> None:
+    """In our words alone: nothing of a foreign server's text comes through."""
+    server.always(behaviour)
+    with pytest.raises(EndpointFailure, match=reason):
+        ask_once(MODEL, "sk-test", server.base_url, "ready?", 5)
+
+
+def test_a_redirect_is_not_followed(server: OpenAIServer) -> None:
+    """An address that sends us elsewhere gets no second request, so that it cannot choose where the key goes."""
+
+    class Redirect(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(307)
+            self.send_header("Location", f"{server.base_url}/chat/completions")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test output clean."""
+
+    with HTTPServer(("127.0.0.1", 0), Redirect) as http:
+        threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+        with pytest.raises(EndpointFailure):
+            ask_once(MODEL, "sk-test", f"http://127.0.0.1:{http.server_address[1]}/v1", "ready?", 5)
+        http.shutdown()
+    assert server.requests == []

@@ -36,7 +36,7 @@ def tuned(server: OpenAIServer, folder: Path, usd: float = 0.015, **form: Any) -
 def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_beat(
     server: OpenAIServer, tmp_path: Path
 ) -> None:
-    """Three prompts on the same tickets; the one that the choosing rows name is compared on the tickets it
+    """Four prompts on the same tickets; the one that the choosing rows name is compared on the tickets it
     answered; what was sent and spent is told; a resumed run asks nothing again."""
     report = tuned(server, tmp_path)
     by_name = {system["name"]: system for system in report["systems"]}
@@ -75,4 +75,4 @@ def test_a_prompt_that_knows_less_is_not_the_one_to_beat(tmp_path: Path) -> None
     with OpenAIServer(answer=lambda _: first) as server:
         report = tuned(server, tmp_path)
     assert report["difference"]["against"] not in (ZERO, FEW, RETRIEVED)
-    assert sum(bool(system.get("prompt")) for system in report["systems"]) == 3
+    assert sum(bool(system.get("prompt")) for system in report["systems"]) == 4

@@ -96,7 +96,7 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
         within_budget(stop.current_reason, envelope, options.price_per_hour),
         options.price_per_hour,
         options.prices,
-        options.llm if spec.kind.uses_llm else None,
+        options.find_llm() if spec.kind.uses_llm else None,
     )
     ids = {"job": envelope.job, "attempt": envelope.attempt, "kind": envelope.kind, "worker": options.name}
     log_event(log, "job started", **ids, dataset=envelope.dataset, pid=os.getpid())

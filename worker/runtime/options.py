@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from finetune.llm import Llm
 
 
+def no_llm() -> Llm | None:
+    """No language model: no prompt is scored."""
+    return None
+
+
 @dataclass(frozen=True)
 class WorkerOptions:
     """How one worker runs. Only `redis_url`, `name` and the folders must be given.
@@ -22,7 +27,8 @@ class WorkerOptions:
     `artifacts` outlives this machine if jobs are to resume elsewhere; `spool` is on its own disk. `preload` names
     modules to import once, so that jobs start at once (imports only: CUDA must not start there). `gpus` is what
     multi_gpu.choose_devices takes; `ranks` the processes of a fine-tune (None: one for each GPU of this worker).
-    `llm` goes to kinds that use one. `max_jobs` ends the worker after so many.
+    `find_llm` is asked as each job of a kind that uses one begins: a model may be connected while the worker runs.
+    `max_jobs` ends the worker after so many.
     """
 
     redis_url: str
@@ -32,7 +38,7 @@ class WorkerOptions:
     artifacts: Path
     datasets_url: str
     kinds: Mapping[str, JobKind] = field(default_factory=lambda: KINDS)
-    llm: Llm | None = None
+    find_llm: Callable[[], Llm | None] = no_llm
     prices: Mapping[str, Any] = field(default_factory=dict)
     price_per_hour: float = 0.0
     gpus: str | None = None

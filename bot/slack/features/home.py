@@ -72,6 +72,7 @@ def home_view(services: Services, person: Person, team: str) -> Block:
             [
                 button("Fine-tune", "home_finetune", style="primary"),
                 button("Add tickets", "home_add_dataset"),
+                *([button("Connect a model", "endpoint_connect")] if everything else []),
                 button("Refresh", "home_refresh"),
             ],
             block_id="home",

@@ -14,13 +14,14 @@ import numpy as np
 
 from finetune.artifacts import JUDGED
 from finetune.evaluation.statistics import Interval, wilson
-from finetune.llm import Llm, Purse, UnansweredError, ask_all, fenced, price_of, priced_as
+from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
+from finetune.pricing import tokens_of
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs
 
-MOST, LEAST = 40, 10
+MAX_PAIRS, MIN_PAIRS = 40, 10
 ANSWER_TOKENS = 20
-STEADY = 0.6  # below this share of judgements that hold, the judge is called undecided
+MIN_CONSISTENT_SHARE = 0.6  # below this share of judgements that hold, the judge is called undecided
 ORDER = (
     "Two agents answered the same customer. Which answer serves the customer better: right, complete, to the "
     "point, polite? The answer that was really sent is given for its facts. Reply with the digit 1 or 2, or "
@@ -48,7 +49,7 @@ def judged(
     kept = folder / JUDGED
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
-    found = _judge(llm, test, names, answers, seed, progress)
+    found = _judge(llm, test, names, answers, folder, seed, progress)
     draft = kept.with_suffix(".part")
     draft.write_text(json.dumps(found))
     draft.replace(kept)
@@ -60,39 +61,44 @@ def _judge(
     test: Pairs,
     names: tuple[str, str],
     answers: tuple[list[str], list[str]],
+    folder: Path,
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    priced, _ = priced_as(llm.model, llm.prices)
     base = {"model": llm.model, "against": names[1], "rows": 0, "usd": 0.0}
-    if not priced:
-        return base | {"sentence": "The replies were not judged: the price table names no API model."}
-    rows = np.random.default_rng([seed, 8]).permutation(len(test))[:MOST]
+    try:
+        limit = SpendLimit(llm, folder)
+    except UnansweredError as error:
+        return base | {"sentence": f"The replies were not judged: {error}"}
+    rows = np.random.default_rng([seed, 8]).permutation(len(test))[:MAX_PAIRS]
     pairs = [
         (_prompt(test, answers, int(row), False), _prompt(test, answers, int(row), True)) for row in rows
     ]
-    purse = Purse(llm.spend_usd, llm.prices, priced)
     dearest = max(
-        (price_of(text, ANSWER_TOKENS, priced, llm) for pair in pairs for text in pair), default=1.0
+        (limit.estimate_usd(tokens_of([text]), ANSWER_TOKENS) for pair in pairs for text in pair), default=1.0
     )
-    pairs = pairs[: int(purse.cap / (2 * dearest))]
-    if len(pairs) < LEAST:
+    pairs = pairs[: limit.affordable(2 * dearest)]
+    if len(pairs) < MIN_PAIRS:
         return base | {
-            "sentence": f"The replies were not judged: fewer than {LEAST} pairs could be afforded."
+            "sentence": f"The replies were not judged: fewer than {MIN_PAIRS} pairs could be afforded."
         }
     try:
         prompts = [text for pair in pairs for text in pair]
-        said = ask_all(llm, prompts, ANSWER_TOKENS, purse, priced, progress)
+        texts = ask_all(llm, prompts, ANSWER_TOKENS, limit, progress).texts
     except UnansweredError as error:
-        return base | {"sentence": f"The replies were not judged: {error}", "usd": purse.spent}
-    votes = [_vote(said[at], said[at + 1]) for at in range(0, len(said), 2)]
-    return base | {"usd": purse.spent} | counted(votes, str(llm.model), names[1])
+        return base | {"sentence": f"The replies were not judged: {error}", "usd": limit.spent_usd}
+    votes = [_vote(texts[place], texts[place + 1]) for place in range(0, len(texts), 2)]
+    return base | {"usd": limit.spent_usd} | counted(votes, str(llm.model), names[1])
 
 
 def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swapped: bool) -> str:
     first, second = (answers[1], answers[0]) if swapped else answers
-    parts = [ORDER, f"Ticket:\n{fenced(test.tickets[row])}", f"Really sent:\n{fenced(test.answers[row])}"]
-    parts += [f"Answer 1:\n{fenced(first[row])}", f"Answer 2:\n{fenced(second[row])}", "Better:"]
+    parts = [
+        ORDER,
+        f"Ticket:\n{fence_ticket(test.tickets[row])}",
+        f"Really sent:\n{fence_ticket(test.answers[row])}",
+    ]
+    parts += [f"Answer 1:\n{fence_ticket(first[row])}", f"Answer 2:\n{fence_ticket(second[row])}", "Better:"]
     return "\n\n".join(parts)
 
 
@@ -121,7 +127,7 @@ def counted(votes: list[str | None], model: str, against: str) -> dict[str, Any]
         f"LLM judge ({model}): of {len(read)} pairs read twice with the answers swapped, {steady} judgements "
         f"held ({_shown(held)})"
     )
-    if held.value < STEADY:
+    if held.value < MIN_CONSISTENT_SHARE:
         sentence += "; too few to say which is better."
     elif ours + theirs == 0:
         sentence += "; it found them equally good."

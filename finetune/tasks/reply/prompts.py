@@ -7,7 +7,6 @@ resumes does not pay twice.
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from finetune.artifacts import PROMPTED
-from finetune.evaluation.prompting import LEAST_TEST, RETRIEVED, ZERO
-from finetune.llm import Llm, Purse, UnansweredError, ask_all, fenced, price_of, priced_as
+from finetune.evaluation.prompting import MIN_TEST, RETRIEVED, ZERO
+from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
+from finetune.pricing import tokens_of
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs, WrittenAnswers
 
 EXAMPLES = {ZERO: 0, RETRIEVED: 4}
-MOST_TEST = 60
+MAX_TEST = 60
 ANSWER_TOKENS = 200
-SHARE = 0.6  # of the cap; the judge has the rest
+PROMPTS_SHARE = 0.6  # of the cap; the judge has the rest
 ORDER = (
     "You are a customer-service agent. Write the agent's next answer to the last ticket below: as short as the "
     "examples if there are any, with no fact that is not in the ticket. Answer with its text only."
@@ -54,7 +54,7 @@ def prompted_replies(
     kept = folder / PROMPTED
     if kept.is_file():
         return _read(json.loads(kept.read_text()))
-    made = _ask(llm, train, test, vectors, seed, progress)
+    made = _ask(llm, train, test, vectors, folder, seed, progress)
     draft = kept.with_suffix(".part")
     draft.write_text(json.dumps(asdict(made)))
     draft.replace(kept)
@@ -68,46 +68,54 @@ def _ask(
     train: Pairs,
     test: Pairs,
     vectors: tuple[np.ndarray, np.ndarray],
+    folder: Path,
     seed: int,
     progress: Progress,
 ) -> PromptedReplies:
-    priced, notes = priced_as(llm.model, llm.prices)
-    if not priced:
-        return PromptedReplies(notes=tuple(notes))
-    rows = np.random.default_rng([seed, 6]).permutation(len(test))[:MOST_TEST]
+    try:
+        limit = SpendLimit(llm, folder, PROMPTS_SHARE)
+    except UnansweredError as error:
+        return PromptedReplies(notes=(f"Prompting was not measured: {error}",))
+    notes = limit.notes
+    rows = np.random.default_rng([seed, 6]).permutation(len(test))[:MAX_TEST]
     prompts = {name: [_prompt(name, train, test, vectors, int(row)) for row in rows] for name in EXAMPLES}
-    purse = Purse(SHARE * llm.spend_usd, llm.prices, priced)
-    each = sum(max(price_of(p, ANSWER_TOKENS, priced, llm) for p in some) for some in prompts.values())
-    rows = rows[: int(purse.cap / each)]
-    if len(rows) < LEAST_TEST:
-        few = f"Prompting was not measured: ${purse.cap:.2f} pays for fewer than {LEAST_TEST} tickets."
-        few = few if len(test) >= LEAST_TEST else "Prompting was not measured: too few test tickets."
+    each = sum(
+        max((limit.estimate_usd(tokens_of([text]), ANSWER_TOKENS) for text in texts), default=0.0)
+        for texts in prompts.values()
+    )
+    rows = rows[: limit.affordable(each)]
+    if len(rows) < MIN_TEST:
+        few = f"Prompting was not measured: ${limit.cap_usd:.2f} pays for fewer than {MIN_TEST} tickets."
+        few = few if len(test) >= MIN_TEST else "Prompting was not measured: too few test tickets."
         return PromptedReplies(notes=(*notes, few))
     written = []
-    for name, some in prompts.items():
-        began = time.perf_counter()
+    for name, texts in prompts.items():
         try:
-            said = ask_all(llm, some[: len(rows)], ANSWER_TOKENS, purse, priced, progress)
+            answers = ask_all(llm, texts[: len(rows)], ANSWER_TOKENS, limit, progress)
         except UnansweredError as error:
             notes.append(f"{name} was not measured: {error}")
             break
-        asked = tuple(int(row) for row in rows)
-        answers = [text or "" for text in said]
-        written.append(WrittenAnswers(name, "baseline", answers, time.perf_counter() - began, asked))
+        replies = [text or "" for text in answers.texts]
+        written.append(
+            WrittenAnswers(name, "baseline", replies, answers.seconds, tuple(int(row) for row in rows))
+        )
     calls = len(written) * len(rows)
     if calls:
         notes.append(
-            f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${purse.spent:.2f}."
+            f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${limit.spent_usd:.2f}."
         )
-    return PromptedReplies(tuple(written), purse.spent, tuple(notes))
+    return PromptedReplies(tuple(written), limit.spent_usd, tuple(notes))
 
 
 def _prompt(name: str, train: Pairs, test: Pairs, vectors: tuple[np.ndarray, np.ndarray], row: int) -> str:
     past, now = vectors
     near = np.argsort(-(past @ now[row]))[: EXAMPLES[name]][::-1]
     parts = [ORDER]
-    parts += [f"Ticket:\n{fenced(train.tickets[at])}\nAnswer:\n{fenced(train.answers[at])}" for at in near]
-    return "\n\n".join([*parts, f"Ticket:\n{fenced(test.tickets[row])}\nAnswer:"])
+    parts += [
+        f"Ticket:\n{fence_ticket(train.tickets[at])}\nAnswer:\n{fence_ticket(train.answers[at])}"
+        for at in near
+    ]
+    return "\n\n".join([*parts, f"Ticket:\n{fence_ticket(test.tickets[row])}\nAnswer:"])
 
 
 def _read(kept: dict[str, Any]) -> PromptedReplies:

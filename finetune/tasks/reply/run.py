@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def run_reply(
     facts["dataset"] = {**counts, "classes": None, "split": rows.how}
     body["notes"] += prompts.notes
     body["api_usd"] = prompts.usd
-    return judge_pairs(body, llm, prompts.usd, test, tuned_answers, folder, spec.seed, progress) | facts
+    return judge_pairs(body, llm, test, tuned_answers, folder, spec.seed, progress) | facts
 
 
 def write_tuned(
@@ -75,7 +75,6 @@ def write_tuned(
 def judge_pairs(
     body: dict[str, Any],
     llm: Llm | None,
-    spent: float,
     test: Pairs,
     tuned: WrittenAnswers,
     folder: Path,
@@ -86,9 +85,8 @@ def judge_pairs(
     opponent: WrittenAnswers = body.pop("opponent")
     rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
     sides = [tuned.answers[i] for i in rows], opponent.answers
-    llm_with_rest = replace(llm, spend_usd=max(llm.spend_usd - spent, 0.0)) if llm is not None else None
     names = (tuned.name, opponent.name)
-    if judgement := judged(llm_with_rest, test.at(rows), names, sides, folder, seed, progress):
+    if judgement := judged(llm, test.at(rows), names, sides, folder, seed, progress):
         body["judge"] = judgement
         body["notes"] = [judgement["sentence"], *body["notes"]]
         body["api_usd"] += judgement["usd"]

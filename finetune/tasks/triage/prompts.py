@@ -1,4 +1,4 @@
-"""Prompting among a fine-tune's baselines: zero-shot, few-shot and retrieved examples, within a spending cap.
+"""Prompting among a fine-tune's baselines: zero-shot, described classes, few-shot and retrieved examples, within a spending cap.
 
 What was answered is kept in the job's folder, so that a run that resumes does not pay twice.
 """
@@ -17,7 +17,7 @@ from finetune.artifacts import PROMPTED
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.prompting import prompting_systems
 from finetune.evaluation.sample import Sample
-from finetune.llm import ALLOWED_S, Llm
+from finetune.llm import MAX_ASKING_S, Llm, SpendLimit, UnansweredError
 from finetune.progress import Progress
 
 
@@ -48,7 +48,7 @@ def prompted(
     seed: int,
     progress: Progress,
     metric: str = "accuracy",
-    allowed_s: float = ALLOWED_S,
+    allowed_s: float = MAX_ASKING_S,
 ) -> Prompted:
     """What the configured language model answers without training; nothing where there is none."""
     if llm is None:
@@ -56,9 +56,11 @@ def prompted(
     kept = folder / PROMPTED
     if kept.is_file():
         return _read(json.loads(kept.read_text()), sample)
-    systems, best, notes = prompting_systems(
-        sample, llm.ask, llm.model, llm.spend_usd, llm.prices, metric, seed, progress, allowed_s
-    )
+    try:
+        limit = SpendLimit(llm, folder)
+    except UnansweredError as error:
+        return Prompted(notes=(f"Prompting was not measured: {error}",))
+    systems, best, notes = prompting_systems(sample, llm, limit, metric, seed, progress, allowed_s)
     prompts = Prompted(tuple(systems), best, tuple(notes))
     draft = kept.with_suffix(".part")
     draft.write_text(json.dumps(_to_json(prompts)))

@@ -1,0 +1,77 @@
+"""The form that connects a language model, and what stands for a connected one. Pure builders."""
+
+from __future__ import annotations
+
+from bot.endpoint import LOCATIONS, LONGEST_MODEL, LONGEST_URL, Endpoint
+from bot.slack.ui.blocks import (
+    Block,
+    actions,
+    button,
+    confirm,
+    context,
+    field,
+    modal,
+    number_input,
+    option,
+    section,
+    select,
+    text_input,
+)
+from bot.slack.ui.escape import escape
+
+FIELDS = ("base_url", "model", "api_key", "location", "measurement_cap_usd", "month_cap_usd")
+PRIVACY = (
+    "Tickets are redacted before they are kept; their texts then go to this server when prompts are measured. "
+    "The key is encrypted and never shown again."
+)
+
+
+def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Block:
+    """The form; where a model is connected already, its values and a button that removes it."""
+    places = [option(text.capitalize(), name) for name, text in LOCATIONS.items()]
+    shown = current or Endpoint("", "", "", 1.0, 20.0)
+    blocks = [section(connected_line(current, spent_usd))] if current else []
+    if current:
+        sure = confirm("Remove it?", "Its key is deleted. Prompts are no longer measured.", "Remove", "Keep")
+        blocks.append(actions([button("Remove", "endpoint_remove", style="danger") | {"confirm": sure}]))
+    blocks += [
+        field(
+            "base_url",
+            "Address (OpenAI-compatible)",
+            text_input("base_url", shown.base_url, "https://api.example.eu/v1", longest=LONGEST_URL),
+        ),
+        field("model", "Model", text_input("model", shown.model, "llama3.1:8b", longest=LONGEST_MODEL)),
+        field(
+            "api_key",
+            "API key",
+            text_input("api_key", hint="Leave empty where the server needs none", longest=500),
+            optional=True,
+        ),
+        field("location", "Where does it run?", select("location", places, shown.location or None)),
+        field(
+            "measurement_cap_usd",
+            "At most for one measurement, in dollars",
+            number_input("measurement_cap_usd", f"{shown.measurement_cap_usd:g}", decimal=True),
+        ),
+        field(
+            "month_cap_usd",
+            "At most in a month, in dollars",
+            number_input("month_cap_usd", f"{shown.month_cap_usd:g}", decimal=True),
+        ),
+        context(PRIVACY),
+    ]
+    return modal("connect_model", "Connect a model", blocks, "Test and connect", memory)
+
+
+def connected_line(endpoint: Endpoint, spent_usd: float) -> str:
+    """The connected model in a line: name, server, place, money."""
+    return (
+        f"*{escape(endpoint.model)}* at {escape(endpoint.host)}, {LOCATIONS.get(endpoint.location, '')}: "
+        f"${spent_usd:.2f} of ${endpoint.month_cap_usd:g} spent this month, at most "
+        f"${endpoint.measurement_cap_usd:g} for one measurement."
+    )
+
+
+def result_modal(text: str) -> Block:
+    """How the test ended."""
+    return modal("note", "Connect a model", [section(text)])
