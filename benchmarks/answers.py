@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.answers_over_documents import measure_documents
 from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
-from rag.adviser import Writer
 from rag.answer.answerability import FEATURES
 from rag.answer.evidence import gather
 from rag.answer.factual import rank_pieces
 from rag.answer.generative import apart
+from rag.answer.writer import Writer
 from rag.evaluation.retrieval import add_samples, answers, read_rows
 from rag.grounding import fault
 from rag.index import Index

@@ -18,22 +18,19 @@ from rag.advice.conversation import (
     hear,
 )
 from rag.advice.cost_line import cost_line
-from rag.advice.decide import Advice, advise, verdict_phrase
+from rag.advice.decide import advise, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
-from rag.advice.facts_first import is_case, may_be_fact
+from rag.advice.facts_first import expects_document, is_case, may_be_fact
 from rag.advice.menus import changes_between, choice_of, menus_of, parse_correction, typed_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, language_of, load_phrases_of
-from rag.answer.answerability import load_weights
-from rag.answer.evidence import gather, load_phrases, parts_of, sought
-from rag.answer.extractive import Answer, compose, refusal
-from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
+from rag.answer.extractive import Answer
+from rag.answer.writer import Writer
 from rag.llm import CallBudget, LanguageModel, LanguageModelError
 from rag.llm.waiting import waiting_steps
 from rag.reply import Choice, Menu, Reply, State, Verdict
-from rag.search.embedding import Remembered
-from rag.search.retrieval import retrieve
+from rag.signals.confidence import share_right
 from rag.signals.llm_reader import LlmReader
 from rag.signals.model_vote import with_model_vote
 from rag.signals.reading import Doubt, Reading
@@ -43,7 +40,7 @@ from rag.signals.tuned import ReaderPair, load_tuned_reader
 
 if TYPE_CHECKING:
     from rag.index import Index
-    from rag.search.embedding import Embedder, MiniLM
+    from rag.search.embedding import MiniLM
 
 OFF_TOPIC = (
     "I help with one thing: whether to prompt, retrieve, fine-tune or train a model. "
@@ -175,7 +172,9 @@ class Adviser:
 
         decision = decide_turn(hear(thread, question, read, self._table), self._table)
         if may_be_fact(question, decision):
-            answer = self._write.surely(question, turn.scopes, own=is_case(decision))
+            answer = self._write.surely(
+                question, turn.scopes, own=is_case(decision), expected=expects_document(question, readings)
+            )
             if answer.claims:
                 return noted(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:
@@ -184,7 +183,8 @@ class Adviser:
                 budget,
             )
         answer = self._write(question, decision.advice, turn.scopes, budget, turn.step)
-        reply = self._reply(decision, answer, turn)
+        share = share_right(readings[-1]) if readings and not decision.committed else None
+        reply = replace(self._reply(decision, answer, turn), confidence=share or 0.0)
         choice = self._choice(
             decision, [doubt for reading in readings for doubt in reading.doubts], turn.words
         )
@@ -239,7 +239,7 @@ class Adviser:
         asked = decision.thread.pending
         return Reply(
             verdict=advice.verdict,
-            confidence=advice.confidence,
+            confidence=0.0,
             headline=headline(advice, words, decision.committed),
             why=answer.claims,
             signals=advice.deciding,
@@ -294,7 +294,7 @@ class Adviser:
         advice = decision.advice
         reply = Reply(
             verdict=advice.verdict,
-            confidence=advice.confidence,
+            confidence=0.0,
             headline=answer_move(move, advice, self._prices, words),
             lean=advice.lean,
             follow_up=decision.follow_up,
@@ -324,76 +324,3 @@ def noted(reply: Reply, budget: CallBudget | None) -> Reply:
     if budget is None or budget.failure is None:
         return reply
     return replace(reply, note=" ".join(filter(None, (reply.note, str(budget.failure)))))
-
-
-class Writer:
-    """`writer(question, advice, scopes, budget)` gives the cited sentences; `reader` knows orders when it sees them."""
-
-    def __init__(self, index: Index, embed: Embedder, reader: EmbeddedReader) -> None:
-        self._index, self._rows, self._reader = index, Remembered(embed), reader
-        self._phrases = load_phrases()
-
-    def __call__(
-        self,
-        question: str,
-        advice: Advice,
-        scopes: frozenset[str],
-        budget: CallBudget | None = None,
-        step: Callable[[str], None] = lambda name: None,
-    ) -> Answer:
-        """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
-        step("searching")
-        wanted = sought(advice, self._phrases)
-        passages = gather(self._index, question, wanted, scopes)
-        factual = advice.verdict is Verdict.GUIDE_ANSWER
-        parts = parts_of(self._index, question, passages, scopes) if factual else []
-        step("checking")
-        searched = len(self._index.documents(scopes))
-        if budget is not None:
-            told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
-            with suppress(LanguageModelError):
-                asked = self._reader.without_orders(question)
-                most = max(MAX_SENTENCES, len(parts))
-                decision = describe_decision(advice)
-                assignment = Assignment(asked, decision, tuple(told), self._reader.is_order, most)
-                phrased = phrase(assignment, budget, self._rows)
-                if phrased is not None and (phrased.claims or factual):
-                    return phrased if phrased.claims else refusal(passages, searched)
-        return compose(
-            question,
-            passages,
-            self._rows,
-            sought=wanted,
-            parts=parts,
-            searched=searched,
-            skip=self._reader.is_order,
-        )
-
-    def surely(self, question: str, scopes: frozenset[str], own: bool) -> Answer:
-        """The answer to a question that may be none of facts: given only where a passage surely holds it.
-
-        `own`: from the team's own documents alone.
-        """
-        passages = retrieve(self._index, question, scopes)
-        documents = self._index.documents(scopes)
-        if own:
-            mine = {document.id for document in documents if document.root != "guide"}
-            passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
-        return compose(
-            question,
-            passages,
-            self._rows,
-            searched=len(documents),
-            min_log_odds=load_weights().min_log_odds_unasked,
-            skip=self._reader.is_order,
-        )
-
-
-def describe_decision(advice: Advice) -> str:
-    """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
-    if advice.verdict is Verdict.GUIDE_ANSWER:
-        return ""
-    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
-    lines = [advice.gate.say] if advice.gate else []
-    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(wanted, 0) > 0]
-    return f"{verdict_phrase(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."

@@ -99,6 +99,9 @@ class Choice:
 class Reply:
     """Everything a verdict card or terminal answer shows; `state` is the thread's memory to store.
 
+    `confidence` is the measured share (0-1) of verdicts that were right on readings like this one; 0.0 where none was
+    measured: after a correction, in a follow-up, for a question of fact.
+
     `menus` are what was understood, each to be corrected; `menus_open` shows them at once. `choice` names what two
     readings differ in, `changes` says what a correction changed. `service` names what a question about the bot itself
     asks for ("status", ...): whoever shows the reply adds the facts that only it knows.

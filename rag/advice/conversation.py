@@ -311,5 +311,5 @@ def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecisi
     if again or (advice.gate is not None and advice.gate.verdicts):
         return TurnDecision(advice, thread)
     flips = tuple(flip for flip in advice.flips if flip.verdict is not advice.lean)
-    committed = replace(advice, verdict=advice.lean, confidence=min(advice.confidence, 0.4), flips=flips)
+    committed = replace(advice, verdict=advice.lean, flips=flips)
     return TurnDecision(committed, thread, committed=True)

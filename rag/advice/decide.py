@@ -16,7 +16,6 @@ from rag.advice.decision_table import Rule, Table, facts_of, holds
 from rag.reply import DecidingSignal, FollowUp, Verdict
 from rag.signals.schema import Signals
 
-DECISIVE = ("task", "gaps", "baseline", "eval_n", "examples", "volume_month")
 TRAINING = (Verdict.FINE_TUNE, Verdict.SMALL_MODEL, Verdict.FOUNDATION_MODEL)
 MAX_CHANGES = 4
 CLOSE = 4.0  # a runner-up within so many points, for another gap, is named as the second step
@@ -35,12 +34,11 @@ class Flip:
 class Advice:
     """A verdict with all that it rests on. `fired` are the table's lines that held, in its order.
 
-    `confidence` is 0-1; `points` are by option; `pass_mark` names the bar of `next_step`.
+    `points` are by option; `pass_mark` names the bar of `next_step`.
     """
 
     verdict: Verdict
     lean: Verdict
-    confidence: float
     points: Mapping[str, float]
     fired: tuple[Rule, ...]
     gate: Rule | None
@@ -77,7 +75,6 @@ def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset
     return Advice(
         verdict=verdict,
         lean=lean,
-        confidence=_confidence(signals, verdict, points, order),
         points=points,
         fired=fired,
         gate=gate,
@@ -249,18 +246,6 @@ def questions(facts: Mapping[str, Any], table: Table) -> dict[str, FollowUp]:
         for line in table.questions
         if not any(facts.get(name) not in (None, False) for name in line["known"])
     }
-
-
-def _confidence(signals: Signals, verdict: Verdict, points: Mapping[str, float], order: list[str]) -> float:
-    """Grows with the share of the six decisive signals that is known and with the margin of the winner."""
-    if verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER):
-        return 0.9
-    known = signals.known()
-    share = sum(name in known and known[name] != ("vague",) for name in DECISIVE) / len(DECISIVE)
-    margin = min(points[order[0]] - points[order[1]], 6.0) / 6.0
-    if verdict is Verdict.NEED_MORE_INFO:
-        return round(0.85 - 0.3 * share, 2)
-    return round(min(0.3 + 0.35 * share + 0.32 * margin, 0.97), 2)
 
 
 def half_width(share: float, n: int) -> float:

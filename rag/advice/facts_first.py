@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rag.advice.conversation import TurnDecision
 from rag.reply import Verdict
+from rag.signals.reading import Reading
 
 ASKS_A_FACT = re.compile(
     r"^\W*(?:(?:and|but|so|ok|hi|hello|hey|quick question)\W+)*(?:what|how|who|whom|whose|when|where|which|is|are|does|did|may|can|was|were|"
@@ -35,6 +37,15 @@ def may_be_fact(question: str, decision: TurnDecision) -> bool:
     if ASKS_A_RULE.search(question):
         return True
     return verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
+
+
+def expects_document(question: str, readings: Sequence[Reading]) -> bool:
+    """Whether a document should hold the answer: a question of a rule, or one that either reader took for such."""
+    doubtful = {
+        value for one in readings for doubt in one.doubts if doubt.signal == "topic" for value in doubt.values
+    }
+    topics = {one.signals.topic for one in readings} | doubtful
+    return "document" in topics or bool(ASKS_A_RULE.search(question))
 
 
 def is_case(decision: TurnDecision) -> bool:

@@ -71,14 +71,6 @@ def test_what_would_change_it_is_true() -> None:
     assert advise(flipped, TABLE).verdict is Verdict.FINE_TUNE
 
 
-def test_confidence_grows_with_what_is_known() -> None:
-    """The same verdict on more of the six decisive signals is surer."""
-    little = advise(signals(task="extract", gaps=("format",), baseline="tried_fail", eval_n=600), TABLE)
-    much = advise(signals(**TUNE, volume_month=400_000), TABLE)
-    assert little.verdict is much.verdict is Verdict.FINE_TUNE
-    assert much.confidence > little.confidence
-
-
 def test_the_pass_mark_stands_above_luck() -> None:
     """81% on 600 items passes from 84%: today's score plus its 95% half-width."""
     advice = advise(signals(**TUNE), TABLE)

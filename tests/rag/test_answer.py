@@ -11,10 +11,10 @@ import yaml
 
 from rag.advice.decide import advise
 from rag.advice.decision_table import facts_of, load_table
-from rag.adviser import Writer
 from rag.answer.evidence import gather, load_phrases
 from rag.answer.extractive import MIN_SCORE_TO_BACK, Answer, Pool
 from rag.answer.pieces import sentences_alone
+from rag.answer.writer import Writer
 from rag.grounding import fault, figures, squeezed, supported
 from rag.index import Index
 from rag.search.embedding import Remembered

@@ -59,7 +59,7 @@ def test_a_name_that_the_passage_lacks_speaks_against_it(samples: Index, questio
 
 
 def test_labelled_questions_stay_as_answered_as_they_were_measured(samples: Index) -> None:
-    """Paraphrases are answered and near misses refused as docs/quality.md says, on rows that no weight was fitted on too.
+    """Paraphrases are answered and near misses refused as docs/quality.md says; the weights were fitted on these rows too.
 
     A question at the threshold falls either way with the processor's int8 kernel, so each floor lies one or two
     questions below what was measured (AVX2 without VNNI, int8): .151, .406, .958, .792, .878, .958 in this order.

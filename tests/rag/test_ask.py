@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rag.index import Index
 from rag.reply import Verdict
 from rag.search.embedding import load_embedder
 from rag.search.retrieval import retrieve
+from rag.signals.confidence import TRUST_FILE
 
 pytestmark = pytest.mark.integration
 
@@ -104,3 +106,13 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(index: Index, 
     assert report.added == 1
     assert len(report.problems) == 2
     assert "Save it as" in " ".join(report.problems)
+
+
+def test_confidence_is_measured_or_not_shown(adviser: Adviser) -> None:
+    """A first answer carries the share measured for readings of its kind; after a correction none was measured."""
+    first = adviser.ask(
+        "We route tickets to 8 queues, 6,000 are labelled, the prompt gets 81%. Should we train?"
+    )
+    shares = {entry["right"] for entry in json.loads(TRUST_FILE.read_text())["confidence"].values()}
+    assert first.confidence in shares
+    assert adviser.correct(["task=reply"], state=first.state).confidence == 0.0

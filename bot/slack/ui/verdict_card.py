@@ -162,7 +162,7 @@ def _title(reply: Reply) -> str:
         return split_text(escape(reply.headline))[0]
     words = load_phrases_of(reply.language)
     head = f"{MARKS[reply.verdict]}  *{words(f'badge.{reply.verdict}')}*"
-    if reply.verdict in BUILDING:
+    if reply.verdict in BUILDING and reply.confidence:
         head += f"  ·  {meter(reply.confidence)} {words('say.sure', share=f'{reply.confidence:.0%}')}"
     elif reply.verdict == Verdict.NEED_MORE_INFO and reply.lean is not None:
         head += f"  ·  {words('say.leaning', badge='*' + words(f'badge.{reply.lean}') + '*')}"

@@ -1,0 +1,95 @@
+"""Writes the cited answer to a question: passages gathered, sentences taken or phrased, each held to its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rag.advice.decide import Advice, verdict_phrase
+from rag.answer.answerability import load_weights
+from rag.answer.evidence import gather, load_phrases, parts_of, sought
+from rag.answer.extractive import Answer, compose, refusal
+from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
+from rag.llm import CallBudget, LanguageModelError
+from rag.reply import Verdict
+from rag.search.embedding import Remembered
+from rag.search.retrieval import retrieve
+from rag.signals.rules import EmbeddedReader
+
+if TYPE_CHECKING:
+    from rag.index import Index
+    from rag.search.embedding import Embedder
+
+
+class Writer:
+    """`writer(question, advice, scopes, budget)` gives the cited sentences; `reader` knows orders when it sees them."""
+
+    def __init__(self, index: Index, embed: Embedder, reader: EmbeddedReader) -> None:
+        self._index, self._rows, self._reader = index, Remembered(embed), reader
+        self._phrases = load_phrases()
+
+    def __call__(
+        self,
+        question: str,
+        advice: Advice,
+        scopes: frozenset[str],
+        budget: CallBudget | None = None,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> Answer:
+        """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
+        step("searching")
+        wanted = sought(advice, self._phrases)
+        passages = gather(self._index, question, wanted, scopes)
+        factual = advice.verdict is Verdict.GUIDE_ANSWER
+        parts = parts_of(self._index, question, passages, scopes) if factual else []
+        step("checking")
+        searched = len(self._index.documents(scopes))
+        if budget is not None:
+            told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
+            with suppress(LanguageModelError):
+                asked = self._reader.without_orders(question)
+                most = max(MAX_SENTENCES, len(parts))
+                decision = describe_decision(advice)
+                assignment = Assignment(asked, decision, tuple(told), self._reader.is_order, most)
+                phrased = phrase(assignment, budget, self._rows)
+                if phrased is not None and (phrased.claims or factual):
+                    return phrased if phrased.claims else refusal(passages, searched)
+        return compose(
+            question,
+            passages,
+            self._rows,
+            sought=wanted,
+            parts=parts,
+            searched=searched,
+            skip=self._reader.is_order,
+        )
+
+    def surely(self, question: str, scopes: frozenset[str], own: bool, expected: bool) -> Answer:
+        """The answer to a question that may be none of facts: given only where a passage surely holds it.
+
+        `own`: from the team's own documents alone; `expected`: it was read as one for documents, so the usual bar holds.
+        """
+        passages = retrieve(self._index, question, scopes)
+        documents = self._index.documents(scopes)
+        if own:
+            mine = {document.id for document in documents if document.root != "guide"}
+            passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
+        return compose(
+            question,
+            passages,
+            self._rows,
+            searched=len(documents),
+            min_log_odds=None if expected else load_weights().min_log_odds_unasked,
+            skip=self._reader.is_order,
+        )
+
+
+def describe_decision(advice: Advice) -> str:
+    """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
+    if advice.verdict is Verdict.GUIDE_ANSWER:
+        return ""
+    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
+    lines = [advice.gate.say] if advice.gate else []
+    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(wanted, 0) > 0]
+    return f"{verdict_phrase(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."
