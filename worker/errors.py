@@ -14,5 +14,5 @@ class UnknownJob(WorkerError):
         )
 
 
-class TransitionRefused(WorkerError):
+class IllegalTransition(WorkerError):
     """The job's present state does not allow what was asked; nothing was changed."""

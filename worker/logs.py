@@ -65,9 +65,9 @@ class JsonFormatter(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({name: self._scrubbed(value) for name, value in line.items()})
+        return json.dumps({name: self._scrub(value) for name, value in line.items()})
 
-    def _scrubbed(self, value: Any) -> Any:
+    def _scrub(self, value: Any) -> Any:
         if value is None or isinstance(value, bool | int | float):
             return value
         return scrub(str(value), self._secrets)

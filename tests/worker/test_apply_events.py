@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import func, select
 
-from worker.errors import TransitionRefused, WorkerError
+from worker.errors import IllegalTransition, WorkerError
 from worker.jobs.decisions import decide_on_silence
 from worker.jobs.records import JobRequest
 from worker.jobs.states import END_STATES, State
@@ -75,7 +75,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(["request_cancel", "request_pause", "resume", "approve"]))
     def a_person_acts(self, what: str) -> None:
-        with contextlib.suppress(TransitionRefused, WorkerError):
+        with contextlib.suppress(IllegalTransition, WorkerError):
             getattr(self.ledger, what)(self.job, "U2", "because")
 
     @rule(seconds=st.floats(0, 200))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from worker.errors import TransitionRefused, UnknownJob, WorkerError
+from worker.errors import IllegalTransition, UnknownJob, WorkerError
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
 from worker.ledger import outbox, tables
@@ -48,12 +48,12 @@ def test_the_same_request_twice_is_one_job_and_one_enqueue(ledger: Ledger) -> No
 def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: Ledger) -> None:
     """The report is in the same transaction as the end; the budget is free again."""
     job = submit(ledger, estimate_usd=3.0)
-    assert month_of_team(ledger.engine, "T1", job.month).reserved == 3.0
+    assert month_of_team(ledger.engine, "T1", job.month).reserved_usd == 3.0
     ended = ledger.request_cancel(job.id, "U1", "no")
     assert ended.state is State.CANCELLED
     assert [post.dedupe_key for post in ledger.due_posts()] == [f"{job.id}:cancelled"]
-    assert month_of_team(ledger.engine, "T1", job.month).reserved == 0.0
-    with pytest.raises(TransitionRefused):
+    assert month_of_team(ledger.engine, "T1", job.month).reserved_usd == 0.0
+    with pytest.raises(IllegalTransition):
         ledger.request_cancel(job.id, "U1", "again")
 
 
@@ -190,7 +190,7 @@ def test_the_months_budget_holds_at_the_reservation_and_what_is_not_used_is_rele
     with pytest.raises(OverBudget, match="smaller budget"):
         submit(ledger, "b", estimate_usd=5.0, month_limit_usd=10.0)
     assert [job.id for job in ledger.jobs()] == [first.id]
-    assert (ledger.unfinished("U1"), ledger.unfinished("U2")) == (1, 0)
+    assert (ledger.open_job_count("U1"), ledger.open_job_count("U2")) == (1, 0)
     ledger.request_cancel(first.id, "U1", "no")
     assert submit(ledger, "b", estimate_usd=5.0, month_limit_usd=10.0).state is State.QUEUED
     set_budget(ledger.engine, "T1", first.month, 5.5, "U9", 0.0)

@@ -21,7 +21,7 @@ from worker.jobs.states import State
 from worker.transport import signing
 from worker.transport.events import BadEvent, WorkerEvent, read_event, sign_event
 from worker.transport.queue import QUEUE, connect
-from worker.transport.signing import Envelope, Refused, order, read_order, seal, unseal
+from worker.transport.signing import Envelope, Refusal, order, read_order, seal, unseal
 from worker.transport.stop_flag import StopFlag, publish_stop, write_stop
 
 
@@ -62,7 +62,7 @@ def test_1000_forged_or_tampered_orders_are_all_refused(tmp_path: Path) -> None:
         try:
             read_order(unseal(bytes(data), key.public), rq_id, now)
             run += 1
-        except (Refused, ValueError):
+        except (Refusal, ValueError):
             pass
     assert run == 0
     assert not (tmp_path / "pwned").exists()

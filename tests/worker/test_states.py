@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from worker.errors import TransitionRefused
+from worker.errors import IllegalTransition
 from worker.jobs.decisions import decide_on_event, decide_on_silence
 from worker.jobs.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
 from worker.transport.events import KINDS
@@ -38,7 +38,7 @@ def test_every_state_is_reached_from_draft() -> None:
 
 def test_an_edge_that_is_not_in_the_table_is_refused_in_words_for_the_person() -> None:
     """Cancelling an ended job says that it has ended."""
-    with pytest.raises(TransitionRefused, match="already ended"):
+    with pytest.raises(IllegalTransition, match="already ended"):
         next_state(State.SUCCEEDED, Trigger.CANCEL)
 
 

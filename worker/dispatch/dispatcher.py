@@ -19,7 +19,7 @@ from worker.jobs.records import Order
 from worker.ledger import outbox, threads
 from worker.ledger.apply_events import apply_each, apply_events
 from worker.ledger.ledger import Ledger
-from worker.ledger.outbox import Watched
+from worker.ledger.outbox import JobAttempt
 from worker.transport import events, signing
 from worker.transport.events import BadEvent, WorkerEvent
 from worker.transport.queue import connect, enqueue, expires_at, remove
@@ -88,10 +88,10 @@ class Dispatcher:
         """The health of each worker seen in the last half minute; empty when Redis is away."""
         connection = connect(self._url)
         try:
-            found: Any = [connection.get(key) for key in connection.scan_iter("tw:worker:*", count=200)]
+            values: Any = [connection.get(key) for key in connection.scan_iter("tw:worker:*", count=200)]
         except redis.RedisError:
             return []
-        return sorted((json.loads(value) for value in found if value), key=lambda worker: worker["name"])
+        return sorted((json.loads(text) for text in values if text), key=lambda worker: worker["name"])
 
     def _carry(self) -> None:
         connection = connect(self._url)
@@ -142,12 +142,12 @@ class Dispatcher:
             remove(connection, rq_id)
 
     def _send_attempt(self, connection: redis.Redis, order: Order) -> None:
-        watched = outbox.attempt_to_send(self.ledger.engine, order)
-        if watched is not None:
-            enqueue(connection, self._key, self._envelope(watched))
+        pair = outbox.attempt_to_send(self.ledger.engine, order)
+        if pair is not None:
+            enqueue(connection, self._key, self._envelope(pair))
 
-    def _envelope(self, watched: Watched) -> Envelope:
-        job, attempt = watched.job, watched.attempt
+    def _envelope(self, pair: JobAttempt) -> Envelope:
+        job, attempt = pair.job, pair.attempt
         budget = job.spec.get("budget_usd")
         return Envelope(
             job=job.id,
@@ -209,9 +209,9 @@ class Dispatcher:
             self._on_change()
 
     def _genuine(self, lines: Iterable[bytes]) -> Iterable[WorkerEvent]:
-        trusted = signing.trusted_workers(self._keys_folder)
+        keys = signing.trusted_workers(self._keys_folder)
         for line in lines:
             try:
-                yield events.read_event(line, trusted)
+                yield events.read_event(line, keys)
             except (BadEvent, WorkerError, TypeError, ValueError) as e:
                 log.warning("an entry of the event stream was ignored: %s", e)

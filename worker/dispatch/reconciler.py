@@ -16,7 +16,7 @@ from worker.jobs.records import Job
 from worker.jobs.states import State
 from worker.ledger import outbox, threads
 from worker.ledger.ledger import Ledger
-from worker.ledger.outbox import Watched
+from worker.ledger.outbox import JobAttempt
 from worker.ledger.queue_position import update_queue_positions
 from worker.ledger.retention import forget_older
 from worker.ledger.weekly_digest import owe_digests
@@ -74,17 +74,17 @@ class Reconciler:
         self._check_epoch(connection, now, tick)
         for job_id in outbox.jobs_to_requeue(self._ledger.engine, now):
             outbox.requeue_job(self._ledger.engine, job_id, now)
-        held = outbox.held_attempts(self._ledger.engine)
-        queued = outbox.queued_attempts(self._ledger.engine)
-        leases = read_leases(connection, [watched.attempt.rq_id for watched in [*held, *queued]])
-        line, parked = queued_ids(connection)
+        active = outbox.held_attempts(self._ledger.engine)
+        waiting = outbox.queued_attempts(self._ledger.engine)
+        leases = read_leases(connection, [pair.attempt.rq_id for pair in [*active, *waiting]])
+        line, intermediate = queued_ids(connection)
         if self._settled_at is None:
             self._settled_at = tick + self._settle_s
         if tick >= self._settled_at and caught_up:
-            self._find_lost(held, set(leases), now, tick)
-            self._find_absent(queued, set(leases) | line, parked, now, tick)
-        self._find_stalled(held, leases, now, tick)
-        self._forget({watched.attempt.rq_id for watched in [*held, *queued]})
+            self._find_lost(active, set(leases), now, tick)
+            self._find_absent(waiting, set(leases) | line, intermediate, now, tick)
+        self._find_stalled(active, leases, now, tick)
+        self._forget({pair.attempt.rq_id for pair in [*active, *waiting]})
         if tick - self._upkeep_at > 5.0:
             self._upkeep(now, tick)
 
@@ -98,43 +98,47 @@ class Reconciler:
             self._on_epoch(epoch)
         self._epoch = epoch
 
-    def _find_lost(self, held: list[Watched], alive: set[str], now: float, tick: float) -> None:
-        for watched in held:
-            if self._missing_for(watched, watched.attempt.rq_id in alive, tick) > LOST_S:
-                log.warning("%s shows no sign of life", watched.attempt.rq_id)
-                self._give_up(watched, now)
+    def _find_lost(self, active: list[JobAttempt], alive: set[str], now: float, tick: float) -> None:
+        for pair in active:
+            if self._missing_for(pair, pair.attempt.rq_id in alive, tick) > LOST_S:
+                log.warning("%s shows no sign of life", pair.attempt.rq_id)
+                self._give_up(pair, now)
 
     def _find_absent(
-        self, queued: list[Watched], present: set[str], parked: set[str], now: float, tick: float
+        self, waiting: list[JobAttempt], present: set[str], intermediate: set[str], now: float, tick: float
     ) -> None:
-        for watched in queued:
-            rq_id = watched.attempt.rq_id
-            limit = PARKED_S if rq_id in parked else ABSENT_S
-            if self._missing_for(watched, rq_id in present, tick) > limit:
+        for pair in waiting:
+            rq_id = pair.attempt.rq_id
+            limit = PARKED_S if rq_id in intermediate else ABSENT_S
+            if self._missing_for(pair, rq_id in present, tick) > limit:
                 log.warning("%s is no longer in the queue", rq_id)
-                why = "its worker died before starting it" if rq_id in parked else "Redis no longer had it"
-                outbox.replace_attempt(self._ledger.engine, watched, now, why)
+                why = (
+                    "its worker died before starting it"
+                    if rq_id in intermediate
+                    else "Redis no longer had it"
+                )
+                outbox.replace_attempt(self._ledger.engine, pair, now, why)
 
     def _find_stalled(
-        self, held: list[Watched], leases: Mapping[str, Lease], now: float, tick: float
+        self, active: list[JobAttempt], leases: Mapping[str, Lease], now: float, tick: float
     ) -> None:
-        for watched in held:
-            attempt, lease = watched.attempt, leases.get(watched.attempt.rq_id)
-            if watched.job.state not in STALLING:
+        for pair in active:
+            attempt, lease = pair.attempt, leases.get(pair.attempt.rq_id)
+            if pair.job.state not in STALLING:
                 continue
             cpu_s = lease.cpu_s if lease else None
             if self._stalls.is_stalled(attempt, cpu_s, tick):
                 silent_s = int(self._stalls.silent_s(attempt, cpu_s, tick))
-                why = f"no step for {silent_s} s of its own work {_place_of(watched.job)}"
+                why = f"no step for {silent_s} s of its own work {_place_of(pair.job)}"
                 log.warning("%s: %s", attempt.rq_id, why)
-                self._give_up(watched, now, why)
+                self._give_up(pair, now, why)
 
-    def _give_up(self, watched: Watched, now: float, why: str = "the worker gave no sign of life") -> None:
-        decide = decide_on_silence(watched.job.state, watched.job.losses, now, why)
-        outbox.give_up_attempt(self._ledger.engine, watched, now, decide)
+    def _give_up(self, pair: JobAttempt, now: float, why: str = "the worker gave no sign of life") -> None:
+        decide = decide_on_silence(pair.job.state, pair.job.losses, now, why)
+        outbox.give_up_attempt(self._ledger.engine, pair, now, decide)
 
-    def _missing_for(self, watched: Watched, present: bool, tick: float) -> float:
-        key = watched.attempt.rq_id
+    def _missing_for(self, pair: JobAttempt, present: bool, tick: float) -> float:
+        key = pair.attempt.rq_id
         if present:
             self._missing.pop(key, None)
             return 0.0

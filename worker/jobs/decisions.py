@@ -49,15 +49,15 @@ def decide_on_failure(
     state: State, cause: str, losses: int, now: float, data: Mapping[str, Any] | None = None
 ) -> Decision:
     """The run ended without a result (killed, crashed, sent away): another attempt, or the end."""
-    spent = _cost_columns(data or {})
+    costs = _cost_columns(data or {})
     if state in (S.CANCELLING, S.PAUSING):
-        return Decision((T.GONE,), cause, columns=spent)
+        return Decision((T.GONE,), cause, columns=costs)
     if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # whether the platform has it must be found out first
-        return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, spent)
+        return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, costs)
     decision = next_attempt(losses, cause)
     if isinstance(decision, GiveUp):
         return _fail(state, decision.why, data or {})
-    columns = {"losses": decision.losses, "not_before": now + decision.delay_s, **spent}
+    columns = {"losses": decision.losses, "not_before": now + decision.delay_s, **costs}
     return Decision((*_path_to_leased(state), T.RETRY), cause, columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from worker.errors import TransitionRefused
+from worker.errors import IllegalTransition
 
 
 class State(StrEnum):
@@ -126,11 +126,11 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
 
 
 def next_state(state: State, trigger: Trigger) -> State:
-    """Where `trigger` leads from `state`; raises TransitionRefused when the table has no such edge."""
+    """Where `trigger` leads from `state`; raises IllegalTransition when the table has no such edge."""
     try:
         return TRANSITIONS[state][trigger]
     except KeyError:
-        raise TransitionRefused(_refusal(state, trigger)) from None
+        raise IllegalTransition(_refusal(state, trigger)) from None
 
 
 def allows(state: State, trigger: Trigger) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from worker.errors import TransitionRefused, UnknownJob
+from worker.errors import IllegalTransition, UnknownJob
 from worker.jobs.decisions import Decision, decide_on_event
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
@@ -80,7 +80,7 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
         _keep_plots(connection, job["id"], event.data.get("plots"))
     try:
         follow(connection, job, what, now, who=f"worker:{attempt['worker'] or event.worker_key}")
-    except TransitionRefused as e:
+    except IllegalTransition as e:
         record(connection, job["id"], now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
     return True
 

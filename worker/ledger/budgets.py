@@ -20,13 +20,13 @@ class Month:
     """One team's month in dollars; `limit` None means no budget was set."""
 
     limit: float | None
-    spent: float
-    reserved: float
+    spent_usd: float
+    reserved_usd: float
 
     @property
     def left(self) -> float | None:
         """What may still be promised, or None without a budget."""
-        return None if self.limit is None else self.limit - self.spent - self.reserved
+        return None if self.limit is None else self.limit - self.spent_usd - self.reserved_usd
 
 
 def month_of_team(engine: Engine, team: str, month: str) -> Month:
@@ -37,8 +37,8 @@ def month_of_team(engine: Engine, team: str, month: str) -> Month:
     )
     limit = select(budgets.c.limit_usd).where((budgets.c.team == team) & (budgets.c.month == month))
     with reading(engine) as connection:
-        spent, reserved = connection.execute(sums.where(mine)).one()
-        return Month(connection.execute(limit).scalar_one_or_none(), float(spent), float(reserved))
+        cost, reserve = connection.execute(sums.where(mine)).one()
+        return Month(connection.execute(limit).scalar_one_or_none(), float(cost), float(reserve))
 
 
 def hold_to_budget(connection: Connection, team: str, month: str, limit_usd: float) -> None:

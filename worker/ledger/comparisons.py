@@ -20,7 +20,7 @@ from worker.ledger.transitions import locked_job, owe_post, record
 CHOICES = ("tuned", "baseline", "equal")
 
 
-class ComparisonClosed(WorkerError):
+class ClosedComparison(WorkerError):
     """The comparison does not take votes (any more)."""
 
 
@@ -42,7 +42,7 @@ class Tally:
     by_row: dict[int, Counter[str]]
     people: int
 
-    def won(self, choice: str) -> int:
+    def wins(self, choice: str) -> int:
         """Rows on which more people prefer this system than the other."""
         other = {"tuned": "baseline", "baseline": "tuned"}[choice]
         return sum(count[choice] > count[other] for count in self.by_row.values())
@@ -63,8 +63,8 @@ def start(engine: Engine, job_id: str, by: str, seed: str, rows: int, now: float
         job = locked_job(connection, job_id)
         if connection.execute(select(comparisons.c.job_id).where(comparisons.c.job_id == job_id)).first():
             return False
-        opened = {"job_id": job_id, "seed": seed, "rows": rows, "started_by": by, "created_at": now}
-        connection.execute(insert(comparisons).values(opened))
+        values = {"job_id": job_id, "seed": seed, "rows": rows, "started_by": by, "created_at": now}
+        connection.execute(insert(comparisons).values(values))
         owe_post(connection, job, now, "compare_intro", "compare", {"rows": rows})
         for row in range(rows):
             owe_post(connection, job, now, "compare_ticket", f"compare:{row}", {"row": row, "seed": seed})
@@ -79,17 +79,17 @@ def comparison(engine: Engine, job_id: str) -> Comparison | None:
 
 
 def vote(engine: Engine, job_id: str, row: int, person: str, choice: str, now: float) -> bool:
-    """True for the person's first vote on the row, False for every later one; ComparisonClosed at the end."""
+    """True for the person's first vote on the row, False for every later one; ClosedComparison at the end."""
     if choice not in CHOICES:
         raise WorkerError("This vote names no answer.")
     try:
         with writing(engine) as connection:
             locked_job(connection, job_id)
-            found = _comparison(connection, job_id)
-            if found is None or not 0 <= row < found.rows:
+            current = _comparison(connection, job_id)
+            if current is None or not 0 <= row < current.rows:
                 raise WorkerError("There is no such comparison. Start one with `/jobs compare JOB`.")
-            if found.closed_at is not None:
-                raise ComparisonClosed("This comparison is closed: its result stands in the thread.")
+            if current.closed_at is not None:
+                raise ClosedComparison("This comparison is closed: its result stands in the thread.")
             cast = {"job_id": job_id, "row": row, "person": person, "choice": choice, "at": now}
             connection.execute(insert(votes).values(cast))
     except IntegrityError:
@@ -107,21 +107,21 @@ def close(engine: Engine, job_id: str, by: str, now: float) -> bool:
     """Ends the voting and owes the summary to the thread; False where it is closed already."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
-        found = _comparison(connection, job_id)
-        if found is None:
+        current = _comparison(connection, job_id)
+        if current is None:
             raise WorkerError("There is no such comparison. Start one with `/jobs compare JOB`.")
-        if found.closed_at is not None:
+        if current.closed_at is not None:
             return False
         mine = comparisons.c.job_id == job_id
         connection.execute(update(comparisons).where(mine).values(closed_at=now, closed_by=by))
-        counted = _tally(connection, job_id)
+        result = _tally(connection, job_id)
         body = {
-            "rows": found.rows,
-            "people": counted.people,
-            "by_row": {str(row): dict(count) for row, count in sorted(counted.by_row.items())},
+            "rows": current.rows,
+            "people": result.people,
+            "by_row": {str(row): dict(count) for row, count in sorted(result.by_row.items())},
         }
         owe_post(connection, job, now, "compare_summary", "compared", body)
-        record(connection, job_id, now, by, "compared", f"{counted.people} people voted")
+        record(connection, job_id, now, by, "compared", f"{result.people} people voted")
     return True
 
 

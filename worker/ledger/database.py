@@ -22,19 +22,19 @@ def open_database(url: str) -> Engine:
     if "://" not in url:
         url = f"sqlite:///{url}"
     try:
-        parsed = make_url(url)
+        address = make_url(url)
     except ArgumentError as e:
         raise WorkerError(
             "TRAINWISE_DATABASE_URL is no database address; try sqlite:////data/ledger.db"
         ) from e
     try:
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _server(parsed)
+        engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _server(address)
         metadata.create_all(engine)
         _add_columns(engine)
     except (SQLAlchemyError, ImportError, OSError) as e:
-        shown = parsed.render_as_string(hide_password=True)
+        address_text = address.render_as_string(hide_password=True)
         raise WorkerError(
-            f"The ledger at {shown} does not open ({type(e).__name__}). Check that it exists and is "
+            f"The ledger at {address_text} does not open ({type(e).__name__}). Check that it exists and is "
             "writable and that the disk is not full; PostgreSQL needs `pip install 'trainwise[postgres]'`."
         ) from e
     return engine
@@ -67,9 +67,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _add_columns(engine: Engine) -> None:
     """Gives a ledger of an earlier version the columns that have come since; they may all be empty."""
-    known = inspect(engine)
+    inspector = inspect(engine)
     for table in metadata.tables.values():
-        there = {column["name"] for column in known.get_columns(table.name)}
+        there = {column["name"] for column in inspector.get_columns(table.name)}
         for column in table.columns:
             if column.name not in there:
                 kind = column.type.compile(engine.dialect)
@@ -86,12 +86,12 @@ class Turnstile:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
-        self._taken = False
+        self._busy = False
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._taken:
-                self._taken = True
+            if not self._busy:
+                self._busy = True
                 return
             turn = threading.Lock()
             turn.acquire()
@@ -103,7 +103,7 @@ class Turnstile:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._busy = False
 
     @property
     def waiting(self) -> int:
@@ -112,17 +112,17 @@ class Turnstile:
             return len(self._waiting)
 
 
-def _server(parsed: URL) -> Engine:
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_pre_ping=True)
+def _server(address: URL) -> Engine:
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    return create_engine(address, pool_pre_ping=True)
 
 
-def _sqlite(parsed: URL) -> Engine:
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+def _sqlite(address: URL) -> Engine:
+    if address.database and address.database != ":memory:":
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     turns = {"turnstile": Turnstile()}
-    engine = create_engine(parsed, connect_args={"timeout": 30}, execution_options=turns)
+    engine = create_engine(address, connect_args={"timeout": 30}, execution_options=turns)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

@@ -100,7 +100,7 @@ class Ledger:
         with reading(self.engine) as connection:
             return [job_of(dict(row)) for row in connection.execute(query).mappings()]
 
-    def unfinished(self, by: str) -> int:
+    def open_job_count(self, by: str) -> int:
         """How many jobs of this person have not ended, kinds that are not listed aside."""
         jobs = tables.jobs
         mine = (jobs.c.by == by) & jobs.c.state.not_in(list(END_STATES)) & jobs.c.kind.not_in(UNLISTED)
@@ -131,7 +131,7 @@ class Ledger:
     def request_cancel(self, job_id: str, by: str, why: str) -> Job:
         """Cancels for good: at once when nothing runs, else as soon as the last process is gone.
 
-        Asking twice is asking once; TransitionRefused when the job has ended already.
+        Asking twice is asking once; IllegalTransition when the job has ended already.
         """
         return self._ask(job_id, Trigger.CANCEL, State.CANCELLING, by, why, "cancel")
 

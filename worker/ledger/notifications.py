@@ -57,11 +57,11 @@ def set_notice(engine: Engine, channel: str, name: str, on: bool, by: str, now: 
     if name not in NAMES:
         raise WorkerError(f"There is no notice {name[:40]}; there are {', '.join(NAMES)}.")
     with writing(engine) as connection:
-        wanted = asdict(notices_in(connection, channel)) | {name: on}
+        switches = asdict(notices_in(connection, channel)) | {name: on}
         connection.execute(delete(channel_notices).where(channel_notices.c.channel == channel))
-        row = {"channel": channel, **wanted, "set_by": by, "set_at": now}
+        row = {"channel": channel, **switches, "set_by": by, "set_at": now}
         connection.execute(insert(channel_notices).values(row))
-    return Notices(**wanted)
+    return Notices(**switches)
 
 
 def card_home(connection: Connection, channel: str, by: str) -> str | None:

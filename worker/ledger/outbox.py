@@ -30,7 +30,7 @@ ATTEMPT_LIMIT = 50
 
 
 @dataclass(frozen=True)
-class Watched:
+class JobAttempt:
     """A job with the attempt that is (or should be) in Redis."""
 
     job: Job
@@ -50,22 +50,24 @@ def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 20
     with reading(engine) as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
         busy = _out_by_owner(connection) if per_user is not None else {}
-    chosen: list[Order] = []
+    orders: list[Order] = []
     for row in rows:
-        if len(chosen) == limit:
+        if len(orders) == limit:
             break
         if row["what"] == "enqueue" and per_user is not None and not kind_of(row["kind"]).at_front:
             if busy.get(row["owner"], 0) >= per_user:
                 continue
             busy[row["owner"]] = busy.get(row["owner"], 0) + 1
-        chosen.append(order_of(row))
-    return chosen
+        orders.append(order_of(row))
+    return orders
 
 
-def attempt_to_send(engine: Engine, order: Order) -> Watched | None:
+def attempt_to_send(engine: Engine, order: Order) -> JobAttempt | None:
     """The job and attempt of an enqueue order, or None when it is no longer wanted."""
-    found = [w for w in _watched(engine, {State.QUEUED}, order.job_id) if w.attempt.attempt == order.attempt]
-    return found[0] if found else None
+    pairs = [
+        pair for pair in _pairs(engine, {State.QUEUED}, order.job_id) if pair.attempt.attempt == order.attempt
+    ]
+    return pairs[0] if pairs else None
 
 
 def complete_order(engine: Engine, order: Order, now: float) -> None:
@@ -81,19 +83,19 @@ def complete_order(engine: Engine, order: Order, now: float) -> None:
 def repeat_stops(engine: Engine, since: float) -> None:
     """Owes every stop flag raised after `since` once more: Redis has lost its data."""
     outbox = tables.outbox
-    raised = (outbox.c.what == "stop") & (outbox.c.created_at >= since)
+    recent = (outbox.c.what == "stop") & (outbox.c.created_at >= since)
     with writing(engine) as connection:
-        connection.execute(update(outbox).where(raised).values(done_at=None))
+        connection.execute(update(outbox).where(recent).values(done_at=None))
 
 
-def queued_attempts(engine: Engine) -> list[Watched]:
+def queued_attempts(engine: Engine) -> list[JobAttempt]:
     """Queued jobs whose attempt was handed to Redis."""
-    return [w for w in _watched(engine, {State.QUEUED}) if w.attempt.sent_at is not None]
+    return [pair for pair in _pairs(engine, {State.QUEUED}) if pair.attempt.sent_at is not None]
 
 
-def held_attempts(engine: Engine) -> list[Watched]:
+def held_attempts(engine: Engine) -> list[JobAttempt]:
     """Jobs that a worker holds."""
-    return _watched(engine, ACTIVE_STATES)
+    return _pairs(engine, ACTIVE_STATES)
 
 
 def jobs_to_requeue(engine: Engine, now: float) -> list[str]:
@@ -116,11 +118,11 @@ def requeue_job(engine: Engine, job_id: str, now: float) -> None:
             new_attempt(connection, job, now, now)
 
 
-def replace_attempt(engine: Engine, watched: Watched, now: float, why: str) -> None:
+def replace_attempt(engine: Engine, pair: JobAttempt, now: float, why: str) -> None:
     """A queued attempt that Redis no longer has is replaced by a new one; the old one is fenced off."""
     with writing(engine) as connection:
-        job = locked_job(connection, watched.job.id)
-        if job["state"] != State.QUEUED or job["attempt"] != watched.attempt.attempt:
+        job = locked_job(connection, pair.job.id)
+        if job["state"] != State.QUEUED or job["attempt"] != pair.attempt.attempt:
             return
         if job["attempt"] >= ATTEMPT_LIMIT:
             error = "No worker ever got to start it. Check that a worker runs, with the right clock and keys."
@@ -131,14 +133,14 @@ def replace_attempt(engine: Engine, watched: Watched, now: float, why: str) -> N
 
 
 def give_up_attempt(
-    engine: Engine, watched: Watched, now: float, decide: Decision, who: str = "reconciler"
+    engine: Engine, pair: JobAttempt, now: float, decide: Decision, who: str = "reconciler"
 ) -> None:
     """Follows `decide` (from worker.jobs.decisions.vanished) if the job still has this attempt and state."""
     from worker.ledger.apply_events import follow
 
     with writing(engine) as connection:
-        job = locked_job(connection, watched.job.id)
-        if job["attempt"] == watched.attempt.attempt and job["state"] == watched.job.state:
+        job = locked_job(connection, pair.job.id)
+        if job["attempt"] == pair.attempt.attempt and job["state"] == pair.job.state:
             job = follow(connection, job, decide, now, who)
 
 
@@ -150,16 +152,16 @@ def expired_approvals(engine: Engine, now: float) -> list[str]:
         return list(connection.execute(select(jobs.c.id).where(late)).scalars())
 
 
-def _watched(engine: Engine, states: object, job_id: str | None = None) -> list[Watched]:
+def _pairs(engine: Engine, states: object, job_id: str | None = None) -> list[JobAttempt]:
     jobs, attempts = tables.jobs, tables.attempts
     query = select(jobs).where(jobs.c.state.in_(list(states)))  # type: ignore[call-overload]
     if job_id is not None:
         query = query.where(jobs.c.id == job_id)
     with reading(engine) as connection:
-        found = {row["id"]: job_of(dict(row)) for row in connection.execute(query).mappings()}
-        live = select(attempts).where(attempts.c.live & attempts.c.job_id.in_(list(found)))
+        jobs_by_id = {row["id"]: job_of(dict(row)) for row in connection.execute(query).mappings()}
+        live = select(attempts).where(attempts.c.live & attempts.c.job_id.in_(list(jobs_by_id)))
         rows = [attempt_of(dict(row)) for row in connection.execute(live).mappings()]
-    return [Watched(found[a.job_id], a) for a in rows if a.attempt == found[a.job_id].attempt]
+    return [JobAttempt(jobs_by_id[a.job_id], a) for a in rows if a.attempt == jobs_by_id[a.job_id].attempt]
 
 
 def _out_by_owner(connection: Connection) -> dict[str, int]:
@@ -188,13 +190,13 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
     owed = posts.c.done_at.is_(None) & due
     with writing(engine) as connection:
         query = select(posts).where(owed).order_by(posts.c.id).limit(limit).with_for_update()
-        taken = [post_of(dict(row)) for row in connection.execute(query).mappings()]
-        if taken:
-            mine = posts.c.id.in_([post.id for post in taken])
+        batch = [post_of(dict(row)) for row in connection.execute(query).mappings()]
+        if batch:
+            mine = posts.c.id.in_([post.id for post in batch])
             connection.execute(
                 update(posts).where(mine).values(due_at=now + SENDING_S, tries=posts.c.tries + 1)
             )
-    return taken
+    return batch
 
 
 def complete_post(engine: Engine, post_id: int, ts: str, now: float) -> None:
@@ -227,8 +229,8 @@ def move_job(engine: Engine, job_id: str, channel: str, why: str, now: float) ->
         record(connection, job_id, now, "bot", "moved", why)
         undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
         for post in connection.execute(select(tables.posts).where(undone)).mappings().all():
-            moved = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}
-            values = {**moved, "body": {**post["body"], "moved": why}}
+            target = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}
+            values = {**target, "body": {**post["body"], "moved": why}}
             connection.execute(update(tables.posts).where(tables.posts.c.id == post["id"]).values(values))
 
 

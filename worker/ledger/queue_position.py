@@ -25,13 +25,13 @@ REMEMBERED = 20
 def update_queue_positions(engine: Engine, now: float) -> int:
     """Writes place and expected wait of each queued job where what is told changed; how many did."""
     with reading(engine) as connection:
-        queued = sorted(_rows(connection, [State.QUEUED]), key=lambda row: not kind_of(row["kind"]).at_front)
-        held = _rows(connection, ACTIVE_STATES)
+        line = sorted(_rows(connection, [State.QUEUED]), key=lambda row: not kind_of(row["kind"]).at_front)
+        active = _rows(connection, ACTIVE_STATES)
         usual = _usual_s(connection)
-    remaining = [remaining_s(row, usual, now) for row in held]
-    waits = estimate_waits(remaining, [usual.get(row["kind"]) for row in queued])
+    remaining = [remaining_s(row, usual, now) for row in active]
+    waits = estimate_waits(remaining, [usual.get(row["kind"]) for row in line])
     changes: dict[str, dict[str, Any]] = {}
-    for number, (row, wait) in enumerate(zip(queued, waits, strict=True), 1):
+    for number, (row, wait) in enumerate(zip(line, waits, strict=True), 1):
         place = {"position": round_position(number), "starts_in_s": round_wait(wait)}
         if any(row["progress"].get(key) != value for key, value in place.items()):
             changes[row["id"]] = place

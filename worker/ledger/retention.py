@@ -30,11 +30,11 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
         rows = connection.execute(
             select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(old).limit(AT_ONCE)
         )
-        found = [dict(row) for row in rows.mappings()]
-    for row in found:
+        old_jobs = [dict(row) for row in rows.mappings()]
+    for row in old_jobs:
         with writing(engine) as connection:
             erase_quotes(connection, row, now)
-    return len(found)
+    return len(old_jobs)
 
 
 def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: float) -> int:
@@ -49,7 +49,7 @@ def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: 
 
 
 def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
-    changed = 0
+    count = 0
     with reading(engine) as connection:
         memory = [dict(row) for row in connection.execute(select(threads)).mappings()]
     for row in memory:
@@ -57,39 +57,41 @@ def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
             mine = (threads.c.channel == row["channel"]) & (threads.c.ts == row["ts"])
             with writing(engine) as connection:
                 connection.execute(update(threads).where(mine).values(state=state))
-            changed += 1
-    return changed
+            count += 1
+    return count
 
 
 def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str], now: float) -> int:
     """Takes the write lock for a job that changes and for no other: an ended job is written by nobody else."""
     with reading(engine) as connection:
-        ended = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
-        job_ids = list(connection.execute(ended).scalars())
-    changed = 0
+        query = select(jobs.c.id).where(jobs.c.state.in_(list(END_STATES)))
+        job_ids = list(connection.execute(query).scalars())
+    count = 0
     for job_id in job_ids:
         with reading(engine) as connection:
-            wanted = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
-            row = dict(connection.execute(wanted).mappings().one())
-            done = (posts.c.job_id == job_id) & posts.c.done_at.is_not(None)
-            bodies = connection.execute(select(posts.c.id, posts.c.body).where(done)).all()
+            lookup = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
+            row = dict(connection.execute(lookup).mappings().one())
+            mine = (posts.c.job_id == job_id) & posts.c.done_at.is_not(None)
+            bodies = connection.execute(select(posts.c.id, posts.c.body).where(mine)).all()
         if row["spec"].get("digest") in digests:
             with writing(engine) as connection:
                 erase_quotes(connection, row, now)
-            changed += 1
+            count += 1
             continue
         values = {name: blank_mentions(row[name], mention) for name in ("spec", "report")}
-        told = {
-            post_id: blanked for post_id, body in bodies if (blanked := blank_mentions(body, mention)) != body
+        new_bodies = {
+            post_id: new_body
+            for post_id, body in bodies
+            if (new_body := blank_mentions(body, mention)) != body
         }
-        if not told and all(values[name] == row[name] for name in values):
+        if not new_bodies and all(values[name] == row[name] for name in values):
             continue
         with writing(engine) as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-            for post_id, body in told.items():
+            for post_id, body in new_bodies.items():
                 connection.execute(update(posts).where(posts.c.id == post_id).values(body=body))
-        changed += 1
-    return changed
+        count += 1
+    return count
 
 
 def blank_mentions(value: Any, mention: re.Pattern[str]) -> Any:
@@ -111,5 +113,5 @@ def erase_quotes(connection: Connection, row: dict[str, Any], now: float) -> Non
     }
     connection.execute(update(jobs).where(jobs.c.id == row["id"]).values(values))
     connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
-    sent = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
-    connection.execute(update(posts).where(sent).values(body={}))
+    mine = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    connection.execute(update(posts).where(mine).values(body={}))

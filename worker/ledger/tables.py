@@ -154,7 +154,7 @@ cursors = Table(
     Column("value", String(80), nullable=False),
 )
 
-seen = Table(
+deliveries = Table(
     "seen",
     metadata,
     Column("key", String(200), primary_key=True),

@@ -9,14 +9,14 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.ledger.database import reading, writing
-from worker.ledger.tables import cursors, seen, threads
+from worker.ledger.tables import cursors, deliveries, threads
 
 
 def first_time(engine: Engine, key: str, now: float) -> bool:
     """True for the first caller with `key` ever, False for every other one, also from another process."""
     try:
         with writing(engine) as connection:
-            connection.execute(insert(seen).values(key=key[:200], at=now))
+            connection.execute(insert(deliveries).values(key=key[:200], at=now))
     except IntegrityError:
         return False
     return True
@@ -25,15 +25,15 @@ def first_time(engine: Engine, key: str, now: float) -> bool:
 def forget_seen(engine: Engine, before: float) -> None:
     """Drops keys first seen earlier than `before`; Slack repeats a delivery for about an hour at most."""
     with writing(engine) as connection:
-        connection.execute(delete(seen).where(seen.c.at < before))
+        connection.execute(delete(deliveries).where(deliveries.c.at < before))
 
 
 def thread(engine: Engine, channel: str, ts: str) -> dict[str, Any] | None:
     """What was saved for this Slack thread, or None."""
     query = select(threads.c.state).where((threads.c.channel == channel) & (threads.c.ts == ts))
     with reading(engine) as connection:
-        found = connection.execute(query).scalar_one_or_none()
-    return dict(found) if found is not None else None
+        state = connection.execute(query).scalar_one_or_none()
+    return dict(state) if state is not None else None
 
 
 def save_thread(engine: Engine, channel: str, ts: str, state: Mapping[str, Any], now: float) -> None:

@@ -42,11 +42,11 @@ def locked_job(connection: Connection, job_id: str) -> Row:
 
 def set_columns(connection: Connection, job: Row, now: float, **columns: Any) -> Row:
     """The job with `columns` set and its version one higher; StaleVersion when it was no longer as read."""
-    changed = {**columns, "version": job["version"] + 1, "updated_at": now}
+    values = {**columns, "version": job["version"] + 1, "updated_at": now}
     same = (tables.jobs.c.id == job["id"]) & (tables.jobs.c.version == job["version"])
-    if connection.execute(update(tables.jobs).where(same).values(changed)).rowcount != 1:
+    if connection.execute(update(tables.jobs).where(same).values(values)).rowcount != 1:
         raise StaleVersion(f"Job {job['id']} was changed by someone else at the same moment; try again.")
-    return {**job, **changed}
+    return {**job, **values}
 
 
 def move(
@@ -61,7 +61,7 @@ def move(
 ) -> Row:
     """The job one transition further, with its audit row; entering an end state also writes its report post.
 
-    Raises TransitionRefused when the table has no such edge; then nothing is changed.
+    Raises IllegalTransition when the table has no such edge; then nothing is changed.
     """
     before = State(job["state"])
     after = next_state(before, trigger)
@@ -83,7 +83,7 @@ def move(
 
 
 def _log_move(job: Row, before: State, trigger: Trigger, who: str) -> None:
-    state, began, ended = State(job["state"]), job.get("started_at"), job.get("ended_at")
+    state, began, end = State(job["state"]), job.get("started_at"), job.get("ended_at")
     log_event(
         log,
         "job ended" if state in END_STATES else "job moved",
@@ -94,8 +94,8 @@ def _log_move(job: Row, before: State, trigger: Trigger, who: str) -> None:
         trigger=str(trigger),
         by=who,
         attempt=job["attempt"] or None,
-        seconds=round(ended - began, 1) if ended and began else None,
-        usd=round(job.get("spent_usd", 0.0), 4) if ended else None,
+        seconds=round(end - began, 1) if end and began else None,
+        usd=round(job.get("spent_usd", 0.0), 4) if end else None,
     )
 
 

@@ -42,7 +42,7 @@ def summary(rows: list[Row]) -> dict[str, Any]:
     """What the message tells: counts by end, dollars, and the last few jobs with their headline or error."""
     counts = Counter(str(row["state"]) for row in rows)
     lines = [
-        {"id": row["id"], "state": str(row["state"]), "dataset": row["dataset"], "said": _said(row)}
+        {"id": row["id"], "state": str(row["state"]), "dataset": row["dataset"], "said": _sentence(row)}
         for row in rows[-SHOWN:]
     ]
     return {"counts": dict(counts), "usd": round(sum(row["spent_usd"] for row in rows), 2), "jobs": lines}
@@ -50,18 +50,20 @@ def summary(rows: list[Row]) -> dict[str, Any]:
 
 def _by_channel(connection: Connection, since: float, until: float) -> dict[str, list[Row]]:
     jobs, notices = tables.jobs, tables.channel_notices
-    ended = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at >= since) & (jobs.c.ended_at < until)
+    this_week = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at >= since) & (jobs.c.ended_at < until)
     quiet = select(notices.c.channel).where(notices.c.digest.is_(False))
-    wanted = (jobs.c.channel != "") & jobs.c.channel.not_in(quiet)
+    loud = (jobs.c.channel != "") & jobs.c.channel.not_in(quiet)
     columns = (jobs.c.id, jobs.c.state, jobs.c.dataset, jobs.c.report, jobs.c.error)
-    query = select(*columns, jobs.c.spent_usd, jobs.c.channel).where(ended & wanted).order_by(jobs.c.ended_at)
-    found: dict[str, list[Row]] = {}
+    query = (
+        select(*columns, jobs.c.spent_usd, jobs.c.channel).where(this_week & loud).order_by(jobs.c.ended_at)
+    )
+    by_channel: dict[str, list[Row]] = {}
     for row in connection.execute(query).mappings():
         if not row["channel"].startswith("D"):  # a person's own messages need no weekly round-up
-            found.setdefault(row["channel"], []).append(dict(row))
-    return found
+            by_channel.setdefault(row["channel"], []).append(dict(row))
+    return by_channel
 
 
-def _said(row: Row) -> str:
+def _sentence(row: Row) -> str:
     report = row["report"] if isinstance(row["report"], dict) else {}
     return str(report.get("headline") or row["error"] or "")[:300]

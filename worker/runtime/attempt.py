@@ -108,14 +108,14 @@ def drop_earlier(folder: Path) -> None:
 
 def plots_of(report: Mapping[str, Any], folder: Path) -> dict[str, str]:
     """The report's pictures as base64, as many as fit `PLOTS_LIMIT_BYTES`, none from outside `folder`."""
-    found: dict[str, str] = {}
+    plots: dict[str, str] = {}
     left = PLOTS_LIMIT_BYTES
     for plot in report.get("plots") or []:
         path = folder / Path(str(plot.get("file", ""))).name
         if path.is_file() and path.stat().st_size <= left:
             left -= path.stat().st_size
-            found[path.name] = base64.b64encode(path.read_bytes()).decode()
-    return found
+            plots[path.name] = base64.b64encode(path.read_bytes()).decode()
+    return plots
 
 
 def within_budget(
@@ -124,13 +124,13 @@ def within_budget(
     """`should_stop` that also says "budget" once this and the earlier attempts have spent it."""
     began = time.monotonic()
 
-    def asked() -> str | None:
-        spent = envelope.spent_usd + (time.monotonic() - began) / 3600 * price_per_hour
-        if envelope.budget_usd is not None and spent > envelope.budget_usd:
+    def stop_reason() -> str | None:
+        cost = envelope.spent_usd + (time.monotonic() - began) / 3600 * price_per_hour
+        if envelope.budget_usd is not None and cost > envelope.budget_usd:
             return "budget"
         return should_stop()
 
-    return asked
+    return stop_reason
 
 
 def _explain(error: Exception) -> dict[str, Any]:

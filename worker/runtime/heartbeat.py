@@ -52,7 +52,7 @@ class Heartbeat:
     def stop(self) -> None:
         """Sends what is left for up to two seconds, then ends."""
         deadline = time.monotonic() + 2.0
-        while any(s.unfinished() for s in self.shippers) and self.redis_ok and time.monotonic() < deadline:
+        while any(s.open_runs() for s in self.shippers) and self.redis_ok and time.monotonic() < deadline:
             time.sleep(SHIP_S)
         self._over.set()
         self._thread.join(5.0)
@@ -103,11 +103,11 @@ class Heartbeat:
         return True
 
     def _renew(self) -> None:
-        held, pid = dict(self._runs), self._job_pid
+        runs, pid = dict(self._runs), self._job_pid
         cpu_s = cpu_seconds(pid) if pid is not None else None
-        leases = {rq_id: Lease(run_id, cpu_s) for rq_id, run_id in held.items()}
+        leases = {rq_id: Lease(run_id, cpu_s) for rq_id, run_id in runs.items()}
         for shipper in self.shippers:
-            leases |= {rq_id: Lease(run_id) for rq_id, run_id in shipper.unfinished() if rq_id not in held}
+            leases |= {rq_id: Lease(run_id) for rq_id, run_id in shipper.open_runs() if rq_id not in runs}
         if leases:
             with self._connection.pipeline(transaction=False) as pipe:
                 for rq_id, lease in leases.items():
@@ -157,9 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/health":
             self.send_error(404)
             return
-        found = self.check()
-        body = json.dumps(found).encode()
-        self.send_response(200 if found.get("ok") else 503)
+        health = self.check()
+        body = json.dumps(health).encode()
+        self.send_response(200 if health.get("ok") else 503)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -107,26 +107,26 @@ def _default_signals() -> None:
 
 def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[str, Any]:
     """The report, once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
-    pipe, rest, told = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", None
+    pipe, rest, last_reason = os.open(place / "events", os.O_RDWR | os.O_NONBLOCK), b"", None
     try:
         while True:
-            ended = torchrun.poll() is not None
+            over = torchrun.poll() is not None
             rest = _forward(work, pipe, rest)
             if (place / "end.json").is_file():
                 _forward(work, pipe, rest)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     torchrun.wait(LEAVE_S)  # the others leave by themselves, or are ended after this
                 return outcome(json.loads((place / "end.json").read_text()))
-            if ended:
+            if over:
                 break
-            if told in (None, FINISH) and (reason := work.should_stop()) and reason != told:
+            if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
                 (place / "stop.part").write_text(reason)
                 (place / "stop.part").replace(place / "stop")
-                told = reason
+                last_reason = reason
             time.sleep(LOOK_S)
     finally:
         os.close(pipe)
-    if told not in (None, FINISH):  # it was told and left without a word: it has stopped all the same
+    if last_reason not in (None, FINISH):  # it was told and left without a word: it has stopped all the same
         raise Stopped((place / "stop").read_text())
     raise RunBroke(
         "One of the training processes of this run died, so all of them were ended; "
@@ -184,25 +184,25 @@ def _query(smi: str, figure: str) -> dict[int, float]:
 
 def parse_free(answer: str) -> dict[int, float]:
     """nvidia-smi's lines `index, MiB` as {index: GiB}; lines it cannot fill in ([N/A]) are left out."""
-    found = {}
+    free_gib = {}
     for line in answer.splitlines():
         index, _, free = line.partition(",")
         if index.strip().isdigit() and free.strip().isdigit():
-            found[int(index)] = int(free) / MIB_PER_GIB
-    return found
+            free_gib[int(index)] = int(free) / MIB_PER_GIB
+    return free_gib
 
 
-def choose_devices(free: dict[int, float], asked: str | None, need_gib: float) -> str:
+def choose_devices(free: dict[int, float], choice: str | None, need_gib: float) -> str:
     """The value for CUDA_VISIBLE_DEVICES: "" for the CPU, else indices with at least `need_gib` free.
 
-    `asked` is None (the emptiest GPU, or the CPU), "cpu", or indices like "0" or "0,1". WorkerError says
+    `choice` is None (the emptiest GPU, or the CPU), "cpu", or indices like "0" or "0,1". WorkerError says
     which GPU is missing or too full.
     """
-    if asked == "cpu" or (asked is None and not free):
+    if choice == "cpu" or (choice is None and not free):
         return ""
-    if asked is None:
-        asked = str(max(free, key=lambda index: free[index]))
-    for part in asked.split(","):
+    if choice is None:
+        choice = str(max(free, key=lambda index: free[index]))
+    for part in choice.split(","):
         if not part.strip().isdigit() or int(part) not in free:
             raise WorkerError(
                 f"This machine has no GPU {part.strip()}; nvidia-smi lists {sorted(free) or 'none'}."
@@ -212,4 +212,4 @@ def choose_devices(free: dict[int, float], asked: str | None, need_gib: float) -
                 f"GPU {part} has {free[int(part)]:.1f} GiB free, {need_gib:.1f} are needed: end what runs "
                 "there, or give this worker another GPU."
             )
-    return ",".join(part.strip() for part in asked.split(","))
+    return ",".join(part.strip() for part in choice.split(","))

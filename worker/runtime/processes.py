@@ -31,39 +31,39 @@ def adopt_orphans() -> None:
 def of_attempt(rq_id: str, group: int) -> list[psutil.Process]:
     """The living processes of an attempt: the job process's group, whoever carries its mark, and their children."""
     mark = f"{MARK}={rq_id}"
-    found: dict[int, psutil.Process] = {}
+    by_pid: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         if process.pid == os.getpid():
             continue
         with contextlib.suppress(psutil.Error, OSError):
             if os.getpgid(process.pid) == group or _is_marked(process, mark):
-                found[process.pid] = process
-                found |= {child.pid: child for child in process.children(recursive=True)}
-    found.pop(os.getpid(), None)
-    return [process for process in found.values() if _lives(process)]
+                by_pid[process.pid] = process
+                by_pid |= {child.pid: child for child in process.children(recursive=True)}
+    by_pid.pop(os.getpid(), None)
+    return [process for process in by_pid.values() if _lives(process)]
 
 
 def end_attempt(rq_id: str, group: int, timeout_s: float = 5.0) -> int:
     """Kills every process of the attempt and returns when none is left; the number that had to be killed."""
-    deadline, killed = time.monotonic() + timeout_s, set()
-    seen: dict[int, psutil.Process] = {}
+    deadline, victims = time.monotonic() + timeout_s, set()
+    by_pid: dict[int, psutil.Process] = {}
     while True:
-        seen |= {process.pid: process for process in of_attempt(rq_id, group)}
+        by_pid |= {process.pid: process for process in of_attempt(rq_id, group)}
         left = [
-            process for process in seen.values() if _lives(process)
+            process for process in by_pid.values() if _lives(process)
         ]  # one that is dying has lost its mark
         if not left:
             break
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-                killed.add(process.pid)
+                victims.add(process.pid)
         reap()
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
     reap()
-    return len(killed)
+    return len(victims)
 
 
 def cpu_seconds(pid: int) -> float:

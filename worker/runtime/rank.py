@@ -22,7 +22,7 @@ from worker.transport.signing import Envelope
 PHASES_AFTER_TRAINING = ("evaluating", "reporting")
 
 
-class RankFinished(BaseException):
+class RankEnd(BaseException):
     """This rank's part is done; not an Exception, so that nothing on the way takes it for a failure."""
 
 
@@ -42,7 +42,7 @@ def main(place: Path) -> int:
     (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
     try:
         run(work_of(orders, folder, leave_after_training, lambda: None))
-    except RankFinished:
+    except RankEnd:
         return 0
     return 0
 
@@ -81,7 +81,7 @@ def work_of(
 def leave_after_training(event: dict[str, Any]) -> None:
     """Leaves where training is over; the stop comes to this rank through the first one (finetune.training.trainer.agreed)."""
     if event.get("kind") == "phase" and event.get("phase") in PHASES_AFTER_TRAINING:
-        raise RankFinished
+        raise RankEnd
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from worker.runtime.options import WorkerOptions
 from worker.transport import signing
 from worker.transport.lease import Lease, write_lease
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
-from worker.transport.signing import Envelope, Refused
+from worker.transport.signing import Envelope, Refusal
 from worker.transport.spool import RunLog, last_kind, read_end, run_path
 from worker.transport.stop_flag import StopFlag
 
@@ -82,7 +82,7 @@ class OrderWorker(Worker):
         try:
             envelope = job.envelope(time.time())
             kind = self.context.options.kinds[envelope.kind]
-        except (Refused, ValueError, TypeError, KeyError) as e:
+        except (Refusal, ValueError, TypeError, KeyError) as e:
             log.warning("refused %s: %s", job.id, e)
             remove(self.connection, job.id)
             return
@@ -106,10 +106,10 @@ class OrderWorker(Worker):
         return (self.context.options.artifacts / envelope.root / envelope.rq_id).exists()
 
     def _claim(self, envelope: Envelope, run_id: str) -> bool:
-        claimed = self.connection.set(f"tw:claim:{envelope.rq_id}", run_id, nx=True, ex=7 * 24 * 3600)
-        if claimed:
+        first = self.connection.set(f"tw:claim:{envelope.rq_id}", run_id, nx=True, ex=7 * 24 * 3600)
+        if first:
             write_lease(self.connection, envelope.rq_id, Lease(run_id))
-        return bool(claimed)
+        return bool(first)
 
     def _run(self, envelope: Envelope, run_id: str, kind: JobKind, flag: StopFlag) -> None:
         spec = self.context.process_spec(envelope, run_id, kind)
@@ -149,17 +149,19 @@ class OrderWorker(Worker):
             if pid:
                 return status, reason
             now = time.monotonic()
-            seen = (
+            request = (
                 self.context.heartbeat.stop_reason
                 or flag.in_file()
                 or ("drain" if self.context.draining else None)
             )
-            if seen == FINISH:  # the job process hears it by itself and goes on to its evaluation
-                seen = "drain" if self.context.draining else None
-            if seen is None and now - began > envelope.timeout_s:
-                seen = "timeout"
-            if seen is not None and (reason is None or (seen in ("lost", "cancel") and seen != reason)):
-                reason, told_at = seen, now
+            if request == FINISH:  # the job process hears it by itself and goes on to its evaluation
+                request = "drain" if self.context.draining else None
+            if request is None and now - began > envelope.timeout_s:
+                request = "timeout"
+            if request is not None and (
+                reason is None or (request in ("lost", "cancel") and request != reason)
+            ):
+                reason, told_at = request, now
                 os.kill(self._horse_pid, signal.SIGTERM)
             if told_at is not None and (
                 self.context.hurry or now - told_at > GRACE_S.get(reason or "", 10.0)

@@ -63,11 +63,11 @@ def sign_event(event: WorkerEvent, key: PrivateKey) -> str:
     return f"{key.public.id} {signature} {body}"
 
 
-def read_event(line: bytes, trusted: Mapping[str, PublicKey]) -> WorkerEvent:
+def read_event(line: bytes, keys: Mapping[str, PublicKey]) -> WorkerEvent:
     """The event in `line` if one of the trusted workers signed it, else BadEvent."""
     try:
         key_id, signature, body = line.decode().split(" ", 2)
-        key = trusted[key_id]
+        key = keys[key_id]
         genuine = len(line) <= EVENT_LIMIT_BYTES and key.verifies(base64.b64decode(signature), body.encode())
         values = _plain(body) if genuine else None
     except (ValueError, KeyError, RecursionError) as e:
@@ -102,10 +102,10 @@ def send(connection: redis.Redis, lines: list[bytes]) -> None:
 
 def receive(connection: redis.Redis, cursor: str, block_ms: int, count: int = 200) -> list[tuple[str, bytes]]:
     """Up to `count` (entry id, line) after `cursor`, waiting up to `block_ms` for the first."""
-    found: Any = connection.xread({STREAM: cursor}, count=count, block=block_ms)
-    if not found:
+    streams: Any = connection.xread({STREAM: cursor}, count=count, block=block_ms)
+    if not streams:
         return []
-    entries = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
+    entries = next(iter(streams.values()))[0] if isinstance(streams, dict) else streams[0][1]
     return [(entry_id.decode(), values.get(b"e", b"")) for entry_id, values in entries]
 
 
@@ -118,7 +118,7 @@ def acknowledge(connection: redis.Redis, seqs: Mapping[str, int], read_to: str) 
         pipe.execute()
 
 
-def acknowledged(connection: redis.Redis, run: str) -> int:
+def acknowledged_seq(connection: redis.Redis, run: str) -> int:
     """The last `seq` of `run` that the ledger has, -1 for none."""
     value: Any = connection.get(f"tw:ack:{run}")
     return int(value) if value is not None else -1

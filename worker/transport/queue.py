@@ -23,7 +23,7 @@ from worker.transport.signing import (
     Envelope,
     PrivateKey,
     PublicKey,
-    Refused,
+    Refusal,
     order,
     read_order,
     seal,
@@ -53,7 +53,7 @@ class OrderSerializer:
         return seal(call[3], self.private)
 
     def loads(self, data: bytes) -> tuple[str, None, tuple[()], dict[str, Any]]:
-        """RQ's call tuple from signed data; Refused otherwise."""
+        """RQ's call tuple from signed data; Refusal otherwise."""
         return FUNCTION, None, (), unseal(data, self.public)
 
 
@@ -79,15 +79,15 @@ class OrderJob(Job):
             self._status = JobStatus(fields.get("status", b"queued").decode())
 
     def envelope(self, now: float) -> Envelope:
-        """The verified order in this job, or Refused."""
+        """The verified order in this job, or Refusal."""
         data = self.data
         if not isinstance(data, bytes):
-            raise Refused("no data")
+            raise Refusal("no data")
         return read_order(self.serializer.loads(data)[3], self.id, now)
 
     def perform(self) -> NoReturn:
         """RQ's own way of running a job imports a function by name; here that never happens."""
-        raise Refused("orders are run by worker.runtime.server only")
+        raise Refusal("orders are run by worker.runtime.server only")
 
 
 class OrderQueue(Queue):
@@ -99,10 +99,10 @@ class OrderQueue(Queue):
     def lmove(cls, connection: Any, queue_key: str, timeout: int | None) -> Any:
         """The next entry that looks like one of our ids; others are thrown away."""
         while True:
-            found = super().lmove(connection, queue_key, timeout)
-            if found is None or RQ_ID.fullmatch(found[1].decode(errors="replace")):
-                return found
-            connection.lrem(cls.get_intermediate_key(queue_key), 1, found[1])
+            entry = super().lmove(connection, queue_key, timeout)
+            if entry is None or RQ_ID.fullmatch(entry[1].decode(errors="replace")):
+                return entry
+            connection.lrem(cls.get_intermediate_key(queue_key), 1, entry[1])
 
     @staticmethod
     def get_intermediate_key(queue_key: str) -> str:
@@ -164,8 +164,8 @@ def queued_ids(connection: redis.Redis) -> tuple[set[str], set[str]]:
     with connection.pipeline() as pipe:
         pipe.lrange(f"rq:queue:{QUEUE}", 0, -1)
         pipe.lrange(f"rq:queue:{QUEUE}:intermediate", 0, -1)
-        waiting, taken = pipe.execute()
-    return {i.decode(errors="replace") for i in waiting}, {i.decode(errors="replace") for i in taken}
+        waiting, intermediate = pipe.execute()
+    return {i.decode(errors="replace") for i in waiting}, {i.decode(errors="replace") for i in intermediate}
 
 
 def expires_at(timeout_s: int, now: float | None = None) -> float:

@@ -79,9 +79,9 @@ def bot_public(folder: Path) -> PublicKey:
 def trust_worker(folder: Path, text: str) -> PublicKey:
     """From now on the bot believes reports signed by this worker's public key (a line of worker.pub)."""
     key = parse_public(text)
-    trusted = folder / "workers"
-    trusted.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (trusted / f"{key.id}.pub").write_text(PREFIX + _encode(key.raw.public_bytes_raw()) + "\n")
+    workers = folder / "workers"
+    workers.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (workers / f"{key.id}.pub").write_text(PREFIX + _encode(key.raw.public_bytes_raw()) + "\n")
     return key
 
 
@@ -158,7 +158,7 @@ SIGNATURE_BYTES = 64
 LIMIT_BYTES = 256 * 1024
 
 
-class Refused(WorkerError):
+class Refusal(WorkerError):
     """A message that is not a valid order of our bot; it was not run."""
 
 
@@ -191,16 +191,16 @@ def seal(message: Mapping[str, Any], key: PrivateKey) -> bytes:
 
 
 def unseal(data: bytes, key: PublicKey) -> dict[str, Any]:
-    """The message inside, or Refused when a single bit is not as the holder of `key` wrote it."""
+    """The message inside, or Refusal when a single bit is not as the holder of `key` wrote it."""
     if len(data) > LIMIT_BYTES or not data.startswith(MAGIC):
-        raise Refused("not a signed message of this bot")
+        raise Refusal("not a signed message of this bot")
     signature = data[len(MAGIC) : len(MAGIC) + SIGNATURE_BYTES]
     body = data[len(MAGIC) + SIGNATURE_BYTES :]
     if not key.verifies(signature, MAGIC + body):
-        raise Refused("the signature does not fit")
+        raise Refusal("the signature does not fit")
     message = json.loads(body)
     if not isinstance(message, dict):
-        raise Refused("not a message")
+        raise Refusal("not a message")
     return message
 
 
@@ -210,15 +210,15 @@ def order(envelope: Envelope) -> dict[str, Any]:
 
 
 def read_order(message: Mapping[str, Any], rq_job_id: str, now: float) -> Envelope:
-    """The envelope of a verified message, if it is for this RQ job and still valid; else Refused."""
+    """The envelope of a verified message, if it is for this RQ job and still valid; else Refusal."""
     if message.get("call") != FUNCTION:
-        raise Refused("the function asked for is not on the list")
+        raise Refusal("the function asked for is not on the list")
     values = message.get("envelope")
     if not isinstance(values, dict) or set(values) != {field.name for field in fields(Envelope)}:
-        raise Refused("the order's fields are not as expected; bot and worker must run the same version")
+        raise Refusal("the order's fields are not as expected; bot and worker must run the same version")
     envelope = Envelope(**values)
     if envelope.rq_id != rq_job_id:
-        raise Refused("the order was signed for another job")
+        raise Refusal("the order was signed for another job")
     if now > envelope.expires:
-        raise Refused("the order has expired")
+        raise Refusal("the order has expired")
     return envelope

@@ -19,7 +19,7 @@ from typing import IO, Any
 import redis
 
 from worker.jobs.records import rq_id
-from worker.transport.events import LAST_KINDS, WorkerEvent, acknowledged, send, sign_event
+from worker.transport.events import LAST_KINDS, WorkerEvent, acknowledged_seq, send, sign_event
 from worker.transport.signing import PrivateKey
 
 RESEND_S = 3.0
@@ -83,13 +83,13 @@ def read_end(path: Path) -> tuple[str, dict[str, Any]] | None:
 
 
 @dataclass
-class _Sent:
+class _Progress:
     """How far one file was sent and acknowledged."""
 
     offset: int = 0
     last_seq: int = -1
     last_kind: str = ""
-    acked: int = -1
+    acked_seq: int = -1
     acked_offset: int = 0
     asked_at: float = 0.0
     ends: list[tuple[int, int]] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Shipper:
         self.folder = folder
         self._connection = connection
         self._clock = clock
-        self._sent: dict[Path, _Sent] = {}
+        self._progress: dict[Path, _Progress] = {}
         self._away_until = 0.0
         self._lock = lock_folder(folder)
         if self._lock is None:
@@ -124,12 +124,12 @@ class Shipper:
         lines = 0
         try:
             for path in sorted(self.folder.glob("*.jsonl"), key=_age):
-                lines += self._ship(path, self._sent.setdefault(path, _Sent()))
+                lines += self._ship(path, self._progress.setdefault(path, _Progress()))
         except redis.RedisError:
             self._away_until = self._clock() + 0.5
         return lines
 
-    def unfinished(self) -> list[tuple[str, str]]:
+    def open_runs(self) -> list[tuple[str, str]]:
         """(rq id, run) of every run of which the bot does not have everything yet."""
         return [(name.rsplit(".", 1)[0], name.rsplit(".", 1)[1]) for name in map(_stem, self._files())]
 
@@ -140,41 +140,43 @@ class Shipper:
     def _files(self) -> list[Path]:
         return list(self.folder.glob("*.jsonl"))
 
-    def _ship(self, path: Path, sent: _Sent) -> int:
-        lines = self._new_lines(path, sent)
+    def _ship(self, path: Path, progress: _Progress) -> int:
+        lines = self._new_lines(path, progress)
         if lines:
             send(self._connection, lines)
-            sent.asked_at = self._clock()
+            progress.asked_at = self._clock()
             return len(lines)
-        if sent.last_seq > sent.acked and self._clock() - sent.asked_at >= 0.25:
-            self._check(path, sent)
+        if progress.last_seq > progress.acked_seq and self._clock() - progress.asked_at >= 0.25:
+            self._check(path, progress)
         return 0
 
-    def _new_lines(self, path: Path, sent: _Sent) -> list[bytes]:
+    def _new_lines(self, path: Path, progress: _Progress) -> list[bytes]:
         with path.open("rb") as spool:
-            spool.seek(sent.offset)
+            spool.seek(progress.offset)
             data = spool.read(BATCH_BYTES)
         lines = data.splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
         for line in whole:
-            sent.offset += len(line)
+            progress.offset += len(line)
             body = json.loads(line.split(b" ", 2)[2])
-            sent.last_seq, sent.last_kind = body["seq"], body["kind"]
-            sent.ends.append((body["seq"], sent.offset))
+            progress.last_seq, progress.last_kind = body["seq"], body["kind"]
+            progress.ends.append((body["seq"], progress.offset))
         return [line.rstrip(b"\n") for line in whole]
 
-    def _check(self, path: Path, sent: _Sent) -> None:
-        acked = acknowledged(self._connection, _stem(path).rsplit(".", 1)[1])
-        if acked > sent.acked:
-            sent.acked, sent.asked_at = acked, self._clock()
-            sent.acked_offset = max([o for s, o in sent.ends if s <= acked], default=sent.acked_offset)
-            sent.ends = [(s, o) for s, o in sent.ends if s > acked]
-        if acked >= sent.last_seq and sent.last_kind in LAST_KINDS:
+    def _check(self, path: Path, progress: _Progress) -> None:
+        seq = acknowledged_seq(self._connection, _stem(path).rsplit(".", 1)[1])
+        if seq > progress.acked_seq:
+            progress.acked_seq, progress.asked_at = seq, self._clock()
+            progress.acked_offset = max(
+                [o for s, o in progress.ends if s <= seq], default=progress.acked_offset
+            )
+            progress.ends = [(s, o) for s, o in progress.ends if s > seq]
+        if seq >= progress.last_seq and progress.last_kind in LAST_KINDS:
             end_path(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-            self._sent.pop(path, None)
-        elif self._clock() - sent.asked_at >= RESEND_S:  # Redis lost them, or the bot is away: once more
-            sent.offset, sent.ends, sent.asked_at = sent.acked_offset, [], self._clock()
+            self._progress.pop(path, None)
+        elif self._clock() - progress.asked_at >= RESEND_S:  # Redis lost them, or the bot is away: once more
+            progress.offset, progress.ends, progress.asked_at = progress.acked_offset, [], self._clock()
 
 
 def lock_folder(folder: Path) -> IO[str] | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import redis
 
 from finetune.progress import FINISH
-from worker.transport.signing import PrivateKey, PublicKey, Refused, seal, unseal
+from worker.transport.signing import PrivateKey, PublicKey, Refusal, seal, unseal
 
 REASONS = frozenset({"cancel", "pause", "lost", "budget", FINISH})
 FLAG_S = 2 * 24 * 3600
@@ -63,7 +63,7 @@ class StopFlag:
     def _reason(self, data: bytes) -> str | None:
         try:
             message = unseal(data, self.bot)
-        except (Refused, ValueError):
+        except (Refusal, ValueError):
             return None
         genuine = message.get("stop") == self.rq_id and message.get("reason") in REASONS
         return str(message["reason"]) if genuine else None

@@ -148,4 +148,4 @@ def this_month(services: Services, team: str) -> Month:
     """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
     month = month_of_team(services.ledger.engine, team, month_of(services.clock()))
     limit = services.permissions.month_budget_usd if month.limit is None else month.limit
-    return Month(limit, month.spent, month.reserved)
+    return Month(limit, month.spent_usd, month.reserved_usd)

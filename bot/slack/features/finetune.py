@@ -111,7 +111,7 @@ def launch(
 ) -> Job:
     """The accepted job; Refused with the reason when policy says no. `goes_on_from`: the job whose folder it takes up."""
     person = services.users.person(place.user)
-    open_jobs = services.ledger.unfinished(place.user)
+    open_jobs = services.ledger.open_job_count(place.user)
     if denial := services.permissions.denies_launch(
         person, open_jobs, services.users.in_group, place.channel
     ):

@@ -132,5 +132,5 @@ def _origin(card: Card) -> list[str]:
 
 def budget_line(month: Month) -> str:
     """What the month's budget has left."""
-    reserve = f", ${month.reserved:,.2f} set aside for running jobs" if month.reserved else ""
-    return f"*Budget this month*  ${month.spent:,.2f} of ${month.limit:,.0f} spent{reserve}"
+    reserve = f", ${month.reserved_usd:,.2f} set aside for running jobs" if month.reserved_usd else ""
+    return f"*Budget this month*  ${month.spent_usd:,.2f} of ${month.limit:,.0f} spent{reserve}"

@@ -86,7 +86,7 @@ def summary_message(post: Post, job: Job) -> tuple[str, list[Block]]:
 
 def summed_up(tally: Tally, rows: int, tuned_votes: str, baseline: str) -> str:
     """The result in words: tickets won, since several votes on one ticket are not independent."""
-    ours, theirs = tally.won("tuned"), tally.won("baseline")
+    ours, theirs = tally.wins("tuned"), tally.wins("baseline")
     total = sum(sum(count.values()) for count in tally.by_row.values())
     if not total:
         return "🙈 The blind comparison is closed. Nobody voted, so it says nothing."

@@ -44,7 +44,7 @@ def test_tries_neither_fill_lists_nor_keep_anyone_from_launching(services: Any) 
     """They are listed where they are asked for, and count as no unfinished job."""
     services.ledger.submit(JobRequest("try", {}, "d", "U1", "ravi", "T1", "", None, "k"))
     assert services.ledger.jobs(by="U1") == []
-    assert services.ledger.unfinished("U1") == 0
+    assert services.ledger.open_job_count("U1") == 0
     assert len(services.ledger.jobs(by="U1", kind="try")) == 1
 
 
