@@ -149,10 +149,10 @@ class EndpointStore:
 
     def remove(self) -> bool:
         """Forgets endpoint and key; whether there was one."""
-        found = self._file.exists()
+        there = self._file.exists()
         for path in (self._file, self._key_file):
             path.unlink(missing_ok=True)
-        return found
+        return there
 
     def spent_usd(self, now: float) -> float:
         """Dollars that prompts at the endpoint have cost in this calendar month (UTC)."""

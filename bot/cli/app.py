@@ -79,11 +79,15 @@ def ask(
     from bot.slack.features.answering import check_question
     from rag.advice.menus import parse_correction
 
-    wanted = check_question(question)
+    checked_question = check_question(question)
     for correction in corrections or []:
         parse_correction(correction)  # a bad one is refused before anything is loaded
     with asking(settings()) as adviser:
-        reply = adviser.correct(corrections, question=wanted) if corrections else adviser.ask(wanted)
+        reply = (
+            adviser.correct(corrections, question=checked_question)
+            if corrections
+            else adviser.ask(checked_question)
+        )
         print_reply(console, reply, as_json=as_json)
 
 

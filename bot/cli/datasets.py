@@ -89,12 +89,12 @@ def show_history(card: Card) -> None:
     from worker.jobs.states import State
 
     jobs = open_ledger(settings()).jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
-    finished = [
+    runs = [
         FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
         for job in jobs
         if job.report
     ]
-    history = history_of(finished, card.digest)
+    history = history_of(runs, card.digest)
     if history.lines:
         table = Table("measured on these rows", "score %", "gain", "cost", "job", "by", box=None)
         for line in history.lines:

@@ -59,8 +59,8 @@ def advice(
         console.print(confusion_table(counts, [*verdicts, *moves]))
         if families := [outcome for outcome in evaluation.outcomes if outcome.family]:
             console.print("", family_table(families))
-        if counted := by_signal(evaluation):
-            console.print("", signal_table(counted))
+        if signals := by_signal(evaluation):
+            console.print("", signal_table(signals))
         for outcome in evaluation.outcomes:
             if not outcome.right:
                 tap = f", right with {outcome.tap} corrected" if outcome.tap else ""
@@ -114,15 +114,15 @@ def forecast(
         return
     table = Table("dataset", "method", "tickets", "forecast %", "90% band", "came %", "off", box=None)
     for pair in pairs:
-        made = pair_json(pair)
-        mark = "" if made["covered"] else "[red]outside[/red] "
-        cells = [f"{made['rows']:,}", f"{made['forecast']:.1f}", f"{made['low']:.1f}-{made['high']:.1f}"]
+        row = pair_json(pair)
+        mark = "" if row["covered"] else "[red]outside[/red] "
+        cells = [f"{row['rows']:,}", f"{row['forecast']:.1f}", f"{row['low']:.1f}-{row['high']:.1f}"]
         table.add_row(
-            made["dataset"],
-            made["method"],
+            row["dataset"],
+            row["method"],
             *cells,
-            f"{made['came']:.1f}",
-            f"{mark}{made['error_points']:+.1f}",
+            f"{row['came']:.1f}",
+            f"{mark}{row['error_points']:+.1f}",
         )
     console.print(table)
     console.print(
@@ -146,11 +146,11 @@ def retrieval(
     for cut, title in (("sections", "a passage per section"), ("long_passages", "headings taken out")):
         console.print(f"\n{title}: {result[cut]['passages']} passages")
         console.print(_retrieval_table(result[cut]["switches"]))
-        told = [
+        figures = [
             f"{kind} {one['refused']:.0%} refused, {one['right_source_cited']:.0%} with a right source"
             for kind, one in result[cut]["answers"].items()
         ]
-        console.print("the embedded answer: " + "; ".join(told), highlight=False)
+        console.print("the embedded answer: " + "; ".join(figures), highlight=False)
     console.print(
         f"{result['n']} questions, {result['near_misses']} of them without an answer; refused: near misses scoring "
         "below 95% of the answerable questions."
@@ -160,11 +160,16 @@ def retrieval(
 def _retrieval_table(switches: Mapping[str, Any]) -> Table:
     columns = ("recall@5", "MRR", "nDCG@10", "paraphrased", "identifiers", "refused", "p50 ms", "p95 ms")
     table = Table("search", *columns, box=None)
-    for name, told in switches.items():
-        kinds = [f"{told['kinds'][kind]['ndcg_at_10']:.3f}" for kind in ("paraphrase", "identifier")]
-        scores = [f"{told[key]:.3f}" for key in ("recall_at_5", "mrr", "ndcg_at_10")]
+    for name, figures in switches.items():
+        kinds = [f"{figures['kinds'][kind]['ndcg_at_10']:.3f}" for kind in ("paraphrase", "identifier")]
+        scores = [f"{figures[key]:.3f}" for key in ("recall_at_5", "mrr", "ndcg_at_10")]
         table.add_row(
-            name, *scores, *kinds, f"{told['refused']:.2f}", f"{told['p50_ms']:.1f}", f"{told['p95_ms']:.1f}"
+            name,
+            *scores,
+            *kinds,
+            f"{figures['refused']:.2f}",
+            f"{figures['p50_ms']:.1f}",
+            f"{figures['p95_ms']:.1f}",
         )
     return table
 
@@ -173,16 +178,16 @@ SHORT = {"foundation_model": "found.", "need_more_info": "more info", "guide_ans
          "fine_tune": "tune", "off_topic": "off"}  # fmt: skip
 
 
-def confusion_table(told: Counter[tuple[str, str]], order: list[str]) -> Table:
+def confusion_table(counts: Counter[tuple[str, str]], order: list[str]) -> Table:
     """Wanted verdicts down, got across; what is off the diagonal is red."""
-    used = [name for name in order if any(name in pair for pair in told)]
+    used = [name for name in order if any(name in pair for pair in counts)]
     table = Table("wanted \\ got", *(SHORT.get(name, name) for name in used), box=None)
-    for wanted in used:
+    for label in used:
         cells = []
-        for got in used:
-            times = told[wanted, got]
-            cells.append("·" if not times else str(times) if wanted == got else f"[red]{times}[/red]")
-        table.add_row(wanted, *cells)
+        for verdict in used:
+            times = counts[label, verdict]
+            cells.append("·" if not times else str(times) if label == verdict else f"[red]{times}[/red]")
+        table.add_row(label, *cells)
     return table
 
 
@@ -199,9 +204,9 @@ def family_table(outcomes: list[Outcome]) -> Table:
     return table
 
 
-def signal_table(told: Mapping[str, tuple[int, int, int]]) -> Table:
+def signal_table(counts: Mapping[str, tuple[int, int, int]]) -> Table:
     """By signal: read right of those labelled, and read where the row has none."""
     table = Table("signal", "right", "labelled", "read where none is labelled", box=None)
-    for name, (right, labelled, extra) in told.items():
+    for name, (right, labelled, extra) in counts.items():
         table.add_row(name, str(right), str(labelled), str(extra))
     return table

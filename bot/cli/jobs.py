@@ -134,8 +134,8 @@ def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
         lambda emit: run(spec, tickets, folder, emit, lambda: None, rate, prices, llm=llm), quiet=as_json
     )
     show_report(report, folder, as_json)
-    if (said := compared(settings(), report, folder.name)) and not as_json:
-        console.print(escape(said), highlight=False)
+    if (note := forecast_note(settings(), report, folder.name)) and not as_json:
+        console.print(escape(note), highlight=False)
 
 
 def settings_of(pairs: list[str]) -> dict[str, str]:
@@ -153,14 +153,14 @@ def absolute(base_model: str) -> str:
     )
 
 
-def compared(chosen: Settings, report: dict[str, Any], run: str) -> str | None:
+def forecast_note(home_settings: Settings, report: dict[str, Any], run: str) -> str | None:
     """Keeps what came out; what an earlier measurement had forecast, beside it, in a sentence."""
     from finetune.measurement.forecast_log import ForecastLog
 
-    log = ForecastLog(chosen.home / FORECASTS)
-    said = log.about(report)
+    log = ForecastLog(home_settings.home / FORECASTS)
+    note = log.about(report)
     log.record(report, f"terminal:{run}:{int(time.time())}")
-    return said
+    return note
 
 
 def try_model(
@@ -227,8 +227,8 @@ def show(job_id: str) -> None:
     console.print(escape(json.dumps(job.spec)), highlight=False)
     for event in ledger.history(job_id):
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
-        moved = f" -> {event.to_state}" if event.to_state else ""
-        console.print(f"{when}  {event.who}: {event.what}{moved} {event.why}", highlight=False, markup=False)
+        step = f" -> {event.to_state}" if event.to_state else ""
+        console.print(f"{when}  {event.who}: {event.what}{step} {event.why}", highlight=False, markup=False)
     if job.report:
         console.print(escape(str(job.report["headline"])))
 
@@ -269,9 +269,9 @@ def follow(job_id: str, as_json: AsJson = False) -> None:
     show_report(job.report, None, as_json)
 
 
-def launch(chosen: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
+def launch(home_settings: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
     """Accepts a job into the ledger for the running bot to send out; gives its id."""
-    ledger = open_ledger(chosen)
+    ledger = open_ledger(home_settings)
     request = JobRequest(
         kind=kind,
         spec=spec,
@@ -293,8 +293,8 @@ def dataset_card(store: DatasetStore, name: str) -> Any:
     path = Path(name)
     if not path.suffix:
         return store.get(name)
-    chosen = suggest_name(path.stem)
-    return store.add(path_to_read(path), chosen, person(), frozenset({"workspace"}), "internal")
+    suggestion = suggest_name(path.stem)
+    return store.add(path_to_read(path), suggestion, person(), frozenset({"workspace"}), "internal")
 
 
 def here_with_bar(

@@ -53,9 +53,9 @@ def measure(
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
 
-    chosen = settings()
-    llm = measuring_llm(chosen, llm_usd)
-    tickets, name = tickets_of(chosen, dataset, llm is not None, text_column, label_column)
+    home_settings = settings()
+    llm = measuring_llm(home_settings, llm_usd)
+    tickets, name = tickets_of(home_settings, dataset, llm is not None, text_column, label_column)
     request = Request(
         target,
         volume,
@@ -65,49 +65,49 @@ def measure(
         error_rate=error_rate,
         whole_pilot=pilot,
     )
-    folder = chosen.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
+    folder = home_settings.home / "runs" / f"measure-{tickets.digest[:12]}-{int(time.time())}"
     report = here_with_bar(
         lambda emit: run(
             tickets,
             request,
             Bench(
                 folder,
-                load_prices(chosen),
+                load_prices(home_settings),
                 emit,
                 lambda: None,
                 llm,
-                known_models(chosen, tickets.digest),
+                known_models(home_settings, tickets.digest),
                 name,
             ),
         ),
         quiet=as_json,
     )
-    ForecastLog(chosen.home / FORECASTS).record(report, f"terminal:{folder.name}")
+    ForecastLog(home_settings.home / FORECASTS).record(report, f"terminal:{folder.name}")
     if as_json:
         console.out(json.dumps(report), highlight=False)
         return
     show(MeasurementReport.from_json(report), folder)
 
 
-def known_models(chosen: Settings, digest: str) -> tuple[Evidence, ...]:
+def known_models(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
     """What finished jobs and measurements in this home have shown on the same rows."""
     from bot.wiring import artifacts_folder
     from finetune.artifacts import REPORT
     from finetune.measurement.evidence import evidence_of
 
-    found: list[Evidence] = []
-    places = {chosen.home / "runs", Path(artifacts_folder(chosen))}
+    evidence: list[Evidence] = []
+    places = {home_settings.home / "runs", Path(artifacts_folder(home_settings))}
     for file in sorted(file for place in places for file in place.rglob(REPORT)):
         try:
             report = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        found += [one for one in evidence_of(report, file.parent.name) if one.digest == digest]
-    return tuple(found)
+        evidence += [one for one in evidence_of(report, file.parent.name) if one.digest == digest]
+    return tuple(evidence)
 
 
 def tickets_of(
-    chosen: Settings, dataset: str, for_model: bool, text_column: str | None, label_column: str | None
+    home_settings: Settings, dataset: str, for_model: bool, text_column: str | None, label_column: str | None
 ) -> tuple[Tickets, str]:
     """The rows of a registered dataset, or of a file; and the name they go by.
 
@@ -118,11 +118,11 @@ def tickets_of(
     from finetune.data.store import suggest_name
 
     path = Path(dataset)
-    named = {field: column for field, column in (("text", text_column), ("label", label_column)) if column}
+    columns = {field: column for field, column in (("text", text_column), ("label", label_column)) if column}
     if path.suffix:
-        rows = read_tickets(path_to_read(path), named or None)
+        rows = read_tickets(path_to_read(path), columns or None)
         return (prepare(rows)[0] if for_model else rows), suggest_name(path.stem)
-    store = open_datasets(chosen)
+    store = open_datasets(home_settings)
     return store.tickets(store.get(dataset).digest), dataset
 
 
@@ -160,8 +160,8 @@ def forecast_table(forecast: ForecastPart) -> Table | None:
         return None
     table = Table("forecast", "expected %", "90% band", box=None)
     lines = [(f"{line.rows:,} tickets", line) for line in forecast.ahead]
-    if tuned := forecast.tuned:
-        lines.append((f"LoRA fine-tune on {tuned.rows:,} tickets", tuned))
+    if finetune := forecast.tuned:
+        lines.append((f"LoRA fine-tune on {finetune.rows:,} tickets", finetune))
     for name, line in lines:
         table.add_row(name, f"{100 * line.value:.1f}", f"{100 * line.low:.1f}-{100 * line.high:.1f}")
     return table

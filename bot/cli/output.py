@@ -70,8 +70,8 @@ def reading_lines(reply: Reply, words: Phrases) -> list[str]:
     parts = [
         f"{menu.label}{'?' if menu.certainty == 'guessed' else ''}" for menu in reply.menus if menu.selected
     ]
-    understood = "; ".join(parts) or words("say.nothing")
-    lines.append(f"[dim]{words('say.understood')}:[/dim] {escape(understood)}")
+    reading = "; ".join(parts) or words("say.nothing")
+    lines.append(f"[dim]{words('say.understood')}:[/dim] {escape(reading)}")
     if reply.menus_open or reply.choice is not None:
         for menu in reply.menus:
             values = ", ".join(option.value for option in menu.options)
@@ -158,9 +158,9 @@ def system_rows(
         few = f" ({system.rows} tickets)" if system.rows is not None else ""
         name = f"{'* ' if system.best else ''}{system.name}{few}"
         rows.append((name, *(interval(system.scores.get(measure)) for measure in measures)))
-        if crossed := system.cross_validated:
-            over = f"  over all {crossed.rows}, {crossed.folds} folds"
-            rows.append((over, *(interval(crossed.scores.get(measure)) for measure in measures)))
+        if folds := system.cross_validated:
+            over = f"  over all {folds.rows}, {folds.folds} folds"
+            rows.append((over, *(interval(folds.scores.get(measure)) for measure in measures)))
     return rows
 
 

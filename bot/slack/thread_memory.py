@@ -28,20 +28,18 @@ class Conversation:
     state: State | None = None
     cards: Mapping[str, Card] = field(default_factory=dict)
 
-    def answered(self, ts: str, card: Card) -> Conversation:
+    def with_answer(self, ts: str, card: Card) -> Conversation:
         """The conversation after `card` was posted as message `ts`; only the last few cards stay."""
-        card = replace(card, earlier=tuple(known.question for known in self.cards.values()))
-        kept = dict([*self.cards.items(), (ts, card)][-CARDS_KEPT:])
-        return replace(self, state=card.reply.state, cards=kept)
+        card = replace(card, earlier=tuple(old.question for old in self.cards.values()))
+        cards = dict([*self.cards.items(), (ts, card)][-CARDS_KEPT:])
+        return replace(self, state=card.reply.state, cards=cards)
 
-    def corrected(self, ts: str, reply: Reply) -> Conversation:
+    def with_correction(self, ts: str, reply: Reply) -> Conversation:
         """The conversation after the answer `ts` was decided anew in its place: same asker, same question."""
-        cards = {
-            known: replace(card, reply=reply) if known == ts else card for known, card in self.cards.items()
-        }
+        cards = {key: replace(card, reply=reply) if key == ts else card for key, card in self.cards.items()}
         return replace(self, state=reply.state, cards=cards)
 
-    def shown(self, ts: str, menus_open: bool) -> Conversation:
+    def with_menus(self, ts: str, menus_open: bool) -> Conversation:
         """The conversation with the menus of the answer `ts` opened or closed."""
         card = self.cards[ts]
         reply = replace(card.reply, menus_open=menus_open)

@@ -48,14 +48,14 @@ class Aftermath:
         if job.state != State.SUCCEEDED or not job.report:
             return []
         try:
-            said = self._log.about(job.report) if kind_of(job.kind).leaves_model else None
+            note = self._log.about(job.report) if kind_of(job.kind).leaves_model else None
             self._log.record(job.report, job.id)
         except (OSError, ValueError, KeyError, TypeError):  # a report may be of any shape, a disk full
             log.exception("the forecasts of job %s were not kept", job.id)
             return []
         if _measurement(job) and job.thread_ts and _verdict_in(self._memory(job)) is not None:
-            said = "The verdict above in this thread now rests on these figures."
-        return [context(f"🔭 {escape(one_line(said, 600))}")] if said else []
+            note = "The verdict above in this thread now rests on these figures."
+        return [context(f"🔭 {escape(one_line(note, 600))}")] if note else []
 
     def settle(self, job: Job) -> None:
         """After a measurement's report: the thread's verdict with the measured signals, in the thread's order."""
@@ -63,14 +63,12 @@ class Aftermath:
         if report is None or not job.channel:
             return
         try:
-            self._services.thread_queue.submit(
-                _key(job), lambda stopped: self._decide_anew(job, report, stopped)
-            )
+            self._services.thread_queue.submit(_key(job), lambda stop: self._decide_anew(job, report, stop))
         except TooBusy:
             log.warning("the verdict of job %s was not decided anew: too many questions wait", job.id)
 
-    def _decide_anew(self, job: Job, report: MeasurementReport, stopped: threading.Event) -> None:
-        if stopped.is_set() or not self._services.ledger.first_time(f"decided-anew:{job.id}"):
+    def _decide_anew(self, job: Job, report: MeasurementReport, stop: threading.Event) -> None:
+        if stop.is_set() or not self._services.ledger.first_time(f"decided-anew:{job.id}"):
             return
         try:
             self._update(job, report)
@@ -97,7 +95,7 @@ class Aftermath:
         before = f"Decided anew from measurement {job.id}; before it: {badge(old.reply.verdict)}."
         reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
         services.ledger.save_thread(
-            *_key(job), memory.answered(last, Card(old.asker, old.question, reply)).to_json()
+            *_key(job), memory.with_answer(last, Card(old.asker, old.question, reply)).to_json()
         )
         self._client.chat_update(
             channel=job.channel,
@@ -129,5 +127,7 @@ def _key(job: Job) -> tuple[str, str]:
 
 def _verdict_in(memory: Conversation) -> str | None:
     """The message of the thread's newest verdict."""
-    found = (ts for ts, card in reversed(list(memory.cards.items())) if card.reply.verdict not in UNTOUCHED)
-    return next(found, None)
+    verdicts = (
+        ts for ts, card in reversed(list(memory.cards.items())) if card.reply.verdict not in UNTOUCHED
+    )
+    return next(verdicts, None)

@@ -74,10 +74,10 @@ class Notifier:
         self._client, self._ledger, self._clock, self._tick = client, ledger, clock, tick
         self._pace = Pace(tick)
         self._interval, self._queue_up = card_interval_s, queue_up
-        self._shown: dict[str, float] = {}
-        self._held: dict[str, tuple[float, int]] = {}
+        self._shown_at: dict[str, float] = {}
+        self._waits: dict[str, tuple[float, int]] = {}
         self._uncertain: set[str] | None = None
-        self._refused = ""
+        self._token_trouble = ""
         self.aftermath: Aftermath | None = None
         self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
         self._queue_was: bool | None = None
@@ -117,7 +117,7 @@ class Notifier:
         """One round: cards first, so that a report finds the thread it belongs to."""
         if self._is_silent():
             return
-        stale = [*self._turned(), *self._ledger.stale_cards()]
+        stale = [*self._turn_cards(), *self._ledger.stale_cards()]
         if self._uncertain is None:  # an earlier process may have sent these without noting it
             self._uncertain = {card.id for card in stale if not card.card_ts}
         for card in sorted(stale, key=self._urgency):
@@ -130,9 +130,9 @@ class Notifier:
                 self._show(card)
         for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
             self._pay(post)
-        self._shown = {key: at for key, at in self._shown.items() if self._tick() - at < 3600}
+        self._shown_at = {key: at for key, at in self._shown_at.items() if self._tick() - at < 3600}
 
-    def _turned(self) -> list[StaleCard]:
+    def _turn_cards(self) -> list[StaleCard]:
         """Cards of jobs in line that are out of date because the queue went away or came back."""
         up, was = self._queue_up(), self._queue_was
         self._queue_was = up
@@ -140,7 +140,7 @@ class Notifier:
             return []
         waiting = [job for job in self._ledger.jobs(states=IN_LINE, limit=200) if job.card_ts]
         for job in waiting:
-            self._shown.pop(job.id, None)
+            self._shown_at.pop(job.id, None)
         return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
 
     def _aging(self) -> list[StaleCard]:
@@ -149,20 +149,20 @@ class Notifier:
             return []
         self._aging_at = self._tick() + AGING_S / 3
         running = [job for job in self._ledger.jobs(states=ACTIVE_STATES, limit=200) if job.card_ts]
-        old = [job for job in running if self._tick() - self._shown.get(job.id, float("-inf")) >= AGING_S]
+        old = [job for job in running if self._tick() - self._shown_at.get(job.id, float("-inf")) >= AGING_S]
         return [StaleCard(job.id, job.state, job.card_ts) for job in old]
 
     def _is_silent(self) -> bool:
         return self._tick() < self._silent_until
 
     def _urgency(self, card: StaleCard) -> tuple[bool, bool, float]:
-        return card.state not in END_STATES, bool(card.card_ts), self._shown.get(card.id, float("-inf"))
+        return card.state not in END_STATES, bool(card.card_ts), self._shown_at.get(card.id, float("-inf"))
 
     def _is_due(self, card: StaleCard) -> bool:
         now = self._tick()
-        if now < self._silent_until or now < self._held.get(card.id, (now, 0))[0]:
+        if now < self._silent_until or now < self._waits.get(card.id, (now, 0))[0]:
             return False
-        return card.state in END_STATES or now - self._shown.get(card.id, float("-inf")) >= self._interval
+        return card.state in END_STATES or now - self._shown_at.get(card.id, float("-inf")) >= self._interval
 
     def _show(self, card: StaleCard) -> None:
         job = self._ledger.job(card.id)
@@ -181,8 +181,8 @@ class Notifier:
             self._card_failed(job, Refusal(Trouble.OTHER, "internal"))
             return
         self._well()
-        self._shown[job.id] = self._tick()
-        self._held.pop(job.id, None)
+        self._shown_at[job.id] = self._tick()
+        self._waits.pop(job.id, None)
         self._ledger.record_card(job.id, ts, job.version)
         if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
             self._uncertain.discard(job.id)
@@ -192,7 +192,9 @@ class Notifier:
         assert self._uncertain is not None
         text, blocks = job_text(job), card_of(job, self._clock(), not self._queue_up())
         key, ts = f"card:{job.id}", job.card_ts
-        place = self._opened(job.card_place, lambda direct: self._ledger.set_card_channel(job.id, direct))
+        place = self._open_direct(
+            job.card_place, lambda direct: self._ledger.set_card_channel(job.id, direct)
+        )
         thread = job.thread_ts if place == job.channel else None
         if ts is None and job.id in self._uncertain:
             ts = find(self._client, place, thread, key)
@@ -204,7 +206,7 @@ class Notifier:
         self._uncertain.add(job.id)
         return send(self._client, place, thread, text, blocks, key)
 
-    def _opened(self, channel: str, keep: Callable[[str], None]) -> str:
+    def _open_direct(self, channel: str, keep: Callable[[str], None]) -> str:
         """The channel, or for a person's id their messages with the bot, opened and noted with `keep`."""
         if not channel.startswith(("U", "W")):
             return channel
@@ -220,13 +222,13 @@ class Notifier:
         if why.trouble is Trouble.TOKEN:
             self._token_refused(why)
             return
-        tries = self._held.get(job.id, (0.0, 0))[1]
+        tries = self._waits.get(job.id, (0.0, 0))[1]
         wait = why.wait_s or delay(tries)
         if why.trouble is Trouble.SLOW_DOWN:
             self._pace.hold("update" if job.card_ts else "post", job.card_place, wait)
         else:
             log.warning("card of %s: %s", job.id, why.code)
-        self._held[job.id] = (self._tick() + wait, tries + 1)
+        self._waits[job.id] = (self._tick() + wait, tries + 1)
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
             self._ledger.forget_card(job.id)
         if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
@@ -239,27 +241,27 @@ class Notifier:
     def _token_refused(self, why: Refusal) -> None:
         """Said once, not for every card; then nothing is tried for a while."""
         self._silent_until = self._tick() + TOKEN_S
-        if self._refused != why.code:
+        if self._token_trouble != why.code:
             log.error(
                 "Slack refuses the bot's token (%s). Reinstall the app (Install App), put its xoxb- token in "
                 "SLACK_BOT_TOKEN and restart `trainwise up`. Reports are kept and go out then.",
                 why.code,
             )
-        self._refused = why.code
+        self._token_trouble = why.code
 
     def _well(self) -> None:
         """Slack took something."""
-        if self._refused:
+        if self._token_trouble:
             log.warning("Slack takes messages again; what was kept goes out now")
-        self._refused = ""
+        self._token_trouble = ""
 
     def _move_to_requester(self, job: Job, why: Refusal) -> None:
         """A channel that is gone keeps no report from its person: it goes to their own messages, who hear why."""
         if not job.by.startswith(("U", "W")):
             return
-        closed = WHY_CLOSED.get(why.code, why.code)
+        reason = WHY_CLOSED.get(why.code, why.code)
         text = (
-            f"I cannot post in <#{job.channel}>: {closed}. Job `{job.id}` goes on, and its report comes here."
+            f"I cannot post in <#{job.channel}>: {reason}. Job `{job.id}` goes on, and its report comes here."
         )
         try:
             direct = str(self._client.conversations_open(users=[job.by])["channel"]["id"])
@@ -269,8 +271,8 @@ class Notifier:
         except SLACK_TROUBLE as error:
             log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
             return
-        self._held.pop(job.id, None)
-        self._ledger.move_job(job.id, direct, f"I cannot post where the job was launched: {closed}")
+        self._waits.pop(job.id, None)
+        self._ledger.move_job(job.id, direct, f"I cannot post where the job was launched: {reason}")
 
     def _pay(self, post: Post) -> None:
         job = self._ledger.job(post.job_id)
@@ -309,7 +311,9 @@ class Notifier:
         if post.kind == "digest":
             self._tell_channel(post, job)
             return
-        channel = self._opened(post.channel, lambda direct: self._ledger.set_post_channel(post.id, direct))
+        channel = self._open_direct(
+            post.channel, lambda direct: self._ledger.set_post_channel(post.id, direct)
+        )
         post, thread = replace(post, channel=channel), thread_of(post, job, channel)
         ts = find(self._client, channel, thread, post.dedupe_key) if post.tries else None
         if ts is None:
@@ -343,10 +347,10 @@ class Notifier:
             self._client.files_upload_v2(channel=post.channel, thread_ts=thread, file_uploads=uploads)
         except SLACK_TROUBLE as error:
             why = refusal(error)
-            tried = self._picture_tries[post.id] = self._picture_tries.get(post.id, 0) + 1
-            log.warning("pictures of %s, try %d: %s", job.id, tried, why.code)
-            if tried < PICTURE_TRIES:
-                wait = why.wait_s or delay(tried)
+            tries = self._picture_tries[post.id] = self._picture_tries.get(post.id, 0) + 1
+            log.warning("pictures of %s, try %d: %s", job.id, tries, why.code)
+            if tries < PICTURE_TRIES:
+                wait = why.wait_s or delay(tries)
                 self._ledger.retry_post(post.id, self._clock() + wait, f"pictures: {why.code}")
                 return False
             text = f"🖼️ The pictures could not be uploaded (`{why.code}`). Check the app's permission files:write."

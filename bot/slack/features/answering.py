@@ -32,14 +32,14 @@ class BadQuestion(BotError):
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks what, where; `unasked` marks a thread reply that did not mention the bot, `ts` its message."""
+    """Who asks what, where; `without_mention` marks a thread reply that did not mention the bot, `ts` its message."""
 
     text: str
     user: str
     team: str
     channel: str
     thread_ts: str
-    unasked: bool = False
+    without_mention: bool = False
     ts: str = ""
 
     @property
@@ -75,23 +75,23 @@ def ask(services: Services, client: WebClient, question: Question) -> None:
     try:
         check_asker(services, question.user, question.channel)
     except BotError:
-        if question.unasked:  # they talk in a thread of ours, to each other
+        if question.without_mention:  # they talk in a thread of ours, to each other
             return
         raise
     check_question(question.text)
     services.thread_queue.submit(
-        question.key, lambda stopped: _turn(services, client, question, stopped), order=question.ts
+        question.key, lambda stop: _turn(services, client, question, stop), order=question.ts
     )
 
 
-def _turn(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
+def _turn(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
     try:
-        _answer(services, client, question, stopped)
+        _answer(services, client, question, stop)
     except Exception as error:  # the edge: this thread has no caller to tell
         apologise(client, error, question.channel, question.user, question.thread_ts)
 
 
-def _answer(services: Services, client: WebClient, question: Question, stopped: threading.Event) -> None:
+def _answer(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
     began = time.monotonic()
     memory = Conversation.from_json(services.ledger.thread(*question.key))
     stream = AnswerStream(
@@ -100,8 +100,8 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
         question.thread_ts,
         question.team,
         question.user,
-        stopped,
-        streaming=not question.unasked,
+        stop,
+        streaming=not question.without_mention,
     )
     try:
         reply = services.adviser.ask(
@@ -110,7 +110,7 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
             scopes=services.scopes(question.channel),
             on_step=stream.step,
         )
-        if stopped.is_set():
+        if stop.is_set():
             raise AnswerStop
     except AnswerStop:
         stream.say("Stopped. Ask again whenever you like.")
@@ -118,13 +118,13 @@ def _answer(services: Services, client: WebClient, question: Question, stopped: 
     except Exception:
         stream.abandon("I could not answer this one; whoever asked has been told why.")
         raise
-    if question.unasked and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
+    if question.without_mention and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
         return
     blocks = [*verdict_card(reply), *_job_blocks(services, question, reply)]
     ts = stream.finish(verdict_title(reply), blocks, verdict_text(reply))
     _log_answer(question, reply, time.monotonic() - began)
-    kept = memory.answered(ts, Card(question.user, question.text[:2000], reply))
-    services.ledger.save_thread(*question.key, kept.to_json())
+    conversation = memory.with_answer(ts, Card(question.user, question.text[:2000], reply))
+    services.ledger.save_thread(*question.key, conversation.to_json())
 
 
 def _job_blocks(services: Services, question: Question, reply: Reply) -> list[Block]:

@@ -259,12 +259,12 @@ def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory
     """What finished jobs on these rows show; a job of another channel counts where the dataset is everyone's."""
     jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
     open_to_all = "workspace" in card.scopes
-    finished = [
+    runs = [
         FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
         for job in jobs
         if job.report and (open_to_all or job.channel == channel)
     ]
-    return history_of(finished, card.digest)
+    return history_of(runs, card.digest)
 
 
 def outcomes(services: Services, card: Card) -> list[Pair]:

@@ -45,7 +45,7 @@ def register(app: App, services: Services) -> None:
     app.view("finetune")(guard(services, on_finetune_form))
 
 
-class Refused(BotError):
+class Refusal(BotError):
     """The launch is not allowed; the text says why and whom to ask."""
 
 
@@ -115,7 +115,7 @@ def launch(
     if denial := services.permissions.denies_launch(
         person, open_jobs, services.users.in_group, place.channel
     ):
-        raise Refused(denial)
+        raise Refusal(denial)
     budget = float(spec.get("budget_usd") or 0)
     expected = (
         estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD
@@ -166,14 +166,14 @@ def typed_form(text: str) -> dict[str, str]:
 
 
 def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), FormValues.of(view)
+    memory, fields = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
-        form = recipe_of(filled.values, kind_of(services, filled.values, memory.channel))
+        form = recipe_of(fields.values, kind_of(services, fields.values, memory.channel))
         spec, card = finetune_spec(services, form, memory.channel)
     except SpecError as wrong:
         problems = dict(wrong.problems)
-        named = filled.values.get("hub_model", "").strip() or "base_model" not in view["state"]["values"]
-        if named and "base_model" in problems:
+        hub_field = fields.values.get("hub_model", "").strip() or "base_model" not in view["state"]["values"]
+        if hub_field and "base_model" in problems:
             problems["hub_model"] = problems.pop("base_model")
         ack(response_action="errors", errors=errors_by_field(problems, FINETUNE_FIELDS))
         return
@@ -235,7 +235,7 @@ def on_continue(services: Services, ack: Ack, body: Body, action: Body, client: 
     job = visible_job(services, str(action.get("value")), user, channel)
     person = services.users.person(user)
     if denial := services.permissions.denies_change(person, job, "continue"):
-        raise Refused(denial)
+        raise Refusal(denial)
     spec = parse_spec({**job.spec, "epochs": int(job.spec["epochs"]) + MORE_EPOCHS})
     card = services.datasets.get(str(job.spec["digest"]), services.scopes(channel))
     key = f"continue:{job.id}:{spec.epochs}"
@@ -263,14 +263,14 @@ def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient
 
 def on_finetune(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
     """Opens the form; with arguments it launches at once, and acknowledges a job that is in the ledger."""
-    typed = question_of(command.get("text", ""))
+    settings = question_of(command.get("text", ""))
     channel = command["channel_id"]
-    if not typed:
+    if not settings:
         ack()
         open_finetune(services, client, command["trigger_id"], Memory(channel))
         return
     try:
-        spec, card = finetune_spec(services, typed_form(typed), channel)
+        spec, card = finetune_spec(services, typed_form(settings), channel)
     except SpecError as wrong:
         ack()
         lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())

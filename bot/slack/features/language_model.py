@@ -110,10 +110,8 @@ def on_remove(services: Services, ack: Ack, body: Body, client: WebClient) -> No
     """Forgets the endpoint and its key."""
     ack()
     check_admin(services, str(body["user"]["id"]))
-    removed = EndpointStore(services.home).remove()
+    there = EndpointStore(services.home).remove()
     text = (
-        "Removed: the key is deleted, prompts are no longer measured."
-        if removed
-        else "Nothing was connected."
+        "Removed: the key is deleted, prompts are no longer measured." if there else "Nothing was connected."
     )
     client.views_update(view_id=body["view"]["id"], view=validate_view(result_modal(text)))

@@ -53,7 +53,7 @@ def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> No
     thread = str(container.get("thread_ts") or message.get("thread_ts") or ts)
     card_at(services, channel, thread, ts)
     memory = Conversation.from_json(services.ledger.thread(channel, thread))
-    open_form(services, client, body["trigger_id"], Memory(channel, thread), said(memory))
+    open_form(services, client, body["trigger_id"], Memory(channel, thread), signal_fields(memory))
 
 
 def on_pilot(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -80,20 +80,20 @@ def evidence_on(services: Services, dataset: str, digest: str) -> list[dict[str,
     return [one.to_json() for one in best[:EVIDENCE_CARRIED]]
 
 
-def said(memory: Conversation) -> dict[str, str]:
+def signal_fields(memory: Conversation) -> dict[str, str]:
     """Fields of the form that the thread's signals fill in."""
     signals = (memory.state or {}).get("signals") or {}
-    found = {"target": signals.get("target"), "volume": signals.get("volume_month")}
-    return {name: f"{value:g}" if name == "target" else str(value) for name, value in found.items() if value}
+    fields = {"target": signals.get("target"), "volume": signals.get("volume_month")}
+    return {name: f"{value:g}" if name == "target" else str(value) for name, value in fields.items() if value}
 
 
 def open_form(
-    services: Services, client: WebClient, trigger_id: str, memory: Memory, chosen: dict[str, str]
+    services: Services, client: WebClient, trigger_id: str, memory: Memory, fields: dict[str, str]
 ) -> None:
     """The form, or a sentence where there is nothing to measure on."""
     cards = services.datasets.list(services.scopes(memory.channel))
     labelled = [card for card in cards if card.kind == "triage"]
-    view = measure_modal(labelled, memory, chosen) if labelled else note_modal("Measure it", NO_LABELS)
+    view = measure_modal(labelled, memory, fields) if labelled else note_modal("Measure it", NO_LABELS)
     client.views_open(trigger_id=trigger_id, view=validate_view(view))
 
 
@@ -102,7 +102,7 @@ def is_order(services: Services, text: str, channel: str) -> bool:
     first, _, rest = text.strip().partition(" ")
     if first.lower() != "measure":
         return False
-    form = typed(rest)
+    form = command_fields(rest)
     if form is None:
         return False
     if len(form) > 1 or not form or "dataset" not in form:
@@ -116,7 +116,7 @@ def is_order(services: Services, text: str, channel: str) -> bool:
 def on_command(services: Services, ack: Ack, command: Body, client: WebClient, respond: Respond) -> None:
     """`/should-i-train measure` opens the form; with arguments it launches, and acknowledges a kept job."""
     channel = command["channel_id"]
-    form = typed(command.get("text", "").strip().partition(" ")[2]) or {}
+    form = command_fields(command.get("text", "").strip().partition(" ")[2]) or {}
     if not form:
         ack()
         open_form(services, client, command["trigger_id"], Memory(channel), {})
@@ -126,8 +126,8 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
     except SpecError as wrong:
         lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())
         ack()
-        told = f"I did not start anything:\n{lines}\nOr use the form: `/should-i-train measure`"
-        respond(text=told, response_type="ephemeral")
+        message = f"I did not start anything:\n{lines}\nOr use the form: `/should-i-train measure`"
+        respond(text=message, response_type="ephemeral")
         return
     key = f"command:{command['trigger_id']}"
     place = Place(command["user_id"], command["team_id"], channel, None, key)
@@ -137,9 +137,9 @@ def on_command(services: Services, ack: Ack, command: Body, client: WebClient, r
 
 
 def on_measure_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
-    memory, filled = Memory.parse(view["private_metadata"]), FormValues.of(view)
+    memory, fields = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
-        spec = measure_spec(services, filled.values, memory.channel)
+        spec = measure_spec(services, fields.values, memory.channel)
     except SpecError as wrong:
         ack(response_action="errors", errors=errors_by_field(wrong.problems, FIELDS))
         return
@@ -177,13 +177,13 @@ def measure_spec(services: Services, form: Mapping[str, Any], channel: str) -> d
     spec |= _money_fields(form, problems)
     if problems or card is None or volume is None:
         raise SpecError(problems)
-    known = evidence_on(services, card.name, card.digest)
+    evidence = evidence_on(services, card.name, card.digest)
     return {
         "dataset": card.name,
         "digest": card.digest,
         **spec,
         "volume": int(volume),
-        **({"evidence": known} if known else {}),
+        **({"evidence": evidence} if evidence else {}),
     }
 
 
@@ -206,7 +206,7 @@ def _money_fields(form: Mapping[str, Any], problems: dict[str, str]) -> dict[str
     return values
 
 
-def typed(text: str) -> dict[str, str] | None:
+def command_fields(text: str) -> dict[str, str] | None:
     """`sample-tickets target=0.92 volume=60000` as form fields; None where it reads like a sentence."""
     form: dict[str, str] = {}
     for word in text.split():

@@ -83,7 +83,7 @@ def on_anything() -> None:
 
 
 def _ask(
-    services: Services, client: WebClient, event: dict[str, Any], context: Any, unasked: bool = False
+    services: Services, client: WebClient, event: dict[str, Any], context: Any, without_mention: bool = False
 ) -> None:
     text = question_of(event.get("text", ""), context.bot_user_id)
     thread_ts = event.get("thread_ts") or event["ts"]
@@ -96,7 +96,13 @@ def _ask(
         services,
         client,
         Question(
-            text, event["user"], str(context.team_id), event["channel"], thread_ts, unasked, event["ts"]
+            text,
+            event["user"],
+            str(context.team_id),
+            event["channel"],
+            thread_ts,
+            without_mention,
+            event["ts"],
         ),
     )
 
@@ -122,7 +128,7 @@ def _look_again(services: Services, event: dict[str, Any], client: WebClient, co
 
 def _take_reply(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
     if _fresh(services, event, context):
-        _ask(services, client, event, context, unasked=not _mentions(event, context))
+        _ask(services, client, event, context, without_mention=not _mentions(event, context))
 
 
 def _replies_to_us(event: dict[str, Any], context: Any) -> bool:
@@ -206,8 +212,8 @@ def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client:
     if not services.ledger.first_time(f"follow_up:{channel}:{ts}"):
         raise BotError("Someone has answered this already. Write in the thread to change it.")
     person, text = services.users.person(body["user"]["id"]), follow_up.options[number]
-    said = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
-    client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=said)
+    line = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
+    client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=line)
     ask(services, client, Question(text, person.id, body["team"]["id"], channel, thread_ts))
 
 
@@ -247,20 +253,20 @@ def on_should_i_train(
     services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond
 ) -> None:
     """Puts the question in the channel under the asker's name and answers it in its thread; or measures; or helps."""
-    typed = question_of(command.get("text", ""))
-    if measure.is_order(services, typed, command["channel_id"]):
+    words = question_of(command.get("text", ""))
+    if measure.is_order(services, words, command["channel_id"]):
         measure.on_command(services, ack, command, client, respond)
         return
     ack()
-    if not typed:
+    if not words:
         respond(text=HELP, blocks=[section(HELP)], response_type="ephemeral")
         return
     check_asker(services, command["user_id"], command["channel_id"])
-    text = check_question(typed)
+    text = check_question(words)
     person = services.users.person(command["user_id"])
-    asked = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
-    sent = client.chat_postMessage(
-        channel=command["channel_id"], text=asked, unfurl_links=False, unfurl_media=False
+    line = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
+    message = client.chat_postMessage(
+        channel=command["channel_id"], text=line, unfurl_links=False, unfurl_media=False
     )
-    place = (command["user_id"], command["team_id"], command["channel_id"], str(sent["ts"]))
+    place = (command["user_id"], command["team_id"], command["channel_id"], str(message["ts"]))
     ask(services, client, Question(text, *place))

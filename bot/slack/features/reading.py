@@ -37,8 +37,8 @@ def on_toggle(services: Services, ack: Ack, body: Body, action: Body, client: We
     ack()
     channel, thread_ts, ts = message_place(body)
     card_at(services, channel, thread_ts, ts)
-    opened = action.get("value") == "open"
-    _change_card(services, body, client, lambda memory: memory.shown(ts, opened))
+    menus_open = action.get("value") == "open"
+    _change_card(services, body, client, lambda memory: memory.with_menus(ts, menus_open))
 
 
 def on_menu(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -66,7 +66,7 @@ def _correct(services: Services, body: Body, client: WebClient, correction: str,
         )
         name = services.users.person(user).name
         changes = (f"{name}: {reply.changes[0]}", *reply.changes[1:]) if reply.changes else ()
-        return memory.corrected(ts, replace(reply, changes=changes, menus_open=menus_open))
+        return memory.with_correction(ts, replace(reply, changes=changes, menus_open=menus_open))
 
     _change_card(services, body, client, decide)
 
@@ -75,7 +75,7 @@ def _change_card(services: Services, body: Body, client: WebClient, change: Chan
     """Changes the thread's memory in the thread's order and redraws the answer in its place."""
     channel, thread_ts, ts = message_place(body)
 
-    def work(stopped: threading.Event) -> None:
+    def work(stop: threading.Event) -> None:
         try:
             memory = change(Conversation.from_json(services.ledger.thread(channel, thread_ts)))
             _redraw(client, channel, ts, memory.cards[ts].reply)

@@ -29,7 +29,7 @@ PRIVACY = (
 def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Block:
     """The form; where a model is connected already, its values and a button that removes it."""
     places = [option(text.capitalize(), name) for name, text in LOCATIONS.items()]
-    shown = current or Endpoint("", "", "", 1.0, 20.0)
+    values = current or Endpoint("", "", "", 1.0, 20.0)
     blocks = [section(connected_line(current, spent_usd))] if current else []
     if current:
         sure = confirm("Remove it?", "Its key is deleted. Prompts are no longer measured.", "Remove", "Keep")
@@ -38,25 +38,25 @@ def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Bl
         field(
             "base_url",
             "Address (OpenAI-compatible)",
-            text_input("base_url", shown.base_url, "https://api.example.eu/v1", longest=LONGEST_URL),
+            text_input("base_url", values.base_url, "https://api.example.eu/v1", longest=LONGEST_URL),
         ),
-        field("model", "Model", text_input("model", shown.model, "llama3.1:8b", longest=LONGEST_MODEL)),
+        field("model", "Model", text_input("model", values.model, "llama3.1:8b", longest=LONGEST_MODEL)),
         field(
             "api_key",
             "API key",
             text_input("api_key", hint="Leave empty where the server needs none", longest=500),
             optional=True,
         ),
-        field("location", "Where does it run?", select("location", places, shown.location or None)),
+        field("location", "Where does it run?", select("location", places, values.location or None)),
         field(
             "measurement_cap_usd",
             "At most for one measurement, in dollars",
-            number_input("measurement_cap_usd", f"{shown.measurement_cap_usd:g}", decimal=True),
+            number_input("measurement_cap_usd", f"{values.measurement_cap_usd:g}", decimal=True),
         ),
         field(
             "month_cap_usd",
             "At most in a month, in dollars",
-            number_input("month_cap_usd", f"{shown.month_cap_usd:g}", decimal=True),
+            number_input("month_cap_usd", f"{values.month_cap_usd:g}", decimal=True),
         ),
         context(PRIVACY),
     ]

@@ -58,8 +58,8 @@ def _menus_block(menus: tuple[Menu, ...]) -> Block:
         )
         for menu in menus
     ]
-    chosen = sha256("|".join(menu.selected for menu in menus).encode()).hexdigest()[:12]
-    return actions(selects, block_id=f"menus:{chosen}")
+    digest = sha256("|".join(menu.selected for menu in menus).encode()).hexdigest()[:12]
+    return actions(selects, block_id=f"menus:{digest}")
 
 
 def _short(label: str) -> str:
@@ -73,5 +73,5 @@ def _choice(reply: Reply, words: Phrases) -> list[Block]:
         button(_short(choice.label), f"choice:{number}", choice.value)
         for number, choice in enumerate(reply.choice.options[:2])
     ]
-    asked = f"🤔  {escape(words('say.unsure'))}. *{escape(one_line(reply.choice.text, 400))}*"
-    return [section(asked), actions(buttons, block_id="choice")]
+    line = f"🤔  {escape(words('say.unsure'))}. *{escape(one_line(reply.choice.text, 400))}*"
+    return [section(line), actions(buttons, block_id="choice")]

@@ -108,7 +108,7 @@ def _details_of(job: Job) -> list[str]:
             parts.append(f"*Data*  {data}")
     if isinstance(report, FinetuneReport):
         spec = report.spec or spec
-        if pairs := _confused(report.confused, PAIRS_IN_DETAILS, quoted=True):
+        if pairs := _confusions(report.confused, PAIRS_IN_DETAILS, quoted=True):
             parts.append(f"*Most confused*\n{pairs}")
         if examples := _examples(report):
             parts.append(f"*Held-out tickets, answered*\n{examples}")
@@ -143,7 +143,7 @@ def _finetune(report: FinetuneReport, headline: str) -> list[Block]:
         blocks.append(section("*Why*  " + " ".join(escape(one_line(line, 400)) for line in report.why[:3])))
     blocks += _systems(report.systems, SCORE_NAMES.get(report.measure, "Scores"))
     lines = [_difference(report.difference)]
-    if pairs := _confused(report.confused, PAIRS_SHOWN):
+    if pairs := _confusions(report.confused, PAIRS_SHOWN):
         lines.append(f"*Most confused*\n{pairs}")
     blocks += [section(piece) for line in lines if line for piece in split_text(line)]
     if report.notes:
@@ -186,20 +186,20 @@ def _scores(system: SystemLine) -> str:
     bar = f"{meter(score.value, 10)}  " if score is not None and 0 <= score.value <= 1 else ""
     f1 = f"\nmacro-F1 {interval(system.scores['macro_f1'])}" if "macro_f1" in system.scores else ""
     few = f"  on {system.rows} tickets" if system.rows is not None else ""
-    return f"{bar}{interval(score)}{few}{f1}{_crossed(system)}"
+    return f"{bar}{interval(score)}{few}{f1}{_cross_validation(system)}"
 
 
-def _crossed(system: SystemLine) -> str:
+def _cross_validation(system: SystemLine) -> str:
     """The score over all folds, for few tickets."""
-    crossed = system.cross_validated
+    folds = system.cross_validated
     score = (
-        next((crossed.scores[name] for name in ("accuracy", "chrf") if name in crossed.scores), None)
-        if crossed
+        next((folds.scores[name] for name in ("accuracy", "chrf") if name in folds.scores), None)
+        if folds
         else None
     )
-    if crossed is None or score is None:
+    if folds is None or score is None:
         return ""
-    return f"\nall {crossed.rows} tickets by {crossed.folds}-fold cross-validation: {interval(score)}"
+    return f"\nall {folds.rows} tickets by {folds.folds}-fold cross-validation: {interval(score)}"
 
 
 def interval(score: Score | None) -> str:
@@ -222,7 +222,7 @@ def _difference(difference: Difference | None) -> str:
     return text
 
 
-def _confused(pairs: Sequence[Confusion], most: int, quoted: bool = False) -> str:
+def _confusions(pairs: Sequence[Confusion], most: int, quoted: bool = False) -> str:
     """Queues taken for each other; a ticket's text is quoted to one person only, never in a channel."""
     lines = []
     for pair in pairs[:most]:
@@ -249,24 +249,24 @@ def _data_line(data: DatasetPart) -> str:
     if not data.rows:
         return escape(one_line(data.name, 60))
     parts = [f"{data.rows:,} tickets"]
-    crossed = "cross-validated" in data.split  # its sentence has the sides' numbers
-    if not crossed:
+    in_folds = "cross-validated" in data.split  # its sentence has the sides' numbers
+    if not in_folds:
         sides = ((data.train, "train"), (data.dev, "dev"), (data.test, "test"))
         parts += [f"{count:,} {name}" for count, name in sides if count]
         parts += [f"{data.left_out:,} left out, near-copies"] if data.left_out else []
     parts += [f"{data.classes} queues"] if data.classes else []
-    parts += [escape(one_line(data.split, 400))] if crossed else []
+    parts += [escape(one_line(data.split, 400))] if in_folds else []
     return f"{escape(one_line(data.name, 60))}: " + ", ".join(parts)
 
 
-def _cost_line(job: Job, spent: Spent) -> str:
+def _cost_line(job: Job, cost: Spent) -> str:
     parts = [f"asked by <@{job.by}>"]
-    if spent.wall_s:
-        parts.append(f"took {duration(spent.wall_s)}")
+    if cost.wall_s:
+        parts.append(f"took {duration(cost.wall_s)}")
     elif job.started_at and job.ended_at:
         parts.append(f"took {duration(job.ended_at - job.started_at)}")
-    if spent.basis:
-        parts.append(f"cost {money(spent.usd)} ({escape(one_line(spent.basis, 100))})")
+    if cost.basis:
+        parts.append(f"cost {money(cost.usd)} ({escape(one_line(cost.basis, 100))})")
     return "  ·  ".join([*parts, f"job `{job.id}`"])
 
 
@@ -280,8 +280,8 @@ def _pairs(values: Any) -> str:
     if not isinstance(values, Mapping):
         return ""
     simple = {k: v for k, v in values.items() if isinstance(v, str | int | float) and v != ""}
-    shown = {
+    lines = {
         k: f"`{str(v)[:12]}`" if DIGEST.fullmatch(str(v)) else escape(one_line(str(v), 200))
         for k, v in simple.items()
     }
-    return "\n".join(f"• {escape(str(k).replace('_', ' '))}: {text}" for k, text in shown.items())
+    return "\n".join(f"• {escape(str(k).replace('_', ' '))}: {text}" for k, text in lines.items())

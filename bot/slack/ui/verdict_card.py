@@ -128,8 +128,8 @@ def why_modal(reply: Reply) -> Block:
     blocks = _paragraphs(f"*{escape(one_line(reply.headline, 500))}*")
     blocks += _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in reply.why))
     if reply.signals:
-        told: set[str] = set()
-        lines = [_signal(s, told) for s in reply.signals]
+        effects: set[str] = set()
+        lines = [_signal(s, effects) for s in reply.signals]
         blocks += [divider(), *_paragraphs("*What I read in your words*\n" + "\n".join(lines))]
     if reply.citations:
         lines = [f"[{c.number}] {_source(c)}\n> {escape(one_line(c.quote, 400))}" for c in reply.citations]
@@ -151,7 +151,7 @@ def source_modal(citation: Citation) -> Block:
     heading = citation.heading.removeprefix(citation.title).removeprefix(" > ").strip()
     head = f"*{escape(one_line(citation.title, 300))}*"
     blocks = [section(f"{head}\n{escape(one_line(heading, 300))}" if heading else head)]
-    blocks += [section(f">{piece}") for piece in split_text(_marked(citation), SECTION_TEXT - 10)][:60]
+    blocks += [section(f">{piece}") for piece in split_text(_passage(citation), SECTION_TEXT - 10)][:60]
     if citation.url and citation.url.startswith(("http://", "https://")):
         blocks.append(actions([link_button("Open the source", citation.url, "open_source")]))
     return modal("source", f"Source {citation.number}"[:24], blocks)
@@ -184,34 +184,34 @@ def meter(share: float, cells: int = 5) -> str:
 
 
 def _why(reply: Reply) -> list[Block]:
-    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in _shown(reply)))
+    return _paragraphs("\n".join(f"• {_claim(c.text, c.cites, reply.citations)}" for c in _claims(reply)))
 
 
-def _shown(reply: Reply) -> tuple[Claim, ...]:
+def _claims(reply: Reply) -> tuple[Claim, ...]:
     """The sentences on the card; the rest of a verdict's stand behind its "Why?"."""
     return reply.why if reply.verdict == Verdict.GUIDE_ANSWER else reply.why[:WHY_SHOWN]
 
 
-def _cited(reply: Reply) -> tuple[Citation, ...]:
+def _citations(reply: Reply) -> tuple[Citation, ...]:
     """The sources of the sentences on the card."""
-    numbers = {number for claim in _shown(reply) for number in claim.cites}
+    numbers = {number for claim in _claims(reply) for number in claim.cites}
     return tuple(c for c in reply.citations if c.number in numbers)
 
 
 def _claim(text: str, cites: Sequence[int], citations: Sequence[Citation]) -> str:
     urls = {c.number: c.url for c in citations}
-    stripped = one_line(re.sub(r"\s*\[\d+\]", "", text), CLAIM_MOST)
+    sentence = one_line(re.sub(r"\s*\[\d+\]", "", text), CLAIM_MOST)
     marks = "".join(f" {link(urls.get(number), f'[{number}]')}" for number in cites)
-    return escape(stripped) + marks
+    return escape(sentence) + marks
 
 
-def _signal(seen: DecidingSignal, told: set[str]) -> str:
-    """What was read, the asker's words, and the reasons that no signal before it has given (in `told`)."""
-    words = f" — “{escape(one_line(seen.quote, 200))}”" if seen.quote.strip() else ""
-    name = SIGNAL_NAMES.get(seen.name, seen.name.replace("_", " ").capitalize())
-    value = VALUES.get(seen.value, seen.value.replace("_", " "))
-    fresh = [why for why in seen.effect.split("; ") if why and why not in told]
-    told.update(fresh)
+def _signal(signal: DecidingSignal, effects: set[str]) -> str:
+    """What was read, the asker's words, and the reasons that no signal before it has given (in `effects`)."""
+    words = f" — “{escape(one_line(signal.quote, 200))}”" if signal.quote.strip() else ""
+    name = SIGNAL_NAMES.get(signal.name, signal.name.replace("_", " ").capitalize())
+    value = VALUES.get(signal.value, signal.value.replace("_", " "))
+    fresh = [why for why in signal.effect.split("; ") if why and why not in effects]
+    effects.update(fresh)
     reasons = "".join(f"\n      _{escape(one_line(_in_words(why), 240))}_" for why in fresh)
     return f"• *{escape(one_line(name, 60))}*: {escape(one_line(value, 120))}{words}{reasons}"
 
@@ -251,9 +251,9 @@ def _source(citation: Citation) -> str:
     return link(citation.url, one_line(innermost, 90))
 
 
-def _by_document(shown: Sequence[Citation]) -> str:
+def _by_document(sources: Sequence[Citation]) -> str:
     """Sources in their order, each document named once where a run of its sections begins."""
-    runs = [(title, list(run)) for title, run in groupby(shown, key=lambda c: c.title)]
+    runs = [(title, list(run)) for title, run in groupby(sources, key=lambda c: c.title)]
     lines = ["  ".join(f"[{c.number}] {_source(c)}" for c in run) for _, run in runs]
     return "\n".join(
         f"{line} — _{escape(one_line(title, 90))}_" for (title, _), line in zip(runs, lines, strict=True)
@@ -261,12 +261,12 @@ def _by_document(shown: Sequence[Citation]) -> str:
 
 
 def _sources(reply: Reply) -> list[Block]:
-    cited = _cited(reply)
-    shown = cited[:SOURCES_SHOWN]
-    if not shown:
+    citations = _citations(reply)
+    sources = citations[:SOURCES_SHOWN]
+    if not sources:
         return []
-    line = _by_document(shown)
-    more = len(cited) - len(shown)
+    line = _by_document(sources)
+    more = len(citations) - len(sources)
     return [
         context(
             f"*{load_phrases_of(reply.language)('say.sources')}*  {line}"
@@ -282,23 +282,23 @@ def _buttons(reply: Reply) -> list[Block]:
         if reply.would_change:
             buttons.append(button(words("say.what_change"), "would_change"))
         buttons.append(button(words("say.measure"), "measure", style="primary"))
-    sources = _cited(reply)[:SOURCES_SHOWN]
+    sources = _citations(reply)[:SOURCES_SHOWN]
     return buttons + [
         button(f"{words('say.read')} [{c.number}]", f"cite:{c.number}", str(c.number)) for c in sources
     ]
 
 
-def _marked(citation: Citation) -> str:
+def _passage(citation: Citation) -> str:
     """The passage escaped, the quoted words in bold where they stand (white space may differ)."""
     words = [re.escape(escape(word)) for word in citation.quote.split()]
     passage = escape(citation.passage) or escape(citation.quote)
     if not words or "*" in citation.quote:
         return passage.replace("\n", "\n>")
-    found = re.search(r"\s+".join(words), passage)
-    if found is None or "\n\n" in found[0]:
+    match = re.search(r"\s+".join(words), passage)
+    if match is None or "\n\n" in match[0]:
         return passage.replace("\n", "\n>")
-    bold = "*" + " ".join(found[0].split()) + "*"
-    return (passage[: found.start()] + bold + passage[found.end() :]).replace("\n", "\n>")
+    bold = "*" + " ".join(match[0].split()) + "*"
+    return (passage[: match.start()] + bold + passage[match.end() :]).replace("\n", "\n>")
 
 
 def _paragraphs(text: str) -> list[Block]:

@@ -29,8 +29,8 @@ def reply(verdict: Verdict) -> Reply:
 
 def test_a_thumb_up_accepts_the_verdict_and_a_thumb_down_every_other(tmp_path: Path) -> None:
     """The rows keep question, the thread's earlier questions, verdict, rating and reason; the last thumb counts."""
-    memory = Conversation().answered("1.1", Card("U1", "our bot is bad", reply(Verdict.NEED_MORE_INFO)))
-    memory = memory.answered("1.2", Card("U1", "it is the tone, 30 mails", reply(Verdict.PROMPT)))
+    memory = Conversation().with_answer("1.1", Card("U1", "our bot is bad", reply(Verdict.NEED_MORE_INFO)))
+    memory = memory.with_answer("1.2", Card("U1", "it is the tone, 30 mails", reply(Verdict.PROMPT)))
     again = Conversation.from_json(json.loads(json.dumps(memory.to_json())))
     keep_feedback(tmp_path, 1.0, "U1", "1.2", False, again.cards["1.2"], "too short")
     keep_feedback(tmp_path, 2.0, "U2", "1.2", True, again.cards["1.2"])

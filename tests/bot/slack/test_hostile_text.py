@@ -108,7 +108,7 @@ def test_a_thread_outlives_a_restart(adviser: Adviser, tmp_path: Path) -> None:
     url = str(tmp_path / "ledger.db")
     first = adviser.ask("the drafts are right but sound cold, we have 30 mails we like. fine-tune?")
     before = Ledger(url)
-    before.save_thread("C1", "1.0", Conversation().answered("1.1", Card("U1", "q", first)).to_json())
+    before.save_thread("C1", "1.0", Conversation().with_answer("1.1", Card("U1", "q", first)).to_json())
     before.close()
     after = Ledger(url)
     memory = Conversation.from_json(after.thread("C1", "1.0"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.slack.features.measure import _share, said, typed
+from bot.slack.features.measure import _share, command_fields, signal_fields
 from bot.slack.thread_memory import Conversation
 from bot.slack.ui.forms import Memory, measure_modal
 from bot.slack.ui.limits import validate_message, validate_view
@@ -38,7 +38,7 @@ from worker.jobs.states import State
 )
 def test_a_typed_order_becomes_the_forms_fields(text: str, form: dict[str, str] | None) -> None:
     """A name and key=value pairs are an order; anything else is a sentence."""
-    assert typed(text) == form
+    assert command_fields(text) == form
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_an_impossible_target_is_told_on_its_field(entry: Any) -> None:
 def test_the_form_is_filled_with_what_the_thread_has_said() -> None:
     """Target and volume come from the thread's signals."""
     memory = Conversation(state={"signals": {"target": 92.5, "volume_month": 40_000, "task": "classify"}})
-    assert said(memory) == {"target": "92.5", "volume": "40000"}
-    assert said(Conversation()) == {}
+    assert signal_fields(memory) == {"target": "92.5", "volume": "40000"}
+    assert signal_fields(Conversation()) == {}
 
 
 def test_the_form_keeps_slacks_limits_with_many_datasets() -> None:

@@ -120,7 +120,7 @@ def test_who_may_not_ask_is_told_and_chatter_in_a_thread_is_left_alone() -> None
     client: Any = None
     with pytest.raises(BotError, match="I answer only some people"):
         ask(services, client, Question("should we train?", RAVI.id, "T1", "C2", "1.1"))
-    ask(services, client, Question("lunch?", RAVI.id, "T1", "C2", "1.1", unasked=True))
+    ask(services, client, Question("lunch?", RAVI.id, "T1", "C2", "1.1", without_mention=True))
     assert waiting == []
     ask(services, client, Question("should we train?", RAVI.id, "T1", "C1", "1.1"))
     assert waiting == [("C1", "1.1")]
