@@ -55,7 +55,7 @@ def main() -> None:
         "--set", choices=("dev", "heldout"), default="dev", help="of the documents' questions"
     )
     options = parser.parse_args()
-    told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         embed = load_embedder(Path(folder) / "cache")
         with Index.open(Path(folder) / "index", embed) as index:
@@ -63,10 +63,10 @@ def main() -> None:
             result: dict[str, Any] = {
                 "date": datetime.date.today().isoformat(),
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "tuned_on": refusal(index, told["near_misses"], told["held"]),
-                "fresh": refusal(index, told["fresh_near_misses"], told["fresh_held"]),
-                "gate": gate(index, told["faithful"]),
-                "latency_ms": latency(index, told["held"] + told["fresh_held"]),
+                "tuned_on": refusal(index, questions["near_misses"], questions["held"]),
+                "fresh": refusal(index, questions["fresh_near_misses"], questions["fresh_held"]),
+                "gate": gate(index, questions["faithful"]),
+                "latency_ms": latency(index, questions["held"] + questions["fresh_held"]),
             }
             with (
                 Index.open(Path(folder) / "samples", embed) as samples,
@@ -76,7 +76,7 @@ def main() -> None:
                 add_samples(long, headings=False)
                 labelled = read_rows()
                 for name, cut in (("kinds", samples), ("kinds_without_headings", long)):
-                    result[name] = answers(cut, [*labelled, *unseen(told)])
+                    result[name] = answers(cut, [*labelled, *unseen(questions)])
         result["documents"] = measure_documents(embed, Path(folder) / "documents", options.set, options.quick)
     for name, value in result.items():
         print(f"{name:<12} {value}")
@@ -84,30 +84,32 @@ def main() -> None:
         print(json.dumps(result))
 
 
-def refusal(index: Index, near: list[str], held: list[str]) -> dict[str, Any]:
+def refusal(index: Index, near: list[str], in_guide: list[str]) -> dict[str, Any]:
     """Ours at its threshold; AUC of the best piece's log-odds, and of the best cosine alone."""
     write, table = Writer(index, index.embed, EmbeddedReader(index.embed)), load_table()
     guide = advise(Signals(topic="guide"), table)
-    empty = {q: not write(q, guide, SCOPES).claims for q in (*near, *held)}
+    empty = {q: not write(q, guide, SCOPES).claims for q in (*near, *in_guide)}
     rows = Remembered(index.embed)
     best: dict[str, list[tuple[float, float]]] = {"near": [], "held": []}
-    for name, questions in (("near", near), ("held", held)):
+    for name, questions in (("near", near), ("held", in_guide)):
         for question in questions:
             ranking = rank_pieces(question, gather(index, question, (), SCOPES), rows)
             cosines = ranking.table[:, FEATURES.index("cosine")]
             best[name].append((float(ranking.odds.max()), float(cosines.max())))
     return {
         "near_misses_refused": f"{sum(empty[q] for q in near)}/{len(near)}",
-        "held_answered": f"{sum(not empty[q] for q in held)}/{len(held)}",
+        "held_answered": f"{sum(not empty[q] for q in in_guide)}/{len(in_guide)}",
         "auc": auc([o for o, _ in best["held"]], [o for o, _ in best["near"]]),
         "auc_cosine_alone": auc([c for _, c in best["held"]], [c for _, c in best["near"]]),
     }
 
 
-def unseen(told: dict[str, Any]) -> list[dict[str, Any]]:
+def unseen(questions: dict[str, Any]) -> list[dict[str, Any]]:
     """The questions that no weight was fitted on, as rows of rag/data/retrieval_eval.jsonl."""
-    near = [{"kind": "unseen_near_miss", "question": question} for question in told["unseen_near_misses"]]
-    return [{"kind": "unseen_paraphrase", **row} for row in told["unseen_paraphrases"]] + near
+    near = [
+        {"kind": "unseen_near_miss", "question": question} for question in questions["unseen_near_misses"]
+    ]
+    return [{"kind": "unseen_paraphrase", **row} for row in questions["unseen_paraphrases"]] + near
 
 
 def auc(good: list[float], bad: list[float]) -> float:
@@ -139,18 +141,18 @@ def latency(index: Index, questions: list[str]) -> dict[str, float]:
         Writer(index, index.embed, EmbeddedReader(index.embed)),
         advise(Signals(topic="guide"), load_table()),
     )
-    told: dict[str, float] = {}
+    times: dict[str, float] = {}
     for name in ("first", "again"):
         took = []
         for question in questions:
             began = time.perf_counter()
             write(question, guide, SCOPES)
             took.append(1000 * (time.perf_counter() - began))
-        told |= {
+        times |= {
             f"{name}_p50": round(float(np.median(took)), 1),
             f"{name}_p95": round(float(np.quantile(took, 0.95)), 1),
         }
-    return told
+    return times
 
 
 if __name__ == "__main__":

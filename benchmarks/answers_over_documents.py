@@ -83,15 +83,17 @@ def measure(index: Index, questions: Sequence[LabelledQuestion], embed: MiniLM) 
         if not question.near:
             ranks.append(rank)
     among = [row for row in answers if row[1]]
-    given = [row for row in answers if not row[0].near and row[2].answer.claims]
+    rows_with_answer = [row for row in answers if not row[0].near and row[2].answer.claims]
     near = [row for row in answers if row[0].near]
     return {
         "questions": f"{len(answerable)} answerable, {len(near)} near misses",
         **search_figures(ranks),
         "answered_of_found": share([bool(row[2].answer.claims) for row in among]),
-        "cited_passage_holds_it": share([_holds(row[0], row[2].answer.citations) for row in given]),
+        "cited_passage_holds_it": share(
+            [_holds(row[0], row[2].answer.citations) for row in rows_with_answer]
+        ),
         "first_sentence_holds_it": share(
-            [row[0].is_answered_by(row[2].answer.citations[0].quote) for row in given]
+            [row[0].is_answered_by(row[2].answer.citations[0].quote) for row in rows_with_answer]
         ),
         "near_misses_answered": share([bool(row[2].answer.claims) for row in near]),
         "calibration_error": calibration_error(answers),

@@ -71,15 +71,15 @@ def _export(weights: Path, target: Path) -> None:
 
 
 class Embeddings:
-    """langchain's interface over Chroma's embedder; texts in `prepared` are looked up instead of embedded."""
+    """langchain's interface over Chroma's embedder; texts in `vectors` are looked up instead of embedded."""
 
-    def __init__(self, inner: Any, prepared: dict[str, np.ndarray] | None = None) -> None:
-        self.inner, self.prepared, self.embedded = inner, prepared, 0
+    def __init__(self, inner: Any, vectors: dict[str, np.ndarray] | None = None) -> None:
+        self.inner, self.vectors, self.embedded = inner, vectors, 0
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        if self.prepared is not None:
+        if self.vectors is not None:
             self.embedded += len(texts)
-            return [self.prepared[text].tolist() for text in texts]
+            return [self.vectors[text].tolist() for text in texts]
         return [row.tolist() for row in self.inner(list(texts))]
 
     def embed_query(self, text: str) -> list[float]:

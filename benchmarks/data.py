@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.data_tickets import Planted, plant
+from benchmarks.data_tickets import TicketsWithTruth, plant
 from finetune.data.duplicates import find_duplicates, normalise
 from finetune.data.prepare import clean, is_automatic, without_history, without_signature
 from finetune.data.reading import read_tickets
@@ -47,27 +47,27 @@ REGEXES = {
 }
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def cpu_time(work: Callable[[], Any]) -> tuple[Any, float]:
     """The result and the CPU seconds it took."""
-    begun = time.process_time()
+    start = time.process_time()
     result = work()
-    return result, time.process_time() - begun
+    return result, time.process_time() - start
 
 
-def stages(made: Planted) -> dict[str, float]:
+def stages(tickets_with_truth: TicketsWithTruth) -> dict[str, float]:
     """CPU seconds of each step from a file to a stored dataset, and tickets per second in all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tickets.jsonl"
-        rows = [replace(row, label=f"q{at % 7}") for at, row in enumerate(made.rows)]
+        rows = [replace(row, label=f"q{at % 7}") for at, row in enumerate(tickets_with_truth.rows)]
         path.write_bytes(canonical(rows))
         presidio()("warm up, 12")
-        tickets, read_s = timed(lambda: read_tickets(path))
-        cleaned, clean_s = timed(lambda: clean(tickets).tickets)
-        redacted, redact_s = timed(lambda: redact(cleaned).tickets)
-        copies, near_s = timed(lambda: find_duplicates(redacted.texts))
-        _, split_s = timed(lambda: split(redacted, 7, clusters=copies.of))
-        store = DatasetStore(f"{folder}/store", prepare=lambda given: (given, {}))
-        _, keep_s = timed(lambda: store.keep(redacted, "bench", "me", frozenset({"workspace"}), ""))
+        tickets, read_s = cpu_time(lambda: read_tickets(path))
+        clean_tickets, clean_s = cpu_time(lambda: clean(tickets).tickets)
+        private, redact_s = cpu_time(lambda: redact(clean_tickets).tickets)
+        copies, near_s = cpu_time(lambda: find_duplicates(private.texts))
+        _, split_s = cpu_time(lambda: split(private, 7, clusters=copies.of))
+        store = DatasetStore(f"{folder}/store", prepare=lambda rows_in: (rows_in, {}))
+        _, keep_s = cpu_time(lambda: store.keep(private, "bench", "me", frozenset({"workspace"}), ""))
     total = read_s + clean_s + redact_s + keep_s  # keep finds near-copies and splits for the card
     return {
         "read": read_s, "clean": clean_s, "redact": redact_s, "near_copies": near_s, "split": split_s,
@@ -75,37 +75,41 @@ def stages(made: Planted) -> dict[str, float]:
     }  # fmt: skip
 
 
-def copies(made: Planted) -> dict[str, Any]:
+def copies(tickets_with_truth: TicketsWithTruth) -> dict[str, Any]:
     """Planted copies found by MinHash and by exact comparison; time beside all-pairs methods on a part."""
     import pandas as pd
 
-    texts = [row.text for row in made.rows]
-    found, ours_s = timed(lambda: find_duplicates(texts).of)
-    frame, pandas_s = timed(lambda: pd.Series(texts).duplicated())
+    texts = [row.text for row in tickets_with_truth.rows]
+    cluster, ours_s = cpu_time(lambda: find_duplicates(texts).of)
+    frame, pandas_s = cpu_time(lambda: pd.Series(texts).duplicated())
 
     def recall(pairs: Sequence[tuple[int, int]]) -> float:
-        return sum(found[a] == found[b] for a, b in pairs) / len(pairs)
+        return sum(cluster[a] == cluster[b] for a, b in pairs) / len(pairs)
 
     part = texts[-BRUTE_ROWS:]
-    _, part_s = timed(lambda: find_duplicates(part))
-    brute, brute_s = timed(lambda: brute_force(part))
-    _, difflib_s = timed(
+    _, part_s = cpu_time(lambda: find_duplicates(part))
+    brute, brute_s = cpu_time(lambda: brute_force(part))
+    _, difflib_s = cpu_time(
         lambda: [difflib.SequenceMatcher(None, a, b).ratio() for a, b in combinations(part[:DIFFLIB_ROWS], 2)]
     )
     ours = find_duplicates(part).of
-    agreed = sum(ours[a] == ours[b] for a, b in brute) / max(1, len(brute))
+    agreement = sum(ours[a] == ours[b] for a, b in brute) / max(1, len(brute))
     ratio = len(texts) ** 2 / 2
     return {
         "minhash_s": ours_s,
-        "recall_exact": recall(made.exact),
-        **{f"recall_{round(100 * edits)}pct": recall(pairs) for edits, pairs in made.near.items()},
+        "recall_exact": recall(tickets_with_truth.exact),
+        **{
+            f"recall_{round(100 * edits)}pct": recall(pairs)
+            for edits, pairs in tickets_with_truth.near.items()
+        },
         "pandas_s": pandas_s,
-        "pandas_recall_exact": float(sum(bool(frame[b]) for _, b in made.exact)) / len(made.exact),
+        "pandas_recall_exact": float(sum(bool(frame[b]) for _, b in tickets_with_truth.exact))
+        / len(tickets_with_truth.exact),
         f"minhash_{len(part)}_rows_s": part_s,
         f"brute_{len(part)}_rows_s": brute_s,
         "brute_all_rows_s_estimated": brute_s * ratio / (len(part) ** 2 / 2),
         "difflib_all_rows_s_estimated": difflib_s * ratio / (DIFFLIB_ROWS**2 / 2),
-        "pairs_of_brute_force_found": agreed,
+        "pairs_of_brute_force_found": agreement,
     }
 
 
@@ -122,7 +126,7 @@ def brute_force(texts: Sequence[str], threshold: float = 0.5) -> list[tuple[int,
     ]
 
 
-def clutter(made: Planted) -> dict[str, float]:
+def clutter(tickets_with_truth: TicketsWithTruth) -> dict[str, float]:
     """Shares of messages of which exactly the customer's words are left, and of clean ones that were cut."""
 
     def ours(text: str) -> str:
@@ -131,39 +135,43 @@ def clutter(made: Planted) -> dict[str, float]:
     def usual(text: str) -> str:
         return re.split(r"\n.*wrote:|\nFrom:|\n-- ?\n|\nSent from", text)[0].strip()
 
-    whole = [made.rows[at].text for at in made.clean]
+    whole = [tickets_with_truth.rows[at].text for at in tickets_with_truth.clean]
     out: dict[str, float] = {}
     for name, method in (("ours", ours), ("usual", usual)):
         out[f"{name}_right"] = sum(
-            method(made.rows[at].text) == own for at, own in made.clutter.items()
-        ) / len(made.clutter)
+            method(tickets_with_truth.rows[at].text) == own for at, own in tickets_with_truth.clutter.items()
+        ) / len(tickets_with_truth.clutter)
         out[f"{name}_damaged"] = sum(method(text) != text.strip() for text in whole) / len(whole)
-    out["machines_found"] = sum(is_automatic(made.rows[at].text) for at in made.machines) / len(made.machines)
+    out["machines_found"] = sum(
+        is_automatic(tickets_with_truth.rows[at].text) for at in tickets_with_truth.machines
+    ) / len(tickets_with_truth.machines)
     out["people_taken_for_machines"] = sum(map(is_automatic, whole)) / len(whole)
     return out
 
 
-def personal(made: Planted) -> dict[str, Any]:
+def personal(tickets_with_truth: TicketsWithTruth) -> dict[str, Any]:
     """Planted values found by kind, false finds per 1,000 untouched tickets, time per ticket."""
-    rows = [Ticket(str(at), made.rows[at].text) for at in made.personal]
+    rows = [Ticket(str(at), tickets_with_truth.rows[at].text) for at in tickets_with_truth.personal]
     plain = [
-        Ticket(str(at), made.rows[at].text) for at in made.clean if not re.search(r"\d", made.rows[at].text)
+        Ticket(str(at), tickets_with_truth.rows[at].text)
+        for at in tickets_with_truth.clean
+        if not re.search(r"\d", tickets_with_truth.rows[at].text)
     ]
     look, engine = presidio(), _engine()
-    done, ours_s = timed(lambda: redact(Tickets(tuple(rows + plain), "reply"), look))
-    _, every_s = timed(lambda: [engine(row.text) for row in rows + plain])
-    hidden = [row.text for row in done.tickets.rows[: len(rows)]]
+    redaction, ours_s = cpu_time(lambda: redact(Tickets(tuple(rows + plain), "reply"), look))
+    _, every_s = cpu_time(lambda: [engine(row.text) for row in rows + plain])
+    texts = [row.text for row in redaction.tickets.rows[: len(rows)]]
 
     def usual(text: str) -> str:
         for kind, pattern in REGEXES.items():
             text = re.sub(pattern, f"<{kind}>", text)
         return text
 
-    kinds = Counter(kind for kind, _ in made.personal.values())
-    left = list(zip(made.personal.values(), hidden, rows, strict=True))
+    kinds = Counter(kind for kind, _ in tickets_with_truth.personal.values())
+    left = list(zip(tickets_with_truth.personal.values(), texts, rows, strict=True))
     ours = Counter(kind for (kind, value), text, _ in left if tail(value) not in text)
     theirs = Counter(kind for (kind, value), _, row in left if tail(value) not in usual(row.text))
-    false = sum(a.text != b.text for a, b in zip(done.tickets.rows[len(rows) :], plain, strict=True))
+    false = sum(a.text != b.text for a, b in zip(redaction.tickets.rows[len(rows) :], plain, strict=True))
     return {
         "recall": {kind: round(ours[kind] / count, 3) for kind, count in sorted(kinds.items())},
         "regex_recall": {kind: round(theirs[kind] / count, 3) for kind, count in sorted(kinds.items())},
@@ -194,18 +202,18 @@ def labels(share: float = 0.05) -> dict[str, float]:
     ]
     vectors = FrozenEmbedder()(tickets.texts)
     spoilt = replace(tickets, rows=tuple(rows))
-    found, seconds = timed(lambda: label_noise.find_noise(spoilt, lambda texts: vectors))
-    ours = [suspect.row for suspect in found.suspects]
+    noise, seconds = cpu_time(lambda: label_noise.find_noise(spoilt, lambda texts: vectors))
+    ours = [suspect.row for suspect in noise.suspects]
     order = sorted({row.label or "" for row in rows})
-    given = np.array([order.index(row.label or "") for row in rows])
-    guessed = label_noise._out_of_fold(vectors, given, find_duplicates(tickets.texts).of, 7).argmax(1)
-    disagreed = set(np.flatnonzero(guessed != given).tolist())
+    truth = np.array([order.index(row.label or "") for row in rows])
+    guesses = label_noise._out_of_fold(vectors, truth, find_duplicates(tickets.texts).of, 7).argmax(1)
+    disagreements = set(np.flatnonzero(guesses != truth).tolist())
     return {
         "rows": len(rows), "planted": len(wrong), "suspects": len(ours), "seconds": seconds,
         "recall": len(wrong & set(ours)) / len(wrong), "precision": len(wrong & set(ours)) / len(ours),
         "top_precision": len(wrong & set(ours[: len(wrong)])) / len(wrong),
-        "disagree_suspects": len(disagreed), "disagree_recall": len(wrong & disagreed) / len(wrong),
-        "disagree_precision": len(wrong & disagreed) / len(disagreed),
+        "disagree_suspects": len(disagreements), "disagree_recall": len(wrong & disagreements) / len(wrong),
+        "disagree_precision": len(wrong & disagreements) / len(disagreements),
     }  # fmt: skip
 
 
@@ -213,29 +221,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="2,000 tickets instead of 20,000")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    given = parser.parse_args()
-    made, source = plant(2_000 if given.quick else 20_000)
+    options = parser.parse_args()
+    tickets, source = plant(2_000 if options.quick else 20_000)
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(f"{datetime.date.today()}; {machine}; {len(made.rows):,} tickets from {source}")
-    result: dict[str, Any] = {"rows": len(made.rows), "source": source, "machine": machine}
+    print(f"{datetime.date.today()}; {machine}; {len(tickets.rows):,} tickets from {source}")
+    result: dict[str, Any] = {"rows": len(tickets.rows), "source": source, "machine": machine}
     for name, part in (
-        ("stages_cpu_s", lambda: stages(made)),
-        ("copies", lambda: copies(made)),
-        ("clutter", lambda: clutter(made)),
-        ("personal", lambda: personal(made)),
+        ("stages_cpu_s", lambda: stages(tickets)),
+        ("copies", lambda: copies(tickets)),
+        ("clutter", lambda: clutter(tickets)),
+        ("personal", lambda: personal(tickets)),
         ("labels", labels),
     ):
-        result[name] = rounded(part())
+        result[name] = four_digits(part())
         print(f"\n{name}")
         for key, value in result[name].items():
             print(f"  {key:<32} {value}")
     result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(f"\npeak memory {result['peak_mb']:,} MB (torch and Presidio included)")
-    if given.json:
+    if options.json:
         print(json.dumps(result))
 
 
-def rounded(values: dict[str, Any]) -> dict[str, Any]:
+def four_digits(values: dict[str, Any]) -> dict[str, Any]:
     """Floats to four digits that matter."""
     return {
         key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in values.items()

@@ -48,7 +48,7 @@ MACHINES = (
 
 
 @dataclass
-class Planted:
+class TicketsWithTruth:
     """The rows and, for each fault, where it was planted and what is right."""
 
     rows: list[Ticket] = field(default_factory=list)
@@ -74,42 +74,42 @@ def real_texts() -> tuple[list[str], str]:
     for name in ("train", "test"):
         with (SHARED / "sgd_replies" / f"{name}.jsonl").open(encoding="utf-8") as stream:
             long += [json.loads(line)["ticket"] for line in stream]
-    mixed = [text for pair in zip_longest(short, long) for text in pair if text]
-    return mixed, "BANKING77 and SGD"
+    texts = [text for pair in zip_longest(short, long) for text in pair if text]
+    return texts, "BANKING77 and SGD"
 
 
-def plant(count: int, seed: int = 5) -> tuple[Planted, str]:
+def plant(count: int, seed: int = 5) -> tuple[TicketsWithTruth, str]:
     """`count` tickets: 72% as they are, the rest with one known fault each."""
     texts, source = real_texts()
-    draw, made = random.Random(seed), Planted()
+    draw, out = random.Random(seed), TicketsWithTruth()
     share = count // 100
     originals = texts[: count - 28 * share]
-    made.rows = [Ticket(f"r{at}", text, "queue") for at, text in enumerate(originals)]
-    made.clean = [at for at, text in enumerate(originals) if "\n" not in text]
+    out.rows = [Ticket(f"r{at}", text, "queue") for at, text in enumerate(originals)]
+    out.clean = [at for at, text in enumerate(originals) if "\n" not in text]
     long = [at for at, text in enumerate(originals) if len(text.split()) >= 20]
 
     def add(text: str) -> int:
-        made.rows.append(Ticket(f"r{len(made.rows)}", text, "queue"))
-        return len(made.rows) - 1
+        out.rows.append(Ticket(f"r{len(out.rows)}", text, "queue"))
+        return len(out.rows) - 1
 
     for at in draw.sample(range(len(originals)), 5 * share):
-        made.exact.append((at, add(originals[at].upper() + " !")))
+        out.exact.append((at, add(originals[at].upper() + " !")))
     for edits in EDITS:
-        made.near[edits] = [
-            (at, add(edited(originals[at], edits, draw))) for at in draw.sample(long, 3 * share)
+        out.near[edits] = [
+            (at, add(edit_words(originals[at], edits, draw))) for at in draw.sample(long, 3 * share)
         ]
-    for at in draw.sample(made.clean, 6 * share):
+    for at in draw.sample(out.clean, 6 * share):
         own = f"{originals[at]} Case {code(draw)}."
-        made.clutter[add(draw.choice(CLUTTER).format(own=own))] = own
-    made.machines = [add(draw.choice(MACHINES).format(own=f"{code(draw)} holiday")) for _ in range(share)]
-    for at in draw.sample(made.clean, 7 * share):
+        out.clutter[add(draw.choice(CLUTTER).format(own=own))] = own
+    out.machines = [add(draw.choice(MACHINES).format(own=f"{code(draw)} holiday")) for _ in range(share)]
+    for at in draw.sample(out.clean, 7 * share):
         kind = draw.choice(sorted(PLANTED))
         value = draw.choice(PLANTED[kind])
-        made.personal[add(f"{originals[at]} {code(draw)} {value} please")] = (kind, value)
-    return made, source
+        out.personal[add(f"{originals[at]} {code(draw)} {value} please")] = (kind, value)
+    return out, source
 
 
-def edited(text: str, share: float, draw: random.Random) -> str:
+def edit_words(text: str, share: float, draw: random.Random) -> str:
     """The text with this share of its words replaced by others of its own alphabet."""
     words = text.split()
     for place in draw.sample(range(len(words)), max(1, round(share * len(words)))):

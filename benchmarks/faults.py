@@ -89,19 +89,19 @@ def baseline(runs: int, seed: int, deadline_s: float) -> list[Row]:
 def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     """Ours and plain RQ's rows, played on `shards` environments at a time."""
     names = list(QUICK) if options.quick else schedule(options.runs, options.seed, options.only)
-    numbered = list(enumerate(names[: options.runs], options.seed))
+    trials = list(enumerate(names[: options.runs], options.seed))
     if options.raw and options.raw.exists():  # goes on where an interrupted matrix stopped
         rows = [json.loads(line) for line in options.raw.read_text().splitlines()]
         finished_seeds = {row["seed"] for row in rows if "plain" not in row}
-        numbered = [(seed, name) for seed, name in numbered if seed not in finished_seeds]
-    size = -(-len(numbered) // options.shards) if options.quick else TRIALS_PER_ENVIRONMENT
-    parts = [numbered[n : n + size] for n in range(0, len(numbered), size)]
+        trials = [(seed, name) for seed, name in trials if seed not in finished_seeds]
+    size = -(-len(trials) // options.shards) if options.quick else TRIALS_PER_ENVIRONMENT
+    parts = [trials[n : n + size] for n in range(0, len(trials), size)]
     plain = 0 if options.no_baseline else (2 if options.quick else options.baseline)
     with ThreadPoolExecutor(options.shards) as pool, ThreadPoolExecutor(1) as beside:
         waits = 25.0 if options.quick else 60.0
         theirs: Future[list[Row]] = beside.submit(baseline, plain, options.seed, waits)
-        played = [pool.submit(play, part, n % 3 != 2, options.raw) for n, part in enumerate(parts)]
-        return [row for part in played for row in part.result()], theirs.result()
+        futures = [pool.submit(play, part, n % 3 != 2, options.raw) for n, part in enumerate(parts)]
+        return [row for part in futures for row in part.result()], theirs.result()
 
 
 def figures(rows: list[Row]) -> Row:

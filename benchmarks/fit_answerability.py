@@ -93,16 +93,16 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         embed = load_embedder(Path(folder) / "cache")
-        remembered = Remembered(embed, most=100_000)
+        cache = Remembered(embed, most=100_000)
         with (
             Index.open(Path(folder) / "documents", embed) as documents,
             Index.open(Path(folder) / "samples", embed) as samples,
         ):
             add_documents(documents)
             add_samples(samples)
-            examples = document_examples(documents, remembered) + sample_examples(samples, remembered)
+            examples = document_examples(documents, cache) + sample_examples(samples, cache)
         chance = random.Random(1)
-        examples += [false for one in examples for false in unanswerable(one, remembered, chance)]
+        examples += [false for one in examples for false in unanswerable(one, cache, chance)]
     held_out = leave_group_out(examples)
     weights = fit(examples)
     calibration = calibrate(held_out)
@@ -120,11 +120,11 @@ def main() -> None:
 
 def document_examples(index: Index, embed: Embedder) -> list[Example]:
     """The labelled questions over the documents; a piece answers when it holds the labelled passage or its answer."""
-    found = []
+    examples = []
     for question in read_questions("dev"):
         ranking = rank_pieces(question.question, retrieve(index, question.question, EVERYONE), embed)
         labels = np.asarray([float(question.is_answered_by(piece.text)) for piece in ranking.pieces])
-        found.append(
+        examples.append(
             Example(
                 question.question,
                 ranking.pieces,
@@ -135,16 +135,16 @@ def document_examples(index: Index, embed: Embedder) -> list[Example]:
                 question.near,
             )
         )
-    return found
+    return examples
 
 
 def sample_examples(index: Index, embed: Embedder) -> list[Example]:
     """The labelled questions over the guide and the samples, in five groups."""
-    told = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
-    near = [*told["near_misses"], *told["fresh_near_misses"], *told["unseen_near_misses"]]
-    rows = [*read_rows(), *told["unseen_paraphrases"], *({"question": text} for text in near)]
+    answers = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
+    near = [*answers["near_misses"], *answers["fresh_near_misses"], *answers["unseen_near_misses"]]
+    rows = [*read_rows(), *answers["unseen_paraphrases"], *({"question": text} for text in near)]
     places = {document.id: Path(document.source).name for document in index.documents()}
-    found = []
+    examples = []
     for number, row in enumerate(rows):
         ranking = rank_pieces(row["question"], retrieve(index, row["question"], EVERYONE), embed)
         labels = [
@@ -156,7 +156,7 @@ def sample_examples(index: Index, embed: Embedder) -> list[Example]:
             for piece in ranking.pieces
         ]
         group = f"samples {number % 5}"
-        found.append(
+        examples.append(
             Example(
                 row["question"],
                 ranking.pieces,
@@ -167,7 +167,7 @@ def sample_examples(index: Index, embed: Embedder) -> list[Example]:
                 "doc" not in row,
             )
         )
-    return found
+    return examples
 
 
 def unanswerable(example: Example, embed: Embedder, chance: random.Random) -> list[Example]:
@@ -179,13 +179,13 @@ def unanswerable(example: Example, embed: Embedder, chance: random.Random) -> li
         f"{p.text} {p.before} {p.passage.heading}" for p in example.pieces if p.passage.chunk_id in holders
     )
     keep = [i for i, piece in enumerate(example.pieces) if piece.passage.chunk_id not in holders]
-    made = [_asked(example, example.question, keep, embed)] if len(keep) > 3 else []
+    examples = [_without_answer(example, example.question, keep, embed)] if len(keep) > 3 else []
     others = (_other_number(example.question, answer, chance), _other_word(example.question, answer, chance))
-    made += [_asked(example, text, range(len(example.pieces)), embed) for text in others if text]
-    return made
+    examples += [_without_answer(example, text, range(len(example.pieces)), embed) for text in others if text]
+    return examples
 
 
-def _asked(example: Example, question: str, keep: Sequence[int], embed: Embedder) -> Example:
+def _without_answer(example: Example, question: str, keep: Sequence[int], embed: Embedder) -> Example:
     pieces, rows = [example.pieces[i] for i in keep], example.rows[list(keep)]
     table = features(question, pieces, rows @ embed([question])[0])
     return replace(
@@ -249,60 +249,60 @@ def fit(examples: Sequence[Example]) -> Fit:
 
 def leave_group_out(examples: Sequence[Example]) -> list[tuple[Example, float, bool]]:
     """(question, log-odds of its best piece, whether that answers) by weights that never saw the document."""
-    judged = []
+    results = []
     for group in sorted({one.group for one in examples}):
         model: Callable[[np.ndarray], np.ndarray] = fit([one for one in examples if one.group != group])
         for one in examples:
             if one.group == group and not one.synthetic and len(one.pieces):
                 odds = model(one.table)
                 best = int(odds.argmax())
-                judged.append((one, float(odds[best]), bool(one.labels[best])))
-    return judged
+                results.append((one, float(odds[best]), bool(one.labels[best])))
+    return results
 
 
-def threshold_of(judged: Sequence[tuple[Example, float, bool]], share: float) -> float:
+def threshold_of(results: Sequence[tuple[Example, float, bool]], share: float) -> float:
     """The log-odds above which this share of the documents' near misses would be answered."""
-    near = sorted((odds for one, odds, _ in judged if one.near and one.group.count(".")), reverse=True)
+    near = sorted((odds for one, odds, _ in results if one.near and one.group.count(".")), reverse=True)
     return near[int(share * len(near))] + 1e-6
 
 
-def calibrate(judged: Sequence[tuple[Example, float, bool]]) -> tuple[float, float]:
+def calibrate(results: Sequence[tuple[Example, float, bool]]) -> tuple[float, float]:
     """Slope and intercept from log-odds to the measured chance that the best piece answers."""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=100).fit(
-        [[odds] for _, odds, _ in judged], [right for _, _, right in judged]
+        [[odds] for _, odds, _ in results], [right for _, _, right in results]
     )
     return float(model.coef_[0][0]), float(model.intercept_[0])
 
 
-def report(judged: Sequence[tuple[Example, float, bool]], threshold: float) -> str:
+def report(results: Sequence[tuple[Example, float, bool]], threshold: float) -> str:
     """Answered of those whose passage is among the pieces, right of these, near misses answered; by kind of group."""
     lines = []
     for name, mine in (
-        ("documents", [row for row in judged if not row[0].group.startswith("samples")]),
-        ("samples", [row for row in judged if row[0].group.startswith("samples")]),
+        ("documents", [row for row in results if not row[0].group.startswith("samples")]),
+        ("samples", [row for row in results if row[0].group.startswith("samples")]),
     ):
         among = [row for row in mine if row[0].labels.any()]
-        given = [row for row in mine if not row[0].near and row[1] >= threshold]
+        answers = [row for row in mine if not row[0].near and row[1] >= threshold]
         near = [row for row in mine if row[0].near]
         lines.append(
             f"{name}: answered {sum(row[1] >= threshold for row in among)}/{len(among)}, right piece first"
-            f" {sum(row[2] for row in given)}/{len(given)}, near misses answered"
+            f" {sum(row[2] for row in answers)}/{len(answers)}, near misses answered"
             f" {sum(row[1] >= threshold for row in near)}/{len(near)}"
         )
     return "\n".join(lines)
 
 
 def _as_json(weights: Fit, threshold: float, least_unasked: float, calibration: tuple[float, float]) -> str:
-    fitted = {
+    values = {
         "weights": dict(zip(FEATURES, (round(float(w), 4) for w in weights.weights), strict=True)),
         "bias": round(weights.bias, 4),
         "min_log_odds": round(threshold, 3),
         "min_log_odds_unasked": round(least_unasked, 3),
         "calibration": {"slope": round(calibration[0], 3), "intercept": round(calibration[1], 3)},
     }
-    return json.dumps(fitted, indent=1) + "\n"
+    return json.dumps(values, indent=1) + "\n"
 
 
 if __name__ == "__main__":

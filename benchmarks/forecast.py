@@ -44,20 +44,20 @@ Train = Callable[[np.ndarray], float]
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     began = time.perf_counter()
     records = [
-        made
-        for method, repeats in (("logistic", asked.repeats), ("svm", min(asked.repeats, SLOW_REPEATS)))
-        for name in asked.sets
-        if method == "logistic" or (name not in FEATURE_SETS and not asked.quick)
+        record
+        for method, repeats in (("logistic", options.repeats), ("svm", min(options.repeats, SLOW_REPEATS)))
+        for name in options.sets
+        if method == "logistic" or (name not in FEATURE_SETS and not options.quick)
         for repeat in range(repeats)
-        for made in forecasts(name, method, curves(name, method, repeat))
+        for record in forecasts(name, method, curves(name, method, repeat))
     ]
-    for line in calibration(records) if asked.calibrate else []:
+    for line in calibration(records) if options.calibrate else []:
         print(line)
     result = summary(records) | {"seconds": round(time.perf_counter() - began, 1), "machine": machine()}
-    if not asked.json:
+    if not options.json:
         show(records, result)
     print(json.dumps(result))
 
@@ -69,10 +69,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--sets", default=",".join(NAMES))
     parser.add_argument("--calibrate", action="store_true", help="fit the band, each set left out once")
-    asked = parser.parse_args()
-    asked.sets = QUICK if asked.quick else [name for name in asked.sets.split(",") if name]
-    asked.repeats = 2 if asked.quick else asked.repeats
-    return asked
+    options = parser.parse_args()
+    options.sets = QUICK if options.quick else [name for name in options.sets.split(",") if name]
+    options.repeats = 2 if options.quick else options.repeats
+    return options
 
 
 def curves(name: str, method: str, repeat: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def curves(name: str, method: str, repeat: int) -> dict[str, Any]:
 
 
 def _measure(name: str, method: str, repeat: int) -> dict[str, Any]:
-    features, labels, texts = _loaded(name)
+    features, labels, texts = _one_set(name)
     order = np.random.default_rng(1000 + repeat).permutation(len(labels))
     held_out = min(3_000, len(order) // 4)
     test, pool = order[:held_out], order[held_out:]
@@ -111,7 +111,7 @@ def _measure(name: str, method: str, repeat: int) -> dict[str, Any]:
 _sets: dict[str, Any] = {}
 
 
-def _loaded(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _one_set(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """One set in memory at a time; the embedder is only loaded where the cache misses."""
     if name not in _sets:
         _sets.clear()
@@ -133,8 +133,8 @@ def _trainer(
     if method == "logistic":
 
         def logistic(rows: np.ndarray) -> float:
-            fitted = baselines.logistic(features[rows], labels[rows], features[test], classes)
-            return float((fitted.probabilities.argmax(axis=1) == truth).mean())
+            model = baselines.logistic(features[rows], labels[rows], features[test], classes)
+            return float((model.probabilities.argmax(axis=1) == truth).mean())
 
         return logistic
     matrix = Words.learn([texts[i] for i in pool])(texts, features)
@@ -146,56 +146,61 @@ def _trainer(
     return svm
 
 
-def forecasts(name: str, method: str, seen: dict[str, Any]) -> list[dict[str, Any]]:
+def forecasts(name: str, method: str, scores: dict[str, Any]) -> list[dict[str, Any]]:
     """One record per forecast size: error, band and decisions, for us and for the baselines."""
     records = []
-    for pilot in seen["pilots"]:
+    for pilot in scores["pilots"]:
         points = [Point(int(rows), int(seed), score) for rows, seed, score in pilot["points"]]
         outcomes = {int(rows): score for rows, score in pilot["outcomes"].items()}
-        made = forecast(points, list(outcomes), seen["held_out"], seen["floor"])
-        base = {"set": name, "method": method, "fraction": pilot["fraction"], "refused": made.refused}
-        if made.refused:
+        ahead = forecast(points, list(outcomes), scores["held_out"], scores["floor"])
+        base = {"set": name, "method": method, "fraction": pilot["fraction"], "refused": ahead.refused}
+        if ahead.refused:
             records.append(base)
         size, means, _ = curve(points)
         records += [
-            base | _record(item, outcomes[item.rows], points, size, 1 - means, seen) for item in made.ahead
+            base | _record(item, outcomes[item.rows], points, size, 1 - means, scores) for item in ahead.ahead
         ]
     return records
 
 
 def _record(
-    item: Ahead, came: float, points: list[Point], size: np.ndarray, errors: np.ndarray, seen: dict[str, Any]
+    item: Ahead,
+    came: float,
+    points: list[Point],
+    size: np.ndarray,
+    errors: np.ndarray,
+    scores: dict[str, Any],
 ) -> dict[str, Any]:
     straight = plain(size, errors[None], np.array([float(item.rows)]))[0, 0]
     return {
         "times": round(item.times, 1),
         "gain": item.value - (1 - errors[-1]),
-        "resolution": item.value * (1 - item.value) / seen["held_out"],
+        "resolution": item.value * (1 - item.value) / scores["held_out"],
         "error": item.value - came,
         "covered": item.low <= came <= item.high,
         "width": item.high - item.low,
         "stay": 1 - errors[-1] - came,
         "law": 1 - asymptote(size, errors, item.rows) - came,
         "plain": float(1 - straight) - came,
-        "right": decisions(points, item.rows, came, seen),
+        "right": decisions(points, item.rows, came, scores),
     }
 
 
-def decisions(points: list[Point], rows: int, came: float, seen: dict[str, Any]) -> list[bool | None]:
+def decisions(points: list[Point], rows: int, came: float, scores: dict[str, Any]) -> list[bool | None]:
     """For each target around the truth: was "this size reaches it" decided rightly (None: cannot tell)."""
     best = max(points, key=lambda point: point.rows)
-    more = forecast(points, [rows], seen["held_out"], seen["floor"])
+    more = forecast(points, [rows], scores["held_out"], scores["floor"])
     answers: list[bool | None] = []
     for offset in OFFSETS:
         target = came + offset / 100
         if not 0 < target <= 1:
             continue
-        score, held = best.score, seen["held_out"]
-        made = decide(
-            Measured(target, "linear", score, score, score, best.rows, held, seen["floor"], more=more)
+        score, test_rows = best.score, scores["held_out"]
+        choice = decide(
+            Measured(target, "linear", score, score, score, best.rows, test_rows, scores["floor"], more=more)
         )
-        said = {"enough": True, "more_data": True, "not_worth_it": False}.get(made.choice)
-        answers.append(None if said is None else said == (came >= target))
+        verdict = {"enough": True, "more_data": True, "not_worth_it": False}.get(choice.choice)
+        answers.append(None if verdict is None else verdict == (came >= target))
     return answers
 
 
@@ -237,13 +242,13 @@ def figures(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    known = [r for r in records if not r["refused"]]
-    groups = {"2x": at(records, 2), "4x": at(records, 4), "10x": [r for r in known if r["times"] > 4.2]}
-    groups["up_to_4x"] = [r for r in known if r["times"] <= 4.2]
+    answers = [r for r in records if not r["refused"]]
+    groups = {"2x": at(records, 2), "4x": at(records, 4), "10x": [r for r in answers if r["times"] > 4.2]}
+    groups["up_to_4x"] = [r for r in answers if r["times"] <= 4.2]
     return {
         "benchmark": "forecast",
         "sets": len({r["set"] for r in records}),
-        "refused": len(records) - len(known),
+        "refused": len(records) - len(answers),
         **{name: figures(rows) for name, rows in groups.items() if rows},
     }
 
@@ -252,9 +257,9 @@ def show(records: list[dict[str, Any]], result: dict[str, Any]) -> None:
     names = ("n", "median_abs", "p90_abs", "bias", "coverage", "band_width", "decision_right", "cannot_tell")
     names += ("stay_median_abs", "law_median_abs", "plain_median_abs")
     print(f"{'':34}" + " ".join(f"{name.replace('_median_abs', '').replace('_', ' '):>14}" for name in names))
-    known = [r for r in records if not r["refused"] and r["times"] <= 4.2]
+    answers = [r for r in records if not r["refused"] and r["times"] <= 4.2]
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in known:
+    for record in answers:
         rows.setdefault((record["set"], record["method"]), []).append(record)
     lines = [(f"{name} {method}", figures(group)) for (name, method), group in rows.items()]
     lines += [(f"ALL {name}", result[name]) for name in ("2x", "4x", "up_to_4x", "10x") if name in result]
@@ -277,12 +282,12 @@ def calibration(records: list[dict[str, Any]]) -> list[str]:
         weights, _ = nnls(parts[used], square)
         sigma = np.sqrt(parts @ weights)
         scale = np.quantile(np.abs(error[used]) / sigma[used], 0.9) / 1.645
-        asked = ~used if left_out else used
-        covered = np.mean(np.abs(error[asked]) < 1.645 * scale * sigma[asked])
+        others = ~used if left_out else used
+        coverage = np.mean(np.abs(error[others]) < 1.645 * scale * sigma[others])
         lines.append(
             f"without {left_out or '-':18} GAIN {weights[0]:.3f} HELD_OUT {weights[1]:.2f} SCALE "
             f"{scale:.2f}: "
-            f"covers {100 * covered:.0f}%"
+            f"covers {100 * coverage:.0f}%"
         )
     return lines
 

@@ -105,7 +105,7 @@ def docstrings() -> Pairs:
     """First sentence of a function's docstring -> the installed package it comes from: 16 classes."""
     rows: Pairs = []
     for package in PACKAGES:
-        found: set[str] = set()
+        texts: set[str] = set()
         for path in _sources(package, 400):
             try:
                 tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -113,8 +113,8 @@ def docstrings() -> Pairs:
                 continue
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
-                    found.add(doc.split("\n\n")[0].replace("\n", " ")[:200])
-        rows += [(text, package) for text in sorted(found)[:: max(1, len(found) // 700)] if len(text) > 20]
+                    texts.add(doc.split("\n\n")[0].replace("\n", " ")[:200])
+        rows += [(text, package) for text in sorted(texts)[:: max(1, len(texts) // 700)] if len(text) > 20]
     return rows
 
 
@@ -168,8 +168,8 @@ def feature_set(name: str) -> tuple[np.ndarray, np.ndarray]:
     labels = rng.integers(12, size=9000)
     centres = rng.normal(size=(12, 40)) * 0.55
     wrong = rng.random(9000) < 0.05
-    shown = np.where(wrong, rng.integers(12, size=9000), labels)
-    return centres[labels] + rng.normal(size=(9000, 40)), shown
+    noisy = np.where(wrong, rng.integers(12, size=9000), labels)
+    return centres[labels] + rng.normal(size=(9000, 40)), noisy
 
 
 FEATURE_SETS = ("digits", "gaussians")

@@ -58,14 +58,14 @@ def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float]
     acks: list[float] = []
     plain = Sockets.send
 
-    async def timed(self: Sockets, kind: str, payload: Any, retry: int, reason: str | None) -> Any:
+    async def send(self: Sockets, kind: str, payload: Any, retry: int, reason: str | None) -> Any:
         began = time.monotonic()
         try:
             return await plain(self, kind, payload, retry, reason)
         finally:
             acks.append(time.monotonic() - began)
 
-    Sockets.send = timed  # type: ignore[method-assign]
+    Sockets.send = send  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         signing.pair_locally(home / "keys")
@@ -131,7 +131,7 @@ def mentions(seconds: int, per_second: int) -> Row:
                 channel, root, ts = future.result()
                 threads[channel, root].append(ts)
         before = len(acks)
-        drained = settle(lambda: answers(stack, threads), sum(map(len, threads.values())))
+        settle_s = settle(lambda: answers(stack, threads), sum(map(len, threads.values())))
         totals = answers(stack, threads, whole=True)
         memory.append(bot.memory_info().rss / 2**20)
         return {
@@ -142,7 +142,7 @@ def mentions(seconds: int, per_second: int) -> Row:
             "ack_max_ms": round(1000 * max(acks), 1),
             "deliveries": before,
             **totals,
-            "last_answer_after_s": round(drained, 1),
+            "last_answer_after_s": round(settle_s, 1),
             "memory_start_mb": round(memory[0]),
             "memory_most_mb": round(max(memory)),
             "memory_end_mb": round(memory[-1]),
@@ -179,9 +179,9 @@ def answers(stack: LocalStack, threads: dict[tuple[str, str], list[str]], whole:
                 counts[channel, str(message.get("thread_ts"))] += 1
     if not whole:
         return sum(counts.values())
-    lost = sum(max(0, len(questions) - counts[key]) for key, questions in threads.items())
-    doubled = sum(max(0, counts[key] - len(questions)) for key, questions in threads.items())
-    return {"answers_lost": lost, "answers_doubled": doubled, "out_of_order": out_of_order(stack, threads)}
+    missing = sum(max(0, len(questions) - counts[key]) for key, questions in threads.items())
+    surplus = sum(max(0, counts[key] - len(questions)) for key, questions in threads.items())
+    return {"answers_lost": missing, "answers_doubled": surplus, "out_of_order": out_of_order(stack, threads)}
 
 
 def out_of_order(stack: LocalStack, threads: dict[tuple[str, str], list[str]]) -> int:
@@ -189,8 +189,8 @@ def out_of_order(stack: LocalStack, threads: dict[tuple[str, str], list[str]]) -
     ledger = Ledger(str(stack.home / "ledger.db"))
     wrong = 0
     for (channel, root), questions in threads.items():
-        answered = sorted((ledger.thread(channel, root) or {"cards": {}})["cards"].items())
-        numbers = [int(card["question"].partition("]")[0].lstrip("[")) for _, card in answered]
+        cards = sorted((ledger.thread(channel, root) or {"cards": {}})["cards"].items())
+        numbers = [int(card["question"].partition("]")[0].lstrip("[")) for _, card in cards]
         wrong += len(numbers) != len(questions) or numbers != sorted(numbers)
     ledger.close()
     return wrong

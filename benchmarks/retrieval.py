@@ -59,11 +59,11 @@ class Texts:
 
     def questions(self, n: int) -> list[str]:
         chance = random.Random(11)
-        picked = [chance.choice(self.texts).split() for _ in range(n)]
+        passages = [chance.choice(self.texts).split() for _ in range(n)]
         starts = [chance.randrange(4, 60) for _ in range(n)]
         return [
             " ".join(words[at : at + chance.randrange(6, 14)])
-            for words, at in zip(picked, starts, strict=True)
+            for words, at in zip(passages, starts, strict=True)
         ]
 
 
@@ -71,13 +71,13 @@ def times(search: Search, questions: Sequence[str]) -> dict[str, float]:
     """p50 and p95 in ms, and CPU-ms per question (which a busy machine changes least), after a warm-up."""
     for question in questions[:5]:
         search(question)
-    taken, cpu = [], time.process_time()
+    durations, cpu = [], time.process_time()
     for question in questions[5:]:
         begin = time.perf_counter()
         search(question)
-        taken.append(1000 * (time.perf_counter() - begin))
-    cpu = 1000 * (time.process_time() - cpu) / len(taken)
-    p50, p95 = (round(float(np.quantile(taken, share)), 1) for share in (0.5, 0.95))
+        durations.append(1000 * (time.perf_counter() - begin))
+    cpu = 1000 * (time.process_time() - cpu) / len(durations)
+    p50, p95 = (round(float(np.quantile(durations, share)), 1) for share in (0.5, 0.95))
     return {"p50_ms": p50, "p95_ms": p95, "cpu_ms": round(cpu, 1)}
 
 
@@ -92,29 +92,29 @@ def indexing(folder: Path, embed: MiniLM, default: Any, texts: Sequence[str]) ->
         begin, cpu = time.perf_counter(), time.process_time()
         index.add([docs], frozenset({"workspace"}))
         ours, our_cpu = time.perf_counter() - begin, time.process_time() - cpu
-        held = index.stats().chunks
+        chunks = index.stats().chunks
     store = open_store(folder / "theirs-indexing", Embeddings(default))
     begin, cpu = time.perf_counter(), time.process_time()
     store.add_texts(list(texts))
     theirs, their_cpu = time.perf_counter() - begin, time.process_time() - cpu
     return {
         "passages": len(texts),
-        "ours_per_s": round(held / ours, 1), "theirs_per_s": round(len(texts) / theirs, 1),
-        "ours_cpu_ms": round(1000 * our_cpu / held, 1), "theirs_cpu_ms": round(1000 * their_cpu / len(texts), 1),
+        "ours_per_s": round(chunks / ours, 1), "theirs_per_s": round(len(texts) / theirs, 1),
+        "ours_cpu_ms": round(1000 * our_cpu / chunks, 1), "theirs_cpu_ms": round(1000 * their_cpu / len(texts), 1),
     }  # fmt: skip
 
 
-def fill_ours(folder: Path, embed: MiniLM, made: Texts) -> tuple[Index, float]:
+def fill_ours(folder: Path, embed: MiniLM, texts: Texts) -> tuple[Index, float]:
     """The index with prepared vectors, and the seconds that storing and feeding Chroma took."""
     index = Index.open(folder, embed)
     begin = time.perf_counter()
-    for at in range(0, len(made.texts), PER_DOCUMENT):
-        chunks = [Chunk(n, "Cases", text, 0, 0) for n, text in enumerate(made.texts[at : at + PER_DOCUMENT])]
+    for at in range(0, len(texts.texts), PER_DOCUMENT):
+        chunks = [Chunk(n, "Cases", text, 0, 0) for n, text in enumerate(texts.texts[at : at + PER_DOCUMENT])]
         rows = {
-            c.digest: (made.rows[at + c.position], made.rows[at + c.position : at + c.position + 1])
+            c.digest: (texts.rows[at + c.position], texts.rows[at + c.position : at + c.position + 1])
             for c in chunks
         }
-        scopes = frozenset({made.teams[at], "workspace"})
+        scopes = frozenset({texts.teams[at], "workspace"})
         own = f"doc{at}"
         document = Document(own, own, own, own, None, scopes, "", own, own, item=own)
         index.store.write_document(document, "", chunks, rows, embed.name)
@@ -122,58 +122,60 @@ def fill_ours(folder: Path, embed: MiniLM, made: Texts) -> tuple[Index, float]:
     return index, time.perf_counter() - begin
 
 
-def fill_theirs(folder: Path, default: Any, made: Texts) -> tuple[Any, float]:
-    embeddings = Embeddings(default, dict(zip(made.texts, made.rows, strict=True)))
+def fill_theirs(folder: Path, default: Any, texts: Texts) -> tuple[Any, float]:
+    embeddings = Embeddings(default, dict(zip(texts.texts, texts.rows, strict=True)))
     store = open_store(folder, embeddings)
     begin = time.perf_counter()
-    for at in range(0, len(made.texts), 1000):
+    for at in range(0, len(texts.texts), 1000):
         part = slice(at, at + 1000)
-        store.add_texts(made.texts[part], [{"team": team} for team in made.teams[part]])
+        store.add_texts(texts.texts[part], [{"team": team} for team in texts.teams[part]])
     return store, time.perf_counter() - begin
 
 
-def searching(folder: Path, embed: MiniLM, default: Any, n: int, asked: int, tries: int) -> dict[str, Any]:
+def searching(
+    folder: Path, embed: MiniLM, default: Any, n: int, question_count: int, tries: int
+) -> dict[str, Any]:
     """Question to eight passages: all of the workspace, 2 teams, 25 teams; and leaks in random tries."""
-    made = Texts(embed, n)
-    questions = made.questions(asked)
-    index, our_fill = fill_ours(folder / f"ours-{n}", embed, made)
-    store, their_fill = fill_theirs(folder / f"theirs-{n}", default, made)
-    told: dict[str, Any] = {
+    texts = Texts(embed, n)
+    questions = texts.questions(question_count)
+    index, our_fill = fill_ours(folder / f"ours-{n}", embed, texts)
+    store, their_fill = fill_theirs(folder / f"theirs-{n}", default, texts)
+    figures: dict[str, Any] = {
         "passages": n,
         "fill_s": {"ours": round(our_fill, 1), "theirs": round(their_fill, 1)},
     }
     everyone = frozenset({"workspace"})
-    told["all"] = {
+    figures["all"] = {
         "ours": times(lambda q: retrieve(index, q, everyone), questions),
         "theirs": times(lambda q: store.similarity_search(q, k=8), questions),
     }
     for name, few in (("2 of 50 teams", TEAMS[:2]), ("25 of 50 teams", TEAMS[:25])):
         where = {"team": {"$in": few}}
-        told[name] = {
+        figures[name] = {
             "ours": times(lambda q, few=few: retrieve(index, q, frozenset(few)), questions),  # type: ignore[misc]
             "theirs": times(lambda q, where=where: store.similarity_search(q, k=8, filter=where), questions),  # type: ignore[misc]
         }
-    told["leaks"] = leaks(index, made, tries)
-    told["tries"] = tries
+    figures["leaks"] = leaks(index, texts, tries)
+    figures["tries"] = tries
     sizes = {
         name: sum(f.stat().st_size for f in (folder / f"{name}-{n}").rglob("*") if f.is_file())
         for name in ("ours", "theirs")
     }
-    told["disk_mb"] = {name: round(size / 1e6) for name, size in sizes.items()}
+    figures["disk_mb"] = {name: round(size / 1e6) for name, size in sizes.items()}
     index.close()
-    return told
+    return figures
 
 
-def leaks(index: Index, made: Texts, tries: int) -> int:
+def leaks(index: Index, texts: Texts, tries: int) -> int:
     """Passages of teams that the asker is not in, over random questions and rights."""
     chance = random.Random(3)
-    team_of = dict(zip(made.texts, made.teams, strict=True))
-    questions = made.questions(50)
-    found = 0
+    team_of = dict(zip(texts.texts, texts.teams, strict=True))
+    questions = texts.questions(50)
+    count = 0
     for _ in range(tries):
         few = frozenset(chance.sample(TEAMS, chance.randint(1, 5)))
-        found += sum(team_of[p.text] not in few for p in retrieve(index, chance.choice(questions), few))
-    return found
+        count += sum(team_of[p.text] not in few for p in retrieve(index, chance.choice(questions), few))
+    return count
 
 
 def syncing(folder: Path, embed: MiniLM, default: Any, n: int) -> dict[str, Any]:
@@ -188,13 +190,13 @@ def syncing(folder: Path, embed: MiniLM, default: Any, n: int) -> dict[str, Any]
     for number, text in enumerate(texts):
         (docs / f"{number}.md").write_text(text)
     row = embed(texts[:1])[0]
-    prepared = Prepared(embed, row)
-    with Index.open(folder / "ours-sync", prepared) as index:
+    embedder = OneVector(embed, row)
+    with Index.open(folder / "ours-sync", embedder) as index:
         index.add([docs], frozenset({"workspace"}))
-        prepared.embedded = 0
+        embedder.embedded = 0
         begin = time.perf_counter()
         index.sync()
-        ours = {"s": round(time.perf_counter() - begin, 2), "embedded": prepared.embedded}
+        ours = {"s": round(time.perf_counter() - begin, 2), "embedded": embedder.embedded}
     embeddings = Embeddings(default, dict.fromkeys(texts, row))
     store = open_store(folder / "theirs-sync", embeddings)
     records = InMemoryRecordManager("docs")
@@ -210,7 +212,7 @@ def syncing(folder: Path, embed: MiniLM, default: Any, n: int) -> dict[str, Any]
     return {"documents": n, "ours": ours, "theirs": theirs}
 
 
-class Prepared(MiniLM):
+class OneVector(MiniLM):
     """One vector for every text, and a count of the texts."""
 
     def __init__(self, inner: MiniLM, row: np.ndarray) -> None:

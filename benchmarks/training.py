@@ -47,8 +47,8 @@ def banking(rows: int | None, seed: int = 7, test_rows: int | None = None) -> di
     def side(at: np.ndarray) -> tuple[list[str], np.ndarray]:
         return [texts[i] for i in at], np.array([number[labels[i]] for i in at])
 
-    asked = np.sort(np.random.default_rng(seed).permutation(len(test_texts))[:test_rows])
-    test = [test_texts[i] for i in asked], np.array([number[test_labels[i]] for i in asked])
+    test_places = np.sort(np.random.default_rng(seed).permutation(len(test_texts))[:test_rows])
+    test = [test_texts[i] for i in test_places], np.array([number[test_labels[i]] for i in test_places])
     return {"names": names, "train": side(train), "dev": side(dev), "test": test}
 
 
@@ -69,29 +69,29 @@ def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
     wall, cpu = time.monotonic(), cpu_seconds()
     embedder = FrozenEmbedder()
     vectors, dev_vectors = embedder(texts), embedder(dev_texts)
-    model, chosen = train_linear(
+    model, settings = train_linear(
         texts, labels, vectors, dev_texts, dev_labels, dev_vectors, data["names"], embedder, silent()
     )
     linear_s, linear_cpu = time.monotonic() - wall, cpu_seconds() - cpu
     test_vectors = embedder(test_texts)
-    fitted = logistic(vectors, labels, test_vectors, len(data["names"]))
+    outcome = logistic(vectors, labels, test_vectors, len(data["names"]))
     answers = {
         NEAREST: nearest(vectors, labels, test_vectors),
-        LOGISTIC: fitted.probabilities.argmax(axis=1),
+        LOGISTIC: outcome.probabilities.argmax(axis=1),
     }
-    found = [
+    systems = [
         {"system": name, "test": 100 * float((predicted == test_labels).mean())}
         for name, predicted in answers.items()
     ]
     linear_test = model.score(model.words(test_texts, test_vectors))
-    linear_dev = chosen.dev_probabilities  # of the model that had not yet learned from dev
+    linear_dev = settings.dev_probabilities  # of the model that had not yet learned from dev
     entry = score("linear", linear_dev, linear_test, dev_labels, test_labels)
-    found.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": chosen.strength})
-    print(json.dumps(found), flush=True)
+    systems.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": settings.strength})
+    print(json.dumps(systems), flush=True)
     if not args.quick:
-        found += bench_lora(args, data, (linear_dev, linear_test))
-    best = max((entry for entry in found if "dev" in entry), key=lambda entry: entry["dev"])
-    return {"systems": found, "chosen_on_dev": best["system"], "test": best["test"], "published": PUBLISHED}
+        systems += bench_lora(args, data, (linear_dev, linear_test))
+    best = max((entry for entry in systems if "dev" in entry), key=lambda entry: entry["dev"])
+    return {"systems": systems, "chosen_on_dev": best["system"], "test": best["test"], "published": PUBLISHED}
 
 
 def bench_lora(
@@ -106,13 +106,13 @@ def bench_lora(
     spec = parse_spec({"dataset": "banking77", "epochs": args.epochs, "patience": 5, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
         progress = Progress(lambda event: print(event, flush=True), lambda: None, every_s=15)
-        fitted = train_triage(spec, *data["train"], *data["dev"], data["names"], Path(folder), progress)
-        tuned = load(Path(folder))
-        dev, test = (tuned.probabilities(data[side][0]) for side in ("dev", "test"))
+        outcome = train_triage(spec, *data["train"], *data["dev"], data["names"], Path(folder), progress)
+        classifier = load(Path(folder))
+        dev, test = (classifier.probabilities(data[side][0]) for side in ("dev", "test"))
     if args.keep:
         np.savez(args.keep, dev=dev, test=test, linear_dev=linear[0], linear_test=linear[1])
     truth = data["dev"][1], data["test"][1]
-    alone = score("lora alone", dev, test, *truth) | {"wall_s": fitted.seconds, "cpu_s": fitted.cpu_s}
+    alone = score("lora alone", dev, test, *truth) | {"wall_s": outcome.seconds, "cpu_s": outcome.cpu_s}
     both = score(
         "lora as shipped: averaged with linear", (dev + linear[0]) / 2, (test + linear[1]) / 2, *truth
     )
@@ -134,13 +134,13 @@ def bench_cost(args: argparse.Namespace) -> dict[str, Any]:
     data = banking(2000)
     most = 500 if args.quick else 1000
     texts, labels = data["train"][0][:most], data["train"][1][:most]
-    known = sorted(set(labels.tolist()))
-    labels = np.array([known.index(label) for label in labels])
-    names = tuple(data["names"][label] for label in known)
+    classes = sorted(set(labels.tolist()))
+    labels = np.array([classes.index(label) for label in labels])
+    names = tuple(data["names"][label] for label in classes)
     spec = parse_spec({"dataset": "banking77", "epochs": 1, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
-        fitted = train_triage(spec, texts, labels, [], np.array([]), names, Path(folder), silent())
-    ours = fitted.cpu_s / len(texts) * 1000
+        outcome = train_triage(spec, texts, labels, [], np.array([]), names, Path(folder), silent())
+    ours = outcome.cpu_s / len(texts) * 1000
     few = 32 if args.quick else 192
     padded = {
         name: trainer_padded(texts[:few], labels[:few], len(names), name == "lora")

@@ -62,7 +62,7 @@ def rows_of(count: int, vocabulary: int, longest: int) -> list[dict[str, list[in
     return rows
 
 
-def ours(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) -> float:
+def ours(model: Any, rows: list[dict[str, list[int]]], batch: int, packing: bool) -> float:
     """Seconds of one epoch of our `fit`."""
     from finetune.progress import silent
     from finetune.spec import parse_spec
@@ -72,11 +72,11 @@ def ours(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool)
     form = {"dataset": "x", "task": "reply", "method": "lora", "base_model": "a/b"}
     spec = parse_spec({**form, "epochs": 1, "batch_size": batch})
     with tempfile.TemporaryDirectory() as folder:
-        collate = collate_packed if packed else collate_padded(0)
+        collate = collate_packed if packing else collate_padded(0)
         return fit(AnswerLoss(model), Examples(rows, [], collate), spec, Path(folder), silent()).seconds
 
 
-def trl(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) -> float:
+def trl(model: Any, rows: list[dict[str, list[int]]], batch: int, in_packs: bool) -> float:
     """Seconds of SFTTrainer.train() on the same token ids."""
     import torch
     from datasets import Dataset
@@ -95,7 +95,7 @@ def trl(model: Any, rows: list[dict[str, list[int]]], batch: int, packed: bool) 
             folder,
             num_train_epochs=1,
             per_device_train_batch_size=batch,
-            packing=packed,
+            packing=in_packs,
             max_length=4096,
             save_strategy="no",
             report_to="none",
@@ -162,11 +162,15 @@ def main() -> None:
         return
     device, shape = ("cpu", TINY) if args.smoke else ("cuda", BIG)
     top = ceiling(device)
-    found = [measure(name, args, shape, device, top) for name in ("ours", "ours_packed", "trl", "trl_packed")]
-    for entry in found:
+    systems = [
+        measure(name, args, shape, device, top) for name in ("ours", "ours_packed", "trl", "trl_packed")
+    ]
+    for entry in systems:
         print(json.dumps(entry), flush=True)
     name = "smoke test on the CPU: no figures" if args.smoke else torch.cuda.get_device_name(0)
-    print(json.dumps({"measured": not args.smoke, "machine": name, "ceiling_tflops": top, "systems": found}))
+    print(
+        json.dumps({"measured": not args.smoke, "machine": name, "ceiling_tflops": top, "systems": systems})
+    )
 
 
 if __name__ == "__main__":

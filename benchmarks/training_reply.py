@@ -84,7 +84,7 @@ def encoder(tokenizer: Any) -> Any:
 
 
 def train_ours(
-    model: Any, tokenizer: Any, tickets: list[str], answers: list[str], folder: Path, seed: int, packed: bool
+    model: Any, tokenizer: Any, tickets: list[str], answers: list[str], folder: Path, seed: int, packing: bool
 ) -> float:
     """CPU-seconds of our `fit`."""
     from finetune.progress import silent
@@ -96,7 +96,7 @@ def train_ours(
     form |= {"seed": seed, "warmup_ratio": 0, "weight_decay": 0}  # as TRL's defaults have it
     spec = parse_spec(form)
     rows = encoder(tokenizer).rows(tickets, answers)
-    collate = collate_packed if packed else collate_padded(tokenizer.pad_token_id)
+    collate = collate_packed if packing else collate_padded(tokenizer.pad_token_id)
     return fit(AnswerLoss(model), Examples(rows, [], collate), spec, folder, silent()).cpu_s
 
 
@@ -148,15 +148,15 @@ def held_out(model: Any, tokenizer: Any) -> float:
 def measure(name: str, rows: int, seed: int) -> dict[str, Any]:
     """One variant in a fresh process."""
     command = [sys.executable, __file__, "--child", name, "--rows", str(rows), "--seed", str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"{name} failed:\n{process.stderr[-3000:]}")
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Ratios of ours to each of TRL's, and whether ours meets the issue's figures."""
-    by_name = {entry["variant"]: entry for entry in found}
+    by_name = {entry["variant"]: entry for entry in runs}
     if "ours" not in by_name:
         return {}
     ours = by_name["ours"]
@@ -188,13 +188,15 @@ def main() -> None:
         return
     if not DATA.is_dir():
         sys.exit(f"{DATA} is absent: this benchmark needs it.")
-    chosen = args.variants.split(",") if args.variants else ["ours", "trl"] if args.quick else list(VARIANTS)
-    found = []
-    for name in chosen:
-        found.append(measure(name, args.rows or (24 if args.quick else 400), args.seed))
-        print(VARIANTS[name], json.dumps(found[-1]), flush=True)
-    result = {"machine": platform.machine(), "systems": found, **summary(found)}
-    print(json.dumps(result if args.json else summary(found)))
+    variants = (
+        args.variants.split(",") if args.variants else ["ours", "trl"] if args.quick else list(VARIANTS)
+    )
+    runs = []
+    for name in variants:
+        runs.append(measure(name, args.rows or (24 if args.quick else 400), args.seed))
+        print(VARIANTS[name], json.dumps(runs[-1]), flush=True)
+    result = {"machine": platform.machine(), "systems": runs, **summary(runs)}
+    print(json.dumps(result if args.json else summary(runs)))
 
 
 if __name__ == "__main__":

@@ -66,11 +66,13 @@ class Case:
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     began = time.monotonic()
-    cases = [case for name in asked.sets for size in asked.sizes for case in cases_of(name, size, asked)]
+    cases = [
+        case for name in options.sets for size in options.sizes for case in cases_of(name, size, options)
+    ]
     result = summary(cases) | {"seconds": round(time.monotonic() - began)}
-    if not asked.json:
+    if not options.json:
         for case in cases:
             print(asdict(case))
     print(json.dumps(result))
@@ -82,29 +84,31 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--sets", default=",".join([SAMPLE, *TEXT_SETS]))
     parser.add_argument("--load", type=int, default=0, help="processes that burn the CPU in a second pass")
-    asked = parser.parse_args()
-    asked.sets = [SAMPLE] if asked.quick else asked.sets.split(",")
-    asked.sizes = (700,) if asked.quick else SIZES
-    asked.targets = QUICK_TARGETS if asked.quick else TARGETS
-    return asked
+    options = parser.parse_args()
+    options.sets = [SAMPLE] if options.quick else options.sets.split(",")
+    options.sizes = (700,) if options.quick else SIZES
+    options.targets = QUICK_TARGETS if options.quick else TARGETS
+    return options
 
 
-def cases_of(name: str, size: int, asked: argparse.Namespace) -> Iterator[Case]:
+def cases_of(name: str, size: int, options: argparse.Namespace) -> Iterator[Case]:
     """The decisions on one set at one size, each beside the one training on these rows."""
     tickets = rows_of(name, size)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        before = [measured(tickets, target, home / f"before-{target}") for target in asked.targets]
-        loaded = []
-        if asked.load:
-            with burning(asked.load):
-                loaded = [measured(tickets, target, home / f"load-{target}") for target in asked.targets]
+        before = [report_of(tickets, target, home / f"before-{target}") for target in options.targets]
+        under_load = []
+        if options.load:
+            with burning(options.load):
+                under_load = [
+                    report_of(tickets, target, home / f"load-{target}") for target in options.targets
+                ]
         spec = parse_spec({"dataset": name, "method": "lora"})
         job = run(spec, tickets, home / "job", lambda _: None, lambda: None)
         evidence = tuple(evidence_of(job, "job"))
-        for at, target in enumerate(asked.targets):
-            after = measured(tickets, target, home / f"after-{target}", evidence)
-            yield _case(name, len(tickets), before[at], after, loaded[at] if loaded else None, job)
+        for at, target in enumerate(options.targets):
+            after = report_of(tickets, target, home / f"after-{target}", evidence)
+            yield _case(name, len(tickets), before[at], after, under_load[at] if under_load else None, job)
 
 
 def rows_of(name: str, size: int) -> Tickets:
@@ -114,12 +118,12 @@ def rows_of(name: str, size: int) -> Tickets:
             pairs = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     else:
         pairs = sorted(set(TEXT_SETS[name]()))
-    chosen = np.sort(np.random.default_rng(1).permutation(len(pairs))[:size])
-    rows = (Ticket(id=str(at), text=pairs[at][0], label=pairs[at][1]) for at in chosen)
+    places = np.sort(np.random.default_rng(1).permutation(len(pairs))[:size])
+    rows = (Ticket(id=str(at), text=pairs[at][0], label=pairs[at][1]) for at in places)
     return Tickets(tuple(rows), "triage")
 
 
-def measured(
+def report_of(
     tickets: Tickets, target: float, folder: Path, evidence: tuple[Evidence, ...] = ()
 ) -> dict[str, Any]:
     """The product's measurement, told to nobody."""
@@ -152,23 +156,23 @@ def _case(
     rows: int,
     before: dict[str, Any],
     after: dict[str, Any],
-    loaded: dict[str, Any] | None,
+    under_load: dict[str, Any] | None,
     job: dict[str, Any],
 ) -> Case:
     target, decision = before["target"], before["decision"]
     best = next(line["accuracy"]["value"] for line in before["ladder"] if line["best"])
-    tuned = job["systems"][-1]["accuracy"]["value"]
-    reached = max(best, tuned) >= target
+    finetune = job["systems"][-1]["accuracy"]["value"]
+    enough = max(best, finetune) >= target
     return Case(
         name,
         rows,
         target,
         decision,
         after["decision"],
-        loaded["decision"] if loaded else None,
+        under_load["decision"] if under_load else None,
         best,
-        tuned,
-        (decision in MEETS and not reached) or (decision in MISSES and reached),
+        finetune,
+        (decision in MEETS and not enough) or (decision in MISSES and enough),
         _differ(before, after, job),
     )
 
@@ -178,25 +182,25 @@ def _differ(before: dict[str, Any], after: dict[str, Any], job: dict[str, Any]) 
     ours = {line["name"]: line["accuracy"] for line in job["systems"]}
     twice = [line for line in before["ladder"] if line["name"] in ours]
     unequal = any(line["accuracy"]["value"] != ours[line["name"]]["value"] for line in twice)
-    known = max(line["accuracy"]["value"] for line in after["ladder"])
+    top = max(line["accuracy"]["value"] for line in after["ladder"])
     meets = job["systems"][-1]["accuracy"]["value"] >= after["target"]
-    return (
-        unequal or known < job["systems"][-1]["accuracy"]["value"] or (meets and after["decision"] in MISSES)
-    )
+    return unequal or top < job["systems"][-1]["accuracy"]["value"] or (meets and after["decision"] in MISSES)
 
 
 def summary(cases: list[Case]) -> dict[str, Any]:
     """Shares and counts over all cases."""
-    loaded = [case for case in cases if case.under_load is not None]
-    decided = [case for case in cases if case.decision in (*MEETS, *MISSES)]
+    under_load = [case for case in cases if case.under_load is not None]
+    decisions = [case for case in cases if case.decision in (*MEETS, *MISSES)]
     return {
         "benchmark": "verdicts",
         "cases": len(cases),
-        "decided": len(decided),
+        "decided": len(decisions),
         "contradicted_by_outcome": sum(case.contradicted for case in cases),
         "contradicted_percent": round(100 * float(np.mean([case.contradicted for case in cases])), 1),
         "reports_that_differ": sum(case.reports_differ for case in cases),
-        "changed_by_load": sum(case.under_load != case.decision for case in loaded) if loaded else None,
+        "changed_by_load": sum(case.under_load != case.decision for case in under_load)
+        if under_load
+        else None,
     }
 
 

@@ -173,8 +173,8 @@ class Environment:
         return f"redis://127.0.0.1:{self.link[f'{name}-redis'].port}/0"
 
     def _environment(self, name: str) -> dict[str, str]:
-        unwanted = ("SLACK_", "TRAINWISE_", "OPENAI_")
-        env = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+        prefixes = ("SLACK_", "TRAINWISE_", "OPENAI_")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
         env |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}", "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
         if self.clocks and name in ("bot", *WORKERS):
             self.set_clock(name, 0)

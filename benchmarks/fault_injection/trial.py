@@ -56,27 +56,27 @@ def trial(environment: Environment, fault_name: str, seed: int, cancel: bool = F
     before = {row["id"] for row in environment.query("select id from jobs")}
     began = time.time()
     environment.wait_for_bot()
-    accepted = sum(launch(environment, dice) for _ in range(dice.randint(1, 3)))
-    while not accepted:  # a bot that has only just come back may miss the first one
-        accepted += launch(environment, dice)
+    launches = sum(launch(environment, dice) for _ in range(dice.randint(1, 3)))
+    while not launches:  # a bot that has only just come back may miss the first one
+        launches += launch(environment, dice)
     if dice.random() < 0.75:  # somewhere in a run; else anywhere, also before one has begun
         wait_for_start(environment, began)
     time.sleep(dice.uniform(0.0, 2.0))
     injected_at = time.time()
     injection = fault.inject(environment, dice)
     next(injection)
-    if cancel and accepted and "frozen" not in fault_name:  # who is stopped cannot be seen to end
+    if cancel and launches and "frozen" not in fault_name:  # who is stopped cannot be seen to end
         result.cancel_s = cancel_one(environment, before, result)
     if dice.random() < 0.3:  # someone launches while the fault lasts
-        accepted += launch(environment, dice)
+        launches += launch(environment, dice)
     time.sleep(dice.uniform(fault.least_s, fault.most_s))
     undo(injection)
     healed_at = time.time()
-    refused = partial(apologies, environment, began)
-    jobs = wait_for_ends(environment, before, lambda: accepted - refused())
-    accepted -= refused()
-    result.jobs = max(accepted, len(jobs))
-    result.lost += ["never accepted"] * max(0, accepted - len(jobs))
+    apology_count = partial(apologies, environment, began)
+    jobs = wait_for_ends(environment, before, lambda: launches - apology_count())
+    launches -= apology_count()
+    result.jobs = max(launches, len(jobs))
+    result.lost += ["never accepted"] * max(0, launches - len(jobs))
     judge(environment, jobs, result)
     if fault_name not in CLOCKS:  # else the ledger's times are not ours
         result.after_s = last_report(jobs, healed_at)
@@ -154,7 +154,7 @@ def apologies(environment: Environment, since: float) -> int:
     return count
 
 
-def wait_for_ends(environment: Environment, before: set[str], accepted: Callable[[], int]) -> list[Any]:
+def wait_for_ends(environment: Environment, before: set[str], launches: Callable[[], int]) -> list[Any]:
     """The trial's jobs once all have ended and their reports are out, or at the deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
@@ -163,7 +163,7 @@ def wait_for_ends(environment: Environment, before: set[str], accepted: Callable
             owed = environment.query("select count(*) as n from posts where done_at is null")[0]["n"]
             stale = [job for job in jobs if job["card_version"] < job["version"]]
             all_ended = all(job["state"] in END_STATES for job in jobs)
-            if all_ended and not owed and not stale and len(jobs) >= accepted():
+            if all_ended and not owed and not stale and len(jobs) >= launches():
                 time.sleep(QUIET_S)
                 return jobs
         if time.monotonic() > deadline:
