@@ -42,8 +42,8 @@ class Asks(Protocol):
     def measured(
         self,
         question: str,
-        found: Mapping[str, Any],
-        said: str,
+        signals: Mapping[str, Any],
+        result: str,
         *,
         state: State | None = None,
         scopes: frozenset[str] = frozenset({"workspace"}),

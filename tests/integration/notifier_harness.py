@@ -17,7 +17,7 @@ from worker.jobs.states import State
 from worker.ledger.apply_events import apply_event
 from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
-from worker.ledger.outbox import _watched
+from worker.ledger.outbox import _pairs
 from worker.transport.events import WorkerEvent
 
 MANIFEST = yaml.safe_load((Path(__file__).parents[2] / "manifest.yml").read_text())
@@ -63,7 +63,7 @@ class NotifierHarness:
 
     def event(self, job: Job, kind: str, **data: Any) -> None:
         """What the job's worker reports next."""
-        live = _watched(self.ledger.engine, set(State), job.id)[0].attempt
+        live = _pairs(self.ledger.engine, set(State), job.id)[0].attempt
         self.seq += 1
         event = WorkerEvent(job.id, live.attempt, live.fence, "run1", self.seq, kind, self.now, data, "k1")
         with writing(self.ledger.engine) as connection:
