@@ -84,7 +84,7 @@ class _Asker:
     def __init__(self, model: str, api_key: str | None, base_url: str | None, timeout_s: float) -> None:
         self._model, self._key, self._base_url, self._timeout_s = model, api_key, base_url, timeout_s
         unusual = {"max_tokens", "chat_template_kwargs"} if base_url is None else {"max_completion_tokens"}
-        self._refused = frozenset(unusual)
+        self._refusals = frozenset(unusual)
         self._sdk: Any = None
         self._lock = threading.Lock()
 
@@ -101,8 +101,8 @@ class _Asker:
         return self._ask(prompt)
 
     def _ask(self, prompt: str) -> ModelAnswer:
-        options = {name: value for name, value in OPTIONS.items() if name not in self._refused}
-        options |= {name: LONGEST_ANSWER for name in LIMITS if name not in self._refused}
+        options = {name: value for name, value in OPTIONS.items() if name not in self._refusals}
+        options |= {name: LONGEST_ANSWER for name in LIMITS if name not in self._refusals}
         completion = self._client().chat.completions.create(
             model=self._model, messages=[{"role": "user", "content": prompt}], extra_body=options
         )
@@ -114,14 +114,14 @@ class _Asker:
 
     def _drop_named(self, refusal: str) -> bool:
         """Leaves out the options that a refusal names by their identifiers; whether there was one."""
-        named = {name for name in (*OPTIONS, *LIMITS) if name not in self._refused and name in refusal}
-        if not named:
+        names = {name for name in (*OPTIONS, *LIMITS) if name not in self._refusals and name in refusal}
+        if not names:
             return False
-        refused = self._refused | named
+        refusals = self._refusals | names
         # A refused limit comes back under its other name.
-        if named & set(LIMITS) and not set(LIMITS) <= self._refused:
-            refused = (refused - set(LIMITS)) | (named & set(LIMITS))
-        self._refused = frozenset(refused)
+        if names & set(LIMITS) and not set(LIMITS) <= self._refusals:
+            refusals = (refusals - set(LIMITS)) | (names & set(LIMITS))
+        self._refusals = frozenset(refusals)
         return True
 
     def _client(self) -> Any:
@@ -217,16 +217,16 @@ class SpendLimit:
             self.spent_usd += usd
             return True
 
-    def settle(self, reserved: float, answer: ModelAnswer | None) -> float:
+    def settle(self, estimate: float, answer: ModelAnswer | None) -> float:
         """What the call cost: by the server's count, else what was reserved; the rest goes back."""
-        cost = reserved
+        cost = estimate
         if answer is not None and answer.tokens_in is not None and answer.tokens_out is not None:
             free = self._llm.free
             cost = (
                 0.0 if free else api_request(self._llm.prices, self.row, answer.tokens_in, answer.tokens_out)
             )
         with self._lock:
-            self.spent_usd += cost - reserved
+            self.spent_usd += cost - estimate
             if self._file is not None:
                 draft = self._file.with_suffix(".part")
                 draft.write_text(json.dumps({"usd": self.usd_before + self.spent_usd}))
@@ -300,14 +300,14 @@ def ask_all(
     began, calls = time.monotonic(), list[_Call]()
 
     def ask(prompt: str) -> _Call:
-        reserved = limit.estimate_usd(tokens_of([prompt]), answer_tokens)
-        if not limit.reserve(reserved):
+        estimate = limit.estimate_usd(tokens_of([prompt]), answer_tokens)
+        if not limit.reserve(estimate):
             return _Call(failure=_Failure.CAP)
         try:
             answer = llm.ask(prompt)
         except Exception as error:  # the edge to a foreign server: whatever it does is a missing answer
-            return _Call(None, limit.settle(reserved, None), _Failure.SERVER, type(error).__name__)
-        return _Call(answer.text.strip(), limit.settle(reserved, answer))
+            return _Call(None, limit.settle(estimate, None), _Failure.SERVER, type(error).__name__)
+        return _Call(answer.text.strip(), limit.settle(estimate, answer))
 
     with ThreadPoolExecutor(MAX_CALLS_AT_ONCE, thread_name_prefix="ask") as pool:
         for start in range(0, len(prompts), MAX_CALLS_AT_ONCE):

@@ -57,8 +57,8 @@ class Progress:
     kept: list[str] = field(default_factory=list, init=False)
     at: str = field(default="", init=False)
     finish_early: bool = field(default=False, init=False)
-    _asked: float = field(default=float("-inf"), init=False)
-    _told: float = field(default=float("-inf"), init=False)
+    _asked_at: float = field(default=float("-inf"), init=False)
+    _told_at: float = field(default=float("-inf"), init=False)
     _reason: str | None = field(default=None, init=False)
 
     def phase(self, name: str) -> None:
@@ -82,16 +82,16 @@ class Progress:
         course: TrainingCourse | None = None,
     ) -> None:
         """Where training stands; reports closer together than `every_s` are dropped, the last never."""
-        if step < steps and self.clock() - self._told < self.every_s:
+        if step < steps and self.clock() - self._told_at < self.every_s:
             return
-        self._told = self.clock()
+        self._told_at = self.clock()
         event = {"kind": "step", "step": step, "steps": steps, "loss": loss, "eta_s": eta_s}
         self.emit(event | (course.to_json() if course else {}))
 
     def reason_to_stop(self) -> str | None:
         """The stop reason once there is one; it sticks. FINISH is none: it sets `finish_early`."""
-        if self._reason is None and self.clock() - self._asked >= self.every_s:
-            self._asked = self.clock()
+        if self._reason is None and self.clock() - self._asked_at >= self.every_s:
+            self._asked_at = self.clock()
             reason = self.should_stop()
             if reason == FINISH:
                 self.finish_early = True

@@ -77,9 +77,9 @@ def describe(
     added_by: str,
     added_at: str,
     source: str = "",
-    **found: Any,
+    **counts: Any,
 ) -> Card:
-    """The card of these rows (version 0: the store numbers it); `found` are clean and redact's counts."""
+    """The card of these rows (version 0: the store numbers it); `counts` are clean and redact's counts."""
     copies = find_duplicates(tickets.texts)
     sides = split(tickets, CARD_SEED, clusters=copies.of)
     lengths = [len(text) for text in tickets.texts]
@@ -98,8 +98,8 @@ def describe(
         source=source,
         columns=dict(tickets.columns),
         guessed=tickets.guessed,
-        rejected=len(tickets.rejected),
-        repaired=len(tickets.problems) - len(tickets.rejected),
+        rejected=len(tickets.rejections),
+        repaired=len(tickets.problems) - len(tickets.rejections),
         notes=tickets.notes,
         balance=round(max(sizes) / min(sizes), 1) if sizes else 1.0,
         duplicates={"exact": copies.exact, "near": copies.near},
@@ -114,7 +114,7 @@ def describe(
         weeks=_weeks(tickets),
         lengths={"median": int(median(lengths)), "longest": max(lengths)},
         customers=len({row.customer for row in tickets.rows if row.customer}),
-        **found,
+        **counts,
     )
 
 
@@ -171,12 +171,12 @@ def _size(card: Card) -> str:
 
 
 def _balance(card: Card) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in card.classes[:CLASSES_SHOWN])
+    classes = ", ".join(f"{name} {count:,}" for name, count in card.classes[:CLASSES_SHOWN])
     rest = len(card.classes) - CLASSES_SHOWN
     more = f" and {rest} more" if rest > 0 else ""
     least = card.classes[-1]
     few = f" Only {least[1]} of {least[0]}: 50 or more a queue are useful." if least[1] < 50 else ""
-    return f"Balance {card.balance:g}:1: {shown}{more}.{few}"
+    return f"Balance {card.balance:g}:1: {classes}{more}.{few}"
 
 
 def _columns(card: Card) -> str:

@@ -55,16 +55,16 @@ class Columns:
 
 
 def choose_columns(
-    header: Sequence[str], sample: Sequence[Mapping[str, Any]], given: Mapping[str, str] | None
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]], choice: Mapping[str, str] | None
 ) -> Columns:
-    """The columns to read: `given` ({our field: their column}) where there is one, guesses elsewhere.
+    """The columns to read: `choice` ({our field: their column}) where there is one, guesses elsewhere.
 
     Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing.
     """
-    if given:
+    if choice:
         names, people = _plain_names(header)
         text = {field: name for field, name in _fields_by_name(names).items() if field == "text"}
-        return Columns(_check_given(text | dict(given), header), people, "given")
+        return Columns(_check_choice(text | dict(choice), header), people, "given")
     guess = guess_columns(header, sample)
     if "text" not in guess.fields:
         raise DatasetError(
@@ -110,10 +110,10 @@ def _fields_by_name(columns: Mapping[str, str]) -> dict[str, str]:
 
 
 def _ends_like(
-    field: str, header: Sequence[str], taken: Mapping[str, str], people: Sequence[str]
+    field: str, header: Sequence[str], fields: Mapping[str, str], people: Sequence[str]
 ) -> str | None:
     """The first free column whose last word is one of the field's names: `Assigned Team`, `support_queue`."""
-    free = [name for name in header if name not in taken.values() and name not in people]
+    free = [name for name in header if name not in fields.values() and name not in people]
     return next((name for name in free if _plain(name).rpartition(" ")[2] in NAMES[field]), None)
 
 
@@ -124,27 +124,27 @@ FIX = (
 
 
 def _plain(name: str) -> str:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[\W_]+", " ", spaced).strip().casefold()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.sub(r"[\W_]+", " ", words).strip().casefold()
 
 
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name[:40]) for name in names[:12])
-    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    text = ", ".join(repr(name[:40]) for name in names[:12])
+    return text + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _check_given(given: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
-    if unknown := [field for field in given if field not in GIVEN]:
+def _check_choice(choice: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
+    if unknown := [field for field in choice if field not in GIVEN]:
         raise DatasetError(
             f"There is no field {_list(unknown)} to read a column into.", what_next=f"Use {_list(GIVEN)}."
         )
-    known = {_plain(name): name for name in header}
-    if absent := [name for name in given.values() if name not in header and _plain(name) not in known]:
+    columns = {_plain(name): name for name in header}
+    if absent := [name for name in choice.values() if name not in header and _plain(name) not in columns]:
         message = f"line 1: the file has no column {_list(absent)}; it has {_list(header)}."
         raise DatasetError(message, what_next="Name one of those.")
-    if "text" not in given or not ({"label", "answer"} & given.keys()):
+    if "text" not in choice or not ({"label", "answer"} & choice.keys()):
         raise DatasetError("Which column is the text, and which the label or the answer?", what_next=FIX)
-    return {field: name if name in header else known[_plain(name)] for field, name in given.items()}
+    return {field: name if name in header else columns[_plain(name)] for field, name in choice.items()}
 
 
 def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> None:
@@ -159,21 +159,21 @@ def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, 
 
 
 def _by_content(
-    header: Sequence[str], sample: Sequence[Mapping[str, Any]], known: Mapping[str, str]
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]], fields: Mapping[str, str]
 ) -> dict[str, str]:
     """Text is the column of long values; label is one of few, short, repeated values."""
-    found: dict[str, str] = {}
-    free = [name for name in header if name not in known.values()]
+    guesses: dict[str, str] = {}
+    free = [name for name in header if name not in fields.values()]
     words = {name: median([len(str(row.get(name) or "").split()) for row in sample] or [0]) for name in free}
-    if "text" not in known and free and words[(longest := max(free, key=lambda name: words[name]))] >= 3:
-        found["text"] = longest
+    if "text" not in fields and free and words[(longest := max(free, key=lambda name: words[name]))] >= 3:
+        guesses["text"] = longest
     for name in free:
         values = [str(row[name]).strip() for row in sample if row.get(name)]
         few = 2 <= len(set(values)) <= max(2, len(values) // 3)
-        if name not in found.values() and few and words[name] <= 4 and max(map(len, values)) <= 60:
-            found["label"] = name
+        if name not in guesses.values() and few and words[name] <= 4 and max(map(len, values)) <= 60:
+            guesses["label"] = name
             break
-    return found
+    return guesses
 
 
 MONTH_FIRST = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%m/%d/%y")

@@ -53,7 +53,7 @@ def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Itera
     """Join physical lines into CSV records; a quote that never closes costs its own line, not the rest."""
     waiting: list[Line] = []
     queue: list[Line] = []
-    opened = False
+    is_open = False
     characters = 0  # characters in `waiting`
     while True:
         line = queue.pop() if queue else next(lines, None)
@@ -64,7 +64,7 @@ def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Itera
             first, *rest = waiting
             yield Problem(first.number, _quote_problem(first, line is None), raw=first.text[:RAW_SHOWN])
             queue.extend(reversed([*rest, line] if line is not None else rest))
-            waiting, opened, characters = [], False, 0
+            waiting, is_open, characters = [], False, 0
             continue
         assert line is not None
         if line.broken:
@@ -76,10 +76,10 @@ def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Itera
             delimiter, is_hint = _delimiter(line.text, tabs)
             if is_hint:
                 continue
-        opened = _still_open(line.text, delimiter, opened)
+        is_open = _still_open(line.text, delimiter, is_open)
         waiting.append(line)
         characters += len(line.text) + 1
-        if opened:
+        if is_open:
             continue
         if len(waiting) > 1 and not _well_quoted(waiting, delimiter):
             yield Problem(
@@ -127,31 +127,31 @@ def _well_quoted(parts: list[Line], delimiter: str) -> bool:
     return True
 
 
-def _still_open(text: str, delimiter: str, opened: bool) -> bool:
+def _still_open(text: str, delimiter: str, is_open: bool) -> bool:
     """Whether a quoted field is open at the end of this line (a quote opens only where a field starts)."""
     if '"' not in text:
-        return opened
+        return is_open
     at, size = 0, len(text)
     while at <= size:
-        if opened:
+        if is_open:
             close = text.find('"', at)
             if close < 0:
                 return True
             if text[close + 1 : close + 2] == '"':
                 at = close + 2
                 continue
-            opened, at = False, close + 1
+            is_open, at = False, close + 1
             continue
         if at == 0 and text[0] == '"':
-            opened, at = True, 1
+            is_open, at = True, 1
             continue
         split = text.find(delimiter, at)
         if split < 0:
             return False
         at = split + 1
         if text[at : at + 1] == '"':
-            opened, at = True, at + 1
-    return opened
+            is_open, at = True, at + 1
+    return is_open
 
 
 def _delimiter(header: str, tabs: bool) -> tuple[str, bool]:

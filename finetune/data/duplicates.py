@@ -25,7 +25,7 @@ class Clusters:
     exact: int
     near: int
 
-    def repeated(self) -> list[list[int]]:
+    def groups_of_copies(self) -> list[list[int]]:
         """The rows of each cluster of two or more, in row order."""
         members: dict[int, list[int]] = {}
         for row, cluster in enumerate(self.of):

@@ -22,7 +22,7 @@ class Files:
         self._fs, self._root = open_store(self._url)
         protocols = self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
         self._local = "file" in protocols
-        self._versioned = "s3" in protocols
+        self._has_versions = "s3" in protocols
 
     def read(self, path: str) -> bytes | None:
         """The file's bytes, None if there is no such file."""
@@ -36,14 +36,14 @@ class Files:
     def read_all(self, folder: str) -> dict[str, bytes]:
         """Every finished file below a folder by its path there; few round trips, however many files."""
         with self._in_words():
-            found = self._fs.find(self._at(folder))
+            paths = self._fs.find(self._at(folder))
             start = len(self._at(folder)) + 1
-            kept = [path for path in found if not path.rsplit("/", 1)[-1].startswith(".")]
-            data = self._fs.cat(kept, on_error="return") if kept else {}
+            files = [path for path in paths if not path.rsplit("/", 1)[-1].startswith(".")]
+            data = self._fs.cat(files, on_error="return") if files else {}
             for answer in data.values():
                 if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
                     raise answer
-        return {path[start:]: data[path] for path in kept if isinstance(data.get(path), bytes)}
+        return {path[start:]: data[path] for path in files if isinstance(data.get(path), bytes)}
 
     def exists(self, path: str) -> bool:
         """Whether the file is there."""
@@ -95,7 +95,7 @@ class Files:
         """Remove the file if it is there, with the old versions that a bucket may keep of it."""
         try:
             with self._in_words():
-                if self._versioned:
+                if self._has_versions:
                     erase(self._fs, self._at(path))
                 else:
                     self._fs.rm_file(self._at(path))
@@ -243,8 +243,8 @@ def erase(fs: Any, path: str) -> None:
     if not (answer.get("DeleteMarker") or answer.get("VersionId")):
         return
     try:
-        kept = fs.call_s3("list_object_versions", Bucket=bucket, Prefix=key)
-        for one in [*kept.get("Versions", ()), *kept.get("DeleteMarkers", ())]:
+        versions = fs.call_s3("list_object_versions", Bucket=bucket, Prefix=key)
+        for one in [*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())]:
             if one["Key"] == key:
                 fs.call_s3("delete_object", Bucket=bucket, Key=key, VersionId=one["VersionId"])
     except PermissionError as refused:

@@ -54,8 +54,8 @@ def clean(tickets: Tickets) -> CleaningResult:
     _note_lengths(rows, counts, problems)
     if conflicts := conflicting(rows):
         counts["same text, other label"] = len(conflicts)
-    found = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
-    return CleaningResult(replace(tickets, rows=tuple(rows), problems=found), dict(counts))
+    problems_by_line = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
+    return CleaningResult(replace(tickets, rows=tuple(rows), problems=problems_by_line), dict(counts))
 
 
 def conflicting(rows: Sequence[Ticket]) -> list[int]:

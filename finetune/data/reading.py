@@ -197,7 +197,7 @@ def _ticket(
 
 def _value(raw: Any, field: str) -> tuple[str, str, bool]:
     """The cleaned value, a complaint ('' if there is none), and whether the row stays in spite of it."""
-    value, repaired = clean_text("" if raw is None else str(raw))
+    value, is_repair = clean_text("" if raw is None else str(raw))
     if len(value) > MAX_TEXT:
         return (
             value,
@@ -206,7 +206,7 @@ def _value(raw: Any, field: str) -> tuple[str, str, bool]:
         )
     if field == "label" and len(value) > MAX_LABEL:
         return value, f"is no queue name: {len(value)} characters (at most {MAX_LABEL})", False
-    if repaired:
+    if is_repair:
         return value, "had garbled characters (wrong encoding), now repaired", True
     return value, "", True
 
@@ -258,7 +258,7 @@ def check_whole(tickets: Tickets, name: str) -> None:
     if count < MIN_ROWS:
         rows = "row" if count == 1 else "rows"
         message = f"{name} has {count} usable {rows}; at least {MIN_ROWS} are needed."
-        hint = "Repair the lines above" if tickets.rejected else "Export more tickets"
+        hint = "Repair the lines above" if tickets.rejections else "Export more tickets"
         raise DatasetError(message, tickets.problems, f"{hint}; 50 to 200 per queue give a useful model.")
     if tickets.kind == "reply":
         return

@@ -121,7 +121,7 @@ class DatasetStore:
             write_problems(rows, problems_to)
         check_whole(rows, f"{source or name}, cleaned,")
         card = self._card(rows, name, added_by, scopes, licence, source, facts)
-        left_out = len(tickets.rejected)  # by reading; what cleaning left out stands in `cleaned`
+        left_out = len(tickets.rejections)  # by reading; what cleaning left out stands in `cleaned`
         card = replace(card, rejected=left_out, repaired=len(tickets.problems) - left_out)
         return self._write(rows, card)
 
@@ -133,7 +133,7 @@ class DatasetStore:
         scopes: Iterable[str],
         licence: str,
         source: str,
-        found: Mapping[str, Any],
+        counts: Mapping[str, Any],
     ) -> Card:
         return describe(
             tickets,
@@ -143,7 +143,7 @@ class DatasetStore:
             added_by=added_by,
             added_at=self._now().isoformat(timespec="seconds"),
             source=source,
-            **found,
+            **counts,
         )
 
     def _write(self, tickets: Tickets, card: Card) -> Card:
@@ -261,13 +261,13 @@ class DatasetStore:
         card = self._card(tickets, name, BUNDLED_BY, workspace, BUNDLED_LICENCE, file, facts)
         return self._shelf.put(card, tickets)
 
-    def annotate(self, card: Card, **found: object) -> Card:
+    def annotate(self, card: Card, **counts: object) -> Card:
         """Replace counts on a stored card (label noise is found after adding); rows and identity stay."""
-        if fixed := {"name", "version", "digest", "rows", "kind"} & found.keys():
+        if fixed := {"name", "version", "digest", "rows", "kind"} & counts.keys():
             raise DatasetError(
                 f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
             )
-        card_now = replace(card, **found)  # type: ignore[arg-type]
+        card_now = replace(card, **counts)  # type: ignore[arg-type]
         self._shelf.rewrite(card_now)
         return card_now
 

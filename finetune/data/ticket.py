@@ -112,7 +112,7 @@ class Tickets:
         return [row.text for row in self.rows]
 
     @property
-    def rejected(self) -> tuple[Problem, ...]:
+    def rejections(self) -> tuple[Problem, ...]:
         """The problems whose rows were left out."""
         return tuple(problem for problem in self.problems if not problem.kept)
 

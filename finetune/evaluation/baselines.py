@@ -79,28 +79,28 @@ class CheapMethods:
     _words: dict[bytes, Any] = field(default_factory=dict, init=False)
 
     def predict(
-        self, method: str, fold: Fold, asked: np.ndarray, share: float = 1.0, seed: Sequence[int] = (0,)
+        self, method: str, fold: Fold, test: np.ndarray, share: float = 1.0, seed: Sequence[int] = (0,)
     ) -> np.ndarray:
-        """Labels for the rows `asked` after training `method` on this share of the fold, drawn with `seed`."""
+        """Labels for the rows `test` after training `method` on this share of the fold, drawn with `seed`."""
         train = _slice(fold.train, share, seed)
-        return self.predict_after(method, fold, train, _slice(fold.dev, share, seed), asked)
+        return self.predict_after(method, fold, train, _slice(fold.dev, share, seed), test)
 
     def predict_after(
-        self, method: str, fold: Fold, train: np.ndarray, dev: np.ndarray, asked: np.ndarray
+        self, method: str, fold: Fold, train: np.ndarray, dev: np.ndarray, test: np.ndarray
     ) -> np.ndarray:
-        """Labels for the rows `asked` after training `method` on `train`; the SVM on `dev` as well."""
+        """Labels for the rows `test` after training `method` on `train`; the SVM on `dev` as well."""
         sample, labels = self.sample, self.sample.labels[train]
         if method == MAJORITY or len(np.unique(labels)) < 2:
-            return majority(labels, len(asked))
+            return majority(labels, len(test))
         if method == NEAREST:
-            return nearest(sample.features[train], labels, sample.features[asked])
+            return nearest(sample.features[train], labels, sample.features[test])
         if method == LOGISTIC:
-            fitted = logistic(sample.features[train], labels, sample.features[asked], len(sample.names))
-            return np.asarray(fitted.probabilities.argmax(axis=1))
+            solution = logistic(sample.features[train], labels, sample.features[test], len(sample.names))
+            return np.asarray(solution.probabilities.argmax(axis=1))
         rows, matrix = np.concatenate([train, dev]), self._matrix(fold)
         strength = float(self.svm(fold).settings["C"])
         weights, bias = fit_svm(matrix[rows], sample.labels[rows], len(sample.names), strength)
-        return np.asarray((matrix[asked] @ weights.T + bias).argmax(axis=1))
+        return np.asarray((matrix[test] @ weights.T + bias).argmax(axis=1))
 
     def svm(self, fold: Fold, progress: Progress | None = None) -> Solution:
         """The linear SVM of the whole fold, as a fine-tune with the method `linear` ships it."""
@@ -160,23 +160,23 @@ def _predict_folds(sample: Sample, cheap: CheapMethods, method: str, metric: str
     if method != MAJORITY:
         seconds += sample.embed_s_per_row * len(sample.rows)
     labels = np.concatenate([part for part, _ in parts])
-    known = [part for _, part in parts if part is not None]
-    likely = np.concatenate(known) if len(known) == len(parts) else None
-    chosen = _choosing_score(sample, cheap, method, metric)
-    return Predictions(method, ROLES[method], labels, seconds, likely, chosen)
+    probabilities = [part for _, part in parts if part is not None]
+    likely = np.concatenate(probabilities) if len(probabilities) == len(parts) else None
+    choosing_score = _choosing_score(sample, cheap, method, metric)
+    return Predictions(method, ROLES[method], labels, seconds, likely, choosing_score)
 
 
 def _predict_fold(
     sample: Sample, cheap: CheapMethods, method: str, fold: Fold
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Labels and probabilities of the fold's held-out rows."""
-    asked, labels = sample.part(fold.test), sample.labels[fold.train]
+    test, labels = sample.part(fold.test), sample.labels[fold.train]
     if method == WORDS_SVM and len(np.unique(labels)) > 1:
         model = cheap.svm(fold).model
-        scores = model.score(model.words(asked.texts, asked.embeddings))
+        scores = model.score(model.words(test.texts, test.embeddings))
     elif method == LOGISTIC and len(np.unique(labels)) > 1:
         scores = logistic(
-            sample.features[fold.train], labels, asked.embeddings, len(sample.names)
+            sample.features[fold.train], labels, test.embeddings, len(sample.names)
         ).probabilities
     else:
         return cheap.predict(method, fold, fold.test), None
@@ -209,12 +209,12 @@ def weak_classes(sample: Sample, systems: Sequence[Predictions], count: int = 5)
     Weighs each class's mistakes by all systems together, so that no single method's weakness decides.
     """
     truth = sample.truth
-    missed = sum((system.labels != truth).astype(float) for system in systems) / max(1, len(systems))
-    lost = np.bincount(truth, weights=np.asarray(missed), minlength=len(sample.names))
-    order = [at for at in np.argsort(-lost) if lost[at] >= 1]
+    mistakes = sum((system.labels != truth).astype(float) for system in systems) / max(1, len(systems))
+    losses = np.bincount(truth, weights=np.asarray(mistakes), minlength=len(sample.names))
+    order = [at for at in np.argsort(-losses) if losses[at] >= 1]
     return tuple(sample.names[at] for at in order[:count])
 
 
-def renamed(system: Predictions, name: str, role: str, seconds: float) -> Predictions:
+def rename(system: Predictions, name: str, role: str, seconds: float) -> Predictions:
     """The same answers under another name: a cheap method that a fine-tune was asked for."""
     return replace(system, name=name, role=role, seconds=seconds)

@@ -26,21 +26,19 @@ def card_png(card: Card) -> bytes:
     from matplotlib.figure import Figure
 
     bars, title = _bars(card)
-    found = issues(card)[:MOST_ISSUES]
-    heights = [1.0 + 0.42 * len(bars), 0.7 + 0.42 * max(1, len(found))]
+    rows = issues(card)[:MOST_ISSUES]
+    heights = [1.0 + 0.42 * len(bars), 0.7 + 0.42 * max(1, len(rows))]
     figure = Figure(figsize=(6.4, sum(heights) + 0.7), dpi=160, facecolor=GROUND, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(
-        _wrapped(f"{card.name} v{card.version}: {card.rows:,} tickets", 36), fontsize=18, color=INK
-    )
+    figure.suptitle(_wrap(f"{card.name} v{card.version}: {card.rows:,} tickets", 36), fontsize=18, color=INK)
     above, below = figure.subplots(2, 1, height_ratios=heights)
     colors = [
         FEW if card.classes and count < ENOUGH and name in dict(card.classes) else BAR for name, count in bars
     ]
     few = f"\norange: under {ENOUGH}, few to learn from" if FEW in colors else ""
     _draw(above, bars, colors, title + few)
-    if found:
-        _draw(below, found, [ISSUE] * len(found), "Rows left out, changed or doubtful", of=card.rows)
+    if rows:
+        _draw(below, rows, [ISSUE] * len(rows), "Rows left out, changed or doubtful", of=card.rows)
     else:
         _nothing(below, "No row was left out, changed or doubtful")
     picture = io.BytesIO()
@@ -51,9 +49,9 @@ def card_png(card: Card) -> bytes:
 def card_alt(card: Card) -> str:
     """The picture in words, for screen readers."""
     bars, title = _bars(card)
-    shown = ", ".join(f"{name} {count}" for name, count in bars)
+    figures = ", ".join(f"{name} {count}" for name, count in bars)
     wrong = ", ".join(f"{name} {count}" for name, count in issues(card)) or "none"
-    return f"Bar chart. {title}: {shown}. Issues: {wrong}."
+    return f"Bar chart. {title}: {figures}. Issues: {wrong}."
 
 
 def _bars(card: Card) -> tuple[list[tuple[str, int]], str]:
@@ -102,10 +100,10 @@ def _label(name: str, place: int) -> str:
     from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
-    known = FT2Font(findfont("DejaVu Sans")).get_charmap()
-    if any(ord(letter) not in known for letter in name):
+    letters = FT2Font(findfont("DejaVu Sans")).get_charmap()
+    if any(ord(letter) not in letters for letter in name):
         return f"no. {place} (see the card)"
-    return _wrapped(name.replace("_", " "), 26)
+    return _wrap(name.replace("_", " "), 26)
 
 
 def _nothing(axes: Any, sentence: str) -> None:
@@ -113,7 +111,7 @@ def _nothing(axes: Any, sentence: str) -> None:
     axes.text(0, 0.5, sentence, fontsize=14, color=INK, va="center", transform=axes.transAxes)
 
 
-def _wrapped(text: str, width: int) -> str:
+def _wrap(text: str, width: int) -> str:
     """At most two lines, without what matplotlib would read as mathematics."""
     lines = textwrap.wrap(text.replace("$", "\\$"), width, max_lines=2, placeholder=" …") or [text]
     return "\n".join(lines)

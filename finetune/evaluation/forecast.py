@@ -94,11 +94,11 @@ def curve(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sizes = np.array(sorted({point.rows for point in points}), dtype=float)
     groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
     means = np.array([group.mean() for group in groups])
-    known = [
+    deviations = [
         group.std(ddof=1) * np.sqrt(size) for group, size in zip(groups, sizes, strict=True) if len(group) > 1
     ]
-    pooled = float(np.sqrt(np.mean(np.square(known)))) if known else 0.0
-    return sizes, means, pooled / np.sqrt(sizes)
+    deviation = float(np.sqrt(np.mean(np.square(deviations)))) if deviations else 0.0
+    return sizes, means, deviation / np.sqrt(sizes)
 
 
 def refusal(

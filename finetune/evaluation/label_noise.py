@@ -48,12 +48,12 @@ class Noise:
 
     def to_card(self) -> dict[str, Any]:
         """What the card keeps: counts and queue names, no ticket."""
-        given = Counter(suspect.given for suspect in self.suspects)
+        classes = Counter(suspect.given for suspect in self.suspects)
         return {
             "checked": self.checked,
             "suspects": len(self.suspects),
             "share": round(len(self.suspects) / self.checked, 4),
-            "by_class": dict(given.most_common(5)),
+            "by_class": dict(classes.most_common(5)),
             "method": "cleanlab, cross-validated",
         }
 
@@ -74,18 +74,18 @@ def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> N
     rows = [at for at, label in enumerate(labels) if label in set(names)]
     texts = [tickets.rows[at].text for at in rows]
     number = {name: at for at, name in enumerate(names)}
-    given = np.array([number[tickets.rows[at].label or ""] for at in rows])
-    vectors = (embed or _frozen())(texts)
-    shares = _out_of_fold(vectors, given, find_duplicates(texts).of, seed)
+    targets = np.array([number[tickets.rows[at].label or ""] for at in rows])
+    vectors = (embed or _default_embed())(texts)
+    shares = _out_of_fold(vectors, targets, find_duplicates(texts).of, seed)
     suspects = []
-    for place in _issues(given, shares):
+    for place in _issues(targets, shares):
         best, row = int(shares[place].argmax()), tickets.rows[rows[place]]
-        own, other = float(shares[place, given[place]]), float(shares[place, best])
-        suspects.append(Suspect(rows[place], row.id, names[given[place]], names[best], own, other))
-    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == given).mean()))
+        own, other = float(shares[place, targets[place]]), float(shares[place, best])
+        suspects.append(Suspect(rows[place], row.id, names[targets[place]], names[best], own, other))
+    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()))
 
 
-def _out_of_fold(vectors: np.ndarray, given: np.ndarray, groups: Sequence[int], seed: int) -> np.ndarray:
+def _out_of_fold(vectors: np.ndarray, targets: np.ndarray, groups: Sequence[int], seed: int) -> np.ndarray:
     """(n, classes) probabilities by models that saw neither the row nor its near-copies."""
     import warnings
 
@@ -93,28 +93,28 @@ def _out_of_fold(vectors: np.ndarray, given: np.ndarray, groups: Sequence[int], 
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
-    shares = np.zeros((len(given), int(given.max()) + 1))
+    shares = np.zeros((len(targets), int(targets.max()) + 1))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class of few clusters may miss in a fold: its share is then 0
-        for train, test in folds.split(vectors, given, groups):
-            model = LogisticRegression(C=STRENGTH, max_iter=300).fit(vectors[train], given[train])
+        for train, test in folds.split(vectors, targets, groups):
+            model = LogisticRegression(C=STRENGTH, max_iter=300).fit(vectors[train], targets[train])
             shares[np.ix_(test, model.classes_)] = model.predict_proba(vectors[test])
     shares = np.clip(shares, 1e-6, None)
     return np.asarray(shares / shares.sum(1, keepdims=True))
 
 
-def _issues(given: np.ndarray, shares: np.ndarray) -> list[int]:
+def _issues(targets: np.ndarray, shares: np.ndarray) -> list[int]:
     """cleanlab's suspects, the least likely label first; only rows that the model would label otherwise."""
     from cleanlab.filter import find_label_issues
 
-    found = find_label_issues(
-        given, shares, return_indices_ranked_by="self_confidence", filter_by="low_self_confidence", n_jobs=1
+    places = find_label_issues(
+        targets, shares, return_indices_ranked_by="self_confidence", filter_by="low_self_confidence", n_jobs=1
     )
-    return [int(place) for place in found if shares[place].argmax() != given[place]]
+    return [int(place) for place in places if shares[place].argmax() != targets[place]]
 
 
-def _frozen() -> Embed:
+def _default_embed() -> Embed:
     from finetune.training.embedding import FrozenEmbedder
 
     return FrozenEmbedder()

@@ -95,11 +95,11 @@ def answer_curve(
     past: Sequence[str],
     real: Sequence[str],
     seed: int,
-    known: dict[str, Any],
+    score: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """[{"rows", "chrf": {value, low, high}}]: how like the real answers the nearest past one is, by growing rows.
 
-    `vectors` are unit embeddings of the past and of the test tickets, `past` and `real` their answers; `known` is the
+    `vectors` are unit embeddings of the past and of the test tickets, `past` and `real` their answers; `score` is the
     score with all rows.
     """
     before, now = vectors
@@ -107,13 +107,13 @@ def answer_curve(
     counts = resample_counts(len(real), seed)
     lines: list[dict[str, Any]] = []
     for part in (8, 4, 2):
-        chosen = order[: len(order) // part]
-        if len(chosen) < SMALLEST:
+        rows = order[: len(order) // part]
+        if len(rows) < SMALLEST:
             continue
-        written = [past[chosen[near]] for near in most_similar(before[chosen], now)]
-        likeness = bootstrap(counts, mean_statistic(chrf(written, real)))
-        lines.append({"rows": len(chosen), "chrf": likeness.to_json()})
-    return [*lines, {"rows": len(past), "chrf": known}]
+        answers = [past[rows[near]] for near in most_similar(before[rows], now)]
+        likeness = bootstrap(counts, mean_statistic(chrf(answers, real)))
+        lines.append({"rows": len(rows), "chrf": likeness.to_json()})
+    return [*lines, {"rows": len(past), "chrf": score}]
 
 
 def judge_doubling(points: Sequence[Point], held_out: int, floor: float) -> str:
@@ -136,12 +136,14 @@ def doubling_sentence(ahead: Forecast, points: Sequence[Point]) -> str:
     gain, low, high = (100 * (value - today) for value in (twice.value, twice.low, twice.high))
     band = f"{gain:+.1f} points ({low:+.1f} to {high:+.1f})"
     if low > 0 and gain >= 100 * WORTH:
-        said = "More tickets help"
+        words = "More tickets help"
     elif gain >= 100 * WORTH:
-        said = "More tickets may help"
+        words = "More tickets may help"
     else:
-        said = "More tickets would hardly help"
-    return f"{said}: twice the {rows:,} are expected to bring the cheap method {band}, by its learning curve."
+        words = "More tickets would hardly help"
+    return (
+        f"{words}: twice the {rows:,} are expected to bring the cheap method {band}, by its learning curve."
+    )
 
 
 def last_answers(curve_: Sequence[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from finetune.evaluation.statistics import (
-    Paired,
+    PairedGap,
     bootstrap,
     mean_statistic,
 )
@@ -33,13 +33,13 @@ def confused_pairs(
 
 def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall and F1 of each class that occurs, the weakest first."""
-    found = []
+    entries = []
     for number, name in enumerate(names):
         is_true, is_guess = truth == number, predicted == number
         if not is_true.any() and not is_guess.any():
             continue
         hit = int((is_true & is_guess).sum())
-        found.append(
+        entries.append(
             {
                 "class": name,
                 "rows": int(is_true.sum()),
@@ -48,10 +48,10 @@ def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
                 "f1": 2 * hit / max(int(is_true.sum() + is_guess.sum()), 1),
             }
         )
-    return sorted(found, key=lambda entry: entry["f1"])
+    return sorted(entries, key=lambda entry: entry["f1"])
 
 
-def disagreement(result: Paired, rows: int) -> float:
+def disagreement(result: PairedGap, rows: int) -> float:
     """The share of rows on which exactly one of two systems is right."""
     return (result.only_tuned + result.only_baseline) / max(rows, 1)
 
@@ -95,7 +95,7 @@ COMMON |= frozenset({"Friday", "Saturday", "Sunday", "English", "Hi", "Hello", "
 def score_replies(
     name: str,
     role: str,
-    written: Sequence[str],
+    replies: Sequence[str],
     real: Sequence[str],
     tickets: Sequence[str],
     embedder: Callable[[Sequence[str]], np.ndarray],
@@ -104,11 +104,11 @@ def score_replies(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """The report's entry for one system, all shares of one with 95% intervals, and its chrF per row."""
     per_row = {
-        "chrf": chrf(written, real),
-        "rouge_l": rouge_l(written, real),
-        "similarity": (embedder(written) * embedder(real)).sum(axis=1),
+        "chrf": chrf(replies, real),
+        "rouge_l": rouge_l(replies, real),
+        "similarity": (embedder(replies) * embedder(real)).sum(axis=1),
         "facts_from_ticket": np.array(
-            [not invented(a, t) for a, t in zip(written, tickets, strict=True)], float
+            [not inventions(a, t) for a, t in zip(replies, tickets, strict=True)], float
         ),
     }
     entry: dict[str, Any] = {"name": name, "role": role, "seconds": round(seconds, 3)}
@@ -116,25 +116,25 @@ def score_replies(
     return entry, per_row["chrf"]
 
 
-def chrf(written: Sequence[str], real: Sequence[str]) -> np.ndarray:
+def chrf(replies: Sequence[str], real: Sequence[str]) -> np.ndarray:
     """Character n-gram F-score of each answer (sacrebleu), 0 to 1."""
     from sacrebleu.metrics import CHRF
 
     metric = CHRF()
-    pairs = zip(written, real, strict=True)
+    pairs = zip(replies, real, strict=True)
     return np.array([metric.sentence_score(ours, [theirs]).score / 100 for ours, theirs in pairs])
 
 
-def rouge_l(written: Sequence[str], real: Sequence[str]) -> np.ndarray:
+def rouge_l(replies: Sequence[str], real: Sequence[str]) -> np.ndarray:
     """ROUGE-L F-score of each answer, 0 to 1."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    pairs = zip(written, real, strict=True)
+    pairs = zip(replies, real, strict=True)
     return np.array([scorer.score(theirs, ours)["rougeL"].fmeasure for ours, theirs in pairs])
 
 
-def invented(answer: str, ticket: str) -> list[str]:
+def inventions(answer: str, ticket: str) -> list[str]:
     """Numbers and names in the answer that the ticket does not hold.
 
     Covers digits and capitalised words inside sentences. Does not cover facts in lower case, nor names that

@@ -28,7 +28,7 @@ def model_card(report: dict[str, Any], purpose: str) -> str:
         _repeat(spec | _base(report), report["dataset"]["digest"]),
         _table("setting", spec),
         _table("origin", report["provenance"]),
-        _spent(report),
+        _costs(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -70,8 +70,8 @@ def _limits(report: dict[str, Any]) -> str:
     lines = list(report.get("notes") or [])
     weak = [c for c in report.get("per_class") or [] if c["rows"]][:WEAKEST]
     if weak:
-        named = ", ".join(f"{c['class']} (F1 {c['f1']:.2f}, {c['rows']} tested)" for c in weak)
-        lines.append(f"Weakest queues: {named}.")
+        names = ", ".join(f"{c['class']} (F1 {c['f1']:.2f}, {c['rows']} tested)" for c in weak)
+        lines.append(f"Weakest queues: {names}.")
     if (ece := (report.get("calibration") or {}).get("ece")) is not None:
         lines.append(f"Its confidence is off by {100 * ece:.1f} points on average (ECE).")
     if report.get("perplexity"):
@@ -92,7 +92,7 @@ def _repeat(spec: dict[str, Any], digest: str) -> str:
     )
 
 
-def _spent(report: dict[str, Any]) -> str:
+def _costs(report: dict[str, Any]) -> str:
     time, cost, carbon = report["time"], report["cost"], report["carbon"]
     return (
         f"Time {time['wall_s']:.0f} s ({time['cpu_s']:.0f} CPU-s); cost ${cost['usd']:.4f} ({cost['basis']}); "
@@ -122,9 +122,9 @@ def command(spec: Mapping[str, Any], digest: str) -> str:
 
     Defaults are spelled out too: another version of the code may have others.
     """
-    given = {name: value for name, value in spec.items() if name not in NOT_SAID and value is not None}
-    options = [f"--{name.replace('_', '-')} {_word(given[name])}" for name in OPTIONS if name in given]
-    others = [f"--set {name}={_word(value)}" for name, value in given.items() if name not in OPTIONS]
+    settings = {name: value for name, value in spec.items() if name not in NOT_SAID and value is not None}
+    options = [f"--{name.replace('_', '-')} {_word(settings[name])}" for name in OPTIONS if name in settings]
+    others = [f"--set {name}={_word(value)}" for name, value in settings.items() if name not in OPTIONS]
     return " \\\n  ".join([f"trainwise finetune {digest} --here", *options, *others])
 
 

@@ -74,9 +74,9 @@ def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> 
         axes.barh(at, 100 * entry["value"], color=color, height=0.62)
         spread = [[100 * (entry["value"] - entry["low"])], [100 * (entry["high"] - entry["value"])]]
         axes.errorbar(100 * entry["value"], at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
-        told = f"{100 * entry['value']:.1f}%"
+        percent = f"{100 * entry['value']:.1f}%"
         axes.text(
-            100 * entry["high"] + top / 50, at, told, va="center", fontsize=14, color=INK, weight="bold"
+            100 * entry["high"] + top / 50, at, percent, va="center", fontsize=14, color=INK, weight="bold"
         )
     axes.set_yticks(range(len(systems)), [_wrap(s["name"], 24) for s in reversed(systems)], fontsize=12)
     axes.set_xlim(0, 1.2 * top)  # room for the figures beside the bars
@@ -96,7 +96,7 @@ def _top(highest: float) -> int:
 
 def learning_plot(
     curve: Sequence[dict[str, Any]],
-    tuned: dict[str, float],
+    finetune: dict[str, float],
     file: Path,
     measure: str = "accuracy",
     cheap: str = "frozen embeddings",
@@ -117,7 +117,7 @@ def learning_plot(
     )
     axes.errorbar(
         rows[-1:],
-        *_percent([tuned]),
+        *_percent([finetune]),
         color=TUNED,
         fmt="*",
         markersize=18,
@@ -138,12 +138,10 @@ def learning_plot(
     axes.grid(axis="y", color=FAINT)
     axes.legend(fontsize=13, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
     figure.savefig(file)
-    told = ", ".join(
+    course = ", ".join(
         f"{100 * one['value']:.1f}% at {count:,}" for one, count in zip(scores, rows, strict=True)
     )
-    alt = (
-        f"Learning curve of {cheap}, {SIGNS.get(measure, measure)}: {told}; tuned {100 * tuned['value']:.1f}%"
-    )
+    alt = f"Learning curve of {cheap}, {SIGNS.get(measure, measure)}: {course}; tuned {100 * finetune['value']:.1f}%"
     return {"file": file.name, "title": "Learning curve", "alt": alt}
 
 
@@ -158,11 +156,11 @@ def confusion_plot(
     truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path
 ) -> dict[str, str]:
     """Rows are the true queues, columns the predicted; of many classes, those of the most frequent mistakes."""
-    seen = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
-    shown = _most_confused(truth, predicted, seen)
-    table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in shown] for t in shown])
-    figure, axes = _figure(1.4 + 0.44 * len(shown))
-    hits = np.eye(len(shown), dtype=bool)
+    classes = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
+    subset = _most_confused(truth, predicted, classes)
+    table = np.array([[int(((truth == t) & (predicted == p)).sum()) for p in subset] for t in subset])
+    figure, axes = _figure(1.4 + 0.44 * len(subset))
+    hits = np.eye(len(subset), dtype=bool)
     most = max(1, table.max())
     for cells, shades in (
         (hits, "Greens"),
@@ -179,14 +177,16 @@ def confusion_plot(
         if count:
             color = "white" if count > 0.55 * most else INK
             axes.text(p, t, str(count), ha="center", va="center", fontsize=12, color=color, weight="bold")
-    numbers = [str(at) for at in range(1, len(shown) + 1)]  # twelve slanted names would overlap on a phone
-    labels = [f"{_wrap(names[c], 22)}  $\\bf{{{number}}}$" for c, number in zip(shown, numbers, strict=True)]
-    axes.set_yticks(range(len(shown)), labels, fontsize=12)
-    axes.set_xticks(range(len(shown)), numbers, fontsize=12)
+    numbers = [str(at) for at in range(1, len(subset) + 1)]  # twelve slanted names would overlap on a phone
+    labels = [f"{_wrap(names[c], 22)}  $\\bf{{{number}}}$" for c, number in zip(subset, numbers, strict=True)]
+    axes.set_yticks(range(len(subset)), labels, fontsize=12)
+    axes.set_xticks(range(len(subset)), numbers, fontsize=12)
     axes.set_ylabel("true queue", fontsize=13)
     axes.set_xlabel("predicted queue (numbers as on the left)", fontsize=13)
     title = (
-        "What is confused" if len(shown) == len(seen) else f"The {len(shown)} most confused of {len(seen)}"
+        "What is confused"
+        if len(subset) == len(classes)
+        else f"The {len(subset)} most confused of {len(classes)}"
     )
     axes.set_title(title, fontsize=16, loc="left", color=INK)
     figure.savefig(file)
@@ -197,16 +197,16 @@ def confusion_plot(
     return {"file": file.name, "title": title, "alt": alt}
 
 
-def _most_confused(truth: np.ndarray, predicted: np.ndarray, seen: Sequence[int]) -> list[int]:
-    """At most MOST_CLASSES of `seen`, pair by pair from the most frequent mistake on, so both ends are shown."""
+def _most_confused(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[int]) -> list[int]:
+    """At most MOST_CLASSES of `classes`, pair by pair from the most frequent mistake on, so both ends are shown."""
     pairs = Counter((int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p)
-    chosen: list[int] = []
+    subset: list[int] = []
     for pair, _ in pairs.most_common():
-        new = [c for c in pair if c not in chosen]
-        if len(chosen) + len(new) <= MOST_CLASSES:
-            chosen += new
-    rest = [c for c in seen if c not in chosen]
-    return sorted([*chosen, *rest[: MOST_CLASSES - len(chosen)]])
+        new = [c for c in pair if c not in subset]
+        if len(subset) + len(new) <= MOST_CLASSES:
+            subset += new
+    rest = [c for c in classes if c not in subset]
+    return sorted([*subset, *rest[: MOST_CLASSES - len(subset)]])
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
@@ -219,7 +219,7 @@ def _wrap(text: str, width: int) -> str:
     import textwrap
 
     lines = textwrap.wrap(text.replace("_", " "), width)
-    shown = "\n".join(
+    head = "\n".join(
         [*lines[:1], lines[1] + " …" if len(lines) > 2 else lines[1]] if len(lines) > 1 else lines
     )
-    return (shown or text).replace("$", r"\$")  # else matplotlib reads a formula
+    return (head or text).replace("$", r"\$")  # else matplotlib reads a formula

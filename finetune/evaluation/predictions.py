@@ -138,7 +138,7 @@ def best_by_choosing(systems: Sequence[Predictions], default: str) -> Prediction
 
     Held-out rows have no say in it, so the winner's held-out score is no lucky draw.
     """
-    known = [system for system in systems if system.choosing_score is not None]
-    if known:
-        return max(known, key=lambda system: system.choosing_score or 0.0)
+    candidates = [system for system in systems if system.choosing_score is not None]
+    if candidates:
+        return max(candidates, key=lambda system: system.choosing_score or 0.0)
     return next(system for system in systems if system.name == default)

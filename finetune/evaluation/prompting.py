@@ -55,8 +55,8 @@ class Trial:
         if name == RETRIEVED:
             near = nearest_rows(self.sample, self.fold, row, EXAMPLES[RETRIEVED])
             return prompt(self.sample, row, near)
-        described = self.descriptions if name == DESCRIBED else ()
-        return prompt(self.sample, row, self.examples if name == FEW else [], described)
+        descriptions = self.descriptions if name == DESCRIBED else ()
+        return prompt(self.sample, row, self.examples if name == FEW else [], descriptions)
 
 
 def prompting_systems(
@@ -106,8 +106,13 @@ def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:
     """The held-out answers, with the score on the choosing rows."""
     sample, dev = trial.sample, trial.dev
     labels = np.array([read_answer(text or "", sample.names) for text in answers.texts])
-    known = (
-        score(sample.labels[dev], _answered(labels[: len(dev)], sample, dev), trial.metric, len(sample.names))
+    choosing_score = (
+        score(
+            sample.labels[dev],
+            _without_gaps(labels[: len(dev)], sample, dev),
+            trial.metric,
+            len(sample.names),
+        )
         if len(dev)
         else None
     )
@@ -116,14 +121,14 @@ def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:
         "prompt",
         labels[len(dev) :],
         answers.seconds,
-        choosing_score=known,
+        choosing_score=choosing_score,
         rows=trial.test,
         calls=len(labels),
         usd=answers.usd,
     )
 
 
-def _answered(labels: np.ndarray, sample: Sample, rows: np.ndarray) -> np.ndarray:
+def _without_gaps(labels: np.ndarray, sample: Sample, rows: np.ndarray) -> np.ndarray:
     """The labels, with a wrong one where there is no answer."""
     return np.where(labels < 0, (sample.labels[rows] + 1) % len(sample.names), labels)
 
@@ -171,16 +176,16 @@ def nearest_rows(sample: Sample, fold: Fold, row: int, count: int) -> np.ndarray
 def read_answer(text: str, names: Sequence[str]) -> int:
     """The class that the answer names: exactly, else the longest name inside its first line, else -1."""
     first = (text.strip().splitlines() or [""])[0].strip().strip("\"'`.*").casefold()
-    folded = [name.casefold() for name in names]
-    if first in folded:
-        return folded.index(first)
-    inside = [at for at, name in enumerate(folded) if name in first]
-    return max(inside, key=lambda at: len(folded[at])) if inside else -1
+    classes = [name.casefold() for name in names]
+    if first in classes:
+        return classes.index(first)
+    inside = [at for at, name in enumerate(classes) if name in first]
+    return max(inside, key=lambda at: len(classes[at])) if inside else -1
 
 
 def _call_usd(sample: Sample, name: str, descriptions: Sequence[str], limit: SpendLimit) -> float:
     """Dollars to reserve for one call of a variant, on a typical ticket."""
     ticket = min(tokens_of(sample.texts[:500]), MAX_TICKET_CHARACTERS / 4)
-    listed = [*sample.names, *descriptions] if name == DESCRIBED else sample.names
-    frame = 40 + tokens_of([" ".join(f"{part} -" for part in listed)]) * 2
+    texts = [*sample.names, *descriptions] if name == DESCRIBED else sample.names
+    frame = 40 + tokens_of([" ".join(f"{part} -" for part in texts)]) * 2
     return limit.estimate_usd(frame + (1 + EXAMPLES[name]) * (ticket + 12), ANSWER_TOKENS)

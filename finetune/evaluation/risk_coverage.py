@@ -35,13 +35,13 @@ def _shares(confidence: np.ndarray, right: np.ndarray, rates: Sequence[float]) -
     order = np.argsort(-confidence, kind="stable")
     ends = np.append(np.diff(confidence[order]) != 0, True)  # a threshold cannot part equal confidences
     wrong = ~np.asarray(right, dtype=bool)[order]
-    drawn = resample_counts(len(order), seed=0, resamples=RESAMPLES)[:, order]
-    counts = np.vstack([np.ones((1, len(order)), np.float32), drawn])
-    answered, mistakes = np.cumsum(counts, axis=1), np.cumsum(counts * wrong, axis=1)
+    draws = resample_counts(len(order), seed=0, resamples=RESAMPLES)[:, order]
+    counts = np.vstack([np.ones((1, len(order)), np.float32), draws])
+    sizes, mistakes = np.cumsum(counts, axis=1), np.cumsum(counts * wrong, axis=1)
     intervals = []
     for rate in rates:
-        allowed = (mistakes <= rate * answered + 1e-6) & ends
-        shares = np.where(allowed, answered, 0.0).max(axis=1) / len(order)
+        within = (mistakes <= rate * sizes + 1e-6) & ends
+        shares = np.where(within, sizes, 0.0).max(axis=1) / len(order)
         low, high = np.percentile(shares[1:], [2.5, 97.5])
         intervals.append(Interval(float(shares[0]), float(min(low, shares[0])), float(max(high, shares[0]))))
     return intervals

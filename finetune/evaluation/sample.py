@@ -94,14 +94,14 @@ class Sample:
         return len(self.folds) == 1
 
     @property
-    def tested(self) -> np.ndarray:
+    def test_rows(self) -> np.ndarray:
         """The held-out row numbers in the order of the folds."""
         return np.concatenate([fold.test for fold in self.folds])
 
     @property
     def truth(self) -> np.ndarray:
         """The held-out labels in the order of the folds."""
-        return self.labels[self.tested]
+        return self.labels[self.test_rows]
 
     @property
     def all_train_rows(self) -> int:
@@ -136,21 +136,21 @@ def cut_rows(
     Raises TrainingDataError where the rows to train on have fewer than two classes.
     """
     cut = split(Tickets(tuple(rows), "triage"), seed)
-    trained = sorted({str(rows[i].label) for i in cut.train})
+    train_names = sorted({str(rows[i].label) for i in cut.train})
     if len({str(row.label) for row in rows}) < 2:
         raise TrainingDataError("All tickets have the same label: there is nothing to tell apart.")
-    if len(trained) < 2:
+    if len(train_names) < 2:
         raise TrainingDataError(
             "The training rows have one class only: add tickets of at least one other queue."
         )
-    names = (*trained, *sorted({str(row.label) for row in rows} - set(trained)))
+    names = (*train_names, *sorted({str(row.label) for row in rows} - set(train_names)))
     number = {name: at for at, name in enumerate(names)}
     labels = np.array([number[str(row.label)] for row in rows], dtype=int)
-    choosing = [i for i in cut.dev if labels[i] < len(trained)]
+    choosing = [i for i in cut.dev if labels[i] < len(train_names)]
     once = _fold(cut.train, choosing, cut.test)
-    folds = tuple(_fold(cut.training(at), (), tested) for at, tested in enumerate(cut.folds)) or (once,)
+    folds = tuple(_fold(cut.training(at), (), test) for at, test in enumerate(cut.folds)) or (once,)
     began = work_seconds()
-    features = embedded([row.text for row in rows], embed, progress, folder)
+    features = unit_embeddings([row.text for row in rows], embed, progress, folder)
     per_row = (work_seconds() - began) / len(rows) if embed_s_per_row is None else embed_s_per_row
     return Sample(tuple(rows), labels, names, features, once, folds, cut, total or len(rows), per_row)
 
@@ -185,31 +185,31 @@ def _affordable(
     return [rows[i] for i in np.sort(rng.choice(len(rows), most, replace=False))], per_row
 
 
-def embedded(texts: Sequence[str], embed: Embed, progress: Progress, folder: Path) -> np.ndarray:
+def unit_embeddings(texts: Sequence[str], embed: Embed, progress: Progress, folder: Path) -> np.ndarray:
     """Unit embeddings in the order of `texts`, read from `folder` where an interrupted run left them."""
     key = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-    kept = folder / f"embeddings-{key}.npy"
-    if kept.is_file():
-        return np.asarray(np.load(kept))
+    file = folder / f"embeddings-{key}.npy"
+    if file.is_file():
+        return np.asarray(np.load(file))
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    letters, done, began = sum(map(len, texts)) + 1, 0, time.perf_counter()
+    letters, offset, began = sum(map(len, texts)) + 1, 0, time.perf_counter()
     parts = []
     for at in range(0, len(order), BLOCK):
         progress.check()
         block = [texts[i] for i in order[at : at + BLOCK]]
         parts.append(embed(block))
-        done += sum(map(len, block))
-        eta = (time.perf_counter() - began) / max(done, 1) * (letters - done)
+        offset += sum(map(len, block))
+        eta = (time.perf_counter() - began) / max(offset, 1) * (letters - offset)
         progress.step(min(at + BLOCK, len(order)), len(order), None, round(eta, 1))
     features = np.zeros((len(texts), parts[0].shape[1]), dtype=np.float32)
     features[order] = np.concatenate(parts)
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(kept, features)
+    np.save(file, features)
     return features
 
 
 def drop_embeddings(folder: Path) -> None:
-    """Remove what `embedded` left for a run that goes on later."""
+    """Remove what `unit_embeddings` left for a run that goes on later."""
     for file in folder.glob("embeddings-*.npy"):
         file.unlink()
 

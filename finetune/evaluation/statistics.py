@@ -33,7 +33,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedGap:
     """The tuned system minus the baseline on the same rows.
 
     `difference` and `p` (two-sided) come from one method: the interval leaves out 0 exactly when p < .05.
@@ -56,8 +56,8 @@ def resample_counts(rows: int, seed: int, resamples: int = RESAMPLES) -> np.ndar
 def bootstrap(counts: np.ndarray, statistic: Statistic) -> Interval:
     """Percentile bootstrap of `statistic`, which maps (resamples, rows) counts to (resamples,) values."""
     value = float(statistic(np.ones((1, counts.shape[1]), dtype=np.float32))[0])
-    drawn = statistic(counts)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    values = statistic(counts)
+    low, high = np.percentile(values, [2.5, 97.5])
     return Interval(value, float(low), float(high))
 
 
@@ -70,16 +70,16 @@ def mean_statistic(values: np.ndarray) -> Statistic:
 def macro_f1_statistic(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Statistic:
     """Macro-F1 over the classes that occur in truth or prediction, as scikit-learn defines it."""
     eye = np.eye(classes, dtype=np.float32)
-    true, guessed = eye[truth], eye[predicted]
-    hit = true * guessed
-    occurs = (true.sum(axis=0) + guessed.sum(axis=0)) > 0
+    true, guess = eye[truth], eye[predicted]
+    hit = true * guess
+    occurs = (true.sum(axis=0) + guess.sum(axis=0)) > 0
 
     def statistic(counts: np.ndarray) -> np.ndarray:
-        total = counts @ (true + guessed)[:, occurs]
+        total = counts @ (true + guess)[:, occurs]
         right = 2 * (counts @ hit[:, occurs])
-        drawn = total > 0
-        f1 = np.divide(right, total, out=np.zeros_like(right), where=drawn)
-        return f1.sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+        occurrence = total > 0
+        f1 = np.divide(right, total, out=np.zeros_like(right), where=occurrence)
+        return f1.sum(axis=1) / np.maximum(occurrence.sum(axis=1), 1)
 
     return statistic
 
@@ -95,18 +95,18 @@ def wilson(successes: int, trials: int) -> Interval:
     return Interval(share, float(max(0, centre - spread)), float(min(1, centre + spread)))
 
 
-def paired(tuned: np.ndarray, baseline: np.ndarray) -> Paired:
+def paired_gap(finetune: np.ndarray, baseline: np.ndarray) -> PairedGap:
     """Compare two systems on the same rows by the score test: McNemar's, and Tango's interval around it.
 
-    `tuned` and `baseline` are one 0/1 per row.
+    `finetune` and `baseline` are one 0/1 per row.
     """
     from scipy.stats import norm
 
-    tuned, baseline = np.asarray(tuned, dtype=bool), np.asarray(baseline, dtype=bool)
-    only_tuned, only_baseline = int((tuned & ~baseline).sum()), int((~tuned & baseline).sum())
-    score = score_statistic(only_tuned, only_baseline, len(tuned), 0.0)
-    return Paired(
-        tango(only_tuned, only_baseline, len(tuned)),
+    finetune, baseline = np.asarray(finetune, dtype=bool), np.asarray(baseline, dtype=bool)
+    only_tuned, only_baseline = int((finetune & ~baseline).sum()), int((~finetune & baseline).sum())
+    score = score_statistic(only_tuned, only_baseline, len(finetune), 0.0)
+    return PairedGap(
+        tango(only_tuned, only_baseline, len(finetune)),
         float(2 * norm.sf(abs(score))),
         only_tuned,
         only_baseline,
@@ -145,13 +145,13 @@ def tango(only_first: int, only_second: int, rows: int) -> Interval:
     return Interval(value, edge(1), edge(-1))
 
 
-def paired_means(tuned: np.ndarray, baseline: np.ndarray, counts: np.ndarray) -> Paired:
-    """`paired` for scores that are not 0/1: interval and p-value are both the bootstrap's (two-sided)."""
-    gap = np.asarray(tuned, dtype=np.float32) - np.asarray(baseline, dtype=np.float32)
-    drawn = mean_statistic(gap)(counts)
-    tail = min(float((drawn <= 0).mean()), float((drawn >= 0).mean()))
-    p = min(1.0, 2 * max(tail, 1 / len(drawn)))
-    return Paired(bootstrap(counts, mean_statistic(gap)), p, int((gap > 0).sum()), int((gap < 0).sum()))
+def paired_means(finetune: np.ndarray, baseline: np.ndarray, counts: np.ndarray) -> PairedGap:
+    """`paired_gap` for scores that are not 0/1: interval and p-value are both the bootstrap's (two-sided)."""
+    gap = np.asarray(finetune, dtype=np.float32) - np.asarray(baseline, dtype=np.float32)
+    means = mean_statistic(gap)(counts)
+    tail = min(float((means <= 0).mean()), float((means >= 0).mean()))
+    p = min(1.0, 2 * max(tail, 1 / len(means)))
+    return PairedGap(bootstrap(counts, mean_statistic(gap)), p, int((gap > 0).sum()), int((gap < 0).sum()))
 
 
 def rows_to_settle(difference: float, disagreement: float) -> int | None:
@@ -176,7 +176,7 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15)
     return float(sum(gaps))
 
 
-def json_difference(against: str, result: Paired) -> dict[str, Any]:
+def json_difference(against: str, result: PairedGap) -> dict[str, Any]:
     """The report's `difference`: in percentage points."""
     gap = result.difference
     return {

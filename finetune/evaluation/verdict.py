@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from finetune.evaluation.statistics import Z95, Paired, rows_to_settle
+from finetune.evaluation.statistics import Z95, PairedGap, rows_to_settle
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
 
@@ -28,15 +28,15 @@ REAL = "what your team wrote"
 POWER_80 = Z95 + 0.841621
 
 
-def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int) -> Verdict:
+def judge(best: dict[str, Any], finetune: dict[str, Any], result: PairedGap, rows: int) -> Verdict:
     """Compare the tuned system's accuracy with the best baseline's on the same `rows` held-out tickets.
 
-    The interval of the difference alone decides (its p-value says the same, see `Paired`). yes: all of it is
+    The interval of the difference alone decides (its p-value says the same, see `PairedGap`). yes: all of it is
     above 0 and its middle worthwhile. no: all of it is below 0 or below what is worthwhile, or it is above 0
     with its middle below what is worthwhile. unclear: neither, with the rows it would take.
     """
     gap = result.difference
-    ours, theirs = _percent(tuned["accuracy"]["value"]), _percent(best["accuracy"]["value"])
+    ours, theirs = _percent(finetune["accuracy"]["value"]), _percent(best["accuracy"]["value"])
     scores = f"{ours} right against {theirs} for {_lower(best['name'])}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
     if gap.low > 0 and gap.value >= WORTHWHILE:
@@ -51,7 +51,7 @@ def judge(best: dict[str, Any], tuned: dict[str, Any], result: Paired, rows: int
     )
 
 
-def judge_replies(best: str, ours: float, theirs: float, result: Paired, rows: int) -> Verdict:
+def judge_replies(best: str, ours: float, theirs: float, result: PairedGap, rows: int) -> Verdict:
     """`judge` for written answers, in words for a reader who knows no chrF; `ours`, `theirs`: its means, 0 to 1."""
     gap, rival = result.difference, IN_WORDS.get(best, _lower(best))
     on = f"on {rows} held-out tickets ({_gap(result)})"
@@ -70,25 +70,25 @@ def judge_replies(best: str, ours: float, theirs: float, result: Paired, rows: i
             "no", f"Not worth it: the trained model is hardly closer to {REAL} than {rival}, {ours_first}"
         )
     target = max(abs(gap.value), WORTHWHILE)
-    needed = max(math.ceil(rows * (POWER_80 * gap.half_width / Z95 / target) ** 2), rows + 1)
+    size = max(math.ceil(rows * (POWER_80 * gap.half_width / Z95 / target) ** 2), rows + 1)
     return Verdict(
         "unclear",
         f"Cannot tell with {rows} held-out tickets: the trained model and {rival} come about as close to {REAL}, "
         f"{_percent(ours)} against {_percent(theirs)} likeness ({_gap(result)}). It would take about "
-        f"{_round(needed):,} to tell a difference of {100 * target:.1f} points.",
+        f"{_round(size):,} to tell a difference of {100 * target:.1f} points.",
     )
 
 
-def _need(result: Paired, rows: int) -> str:
+def _need(result: PairedGap, rows: int) -> str:
     share = (result.only_tuned + result.only_baseline) / max(rows, 1)
     target = max(abs(result.difference.value), WORTHWHILE)
-    needed = rows_to_settle(target, max(share, target))
-    if needed is None or needed <= rows:
-        needed = 2 * rows
-    return f"It would take about {_round(needed):,} to tell a difference of {100 * target:.1f} points."
+    size = rows_to_settle(target, max(share, target))
+    if size is None or size <= rows:
+        size = 2 * rows
+    return f"It would take about {_round(size):,} to tell a difference of {100 * target:.1f} points."
 
 
-def _gap(result: Paired) -> str:
+def _gap(result: PairedGap) -> str:
     gap = result.difference
     return f"{100 * gap.value:+.1f} points, 95% interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f}"
 

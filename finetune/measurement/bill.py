@@ -19,7 +19,7 @@ ANSWER_TOKENS = 12
 
 
 @dataclass(frozen=True)
-class Known:
+class BillFacts:
     """What the measurement knows: rows and tokens, the pilots' seconds, the volume, and the gain if any."""
 
     rows: int  # that a full training would see
@@ -34,33 +34,33 @@ class Known:
     rows_to_label: int = 0
 
 
-def bill(prices: Prices, known: Known) -> dict[str, Any]:
+def bill(prices: Prices, facts: BillFacts) -> dict[str, Any]:
     """The report's `cost`: lists of lines, the cheapest first."""
-    serving = sorted(_serving(prices, known), key=lambda line: line["usd_month"])
-    training = _training(prices, known)
-    saved = pricing.saved_per_month(known.volume, known.gain or 0.0, known.price_per_wrong)
+    serving = sorted(_serving(prices, facts), key=lambda line: line["usd_month"])
+    training = _training(prices, facts)
+    savings = pricing.saved_per_month(facts.volume, facts.gain or 0.0, facts.price_per_wrong)
     small = next(line["usd_month"] for line in serving if line["kind"] == "cpu")
     once = next((line["usd_high"] for line in training if line["method"] == "lora"), 0.0)
     return {
         "as_of": prices.get("as_of"),
         "training": training,
         "serving": serving,
-        "break_even": _break_even(prices, known),
-        "labelling": _labelling(prices, known.rows_to_label),
-        "saved_usd_month": saved,
+        "break_even": _break_even(prices, facts),
+        "labelling": _labelling(prices, facts.rows_to_label),
+        "saved_usd_month": savings,
         "serving_usd_month": small,
-        "payback_months": pricing.payback_months(once, small, saved),
+        "payback_months": pricing.payback_months(once, small, savings),
     }
 
 
-def _training(prices: Prices, known: Known) -> list[dict[str, Any]]:
+def _training(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
     lines = []
-    cpu = pricing.training_from_pilot(prices, known.rows, max(known.linear_seconds, 0.1), known.rows)
+    cpu = pricing.training_from_pilot(prices, facts.rows, max(facts.linear_seconds, 0.1), facts.rows)
     lines.append({"method": "linear", "where": "this machine's CPU", "measured": True, **cpu.to_json()})
-    if known.tuned_rows:
-        scaled = pricing.training_from_pilot(prices, known.tuned_rows, known.tuned_seconds, known.rows)
-        lines.append({"method": "lora", "where": "this machine's CPU", "measured": True, **scaled.to_json()})
-    tokens = known.rows * known.tokens_per_row * EPOCHS
+    if facts.tuned_rows:
+        pilot = pricing.training_from_pilot(prices, facts.tuned_rows, facts.tuned_seconds, facts.rows)
+        lines.append({"method": "lora", "where": "this machine's CPU", "measured": True, **pilot.to_json()})
+    tokens = facts.rows * facts.tokens_per_row * EPOCHS
     lora = METHODS["lora"]
     work = pricing.TrainingWork(LARGE, tokens, lora.flops_per_token, lora.mfu)
     name = min(
@@ -71,32 +71,30 @@ def _training(prices: Prices, known: Known) -> list[dict[str, Any]]:
         ),
         key=lambda row: pricing.training_by_arithmetic(prices, row, work).usd_high,
     )
-    rented = pricing.training_by_arithmetic(prices, name, work)
-    lines.append({"method": "lora-8b", "where": name, "measured": False, **rented.to_json()})
-    hosted = prices["hosted_lora_per_million_tokens"]["8b"]
-    spent = [tokens / 1e6 * float(hosted[key]) for key in ("usd", "usd_high")]
-    basis = (
-        f"{tokens / 1e6:.3g}M tokens at ${hosted['usd']}-{hosted['usd_high']} a million ({hosted['date']})"
-    )
+    rental = pricing.training_by_arithmetic(prices, name, work)
+    lines.append({"method": "lora-8b", "where": name, "measured": False, **rental.to_json()})
+    rates = prices["hosted_lora_per_million_tokens"]["8b"]
+    fees = [tokens / 1e6 * float(rates[key]) for key in ("usd", "usd_high")]
+    basis = f"{tokens / 1e6:.3g}M tokens at ${rates['usd']}-{rates['usd_high']} a million ({rates['date']})"
     lines.append(
         {
             "method": "lora-8b",
             "where": "hosted",
             "measured": False,
-            "usd_low": spent[0],
-            "usd_high": spent[1],
+            "usd_low": fees[0],
+            "usd_high": fees[1],
             "basis": basis,
         }
     )
     return lines
 
 
-def prompt_tokens(known: Known) -> float:
+def prompt_tokens(facts: BillFacts) -> float:
     """Tokens of one prompt with retrieved examples: instruction, class names, examples, ticket."""
-    return 40 + 6 * known.classes + (1 + EXAMPLES_IN_PROMPT) * (known.tokens_per_row + 12)
+    return 40 + 6 * facts.classes + (1 + EXAMPLES_IN_PROMPT) * (facts.tokens_per_row + 12)
 
 
-def _serving(prices: Prices, known: Known) -> list[dict[str, Any]]:
+def _serving(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
     lines = [
         {
             "option": "small model, one CPU machine",
@@ -121,10 +119,10 @@ def _serving(prices: Prices, known: Known) -> list[dict[str, Any]]:
         }
     )
     for model in prices["api_per_million"]:
-        each = pricing.api_request(prices, model, prompt_tokens(known), ANSWER_TOKENS)
-        basis = f"{known.volume:,} tickets x {prompt_tokens(known):.0f} tokens in, {ANSWER_TOKENS} out"
+        each = pricing.api_request(prices, model, prompt_tokens(facts), ANSWER_TOKENS)
+        basis = f"{facts.volume:,} tickets x {prompt_tokens(facts):.0f} tokens in, {ANSWER_TOKENS} out"
         lines.append(
-            {"option": f"prompt {model}", "kind": "api", "usd_month": each * known.volume, "basis": basis}
+            {"option": f"prompt {model}", "kind": "api", "usd_month": each * facts.volume, "basis": basis}
         )
     return lines
 
@@ -133,11 +131,11 @@ def _basis(row: Any) -> str:
     return f"${row['usd']}/h all month ({row['date']}{', assumed' if row.get('assumed') else ''})"
 
 
-def _break_even(prices: Prices, known: Known) -> list[dict[str, Any]]:
+def _break_even(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
     monthly = pricing.always_on(prices, "cpu")
     lines = []
     for model in prices["api_per_million"]:
-        each = pricing.api_request(prices, model, prompt_tokens(known), ANSWER_TOKENS)
+        each = pricing.api_request(prices, model, prompt_tokens(facts), ANSWER_TOKENS)
         lines.append(
             {
                 "against": model,

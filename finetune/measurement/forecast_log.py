@@ -115,7 +115,7 @@ class ForecastLog:
     def pairs(self) -> list[Pair]:
         """Every forecast with the first later outcome that fits it, one on the same rows before others."""
         lines = self._lines()
-        found = []
+        pairs = []
         for at, line in enumerate(lines):
             if line["is"] != "forecast":
                 continue
@@ -124,8 +124,8 @@ class ForecastLog:
             o = min(later, key=lambda o: o["digest"] != entry.digest, default=None)
             if o is not None:
                 same = entry.digest == o["digest"]
-                found.append(Pair(entry, o["score"][entry.metric], o["rows"], o["job"], same))
-        return found
+                pairs.append(Pair(entry, o["score"][entry.metric], o["rows"], o["job"], same))
+        return pairs
 
     def about(self, report: Mapping[str, Any]) -> str | None:
         """One sentence that sets a finished fine-tune beside its forecast, or None where there was none."""
@@ -148,14 +148,14 @@ class ForecastLog:
     def _lines(self) -> list[dict[str, Any]]:
         if not self.path.is_file():
             return []
-        found = []
+        entries = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(line))
+                entries.append(json.loads(line))
             except ValueError:
                 continue
         return [
-            line for line in found if isinstance(line, dict) and line.get("is") in ("forecast", "outcome")
+            line for line in entries if isinstance(line, dict) and line.get("is") in ("forecast", "outcome")
         ]
 
 
@@ -163,11 +163,11 @@ def outcomes_of(report: Mapping[str, Any], job: str) -> list[dict[str, Any]]:
     """What a finished fine-tune scored, as lines of the log: the tuned system, and the best cheap one."""
     dataset, method = report.get("dataset", {}), report.get("spec", {}).get("method", "")
     systems = [system for system in report.get("systems", []) if "accuracy" in system]
-    tuned = [system for system in systems if system.get("role") == "tuned"]
+    finetunes = [system for system in systems if system.get("role") == "tuned"]
     cheap = [system for system in systems if system.get("role") != "tuned"]
     best = max(cheap, key=lambda system: system["accuracy"]["value"], default=None)
-    chosen = [("cheap" if method == "linear" else "lora", system) for system in tuned]
-    chosen += [("cheap", best)] if best is not None and method != "linear" else []
+    outcomes = [("cheap" if method == "linear" else "lora", system) for system in finetunes]
+    outcomes += [("cheap", best)] if best is not None and method != "linear" else []
     return [
         {
             "is": "outcome",
@@ -179,7 +179,7 @@ def outcomes_of(report: Mapping[str, Any], job: str) -> list[dict[str, Any]]:
             "score": {key: system[key]["value"] for key in ("accuracy", "macro_f1") if key in system},
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        for name, system in chosen
+        for name, system in outcomes
     ]
 
 

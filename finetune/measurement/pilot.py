@@ -24,7 +24,7 @@ from finetune.evaluation.statistics import (
     Interval,
     bootstrap,
     macro_f1_statistic,
-    paired,
+    paired_gap,
     resample_counts,
 )
 from finetune.measurement.evidence import Evidence
@@ -142,16 +142,16 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
     """Train LoRA and the cheap method on the same rows of the one cut; the model is thrown away."""
     fold, began = sample.once, work_seconds()
     share = min(1.0, run.rows / len(fold.train))
-    mixed = np.random.default_rng([run.seed, 99]).permutation(fold.train)
-    trained, dev = (fold.train, fold.dev) if share >= 1 else (mixed[: run.rows], _part(fold.dev, share))
-    likely = _lora(sample, trained, run, progress)
+    order = np.random.default_rng([run.seed, 99]).permutation(fold.train)
+    train, dev = (fold.train, fold.dev) if share >= 1 else (order[: run.rows], _part(fold.dev, share))
+    likely = _lora(sample, train, run, progress)
     labels = np.asarray(likely.argmax(axis=1))
     seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
-    theirs = cheap.predict_after(run.against, fold, trained, dev, fold.test)
+    theirs = cheap.predict_after(run.against, fold, train, dev, fold.test)
     line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds, likely), truth, classes)
     gain = _gain(labels, theirs, truth, classes, run.metric)
-    return Pilot(len(trained), len(fold.test), EPOCHS, seconds, line, run.against, gain)
+    return Pilot(len(train), len(fold.test), EPOCHS, seconds, line, run.against, gain)
 
 
 def _part(rows: np.ndarray, share: float) -> np.ndarray:
@@ -161,43 +161,43 @@ def _part(rows: np.ndarray, share: float) -> np.ndarray:
 def _gain(ours: np.ndarray, theirs: np.ndarray, truth: np.ndarray, classes: int, metric: str) -> Interval:
     """The difference on the same rows with its 95% interval: Tango's for shares, the bootstrap's for macro-F1."""
     if metric == "accuracy":
-        return paired(ours == truth, theirs == truth).difference
+        return paired_gap(ours == truth, theirs == truth).difference
     counts = resample_counts(len(truth), seed=0)
     first, second = (macro_f1_statistic(truth, labels, classes) for labels in (ours, theirs))
-    return bootstrap(counts, lambda drawn: first(drawn) - second(drawn))
+    return bootstrap(counts, lambda draws: first(draws) - second(draws))
 
 
-def _lora(sample: Sample, trained: np.ndarray, run: PilotRun, progress: Progress) -> np.ndarray:
+def _lora(sample: Sample, train: np.ndarray, run: PilotRun, progress: Progress) -> np.ndarray:
     """Held-out probabilities (rows, all classes) by a LoRA-tuned MiniLM."""
     from finetune.tasks.triage.model import load_tuned, train_triage
 
     spec: Spec = replace(
         defaults({"task": "triage", "method": "lora"}), dataset="pilot", epochs=EPOCHS, seed=run.seed
     )
-    known = np.unique(sample.labels[trained])
-    index = {label: at for at, label in enumerate(known)}
+    classes = np.unique(sample.labels[train])
+    index = {label: at for at, label in enumerate(classes)}
     choosing = [row for row in sample.once.dev if sample.labels[row] in index][:DEV_ROWS]
     place = run.folder / "lora-pilot"
-    learned, dev = sample.part(trained), sample.part(np.array(choosing, dtype=int))
+    learning, dev = sample.part(train), sample.part(np.array(choosing, dtype=int))
     train_triage(
         spec,
-        learned.texts,
-        np.array([index[label] for label in learned.labels]),
+        learning.texts,
+        np.array([index[label] for label in learning.labels]),
         dev.texts,
         np.array([index[label] for label in dev.labels], dtype=int),
-        tuple(sample.names[label] for label in known),
+        tuple(sample.names[label] for label in classes),
         place,
         progress,
     )
-    tested = sample.part(sample.once.test)
-    scores = load_tuned(place).probabilities(tested.texts, progress.check)
+    test = sample.part(sample.once.test)
+    scores = load_tuned(place).probabilities(test.texts, progress.check)
     shutil.rmtree(place, ignore_errors=True)
-    likely = np.zeros((len(tested.texts), len(sample.names)), dtype=np.float32)
-    likely[:, known] = scores
+    likely = np.zeros((len(test.texts), len(sample.names)), dtype=np.float32)
+    likely[:, classes] = scores
     return likely
 
 
-def reached(bases: Sequence[Ahead | None], pilot: Pilot) -> tuple[Ahead, ...]:
+def within_reach(bases: Sequence[Ahead | None], pilot: Pilot) -> tuple[Ahead, ...]:
     """The fine-tune's scores at those `bases` that the pilot's rows allow to tell."""
     return tuple(expected(base, pilot) for base in bases if base and base.rows <= REACH * pilot.rows)
 
@@ -209,11 +209,11 @@ def expected(base: Ahead, pilot: Pilot) -> Ahead:
     and on other tickets that of so many held-out rows.
     """
     times = max(1.0, base.rows / pilot.rows)
-    measured = pilot.whole and times < 1.05
-    kept = times**-SHRINK
-    gain = kept * pilot.gain.value
-    paired_noise = 0.0 if measured else kept * pilot.gain.half_width / 1.96
-    noise = np.sqrt(paired_noise**2 + (0.0 if measured else UNSURE * pilot.gain.value) ** 2 + SEED_NOISE**2)
+    exact = pilot.whole and times < 1.05
+    share = times**-SHRINK
+    gain = share * pilot.gain.value
+    paired_noise = 0.0 if exact else share * pilot.gain.half_width / 1.96
+    noise = np.sqrt(paired_noise**2 + (0.0 if exact else UNSURE * pilot.gain.value) ** 2 + SEED_NOISE**2)
     narrow, wide = (
         (high - low) / 2 / Z90 for low, high in ((base.low, base.high), (base.wide_low, base.wide_high))
     )

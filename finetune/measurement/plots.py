@@ -31,7 +31,7 @@ def verdict_plot(
     ahead: Sequence[Ahead],
     target: float,
     lines: Sequence[tuple[str, float]],
-    tuned: Ahead | None,
+    finetune: Ahead | None,
     money: Sequence[tuple[str, float]],
     title: str,
     metric: str,
@@ -49,12 +49,12 @@ def verdict_plot(
     figure = Figure(figsize=(6.4, 8.6), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
-    _curve(upper, points, ahead, target, lines, tuned, metric)
-    if tuned and tuned_later:
-        _tuned_later(upper, [tuned, *tuned_later])
+    _curve(upper, points, ahead, target, lines, finetune, metric)
+    if finetune and tuned_later:
+        _tuned_later(upper, [finetune, *tuned_later])
     figure.suptitle(wrap(title, TITLE_WIDTH), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
-    told = _in_figures(points, tuned_later or ahead, target, tuned, lines)
-    upper.set_title(told, fontsize=14, loc="left", color=INK)
+    figures = _in_figures(points, tuned_later or ahead, target, finetune, lines)
+    upper.set_title(figures, fontsize=14, loc="left", color=INK)
     _money(lower, money, once)
     for axes in (upper, lower):
         axes.tick_params(labelsize=12, colors=INK)
@@ -64,7 +64,7 @@ def verdict_plot(
     return {
         "file": file.name,
         "title": title,
-        "alt": _alt(points, ahead, target, tuned),
+        "alt": _alt(points, ahead, target, finetune),
     }
 
 
@@ -79,25 +79,25 @@ def _curve(
     ahead: Sequence[Ahead],
     target: float,
     lines: Sequence[tuple[str, float]],
-    tuned: Ahead | None,
+    finetune: Ahead | None,
     metric: str,
 ) -> None:
     """The upper panel: what was measured, what is expected, and the lines to compare with."""
-    sizes, means = _measured(axes, points)
+    sizes, means = _spread_curve(axes, points)
     if ahead and sizes:
         _ahead(axes, sizes[-1], means[-1], ahead)
-    if tuned:
-        _tuned(axes, tuned)
+    if finetune:
+        _star(axes, finetune)
     axes.axhline(100 * target, color=TARGET, linewidth=2.5, label=f"your target: {100 * target:.1f}%")
     for style, (name, value) in zip(("--", ":", "-."), lines, strict=False):
         label = f"{name}: {100 * value:.1f}%"
         axes.axhline(100 * value, color="#6b7280", linewidth=1.6, linestyle=style, label=label)
     if sizes:
         axes.set_xscale("log")
-        right = max([*sizes, *(item.rows for item in ahead), tuned.rows if tuned else 0])
+        right = max([*sizes, *(item.rows for item in ahead), finetune.rows if finetune else 0])
         _rows_axis(axes, sizes[0], right)
     values = [*means, 100 * target, *(100 * value for _, value in lines)]
-    values += [100 * item.wide_high for item in ahead] + ([100 * tuned.wide_high] if tuned else [])
+    values += [100 * item.wide_high for item in ahead] + ([100 * finetune.wide_high] if finetune else [])
     axes.set_ylim(max(0, min(values) - 6), min(101.5, max(values) + 3))
     axes.set_xlabel("tickets trained on", fontsize=13)
     axes.set_ylabel({"accuracy": "right answers, %", "macro_f1": "macro-F1, %"}[metric], fontsize=13)
@@ -105,7 +105,7 @@ def _curve(
     axes.legend(fontsize=11.5, loc="lower right", framealpha=0.92, edgecolor="none")
 
 
-def _measured(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[float]]:
+def _spread_curve(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[float]]:
     """The measured curve with the spread of its seeds; sizes and mean scores in percent."""
     sizes = sorted({point.rows for point in points})
     groups = [np.array([p.score for p in points if p.rows == size]) for size in sizes]
@@ -134,16 +134,16 @@ def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
         axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **FIGURE)
 
 
-def _tuned(axes: Any, tuned: Ahead) -> None:
+def _star(axes: Any, finetune: Ahead) -> None:
     axes.errorbar(
-        tuned.rows,
-        100 * tuned.value,
+        finetune.rows,
+        100 * finetune.value,
         color=TUNED,
         fmt="*",
         markersize=17,
         capsize=5,
-        yerr=[[100 * (tuned.value - tuned.wide_low)], [100 * (tuned.wide_high - tuned.value)]],
-        label=f"fine-tune expected: {100 * tuned.value:.1f}%",
+        yerr=[[100 * (finetune.value - finetune.wide_low)], [100 * (finetune.wide_high - finetune.value)]],
+        label=f"fine-tune expected: {100 * finetune.value:.1f}%",
     )
 
 
@@ -188,7 +188,7 @@ def _in_figures(
     points: Sequence[Point],
     ahead: Sequence[Ahead],
     target: float,
-    tuned: Ahead | None,
+    finetune: Ahead | None,
     lines: Sequence[tuple[str, float]],
 ) -> str:
     """The target, the best of today (a prompt's score too) and what is expected, in two lines that fit a phone."""
@@ -196,15 +196,15 @@ def _in_figures(
     today = [score for _, score in lines] + ([last.score] if last else [])
     now = [f"your target {100 * target:.1f}%"]
     now += [f"best without a fine-tune {100 * max(today):.1f}%"] if today else []
-    later = [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
+    later = [f"fine-tune {100 * finetune.value:.1f}%"] if finetune else []
     later += [f"with {ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
-    told = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
-    return "\n".join(line for line in told if line)
+    parts = [" · ".join(now), "expected: " + " · ".join(later) if later else ""]
+    return "\n".join(line for line in parts if line)
 
 
-def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, tuned: Ahead | None) -> str:
+def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, finetune: Ahead | None) -> str:
     last = max(points, key=lambda point: point.rows, default=None)
     parts = [f"Learning curve: {100 * last.score:.1f}% at {last.rows:,} tickets"] if last else ["No curve"]
     parts += [f"{100 * a.value:.1f}% forecast at {a.rows:,}" for a in ahead]
-    parts += [f"fine-tune {100 * tuned.value:.1f}%"] if tuned else []
+    parts += [f"fine-tune {100 * finetune.value:.1f}%"] if finetune else []
     return ", ".join([*parts, f"target {100 * target:.1f}%"])

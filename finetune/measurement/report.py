@@ -114,7 +114,7 @@ def _points(findings: Findings) -> list[dict[str, Any]]:
 
 
 def forecast_json(
-    more: Forecast, tuned: Ahead | None, at_all: Ahead | None, later: tuple[Ahead, ...]
+    more: Forecast, finetune: Ahead | None, at_all: Ahead | None, later: tuple[Ahead, ...]
 ) -> dict[str, Any]:
     """Sizes, values and 90% bands; `band` is for other tickets, `band_same_rows` for the same held-out
     ones.
@@ -127,15 +127,15 @@ def forecast_json(
         "band_same_rows": [[item.low, item.high] for item in ahead],
         "trust": [item.trust for item in ahead],
         "slope": more.slope,
-        "tuned": asdict(tuned) if tuned else None,
+        "tuned": asdict(finetune) if finetune else None,
         "tuned_later": [asdict(item) for item in later],
         "all_rows": asdict(at_all) if at_all else None,
-        "sentence": _sentence(more, tuned),
+        "sentence": _sentence(more, finetune),
     }
     return part | ({"refused": more.refused} if more.refused else {})
 
 
-def _sentence(more: Forecast, tuned: Ahead | None) -> str:
+def _sentence(more: Forecast, finetune: Ahead | None) -> str:
     """The forecast in words."""
     parts = [
         f"{item.rows:,} tickets: {percent(item.value)} ({100 * item.wide_low:.1f}-{100 * item.wide_high:.1f})"
@@ -143,8 +143,8 @@ def _sentence(more: Forecast, tuned: Ahead | None) -> str:
         if item.trust != "direction" and (item.times >= 1.9 or len(more.ahead) < 4)
     ]
     parts += [f"beyond that only: {more.slope}" for item in more.ahead[-1:] if item.trust == "direction"]
-    if tuned:
-        parts.append(f"a LoRA fine-tune on {tuned.rows:,}: {percent(tuned.value)}")
+    if finetune:
+        parts.append(f"a LoRA fine-tune on {finetune.rows:,}: {percent(finetune.value)}")
     return "; ".join(parts) if parts else (more.refused or "")
 
 
@@ -226,17 +226,17 @@ def _signals(
 def _plot(
     findings: Findings, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
 ) -> dict[str, str]:
-    scored = [
+    scores = [
         (line.name, line.score(request.metric).value)
         for line in findings.scores
         if line.role in ("lookup", "prompt")
     ]
-    lines = sorted(scored, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
-    tried = any(line.role == "prompt" for line in findings.scores)
+    lines = sorted(scores, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
+    has_prompts = any(line.role == "prompt" for line in findings.scores)
     options = [
         (line["option"], line["usd_month"])
         for line in money["serving"]
-        if line["usd_month"] > 0 and (tried or line["kind"] != "api")
+        if line["usd_month"] > 0 and (has_prompts or line["kind"] != "api")
     ]
     near = [item for item in findings.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
@@ -292,18 +292,18 @@ def too_few(
     tickets: Tickets, request: Request, labelled: int, least: int, name: str, seconds: float
 ) -> dict[str, Any]:
     """The report where nothing can be measured: what to do before measuring."""
-    wanted = max(4 * least, 8 * len({row.label for row in tickets.rows if row.label is not None}))
+    enough = max(4 * least, 8 * len({row.label for row in tickets.rows if row.label is not None}))
     return {
         "kind": "measure",
         "headline": f"Cannot tell yet: {labelled} labelled tickets are too few to measure anything. "
         "Label at least "
-        f"{wanted} (and no fewer than 8 a class), and use a prompt until then.",
+        f"{enough} (and no fewer than 8 a class), and use a prompt until then.",
         "decision": "cannot_tell",
         "title": "Too few tickets to measure",
         "deciding_figure": {"name": "labelled tickets", "value": labelled, "unit": "tickets"},
-        "would_change": [f"{wanted} labelled tickets."],
-        "next_step": f"Label {wanted - labelled} more tickets.",
-        "rows_to_label": wanted - labelled,
+        "would_change": [f"{enough} labelled tickets."],
+        "next_step": f"Label {enough - labelled} more tickets.",
+        "rows_to_label": enough - labelled,
         "metric": request.metric,
         "target": request.target,
         "ladder": [],
@@ -336,7 +336,7 @@ def write(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
-def finished(folder: Path, tickets: Tickets, request: Request) -> dict[str, Any] | None:
+def finished_report(folder: Path, tickets: Tickets, request: Request) -> dict[str, Any] | None:
     """The report of an earlier run of the same request on the same rows in this folder."""
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))

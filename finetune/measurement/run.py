@@ -25,7 +25,7 @@ from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
 from finetune.evaluation.statistics import Interval
-from finetune.measurement.bill import Known, bill
+from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.decision import Decision, Measured, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.findings import Bench, Findings, MeasureError, Request
@@ -34,13 +34,13 @@ from finetune.measurement.pilot import (
     PilotRun,
     pilot_of,
     plan_pilot,
-    reached,
     run_pilot,
+    within_reach,
 )
-from finetune.measurement.report import assemble, finished, too_few, write
+from finetune.measurement.report import assemble, finished_report, too_few, write
 from finetune.pricing import tokens_of
 from finetune.progress import Progress
-from finetune.tasks.triage.prompts import Prompted, prompted
+from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 LEAST_ROWS = 50
 SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds of work allowed up to there and beyond
@@ -55,8 +55,8 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     Raises MeasureError on an impossible request, Stopped within seconds of `should_stop` giving a reason; the same
     folder, or another one with this as `earlier`, then goes on.
     """
-    if (done := finished(bench.folder, tickets, request)) is not None:
-        return done
+    if (report := finished_report(bench.folder, tickets, request)) is not None:
+        return report
     began, clock = time.monotonic(), bench.clock or work_seconds
     progress = Progress(bench.emit, bench.should_stop)
     progress.phase("loading")
@@ -130,26 +130,26 @@ class Survey:
         sample, request, progress = self.sample, self.request, self.progress
         cheap, notes = CheapMethods(sample), cautions(sample)
         progress.phase("baselines")
-        ladder, trained = baselines.score_ladder(sample, cheap, request.metric, progress)
-        scored = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
+        ladder, baseline = baselines.score_ladder(sample, cheap, request.metric, progress)
+        scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
         drift = drift_cautions(
-            sample, trained.choosing_score, scored[trained.name].score(request.metric).value
+            sample, baseline.choosing_score, scores[baseline.name].score(request.metric).value
         )
         prompts = self._prompts()
-        best = _better(trained, prompts)
+        best = _better(baseline, prompts)
         progress.phase("curve")
         points = curve_points(
             sample.train_rows,
-            slice_score(sample, cheap, trained.name, request.metric, request.seed),
+            slice_score(sample, cheap, baseline.name, request.metric, request.seed),
             progress,
         )
         evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
-        value = scored[trained.name].score(request.metric)
-        pilot, missing = self._pilot(cheap, best, trained, evidence, value.value)
+        value = scores[baseline.name].score(request.metric)
+        pilot, missing = self._pilot(cheap, best, baseline, evidence, value.value)
         progress.phase("evaluating")
-        floor = scored[baselines.MAJORITY].score(request.metric).value
+        floor = scores[baselines.MAJORITY].score(request.metric).value
         more, at_all, now = _forecasts(points, sample, floor, value, request)
-        lines = [*scored.values(), *(_prompt_line(sample, system) for system in prompts.systems)]
+        lines = [*scores.values(), *(_prompt_line(sample, system) for system in prompts.systems)]
         texts = [caution.text for caution in (*notes, *drift)] + list(prompts.notes)
         return Findings(
             [*ladder, *prompts.systems],
@@ -160,21 +160,21 @@ class Survey:
             at_all,
             pilot,
             missing,
-            next(iter(reached([at_all, now], pilot)), None) if pilot else None,
-            reached(more.ahead, pilot) if pilot else (),
-            baselines.learnable(trained.labels, sample.truth),
+            next(iter(within_reach([at_all, now], pilot)), None) if pilot else None,
+            within_reach(more.ahead, pilot) if pilot else (),
+            baselines.learnable(baseline.labels, sample.truth),
             evidence,
             any(caution.kind == DRIFT for caution in drift),
             texts,
         )
 
-    def _prompts(self) -> Prompted:
+    def _prompts(self) -> PromptAnswers:
         """A language model's answers within its spending cap; nothing where none is configured."""
         llm = self.bench.llm
         if llm is None:
-            return Prompted()
+            return PromptAnswers()
         llm, request = replace(llm, prices=self.bench.prices), self.request
-        return prompted(
+        return prompt_answers(
             llm, self.sample, self.bench.folder, request.seed, self.progress, request.metric, PROMPTS_S
         )
 
@@ -182,7 +182,7 @@ class Survey:
         self,
         cheap: CheapMethods,
         best: Predictions,
-        trained: Predictions,
+        baseline: Predictions,
         evidence: tuple[Evidence, ...],
         score: float,
     ) -> tuple[Pilot | None, float | None]:
@@ -192,7 +192,7 @@ class Survey:
         """
         sample, request = self.sample, self.request
         if evidence and not evidence[0].pilot:
-            return _against(pilot_of(evidence[0]), trained.name, score, request.metric), None
+            return _against(pilot_of(evidence[0]), baseline.name, score, request.metric), None
         plan = plan_pilot(sample, self.budget.left)
         if _clearly_met(best, sample, request.target):
             return None, plan.seconds / 60 if plan else None
@@ -204,7 +204,7 @@ class Survey:
             return None, plan.seconds / 60
         self.progress.note(f"A LoRA pilot on {plan.rows:,} tickets: the cheap methods may miss the target.")
         self.progress.phase("pilot")
-        run = PilotRun(plan.rows, trained.name, request.metric, request.seed, self.bench.folder)
+        run = PilotRun(plan.rows, baseline.name, request.metric, request.seed, self.bench.folder)
         return run_pilot(sample, cheap, run, self.progress), None
 
 
@@ -218,11 +218,11 @@ def _prompt_line(sample: Sample, system: Predictions) -> Any:
     return score_system(system, sample.labels[system.rows], len(sample.names))
 
 
-def _better(trained: Predictions, prompts: Prompted) -> Predictions:
+def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
     """The one that did better on the choosing rows."""
     prompt = next((system for system in prompts.systems if system.name == prompts.best), None)
-    if prompt is None or (prompt.choosing_score or 0.0) <= (trained.choosing_score or 0.0):
-        return trained
+    if prompt is None or (prompt.choosing_score or 0.0) <= (baseline.choosing_score or 0.0):
+        return baseline
     return prompt
 
 
@@ -235,15 +235,17 @@ def _clearly_met(best: Predictions, sample: Sample, target: float) -> bool:
 
 
 def _forecasts(
-    points: list[Point], sample: Sample, floor: float, trained: Interval, request: Request
+    points: list[Point], sample: Sample, floor: float, baseline: Interval, request: Request
 ) -> tuple[Forecast, Ahead | None, Ahead]:
     """The sizes of AHEAD, or all rows at hand and twice that where a sample was measured; all rows; today."""
     rows, total = sample.train_rows, sample.all_train_rows
-    sampled = total > 1.05 * rows
-    sizes = [total, 2 * total] if sampled else [round(times * rows) for times in AHEAD]
+    is_sample = total > 1.05 * rows
+    sizes = [total, 2 * total] if is_sample else [round(times * rows) for times in AHEAD]
     more = forecast(points, sizes, sample.held_out, floor, request.seed)
-    now = Ahead(rows, 1.0, trained.value, trained.value, trained.value, trained.low, trained.high, "number")
-    return more, more.at(total) if sampled else None, now
+    now = Ahead(
+        rows, 1.0, baseline.value, baseline.value, baseline.value, baseline.low, baseline.high, "number"
+    )
+    return more, more.at(total) if is_sample else None, now
 
 
 def _decide(
@@ -251,21 +253,21 @@ def _decide(
 ) -> tuple[Decision, dict[str, Any]]:
     """The decision and its bill; priced twice, since what there is to label follows from the decision."""
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
-    trained = [system for system in findings.systems if system.role == "trained"]
-    known = Known(
+    systems = [system for system in findings.systems if system.role == "trained"]
+    facts = BillFacts(
         rows=sample.all_train_rows,
         tokens_per_row=tokens_of(sample.texts[:2_000]),
         classes=len(sample.names),
         volume=request.volume,
-        linear_seconds=max(system.seconds for system in trained) * sample.all_train_rows / sample.train_rows,
+        linear_seconds=max(system.seconds for system in systems) * sample.all_train_rows / sample.train_rows,
         tuned_rows=pilot.rows if pilot else 0,
         tuned_seconds=pilot.seconds if pilot else 0.0,
         gain=findings.tuned.value - best.value if findings.tuned else None,
         price_per_wrong=request.price_per_wrong,
     )
-    costs = bill(bench.prices, known)
-    decision = decide(_measured(findings, sample, request, costs, trained, bench))
-    return decision, bill(bench.prices, replace(known, rows_to_label=decision.rows_to_label))
+    costs = bill(bench.prices, facts)
+    decision = decide(_figures(findings, sample, request, costs, systems, bench))
+    return decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label))
 
 
 def _extra_serving(best: Predictions, bench: Bench, costs: dict[str, Any]) -> float:
@@ -278,12 +280,12 @@ def _extra_serving(best: Predictions, bench: Bench, costs: dict[str, Any]) -> fl
     return max(0.0, float(costs["serving_usd_month"]) - float(prompt))
 
 
-def _measured(
+def _figures(
     findings: Findings,
     sample: Sample,
     request: Request,
     costs: dict[str, Any],
-    trained: list[Predictions],
+    systems: list[Predictions],
     bench: Bench,
 ) -> Measured:
     """The figures that the decision rests on."""
@@ -311,7 +313,7 @@ def _measured(
         serving_usd=_extra_serving(findings.best, bench, costs),
         training_usd=run["usd_high"] if run else 0.0,
         training_hours=run["hours_high"] if run else 0.0,
-        weak_classes=baselines.weak_classes(sample, trained),
+        weak_classes=baselines.weak_classes(sample, systems),
         missing_minutes=findings.missing_minutes,
         trained_model=model,
         by_prompt=findings.best.role == "prompt",

@@ -82,10 +82,10 @@ def _price(figures: Measured) -> str:
 
 def nothing_to_learn(figures: Measured) -> str:
     best, floor = of_100(figures.best, figures.floor)
-    tuned = " A fine-tune found nothing either." if figures.tuned is not None else ""
+    sentence = " A fine-tune found nothing either." if figures.tuned is not None else ""
     return (
         f"Do not train: there is nothing to learn from these labels. {figures.best_name} is right on {best} of 100 "
-        f"held-out tickets, no better than shuffled answers; always guessing the largest class gives {floor}.{tuned}"
+        f"held-out tickets, no better than shuffled answers; always guessing the largest class gives {floor}.{sentence}"
     )
 
 
@@ -103,9 +103,9 @@ def enough(figures: Measured) -> str:
 
 
 def in_hand(figures: Measured, model: TrainedModel) -> str:
-    got, best, target = of_100(model.score, figures.best, figures.target)
+    ours, best, target = of_100(model.score, figures.best, figures.target)
     return (
-        f"You have it: with the model of job {model.job} {got} {_right(figures)}; {_today(figures)} gets {best}. Your "
+        f"You have it: with the model of job {model.job} {ours} {_right(figures)}; {_today(figures)} gets {best}. Your "
         f"target of {target} is met on the same {figures.held_out:,} held-out tickets, with nothing more to train."
     )
 
@@ -127,27 +127,27 @@ def undecided(figures: Measured, minutes: float) -> str:
     )
 
 
-def train(figures: Measured, tuned: Ahead) -> str:
-    value, best, target = of_100(tuned.value, figures.best, figures.target)
-    gain = 100 * (tuned.value - figures.best)
+def train(figures: Measured, finetune: Ahead) -> str:
+    value, best, target = of_100(finetune.value, figures.best, figures.target)
+    gain = 100 * (finetune.value - figures.best)
     return (
         f"Train: {value} {_right(figures)}; {_today(figures)} gets {best}. That is expected to meet your target of {target} "
-        f"({band(tuned)}), {gain:+.1f} points {_price(figures)}."
+        f"({band(finetune)}), {gain:+.1f} points {_price(figures)}."
     )
 
 
-def train_below_target(figures: Measured, tuned: Ahead) -> str:
-    value, best, target = of_100(tuned.value, figures.best, figures.target)
-    saved = figures.saved_usd or 0.0
+def train_below_target(figures: Measured, finetune: Ahead) -> str:
+    value, best, target = of_100(finetune.value, figures.best, figures.target)
+    savings = figures.saved_usd or 0.0
     return (
-        f"Train, although your target of {target} is not sure ({odds(chance(tuned, figures.target))}): {value} "
-        f"{_right(figures)}; {_today(figures)} gets {best}. The gain saves {money(saved)} a month in wrong answers and "
+        f"Train, although your target of {target} is not sure ({odds(chance(finetune, figures.target))}): {value} "
+        f"{_right(figures)}; {_today(figures)} gets {best}. The gain saves {money(savings)} a month in wrong answers and "
         f"serving costs {money(figures.serving_usd)} more."
     )
 
 
-def costs_more_than_it_saves(figures: Measured, tuned: Ahead) -> str:
-    value, best = of_100(tuned.value, figures.best)
+def costs_more_than_it_saves(figures: Measured, finetune: Ahead) -> str:
+    value, best = of_100(finetune.value, figures.best)
     return (
         f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}. That saves "
         f"{money(figures.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(figures.serving_usd)} more."

@@ -89,7 +89,7 @@ class FinetuneReport:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FinetuneReport:
         """What a pipeline wrote, of this version or an older one; raises pydantic's ValidationError on another shape."""
-        known = {
+        fields = {
             **data,
             "systems": SystemLine.of(data.get("systems")),
             "spent": Spent.from_json(data.get("time"), data.get("cost")),
@@ -98,4 +98,4 @@ class FinetuneReport:
             "examples": mappings(data.get("examples")),
             "plots": mappings(data.get("plots")),
         }
-        return parse(cls, {name: value for name, value in known.items() if value is not None})
+        return parse(cls, {name: value for name, value in fields.items() if value is not None})

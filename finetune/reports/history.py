@@ -57,25 +57,25 @@ class DatasetHistory:
 
 def history_of(jobs: Iterable[FinishedJob], digest: str) -> DatasetHistory:
     """What these jobs show of the rows with this digest; jobs on other rows are passed over."""
-    known = []
+    reports = []
     for job in sorted(jobs, key=lambda one: one.ended_at, reverse=True):
         report = read_report(job.report)
         if isinstance(report, FinetuneReport | MeasurementReport) and report.dataset.digest == digest:
-            known.append((job, report))
-    lines = [line for job, report in known for line in _lines(job, report)]
+            reports.append((job, report))
+    lines = [line for job, report in reports for line in _lines(job, report)]
     top = max((line.score.value for line in lines), default=None)
-    marked = [replace(line, best=line.score.value == top) for line in lines]
-    newest = next((job for job, report in known if isinstance(report, MeasurementReport)), None)
-    return DatasetHistory(tuple(marked), _verdict(known, marked), _curve(newest.report if newest else {}))
+    history = [replace(line, best=line.score.value == top) for line in lines]
+    newest = next((job for job, report in reports if isinstance(report, MeasurementReport)), None)
+    return DatasetHistory(tuple(history), _verdict(reports, history), _curve(newest.report if newest else {}))
 
 
 def _lines(job: FinishedJob, report: FinetuneReport | MeasurementReport) -> list[HistoryLine]:
     """Of a fine-tune the trained model; of a measurement what did best without one, and its pilot."""
     if isinstance(report, FinetuneReport):
-        tuned = report.tuned
+        finetune = report.tuned
         points = report.difference.points if report.difference else None
         base = str(report.spec.get("base_model", ""))
-        return [_line(job, tuned, base, points, report.spent.usd, True)] if tuned else []
+        return [_line(job, finetune, base, points, report.spent.usd, True)] if finetune else []
     cheap = report.best
     lines = [_line(job, cheap, "", None, None, False)] if cheap else []
     for line in report.ladder:
@@ -91,10 +91,10 @@ def _line(
     base: str,
     points: float | None,
     usd: float | None,
-    trained: bool,
+    is_finetune: bool,
 ) -> HistoryLine:
     score = _score(system)
-    return HistoryLine(job.id, job.by, job.ended_at, system.name, base, score, points, usd, trained)
+    return HistoryLine(job.id, job.by, job.ended_at, system.name, base, score, points, usd, is_finetune)
 
 
 def _score(system: SystemLine) -> Score:
@@ -114,15 +114,17 @@ def _curve(report: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
 
 
 def _verdict(
-    known: Sequence[tuple[FinishedJob, FinetuneReport | MeasurementReport]], lines: Sequence[HistoryLine]
+    reports: Sequence[tuple[FinishedJob, FinetuneReport | MeasurementReport]], lines: Sequence[HistoryLine]
 ) -> str:
     """The newest measurement's, unless a model that was trained since meets its target or beats what it expected."""
-    if not known:
+    if not reports:
         return "Nothing was measured or trained on these rows yet."
-    measured = next(((job, report) for job, report in known if isinstance(report, MeasurementReport)), None)
-    if measured is None:
-        return known[0][1].headline
-    job, report = measured
+    measurement = next(
+        ((job, report) for job, report in reports if isinstance(report, MeasurementReport)), None
+    )
+    if measurement is None:
+        return reports[0][1].headline
+    job, report = measurement
     since = [line for line in lines if line.trained and line.ended_at > job.ended_at]
     best = max(since, key=lambda line: line.score.value, default=None)
     if best is None or report.decision == "enough":

@@ -30,14 +30,14 @@ class ForecastPart:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ForecastPart:
-        tuned = mapping(data.get("tuned"))
+        finetune = mapping(data.get("tuned"))
         ahead = [
             {"rows": rows, "value": value, "low": band[0], "high": band[1]}
             for rows, value, band in zip(
                 data.get("at", ()), data.get("points", ()), data.get("band", ()), strict=True
             )
         ]
-        wide = {**tuned, "low": tuned["wide_low"], "high": tuned["wide_high"]} if tuned else None
+        wide = {**finetune, "low": finetune["wide_low"], "high": finetune["wide_high"]} if finetune else None
         words = {"sentence": data.get("sentence") or "", "refused": data.get("refused") or ""}
         return parse(cls, {"ahead": ahead, "tuned": wide, **words})
 
@@ -120,7 +120,7 @@ class MeasurementReport:
     def from_json(cls, data: Mapping[str, Any]) -> MeasurementReport:
         """What a measurement wrote, of this version or an older one; pydantic's ValidationError on another shape."""
         ladder = SystemLine.of(data.get("ladder"))
-        known = {
+        fields = {
             "prompt_scored": any(line.role == "prompt" for line in ladder),
             **data,
             "ladder": ladder,
@@ -129,4 +129,4 @@ class MeasurementReport:
             "cost": parse(CostPart, mapping(data.get("cost"))),
             "plots": mappings(data.get("plots")),
         }
-        return parse(cls, {name: value for name, value in known.items() if value is not None})
+        return parse(cls, {name: value for name, value in fields.items() if value is not None})

@@ -24,10 +24,10 @@ def parse(kind: type[Value], data: Any) -> Value:
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
-        broken = {place[0] for one in error.errors() if (place := one["loc"])}
-        if not isinstance(data, Mapping) or not broken & set(data):
+        faults = {place[0] for one in error.errors() if (place := one["loc"])}
+        if not isinstance(data, Mapping) or not faults & set(data):
             raise
-        return adapter.validate_python({name: data[name] for name in data if name not in broken})
+        return adapter.validate_python({name: data[name] for name in data if name not in faults})
 
 
 def mapping(data: Any) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class CrossValidated:
+class CrossValidation:
     """The scores over all folds, for few tickets."""
 
     rows: int = 0
@@ -58,7 +58,7 @@ class CrossValidated:
     scores: Mapping[str, Score] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> CrossValidated:
+    def from_json(cls, data: Mapping[str, Any]) -> CrossValidation:
         return parse(cls, {**data, "scores": scores_of(data)})
 
 
@@ -77,7 +77,7 @@ class SystemLine:
     rows: int | None = None
     best: bool = False
     job: str = ""
-    cross_validated: CrossValidated | None = None
+    cross_validated: CrossValidation | None = None
 
     @property
     def tuned(self) -> bool:
@@ -85,9 +85,9 @@ class SystemLine:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SystemLine:
-        crossed = mapping(data.get("cross_validated"))
+        folds = mapping(data.get("cross_validated"))
         line = parse(cls, {**data, "scores": scores_of(data), "cross_validated": None})
-        return replace(line, cross_validated=CrossValidated.from_json(crossed) if crossed else None)
+        return replace(line, cross_validated=CrossValidation.from_json(folds) if folds else None)
 
     @classmethod
     def of(cls, lines: Any) -> tuple[SystemLine, ...]:
@@ -97,12 +97,12 @@ class SystemLine:
 
 def scores_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """The scores among a line's keys; an older report has bare numbers."""
-    found = {name: data[name] for name in MEASURES if data.get(name)}
-    if "accuracy" not in found and data.get("score"):
-        found["accuracy"] = data["score"]
+    scores = {name: data[name] for name in MEASURES if data.get(name)}
+    if "accuracy" not in scores and data.get("score"):
+        scores["accuracy"] = data["score"]
     return {
         name: score if isinstance(score, Mapping) else {"value": score}
-        for name, score in found.items()
+        for name, score in scores.items()
         if isinstance(score, int | float) or isinstance(mapping(score).get("value"), int | float)
     }
 

@@ -29,13 +29,13 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
     if form not in FORMS:
         raise ExportError(f"There is no form `{form}`. Choose one of: {', '.join(FORMS)}.")
     full = out.exists() and any(out.iterdir())
-    occupied = ExportError(f"{out} already holds something: name a new folder.")
+    error = ExportError(f"{out} already holds something: name a new folder.")
     if full and not (out / CARD).is_file():
-        raise occupied
+        raise error
     place = find_model(folder)
     card = read_card(place)
     if full and not _is_done(place, card, out, form):
-        raise occupied
+        raise error
     if not full:
         _write(place, card, out, form)
     return sorted(path for path in out.rglob("*") if path.is_file())

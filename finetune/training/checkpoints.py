@@ -34,12 +34,12 @@ def is_intact(folder: Path) -> bool:
 
 def newest_intact(root: Path) -> tuple[Path | None, list[Path]]:
     """The newest checkpoint that can be resumed, and the newer ones that are damaged."""
-    damaged: list[Path] = []
+    rest: list[Path] = []
     for folder in sorted(root.glob("checkpoint-*"), key=_step, reverse=True):
         if is_intact(folder):
-            return folder, damaged
-        damaged.append(folder)
-    return None, damaged
+            return folder, rest
+        rest.append(folder)
+    return None, rest
 
 
 def discard(folders: list[Path]) -> None:

@@ -51,8 +51,8 @@ def embed(
         for batch in length_batches([len(row) for row in ids], TOKENS_PER_BATCH):
             check()
             inputs = tokenizer.pad({"input_ids": [ids[i] for i in batch]}, return_tensors="pt").to(device)
-            hidden = encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-            rows[batch] = unit(mean_pool(hidden[0].float(), inputs["attention_mask"])).cpu().numpy()
+            states = encoder(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            rows[batch] = unit(mean_pool(states[0].float(), inputs["attention_mask"])).cpu().numpy()
     return rows
 
 
@@ -68,10 +68,10 @@ def length_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return batches
 
 
-def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_pool(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(batch, length, hidden) and a 0/1 mask to (batch, hidden), padding left out."""
-    weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 def unit(rows: torch.Tensor) -> torch.Tensor:

@@ -176,11 +176,11 @@ def _arguments(spec: Spec, rows: int, has_dev: bool, folder: Path) -> TrainingAr
 
 
 def _checkpoint(folder: Path, progress: Progress) -> str | None:
-    newest, damaged = newest_intact(folder)
-    if damaged:
+    newest, rest = newest_intact(folder)
+    if rest:
         outcome = f"going on from step {newest.name.rsplit('-', 1)[-1]}" if newest else "starting again"
-        progress.note(f"{len(damaged)} damaged checkpoint(s) set aside; {outcome}.")
-        discard(damaged)
+        progress.note(f"{len(rest)} damaged checkpoint(s) set aside; {outcome}.")
+        discard(rest)
     return str(newest) if newest else None
 
 

@@ -79,19 +79,19 @@ class Hooks(TrainerCallback):
     def __init__(self, progress: Progress, patience: int, clock: Callable[[], float]) -> None:
         self.progress, self.patience, self.clock = progress, patience, clock
         self.reason: str | None = None
-        self.began = self.saved = self.trimmed = clock()
+        self.began = self.saved_at = self.trimmed_at = clock()
         self.first_step: int | None = None
         self.finished_at: int | None = None
 
     def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.began = self.saved = self.clock()
+        self.began = self.saved_at = self.clock()
         self.first_step = state.global_step
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._report(state)
-        if self.clock() - self.trimmed > TRIM_EVERY_S:
+        if self.clock() - self.trimmed_at > TRIM_EVERY_S:
             trim_malloc()
-            self.trimmed = self.clock()
+            self.trimmed_at = self.clock()
         reason = self.reason or self.progress.reason_to_stop()
         reason = agree_on_reason(reason or (FINISH if self.progress.finish_early else None))
         self.reason = None if reason == FINISH else reason
@@ -100,7 +100,7 @@ class Hooks(TrainerCallback):
             control.should_training_stop = True
         elif self.reason:
             control.should_training_stop = control.should_save = True
-        elif self.clock() - self.saved > SAVE_EVERY_S:
+        elif self.clock() - self.saved_at > SAVE_EVERY_S:
             control.should_save = True
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -112,7 +112,7 @@ class Hooks(TrainerCallback):
         self.progress.check()
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.saved = self.clock()
+        self.saved_at = self.clock()
 
     def on_evaluate(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from finetune import pricing
-from finetune.measurement.bill import Known, bill
+from finetune.measurement.bill import BillFacts, bill
 from finetune.methods import METHODS
 from finetune.pricing import CostError
 
 PRICES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "bot/prices.yaml").read_text())
-KNOWN = Known(rows=3_000, tokens_per_row=500, classes=8, volume=60_000, linear_seconds=10)
+FACTS = BillFacts(rows=3_000, tokens_per_row=500, classes=8, volume=60_000, linear_seconds=10)
 
 
 def test_every_price_carries_a_date() -> None:
@@ -86,7 +86,7 @@ def test_payback_is_unknown_without_a_price_per_wrong_answer() -> None:
 
 def test_the_bill_names_a_basis_for_every_line() -> None:
     """Training and serving lines all say how they were found, cheapest serving first."""
-    made = bill(PRICES, KNOWN)
+    made = bill(PRICES, FACTS)
     assert all(line["basis"] for line in [*made["training"], *made["serving"]])
     months = [line["usd_month"] for line in made["serving"]]
     assert months == sorted(months)
@@ -96,5 +96,5 @@ def test_the_bill_names_a_basis_for_every_line() -> None:
 
 def test_the_bill_prices_what_is_to_be_labelled() -> None:
     """1,000 tickets at 30 s and $30 an hour are $250."""
-    made = bill(PRICES, Known(**{**vars(KNOWN), "rows_to_label": 1_000}))
+    made = bill(PRICES, BillFacts(**{**vars(FACTS), "rows_to_label": 1_000}))
     assert made["labelling"]["usd"] == pytest.approx(250)

@@ -54,7 +54,7 @@ def test_a_cross_validated_score_is_no_score_on_training_rows(tmp_path: Path) ->
     rows = [Ticket(str(at), row.text, f"queue {rng.integers(3)}") for at, row in enumerate(few().rows)]
     spec = parse_spec({"dataset": "few", "method": "linear"})
     sample = prepare(spec, Tickets(tuple(rows), "triage"), FrozenEmbedder(), tmp_path, silent())
-    assert len(set(sample.tested.tolist())) == sample.held_out
+    assert len(set(sample.test_rows.tolist())) == sample.held_out
     for system in score_ladder(sample, CheapMethods(sample), "accuracy", silent())[0]:
         assert abs(float((system.labels == sample.truth).mean()) - 1 / 3) < 0.15
 

@@ -147,9 +147,9 @@ def test_every_bad_row_is_reported_by_line_and_the_rest_kept(tmp_path: Path) -> 
     good = [f"{text},{label},2026-05-01" for text, label in ROWS]
     tickets = read_tickets(save(tmp_path, "\n".join(["text,label,created_at", *bad, *good])))
     assert len(tickets) == 31
-    assert [problem.line for problem in tickets.rejected] == [2, 3, 4, 5, 7]
+    assert [problem.line for problem in tickets.rejections] == [2, 3, 4, 5, 7]
     assert [problem.line for problem in tickets.problems if problem.kept] == [6]
-    words = [problem.message for problem in tickets.rejected]
+    words = [problem.message for problem in tickets.rejections]
     for found, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
         assert expected in found
 

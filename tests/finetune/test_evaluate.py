@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from finetune.evaluation.metrics import confused_pairs, overfitting, per_class, still_falling
 from finetune.evaluation.statistics import (
     Interval,
-    Paired,
+    PairedGap,
     bootstrap,
     calibration_error,
     macro_f1_statistic,
     mean_statistic,
-    paired,
+    paired_gap,
     paired_means,
     resample_counts,
     rows_to_settle,
@@ -34,7 +34,7 @@ def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndar
     return tuned, baseline
 
 
-def verdict(result: Paired, rows: int = 200) -> str:
+def verdict(result: PairedGap, rows: int = 200) -> str:
     """What the headline says about a comparison whose scores are 90% and something."""
     entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
     return judge(entry, {**entry, "name": "Tuned"}, result, rows).worth_it
@@ -53,7 +53,7 @@ def test_interval_and_p_value_never_contradict_each_other(only_tuned, only_basel
     rows = only_tuned + only_baseline + others
     if rows == 0:
         return
-    result = paired(*two_systems(only_tuned, only_baseline, rows))
+    result = paired_gap(*two_systems(only_tuned, only_baseline, rows))
     gap = result.difference
     assert -1 <= gap.low <= gap.value <= gap.high <= 1
     if abs(result.p - 0.05) > 1e-6:
@@ -62,7 +62,7 @@ def test_interval_and_p_value_never_contradict_each_other(only_tuned, only_basel
 
 def test_equal_systems_differ_by_nothing_for_sure():
     """No row apart: p is 1 and 0 lies inside."""
-    result = paired(*two_systems(0, 0, 50))
+    result = paired_gap(*two_systems(0, 0, 50))
     assert result.p == 1
     assert result.difference.low < 0 < result.difference.high
 
@@ -82,12 +82,12 @@ def test_equal_systems_differ_by_nothing_for_sure():
 def test_the_headline_follows_the_interval_alone(value, low, high, expected):
     """One interval decides; the p-value, whatever it is, has no second say."""
     for p in (0.001, 0.9):
-        assert verdict(Paired(Interval(value, low, high), p, 20, 10)) == expected
+        assert verdict(PairedGap(Interval(value, low, high), p, 20, 10)) == expected
 
 
 def test_cannot_tell_names_the_rows_it_would_take():
     """The person learns how many held-out tickets would settle it, rounded up to two digits."""
-    result = paired(*two_systems(6, 4, 200))
+    result = paired_gap(*two_systems(6, 4, 200))
     entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
     said = judge(entry, entry, result, 200).headline
     assert said.startswith("Cannot tell with 200 held-out tickets")
@@ -159,7 +159,7 @@ def test_rows_to_settle_finds_its_difference_four_times_in_five():
     assert rows is not None
     rng = np.random.default_rng(3)
     drawn = rng.multinomial(rows, [0.065, 0.035, 0.90], size=400)
-    seen = np.mean([paired(*two_systems(b, c, rows)).p < 0.05 for b, c, _ in drawn])
+    seen = np.mean([paired_gap(*two_systems(b, c, rows)).p < 0.05 for b, c, _ in drawn])
     assert 0.74 < seen < 0.86
 
 

@@ -14,7 +14,7 @@ from finetune.pipeline import run
 from finetune.progress import silent
 from finetune.tasks.reply import llm_judge
 from finetune.tasks.reply.data import Pairs
-from finetune.tasks.reply.llm_judge import ORDER, counted, judged
+from finetune.tasks.reply.llm_judge import ORDER, count_votes, judge_answers
 from tests.finetune.measuring import PRICES
 from tests.finetune.tiny import recipe, save_causal, tickets
 from tests.openai_server import OpenAIServer
@@ -44,9 +44,9 @@ def asked(server: OpenAIServer, usd: float = 0.5) -> Llm:
 def test_a_judge_that_reads_the_answers_holds_when_they_are_swapped(tmp_path: Path) -> None:
     """Each pair is read twice; the result is kept, so a resumed run asks nothing again."""
     with OpenAIServer(answer=prefers("good")) as server:
-        found = judged(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
+        found = judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
         assert len(server.requests) == 60
-        assert judged(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent()) == found
+        assert judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent()) == found
         assert len(server.requests) == 60
     assert found is not None
     assert (found["rows"], found["consistent"], found["tuned"], found["baseline"]) == (30, 30, 30, 0)
@@ -57,7 +57,7 @@ def test_a_judge_that_reads_the_answers_holds_when_they_are_swapped(tmp_path: Pa
 def test_a_judge_that_likes_the_first_place_is_found_out(tmp_path: Path) -> None:
     """Always "1": no judgement holds, and it is said that nothing follows from it."""
     with OpenAIServer(answer=lambda _: "1") as server:
-        found = judged(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
+        found = judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
     assert found is not None
     assert found["consistent_share"]["value"] == 0
     assert found["tuned"] == found["baseline"] == 0
@@ -73,7 +73,7 @@ def test_without_answers_or_money_there_is_a_sentence(
     """A refusing server or an empty purse costs the judgement, not the run."""
     with OpenAIServer(answer=lambda _: "1") as server:
         server.always(behaviour)
-        found = judged(asked(server, usd), TEST, NAMES, SIDES, tmp_path, 7, silent())
+        found = judge_answers(asked(server, usd), TEST, NAMES, SIDES, tmp_path, 7, silent())
     assert found is not None
     assert said in found["sentence"]
     assert found["rows"] == 0
@@ -83,7 +83,7 @@ def test_an_unreadable_answer_leaves_its_pair_out() -> None:
     """Prose instead of a digit is no vote; the counts are of the pairs that were read."""
     read = llm_judge._vote("the first one, I think", "1")
     assert read is None
-    found = counted(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
+    found = count_votes(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
     assert (found["rows"], found["consistent"]) == (4, 3)
     assert found["tuned_share"]["value"] == 0.5
 

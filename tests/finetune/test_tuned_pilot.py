@@ -7,7 +7,7 @@ import pytest
 from finetune.evaluation.forecast import Ahead
 from finetune.evaluation.predictions import SystemScore
 from finetune.evaluation.statistics import Interval
-from finetune.measurement.pilot import Pilot, expected, reached
+from finetune.measurement.pilot import Pilot, expected, within_reach
 
 
 def base(rows: int, value: float = 0.9) -> Ahead:
@@ -41,8 +41,8 @@ def test_an_unsure_gain_widens_the_band() -> None:
 
 def test_a_small_pilot_says_nothing_about_far_more_rows() -> None:
     """272 rows tell nothing about 73,789; what is near enough is told."""
-    assert reached([base(73_789)], pilot(272)) == ()
-    assert [made.rows for made in reached([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
+    assert within_reach([base(73_789)], pilot(272)) == ()
+    assert [made.rows for made in within_reach([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
 
 
 def test_a_full_training_is_more_certain_than_a_pilot_of_the_same_rows() -> None:

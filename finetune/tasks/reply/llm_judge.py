@@ -30,7 +30,7 @@ ORDER = (
 DIGIT = re.compile(r"\b[012]\b")
 
 
-def judged(
+def judge_answers(
     llm: Llm | None,
     test: Pairs,
     names: tuple[str, str],
@@ -46,14 +46,14 @@ def judged(
     """
     if llm is None:
         return None
-    kept = folder / JUDGED
-    if kept.is_file():
-        return dict(json.loads(kept.read_text()))
-    found = _judge(llm, test, names, answers, folder, seed, progress)
-    draft = kept.with_suffix(".part")
-    draft.write_text(json.dumps(found))
-    draft.replace(kept)
-    return found
+    file = folder / JUDGED
+    if file.is_file():
+        return dict(json.loads(file.read_text()))
+    verdict = _judge(llm, test, names, answers, folder, seed, progress)
+    draft = file.with_suffix(".part")
+    draft.write_text(json.dumps(verdict))
+    draft.replace(file)
+    return verdict
 
 
 def _judge(
@@ -88,11 +88,11 @@ def _judge(
     except UnansweredError as error:
         return base | {"sentence": f"The replies were not judged: {error}", "usd": limit.spent_usd}
     votes = [_vote(texts[place], texts[place + 1]) for place in range(0, len(texts), 2)]
-    return base | {"usd": limit.spent_usd} | counted(votes, str(llm.model), names[1])
+    return base | {"usd": limit.spent_usd} | count_votes(votes, str(llm.model), names[1])
 
 
-def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swapped: bool) -> str:
-    first, second = (answers[1], answers[0]) if swapped else answers
+def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swap: bool) -> str:
+    first, second = (answers[1], answers[0]) if swap else answers
     parts = [
         ORDER,
         f"Ticket:\n{fence_ticket(test.tickets[row])}",
@@ -102,50 +102,50 @@ def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swapped
     return "\n\n".join(parts)
 
 
-def _vote(straight: str | None, swapped: str | None) -> str | None:
+def _vote(straight: str | None, reverse: str | None) -> str | None:
     """tuned, baseline or equal where both readings agree, "unsteady" where not, None where one is missing."""
-    readings = [_read(straight, "12"), _read(swapped, "21")]
+    readings = [_read(straight, "12"), _read(reverse, "21")]
     if None in readings:
         return None
     return readings[0] if readings[0] == readings[1] else "unsteady"
 
 
-def _read(said: str | None, order: str) -> str | None:
-    digit = DIGIT.search(said or "")
+def _read(answer: str | None, order: str) -> str | None:
+    digit = DIGIT.search(answer or "")
     if digit is None:
         return None
     return {"0": "equal", order[0]: "tuned", order[1]: "baseline"}[digit[0]]
 
 
-def counted(votes: list[str | None], model: str, against: str) -> dict[str, Any]:
+def count_votes(votes: list[str | None], model: str, against: str) -> dict[str, Any]:
     """The votes as counts, shares with intervals, and one sentence."""
     read = [vote for vote in votes if vote is not None]
     ours, theirs, equal = (read.count(name) for name in ("tuned", "baseline", "equal"))
     steady = ours + theirs + equal
-    held, won = wilson(steady, len(read)), wilson(ours, ours + theirs)
+    consistency, wins = wilson(steady, len(read)), wilson(ours, ours + theirs)
     sentence = (
         f"LLM judge ({model}): of {len(read)} pairs read twice with the answers swapped, {steady} judgements "
-        f"held ({_shown(held)})"
+        f"held ({_percent(consistency)})"
     )
-    if held.value < MIN_CONSISTENT_SHARE:
+    if consistency.value < MIN_CONSISTENT_SHARE:
         sentence += "; too few to say which is better."
     elif ours + theirs == 0:
         sentence += "; it found them equally good."
     else:
         sentence += (
-            f"; the tuned model won {ours} of {ours + theirs} decided against {against} ({_shown(won)})."
+            f"; the tuned model won {ours} of {ours + theirs} decided against {against} ({_percent(wins)})."
         )
     return {
         "rows": len(read),
         "consistent": steady,
-        "consistent_share": held.to_json(),
+        "consistent_share": consistency.to_json(),
         "tuned": ours,
         "baseline": theirs,
         "equal": equal,
-        "tuned_share": won.to_json(),
+        "tuned_share": wins.to_json(),
         "sentence": sentence,
     }
 
 
-def _shown(share: Interval) -> str:
+def _percent(share: Interval) -> str:
     return f"{share.value:.0%}, {100 * share.low:.0f} to {100 * share.high:.0f}"

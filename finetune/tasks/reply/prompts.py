@@ -51,16 +51,16 @@ def prompted_replies(
     """The prompts' answers to some test tickets; `vectors` are the embeddings of train's and test's tickets."""
     if llm is None:
         return PromptedReplies()
-    kept = folder / PROMPTED
-    if kept.is_file():
-        return _read(json.loads(kept.read_text()))
-    made = _ask(llm, train, test, vectors, folder, seed, progress)
-    draft = kept.with_suffix(".part")
-    draft.write_text(json.dumps(asdict(made)))
-    draft.replace(kept)
-    for note in made.notes:
+    file = folder / PROMPTED
+    if file.is_file():
+        return _read(json.loads(file.read_text()))
+    replies = _ask(llm, train, test, vectors, folder, seed, progress)
+    draft = file.with_suffix(".part")
+    draft.write_text(json.dumps(asdict(replies)))
+    draft.replace(file)
+    for note in replies.notes:
         progress.note(note)
-    return made
+    return replies
 
 
 def _ask(
@@ -88,7 +88,7 @@ def _ask(
         few = f"Prompting was not measured: ${limit.cap_usd:.2f} pays for fewer than {MIN_TEST} tickets."
         few = few if len(test) >= MIN_TEST else "Prompting was not measured: too few test tickets."
         return PromptedReplies(notes=(*notes, few))
-    written = []
+    systems = []
     for name, texts in prompts.items():
         try:
             answers = ask_all(llm, texts[: len(rows)], ANSWER_TOKENS, limit, progress)
@@ -96,15 +96,15 @@ def _ask(
             notes.append(f"{name} was not measured: {error}")
             break
         replies = [text or "" for text in answers.texts]
-        written.append(
+        systems.append(
             WrittenAnswers(name, "baseline", replies, answers.seconds, tuple(int(row) for row in rows))
         )
-    calls = len(written) * len(rows)
+    calls = len(systems) * len(rows)
     if calls:
         notes.append(
             f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${limit.spent_usd:.2f}."
         )
-    return PromptedReplies(tuple(written), limit.spent_usd, tuple(notes))
+    return PromptedReplies(tuple(systems), limit.spent_usd, tuple(notes))
 
 
 def _prompt(name: str, train: Pairs, test: Pairs, vectors: tuple[np.ndarray, np.ndarray], row: int) -> str:
@@ -118,6 +118,6 @@ def _prompt(name: str, train: Pairs, test: Pairs, vectors: tuple[np.ndarray, np.
     return "\n\n".join([*parts, f"Ticket:\n{fence_ticket(test.tickets[row])}\nAnswer:"])
 
 
-def _read(kept: dict[str, Any]) -> PromptedReplies:
-    written = tuple(replace(WrittenAnswers(**one), asked=tuple(one["asked"])) for one in kept["written"])
-    return PromptedReplies(written, kept["usd"], tuple(kept["notes"]))
+def _read(data: dict[str, Any]) -> PromptedReplies:
+    systems = tuple(replace(WrittenAnswers(**one), asked=tuple(one["asked"])) for one in data["written"])
+    return PromptedReplies(systems, data["usd"], tuple(data["notes"]))

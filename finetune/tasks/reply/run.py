@@ -16,7 +16,7 @@ from finetune.artifacts import TRAINED
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import most_similar
 from finetune.evaluation.learning_curve import answer_curve, last_answers
-from finetune.evaluation.metrics import invented, overfitting, score_replies, still_falling
+from finetune.evaluation.metrics import inventions, overfitting, score_replies, still_falling
 from finetune.evaluation.plots import learning_plot, loss_plot, scores_plot
 from finetune.evaluation.statistics import json_difference, paired_means, resample_counts
 from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
@@ -24,7 +24,7 @@ from finetune.llm import Llm
 from finetune.methods import METHODS
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs, Rows, WrittenAnswers, prepare
-from finetune.tasks.reply.llm_judge import judged
+from finetune.tasks.reply.llm_judge import judge_answers
 from finetune.tasks.reply.prompts import prompted_replies
 from finetune.training.embedding import FrozenEmbedder
 
@@ -76,7 +76,7 @@ def judge_pairs(
     body: dict[str, Any],
     llm: Llm | None,
     test: Pairs,
-    tuned: WrittenAnswers,
+    finetune: WrittenAnswers,
     folder: Path,
     seed: int,
     progress: Progress,
@@ -84,9 +84,9 @@ def judge_pairs(
     """The report with the language model's judgement of the tuned answers against the best baseline's."""
     opponent: WrittenAnswers = body.pop("opponent")
     rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
-    sides = [tuned.answers[i] for i in rows], opponent.answers
-    names = (tuned.name, opponent.name)
-    if judgement := judged(llm, test.at(rows), names, sides, folder, seed, progress):
+    sides = [finetune.answers[i] for i in rows], opponent.answers
+    names = (finetune.name, opponent.name)
+    if judgement := judge_answers(llm, test.at(rows), names, sides, folder, seed, progress):
         body["judge"] = judgement
         body["notes"] = [judgement["sentence"], *body["notes"]]
         body["api_usd"] += judgement["usd"]
@@ -246,13 +246,13 @@ def _plots(
 
 
 def _examples(
-    test: Pairs, tuned: WrittenAnswers, best: WrittenAnswers, rows: Sequence[int]
+    test: Pairs, finetune: WrittenAnswers, best: WrittenAnswers, rows: Sequence[int]
 ) -> list[dict[str, str]]:
     return [
         {
             "ticket": test.tickets[i][-300:],
             "real": test.answers[i],
-            "tuned": tuned.answers[i],
+            "tuned": finetune.answers[i],
             "baseline": best.answers[at],
         }
         for at, i in list(enumerate(rows))[:EXAMPLES]
@@ -261,7 +261,7 @@ def _examples(
 
 def _true_to_ticket(test: Pairs) -> float:
     """The share of the real answers without a number or name from elsewhere: what a perfect model would have."""
-    return float(np.mean([not invented(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
+    return float(np.mean([not inventions(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
 
 
 def _foreign_facts(entries: list[dict[str, Any]], best: int, real: float) -> str:
@@ -274,13 +274,13 @@ def _foreign_facts(entries: list[dict[str, Any]], best: int, real: float) -> str
     )
 
 
-def repetition_note(tuned: WrittenAnswers) -> str | None:
+def repetition_note(finetune: WrittenAnswers) -> str | None:
     """A sentence where the model mostly writes one thing, or nothing: the scores alone would not say so."""
-    (text, times), *_ = Counter(answer.strip() for answer in tuned.answers).most_common(1)
-    if times < max(2, len(tuned.answers) * SAME):
+    (text, times), *_ = Counter(answer.strip() for answer in finetune.answers).most_common(1)
+    if times < max(2, len(finetune.answers) * SAME):
         return None
     what = f"the same: “{text[:80]}”" if text else "empty"
-    return f"{times} of {len(tuned.answers)} replies of the trained model are {what}."
+    return f"{times} of {len(finetune.answers)} replies of the trained model are {what}."
 
 
 def _score(

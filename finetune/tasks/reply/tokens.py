@@ -32,8 +32,8 @@ class Template:
             return cls(*PLAIN)
         turn = [{"role": "user", "content": PLACE}]
         text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-        before, found, after = text.partition(PLACE)
-        if not found:
+        before, mark, after = text.partition(PLACE)
+        if not mark:
             raise TrainingDataError(
                 "The tokenizer's chat template drops the user's text: remove or repair it."
             )
@@ -60,8 +60,8 @@ class Encoder:
         after = self._ids([self.template.after])[0]
         fixed = len(before) + len(after)
         return [
-            [*before, *ids[-max(self.max_length - wanted - fixed, 1) :], *after]
-            for ids, wanted in zip(self._ids(tickets), rooms, strict=True)
+            [*before, *ids[-max(self.max_length - space - fixed, 1) :], *after]
+            for ids, space in zip(self._ids(tickets), rooms, strict=True)
         ]
 
     def rows(self, tickets: Sequence[str], answers: Sequence[str]) -> list[dict[str, list[int]]]:
@@ -71,13 +71,13 @@ class Encoder:
         """
         half = max(self.max_length // 2, 1)
         ends = [[*ids, self.tokenizer.eos_token_id] for ids in self._ids(answers)]
-        found = []
+        rows = []
         for prompt, end in zip(self.prompts(tickets, [min(len(e), half) for e in ends]), ends, strict=True):
             room = max(self.max_length - len(prompt), 0)
-            kept = end[:room]
-            labels = [IGNORED] * len(prompt) + kept
-            found.append({"input_ids": [*prompt, *kept], "labels": labels})
-        return found
+            tail = end[:room]
+            labels = [IGNORED] * len(prompt) + tail
+            rows.append({"input_ids": [*prompt, *tail], "labels": labels})
+        return rows
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
@@ -86,10 +86,10 @@ class Encoder:
 def check_round_trip(rows: Sequence[dict[str, list[int]]], answers: Sequence[str], tokenizer: Any) -> None:
     """The tokens that the loss counts must read as the answer (or its start, where it was cut)."""
     for row, answer in zip(rows[:32], answers[:32], strict=False):
-        counted = [token for token in row["labels"] if token not in (IGNORED, tokenizer.eos_token_id)]
-        read = "".join(tokenizer.decode(counted).split())
+        tokens = [token for token in row["labels"] if token not in (IGNORED, tokenizer.eos_token_id)]
+        read = "".join(tokenizer.decode(tokens).split())
         fits = "".join(answer.split()).startswith(read[: max(len(read) - 4, 1)])  # a cut may halve a letter
-        if not fits and tokenizer.unk_token_id not in counted:
+        if not fits and tokenizer.unk_token_id not in tokens:
             raise TrainingDataError(
                 f"The loss would count {read[:60]!r} where the answer is {answer[:60]!r}: the tokenizer and its "
                 "template do not fit each other. Choose another base model."
@@ -116,19 +116,19 @@ class AnswerLoss(nn.Module):
         **_: Any,
     ) -> dict[str, torch.Tensor]:
         target = labels[:, 1:]
-        counted = target != IGNORED
+        mask = target != IGNORED
         places = {} if position_ids is None else {"position_ids": position_ids}
-        logits = self._logits(input_ids, counted, places)
-        total = nn.functional.cross_entropy(logits.float(), target[counted], reduction="sum")
-        items = counted.sum() if num_items_in_batch is None else num_items_in_batch
+        logits = self._logits(input_ids, mask, places)
+        total = nn.functional.cross_entropy(logits.float(), target[mask], reduction="sum")
+        items = mask.sum() if num_items_in_batch is None else num_items_in_batch
         return {"loss": total / torch.as_tensor(items, device=total.device).clamp(min=1)}
 
-    def _logits(self, input_ids: torch.Tensor, counted: torch.Tensor, places: dict[str, Any]) -> torch.Tensor:
+    def _logits(self, input_ids: torch.Tensor, mask: torch.Tensor, places: dict[str, Any]) -> torch.Tensor:
         plain: Any = self.causal.get_base_model() if hasattr(self.causal, "get_base_model") else self.causal
         if any(getattr(plain.config, name, None) for name in LOGIT_CHANGES):
-            return self.causal(input_ids=input_ids, use_cache=False, **places).logits[:, :-1][counted]
-        hidden = plain.base_model(input_ids=input_ids, use_cache=False, **places)[0][:, :-1]
-        answer_states = hidden[counted]
+            return self.causal(input_ids=input_ids, use_cache=False, **places).logits[:, :-1][mask]
+        states = plain.base_model(input_ids=input_ids, use_cache=False, **places)[0][:, :-1]
+        answer_states = states[mask]
         spare = -len(answer_states) % (4 * STEP)
         return plain.get_output_embeddings()(nn.functional.pad(answer_states, (0, 0, 0, spare)))[
             : len(answer_states)

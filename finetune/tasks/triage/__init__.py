@@ -38,8 +38,8 @@ def predict(model: Any, text: str, top: int) -> Prediction:
     """The likeliest queue, and the `top` likeliest with their probabilities."""
     began = time.perf_counter()
     scores = model.probabilities([text])[0]
-    ranked = sorted(zip(model.classes, map(float, scores), strict=True), key=lambda pair: -pair[1])[:top]
-    return Prediction("triage", ranked[0][0], tuple(ranked), time.perf_counter() - began)
+    ranking = sorted(zip(model.classes, map(float, scores), strict=True), key=lambda pair: -pair[1])[:top]
+    return Prediction("triage", ranking[0][0], tuple(ranking), time.perf_counter() - began)
 
 
 def load_before(place: Path) -> tuple[Any, str] | None:

@@ -64,17 +64,17 @@ def _note_thin_classes(labels: Sequence[str], progress: Progress) -> None:
 
 def on_one_fold(sample: Sample, system: Predictions) -> Predictions:
     """A cross-validated system's answers to the rows that a system trained once is tested on."""
-    place = {int(row): at for at, row in enumerate(sample.tested)}
+    place = {int(row): at for at, row in enumerate(sample.test_rows)}
     return system.at(np.array([place[int(row)] for row in sample.once.test], dtype=int))
 
 
 def cross_validated_line(sample: Sample, system: Predictions) -> dict[str, Any]:
     """The part of a report's line that holds the score over all folds, each ticket held out once."""
-    scored: SystemScore = score_system(system, sample.truth, len(sample.names))
+    scores: SystemScore = score_system(system, sample.truth, len(sample.names))
     return {
         "cross_validated": {
-            "accuracy": scored.accuracy.to_json(),
-            "macro_f1": scored.macro_f1.to_json(),
+            "accuracy": scores.accuracy.to_json(),
+            "macro_f1": scores.macro_f1.to_json(),
             "rows": sample.held_out,
             "folds": len(sample.folds),
         }

@@ -97,9 +97,9 @@ def train_triage(
     overfit_probe(network, [collate(rows[:8])], spec.learning_rate, progress)
     dev = tokenise(tokenizer, dev_texts, dev_labels, spec.max_length)
     examples = Examples(rows, dev, collate, accuracy=True)
-    fitted = fit(network, examples, spec, folder / "checkpoints", progress)
+    training = fit(network, examples, spec, folder / "checkpoints", progress)
     save_triage(folder / "model", spec, classes, network, tokenizer)
-    return fitted
+    return training
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
@@ -138,7 +138,7 @@ def save_triage(folder: Path, spec: Spec, classes: tuple[str, ...], network: Any
     (folder / CARD).write_text(json.dumps(card | {"max_length": spec.max_length}, indent=1))
 
 
-def load_tuned(folder: Path) -> Classifier | TunedTriage | Blended:
+def load_tuned(folder: Path) -> Classifier | TunedTriage | Blend:
     """The model in a job's folder, blended with its linear half where one was kept."""
     place = find_model(folder)
     card = read_card(place)
@@ -146,7 +146,7 @@ def load_tuned(folder: Path) -> Classifier | TunedTriage | Blended:
     if solver:
         return solver.load(place, card)
     network, half = load_triage(place, card), place / LINEAR_HALF
-    return Blended(network, load_tuned(half)) if half.is_dir() else network
+    return Blend(network, load_tuned(half)) if half.is_dir() else network
 
 
 def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
@@ -178,20 +178,20 @@ class CosineHead(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(centroids.clone().float())
 
-    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        return SCALE * unit(pooled.float()) @ unit(self.weight).T
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return SCALE * unit(vectors.float()) @ unit(self.weight).T
 
 
 class LinearHead(nn.Module):
     """The usual head: dropout and one linear layer, from small random weights."""
 
-    def __init__(self, hidden: int, classes: int) -> None:
+    def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(0.1)
-        self.linear = nn.Linear(hidden, classes)
+        self.linear = nn.Linear(width, classes)
 
-    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
-        return self.linear(self.dropout(pooled.float()))
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.dropout(vectors.float()))
 
 
 class NetworkWithHead(nn.Module):
@@ -205,8 +205,8 @@ class NetworkWithHead(nn.Module):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
-        logits = self.head(mean_pool(hidden, attention_mask))
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
+        logits = self.head(mean_pool(states, attention_mask))
         if labels is None:
             return {"logits": logits}
         return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
@@ -235,7 +235,7 @@ def load_head(state: dict[str, Any]) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Blended:
+class Blend:
     """Sorts tickets by the mean of two models' probabilities; both know the same classes in the same order."""
 
     network: Any

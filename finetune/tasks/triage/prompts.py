@@ -22,7 +22,7 @@ from finetune.progress import Progress
 
 
 @dataclass(frozen=True)
-class Prompted:
+class PromptAnswers:
     """The prompts' answers to the held-out rows that they were asked about; `best` by choosing rows."""
 
     systems: tuple[Predictions, ...] = ()
@@ -41,7 +41,7 @@ class Prompted:
         ]
 
 
-def prompted(
+def prompt_answers(
     llm: Llm | None,
     sample: Sample,
     folder: Path,
@@ -49,28 +49,28 @@ def prompted(
     progress: Progress,
     metric: str = "accuracy",
     allowed_s: float = MAX_ASKING_S,
-) -> Prompted:
+) -> PromptAnswers:
     """What the configured language model answers without training; nothing where there is none."""
     if llm is None:
-        return Prompted()
-    kept = folder / PROMPTED
-    if kept.is_file():
-        return _read(json.loads(kept.read_text()), sample)
+        return PromptAnswers()
+    file = folder / PROMPTED
+    if file.is_file():
+        return _read(json.loads(file.read_text()), sample)
     try:
         limit = SpendLimit(llm, folder)
     except UnansweredError as error:
-        return Prompted(notes=(f"Prompting was not measured: {error}",))
+        return PromptAnswers(notes=(f"Prompting was not measured: {error}",))
     systems, best, notes = prompting_systems(sample, llm, limit, metric, seed, progress, allowed_s)
-    prompts = Prompted(tuple(systems), best, tuple(notes))
-    draft = kept.with_suffix(".part")
+    prompts = PromptAnswers(tuple(systems), best, tuple(notes))
+    draft = file.with_suffix(".part")
     draft.write_text(json.dumps(_to_json(prompts)))
-    draft.replace(kept)
+    draft.replace(file)
     for note in prompts.notes:
         progress.note(note)
     return prompts
 
 
-def _to_json(prompts: Prompted) -> dict[str, Any]:
+def _to_json(prompts: PromptAnswers) -> dict[str, Any]:
     answers = [
         {
             "name": system.name,
@@ -86,7 +86,7 @@ def _to_json(prompts: Prompted) -> dict[str, Any]:
     return {"best": prompts.best, "notes": list(prompts.notes), "answers": answers}
 
 
-def _read(data: Mapping[str, Any], sample: Sample) -> Prompted:
+def _read(data: Mapping[str, Any], sample: Sample) -> PromptAnswers:
     """What `_to_json` wrote, or an older version, which named the rows by their places among the tested ones."""
     places = np.array(data.get("asked", []), dtype=int)
     systems = tuple(
@@ -102,4 +102,4 @@ def _read(data: Mapping[str, Any], sample: Sample) -> Prompted:
         )
         for one in data["answers"]
     )
-    return Prompted(systems, data["best"], tuple(data["notes"]))
+    return PromptAnswers(systems, data["best"], tuple(data["notes"]))

@@ -28,14 +28,14 @@ from finetune.evaluation.metrics import confused_pairs, disagreement, overfittin
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, drop_embeddings
-from finetune.evaluation.statistics import Paired, json_difference, paired
+from finetune.evaluation.statistics import PairedGap, json_difference, paired_gap
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
 from finetune.methods import METHODS
 from finetune.methods.linear import save_linear
 from finetune.progress import Progress
 from finetune.tasks.triage.data import cross_validated_line, on_one_fold, prepare
-from finetune.tasks.triage.prompts import Prompted, prompted
+from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 from finetune.training.embedding import FrozenEmbedder
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ def run_triage(
     ladder, _ = score_ladder(sample, cheap, "accuracy", progress)
     if METHODS[spec.method].is_baseline:
         ladder = [system for system in ladder if system.name != WORDS_SVM]
-    prompts = prompted(llm, sample, folder, spec.seed, progress)
+    prompts = prompt_answers(llm, sample, folder, spec.seed, progress)
     progress.phase("training")
     keep_before(spec, sample, cheap, folder, embedder)
-    trained = train(spec, sample, cheap, folder, embedder, progress)
+    training = train(spec, sample, cheap, folder, embedder, progress)
     progress.phase("evaluating")
-    tuned, latency = evaluate_tuned(spec, sample, cheap, folder, trained, progress)
+    finetune, latency = evaluate_tuned(spec, sample, cheap, folder, training, progress)
     points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress)
-    answers = Answers(sample, ladder, tuned, prompts)
+    answers = Answers(sample, ladder, finetune, prompts)
     drop_embeddings(folder)
-    return conclude(answers, trained, latency, points, folder)
+    return conclude(answers, training, latency, points, folder)
 
 
 def _curve(sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress) -> list[Point]:
@@ -95,11 +95,11 @@ def train(
         return json.loads(file.read_text())
     method, embed_seconds = METHODS[spec.method], sample.embed_s_per_row * len(sample.rows)
     if method.solver:
-        learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
+        learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
         solution = (
             cheap.svm(sample.once, progress)
             if method.is_baseline
-            else method.solver.fit(learned, choosing, sample.classes, embedder, progress)
+            else method.solver.fit(learning, choosing, sample.classes, embedder, progress)
         )
         solution.model.save(folder / "model", method.title)
         result = {"history": [], "steps": 0, "seconds": solution.seconds + embed_seconds}
@@ -107,8 +107,8 @@ def train(
     else:
         from finetune.tasks.triage.model import train_triage
 
-        learned, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
-        sides = (learned.texts, learned.labels, choosing.texts, choosing.labels)
+        learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
+        sides = (learning.texts, learning.labels, choosing.texts, choosing.labels)
         result_of_training = train_triage(spec, *sides, sample.classes, folder, progress)
         result = {
             "history": result_of_training.history,
@@ -158,7 +158,7 @@ def evaluate_tuned(
     sample: Sample,
     cheap: CheapMethods,
     folder: Path,
-    trained: dict[str, Any],
+    training: dict[str, Any],
     progress: Progress,
 ) -> tuple[Predictions, dict[str, float]]:
     """Load the saved model as a user would, so that what is measured is what is shipped.
@@ -178,59 +178,59 @@ def evaluate_tuned(
         model.probabilities([text])
         singles.append(time.perf_counter() - began)
     latency = {"one_ms_p50": 1000 * float(np.median(singles)), "batch_ms": 1000 * batch / len(texts)}
-    name = METHODS[spec.method].title + (", averaged with linear" if trained.get("blended") else "")
-    tuned = Predictions(name, "tuned", scores.argmax(axis=1), trained["seconds"], scores)
+    name = METHODS[spec.method].title + (", averaged with linear" if training.get("blended") else "")
+    finetune = Predictions(name, "tuned", scores.argmax(axis=1), training["seconds"], scores)
     if METHODS[spec.method].is_baseline and not sample.one_split:
         every = score_ladder(sample, cheap, "accuracy", progress)[0][-1]
-        tuned = replace(every, name=name, role="tuned", seconds=trained["seconds"])
-    return tuned, latency
+        finetune = replace(every, name=name, role="tuned", seconds=training["seconds"])
+    return finetune, latency
 
 
 @dataclass(frozen=True)
 class Answers:
     """What every system says of the held-out rows of a sample.
 
-    `ladder` answers all of them, fold by fold; `tuned` too where it is cheap, else only those of the one cut.
+    `ladder` answers all of them, fold by fold; `finetune` too where it is cheap, else only those of the one cut.
     """
 
     sample: Sample
     ladder: Sequence[Predictions]
-    tuned: Predictions
-    prompts: Prompted
+    finetune: Predictions
+    prompts: PromptAnswers
 
     @property
-    def tested(self) -> np.ndarray:
+    def test_rows(self) -> np.ndarray:
         """The row numbers on which the tuned system is compared."""
-        every = len(self.tuned.labels) == self.sample.held_out
-        return self.sample.tested if every else self.sample.once.test
+        every = len(self.finetune.labels) == self.sample.held_out
+        return self.sample.test_rows if every else self.sample.once.test
 
     @property
     def beside(self) -> list[Predictions]:
-        """The ladder's answers to the rows of `tested`."""
-        if len(self.tested) == self.sample.held_out:
+        """The ladder's answers to the rows of `test_rows`."""
+        if len(self.test_rows) == self.sample.held_out:
             return list(self.ladder)
         return [on_one_fold(self.sample, system) for system in self.ladder]
 
 
 def conclude(
-    answers: Answers, trained: dict[str, Any], latency: dict[str, float], points: list[Point], folder: Path
+    answers: Answers, training: dict[str, Any], latency: dict[str, float], points: list[Point], folder: Path
 ) -> dict[str, Any]:
     """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
-    sample, tuned, tested = answers.sample, answers.tuned, answers.tested
-    truth, classes = sample.labels[tested], len(sample.names)
+    sample, finetune, test_rows = answers.sample, answers.finetune, answers.test_rows
+    truth, classes = sample.labels[test_rows], len(sample.names)
     systems = _lines(answers, truth)
     best, ours, result, rows = strongest(answers, truth)
     verdict = judge(best, ours, result, rows)
     plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
-    plots.append(confusion_plot(truth, tuned.labels, sample.names, folder / "confusion.png"))
+    plots.append(confusion_plot(truth, finetune.labels, sample.names, folder / "confusion.png"))
     curve = curve_lines(points, sample.held_out) if points else []
-    if len(curve) > 1 and len(tested) == sample.held_out:
+    if len(curve) > 1 and len(test_rows) == sample.held_out:
         name = best_trained(answers.ladder).name
         plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png", cheap=name))
-    if trained["history"]:
-        plots.append(loss_plot(trained["history"], folder / "loss.png"))
+    if training["history"]:
+        plots.append(loss_plot(training["history"], folder / "loss.png"))
     floor = score_system(answers.ladder[0], sample.truth, classes).accuracy.value
-    notes = [overfitting(trained["history"]), judge_doubling(points, sample.held_out, floor)]
+    notes = [overfitting(training["history"]), judge_doubling(points, sample.held_out, floor)]
     return {
         "headline": verdict.headline,
         "worth_it": verdict.worth_it,
@@ -239,14 +239,16 @@ def conclude(
         "systems": systems,
         "difference": json_difference(best["name"], result)
         | {"disagree": disagreement(result, rows), "rows": rows},
-        "confused": confused_pairs(truth, tuned.labels, sample.names, [sample.rows[i].text for i in tested]),
-        "per_class": per_class(truth, tuned.labels, sample.names),
+        "confused": confused_pairs(
+            truth, finetune.labels, sample.names, [sample.rows[i].text for i in test_rows]
+        ),
+        "per_class": per_class(truth, finetune.labels, sample.names),
         "calibration": {"ece": systems[-1].get("ece")},
         "latency": latency,
-        "loss": trained["history"],
+        "loss": training["history"],
         "learning": curve,
         "notes": [*(note for note in notes if note), *answers.prompts.notes],
-        "chosen": trained.get("chosen"),
+        "chosen": training.get("chosen"),
         "api_usd": round(answers.prompts.usd, 6),
         "plots": plots,
     }
@@ -256,45 +258,45 @@ def _lines(answers: Answers, truth: np.ndarray) -> list[dict[str, Any]]:
     """The table of alternatives: the ladder, the prompts, the tuned system last."""
     sample, classes = answers.sample, len(answers.sample.names)
     lines = [score_system(system, truth, classes).to_json() for system in answers.beside]
-    if not sample.one_split and len(answers.tested) < sample.held_out:
+    if not sample.one_split and len(answers.test_rows) < sample.held_out:
         lines = [
             line | cross_validated_line(sample, system)
             for line, system in zip(lines, answers.ladder, strict=True)
         ]
     prompts = answers.prompts.lines(sample)
-    return [*lines, *prompts, score_system(answers.tuned, truth, classes).to_json()]
+    return [*lines, *prompts, score_system(answers.finetune, truth, classes).to_json()]
 
 
-def strongest(answers: Answers, truth: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], Paired, int]:
+def strongest(answers: Answers, truth: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], PairedGap, int]:
     """The baseline to beat, the tuned system's line, their paired difference, and on how many rows.
 
     The choosing rows name the cheap system, as in a measurement. The prompt that they name takes its place where it
     does better on the rows that it was asked about; then those rows count.
     """
-    tuned, classes = answers.tuned, len(answers.sample.names)
-    ours = score_system(tuned, truth, classes).to_json()
+    finetune, classes = answers.finetune, len(answers.sample.names)
+    ours = score_system(finetune, truth, classes).to_json()
     name = best_trained(answers.ladder).name
     cheap = next(system for system in answers.beside if system.name == name)
-    right = tuned.labels == truth
-    place = {int(row): at for at, row in enumerate(answers.tested)}
+    right = finetune.labels == truth
+    place = {int(row): at for at, row in enumerate(answers.test_rows)}
     for prompt in answers.prompts.systems:
         if prompt.name != answers.prompts.best or prompt.rows is None:
             continue
-        asked = np.array([place[int(row)] for row in prompt.rows], dtype=int)
-        theirs = prompt.labels == truth[asked]
-        if theirs.mean() > (cheap.labels == truth)[asked].mean():
-            line = score_system(prompt, truth[asked], classes).to_json()
-            there = {"accuracy": {"value": float(right[asked].mean())}}
-            return line, ours | there, paired(right[asked], theirs), len(asked)
+        places = np.array([place[int(row)] for row in prompt.rows], dtype=int)
+        theirs = prompt.labels == truth[places]
+        if theirs.mean() > (cheap.labels == truth)[places].mean():
+            line = score_system(prompt, truth[places], classes).to_json()
+            there = {"accuracy": {"value": float(right[places].mean())}}
+            return line, ours | there, paired_gap(right[places], theirs), len(places)
     line = score_system(cheap, truth, classes).to_json()
-    return line, ours, paired(right, cheap.labels == truth), len(truth)
+    return line, ours, paired_gap(right, cheap.labels == truth), len(truth)
 
 
-def _dataset(sample: Sample, tested: int) -> dict[str, Any]:
+def _dataset(sample: Sample, test: int) -> dict[str, Any]:
     return {
         "train": len(sample.once.train),
         "dev": len(sample.once.dev),
-        "test": tested,
+        "test": test,
         "left_out": len(sample.cut.left_out),
         "classes": len(sample.names),
         "split": sample.how,
