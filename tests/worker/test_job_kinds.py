@@ -105,7 +105,7 @@ def test_a_kind_in_one_new_file_runs_from_launch_to_report(tmp_path: Path) -> No
 def test_an_unknown_kind_is_an_ordinary_one() -> None:
     """A job that an older version left behind is listed, counted and shown."""
     kind = kind_of("of-yesterday")
-    assert (kind.label, kind.listed, kind.has_card, kind.at_front) == ("Job", True, True, False)
+    assert (kind.label, kind.in_lists, kind.has_card, kind.at_front) == ("Job", True, True, False)
 
 
 def test_the_three_kinds_and_what_sets_them_apart() -> None:

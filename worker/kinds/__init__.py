@@ -19,7 +19,7 @@ def _find_kinds() -> dict[str, JobKind]:
 
 
 KINDS: Mapping[str, JobKind] = _find_kinds()
-UNLISTED = tuple(kind.name for kind in KINDS.values() if not kind.listed)
+UNLISTED = tuple(kind.name for kind in KINDS.values() if not kind.in_lists)
 
 
 def kind_of(name: str) -> JobKind:

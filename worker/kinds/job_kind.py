@@ -51,7 +51,7 @@ class JobKind:
     phases: tuple[tuple[str, float], ...] = ()  # in order, each with its usual share of the time
     uses_llm: bool = False  # gets the language model that is configured on the worker's machine
     at_front: bool = False  # a person waits for it: ahead of the queue, outside of the limit per person
-    listed: bool = True  # stands in lists of jobs and counts among a person's unfinished ones
+    in_lists: bool = True  # stands in lists of jobs and counts among a person's unfinished ones
     has_card: bool = True  # has a card and a report in a channel; else its answer goes where it was asked
     over_gpus: bool = False  # may train in one process for each GPU
     leaves_model: bool = False  # its artifacts hold a model that can be tried, compared and exported

@@ -48,7 +48,7 @@ KIND = JobKind(
     "Try",
     run,
     at_front=True,
-    listed=False,
+    in_lists=False,
     has_card=False,
     forget_spec=forget_spec,
     forget_report=forget_report,
