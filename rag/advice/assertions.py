@@ -16,8 +16,10 @@ MEASURED_SIGNALS = frozenset({"measured_best"})  # set by a measurement alone
 
 def only(signals: Signals, names: frozenset[str]) -> Signals:
     """The signals of these names; the others become unknown."""
-    kept = {name: value for name, value in signals.known().items() if name in names}
-    return Signals.model_validate({**kept, "quotes": {n: q for n, q in signals.quotes.items() if n in names}})
+    values = {name: value for name, value in signals.known().items() if name in names}
+    return Signals.model_validate(
+        {**values, "quotes": {n: q for n, q in signals.quotes.items() if n in names}}
+    )
 
 
 def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -> frozenset[str]:
@@ -25,10 +27,10 @@ def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -
 
     Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
     """
-    said = {name for name, words in signals.quotes.items() if words.strip()}
+    names = {name for name, words in signals.quotes.items() if words.strip()}
     if len(signals.gaps) > 1:
-        said.discard("gaps")
-    return frozenset(said & signals.known().keys()) | confirmed | MEASURED_SIGNALS
+        names.discard("gaps")
+    return frozenset(names & signals.known().keys()) | confirmed | MEASURED_SIGNALS
 
 
 BEHIND = {  # the signals behind a derived fact
@@ -48,9 +50,9 @@ BEHIND = {  # the signals behind a derived fact
 def signal_names(when: Mapping[str, Any]) -> list[str]:
     """The signals that a condition rests on, derived facts resolved; what must not hold is left out."""
     names: list[str] = []
-    for name, wanted in when.items():
+    for name, condition in when.items():
         if name == "any":
-            names += [inner for block in wanted for inner in signal_names(block)]
+            names += [inner for block in condition for inner in signal_names(block)]
         elif name != "none_of":
             names += BEHIND.get(name, (name,))
     return names
@@ -61,9 +63,9 @@ def asserted_signals(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, ...]:
     if rule.asserts is not None:
         return rule.asserts
     names: list[str] = []
-    for name, wanted in rule.when.items():
+    for name, condition in rule.when.items():
         if name == "any":
-            names += signal_names(next(block for block in wanted if holds(block, facts)))
+            names += signal_names(next(block for block in condition if holds(block, facts)))
         elif name == "class_rows":
             names += ["per_class"] if facts.get("per_class") is not None else ["examples", "classes"]
         elif name != "none_of":

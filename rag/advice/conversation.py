@@ -86,10 +86,10 @@ class Thread:
 
     def to_json(self) -> State:
         """Plain data of a few KB at most."""
-        kept = self.signals.model_dump(mode="json", exclude_none=True) if self.signals else None
+        signals = self.signals.model_dump(mode="json", exclude_none=True) if self.signals else None
         return {
             "version": VERSION,
-            "signals": kept,
+            "signals": signals,
             "asked": list(self.asked),
             "pending": self.pending,
             "question": self.question,
@@ -105,14 +105,14 @@ class Thread:
         try:
             kept = state.get("signals")
             signals = Signals.model_validate(kept) if kept else None
-            asked = tuple(str(name) for name in state.get("asked") or ())
+            questions = tuple(str(name) for name in state.get("asked") or ())
             confirmed = frozenset(state.get("confirmed") or ()) & set(SIGNAL_NAMES)
         except (ValidationError, TypeError):
             return cls()
         pending, language = state.get("pending"), state.get("language")
         return cls(
             signals,
-            asked,
+            questions,
             str(pending) if pending else None,
             str(state.get("question", "")),
             confirmed,
@@ -126,9 +126,9 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
     Its `signals.topic` is this message's; a message off the subject leaves what is known untouched.
     """
     words = load_phrases_of(thread.language)
-    if thread.pending and (answer := _answered(thread.pending, text, table, words)) is not None:
+    if thread.pending and (answer := _pending_answer(thread.pending, text, table, words)) is not None:
         names = frozenset(answer.known()) - set(PER_MESSAGE)
-        return replace(_refined(thread, answer), confirmed=thread.confirmed | names)
+        return replace(_refine(thread, answer), confirmed=thread.confirmed | names)
     new = _with_plain_words(read(text), text)
     old = thread.signals
     if old is None or _afresh(thread, old, new, text):
@@ -149,18 +149,18 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
         thread = replace(thread, signals=_without(old, "knowledge"))
         new = _without(new, "knowledge")
     new = new.model_copy(update={"topic": "decision"})
-    return _refined(thread, new, corrects=bool(CORRECTS.search(text)))
+    return _refine(thread, new, corrects=bool(CORRECTS.search(text)))
 
 
 def _with_plain_words(new: Signals, text: str) -> Signals:
     """The reading with what a few plain words say and no reader knows: a model to learn from, a rule of behaviour."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     quotes = dict(new.quotes)
     if new.task == "foundation" and (words := LEARNING.search(text)):
-        found["learning"], quotes["learning"] = True, words[0]
+        values["learning"], quotes["learning"] = True, words[0]
     if new.topic == "decision" and set(new.gaps) <= {"vague"} and (words := BEHAVIOUR.search(text)):
-        found["gaps"], quotes["gaps"] = ("style",), words[0]
-    return new.model_copy(update={**found, "quotes": quotes}) if found else new
+        values["gaps"], quotes["gaps"] = ("style",), words[0]
+    return new.model_copy(update={**values, "quotes": quotes}) if values else new
 
 
 SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "monthly_cost", "latency_ms"})
@@ -187,31 +187,31 @@ def _about(old: Signals, topic: Any) -> Signals:
     return old.model_copy(update={"topic": topic, "injection": None})
 
 
-def _refined(thread: Thread, new: Signals, corrects: bool = False) -> Thread:
+def _refine(thread: Thread, new: Signals, corrects: bool = False) -> Thread:
     """The thread with what a message adds: a statement replaces, a guess only fills what nobody said.
 
     A signal that was confirmed stays confirmed until another statement takes its place.
     """
     old = thread.signals or Signals.model_validate({})
-    stated = frozenset(new.quotes)
-    guesses = {n for n in new.known() if n not in stated and n not in PER_MESSAGE}
-    held = {n for n in guesses if _known(old, n) and (n in thread.certain or n == "task")}
-    new = new.model_copy(update={n: () if n == "gaps" else None for n in held})
-    if new.gaps and "gaps" in stated and (corrects or "gaps" not in thread.certain):
-        old = _cleared(old, {"gaps"})
+    statements = frozenset(new.quotes)
+    guesses = {n for n in new.known() if n not in statements and n not in PER_MESSAGE}
+    certain_guesses = {n for n in guesses if _has_value(old, n) and (n in thread.certain or n == "task")}
+    new = new.model_copy(update={n: () if n == "gaps" else None for n in certain_guesses})
+    if new.gaps and "gaps" in statements and (corrects or "gaps" not in thread.certain):
+        old = _clear(old, {"gaps"})
     if new.baseline is not None and new.baseline != old.baseline:  # the score went with the other baseline
-        old = _cleared(old, {"score", "eval_n"} - new.known().keys())
-    replaced = {n for n in stated & thread.confirmed if getattr(new, n) != getattr(old, n)}
+        old = _clear(old, {"score", "eval_n"} - new.known().keys())
+    replacements = {n for n in statements & thread.confirmed if getattr(new, n) != getattr(old, n)}
     return replace(
-        thread, signals=merge(old, new), confirmed=thread.confirmed - replaced, pending=None, fresh=False
+        thread, signals=merge(old, new), confirmed=thread.confirmed - replacements, pending=None, fresh=False
     )
 
 
-def _known(signals: Signals, name: str) -> bool:
+def _has_value(signals: Signals, name: str) -> bool:
     return getattr(signals, name) not in (None, (), ("vague",))
 
 
-def _cleared(signals: Signals, names: set[str]) -> Signals:
+def _clear(signals: Signals, names: set[str]) -> Signals:
     empty = {name: () if name == "gaps" else None for name in names}
     quotes = {name: words for name, words in signals.quotes.items() if name not in names}
     return signals.model_copy(update={**empty, "quotes": quotes})
@@ -238,10 +238,10 @@ def _kin(one: str, other: str) -> bool:
 
 def answers_pending(thread: Thread, text: str, table: Table, words: Phrases) -> bool:
     """Whether the message answers the question that waits: an option's words, a bare number, "no"."""
-    return thread.pending is not None and _answered(thread.pending, text, table, words) is not None
+    return thread.pending is not None and _pending_answer(thread.pending, text, table, words) is not None
 
 
-def _answered(pending: str, text: str, table: Table, words: Phrases) -> Signals | None:
+def _pending_answer(pending: str, text: str, table: Table, words: Phrases) -> Signals | None:
     """The signals behind an option of the question that waits, or behind a bare number or "no"."""
     line = next((line for line in table.questions if line["id"] == pending), None)
     if line is None:
@@ -311,5 +311,5 @@ def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecisi
     if again or (advice.gate is not None and advice.gate.verdicts):
         return TurnDecision(advice, thread)
     flips = tuple(flip for flip in advice.flips if flip.verdict is not advice.lean)
-    committed = replace(advice, verdict=advice.lean, flips=flips)
-    return TurnDecision(committed, thread, committed=True)
+    lean_advice = replace(advice, verdict=advice.lean, flips=flips)
+    return TurnDecision(lean_advice, thread, committed=True)

@@ -41,9 +41,9 @@ def _calls(signals: Signals, prices: Mapping[str, Any]) -> str:
     if not signals.volume_month:
         return f"From {rate}."
     tokens = signals.prompt_tokens or CALL_IN
-    assumed = "" if signals.prompt_tokens else " (assumed)"
+    note = "" if signals.prompt_tokens else " (assumed)"
     monthly = signals.volume_month * (tokens * row["in"] + CALL_OUT * row["out"]) / 1e6
-    return f"{_usd(monthly)} a month for {signals.volume_month:,} calls of {tokens:,} tokens in{assumed} and {CALL_OUT} out, at {rate}."
+    return f"{_usd(monthly)} a month for {signals.volume_month:,} calls of {tokens:,} tokens in{note} and {CALL_OUT} out, at {rate}."
 
 
 def _kept_in(prices: Mapping[str, Any]) -> str:
@@ -72,13 +72,13 @@ def _month(gpu: str, prices: Mapping[str, Any]) -> str:
 def _tuning(signals: Signals, prices: Mapping[str, Any]) -> str:
     row = (prices.get("hosted_lora_per_million_tokens") or {}).get("8b")
     rows = signals.examples or ASSUMED_ROWS
-    assumed = "" if signals.examples else " (an assumed count)"
+    note = "" if signals.examples else " (an assumed count)"
     parts = []
     if row:
-        trained = rows * ROW_TOKENS * EPOCHS / 1e6
-        low, high = trained * row["usd"], trained * row.get("usd_high", row["usd"])
+        millions = rows * ROW_TOKENS * EPOCHS / 1e6
+        low, high = millions * row["usd"], millions * row.get("usd_high", row["usd"])
         parts.append(
-            f"One LoRA run on an 8B model: {_usd(low)} to {_usd(high)} for {rows:,} examples{assumed} of {ROW_TOKENS} tokens, {EPOCHS} epochs."
+            f"One LoRA run on an 8B model: {_usd(low)} to {_usd(high)} for {rows:,} examples{note} of {ROW_TOKENS} tokens, {EPOCHS} epochs."
         )
     if gpu := _serving_gpu(prices):
         parts.append(f"Serving is what costs: an always-on GPU is {_month(gpu, prices)}.")
@@ -89,8 +89,8 @@ def _small(signals: Signals, prices: Mapping[str, Any]) -> str:
     row = prices.get("cpu_hour")
     if not row:
         return ""
-    assumed = ", a planning figure" if row.get("assumed") else ""
-    return f"Under {_usd(row['usd'])} to train: minutes on a CPU at ${row['usd']:.2f} an hour{assumed}. No GPU is needed to serve it."
+    note = ", a planning figure" if row.get("assumed") else ""
+    return f"Under {_usd(row['usd'])} to train: minutes on a CPU at ${row['usd']:.2f} an hour{note}. No GPU is needed to serve it."
 
 
 def _pilot(signals: Signals, prices: Mapping[str, Any]) -> str:
@@ -98,11 +98,11 @@ def _pilot(signals: Signals, prices: Mapping[str, Any]) -> str:
         return ""  # a model to learn from costs what the asker wants to spend
     gpus, chips = prices.get("gpu_hour") or {}, prices.get("chips") or {}
     share = ((prices.get("mfu") or {}).get("full") or [0.35])[0]
-    known = [key for key, row in gpus.items() if row.get("chip") in chips]
-    if not known:
+    names = [key for key, row in gpus.items() if row.get("chip") in chips]
+    if not names:
         return ""
-    per_flop = {key: gpus[key]["usd"] / chips[gpus[key]["chip"]]["tflops"] for key in known}
-    name = min(known, key=lambda key: per_flop[key])
+    per_flop = {key: gpus[key]["usd"] / chips[gpus[key]["chip"]]["tflops"] for key in names}
+    name = min(names, key=lambda key: per_flop[key])
     hours = PILOT_FLOP / (share * chips[gpus[name]["chip"]]["tflops"] * 1e12 * 3600)
     return f"The 1B pilot on 20B tokens: about {hours:,.0f} GPU hours, {_usd(hours * gpus[name]['usd'])} ({name}, 6ND at {share:.0%} of peak)."
 

@@ -64,23 +64,23 @@ def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset
     """The verdict on these signals by this table; `confirmed` names the signals that the person corrected or approved."""
     facts = facts_of(signals)
     certain = certain_signals(signals, confirmed)
-    verdict, gate, fired, points = decide(facts, table, certain)
-    order = ranked(points, table, facts, fired)
+    verdict, gate, rules, points = decide(facts, table, certain)
+    order = ranked(points, table, facts, rules)
     lean = Verdict(order[0])
     runner_up = Verdict(order[1]) if points[order[1]] > 0 else None
     answerless = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
-    told = only(signals, certain)
-    pass_mark = _pass_mark(told)
+    facts_told = only(signals, certain)
+    pass_mark = _pass_mark(facts_told)
     experiment = {} if answerless else _experiment_block(verdict, facts, table)
     return Advice(
         verdict=verdict,
         lean=lean,
         points=points,
-        fired=fired,
+        fired=rules,
         gate=gate,
-        deciding=() if answerless else deciding(signals, fired, gate, order[:2]),
+        deciding=() if answerless else deciding(signals, rules, gate, order[:2]),
         sections=() if answerless else sections(verdict, facts, table),
-        next_step=fill_experiment(str(experiment.get("do", "")), told, pass_mark),
+        next_step=fill_experiment(str(experiment.get("do", "")), facts_told, pass_mark),
         pass_mark=pass_mark,
         flips=() if answerless else find_flips(signals, table, verdict),
         runner_up=runner_up,
@@ -96,74 +96,74 @@ def decide(
     facts: Mapping[str, Any], table: Table, certain: frozenset[str] = frozenset()
 ) -> tuple[Verdict, Rule | None, tuple[Rule, ...], dict[str, float]]:
     """The verdict, the gate that forced it (if one did), the rules that fired and the points."""
-    fired = tuple(_worded(rule, facts, certain) for rule in table.rules if holds(rule.when, facts))
+    rules = tuple(_with_words(rule, facts, certain) for rule in table.rules if holds(rule.when, facts))
     points: dict[str, float] = dict.fromkeys(table.options, 0.0)
-    for rule in fired:
+    for rule in rules:
         for option, value in rule.points.items():
             points[option] += value
-    winner = ranked(points, table, facts, fired)[0]
+    winner = ranked(points, table, facts, rules)[0]
     for gate in table.gates:
         if holds(gate.when, facts):
             if gate.verdict == "points":
                 break
-            return Verdict(str(gate.verdict)), gate, fired, points
+            return Verdict(str(gate.verdict)), gate, rules, points
     for block in table.blocks:
         if winner in block.verdicts and holds(block.when, facts):
-            return Verdict.NEED_MORE_INFO, block, fired, points
-    return Verdict(winner), None, fired, points
+            return Verdict.NEED_MORE_INFO, block, rules, points
+    return Verdict(winner), None, rules, points
 
 
-def _worded(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> Rule:
+def _with_words(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -> Rule:
     """The rule with the words that may be told: its own with the asker's figures, or the general ones."""
     if not sayable(rule, facts, certain):
         return replace(rule, say=rule.general)
     if "{" not in rule.say:
         return rule
     return replace(
-        rule, say=rule.say.format(**{name: _shown(facts[name]) for name in rule.when if name in facts})
+        rule, say=rule.say.format(**{name: _format(facts[name]) for name in rule.when if name in facts})
     )
 
 
 def ranked(
-    points: Mapping[str, float], table: Table, facts: Mapping[str, Any], fired: Sequence[Rule]
+    points: Mapping[str, float], table: Table, facts: Mapping[str, Any], rules: Sequence[Rule]
 ) -> list[str]:
     """The options, most points first.
 
     A tie goes to an option that some rule speaks for, then to one that `ties` does not put last, then to the one
     that the table names first.
     """
-    supported = {option for rule in fired for option, value in rule.points.items() if value > 0}
+    options = {option for rule in rules for option, value in rule.points.items() if value > 0}
     last = {line["option"] for line in table.ties if holds(line["when"], facts)}
-    return sorted(table.options, key=lambda name: (-points[name], name not in supported, name in last))
+    return sorted(table.options, key=lambda name: (-points[name], name not in options, name in last))
 
 
 def deciding(
-    signals: Signals, fired: tuple[Rule, ...], gate: Rule | None, first: list[str]
+    signals: Signals, rules: tuple[Rule, ...], gate: Rule | None, first: list[str]
 ) -> tuple[DecidingSignal, ...]:
     """The signals that moved the two `first` options, strongest first, each with the user's words."""
     strength: dict[str, float] = {}
     effects: dict[str, list[str]] = {}
-    for rule in (*([gate] if gate else []), *fired):
-        moved = {option: value for option, value in rule.points.items() if option in first}
-        if rule.points and not moved:
+    for rule in (*([gate] if gate else []), *rules):
+        effect_by_option = {option: value for option, value in rule.points.items() if option in first}
+        if rule.points and not effect_by_option:
             continue
-        weight = max((abs(v) for v in moved.values()), default=9.0)
-        told = ", ".join(f"{option} {value:+g}" for option, value in moved.items())
+        weight = max((abs(v) for v in effect_by_option.values()), default=9.0)
+        points = ", ".join(f"{option} {value:+g}" for option, value in effect_by_option.items())
         for name in signal_names(rule.when):
-            strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in moved else 0))
-            effect = f"{rule.say} ({told})" if told else rule.say
+            strength[name] = max(strength.get(name, 0), weight + (0.5 if first[0] in effect_by_option else 0))
+            effect = f"{rule.say} ({points})" if points else rule.say
             if effect not in effects.setdefault(name, []):
                 effects[name].append(effect)
-    known = signals.known()
-    seen = [
-        DecidingSignal(name, _shown(known[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
+    values = signals.known()
+    signals_told = [
+        DecidingSignal(name, _format(values[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
         for name in sorted(strength, key=lambda name: -strength[name])
-        if name in known and name != "topic"
+        if name in values and name != "topic"
     ]
-    return tuple(seen[:6])
+    return tuple(signals_told[:6])
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, bool):
@@ -188,12 +188,12 @@ def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, 
     A flip that only repeats what is known, or adds to one that is told, is skipped; at most four are told.
     """
     facts = facts_of(signals)
-    found: list[Flip] = []
+    flips: list[Flip] = []
     leads: list[tuple[Verdict, Mapping[str, Any]]] = []
     for flip in table.flips:
-        known = signals.known()
+        values_known = signals.known()
         if not holds(flip.get("only", {}), facts) or all(
-            known.get(k) == _comparable(v) for k, v in flip["set"].items()
+            values_known.get(k) == _comparable(v) for k, v in flip["set"].items()
         ):
             continue
         values = signals.model_dump() | flip["set"]
@@ -203,7 +203,9 @@ def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, 
         if str(other) not in flip["toward"]:
             continue  # the points may say so, a person would not: "a prompt is good enough, so train"
         repeats = any(
-            known_flip.items() <= flip["set"].items() for told, known_flip in leads if told == other
+            known_flip.items() <= flip["set"].items()
+            for verdict_of_lead, known_flip in leads
+            if verdict_of_lead == other
         )
         if not repeats and other not in (
             verdict,
@@ -212,10 +214,10 @@ def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, 
             Verdict.GUIDE_ANSWER,
         ):
             leads.append((other, flip["set"]))
-            found.append(Flip(flip["id"], flip["say"], other))
-    first = {flip.verdict: number for number, flip in reversed(list(enumerate(found)))}
-    order = sorted(range(len(found)), key=lambda number: (number not in first.values(), number))
-    return tuple(found[number] for number in order[:MAX_CHANGES])
+            flips.append(Flip(flip["id"], flip["say"], other))
+    first = {flip.verdict: number for number, flip in reversed(list(enumerate(flips)))}
+    order = sorted(range(len(flips)), key=lambda number: (number not in first.values(), number))
+    return tuple(flips[number] for number in order[:MAX_CHANGES])
 
 
 def _comparable(value: Any) -> Any:
@@ -257,20 +259,25 @@ def _eval_items(signals: Signals) -> int:
     return max(signals.eval_n, 100) if signals.eval_n else 200
 
 
-def pass_mark_figures(told: Signals) -> tuple[str, dict[str, str]]:
+def pass_mark_figures(signals: Signals) -> tuple[str, dict[str, str]]:
     """Which bar it is ("target", "score", "default") and its figures; it cannot be met by luck.
 
     The target if one was said, else today's score plus its interval, else 85%.
     """
-    n = _eval_items(told)
+    n = _eval_items(signals)
     items = f"{n:,}"
-    if told.target is not None:
-        width = half_width(told.target / 100, n)
-        return "target", {"target": f"{told.target:g}", "width": f"{width:.1f}", "n": items}
-    if told.score is not None and told.score < 100:
-        width = half_width(told.score / 100, n)
-        bar = min(told.score + width, 99.5)
-        return "score", {"bar": f"{bar:.0f}", "score": f"{told.score:g}", "width": f"{width:.1f}", "n": items}
+    if signals.target is not None:
+        width = half_width(signals.target / 100, n)
+        return "target", {"target": f"{signals.target:g}", "width": f"{width:.1f}", "n": items}
+    if signals.score is not None and signals.score < 100:
+        width = half_width(signals.score / 100, n)
+        bar = min(signals.score + width, 99.5)
+        return "score", {
+            "bar": f"{bar:.0f}",
+            "score": f"{signals.score:g}",
+            "width": f"{width:.1f}",
+            "n": items,
+        }
     return "default", {"width": f"{half_width(0.85, n):.1f}", "n": items}
 
 
@@ -281,8 +288,8 @@ PASS_MARKS = {
 }
 
 
-def _pass_mark(told: Signals) -> str:
-    name, figures = pass_mark_figures(told)
+def _pass_mark(signals: Signals) -> str:
+    name, figures = pass_mark_figures(signals)
     return PASS_MARKS[name].format(**figures)
 
 
@@ -300,11 +307,11 @@ def _experiment_block(verdict: Verdict, facts: Mapping[str, Any], table: Table) 
     return next(line for line in blocks if holds(line["when"], facts))
 
 
-def fill_experiment(text: str, told: Signals, pass_mark: str, rows: str = "") -> str:
+def fill_experiment(text: str, signals: Signals, pass_mark: str, rows: str = "") -> str:
     """The next step with the figures that were said; without a count of examples it names how many it takes."""
-    words = rows or TASK_WORDS.get(told.task or "", "approved examples")
-    count = f"{told.examples:,}" if told.examples else "500+"
-    return text.format(eval_n=f"{_eval_items(told):,}", rows=f"{count} {words}", **{"pass": pass_mark})
+    words = rows or TASK_WORDS.get(signals.task or "", "approved examples")
+    count = f"{signals.examples:,}" if signals.examples else "500+"
+    return text.format(eval_n=f"{_eval_items(signals):,}", rows=f"{count} {words}", **{"pass": pass_mark})
 
 
 def _combination(

@@ -20,10 +20,10 @@ from rag.signals.schema import SIGNAL_NAMES, Signals
 
 DEFAULT = Path(__file__).parents[1] / "table.yaml"
 COMPARE = {
-    "at_least": lambda value, bound: value >= bound,
-    "at_most": lambda value, bound: value <= bound,
-    "below": lambda value, bound: value < bound,
-    "above": lambda value, bound: value > bound,
+    "at_least": lambda value, limit: value >= limit,
+    "at_most": lambda value, limit: value <= limit,
+    "below": lambda value, limit: value < limit,
+    "above": lambda value, limit: value > limit,
 }
 SECTIONS = (
     "Should You Train Your Own Model?",
@@ -130,22 +130,22 @@ def _rule(line: Mapping[str, Any]) -> Rule:
 
 def holds(when: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     """Does every line of the condition hold? An unknown value meets no comparison, only `unknown`."""
-    return all(_line_holds(name, wanted, facts) for name, wanted in when.items())
+    return all(_line_holds(name, condition, facts) for name, condition in when.items())
 
 
-def _line_holds(name: str, wanted: Any, facts: Mapping[str, Any]) -> bool:
+def _line_holds(name: str, condition: Any, facts: Mapping[str, Any]) -> bool:
     if name == "any":
-        return any(holds(block, facts) for block in wanted)
+        return any(holds(block, facts) for block in condition)
     if name == "none_of":
-        return not any(holds(block, facts) for block in wanted)
+        return not any(holds(block, facts) for block in condition)
     value = facts.get(name)
-    if wanted == "unknown":
+    if condition == "unknown":
         return value is None
     if value is None:
         return False
-    if isinstance(wanted, Mapping):
-        return all(COMPARE[how](value, bound) for how, bound in wanted.items())
-    choices = wanted if isinstance(wanted, list) else [wanted]
+    if isinstance(condition, Mapping):
+        return all(COMPARE[how](value, limit) for how, limit in condition.items())
+    choices = condition if isinstance(condition, list) else [condition]
     if isinstance(value, tuple):
         return any(choice in value for choice in choices)
     return any(value == choice and type(value) is type(choice) for choice in choices)
@@ -155,142 +155,146 @@ def _problems(raw: Any) -> list[str]:
     """Everything wrong with the file, each with its place; empty when it can be used."""
     if not isinstance(raw, dict):
         return ["the file is not a mapping"]
-    found = [f"unknown key {key!r}" for key in sorted(set(raw) - TOP)]
-    found += [f"missing key {key!r}" for key in sorted(TOP - set(raw))]
-    if found:
-        return found
+    problems = [f"unknown key {key!r}" for key in sorted(set(raw) - TOP)]
+    problems += [f"missing key {key!r}" for key in sorted(TOP - set(raw))]
+    if problems:
+        return problems
     if sorted(raw["options"]) != sorted(typing.cast(list, [str(v) for v in list(Verdict)[:5]])):
-        found.append("options: name prompt, rag, small_model, fine_tune and foundation_model once each")
+        problems.append("options: name prompt, rag, small_model, fine_tune and foundation_model once each")
     for part in ("gates", "blocks", "rules"):
-        seen: set[str] = set()
+        ids: set[str] = set()
         for number, line in enumerate(raw[part] or [], 1):
             place = f"{part}[{line.get('id', number) if isinstance(line, dict) else number}]"
-            found += _line_problems(place, part, line, raw, seen)
-    found += _words_problems(raw)
-    return found
+            problems += _line_problems(place, part, line, raw, ids)
+    problems += _words_problems(raw)
+    return problems
 
 
-def _line_problems(place: str, part: str, line: Any, raw: Mapping[str, Any], seen: set[str]) -> list[str]:
+def _line_problems(place: str, part: str, line: Any, raw: Mapping[str, Any], ids: set[str]) -> list[str]:
     if not isinstance(line, dict):
         return [f"{place}: not a mapping"]
     effect = {"gates": "verdict", "blocks": "verdicts", "rules": "points"}[part]
-    needed = {"id", "when", "say", "source", effect}
-    allowed = needed | ({"general", "asserts"} if part == "rules" else set())
-    if not needed <= set(line) <= allowed:
-        return [f"{place}: needs {sorted(needed)}, may have {sorted(allowed)}, has {sorted(line)}"]
-    found = [
+    required_keys = {"id", "when", "say", "source", effect}
+    keys = required_keys | ({"general", "asserts"} if part == "rules" else set())
+    if not required_keys <= set(line) <= keys:
+        return [f"{place}: needs {sorted(required_keys)}, may have {sorted(keys)}, has {sorted(line)}"]
+    problems = [
         f"{place}: unknown signal {n!r} in asserts" for n in line.get("asserts", ()) if n not in SIGNAL_NAMES
     ]
     if part == "rules" and line.get("asserts") != [] and not line.get("general"):
-        found.append(
+        problems.append(
             f"{place}: needs `general`, what is told while its signals are guesses (or `asserts: []`)"
         )
-    if line["id"] in seen:
-        found.append(f"{place}: the id is used twice")
-    seen.add(line["id"])
+    if line["id"] in ids:
+        problems.append(f"{place}: the id is used twice")
+    ids.add(line["id"])
     if line["source"] not in raw["sources"]:
-        found.append(f"{place}: source {line['source']!r} is not in sources")
-    found += _when_problems(place, line["when"])
+        problems.append(f"{place}: source {line['source']!r} is not in sources")
+    problems += _when_problems(place, line["when"])
     blanks = [name for _, name, _, _ in Formatter().parse(str(line["say"])) if name is not None]
-    found += [
+    problems += [
         f"{place}: say names {n!r}, which `when` does not ask for" for n in blanks if n not in line["when"]
     ]
     if part == "rules":
         for option, points in line["points"].items() if isinstance(line["points"], dict) else []:
             if option not in raw["options"]:
-                found.append(f"{place}: unknown option {option!r} in points")
+                problems.append(f"{place}: unknown option {option!r} in points")
             if isinstance(points, bool) or not isinstance(points, int | float) or abs(points) > 20:
-                found.append(f"{place}: points for {option} must be a number from -20 to 20, not {points!r}")
+                problems.append(
+                    f"{place}: points for {option} must be a number from -20 to 20, not {points!r}"
+                )
     names = [line["verdict"]] if part == "gates" else line.get("verdicts", [])
-    found += [f"{place}: unknown verdict {n!r}" for n in names if n not in {*map(str, Verdict), "points"}]
-    return found
+    problems += [f"{place}: unknown verdict {n!r}" for n in names if n not in {*map(str, Verdict), "points"}]
+    return problems
 
 
 def _when_problems(place: str, when: Any) -> list[str]:
     if not isinstance(when, dict):
         return [f"{place}: `when` is not a mapping"]
-    found = []
-    for name, wanted in when.items():
+    problems = []
+    for name, condition in when.items():
         if name in ("any", "none_of"):
-            if not isinstance(wanted, list):
-                found.append(f"{place}: {name} needs a list of blocks")
+            if not isinstance(condition, list):
+                problems.append(f"{place}: {name} needs a list of blocks")
                 continue
-            for block in wanted:
-                found += _when_problems(place, block)
+            for block in condition:
+                problems += _when_problems(place, block)
         elif name not in FACT_NAMES:
-            found.append(f"{place}: unknown signal {name!r}; known: {', '.join(sorted(FACT_NAMES))}")
-        elif isinstance(wanted, dict):
+            problems.append(f"{place}: unknown signal {name!r}; known: {', '.join(sorted(FACT_NAMES))}")
+        elif isinstance(condition, dict):
             bad = [
                 f"{k}: {v!r}"
-                for k, v in wanted.items()
+                for k, v in condition.items()
                 if k not in COMPARE or isinstance(v, bool) or not isinstance(v, int | float)
             ]
-            found += [
+            problems += [
                 f"{place}: {name} {what} is no comparison ({', '.join(COMPARE)} with a number)"
                 for what in bad
             ]
-        elif wanted != "unknown":
-            found += [f"{place}: {name} cannot be {value!r}" for value in _impossible(name, wanted)]
-    return found
+        elif condition != "unknown":
+            problems += [f"{place}: {name} cannot be {value!r}" for value in _impossible(name, condition)]
+    return problems
 
 
-def _impossible(name: str, wanted: Any) -> list[Any]:
+def _impossible(name: str, condition: Any) -> list[Any]:
     """The values that this signal can never have (a typo in the table would otherwise never fire)."""
-    values = wanted if isinstance(wanted, list) else [wanted]
+    values = condition if isinstance(condition, list) else [condition]
     if name in DERIVED:
         return [value for value in values if not isinstance(value, bool | int)]
     kind = Signals.model_fields[name].annotation
-    allowed: set[Any] = set()
+    options: set[Any] = set()
     numeric = False
     stack: list[Any] = [kind]
     while stack:
         part = stack.pop()
         if typing.get_origin(part) is typing.Literal:
-            allowed |= set(typing.get_args(part))
+            options |= set(typing.get_args(part))
         elif part is bool:
-            allowed |= {True, False}
+            options |= {True, False}
         elif part in (int, float, str):
             numeric = True
         else:
             stack += [arg for arg in typing.get_args(part) if arg is not ...]
-    return [] if numeric else [value for value in values if value not in allowed]
+    return [] if numeric else [value for value in values if value not in options]
 
 
 def _words_problems(raw: Mapping[str, Any]) -> list[str]:
     """Checks of sections, experiments, questions and flips."""
-    found = []
+    problems = []
     for verdict, titles in raw["sections"].items():
         names = [line["add"] for line in titles] if verdict == "extra" else titles
-        found += [f"sections[{verdict}]: the guide has no section {n!r}" for n in names if n not in SECTIONS]
+        problems += [
+            f"sections[{verdict}]: the guide has no section {n!r}" for n in names if n not in SECTIONS
+        ]
     for line in raw["sections"].get("extra", []):
-        found += _when_problems(f"sections[extra {line['add']}]", line["when"])
+        problems += _when_problems(f"sections[extra {line['add']}]", line["when"])
     for verdict in [*raw["options"], "need_more_info"]:
         blocks = raw["experiments"].get(verdict)
         if not blocks or blocks[-1].get("when") != {}:
-            found.append(f"experiments[{verdict}]: needs a last block with `when: {{}}`")
+            problems.append(f"experiments[{verdict}]: needs a last block with `when: {{}}`")
         for block in blocks or []:
-            found += _when_problems(f"experiments[{verdict}]", block["when"])
+            problems += _when_problems(f"experiments[{verdict}]", block["when"])
     for line in raw["questions"]:
         unknown = [name for name in line["known"] if name not in FACT_NAMES]
-        found += [f"questions[{line['id']}]: unknown signal {name!r}" for name in unknown]
+        problems += [f"questions[{line['id']}]: unknown signal {name!r}" for name in unknown]
         for values in [line.get("none", {}), *(option["set"] for option in line["options"])]:
             try:
                 Signals(**values)
             except ValueError as error:
-                found.append(f"questions[{line['id']}] sets {values}: {error}")
+                problems.append(f"questions[{line['id']}] sets {values}: {error}")
     for line in raw["ties"]:
-        found += _when_problems(f"ties[{line.get('option')}]", line.get("when", {}))
+        problems += _when_problems(f"ties[{line.get('option')}]", line.get("when", {}))
         if line.get("option") not in raw["options"]:
-            found.append(f"ties: unknown option {line.get('option')!r}")
+            problems.append(f"ties: unknown option {line.get('option')!r}")
     for line in raw["flips"]:
         strange = [name for name in line.get("toward", [None]) if name not in raw["options"]]
-        found += [f"flips[{line.get('id')}]: unknown option {name!r} in toward" for name in strange]
+        problems += [f"flips[{line.get('id')}]: unknown option {name!r} in toward" for name in strange]
         try:
             Signals(**line["set"])
         except ValueError as error:
-            found.append(f"flips[{line.get('say')}]: {error}")
-        found += _when_problems(f"flips[{line.get('say')}]", line.get("only", {}))
-    return found
+            problems.append(f"flips[{line.get('say')}]: {error}")
+        problems += _when_problems(f"flips[{line.get('say')}]", line.get("only", {}))
+    return problems
 
 
 OPEN_ENDED = ("reply", "summarise", "translate", "code", "qa", "search")
@@ -315,17 +319,17 @@ FACT_NAMES = {*SIGNAL_NAMES, *DERIVED}
 def facts_of(signals: Signals) -> dict[str, Any]:
     """The signals plus the derived facts that conditions may name."""
     facts: dict[str, Any] = signals.known()
-    named = [gap for gap in signals.gaps if gap != "vague"]
-    lives_on_facts = signals.task in FACT_TASKS and not named
+    gaps = [gap for gap in signals.gaps if gap != "vague"]
+    lives_on_facts = signals.task in FACT_TASKS and not gaps
     rows = signals.per_class
     if rows is None and signals.examples is not None and signals.task == "classify":
         rows = signals.examples // max(signals.classes or 10, 1)
     facts |= {
         "fixed_labels": signals.task == "classify",
         "open_ended": signals.task in OPEN_ENDED,
-        "facts_missing": "knowledge" in named or (lives_on_facts and "vague" not in signals.gaps),
-        "gap_named": bool(named) or (lives_on_facts and "vague" not in signals.gaps),
-        "only_accuracy": named == ["accuracy"],
+        "facts_missing": "knowledge" in gaps or (lives_on_facts and "vague" not in signals.gaps),
+        "gap_named": bool(gaps) or (lives_on_facts and "vague" not in signals.gaps),
+        "only_accuracy": gaps == ["accuracy"],
         "measured": signals.baseline is not None
         or any(
             v is not None

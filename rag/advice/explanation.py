@@ -54,22 +54,24 @@ def next_step(advice: Advice, words: Phrases) -> str:
     text = words.get(f"experiment.{advice.experiment}", "")
     if words.language == "en" or not text:
         return advice.next_step
-    told = advice.facts_told
-    name, figures = pass_mark_figures(told)
+    signals = advice.facts_told
+    name, figures = pass_mark_figures(signals)
     kind = (
-        told.task if told.task in ("classify", "extract", "reply", "summarise", "translate") else "approved"
+        signals.task
+        if signals.task in ("classify", "extract", "reply", "summarise", "translate")
+        else "approved"
     )
     rows = words(f"rows.{kind}")
-    return fill_experiment(text, told, words(f"say.passes_{name}", **figures), rows)
+    return fill_experiment(text, signals, words(f"say.passes_{name}", **figures), rows)
 
 
 def would_change(advice: Advice, words: Phrases) -> tuple[str, ...]:
     """The changes that would lead to another verdict, each with that verdict."""
     lines = []
     for flip in advice.flips:
-        said = words.get(f"flip.{flip.id}", flip.say)
+        text = words.get(f"flip.{flip.id}", flip.say)
         way = words(f"way.{flip.verdict}") if words.language != "en" else verdict_phrase(flip.verdict)
-        lines.append(f"{said[0].upper()}{said[1:]} → {way}.")
+        lines.append(f"{text[0].upper()}{text[1:]} → {way}.")
     return tuple(lines)
 
 
@@ -81,22 +83,22 @@ def question_words(name: str, question: FollowUp, words: Phrases) -> FollowUp:
 
 def reasons(advice: Advice) -> list[Rule]:
     """The lines that speak most for the verdict, or against what would else have won; strongest first."""
-    won, strength = str(advice.verdict), {}
-    rivals = {"fine_tune", "small_model"} - {won}
+    winner, strength = str(advice.verdict), {}
+    rivals = {"fine_tune", "small_model"} - {winner}
     if {"ambition", "capability"} & set(advice.signals.gaps) or advice.signals.task == "foundation":
-        rivals |= {"foundation_model"} - {won}
+        rivals |= {"foundation_model"} - {winner}
     for rule in advice.fired:
-        if not rule.when or (won not in rule.points and max(rule.points.values()) > 0):
+        if not rule.when or (winner not in rule.points and max(rule.points.values()) > 0):
             continue  # what speaks for another way is no reason for this one
         against = min((rule.points.get(name, 0) for name in rivals), default=0)
-        strength[rule.id] = max(rule.points.get(won, 0), -against - 0.5 if against <= AGAINST else 0)
+        strength[rule.id] = max(rule.points.get(winner, 0), -against - 0.5 if against <= AGAINST else 0)
     if advice.verdict in (
         Verdict.FINE_TUNE,
         Verdict.SMALL_MODEL,
     ):  # what speaks for training is told, not what loses
-        strength = {r.id: r.points.get(won, 0) for r in advice.fired if r.when}
-    chosen = [rule for rule in advice.fired if strength.get(rule.id, 0) > 0 and rule.id != "open-ended"]
-    return sorted(chosen, key=lambda rule: -strength[rule.id])[:REASONS]
+        strength = {r.id: r.points.get(winner, 0) for r in advice.fired if r.when}
+    rules = [rule for rule in advice.fired if strength.get(rule.id, 0) > 0 and rule.id != "open-ended"]
+    return sorted(rules, key=lambda rule: -strength[rule.id])[:REASONS]
 
 
 def join_reasons(parts: Sequence[str]) -> str:
@@ -110,10 +112,10 @@ def _upper(text: str) -> str:
 
 
 def _unknown(advice: Advice) -> str:
-    known = advice.signals.known()
+    values = advice.signals.known()
     words = {"task": "the task", "gaps": "what goes wrong", "baseline": "whether a prompt was tried",
              "eval_n": "an evaluation", "examples": "the number of examples"}  # fmt: skip
-    missing = [text for name, text in words.items() if known.get(name) in (None, ("vague",))]
+    missing = [text for name, text in words.items() if values.get(name) in (None, ("vague",))]
     if not missing:
         return "a measurement on your own items outweighs it"
     last = f" and {missing[-1]}" if len(missing) > 1 else missing[-1]
@@ -154,12 +156,12 @@ def replace_verdict(advice: Advice, verdict: Verdict) -> Advice:
 
 def saving_line(advice: Advice, verdict: Verdict, prices: Mapping[str, Any]) -> str:
     """What the way that is advised costs beside today's bill; without a bill it says which figures are missing."""
-    told = advice.facts_told
-    cost = cost_line(verdict, told, prices)
-    if told.monthly_cost is None:
-        missing = "what it costs today a month" + ("" if told.volume_month else " and the calls a month")
+    signals = advice.facts_told
+    cost = cost_line(verdict, signals, prices)
+    if signals.monthly_cost is None:
+        missing = "what it costs today a month" + ("" if signals.volume_month else " and the calls a month")
         return f"I cannot say before I know {missing}. {cost}".strip()
-    return f"Today it costs ${told.monthly_cost:,.0f} a month; that is the most that can be saved. {cost}".strip()
+    return f"Today it costs ${signals.monthly_cost:,.0f} a month; that is the most that can be saved. {cost}".strip()
 
 
 def _sources_named(advice: Advice) -> str:

@@ -94,30 +94,30 @@ def _menu(
     spec: MenuSpec, signals: Signals, certain: frozenset[str], confirmed: frozenset[str], words: Phrases
 ) -> Menu:
     options = [MenuOption(o.value, words(f"option.{spec.name}.{o.value}")) for o in spec.options]
-    selected = _selected(spec, signals, confirmed)
-    if selected and selected not in {option.value for option in options}:
-        options.insert(0, MenuOption(selected, _joined_label(spec, selected, words)))
+    selection = _selection(spec, signals, confirmed)
+    if selection and selection not in {option.value for option in options}:
+        options.insert(0, MenuOption(selection, _joined_label(spec, selection, words)))
     names = {name for name in spec.signals if getattr(signals, name) not in (None, ())}
     return Menu(
         spec.name,
         words(f"menu.{spec.name}"),
         tuple(options),
-        selected,
-        _certainty(names, certain, confirmed, selected),
+        selection,
+        _certainty(names, certain, confirmed, selection),
     )
 
 
 def _certainty(
-    names: set[str], certain: frozenset[str], confirmed: frozenset[str], selected: str
+    names: set[str], certain: frozenset[str], confirmed: frozenset[str], selection: str
 ) -> Certainty:
-    if not selected:
+    if not selection:
         return "unknown"
     if names <= confirmed:
         return "confirmed"
     return "said" if names <= certain else "guessed"
 
 
-def _selected(spec: MenuSpec, signals: Signals, confirmed: frozenset[str]) -> str:
+def _selection(spec: MenuSpec, signals: Signals, confirmed: frozenset[str]) -> str:
     """The value that the reading stands for: an option, several joined, a count, or "" where nothing was read."""
     if spec.number and (count := getattr(signals, spec.number)):
         return str(count)
@@ -133,25 +133,25 @@ def _selected(spec: MenuSpec, signals: Signals, confirmed: frozenset[str]) -> st
 
 def _meets(signals: Signals, spec: MenuSpec, option: OptionSpec) -> bool:
     """Whether the signals say what the option stands for; a bound is met by what is at least as strict."""
-    for name, wanted in option.sets.items():
+    for name, target in option.sets.items():
         value = getattr(signals, name)
         if name == "latency_ms":
-            met = value is not None and value <= wanted
+            match = value is not None and value <= target
         elif name == "volume_month":
-            met = value is not None and value >= wanted
+            match = value is not None and value >= target
         elif name == "volatility":
-            met = value in ("daily", "weekly", "monthly")
+            match = value in ("daily", "weekly", "monthly")
         else:
-            met = value == wanted
-        if not met:
+            match = value == target
+        if not match:
             return False
     return True
 
 
-def _joined_label(spec: MenuSpec, selected: str, words: Phrases) -> str:
-    if spec.number and selected.isdigit():
-        return words("say.many", number=f"{int(selected):,}")
-    return ", ".join(words.get(f"option.{spec.name}.{part}", part) for part in selected.split(JOIN))
+def _joined_label(spec: MenuSpec, selection: str, words: Phrases) -> str:
+    if spec.number and selection.isdigit():
+        return words("say.many", number=f"{int(selection):,}")
+    return ", ".join(words.get(f"option.{spec.name}.{part}", part) for part in selection.split(JOIN))
 
 
 def choice_of(signal: str, values: tuple[Any, Any], words: Phrases) -> Choice | None:
@@ -169,23 +169,27 @@ def choice_of(signal: str, values: tuple[Any, Any], words: Phrases) -> Choice | 
 def _reading_option(spec: MenuSpec, signal: str, value: Any, words: Phrases) -> MenuOption:
     if value in (None, (), []):
         return MenuOption(f"{spec.name}={UNSAID}", words("say.unknown"))
-    chosen = _selected(spec, Signals.model_validate({signal: value}), frozenset())
-    known = {option.value for option in spec.options}
-    label = words(f"option.{spec.name}.{chosen}") if chosen in known else _joined_label(spec, chosen, words)
-    return MenuOption(f"{spec.name}={chosen}", label)
+    value_read = _selection(spec, Signals.model_validate({signal: value}), frozenset())
+    values = {option.value for option in spec.options}
+    label = (
+        words(f"option.{spec.name}.{value_read}")
+        if value_read in values
+        else _joined_label(spec, value_read, words)
+    )
+    return MenuOption(f"{spec.name}={value_read}", label)
 
 
 def parse_correction(text: str) -> Correction:
     """The correction behind `task=reply`; RagError says which names and values there are."""
     name, _, value = text.partition("=")
     spec = _spec(name.strip().lower())
-    chosen = value.strip().lower()
-    if chosen == UNSAID:
+    choice = value.strip().lower()
+    if choice == UNSAID:
         return Correction(spec, {n: () if n == "gaps" else None for n in spec.signals})
-    if spec.number and (count := _count(chosen)) is not None:
+    if spec.number and (count := _count(choice)) is not None:
         return Correction(spec, {n: count if n == spec.number else None for n in spec.signals})
     parts = (
-        [part.strip() for part in re.split(r"[+,]", chosen)] if spec.adds or spec.name == "gaps" else [chosen]
+        [part.strip() for part in re.split(r"[+,]", choice)] if spec.adds or spec.name == "gaps" else [choice]
     )
     by_value = {option.value: option for option in spec.options}
     if strange := [part for part in parts if part not in by_value]:
@@ -195,8 +199,8 @@ def parse_correction(text: str) -> Correction:
         )
     sets: dict[str, Any] = {}
     for part in parts:
-        for signal, wanted in by_value[part].sets.items():
-            sets[signal] = (*sets.get(signal, ()), *wanted) if isinstance(wanted, tuple) else wanted
+        for signal, setting in by_value[part].sets.items():
+            sets[signal] = (*sets.get(signal, ()), *setting) if isinstance(setting, tuple) else setting
     return Correction(spec, sets)
 
 
@@ -221,10 +225,10 @@ def _count(text: str) -> int | None:
 
 def typed_correction(text: str) -> Correction | None:
     """The correction in a message such as "task=reply" or "prompt: tried_fail"; None for any other message."""
-    typed = TYPED.fullmatch(text.strip().lower())
-    if typed is None or ALIASES.get(typed[1], typed[1]) not in {menu.name for menu in load_menus()}:
+    match = TYPED.fullmatch(text.strip().lower())
+    if match is None or ALIASES.get(match[1], match[1]) not in {menu.name for menu in load_menus()}:
         return None
-    return parse_correction(f"{typed[1]}={typed[2]}")
+    return parse_correction(f"{match[1]}={match[2]}")
 
 
 def corrected(

@@ -54,25 +54,25 @@ def sought(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
     """What to look for behind a verdict, weightiest first; nothing for a question without a verdict."""
     if advice.verdict in (Verdict.GUIDE_ANSWER, Verdict.OFF_TOPIC):
         return ()
-    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
+    verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
     gates = [advice.gate] if advice.gate and advice.gate.id in phrases.lines else []
-    told = [rule for rule in advice.fired if rule.when]
-    lines = sorted((r for r in told if r.points.get(wanted, 0) > 0), key=lambda r: -r.points[wanted])
-    if wanted != Verdict.FINE_TUNE:
-        lines += [r for r in told if r.points.get("fine_tune", 0) <= AGAINST]
-    if wanted == Verdict.PROMPT and len(lines) < 2:
+    rules = [rule for rule in advice.fired if rule.when]
+    lines = sorted((r for r in rules if r.points.get(verdict, 0) > 0), key=lambda r: -r.points[verdict])
+    if verdict != Verdict.FINE_TUNE:
+        lines += [r for r in rules if r.points.get("fine_tune", 0) <= AGAINST]
+    if verdict == Verdict.PROMPT and len(lines) < 2:
         lines += [rule for rule in advice.fired if not rule.when]
     facts = facts_of(advice.signals)
-    found = [phrases.lines[line.id] for line in gates]
-    found += [
+    queries = [phrases.lines[line.id] for line in gates]
+    queries += [
         phrase
         for when, verdicts, phrase in phrases.situations
-        if holds(when, facts) and (not verdicts or wanted in verdicts)
+        if holds(when, facts) and (not verdicts or verdict in verdicts)
     ]
-    found += [phrases.lines.get(line.id, line.say) for line in lines]
+    queries += [phrases.lines.get(line.id, line.say) for line in lines]
     if advice.combination:
-        found.insert(min(2, len(found)), advice.combination)
-    return tuple(dict.fromkeys(found))[:MOST_PHRASES]
+        queries.insert(min(2, len(queries)), advice.combination)
+    return tuple(dict.fromkeys(queries))[:MOST_PHRASES]
 
 
 _LIST = re.compile(
@@ -91,44 +91,44 @@ def parts_of(
 
     Nothing for another kind of question, or where no section names what is asked for ("steps", ...).
     """
-    asked = _LIST.search(question)
-    if not asked:
+    match = _LIST.search(question)
+    if not match:
         return []
-    told: dict[tuple[str, str], str] = {}
+    texts: dict[tuple[str, str], str] = {}
     for passage in passages:
         for path in (passage.heading, passage.heading.rsplit(" > ", 1)[0]):
             if " > " in path:
                 key = (passage.doc_id, path)
-                told[key] = (
-                    f"{told.get(key, path.rsplit(' > ', 1)[1])}. {passage.heading.rsplit(' > ', 1)[1]}"
+                texts[key] = (
+                    f"{texts.get(key, path.rsplit(' > ', 1)[1])}. {passage.heading.rsplit(' > ', 1)[1]}"
                 )
-                told[key] += f" {passage.text}" if path == passage.heading else ""
-    noun = (asked[1] or asked[2]).lower().removesuffix("e")
-    named = {key: text for key, text in told.items() if noun in text.lower()}
-    if not named:
+                texts[key] += f" {passage.text}" if path == passage.heading else ""
+    noun = (match[1] or match[2]).lower().removesuffix("e")
+    candidates = {key: text for key, text in texts.items() if noun in text.lower()}
+    if not candidates:
         return []
-    rows = index.embed([question, *named.values()])
+    rows = index.embed([question, *candidates.values()])
     near = rows[1:] @ rows[0]
     for i in near.argsort()[::-1]:
-        found = _inside(index, *list(named)[int(i)], scopes) if near[i] >= LISTED else []
-        if len(found) > 2:
-            return found
+        section_passages = _inside(index, *list(candidates)[int(i)], scopes) if near[i] >= LISTED else []
+        if len(section_passages) > 2:
+            return section_passages
     return []
 
 
 def _inside(index: Index, doc: str, path: str, scopes: frozenset[str]) -> list[Passage]:
     """The first passage of each section right under `path`, as far as the asker may read them."""
-    found: dict[str, Passage] = {}
+    passages: dict[str, Passage] = {}
     for passage in retrieve(index, path, scopes, 5 * MOST_PARTS):
         if passage.doc_id == doc and passage.heading.startswith(f"{path} > "):
-            found.setdefault(passage.heading, passage)
-    return sorted(found.values(), key=lambda passage: int(passage.chunk_id))[:MOST_PARTS]
+            passages.setdefault(passage.heading, passage)
+    return sorted(passages.values(), key=lambda passage: int(passage.chunk_id))[:MOST_PARTS]
 
 
-def gather(index: Index, question: str, sought: tuple[str, ...], scopes: frozenset[str]) -> list[Passage]:
+def gather(index: Index, question: str, queries: tuple[str, ...], scopes: frozenset[str]) -> list[Passage]:
     """The passages for the question, then those for each phrase, each once, best first."""
-    found: dict[str, Passage] = {}
-    for query, k in ((question, PER_QUESTION), *((phrase, PER_PHRASE) for phrase in sought)):
+    passages: dict[str, Passage] = {}
+    for query, k in ((question, PER_QUESTION), *((phrase, PER_PHRASE) for phrase in queries)):
         for passage in retrieve(index, query, scopes, k):
-            found.setdefault(passage.chunk_id, passage)
-    return list(found.values())
+            passages.setdefault(passage.chunk_id, passage)
+    return list(passages.values())

@@ -39,29 +39,29 @@ class Writer:
     ) -> Answer:
         """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
         step("searching")
-        wanted = sought(advice, self._phrases)
-        passages = gather(self._index, question, wanted, scopes)
+        queries = sought(advice, self._phrases)
+        passages = gather(self._index, question, queries, scopes)
         factual = advice.verdict is Verdict.GUIDE_ANSWER
         parts = parts_of(self._index, question, passages, scopes) if factual else []
         step("checking")
-        searched = len(self._index.documents(scopes))
+        document_count = len(self._index.documents(scopes))
         if budget is not None:
-            told = list({p.chunk_id: p for p in (*parts, *passages)}.values())
+            sources = list({p.chunk_id: p for p in (*parts, *passages)}.values())
             with suppress(LanguageModelError):
-                asked = self._reader.without_orders(question)
+                clean_question = self._reader.without_orders(question)
                 most = max(MAX_SENTENCES, len(parts))
                 decision = describe_decision(advice)
-                assignment = Assignment(asked, decision, tuple(told), self._reader.is_order, most)
-                phrased = phrase(assignment, budget, self._rows)
-                if phrased is not None and (phrased.claims or factual):
-                    return phrased if phrased.claims else refusal(passages, searched)
+                assignment = Assignment(clean_question, decision, tuple(sources), self._reader.is_order, most)
+                answer = phrase(assignment, budget, self._rows)
+                if answer is not None and (answer.claims or factual):
+                    return answer if answer.claims else refusal(passages, document_count)
         return compose(
             question,
             passages,
             self._rows,
-            sought=wanted,
+            sought=queries,
             parts=parts,
-            searched=searched,
+            searched=document_count,
             skip=self._reader.is_order,
         )
 
@@ -89,7 +89,7 @@ def describe_decision(advice: Advice) -> str:
     """What the table decided and by which lines, for the model that phrases it; empty for a factual question."""
     if advice.verdict is Verdict.GUIDE_ANSWER:
         return ""
-    wanted = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
+    verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
     lines = [advice.gate.say] if advice.gate else []
-    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(wanted, 0) > 0]
+    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(verdict, 0) > 0]
     return f"{verdict_phrase(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."

@@ -73,12 +73,14 @@ def retrieve(
     exact = exact_leg(store, question, scopes) if legs.exact else {}
     words, belief = words_leg(store, question, scopes) if legs.words else ([], 0.0)
     rows = load_rows(store, {*near, *exact, *words}, scopes, index.embed.name)
-    scores = {key: _similarity(row, found[-2], found[-1], legs.parts) for key, found in rows.items()}
+    scores = {
+        key: _similarity(row, found_row[-2], found_row[-1], legs.parts) for key, found_row in rows.items()
+    }
     meaning = sorted(scores, key=lambda key: -scores[key])[:CANDIDATES] if legs.meaning else []
-    ranked = [(legs.words * belief, words), (legs.meaning, meaning)]
+    lists = [(legs.words * belief, words), (legs.meaning, meaning)]
     first = legs.exact / (legs.rrf_k + 1)
     order = fuse(
-        [(weight, [key for key in leg if key in rows]) for weight, leg in ranked],
+        [(weight, [key for key in leg if key in rows]) for weight, leg in lists],
         legs.rrf_k,
         {key: first * share for key, share in exact.items() if key in rows},
     )
@@ -106,15 +108,15 @@ def fuse(
 
 def identifiers(question: str) -> list[str]:
     """The tokens that must match exactly: codes, file and model names, settings, addresses, CamelCase."""
-    found = []
+    tokens = []
     for token in _IDENTIFIER.findall(question):
         token = token.strip(".:-/…—–")
         letters, digits = any(c.isalpha() for c in token), any(c.isdigit() for c in token)
-        joined = re.search(r"\w[_/=@\\#]\w|\w\.\w{2,}|::", token)
+        compound = re.search(r"\w[_/=@\\#]\w|\w\.\w{2,}|::", token)
         camel = re.search(r"[a-z]-?[A-Z]", token)  # OpenAI, Idempotency-Key
-        if len(token) > 2 and ((letters and digits) or joined or camel or re.fullmatch(r"\d{4,}", token)):
-            found.append(token)
-    return list(dict.fromkeys(found))[:8]
+        if len(token) > 2 and ((letters and digits) or compound or camel or re.fullmatch(r"\d{4,}", token)):
+            tokens.append(token)
+    return list(dict.fromkeys(tokens))[:8]
 
 
 def exact_leg(store: Store, question: str, scopes: frozenset[str]) -> dict[int, float]:
@@ -149,7 +151,7 @@ def words_leg(store: Store, question: str, scopes: frozenset[str]) -> tuple[list
     rare = _rare(counts, total)
     if not rare:
         return [], 0.0
-    hits = _scored(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
+    hits = _scores(store, " OR ".join(f'"{word}"' for word in rare), scopes, CANDIDATES)
     ideal = sum(math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in counts.values())
     return [key for key, _ in hits], min(1.0, hits[0][1] / ideal) ** 2 if hits else 0.0
 
@@ -161,33 +163,33 @@ def load_rows(
 
     The searches filter already; this is the second lock on the same door.
     """
-    wanted = sorted(keys)
-    found: dict[int, tuple[object, ...]] = {}
-    marks = ",".join("?" * len(wanted))
+    ordered_keys = sorted(keys)
+    rows: dict[int, tuple[object, ...]] = {}
+    marks = ",".join("?" * len(ordered_keys))
     for row in store.connection.execute(
         "SELECT c.key, c.doc_id, d.title, c.heading, c.text, d.url, d.scopes, v.row, v.parts"  # noqa: S608
         " FROM chunks c JOIN documents d ON d.id = c.doc_id"
         f" JOIN vectors v ON v.digest = c.digest AND v.embedder = ? WHERE c.key IN ({marks})",
-        (embedder, *wanted),
+        (embedder, *ordered_keys),
     ):
         if scopes & frozenset(row[6].split()):
-            found[row[0]] = row[1:6] + row[7:]
-    return found
+            rows[row[0]] = row[1:6] + row[7:]
+    return rows
 
 
 def occurs(store: Store, word: str, scopes: frozenset[str]) -> bool:
     """Whether a word (its stem) stands in any passage that readers of `scopes` may see."""
     may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
-    wanted = f'(body : ("{word}")) AND (scopes : ({may_see}))'
-    found = store.connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (wanted,))
-    return found.fetchone() is not None
+    expression = f'(body : ("{word}")) AND (scopes : ({may_see}))'
+    cursor = store.connection.execute("SELECT 1 FROM words WHERE words MATCH ? LIMIT 1", (expression,))
+    return cursor.fetchone() is not None
 
 
 def _match(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[int]:
-    return [key for key, _ in _scored(store, expression, scopes, n)]
+    return [key for key, _ in _scores(store, expression, scopes, n)]
 
 
-def _scored(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[tuple[int, float]]:
+def _scores(store: Store, expression: str, scopes: frozenset[str], n: int) -> list[tuple[int, float]]:
     """Best `n` by BM25 among the passages of `scopes`; the scope is part of the match itself."""
     may_see = " OR ".join(scope_word(scope) for scope in sorted(scopes))
     rows = store.connection.execute(

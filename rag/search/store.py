@@ -78,11 +78,11 @@ class Document:
 
 def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     """The scopes as a set; RagError on one that is neither "workspace" nor "channel:ID"."""
-    found = frozenset(scopes)
-    for scope in found:
+    scope_set = frozenset(scopes)
+    for scope in scope_set:
         if not _SCOPE.fullmatch(scope):
             raise RagError(f"Unknown audience {scope[:100]!r}: use the whole workspace or a channel.")
-    return found
+    return scope_set
 
 
 class Store:
@@ -92,7 +92,7 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._threads = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = []
         self._write = threading.Lock()
         self.word_counts = WordCounts()
         self.connection.executescript(SCHEMA.replace("TOKENIZER", TOKENIZER))
@@ -124,7 +124,7 @@ class Store:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA cache_size = -32000")
             self._threads.connection = connection
-            self._opened.append(connection)
+            self._connections.append(connection)
         return connection
 
     @contextmanager
@@ -156,9 +156,9 @@ class Store:
             connection.execute("COMMIT")
 
     def close(self) -> None:
-        for connection in self._opened:
+        for connection in self._connections:
             connection.close()
-        self._opened.clear()
+        self._connections.clear()
         self._threads = threading.local()
 
     @property
@@ -178,13 +178,15 @@ class Store:
             " WHERE ?1 IS NULL OR root = ?1 ORDER BY title, source",
             (root,),
         )
-        found = [
+        documents = [
             Document(
                 r[0], r[1], r[2], r[3], r[4], frozenset(r[5].split()), r[6], r[7], r[8], r[10], r[9], r[11]
             )
             for r in rows
         ]
-        return found if scopes is None else [document for document in found if document.scopes & scopes]
+        return (
+            documents if scopes is None else [document for document in documents if document.scopes & scopes]
+        )
 
     def write_document(
         self,
@@ -200,7 +202,7 @@ class Store:
         """
         with self.transaction() as connection:
             _insert_vectors(connection, vectors, embedder)
-            kept, gone = _drop_stale_chunks(connection, document, chunks)
+            keys_by_digest, old_digests = _drop_stale_chunks(connection, document, chunks)
             connection.execute(
                 "INSERT INTO documents (id, root, source, title, url, scopes, stamp, raw_hash, text_hash, text,"
                 " item) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET root = excluded.root,"
@@ -213,12 +215,12 @@ class Store:
             )  # fmt: skip
             for chunk in chunks:
                 place = (chunk.position, chunk.start, chunk.end)
-                if keys := kept.get(chunk.digest):
+                if keys := keys_by_digest.get(chunk.digest):
                     update = 'UPDATE chunks SET position = ?, start = ?, "end" = ? WHERE key = ?'
                     connection.execute(update, (*place, keys.pop()))
                 else:
                     _insert_chunk(connection, document, chunk)
-            _sweep_vectors(connection, gone)
+            _sweep_vectors(connection, old_digests)
 
     def set_scopes(self, doc_id: str, scopes: frozenset[str]) -> None:
         """Change who may read a document; nothing is embedded again."""
@@ -239,13 +241,13 @@ class Store:
             if row is None:
                 return
             scopes = frozenset(row[0].split())
-            found = connection.execute(
+            chunks = connection.execute(
                 "SELECT key, heading, text, digest FROM chunks WHERE doc_id = ?", (doc_id,)
             ).fetchall()
-            for key, heading, text, _ in found:
+            for key, heading, text, _ in chunks:
                 forget_words(connection, key, heading, text, scopes)
             connection.execute("DELETE FROM documents WHERE id = ?", (doc_id,))
-            _sweep_vectors(connection, {row[3] for row in found})
+            _sweep_vectors(connection, {row[3] for row in chunks})
 
     def unembedded(self, embedder: str, n: int) -> list[tuple[str, str, str]]:
         """(digest, heading, text) of up to `n` contents that this embedder has no vector of."""
@@ -267,14 +269,14 @@ class Store:
 
     def known_vectors(self, digests: Iterable[str], embedder: str) -> set[str]:
         """Which of these contents are embedded already."""
-        wanted = list(digests)
-        found: set[str] = set()
-        for at in range(0, len(wanted), 500):
-            part = wanted[at : at + 500]
+        digest_list = list(digests)
+        present: set[str] = set()
+        for at in range(0, len(digest_list), 500):
+            part = digest_list[at : at + 500]
             marks = ",".join("?" * len(part))
             sql = f"SELECT digest FROM vectors WHERE embedder = ? AND digest IN ({marks})"  # noqa: S608
-            found.update(row[0] for row in self.connection.execute(sql, (embedder, *part)))
-        return found
+            present.update(row[0] for row in self.connection.execute(sql, (embedder, *part)))
+        return present
 
 
 def pack_parts(parts: np.ndarray) -> bytes:
@@ -307,32 +309,32 @@ def _drop_stale_chunks(
     if row is None:
         return {}, set()
     old_scopes = frozenset(row[0].split())
-    wanted: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for chunk in chunks:
-        wanted[chunk.digest] = wanted.get(chunk.digest, 0) + 1
-    kept: dict[str, list[int]] = {}
-    gone: set[str] = set()
+        counts[chunk.digest] = counts.get(chunk.digest, 0) + 1
+    keys: dict[str, list[int]] = {}
+    old_digests: set[str] = set()
     for key, heading, text, digest in connection.execute(
         "SELECT key, heading, text, digest FROM chunks WHERE doc_id = ?", (document.id,)
     ).fetchall():
-        stays = wanted.get(digest, 0) > 0
+        stays = counts.get(digest, 0) > 0
         if stays:
-            wanted[digest] -= 1
-            kept.setdefault(digest, []).append(key)
+            counts[digest] -= 1
+            keys.setdefault(digest, []).append(key)
         else:
             connection.execute("DELETE FROM chunks WHERE key = ?", (key,))
-            gone.add(digest)
+            old_digests.add(digest)
         if not stays or old_scopes != document.scopes:
             forget_words(connection, key, heading, text, old_scopes)
             if stays:
                 add_words(connection, key, heading, text, document.scopes)
-    return kept, gone
+    return keys, old_digests
 
 
 def _insert_vectors(connection: sqlite3.Connection, vectors: VectorsByDigest, embedder: str) -> None:
     for digest, (row, parts) in vectors.items():
-        packed = (embedder, digest, row.astype(np.float32).tobytes(), pack_parts(parts))
-        connection.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)", packed)
+        values = (embedder, digest, row.astype(np.float32).tobytes(), pack_parts(parts))
+        connection.execute("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)", values)
 
 
 def _sweep_vectors(connection: sqlite3.Connection, digests: Iterable[str]) -> None:

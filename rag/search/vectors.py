@@ -50,14 +50,14 @@ class Vectors(Protocol):
 
 def keys_by_scope(store: Store, scopes: Iterable[str] | None = None) -> dict[str, set[int]]:
     """The passages of each scope (None: of every scope there is)."""
-    found: dict[str, set[int]] = {scope: set() for scope in scopes or ()}
-    for key, joined in store.connection.execute(
+    keys: dict[str, set[int]] = {scope: set() for scope in scopes or ()}
+    for key, scope_text in store.connection.execute(
         "SELECT c.key, d.scopes FROM chunks c JOIN documents d ON d.id = c.doc_id"
     ):
-        for scope in joined.split():
-            if scopes is None or scope in found:
-                found.setdefault(scope, set()).add(key)
-    return found
+        for scope in scope_text.split():
+            if scopes is None or scope in keys:
+                keys.setdefault(scope, set()).add(key)
+    return keys
 
 
 class Refresher:
@@ -69,13 +69,13 @@ class Refresher:
 
     QUICK_S = 0.05
 
-    def __init__(self, store: Store, catch_up: Callable[[], None], seen: Callable[[], int]) -> None:
-        self._store, self._catch_up, self._seen = store, catch_up, seen
+    def __init__(self, store: Store, catch_up: Callable[[], None], generation: Callable[[], int]) -> None:
+        self._store, self._catch_up, self._generation = store, catch_up, generation
         self._took = 0.0
         self._thread: threading.Thread | None = None
 
     def __call__(self) -> None:
-        if self._store.generation == self._seen() or (self._thread and self._thread.is_alive()):
+        if self._store.generation == self._generation() or (self._thread and self._thread.is_alive()):
             return
         if self._took < self.QUICK_S:
             self._run()
@@ -107,21 +107,21 @@ class ExactVectors:
 
     def __init__(self, store: Store, embedder: str, dim: int) -> None:
         self._store, self._embedder, self._dim = store, embedder, dim
-        self._seen = -1
+        self._generation = -1
         self._keys = np.zeros(0, dtype=np.int64)
         self._rows = np.zeros((0, dim), dtype=np.float32)
         self._masks: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
-        self.refresh = Refresher(store, self.catch_up, lambda: self._seen)
+        self.refresh = Refresher(store, self.catch_up, lambda: self._generation)
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
         with self._lock:
             keys, rows, masks = self._keys, self._rows, self._masks
-        allowed = np.zeros(len(keys), dtype=bool)
+        mask = np.zeros(len(keys), dtype=bool)
         for scope in scopes:
             if scope in masks:
-                allowed |= masks[scope]
-        places = np.flatnonzero(allowed)
+                mask |= masks[scope]
+        places = np.flatnonzero(mask)
         if not len(places):
             return []
         scores = rows[places] @ row if len(places) < len(keys) else rows @ row
@@ -132,20 +132,20 @@ class ExactVectors:
         with self._lock:
             with self._store.snapshot() as connection:
                 generation = self._store.generation
-                if generation == self._seen:
+                if generation == self._generation:
                     return
-                found = connection.execute(
+                rows = connection.execute(
                     "SELECT c.key, d.scopes, v.row FROM chunks c JOIN documents d ON d.id = c.doc_id"
                     " JOIN vectors v ON v.digest = c.digest AND v.embedder = ? ORDER BY c.key",
                     (self._embedder,),
                 ).fetchall()
-            self._keys = np.asarray([row[0] for row in found], dtype=np.int64)
-            joined = b"".join(row[2] for row in found)
-            self._rows = np.frombuffer(joined, dtype=np.float32).reshape(-1, self._dim)
-            members = [frozenset(row[1].split()) for row in found]
+            self._keys = np.asarray([row[0] for row in rows], dtype=np.int64)
+            blob = b"".join(row[2] for row in rows)
+            self._rows = np.frombuffer(blob, dtype=np.float32).reshape(-1, self._dim)
+            members = [frozenset(row[1].split()) for row in rows]
             every = frozenset().union(*members)
             self._masks = {s: np.asarray([s in member for member in members]) for s in every}
-            self._seen = generation
+            self._generation = generation
 
     def close(self) -> None:
         self.refresh.wait()
@@ -161,10 +161,10 @@ class ChromaVectors:
         self._store, self._embedder, self._client, self._lock_file = store, embedder, client, lock_file
         self._prefix = f"tw-{store.store_id}-{hashlib.sha256(embedder.encode()).hexdigest()[:8]}-"
         self._collections: dict[str, Any] = {}
-        self._known: dict[str, set[int]] = {}
-        self._seen = -1
+        self._keys_by_scope: dict[str, set[int]] = {}
+        self._generation = -1
         self._lock = threading.Lock()
-        self.refresh = Refresher(store, self.catch_up, lambda: self._seen)
+        self.refresh = Refresher(store, self.catch_up, lambda: self._generation)
         self._drop_other_embedders()
 
     def search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
@@ -179,19 +179,19 @@ class ChromaVectors:
         return []
 
     def _search(self, row: np.ndarray, scopes: frozenset[str], n: int) -> list[int]:
-        if self._seen < 0:
+        if self._generation < 0:
             self.catch_up()
-        found: list[tuple[float, int]] = []
+        neighbours: list[tuple[float, int]] = []
         for scope in scopes:
-            held = len(self._known.get(scope, ()))
-            if not held:
+            count = len(self._keys_by_scope.get(scope, ()))
+            if not count:
                 continue
             answer = self._collections[scope].query(
-                query_embeddings=row[None, :], n_results=min(n, held), include=["distances"]
+                query_embeddings=row[None, :], n_results=min(n, count), include=["distances"]
             )
-            found.extend(zip(answer["distances"][0], map(int, answer["ids"][0]), strict=True))
+            neighbours.extend(zip(answer["distances"][0], map(int, answer["ids"][0]), strict=True))
         best: dict[int, float] = {}
-        for distance, key in sorted(found):
+        for distance, key in sorted(neighbours):
             best.setdefault(key, distance)
         return list(best)[:n]
 
@@ -199,20 +199,20 @@ class ChromaVectors:
         """What is known of the server's collections is not to be trusted any more."""
         with self._lock:
             self._collections.clear()
-            self._known.clear()
-            self._seen = -1
+            self._keys_by_scope.clear()
+            self._generation = -1
 
     def catch_up(self) -> None:
         """Make each collection hold exactly the store's passages of its scope; safe to interrupt."""
         with self._lock:
             generation = self._store.generation
-            if generation == self._seen:
+            if generation == self._generation:
                 return
             with self._store.snapshot():
-                wanted = keys_by_scope(self._store)
-            for scope in wanted.keys() | self._known.keys():
-                self._reconcile(scope, wanted.get(scope, set()))
-            self._seen = generation
+                keys = keys_by_scope(self._store)
+            for scope in keys.keys() | self._keys_by_scope.keys():
+                self._reconcile(scope, keys.get(scope, set()))
+            self._generation = generation
 
     def close(self) -> None:
         self.refresh.wait()
@@ -224,18 +224,18 @@ class ChromaVectors:
             os.close(self._lock_file)
             self._lock_file = None
 
-    def _reconcile(self, scope: str, wanted: set[int]) -> None:
+    def _reconcile(self, scope: str, store_keys: set[int]) -> None:
         if scope not in self._collections:
             self._collections[scope] = self._client.get_or_create_collection(
                 self._prefix + scope_word(scope), configuration=CONFIGURATION, embedding_function=None
             )
-            self._known[scope] = {int(key) for key in self._collections[scope].get(include=[])["ids"]}
-        collection, known = self._collections[scope], self._known[scope]
-        gone, missing = sorted(known - wanted), sorted(wanted - known)
-        for at in range(0, len(gone), FEED):
-            part = gone[at : at + FEED]
+            self._keys_by_scope[scope] = {int(key) for key in self._collections[scope].get(include=[])["ids"]}
+        collection, chroma_keys = self._collections[scope], self._keys_by_scope[scope]
+        stale, missing = sorted(chroma_keys - store_keys), sorted(store_keys - chroma_keys)
+        for at in range(0, len(stale), FEED):
+            part = stale[at : at + FEED]
             collection.delete(ids=[str(key) for key in part])
-            known.difference_update(part)
+            chroma_keys.difference_update(part)
         for at in range(0, len(missing), FEED):
             part = missing[at : at + FEED]
             marks = ",".join("?" * len(part))
@@ -247,7 +247,7 @@ class ChromaVectors:
             if rows:
                 matrix = np.stack([np.frombuffer(row[1], dtype=np.float32) for row in rows])
                 collection.upsert(ids=[str(row[0]) for row in rows], embeddings=matrix)
-                known.update(row[0] for row in rows)
+                chroma_keys.update(row[0] for row in rows)
 
     def _drop_other_embedders(self) -> None:
         """Collections of ours from an earlier embedding model are of no use to anyone."""
