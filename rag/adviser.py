@@ -88,8 +88,8 @@ class Adviser:
         step = on_step or (lambda name: None)
         step("reading")
         turn = self._turn(question, state, scopes, step)
-        if turn.thread.signals is not None and (typed := typed_correction(question)):
-            return self._corrected([typed], turn)
+        if turn.thread.signals is not None and (correction := typed_correction(question)):
+            return self._after_corrections([correction], turn)
         if not answers_pending(turn.thread, question, self._table, turn.words):
             if turn.thread.signals is not None and (move := self._moves(question)):
                 return self._direct(move, turn)
@@ -109,14 +109,14 @@ class Adviser:
 
         Without a state the question is read first. RagError names what can be set where a correction cannot be used.
         """
-        parsed = [parse_correction(text) for text in corrections]
+        parsed_corrections = [parse_correction(text) for text in corrections]
         turn = self._turn(question, state, scopes)
         if turn.thread.signals is None:
             fresh = hear(
                 turn.thread, question, lambda text: self._read(text, None, None).signals, self._table
             )
             turn = replace(turn, thread=fresh)
-        return self._corrected(parsed, turn)
+        return self._after_corrections(parsed_corrections, turn)
 
     def measured(
         self,
@@ -132,10 +132,10 @@ class Adviser:
         Where no prompt was scored, nothing is said of one: the verdict names it as what is left to measure.
         """
         turn = self._turn(question, state, scopes)
-        known = turn.thread.signals or self._reader(question)
+        signals_before = turn.thread.signals or self._reader(question)
         thread = replace(
             turn.thread,
-            signals=after_measuring(known, signals),
+            signals=after_measuring(signals_before, signals),
             question=turn.thread.question or question[:MOST_TEXT],
             confirmed=turn.thread.confirmed | (frozenset(signals) & frozenset(Signals.model_fields)),
         )
@@ -197,7 +197,7 @@ class Adviser:
         open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmed)
         return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
 
-    def _corrected(self, corrections: Sequence[Any], turn: Turned) -> Reply:
+    def _after_corrections(self, corrections: Sequence[Any], turn: Turned) -> Reply:
         """The reply after corrections, with what they changed."""
         before, words = turn.thread, turn.words
         old = decide_turn(replace(before, signals=about_decision(before.signals)), self._table, again=True)
@@ -205,10 +205,10 @@ class Adviser:
         decision = decide_turn(after, self._table)
         reply = self._reply(decision, self._write(after.question, decision.advice, turn.scopes), turn)
         changes = changes_between(self._menus(old, words), reply.menus, words)
-        moved = old.advice.verdict is not reply.verdict
+        has_moved = old.advice.verdict is not reply.verdict
         verdict = (
             words("say.changed_verdict", old=words(f"badge.{old.advice.verdict}"))
-            if moved
+            if has_moved
             else words("say.same_verdict")
         )
         return replace(reply, changes=(*changes, verdict))
@@ -217,13 +217,13 @@ class Adviser:
         advice = decision.advice
         return menus_of(advice.signals, advice.certain, decision.thread.confirmed, words)
 
-    def _read(self, question: str, budget: CallBudget | None, known: Signals | None) -> Reading:
+    def _read(self, question: str, budget: CallBudget | None, context: Signals | None) -> Reading:
         """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
         reading = self._pair(question)
         if budget is None or reading.signals.topic == "injection":
             return reading
         with suppress(LanguageModelError):
-            model = self._llm_reader(question, budget, known)
+            model = self._llm_reader(question, budget, context)
             if model is not None:
                 reading = with_model_vote(reading, model, self._verdict_of)
         return reading
@@ -236,7 +236,7 @@ class Adviser:
         if advice.verdict is Verdict.GUIDE_ANSWER:
             return self._from_documents(answer, decision.thread)
         menus = self._menus(decision, words)
-        asked = decision.thread.pending
+        pending = decision.thread.pending
         return Reply(
             verdict=advice.verdict,
             confidence=0.0,
@@ -247,8 +247,8 @@ class Adviser:
             next_step=next_step(advice, words),
             would_change=would_change(advice, words),
             cost_line=cost_line(advice.verdict, advice.facts_told, self._prices),
-            follow_up=question_words(asked, decision.follow_up, words)
-            if asked and decision.follow_up
+            follow_up=question_words(pending, decision.follow_up, words)
+            if pending and decision.follow_up
             else decision.follow_up,
             lean=advice.lean,
             note=answer.note,

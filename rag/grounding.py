@@ -72,19 +72,19 @@ def figures(text: str, every: bool = False) -> set[str]:
     `every` adds the bare number of a percentage and the first end of "10-20%" as a percentage: what a quote
     allows, more than what a claim demands.
     """
-    found = set()
+    spellings = set()
     for match in _NUMBER.finditer(text):
         tail = _TAIL.match(text, match.end())
         value = float(match[0].replace(",", "")) * _TIMES.get(((tail and tail[1]) or "").lower(), 1.0)
         percent = bool(tail and tail[2])
         if every and (percent or re.match(r"\s?(?:-|–|to)\s?\d+(?:\.\d+)?\s?%", text[match.end() :])):
-            found |= {f"{value:g}%", f"{value:g}"}
+            spellings |= {f"{value:g}%", f"{value:g}"}
         else:
-            found.add(f"{value:g}%" if percent else f"{value:g}")
+            spellings.add(f"{value:g}%" if percent else f"{value:g}")
         if every:
-            found.add(f"{float(match[0].replace(',', '')):g}")
+            spellings.add(f"{float(match[0].replace(',', '')):g}")
     words = re.findall(r"[a-z]+", text.lower())
-    return found | {f"{_WORDS[word]:g}" for word in words if word in _WORDS}
+    return spellings | {f"{_WORDS[word]:g}" for word in words if word in _WORDS}
 
 
 def addresses(text: str) -> set[str]:
@@ -94,19 +94,19 @@ def addresses(text: str) -> set[str]:
 
 def names(text: str) -> set[str]:
     """Identifiers and proper names: codes, models, settings, products."""
-    found = {name.strip(".-") for name in _NAMED.findall(URL.sub(" ", text))}
-    return {name for name in found if name.upper() not in _COMMON and not _COUNTED.fullmatch(name)}
+    identifiers = {name.strip(".-") for name in _NAMED.findall(URL.sub(" ", text))}
+    return {name for name in identifiers if name.upper() not in _COMMON and not _COUNTED.fullmatch(name)}
 
 
 def _agree(claim: str, quote: str) -> bool:
     """Whether a "not" of the claim has one in the quote, and the clause nearest to the claim has none alone."""
     if squeezed(claim) == squeezed(quote):
         return True
-    wanted = _content(claim)
+    claim_words = _content(claim)
     clauses = [part for part in _CLAUSE.split(quote) if part.strip()] or [quote]
     if _NOT.search(claim):
-        return any(_NOT.search(part) and wanted & _content(part) for part in clauses)
-    nearest = max(clauses, key=lambda part: len(wanted & _content(part)))
+        return any(_NOT.search(part) and claim_words & _content(part) for part in clauses)
+    nearest = max(clauses, key=lambda part: len(claim_words & _content(part)))
     return not _NOT.search(nearest) or bool(_SOFT.search(claim))
 
 

@@ -89,18 +89,18 @@ class Index:
         is where a citation of these sources leads.
         """
         scopes = check_scopes(scopes)
-        wanted: dict[str, tuple[frozenset[str], str | None]] = {}
+        sources_to_read: dict[str, tuple[frozenset[str], str | None]] = {}
         problems = []
         for source in sources:
             try:
                 root = root_of(source)
                 if not is_address(root) and not Path(root).exists():
                     raise RagError(f"{source}: there is no such file here. Check the path.")
-                wanted[root] = (self._widened(root, scopes), url)
+                sources_to_read[root] = (self._wide_scopes(root, scopes), url)
             except RagError as error:
                 problems.append(str(error))
-        report = self._run(wanted, on_progress, anew=True)
-        for root in wanted:
+        report = self._run(sources_to_read, on_progress, anew=True)
+        for root in sources_to_read:
             if not self.store.documents(root=root):
                 self._sources.forget(root)
         report.problems[:0] = problems
@@ -111,29 +111,29 @@ class Index:
 
         When most of a source is gone it is kept and told, unless `sweep_many`.
         """
-        wanted: dict[str, tuple[frozenset[str], str | None]] = {}
+        sources_to_read: dict[str, tuple[frozenset[str], str | None]] = {}
         for root, scopes in self._sources.all().items():
             urls = {doc.url for doc in self.store.documents(root=root)}
-            wanted[root] = (scopes, urls.pop() if len(urls) == 1 else None)
-        return self._run(wanted, on_progress, sweep_many=sweep_many)
+            sources_to_read[root] = (scopes, urls.pop() if len(urls) == 1 else None)
+        return self._run(sources_to_read, on_progress, sweep_many=sweep_many)
 
     def remove(self, doc_id: str) -> Document:
         """Removes a document and all its passages for good; RagError when there is none with this id."""
-        found = self._document(doc_id)
+        document = self._document(doc_id)
         self.store.delete_document(doc_id)
-        if self.store.documents(root=found.root):
-            self._sources.take_out(found.root, found.source)
+        if self.store.documents(root=document.root):
+            self._sources.take_out(document.root, document.source)
         else:
-            self._sources.forget(found.root)
+            self._sources.forget(document.root)
         self._vectors.catch_up()
-        return found
+        return document
 
     def share(self, doc_id: str, scopes: frozenset[str]) -> Document:
         """Lets exactly these scopes see a document (a sync keeps it so); nothing is embedded again."""
-        found = self._document(doc_id)
+        document = self._document(doc_id)
         self.store.set_scopes(doc_id, check_scopes(scopes))
-        if found.root == found.source:
-            self._sources.add(found.root, scopes)
+        if document.root == document.source:
+            self._sources.add(document.root, scopes)
         self._vectors.catch_up()
         return self._document(doc_id)
 
@@ -147,18 +147,18 @@ class Index:
         return Stats(len(documents), sum(document.chunks for document in documents))
 
     def _document(self, doc_id: str) -> Document:
-        found = next((document for document in self.documents() if document.id == doc_id), None)
-        if found and found.root == "guide":
+        match = next((document for document in self.documents() if document.id == doc_id), None)
+        if match and match.root == "guide":
             raise RagError(
                 "This document comes with Trainwise. Only documents that were added can be changed."
             )
-        if found is None:
+        if match is None:
             raise RagError(
                 f"There is no added document {doc_id[:40]!r}. List them with `trainwise index list`."
             )
-        return found
+        return match
 
-    def _widened(self, root: str, scopes: frozenset[str]) -> frozenset[str]:
+    def _wide_scopes(self, root: str, scopes: frozenset[str]) -> frozenset[str]:
         """The scopes of a source from now on; documents that it has already are shared at once."""
         wide = scopes | self._sources.all().get(root, frozenset())
         wide = frozenset({WORKSPACE}) if WORKSPACE in wide else wide
@@ -170,25 +170,25 @@ class Index:
 
     def _run(
         self,
-        wanted: dict[str, tuple[frozenset[str], str | None]],
+        sources: dict[str, tuple[frozenset[str], str | None]],
         on_progress: OnProgress | None,
         anew: bool = False,
         sweep_many: bool = False,
     ) -> SyncReport:
         with Sandbox() as sandbox:
             run = Sync(self.store, self.embed, sandbox, self._fetch, on_progress, anew, sweep_many)
-            report = run.sources(wanted)
+            report = run.sources(sources)
         self._vectors.catch_up()
         return report
 
 
 def embed_missing(store: Store, embed: MiniLM) -> None:
     """After a change of embedding model: the new vectors are made beside the old, which go when all are there."""
-    found = store.unembedded(embed.name, BATCH)
-    if not found:
+    contents = store.unembedded(embed.name, BATCH)
+    if not contents:
         return
-    while found:
-        chunks = [Chunk(0, heading, text, 0, 0) for _, heading, text in found]
+    while contents:
+        chunks = [Chunk(0, heading, text, 0, 0) for _, heading, text in contents]
         store.add_vectors(embed_chunks(chunks, embed), embed.name)
-        found = store.unembedded(embed.name, BATCH)
+        contents = store.unembedded(embed.name, BATCH)
     store.drop_other_vectors(embed.name)

@@ -46,5 +46,5 @@ def redact_secrets(text: str) -> str:
 def luhn(digits: str) -> bool:
     """Whether the digits carry a valid check digit, as every payment card does."""
     values = [int(char) for char in reversed(digits) if char.isdigit()]
-    doubled = [value * 2 - 9 * (value > 4) for value in values[1::2]]
-    return (sum(values[::2]) + sum(doubled)) % 10 == 0
+    doubles = [value * 2 - 9 * (value > 4) for value in values[1::2]]
+    return (sum(values[::2]) + sum(doubles)) % 10 == 0

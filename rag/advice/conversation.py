@@ -133,12 +133,12 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
     old = thread.signals
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
-    told = set(new.known()) - set(PER_MESSAGE)
-    if new.topic in ("other", "concierge") and not told and thread.pending is None:
+    signal_names = set(new.known()) - set(PER_MESSAGE)
+    if new.topic in ("other", "concierge") and not signal_names and thread.pending is None:
         return replace(thread, signals=_about(old, new.topic))
     if new.topic in ("document", "people", "injection"):
         return replace(thread, signals=_about(old, new.topic))
-    if new.topic == "guide" and not told & SUBSTANCE:
+    if new.topic == "guide" and not signal_names & SUBSTANCE:
         return replace(thread, signals=_about(old, new.topic))
     if PERMITTED.search(text) and not DENIED.search(text):
         new = new.model_copy(update={"consent": True, "quotes": {**new.quotes, "consent": text.strip()[:90]}})

@@ -141,7 +141,7 @@ def _unheard(shares: Shares, words: Sequence[Words]) -> float:
 def _coverage(shares: Shares, own: Words) -> dict[str, float]:
     lacking, far = shares.lacking(own.passage), shares.lacking(own.near | own.title)
     whole = sum(shares.rarities.values()) or 1.0
-    counted = shares.terms.counted
+    noun = shares.terms.counted
     return {
         "words_in_piece": shares.of(own.piece),
         "words_near": shares.of(own.near),
@@ -151,7 +151,7 @@ def _coverage(shares: Shares, own: Words) -> dict[str, float]:
         "rarity_lacking": sum(shares.rarities[term] for term in lacking) / whole,
         "rarest_lacking": max((shares.rarities[term] for term in lacking), default=0.0),
         "rarest_far": max((shares.rarities[term] for term in far), default=0.0),
-        "counted_noun_lacking": float(counted is not None and counted not in own.near),
+        "counted_noun_lacking": float(noun is not None and noun not in own.near),
         "name_lacking": float(any(name not in own.passage for name in shares.terms.capitals)),
     }
 

@@ -27,22 +27,22 @@ class Answer:
 
 def with_corrections(pieces: Sequence[Piece], embed: Embedder) -> list[Piece]:
     """The pieces, each followed by the dated corrections of it that stand in the same passage."""
-    ordered: list[Piece] = []
+    sequence: list[Piece] = []
     room = MAX_CORRECTIONS + sum(piece.is_correction for piece in pieces)
     for piece in sorted(pieces, key=lambda piece: _follows(piece, pieces, embed)):
         if piece.is_correction:
-            ordered += [piece] if all(piece.text not in other.text for other in ordered) else []
+            sequence += [piece] if all(piece.text not in other.text for other in sequence) else []
             continue
-        ordered.append(piece)
+        sequence.append(piece)
         for text in sentences_alone(piece.passage.text):
-            is_there = any(text in other.text or other.text in text for other in ordered)
+            is_there = any(text in other.text or other.text in text for other in sequence)
             if room and text.startswith(CORRECTION) and not is_there and corrects(text, piece.text, embed):
                 correction = next(
                     (other for other in pieces if other.text == text), Piece(piece.passage, text)
                 )
-                ordered.append(correction)
+                sequence.append(correction)
                 room -= 1
-    return ordered
+    return sequence
 
 
 def _follows(piece: Piece, pieces: Sequence[Piece], embed: Embedder) -> bool:
@@ -87,10 +87,10 @@ def citation(number: int, source: Passage, quote: str) -> Citation:
     return Citation(number, source.chunk_id, source.title, source.heading, quote, source.text, source.url)
 
 
-def refusal(passages: Sequence[Passage], searched: int) -> Answer:
+def refusal(passages: Sequence[Passage], document_count: int) -> Answer:
     """No claim at all: how much was searched, what is near, and what the asker can do."""
-    what = f"{searched} documents" if searched != 1 else "1 document"
+    what = f"{document_count} documents" if document_count != 1 else "1 document"
     near = list(dict.fromkeys(passage.heading.rsplit(" > ", 1)[-1] for passage in passages))[:3]
-    told = f" The nearest sections are: {'; '.join(near)}." if near else ""
+    hint = f" The nearest sections are: {'; '.join(near)}." if near else ""
     wish = "Whoever keeps these documents can add the answer; or ask me in other words."
-    return Answer((), (), f"I searched {what} and found nothing that answers this.{told} {wish}")
+    return Answer((), (), f"I searched {what} and found nothing that answers this.{hint} {wish}")

@@ -62,10 +62,10 @@ class Pool:
 
     def shared(self, text: str) -> np.ndarray:
         """The share of the text's words that each piece holds, rare words counting more."""
-        wanted = telling_stems(text)
-        weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in wanted}
+        terms = telling_stems(text)
+        weight = {word: log(1 + len(self.pieces) / (1 + self._count[word])) for word in terms}
         whole = sum(weight.values()) or 1.0
-        return np.asarray([sum(weight[w] for w in wanted & words) / whole for words in self._words])
+        return np.asarray([sum(weight[w] for w in terms & words) / whole for words in self._words])
 
 
 def telling_stems(text: str) -> frozenset[str]:
@@ -78,41 +78,41 @@ def compose(
     passages: Sequence[Passage],
     embed: Embedder,
     *,
-    sought: Sequence[str] = (),
+    queries: Sequence[str] = (),
     parts: Sequence[Passage] = (),
-    searched: int = 0,
+    document_count: int = 0,
     min_log_odds: float | None = None,
     skip: Callable[[str], bool] = lambda text: False,
 ) -> Answer:
     """The answer from these passages.
 
-    `sought` are the phrases behind a verdict, `parts` the passages of a list that was asked for, `searched` the number
+    `queries` are the phrases behind a verdict, `parts` the passages of a list that was asked for, `document_count` the number
     of documents that the asker may read, `min_log_odds` the least for an answer to a question of fact (None: the
     fitted one); `skip` tells pieces that must not be said.
     """
     if not passages:
-        return refusal(passages, searched)
-    if not sought and not parts:
-        return answer_fact(question, passages, embed, searched, min_log_odds, skip).answer
+        return refusal(passages, document_count)
+    if not queries and not parts:
+        return answer_fact(question, passages, embed, document_count, min_log_odds, skip).answer
     pool = Pool(passages, embed, skip)
     if not pool.pieces:
-        return refusal(passages, searched)
+        return refusal(passages, document_count)
     if parts:
         if float(pool.scores(question).max()) >= MIN_SCORE_TO_ANSWER_A_LIST:
-            return answer_fact(question, passages, embed, searched, min_log_odds, skip).answer
+            return answer_fact(question, passages, embed, document_count, min_log_odds, skip).answer
         rows = [Piece(p, u, _label(p, u)) for p in parts for u in _first(p, skip)]
         return cited(with_corrections(rows, embed))
-    best = _behind_verdict(question, sought, pool)
+    best = _behind_verdict(question, queries, pool)
     if not best:
-        return refusal(passages, searched)
+        return refusal(passages, document_count)
     return cited(with_corrections([pool.pieces[i] for i in best], embed))
 
 
-def _behind_verdict(question: str, sought: Sequence[str], pool: Pool) -> list[int]:
+def _behind_verdict(question: str, queries: Sequence[str], pool: Pool) -> list[int]:
     """The best piece for each phrase, then the question's own where it is on the verdict's point."""
     picks: list[int] = []
     near = np.zeros(len(pool.pieces))
-    for phrase in sought:
+    for phrase in queries:
         scores = pool.nearness(phrase)
         near = np.maximum(near, scores)
         best = int(scores.argmax())

@@ -68,34 +68,36 @@ def answer_from_documents(
     The bar is that of a question which nobody said was one for the documents, such as small talk.
     """
     sources = index.documents(scopes)
-    allowed = {document.id for document in sources if with_guide or document.root != GUIDE}
-    passages = [p for p in retrieve(index, question, scopes) if p.doc_id in allowed] if allowed else []
+    readable_ids = {document.id for document in sources if with_guide or document.root != GUIDE}
+    passages = (
+        [p for p in retrieve(index, question, scopes) if p.doc_id in readable_ids] if readable_ids else []
+    )
     bar = load_weights().min_log_odds_unasked
-    return answer_fact(question, passages, embed, len(allowed), bar, skip)
+    return answer_fact(question, passages, embed, len(readable_ids), bar, skip)
 
 
 def answer_fact(
     question: str,
     passages: Sequence[Passage],
     embed: Embedder,
-    searched: int = 0,
+    document_count: int = 0,
     min_log_odds: float | None = None,
     skip: Callable[[str], bool] = lambda text: False,
 ) -> FactualAnswer:
-    """The answer from these passages, best piece first; `searched` documents are named in a refusal."""
+    """The answer from these passages, best piece first; `document_count` documents are named in a refusal."""
     ranking = rank_pieces(question, passages, embed, skip)
     terms = read_question(question)
     if not ranking.pieces or not terms.words:  # "cannot say" asks for nothing
-        return FactualAnswer(refusal(passages, searched), 0.0)
+        return FactualAnswer(refusal(passages, document_count), 0.0)
     every = ranking.odds
     best = int(every.argmax())
     odds = float(every[best])
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):
-        return FactualAnswer(refusal(passages, searched), confidence(odds))
+        return FactualAnswer(refusal(passages, document_count), confidence(odds))
     pieces = [_as_claim(ranking.pieces[i], terms) for i in _beside(ranking, every, best)]
     answer = cited(with_corrections(pieces, embed))
     if not answer.claims:
-        return FactualAnswer(refusal(passages, searched), confidence(odds))
+        return FactualAnswer(refusal(passages, document_count), confidence(odds))
     if ranking.table[best, FEATURES.index("words_near")] < MIN_SHARE_OF_WORDS:
         answer = replace(answer, note=NEAREST)
     return FactualAnswer(answer, confidence(odds))

@@ -100,12 +100,12 @@ def phrase(assignment: Assignment, budget: CallBudget, embed: Embedder) -> Answe
     draft = budget.ask(Draft, messages, MAX_DRAFT_TOKENS)
     if not draft.sentences:
         return Answer((), ())
-    kept, faults = checked(draft, assignment, embed)
+    pieces, faults = checked(draft, assignment, embed)
     if faults and budget.left_s >= MIN_REPAIR_S:
         repair = [*messages, ("ai", draft.model_dump_json()), ("human", _repair_order(faults))]
         with suppress(LanguageModelError):  # what held at the first try stands; the budget keeps the failure
-            kept += checked(budget.ask(Draft, repair, MAX_DRAFT_TOKENS), assignment, embed)[0]
-    answer = cited(with_corrections(kept[: assignment.max_sentences], embed))
+            pieces += checked(budget.ask(Draft, repair, MAX_DRAFT_TOKENS), assignment, embed)[0]
+    answer = cited(with_corrections(pieces[: assignment.max_sentences], embed))
     return answer if answer.claims else None
 
 
@@ -120,7 +120,7 @@ def _repair_order(faults: Sequence[str]) -> str:
 def checked(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[list[Piece], list[str]]:
     """The sentences that their sources hold, and for each other one what is wrong with it."""
     sources, skip = {passage.chunk_id: passage for passage in assignment.shown}, assignment.skip
-    kept: list[Piece] = []
+    pieces: list[Piece] = []
     faults: list[str] = []
     for sentence in draft.sentences[:MAX_DRAFTED]:
         text, quote = cleaned(sentence.text), squeezed(sentence.quote)
@@ -133,9 +133,9 @@ def checked(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[list
             wrong = fault(text, quote, source.text, source.heading) or apart(text, quote, embed)
         if wrong:
             faults.append(f"- {text[:MAX_CHARACTERS]!r}: {wrong}")
-        elif source is not None and text not in {piece.claim for piece in kept}:
-            kept.append(Piece(source, quote, said=text))
-    return kept, faults
+        elif source is not None and text not in {piece.claim for piece in pieces}:
+            pieces.append(Piece(source, quote, said=text))
+    return pieces, faults
 
 
 def apart(text: str, quote: str, embed: Embedder) -> str | None:
@@ -158,13 +158,13 @@ def phrasing_request(assignment: Assignment) -> list[Message]:
         if assignment.decided
         else "Answer the question."
     )
-    fenced = [fence("question", redact(assignment.question[:MAX_QUESTION]), mark)]
+    blocks = [fence("question", redact(assignment.question[:MAX_QUESTION]), mark)]
     room = MAX_TEXT
     for passage in assignment.shown:
         lines = [line for line in passage.text.splitlines() if not skip(line)]
         text = redact_secrets("\n".join(lines))[:room]
         room -= len(text)
         if text.strip():
-            fenced.append(fence("passage", text, mark, id=passage.chunk_id, heading=passage.heading))
+            blocks.append(fence("passage", text, mark, id=passage.chunk_id, heading=passage.heading))
     head = f"Mark: {mark}\n{task} At most {assignment.max_sentences} sentences."
-    return [("system", RULES), ("human", "\n".join([head, *fenced]))]
+    return [("system", RULES), ("human", "\n".join([head, *blocks]))]

@@ -59,19 +59,19 @@ def read_question(question: str) -> QuestionTerms:
         lower = re.sub(r"['’]s$", "", token.lower())
         if lower not in STOP_WORDS and lower not in ASKING_WORDS and (len(lower) > 1 or has_digit(lower)):
             words.setdefault(stem(token), token)
-    lowered = question.lower()
+    lower_question = question.lower()
     capitals = {stem(word) for word in re.findall(r"(?<!^)(?<![.?!:] )\b[A-Z][\w-]*", question)}
     return QuestionTerms(
         words,
         frozenset(word for word in words if has_digit(word)),
         frozenset(capitals & words.keys()),
-        next((kind for kind, pattern in _EXPECTED if pattern.search(lowered)), "other"),
-        _counted(question),
+        next((kind for kind, pattern in _EXPECTED if pattern.search(lower_question)), "other"),
+        _counted_noun(question),
         bool(_MONEY.search(question)),
     )
 
 
-def _counted(question: str) -> str | None:
+def _counted_noun(question: str) -> str | None:
     """The noun behind "how many", "which" or "what", by its stem."""
     match = re.search(r"\b(?:how many|which|what)\s+([a-z][\w-]*)(?:\s+([a-z][\w-]*))?", question, re.I)
     nouns = [word for word in match.groups() if word] if match else []

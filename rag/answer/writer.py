@@ -59,9 +59,9 @@ class Writer:
             question,
             passages,
             self._rows,
-            sought=queries,
+            queries=queries,
             parts=parts,
-            searched=document_count,
+            document_count=document_count,
             skip=self._reader.is_order,
         )
 
@@ -79,7 +79,7 @@ class Writer:
             question,
             passages,
             self._rows,
-            searched=len(documents),
+            document_count=len(documents),
             min_log_odds=None if expected else load_weights().min_log_odds_unasked,
             skip=self._reader.is_order,
         )

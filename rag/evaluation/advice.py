@@ -130,8 +130,8 @@ def _row(raw: Mapping[str, Any], number: str) -> Row:
 
 def _gold(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The gold reading as values of Signals, null for what is no longer so; ValueError for an unknown name or value."""
-    given = {name: value for name, value in raw.items() if value is not None}
-    signals = Signals.model_validate(given)
+    labels = {name: value for name, value in raw.items() if value is not None}
+    signals = Signals.model_validate(labels)
     return {name: getattr(signals, name) for name in raw if name in SIGNAL_NAMES}
 
 
@@ -150,26 +150,30 @@ def evaluate(
 
 
 def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) -> Iterator[Outcome]:
-    decided = TurnDecision(advise(Signals.model_validate({}), table), Thread())
+    decision = TurnDecision(advise(Signals.model_validate({}), table), Thread())
     gold: dict[str, Any] = {}
     for number, turn in enumerate(row.turns, 1):
         gold |= turn.gold
-        move = moves(turn.text) if decided.thread.signals is not None else None
+        move = moves(turn.text) if decision.thread.signals is not None else None
         if move is None:
-            decided = decide_turn(hear(decided.thread, turn.text, reader, table), table)
-        read = (decided.thread.signals or Signals.model_validate({})).known()
-        scored = [other for other in row.turns if other.accept or other.answer_kind]
-        name = row.id if len(scored) == 1 else f"{row.id}.{number}"
+            decision = decide_turn(hear(decision.thread, turn.text, reader, table), table)
+        read = (decision.thread.signals or Signals.model_validate({})).known()
+        scored_turns = [other for other in row.turns if other.accept or other.answer_kind]
+        name = row.id if len(scored_turns) == 1 else f"{row.id}.{number}"
         if turn.answer_kind is not None:
-            got, accept = (
-                move or str(decided.advice.verdict),
+            outcome, accept = (
+                move or str(decision.advice.verdict),
                 KINDS_OF_MOVE.get(turn.answer_kind, (turn.answer_kind,)),
             )
-            yield Outcome(name, row.family, got, accept, read, {})
+            yield Outcome(name, row.family, outcome, accept, read, {})
         elif turn.accept:
-            got = str(decided.advice.verdict)
-            tap = _tap(decided.thread, gold, turn.accept, table) if taps and got not in turn.accept else None
-            yield Outcome(name, row.family, got, turn.accept, read, row.labels, tap)
+            outcome = str(decision.advice.verdict)
+            tap = (
+                _tap(decision.thread, gold, turn.accept, table)
+                if taps and outcome not in turn.accept
+                else None
+            )
+            yield Outcome(name, row.family, outcome, turn.accept, read, row.labels, tap)
 
 
 KINDS_OF_MOVE = {"ack": ("thanks", "ack"), "savings": ("saving", "cost")}  # of a labelled row: our moves
@@ -179,15 +183,15 @@ def _tap(thread: Thread, gold: Mapping[str, Any], accept: Sequence[str], table: 
     """The first signal whose gold value (or silence) alone makes the verdict right."""
     read = thread.signals or Signals.model_validate({})
     for name in SIGNAL_NAMES:
-        wanted = gold.get(name, Signals.model_fields[name].default) if gold else getattr(read, name)
-        if same_value(getattr(read, name), wanted):
+        gold_value = gold.get(name, Signals.model_fields[name].default) if gold else getattr(read, name)
+        if same_value(getattr(read, name), gold_value):
             continue
         try:
-            corrected = Signals.model_validate({**read.model_dump(), name: wanted})
+            signals = Signals.model_validate({**read.model_dump(), name: gold_value})
         except ValidationError:
             continue
-        decided = decide_turn(replace(thread, signals=corrected), table)
-        if str(decided.advice.verdict) in accept:
+        decision = decide_turn(replace(thread, signals=signals), table)
+        if str(decision.advice.verdict) in accept:
             return name
     return None
 
@@ -199,30 +203,34 @@ MAX_RELATIVE_ERROR = 0.1  # within which a number counts as read
 
 def by_signal(evaluation: Evaluation) -> dict[str, tuple[int, int, int]]:
     """{signal: (read right, labelled, read where nothing is labelled)} over the rows that carry signals."""
-    counted: dict[str, list[int]] = {}
+    counts_by_signal: dict[str, list[int]] = {}
     for outcome in evaluation.outcomes:
         if not outcome.labels:
             continue
         read = {**outcome.read, "gap": (outcome.read.get("gaps") or (None,))[0]}
         for name in {*outcome.labels, *read} & {*SIGNAL_NAMES, "gap"} - {"gaps", "injection"}:
-            counts = counted.setdefault(name, [0, 0, 0])
-            wanted, got = outcome.labels.get(name), read.get(name)
-            if wanted in UNSAID:
-                counts[2] += got not in UNSAID
+            counts = counts_by_signal.setdefault(name, [0, 0, 0])
+            gold_value, value = outcome.labels.get(name), read.get(name)
+            if gold_value in UNSAID:
+                counts[2] += value not in UNSAID
             else:
                 counts[1] += 1
-                counts[0] += _same(name, wanted, got, outcome.read)
-    return {name: (a, b, c) for name, (a, b, c) in sorted(counted.items(), key=lambda item: -item[1][1])}
+                counts[0] += _same(name, gold_value, value, outcome.read)
+    return {
+        name: (a, b, c) for name, (a, b, c) in sorted(counts_by_signal.items(), key=lambda item: -item[1][1])
+    }
 
 
-def _same(name: str, wanted: Any, got: Any, read: Mapping[str, Any]) -> bool:
+def _same(name: str, gold_value: Any, value: Any, read: Mapping[str, Any]) -> bool:
     if name == "gap":
-        return wanted in (read.get("gaps") or ())
-    if name == "topic" and wanted == "training":
-        return got in ("decision", "guide")
-    if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return isinstance(got, int | float) and abs(got - wanted) <= MAX_RELATIVE_ERROR * abs(wanted)
-    return bool(SAME.get(str(wanted), wanted) == got)
+        return gold_value in (read.get("gaps") or ())
+    if name == "topic" and gold_value == "training":
+        return value in ("decision", "guide")
+    if isinstance(gold_value, int | float) and not isinstance(gold_value, bool):
+        return isinstance(value, int | float) and abs(value - gold_value) <= MAX_RELATIVE_ERROR * abs(
+            gold_value
+        )
+    return bool(SAME.get(str(gold_value), gold_value) == value)
 
 
 def confusion(evaluation: Evaluation) -> Counter[tuple[str, str]]:

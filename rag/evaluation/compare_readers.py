@@ -49,18 +49,18 @@ class Read:
 def read_left_out(predictions: Sequence[Path], embed: Embedder) -> list[Read]:
     """Every message of the folds, read by readers that never read its author."""
     messages, lexicon = read_messages(), load_lexicon()
-    remembered = Remembered(embed, most=len(messages) + 1)
-    rows = rows_of(messages, remembered, lexicon)
-    told = {
+    cached_embed = Remembered(embed, most=len(messages) + 1)
+    rows = rows_of(messages, cached_embed, lexicon)
+    predictions_by_text = {
         row["text"]: row for path in predictions for row in map(json.loads, path.read_text().splitlines())
     }
     reads = []
     for fold in FOLDS:
         inside = [n for n, message in enumerate(messages) if fold_of(message) != fold]
-        first = EmbeddedReader(remembered, fit(rows[inside], [messages[n] for n in inside]))
+        first = EmbeddedReader(cached_embed, fit(rows[inside], [messages[n] for n in inside]))
         for message in messages:
-            if fold_of(message) == fold and message.text in told:
-                row = told[message.text]
+            if fold_of(message) == fold and message.text in predictions_by_text:
+                row = predictions_by_text[message.text]
                 second = signals_from(message.text, row["heads"], find_quantities(message.text), row["kinds"])
                 reads.append(Read(message, first(message.text), second, gold_signals(message)))
     return reads
@@ -68,7 +68,7 @@ def read_left_out(predictions: Sequence[Path], embed: Embedder) -> list[Read]:
 
 def measured_trust(reads: Sequence[Read]) -> Trust:
     """Whom to believe by signal: whoever reads more messages right where the two differ."""
-    believed: dict[str, Believed] = {}
+    trust: dict[str, Believed] = {}
     for name in READS:
         right: dict[Believed, int] = {"first": 0, "second": 0, "either": 0}
         for read in reads:
@@ -81,8 +81,8 @@ def measured_trust(reads: Sequence[Read]) -> Trust:
             right["second"] += same_value(other, truth)
             right["either"] += same_value(one if one not in (None, ()) else other, truth)
         best = max(right, key=lambda who: right[who])
-        believed[name] = best if right[best] >= right["either"] + MIN_GAIN else "either"
-    return Trust(dict(sorted(believed.items())), "first", READS)
+        trust[name] = best if right[best] >= right["either"] + MIN_GAIN else "either"
+    return Trust(dict(sorted(trust.items())), "first", READS)
 
 
 def verdicts() -> Callable[[Signals], str]:
@@ -94,17 +94,19 @@ def verdicts() -> Callable[[Signals], str]:
 def report(reads: Sequence[Read], trust: Trust) -> dict[str, Any]:
     """Shares right by reader and signal, of verdicts, and by agreement; all over the messages left out."""
     verdict_of = verdicts()
-    merged = [merge_readings(read.first, read.second, trust, verdict_of) for read in reads]
-    wanted = [verdict_of(read.gold) for read in reads]
-    got = {
+    merged_readings = [merge_readings(read.first, read.second, trust, verdict_of) for read in reads]
+    gold_verdicts = [verdict_of(read.gold) for read in reads]
+    verdicts_by_reader = {
         "first": [verdict_of(read.first) for read in reads],
         "second": [verdict_of(read.second) for read in reads],
-        "merged": [verdict_of(reading.signals) for reading in merged],
+        "merged": [verdict_of(reading.signals) for reading in merged_readings],
     }
     result: dict[str, Any] = {"n": len(reads), "verdicts": {}, "signals": {}, "agreement": {}}
-    for reader, verdict in got.items():
+    for reader, verdict in verdicts_by_reader.items():
         result["verdicts"][reader] = {
-            key: _share([v == w for v, w, r in zip(verdict, wanted, reads, strict=True) if _in(r, key)])
+            key: _share(
+                [v == w for v, w, r in zip(verdict, gold_verdicts, reads, strict=True) if _in(r, key)]
+            )
             for key in (
                 "all",
                 "decision",
@@ -121,7 +123,7 @@ def report(reads: Sequence[Read], trust: Trust) -> dict[str, Any]:
         values = {
             "first": [getattr(reads[n].first, name) for n in use],
             "second": [getattr(reads[n].second, name) for n in use],
-            "merged": [getattr(merged[n].signals, name) for n in use],
+            "merged": [getattr(merged_readings[n].signals, name) for n in use],
         }
         truth = [getattr(reads[n].gold, name) for n in use]
         result["signals"][name] = {
@@ -130,7 +132,7 @@ def report(reads: Sequence[Read], trust: Trust) -> dict[str, Any]:
         }
     outcomes = [
         (bool(reading.agree), len([d for d in reading.doubts if d.decisive]), v == w)
-        for reading, v, w in zip(merged, got["merged"], wanted, strict=True)
+        for reading, v, w in zip(merged_readings, verdicts_by_reader["merged"], gold_verdicts, strict=True)
     ]
     result["agreement"] = {
         "agree": _share([right for agree, _, right in outcomes if agree]),
@@ -167,10 +169,10 @@ def main() -> int:
     result = report(reads, trust)
     outcomes = result.pop("outcomes")
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
-    kept = {"trust": dict(trust.by_signal), **calibration_json(outcomes)}
-    sys.stdout.write(json.dumps(kept, indent=1) + "\n")
+    record = {"trust": dict(trust.by_signal), **calibration_json(outcomes)}
+    sys.stdout.write(json.dumps(record, indent=1) + "\n")
     if options.write:
-        TRUST_FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        TRUST_FILE.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -23,7 +23,7 @@ def gold_signals(message: LabelledMessage) -> Signals:
     values |= flag_signals(labels["flags"])
     if "offline" in labels["gaps"]:
         values["offline"] = True
-    numbers, _ = number_signals(message.text, _counted(message))
+    numbers, _ = number_signals(message.text, _counted_quantities(message))
     return Signals.model_validate({**numbers, **values})
 
 
@@ -33,14 +33,14 @@ def flag_signals(flags: tuple[str, ...]) -> dict[str, Any]:
     return values | ({"volatility": "monthly"} if "changing" in flags else {})
 
 
-def _counted(message: LabelledMessage) -> list[CountedQuantity]:
+def _counted_quantities(message: LabelledMessage) -> list[CountedQuantity]:
     quantities = find_quantities(message.text)
-    counted = []
+    result = []
     for number in message.numbers or ():
         over = [q for q in quantities if q.start < number.end and number.start < q.end]
         if over:
-            counted.append(CountedQuantity(_closest(over, number.start, number.end), number.kind))
-    return counted
+            result.append(CountedQuantity(_closest(over, number.start, number.end), number.kind))
+    return result
 
 
 def _closest(quantities: list[Quantity], start: int, end: int) -> Quantity:

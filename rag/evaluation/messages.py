@@ -125,10 +125,10 @@ def _read_author(path: Path) -> Iterator[LabelledMessage]:
 def _labels(raw: Mapping[str, Any], place: str) -> Mapping[str, tuple[str, ...]]:
     """The labels of every head; a head that is not named means: topic decision, else none."""
     labels = dict.fromkeys(EXCLUSIVE, ("none",)) | dict.fromkeys(EACH, ()) | {"topic": ("decision",)}
-    allowed = {**EXCLUSIVE, **EACH}
+    labels_by_head = {**EXCLUSIVE, **EACH}
     for head, value in raw.items():
         values = tuple(value) if isinstance(value, list) else (value,)
-        if head not in allowed or not set(values) <= set(allowed[head]):
+        if head not in labels_by_head or not set(values) <= set(labels_by_head[head]):
             raise RagError(f"{place}: {head}={value!r} is not a label.")
         labels[head] = values
     return labels
@@ -136,18 +136,18 @@ def _labels(raw: Mapping[str, Any], place: str) -> Mapping[str, tuple[str, ...]]
 
 def _numbers(text: str, raw: list[list[str]], place: str) -> tuple[LabelledNumber, ...]:
     """The numbers with their places, in the text's order; RagError for one that does not stand in the text."""
-    found: list[LabelledNumber] = []
+    numbers: list[LabelledNumber] = []
     for words, kind in raw:
         if kind not in KINDS:
             raise RagError(f"{place}: {kind!r} is no kind of number.")
-        taken = {place for number in found for place in range(number.start, number.end)}
+        places = {place for number in numbers for place in range(number.start, number.end)}
         spans = [match.span() for match in re.finditer(re.escape(words), text)]
-        free = [span for span in spans if not taken & set(range(*span))] or spans
+        free = [span for span in spans if not places & set(range(*span))] or spans
         whole = [span for span in free if _stands_alone(text, *span)] or free
         if not whole:
             raise RagError(f"{place}: the number {words!r} does not stand in the text.")
-        found.append(LabelledNumber(*whole[0], kind))
-    return tuple(sorted(found, key=lambda number: number.start))
+        numbers.append(LabelledNumber(*whole[0], kind))
+    return tuple(sorted(numbers, key=lambda number: number.start))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

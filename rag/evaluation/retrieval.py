@@ -75,13 +75,13 @@ def add_samples(index: Index, headings: bool = True) -> None:
 
 def measure(embed: MiniLM, rows: Sequence[Row]) -> dict[str, Any]:
     """{"n", "near_misses", "sections": ..., "long_passages": ...}: `evaluate` over both cuts of the documents."""
-    told: dict[str, Any] = {"n": len(rows), "near_misses": sum(row["kind"] == "near_miss" for row in rows)}
+    report: dict[str, Any] = {"n": len(rows), "near_misses": sum(row["kind"] == "near_miss" for row in rows)}
     for name, headings in (("sections", True), ("long_passages", False)):
         with tempfile.TemporaryDirectory() as folder, Index.open(Path(folder), embed) as index:
             add_samples(index, headings)
-            told[name] = evaluate(index, rows)
-            told[name]["answers"] = answers(index, rows)
-    return told
+            report[name] = evaluate(index, rows)
+            report[name]["answers"] = answers(index, rows)
+    return report
 
 
 def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
@@ -89,20 +89,20 @@ def answers(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     share that cites a right passage."""
     places = {document.id: Path(document.source).name for document in index.documents()}
     embed = _Remembering(index.embed)
-    told: dict[str, list[tuple[bool, bool]]] = {}
+    outcomes: dict[str, list[tuple[bool, bool]]] = {}
     for row in rows:
         passages = retrieve(index, row["question"], EVERYONE)
         answer = compose(row["question"], passages, embed)
         good = {_key(one.heading, one.text) for one in passages if "doc" in row and _right(one, row, places)}
-        cited = any(_key(one.heading, one.passage) in good for one in answer.citations)
-        told.setdefault(row["kind"], []).append((not answer.claims, cited))
+        is_right = any(_key(one.heading, one.passage) in good for one in answer.citations)
+        outcomes.setdefault(row["kind"], []).append((not answer.claims, is_right))
     return {
         kind: {
             "n": len(some),
-            "refused": round(sum(refused for refused, _ in some) / len(some), 3),
-            "right_source_cited": round(sum(cited for _, cited in some) / len(some), 3),
+            "refused": round(sum(is_refusal for is_refusal, _ in some) / len(some), 3),
+            "right_source_cited": round(sum(is_right for _, is_right in some) / len(some), 3),
         }
-        for kind, some in told.items()
+        for kind, some in outcomes.items()
     }
 
 
@@ -127,8 +127,8 @@ def _key(heading: str, text: str) -> tuple[str, str]:
 def evaluate(index: Index, rows: Sequence[Row]) -> dict[str, Any]:
     """{"passages", "switches": {name: figures}} of an index that holds the labelled documents."""
     places = {document.id: Path(document.source).name for document in index.documents()}
-    told = {name: figures(rows, places, partial(_find, index, legs)) for name, legs in SWITCHES.items()}
-    return {"passages": index.stats().chunks, "switches": told}
+    switches = {name: figures(rows, places, partial(_find, index, legs)) for name, legs in SWITCHES.items()}
+    return {"passages": index.stats().chunks, "switches": switches}
 
 
 def _find(index: Index, legs: Legs, question: str) -> list[Passage]:
@@ -138,20 +138,20 @@ def _find(index: Index, legs: Legs, question: str) -> list[Passage]:
 def figures(rows: Sequence[Row], places: Mapping[str, str], find: Find) -> dict[str, Any]:
     """recall@5, MRR, nDCG@10 (all and by kind), refusal of near misses, latency in ms."""
     ranks: dict[str, list[int | None]] = {}
-    answerable, near, seconds, missed = [], [], [], []
+    answerable, near, seconds, misses = [], [], [], []
     for row in rows:
         begin = time.perf_counter()
-        found = find(row["question"])
+        passages = find(row["question"])
         seconds.append(time.perf_counter() - begin)
-        best = max((passage.score for passage in found), default=0.0)
+        best = max((passage.score for passage in passages), default=0.0)
         if row["kind"] == "near_miss":
             near.append(best)
             continue
         answerable.append(best)
-        rank = next((n for n, one in enumerate(found[:DEPTH], 1) if _right(one, row, places)), None)
+        rank = next((n for n, one in enumerate(passages[:DEPTH], 1) if _right(one, row, places)), None)
         ranks.setdefault(row["kind"], []).append(rank)
         if rank is None or rank > 5:
-            missed.append(row["id"])
+            misses.append(row["id"])
     every = [rank for some in ranks.values() for rank in some]
     threshold = float(np.quantile(answerable, FALSE_REFUSALS)) if answerable else 0.0
     return {
@@ -160,7 +160,7 @@ def figures(rows: Sequence[Row], places: Mapping[str, str], find: Find) -> dict[
         "refused": round(sum(score < threshold for score in near) / max(1, len(near)), 3),
         "p50_ms": round(1000 * float(np.quantile(seconds, 0.5)), 1),
         "p95_ms": round(1000 * float(np.quantile(seconds, 0.95)), 1),
-        "missed": missed,
+        "missed": misses,
     }
 
 

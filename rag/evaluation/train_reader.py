@@ -52,25 +52,25 @@ def quantity_kinds(message: LabelledMessage) -> list[int]:
 
 
 def targets(messages: Sequence[LabelledMessage]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(wanted, known), each (messages, labels) of 0/1: heads other than topic are known for decisions alone."""
-    wanted = torch.zeros((len(messages), LABELS))
-    known = torch.zeros((len(messages), LABELS))
+    """(gold, mask), each (messages, labels) of 0/1: heads other than topic are known for decisions alone."""
+    gold = torch.zeros((len(messages), LABELS))
+    mask = torch.zeros((len(messages), LABELS))
     for row, message in enumerate(messages):
         for head, labels in HEADS.items():
             start = PLACE[head].start
             for number, label in enumerate(labels):
-                wanted[row, start + number] = float(label in message.labels[head])
-                known[row, start + number] = float(
+                gold[row, start + number] = float(label in message.labels[head])
+                mask[row, start + number] = float(
                     (head == "topic" or message.is_decision) and message.labelled(label)
                 )
-    return wanted, known
+    return gold, mask
 
 
-def loss_of(logits: torch.Tensor, wanted: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def loss_of(logits: torch.Tensor, gold: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the exclusive heads plus binary cross-entropy of the others, over what is known."""
     total = logits.new_zeros(())
     for head in HEADS:
-        part, want, use = logits[:, PLACE[head]], wanted[:, PLACE[head]], known[:, PLACE[head]]
+        part, want, use = logits[:, PLACE[head]], gold[:, PLACE[head]], mask[:, PLACE[head]]
         if head in EXCLUSIVE:
             rows = use[:, 0] > 0
             if rows.any():
@@ -81,43 +81,43 @@ def loss_of(logits: torch.Tensor, wanted: torch.Tensor, known: torch.Tensor) -> 
     return total
 
 
-def batches(encoded: Sequence[Encoded], random: np.random.Generator) -> Iterator[list[int]]:
+def batches(texts: Sequence[Encoded], random: np.random.Generator) -> Iterator[list[int]]:
     """Messages of about the same length together, in random order."""
-    noise = random.uniform(0.85, 1.15, len(encoded))
-    order = sorted(range(len(encoded)), key=lambda n: len(encoded[n].hidden) * noise[n])
+    noise = random.uniform(0.85, 1.15, len(texts))
+    order = sorted(range(len(texts)), key=lambda n: len(texts[n].hidden) * noise[n])
     groups = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     yield from (groups[n] for n in random.permutation(len(groups)))
 
 
-def padded(encoded: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(texts: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
     """(batch, length, 384) float32 and its mask."""
-    longest = max(len(one.hidden) for one in encoded)
-    hidden = torch.zeros((len(encoded), longest, encoded[0].hidden.shape[1]))
-    mask = torch.zeros((len(encoded), longest))
-    for row, one in enumerate(encoded):
-        hidden[row, : len(one.hidden)] = torch.from_numpy(one.hidden.astype(np.float32))
+    longest = max(len(one.hidden) for one in texts)
+    vectors = torch.zeros((len(texts), longest, texts[0].hidden.shape[1]))
+    mask = torch.zeros((len(texts), longest))
+    for row, one in enumerate(texts):
+        vectors[row, : len(one.hidden)] = torch.from_numpy(one.hidden.astype(np.float32))
         mask[row, : len(one.hidden)] = 1.0
-    return hidden, mask
+    return vectors, mask
 
 
-def kind_logits(token_logits: torch.Tensor, encoded: Sequence[Encoded]) -> torch.Tensor:
+def kind_logits(token_logits: torch.Tensor, texts: Sequence[Encoded]) -> torch.Tensor:
     """The mean logits over the tokens of each quantity of the batch, in order: (quantities, kinds)."""
     rows = [
         token_logits[row, max(a, 0) : max(b, 1)].mean(dim=0)
-        for row, one in enumerate(encoded)
+        for row, one in enumerate(texts)
         for a, b in one.quantities
     ]
     return torch.stack(rows) if rows else token_logits.new_zeros((0, len(KINDS)))
 
 
 def train(
-    messages: Sequence[LabelledMessage], encoded: Sequence[Encoded], epochs: int, seed: int = 7
+    messages: Sequence[LabelledMessage], texts: Sequence[Encoded], epochs: int, seed: int = 7
 ) -> Network:
     """The network after `epochs` passes; the same seed and data give the same weights on one machine."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     network = Network(FIXED_LAYERS, LABELS, len(KINDS)).train()
-    wanted, known = targets(messages)
+    gold, mask = targets(messages)
     kinds = [quantity_kinds(message) for message in messages]
     upper = list(network.layers.parameters())
     heads = [p for name, p in network.named_parameters() if not name.startswith("layers.")]
@@ -132,10 +132,10 @@ def train(
     )
     for epoch in range(epochs):
         total, began = 0.0, time.process_time()
-        for group in batches(encoded, random):
-            part = [encoded[n] for n in group]
+        for group in batches(texts, random):
+            part = [texts[n] for n in group]
             logits, tokens = network(*padded(part))
-            loss = loss_of(logits, wanted[group], known[group])
+            loss = loss_of(logits, gold[group], mask[group])
             truth = torch.tensor([kind for n in group for kind in kinds[n]], dtype=torch.long)
             if (truth != UNLABELLED).any():
                 loss = loss + NUMBER_WEIGHT * nn.functional.cross_entropy(
@@ -153,12 +153,12 @@ def train(
     return network.eval()
 
 
-def predict(network: Network, encoded: Sequence[Encoded]) -> tuple[np.ndarray, list[list[int]]]:
+def predict(network: Network, texts: Sequence[Encoded]) -> tuple[np.ndarray, list[list[int]]]:
     """(probabilities (messages, labels), the most likely kind of each quantity)."""
-    shares = np.zeros((len(encoded), LABELS), dtype=np.float32)
+    shares = np.zeros((len(texts), LABELS), dtype=np.float32)
     kinds: list[list[int]] = []
     with torch.inference_mode():
-        for row, one in enumerate(encoded):
+        for row, one in enumerate(texts):
             logits, tokens = network(*padded([one]))
             for head in HEADS:
                 part = logits[0, PLACE[head]]
@@ -171,12 +171,12 @@ def predictions_json(
     messages: Sequence[LabelledMessage], shares: np.ndarray, kinds: Sequence[Sequence[int]]
 ) -> Iterator[Mapping[str, Any]]:
     """One plain object a message: its text, the probabilities by head and label, the kinds of its quantities."""
-    for message, row, counted in zip(messages, shares, kinds, strict=True):
+    for message, row, kind_row in zip(messages, shares, kinds, strict=True):
         heads = {
             head: dict(zip(labels, (round(float(p), 4) for p in row[PLACE[head]]), strict=True))
             for head, labels in HEADS.items()
         }
-        yield {"text": message.text, "heads": heads, "kinds": [KINDS[kind] for kind in counted]}
+        yield {"text": message.text, "heads": heads, "kinds": [KINDS[kind] for kind in kind_row]}
 
 
 def shipped_weights(network: Network) -> ReaderWeights:
@@ -204,14 +204,14 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     messages = read_messages()
-    encoded = encode_lower([message.text for message in messages], FIXED_LAYERS, options.cache)
+    texts = encode_lower([message.text for message in messages], FIXED_LAYERS, options.cache)
     inside = [n for n, m in enumerate(messages) if options.fold is None or fold_of(m) != options.fold]
-    network = train([messages[n] for n in inside], [encoded[n] for n in inside], options.epochs)
+    network = train([messages[n] for n in inside], [texts[n] for n in inside], options.epochs)
     if options.fold is None:
         save_weights(shipped_weights(network), options.out)
         return 0
     out = [n for n in range(len(messages)) if fold_of(messages[n]) == options.fold]
-    shares, kinds = predict(network, [encoded[n] for n in out])
+    shares, kinds = predict(network, [texts[n] for n in out])
     lines = predictions_json([messages[n] for n in out], shares, kinds)
     options.out.write_text(
         "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"

@@ -42,38 +42,38 @@ def fit(rows: np.ndarray, messages: Sequence[LabelledMessage]) -> Heads:
         else:  # the others are read from questions about decisions only
             use = [n for n, s in enumerate(messages) if s.is_decision]
         part = rows[use]
-        wanted = np.array(
+        gold = np.array(
             [[label in messages[n].labels[head] for label in labels] for n in use], dtype=np.float64
         )
-        known = np.array([[messages[n].labelled(label) for label in labels] for n in use], dtype=np.float64)
+        mask = np.array([[messages[n].labelled(label) for label in labels] for n in use], dtype=np.float64)
         size = (part.shape[1] + 1, len(labels))
-        done = minimize(
+        optimum = minimize(
             _loss,
             np.zeros(size[0] * size[1]),
-            args=(part.astype(np.float64), wanted, known, head in EXCLUSIVE),
+            args=(part.astype(np.float64), gold, mask, head in EXCLUSIVE),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": 300},
         )
-        solution = done.x.reshape(size)
+        solution = optimum.x.reshape(size)
         weights[head], bias[head], labels_of[head] = solution[:-1], solution[-1], labels
     return Heads(labels_of, weights, bias, frozenset(EXCLUSIVE))
 
 
 def _loss(
-    flat: np.ndarray, rows: np.ndarray, wanted: np.ndarray, known: np.ndarray, softmax: bool
+    flat: np.ndarray, rows: np.ndarray, gold: np.ndarray, mask: np.ndarray, softmax: bool
 ) -> tuple[float, np.ndarray]:
     n = len(rows)
-    solution = flat.reshape(rows.shape[1] + 1, wanted.shape[1])
+    solution = flat.reshape(rows.shape[1] + 1, gold.shape[1])
     logits = rows @ solution[:-1] + solution[-1]
     if softmax:
         logits = logits - logits.max(axis=1, keepdims=True)
         shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        value = -np.log(np.maximum((shares * wanted).sum(axis=1), 1e-12)).sum() / n
+        value = -np.log(np.maximum((shares * gold).sum(axis=1), 1e-12)).sum() / n
     else:
         shares = 1 / (1 + np.exp(-logits))
-        value = (known * (np.logaddexp(0, logits) - wanted * logits)).sum() / n
-    error = (shares - wanted) * (1.0 if softmax else known) / n
+        value = (mask * (np.logaddexp(0, logits) - gold * logits)).sum() / n
+    error = (shares - gold) * (1.0 if softmax else mask) / n
     slope = np.vstack([rows.T @ error + RIDGE * solution[:-1], error.sum(axis=0, keepdims=True)])
     return value + 0.5 * RIDGE * float((solution[:-1] ** 2).sum()), slope.ravel()
 
@@ -88,15 +88,21 @@ def cross_validate(rows: np.ndarray, messages: Sequence[LabelledMessage], folds:
         inside = [n for n in range(len(messages)) if n not in out]
         heads = fit(rows[inside], [messages[n] for n in inside])
         for n in sorted(out):
-            told, truth = heads(rows[n]), messages[n].labels
+            probabilities, truth = heads(rows[n]), messages[n].labels
             for head in EXCLUSIVE:
                 if head == "topic" or truth["topic"] == ("decision",):
-                    hits[head].append(max(told[head], key=told[head].__getitem__) == truth[head][0])
+                    hits[head].append(
+                        max(probabilities[head], key=probabilities[head].__getitem__) == truth[head][0]
+                    )
             for head in EACH:
                 if truth["topic"] == ("decision",):
-                    said = {label for label, share in told[head].items() if share > 0.5}
+                    predictions = {label for label, share in probabilities[head].items() if share > 0.5}
                     real = set(truth[head])
-                    counts[head] += (len(said & real), len(said - real), len(real - said))
+                    counts[head] += (
+                        len(predictions & real),
+                        len(predictions - real),
+                        len(real - predictions),
+                    )
     scores = {head: float(np.mean(values)) for head, values in hits.items()}
     return scores | {head: float(2 * c[0] / max(2 * c[0] + c[1] + c[2], 1)) for head, c in counts.items()}
 

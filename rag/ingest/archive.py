@@ -87,11 +87,11 @@ def _judge(entries: list[zipfile.ZipInfo], budget: Budget) -> None:
         raise RagError("is locked with a password. Unlock it and add that.")
     if len(entries) > budget.files:
         raise RagError(f"holds more than {MOST_FILES:,} files. Split it into parts.")
-    unpacked = sum(entry.file_size for entry in entries)
-    packed = max(1, sum(entry.compress_size for entry in entries))
-    if unpacked > budget.bytes or (unpacked > SMALL and unpacked > MOST_RATIO * packed):
+    full_size = sum(entry.file_size for entry in entries)
+    zip_size = max(1, sum(entry.compress_size for entry in entries))
+    if full_size > budget.bytes or (full_size > SMALL and full_size > MOST_RATIO * zip_size):
         raise RagError(
-            f"would unpack to {unpacked / 1e6:,.0f} MB from {packed / 1e6:,.1f} MB, which looks like a zip bomb: "
+            f"would unpack to {full_size / 1e6:,.0f} MB from {zip_size / 1e6:,.1f} MB, which looks like a zip bomb: "
             "I left it packed. Add its files one by one."
         )
     if any(stat.S_ISLNK(entry.external_attr >> 16) for entry in entries):
@@ -101,12 +101,12 @@ def _judge(entries: list[zipfile.ZipInfo], budget: Budget) -> None:
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: Path, budget: Budget) -> None:
     budget.files -= 1
     budget.bytes -= entry.file_size
-    written = 0
+    size = 0
     try:
         with archive.open(entry) as source, place.open("wb") as out:
             while part := source.read(1 << 16):
-                written += len(part)
-                if written > entry.file_size or budget.bytes < 0:
+                size += len(part)
+                if size > entry.file_size or budget.bytes < 0:
                     raise RagError("unpacks to more than it says, as zip bombs do: I stopped. Make it again.")
                 out.write(part)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:

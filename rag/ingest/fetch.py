@@ -33,8 +33,8 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 class FetchError(RagError):
     """The page was not fetched; `gone` when its server says that it no longer exists."""
 
-    def __init__(self, said: str, gone: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, gone: bool = False) -> None:
+        super().__init__(message)
         self.gone = gone
 
 
@@ -65,15 +65,15 @@ def is_public(address: Address) -> bool:
 
 def system_addresses(host: str, port: int) -> list[str]:
     """Every address that the system resolves a name to, decimal and hexadecimal spellings included."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 class Guard(httpcore.NetworkBackend):
     """Connects to checked addresses only; the check and the connection use one and the same resolution."""
 
-    def __init__(self, resolve: Resolve, allowed: Callable[[Address], bool]) -> None:
-        self._inner, self._resolve, self._allowed = httpcore.SyncBackend(), resolve, allowed
+    def __init__(self, resolve: Resolve, is_allowed: Callable[[Address], bool]) -> None:
+        self._inner, self._resolve, self._is_allowed = httpcore.SyncBackend(), resolve, is_allowed
 
     def connect_tcp(
         self,
@@ -84,11 +84,11 @@ class Guard(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         try:
-            found = self._resolve(host, port)
-            addresses = [ipaddress.ip_address(one.split("%")[0]) for one in found]
+            names = self._resolve(host, port)
+            addresses = [ipaddress.ip_address(one.split("%")[0]) for one in names]
         except (OSError, ValueError, UnicodeError) as error:
             raise FetchError(f"the name {host[:100]} is not known. Check the address.") from error
-        if not addresses or not all(map(self._allowed, addresses)):
+        if not addresses or not all(map(self._is_allowed, addresses)):
             raise FetchError(
                 "leads to a private address, which I never open. Upload the page as a file instead."
             )
@@ -110,12 +110,12 @@ def fetch(
     url: str,
     stamp: str = "",
     resolve: Resolve = system_addresses,
-    allowed: Callable[[Address], bool] = is_public,
+    is_allowed: Callable[[Address], bool] = is_public,
 ) -> Page | None:
     """`fetch_public` with the resolver and the rule given (tests allow their loopback server by it)."""
     until = time.monotonic() + SECONDS
     with httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(), network_backend=Guard(resolve, allowed), retries=0
+        ssl_context=ssl.create_default_context(), network_backend=Guard(resolve, is_allowed), retries=0
     ) as pool:
         for _ in range(REDIRECTS + 1):
             _check(url)
@@ -124,7 +124,7 @@ def fetch(
                     "GET", url.encode("ascii"), headers=_headers(stamp), extensions=_timeouts()
                 ) as answer:
                     if answer.status in (301, 302, 303, 307, 308):
-                        url = _redirected(url, _header(answer, "location"))
+                        url = _redirect_target(url, _header(answer, "location"))
                         continue
                     return _page(url, answer, until)
             except (httpcore.TimeoutException, TimeoutError) as error:
@@ -154,7 +154,7 @@ def _check(url: str) -> None:
         raise FetchError("carries a password. Give an address that opens without one, or upload the file.")
 
 
-def _redirected(url: str, location: str) -> str:
+def _redirect_target(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
         raise FetchError("redirects to an unprotected address. Give the address where it ends.")
@@ -162,16 +162,16 @@ def _redirected(url: str, location: str) -> str:
 
 
 def _headers(stamp: str) -> Mapping[bytes | str, bytes | str]:
-    wanted: dict[bytes | str, bytes | str] = {
+    headers: dict[bytes | str, bytes | str] = {
         "User-Agent": "Trainwise",
         "Accept": "text/markdown, text/html, */*;q=0.5",
         "Accept-Encoding": "identity",
     }
     if stamp.startswith(("W/", '"')):
-        wanted["If-None-Match"] = stamp
+        headers["If-None-Match"] = stamp
     elif stamp:
-        wanted["If-Modified-Since"] = stamp
-    return wanted
+        headers["If-Modified-Since"] = stamp
+    return headers
 
 
 def _timeouts() -> dict[str, Any]:

@@ -78,18 +78,18 @@ class Sandbox:
     def _answer(self, child: subprocess.Popen[bytes]) -> bytes:
         """The next line of the child; b"" when it ended instead. ReadTimeout after the time is up."""
         assert child.stdout
-        until, got = time.monotonic() + self._seconds, bytearray()
+        until, answer = time.monotonic() + self._seconds, bytearray()
         with selectors.DefaultSelector() as ready:
             ready.register(child.stdout, selectors.EVENT_READ)
-            while not got.endswith(b"\n"):
+            while not answer.endswith(b"\n"):
                 if not ready.select(max(0.0, until - time.monotonic())):
                     self._end()
                     raise ReadTimeout(TOO_MUCH)
                 part = os.read(child.stdout.fileno(), 1 << 20)
-                got += part
-                if not part or len(got) > MOST_ANSWER:
+                answer += part
+                if not part or len(answer) > MOST_ANSWER:
                     return b""
-        return bytes(got)
+        return bytes(answer)
 
     def _end(self) -> None:
         if self._child is None:

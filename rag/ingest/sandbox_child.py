@@ -51,8 +51,8 @@ def preload() -> Mapping[str, Reader]:
 
 def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, Any]:
     """What one order gives: documents, or the sentence for the person."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    used = int(spent.ru_utime + spent.ru_stime)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime)
     resource.setrlimit(resource.RLIMIT_CPU, (used + CPU_SECONDS, resource.RLIM_INFINITY))
     try:
         documents = readers[order["kind"]].read(Path(order["path"]), order["name"])

@@ -64,24 +64,24 @@ def list_items(root: str) -> Listing:
 
 def file_item(path: Path, own: str) -> Item:
     """An item for a file: its stamp is taken from the file system, without reading it."""
-    found = path.stat()
-    stamp = f"{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_size}"
+    status = path.stat()
+    stamp = f"{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_size}"
     return Item(own, path.name, stamp, path)
 
 
 def _folder(root: Path) -> Listing:
     listing, unknown, outside = Listing(), Counter[str](), []
 
-    def broken(error: OSError) -> None:
+    def note_error(error: OSError) -> None:
         listing.complete = False
         listing.problems.append(f"{error.filename}: cannot be opened ({error.strerror}). Check its rights.")
 
     real, suffixes = root.resolve(), known_suffixes()
-    for folder, folders, files in os.walk(root, onerror=broken, followlinks=False):
+    for folder, folders, files in os.walk(root, onerror=note_error, followlinks=False):
         here = Path(folder)
-        linked = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in linked and not ignored(name))
-        for name in [*linked, *sorted(files)]:
+        links = [name for name in folders if (here / name).is_symlink()]
+        folders[:] = sorted(name for name in folders if name not in links and not ignored(name))
+        for name in [*links, *sorted(files)]:
             path = here / name
             if ignored(name):
                 continue
@@ -134,12 +134,12 @@ class Sources:
 
     def add(self, source: str, scopes: frozenset[str]) -> None:
         """Note a source (again): what a person once took out of it may come back."""
-        joined = " ".join(sorted(check_scopes(scopes)))
+        scope_text = " ".join(sorted(check_scopes(scopes)))
         with self._store.transaction(quiet=True) as connection:
             connection.execute(
                 "INSERT INTO sources (source, scopes) VALUES (?, ?)"
                 " ON CONFLICT (source) DO UPDATE SET scopes = excluded.scopes",
-                (source, joined),
+                (source, scope_text),
             )
             if connection.execute("DELETE FROM taken_out WHERE root = ?", (source,)).rowcount:
                 connection.execute("DELETE FROM items WHERE root = ?", (source,))
@@ -157,9 +157,9 @@ class Sources:
         )
         return {row[0]: Seen(row[1], row[2], tuple(filter(None, row[3].split("\n")))) for row in rows}
 
-    def note(self, root: str, item: str, seen: Seen) -> None:
+    def note(self, root: str, item: str, record: Seen) -> None:
         """The completion mark of an item, written after its documents."""
-        values = (root, item, seen.stamp, seen.raw_hash, "\n".join(seen.problems))
+        values = (root, item, record.stamp, record.raw_hash, "\n".join(record.problems))
         with self._store.transaction(quiet=True) as connection:
             connection.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)", values)
 

@@ -67,12 +67,12 @@ class Sync:
         self._tell, self._anew, self._sweep_many = on_progress or (lambda *_: None), anew, sweep_many
         self._sources = Sources(store)
         self.report = SyncReport()
-        self._done = self._total = 0
+        self._count = self._total = 0
         self._name = ""
 
-    def sources(self, wanted: dict[str, tuple[frozenset[str], str | None]]) -> SyncReport:
+    def sources(self, sources: dict[str, tuple[frozenset[str], str | None]]) -> SyncReport:
         """Each source with the scopes of its new documents and the address to cite (None: its own)."""
-        listings = [(root, list_items(root), *how) for root, how in wanted.items()]
+        listings = [(root, list_items(root), *how) for root, how in sources.items()]
         self._total = sum(len(listing.items) for _, listing, _, _ in listings)
         for root, listing, scopes, url in listings:
             self.source(root, listing, scopes, url)
@@ -81,21 +81,21 @@ class Sync:
     def source(self, root: str, listing: Listing, scopes: frozenset[str], url: str | None = None) -> None:
         """One source that is listed already."""
         self._total = max(self._total, len(listing.items))
-        known, seen = self._store.documents(root=root), self._sources.items(root)
+        documents, records = self._store.documents(root=root), self._sources.items(root)
         self.report.problems += listing.problems
-        work = _Work(root, scopes, url, known, seen, self._sources.taken_out(root))
+        work = _Work(root, scopes, url, documents, records, self._sources.taken_out(root))
         for item in listing.items:
             self._name = item.name
-            self._tell(self._done, self._total, item.name)
+            self._tell(self._count, self._total, item.name)
             problems = self._item(work, item)
             self.report.problems += problems
-            self._done += 1
-            self._tell(self._done, self._total, item.name)
+            self._count += 1
+            self._tell(self._count, self._total, item.name)
         if listing.complete:
             self._sweep(work)
 
     def _item(self, work: _Work, item: Item) -> Sequence[str]:
-        old = work.seen.get(item.id)
+        old = work.records.get(item.id)
         mine = work.by_item.get(item.id, [])
         again = self._anew and old is not None and bool(old.problems)
         if old and old.stamp == item.stamp and item.stamp and not again:
@@ -126,8 +126,8 @@ class Sync:
         with tempfile.TemporaryDirectory(prefix="trainwise-page-") as folder:
             path = Path(folder) / ("page" + PurePosixPath(page.name).suffix)
             path.write_bytes(page.body)
-            named = Item(item.id, page.name, page.stamp, path)
-            return self._file(work, named, path, page.stamp, old, mine, again=False)
+            page_item = Item(item.id, page.name, page.stamp, path)
+            return self._file(work, page_item, path, page.stamp, old, mine, again=False)
 
     def _file(
         self,
@@ -157,66 +157,66 @@ class Sync:
         problems: list[str] = []
         unknown: dict[str, int] = {}
         try:
-            for found in load(path, item.name, self._sandbox):
-                if isinstance(found, Text):
-                    self._name = f"{item.name}: {found.title}" if found.member else item.name
-                    self._tell(self._done, self._total, self._name)
-                    self._document(work, item, found, raw)
-                elif found.suffix:
-                    unknown[found.suffix] = unknown.get(found.suffix, 0) + 1
+            for result in load(path, item.name, self._sandbox):
+                if isinstance(result, Text):
+                    self._name = f"{item.name}: {result.title}" if result.member else item.name
+                    self._tell(self._count, self._total, self._name)
+                    self._document(work, item, result, raw)
+                elif result.suffix:
+                    unknown[result.suffix] = unknown.get(result.suffix, 0) + 1
                 else:
-                    problems.append(f"{item.id}{MEMBER}{found.member}: {found.reason}")
-                    work.keep(doc for doc in mine if doc.source == _address(item, found))
+                    problems.append(f"{item.id}{MEMBER}{result.member}: {result.reason}")
+                    work.keep(doc for doc in mine if doc.source == _address(item, result))
         except RagError as error:
             work.keep(mine)
-            kept = " I kept the version that I had." if mine else ""
-            return [f"{item.id}: {error}{kept}"], not isinstance(error, ReadTimeout)
+            note = " I kept the version that I had." if mine else ""
+            return [f"{item.id}: {error}{note}"], not isinstance(error, ReadTimeout)
         if unknown:
             problems.append(f"{item.id}: {left_out_of(unknown)}")
         return problems, True
 
-    def _document(self, work: _Work, item: Item, found: Text, raw: str) -> None:
-        source = _address(item, found)
+    def _document(self, work: _Work, item: Item, text: Text, raw: str) -> None:
+        source = _address(item, text)
         if source in work.taken_out:
             return
         doc_id = hashlib.sha256(f"{work.root}\n{source}".encode()).hexdigest()[:12]
         old = work.by_id.get(doc_id)
-        digest = hashlib.sha256(f"{CHUNKER}\n{found.title}\n{found.text}".encode()).hexdigest()
-        work.kept.add(doc_id)
+        digest = hashlib.sha256(f"{CHUNKER}\n{text.title}\n{text.text}".encode()).hexdigest()
+        work.kept_ids.add(doc_id)
         if old and old.text_hash == digest:
             self.report.unchanged += 1
             return
-        chunks = chunk_markdown(found.text, found.title, self._embed.count_tokens)
+        chunks = chunk_markdown(text.text, text.title, self._embed.count_tokens)
         url = work.url or (work.root if is_address(work.root) else None)
         scopes = old.scopes if old else work.scopes
         document = Document(
-            doc_id, work.root, source, found.title, url, scopes, item.stamp, raw, digest, item=item.id
+            doc_id, work.root, source, text.title, url, scopes, item.stamp, raw, digest, item=item.id
         )
-        self._store.write_document(document, found.text, chunks, self._embedded(chunks), self._embed.name)
+        self._store.write_document(document, text.text, chunks, self._embedded(chunks), self._embed.name)
         self.report.added += 1
 
     def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        known = self._store.known_vectors((chunk.digest for chunk in chunks), self._embed.name)
-        new = list({chunk.digest: chunk for chunk in chunks if chunk.digest not in known}.values())
-        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        present = self._store.known_vectors((chunk.digest for chunk in chunks), self._embed.name)
+        new = list({chunk.digest: chunk for chunk in chunks if chunk.digest not in present}.values())
+        vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for at in range(0, len(new), BATCH):
             if at:
-                self._tell(self._done, self._total, f"{self._name} ({at:,} of {len(new):,} passages)")
-            found |= embed_chunks(new[at : at + BATCH], self._embed)
-        return found
+                self._tell(self._count, self._total, f"{self._name} ({at:,} of {len(new):,} passages)")
+            vectors |= embed_chunks(new[at : at + BATCH], self._embed)
+        return vectors
 
     def _sweep(self, work: _Work) -> None:
-        gone = [doc for doc in work.by_id.values() if doc.id not in work.kept]
-        if len(gone) > MANY and 2 * len(gone) > len(work.by_id) and not self._sweep_many:
+        absent = [doc for doc in work.by_id.values() if doc.id not in work.kept_ids]
+        if len(absent) > MANY and 2 * len(absent) > len(work.by_id) and not self._sweep_many:
             self.report.problems.append(
-                f"{work.root}: {len(gone)} of {len(work.by_id)} documents are not there any more. I kept them: "
+                f"{work.root}: {len(absent)} of {len(work.by_id)} documents are not there any more. I kept them: "
                 "say `trainwise index sync --sweep` if that is right."
             )
             return
-        for doc in gone:
+        for doc in absent:
             self._store.delete_document(doc.id)
-        self.report.removed += len(gone)
-        if stale := set(work.seen) - work.items:
+        self.report.removed += len(absent)
+        if stale := set(work.records) - work.items:
             self._sources.drop(work.root, stale)
 
 
@@ -228,20 +228,20 @@ class _Work:
         root: str,
         scopes: frozenset[str],
         url: str | None,
-        known: Sequence[Document],
-        seen: dict[str, Seen],
+        documents: Sequence[Document],
+        records: dict[str, Seen],
         taken_out: set[str],
     ) -> None:
-        self.root, self.scopes, self.url, self.seen, self.taken_out = root, scopes, url, seen, taken_out
-        self.by_id = {doc.id: doc for doc in known}
+        self.root, self.scopes, self.url, self.records, self.taken_out = root, scopes, url, records, taken_out
+        self.by_id = {doc.id: doc for doc in documents}
         self.by_item: dict[str, list[Document]] = {}
-        for doc in known:
+        for doc in documents:
             self.by_item.setdefault(doc.item, []).append(doc)
-        self.kept: set[str] = set()
+        self.kept_ids: set[str] = set()
         self.items: set[str] = set()
 
     def keep(self, documents: Iterable[Document]) -> None:
-        self.kept.update(doc.id for doc in documents)
+        self.kept_ids.update(doc.id for doc in documents)
 
 
 def embed_chunks(chunks: Sequence[Chunk], embed: MiniLM) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -253,13 +253,13 @@ def embed_chunks(chunks: Sequence[Chunk], embed: MiniLM) -> dict[str, tuple[np.n
     rows = embed(
         [text for chunk, some in zip(chunks, parts, strict=True) for text in some or [chunk.searchable]]
     )
-    at, found = 0, {}
+    at, vectors = 0, {}
     for chunk, some in zip(chunks, parts, strict=True):
         mine = rows[at : at + max(1, len(some))]
         at += len(mine)
         mean = mine.mean(axis=0)
-        found[chunk.digest] = (mean / np.linalg.norm(mean), mine[: len(some)])
-    return found
+        vectors[chunk.digest] = (mean / np.linalg.norm(mean), mine[: len(some)])
+    return vectors
 
 
 def left_out_of(unknown: dict[str, int]) -> str:
@@ -269,5 +269,5 @@ def left_out_of(unknown: dict[str, int]) -> str:
     return left_out(Counter(unknown))
 
 
-def _address(item: Item, found: Text | Unreadable) -> str:
-    return f"{item.id}{MEMBER}{found.member}" if found.member else item.id
+def _address(item: Item, result: Text | Unreadable) -> str:
+    return f"{item.id}{MEMBER}{result.member}" if result.member else item.id

@@ -48,7 +48,7 @@ class Progress:
         return Completion(
             "".join(self.content),
             "".join(self.reasoning),
-            tuple(_joined(parts) for _, parts in sorted(self.arguments.items())),
+            tuple(_join(parts) for _, parts in sorted(self.arguments.items())),
             finish_reason or self.finish_reason,
             self.refusal,
         )
@@ -65,15 +65,15 @@ class Progress:
             calls = [{"function": message["function_call"]}]
         for place, call in enumerate(call for call in calls if isinstance(call, dict)):
             function = call.get("function")
-            given = function.get("arguments") if isinstance(function, dict) else call.get("arguments")
-            if given:
+            arguments = function.get("arguments") if isinstance(function, dict) else call.get("arguments")
+            if arguments:
                 index = call.get("index")
-                self.arguments.setdefault(index if isinstance(index, int) else place, []).append(given)
+                self.arguments.setdefault(index if isinstance(index, int) else place, []).append(arguments)
         self.refusal = self.refusal or bool(message.get("refusal"))
         self.finish_reason = str(finish_reason or self.finish_reason)
 
 
-def _joined(parts: list[Any]) -> Any:
+def _join(parts: list[Any]) -> Any:
     return "".join(parts) if all(isinstance(part, str) for part in parts) else parts[-1]
 
 
@@ -127,8 +127,8 @@ class ChatClient:
 
 def _read_reply(response: Any, progress: Progress) -> None:
     """Reads a streamed or a whole reply into `progress`, until it ends or the call is cancelled."""
-    streamed = "event-stream" in response.headers.get("content-type", "")
-    for reply in _events(response.iter_lines()) if streamed else iter([response.read()]):
+    is_stream = "event-stream" in response.headers.get("content-type", "")
+    for reply in _events(response.iter_lines()) if is_stream else iter([response.read()]):
         _add_reply(progress, reply)
         if progress.cancelled.is_set():
             return

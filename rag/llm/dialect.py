@@ -54,10 +54,10 @@ class Dialect:
 
     def without(self, names: frozenset[str]) -> Dialect:
         """The same without these options; a refused limit is replaced by its other name."""
-        refused = self.refused | names
+        options = self.refused | names
         if names & set(LIMITS) and not set(LIMITS) <= self.refused:
-            refused = (refused - set(LIMITS)) | (names & set(LIMITS))
-        return replace(self, refused=frozenset(refused))
+            options = (options - set(LIMITS)) | (names & set(LIMITS))
+        return replace(self, refused=frozenset(options))
 
     def plainest(self) -> Dialect:
         """What every server understands: one message of plain text, no option but the limit."""
@@ -69,9 +69,9 @@ class Dialect:
 
     def named_in(self, text: str) -> frozenset[str]:
         """The options of ours that a refusal names; the names are the API's identifiers, not words of a language."""
-        sent = [name for name in (*OPTIONS, *LIMITS) if name not in self.refused]
-        found = {name for name in sent if name in text}
-        return frozenset(found - {"max_tokens"} if "max_completion_tokens" in found else found)
+        options = [name for name in (*OPTIONS, *LIMITS) if name not in self.refused]
+        names = {name for name in options if name in text}
+        return frozenset(names - {"max_tokens"} if "max_completion_tokens" in names else names)
 
     def request(self, way: Way, form: Form, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
         """The JSON of one request, without the model's name."""
@@ -80,8 +80,8 @@ class Dialect:
             if name not in self.refused:
                 body[name] = max_tokens * self.token_factor
         if way == "json_schema":
-            named = {"name": form.name, "schema": form.schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+            schema = {"name": form.name, "schema": form.schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         elif way == "tools":
             function = {"name": form.name, "description": "The answer.", "parameters": form.schema}
             body["tools"] = [{"type": "function", "function": function}]

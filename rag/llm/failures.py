@@ -68,8 +68,8 @@ def is_down(error: Exception) -> bool:
     """Whether the next question would most likely meet the same: no answer, no way in, no server."""
     import openai
 
-    gone = (openai.APIConnectionError, openai.AuthenticationError, openai.InternalServerError)
-    return isinstance(error, (TimeoutError, ConnectionError, *gone))
+    kinds = (openai.APIConnectionError, openai.AuthenticationError, openai.InternalServerError)
+    return isinstance(error, (TimeoutError, ConnectionError, *kinds))
 
 
 def why(error: Exception) -> tuple[str, str]:

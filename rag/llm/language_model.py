@@ -51,10 +51,10 @@ class Pace:
         return self.per_character_s * QUESTION_CHARACTERS + self.per_piece_s * QUESTION_PIECES
 
     @classmethod
-    def measured(cls, characters: int, began: float, ended: float, progress: Progress) -> Pace:
+    def measured(cls, characters: int, began: float, end: float, progress: Progress) -> Pace:
         """From one whole call; where the reply came in one piece, its writing counts as reading."""
-        first = progress.first_piece_at or ended
-        return cls((first - began) / max(1, characters), (ended - first) / max(1, progress.pieces - 1))
+        first = progress.first_piece_at or end
+        return cls((first - began) / max(1, characters), (end - first) / max(1, progress.pieces - 1))
 
 
 class LanguageModel:
@@ -71,7 +71,7 @@ class LanguageModel:
         self.dialect = Dialect.of(client.base_url)
         self.pace: Pace | None = None
         self.right: int | None = None  # statements that the model judged right; None: not tested yet
-        self._failed, self._rests_until = 0, 0.0
+        self._failures, self._rests_until = 0, 0.0
         self._last: LanguageModelError | None = None
 
     @property
@@ -99,15 +99,15 @@ class LanguageModel:
     def note_failure(self, failure: LanguageModelError) -> None:
         """Counts a failure: a server that is down costs a few questions their wait, not all."""
         if not failure.server_down:
-            self._failed = 0
+            self._failures = 0
             return
-        self._failed, self._last = self._failed + 1, failure
-        if self._failed >= FAILURES_BEFORE_REST:
+        self._failures, self._last = self._failures + 1, failure
+        if self._failures >= FAILURES_BEFORE_REST:
             self._rests_until = self.clock() + REST_S
 
     def note_success(self) -> None:
         """The server answers again."""
-        self._failed = 0
+        self._failures = 0
 
 
 class CallBudget:
@@ -205,8 +205,8 @@ class _Attempts:
 
     def _adapt(self, error: Exception) -> bool:
         """Changes how the next attempt asks; whether there is one."""
-        if named := self._dialect.named_in(refusal_text(error)):
-            self._dialect = self._dialect.without(named)
+        if options := self._dialect.named_in(refusal_text(error)):
+            self._dialect = self._dialect.without(options)
             return True
         if remedy(error) is Remedy.GIVE_UP:
             return False

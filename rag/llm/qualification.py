@@ -34,7 +34,7 @@ class Qualification(Shape):
 
     def right(self) -> int:
         """How many of the statements were judged right."""
-        return sum(said is true for said, (_, _, true) in zip(self.said, STATEMENTS, strict=False))
+        return sum(judgement is true for judgement, (_, _, true) in zip(self.said, STATEMENTS, strict=False))
 
 
 def qualification_request() -> list[Message]:

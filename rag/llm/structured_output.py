@@ -76,8 +76,8 @@ def read_shape(shape: type[ShapeT], completion: Completion) -> ShapeT:
 def candidates(shape: type[Shape], objects: list[Any]) -> Iterator[dict[str, Any]]:
     """The objects that could be the answer, the last first: after an example or a draft comes what counts."""
     fields = set(shape.model_fields)
-    for found in reversed(objects):
-        for inner in unwrapped(found, shape.__name__):
+    for candidate in reversed(objects):
+        for inner in unwrapped(candidate, shape.__name__):
             if isinstance(inner, dict) and fields & inner.keys():
                 yield inner
             if (
@@ -87,7 +87,7 @@ def candidates(shape: type[Shape], objects: list[Any]) -> Iterator[dict[str, Any
             ):
                 yield {shape.list_field: inner}
     if shape.list_field and len(objects) > 1:
-        yield {shape.list_field: [found for found in objects if isinstance(found, dict)]}
+        yield {shape.list_field: [candidate for candidate in objects if isinstance(candidate, dict)]}
     if shape.list_field and objects and isinstance(objects[-1], dict):
         yield {shape.list_field: [objects[-1]]}
 

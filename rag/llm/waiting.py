@@ -27,7 +27,7 @@ def waiting_steps(
             step(STILL)
             return
         shown = now
-        done = f"about {max(1, characters // 6):,} words written" if characters else "reading"
-        step(f"Model at work: {done}, {now - began:.0f} s")
+        progress = f"about {max(1, characters // 6):,} words written" if characters else "reading"
+        step(f"Model at work: {progress}, {now - began:.0f} s")
 
     return tell

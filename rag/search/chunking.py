@@ -113,17 +113,17 @@ def sentences(text: str) -> Iterator[str]:
 
 def _finder(text: str) -> Callable[[str], tuple[int, int]]:
     """Finds each next piece in `text`, blind to white space, which the splitters change."""
-    kept = [index for index, char in enumerate(text) if not char.isspace() and char.isprintable()]
-    squeezed = "".join(text[index] for index in kept)
+    places = [index for index, char in enumerate(text) if not char.isspace() and char.isprintable()]
+    compact = "".join(text[index] for index in places)
     cursor = 0
 
     def find(piece: str) -> tuple[int, int]:
         nonlocal cursor
-        wanted = "".join(char for char in piece if not char.isspace() and char.isprintable())
-        at = squeezed.find(wanted, cursor)
-        if at < 0 or not wanted:
+        needle = "".join(char for char in piece if not char.isspace() and char.isprintable())
+        at = compact.find(needle, cursor)
+        if at < 0 or not needle:
             return (0, 0)
-        cursor = at + len(wanted)
-        return kept[at], kept[cursor - 1] + 1
+        cursor = at + len(needle)
+        return places[at], places[cursor - 1] + 1
 
     return find

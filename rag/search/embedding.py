@@ -142,11 +142,11 @@ def _build_aside(folder: Path, module_and_arguments: Sequence[str]) -> None:
     command = [sys.executable, "-m", module, str(folder), *arguments]
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, text=True, timeout=BUILD_SECONDS, env=environment, check=False
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    if process.returncode != 0:
+        last = (process.stderr.strip().splitlines() or ["no output"])[-1]
         if "No space left" in last:
             raise RagError(
                 f"No space left on the disk for the embedding model: {folder.parent} needs about 150 MB. "
@@ -174,13 +174,13 @@ class Remembered:
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """As the embedder's own."""
         with self._lock:
-            known = {text: self._rows[text] for text in texts if text in self._rows}
-            for text in known:
+            rows = {text: self._rows[text] for text in texts if text in self._rows}
+            for text in rows:
                 self._rows.move_to_end(text)
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        known.update(zip(new, self._embed(new), strict=True))
+        new = [text for text in dict.fromkeys(texts) if text not in rows]
+        rows.update(zip(new, self._embed(new), strict=True))
         with self._lock:
-            self._rows.update((text, known[text]) for text in new)
+            self._rows.update((text, rows[text]) for text in new)
             while len(self._rows) > self._most:
                 self._rows.popitem(last=False)
-        return np.stack([known[text] for text in texts]) if texts else self._embed([])
+        return np.stack([rows[text] for text in texts]) if texts else self._embed([])

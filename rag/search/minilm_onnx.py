@@ -99,8 +99,8 @@ def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
     return np.asarray(rows, dtype=np.float32)
 
 
-def quantise(model: Any, target: Path, spared: list[str] | None = None) -> None:
-    """The graph with int8 weights per channel, written to `target`; the nodes named in `spared` stay float."""
+def quantise(model: Any, target: Path, float_nodes: list[str] | None = None) -> None:
+    """The graph with int8 weights per channel, written to `target`; the nodes named in `float_nodes` stay float."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -109,7 +109,7 @@ def quantise(model: Any, target: Path, spared: list[str] | None = None) -> None:
         op_types_to_quantize=["MatMul", "Attention"],
         per_channel=True,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=spared or [],
+        nodes_to_exclude=float_nodes or [],
         extra_options={"DefaultTensorType": 1},
     )
 
@@ -119,10 +119,10 @@ def _graph(weights: dict[str, np.ndarray], word_table_int8: bool) -> Any:
     from onnx import TensorProto, helper
 
     draft = Draft(weights)
-    hidden = embed_tokens(draft, word_table_int8)
+    state = embed_tokens(draft, word_table_int8)
     for number in range(LAYERS):
-        hidden = encode_layer(draft, hidden, f"encoder.layer.{number}.")
-    _pool(draft, hidden)
+        state = encode_layer(draft, state, f"encoder.layer.{number}.")
+    _pool(draft, state)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"])
     mask = helper.make_tensor_value_info("mask", TensorProto.INT32, ["batch", "length"])
     rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", DIM])
@@ -162,8 +162,8 @@ def embed_tokens(draft: Draft, int8: bool) -> str:
     if int8:
         scale = np.abs(words).max(axis=1, keepdims=True) / 127
         table = draft.constant("words", np.round(words / np.maximum(scale, 1e-12)).astype(np.int8))
-        picked = draft.add("Gather", [table, "ids"], "picked")
-        as_float = draft.add("Cast", [picked], "picked_float", to=1)
+        rows = draft.add("Gather", [table, "ids"], "picked")
+        as_float = draft.add("Cast", [rows], "picked_float", to=1)
         scales = draft.add(
             "Gather", [draft.constant("scales", scale.astype(np.float32)), "ids"], "row_scales"
         )
@@ -180,38 +180,38 @@ def embed_tokens(draft: Draft, int8: bool) -> str:
     return draft.add("LayerNormalization", [total, gamma, beta], "embedded", axis=-1, epsilon=EPSILON)
 
 
-def encode_layer(draft: Draft, hidden: str, at: str) -> str:
+def encode_layer(draft: Draft, state: str, at: str) -> str:
     """One encoder layer whose weights begin with `at`."""
     parts = [f"{at}attention.self.{part}" for part in ("query", "key", "value")]
-    joined = np.concatenate([draft.weights[f"{part}.weight"].T for part in parts], axis=1)
+    matrix = np.concatenate([draft.weights[f"{part}.weight"].T for part in parts], axis=1)
     biases = np.concatenate([draft.weights[f"{part}.bias"] for part in parts])
-    inputs = [hidden, draft.constant(f"{at}qkv", joined), draft.constant(f"{at}qkv_bias", biases), "mask"]
-    mixed = draft.add("Attention", inputs, f"{at}mixed", domain="com.microsoft", num_heads=HEADS)
-    hidden = _project_and_add(draft, mixed, hidden, f"{at}attention.output.")
+    inputs = [state, draft.constant(f"{at}qkv", matrix), draft.constant(f"{at}qkv_bias", biases), "mask"]
+    attention = draft.add("Attention", inputs, f"{at}mixed", domain="com.microsoft", num_heads=HEADS)
+    state = _project_and_add(draft, attention, state, f"{at}attention.output.")
     wide = draft.weight(f"{at}intermediate.dense.weight", transpose=True)
-    widened = draft.add("MatMul", [hidden, wide], f"{at}widened")
+    wide_state = draft.add("MatMul", [state, wide], f"{at}widened")
     bias = draft.weight(f"{at}intermediate.dense.bias")
-    active = draft.add("BiasGelu", [widened, bias], f"{at}active", domain="com.microsoft")
-    return _project_and_add(draft, active, hidden, f"{at}output.")
+    active = draft.add("BiasGelu", [wide_state, bias], f"{at}active", domain="com.microsoft")
+    return _project_and_add(draft, active, state, f"{at}output.")
 
 
 def _project_and_add(draft: Draft, value: str, skip: str, at: str) -> str:
     matrix = draft.weight(f"{at}dense.weight", transpose=True)
-    projected = draft.add("MatMul", [value, matrix], f"{at}projected")
+    product = draft.add("MatMul", [value, matrix], f"{at}projected")
     gamma, beta = draft.weight(f"{at}LayerNorm.weight"), draft.weight(f"{at}LayerNorm.bias")
-    inputs = [projected, skip, gamma, beta, draft.weight(f"{at}dense.bias")]
+    inputs = [product, skip, gamma, beta, draft.weight(f"{at}dense.bias")]
     return draft.add("SkipLayerNormalization", inputs, f"{at}normed", domain="com.microsoft", epsilon=EPSILON)
 
 
-def _pool(draft: Draft, hidden: str) -> str:
+def _pool(draft: Draft, state: str) -> str:
     """Mean over the unmasked tokens, then unit length."""
     last = draft.constant("last_axis", np.asarray([2], dtype=np.int64))
     middle = draft.constant("middle_axis", np.asarray([1], dtype=np.int64))
     mask = draft.add("Cast", ["mask"], "mask_float", to=1)
     column = draft.add("Unsqueeze", [mask, last], "mask_column")
-    kept = draft.add("Mul", [hidden, column], "kept")
-    summed = draft.add("ReduceSum", [kept, middle], "summed", keepdims=0)
-    return draft.add("LpNormalization", [summed], "rows", axis=-1, p=2)
+    tokens = draft.add("Mul", [state, column], "kept")
+    total = draft.add("ReduceSum", [tokens, middle], "summed", keepdims=0)
+    return draft.add("LpNormalization", [total], "rows", axis=-1, p=2)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Heads:
 
     def __call__(self, features: np.ndarray) -> dict[str, dict[str, float]]:
         """Probabilities by head and label for one feature row."""
-        told: dict[str, dict[str, float]] = {}
+        probabilities: dict[str, dict[str, float]] = {}
         for head, labels in self.labels.items():
             logits = features @ self.weights[head] + self.bias[head]
             if head in self.exclusive:
@@ -49,8 +49,8 @@ class Heads:
                 shares = powers / powers.sum()
             else:
                 shares = 1 / (1 + np.exp(-logits))
-            told[head] = dict(zip(labels, (float(share) for share in shares), strict=True))
-        return told
+            probabilities[head] = dict(zip(labels, (float(share) for share in shares), strict=True))
+        return probabilities
 
 
 def features(text: str, vector: np.ndarray, cues: Sequence[Cue], lexicon: Lexicon) -> np.ndarray:
@@ -71,8 +71,8 @@ def features(text: str, vector: np.ndarray, cues: Sequence[Cue], lexicon: Lexico
         dtype=np.float32,
     )
     kinds = {count.kind for count in read_counts(text)}
-    counted = np.array([kind in kinds for kind in KINDS], dtype=np.float32)
-    return np.concatenate([vector.astype(np.float32), hits, CUE_WEIGHT * shape, CUE_WEIGHT * counted])
+    kind_hits = np.array([kind in kinds for kind in KINDS], dtype=np.float32)
+    return np.concatenate([vector.astype(np.float32), hits, CUE_WEIGHT * shape, CUE_WEIGHT * kind_hits])
 
 
 def signature(lexicon: Lexicon, embedder: str) -> str:
@@ -92,18 +92,18 @@ def save_heads(heads: Heads, path: Path, trained_with: str) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def load_heads(wanted: str, path: Path = HEADS) -> Heads:
+def load_heads(expected_signature: str, path: Path = HEADS) -> Heads:
     """The trained heads; RagError if they are missing or were trained for another lexicon or embedder."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = json.loads(bytes(stored["about"]).decode())
-            weights = {head: stored[f"w:{head}"].astype(np.float32) for head in about["labels"]}
-            bias = {head: stored[f"b:{head}"] for head in about["labels"]}
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(bytes(archive["about"]).decode())
+            weights = {head: archive[f"w:{head}"].astype(np.float32) for head in about["labels"]}
+            bias = {head: archive[f"b:{head}"] for head in about["labels"]}
     except (OSError, ValueError, KeyError) as error:
         raise RagError(
             f"Cannot read {path}: {error}. Rebuild it with `python -m rag.evaluation.train_signal_classifier`."
         ) from error
-    if about["signature"] != wanted:
+    if about["signature"] != expected_signature:
         raise RagError(
             f"{path} was trained for another lexicon or embedder. Rebuild it with `python -m rag.evaluation.train_signal_classifier`."
         )

@@ -33,7 +33,7 @@ def share_right(reading: Reading) -> float | None:
     if reading.agree is None:
         return None
     decisive = sum(doubt.decisive for doubt in reading.doubts)
-    return float(_kept()["confidence"][agreement(reading.agree, decisive)]["right"])
+    return float(_calibration()["confidence"][agreement(reading.agree, decisive)]["right"])
 
 
 def spoken_confidence(share: float | None) -> str:
@@ -45,7 +45,7 @@ def spoken_confidence(share: float | None) -> str:
 
 def measured_trust() -> Trust:
     """Whom of the two embedded readers to believe, signal by signal."""
-    return Trust(_kept()["trust"], "first", READS)
+    return Trust(_calibration()["trust"], "first", READS)
 
 
 def calibration_json(outcomes: Sequence[tuple[bool, int, bool]]) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def calibration_json(outcomes: Sequence[tuple[bool, int, bool]]) -> dict[str, An
     halves = [range(start, len(outcomes), 2) for start in (0, 1)]
     error = 0.0
     for half, other in (halves, halves[::-1]):
-        known = _shares([(classes[n], right[n]) for n in other])
-        for name, told in _shares([(classes[n], right[n]) for n in half]).items():
-            gap = abs(told["right"] - known.get(name, told)["right"])
-            error += gap * told["n"] / max(len(outcomes), 1)
+        other_shares = _shares([(classes[n], right[n]) for n in other])
+        for name, row in _shares([(classes[n], right[n]) for n in half]).items():
+            gap = abs(row["right"] - other_shares.get(name, row)["right"])
+            error += gap * row["n"] / max(len(outcomes), 1)
     return {"confidence": _shares(list(zip(classes, right, strict=True))), "ece": round(error, 4)}
 
 
@@ -72,9 +72,9 @@ def _shares(hits: Sequence[tuple[str, bool]]) -> dict[str, dict[str, float]]:
 
 
 @cache
-def _kept() -> dict[str, Any]:
+def _calibration() -> dict[str, Any]:
     try:
-        kept: dict[str, Any] = json.loads(TRUST_FILE.read_text(encoding="utf-8"))
+        calibration: dict[str, Any] = json.loads(TRUST_FILE.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RagError(f"Cannot read {TRUST_FILE}: {error}. Restore it with git.") from error
-    return kept
+    return calibration

@@ -44,15 +44,15 @@ class Lexicon:
     def find(self, text: str) -> list[Cue]:
         """Every hit in the text, at most four per pattern, in no particular order."""
         plain = fold(text)
-        found = []
+        cues = []
         for (signal, value), patterns in self.patterns.items():
             for pattern in patterns:
                 for number, match in enumerate(pattern.finditer(plain)):
                     if number == 4:
                         break
                     if match.end() > match.start():
-                        found.append(Cue(signal, value, *match.span()))
-        return found
+                        cues.append(Cue(signal, value, *match.span()))
+        return cues
 
 
 def fold(text: str) -> str:
@@ -92,13 +92,13 @@ class Glossary:
 
     def __call__(self, text: str) -> str:
         """The text with known words in English where it is mostly written in one of the languages."""
-        said = [word.lower() for word in _WORD.findall(text)]
+        words = [word.lower() for word in _WORD.findall(text)]
         hits = {
-            language: sum(self._english(language, word) is not None for word in said)
+            language: sum(self._english(language, word) is not None for word in words)
             for language in self.words
         }
         language = max(hits, key=lambda name: hits[name])
-        if hits[language] < FEWEST or hits[language] <= sum(word in ENGLISH for word in said):
+        if hits[language] < FEWEST or hits[language] <= sum(word in ENGLISH for word in words):
             return text
         return _WORD.sub(lambda match: self._english(language, match[0].lower()) or match[0], text)
 

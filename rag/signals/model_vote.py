@@ -16,25 +16,25 @@ from rag.signals.schema import SIGNAL_NAMES, Signals
 
 def with_model_vote(embedded: Reading, model: Signals, verdict_of: Callable[[Signals], str]) -> Reading:
     """The embedded reading after the model's vote; the model alone never changes what the table decides."""
-    settled, doubts = _settle(embedded, model)
-    verdict = verdict_of(settled)
-    added: dict[str, Any] = {}
+    signals, doubts = _settle(embedded, model)
+    verdict = verdict_of(signals)
+    additions: dict[str, Any] = {}
     for name in SIGNAL_NAMES:
-        ours, theirs = getattr(settled, name), getattr(model, name)
+        ours, theirs = getattr(signals, name), getattr(model, name)
         if _unsaid(theirs) or same_value(ours, theirs) or any(doubt.signal == name for doubt in doubts):
             continue
-        decisive = verdict_of(_with(settled, {name: theirs}, model)) != verdict
+        decisive = verdict_of(_with(signals, {name: theirs}, model)) != verdict
         if _unsaid(ours) and not decisive:
-            added[name] = theirs
+            additions[name] = theirs
         else:
             doubts.append(Doubt(name, (ours, theirs), decisive))
-    merged = _with(settled, added, model)
-    if verdict_of(merged) != verdict:  # none decides alone, together they do
-        doubts += [Doubt(name, (getattr(settled, name), value), True) for name, value in added.items()]
-        merged = settled
+    result = _with(signals, additions, model)
+    if verdict_of(result) != verdict:  # none decides alone, together they do
+        doubts += [Doubt(name, (getattr(signals, name), value), True) for name, value in additions.items()]
+        result = signals
     doubts.sort(key=lambda doubt: not doubt.decisive)
     agree = not any(doubt.decisive for doubt in doubts)
-    return replace(embedded, signals=merged, doubts=tuple(doubts), agree=agree)
+    return replace(embedded, signals=result, doubts=tuple(doubts), agree=agree)
 
 
 def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Doubt]]:
@@ -52,8 +52,8 @@ def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Doubt]]:
 def _with(signals: Signals, values: dict[str, Any], source: Signals) -> Signals:
     """The signals with these values, each beside the words that `source` read it from."""
     quotes = {name: source.quotes[name] for name in values if name in source.quotes}
-    kept = {name: quote for name, quote in signals.quotes.items() if name not in values}
-    return signals.model_copy(update={**values, "quotes": kept | quotes})
+    quotes_before = {name: quote for name, quote in signals.quotes.items() if name not in values}
+    return signals.model_copy(update={**values, "quotes": quotes_before | quotes})
 
 
 def _unsaid(value: Any) -> bool:

@@ -53,18 +53,18 @@ class CountedQuantity:
     kind: str
 
 
-def number_signals(text: str, counted: Sequence[CountedQuantity]) -> tuple[dict[str, Any], dict[str, str]]:
+def number_signals(text: str, quantities: Sequence[CountedQuantity]) -> tuple[dict[str, Any], dict[str, str]]:
     """(values, quotes) by signal: of several of a kind the larger stands, for scores the first, for latency the least."""
     values: dict[str, Any] = {}
     quotes: dict[str, str] = {}
-    for one in counted:
+    for one in quantities:
         for name, raw in _signals(text, one):
             value: Any = int(raw) if name in WHOLE else round(float(raw), 4)
             old = values.get(name)
-            kept = old is not None and (
+            stays = old is not None and (
                 name in _FIRST_STANDS or (value >= old if name == "latency_ms" else value <= old)
             )
-            if not kept:
+            if not stays:
                 values[name] = value
                 quotes[name] = words_around(text, one.quantity.start, one.quantity.end)
     if "examples" not in values and {"per_class", "classes"} <= values.keys():

@@ -159,9 +159,9 @@ def read_shares(text: str) -> Iterator[tuple[str, float, int, int]]:
         if min(bad, good) > 40:
             continue
         yield "score", round(100 * (1 - share if bad <= good else share), 1), match.start(), match.end()
-        counted = _OUT_OF.match(low, match.end())
-        if counted:
-            yield "eval_n", float(counted[1].replace(",", "")), counted.start(1), counted.end(1)
+        total = _OUT_OF.match(low, match.end())
+        if total:
+            yield "eval_n", float(total[1].replace(",", "")), total.start(1), total.end(1)
 
 
 def _share(match: re.Match[str]) -> float | None:

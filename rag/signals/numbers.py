@@ -60,18 +60,18 @@ class _Number:
 
 def read_counts(text: str) -> list[Count]:
     """All numbers of the text whose kind can be told, in order."""
-    found = [
+    counts = [
         Count(kind, value, words_around(text, start, end), start, end)
         for kind, value, start, end in read_shares(text)
     ]
-    taken = [range(count.start, count.end) for count in found]
-    numbers = [number for number in _numbers(text) if not any(number.start in span for span in taken)]
+    spans = [range(count.start, count.end) for count in counts]
+    numbers = [number for number in _numbers(text) if not any(number.start in span for span in spans)]
     for number in numbers:
         kind, value, tail = _kind(text, number, numbers)
         if kind:
             quote = words_around(text, number.start, number.end + tail)
-            found.append(Count(kind, value, quote, number.start, number.end))
-    return sorted(found, key=lambda count: count.start)
+            counts.append(Count(kind, value, quote, number.start, number.end))
+    return sorted(counts, key=lambda count: count.start)
 
 
 def values_in(text: str) -> list[float]:
@@ -80,15 +80,15 @@ def values_in(text: str) -> list[float]:
 
 
 def _numbers(text: str) -> Iterator[_Number]:
-    taken: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     every = []
     for match in DIGITS.finditer(text):
         mult = (match["mult"] or "").lower()
         value = _value(match["num"]) * MULTIPLIERS.get(mult, 1.0)
-        taken.append(match.span())
+        spans.append(match.span())
         every.append(_Number(value, *match.span(), bool(match["cur"] or match["cur2"]), mult))
     for match in WORD.finditer(text):
-        if not any(start < match.end() and match.start() < end for start, end in taken):
+        if not any(start < match.end() and match.start() < end for start, end in spans):
             every.append(_Number(WORDS[match[0].lower()], *match.span(), False, "word"))  # noqa: PERF401
     yield from sorted(every, key=lambda number: number.start)
 
@@ -118,11 +118,11 @@ def _kind(text: str, number: _Number, numbers: list[_Number]) -> tuple[str | Non
     return None, number.value, 0
 
 
-Told = tuple[str | None, float, int]
-_NONE: Told = (None, 0.0, 0)
+KindMatch = tuple[str | None, float, int]
+_NONE: KindMatch = (None, 0.0, 0)
 
 
-def _percent(number: _Number, before: str, after: str, text: str) -> Told:
+def _percent(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(r"\s?-?\s?(?:%|percent\b|pct\b|prozent\b|pour ?cent\b|por ?ciento\b)", after)
     if not head:
         worse = re.match(r"\s?(?:pts?|points?|punkte|puntos)\b", after)
@@ -150,7 +150,7 @@ def _percent(number: _Number, before: str, after: str, text: str) -> Told:
     return "ignore", 0.0, 0
 
 
-def _money(number: _Number, before: str, after: str, text: str) -> Told:
+def _money(number: _Number, before: str, after: str, text: str) -> KindMatch:
     unit = re.match(r"\s?(?:bucks|dollars?|euros?|usd|eur|grand|€|\$)", after)
     pays = re.search(
         r"\b(?:pay\w*|spend\w*|bills?|costs?|costing|burn\w*|kostet|zahlen|payons|co[ûu]te|pagamos|cuesta|rechnung|facture|invoice)\b[^,;.]{0,25}$",
@@ -194,7 +194,7 @@ def _rate(after: str, span: int) -> tuple[float, int] | None:
     return None
 
 
-def _latency(number: _Number, before: str, after: str, text: str) -> Told:
+def _latency(number: _Number, before: str, after: str, text: str) -> KindMatch:
     unit = re.match(r"\s?(ms|msec|millisec\w*|millisek\w*|millisecond\w*)\b", after)
     factor = 1.0
     if not unit:
@@ -203,20 +203,20 @@ def _latency(number: _Number, before: str, after: str, text: str) -> Told:
     if not unit:
         return _NONE
     value = number.value * factor
-    needed = re.search(
+    limit = re.search(
         r"need|must|under|below|within|<|≤|max|budget|sla|unter|maximal|moins|menos|limit|want|p9\d\s*$|in\s*$|less than|has to",
         before,
     )
-    if factor == 1.0 or (needed and value <= 60_000):
+    if factor == 1.0 or (limit and value <= 60_000):
         now = (
             re.search(r"takes?|currently|today|now|waits?|averag|braucht|dauert|prend|tarda", before)
-            and not needed
+            and not limit
         )
         return ("latency_now" if now else "latency_ms"), value, unit.end()
     return "latency_now", value, unit.end()
 
 
-def _hardware(number: _Number, before: str, after: str, text: str) -> Told:
+def _hardware(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(rf"\s?{GPU}", after) or re.match(rf"\s(?:[\w\-]+\s){{0,2}}{GPU}", after)
     if head:
         return "gpus", number.value, head.end()
@@ -229,7 +229,7 @@ def _hardware(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _training(number: _Number, before: str, after: str, text: str) -> Told:
+def _training(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(r"\s?(?:epochs?|epochen|[ée]poques|[ée]pocas)\b", after)
     if head:
         return "epochs", number.value, head.end()
@@ -253,7 +253,7 @@ def _training(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _deadline(number: _Number, before: str, after: str) -> Told:
+def _deadline(number: _Number, before: str, after: str) -> KindMatch:
     days = {
         "week": 7,
         "wk": 7,
@@ -267,21 +267,21 @@ def _deadline(number: _Number, before: str, after: str) -> Told:
         "tag": 1,
     }
     factor = next((n for stem, n in days.items() if after.strip(" -").startswith(stem)), 0)
-    wanted = re.search(r"\b(?:in|within|have|and|got|deadline|only|by|nur|en|dans|hasta)\W*$", before)
+    cue = re.search(r"\b(?:in|within|have|and|got|deadline|only|by|nur|en|dans|hasta)\W*$", before)
     past = re.search(r"last|past|since|over|from|previous|for\W*$", before)
-    if factor and wanted and not past:
+    if factor and cue and not past:
         return "deadline_days", number.value * factor, 7
     return "ignore", 0.0, 0
 
 
-def _volume(number: _Number, before: str, after: str, text: str) -> Told:
+def _volume(number: _Number, before: str, after: str, text: str) -> KindMatch:
     rate = _rate(after, span=34)
     if rate and not re.match(rf"\s?{GAP}{EXAMPLE_STRONG}", after):
         return "volume_month", number.value * rate[0], rate[1]
     return _NONE
 
 
-def _per_class(number: _Number, before: str, after: str, text: str) -> Told:
+def _per_class(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(
         r"\s(?:labell?ed|tagged|annotated|gelabelte|étiquetés|etiquetados)(?: \w+)? (?:per|for each|for every|je|par|por) (?!lang|day|month|week|hour|year|mois|jour|mes|tag\b|monat)[a-zà-ÿ]+",
         after,
@@ -311,7 +311,7 @@ def _per_class(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _tokens(number: _Number, before: str, after: str, text: str) -> Told:
+def _tokens(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(r"\s?-?(?:[\w\-]+\s){0,4}?(?:tokens?|toks?)\b", after)
     if not head:
         return _NONE
@@ -320,7 +320,7 @@ def _tokens(number: _Number, before: str, after: str, text: str) -> Told:
     return ("pretrain_tokens" if number.value >= 1e9 else "kb_tokens"), number.value, head.end()
 
 
-def _evaluation(number: _Number, before: str, after: str, text: str) -> Told:
+def _evaluation(number: _Number, before: str, after: str, text: str) -> KindMatch:
     if re.search(r"\b(?:acc\w*|loss|f1|score|train|val(?:idation)?)\W*$", before) and number.value <= 100:
         return _NONE  # "train acc 99 val 71" are two scores
     if re.search(r"\bn\s?=\s?$", before):
@@ -341,7 +341,7 @@ def _evaluation(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _people(number: _Number, before: str, after: str, text: str) -> Told:
+def _people(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(rf"\s?-?(?:[\w\-]+\s){{0,2}}?{PEOPLE}", after)
     if not head or re.match(rf"\s?-?{EXAMPLE_STRONG}\s(?:by|from|von|par|por)\b", after):
         return _NONE
@@ -349,7 +349,7 @@ def _people(number: _Number, before: str, after: str, text: str) -> Told:
     return ("researchers" if science else "ignore"), number.value, head.end()
 
 
-def _classes(number: _Number, before: str, after: str, text: str) -> Told:
+def _classes(number: _Number, before: str, after: str, text: str) -> KindMatch:
     head = re.match(rf"\s?-?(?:[\w\-/]+\s){{0,2}}?{CLASS}", after) or re.match(
         r"\s?-?(?:way|class|label)\b", after
     )
@@ -363,18 +363,18 @@ def _classes(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _examples(number: _Number, before: str, after: str, text: str) -> Told:
-    tried = re.search(r"top-?\s?$|first\s$|few\s$|chose\s$|show\w*\s$", before) or (
+def _examples(number: _Number, before: str, after: str, text: str) -> KindMatch:
+    aside = re.search(r"top-?\s?$|first\s$|few\s$|chose\s$|show\w*\s$", before) or (
         number.value <= 60 and re.search(IN_PROMPT, before)
     )
     head = re.match(rf"\s?-?{GAP}{EXAMPLE_STRONG}", after)
-    if head and not tried:
+    if head and not aside:
         return "examples", number.value, head.end()
     head = re.match(rf"\s?-?{GAP}{EXAMPLE_WEAK}(?=\s{LABEL_KNOWN})", after)
-    if head and not tried:
+    if head and not aside:
         return "examples", number.value, head.end()
     head = re.match(rf"\s?-?{GAP}{EXAMPLE_WEAK}", after)
-    if head and not tried:
+    if head and not aside:
         return "examples_raw", number.value, head.end()
     if re.search(
         r"\b(?:labell?ed|examples?|dataset|annotated|trained on|training set|samples)\W*(?:of|with|:|is|~|about|only)?\W*$",
@@ -384,7 +384,7 @@ def _examples(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _documents(number: _Number, before: str, after: str, text: str) -> Told:
+def _documents(number: _Number, before: str, after: str, text: str) -> KindMatch:
     for pattern, tokens in KB.items():
         head = re.match(rf"\s?-?(?:[\w'’\-]+\s){{0,2}}?{pattern}", after)
         if head:
@@ -392,7 +392,7 @@ def _documents(number: _Number, before: str, after: str, text: str) -> Told:
     return _NONE
 
 
-def _bare_score(number: _Number, before: str, after: str, text: str) -> Told:
+def _bare_score(number: _Number, before: str, after: str, text: str) -> KindMatch:
     """88 without a sign is a score beside a word for scores or for a target; 0.81 beside F1 too."""
     fraction = 0 < number.value < 1
     value = number.value * 100 if fraction else number.value

@@ -46,30 +46,32 @@ def screen(text: str, lexicon: Lexicon) -> Screened:
     visible = plain(text)
     cut = [match[0] for match in _MARKUP.finditer(visible)]
     rest = _MARKUP.sub("\n", visible)
-    kept = []
+    parts = []
     for sentence in _SENTENCE.split(rest):
         spans = _orders(sentence, lexicon)
         if not spans:
-            kept.append(sentence)
+            parts.append(sentence)
             continue
         start, end = spans[0][0], spans[-1][1]
         if goes_on := _GOES_ON.match(sentence, end):
             end = goes_on.end()
         before, after = sentence[:start], sentence[end:]
         honest = [part for part in (before, after) if _honest(part, lexicon)]
-        kept += honest
+        parts += honest
         cut.append(sentence if not honest else sentence[start:end])
-    return Screened(" ".join(" ".join(kept).split()), tuple(" ".join(part.split()) for part in cut))
+    return Screened(" ".join(" ".join(parts).split()), tuple(" ".join(part.split()) for part in cut))
 
 
 def plain(text: str) -> str:
     """The text as a person sees it: no invisible characters, no look-alike or spaced-out letters."""
-    seen = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    seen = _SPACED.sub(lambda match: match[0].replace(" ", ""), seen)
-    return _WORD.sub(lambda match: match[0].translate(_ALIKE) if _mixed(match[0]) else match[0], seen)
+    visible = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+    visible = _SPACED.sub(lambda match: match[0].replace(" ", ""), visible)
+    return _WORD.sub(
+        lambda match: match[0].translate(_ALIKE) if _mixes_alphabets(match[0]) else match[0], visible
+    )
 
 
-def _mixed(word: str) -> bool:
+def _mixes_alphabets(word: str) -> bool:
     return any(letter in _ALIKE for letter in map(ord, word)) and bool(re.search(r"[a-zA-Z]", word))
 
 

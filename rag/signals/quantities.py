@@ -87,18 +87,18 @@ class Quantity:
 
 def find_quantities(text: str) -> list[Quantity]:
     """All quantities of the text in order; the two numbers of a share stand after the share itself."""
-    found = [_from_digits(match) for match in _DIGITS.finditer(text)]
-    taken = {place for one in found for place in range(one.start, one.end)}
-    found += [one for one in _from_words(text) if not taken & set(range(one.start, one.end))]
-    found.sort(key=lambda one: one.start)
+    quantities = [_from_digits(match) for match in _DIGITS.finditer(text)]
+    places = {place for one in quantities for place in range(one.start, one.end)}
+    quantities += [one for one in _from_words(text) if not places & set(range(one.start, one.end))]
+    quantities.sort(key=lambda one: one.start)
     shares = [
         Quantity(first.start, second.end, first.value / second.value, whole=second.value)
-        for first, second in itertools.pairwise(found)
+        for first, second in itertools.pairwise(quantities)
         if _SHARE.fullmatch(text[first.end : second.start])
         and 0 < first.value < second.value <= 100_000
         and not (first.percent or second.percent)
     ]
-    return sorted([*shares, *found], key=lambda one: (one.start, -one.end))
+    return sorted([*shares, *quantities], key=lambda one: (one.start, -one.end))
 
 
 def _from_digits(match: re.Match[str]) -> Quantity:
@@ -122,8 +122,8 @@ def _from_words(text: str) -> Iterator[Quantity]:
     run: list[re.Match[str]] = []
     for match in _WORD.finditer(text):
         word = match[0].lower()
-        joined = not run or re.fullmatch(r"[\s\-\u00a0]*", text[run[-1].end() : match.start()])
-        if (word in _SMALL or word in _MULTIPLIER or (run and word in _LINK)) and joined:
+        touches = not run or re.fullmatch(r"[\s\-\u00a0]*", text[run[-1].end() : match.start()])
+        if (word in _SMALL or word in _MULTIPLIER or (run and word in _LINK)) and touches:
             run.append(match)
             continue
         yield from _run_value(run)
@@ -138,8 +138,8 @@ def _run_value(run: list[re.Match[str]]) -> Iterator[Quantity]:
     while run and run[-1][0].lower() in _LINK:
         run = run[:-1]
     words = [match[0].lower() for match in run]
-    counted = any(word in _MULTIPLIER for word in words) and any(word in _SMALL for word in words)
-    if not counted and all(word in _ALONE or word in _LINK for word in words):
+    is_number = any(word in _MULTIPLIER for word in words) and any(word in _SMALL for word in words)
+    if not is_number and all(word in _ALONE or word in _LINK for word in words):
         return
     value = _words_value(words)
     if value is not None:

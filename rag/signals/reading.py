@@ -98,10 +98,10 @@ def _unsaid(value: Any) -> bool:
     return value is None or value in ((), [], ("vague",))
 
 
-def _believed_place(believed: Believed, pair: tuple[Any, Any]) -> int:
-    if believed == "either":
+def _believed_place(side: Believed, pair: tuple[Any, Any]) -> int:
+    if side == "either":
         return 1 if _unsaid(pair[0]) and not _unsaid(pair[1]) else 0
-    return 0 if believed == "first" else 1
+    return 0 if side == "first" else 1
 
 
 def _decides(

@@ -61,50 +61,53 @@ class EmbeddedReader:
 
     def __call__(self, question: str) -> Signals:
         """What the question says; orders to the adviser in it are cut before anything is read."""
-        screened = screen(question[:MAX_TEXT], self._lexicon)
-        clean = screened.clean
+        screening = screen(question[:MAX_TEXT], self._lexicon)
+        clean = screening.clean
         if not clean:
-            topic = "injection" if screened.cut else "other"
-            return Signals.model_validate({"topic": topic, "injection": bool(screened.cut) or None})
+            topic = "injection" if screening.cut else "other"
+            return Signals.model_validate({"topic": topic, "injection": bool(screening.cut) or None})
         cues = self._lexicon.find(clean)
-        told = self._heads(features(clean, self._embed([self._gloss(clean)])[0], cues, self._lexicon))
+        probabilities = self._heads(
+            features(clean, self._embed([self._gloss(clean)])[0], cues, self._lexicon)
+        )
         counts = read_counts(clean)
         values: dict[str, Any] = {}
         quotes: dict[str, str] = {}
         _from_counts(counts, values, quotes)
-        _from_heads(told, values)
-        _from_cues(cues, told, counts, values)
-        _liked(counts, values, quotes)
+        _from_heads(probabilities, values)
+        _from_cues(cues, probabilities, counts, values)
+        _from_style(counts, values, quotes)
         _below_target(values)
         for name in values:
             if name not in quotes and (words := _words(name, values[name], cues, clean)):
                 quotes[name] = words
-        if screened.cut:
+        if screening.cut:
             values["injection"] = True
             if values.get("topic") != "guide" and not {"task", "gaps"} & values.keys():
                 values["topic"] = "injection"  # orders and nothing else
         return Signals.model_validate({**values, "quotes": quotes})
 
 
-def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any]) -> None:
+def _from_heads(probabilities: Mapping[str, Mapping[str, float]], values: dict[str, Any]) -> None:
     """The likeliest topic, task and baseline; every gap and flag that is more likely than not."""
-    values["topic"] = max(told["topic"], key=lambda name: told["topic"][name])
+    values["topic"] = max(probabilities["topic"], key=lambda name: probabilities["topic"][name])
     for head in ("task", "baseline"):
-        best = max(told[head], key=lambda name: told[head][name])
+        best = max(probabilities[head], key=lambda name: probabilities[head][name])
         if best != "none":
             values[head] = best
     gaps: list[str] = sorted(
-        (g for g, p in told["gaps"].items() if p >= GAP_SURE), key=lambda g: -told["gaps"][g]
+        (g for g, p in probabilities["gaps"].items() if p >= GAP_SURE),
+        key=lambda g: -probabilities["gaps"][g],
     )
     if gaps:
         values["gaps"] = tuple(gaps)
     blank = "task" not in values and set(gaps) <= {"vague"}
-    if blank and values["topic"] == "decision" and told["topic"]["other"] >= DOUBT:
+    if blank and values["topic"] == "decision" and probabilities["topic"]["other"] >= DOUBT:
         values["topic"] = "other"  # a decision about nothing at all needs more certainty
-    sized = sum(name in values for name in SIZES)
-    if values["topic"] in ("other", "people") and "task" in values and sized >= 2:
+    sizes = sum(name in values for name in SIZES)
+    if values["topic"] in ("other", "people") and "task" in values and sizes >= 2:
         values["topic"] = "decision"  # nobody gives a task its volume and its examples in small talk
-    for flag, share in told["flags"].items():
+    for flag, share in probabilities["flags"].items():
         if share >= SURE and flag in FLAGS:
             name, value = FLAGS[flag]
             values.setdefault(name, value)
@@ -114,7 +117,7 @@ def _from_heads(told: Mapping[str, Mapping[str, float]], values: dict[str, Any])
 
 def _from_cues(
     cues: Sequence[Cue],
-    told: Mapping[str, Mapping[str, float]],
+    probabilities: Mapping[str, Mapping[str, float]],
     counts: Sequence[Count],
     values: dict[str, Any],
 ) -> None:
@@ -129,7 +132,7 @@ def _from_cues(
             continue
         if cue.signal in BY_CUE:
             values[cue.signal] = cue.value
-        elif cue.signal == "flags" and cue.value in FLAGS and cue.value not in told["flags"]:
+        elif cue.signal == "flags" and cue.value in FLAGS and cue.value not in probabilities["flags"]:
             name, value = FLAGS[cue.value]
             values.setdefault(name, value)
     if any(cue.signal == "gaps" and cue.value == "offline" for cue in cues):
@@ -158,7 +161,7 @@ def _from_counts(counts: Sequence[Count], values: dict[str, Any], quotes: dict[s
         values["examples"] = values["per_class"] * values["classes"]
 
 
-def _liked(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, str]) -> None:
+def _from_style(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, str]) -> None:
     """Where the voice is the gap, texts that are counted without a word about labels are its examples."""
     raw = max(
         (count for count in counts if count.kind == "examples_raw"), key=lambda c: c.value, default=None
@@ -169,16 +172,16 @@ def _liked(counts: Sequence[Count], values: dict[str, Any], quotes: dict[str, st
 
 def _below_target(values: dict[str, Any]) -> None:
     """A score under the one that is needed is a prompt that was tried, whatever else the words say of it."""
-    said = "baseline" in values or values.get("vendor_claim") or values.get("in_training")
-    if not said and values.get("score", 100.0) < values.get("target", 0.0):
+    is_settled = "baseline" in values or values.get("vendor_claim") or values.get("in_training")
+    if not is_settled and values.get("score", 100.0) < values.get("target", 0.0):
         values["baseline"] = "tried_fail"
 
 
 def _words(name: str, value: Any, cues: Sequence[Cue], text: str) -> str:
     """The user's words behind a value: the first cue for it, widened to whole words."""
-    wanted = {str(v) for v in value} if isinstance(value, tuple) else {str(value)}
-    wanted |= {flag for flag, (signal, flagged) in FLAGS.items() if signal == name and flagged == value}
+    values = {str(v) for v in value} if isinstance(value, tuple) else {str(value)}
+    values |= {flag for flag, (signal, flag_value) in FLAGS.items() if signal == name and flag_value == value}
     for cue in cues:
-        if (cue.signal == name or cue.signal == "flags") and cue.value in wanted:
+        if (cue.signal == name or cue.signal == "flags") and cue.value in values:
             return words_around(text, cue.start, cue.end)
     return ""

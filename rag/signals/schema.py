@@ -134,12 +134,12 @@ def merge(old: Signals, new: Signals) -> Signals:
 
 def merged_gaps(old: tuple[Gap, ...], new: tuple[Gap, ...]) -> tuple[Gap, ...]:
     """The newer named gaps first, then the older named ones; "vague" only where nothing is named."""
-    named = [gap for gap in (*new, *old) if gap != "vague"]
-    return tuple(dict.fromkeys(named)) or tuple(dict.fromkeys((*new, *old)))
+    gaps = [gap for gap in (*new, *old) if gap != "vague"]
+    return tuple(dict.fromkeys(gaps)) or tuple(dict.fromkeys((*new, *old)))
 
 
-def after_measuring(old: Signals, found: Mapping[str, Any]) -> Signals:
-    """What is known once a measurement's `found` (signals by name; others are passed over) replaced what was
+def after_measuring(old: Signals, findings: Mapping[str, Any]) -> Signals:
+    """What is known once a measurement's `findings` (signals by name; others are passed over) replaced what was
     said."""
-    fresh = {name: value for name, value in found.items() if name in SIGNAL_NAMES}
+    fresh = {name: value for name, value in findings.items() if name in SIGNAL_NAMES}
     return merge(old, Signals.model_validate({**fresh, "topic": "decision"}))

@@ -49,7 +49,7 @@ class TunedReader:
         encoding = self._tokenizer.encode(text)
         labels, kinds, focus = self._run(encoding.ids)
         quantities = find_quantities(text)
-        counted = [self._kind(kinds, encoding.offsets, quantity) for quantity in quantities]
+        quantity_kinds = [self._kind(kinds, encoding.offsets, quantity) for quantity in quantities]
         probabilities = {}
         loudest: dict[str, int] = {}
         start = 0
@@ -60,7 +60,7 @@ class TunedReader:
                 name: int(place) for name, place in zip(names, focus[start : start + len(names)], strict=True)
             }
             start += len(names)
-        signals = signals_from(text, probabilities, quantities, counted)
+        signals = signals_from(text, probabilities, quantities, quantity_kinds)
         return _quoted(signals, text, encoding.offsets, loudest)
 
     def agreement(self, reference: np.ndarray) -> float:
@@ -117,9 +117,9 @@ class ReaderPair:
     """`pair(question)` gives a Reading: both readers' signals merged by measured trust, with their doubts."""
 
     def __init__(
-        self, embedded: EmbeddedReader, tuned: TunedReader, verdict_of: Callable[[Signals], str]
+        self, embedded: EmbeddedReader, second: TunedReader, verdict_of: Callable[[Signals], str]
     ) -> None:
-        self._embedded, self._tuned, self._verdict_of = embedded, tuned, verdict_of
+        self._embedded, self._second, self._verdict_of = embedded, second, verdict_of
         self._trust = measured_trust()
 
     def __call__(self, question: str) -> Reading:
@@ -128,6 +128,6 @@ class ReaderPair:
         clean = self._embedded.without_orders(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
-        second = self._tuned(clean)
+        second = self._second(clean)
         second = second.model_copy(update={"injection": first.injection})
         return merge_readings(first, second, self._trust, self._verdict_of)

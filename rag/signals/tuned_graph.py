@@ -51,36 +51,36 @@ class ReaderWeights:
 
 def save_weights(weights: ReaderWeights, path: Path = WEIGHTS) -> None:
     """Writes matrices of the layers as int8 with a scale a row, everything else as float16; no pickle."""
-    stored: dict[str, np.ndarray] = {}
+    archive: dict[str, np.ndarray] = {}
     for name, array in weights.arrays.items():
         if array.ndim == 2 and name.startswith("encoder."):
             scale = np.maximum(np.abs(array).max(axis=1, keepdims=True) / 127, 1e-12)
-            stored[f"q:{name}"] = np.round(array / scale).astype(np.int8)
-            stored[f"s:{name}"] = scale.astype(np.float32)
+            archive[f"q:{name}"] = np.round(array / scale).astype(np.int8)
+            archive[f"s:{name}"] = scale.astype(np.float32)
         else:
-            stored[f"f:{name}"] = array.astype(np.float16)
+            archive[f"f:{name}"] = array.astype(np.float16)
     about = {
         "heads": weights.heads,
         "exclusive": sorted(weights.exclusive),
         "kinds": weights.kinds,
         "base": WEIGHTS_SHA256,
     }
-    stored["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    archive["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     aside = path.with_suffix(".tmp.npz")
-    np.savez_compressed(aside, allow_pickle=False, **stored)
+    np.savez_compressed(aside, allow_pickle=False, **archive)
     aside.replace(path)
 
 
 def load_weights(path: Path = WEIGHTS) -> ReaderWeights:
     """What `save_weights` wrote; RagError if it is missing, broken or was trained on another MiniLM."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            about = json.loads(bytes(stored["about"]).decode())
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(bytes(archive["about"]).decode())
             arrays = {
-                name[2:]: stored[name].astype(np.float32) for name in stored.files if name.startswith("f:")
+                name[2:]: archive[name].astype(np.float32) for name in archive.files if name.startswith("f:")
             } | {
-                name[2:]: stored[name].astype(np.float32) * stored[f"s:{name[2:]}"]
-                for name in stored.files
+                name[2:]: archive[name].astype(np.float32) * archive[f"s:{name[2:]}"]
+                for name in archive.files
                 if name.startswith("q:")
             }
     except (OSError, ValueError, KeyError) as error:
@@ -130,22 +130,22 @@ def _graph(weights: Mapping[str, np.ndarray], word_table_int8: bool) -> Any:
     from onnx import TensorProto, helper
 
     draft = Draft(dict(weights))
-    hidden = embed_tokens(draft, word_table_int8)
+    state = embed_tokens(draft, word_table_int8)
     for number in range(LAYERS):
-        hidden = encode_layer(draft, hidden, f"encoder.layer.{number}.")
+        state = encode_layer(draft, state, f"encoder.layer.{number}.")
     scores = draft.add(
-        "MatMul", [hidden, draft.weight("attention.weight", transpose=True)], "attention_scores"
+        "MatMul", [state, draft.weight("attention.weight", transpose=True)], "attention_scores"
     )
     evidence = draft.add(
-        "MatMul", [hidden, draft.weight("evidence.weight", transpose=True)], "evidence_scores"
+        "MatMul", [state, draft.weight("evidence.weight", transpose=True)], "evidence_scores"
     )
     shares = draft.add("Softmax", [scores], "attention_shares", axis=1)
     voices = draft.add("Mul", [shares, evidence], "voices")
     tokens = draft.constant("token_axis", np.asarray([1], dtype=np.int64))
-    summed = draft.add("ReduceSum", [voices, tokens], "label_sums", keepdims=0)
-    draft.add("Add", [summed, draft.weight("evidence.bias")], "labels")
+    totals = draft.add("ReduceSum", [voices, tokens], "label_sums", keepdims=0)
+    draft.add("Add", [totals, draft.weight("evidence.bias")], "labels")
     draft.add("ArgMax", [voices], "focus", axis=1, keepdims=0)
-    kinds = draft.add("MatMul", [hidden, draft.weight("kind.weight", transpose=True)], "kinds_raw")
+    kinds = draft.add("MatMul", [state, draft.weight("kind.weight", transpose=True)], "kinds_raw")
     draft.add("Add", [kinds, draft.weight("kind.bias")], "kinds")
     inputs = [
         helper.make_tensor_value_info(n, TensorProto.INT32, ["batch", "length"]) for n in ("ids", "mask")

@@ -60,11 +60,11 @@ def likeliest(shares: Mapping[str, float]) -> str:
 
 def counted_quantities(quantities: Sequence[Quantity], kinds: Sequence[str]) -> list[CountedQuantity]:
     """Each quantity with its kind; a share that is a score takes the place of its two numbers."""
-    scored = [q for q, kind in zip(quantities, kinds, strict=True) if q.whole is not None and kind == "score"]
-    counted = []
+    scores = [q for q, kind in zip(quantities, kinds, strict=True) if q.whole is not None and kind == "score"]
+    result = []
     for quantity, kind in zip(quantities, kinds, strict=True):
-        inside = any(one is not quantity and one.start <= quantity.start < one.end for one in scored)
+        inside = any(one is not quantity and one.start <= quantity.start < one.end for one in scores)
         share_of_nothing = quantity.whole is not None and kind != "score"
         if not inside and not share_of_nothing:
-            counted.append(CountedQuantity(quantity, kind))
-    return counted
+            result.append(CountedQuantity(quantity, kind))
+    return result

@@ -1,6 +1,6 @@
 """`trainwise up` for one test: the very same bot, whose rule for web addresses lets the loopback site in.
 
-The guard itself (rag/ingest/fetch.py) runs as it is, with the rule that its `allowed` takes for tests; every other private
+The guard itself (rag/ingest/fetch.py) runs as it is, with the rule that its `is_allowed` takes for tests; every other private
 address is refused as ever. Progress is told at once instead of every three seconds.
 """
 
@@ -22,5 +22,5 @@ def public_or_site(address: Address) -> bool:
 
 if __name__ == "__main__":
     bot.library.PROGRESS_S = 0.0
-    Index.open = partial(Index.open, fetch=partial(fetch, allowed=public_or_site))  # type: ignore[method-assign]
+    Index.open = partial(Index.open, fetch=partial(fetch, is_allowed=public_or_site))  # type: ignore[method-assign]
     run_bot(settings())

@@ -32,8 +32,10 @@ def read_confluence(path: Path, name: str) -> list[Text]:
             if owner:
                 bodies[owner.strip()] = values.get("body", "")
         element.clear()
-    found = [_page(own, title, bodies[own]) for own, title in pages.items() if bodies.get(own, "").strip()]
-    documents = [page for page in found if page]
+    candidates = [
+        _page(own, title, bodies[own]) for own, title in pages.items() if bodies.get(own, "").strip()
+    ]
+    documents = [page for page in candidates if page]
     if not documents:
         raise RagError("holds no page with text. Export the space again, as HTML.")
     return documents

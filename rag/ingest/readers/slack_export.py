@@ -50,10 +50,10 @@ def read_slack(path: Path) -> Iterator[Text]:
 
 def _json(path: Path, name: str) -> list[Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise RagError(f"is no sound Slack export: {name} cannot be read. Export it again.") from error
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
 
 
 def _name(user: Message) -> str:
@@ -63,8 +63,8 @@ def _name(user: Message) -> str:
 
 def _sections(messages: list[Message], people: Mapping[str, str]) -> list[str]:
     threads: dict[str, list[Message]] = {}
-    said = [m for m in messages if m.get("subtype") not in NOISE and str(m.get("text") or "").strip()]
-    for message in sorted(said, key=lambda m: str(m.get("ts") or "")):
+    remarks = [m for m in messages if m.get("subtype") not in NOISE and str(m.get("text") or "").strip()]
+    for message in sorted(remarks, key=lambda m: str(m.get("ts") or "")):
         threads.setdefault(str(message.get("thread_ts") or message.get("ts")), []).append(message)
     return [_section(thread, people) for thread in threads.values()]
 
@@ -83,8 +83,8 @@ def _section(thread: list[Message], people: Mapping[str, str]) -> str:
 def _text(message: Message, people: Mapping[str, str]) -> str:
     """Slack's markup as a person reads it; headings are taken apart, so that no message starts a section."""
 
-    def plain(found: re.Match[str]) -> str:
-        sign, target, label = found[1], found[2], found[3]
+    def plain(match: re.Match[str]) -> str:
+        sign, target, label = match[1], match[2], match[3]
         if sign == "@":
             return "@" + people.get(target, label or "someone")
         return ("#" if sign == "#" else "@" if sign == "!" else "") + (label or target)

@@ -33,11 +33,11 @@ def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     first = soup.find("h1")
     title = title or (" ".join(first.get_text().split()) if first else "") or fallback
-    for found in soup(UNSEEN):
-        found.decompose()
-    for found in soup.find_all(_unseen):
-        found.decompose()
-    body: Any = next((found for where in ARTICLE if (found := soup.select_one(where))), None)
+    for element in soup(UNSEEN):
+        element.decompose()
+    for element in soup.find_all(_unseen):
+        element.decompose()
+    body: Any = next((element for where in ARTICLE if (element := soup.select_one(where))), None)
     if body is None or len(body.get_text(strip=True)) < 40:
         body = soup.body or soup  # a menu page, or an article tag used for a teaser
     for link in body.find_all("a"):
