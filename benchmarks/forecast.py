@@ -32,7 +32,7 @@ from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
 from finetune.evaluation import baselines
 from finetune.evaluation.forecast import Ahead, Point, curve, forecast, plain
 from finetune.evaluation.learning_curve import sizes
-from finetune.measurement.decision import Measured, decide
+from finetune.measurement.decision import Figures, decide
 from finetune.methods.linear import Words, fit_svm
 
 FRACTIONS = (0.5, 0.25, 0.1)
@@ -197,7 +197,7 @@ def decisions(points: list[Point], rows: int, came: float, scores: dict[str, Any
             continue
         score, test_rows = best.score, scores["held_out"]
         choice = decide(
-            Measured(target, "linear", score, score, score, best.rows, test_rows, scores["floor"], more=more)
+            Figures(target, "linear", score, score, score, best.rows, test_rows, scores["floor"], more=more)
         )
         verdict = {"enough": True, "more_data": True, "not_worth_it": False}.get(choice.choice)
         answers.append(None if verdict is None else verdict == (came >= target))

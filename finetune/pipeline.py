@@ -62,7 +62,7 @@ def run(
         pinned_spec, tickets, folder, progress, meter, _cap_spending(llm, spec, prices or {})
     )
     progress.phase("reporting")
-    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.kept]))
+    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.notes]))
     return _finish(body, spec, pinned_spec, tickets, folder, seconds, price_per_hour, prices or {})
 
 

@@ -44,7 +44,7 @@ def thin_out(losses: Sequence[float], points: int = CURVE_POINTS) -> tuple[float
 class Progress:
     """Phases, steps and notes out; a stop reason in. `check` raises Stopped; ask it often, it is cheap.
 
-    `at` is the phase it is in, `kept` the notes for the report, `finish_early` whether training shall end now with the
+    `at` is the phase it is in, `notes` the notes for the report, `finish_early` whether training shall end now with the
     best weights so far.
 
     `every_s` limits step reports and calls of `should_stop`; the clock is passed in for tests.
@@ -54,7 +54,7 @@ class Progress:
     should_stop: ShouldStop
     clock: Callable[[], float] = time.monotonic
     every_s: float = 0.5
-    kept: list[str] = field(default_factory=list, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
     at: str = field(default="", init=False)
     finish_early: bool = field(default=False, init=False)
     _asked_at: float = field(default=float("-inf"), init=False)
@@ -69,8 +69,8 @@ class Progress:
 
     def note(self, text: str, keep: bool = True) -> None:
         """One sentence for the job's thread; with `keep` it also stands in the report."""
-        if keep and text not in self.kept:
-            self.kept.append(text)
+        if keep and text not in self.notes:
+            self.notes.append(text)
         self.emit({"kind": "note", "text": text})
 
     def step(

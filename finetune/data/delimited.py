@@ -60,14 +60,14 @@ def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Itera
         if line is None and not waiting:
             return
         too_long = characters > MAX_RECORD
-        if waiting and (line is None or too_long or line.broken):
+        if waiting and (line is None or too_long or line.is_broken):
             first, *rest = waiting
             yield Problem(first.number, _quote_problem(first, line is None), raw=first.text[:RAW_SHOWN])
             queue.extend(reversed([*rest, line] if line is not None else rest))
             waiting, is_open, characters = [], False, 0
             continue
         assert line is not None
-        if line.broken:
+        if line.is_broken:
             yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN])
             continue
         if not waiting and not line.text.strip():
@@ -107,7 +107,7 @@ def _finish(parts: list[Line], delimiter: str) -> Iterator[Row | Problem]:
         return
     for part in parts:
         if part.flaw:
-            yield Problem(part.number, part.flaw, raw=part.text[:RAW_SHOWN], kept=True)
+            yield Problem(part.number, part.flaw, raw=part.text[:RAW_SHOWN], is_kept=True)
     try:
         rows = list(csv.reader(raw.split("\n") if len(parts) == 1 else [raw], delimiter=delimiter))
     except csv.Error as error:

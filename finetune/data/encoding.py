@@ -27,14 +27,14 @@ class Line:
     number: int
     text: str
     flaw: str = ""
-    broken: bool = False
+    is_broken: bool = False
 
 
 def decode_lines(stream: BinaryIO) -> Iterator[Line]:
     """Yield the stream's lines: UTF-8 with or without BOM, UTF-16, old Mac line ends, or a mixture.
 
     A line that is not UTF-8 is read in the file's likeliest legacy encoding and says so; a line with a NUL
-    byte or over MAX_LINE bytes is `broken`: its text is only good for showing.
+    byte or over MAX_LINE bytes is `is_broken`: its text is only good for showing.
     """
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
@@ -57,11 +57,11 @@ def _byte_lines(stream: BinaryIO, legacy: str) -> Iterator[Line]:
             excerpt = data[:200].decode(errors="replace")
             while not data.endswith(b"\n") and (data := stream.readline(MAX_LINE)):
                 pass
-            yield Line(number, excerpt, f"is longer than {MAX_LINE:,} bytes", broken=True)
+            yield Line(number, excerpt, f"is longer than {MAX_LINE:,} bytes", is_broken=True)
             continue
         if b"\0" in data:
             excerpt = data.replace(b"\0", b"").decode(errors="replace").rstrip("\r\n")
-            yield Line(number, excerpt, "holds a NUL byte, so the file was damaged there", broken=True)
+            yield Line(number, excerpt, "holds a NUL byte, so the file was damaged there", is_broken=True)
             continue
         try:
             yield Line(number, data.decode().rstrip("\r\n"))
@@ -76,11 +76,11 @@ def _text_lines(wrapper: io.TextIOWrapper) -> Iterator[Line]:
         while text := wrapper.readline(MAX_LINE + 1):
             number += 1
             if len(text) > MAX_LINE:
-                yield Line(number, text[:200], f"is longer than {MAX_LINE:,} characters", broken=True)
+                yield Line(number, text[:200], f"is longer than {MAX_LINE:,} characters", is_broken=True)
                 while not text.endswith("\n") and (text := wrapper.readline(MAX_LINE)):
                     pass
             elif "\0" in text:
-                yield Line(number, text.replace("\0", "").rstrip("\n"), "holds a NUL byte", broken=True)
+                yield Line(number, text.replace("\0", "").rstrip("\n"), "holds a NUL byte", is_broken=True)
             else:
                 yield Line(number, text.rstrip("\n"))
     finally:

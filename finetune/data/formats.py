@@ -76,11 +76,11 @@ def _json_lines(stream: BinaryIO) -> Iterator[ReadResult]:
     for line in decode_lines(stream):
         if not line.text.strip():
             continue
-        if line.broken:
+        if line.is_broken:
             yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN])
             continue
         if line.flaw:
-            yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN], kept=True)
+            yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN], is_kept=True)
         try:
             value = json.loads(line.text)
         except (ValueError, RecursionError) as error:

@@ -104,7 +104,7 @@ def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: list[P
         if len(row.text) > limit:
             counts["very long"] += 1
             message = f"is very long ({len(row.text):,} characters): a model reads only its beginning"
-            problems.append(replace(_left_out(row, message), kept=True))
+            problems.append(replace(_left_out(row, message), is_kept=True))
 
 
 def _left_out(row: Ticket, message: str) -> Problem:

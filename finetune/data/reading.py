@@ -121,7 +121,7 @@ def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:
             writer = csv.writer(stream)
             writer.writerow(["line", "column", "problem", "kept", "row"])
             for problem in tickets.problems:
-                what = "repaired" if problem.kept else "left out"
+                what = "repaired" if problem.is_kept else "left out"
                 cells = [problem.column or "", problem.message, what, problem.raw[:RAW_SHOWN]]
                 writer.writerow([problem.line, *map(neutral_cell, cells)])
     except OSError as error:

@@ -218,14 +218,14 @@ class DatasetStore:
                 if erasures:
                     hits.append((card, rows, erasures))
         by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
-        results = [self._succeed(name, own, by, models_of) for name, own in by_name.items()]
+        results = [self._next_version(name, own, by, models_of) for name, own in by_name.items()]
         for digest in {card.digest for card, _, _ in hits}:
             self._shelf.erase_rows(digest)
         for card, _, _ in hits:
             self._shelf.rewrite(replace(card, erased=True))
         return results
 
-    def _succeed(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> ErasureResult:
+    def _next_version(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> ErasureResult:
         """Keep what is left of the newest version as the next one, if it still is a dataset."""
         card, rows, _ = hits[-1]
         new = None

@@ -66,13 +66,13 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding about one place in the file; `kept` says that the row was repaired and stays."""
+    """One finding about one place in the file; `is_kept` says that the row was repaired and stays."""
 
     line: int
     message: str
     column: str | None = None
     raw: str = ""
-    kept: bool = False
+    is_kept: bool = False
     unit: str = "line"
 
     def __str__(self) -> str:
@@ -114,7 +114,7 @@ class Tickets:
     @property
     def rejections(self) -> tuple[Problem, ...]:
         """The problems whose rows were left out."""
-        return tuple(problem for problem in self.problems if not problem.kept)
+        return tuple(problem for problem in self.problems if not problem.is_kept)
 
     @cached_property
     def classes(self) -> tuple[tuple[str, int], ...]:

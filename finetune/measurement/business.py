@@ -95,10 +95,10 @@ def business_case(workload: Workload, alternatives: Sequence[Alternative]) -> Bu
 
 def _line(workload: Workload, one: Alternative) -> CaseLine:
     share = one.share.value if one.share is not None else 0.0
-    answered = share * workload.volume
-    hours = answered * workload.minutes_by_hand / 60
-    handling = answered * workload.usd_by_hand
-    wrong = answered * workload.error_rate * workload.price_per_wrong
+    automatic = share * workload.volume
+    hours = automatic * workload.minutes_by_hand / 60
+    handling = automatic * workload.usd_by_hand
+    wrong = automatic * workload.error_rate * workload.price_per_wrong
     net = handling - wrong - one.running_usd if one.share is not None else -one.running_usd
     months = one.once_usd / net if net > 0 and one.once_usd > 0 else None
     return CaseLine(
@@ -152,15 +152,17 @@ def workload_of(
     prices: Mapping[str, Any],
 ) -> Workload:
     """What the form asked, with the price table's assumptions for what was left out, each named."""
-    row, assumed = prices.get("labelling", {}), []
+    row, assumptions = prices.get("labelling", {}), []
     usd_per_hour = float(row.get("usd_per_hour", 0))
-    assumed.append(f"${usd_per_hour:g} an hour of work")
+    assumptions.append(f"${usd_per_hour:g} an hour of work")
     if minutes_by_hand is None:
         minutes_by_hand = float(row.get("seconds_per_row", 0)) / 60
-        assumed.append(f"{minutes_by_hand:g} minutes by hand a ticket")
+        assumptions.append(f"{minutes_by_hand:g} minutes by hand a ticket")
     if error_rate is None:
         error_rate = ERROR_RATE
-        assumed.append(f"{100 * ERROR_RATE:g}% wrong answers accepted")
+        assumptions.append(f"{100 * ERROR_RATE:g}% wrong answers accepted")
     if price_per_wrong is None:
-        assumed.append("a wrong answer costs nothing")
-    return Workload(volume, minutes_by_hand, usd_per_hour, error_rate, price_per_wrong or 0.0, tuple(assumed))
+        assumptions.append("a wrong answer costs nothing")
+    return Workload(
+        volume, minutes_by_hand, usd_per_hour, error_rate, price_per_wrong or 0.0, tuple(assumptions)
+    )

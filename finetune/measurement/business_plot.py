@@ -55,8 +55,8 @@ def _bars(axes: Any, lines: list[CaseLine], best: CaseLine) -> None:
         color = BAD if line.net_usd < 0 else GOOD if line.name == best.name else "#8fb9a8"
         axes.barh(at, line.net_usd, color=color, height=0.38)
         share = 100 * line.share.value if line.share else 0.0
-        answered = f": {share:.0f}% automatic, {line.hours:,.0f} h saved" if line.kind != "nothing" else ""
-        label = f"{line.name}{answered}"
+        suffix = f": {share:.0f}% automatic, {line.hours:,.0f} h saved" if line.kind != "nothing" else ""
+        label = f"{line.name}{suffix}"
         left = min(0.0, min(one.net_usd for one in lines))
         axes.text(left + 0.008 * top, at + 0.26, label, va="bottom", fontsize=12.5, color=INK)
         end = max(line.net_usd, 0.0)

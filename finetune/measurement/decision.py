@@ -28,11 +28,11 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Figures:
     """What was measured and forecast; scores are shares (0..1), money is US dollars.
 
     `best` needs no fine-tune and was picked without the held-out rows. `at_all` is its expected score on every
-    training row of the dataset where only a sample was measured, `tuned` the fine-tune's. `missing_minutes` is what
+    training row of the dataset where only a sample was measured, `finetune` the fine-tune's. `missing_minutes` is what
     a fine-tune pilot would take that was not run. `by_prompt`: the best is a prompt.
     """
 
@@ -46,7 +46,7 @@ class Measured:
     floor: float
     p_chance: float = 0.0
     at_all: Ahead | None = None
-    tuned: Ahead | None = None
+    finetune: Ahead | None = None
     more: Forecast | None = None
     tuned_later: tuple[Ahead, ...] = ()  # a fine-tune at the sizes of `more`
     saved_usd: float | None = None  # a month, from the tuned model's gain
@@ -62,12 +62,12 @@ class Measured:
     @property
     def gain(self) -> float | None:
         """What a fine-tune on today's rows is expected to add, as a share; None where none was measured."""
-        return None if self.tuned is None else self.tuned.value - self.best
+        return None if self.finetune is None else self.finetune.value - self.best
 
     @property
     def gain_is_sure(self) -> bool:
         """Whether the fine-tune does better on the same held-out rows, its noise included."""
-        return self.tuned is not None and self.tuned.low > self.best
+        return self.finetune is not None and self.finetune.low > self.best
 
 
 @dataclass(frozen=True)
@@ -89,27 +89,27 @@ class Decision:
     pilot_minutes: float | None = None
 
 
-def decide(figures: Measured) -> Decision:
+def decide(figures: Figures) -> Decision:
     """One decision from the measurements; total: every input gives one."""
     if figures.p_chance > NO_BETTER and not figures.gain_is_sure:
-        return _nothing_to_learn(figures) if figures.missing_minutes is None else _undecided(figures)
+        return _nothing_to_learn(figures) if figures.missing_minutes is None else _pilot_missing(figures)
     if figures.best >= figures.target:
         return _enough(figures)
     if figures.trained_model is not None and figures.trained_model.score >= figures.target:
         return _in_hand(figures, figures.trained_model)
     if figures.at_all is not None and chance(figures.at_all, figures.target) >= SURE:
         return _enough_with_all(figures, figures.at_all)
-    if figures.tuned is not None and chance(figures.tuned, figures.target) >= SURE:
-        return _train(figures, figures.tuned)
+    if figures.finetune is not None and chance(figures.finetune, figures.target) >= SURE:
+        return _train(figures, figures.finetune)
     if figures.missing_minutes is not None:
-        return _undecided(figures)
+        return _pilot_missing(figures)
     below = _beyond(figures)
-    if below.choice != "more_data" and figures.tuned is not None and _pays(figures):
-        return _train_below_target(figures, figures.tuned)
+    if below.choice != "more_data" and figures.finetune is not None and _pays(figures):
+        return _train_below_target(figures, figures.finetune)
     return below
 
 
-def _pays(figures: Measured) -> bool:
+def _pays(figures: Figures) -> bool:
     """Whether a certain gain saves more than serving costs, whatever the target."""
     return figures.saved_usd is not None and figures.saved_usd > figures.serving_usd and figures.gain_is_sure
 
@@ -118,7 +118,7 @@ def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | s
     return {"name": name, "value": value, "unit": unit}
 
 
-def _nothing_to_learn(figures: Measured) -> Decision:
+def _nothing_to_learn(figures: Figures) -> Decision:
     return Decision(
         "not_worth_it",
         sentences.nothing_to_learn(figures),
@@ -130,7 +130,7 @@ def _nothing_to_learn(figures: Measured) -> Decision:
     )
 
 
-def _enough(figures: Measured) -> Decision:
+def _enough(figures: Figures) -> Decision:
     name = sentences.in_sentence(figures.best_name)
     return Decision(
         "enough",
@@ -146,7 +146,7 @@ def _enough(figures: Measured) -> Decision:
     )
 
 
-def _in_hand(figures: Measured, model: TrainedModel) -> Decision:
+def _in_hand(figures: Figures, model: TrainedModel) -> Decision:
     return Decision(
         "enough",
         sentences.in_hand(figures, model),
@@ -158,7 +158,7 @@ def _in_hand(figures: Measured, model: TrainedModel) -> Decision:
     )
 
 
-def _enough_with_all(figures: Measured, ahead: Ahead) -> Decision:
+def _enough_with_all(figures: Figures, ahead: Ahead) -> Decision:
     return Decision(
         "enough",
         sentences.enough_with_all(figures, ahead),
@@ -173,11 +173,11 @@ def _enough_with_all(figures: Measured, ahead: Ahead) -> Decision:
     )
 
 
-def _undecided(figures: Measured) -> Decision:
+def _pilot_missing(figures: Figures) -> Decision:
     minutes = max(1.0, figures.missing_minutes or 0.0)
     return Decision(
         "undecided",
-        sentences.undecided(figures, minutes),
+        sentences.pilot_missing(figures, minutes),
         _figure("minutes that the pilot takes", minutes, "minutes"),
         ("The pilot's score on the same held-out tickets.",),
         f"Run the pilot (about {minutes:.0f} min); it goes on where this measurement stopped.",
@@ -186,11 +186,11 @@ def _undecided(figures: Measured) -> Decision:
     )
 
 
-def _train(figures: Measured, tuned: Ahead) -> Decision:
+def _train(figures: Figures, finetune: Ahead) -> Decision:
     if figures.saved_usd is not None and figures.saved_usd <= figures.serving_usd:
         return Decision(
             "not_worth_it",
-            sentences.costs_more_than_it_saves(figures, tuned),
+            sentences.costs_more_than_it_saves(figures, finetune),
             _figure("saved a month minus serving", figures.saved_usd - figures.serving_usd, "usd"),
             ("More tickets a month, or dearer mistakes.", "Serving it on a machine that you already have."),
             f"Stay with {sentences.in_sentence(figures.best_name)}.",
@@ -199,10 +199,10 @@ def _train(figures: Measured, tuned: Ahead) -> Decision:
         )
     return Decision(
         "train",
-        sentences.train(figures, tuned),
-        _figure("expected score of the fine-tune", tuned.value),
+        sentences.train(figures, finetune),
+        _figure("expected score of the fine-tune", finetune.value),
         (
-            f"A target above {sentences.percent(tuned.wide_high)}.",
+            f"A target above {sentences.percent(finetune.wide_high)}.",
             f"A prompt or a cheaper method that reaches {sentences.percent(figures.target)}.",
         ),
         "Launch the fine-tune on this dataset.",
@@ -211,10 +211,10 @@ def _train(figures: Measured, tuned: Ahead) -> Decision:
     )
 
 
-def _train_below_target(figures: Measured, tuned: Ahead) -> Decision:
+def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
     return Decision(
         "train",
-        sentences.train_below_target(figures, tuned),
+        sentences.train_below_target(figures, finetune),
         _figure("saved a month minus serving", (figures.saved_usd or 0.0) - figures.serving_usd, "usd"),
         ("Fewer tickets a month, or cheaper mistakes.", "A prompt or a cheaper method that does as well."),
         "Launch the fine-tune on this dataset.",
@@ -223,7 +223,7 @@ def _train_below_target(figures: Measured, tuned: Ahead) -> Decision:
     )
 
 
-def _beyond(figures: Measured) -> Decision:
+def _beyond(figures: Figures) -> Decision:
     """The target is missed with the rows at hand: would more rows do, or is it out of reach?"""
     if figures.more is None or not figures.more.ahead:
         return _without_forecast(figures)
@@ -233,14 +233,14 @@ def _beyond(figures: Measured) -> Decision:
     for ahead in sorted([*near, *later], key=lambda ahead: ahead.rows):
         if chance(ahead, figures.target) >= SURE:
             return _label_more(figures, ahead)
-    options = [*near, *later, *(item for item in (figures.tuned, figures.at_all) if item)]
+    options = [*near, *later, *(item for item in (figures.finetune, figures.at_all) if item)]
     best = max(options, key=lambda item: chance(item, figures.target))
     if chance(best, figures.target) >= UNLIKELY:
         return _too_close(figures, best)
     return _gain_below_target(figures, best) if figures.gain_is_sure else _not_worth_it(figures, best)
 
 
-def _without_forecast(figures: Measured) -> Decision:
+def _without_forecast(figures: Figures) -> Decision:
     why = (
         figures.more.refused
         if figures.more and figures.more.refused
@@ -256,7 +256,7 @@ def _without_forecast(figures: Measured) -> Decision:
     )
 
 
-def _too_close(figures: Measured, best: Ahead) -> Decision:
+def _too_close(figures: Figures, best: Ahead) -> Decision:
     low, high = sentences.percent(best.wide_low), sentences.percent(best.wide_high)
     return Decision(
         "cannot_tell",
@@ -268,7 +268,7 @@ def _too_close(figures: Measured, best: Ahead) -> Decision:
     )
 
 
-def _label_more(figures: Measured, ahead: Ahead) -> Decision:
+def _label_more(figures: Figures, ahead: Ahead) -> Decision:
     extra = ahead.rows - figures.rows
     where = f", first for {', '.join(figures.weak_classes[:3])}" if figures.weak_classes else ""
     return Decision(
@@ -285,23 +285,23 @@ def _label_more(figures: Measured, ahead: Ahead) -> Decision:
     )
 
 
-def _gain_below_target(figures: Measured, best: Ahead) -> Decision:
+def _gain_below_target(figures: Figures, best: Ahead) -> Decision:
     """The target is out of reach and a fine-tune gains for certain: two facts, and the person weighs them."""
-    assert figures.tuned is not None
+    assert figures.finetune is not None
     return Decision(
         "out_of_reach",
         sentences.gain_below_target(figures, best),
         _figure("what a fine-tune gains", figures.gain or 0.0),
         (
-            f"A target of {sentences.percent(figures.tuned.value)} or less.",
+            f"A target of {sentences.percent(figures.finetune.value)} or less.",
             "Fewer or clearer classes, or labels that agree more.",
         ),
-        f"Train for {sentences.percent(figures.tuned.value)}, or merge the most confused classes first.",
+        f"Train for {sentences.percent(figures.finetune.value)}, or merge the most confused classes first.",
         title=sentences.gain_title(figures),
     )
 
 
-def _not_worth_it(figures: Measured, best: Ahead) -> Decision:
+def _not_worth_it(figures: Figures, best: Ahead) -> Decision:
     return Decision(
         "not_worth_it",
         sentences.not_worth_it(figures, best),

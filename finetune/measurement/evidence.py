@@ -46,9 +46,9 @@ class Evidence:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        fields = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         score, gain = SystemScore.from_json(data["score"]), Interval(**data["gain"])
-        return cls(**{**known, "score": score, "gain": gain})
+        return cls(**{**fields, "score": score, "gain": gain})
 
 
 def evidence_of(report: Mapping[str, Any], job: str) -> list[Evidence]:

@@ -106,7 +106,7 @@ class Findings:
     at_all: Ahead | None
     pilot: Pilot | None
     missing_minutes: float | None
-    tuned: Ahead | None
+    finetune: Ahead | None
     tuned_later: tuple[Ahead, ...]  # the fine-tune at the sizes of `more`
     p_chance: float
     evidence: tuple[Evidence, ...]

@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pair:
-    """A forecast and the score that came; `covered` says whether it fell into the band."""
+    """A forecast and the score that came; `in_band` says whether it fell into the band."""
 
     entry: Entry
     outcome: float
@@ -52,7 +52,7 @@ class Pair:
         return self.entry.value - self.outcome
 
     @property
-    def covered(self) -> bool:
+    def in_band(self) -> bool:
         entry = self.entry
         low, high = (entry.low, entry.high) if self.same_rows else (entry.wide_low, entry.wide_high)
         return low <= self.outcome <= high
@@ -60,7 +60,7 @@ class Pair:
 
 def forecasts_of(report: Mapping[str, Any], job: str) -> list[Entry]:
     """The entries of a measurement's report."""
-    dataset, found = report.get("dataset", {}), report.get("forecast", {})
+    dataset, ahead = report.get("dataset", {}), report.get("forecast", {})
     made_at = str(report.get("provenance", {}).get("finished_at", ""))
     common = (
         job,
@@ -71,16 +71,16 @@ def forecasts_of(report: Mapping[str, Any], job: str) -> list[Entry]:
     entries = [
         Entry(*common, "cheap", rows, value, same[0], same[1], wide[0], wide[1], made_at)
         for rows, value, same, wide in zip(
-            found.get("at", []),
-            found.get("points", []),
-            found.get("band_same_rows", []),
-            found.get("band", []),
+            ahead.get("at", []),
+            ahead.get("points", []),
+            ahead.get("band_same_rows", []),
+            ahead.get("band", []),
             strict=True,
         )
     ]
-    if tuned := found.get("tuned"):
-        band = (tuned["low"], tuned["high"], tuned["wide_low"], tuned["wide_high"])
-        entries.append(Entry(*common, "lora", tuned["rows"], tuned["value"], *band, made_at))
+    if finetune := ahead.get("tuned"):
+        band = (finetune["low"], finetune["high"], finetune["wide_low"], finetune["wide_high"])
+        entries.append(Entry(*common, "lora", finetune["rows"], finetune["value"], *band, made_at))
     return entries
 
 
@@ -198,7 +198,7 @@ def summary(pairs: Iterable[Pair]) -> dict[str, Any]:
     errors = 100 * np.array([pair.error for pair in rows])
     return {
         "pairs": len(rows),
-        "coverage": float(np.mean([pair.covered for pair in rows])),
+        "coverage": float(np.mean([pair.in_band for pair in rows])),
         "median_abs_error_points": float(np.median(np.abs(errors))),
         "worst_abs_error_points": float(np.abs(errors).max()),
         "bias_points": float(errors.mean()),
@@ -224,7 +224,7 @@ def pair_json(pair: Pair) -> dict[str, Any]:
         "came": round(100 * pair.outcome, 2),
         "came_rows": pair.rows,
         "error_points": round(100 * pair.error, 2),
-        "covered": pair.covered,
+        "covered": pair.in_band,
         "forecast_job": entry.job,
         "run": pair.run,
     }
@@ -232,7 +232,7 @@ def pair_json(pair: Pair) -> dict[str, Any]:
 
 def _sentence(pair: Pair) -> str:
     entry = pair.entry
-    inside = "inside" if pair.covered else "outside"
+    inside = "inside" if pair.in_band else "outside"
     return (
         f"Forecast {100 * entry.value:.1f}% at {entry.rows:,} tickets, came {100 * pair.outcome:.1f}% at "
         f"{pair.rows:,}: "

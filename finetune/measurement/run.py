@@ -26,7 +26,7 @@ from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
 from finetune.evaluation.statistics import Interval
 from finetune.measurement.bill import BillFacts, bill
-from finetune.measurement.decision import Decision, Measured, TrainedModel, decide
+from finetune.measurement.decision import Decision, Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.findings import Bench, Findings, MeasureError, Request
 from finetune.measurement.pilot import (
@@ -262,7 +262,7 @@ def _decide(
         linear_seconds=max(system.seconds for system in systems) * sample.all_train_rows / sample.train_rows,
         tuned_rows=pilot.rows if pilot else 0,
         tuned_seconds=pilot.seconds if pilot else 0.0,
-        gain=findings.tuned.value - best.value if findings.tuned else None,
+        gain=findings.finetune.value - best.value if findings.finetune else None,
         price_per_wrong=request.price_per_wrong,
     )
     costs = bill(bench.prices, facts)
@@ -287,7 +287,7 @@ def _figures(
     costs: dict[str, Any],
     systems: list[Predictions],
     bench: Bench,
-) -> Measured:
+) -> Figures:
     """The figures that the decision rests on."""
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
     floor = findings.scores[0].score(request.metric).value
@@ -295,7 +295,7 @@ def _figures(
     model = None
     if pilot is not None and pilot.whole:
         model = TrainedModel(pilot.job, pilot.score.name, pilot.score.score(request.metric).value)
-    return Measured(
+    return Figures(
         target=request.target,
         best_name=findings.best.name,
         best=best.value,
@@ -306,7 +306,7 @@ def _figures(
         floor=floor,
         p_chance=findings.p_chance,
         at_all=findings.at_all,
-        tuned=findings.tuned,
+        finetune=findings.finetune,
         more=findings.more,
         tuned_later=findings.tuned_later,
         saved_usd=costs["saved_usd_month"],

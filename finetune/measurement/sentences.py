@@ -9,7 +9,7 @@ from finetune.evaluation.forecast import Z90, Ahead
 from finetune.pricing import money
 
 if TYPE_CHECKING:
-    from finetune.measurement.decision import Measured, TrainedModel
+    from finetune.measurement.decision import Figures, TrainedModel
 
 OUT = 0.1  # chance below which a target is called out of reach
 A_BET = 0.35  # from here on a bet that can be lost, not a plan
@@ -58,11 +58,11 @@ def reach(best: Ahead, target: float) -> str:
     return "target unlikely" if likely < A_BET else "the target is a bet"
 
 
-def _today(figures: Measured) -> str:
+def _today(figures: Figures) -> str:
     return "today's best prompt" if figures.by_prompt else "today's cheap method"
 
 
-def _right(figures: Measured) -> str:
+def _right(figures: Figures) -> str:
     """What a number of a hundred counts."""
     if figures.metric == "accuracy":
         return "of 100 new tickets would go to the right queue"
@@ -73,23 +73,23 @@ def _duration(hours: float) -> str:
     return f"{max(1, round(60 * hours))} min" if hours < 2 else f"{hours:.1f} h"
 
 
-def _price(figures: Measured) -> str:
+def _price(figures: Figures) -> str:
     """What one training costs and takes."""
     if figures.trained_model is not None:
         return f"and the model of job {figures.trained_model.job} is trained already"
     return f"for {money(figures.training_usd)} and about {_duration(figures.training_hours)} of training"
 
 
-def nothing_to_learn(figures: Measured) -> str:
+def nothing_to_learn(figures: Figures) -> str:
     best, floor = of_100(figures.best, figures.floor)
-    sentence = " A fine-tune found nothing either." if figures.tuned is not None else ""
+    sentence = " A fine-tune found nothing either." if figures.finetune is not None else ""
     return (
         f"Do not train: there is nothing to learn from these labels. {figures.best_name} is right on {best} of 100 "
         f"held-out tickets, no better than shuffled answers; always guessing the largest class gives {floor}.{sentence}"
     )
 
 
-def enough(figures: Measured) -> str:
+def enough(figures: Figures) -> str:
     best, target = of_100(figures.best, figures.target)
     thin = (
         f" The margin is thin: with {figures.held_out:,} held-out tickets the true figure lies between "
@@ -102,7 +102,7 @@ def enough(figures: Measured) -> str:
     )
 
 
-def in_hand(figures: Measured, model: TrainedModel) -> str:
+def in_hand(figures: Figures, model: TrainedModel) -> str:
     ours, best, target = of_100(model.score, figures.best, figures.target)
     return (
         f"You have it: with the model of job {model.job} {ours} {_right(figures)}; {_today(figures)} gets {best}. Your "
@@ -110,7 +110,7 @@ def in_hand(figures: Measured, model: TrainedModel) -> str:
     )
 
 
-def enough_with_all(figures: Measured, ahead: Ahead) -> str:
+def enough_with_all(figures: Figures, ahead: Ahead) -> str:
     value, target = of_100(ahead.value, figures.target)
     return (
         f"No fine-tune needed: with {_today(figures)} trained on all {ahead.rows:,} tickets, {value} {_right(figures)} "
@@ -118,7 +118,7 @@ def enough_with_all(figures: Measured, ahead: Ahead) -> str:
     )
 
 
-def undecided(figures: Measured, minutes: float) -> str:
+def pilot_missing(figures: Figures, minutes: float) -> str:
     best, target = of_100(figures.best, figures.target)
     return (
         f"Not decided yet: a pilot of about {minutes:.0f} {'minute' if round(minutes) == 1 else 'minutes'} is "
@@ -127,7 +127,7 @@ def undecided(figures: Measured, minutes: float) -> str:
     )
 
 
-def train(figures: Measured, finetune: Ahead) -> str:
+def train(figures: Figures, finetune: Ahead) -> str:
     value, best, target = of_100(finetune.value, figures.best, figures.target)
     gain = 100 * (finetune.value - figures.best)
     return (
@@ -136,7 +136,7 @@ def train(figures: Measured, finetune: Ahead) -> str:
     )
 
 
-def train_below_target(figures: Measured, finetune: Ahead) -> str:
+def train_below_target(figures: Figures, finetune: Ahead) -> str:
     value, best, target = of_100(finetune.value, figures.best, figures.target)
     savings = figures.saved_usd or 0.0
     return (
@@ -146,7 +146,7 @@ def train_below_target(figures: Measured, finetune: Ahead) -> str:
     )
 
 
-def costs_more_than_it_saves(figures: Measured, finetune: Ahead) -> str:
+def costs_more_than_it_saves(figures: Figures, finetune: Ahead) -> str:
     value, best = of_100(finetune.value, figures.best)
     return (
         f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}. That saves "
@@ -154,7 +154,7 @@ def costs_more_than_it_saves(figures: Measured, finetune: Ahead) -> str:
     )
 
 
-def without_forecast(figures: Measured, why: str) -> str:
+def without_forecast(figures: Figures, why: str) -> str:
     best, target = of_100(figures.best, figures.target)
     return (
         f"Cannot tell yet: with {_today(figures)} {best} {_right(figures)} and your target is {target}; what more tickets "
@@ -162,7 +162,7 @@ def without_forecast(figures: Measured, why: str) -> str:
     )
 
 
-def too_close(figures: Measured, best: Ahead) -> str:
+def too_close(figures: Figures, best: Ahead) -> str:
     value, today, target = of_100(best.value, figures.best, figures.target)
     return (
         f"Too close to call: {value} {_right(figures)} with {_what(figures, best)} ({band(best)}), and your target of "
@@ -170,7 +170,7 @@ def too_close(figures: Measured, best: Ahead) -> str:
     )
 
 
-def label_more(figures: Measured, ahead: Ahead) -> str:
+def label_more(figures: Figures, ahead: Ahead) -> str:
     value, best, target = of_100(ahead.value, figures.best, figures.target)
     extra = ahead.rows - figures.rows
     how = " and a fine-tune" if _is_tuned(figures, ahead) else ""
@@ -180,13 +180,13 @@ def label_more(figures: Measured, ahead: Ahead) -> str:
     )
 
 
-def gain_title(figures: Measured) -> str:
+def gain_title(figures: Figures) -> str:
     return f"Target out of reach, but training brings {100 * (figures.gain or 0):+.0f} points"
 
 
-def gain_below_target(figures: Measured, best: Ahead) -> str:
-    assert figures.tuned is not None
-    value, today, target = of_100(figures.tuned.value, figures.best, figures.target)
+def gain_below_target(figures: Figures, best: Ahead) -> str:
+    assert figures.finetune is not None
+    value, today, target = of_100(figures.finetune.value, figures.best, figures.target)
     return (
         f"Your target of {target} of 100 {_distance(best, figures.target)}, but training brings "
         f"{100 * (figures.gain or 0):+.1f} points: {value} {_right(figures)}; {_today(figures)} gets {today}. That comes "
@@ -194,7 +194,7 @@ def gain_below_target(figures: Measured, best: Ahead) -> str:
     )
 
 
-def not_worth_it(figures: Measured, best: Ahead) -> str:
+def not_worth_it(figures: Figures, best: Ahead) -> str:
     today, target = of_100(figures.best, figures.target)
     return (
         f"Not worth it: your target of {target} of 100 {_distance(best, figures.target)}. With {_today(figures)} {today} "
@@ -209,37 +209,37 @@ def _distance(best: Ahead, target: float) -> str:
     return f"is unlikely ({odds(likely)})" if likely < A_BET else f"is a bet ({odds(likely)})"
 
 
-def _limit(figures: Measured, best: Ahead) -> str:
+def _limit(figures: Figures, best: Ahead) -> str:
     """The best that can be expected."""
     return f"the most that is expected is {100 * best.value:.1f} ({band(best)}) with {_what(figures, best)}"
 
 
-def _what(figures: Measured, ahead: Ahead) -> str:
-    if ahead is figures.tuned:
+def _what(figures: Figures, ahead: Ahead) -> str:
+    if ahead is figures.finetune:
         return "a fine-tune on today's tickets"
     return f"{ahead.rows:,} tickets" + (" and a fine-tune" if _is_tuned(figures, ahead) else "")
 
 
-def _is_tuned(figures: Measured, ahead: Ahead) -> bool:
+def _is_tuned(figures: Figures, ahead: Ahead) -> bool:
     """Whether a size ahead was forecast for a fine-tune."""
     return any(ahead is item for item in figures.tuned_later)
 
 
-def _gain(figures: Measured) -> str:
+def _gain(figures: Figures) -> str:
     """What a fine-tune on today's rows gains, where it was measured."""
-    if figures.tuned is None:
+    if figures.finetune is None:
         return ""
     return (
         f" A fine-tune on today's tickets would bring {100 * (figures.gain or 0):+.1f} points "
-        f"({100 * figures.tuned.value:.0f} of 100)."
+        f"({100 * figures.finetune.value:.0f} of 100)."
     )
 
 
-def _no_gain(figures: Measured) -> str:
+def _no_gain(figures: Figures) -> str:
     """That a fine-tune was measured and does not help for certain."""
-    if figures.tuned is None:
+    if figures.finetune is None:
         return ""
-    low, high = (100 * (edge - figures.best) for edge in (figures.tuned.low, figures.tuned.high))
+    low, high = (100 * (edge - figures.best) for edge in (figures.finetune.low, figures.finetune.high))
     return (
         f" A fine-tune on today's tickets brings {100 * (figures.gain or 0):+.1f} points ({low:+.1f} to {high:+.1f}), "
         "so no gain for certain."

@@ -144,7 +144,7 @@ def test_rows_are_left_out_with_their_line_and_counted() -> None:
     assert [row.id for row in done.tickets.rows] == ["t0", "t4", "t5"]
     counts = {name: count for name, count in done.counts.items() if count}
     assert counts == {"exact copies": 1, "automatic replies": 1, "without words": 1, "very long": 1}
-    told = [(problem.line, problem.kept) for problem in done.tickets.problems]
+    told = [(problem.line, problem.is_kept) for problem in done.tickets.problems]
     assert told == [(3, False), (4, False), (5, False), (7, True)]
     assert "copy of the row at 2" in done.tickets.problems[0].message
 

@@ -115,7 +115,7 @@ def test_mixed_encodings_are_read_and_said(tmp_path: Path) -> None:
     tickets = read_tickets(save(tmp_path, b"text,label\n" + mixed))
     assert [row.text for row in tickets.rows] == [line.rsplit(",", 1)[0] for line in lines]
     assert [problem.line for problem in tickets.problems] == list(range(3, 32, 2))
-    assert all(problem.kept and "cp1252" in problem.message for problem in tickets.problems)
+    assert all(problem.is_kept and "cp1252" in problem.message for problem in tickets.problems)
 
 
 def test_mojibake_is_undone(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_every_bad_row_is_reported_by_line_and_the_rest_kept(tmp_path: Path) -> 
     tickets = read_tickets(save(tmp_path, "\n".join(["text,label,created_at", *bad, *good])))
     assert len(tickets) == 31
     assert [problem.line for problem in tickets.rejections] == [2, 3, 4, 5, 7]
-    assert [problem.line for problem in tickets.problems if problem.kept] == [6]
+    assert [problem.line for problem in tickets.problems if problem.is_kept] == [6]
     words = [problem.message for problem in tickets.rejections]
     for found, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
         assert expected in found

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.evaluation.forecast import Ahead, Forecast
-from finetune.measurement.decision import Measured, TrainedModel, decide
+from finetune.measurement.decision import Figures, TrainedModel, decide
 
 ORDER = ("enough", "train", "more_data", "cannot_tell", "undecided", "out_of_reach", "not_worth_it")
 
@@ -17,9 +17,9 @@ def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> A
     return Ahead(rows, times, value, low, high, low, high, "number")
 
 
-def seen(target: float, best: float = 0.88, **more: object) -> Measured:
+def seen(target: float, best: float = 0.88, **more: object) -> Figures:
     given = {"more": Forecast((ahead(2_000, 0.9), ahead(4_000, 0.92, times=4.0)), None, "rising"), **more}
-    return Measured(target, "Linear SVM", best, best - 0.02, best + 0.02, 1_000, 500, 0.1, **given)  # type: ignore[arg-type]
+    return Figures(target, "Linear SVM", best, best - 0.02, best + 0.02, 1_000, 500, 0.1, **given)  # type: ignore[arg-type]
 
 
 def test_a_met_target_is_enough() -> None:
@@ -45,7 +45,7 @@ def test_labels_that_say_nothing_end_the_matter() -> None:
 
 def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_time() -> None:
     """Train: expected score with band, points gained, dollars, time."""
-    made = decide(seen(0.92, tuned=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
+    made = decide(seen(0.92, finetune=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
     assert made.choice == "train"
     assert made.headline.startswith(
         "Train: 94 of 100 new tickets would go to the right queue; today's cheap method"
@@ -58,7 +58,7 @@ def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_ti
 
 def test_a_gain_that_saves_less_than_serving_costs_is_not_worth_it() -> None:
     """The money decides where a wrong answer has a price."""
-    more = {"tuned": ahead(1_000, 0.94), "serving_usd": 73.0}
+    more = {"finetune": ahead(1_000, 0.94), "serving_usd": 73.0}
     poor, rich = (decide(seen(0.92, **more, saved_usd=usd)) for usd in (10.0, 500.0))
     assert poor.choice == "not_worth_it"
     assert poor.deciding_figure["value"] == -63.0
@@ -122,7 +122,7 @@ def test_an_arm_that_was_not_measured_leaves_it_undecided() -> None:
 
 def test_a_gain_below_the_target_is_two_facts_in_two_sentences() -> None:
     """Rule 5: out of reach of 97, and +4 points for a price: both before the second full stop."""
-    made = decide(seen(0.97, tuned=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1))
+    made = decide(seen(0.97, finetune=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1))
     assert made.choice == "out_of_reach"
     first = ". ".join(made.headline.split(". ")[:2])
     assert "97 of 100 is out of reach" in first
@@ -136,7 +136,7 @@ def test_a_gain_below_the_target_is_two_facts_in_two_sentences() -> None:
 def test_a_model_that_a_job_left_is_in_hand() -> None:
     """Rule 2: a finished model that meets the target is enough, with nothing more to train."""
     model = TrainedModel("ab12", "Tuned with LoRA", 0.93)
-    made = decide(seen(0.92, tuned=ahead(1_000, 0.93, times=1.0), trained_model=model))
+    made = decide(seen(0.92, finetune=ahead(1_000, 0.93, times=1.0), trained_model=model))
     assert made.choice == "enough"
     assert made.headline.startswith("You have it: with the model of job ab12 93 of 100 new tickets")
     assert made.meets == "fine_tune"
@@ -162,7 +162,7 @@ def test_every_measurement_gets_one_sentence(
             target,
             best,
             more=Forecast((ahead(2_000, value),), None),
-            tuned=ahead(1_000, tuned) if tuned else None,
+            finetune=ahead(1_000, tuned) if tuned else None,
             saved_usd=saved,
             p_chance=p,
         )
@@ -177,7 +177,7 @@ def test_every_measurement_gets_one_sentence(
 def test_a_higher_target_never_gets_a_better_verdict(tuned: float | None) -> None:
     """From enough over train and more data to not worth it, as the target rises."""
     ranks = [
-        ORDER.index(decide(seen(target / 200, tuned=ahead(1_000, tuned) if tuned else None)).choice)
+        ORDER.index(decide(seen(target / 200, finetune=ahead(1_000, tuned) if tuned else None)).choice)
         for target in range(100, 200)
     ]
     assert ranks == sorted(ranks)

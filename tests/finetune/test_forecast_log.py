@@ -54,7 +54,7 @@ def test_more_rows_of_the_same_name_meet_the_forecast_for_them(tmp_path: Path) -
     log.record(measurement(), "m1")
     log.record(run("d2", 1_900, 0.96, cheap=0.94), "r1")
     (pair,) = log.pairs()
-    assert (pair.entry.method, pair.outcome, pair.same_rows, pair.covered) == ("cheap", 0.94, False, True)
+    assert (pair.entry.method, pair.outcome, pair.same_rows, pair.in_band) == ("cheap", 0.94, False, True)
 
 
 def test_a_run_on_far_fewer_rows_is_no_outcome(tmp_path: Path) -> None:

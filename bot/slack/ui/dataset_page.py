@@ -50,7 +50,7 @@ def curve_text(history: DatasetHistory) -> str:
 def forecast_text(pair: Pair) -> str:
     """What was forecast beside what came."""
     entry = pair.entry
-    inside = "inside" if pair.covered else "outside"
+    inside = "inside" if pair.in_band else "outside"
     return (
         f"Measurement {entry.job} forecast {100 * entry.value:.1f}% at {entry.rows:,} tickets, job {pair.run} came to "
         f"{100 * pair.outcome:.1f}%: {inside} the 90% band."

@@ -181,12 +181,12 @@ class RunOutputs:
     systems: Sequence[WrittenAnswers]
     rows: Rows
     vectors: tuple[np.ndarray, np.ndarray]
-    trained: dict[str, Any]
+    training: dict[str, Any]
 
 
 def conclude(outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: Spec) -> dict[str, Any]:
     """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
-    systems, test, history = outputs.systems, outputs.rows.test, outputs.trained["history"]
+    systems, test, history = outputs.systems, outputs.rows.test, outputs.training["history"]
     scores = [_score(one, test, embedder, spec.seed) for one in systems]
     entries = [entry for entry, _ in scores]
     best = max(range(len(scores) - 1), key=lambda at: entries[at]["chrf"]["value"])
