@@ -21,15 +21,15 @@ def whoami(ask: Handler, body: bytes) -> None:
 
 
 def create(ask: Handler, body: bytes) -> None:
-    wanted, who = json.loads(body), ask.account()
-    repo = f"{wanted.get('organization') or who.name}/{wanted['name']}"
+    form, who = json.loads(body), ask.account()
+    repo = f"{form.get('organization') or who.name}/{form['name']}"
     if not who.writes or not repo.startswith(f"{who.name}/"):
         message = f'You don\'t have the rights to create a model under the namespace "{repo.split("/")[0]}"'
         raise Refusal(403, "", message)
     url = {"url": f"{ask.hub.url}/{repo}"}
     if repo in ask.hub.repositories:
         return ask.answer(409, {"error": "You already created this model repo", **url})
-    ask.hub.repositories[repo] = Repository(private=wanted.get("visibility") == "private")
+    ask.hub.repositories[repo] = Repository(private=form.get("visibility") == "private")
     ask.answer(200, {"name": repo, **url})
 
 
@@ -44,11 +44,11 @@ def validate_yaml(ask: Handler, body: bytes) -> None:
 
 
 def preupload(ask: Handler, body: bytes, repo: str) -> None:
-    held, modes = ask.writable(repo).files, []
+    files, modes = ask.writable(repo).files, []
     for file in json.loads(body)["files"]:
         mode = "lfs" if file["path"].endswith(BINARY) else "regular"
-        known = held.get(file["path"])
-        oid = git_oid(known) if isinstance(known, bytes) else known
+        content = files.get(file["path"])
+        oid = git_oid(content) if isinstance(content, bytes) else content
         modes.append({"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
     ask.answer(200, {"files": modes})
 
@@ -96,47 +96,47 @@ def commit(ask: Handler, body: bytes, repo: str) -> None:
 
 
 def info(ask: Handler, body: bytes, repo: str, rev: str | None = None) -> None:
-    found = ask.readable(repo)
-    sha, files = _as_of(found, rev or "main")
+    repository = ask.readable(repo)
+    sha, files = _as_of(repository, rev or "main")
     siblings = [{"rfilename": path} for path in files]
-    about = {"id": repo, "modelId": repo, "sha": sha, "private": found.private, "tags": []}
-    ask.answer(200, {"_id": "1", **about, "gated": found.gated, "siblings": siblings})
+    about = {"id": repo, "modelId": repo, "sha": sha, "private": repository.private, "tags": []}
+    ask.answer(200, {"_id": "1", **about, "gated": repository.gate, "siblings": siblings})
 
 
 def tree(ask: Handler, body: bytes, repo: str, rev: str, folder: str = "") -> None:
     _, files = _as_of(ask.readable(repo), rev)
     inside = f"{folder}/" if folder else ""
-    listed = [ask.hub.described(path, held) for path, held in files.items() if path.startswith(inside)]
-    if inside and not listed:
+    entries = [ask.hub.describe(path, content) for path, content in files.items() if path.startswith(inside)]
+    if inside and not entries:
         raise Refusal(404, "EntryNotFound", f"{folder} does not exist")
-    ask.answer(200, listed)
+    ask.answer(200, entries)
 
 
 def resolve(ask: Handler, body: bytes, repo: str, rev: str, path: str) -> None:
-    found = ask.readable(repo, contents=True)
-    sha, files = _as_of(found, rev)
+    repository = ask.readable(repo, contents=True)
+    sha, files = _as_of(repository, rev)
     commit_of = {"X-Repo-Commit": sha}
     if path not in files:
         return ask.answer(404, b"", {**commit_of, "X-Error-Code": "EntryNotFound"})
-    held = files[path]
-    if isinstance(held, bytes):
-        return ask.answer(200, held, {**commit_of, "ETag": f'"{git_oid(held)}"'})
-    listed = ask.hub.described(path, held)
-    linked = {"X-Linked-Etag": f'"{held}"', "X-Linked-Size": str(listed["size"])}
-    if "xetHash" in listed:
+    content = files[path]
+    if isinstance(content, bytes):
+        return ask.answer(200, content, {**commit_of, "ETag": f'"{git_oid(content)}"'})
+    entry = ask.hub.describe(path, content)
+    headers = {"X-Linked-Etag": f'"{content}"', "X-Linked-Size": str(entry["size"])}
+    if "xetHash" in entry:
         route = f"{ask.hub.url}/api/models/{repo}/xet-read-token/{sha}"
-        linked |= {"X-Xet-Hash": listed["xetHash"], "X-Xet-Refresh-Route": route}
-    elsewhere = f"http://localhost:{ask.hub.port}/cdn/{held}"  # another host: the token must not go there
-    ask.answer(302, b"", {**commit_of, **linked, "Location": elsewhere})
+        headers |= {"X-Xet-Hash": entry["xetHash"], "X-Xet-Refresh-Route": route}
+    elsewhere = f"http://localhost:{ask.hub.port}/cdn/{content}"  # another host: the token must not go there
+    ask.answer(302, b"", {**commit_of, **headers, "Location": elsewhere})
 
 
-def _as_of(found: Repository, rev: str) -> tuple[str, dict[str, bytes | str]]:
+def _as_of(repository: Repository, rev: str) -> tuple[str, dict[str, bytes | str]]:
     """(commit, its files by path)."""
     if rev == "main":
-        return found.head, found.files
-    if rev not in found.kept:
+        return repository.head, repository.files
+    if rev not in repository.revisions:
         raise Refusal(404, "RevisionNotFound", f"no revision {rev}")
-    return rev, found.kept[rev]
+    return rev, repository.revisions[rev]
 
 
 def cdn(ask: Handler, body: bytes, oid: str) -> None:
@@ -149,12 +149,12 @@ def xet_token(ask: Handler, body: bytes, repo: str, what: str) -> None:
     (ask.writable if what == "write" else ask.readable)(repo)
     until = int(time.time()) + 3600
     answer = {"accessToken": XET_TOKEN, "casUrl": f"{ask.hub.url}/cas", "exp": until}
-    named = {
+    headers = {
         "X-Xet-Access-Token": XET_TOKEN,
         "X-Xet-Cas-Url": answer["casUrl"],
         "X-Xet-Token-Expiration": str(until),
     }
-    ask.answer(200, answer, named)
+    ask.answer(200, answer, headers)
 
 
 def xorb_put(ask: Handler, body: bytes, digest: str) -> None:

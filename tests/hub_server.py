@@ -39,10 +39,10 @@ class Repository:
     """Files by path: their bytes, or the sha256 of what lies in the large-file storage."""
 
     private: bool = False
-    gated: bool = False
+    gate: bool = False
     files: dict[str, bytes | str] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
-    kept: dict[str, dict[str, bytes | str]] = field(default_factory=dict)
+    revisions: dict[str, dict[str, bytes | str]] = field(default_factory=dict)
 
     @property
     def head(self) -> str:
@@ -52,7 +52,7 @@ class Repository:
     def keep(self, summary: str) -> None:
         """A commit of `files`; the next one needs a dict of its own."""
         self.commits.append(summary)
-        self.kept[self.head] = self.files
+        self.revisions[self.head] = self.files
 
 
 class Hub:
@@ -82,7 +82,7 @@ class Hub:
 
     def listen(self) -> None:
         """Answers from now on."""
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), bound(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler_of(self))
         self.server.daemon_threads = True
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -96,12 +96,12 @@ class Hub:
 
     def put(self, repo: str, folder: Path | None = None, **how: bool) -> Repository:
         """A repository that is there already, with a folder's files."""
-        made = self.repositories.setdefault(repo, Repository(**how))
+        repository = self.repositories.setdefault(repo, Repository(**how))
         for path in sorted(folder.rglob("*")) if folder else ():
             if path.is_file():
-                self.add(made, path.relative_to(folder).as_posix(), path.read_bytes())
-        made.keep("begun")
-        return made
+                self.add(repository, path.relative_to(folder).as_posix(), path.read_bytes())
+        repository.keep("begun")
+        return repository
 
     def add(self, repository: Repository, path: str, data: bytes) -> None:
         """One file, large ones by their sha256."""
@@ -123,21 +123,21 @@ class Hub:
             "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1",
         }
 
-    def described(self, path: str, held: bytes | str) -> dict[str, Any]:
+    def describe(self, path: str, content: bytes | str) -> dict[str, Any]:
         """A file as the listings show it."""
-        if isinstance(held, bytes):
-            return {"type": "file", "path": path, "size": len(held), "oid": git_oid(held)}
-        file = self.xet.files.get(held)
+        if isinstance(content, bytes):
+            return {"type": "file", "path": path, "size": len(content), "oid": git_oid(content)}
+        file = self.xet.files.get(content)
         size = (
-            len(self.blobs[held])
-            if held in self.blobs
+            len(self.blobs[content])
+            if content in self.blobs
             else sum(term.size for term in file.terms)
             if file
             else 0
         )
-        large = {"oid": held, "size": size, "pointerSize": 134}
+        large = {"oid": content, "size": size, "pointerSize": 134}
         more = {"xetHash": file.xet} if file else {}
-        return {"type": "file", "path": path, "size": size, "oid": held[:40], "lfs": large, **more}
+        return {"type": "file", "path": path, "size": size, "oid": content[:40], "lfs": large, **more}
 
 
 class Refusal(Exception):
@@ -173,12 +173,12 @@ class Handler(BaseHTTPRequestHandler):
             if self.token not in ("", XET_TOKEN) and self.token not in hub.accounts:
                 raise Refusal(401, "", UNKNOWN_TOKEN)
             for method, pattern, act in self.routes:
-                if self.command == method and (found := re.fullmatch(pattern, path)):
-                    return act(self, body, **found.groupdict())
+                if self.command == method and (match := re.fullmatch(pattern, path)):
+                    return act(self, body, **match.groupdict())
             raise Refusal(404, "", f"no route for {self.command} {path}")
         except Refusal as no:
-            named = {"X-Error-Code": no.code, "X-Error-Message": no.message}
-            self.answer(no.status, {"error": no.message}, {k: v for k, v in named.items() if v})
+            headers = {"X-Error-Code": no.code, "X-Error-Message": no.message}
+            self.answer(no.status, {"error": no.message}, {k: v for k, v in headers.items() if v})
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any
 
@@ -212,29 +212,29 @@ class Handler(BaseHTTPRequestHandler):
     def readable(self, repo: str, contents: bool = False) -> Repository:
         """The repository, if whoever asks may see it, and what is in it: the hub hides what strangers may not."""
         who = self.hub.accounts.get(self.token)
-        found = self.hub.repositories.get(repo)
-        if found is None or (found.private and (who is None or who.name != repo.split("/")[0])):
+        repository = self.hub.repositories.get(repo)
+        if repository is None or (repository.private and (who is None or who.name != repo.split("/")[0])):
             raise Refusal(404 if who else 401, "RepoNotFound", "Repository not found")
-        if contents and found.gated and (who is None or repo not in who.reads):
+        if contents and repository.gate and (who is None or repo not in who.reads):
             message = (
                 f"Access to model {repo} is restricted. You must have access to it and be authenticated."
             )
             raise Refusal(403 if who else 401, "GatedRepo", message)
-        return found
+        return repository
 
     def writable(self, repo: str) -> Repository:
         """The repository, if whoever asks may write to it."""
         who = self.account()
-        found = self.readable(repo)
+        repository = self.readable(repo)
         if not who.writes or who.name != repo.split("/")[0]:
             raise Refusal(403, "", "Forbidden: you must use a write token to upload to a repository.")
-        return found
+        return repository
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
 
 
-def bound(hub: Hub) -> type[Handler]:
+def handler_of(hub: Hub) -> type[Handler]:
     """The handler of one hub."""
     from tests.hub_routes import ROUTES
 

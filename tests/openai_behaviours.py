@@ -132,7 +132,7 @@ def plain(text: str, body: Body) -> Message:
     return {"role": "assistant", "content": text}
 
 
-def said(text: str) -> Callable[[str, Body], Message]:
+def says(text: str) -> Callable[[str, Body], Message]:
     """Always the same words."""
     return lambda _, body: {"role": "assistant", "content": text}
 
@@ -175,8 +175,8 @@ THOUGHT = 'They say {"quote": "nothing"}; so the topic is [1] clear.'
 
 MESSAGES: dict[str, Callable[[str, Body], Message]] = {
     "fenced": _content(lambda text: f"Here you are:\n```json\n{text}\n```"),
-    "prose": said("Sure! Here is what I think about it."),
-    "empty": said(""),
+    "prose": says("Sure! Here is what I think about it."),
+    "empty": says(""),
     "think_tags": _content(lambda text: f"<think>\n{THOUGHT}\n</think>\n\n{text}"),
     "think_unclosed": _content(lambda text: f"<think>\n{THOUGHT}\n{text}"),
     "reasoning_content": lambda text, body: {**plain(text, body), "reasoning_content": THOUGHT},
@@ -196,7 +196,7 @@ MESSAGES: dict[str, Callable[[str, Body], Message]] = {
     "truncated": _content(_cut),
     "odd_values": _content(_odd_values),
     "refusal": lambda text, body: {"role": "assistant", "content": None, "refusal": "I cannot help."},
-    "filtered": said(""),
+    "filtered": says(""),
 }
 FINISH = {"truncated": "length", "filtered": "content_filter"}
 

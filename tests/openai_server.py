@@ -107,10 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal is not None and refusal.applies(body):
             headers = {"Retry-After": "0"} if refusal.status == 429 else {}
             self._json(refusal.status, refusal.body(), headers)
-        elif not self._broken(name, body):
+        elif not self._breaks(name, body):
             self._reply(body, name)
 
-    def _broken(self, name: str, body: dict[str, Any]) -> bool:
+    def _breaks(self, name: str, body: dict[str, Any]) -> bool:
         """Plays a behaviour that sends no answer; whether it was one."""
         if name == "stall":
             self.owner.stopping.wait()
@@ -208,8 +208,8 @@ def _call_pieces(call: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(arguments, str):
         return [call]
     texts = [arguments[at : at + PIECE] for at in range(0, len(arguments), PIECE)]
-    named = {**call, "function": {"name": call["function"]["name"], "arguments": texts[0]}}
-    return [named, *({"index": call["index"], "function": {"arguments": text}} for text in texts[1:])]
+    start = {**call, "function": {"name": call["function"]["name"], "arguments": texts[0]}}
+    return [start, *({"index": call["index"], "function": {"arguments": text}} for text in texts[1:])]
 
 
 def _completion(body: dict[str, Any], message: dict[str, Any], finish: str) -> dict[str, Any]:

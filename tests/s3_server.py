@@ -43,11 +43,11 @@ class S3Server:
         """Amazon's own client for it."""
         return client(service, self.endpoint, self.key, self.secret)
 
-    def bucket(self, name: str, versioned: bool = False) -> str:
+    def bucket(self, name: str, versions: bool = False) -> str:
         """The address of a prefix in a new bucket."""
         s3 = self.client()
         s3.create_bucket(Bucket=name)
-        if versioned:
+        if versions:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return f"s3://{name}/trainwise"
 
@@ -68,17 +68,17 @@ def client(service: str, endpoint: str, key: str, secret: str) -> Any:
 def account(iam: Any, name: str, actions: tuple[str, ...]) -> tuple[str, str]:
     """(key, secret) of a new user who may do these things."""
     iam.create_user(UserName=name)
-    allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_user_policy(UserName=name, PolicyName="mine", PolicyDocument=policy)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    return made["AccessKeyId"], made["SecretAccessKey"]
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
 
 def free_port() -> int:
     """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
 
 
 @contextmanager

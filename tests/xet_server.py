@@ -58,9 +58,9 @@ class XetStore:
             terms.append({"hash": term.xorb, "unpacked_length": term.size, "range": span})
             places = offsets(self.xorbs[term.xorb], term.end)
             bytes_of = {"start": places[term.start], "end": places[term.end] - 1}
-            known = fetch.setdefault(term.xorb, [])
-            if not any(one["range"] == span for one in known):
-                known.append({"range": span, "url": f"{at}/{term.xorb}", "url_range": bytes_of})
+            fetches = fetch.setdefault(term.xorb, [])
+            if not any(one["range"] == span for one in fetches):
+                fetches.append({"range": span, "url": f"{at}/{term.xorb}", "url_range": bytes_of})
         return {"offset_into_first_range": 0, "terms": terms, "fetch_info": fetch}
 
 
@@ -68,14 +68,14 @@ def offsets(xorb: bytes, chunks: int) -> list[int]:
     """Where each of the first chunks of a xorb begins, and where the last of them ends."""
     places = [0]
     for _ in range(chunks):
-        packed = int.from_bytes(xorb[places[-1] + 1 : places[-1] + 4], "little")
-        places.append(places[-1] + CHUNK_HEADER + packed)
+        number = int.from_bytes(xorb[places[-1] + 1 : places[-1] + 4], "little")
+        places.append(places[-1] + CHUNK_HEADER + number)
     return places
 
 
 def files_of(shard: bytes) -> list[XetFile]:
     """The files that a shard describes."""
-    at, found = ENTRY, []
+    at, paths = ENTRY, []
     while shard[at : at + 32] != BOOKEND:
         flags, number = struct.unpack_from("<II", shard, at + 32)
         xet, at = in_hex(shard[at : at + 32]), at + ENTRY
@@ -88,8 +88,8 @@ def files_of(shard: bytes) -> list[XetFile]:
         sha256 = ""
         if flags & WITH_SHA256:
             sha256, at = in_hex(shard[at : at + 32]), at + ENTRY
-        found.append(XetFile(xet, sha256, tuple(terms)))
-    return found
+        paths.append(XetFile(xet, sha256, tuple(terms)))
+    return paths
 
 
 def in_hex(raw: bytes) -> str:

@@ -45,21 +45,21 @@ class CountingEmbedder:
         from finetune.training.embedding import FrozenEmbedder
 
         self._embed = FrozenEmbedder()
-        self._known: dict[str, np.ndarray] = {}
-        self.asked = 0
+        self._vectors: dict[str, np.ndarray] = {}
+        self.count = 0
 
     def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
-        self.asked += len(texts)
-        new = sorted({text for text in texts if text not in self._known})
+        self.count += len(texts)
+        new = sorted({text for text in texts if text not in self._vectors})
         if new:
-            self._known.update(zip(new, self._embed(new, check), strict=True))
-        return np.stack([self._known[text] for text in texts])
+            self._vectors.update(zip(new, self._embed(new, check), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
 
 
-def measured(
+def measurement_of(
     rows: Tickets, target: float, folder: Path, embed: CountingEmbedder, **more: Any
 ) -> dict[str, Any]:
     """A whole measurement, told to nobody."""
-    asked = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
+    form = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
     bench = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
-    return measure(rows, Request(target, **asked), Bench(folder=folder, **{**bench, **more}))
+    return measure(rows, Request(target, **form), Bench(folder=folder, **{**bench, **more}))

@@ -41,8 +41,8 @@ def test_the_interval_holds_the_share_on_other_rows() -> None:
     confidence, right = draw(60_000)
     wrong = np.cumsum(~right[np.argsort(-confidence)]) / np.arange(1, 60_001)
     truth = (np.flatnonzero(wrong <= 0.1).max() + 1) / 60_000
-    held = [automatic_share(*draw(400), 0.1) for _ in range(60)]
-    assert np.mean([one.low <= truth <= one.high for one in held]) >= 0.85
+    intervals = [automatic_share(*draw(400), 0.1) for _ in range(60)]
+    assert np.mean([one.low <= truth <= one.high for one in intervals]) >= 0.85
 
 
 def test_a_lower_error_rate_never_answers_more() -> None:
@@ -59,9 +59,9 @@ def test_money_adds_up() -> None:
     """Net = time not spent by hand - wrong answers - running, for every line; the price per wrong answer counts."""
     work = Workload(3_000, 4.0, 30.0, 0.05, 2.0)
     linear = Alternative("linear", "trained", Interval(0.5, 0.45, 0.55), 73.0, 0.01)
-    tuned = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
+    training = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
     prompt = Alternative("prompt", "prompt", None, 0.14)
-    case = business_case(work, [NOTHING, linear, tuned, prompt])
+    case = business_case(work, [NOTHING, linear, training, prompt])
     for line in case.lines:
         assert line.net_usd == pytest.approx(line.handling_usd - line.wrong_usd - line.running_usd)
     assert case.lines[2].hours == pytest.approx(0.62 * 3_000 * 4 / 60)
@@ -74,8 +74,8 @@ def test_money_adds_up() -> None:
 
 def test_dear_mistakes_turn_the_case() -> None:
     """Where wrong answers cost more than they save, by hand stays the cheapest and says so."""
-    tuned = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
-    case = business_case(Workload(3_000, 1.0, 30.0, 0.05, 50.0), [NOTHING, tuned])
+    training = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
+    case = business_case(Workload(3_000, 1.0, 30.0, 0.05, 50.0), [NOTHING, training])
     assert case.best.kind == "nothing"
     assert "nothing pays yet" in case.to_json()["sentence"]
 

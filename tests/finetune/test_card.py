@@ -38,7 +38,7 @@ CARD = Card(
 
 def test_the_lines_tell_size_balance_care_and_origin() -> None:
     """Each fact of the card that decides whether to train is in a line."""
-    said = "\n".join(card_lines(CARD))
+    text = "\n".join(card_lines(CARD))
     for fact in (
         *("900 tickets (3 queues, 320 customers, 2026-05-04", "Balance 17.5:1", "Only 40 of $pecial_{queue}"),
         *("4 left out, unreadable, 2 repaired", "60 exact copies, 200 signatures", "Near copies: 31"),
@@ -46,22 +46,22 @@ def test_the_lines_tell_size_balance_care_and_origin() -> None:
         *("test = the latest weeks", "Version 3 (abababababab) from export.csv, added by U1 on 2026-11-24"),
         "licence: internal; for channel:C1",
     ):
-        assert fact in said
+        assert fact in text
 
 
 def test_what_was_not_done_is_said_too() -> None:
     """Labels that nobody checked and a redaction that found nothing are no silence."""
-    said = "\n".join(card_lines(replace(CARD, noise={}, redactions={})))
-    assert "Labels: not checked yet." in said
-    assert "Redacted: nothing found. Redacted is not anonymous." in said
+    text = "\n".join(card_lines(replace(CARD, noise={}, redactions={})))
+    assert "Labels: not checked yet." in text
+    assert "Redacted: nothing found. Redacted is not anonymous." in text
 
 
 def test_the_columns_that_were_read_are_told_and_a_guess_is_called_one() -> None:
     """Who reads the card in the channel sees what was read as what, and how to mend a guess."""
-    guessed = replace(CARD, guessed=True, columns={"text": "body", "label": "group"})
-    assert "Columns guessed: text from “body”, label from “group”." in "\n".join(card_lines(guessed))
-    told = "\n".join(card_lines(replace(guessed, guessed=False)))
-    assert "Columns: text from “body”, label from “group”." in told
+    guess = replace(CARD, guessed=True, columns={"text": "body", "label": "group"})
+    assert "Columns guessed: text from “body”, label from “group”." in "\n".join(card_lines(guess))
+    text = "\n".join(card_lines(replace(guess, guessed=False)))
+    assert "Columns: text from “body”, label from “group”." in text
 
 
 def test_issues_stand_worst_first() -> None:

@@ -140,21 +140,21 @@ def test_rows_are_left_out_with_their_line_and_counted() -> None:
         "The app is slow",
         "long " * 1500,
     ]
-    done = clean(Tickets(tuple(ticket(at, text) for at, text in enumerate(texts)), "triage"))
-    assert [row.id for row in done.tickets.rows] == ["t0", "t4", "t5"]
-    counts = {name: count for name, count in done.counts.items() if count}
+    result = clean(Tickets(tuple(ticket(at, text) for at, text in enumerate(texts)), "triage"))
+    assert [row.id for row in result.tickets.rows] == ["t0", "t4", "t5"]
+    counts = {name: count for name, count in result.counts.items() if count}
     assert counts == {"exact copies": 1, "automatic replies": 1, "without words": 1, "very long": 1}
-    told = [(problem.line, problem.is_kept) for problem in done.tickets.problems]
-    assert told == [(3, False), (4, False), (5, False), (7, True)]
-    assert "copy of the row at 2" in done.tickets.problems[0].message
+    lines = [(problem.line, problem.is_kept) for problem in result.tickets.problems]
+    assert lines == [(3, False), (4, False), (5, False), (7, True)]
+    assert "copy of the row at 2" in result.tickets.problems[0].message
 
 
 def test_equal_texts_with_other_labels_or_answers_stay() -> None:
     """Which label is right is not for cleaning to say; two answers to one question are both true."""
     rows = (ticket(0, "Where is it?"), ticket(1, "where is it", "shipping"), ticket(2, "Where is it?"))
-    done = clean(Tickets(rows, "triage"))
-    assert [row.id for row in done.tickets.rows] == ["t0", "t1"]
-    assert done.counts["same text, other label"] == 2
+    result = clean(Tickets(rows, "triage"))
+    assert [row.id for row in result.tickets.rows] == ["t0", "t1"]
+    assert result.counts["same text, other label"] == 2
     answers = (
         ticket(0, "Open?", None, "Yes."),
         ticket(1, "Open?", None, "Until five."),
@@ -176,6 +176,6 @@ def test_cleaning_twice_changes_nothing_more() -> None:
 def test_the_sample_needs_no_cleaning() -> None:
     """The bundled tickets are hand-written: no row is left out, one HTML entity is in a customer's own words."""
     sample = Path(__file__).parents[2] / "finetune" / "samples" / "tickets.csv"
-    done = clean(read_tickets(sample))
-    assert len(done.tickets) == 658
-    assert sum(done.counts.values()) <= 1
+    result = clean(read_tickets(sample))
+    assert len(result.tickets) == 658
+    assert sum(result.counts.values()) <= 1

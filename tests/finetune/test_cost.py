@@ -40,11 +40,11 @@ def test_break_even_never_comes_when_own_requests_cost_more() -> None:
 def test_lora_on_three_thousand_tickets_costs_cents_to_dollars() -> None:
     """3,000 tickets x 500 tokens x 3 epochs of an 8B LoRA take under an hour of an A100 and $0.1-5."""
     work = pricing.TrainingWork(8e9, 3_000 * 500 * 3, METHODS["lora"].flops_per_token, "lora")
-    made = pricing.training_by_arithmetic(PRICES, "a100-80-runpod", work)
-    assert 0.25 < made.hours_low < made.hours_high < 1
-    assert 0.1 < made.usd_low < made.usd_high < 5
-    assert "a100-80-runpod" in made.basis
-    assert "2026" in made.basis
+    estimate = pricing.training_by_arithmetic(PRICES, "a100-80-runpod", work)
+    assert 0.25 < estimate.hours_low < estimate.hours_high < 1
+    assert 0.1 < estimate.usd_low < estimate.usd_high < 5
+    assert "a100-80-runpod" in estimate.basis
+    assert "2026" in estimate.basis
 
 
 def test_qlora_costs_half_as_much_again_as_lora() -> None:
@@ -70,8 +70,8 @@ def test_a_missing_row_names_what_there_is() -> None:
 
 def test_the_pilots_seconds_scale_with_rows() -> None:
     """Ten times the rows take ten times the time."""
-    made = pricing.training_from_pilot(PRICES, 400, 60, 4_000)
-    assert made.hours_low == pytest.approx(600 / 3600)
+    estimate = pricing.training_from_pilot(PRICES, 400, 60, 4_000)
+    assert estimate.hours_low == pytest.approx(600 / 3600)
     with pytest.raises(CostError):
         pricing.training_from_pilot(PRICES, 0, 60, 4_000)
 
@@ -86,15 +86,15 @@ def test_payback_is_unknown_without_a_price_per_wrong_answer() -> None:
 
 def test_the_bill_names_a_basis_for_every_line() -> None:
     """Training and serving lines all say how they were found, cheapest serving first."""
-    made = bill(PRICES, FACTS)
-    assert all(line["basis"] for line in [*made["training"], *made["serving"]])
-    months = [line["usd_month"] for line in made["serving"]]
+    invoice = bill(PRICES, FACTS)
+    assert all(line["basis"] for line in [*invoice["training"], *invoice["serving"]])
+    months = [line["usd_month"] for line in invoice["serving"]]
     assert months == sorted(months)
-    assert made["labelling"] is None
-    assert made["as_of"] == "2026-11-24"
+    assert invoice["labelling"] is None
+    assert invoice["as_of"] == "2026-11-24"
 
 
 def test_the_bill_prices_what_is_to_be_labelled() -> None:
     """1,000 tickets at 30 s and $30 an hour are $250."""
-    made = bill(PRICES, BillFacts(**{**vars(FACTS), "rows_to_label": 1_000}))
-    assert made["labelling"]["usd"] == pytest.approx(250)
+    invoice = bill(PRICES, BillFacts(**{**vars(FACTS), "rows_to_label": 1_000}))
+    assert invoice["labelling"]["usd"] == pytest.approx(250)

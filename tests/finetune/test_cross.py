@@ -26,9 +26,9 @@ def few(rows: int = 150) -> Tickets:
     return tickets(sample_rows()[:rows])
 
 
-def ran(made: Tickets, folder: Path, **form: Any) -> dict[str, Any]:
+def ran(dataset: Tickets, folder: Path, **form: Any) -> dict[str, Any]:
     spec = parse_spec({"dataset": "few", **form})
-    return run(spec, made, folder, lambda _: None, lambda: None)
+    return run(spec, dataset, folder, lambda _: None, lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_the_same_seed_gives_the_same_report_twice(linear: dict[str, Any], tmp_p
     again = ran(few(), tmp_path, method="linear")
 
     def figures(report: dict[str, Any]) -> str:
-        kept = [{k: v for k, v in s.items() if k != "seconds"} for s in report["systems"]]
-        return json.dumps([kept, report["difference"], report["headline"], report["confused"]])
+        systems = [{k: v for k, v in s.items() if k != "seconds"} for s in report["systems"]]
+        return json.dumps([systems, report["difference"], report["headline"], report["confused"]])
 
     assert figures(linear) == figures(again)
 

@@ -83,10 +83,10 @@ REFUSED = {
 def test_a_file_that_is_no_dataset_is_refused_with_the_way_out(name: str, tmp_path: Path) -> None:
     """The message says what is wrong, where there is one on which line, and what to do next."""
     data, wrong, way_out = REFUSED[name]
-    with pytest.raises(DatasetError) as refused:
+    with pytest.raises(DatasetError) as error:
         read_tickets(save(tmp_path, data))
-    assert wrong in str(refused.value)
-    assert way_out in str(refused.value)
+    assert wrong in str(error.value)
+    assert way_out in str(error.value)
 
 
 def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.csv"
     with path.open("wb") as stream:
         os.truncate(stream.fileno(), 10**9)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with pytest.raises(DatasetError, match=r"1,000 MB; the limit is 200 MB"):
         read_tickets(path)
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder.csv"])
@@ -111,8 +111,8 @@ def test_what_is_no_file_is_named(name: str, tmp_path: Path) -> None:
 def test_mixed_encodings_are_read_and_said(tmp_path: Path) -> None:
     """Lines in cp1252 among UTF-8 give the same letters; each is listed as repaired, none is lost."""
     lines = [f"{text} – grüße aus café,{label}" for text, label in ROWS]
-    mixed = b"\n".join(line.encode("cp1252" if at % 2 else "utf-8") for at, line in enumerate(lines))
-    tickets = read_tickets(save(tmp_path, b"text,label\n" + mixed))
+    content = b"\n".join(line.encode("cp1252" if at % 2 else "utf-8") for at, line in enumerate(lines))
+    tickets = read_tickets(save(tmp_path, b"text,label\n" + content))
     assert [row.text for row in tickets.rows] == [line.rsplit(",", 1)[0] for line in lines]
     assert [problem.line for problem in tickets.problems] == list(range(3, 32, 2))
     assert all(problem.is_kept and "cp1252" in problem.message for problem in tickets.problems)
@@ -150,8 +150,8 @@ def test_every_bad_row_is_reported_by_line_and_the_rest_kept(tmp_path: Path) -> 
     assert [problem.line for problem in tickets.rejections] == [2, 3, 4, 5, 7]
     assert [problem.line for problem in tickets.problems if problem.is_kept] == [6]
     words = [problem.message for problem in tickets.rejections]
-    for found, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
-        assert expected in found
+    for word, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
+        assert expected in word
 
 
 def test_the_list_of_bad_rows_is_safe_to_open(tmp_path: Path) -> None:
@@ -171,21 +171,21 @@ def test_the_list_of_bad_rows_is_safe_to_open(tmp_path: Path) -> None:
 def test_a_refused_file_still_lists_every_problem(tmp_path: Path) -> None:
     """Too few good rows: the error carries all findings, its text the first few."""
     path = save(tmp_path, "text,label\n" + ",billing\n" * 20 + "\n".join(BODY.split("\n")[:3]))
-    with pytest.raises(DatasetError) as refused:
+    with pytest.raises(DatasetError) as error:
         read_tickets(path)
-    assert len(refused.value.problems) == 20
-    assert "line 2, column 'text': is empty" in str(refused.value)
-    assert "... and 12 more" in str(refused.value)
-    assert "Repair the lines above" in str(refused.value)
+    assert len(error.value.problems) == 20
+    assert "line 2, column 'text': is empty" in str(error.value)
+    assert "... and 12 more" in str(error.value)
+    assert "Repair the lines above" in str(error.value)
 
 
 def test_cyrillic_and_japanese_legacy_files_are_detected(tmp_path: Path) -> None:
     """A file wholly in another alphabet's old encoding is not read as western letters."""
-    said = {
+    encodings = {
         "cp1251": "Здравствуйте я не могу войти в свой аккаунт после обновления приложения",
         "shift_jis": "アプリを更新した後にログインできません。どうすればよいですか",
     }
-    for encoding, text in said.items():
+    for encoding, text in encodings.items():
         rows = [f"{text} {when},{label}" for when in WORDS for label in ("login", "bug")]
         path = save(tmp_path, "\n".join(["text,label", *rows]).encode(encoding))
         assert text in read_tickets(path).rows[0].text, encoding

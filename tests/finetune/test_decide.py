@@ -17,49 +17,49 @@ def ahead(rows: int, value: float, half: float = 0.015, times: float = 2.0) -> A
     return Ahead(rows, times, value, low, high, low, high, "number")
 
 
-def seen(target: float, best: float = 0.88, **more: object) -> Figures:
-    given = {"more": Forecast((ahead(2_000, 0.9), ahead(4_000, 0.92, times=4.0)), None, "rising"), **more}
-    return Figures(target, "Linear SVM", best, best - 0.02, best + 0.02, 1_000, 500, 0.1, **given)  # type: ignore[arg-type]
+def measurement(target: float, best: float = 0.88, **more: object) -> Figures:
+    fields = {"more": Forecast((ahead(2_000, 0.9), ahead(4_000, 0.92, times=4.0)), None, "rising"), **more}
+    return Figures(target, "Linear SVM", best, best - 0.02, best + 0.02, 1_000, 500, 0.1, **fields)  # type: ignore[arg-type]
 
 
 def test_a_met_target_is_enough() -> None:
     """No training is recommended where a cheap method does."""
-    made = decide(seen(0.85))
-    assert made.choice == "enough"
-    assert made.headline.startswith("No training needed: with today's cheap method 88 of 100 new tickets")
-    assert made.meets == "small_model"
+    decision = decide(measurement(0.85))
+    assert decision.choice == "enough"
+    assert decision.headline.startswith("No training needed: with today's cheap method 88 of 100 new tickets")
+    assert decision.meets == "small_model"
 
 
 def test_a_thin_margin_is_told() -> None:
     """Met, but the interval reaches below the target: the sentence says so."""
-    assert "thin" in decide(seen(0.875)).headline
-    assert "thin" not in decide(seen(0.85)).headline
+    assert "thin" in decide(measurement(0.875)).headline
+    assert "thin" not in decide(measurement(0.85)).headline
 
 
 def test_labels_that_say_nothing_end_the_matter() -> None:
     """Shuffled labels: nothing to learn, even if the target is met by the largest class."""
-    made = decide(seen(0.5, p_chance=0.4))
-    assert made.choice == "not_worth_it"
-    assert "nothing to learn" in made.headline
+    decision = decide(measurement(0.5, p_chance=0.4))
+    assert decision.choice == "not_worth_it"
+    assert "nothing to learn" in decision.headline
 
 
 def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_time() -> None:
     """Train: expected score with band, points gained, dollars, time."""
-    made = decide(seen(0.92, finetune=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
-    assert made.choice == "train"
-    assert made.headline.startswith(
+    decision = decide(measurement(0.92, finetune=ahead(1_000, 0.94), training_usd=0.4, training_hours=0.5))
+    assert decision.choice == "train"
+    assert decision.headline.startswith(
         "Train: 94 of 100 new tickets would go to the right queue; today's cheap method"
     )
-    assert "gets 88" in made.headline
-    assert "+6.0 points" in made.headline
-    assert "40 cents" in made.headline
-    assert "30 min" in made.headline
+    assert "gets 88" in decision.headline
+    assert "+6.0 points" in decision.headline
+    assert "40 cents" in decision.headline
+    assert "30 min" in decision.headline
 
 
 def test_a_gain_that_saves_less_than_serving_costs_is_not_worth_it() -> None:
     """The money decides where a wrong answer has a price."""
     more = {"finetune": ahead(1_000, 0.94), "serving_usd": 73.0}
-    poor, rich = (decide(seen(0.92, **more, saved_usd=usd)) for usd in (10.0, 500.0))
+    poor, rich = (decide(measurement(0.92, **more, saved_usd=usd)) for usd in (10.0, 500.0))
     assert poor.choice == "not_worth_it"
     assert poor.deciding_figure["value"] == -63.0
     assert rich.choice == "train"
@@ -67,79 +67,83 @@ def test_a_gain_that_saves_less_than_serving_costs_is_not_worth_it() -> None:
 
 def test_more_rows_that_would_do_are_asked_for_first() -> None:
     """The smallest size ahead that meets the target, as rows to label, with the classes that need them."""
-    made = decide(seen(0.895, weak_classes=("refund", "login")))
-    assert made.choice == "more_data"
-    assert made.rows_to_label == 1_000
-    assert "refund" in made.next_step
+    decision = decide(measurement(0.895, weak_classes=("refund", "login")))
+    assert decision.choice == "more_data"
+    assert decision.rows_to_label == 1_000
+    assert "refund" in decision.next_step
 
 
 def test_a_target_above_everything_is_out_of_reach() -> None:
     """Not worth it: the best that could be expected, and the target that would be met."""
-    made = decide(seen(0.97))
-    assert made.choice == "not_worth_it"
-    assert "out of reach" in made.headline
-    assert "the most that is expected is 92.0" in made.headline
+    decision = decide(measurement(0.97))
+    assert decision.choice == "not_worth_it"
+    assert "out of reach" in decision.headline
+    assert "the most that is expected is 92.0" in decision.headline
 
 
 def test_an_unlikely_target_is_told_with_its_odds() -> None:
     """Inside the band, but below even odds: unlikely, not impossible."""
-    made = decide(seen(0.925))
-    assert made.choice == "not_worth_it"
-    assert "is unlikely" in made.headline
-    assert "1 in 3" in made.headline
-    assert made.title == "Not worth it: target unlikely"
+    decision = decide(measurement(0.925))
+    assert decision.choice == "not_worth_it"
+    assert "is unlikely" in decision.headline
+    assert "1 in 3" in decision.headline
+    assert decision.title == "Not worth it: target unlikely"
 
 
 def test_about_even_odds_are_called_a_bet() -> None:
     """Nobody is told that even odds are unlikely: it is a bet, and still not worth paying for."""
-    made = next(
-        made for target in range(9000, 9250) if "even odds" in (made := decide(seen(target / 1e4))).headline
+    decision = next(
+        decision
+        for target in range(9000, 9250)
+        if "even odds" in (decision := decide(measurement(target / 1e4))).headline
     )
-    assert made.choice == "not_worth_it"
-    assert "is a bet (about even odds)" in made.headline
-    assert made.title == "Not worth it: the target is a bet"
+    assert decision.choice == "not_worth_it"
+    assert "is a bet (about even odds)" in decision.headline
+    assert decision.title == "Not worth it: the target is a bet"
 
 
 def test_a_refused_forecast_is_no_verdict() -> None:
     """Without a forecast it cannot tell, and says why."""
-    made = decide(seen(0.95, more=Forecast((), "Only 3 sizes were measured.")))
-    assert made.choice == "cannot_tell"
-    assert "Only 3 sizes" in made.headline
+    decision = decide(measurement(0.95, more=Forecast((), "Only 3 sizes were measured.")))
+    assert decision.choice == "cannot_tell"
+    assert "Only 3 sizes" in decision.headline
 
 
 def test_an_arm_that_was_not_measured_leaves_it_undecided() -> None:
     """Rule 1: whatever the target above today's score, a missing pilot ends in no verdict, but in its minutes."""
     for target in (0.89, 0.9, 0.92, 0.97, 1.0):
-        made = decide(seen(target, missing_minutes=4.2))
-        assert made.choice == "undecided"
-        assert made.pilot_minutes == 4.2
-        assert "a pilot of about 4 minutes is missing" in made.headline
-        assert not any(word in made.headline.lower() for word in ("worth", "out of reach", "enough"))
-        assert made.meets is None
-    assert decide(seen(0.85, missing_minutes=4.2)).choice == "enough"
-    assert decide(seen(0.97, p_chance=0.4, missing_minutes=4.2)).choice == "undecided"
+        decision = decide(measurement(target, missing_minutes=4.2))
+        assert decision.choice == "undecided"
+        assert decision.pilot_minutes == 4.2
+        assert "a pilot of about 4 minutes is missing" in decision.headline
+        assert not any(word in decision.headline.lower() for word in ("worth", "out of reach", "enough"))
+        assert decision.meets is None
+    assert decide(measurement(0.85, missing_minutes=4.2)).choice == "enough"
+    assert decide(measurement(0.97, p_chance=0.4, missing_minutes=4.2)).choice == "undecided"
 
 
 def test_a_gain_below_the_target_is_two_facts_in_two_sentences() -> None:
     """Rule 5: out of reach of 97, and +4 points for a price: both before the second full stop."""
-    made = decide(seen(0.97, finetune=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1))
-    assert made.choice == "out_of_reach"
-    first = ". ".join(made.headline.split(". ")[:2])
+    decision = decide(
+        measurement(0.97, finetune=ahead(1_000, 0.92, times=1.0), training_usd=0.02, training_hours=0.1)
+    )
+    assert decision.choice == "out_of_reach"
+    first = ". ".join(decision.headline.split(". ")[:2])
     assert "97 of 100 is out of reach" in first
     assert "+4.0 points" in first
     assert "2 cents" in first
     assert "92 of 100 new tickets would go to the right queue; today's cheap method gets 88" in first
-    assert made.title == "Target out of reach, but training brings +4 points"
-    assert made.meets is None
+    assert decision.title == "Target out of reach, but training brings +4 points"
+    assert decision.meets is None
 
 
 def test_a_model_that_a_job_left_is_in_hand() -> None:
     """Rule 2: a finished model that meets the target is enough, with nothing more to train."""
     model = TrainedModel("ab12", "Tuned with LoRA", 0.93)
-    made = decide(seen(0.92, finetune=ahead(1_000, 0.93, times=1.0), trained_model=model))
-    assert made.choice == "enough"
-    assert made.headline.startswith("You have it: with the model of job ab12 93 of 100 new tickets")
-    assert made.meets == "fine_tune"
+    decision = decide(measurement(0.92, finetune=ahead(1_000, 0.93, times=1.0), trained_model=model))
+    assert decision.choice == "enough"
+    assert decision.headline.startswith("You have it: with the model of job ab12 93 of 100 new tickets")
+    assert decision.meets == "fine_tune"
 
 
 SHARES = st.floats(0.01, 1.0)
@@ -149,35 +153,35 @@ SHARES = st.floats(0.01, 1.0)
     target=SHARES,
     best=SHARES,
     value=SHARES,
-    tuned=st.none() | SHARES,
-    saved=st.none() | st.floats(0, 1e6),
+    pilot=st.none() | SHARES,
+    job=st.none() | st.floats(0, 1e6),
     p=st.floats(0, 1),
 )
 def test_every_measurement_gets_one_sentence(
-    target: float, best: float, value: float, tuned: float | None, saved: float | None, p: float
+    target: float, best: float, value: float, pilot: float | None, job: float | None, p: float
 ) -> None:
     """Total: any figures give a choice, a headline that ends, a figure and a next step."""
-    made = decide(
-        seen(
+    decision = decide(
+        measurement(
             target,
             best,
             more=Forecast((ahead(2_000, value),), None),
-            finetune=ahead(1_000, tuned) if tuned else None,
-            saved_usd=saved,
+            finetune=ahead(1_000, pilot) if pilot else None,
+            saved_usd=job,
             p_chance=p,
         )
     )
-    assert made.choice in ORDER
-    assert made.headline.rstrip().endswith((".", "training."))
-    assert made.next_step
-    assert made.would_change
+    assert decision.choice in ORDER
+    assert decision.headline.rstrip().endswith((".", "training."))
+    assert decision.next_step
+    assert decision.would_change
 
 
-@pytest.mark.parametrize("tuned", [None, 0.91])
-def test_a_higher_target_never_gets_a_better_verdict(tuned: float | None) -> None:
+@pytest.mark.parametrize("pilot", [None, 0.91])
+def test_a_higher_target_never_gets_a_better_verdict(pilot: float | None) -> None:
     """From enough over train and more data to not worth it, as the target rises."""
     ranks = [
-        ORDER.index(decide(seen(target / 200, finetune=ahead(1_000, tuned) if tuned else None)).choice)
+        ORDER.index(decide(measurement(target / 200, finetune=ahead(1_000, pilot) if pilot else None)).choice)
         for target in range(100, 200)
     ]
     assert ranks == sorted(ranks)

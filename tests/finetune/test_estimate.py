@@ -32,7 +32,7 @@ def card(kind: str = "reply", rows: int = 3_000) -> Card:
     return Card("d", 1, "a" * 64, kind, rows, lengths=lengths, **facts)
 
 
-def sized(parameters: float | None) -> Any:
+def base_model(parameters: float | None) -> Any:
     """A look-up that gives every base model so many weights."""
     return lambda base_model: ModelSize(parameters, "hub" if parameters else "unknown")
 
@@ -75,10 +75,10 @@ def ask(hub: Hub, home: Path, base_model: str) -> tuple[float | None, str, float
         "size = size_of(sys.argv[1], 30); print(json.dumps([size.parameters, size.source, time.monotonic() - began]))"
     )
     environment = {**os.environ, **hub.env(home), "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, base_model], capture_output=True, text=True, env=environment, check=True
     )
-    parameters, source, seconds = json.loads(ended.stdout)
+    parameters, source, seconds = json.loads(process.stdout)
     return parameters, source, seconds
 
 
@@ -90,12 +90,12 @@ def test_the_size_of_a_hub_s_model_comes_from_its_small_files(tmp_path: Path) ->
     folder = save_causal(tmp_path / "llama")
     hub = Hub()
     hub.put("org/tiny", folder)
-    sharded = tmp_path / "sharded"
-    sharded.mkdir()
-    (sharded / "config.json").write_text(json.dumps({"dtype": "bfloat16"}))
+    shards = tmp_path / "sharded"
+    shards.mkdir()
+    (shards / "config.json").write_text(json.dumps({"dtype": "bfloat16"}))
     index = {"metadata": {"total_size": 16e9}, "weight_map": {}}
-    (sharded / "model.safetensors.index.json").write_text(json.dumps(index))
-    hub.put("org/large", sharded)
+    (shards / "model.safetensors.index.json").write_text(json.dumps(index))
+    hub.put("org/large", shards)
     bytes_of_weights = (folder / "model.safetensors").stat().st_size
     assert ask(hub, tmp_path / "a", "org/tiny")[:2] == (bytes_of_weights / 4, "hub")
     assert ask(hub, tmp_path / "a", "org/large")[:2] == (8e9, "hub")
@@ -117,10 +117,10 @@ def test_a_slow_hub_is_not_waited_for() -> None:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = {**os.environ, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT)}
         began = time.monotonic()
-        ended = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
         )
-    parameters, seconds = map(float, ended.stdout.split())
+    parameters, seconds = map(float, process.stdout.split())
     assert parameters == 3e9
     assert seconds < 3
     assert time.monotonic() - began < 60
@@ -129,7 +129,7 @@ def test_a_slow_hub_is_not_waited_for() -> None:
 def test_lora_on_eight_billion_weights_is_not_a_matter_of_cents() -> None:
     """The case that was told as "about 30 min, at most $0.24": days on a CPU, dollars on a GPU."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "meta-llama/Llama-3.1-8B"})
-    estimate = estimate_run(spec, card(), PRICES, sized(8e9))
+    estimate = estimate_run(spec, card(), PRICES, base_model(8e9))
     assert estimate.seconds[0] > 24 * 3600
     assert estimate.usd > 5
     assert 30 < estimate.memory_gib < 45
@@ -149,7 +149,7 @@ def test_linear_and_lora_are_priced_by_the_same_registry() -> None:
 def test_a_size_that_nothing_tells_is_not_guessed() -> None:
     """No seconds and no dollars are claimed for it."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", "budget_usd": 3})
-    estimate = estimate_run(spec, card(), PRICES, sized(None))
+    estimate = estimate_run(spec, card(), PRICES, base_model(None))
     assert (estimate.size.parameters, estimate.usd, estimate.seconds) == (None, 0.0, (0.0, 0.0))
 
 
@@ -168,7 +168,7 @@ def test_what_no_worker_can_do_is_refused_with_the_nearest_that_can(
 ) -> None:
     """Before it is queued, in figures: what it needs, what there is, and what would fit."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", **form})
-    problems = refusal(spec, estimate_run(spec, card(), PRICES, sized(parameters)), machines)
+    problems = refusal(spec, estimate_run(spec, card(), PRICES, base_model(parameters)), machines)
     assert list(problems) == ["method"]
     for word in words:
         assert word in problems["method"]
@@ -177,7 +177,7 @@ def test_what_no_worker_can_do_is_refused_with_the_nearest_that_can(
 def test_what_fits_or_cannot_be_known_is_let_through() -> None:
     """One able worker is enough; without any sign of a worker the job waits for one."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", "method": "qlora"})
-    estimate = estimate_run(spec, card(), PRICES, sized(8e9))
+    estimate = estimate_run(spec, card(), PRICES, base_model(8e9))
     assert refusal(spec, estimate, [LAPTOP, L4]) == {}
     assert refusal(spec, estimate, []) == {}
     assert Machine.from_health({"name": "old"}) is None

@@ -28,10 +28,10 @@ from finetune.evaluation.verdict import judge, judge_replies
 
 def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Right and wrong per row of a tuned system and a baseline that differ on so many rows."""
-    tuned, baseline = np.zeros(rows, bool), np.zeros(rows, bool)
-    tuned[:only_tuned] = True
+    model, baseline = np.zeros(rows, bool), np.zeros(rows, bool)
+    model[:only_tuned] = True
     baseline[only_tuned : only_tuned + only_baseline] = True
-    return tuned, baseline
+    return model, baseline
 
 
 def verdict(result: PairedGap, rows: int = 200) -> str:
@@ -42,8 +42,8 @@ def verdict(result: PairedGap, rows: int = 200) -> str:
 
 def test_the_paired_interval_is_the_published_one():
     """Tango's interval for 1 against 7 of 21 pairs is -0.517 to -0.026 (Fagerland, Lydersen, Laake 2014)."""
-    found = tango(1, 7, 21)
-    assert (found.low, found.high) == pytest.approx((-0.517, -0.026), abs=5e-4)
+    interval = tango(1, 7, 21)
+    assert (interval.low, interval.high) == pytest.approx((-0.517, -0.026), abs=5e-4)
 
 
 @settings(deadline=None, max_examples=60)
@@ -89,13 +89,13 @@ def test_cannot_tell_names_the_rows_it_would_take():
     """The person learns how many held-out tickets would settle it, rounded up to two digits."""
     result = paired_gap(*two_systems(6, 4, 200))
     entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
-    said = judge(entry, entry, result, 200).headline
-    assert said.startswith("Cannot tell with 200 held-out tickets")
-    assert "It would take about 4,000" in said
+    sentence = judge(entry, entry, result, 200).headline
+    assert sentence.startswith("Cannot tell with 200 held-out tickets")
+    assert "It would take about 4,000" in sentence
 
 
 @pytest.mark.parametrize(
-    ("gap", "worth_it", "said"),
+    ("gap", "worth_it", "sentence"),
     [
         (
             (0.05, 0.02, 0.08),
@@ -111,13 +111,13 @@ def test_cannot_tell_names_the_rows_it_would_take():
         ((0.02, -0.01, 0.05), "unclear", "It would take about 920 to tell a difference of 2.0 points."),
     ],
 )
-def test_the_verdict_on_replies_names_what_won_in_plain_words(gap, worth_it, said):
+def test_the_verdict_on_replies_names_what_won_in_plain_words(gap, worth_it, sentence):
     """A manager reads who came closer to the real answers; the rows to settle it follow from the interval's width."""
     result = paired_means(np.zeros(2), np.zeros(2), resample_counts(2, 0))
     result = replace(result, difference=Interval(*gap))
-    found = judge_replies("Nearest past answer", 0.2 + gap[0], 0.2, result, 200)
-    assert found.worth_it == worth_it
-    assert said in found.headline
+    verdict = judge_replies("Nearest past answer", 0.2 + gap[0], 0.2, result, 200)
+    assert verdict.worth_it == worth_it
+    assert sentence in verdict.headline
 
 
 def test_a_mean_s_rows_to_settle_find_its_difference_four_times_in_five():
@@ -128,14 +128,14 @@ def test_a_mean_s_rows_to_settle_find_its_difference_four_times_in_five():
     first = replace(
         first, difference=Interval(0.019, -0.0006, 0.0386)
     )  # of the true spread, not of this draw
-    said = judge_replies("Nearest past answer", 0.22, 0.2, first, 100)
-    rows = int(re.search(r"about (\d+)", said.headline).group(1))
+    sentence = judge_replies("Nearest past answer", 0.22, 0.2, first, 100)
+    rows = int(re.search(r"about (\d+)", sentence.headline).group(1))
     again = resample_counts(rows, 0, 500)
-    seen = [
+    hits = [
         paired_means(rng.normal(0.019, 0.1, rows), np.zeros(rows), again).difference.low > 0
         for _ in range(200)
     ]
-    assert 0.72 < np.mean(seen) < 0.9
+    assert 0.72 < np.mean(hits) < 0.9
 
 
 def test_a_loss_that_still_falls_at_the_end_is_said():
@@ -158,9 +158,9 @@ def test_rows_to_settle_finds_its_difference_four_times_in_five():
     rows = rows_to_settle(0.03, 0.10)
     assert rows is not None
     rng = np.random.default_rng(3)
-    drawn = rng.multinomial(rows, [0.065, 0.035, 0.90], size=400)
-    seen = np.mean([paired_gap(*two_systems(b, c, rows)).p < 0.05 for b, c, _ in drawn])
-    assert 0.74 < seen < 0.86
+    samples = rng.multinomial(rows, [0.065, 0.035, 0.90], size=400)
+    share = np.mean([paired_gap(*two_systems(b, c, rows)).p < 0.05 for b, c, _ in samples])
+    assert 0.74 < share < 0.86
 
 
 def test_bootstrap_covers_what_it_promises():
@@ -179,9 +179,9 @@ def test_macro_f1_is_scikit_learns():
     from sklearn.metrics import f1_score
 
     rng = np.random.default_rng(0)
-    truth, guessed = rng.integers(0, 6, 200), rng.integers(0, 5, 200)
-    ours = macro_f1_statistic(truth, guessed, 9)(np.ones((1, 200), np.float32))[0]
-    assert ours == pytest.approx(f1_score(truth, guessed, average="macro"), abs=1e-6)
+    truth, prediction = rng.integers(0, 6, 200), rng.integers(0, 5, 200)
+    ours = macro_f1_statistic(truth, prediction, 9)(np.ones((1, 200), np.float32))[0]
+    assert ours == pytest.approx(f1_score(truth, prediction, average="macro"), abs=1e-6)
 
 
 def test_unequal_written_answers_are_told_apart():
@@ -202,17 +202,17 @@ def test_calibration_error_of_the_honest_and_the_boastful():
 
 def test_wilson_is_textbook():
     """8 of 10 is 49.0% to 94.3%; nothing tried is anything at all."""
-    found = wilson(8, 10)
-    assert (found.low, found.high) == pytest.approx((0.490, 0.943), abs=1e-3)
+    interval = wilson(8, 10)
+    assert (interval.low, interval.high) == pytest.approx((0.490, 0.943), abs=1e-3)
     assert (wilson(0, 0).low, wilson(0, 0).high) == (0, 1)
 
 
 def test_weakest_class_and_commonest_mistake_come_first():
     """A person reads the top of a list: that is where the trouble must stand."""
-    truth, guessed = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0])
+    truth, prediction = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0])
     names = ["billing", "login", "other"]
-    assert per_class(truth, guessed, names)[0]["class"] == "other"
-    first = confused_pairs(truth, guessed, names, list("abcdef"))[0]
+    assert per_class(truth, prediction, names)[0]["class"] == "other"
+    first = confused_pairs(truth, prediction, names, list("abcdef"))[0]
     assert (first["true"], first["predicted"], first["count"], first["example"]) == (
         "billing",
         "login",
@@ -230,7 +230,7 @@ def test_overfitting_is_named_when_the_curves_part():
             steps[10 * at + 9]["val_loss"] = loss
         return steps
 
-    said = overfitting(curve([0.5, 0.6, 0.9]))
-    assert said is not None
-    assert "after step 10" in said
+    sentence = overfitting(curve([0.5, 0.6, 0.9]))
+    assert sentence is not None
+    assert "after step 10" in sentence
     assert overfitting(curve([0.9, 0.6, 0.5])) is None

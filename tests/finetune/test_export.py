@@ -89,8 +89,8 @@ def test_the_same_export_again_is_left_and_another_is_refused(job, tmp_path):
     assert [path.stat().st_mtime_ns for path in files] == stamps
     with pytest.raises(ExportError, match="already holds something"):
         export(job, tmp_path / "out", "merged")
-    merged = export(job, tmp_path / "merged", "merged")
-    assert export(job, tmp_path / "merged", "merged") == merged
+    copy = export(job, tmp_path / "merged", "merged")
+    assert export(job, tmp_path / "merged", "merged") == copy
     assert "library_name: transformers" in (tmp_path / "merged" / "README.md").read_text()
     assert "library_name: peft" in (tmp_path / "out" / "README.md").read_text()
 

@@ -13,7 +13,9 @@ from finetune.evaluation.learning_curve import sizes
 FULL = 2_000
 
 
-def drawn(error: object, seed: int = 0, noise: float = 0.0, seeds: int = 3, full: int = FULL) -> list[Point]:
+def curve_points(
+    error: object, seed: int = 0, noise: float = 0.0, seeds: int = 3, full: int = FULL
+) -> list[Point]:
     """Points of a curve whose error is `error(n)`, with noise that shrinks like 1/sqrt(n)."""
     rng = np.random.default_rng(seed)
     return [
@@ -34,17 +36,17 @@ def test_a_power_law_is_forecast_within_a_point_at_twice_the_rows(b: float, c: f
     def error(n: float) -> float:
         return 0.3 * (n / 250) ** -b + c
 
-    made = ahead(drawn(error))
-    assert made.refused is None
-    for item, allowed in zip(made.ahead, (0.012, 0.02), strict=True):
-        assert abs(item.value - (1 - error(item.rows))) < allowed
+    outlook = ahead(curve_points(error))
+    assert outlook.refused is None
+    for item, tolerance in zip(outlook.ahead, (0.012, 0.02), strict=True):
+        assert abs(item.value - (1 - error(item.rows))) < tolerance
 
 
 def test_a_levelled_curve_stays_level() -> None:
     """A curve that has reached its ceiling is forecast to stay there, and is called levelling."""
-    made = ahead(drawn(lambda n: 0.12, noise=0.004))
-    assert made.slope == "levelling"
-    assert abs(made.ahead[0].value - 0.88) < 0.01
+    outlook = ahead(curve_points(lambda n: 0.12, noise=0.004))
+    assert outlook.slope == "levelling"
+    assert abs(outlook.ahead[0].value - 0.88) < 0.01
 
 
 def test_noisy_curves_fall_into_the_band() -> None:
@@ -55,39 +57,39 @@ def test_noisy_curves_fall_into_the_band() -> None:
 
     inside = 0
     for seed in range(60):
-        item = ahead(drawn(error, seed, noise=0.006)).ahead[0]
+        item = ahead(curve_points(error, seed, noise=0.006)).ahead[0]
         inside += item.low <= 1 - error(item.rows) <= item.high
     assert inside >= 48
 
 
 def test_three_sizes_are_too_few() -> None:
     """Fewer than four sizes: refused, with what to do."""
-    made = forecast([Point(n, 0, s) for n, s in ((50, 0.5), (100, 0.6), (200, 0.7))], [400], 200, 0.1)
-    assert made.ahead == ()
-    assert "at least 4" in str(made.refused)
+    outlook = forecast([Point(n, 0, s) for n, s in ((50, 0.5), (100, 0.6), (200, 0.7))], [400], 200, 0.1)
+    assert outlook.ahead == ()
+    assert "at least 4" in str(outlook.refused)
 
 
 def test_a_curve_at_the_level_of_guessing_is_refused() -> None:
     """Still flat at the largest class's share: nothing learned, no forecast."""
-    made = ahead(drawn(lambda n: 0.7, noise=0.005), floor=0.3)
-    assert "flat" in str(made.refused)
+    outlook = ahead(curve_points(lambda n: 0.7, noise=0.005), floor=0.3)
+    assert "flat" in str(outlook.refused)
 
 
 def test_a_falling_curve_is_refused() -> None:
     """A score that falls as rows are added is no learning curve."""
-    made = ahead(drawn(lambda n: 0.1 + n / 10_000, noise=0.001))
-    assert "falls" in str(made.refused)
+    outlook = ahead(curve_points(lambda n: 0.1 + n / 10_000, noise=0.001))
+    assert "falls" in str(outlook.refused)
 
 
 def test_beyond_four_times_only_a_direction() -> None:
     """A number up to 2x, a band up to 4x, a direction beyond."""
-    made = forecast(drawn(lambda n: 3 * n**-0.5), [2 * FULL, 4 * FULL, 10 * FULL], 2_000, 0.05)
-    assert [item.trust for item in made.ahead] == ["number", "band", "direction"]
+    outlook = forecast(curve_points(lambda n: 3 * n**-0.5), [2 * FULL, 4 * FULL, 10 * FULL], 2_000, 0.05)
+    assert [item.trust for item in outlook.ahead] == ["number", "band", "direction"]
 
 
 def test_fewer_held_out_rows_widen_the_band() -> None:
     """100 held-out rows say less than 3,000."""
-    points = drawn(lambda n: 3 * n**-0.5)
+    points = curve_points(lambda n: 3 * n**-0.5)
     few, many = (ahead(points, held_out=n).ahead[0] for n in (100, 3_000))
     assert few.high - few.low > 2 * (many.high - many.low)
     assert few.wide_high - few.wide_low > few.high - few.low
@@ -99,17 +101,17 @@ def test_any_scores_give_a_finite_ordered_answer_or_a_reason(
     scores: list[float], held_out: int, floor: float
 ) -> None:
     """Whatever the points, values are shares in order low <= value <= high, or there is a reason."""
-    made = forecast(
+    outlook = forecast(
         [Point(n, 0, s) for n, s in zip(sizes(FULL), scores, strict=True)], [2 * FULL], held_out, floor
     )
-    if made.refused:
-        assert made.ahead == ()
+    if outlook.refused:
+        assert outlook.ahead == ()
     else:
-        item = made.ahead[0]
+        item = outlook.ahead[0]
         assert 0 <= item.wide_low <= item.low <= item.value <= item.high <= item.wide_high <= 1
 
 
 def test_the_same_points_give_the_same_forecast() -> None:
     """Deterministic: bootstrap draws are seeded."""
-    points = drawn(lambda n: 3 * n**-0.5, noise=0.01)
+    points = curve_points(lambda n: 3 * n**-0.5, noise=0.01)
     assert ahead(points) == ahead(points)

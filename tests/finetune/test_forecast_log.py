@@ -10,8 +10,8 @@ import pytest
 from finetune.measurement.forecast_log import ForecastLog, pair_json, summary
 
 
-def measurement(digest: str = "d1", tuned: float = 0.93) -> dict[str, Any]:
-    ahead = {"rows": 1_000, "times": 1.0, "value": tuned, "low": 0.92, "high": 0.94, "wide_low": 0.91}
+def measurement(digest: str = "d1", score: float = 0.93) -> dict[str, Any]:
+    ahead = {"rows": 1_000, "times": 1.0, "value": score, "low": 0.92, "high": 0.94, "wide_low": 0.91}
     return {
         "kind": "measure",
         "metric": "accuracy",
@@ -26,7 +26,7 @@ def measurement(digest: str = "d1", tuned: float = 0.93) -> dict[str, Any]:
     }
 
 
-def run(digest: str, rows: int, tuned: float, cheap: float = 0.9, method: str = "lora") -> dict[str, Any]:
+def run(digest: str, rows: int, accuracy: float, cheap: float = 0.9, method: str = "lora") -> dict[str, Any]:
     def system(role: str, score: float) -> dict[str, Any]:
         return {"name": role, "role": role, "accuracy": {"value": score}, "macro_f1": {"value": score}}
 
@@ -34,7 +34,7 @@ def run(digest: str, rows: int, tuned: float, cheap: float = 0.9, method: str = 
         "kind": "finetune",
         "dataset": {"name": "support", "digest": digest, "train": rows},
         "spec": {"method": method},
-        "systems": [system("baseline", cheap), system("tuned", tuned)],
+        "systems": [system("baseline", cheap), system("tuned", accuracy)],
     }
 
 
@@ -42,8 +42,8 @@ def test_a_full_run_is_set_beside_its_forecast(tmp_path: Path) -> None:
     """Same rows: the narrow band counts; the sentence says forecast, outcome, error and band."""
     log = ForecastLog(tmp_path / "forecasts.jsonl")
     log.record(measurement(), "m1")
-    said = log.about(run("d1", 1_000, 0.945))
-    assert said == (
+    sentence = log.about(run("d1", 1_000, 0.945))
+    assert sentence == (
         "Forecast 93.0% at 1,000 tickets, came 94.5% at 1,000: 1.5 points too low, outside the 90% band."
     )
 
@@ -90,11 +90,11 @@ def test_the_summary_counts_coverage_and_error(tmp_path: Path) -> None:
     log = ForecastLog(tmp_path / "forecasts.jsonl")
     assert summary(log.pairs()) == {"pairs": 0}
     log.record(measurement("d1"), "m1")
-    log.record(measurement("d2", tuned=0.9), "m2")
+    log.record(measurement("d2", score=0.9), "m2")
     log.record(run("d1", 1_000, 0.925), "r1")
     log.record(run("d2", 1_000, 0.97), "r2")
-    made = summary(log.pairs())
-    assert made["pairs"] == 2
-    assert made["coverage"] == 0.5
-    assert made["bias_points"] == pytest.approx((0.5 - 7) / 2)
+    totals = summary(log.pairs())
+    assert totals["pairs"] == 2
+    assert totals["coverage"] == 0.5
+    assert totals["bias_points"] == pytest.approx((0.5 - 7) / 2)
     assert pair_json(log.pairs()[0])["error_points"] == pytest.approx(0.5)

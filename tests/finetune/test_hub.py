@@ -35,7 +35,7 @@ def hub(llama: Path) -> Iterator[Hub]:
         READ_ONLY: Account("reader", writes=False),
     }
     running.put("org/tiny", llama)
-    running.put("org/gated", llama, gated=True)
+    running.put("org/gated", llama, gate=True)
     running.put("org/private", llama, private=True)
     yield running
     running.stop()
@@ -56,7 +56,7 @@ def job(tmp_path: Path, llama: Path) -> Path:
 
 def python(code: str, env: dict[str, str], *words: str) -> str:
     """What a program printed that uses the hub as `env` says."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, *words],
         env={**os.environ, **env},
         capture_output=True,
@@ -64,8 +64,8 @@ def python(code: str, env: dict[str, str], *words: str) -> str:
         timeout=200,
         cwd=ROOT,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 PROBE = """
@@ -97,9 +97,9 @@ for word in sys.argv[1:]:
 
 def test_base_models_come_from_the_hub_or_are_refused_in_words(hub: Hub, tmp_path: Path) -> None:
     """One is fetched; gated, private, missing, pickled, in need of its own code or no model: each says so."""
-    pickled = hub.put("org/pickled")
-    hub.add(pickled, "config.json", hub.repositories["org/tiny"].files["config.json"])
-    hub.add(pickled, "pytorch_model.bin", f'c__builtin__\nexec\n(S"{OWNED}"\ntR.'.encode())
+    unsafe = hub.put("org/pickled")
+    hub.add(unsafe, "config.json", hub.repositories["org/tiny"].files["config.json"])
+    hub.add(unsafe, "pytorch_model.bin", f'c__builtin__\nexec\n(S"{OWNED}"\ntR.'.encode())
     code = hub.put("org/code")
     code.files |= hub.repositories["org/tiny"].files
     config = json.loads(code.files["config.json"]) | {
@@ -109,18 +109,18 @@ def test_base_models_come_from_the_hub_or_are_refused_in_words(hub: Hub, tmp_pat
     hub.add(code, "config.json", json.dumps(config).encode())
     hub.add(code, "mine.py", OWNED.encode())
     hub.put("org/words")
-    here, gone = (f"org/tiny@{commit}" for commit in (hub.repositories["org/tiny"].head, "0" * 40))
+    here, absent = (f"org/tiny@{commit}" for commit in (hub.repositories["org/tiny"].head, "0" * 40))
     names = ("org/tiny", "org/gated", "org/private", "org/absent", "org/pickled", "org/code", "org/words")
-    names += (here, gone)
-    told = dict(zip(names, python(PROBE, hub.env(tmp_path), *names).splitlines(), strict=True))
-    assert told["org/tiny"] == told[here] == f"LlamaForCausalLM {here}"
-    assert f"The hub has no commit `{'0' * 40}` of `org/tiny`" in told[gone]
-    assert "`org/gated` is gated: accept its licence on the hub, then set HF_TOKEN" in told["org/gated"]
-    for hidden in ("org/private", "org/absent"):
-        assert f"The hub has no base model `{hidden}`, or it is private" in told[hidden]
-    assert "`org/pickled` has no safetensors weights, and pickled ones are refused" in told["org/pickled"]
-    assert "`org/code` needs code from its own repository, which is never run" in told["org/code"]
-    assert "`org/words` on the hub is no base model" in told["org/words"]
+    names += (here, absent)
+    errors = dict(zip(names, python(PROBE, hub.env(tmp_path), *names).splitlines(), strict=True))
+    assert errors["org/tiny"] == errors[here] == f"LlamaForCausalLM {here}"
+    assert f"The hub has no commit `{'0' * 40}` of `org/tiny`" in errors[absent]
+    assert "`org/gated` is gated: accept its licence on the hub, then set HF_TOKEN" in errors["org/gated"]
+    for repo in ("org/private", "org/absent"):
+        assert f"The hub has no base model `{repo}`, or it is private" in errors[repo]
+    assert "`org/pickled` has no safetensors weights, and pickled ones are refused" in errors["org/pickled"]
+    assert "`org/code` needs code from its own repository, which is never run" in errors["org/code"]
+    assert "`org/words` on the hub is no base model" in errors["org/words"]
     assert not [path for _, path, _ in hub.calls if path.endswith((".py", ".bin"))]
 
 
@@ -129,10 +129,10 @@ def test_a_fetched_base_serves_while_the_hub_is_away_and_a_wrong_token_is_named(
 ) -> None:
     """Once here it is used at once; what never came says where to look; a bad token is not called damage."""
     words = ("org/tiny@hf_nobody", f"org/gated@{TOKEN}", "org/tiny")
-    wrong, gated, tiny = python(FETCH, hub.env(tmp_path), *words).splitlines()
+    wrong, gate, tiny = python(FETCH, hub.env(tmp_path), *words).splitlines()
     assert "does not know the token in HF_TOKEN" in wrong
     assert "Again later" not in wrong
-    assert gated.endswith(hub.repositories["org/gated"].head)
+    assert gate.endswith(hub.repositories["org/gated"].head)
     hub.stop()
     assert python(FETCH, hub.env(tmp_path), "org/tiny", "org/other").splitlines() == [
         tiny,
@@ -182,11 +182,11 @@ def test_a_run_and_its_adapter_stay_with_the_commit_they_began_with(
     assert python(RUN, env, run, "cancel").split() == ["stopped"]
     tiny.files = tiny.files | {"model.safetensors": b"other weights", "config.json": b"{}"}
     hub.put("org/tiny")
-    trained, adapter, repeat, tried = python(RUN, env, run).splitlines()
-    assert trained == f"{first} org/tiny"
+    base, adapter, repeat, answer = python(RUN, env, run).splitlines()
+    assert base == f"{first} org/tiny"
     assert adapter == f"org/tiny {first}"
     assert f"--base-model org/tiny@{first} " in repeat
-    assert tried == "tuned, lora"
+    assert answer == "tuned, lora"
     assert "`org/tiny`" in python(RUN, env, str(tmp_path / "new"))  # the newest commit is no model any more
 
 
@@ -195,12 +195,12 @@ def test_a_pushed_model_comes_back_the_same(hub: Hub, job: Path, tmp_path: Path,
     """By Xet and by Git LFS: private, with card, byte for byte; again changes nothing; the token stays here."""
     env = {**hub.env(tmp_path, TOKEN), "HF_HUB_DISABLE_XET": without_xet}
     for _ in range(2):
-        done = trainwise(tmp_path, env, "export", str(job), "out", "--push", "me/support")
-        assert done.returncode == 0, done.stderr
-    assert f"{hub.url}/me/support" in done.stdout
-    pushed = hub.repositories["me/support"]
-    assert (pushed.private, pushed.commits) == (True, ["Trainwise export"])
-    assert {"README.md", "MODEL_CARD.md", "config.json", "model.safetensors"} <= pushed.files.keys()
+        process = trainwise(tmp_path, env, "export", str(job), "out", "--push", "me/support")
+        assert process.returncode == 0, process.stderr
+    assert f"{hub.url}/me/support" in process.stdout
+    target = hub.repositories["me/support"]
+    assert (target.private, target.commits) == (True, ["Trainwise export"])
+    assert {"README.md", "MODEL_CARD.md", "config.json", "model.safetensors"} <= target.files.keys()
     sent_by_xet = any("/cas/v1/xorbs/" in path for _, path, _ in hub.calls)
     assert sent_by_xet == (without_xet == "0")
     assert not [
@@ -208,9 +208,9 @@ def test_a_pushed_model_comes_back_the_same(hub: Hub, job: Path, tmp_path: Path,
     ]
     code = "import sys; from huggingface_hub import snapshot_download as s; print(s(sys.argv[1]))"
     back = Path(python(code, {**env, "HF_HOME": str(tmp_path / "fresh")}, "me/support").strip())
-    for path in pushed.files:
+    for path in target.files:
         assert (back / path).read_bytes() == (tmp_path / "out" / path).read_bytes()
-    assert TOKEN not in done.stdout + done.stderr
+    assert TOKEN not in process.stdout + process.stderr
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
 
 
@@ -235,13 +235,13 @@ for token, name in zip(sys.argv[2::2], sys.argv[3::2]):
 
 def test_a_push_that_may_not_be_says_why(hub: Hub, job: Path, tmp_path: Path) -> None:
     """No token, one that the hub does not know, one without write access, another's name, no name."""
-    done = trainwise(tmp_path, hub.env(tmp_path), "export", str(job), "out", "--push", "me/support")
-    assert "Set HF_TOKEN to a hub token with write access" in error_of(done)
+    process = trainwise(tmp_path, hub.env(tmp_path), "export", str(job), "out", "--push", "me/support")
+    assert "Set HF_TOKEN to a hub token with write access" in error_of(process)
     words = [word for case in REFUSED for word in case]
-    told = python(PUSH, hub.env(tmp_path), str(job / "model"), *words)
-    for line, said in zip(told.splitlines(), REFUSED.values(), strict=True):
-        assert said in line
-    assert "hf_" not in told
+    output = python(PUSH, hub.env(tmp_path), str(job / "model"), *words)
+    for line, reason in zip(output.splitlines(), REFUSED.values(), strict=True):
+        assert reason in line
+    assert "hf_" not in output
 
 
 @pytest.mark.parametrize(("without_xet", "dies_at"), [("0", "/cas/v1/shards"), ("1", "/commit/")])
@@ -278,8 +278,10 @@ def test_a_hub_that_is_not_there_gets_the_export_later(hub: Hub, job: Path, tmp_
 def test_a_card_that_the_hub_does_not_take_is_told(hub: Hub, job: Path, tmp_path: Path) -> None:
     """A model card with a broken head: what the hub said about it."""
     (job / "MODEL_CARD.md").write_text("---\ntags: [open\n---\n# Card\n")
-    told = error_of(trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support"))
-    assert "The hub does not take the model card's head: the front matter is no YAML mapping" in told
+    error = error_of(
+        trainwise(tmp_path, hub.env(tmp_path, TOKEN), "export", str(job), "--push", "me/support")
+    )
+    assert "The hub does not take the model card's head: the front matter is no YAML mapping" in error
 
 
 DOCTOR = """

@@ -37,55 +37,55 @@ def prefers(part: str) -> Callable[[dict[str, Any]], str]:
     return answer
 
 
-def asked(server: OpenAIServer, usd: float = 0.5) -> Llm:
+def judge_llm(server: OpenAIServer, usd: float = 0.5) -> Llm:
     return Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, usd, PRICES)
 
 
 def test_a_judge_that_reads_the_answers_holds_when_they_are_swapped(tmp_path: Path) -> None:
     """Each pair is read twice; the result is kept, so a resumed run asks nothing again."""
     with OpenAIServer(answer=prefers("good")) as server:
-        found = judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
+        verdict = judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
         assert len(server.requests) == 60
-        assert judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent()) == found
+        assert judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent()) == verdict
         assert len(server.requests) == 60
-    assert found is not None
-    assert (found["rows"], found["consistent"], found["tuned"], found["baseline"]) == (30, 30, 30, 0)
-    assert found["tuned_share"]["low"] > 0.85
-    assert "30 judgements held (100%" in found["sentence"]
+    assert verdict is not None
+    assert (verdict["rows"], verdict["consistent"], verdict["tuned"], verdict["baseline"]) == (30, 30, 30, 0)
+    assert verdict["tuned_share"]["low"] > 0.85
+    assert "30 judgements held (100%" in verdict["sentence"]
 
 
 def test_a_judge_that_likes_the_first_place_is_found_out(tmp_path: Path) -> None:
     """Always "1": no judgement holds, and it is said that nothing follows from it."""
     with OpenAIServer(answer=lambda _: "1") as server:
-        found = judge_answers(asked(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
-    assert found is not None
-    assert found["consistent_share"]["value"] == 0
-    assert found["tuned"] == found["baseline"] == 0
-    assert "too few to say" in found["sentence"]
+        verdict = judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
+    assert verdict is not None
+    assert verdict["consistent_share"]["value"] == 0
+    assert verdict["tuned"] == verdict["baseline"] == 0
+    assert "too few to say" in verdict["sentence"]
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "usd", "said"), [("wrong_key", 0.5, "did not answer"), ("ok", 0.0001, "afforded")]
+    ("behaviour", "usd", "sentence"), [("wrong_key", 0.5, "did not answer"), ("ok", 0.0001, "afforded")]
 )
 def test_without_answers_or_money_there_is_a_sentence(
-    tmp_path: Path, behaviour: str, usd: float, said: str
+    tmp_path: Path, behaviour: str, usd: float, sentence: str
 ) -> None:
     """A refusing server or an empty purse costs the judgement, not the run."""
     with OpenAIServer(answer=lambda _: "1") as server:
         server.always(behaviour)
-        found = judge_answers(asked(server, usd), TEST, NAMES, SIDES, tmp_path, 7, silent())
-    assert found is not None
-    assert said in found["sentence"]
-    assert found["rows"] == 0
+        verdict = judge_answers(judge_llm(server, usd), TEST, NAMES, SIDES, tmp_path, 7, silent())
+    assert verdict is not None
+    assert sentence in verdict["sentence"]
+    assert verdict["rows"] == 0
 
 
 def test_an_unreadable_answer_leaves_its_pair_out() -> None:
     """Prose instead of a digit is no vote; the counts are of the pairs that were read."""
     read = llm_judge._vote("the first one, I think", "1")
     assert read is None
-    found = count_votes(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
-    assert (found["rows"], found["consistent"]) == (4, 3)
-    assert found["tuned_share"]["value"] == 0.5
+    verdict = count_votes(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
+    assert (verdict["rows"], verdict["consistent"]) == (4, 3)
+    assert verdict["tuned_share"]["value"] == 0.5
 
 
 def test_a_reply_run_has_prompts_a_judge_and_pairs_for_people(tmp_path: Path) -> None:
@@ -103,7 +103,14 @@ def test_a_reply_run_has_prompts_a_judge_and_pairs_for_people(tmp_path: Path) ->
     spec = recipe(method="full", base_model=str(base), epochs=1)
     with OpenAIServer(answer=answer) as server:
         report = run(
-            spec, tickets(120), tmp_path / "run", lambda _: None, lambda: None, 0.0, PRICES, llm=asked(server)
+            spec,
+            tickets(120),
+            tmp_path / "run",
+            lambda _: None,
+            lambda: None,
+            0.0,
+            PRICES,
+            llm=judge_llm(server),
         )
     by_name = {system["name"]: system for system in report["systems"]}
     assert {ZERO, RETRIEVED} <= set(by_name)

@@ -72,16 +72,16 @@ def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> Non
     past, now = side(320, 1, 0.3, classes=24), side(120, 2, 0.3, classes=24)
     answers = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in past[1]]
     real = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in now[1]]
-    known = {"value": 0.98, "low": 0.97, "high": 0.99}
-    curve = answer_curve((past[0], now[0]), answers, real, 7, known)
+    band = {"value": 0.98, "low": 0.97, "high": 0.99}
+    curve = answer_curve((past[0], now[0]), answers, real, 7, band)
     assert [point["rows"] for point in curve] == [40, 80, 160, 320]
     assert curve[0]["chrf"]["value"] + 0.02 < curve[2]["chrf"]["value"]
-    assert curve[-1]["chrf"] == known
+    assert curve[-1]["chrf"] == band
     assert last_answers(curve).startswith(
         "Learning curve: 160 to 320 tickets brought the nearest past answer"
     )
     assert last_answers(curve[:1]) == ""
-    few = answer_curve((past[0][:20], now[0]), answers[:20], real, 7, known)
+    few = answer_curve((past[0][:20], now[0]), answers[:20], real, 7, band)
     assert [point["rows"] for point in few] == [20]
 
 

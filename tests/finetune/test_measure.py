@@ -13,7 +13,7 @@ from finetune.errors import Stopped
 from finetune.evaluation.forecast import Point
 from finetune.measurement.findings import MeasureError
 from finetune.measurement.plots import _in_figures
-from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
+from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,9 @@ def embed() -> CountingEmbedder:
 
 @pytest.fixture(scope="module")
 def report(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return measured(tickets(ROWS), 0.6, tmp_path_factory.mktemp("enough"), embed, volume=60_000, **NO_PILOT)
+    return measurement_of(
+        tickets(ROWS), 0.6, tmp_path_factory.mktemp("enough"), embed, volume=60_000, **NO_PILOT
+    )
 
 
 def test_a_target_that_the_cheap_methods_meet_needs_no_fine_tune(report: dict[str, Any]) -> None:
@@ -57,12 +59,12 @@ def test_the_report_is_json_and_holds_the_whole_evidence(report: dict[str, Any])
 
 def test_a_finished_folder_answers_at_once(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The same request in the same folder is not measured twice; another target is."""
-    first = measured(tickets(ROWS[:240]), 0.5, tmp_path, embed, **NO_PILOT)
-    asked = embed.asked
-    assert measured(tickets(ROWS[:240]), 0.5, tmp_path, embed) == first
-    assert embed.asked == asked
-    assert measured(tickets(ROWS[:240]), 0.99, tmp_path, embed, **NO_PILOT)["target"] == 0.99
-    assert embed.asked > asked
+    first = measurement_of(tickets(ROWS[:240]), 0.5, tmp_path, embed, **NO_PILOT)
+    count = embed.count
+    assert measurement_of(tickets(ROWS[:240]), 0.5, tmp_path, embed) == first
+    assert embed.count == count
+    assert measurement_of(tickets(ROWS[:240]), 0.99, tmp_path, embed, **NO_PILOT)["target"] == 0.99
+    assert embed.count > count
 
 
 def test_a_stopped_measurement_goes_on_without_embedding_again(
@@ -72,7 +74,7 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
     phases: list[str] = []
     rows = tickets(ROWS[:300])
     with pytest.raises(Stopped, match="cancel"):
-        measured(
+        measurement_of(
             rows,
             0.9,
             tmp_path,
@@ -81,9 +83,9 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
             should_stop=lambda: "cancel" if "curve" in phases else None,
         )
     assert not (tmp_path / "report.json").exists()
-    asked = embed.asked
-    assert measured(rows, 0.9, tmp_path, embed, **NO_PILOT)["kind"] == "measure"
-    assert embed.asked - asked < 300  # the probe only
+    count = embed.count
+    assert measurement_of(rows, 0.9, tmp_path, embed, **NO_PILOT)["kind"] == "measure"
+    assert embed.count - count < 300  # the probe only
 
 
 @pytest.mark.timeout(900)  # a LoRA pilot: minutes on a busy machine
@@ -92,67 +94,67 @@ def test_shuffled_labels_leave_nothing_to_learn(embed: CountingEmbedder, tmp_pat
     some = ROWS[:260]
     labels = np.random.default_rng(3).permutation([label for _, label in some])
     rows = [(text, str(label)) for (text, _), label in zip(some, labels, strict=True)]
-    made = measured(tickets(rows), 0.15, tmp_path, embed)
-    assert made["decision"] == "not_worth_it"
-    assert "nothing to learn" in made["headline"]
+    report = measurement_of(tickets(rows), 0.15, tmp_path, embed)
+    assert report["decision"] == "not_worth_it"
+    assert "nothing to learn" in report["headline"]
 
 
 def test_fewer_than_fifty_rows_cannot_be_measured(embed: CountingEmbedder, tmp_path: Path) -> None:
     """49 labelled rows: no figures are made up; it says how many to label."""
-    made = measured(tickets(ROWS[::14][:49]), 0.9, tmp_path, embed)
-    assert made["decision"] == "cannot_tell"
-    assert made["ladder"] == []
-    assert made["rows_to_label"] >= 51
+    report = measurement_of(tickets(ROWS[::14][:49]), 0.9, tmp_path, embed)
+    assert report["decision"] == "cannot_tell"
+    assert report["ladder"] == []
+    assert report["rows_to_label"] >= 51
 
 
 def test_a_class_with_one_row_is_named(embed: CountingEmbedder, tmp_path: Path) -> None:
     """One ticket of a class cannot be both learned and tested: a warning names the class."""
-    made = measured(
+    report = measurement_of(
         tickets([*ROWS[:200], ("please adopt our office cat", "cats")]), 0.9, tmp_path, embed, **NO_PILOT
     )
-    assert any("cats" in warning for warning in made["warnings"])
+    assert any("cats" in warning for warning in report["warnings"])
 
 
 @pytest.mark.parametrize(
-    ("target", "told"), [(1.01, "between 0 and 1"), (92, "Did you mean 0.92"), (0, "impossible")]
+    ("target", "message"), [(1.01, "between 0 and 1"), (92, "Did you mean 0.92"), (0, "impossible")]
 )
 def test_an_impossible_target_is_refused(
-    target: float, told: str, embed: CountingEmbedder, tmp_path: Path
+    target: float, message: str, embed: CountingEmbedder, tmp_path: Path
 ) -> None:
     """Above 1, a percentage, zero: refused before any work, with what to give instead."""
-    asked = embed.asked
-    with pytest.raises(MeasureError, match=told):
-        measured(tickets(ROWS), target, tmp_path, embed)
-    assert embed.asked == asked
+    count = embed.count
+    with pytest.raises(MeasureError, match=message):
+        measurement_of(tickets(ROWS), target, tmp_path, embed)
+    assert embed.count == count
 
 
 def test_drift_between_old_and_new_tickets_is_told(embed: CountingEmbedder, tmp_path: Path) -> None:
     """From month 8 on five queues have changed their names: the latest tickets score worse."""
     names = sorted({label for _, label in ROWS})
-    swapped = {name: names[(at + 1) % len(names)] for at, name in enumerate(names[:5])}
+    swaps = {name: names[(at + 1) % len(names)] for at, name in enumerate(names[:5])}
     rng = np.random.default_rng(1)
     days = rng.permutation(len(ROWS)) * 365 // len(ROWS)
     rows = [
-        (text, swapped.get(label, label) if day > 240 else label)
+        (text, swaps.get(label, label) if day > 240 else label)
         for (text, label), day in zip(ROWS, days, strict=True)
     ]
-    made = measured(tickets(rows, list(days)), 0.3, tmp_path, embed, **NO_PILOT)
-    assert "latest" in made["dataset"]["split"]
-    assert any("drift" in warning for warning in made["warnings"]), made["warnings"]
-    assert "Beware" in made["headline"]
+    report = measurement_of(tickets(rows, list(days)), 0.3, tmp_path, embed, **NO_PILOT)
+    assert "latest" in report["dataset"]["split"]
+    assert any("drift" in warning for warning in report["warnings"]), report["warnings"]
+    assert "Beware" in report["headline"]
 
 
 def test_macro_f1_can_decide(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The metric asked for is the one that decides and the one on the curve."""
-    made = measured(tickets(ROWS), 0.6, tmp_path, embed, metric="macro_f1", **NO_PILOT)
-    best = next(row for row in made["ladder"] if row["best"])
-    assert made["metric"] == "macro_f1"
-    assert made["deciding_figure"]["value"] == pytest.approx(best["macro_f1"]["value"])
+    report = measurement_of(tickets(ROWS), 0.6, tmp_path, embed, metric="macro_f1", **NO_PILOT)
+    best = next(row for row in report["ladder"] if row["best"])
+    assert report["metric"] == "macro_f1"
+    assert report["deciding_figure"]["value"] == pytest.approx(best["macro_f1"]["value"])
 
 
 def test_the_pictures_words_name_the_best_of_today_whatever_it_is() -> None:
     """A prompt that beats the cheap methods is the best without a fine-tune; its line stands in the picture."""
     points = [Point(356, 7, 0.74)]
-    told = _in_figures(points, [], 0.85, None, [("Prompt, retrieved examples", 0.907), ("Nearest", 0.57)])
-    assert "best without a fine-tune 90.7%" in told
+    text = _in_figures(points, [], 0.85, None, [("Prompt, retrieved examples", 0.907), ("Nearest", 0.57)])
+    assert "best without a fine-tune 90.7%" in text
     assert "best without a fine-tune 74.0%" in _in_figures(points, [], 0.85, None, [("Nearest", 0.57)])

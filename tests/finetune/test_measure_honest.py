@@ -25,7 +25,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 
 @pytest.fixture(scope="module")
-def poisoned(clean: Sample) -> Sample:
+def decoy(clean: Sample) -> Sample:
     """The same sample, its held-out rows with other texts, embeddings and labels."""
     rng, test = np.random.default_rng(5), clean.once.test
     labels, features, rows = clean.labels.copy(), clean.features.copy(), list(clean.rows)
@@ -36,24 +36,24 @@ def poisoned(clean: Sample) -> Sample:
     return replace(clean, labels=labels, features=features, rows=tuple(rows))
 
 
-def test_the_method_is_chosen_without_held_out_rows(clean: Sample, poisoned: Sample) -> None:
+def test_the_method_is_chosen_without_held_out_rows(clean: Sample, decoy: Sample) -> None:
     """Choosing scores and the chosen system are the same to the last bit; only held-out scores move."""
-    seen = []
-    for sample in (clean, poisoned):
+    calls = []
+    for sample in (clean, decoy):
         systems, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
         right = float((systems[-1].labels == sample.truth).mean())
-        seen.append((best.name, [system.choosing_score for system in systems], right))
-    assert seen[0][:2] == seen[1][:2]
-    assert seen[0][2] > seen[1][2] + 0.2
+        calls.append((best.name, [system.choosing_score for system in systems], right))
+    assert calls[0][:2] == calls[1][:2]
+    assert calls[0][2] > calls[1][2] + 0.2
 
 
 @pytest.mark.parametrize("target", [0.6, 0.8, 0.99])
 def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
-    target: float, clean: Sample, poisoned: Sample, tmp_path: Path
+    target: float, clean: Sample, decoy: Sample, tmp_path: Path
 ) -> None:
     """The gate of the LoRA pilot says the same thing; here without time, so that it only says it."""
     gates = []
-    for sample in (clean, poisoned):
+    for sample in (clean, decoy):
         bench = Bench(tmp_path, PRICES, lambda _: None, lambda: None)
         survey = Survey(sample, Request(target), bench, silent(), Budget(lambda: 0.0, 0.0), "")
         _, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
@@ -62,13 +62,13 @@ def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
     assert gates[0][1] is not None
 
 
-def test_the_pilots_models_never_see_held_out_rows(clean: Sample, poisoned: Sample) -> None:
+def test_the_pilots_models_never_see_held_out_rows(clean: Sample, decoy: Sample) -> None:
     """Trained on poisoned data, a slice predicts choosing rows exactly as before."""
     fold, share = clean.once, sizes(clean.train_rows)[2] / clean.train_rows
     for method in ROLES:
         before, after = (
             CheapMethods(sample).predict(method, fold, fold.dev, share, (7, 0, 0))
-            for sample in (clean, poisoned)
+            for sample in (clean, decoy)
         )
         assert (before == after).all()
 

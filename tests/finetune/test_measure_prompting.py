@@ -37,7 +37,7 @@ from finetune.llm import (
     fence_ticket,
 )
 from finetune.progress import Progress, silent
-from tests.finetune.measuring import PRICES, CountingEmbedder, measured, sample_rows, tickets
+from tests.finetune.measuring import PRICES, CountingEmbedder, measurement_of, sample_rows, tickets
 from tests.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.integration
@@ -53,16 +53,16 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 
 def reader(body: dict[str, Any]) -> str:
     """A model that knows the answer where examples were retrieved, and the first class otherwise."""
-    asked = str(body["messages"][-1]["content"])
-    ticket = asked.rsplit('Ticket:\n"""\n', 1)[1].rsplit('\n"""', 1)[0]
-    known = LABELS[" ".join(ticket.split())]
-    return f"Class: {known}." if asked.count("Class:") == 9 else asked.split("- ")[1].split("\n")[0]
+    request = str(body["messages"][-1]["content"])
+    ticket = request.rsplit('Ticket:\n"""\n', 1)[1].rsplit('\n"""', 1)[0]
+    label = LABELS[" ".join(ticket.split())]
+    return f"Class: {label}." if request.count("Class:") == 9 else request.split("- ")[1].split("\n")[0]
 
 
 @pytest.fixture
 def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer(answer=reader) as made:
-        yield made
+    with OpenAIServer(answer=reader) as running:
+        yield running
 
 
 def accuracy(sample: Sample, system: Predictions) -> float:
@@ -77,27 +77,27 @@ def systems(sample: Sample, server: OpenAIServer, usd: float = 0.015, model: str
 
 def test_four_prompts_are_scored_on_the_same_tickets(sample: Sample, server: OpenAIServer) -> None:
     """Zero-shot, described classes, few-shot and retrieved examples: the best by choosing rows is named, what was sent is told."""
-    made, best, notes = systems(sample, server)
-    assert [system.name for system in made] == [ZERO, DESCRIBED, FEW, RETRIEVED]
+    ladder, best, notes = systems(sample, server)
+    assert [system.name for system in ladder] == [ZERO, DESCRIBED, FEW, RETRIEVED]
     assert best == RETRIEVED
-    assert accuracy(sample, made[3]) == 1.0
-    assert accuracy(sample, made[0]) < 0.4
-    assert len({len(system.rows) for system in made}) == 1
-    assert len(server.requests) == sum(system.calls for system in made)
+    assert accuracy(sample, ladder[3]) == 1.0
+    assert accuracy(sample, ladder[0]) < 0.4
+    assert len({len(system.rows) for system in ladder}) == 1
+    assert len(server.requests) == sum(system.calls for system in ladder)
     assert f"{len(server.requests):,} requests with ticket texts went to {MODEL}" in notes[-1]
 
 
 def test_the_cap_is_kept(sample: Sample, server: OpenAIServer) -> None:
     """Less than a cent buys fewer tickets; by the server's count of tokens (1 in, 1 out a call) far less is spent."""
-    made, _, _ = systems(sample, server, usd=0.008)
-    assert 20 <= len(made[0].rows) < 150
-    assert sum(system.usd for system in made) < 0.008
+    ladder, _, _ = systems(sample, server, usd=0.008)
+    assert 20 <= len(ladder[0].rows) < 150
+    assert sum(system.usd for system in ladder) < 0.008
 
 
 def test_too_little_money_buys_no_score(sample: Sample, server: OpenAIServer) -> None:
     """Under 20 tickets nothing is asked."""
-    made, best, notes = systems(sample, server, usd=0.0005)
-    assert (made, best) == ([], None)
+    ladder, best, notes = systems(sample, server, usd=0.0005)
+    assert (ladder, best) == ([], None)
     assert "fewer than 20" in notes[0]
     assert server.requests == []
 
@@ -115,8 +115,8 @@ def test_a_server_that_refuses_costs_no_measurement(
 ) -> None:
     """After one round of refusals it gives up with a sentence that carries nothing of the server's text."""
     server.always(failing)
-    made, best, notes = systems(sample, server)
-    assert (made, best) == ([], None)
+    ladder, best, notes = systems(sample, server)
+    assert (ladder, best) == ([], None)
     assert "did not answer" in notes[0]
     assert len(server.requests) <= 8
 
@@ -124,8 +124,8 @@ def test_a_server_that_refuses_costs_no_measurement(
 def test_lost_answers_count_as_wrong(sample: Sample, server: OpenAIServer) -> None:
     """One refused ticket among many is a wrong answer, not the end."""
     server.behave("content_filter")
-    made, _, _ = systems(sample, server)
-    assert len(made) == 4
+    ladder, _, _ = systems(sample, server)
+    assert len(ladder) == 4
 
 
 def test_it_stops_when_told(sample: Sample, server: OpenAIServer) -> None:
@@ -152,28 +152,28 @@ def test_a_ticket_cannot_leave_its_fence(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "at"),
+    ("answer", "at"),
     [("billing", 0), ("**Billing**", 0), ("It is billing refund.", 1), ("no idea", -1), ("", -1)],
 )
-def test_an_answer_is_read_or_counts_as_none(said: str, at: int) -> None:
+def test_an_answer_is_read_or_counts_as_none(answer: str, at: int) -> None:
     """The exact name, the longest name inside the first line, or nothing."""
-    assert read_answer(said, ["billing", "billing refund"]) == at
+    assert read_answer(answer, ["billing", "billing refund"]) == at
 
 
 def test_a_prompt_that_does_as_well_is_enough(server: OpenAIServer, tmp_path: Path) -> None:
     """In a whole measurement the prompt wins where it meets the target, and the advisor hears "prompt"."""
-    made = measured(
+    report = measurement_of(
         tickets(sample_rows()),
         0.95,
         tmp_path,
         CountingEmbedder(),
         llm=Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, 0.015),
     )
-    assert made["decision"] == "enough"
-    assert "today's best prompt" in made["headline"]
-    assert next(row["name"] for row in made["ladder"] if row["best"]) == RETRIEVED
-    assert made["signals"]["measured_best"] == "prompt"
-    assert sum(row["role"] == "prompt" for row in made["ladder"]) == 4
+    assert report["decision"] == "enough"
+    assert "today's best prompt" in report["headline"]
+    assert next(row["name"] for row in report["ladder"] if row["best"]) == RETRIEVED
+    assert report["signals"]["measured_best"] == "prompt"
+    assert sum(row["role"] == "prompt" for row in report["ladder"]) == 4
 
 
 def test_descriptions_are_the_words_that_set_a_class_apart(sample: Sample) -> None:
@@ -181,8 +181,8 @@ def test_descriptions_are_the_words_that_set_a_class_apart(sample: Sample) -> No
     words = describe_classes(sample, sample.once)
     assert len(words) == len(sample.names) == len(set(words))
     assert all(len(line.split(", ")) == 8 for line in words)
-    trained = " ".join(sample.rows[row].text.casefold() for row in sample.once.train)
-    assert all(word in trained for line in words for word in line.split(", "))
+    text = " ".join(sample.rows[row].text.casefold() for row in sample.once.train)
+    assert all(word in text for line in words for word in line.split(", "))
     assert f"- {sample.names[0]}: {words[0]}" in prompt(sample, 0, [], words)
 
 
@@ -198,8 +198,8 @@ def test_a_long_ticket_keeps_its_beginning_and_its_end() -> None:
 
 def test_earlier_attempts_count(tmp_path: Path) -> None:
     """What a broken attempt has spent is gone from the next one's limit, and was recorded once."""
-    recorded: list[float] = []
-    llm = Llm(lambda _: ModelAnswer("x"), MODEL, 1.0, PRICES, record=recorded.append)
+    costs: list[float] = []
+    llm = Llm(lambda _: ModelAnswer("x"), MODEL, 1.0, PRICES, record=costs.append)
     first = SpendLimit(llm, tmp_path)
     assert first.reserve(0.75)
     first.settle(0.75, None)
@@ -209,14 +209,14 @@ def test_earlier_attempts_count(tmp_path: Path) -> None:
     assert second.reserve(0.2)
     second.settle(0.2, None)
     assert SpendLimit(llm, tmp_path).cap_usd == pytest.approx(0.05)
-    assert recorded == [0.75, 0.2]
+    assert costs == [0.75, 0.2]
 
 
 def test_a_server_of_ones_own_costs_nothing(sample: Sample, server: OpenAIServer) -> None:
     """No price is looked up, nothing is spent, and no dollar is needed."""
     llm = Llm(asker("our-llama", None, server.base_url, 5), "our-llama", 0.0, PRICES, free=True)
-    made, _, notes = prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
-    assert [system.usd for system in made] == [0, 0, 0, 0]
+    ladder, _, notes = prompting_systems(sample, llm, SpendLimit(llm), "accuracy", 7, silent())
+    assert [system.usd for system in ladder] == [0, 0, 0, 0]
     assert len(notes) == 1
     assert "$0.00" in notes[0]
 

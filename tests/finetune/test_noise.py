@@ -35,17 +35,17 @@ def test_planted_wrong_labels_are_found(spoilt: tuple[Tickets, set[int]]) -> Non
     """With MiniLM most of the planted errors are suspects, and they stand at the top of the list."""
     tickets, wrong = spoilt
     noise = find_noise(tickets)
-    found = [suspect.row for suspect in noise.suspects]
+    rows = [suspect.row for suspect in noise.suspects]
     assert noise.checked == 658
-    assert len(wrong & set(found)) >= 0.7 * len(wrong)
-    assert len(wrong & set(found[:33])) >= 0.6 * 33
-    assert len(found) < 80
+    assert len(wrong & set(rows)) >= 0.7 * len(wrong)
+    assert len(wrong & set(rows[:33])) >= 0.6 * 33
+    assert len(rows) < 80
     top = noise.suspects[0]
     assert top.given != top.suggested
     assert top.given_share < top.suggested_share
     card = noise.to_card()
-    assert card["suspects"] == len(found)
-    assert card["share"] == round(len(found) / 658, 4)
+    assert card["suspects"] == len(rows)
+    assert card["share"] == round(len(rows) / 658, 4)
     assert "text" not in str(card)
 
 

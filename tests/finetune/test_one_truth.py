@@ -11,7 +11,7 @@ from finetune.evaluation.baselines import LOGISTIC, MAJORITY, NEAREST, WORDS_SVM
 from finetune.measurement.evidence import Evidence, evidence_of
 from finetune.pipeline import run
 from finetune.spec import parse_spec
-from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
+from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 
 pytestmark = pytest.mark.integration
 TICKETS = tickets(sample_rows())
@@ -30,46 +30,46 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def met(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def report(embed: CountingEmbedder, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A measurement of the same tickets with a target that the cheap methods meet."""
-    return measured(TICKETS, 0.6, tmp_path_factory.mktemp("met"), embed)
+    return measurement_of(TICKETS, 0.6, tmp_path_factory.mktemp("met"), embed)
 
 
 def job_report(linear: dict[str, Any], accuracy: float, method: str = "lora") -> dict[str, Any]:
     """The report of a fine-tune job on the same rows with another score: the linear run's, in its shape."""
     band = {"value": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
-    tuned = {**linear["systems"][-1], "name": "Tuned with LoRA", "accuracy": band, "macro_f1": band}
+    training = {**linear["systems"][-1], "name": "Tuned with LoRA", "accuracy": band, "macro_f1": band}
     gain = 100 * (accuracy - linear["systems"][-1]["accuracy"]["value"])
     return {
         **linear,
-        "systems": [*linear["systems"][:-1], tuned],
+        "systems": [*linear["systems"][:-1], training],
         "spec": {**linear["spec"], "method": method},
         "difference": {**linear["difference"], "points": gain, "low": gain - 4, "high": gain + 4},
     }
 
 
-def test_a_method_has_one_figure(linear: dict[str, Any], met: dict[str, Any]) -> None:
+def test_a_method_has_one_figure(linear: dict[str, Any], report: dict[str, Any]) -> None:
     """Same rows, same split: every cheap method has the same scores and intervals in both reports."""
     fine_tune = {line["name"]: line for line in linear["systems"]}
-    measurement = {line["name"]: line for line in met["ladder"]}
+    measurement = {line["name"]: line for line in report["ladder"]}
     for name in (MAJORITY, NEAREST, LOGISTIC, WORDS_SVM):
         for metric in ("accuracy", "macro_f1"):
             assert fine_tune[name][metric] == measurement[name][metric], name
-    assert linear["dataset"]["train"] == met["dataset"]["train"]
-    assert linear["dataset"]["test"] == met["dataset"]["test"]
+    assert linear["dataset"]["train"] == report["dataset"]["train"]
+    assert linear["dataset"]["test"] == report["dataset"]["test"]
 
 
-def test_both_judge_a_doubling_alike(linear: dict[str, Any], met: dict[str, Any]) -> None:
+def test_both_judge_a_doubling_alike(linear: dict[str, Any], report: dict[str, Any]) -> None:
     """One curve per dataset and method: where both draw that of the same method, points and sentence are equal."""
-    scores = {row["rows"]: [] for row in met["pilot"]}
-    for row in met["pilot"]:
+    scores = {row["rows"]: [] for row in report["pilot"]}
+    for row in report["pilot"]:
         scores[row["rows"]].append(row["score"])
-    if met["pilot"][0]["method"] == LOGISTIC:  # the fine-tune that was asked for is no baseline of its own
+    if report["pilot"][0]["method"] == LOGISTIC:  # the fine-tune that was asked for is no baseline of its own
         for line in linear["learning"]:
             mean = sum(scores[line["rows"]]) / len(scores[line["rows"]])
             assert line["accuracy"]["value"] == pytest.approx(mean)
-        assert met["doubling"] in linear["notes"]
-    assert met["doubling"].startswith("More tickets")
+        assert report["doubling"] in linear["notes"]
+    assert report["doubling"].startswith("More tickets")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_finished_job_decides(
     """A measurement never says less than a job showed: its model stands in the table and decides; no pilot runs."""
     phases: list[str] = []
     evidence = tuple(evidence_of(job_report(linear, 0.835), "ab12"))
-    made = measured(
+    report = measurement_of(
         TICKETS,
         target,
         tmp_path,
@@ -95,12 +95,12 @@ def test_a_finished_job_decides(
         evidence=evidence,
         emit=lambda event: phases.append(event.get("phase", "")),
     )
-    assert made["decision"] == decision
-    assert words in made["headline"]
+    assert report["decision"] == decision
+    assert words in report["headline"]
     assert "pilot" not in phases
-    line = next(row for row in made["ladder"] if row.get("job") == "ab12")
+    line = next(row for row in report["ladder"] if row.get("job") == "ab12")
     assert line["accuracy"]["value"] == 0.835
-    assert made["forecast"]["tuned"]["value"] == pytest.approx(0.835, abs=0.001)
+    assert report["forecast"]["tuned"]["value"] == pytest.approx(0.835, abs=0.001)
     assert Evidence.from_json(evidence[0].to_json()) == evidence[0]
 
 
@@ -113,16 +113,16 @@ def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbed
     ]
     evidence = tuple(one for other in strange for one in evidence_of(other, "cd34"))
     assert len(evidence) == 2
-    made = measured(TICKETS, 0.995, tmp_path, embed, evidence=evidence, allowed_s=11.0)
-    assert not any(row.get("job") == "cd34" for row in made["ladder"])
+    measurement = measurement_of(TICKETS, 0.995, tmp_path, embed, evidence=evidence, allowed_s=11.0)
+    assert not any(row.get("job") == "cd34" for row in measurement["ladder"])
 
 
 def test_a_pilot_without_time_leaves_it_undecided(embed: CountingEmbedder, tmp_path: Path) -> None:
     """No time: not decided yet, with the minutes, nothing for the adviser, and the embeddings kept for the pilot."""
-    made = measured(TICKETS, 0.8, tmp_path, embed, allowed_s=10.0, clock=Ticking(0.1))
-    assert made["decision"] == "undecided"
-    assert made["pilot_minutes"] >= 1
-    assert "measured_best" not in made["signals"]
+    report = measurement_of(TICKETS, 0.8, tmp_path, embed, allowed_s=10.0, clock=Ticking(0.1))
+    assert report["decision"] == "undecided"
+    assert report["pilot_minutes"] >= 1
+    assert "measured_best" not in report["signals"]
     assert list(tmp_path.glob("embeddings-*.npy"))
 
 
@@ -131,11 +131,11 @@ def test_a_pilot_without_time_leaves_it_undecided(embed: CountingEmbedder, tmp_p
 def test_the_pilot_goes_on_where_the_measurement_stopped(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The same request with the whole pilot embeds nothing again, trains on all rows it may see, and decides."""
     few = tickets(sample_rows()[:260])
-    first = measured(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
+    first = measurement_of(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
     assert first["decision"] == "undecided"
-    asked, bench = embed.asked, {"earlier": tmp_path / "first", "allowed_s": 10.0}
-    second = measured(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **bench)
-    assert embed.asked - asked < 250  # the probe only
+    count, bench = embed.count, {"earlier": tmp_path / "first", "allowed_s": 10.0}
+    second = measurement_of(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **bench)
+    assert embed.count - count < 250  # the probe only
     assert second["decision"] != "undecided"
     assert second["tuned_pilot"]["rows"] > 100
     assert not list((tmp_path / "second").glob("embeddings-*.npy"))

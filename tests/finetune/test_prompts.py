@@ -22,11 +22,11 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def server() -> Iterator[OpenAIServer]:
     """Knows the answer where examples were retrieved."""
-    with OpenAIServer(answer=reader) as made:
-        yield made
+    with OpenAIServer(answer=reader) as running:
+        yield running
 
 
-def tuned(server: OpenAIServer, folder: Path, usd: float = 0.015, **form: Any) -> dict[str, Any]:
+def linear_report(server: OpenAIServer, folder: Path, usd: float = 0.015, **form: Any) -> dict[str, Any]:
     """The report of a `linear` run on the bundled tickets with a language model configured."""
     spec = parse_spec({"dataset": "sample", "method": "linear", **form})
     llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, usd)
@@ -38,7 +38,7 @@ def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_be
 ) -> None:
     """Four prompts on the same tickets; the one that the choosing rows name is compared on the tickets it
     answered; what was sent and spent is told; a resumed run asks nothing again."""
-    report = tuned(server, tmp_path)
+    report = linear_report(server, tmp_path)
     by_name = {system["name"]: system for system in report["systems"]}
     assert {ZERO, FEW, RETRIEVED} <= set(by_name)
     assert report["systems"][-1]["role"] == "tuned"
@@ -50,10 +50,10 @@ def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_be
     assert any(f"requests with ticket texts went to {MODEL}" in note for note in report["notes"])
     assert 0 < report["cost"]["api_usd"] < 0.015
     assert "for prompts" in report["cost"]["basis"]
-    asked = len(server.requests)
+    count = len(server.requests)
     (tmp_path / "report.json").unlink()
-    again = tuned(server, tmp_path)
-    assert len(server.requests) == asked
+    again = linear_report(server, tmp_path)
+    assert len(server.requests) == count
     assert again["difference"] == report["difference"]
 
 
@@ -62,7 +62,7 @@ def test_a_server_that_refuses_costs_the_prompts_and_not_the_run(
 ) -> None:
     """The report has its ladder without them and says why."""
     server.always("wrong_key")
-    report = tuned(server, tmp_path)
+    report = linear_report(server, tmp_path)
     assert not any(system.get("prompt") for system in report["systems"])
     assert any("did not answer" in note for note in report["notes"])
     assert report["cost"]["api_usd"] == 0
@@ -73,6 +73,6 @@ def test_a_prompt_that_knows_less_is_not_the_one_to_beat(tmp_path: Path) -> None
     """A model that always says one class: shown, and the linear baseline stays the opponent."""
     first = sorted(set(LABELS.values()))[0]
     with OpenAIServer(answer=lambda _: first) as server:
-        report = tuned(server, tmp_path)
+        report = linear_report(server, tmp_path)
     assert report["difference"]["against"] not in (ZERO, FEW, RETRIEVED)
     assert sum(bool(system.get("prompt")) for system in report["systems"]) == 4

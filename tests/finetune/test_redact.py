@@ -53,9 +53,9 @@ def only(text: str, names: tuple[str, ...] = (), **more: str) -> Tickets:
 )
 def test_what_is_covered_is_replaced_by_its_kind(kind: str, value: str, look: Find) -> None:
     """Each value alone in a sentence gives one mark and one count, and no part of it stays."""
-    done = redact(only(f"Hello, it is {value} as I said."), look)
-    assert done.tickets.rows[0].text == f"Hello, it is <{kind}> as I said."
-    assert done.counts == {kind: 1}
+    result = redact(only(f"Hello, it is {value} as I said."), look)
+    assert result.tickets.rows[0].text == f"Hello, it is <{kind}> as I said."
+    assert result.counts == {kind: 1}
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_what_is_covered_is_replaced_by_its_kind(kind: str, value: str, look: Fi
 )
 def test_ordinary_words_and_numbers_stay(text: str, look: Find) -> None:
     """Amounts, dates, versions, plain links and words that are also names are no personal data."""
-    done = redact(only(text, names=("Will Shah", "May Lee", "Grace Hopper")), look)
+    result = redact(only(text, names=("Will Shah", "May Lee", "Grace Hopper")), look)
     if "Will" in text:  # its own people: their words are names here, the rest of the sentence is not
-        assert done.tickets.rows[0].text.endswith("invoice be ready? <NAME> period ends soon.")
+        assert result.tickets.rows[0].text.endswith("invoice be ready? <NAME> period ends soon.")
     else:
-        assert done.tickets.rows[0].text == text
+        assert result.tickets.rows[0].text == text
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_people_of_the_name_columns_are_hidden(look: Find) -> None:
         Ticket("2", "Maya Patel sent me; Maya said so", names=("Bo Li",)),
         Ticket("3", "My name is Ana Ruiz and I wait", names=()),
     )  # fmt: skip
-    done = redact(Tickets(rows, "reply"), look)
-    texts = [(row.text, row.answer) for row in done.tickets.rows]
+    result = redact(Tickets(rows, "reply"), look)
+    texts = [(row.text, row.answer) for row in result.tickets.rows]
     assert texts[0] == ("<NAME> here, <NAME> account, told <NAME>", "Hi <NAME>, <NAME> here")
     assert texts[1] == ("<NAME> sent me; Maya said so", None)
     assert texts[2] == ("My name is <NAME> and I wait", None)
@@ -116,8 +116,8 @@ def test_names_that_are_common_words_do_not_eat_the_text(look: Find) -> None:
         Ticket(str(at), f"will support help the team with case {at}", names=("Support Team",))
         for at in range(9)
     ]
-    done = redact(Tickets(tuple(rows), "triage"), look)
-    assert done.tickets.rows[0].text == rows[0].text
+    result = redact(Tickets(tuple(rows), "triage"), look)
+    assert result.tickets.rows[0].text == rows[0].text
 
 
 def test_overlapping_finds_leave_nothing_behind() -> None:
@@ -130,10 +130,10 @@ def test_overlapping_finds_leave_nothing_behind() -> None:
 
 def test_customers_become_pseudonyms(look: Find) -> None:
     """The same person however written, readable by nobody, unchanged by a second pass."""
-    done = redact(only("x y", customer="Bo@Example.com"), look).tickets.rows[0]
-    assert done.customer == pseudonym(" bo@example.COM ")
-    assert "bo" not in str(done.customer)
-    assert pseudonym(str(done.customer)) == done.customer
+    row = redact(only("x y", customer="Bo@Example.com"), look).tickets.rows[0]
+    assert row.customer == pseudonym(" bo@example.COM ")
+    assert "bo" not in str(row.customer)
+    assert pseudonym(str(row.customer)) == row.customer
 
 
 def test_looking_only_where_something_can_be_loses_nothing(look: Find, shared_data: Path) -> None:
@@ -157,46 +157,46 @@ def test_long_texts_are_searched_to_the_end(look: Find) -> None:
     for padding in range(1280, 1520, 7):
         for filler in ("word ", "x"):
             text = (filler * 2000)[:padding].rstrip() + f" {value} " + "end " * 400
-            hidden = redact(only(text), look).tickets.rows[0].text
-            assert "<EMAIL>" in hidden, padding
-            assert "patel" not in hidden
-            assert "acme" not in hidden
+            cover = redact(only(text), look).tickets.rows[0].text
+            assert "<EMAIL>" in cover, padding
+            assert "patel" not in cover
+            assert "acme" not in cover
 
 
 @pytest.mark.parametrize("stuff", ["a.", "://a:"])
 def test_tickets_made_to_stall_the_patterns_do_not(stuff: str, look: Find) -> None:
     """50,000 hostile characters cost seconds at most (an e-mail pattern took a minute before)."""
     text = (stuff * 50_000)[:49_990] + "@ok"
-    begun = time.process_time()
+    start = time.process_time()
     clean(redact(only(text), look).tickets)
-    assert time.process_time() - begun < 20
+    assert time.process_time() - start < 20
 
 
 def test_nothing_is_fetched_from_the_network(look: Find, monkeypatch: pytest.MonkeyPatch) -> None:
     """Presidio's own e-mail check downloads a list of endings; ours never opens a connection."""
-    tried: list[object] = []
+    calls: list[object] = []
 
     def refuse(*where: object, **how: object) -> None:
-        tried.append(where)
+        calls.append(where)
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert [span.kind for span in presidio()("write to bo@example.co.uk or 192.168.1.1")] == ["EMAIL", "IP"]
-    assert tried == []
+    assert calls == []
 
 
 def test_without_presidio_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets, references, names and addresses still go; what was not looked for stands on the card."""
     monkeypatch.setattr("finetune.data.redact.is_installed", lambda: False)
-    done = redact(only("bo@example.com, +44 20 7946 0958, AKIAIOSFODNN7EXAMPLE"))
-    assert done.tickets.rows[0].text == "<EMAIL>, +44 20 7946 0958, <SECRET>"
-    assert "presidio-analyzer is not installed" in done.not_covered
-    assert "phone numbers" in done.not_covered
-    assert done.not_covered.endswith(NOT_COVERED)
+    result = redact(only("bo@example.com, +44 20 7946 0958, AKIAIOSFODNN7EXAMPLE"))
+    assert result.tickets.rows[0].text == "<EMAIL>, +44 20 7946 0958, <SECRET>"
+    assert "presidio-analyzer is not installed" in result.not_covered
+    assert "phone numbers" in result.not_covered
+    assert result.not_covered.endswith(NOT_COVERED)
 
 
 def test_names_never_reach_the_stored_rows(look: Find) -> None:
     """The deny-list serves redaction and is not in what is kept."""
-    done = redact(only("hello there", names=("Maya Patel",)), look)
-    assert "Maya" not in str(done.tickets.rows[0].to_json())
+    result = redact(only("hello there", names=("Maya Patel",)), look)
+    assert "Maya" not in str(result.tickets.rows[0].to_json())

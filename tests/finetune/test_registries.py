@@ -100,8 +100,8 @@ assert estimate_run(spec, card, {}).memory_gib > 0
 def house(tmp_path: Path) -> Path:
     """A copy of the packages, for a test to drop a file into."""
     for package in ("finetune", "worker", "bot", "rag"):
-        ignored = shutil.ignore_patterns("__pycache__", "images")
-        shutil.copytree(ROOT / package, tmp_path / "house" / package, ignore=ignored)
+        pattern = shutil.ignore_patterns("__pycache__", "images")
+        shutil.copytree(ROOT / package, tmp_path / "house" / package, ignore=pattern)
     return tmp_path / "house"
 
 
@@ -112,11 +112,11 @@ def run_python(house: Path, *arguments: str) -> str:
         "PYTHONPATH": f"{house}{os.pathsep}{ROOT}",
         "TRAINWISE_HOME": str(house / "home"),
     }
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, cwd=house, env=environment, timeout=600
     )
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
-    return ended.stdout
+    assert process.returncode == 0, process.stdout[-2000:] + process.stderr[-2000:]
+    return process.stdout
 
 
 def finetune(house: Path, *options: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def test_no_file_outside_the_registry_branches_on_a_method() -> None:
     """Whoever compares a method's name would have to be changed for the next method."""
     names = "|".join(METHODS)
     branch = re.compile(rf'method"?\]?\)? *(==|!=|in|not in) *\(?["\'](?:{names})["\']')
-    found = [
+    branches = [
         f"{path.relative_to(ROOT)}:{number}"
         for package in ("finetune", "bot", "worker")
         for path in (ROOT / package).rglob("*.py")
@@ -186,7 +186,7 @@ def test_no_file_outside_the_registry_branches_on_a_method() -> None:
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if branch.search(line)
     ]
-    assert found == []
+    assert branches == []
 
 
 def test_an_entry_of_the_wrong_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,13 @@ def rows_of(folders):
     def get(shape: str = "tiny-llama", max_length: int = 128):
         torch.manual_seed(0)
         model, tokenizer = load_causal(str(folders[shape]))
-        made = tickets(9)
+        examples = tickets(9)
         encoder = Encoder(tokenizer, Template.of(tokenizer), max_length)
-        return model.eval(), tokenizer, encoder.rows(made.texts, [str(row.answer) for row in made.rows])
+        return (
+            model.eval(),
+            tokenizer,
+            encoder.rows(examples.texts, [str(row.answer) for row in examples.rows]),
+        )
 
     return get
 
@@ -59,9 +63,9 @@ def test_the_loss_counts_the_answer_and_its_end_and_nothing_else(rows_of):
     """Read back from the tokens: the counted ones are the answer, the others the ticket in its template."""
     _, tokenizer, rows = rows_of()
     for row, ticket in zip(rows, tickets(9).rows, strict=True):
-        counted = [token for token in row["labels"] if token != IGNORED]
-        assert counted[-1] == tokenizer.eos_token_id
-        assert tokenizer.decode(counted[:-1]) == ticket.answer
+        answer = [token for token in row["labels"] if token != IGNORED]
+        assert answer[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(answer[:-1]) == ticket.answer
         before = [t for t, label in zip(row["input_ids"], row["labels"], strict=True) if label == IGNORED]
         assert tokenizer.decode(before) == f"### Ticket\n{ticket.text}\n\n### Answer\n"
 
@@ -101,28 +105,28 @@ def test_packed_rows_do_not_see_each_other(rows_of, shape):
     loss = AnswerLoss(model)
     with torch.no_grad():
         apart = loss(**collate_padded(tokenizer.pad_token_id)(rows[:3]))["loss"]
-        packed = loss(**collate_packed(rows[:3]))["loss"]
+        together = loss(**collate_packed(rows[:3]))["loss"]
         one = collate_packed(rows[:3])
-        changed = collate_packed([{**rows[0], "input_ids": [5] * len(rows[0]["input_ids"])}, *rows[1:3]])
+        other = collate_packed([{**rows[0], "input_ids": [5] * len(rows[0]["input_ids"])}, *rows[1:3]])
         start = len(rows[0]["input_ids"])
-        seen = [
+        logits = [
             model(input_ids=b["input_ids"], position_ids=b["position_ids"], use_cache=False).logits[0, start:]
-            for b in (one, changed)
+            for b in (one, other)
         ]
-    assert float(packed) == pytest.approx(float(apart), abs=1e-5)
-    assert torch.allclose(seen[0], seen[1], atol=1e-5)
+    assert float(together) == pytest.approx(float(apart), abs=1e-5)
+    assert torch.allclose(logits[0], logits[1], atol=1e-5)
 
 
 def test_a_long_ticket_loses_its_oldest_words_never_the_answer(rows_of):
     """At 60 tokens the template, the newest words and the whole answer still stand."""
     _, tokenizer, rows = rows_of(max_length=60)
-    made = tickets(9).rows
+    originals = tickets(9).rows
     assert all(len(row["input_ids"]) <= 60 for row in rows)
     text = tokenizer.decode(rows[0]["input_ids"])
     assert text.startswith("### Ticket")
-    assert made[0].text[-6:] in text
-    assert made[0].text[:6] not in text
-    assert text.endswith(f"{made[0].answer}<end>")
+    assert originals[0].text[-6:] in text
+    assert originals[0].text[:6] not in text
+    assert text.endswith(f"{originals[0].answer}<end>")
 
 
 def test_rows_without_an_answer_token_are_refused():
@@ -155,25 +159,25 @@ def test_an_adapter_learns_saves_as_safetensors_and_comes_back_the_same(folders,
     """Only adapter weights train; what is saved answers exactly as what was trained; nothing is pickled."""
     model, tokenizer, rows = rows_of(shape)
     spec = recipe(method="lora", base_model=str(folders[shape]))
-    tuned = add_lora(model, spec, "causal")
-    trained = [name for name, p in tuned.named_parameters() if p.requires_grad]
-    assert trained
-    assert all("lora_" in name for name in trained)
-    loss, batch = AnswerLoss(tuned), collate_padded(tokenizer.pad_token_id)(rows)
+    adapter = add_lora(model, spec, "causal")
+    weights = [name for name, p in adapter.named_parameters() if p.requires_grad]
+    assert weights
+    assert all("lora_" in name for name in weights)
+    loss, batch = AnswerLoss(adapter), collate_padded(tokenizer.pad_token_id)(rows)
     first = loss(**batch)["loss"]
-    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=0.02)
+    optimiser = torch.optim.AdamW([p for p in adapter.parameters() if p.requires_grad], lr=0.02)
     for _ in range(24):
         optimiser.zero_grad()
         loss(**batch)["loss"].backward()
         optimiser.step()
     assert float(loss.eval()(**batch)["loss"].detach()) < 0.98 * float(first.detach())
-    save_reply(tmp_path / "m", spec, tuned, tokenizer)
+    save_reply(tmp_path / "m", spec, adapter, tokenizer)
     names = {path.suffix for path in (tmp_path / "m").iterdir()}
     assert names <= {".safetensors", ".json", ".md", ".jinja"}
     again = load_reply(tmp_path / "m", read_card(tmp_path / "m"))
     assert torch.allclose(
         again.model(input_ids=batch["input_ids"]).logits,
-        tuned.eval()(input_ids=batch["input_ids"]).logits,
+        adapter.eval()(input_ids=batch["input_ids"]).logits,
         atol=1e-5,
     )
 
@@ -185,9 +189,9 @@ def test_a_base_model_with_fewer_places_than_max_length_trains_and_answers(tmp_p
     from finetune.serving.predict import try_text
 
     base = save_causal(tmp_path / "short", "tiny-gpt2", places=48)
-    made = Tickets(tuple(replace(row, text=20 * row.text) for row in tickets(30).rows), task)
+    dataset = Tickets(tuple(replace(row, text=20 * row.text) for row in tickets(30).rows), task)
     spec = recipe(method="full", base_model=str(base), epochs=1, task=task)
-    report = run(spec, made, tmp_path / "run", lambda _: None, lambda: None)
+    report = run(spec, dataset, tmp_path / "run", lambda _: None, lambda: None)
     assert [n for n in report["notes"] if "than 48 tokens and were cut: no more fits this base" in n]
     assert try_text(tmp_path / "run", 300 * "a long ticket ").task == task
 
@@ -211,12 +215,12 @@ def test_why_training_did_not_pay_is_said_where_the_run_shows_it():
 def test_a_model_that_repeats_itself_is_told():
     """One text for a fifth of the tickets or more, or nothing at all; different replies need no word."""
 
-    def said(*answers: str) -> str | None:
+    def note(*answers: str) -> str | None:
         return repetition_note(WrittenAnswers("Tuned", "tuned", list(answers), 0.0))
 
-    assert said("a", "b", "c") is None
-    assert said("", "", "c") == "2 of 3 replies of the trained model are empty."
-    assert said("ok.", "ok.", "ok.") == "3 of 3 replies of the trained model are the same: “ok.”."
+    assert note("a", "b", "c") is None
+    assert note("", "", "c") == "2 of 3 replies of the trained model are empty."
+    assert note("ok.", "ok.", "ok.") == "3 of 3 replies of the trained model are the same: “ok.”."
 
 
 def test_the_rows_left_out_of_a_reply_run_are_said():
@@ -256,14 +260,14 @@ def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(fol
     assert report["learning"][-1] == {"rows": 32, "chrf": report["systems"][0]["chrf"]}
     assert report["latency"]["usd_per_1000"] > 0
     card = (tmp_path / "0" / "MODEL_CARD.md").read_text()
-    for needed in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware", "code_sha256", "threads"):
-        assert needed in card
+    for word in ("dataset_sha256", "| seed | 7 |", "torch", "g CO2", "hardware", "code_sha256", "threads"):
+        assert word in card
     assert f"trainwise finetune {tickets(50).digest} --here" in card
     assert f"| base_model_sha256 | {files_sum([folders['tiny-llama'] / 'model.safetensors'])} |" in card
     assert json.loads((tmp_path / "0" / "report.json").read_text()) == report
 
-    def figures(found):
-        return [[s[k] for k in ("name", "chrf", "rouge_l")] for s in found["systems"]], found["loss"]
+    def figures(result):
+        return [[s[k] for k in ("name", "chrf", "rouge_l")] for s in result["systems"]], result["loss"]
 
     assert figures(reports[0]) == figures(reports[1])
 
@@ -274,5 +278,5 @@ def test_importing_the_terminal_s_part_loads_no_torch():
     import sys
 
     code = "import finetune.serving.predict, finetune.serving.export, sys; assert not {'torch', 'transformers'} & set(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0
+    process = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2])
+    assert process.returncode == 0

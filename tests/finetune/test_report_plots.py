@@ -23,17 +23,17 @@ def draw(kind: str, folder):
     """One picture: what the report says of it, and its pixels."""
     file = folder / f"{kind}.png"
     if kind == "loss":
-        said = loss_plot(CURVE, file)
+        alt = loss_plot(CURVE, file)
     elif kind == "scores":
-        said = scores_plot(SYSTEMS, "accuracy", file)
+        alt = scores_plot(SYSTEMS, "accuracy", file)
     else:
         rng = np.random.default_rng(0)
         truth = rng.integers(0, 30, 400)
-        guessed = np.where(rng.random(400) < 0.8, truth, rng.integers(0, 30, 400))
-        said = confusion_plot(truth, guessed, [f"a_rather_long_queue_name_{n}" for n in range(30)], file)
+        prediction = np.where(rng.random(400) < 0.8, truth, rng.integers(0, 30, 400))
+        alt = confusion_plot(truth, prediction, [f"a_rather_long_queue_name_{n}" for n in range(30)], file)
     from matplotlib.image import imread
 
-    return said, imread(file)
+    return alt, imread(file)
 
 
 @pytest.mark.parametrize("kind", ["loss", "scores", "confusion"])
@@ -69,15 +69,15 @@ def test_one_noisy_last_step_does_not_bend_the_smoothed_curve():
 def test_a_mistake_has_another_colour_than_a_right_answer(tmp_path):
     """Equal counts on and off the diagonal: green and orange, so the eye need not follow the numbers."""
     truth = np.array([0] * 6 + [1] * 6)
-    guessed = np.array([0] * 3 + [1] * 3 + [1] * 6)
-    said = confusion_plot(truth, guessed, ["costs $5", "or $10_each"], tmp_path / "two.png")
+    prediction = np.array([0] * 3 + [1] * 3 + [1] * 6)
+    alt = confusion_plot(truth, prediction, ["costs $5", "or $10_each"], tmp_path / "two.png")
     from matplotlib.image import imread
 
     pixels = imread(tmp_path / "two.png")[..., :3]
     red_over_green = pixels[..., 0] - pixels[..., 1]
     assert (red_over_green > 0.2).sum() > 2000
     assert (red_over_green < -0.2).sum() > 2000
-    assert "most often costs $5 taken for or $10_each 3 times" in said["alt"]
+    assert "most often costs $5 taken for or $10_each 3 times" in alt["alt"]
 
 
 def test_a_name_longer_than_two_lines_says_that_it_is_cut():
@@ -91,7 +91,7 @@ def test_a_name_longer_than_two_lines_says_that_it_is_cut():
 def test_both_queues_of_a_frequent_mistake_are_shown():
     """The most frequent pairs come first, each with the queue it was taken for."""
     truth = np.concatenate([np.full(9, 3), np.full(5, 20), np.arange(30)])
-    guessed = np.concatenate([np.full(9, 28), np.full(5, 7), np.arange(30)])
-    shown = _most_confused(truth, guessed, range(30))
-    assert {3, 28, 20, 7} <= set(shown)
-    assert len(shown) == 12
+    prediction = np.concatenate([np.full(9, 28), np.full(5, 7), np.arange(30)])
+    pairs = _most_confused(truth, prediction, range(30))
+    assert {3, 28, 20, 7} <= set(pairs)
+    assert len(pairs) == 12

@@ -47,14 +47,14 @@ def test_every_kind_is_read_as_a_value_of_its_own() -> None:
     assert isinstance(report, FinetuneReport)
     assert report.tuned is not None
     assert report.tuned.scores["accuracy"].value == 0.83
-    measured = read_report(measurement(0.8))
-    assert isinstance(measured, MeasurementReport)
-    assert measured.best is not None
-    assert measured.best.name == "Linear SVM"
-    tried = read_report({"kind": "try", "after": {"answer": "refund", "ranked": [["refund", 0.9]]}})
-    assert isinstance(tried, TrialReport)
-    assert tried.after is not None
-    assert tried.after.ranked == (("refund", 0.9),)
+    measure_report = read_report(measurement(0.8))
+    assert isinstance(measure_report, MeasurementReport)
+    assert measure_report.best is not None
+    assert measure_report.best.name == "Linear SVM"
+    try_report = read_report({"kind": "try", "after": {"answer": "refund", "ranked": [["refund", 0.9]]}})
+    assert isinstance(try_report, TrialReport)
+    assert try_report.after is not None
+    assert try_report.after.ranked == (("refund", 0.9),)
     assert read_report({"kind": "other"}) is None
     assert read_report(None) is None
 

@@ -15,9 +15,9 @@ from finetune.tasks import TASKS
 
 def problems(**form: object) -> dict[str, str]:
     """The messages that a form with these values (and a dataset) is refused with."""
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as error:
         parse_spec({"dataset": "sample-tickets", **form})
-    return refused.value.problems
+    return error.value.problems
 
 
 def test_blank_fields_take_the_defaults_of_triage_with_lora():
@@ -120,8 +120,8 @@ def test_the_card_s_command_gives_the_same_recipe_again():
     )
     words = shlex.split(command(spec.to_json(), "a" * 64).replace("\\\n", " "))
     assert words[:4] == ["trainwise", "finetune", "a" * 64, "--here"]
-    said = dict(zip(words[4::2], words[5::2], strict=True))
+    options = dict(zip(words[4::2], words[5::2], strict=True))
     more = [word.partition("=") for at, word in enumerate(words) if words[at - 1] == "--set"]
-    again = {name[2:].replace("-", "_"): value for name, value in said.items() if name != "--set"}
+    again = {name[2:].replace("-", "_"): value for name, value in options.items() if name != "--set"}
     again |= {name: value for name, _, value in more}
     assert parse_spec({**again, "dataset": "our tickets"}) == spec

@@ -91,9 +91,9 @@ def test_a_channel_sees_its_own_and_the_workspace_datasets_only(store: DatasetSt
     all_of_us = store.keep(some_tickets("two"), "ours", "U1", EVERYONE, "")
     assert [card.name for card in store.list(HERE)] == ["mine", "ours"]
     assert store.list(THERE) == [all_of_us]
-    for wanted in ("mine", mine.digest, mine.digest[:12]):
+    for key in ("mine", mine.digest, mine.digest[:12]):
         with pytest.raises(DatasetError, match="There is: ours"):
-            store.get(wanted, THERE)
+            store.get(key, THERE)
     elsewhere = store.keep(some_tickets("three"), "mine", "U1", THERE, "")
     assert store.get("mine", HERE) == mine
     assert store.get("mine", THERE) == elsewhere
@@ -182,11 +182,11 @@ def test_removing_erases_rows_and_names_the_models(url: str) -> None:
     store = DatasetStore(url, prepare=as_they_are)
     first = store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
     second = store.keep(some_tickets("again"), "tickets", "U1", EVERYONE, "")
-    trained = {first.digest: ["j1"], second.digest: ["j2", "j1"]}
-    gone = store.remove("tickets", "U1", lambda digest: trained[digest])
-    assert gone.models == ("j1", "j2")
-    assert set(gone.digests) == set(trained)
-    for digest in trained:
+    jobs = {first.digest: ["j1"], second.digest: ["j2", "j1"]}
+    erasure = store.remove("tickets", "U1", lambda digest: jobs[digest])
+    assert erasure.models == ("j1", "j2")
+    assert set(erasure.digests) == set(jobs)
+    for digest in jobs:
         with pytest.raises(DatasetError, match="are gone"):
             store.tickets(digest)
     assert store.list() == []
@@ -196,10 +196,10 @@ def test_removing_erases_rows_and_names_the_models(url: str) -> None:
 
 def test_rows_that_another_dataset_shares_stay_for_it(store: DatasetStore) -> None:
     """The same rows under two names: removing one leaves the other whole."""
-    kept = store.keep(some_tickets(), "kept", "U1", EVERYONE, "")
+    card = store.keep(some_tickets(), "kept", "U1", EVERYONE, "")
     store.keep(some_tickets(), "gone", "U1", EVERYONE, "")
     store.remove("gone", "U1")
-    assert len(store.tickets(kept.digest)) == 24
+    assert len(store.tickets(card.digest)) == 24
 
 
 def test_forgetting_erases_a_requester_everywhere(store: DatasetStore) -> None:
@@ -209,11 +209,13 @@ def test_forgetting_erases_a_requester_everywhere(store: DatasetStore) -> None:
     new = store.keep(tickets, "tickets", "U1", HERE, "mine")
     other = store.keep(some_tickets("other"), "other", "U2", EVERYONE, "")
     shared = store.keep(some_tickets("other"), "same-rows", "U2", EVERYONE, "")
-    untouched = store.keep(some_tickets("x", customers=2), "untouched", "U2", EVERYONE, "")
-    done = {one.name: one for one in store.forget(" User3@example.com ", "ana", lambda digest: [digest[:4]])}
-    assert set(done) == {"tickets", "other", "same-rows"}
-    assert set(done["tickets"].erased) == {old.digest, new.digest}
-    assert done["tickets"].models == tuple(sorted({old.digest[:4], new.digest[:4]}))
+    bystander = store.keep(some_tickets("x", customers=2), "untouched", "U2", EVERYONE, "")
+    erasures = {
+        one.name: one for one in store.forget(" User3@example.com ", "ana", lambda digest: [digest[:4]])
+    }
+    assert set(erasures) == {"tickets", "other", "same-rows"}
+    assert set(erasures["tickets"].erased) == {old.digest, new.digest}
+    assert erasures["tickets"].models == tuple(sorted({old.digest[:4], new.digest[:4]}))
     for digest in (old.digest, new.digest, other.digest, shared.digest):
         with pytest.raises(DatasetError, match="are gone"):
             store.tickets(digest)
@@ -224,15 +226,15 @@ def test_forgetting_erases_a_requester_everywhere(store: DatasetStore) -> None:
     assert all("user3@" not in (row.text + str(row.customer)).casefold() for row in rows)
     assert "<ERASED> told me" in rows[0].text
     assert len(store.tickets("same-rows")) == 21
-    assert store.get("untouched") == untouched
+    assert store.get("untouched") == bystander
     assert store.forget("user3@example.com", "ana") == []
 
 
 def test_forgetting_the_last_customers_leaves_no_dataset(store: DatasetStore) -> None:
     """When too little is left the rows go all the same, and there is no successor."""
     card = store.keep(some_tickets(customers=1), "tickets", "U1", EVERYONE, "")
-    [gone] = store.forget("user0@example.com", "ana")
-    assert gone.new is None
+    [erasure] = store.forget("user0@example.com", "ana")
+    assert erasure.new is None
     assert store.list() == []
     with pytest.raises(DatasetError, match="are gone"):
         store.tickets(card.digest)
@@ -295,16 +297,16 @@ def test_a_file_is_added_with_its_problems_listed(tmp_path: Path) -> None:
     assert (card.rows, card.rejected, card.source) == (24, 1, "Export.csv")
     assert card.cleaned == {"exact copies": 1, "automatic replies": 1}
     assert card.redactions == {"EMAIL": 24}
-    listed = problems.read_text("utf-8-sig").splitlines()
-    assert [line.split(",")[0] for line in listed] == ["line", "26", "27", "28"]
+    rows = problems.read_text("utf-8-sig").splitlines()
+    assert [line.split(",")[0] for line in rows] == ["line", "26", "27", "28"]
     assert "Redacted is not anonymous" in card.not_covered
 
 
 def test_counts_found_later_can_be_added_to_a_card(store: DatasetStore) -> None:
     """Label noise is found after adding: the card changes, rows, digest and version do not."""
     card = store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
-    noted = store.annotate(card, noise={"suspects": 2})
-    assert store.get("tickets") == noted == replace(card, noise={"suspects": 2})
+    update = store.annotate(card, noise={"suspects": 2})
+    assert store.get("tickets") == update == replace(card, noise={"suspects": 2})
     with pytest.raises(DatasetError, match="rows cannot change"):
         store.annotate(card, rows=3)
 

@@ -47,10 +47,10 @@ def test_the_whole_way_by_the_terminal(s3_here: S3Server, tmp_path: Path, monkey
     register()
 
     def run(*words: str) -> str:
-        told = {"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_DATASETS_URL": url, "COLUMNS": "200"}
-        done = CliRunner().invoke(app, words, env=told, catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-        return done.output
+        env = {"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_DATASETS_URL": url, "COLUMNS": "200"}
+        result = CliRunner().invoke(app, words, env=env, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
 
     rows = (SAMPLES / "tickets.csv").read_text().splitlines()
     for upto in (81, 121):
@@ -62,14 +62,14 @@ def test_the_whole_way_by_the_terminal(s3_here: S3Server, tmp_path: Path, monkey
     assert datasets(settings_at(tmp_path, url)).detail == f"2 at {url}"
     assert "rows erased" in run("forget", rows[1].split(",")[2])
     assert "Erased" in run("datasets", "remove", "mine")
-    kept = s3_here.client().list_objects_v2(Bucket=url.split("/")[2])["Contents"]
-    assert not [one["Key"] for one in kept if "/mine/" in one["Key"] or card["digest"] in one["Key"]]
+    objects = s3_here.client().list_objects_v2(Bucket=url.split("/")[2])["Contents"]
+    assert not [one["Key"] for one in objects if "/mine/" in one["Key"] or card["digest"] in one["Key"]]
 
 
 def test_erasing_reaches_the_old_versions_that_a_bucket_keeps(s3_here: S3Server) -> None:
     """In a bucket with versioning a plain delete only hides: after `remove` no version of rows is left."""
     name = uuid.uuid4().hex
-    store = DatasetStore(s3_here.bucket(name, versioned=True), prepare=as_they_are)
+    store = DatasetStore(s3_here.bucket(name, versions=True), prepare=as_they_are)
     store.keep(some_tickets(), "tickets", "U1", EVERYONE, "")
     store.annotate(store.get("tickets"), noise={"suspects": 1})
     store.remove("tickets", "U1")
@@ -84,7 +84,7 @@ def test_the_rights_that_the_docs_name_suffice_and_a_missing_one_is_told(
     """Four rights run a plain bucket; in one with versions erasing says what is missing and can be repeated."""
     rights = ("s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
     key, secret = account(s3_here.client("iam"), "narrow", rights)
-    plain, versioned = s3_here.bucket(uuid.uuid4().hex), s3_here.bucket(uuid.uuid4().hex, versioned=True)
+    plain, history = s3_here.bucket(uuid.uuid4().hex), s3_here.bucket(uuid.uuid4().hex, versions=True)
 
     def store(url: str, key: str, secret: str) -> DatasetStore:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
@@ -92,13 +92,13 @@ def test_the_rights_that_the_docs_name_suffice_and_a_missing_one_is_told(
         S3FileSystem.clear_instance_cache()
         return DatasetStore(url, prepare=as_they_are)
 
-    for url in (plain, versioned):
+    for url in (plain, history):
         store(url, key, secret).keep(some_tickets(), "tickets", "U1", EVERYONE, "")
     assert store(plain, key, secret).remove("tickets", "U1").rows == 24
     with pytest.raises(DatasetError, match=r"keeps old versions(.|\n)*Allow s3:ListBucketVersions"):
-        store(versioned, key, secret).remove("tickets", "U1")
-    assert store(versioned, s3_here.key, s3_here.secret).remove("tickets", "U1").rows == 24
-    assert not s3_here.client().list_object_versions(Bucket=versioned.split("/")[2]).get("Versions")
+        store(history, key, secret).remove("tickets", "U1")
+    assert store(history, s3_here.key, s3_here.secret).remove("tickets", "U1").rows == 24
+    assert not s3_here.client().list_object_versions(Bucket=history.split("/")[2]).get("Versions")
 
 
 def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
@@ -109,13 +109,13 @@ def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
         store.keep(some_tickets(f"words {place}"), f"tickets-{place}", "U1", EVERYONE, "")
     before = s3_here.log.read_text().count("\n")
     assert len(store.list()) == 6
-    asked = s3_here.log.read_text().splitlines()[before:]
-    assert sum("list-type=2" in line for line in asked) == 1
-    assert len(asked) <= 1 + 2 * 6
+    requests = s3_here.log.read_text().splitlines()[before:]
+    assert sum("list-type=2" in line for line in requests) == 1
+    assert len(requests) <= 1 + 2 * 6
 
 
 @pytest.mark.parametrize(
-    ("broken", "bucket", "said"),
+    ("settings", "bucket", "message"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, None, "refuses these credentials (SignatureDoesNotMatch)"),
         ({"AWS_ACCESS_KEY_ID": "AKIANOBODY"}, None, "refuses these credentials (InvalidAccessKeyId)"),
@@ -130,11 +130,11 @@ def test_a_list_is_one_listing_however_many_datasets(s3_here: S3Server) -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_words(
-    s3_here: S3Server, monkeypatch, broken: dict[str, str], bucket: str | None, said: str
+    s3_here: S3Server, monkeypatch, settings: dict[str, str], bucket: str | None, message: str
 ) -> None:
     """Wrong keys, no keys, no bucket, nobody there: what to check, and no key in the text; reading as writing."""
     url = s3_here.bucket(uuid.uuid4().hex) if bucket is None else f"s3://{bucket}/trainwise"
-    for variable, value in broken.items():
+    for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
     for act in (
         lambda store: store.list(),
@@ -142,11 +142,12 @@ def test_what_is_wrong_is_said_in_words(
         lambda store: store.keep(some_tickets(), "tickets", "U1", EVERYONE, ""),
         lambda store: store.remove("tickets", "U1"),
     ):
-        with pytest.raises(DatasetError) as told:
+        with pytest.raises(DatasetError) as error:
             act(DatasetStore(url, prepare=as_they_are))
-        assert said in str(told.value) or "(403)" in str(told.value)  # a look at one object is answered so
-        assert any(word in str(told.value) for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
-        assert s3_here.secret not in str(told.value)
+        # A look at one object is answered with 403.
+        assert message in str(error.value) or "(403)" in str(error.value)
+        assert any(word in str(error.value) for word in ("AWS_", "TRAINWISE_DATASETS_URL"))
+        assert s3_here.secret not in str(error.value)
 
 
 def test_the_terminal_says_it_once(s3: S3Server, tmp_path: Path) -> None:
@@ -160,8 +161,10 @@ def test_without_its_package_an_address_says_what_to_install(tmp_path: Path) -> 
     without = "import sys; sys.modules['s3fs'] = None; from finetune.data.store import DatasetStore; "
     code = without + "from finetune.data.ticket import DatasetError\ntry: DatasetStore('s3://b/p')\n"
     code += "except DatasetError as error: print(error)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert "Install `pip install s3fs` where bot and workers run" in done.stdout.replace("\n", " ")
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "Install `pip install s3fs` where bot and workers run" in process.stdout.replace("\n", " ")
     with pytest.raises(DatasetError, match="pip install gcsfs"):
         DatasetStore("gs://bucket/prefix")
 

@@ -41,8 +41,8 @@ def fresh(llama: Path, spec):
 
 def stop_at(step: int):
     """A Progress that is told to stop as soon as it has reported `step`."""
-    seen = []
-    return quietly(lambda event: seen.append(event.get("step")), lambda: "cancel" if step in seen else None)
+    steps = []
+    return quietly(lambda event: steps.append(event.get("step")), lambda: "cancel" if step in steps else None)
 
 
 @pytest.mark.parametrize("step", [5, 7])
@@ -51,14 +51,14 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(llama, tmp_path, step)
     spec = recipe(method="lora", base_model=str(llama), epochs=2, lora_dropout=0.2)
     model, tokenizer = fresh(llama, spec)
     whole = fit_reply(model, tokenizer, spec, tmp_path / "whole")
-    stopped, _ = fresh(llama, spec)
+    first, _ = fresh(llama, spec)
     with pytest.raises(Stopped):
-        fit_reply(stopped, tokenizer, spec, tmp_path / "cut", stop_at(step))
-    resumed, _ = fresh(llama, spec)
+        fit_reply(first, tokenizer, spec, tmp_path / "cut", stop_at(step))
+    second, _ = fresh(llama, spec)
     torch.manual_seed(99)  # a new process has drawn other numbers
-    rest = fit_reply(resumed, tokenizer, spec, tmp_path / "cut")
+    rest = fit_reply(second, tokenizer, spec, tmp_path / "cut")
     assert rest.history == whole.history
-    ours, theirs = trained_tensors(resumed), trained_tensors(model)
+    ours, theirs = trained_tensors(second), trained_tensors(model)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -71,11 +71,11 @@ def test_memory_full_of_holes_goes_back_to_the_system():
 
     blocks = [torch.ones(24_000) for _ in range(1000)]
     full = resident()
-    kept = blocks[::50]
+    sample = blocks[::50]
     del blocks
     trim_malloc()
     assert full - resident() > 60e6
-    assert all(float(block.sum()) == 24_000 for block in kept)
+    assert all(float(block.sum()) == 24_000 for block in sample)
 
 
 def test_length_buckets_take_every_row_once_and_little_padding():
@@ -101,8 +101,8 @@ def test_early_stopping_keeps_the_best_weights(llama, tmp_path):
     rows = encoder.rows(["what now?"] * 40, ["We solved it."] * 40)
     other = encoder.rows(["what now?"] * 8, ["Please write to sales, they know more about prices."] * 8)
     loss, collate = AnswerLoss(model), collate_padded(tokenizer.pad_token_id)
-    fitted = fit(loss, Examples(rows, other, collate), spec, tmp_path, quietly())
-    losses = [point["val_loss"] for point in fitted.history if point["val_loss"] is not None]
+    result = fit(loss, Examples(rows, other, collate), spec, tmp_path, quietly())
+    losses = [point["val_loss"] for point in result.history if point["val_loss"] is not None]
     assert len(losses) < 12
     assert losses.index(min(losses)) == len(losses) - 3
     with torch.no_grad():
@@ -117,15 +117,15 @@ def test_two_small_steps_accumulated_are_one_large_step(llama, tmp_path):
             method="full", base_model=str(llama), batch_size=size, accumulate=accumulate, precision="fp32"
         )
         model, tokenizer = fresh(llama, spec)
-        fitted = fit_reply(model, tokenizer, spec, tmp_path / str(size))
-        assert fitted.steps == 10
-        losses.append(fitted.best_loss)
+        result = fit_reply(model, tokenizer, spec, tmp_path / str(size))
+        assert result.steps == 10
+        losses.append(result.best_loss)
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
 def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama, tmp_path):
     """Cancelled from another thread in the middle of training, as a worker is."""
-    asked: list[float] = []
+    moments: list[float] = []
     training = threading.Event()
 
     def emit(event):
@@ -134,17 +134,17 @@ def test_a_cancelled_job_stops_within_five_seconds_and_keeps_a_checkpoint(llama,
 
     def cancel():
         training.wait(60)
-        asked.append(time.monotonic())
+        moments.append(time.monotonic())
 
     spec = recipe(method="full", base_model=str(llama), epochs=100)
     threading.Thread(target=cancel, daemon=True).start()
-    with pytest.raises(Stopped) as stopped:
-        run(spec, tickets(60), tmp_path, emit, lambda: "cancel" if asked else None)
-    assert time.monotonic() - asked[0] < 5
-    assert stopped.value.reason == "cancel"
-    found, damaged = newest_intact(tmp_path / "checkpoints")
-    assert found is not None
-    assert damaged == []
+    with pytest.raises(Stopped) as stop:
+        run(spec, tickets(60), tmp_path, emit, lambda: "cancel" if moments else None)
+    assert time.monotonic() - moments[0] < 5
+    assert stop.value.reason == "cancel"
+    newest, damage = newest_intact(tmp_path / "checkpoints")
+    assert newest is not None
+    assert damage == []
     assert json.loads((tmp_path / "spent.json").read_text())["cpu_s"] > 0
 
 
@@ -161,9 +161,9 @@ def test_a_resumed_run_s_report_counts_the_attempts_before(llama, tmp_path):
 def test_a_spent_budget_stops_the_run(llama, tmp_path):
     """At a million dollars an hour one cent is gone at once; the reason says budget."""
     spec = recipe(method="full", base_model=str(llama), budget_usd=0.01)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(Stopped) as stop:
         run(spec, tickets(40), tmp_path, lambda _: None, lambda: None, price_per_hour=1e6)
-    assert stopped.value.reason == "budget"
+    assert stop.value.reason == "budget"
 
 
 @pytest.mark.parametrize("method", ["lora", pytest.param("full", marks=pytest.mark.slow)])
@@ -239,8 +239,8 @@ def test_no_event_of_a_run_carries_a_ticket_s_text(llama, tmp_path):
     events = []
     rows = tickets(60)
     run(recipe(method="full", base_model=str(llama), epochs=1), rows, tmp_path, events.append, lambda: None)
-    told = json.dumps(events, ensure_ascii=False)
-    assert not [row.text for row in rows.rows if row.text in told or str(row.answer) in told]
+    text = json.dumps(events, ensure_ascii=False)
+    assert not [row.text for row in rows.rows if row.text in text or str(row.answer) in text]
     assert "⟦" in (tmp_path / "first-row.txt").read_text()
 
 

@@ -58,30 +58,30 @@ def collate(rows):
 def train_toy(model, folder: Path, notes: list | None = None, **form):
     """Three epochs of three steps on the toy."""
     spec = recipe(method="scratch", epochs=3, precision="fp32", **form)
-    said = notes if notes is not None else []
+    log = notes if notes is not None else []
     return fit(
         model,
         Examples(ROWS, ROWS[:6], collate),
         spec,
         folder,
-        quietly(lambda event: said.append(event.get("text"))),
+        quietly(lambda event: log.append(event.get("text"))),
     )
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     """NaN in the second epoch: named with its step and a lower rate; the first epoch's checkpoint is intact."""
-    seen = []
+    steps = []
 
     def upset(batch):
-        seen.append(len(batch))
-        return torch.tensor(float("nan")) if len(seen) > 5 else None
+        steps.append(len(batch))
+        return torch.tensor(float("nan")) if len(steps) > 5 else None
 
     with pytest.raises(LossNotFinite, match=r"step \d.*checkpoint of step 3 is kept.*learning rate of 0.001"):
         train_toy(Toy(upset), tmp_path)
-    found, damaged = newest_intact(tmp_path)
-    assert found is not None
-    assert found.name == "checkpoint-3"
-    assert damaged == []
+    newest, damage = newest_intact(tmp_path)
+    assert newest is not None
+    assert newest.name == "checkpoint-3"
+    assert damage == []
 
 
 def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(tmp_path):
@@ -98,10 +98,10 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_it_kept(tmp_path):
             fit(Toy(), Examples(ROWS, ROWS[:6], collate), spec, tmp_path, quietly(fill))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    found, damaged = newest_intact(tmp_path)
-    assert found is not None
-    assert found.name == "checkpoint-3"
-    assert damaged == []
+    newest, damage = newest_intact(tmp_path)
+    assert newest is not None
+    assert newest.name == "checkpoint-3"
+    assert damage == []
     assert train_toy(Toy(), tmp_path).steps == 9  # with room again it goes on to its end
 
 
@@ -130,8 +130,8 @@ def test_out_of_memory_halves_the_batch_until_it_fits(tmp_path):
             torch.empty(1 << 50)
 
     notes: list[str] = []
-    fitted = train_toy(Toy(upset), tmp_path, notes)
-    assert (fitted.batch_size, fitted.steps) == (2, 9)
+    result = train_toy(Toy(upset), tmp_path, notes)
+    assert (result.batch_size, result.steps) == (2, 9)
     assert [note for note in notes if note and "Out of memory with 4 rows" in note]
 
 
@@ -214,9 +214,9 @@ def test_a_tokenizer_without_pad_or_end_token(tmp_path):
     folder = save_causal(tmp_path / "gpt2", "tiny-gpt2")
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / name).is_file():
-            kept = json.loads((folder / name).read_text())
-            kept.pop("pad_token", None)
-            (folder / name).write_text(json.dumps(kept))
+            settings = json.loads((folder / name).read_text())
+            settings.pop("pad_token", None)
+            (folder / name).write_text(json.dumps(settings))
     model, tokenizer = load_causal(str(folder))
     assert tokenizer.pad_token == tokenizer.eos_token
     spec = recipe(method="full", base_model=str(folder), epochs=1)
@@ -229,11 +229,11 @@ def test_a_tokenizer_without_pad_or_end_token(tmp_path):
         train_reply(spec, *sides, tmp_path / "other", quietly())
 
 
-def triage(made: Tickets, folder: Path, **form):
+def triage(dataset: Tickets, folder: Path, **form):
     """A linear run on these rows: its report and what it said on the way."""
     notes: list[str] = []
     spec = parse_spec({"dataset": "d", "method": "linear", **form})
-    report = run(spec, made, folder, lambda event: notes.append(str(event.get("text"))), lambda: None)
+    report = run(spec, dataset, folder, lambda event: notes.append(str(event.get("text"))), lambda: None)
     return report, notes
 
 
@@ -241,8 +241,8 @@ def test_a_queue_that_only_test_tickets_have_counts_as_mistakes_and_is_named(tmp
     """One ticket of a fourth queue falls on the test side: said in a note, scored, never predicted."""
     rows = [*tickets(60).rows, Ticket("x", "the espresso machine on floor two leaks", "facilities")]
     for seed in range(12):  # which side the single ticket falls on depends on the seed
-        made = Tickets(tuple(rows), "triage")
-        report, notes = triage(made, tmp_path / str(seed), seed=seed)
+        dataset = Tickets(tuple(rows), "triage")
+        report, notes = triage(dataset, tmp_path / str(seed), seed=seed)
         if any("cannot be learned: facilities" in note for note in notes):
             break
     else:
@@ -286,10 +286,10 @@ def test_a_folder_that_is_no_model_is_refused_before_any_work(tmp_path):
 def test_qlora_without_a_gpu_is_refused_before_any_work(tmp_path):
     """Four-bit weights need an NVIDIA GPU: said in the first phase, with the method that works here."""
     spec = recipe(method="qlora", base_model=str(save_causal(tmp_path / "m")))
-    seen: list[str] = []
+    events: list[str] = []
     with pytest.raises(BaseModelError, match=r"needs an NVIDIA GPU.*Choose the method `lora`"):
-        run(spec, tickets(20), tmp_path / "run", lambda e: seen.append(e["phase"]), lambda: None)
-    assert seen == ["loading"]
+        run(spec, tickets(20), tmp_path / "run", lambda e: events.append(e["phase"]), lambda: None)
+    assert events == ["loading"]
 
 
 def test_damaged_model_files_are_refused_in_words(tmp_path):

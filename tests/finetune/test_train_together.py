@@ -24,10 +24,10 @@ def train(base: Path, folder: Path, processes: int, stop_at: int = 0) -> list[di
     launcher = TORCHRUN if processes > 1 else ()
     command = [sys.executable, *launcher, SCRIPT, str(base), str(folder), str(stop_at)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert process.returncode == 0, process.stderr[-3000:]
     return [json.loads((folder / f"told-{rank}.json").read_text()) for rank in range(processes)]
 
 
@@ -45,9 +45,9 @@ def test_two_processes_take_the_steps_that_one_would(tmp_path):
 @pytest.mark.slow
 def test_a_stop_that_one_process_hears_ends_both_after_the_same_step(tmp_path):
     """Else the other would wait for gradients for ever; an intact checkpoint of that step is left."""
-    told = train(save_causal(tmp_path / "base"), tmp_path / "cut", 2, stop_at=3)
-    assert [one["stopped"] for one in told] == ["cancel", "cancel"]
-    assert [one["steps"] for one in told] == [3, 3]
-    found, _ = newest_intact(tmp_path / "cut")
-    assert found is not None
-    assert found.name == "checkpoint-3"
+    report = train(save_causal(tmp_path / "base"), tmp_path / "cut", 2, stop_at=3)
+    assert [one["stopped"] for one in report] == ["cancel", "cancel"]
+    assert [one["steps"] for one in report] == [3, 3]
+    newest, _ = newest_intact(tmp_path / "cut")
+    assert newest is not None
+    assert newest.name == "checkpoint-3"

@@ -34,19 +34,19 @@ def test_a_gain_shrinks_as_rows_are_added() -> None:
 
 def test_an_unsure_gain_widens_the_band() -> None:
     """The fine-tune's band is wider than that of the cheap method it is added to."""
-    made = expected(base(1_000), pilot(1_000))
-    assert made.high - made.low > 0.02
-    assert made.wide_high - made.wide_low > 0.04
+    estimate = expected(base(1_000), pilot(1_000))
+    assert estimate.high - estimate.low > 0.02
+    assert estimate.wide_high - estimate.wide_low > 0.04
 
 
 def test_a_small_pilot_says_nothing_about_far_more_rows() -> None:
     """272 rows tell nothing about 73,789; what is near enough is told."""
     assert within_reach([base(73_789)], pilot(272)) == ()
-    assert [made.rows for made in within_reach([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
+    assert [item.rows for item in within_reach([base(73_789), None, base(1_000)], pilot(272))] == [1_000]
 
 
 def test_a_full_training_is_more_certain_than_a_pilot_of_the_same_rows() -> None:
     """What a job measured on the same held-out rows keeps only the noise of the seed."""
-    measured, guessed = (expected(base(1_000), pilot(1_000, whole=whole)) for whole in (True, False))
-    assert measured.value == guessed.value
-    assert measured.wide_high - measured.wide_low < guessed.wide_high - guessed.wide_low
+    full, small = (expected(base(1_000), pilot(1_000, whole=whole)) for whole in (True, False))
+    assert full.value == small.value
+    assert full.wide_high - full.wide_low < small.wide_high - small.wide_low

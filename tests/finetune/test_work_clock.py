@@ -14,21 +14,21 @@ import pytest
 
 from finetune.device import work_seconds
 from finetune.measurement.run import Budget
-from tests.finetune.measuring import CountingEmbedder, measured, sample_rows, tickets
+from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 
 
 def test_waiting_is_no_work() -> None:
     """While this process sleeps the work clock stands still; while it multiplies it runs."""
     began = work_seconds()
     threading.Event().wait(0.5)
-    waited = work_seconds() - began
+    wait = work_seconds() - began
     matrix = np.random.default_rng(0).normal(size=(400, 400))
     until = time.process_time() + 0.3
     while time.process_time() < until:
         matrix = matrix @ matrix
         matrix /= np.abs(matrix).max()
-    assert waited < 0.2
-    assert work_seconds() - began > waited
+    assert wait < 0.2
+    assert work_seconds() - began > wait
 
 
 def test_a_budget_counts_from_its_clock_alone() -> None:
@@ -66,9 +66,9 @@ def burn() -> None:
 def test_load_changes_no_decision(tmp_path: Path) -> None:
     """The same request alone and beside burners on every core: same decision, same scores, same pilot."""
     rows = tickets(sample_rows()[:240])
-    alone = measured(rows, 0.9, tmp_path / "alone", CountingEmbedder())
+    alone = measurement_of(rows, 0.9, tmp_path / "alone", CountingEmbedder())
     with burning(4):
-        beside = measured(rows, 0.9, tmp_path / "beside", CountingEmbedder())
+        beside = measurement_of(rows, 0.9, tmp_path / "beside", CountingEmbedder())
     assert alone["decision"] == beside["decision"]
     assert [line["accuracy"] for line in alone["ladder"]] == [line["accuracy"] for line in beside["ladder"]]
     assert alone["tuned_pilot"]["rows"] == beside["tuned_pilot"]["rows"]

@@ -29,14 +29,14 @@ ENDINGS = ("since Monday.", "again and again.", "what can I do?", "thank you.", 
 def tickets(rows: int, seed: int = 0) -> Tickets:
     """So many different tickets of three queues, each with an answer that its queue decides."""
     draw = random.Random(seed)
-    made = []
+    lines = []
     for at in range(rows):
         queue = list(TOPICS)[at % len(TOPICS)]
         words = (
             f"{draw.choice(OPENINGS)} {draw.choice(TOPICS[queue])} {draw.choice(ENDINGS)} {draw.random():.9f}"
         )
-        made.append(Ticket(str(at), words, queue, f"We looked into your {queue} case {at} and solved it."))
-    return Tickets(tuple(made), "reply")
+        lines.append(Ticket(str(at), words, queue, f"We looked into your {queue} case {at} and solved it."))
+    return Tickets(tuple(lines), "reply")
 
 
 def save_causal(folder: Path, shape: str = "tiny-llama", places: int = 128) -> Path:
@@ -77,7 +77,7 @@ def fit_reply(
 ) -> TrainingResult:
     """`fit` on 40 tickets with 12 to choose on."""
     encoder = Encoder(tokenizer, Template.of(tokenizer), spec.max_length)
-    made = tickets(40), tickets(12, seed=1)
-    sides = [encoder.rows(side.texts, [str(row.answer) for row in side.rows]) for side in made]
+    rows = tickets(40), tickets(12, seed=1)
+    sides = [encoder.rows(side.texts, [str(row.answer) for row in side.rows]) for side in rows]
     collate = collate_padded(tokenizer.pad_token_id)
     return fit(AnswerLoss(model), Examples(*sides, collate), spec, folder, progress or quietly())

@@ -25,21 +25,21 @@ spec = recipe(
     lora_dropout=0,
     precision="fp32",
 )
-seen: list[int] = []
+steps: list[int] = []
 progress = quietly(
-    lambda event: seen.append(event.get("step", 0)),
-    lambda: "cancel" if rank == world - 1 and stop_at in seen else None,
+    lambda event: steps.append(event.get("step", 0)),
+    lambda: "cancel" if rank == world - 1 and stop_at in steps else None,
 )
 set_seed(spec.seed)
 model, tokenizer = load_causal(base)
 model = add_lora(model, spec, "causal")
-told = {"rank": rank, "stopped": None, "loss": []}
+report = {"rank": rank, "stopped": None, "loss": []}
 try:
-    told["loss"] = [point["loss"] for point in fit_reply(model, tokenizer, spec, folder, progress).history]
+    report["loss"] = [point["loss"] for point in fit_reply(model, tokenizer, spec, folder, progress).history]
 except Stopped as stopped:
-    told["stopped"] = stopped.reason
-told["steps"] = max(seen)
-told["weights"] = sum(float(value.double().abs().sum()) for value in trained_tensors(model).values())
-(folder / f"told-{rank}.json").write_text(json.dumps(told))
+    report["stopped"] = stopped.reason
+report["steps"] = max(steps)
+report["weights"] = sum(float(value.double().abs().sum()) for value in trained_tensors(model).values())
+(folder / f"told-{rank}.json").write_text(json.dumps(report))
 if torch.distributed.is_initialized():
     torch.distributed.destroy_process_group()

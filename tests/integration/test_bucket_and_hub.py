@@ -61,7 +61,7 @@ def place() -> Iterator[Place]:
     hub.accounts[TOKEN] = Account("me")
     encoder = save_encoder(home / "bert")
     hub.put("org/tiny-bert", encoder)
-    hub.put("org/gated", encoder, gated=True)
+    hub.put("org/gated", encoder, gate=True)
     with s3_server(home) as s3:
         env = {**s3.env, **hub.env(home, TOKEN), "TRAINWISE_DATASETS_URL": s3.bucket("tickets")}
         (home / f"{DATASET}.csv").write_bytes(few_tickets(60))

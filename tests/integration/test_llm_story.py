@@ -12,7 +12,7 @@ from bot.demo.stack import local_stack
 from bot.demo.story import CHANNEL
 from bot.playground.client.person import Person
 from bot.playground.state.seed import BOT_USER
-from tests.rag.llm_script import QualifiedServer, answered, faithful
+from tests.rag.llm_script import QualifiedServer, answer_requests, faithful
 
 pytestmark = pytest.mark.integration
 QUESTION = "our help center changes every week, should we fine-tune on the articles?"
@@ -50,7 +50,7 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
     assert PHRASED in first
     assert "Knowledge or behaviour" in first
     assert "embedded answer" not in first
-    assert len(answered(server)) == 2
+    assert len(answer_requests(server)) == 2
     assert EXTRACTED in second
     assert "The language model cannot be reached" in second
     assert key not in log

@@ -18,14 +18,14 @@ class Counting(MiniLM):
     def __init__(self, inner: MiniLM, name: str | None = None) -> None:
         self.inner, self.name, self.texts = inner, name or inner.name, list[str]()
         self.cache = inner.cache
-        self._remembered: dict[str, np.ndarray] = {}
+        self._vectors: dict[str, np.ndarray] = {}
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         self.texts += texts
         for text in dict.fromkeys(texts):
-            if text not in self._remembered:
-                self._remembered[text] = self.inner([text])[0]
-        rows = [self._remembered[text] for text in texts]
+            if text not in self._vectors:
+                self._vectors[text] = self.inner([text])[0]
+        rows = [self._vectors[text] for text in texts]
         return np.stack(rows) if rows else np.zeros((0, self.dim), dtype=np.float32)
 
     def count_tokens(self, text: str) -> int:
@@ -40,9 +40,9 @@ def counting(embed: MiniLM) -> Counting:
 @pytest.fixture(scope="module")
 def guide_index(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Index]:
     """An index with the guide in it, one per test file."""
-    with Index.open(tmp_path_factory.mktemp("guide") / "index", embed) as opened:
-        opened.ensure_guide()
-        yield opened
+    with Index.open(tmp_path_factory.mktemp("guide") / "index", embed) as index:
+        index.ensure_guide()
+        yield index
 
 
 @pytest.fixture

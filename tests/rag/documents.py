@@ -84,7 +84,7 @@ HTML = """<html><head><title>Help</title><script>stealCookies()</script></head><
 FAQ = 'Question;Answer;Area\nHow do I cancel?;"Open billing; press cancel";billing\nWhere are invoices?;Under billing;money\n'
 
 
-def zipped(path: Path, files: dict[str, str | bytes]) -> Path:
+def zip_file(path: Path, files: dict[str, str | bytes]) -> Path:
     """A zip of these files."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -113,7 +113,7 @@ def slack_export(path: Path) -> Path:
         {"user": "U2", "ts": "1715000200.1", "subtype": "channel_join", "text": "<@U2> has joined"},
     ]
     secret = [{"user": "U1", "ts": "1715000000.1", "text": "The layoffs are on Monday."}]
-    return zipped(
+    return zip_file(
         path,
         {
             "channels.json": json.dumps([{"id": "C1", "name": "support"}]),
@@ -128,7 +128,7 @@ def slack_export(path: Path) -> Path:
 def notion_export(path: Path) -> Path:
     """An export as Notion makes it: a zip in a zip, ids in the names, each table twice, pictures."""
     number = "0123456789abcdef0123456789abcdef"
-    inner = zipped(
+    inner = zip_file(
         path.with_suffix(".part"),
         {
             f"Handbook {number}.md": "# Handbook\n\nWe answer within four hours.\n",
@@ -137,9 +137,9 @@ def notion_export(path: Path) -> Path:
             f"Handbook {number}/logo.png": b"\x89PNG",
         },
     )
-    made = zipped(path, {"ExportBlock-1-Part-1.zip": inner.read_bytes()})
+    export = zip_file(path, {"ExportBlock-1-Part-1.zip": inner.read_bytes()})
     inner.unlink()
-    return made
+    return export
 
 
 def confluence_export(path: Path) -> Path:
@@ -163,4 +163,4 @@ def confluence_export(path: Path) -> Path:
     parts = [page(1, "Runbook"), page(2, "Runbook", original=older), page(3, "Draft", "draft")]
     parts += [body(1, text), body(2, "<p>Old words.</p>"), body(3, "<p>Unfinished words.</p>")]
     xml = f'<?xml version="1.0" encoding="UTF-8"?><hibernate-generic>{"".join(parts)}</hibernate-generic>'
-    return zipped(path, {"entities.xml": xml, "exportDescriptor.properties": "x=1"})
+    return zip_file(path, {"entities.xml": xml, "exportDescriptor.properties": "x=1"})

@@ -21,22 +21,22 @@ BUDGET_S = 20.0  # what works or fails at once never needs it, however busy the 
 PASSAGE = re.compile(r"<passage-\w+ id='(\d+)' heading='[^']*'>\n(.*?)\n</passage-", re.DOTALL)
 
 
-def wanted(body: dict[str, Any]) -> str:
+def shape_of(body: dict[str, Any]) -> str:
     """The shape that a request asks for: "ModelReading", "Draft" or "Qualification"."""
     form = json.dumps(body.get("response_format") or body.get("tools") or body["messages"][0])
     return next(name for name in ("ModelReading", "Draft", "Qualification") if name in form)
 
 
-def answered(server: OpenAIServer) -> list[dict[str, Any]]:
+def answer_requests(server: OpenAIServer) -> list[dict[str, Any]]:
     """The requests without the model's test, which comes before the first answer."""
-    return [body for body in server.requests if wanted(body) != "Qualification"]
+    return [body for body in server.requests if shape_of(body) != "Qualification"]
 
 
 class QualifiedServer(OpenAIServer):
     """The scripted server with a model that passes its test, whatever else it says."""
 
     def text_for(self, body: dict[str, Any], behaviour: str) -> str:
-        if wanted(body) == "Qualification":
+        if shape_of(body) == "Qualification":
             return json.dumps({"said": [true for _, _, true in STATEMENTS]})
         return super().text_for(body, behaviour)
 
@@ -46,10 +46,10 @@ def passages(body: dict[str, Any]) -> dict[str, str]:
     return dict(PASSAGE.findall("\n".join(str(message["content"]) for message in body["messages"][:2])))
 
 
-def reading(topic: str = "decision", **seen: tuple[str, str]) -> str:
+def reading(topic: str = "decision", **fields: tuple[str, str]) -> str:
     """A reading as JSON: name=(value, quote)."""
-    told = [{"name": n, "value": value, "quote": quote} for n, (value, quote) in seen.items()]
-    return json.dumps({"topic": topic, "signals": told})
+    entries = [{"name": n, "value": value, "quote": quote} for n, (value, quote) in fields.items()]
+    return json.dumps({"topic": topic, "signals": entries})
 
 
 def draft(*sentences: tuple[str, str, str]) -> str:
@@ -68,7 +68,7 @@ def find(body: dict[str, Any], words: str) -> tuple[str, str]:
 
 def faithful(body: dict[str, Any]) -> str:
     """Reads "weekly" and "knowledge" from the help-center question; phrases the rule about facts."""
-    if wanted(body) == "ModelReading":
+    if shape_of(body) == "ModelReading":
         return reading(
             volatility=("weekly", "changes every week"),
             gaps=("knowledge", "articles"),
@@ -88,5 +88,5 @@ def language_model(server: OpenAIServer, budget_s: float = BUDGET_S, key: str = 
     return LanguageModel(ChatClient("gpt-test", key, server.base_url), budget_s)
 
 
-def said(reply: Reply) -> str:
+def text_of(reply: Reply) -> str:
     return "\n".join(claim.text for claim in reply.why)

@@ -57,18 +57,18 @@ def signals(**values: Any) -> Signals:
     )
 
 
-@pytest.mark.parametrize(("verdict", "known"), CASES)
-def test_the_table_decides_as_the_reference_does(verdict: str, known: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("verdict", "values"), CASES)
+def test_the_table_decides_as_the_reference_does(verdict: str, values: dict[str, Any]) -> None:
     """One case for each gate and for each way of winning."""
-    assert str(advise(signals(**known), TABLE).verdict) == verdict
+    assert str(advise(signals(**values), TABLE).verdict) == verdict
 
 
 def test_what_would_change_it_is_true() -> None:
     """Each flip that is told really leads to the verdict that it names."""
     advice = advise(signals(task="summarise"), TABLE)
     assert any("fine-tune" in line for line in would_change(advice, ENGLISH))
-    flipped = signals(task="summarise", baseline="tried_fail", eval_n=300)
-    assert advise(flipped, TABLE).verdict is Verdict.FINE_TUNE
+    other = signals(task="summarise", baseline="tried_fail", eval_n=300)
+    assert advise(other, TABLE).verdict is Verdict.FINE_TUNE
 
 
 def test_the_pass_mark_stands_above_luck() -> None:
@@ -80,10 +80,10 @@ def test_the_pass_mark_stands_above_luck() -> None:
 
 def test_the_headline_names_the_askers_figures() -> None:
     """The reasons are the table's lines with the figures that were read."""
-    said = headline(advise(signals(**TUNE), TABLE), ENGLISH)
-    assert said.startswith("A fine-tuning pilot is justified: ")
-    assert "600 items" in said
-    assert "6,500 examples" in said
+    text = headline(advise(signals(**TUNE), TABLE), ENGLISH)
+    assert text.startswith("A fine-tuning pilot is justified: ")
+    assert "600 items" in text
+    assert "6,500 examples" in text
 
 
 def test_facts_and_voice_add_up() -> None:
@@ -95,12 +95,12 @@ def test_facts_and_voice_add_up() -> None:
 
 def test_a_mended_table_names_every_mistake(tmp_path: Path) -> None:
     """A typo in a signal, an option or a placeholder is told with its place, all at once."""
-    broken = DEFAULT.read_text().replace("examples: {below: 50}", "exmples: {below: 50}")
-    broken = broken.replace("points: {rag: 3}, say", "points: {rga: 3}, say", 1)
-    broken = broken.replace("{volume_month} calls a month pay", "{calls} calls a month pay")
+    table_text = DEFAULT.read_text().replace("examples: {below: 50}", "exmples: {below: 50}")
+    table_text = table_text.replace("points: {rag: 3}, say", "points: {rga: 3}, say", 1)
+    table_text = table_text.replace("{volume_month} calls a month pay", "{calls} calls a month pay")
     path = tmp_path / "table.yaml"
-    path.write_text(broken)
-    with pytest.raises(TableError) as caught:
+    path.write_text(table_text)
+    with pytest.raises(TableError) as error:
         load_table(path)
     for part in ("exmples", "rga", "'calls'", "Correct these lines"):
-        assert part in str(caught.value)
+        assert part in str(error.value)

@@ -34,14 +34,14 @@ def tell(guide_index: Index) -> Tell:
     """`tell(question, topic=..., ...)`: the answer when the question was read as these signals."""
     table, write = load_table(), Writer(guide_index, guide_index.embed, EmbeddedReader(guide_index.embed))
 
-    def told(question: str, **signals: Any) -> Answer:
+    def answer(question: str, **signals: Any) -> Answer:
         advice = advise(Signals.model_validate(signals), table)
         return write(question, advice, frozenset({"workspace"}))
 
-    return told
+    return answer
 
 
-def said(answer: Answer) -> str:
+def text_of(answer: Answer) -> str:
     return "\n".join(claim.text for claim in answer.claims)
 
 
@@ -49,9 +49,9 @@ def test_a_verdict_is_backed_by_what_decided_it(tell: Tell) -> None:
     """Weekly facts: the rule about facts and the rule about change are quoted, no example from elsewhere."""
     question = "our help center changes every week, should we fine-tune on the articles?"
     answer = tell(question, topic="decision", task="qa", gaps=("knowledge",), volatility="weekly")
-    assert "missing, outdated or private facts call for retrieval" in said(answer)
-    assert "for knowledge that changes, retrieval is the right tool" in said(answer)
-    assert "clinical" not in said(answer)
+    assert "missing, outdated or private facts call for retrieval" in text_of(answer)
+    assert "for knowledge that changes, retrieval is the right tool" in text_of(answer)
+    assert "clinical" not in text_of(answer)
 
 
 def test_a_figure_that_is_out_of_date_comes_with_its_correction(tell: Tell) -> None:
@@ -59,7 +59,7 @@ def test_a_figure_that_is_out_of_date_comes_with_its_correction(tell: Tell) -> N
     answer = tell("how long does a fine-tune of llama 7b take on a cloud gpu", topic="guide")
     assert "2-8 hours." in answer.claims[0].text
     assert answer.claims[1].text.startswith("Correction (2026-11): 2-8 hours for Llama 7B")
-    assert "first two runs" not in said(answer)
+    assert "first two runs" not in text_of(answer)
 
 
 def test_a_question_for_a_list_gets_the_whole_list_in_order(tell: Tell) -> None:
@@ -84,11 +84,11 @@ QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 
 def test_near_misses_are_refused_and_what_the_guide_holds_is_answered(tell: Tell) -> None:
     """Of 20 questions that the guide almost answers at least 14 are refused, of 20 that it answers at most 4."""
-    told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
-    answered = [question for question in told["near_misses"] if tell(question, topic="guide").claims]
-    lost = [question for question in told["held"] if not tell(question, topic="guide").claims]
-    assert len(answered) <= 6, answered
-    assert len(lost) <= 4, lost
+    questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    misses = [question for question in questions["near_misses"] if tell(question, topic="guide").claims]
+    gaps = [question for question in questions["held"] if not tell(question, topic="guide").claims]
+    assert len(misses) <= 6, misses
+    assert len(gaps) <= 4, gaps
 
 
 def test_an_identifier_that_no_document_holds_is_not_answered_with_another(tell: Tell) -> None:

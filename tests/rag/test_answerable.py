@@ -26,12 +26,12 @@ QUESTIONS = Path(__file__).parents[2] / "benchmarks" / "answers.yaml"
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Index]:
-    with Index.open(tmp_path_factory.mktemp("samples"), embed) as opened:
-        add_samples(opened)
-        yield opened
+    with Index.open(tmp_path_factory.mktemp("samples"), embed) as index:
+        add_samples(index)
+        yield index
 
 
-def asked(index: Index, question: str) -> Answer:
+def answer_to(index: Index, question: str) -> Answer:
     passages = retrieve(index, question, EVERYONE)
     return compose(question, passages, index.embed)
 
@@ -47,7 +47,7 @@ def test_a_question_in_wholly_other_words_is_answered_and_says_so(embed: MiniLM)
 
 def test_an_answer_in_the_same_words_carries_no_note(samples: Index) -> None:
     """The usual case stays plain."""
-    answer = asked(samples, "What does the Team plan cost per seat?")
+    answer = answer_to(samples, "What does the Team plan cost per seat?")
     assert "29 euros" in answer.claims[0].text
     assert answer.note is None
 
@@ -55,7 +55,7 @@ def test_an_answer_in_the_same_words_carries_no_note(samples: Index) -> None:
 @pytest.mark.parametrize("question", ["Can I pay with PayPal?", "Is there an integration with SAP?"])
 def test_a_name_that_the_passage_lacks_speaks_against_it(samples: Index, question: str) -> None:
     """What is said of other ways to pay is no answer about this one."""
-    assert not asked(samples, question).claims
+    assert not answer_to(samples, question).claims
 
 
 def test_labelled_questions_stay_as_answered_as_they_were_measured(samples: Index) -> None:
@@ -64,9 +64,9 @@ def test_labelled_questions_stay_as_answered_as_they_were_measured(samples: Inde
     A question at the threshold falls either way with the processor's int8 kernel, so each floor lies one or two
     questions below what was measured (AVX2 without VNNI, int8): .151, .406, .958, .792, .878, .958 in this order.
     """
-    told = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
-    unseen = [{"kind": "unseen", **row} for row in told["unseen_paraphrases"]]
-    unseen += [{"kind": "unseen near", "question": question} for question in told["unseen_near_misses"]]
+    questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
+    unseen = [{"kind": "unseen", **row} for row in questions["unseen_paraphrases"]]
+    unseen += [{"kind": "unseen near", "question": question} for question in questions["unseen_near_misses"]]
     figures = answers(samples, [*read_rows(), *unseen])
     assert figures["paraphrase"]["right_source_cited"] >= 0.11
     assert figures["unseen"]["right_source_cited"] >= 0.34
@@ -87,9 +87,9 @@ def test_a_row_answers_with_its_column_and_caption(tmp_path: Path, embed: MiniLM
     (tmp_path / "report.html").write_text(f"<h1>Annual report</h1><h2>Revenue</h2><p>By region.</p>{tables}")
     with Index.open(tmp_path / "index", embed) as index:
         index.add([tmp_path / "report.html"], EVERYONE)
-        first = asked(index, "rail revenue in Iberia in 2022").claims
+        first = answer_to(index, "rail revenue in Iberia in 2022").claims
         assert first[0].text == "Revenue 2022 by region: Iberia: Rail: 32.1"
-        assert asked(index, "rail revenue in Iberia in 2019").claims == ()
+        assert answer_to(index, "rail revenue in Iberia in 2019").claims == ()
 
 
 def test_questions_inside_documents_are_no_answers() -> None:
@@ -123,13 +123,13 @@ def test_words_of_a_closed_document_are_not_counted(tmp_path: Path, embed: MiniL
     with Index.open(tmp_path / "index", embed) as index:
         index.add([secret], frozenset({"channel:C1"}))
         question = "When does project Zanzibar close?"
-        told = answer_from_documents(index, question, frozenset({"channel:C1"}), embed)
-        hidden = answer_from_documents(index, question, frozenset({"workspace"}), embed)
-    assert "March of next year" in told.answer.claims[0].text
-    assert told.confidence > 0.5
-    assert not hidden.answer.claims
-    assert hidden.confidence == 0.0
-    assert "0 documents" in (hidden.answer.note or "")
+        inside = answer_from_documents(index, question, frozenset({"channel:C1"}), embed)
+        outside = answer_from_documents(index, question, frozenset({"workspace"}), embed)
+    assert "March of next year" in inside.answer.claims[0].text
+    assert inside.confidence > 0.5
+    assert not outside.answer.claims
+    assert outside.confidence == 0.0
+    assert "0 documents" in (outside.answer.note or "")
 
 
 @pytest.mark.parametrize(

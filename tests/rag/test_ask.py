@@ -28,9 +28,9 @@ PRICES = {
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[Index]:
     folder: Path = tmp_path_factory.mktemp("index")
-    with Index.open(folder / "index", load_embedder(embed_cache)) as opened:
-        opened.ensure_guide()
-        yield opened
+    with Index.open(folder / "index", load_embedder(embed_cache)) as index:
+        index.ensure_guide()
+        yield index
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,12 @@ def test_verdicts_on_plain_cases(adviser: Adviser, question: str, verdict: Verdi
 def test_every_claim_is_held_by_its_quote(adviser: Adviser) -> None:
     """Each claim cites a passage in which its quote stands verbatim, with all its figures."""
     reply = adviser.ask("how long does it take and what does it cost to fine-tune llama 7b on a cloud gpu?")
-    cited = {citation.number: citation for citation in reply.citations}
+    sources = {citation.number: citation for citation in reply.citations}
     assert reply.why
     for claim in reply.why:
         assert claim.cites
         for number in claim.cites:
-            assert supported(claim.text, cited[number].quote, cited[number].passage)
+            assert supported(claim.text, sources[number].quote, sources[number].passage)
 
 
 def test_the_gate_refuses_what_the_passage_does_not_say() -> None:

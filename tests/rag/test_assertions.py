@@ -56,9 +56,9 @@ def questions() -> list[str]:
     return [row["question"] for row in rows if "question" in row]
 
 
-def sentences(advice: Advice, committed: bool) -> Iterator[str]:
+def sentences(advice: Advice, final: bool) -> Iterator[str]:
     """All that is told beside cited passages."""
-    yield headline(advice, ENGLISH, committed)
+    yield headline(advice, ENGLISH, final)
     yield next_step(advice, ENGLISH)
     yield cost_line(advice.verdict, advice.facts_told, PRICES)
     yield from (answer_move(move, advice, PRICES, ENGLISH) for move in ("advice", "saving", "next", "cost"))
@@ -71,8 +71,8 @@ def decisions(embed: MiniLM) -> list[tuple[str, Advice, bool]]:
     decisions = []
     for question in questions():
         signals = reader(question)
-        for asked in ((), ("a", "b", "c")):
-            decision = decide_turn(Thread(signals, asked), table)
+        for history in ((), ("a", "b", "c")):
+            decision = decide_turn(Thread(signals, history), table)
             if decision.advice.verdict not in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER):
                 decisions.append((question, decision.advice, decision.committed))
     return decisions
@@ -82,9 +82,9 @@ def test_no_sentence_asserts_what_was_not_said(decisions: list[tuple[str, Advice
     """Each phrase that speaks of the case rests on a signal with the person's words behind it."""
     assert len(decisions) > 400
     false = []
-    for question, advice, committed in decisions:
+    for question, advice, final in decisions:
         certain = certain_signals(advice.signals) & advice.signals.known().keys()
-        for sentence in sentences(advice, committed):
+        for sentence in sentences(advice, final):
             for pattern, names in ASSERTIONS.items():
                 if re.search(pattern, sentence) and not certain & set(names):
                     false.append((question, sentence, names))
@@ -94,21 +94,21 @@ def test_no_sentence_asserts_what_was_not_said(decisions: list[tuple[str, Advice
 def test_no_figure_is_told_that_was_not_read(decisions: list[tuple[str, Advice, bool]]) -> None:
     """A figure of the headline is one of the case that has words behind it, or a threshold of the table's own words."""
     table = load_table()
-    known = {
+    values = {
         figure
         for rule in (*table.rules, *table.gates)
         for text in (rule.say, rule.general)
         for figure in FIGURES.findall(text)
     } | {"500"}
     false = []
-    for question, advice, committed in decisions:
-        told = shown(advice)
-        figures = FIGURES.findall(headline(advice, ENGLISH, committed))
-        false += [(question, figure) for figure in figures if figure.rstrip(",") not in known | told]
+    for question, advice, final in decisions:
+        numbers = figures_in(advice)
+        figures = FIGURES.findall(headline(advice, ENGLISH, final))
+        false += [(question, figure) for figure in figures if figure.rstrip(",") not in values | numbers]
     assert false == []
 
 
-def shown(advice: Advice) -> set[str]:
+def figures_in(advice: Advice) -> set[str]:
     """The figures that were said, as an answer may write them."""
     values = [v for v in advice.facts_told.known().values() if isinstance(v, int | float)]
     return {

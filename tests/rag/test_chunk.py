@@ -9,7 +9,7 @@ from rag.search.chunking import CHUNK_TOKENS, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 
 
-def squeezed(text: str) -> str:
+def squeeze(text: str) -> str:
     return "".join(text.split())
 
 
@@ -18,9 +18,9 @@ def test_passages_hold_the_whole_text_in_order_and_know_their_place(embed: MiniL
     text = (GUIDE / "training-guide.md").read_text()
     chunks = chunk_markdown(text, "guide", embed.count_tokens)
     body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    assert squeezed("".join(chunk.text for chunk in chunks)) == squeezed(body)
+    assert squeeze("".join(chunk.text for chunk in chunks)) == squeeze(body)
     for chunk in chunks:
-        assert squeezed(text[chunk.start : chunk.end]) == squeezed(chunk.text)
+        assert squeeze(text[chunk.start : chunk.end]) == squeeze(chunk.text)
         assert embed.count_tokens(chunk.text) <= CHUNK_TOKENS
 
 
@@ -44,7 +44,7 @@ def test_words_without_end_still_make_short_passages(embed: MiniLM) -> None:
     ):
         chunks = chunk_markdown(text, "t", embed.count_tokens)
         assert max(len(chunk.text) for chunk in chunks) < 2500
-        assert squeezed("".join(chunk.text for chunk in chunks)) == text
+        assert squeeze("".join(chunk.text for chunk in chunks)) == text
 
 
 def test_a_long_table_carries_its_header_in_each_passage(embed: MiniLM) -> None:
@@ -57,4 +57,4 @@ def test_a_long_table_carries_its_header_in_each_passage(embed: MiniLM) -> None:
     for chunk in tables:
         assert chunk.heading == "Report > Revenue 2022"
         assert chunk.text.startswith("| Region | Road | Rail |\n|---|---|---|\n| Region ")
-        assert squeezed(text[chunk.start : chunk.end]).endswith(squeezed(chunk.text.splitlines()[-1]))
+        assert squeeze(text[chunk.start : chunk.end]).endswith(squeeze(chunk.text.splitlines()[-1]))

@@ -66,12 +66,12 @@ def test_three_questions_one_at_a_time_then_it_commits(adviser: Adviser) -> None
     replies = talk(
         adviser, "should we fine-tune?", "hm not sure", "no idea really", "cannot say", "still no idea"
     )
-    asked = [reply.follow_up for reply in replies]
-    assert all(question is not None and 2 <= len(question.options) <= 5 for question in asked[:3])
-    assert len({question.text for question in asked[:3] if question}) == MOST_QUESTIONS
+    questions = [reply.follow_up for reply in replies]
+    assert all(question is not None and 2 <= len(question.options) <= 5 for question in questions[:3])
+    assert len({question.text for question in questions[:3] if question}) == MOST_QUESTIONS
     assert all(reply.lean is Verdict.PROMPT for reply in replies[:3])
     assert all("my lean is to" in reply.headline for reply in replies[:3])
-    assert asked[3] is None
+    assert questions[3] is None
     assert replies[3].verdict is Verdict.PROMPT
     assert "commit" in replies[3].headline
     assert "unknown" in replies[3].headline
@@ -116,7 +116,7 @@ def test_questions_about_the_verdict_are_answered_from_the_thread(adviser: Advis
     """Why, what would change it, cost, next step, sources and thanks keep the verdict and the signals."""
     first = adviser.ask(TUNE)
     assert first.verdict is Verdict.FINE_TUNE
-    said = {
+    answers = {
         move: adviser.ask(text, state=first.state)
         for move, text in {
             "why": "why?",
@@ -127,19 +127,19 @@ def test_questions_about_the_verdict_are_answered_from_the_thread(adviser: Advis
             "thanks": "thanks a lot!",
         }.items()
     }
-    for reply in said.values():
+    for reply in answers.values():
         assert reply.verdict is Verdict.FINE_TUNE
         assert reply.state == first.state
-    assert "3,000" in said["why"].headline
-    assert said["why"].citations
-    assert said["change"].would_change
-    assert said["change"].headline.startswith(said["change"].would_change[0])
-    assert "2026-11" in said["cost"].headline
-    assert said["cost"].citations
-    assert said["next"].headline == first.next_step
+    assert "3,000" in answers["why"].headline
+    assert answers["why"].citations
+    assert answers["change"].would_change
+    assert answers["change"].headline.startswith(answers["change"].would_change[0])
+    assert "2026-11" in answers["cost"].headline
+    assert answers["cost"].citations
+    assert answers["next"].headline == first.next_step
     assert "passes" in first.next_step
-    assert said["sources"].citations
-    assert "welcome" in said["thanks"].headline
+    assert answers["sources"].citations
+    assert "welcome" in answers["thanks"].headline
 
 
 def test_a_new_subject_begins_afresh(adviser: Adviser) -> None:
@@ -202,11 +202,11 @@ def test_the_state_stays_small(adviser: Adviser) -> None:
 def test_personal_data_without_a_basis_is_never_committed_to() -> None:
     """However often it has asked, it does not lean its way into training on data that nobody cleared."""
     table = load_table()
-    known = {"topic": "decision", "task": "reply", "gaps": ("style",), "examples": 4000, "baseline": "tried_fail",
+    values = {"topic": "decision", "task": "reply", "gaps": ("style",), "examples": 4000, "baseline": "tried_fail",
              "eval_n": 400, "pii": True, "consent": False}  # fmt: skip
-    decided = decide_turn(Thread(Signals.model_validate(known), ("a", "b", "c")), table)
-    assert decided.advice.verdict is Verdict.NEED_MORE_INFO
-    assert not decided.committed
+    turn = decide_turn(Thread(Signals.model_validate(values), ("a", "b", "c")), table)
+    assert turn.advice.verdict is Verdict.NEED_MORE_INFO
+    assert not turn.committed
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ def signals(**values: object) -> Signals:
     return Signals.model_validate({"topic": "decision", **values})
 
 
-def thread_of(said: tuple[str, ...] = (), **values: object) -> Thread:
-    """A thread that knows these signals, those named in `said` by the person's words."""
-    return Thread(signals(quotes=dict.fromkeys(said, "their words"), **values))
+def thread_of(names: tuple[str, ...] = (), **values: object) -> Thread:
+    """A thread that knows these signals, those named in `names` by the person's words."""
+    return Thread(signals(quotes=dict.fromkeys(names, "their words"), **values))
 
 
-def message(said: tuple[str, ...] = (), **values: object) -> Signals:
-    return signals(quotes=dict.fromkeys(said, "their words"), **values)
+def message(names: tuple[str, ...] = (), **values: object) -> Signals:
+    return signals(quotes=dict.fromkeys(names, "their words"), **values)
 
 
 def menu_values(reply: Reply) -> dict[str, str]:
@@ -92,9 +92,9 @@ def test_a_typed_line_is_a_correction(adviser: Adviser) -> None:
 )
 def test_what_cannot_be_set_is_refused_with_what_can(text: str, parts: tuple[str, ...]) -> None:
     """Bad names and values get the list of what there is."""
-    with pytest.raises(RagError) as caught:
+    with pytest.raises(RagError) as error:
         parse_correction(text)
-    assert all(part in str(caught.value) for part in parts)
+    assert all(part in str(error.value) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_count_is_set_in_the_ways_people_write_it(text: str, count: int) -> No
 
 def test_a_guess_never_replaces_what_was_confirmed_or_said() -> None:
     """A later message without words of its own for the task leaves it; words of its own replace it."""
-    confirmed = correct(thread_of(task="classify"), [parse_correction("task=extract")])
-    guess = hear(confirmed, "400 a day", lambda text: message(task="reply"), TABLE)
+    first = correct(thread_of(task="classify"), [parse_correction("task=extract")])
+    guess = hear(first, "400 a day", lambda text: message(task="reply"), TABLE)
     assert guess.signals is not None
     assert (guess.signals.task, "task" in guess.confirmed) == ("extract", True)
     guess = hear(
@@ -116,21 +116,21 @@ def test_a_guess_never_replaces_what_was_confirmed_or_said() -> None:
     )
     assert guess.signals is not None
     assert guess.signals.task == "classify"
-    stated = hear(confirmed, "no, it drafts replies", lambda text: message(("task",), task="reply"), TABLE)
-    assert stated.signals is not None
-    assert (stated.signals.task, "task" in stated.confirmed) == ("reply", False)
+    second = hear(first, "no, it drafts replies", lambda text: message(("task",), task="reply"), TABLE)
+    assert second.signals is not None
+    assert (second.signals.task, "task" in second.confirmed) == ("reply", False)
 
 
 def test_a_correction_in_words_replaces_the_gap_and_an_addition_joins_it() -> None:
     """ "no, it is the format" takes the tone away; "also the format" keeps it."""
     before = thread_of(("gaps",), task="reply", gaps=("style",))
     format_too = message(("gaps",), gaps=("format",))
-    replaced = hear(before, "no, it's the format", lambda text: format_too, TABLE).signals
-    joined = hear(before, "the format breaks, too", lambda text: format_too, TABLE).signals
-    assert replaced is not None
-    assert joined is not None
-    assert replaced.gaps == ("format",)
-    assert set(joined.gaps) == {"format", "style"}
+    swap = hear(before, "no, it's the format", lambda text: format_too, TABLE).signals
+    union = hear(before, "the format breaks, too", lambda text: format_too, TABLE).signals
+    assert swap is not None
+    assert union is not None
+    assert swap.gaps == ("format",)
+    assert set(union.gaps) == {"format", "style"}
 
 
 def test_another_baseline_takes_the_old_score_with_it() -> None:
@@ -157,21 +157,21 @@ def test_a_permission_that_came_is_a_permission(text: str, consent: bool) -> Non
 
 def test_what_adds_up_keeps_what_was_said_and_drops_what_was_guessed() -> None:
     """Binding conditions: a tap on "sources" keeps a said "own machines", not a guessed one."""
-    said = correct(thread_of(("offline",), offline=True), [parse_correction("binds=citations")]).signals
-    guessed = correct(thread_of(offline=True), [parse_correction("binds=citations")]).signals
-    cleared = correct(thread_of(("offline",), offline=True), [parse_correction("binds=none")]).signals
-    assert said is not None
-    assert guessed is not None
-    assert cleared is not None
-    assert (said.offline, said.citations) == (True, True)
-    assert (guessed.offline, guessed.citations) == (None, True)
-    assert cleared.offline is None
+    firm = correct(thread_of(("offline",), offline=True), [parse_correction("binds=citations")]).signals
+    guess = correct(thread_of(offline=True), [parse_correction("binds=citations")]).signals
+    blank = correct(thread_of(("offline",), offline=True), [parse_correction("binds=none")]).signals
+    assert firm is not None
+    assert guess is not None
+    assert blank is not None
+    assert (firm.offline, firm.citations) == (True, True)
+    assert (guess.offline, guess.citations) == (None, True)
+    assert blank.offline is None
 
 
 def test_menus_show_guesses_as_guesses() -> None:
     """Said, guessed and unknown are told apart; several gaps are one joined choice."""
-    known = message(("task",), task="reply", gaps=("knowledge", "style"), examples=900)
-    menus = {m.name: m for m in menus_of(known, frozenset({"task"}), frozenset(), ENGLISH)}
+    values = message(("task",), task="reply", gaps=("knowledge", "style"), examples=900)
+    menus = {m.name: m for m in menus_of(values, frozenset({"task"}), frozenset(), ENGLISH)}
     assert {name: menu.certainty for name, menu in menus.items()} == {
         "task": "said", "gaps": "guessed", "baseline": "unknown", "examples": "guessed", "binds": "unknown",
     }  # fmt: skip
@@ -215,7 +215,7 @@ def test_short_answers_to_a_verdict_are_understood(adviser: Adviser, text: str, 
 
 def test_a_measurement_without_a_prompt_says_nothing_of_one(adviser: Adviser) -> None:
     """The verdict names a prompt as what is left to measure, not as what was measured."""
-    found = {
+    report = {
         "task": "classify",
         "examples": 1424,
         "eval_n": 200,
@@ -223,7 +223,7 @@ def test_a_measurement_without_a_prompt_says_nothing_of_one(adviser: Adviser) ->
         "target": 92.0,
         "measured_best": "nothing",
     }
-    reply = adviser.measured(LABELS, found, "Not worth it: your target is out of reach.")
+    reply = adviser.measured(LABELS, report, "Not worth it: your target is out of reach.")
     assert reply.headline.startswith("Measured on your own tickets.")
     if reply.verdict is Verdict.PROMPT:
         assert "No prompt was scored" in reply.headline

@@ -36,10 +36,10 @@ def test_rows_are_unit_length_float32_in_the_order_given(cache: Path) -> None:
 
 def test_meaning_is_near_and_other_things_are_far(cache: Path) -> None:
     """A paraphrase without a shared rare word is nearer than an unrelated sentence."""
-    asked, same, other = load_embedder(cache)(
+    question, same, other = load_embedder(cache)(
         ["how do I get my money back", "requesting a refund for a purchase", "the GPU ran out of memory"]
     )
-    assert asked @ same > 0.4 > asked @ other + 0.2
+    assert question @ same > 0.4 > question @ other + 0.2
 
 
 @pytest.mark.integration
@@ -101,7 +101,7 @@ def test_loading_needs_no_torch_and_stays_small(cache: Path) -> None:
         "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules);"
         "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, str(cache)], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) / 1024 < 250
+    assert int(process.stdout) / 1024 < 250

@@ -118,14 +118,14 @@ def test_a_name_with_any_private_address_is_refused(port: int, addresses: list[s
 
 def test_a_name_is_resolved_once_so_it_cannot_change_between_check_and_use(port: int) -> None:
     """What was checked is what is connected to."""
-    asked: list[str] = []
+    hosts: list[str] = []
 
     def changing(host: str, _port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+        hosts.append(host)
+        return ["127.0.0.1"] if len(hosts) == 1 else ["10.0.0.1"]
 
     assert fetch(f"http://docs.example:{port}/help", "", changing, loopback_allowed)
-    assert asked == ["docs.example"]
+    assert hosts == ["docs.example"]
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_a_redirect_to_what_is_refused_is_refused(port: int, target: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [("big", "larger than 25 MB"), ("loop", "again and again"), ("locked", "sign-in"), ("broken", "500"),
      ("packed", "compressed"), ("nothing", "does not exist")],
 )  # fmt: skip
-def test_what_cannot_be_had_is_told(port: int, path: str, said: str) -> None:
+def test_what_cannot_be_had_is_told(port: int, path: str, message: str) -> None:
     """Each with a sentence of its own."""
-    with pytest.raises(FetchError, match=said):
+    with pytest.raises(FetchError, match=message):
         get(f"http://docs.example:{port}/{path}")
 
 

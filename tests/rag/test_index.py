@@ -21,18 +21,18 @@ SUPPORT, SALES = frozenset({"channel:CSUPPORT"}), frozenset({"channel:CSALES"})
 
 @pytest.fixture
 def index(tmp_path: Path, counting: Counting) -> Iterator[Index]:
-    with Index.open(tmp_path / "index", counting) as opened:
-        yield opened
+    with Index.open(tmp_path / "index", counting) as index:
+        yield index
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A team's folder of twelve articles with two sections each."""
-    made = tmp_path / "docs"
-    made.mkdir()
+    docs = tmp_path / "docs"
+    docs.mkdir()
     for number in range(12):
-        (made / f"article-{number:02}.md").write_text(article(number))
-    return made
+        (docs / f"article-{number:02}.md").write_text(article(number))
+    return docs
 
 
 def article(number: int, limit: str = "ten seats") -> str:
@@ -94,8 +94,8 @@ def test_a_removed_file_disappears_with_its_words(index: Index, folder: Path) ->
 def test_when_most_files_vanish_a_person_decides(index: Index, folder: Path) -> None:
     """A share that was not mounted does not empty the index."""
     index.add([folder], EVERYONE)
-    hidden = folder.with_name("elsewhere")
-    folder.rename(hidden)
+    elsewhere = folder.with_name("elsewhere")
+    folder.rename(elsewhere)
     report = index.sync()
     assert report.removed == 0
     assert "--sweep" in report.problems[0]
@@ -110,13 +110,13 @@ def test_bad_files_leave_the_rest_and_the_index_whole(index: Index, folder: Path
     (tmp_path / "outside.md").write_text("# Secret\n\nwords outside")
     (folder / "link.md").symlink_to(tmp_path / "outside.md")
     (folder / "up").symlink_to(tmp_path)
-    make.zipped(folder / "bomb.zip", {"x.md": bytes(30_000_000)})
+    make.zip_file(folder / "bomb.zip", {"x.md": bytes(30_000_000)})
     report = index.add([folder, tmp_path / "missing.md", "ftp://x.example/a"], EVERYONE)
     assert report.added == 12
-    said = "\n".join(report.problems)
+    text = "\n".join(report.problems)
     for part in ("torn.pdf: is damaged", "1 .png", "link.md: is a link out", "/up: is a link out", "zip bomb",
                  "missing.md: there is no such file", "http and https addresses only"):  # fmt: skip
-        assert part in said
+        assert part in text
     assert not any("Secret" in document.title for document in index.documents())
     again = index.sync()
     assert len(again.problems) == len(report.problems) - 2
@@ -128,10 +128,10 @@ def test_bad_files_leave_the_rest_and_the_index_whole(index: Index, folder: Path
 
 def test_a_zip_is_one_source_of_many_documents(index: Index, tmp_path: Path, counting: Counting) -> None:
     """Changed members change, members that left disappear, the rest costs nothing."""
-    path = make.zipped(tmp_path / "all.zip", {f"{n}.md": article(n) for n in range(5)})
+    path = make.zip_file(tmp_path / "all.zip", {f"{n}.md": article(n) for n in range(5)})
     assert index.add([path], EVERYONE).added == 5
     counting.texts.clear()
-    make.zipped(path, {f"{n}.md": article(n, "two seats" if n == 2 else "ten seats") for n in range(4)})
+    make.zip_file(path, {f"{n}.md": article(n, "two seats" if n == 2 else "ten seats") for n in range(4)})
     report = index.sync()
     assert (report.added, report.unchanged, report.removed) == (1, 3, 1)
     assert len(counting.texts) == 1
@@ -140,8 +140,8 @@ def test_a_zip_is_one_source_of_many_documents(index: Index, tmp_path: Path, cou
 def test_what_a_person_removed_stays_away_until_added_again(index: Index, folder: Path) -> None:
     """A sync does not bring it back."""
     index.add([folder], EVERYONE)
-    gone = next(document for document in index.documents() if document.title == "Article 3")
-    index.remove(gone.id)
+    target = next(document for document in index.documents() if document.title == "Article 3")
+    index.remove(target.id)
     assert index.sync().added == 0
     assert index.stats().documents == 11
     assert index.add([folder], EVERYONE).added == 1
@@ -172,7 +172,7 @@ def test_progress_counts_up_to_the_total(index: Index, folder: Path) -> None:
     """What a bar needs: done never falls, ends at the total, with the name in work."""
     steps: list[tuple[int, int, str]] = []
     index.add([folder], EVERYONE, lambda *step: steps.append(step))
-    assert [done for done, _, _ in steps] == sorted(done for done, _, _ in steps)
+    assert [count for count, _, _ in steps] == sorted(count for count, _, _ in steps)
     assert steps[-1][:2] == (12, 12)
     assert ("article-03.md") in {name for _, _, name in steps}
 
@@ -184,9 +184,9 @@ def test_another_embedding_model_finds_everything_again(
     index.add([folder], EVERYONE)
     index.close()
     newer = Counting(counting.inner, "another-model")
-    with Index.open(tmp_path / "index", newer) as opened:
-        assert "103 rows" in retrieve(opened, "where do exports of plan 3 stop?", EVERYONE)[0].text
-        rows = opened.store.connection.execute("SELECT DISTINCT embedder FROM vectors").fetchall()
+    with Index.open(tmp_path / "index", newer) as renewal:
+        assert "103 rows" in retrieve(renewal, "where do exports of plan 3 stop?", EVERYONE)[0].text
+        rows = renewal.store.connection.execute("SELECT DISTINCT embedder FROM vectors").fetchall()
     assert rows == [("another-model",)]
 
 

@@ -27,8 +27,8 @@ from tests.rag.llm_script import (
     adviser,
     draft,
     passages,
-    said,
-    wanted,
+    shape_of,
+    text_of,
 )
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ SHORT_S = 2.0  # for servers that never answer
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "told"),
+    ("behaviour", "message"),
     [
         ("429", "no capacity"),
         ("500", "error of its own"),
@@ -55,18 +55,18 @@ SHORT_S = 2.0  # for servers that never answer
     ],
 )
 def test_a_failure_gives_the_embedded_answer_in_time(
-    guide_index: Index, server: OpenAIServer, behaviour: str, told: str
+    guide_index: Index, server: OpenAIServer, behaviour: str, message: str
 ) -> None:
     """Whatever the server does, verdict and sentences are the embedded ones, with one plain sentence why."""
     server.always(behaviour)
     budget_s = SHORT_S if behaviour in ("stall", "drip") else BUDGET_S
-    asked = adviser(guide_index, server, budget_s)
+    assistant = adviser(guide_index, server, budget_s)
     began = time.monotonic()
-    reply = asked.ask(WEEKLY)
+    reply = assistant.ask(WEEKLY)
     assert time.monotonic() - began < budget_s + 10  # a server that hangs would hold us for two minutes
     embedded = Adviser(guide_index, guide_index.embed, {"as_of": "2026-11"}).ask(WEEKLY)
     assert (reply.verdict, reply.why, reply.citations) == (embedded.verdict, embedded.why, embedded.citations)
-    assert told in (reply.note or "")
+    assert message in (reply.note or "")
     assert "so this is the embedded answer" in (reply.note or "")
     assert not any(secret in (reply.note or "") for secret in (KEY, KEY[-6:], "Error", "http", "Traceback"))
 
@@ -80,7 +80,7 @@ def test_a_failure_while_phrasing_keeps_what_was_read(
     server.always(behaviour)
     reply = adviser(guide_index, server, 6.0 if behaviour == "stall" else BUDGET_S).ask(WEEKLY)
     assert "changes every week" in reply.state["signals"]["quotes"]["volatility"]
-    assert "for knowledge that changes, retrieval is the right tool" in said(reply)
+    assert "for knowledge that changes, retrieval is the right tool" in text_of(reply)
     assert "embedded answer" in (reply.note or "")
 
 
@@ -93,9 +93,9 @@ def test_the_wrong_key_is_told_without_the_key(guide_index: Index, server: OpenA
 
 def test_nothing_listens(guide_index: Index) -> None:
     """A refused connection is told, at once."""
-    with OpenAIServer() as gone:
+    with OpenAIServer() as absent:
         pass
-    reply = adviser(guide_index, gone).ask(WEEKLY)
+    reply = adviser(guide_index, absent).ask(WEEKLY)
     assert reply.verdict is Verdict.RAG
     assert "cannot be reached" in (reply.note or "")
 
@@ -103,36 +103,36 @@ def test_nothing_listens(guide_index: Index) -> None:
 def test_a_passing_failure_is_tried_once_more(guide_index: Index, server: OpenAIServer) -> None:
     """One 429 with Retry-After costs no answer."""
     server.behave("429")
-    assert PHRASED in said(adviser(guide_index, server).ask(WEEKLY))
+    assert PHRASED in text_of(adviser(guide_index, server).ask(WEEKLY))
 
 
 def test_a_server_that_is_down_is_left_alone_for_a_while(guide_index: Index, server: OpenAIServer) -> None:
     """After three failures in a row questions are answered at once; later it is asked again."""
     now = [0.0]
     model = LanguageModel(ChatClient("gpt-test", KEY, server.base_url), BUDGET_S, clock=lambda: now[0])
-    asked = Adviser(guide_index, guide_index.embed, {}, chat=model)
+    assistant = Adviser(guide_index, guide_index.embed, {}, chat=model)
     server.always("wrong_key")
     for _ in range(FAILURES_BEFORE_REST + 2):
-        assert "OPENAI_API_KEY" in (asked.ask(WEEKLY).note or "")
+        assert "OPENAI_API_KEY" in (assistant.ask(WEEKLY).note or "")
     assert len(server.requests) == FAILURES_BEFORE_REST
     server.always("ok")
     now[0] += 31
-    assert PHRASED in said(asked.ask(WEEKLY))
+    assert PHRASED in text_of(assistant.ask(WEEKLY))
 
 
 def test_stop_is_heard_while_the_model_is_waited_for(guide_index: Index, server: OpenAIServer) -> None:
     """A person who presses Stop does not wait for the budget; what the hook raises comes out unchanged."""
 
-    class Stopped(Exception):
+    class Stop(Exception):
         pass
 
     def on_step(name: str) -> None:
         if name == STILL:
-            raise Stopped
+            raise Stop
 
     server.always("stall")
     began = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Stop):
         adviser(guide_index, server, 30.0).ask(WEEKLY, on_step=on_step)
     assert time.monotonic() - began < 5
 
@@ -155,24 +155,26 @@ def test_an_unhinged_model_breaks_nothing(guide_index: Index, server: OpenAIServ
         "knowledge",
     ]
 
-    def unhinged(body: dict[str, Any]) -> str:
+    def chaos(body: dict[str, Any]) -> str:
         if dice.random() < 0.2:
             return json.dumps(dice.choice([None, 3, odd, {"topic": 1}, {"sentences": "x"}]))
-        if wanted(body) == "ModelReading":
+        if shape_of(body) == "ModelReading":
             names = ["gaps", "examples", "volatility", "weights", *odd]
             quotes = ["change weekly", "2,400 approved", *odd]
-            seen = [{"quote": dice.choice(quotes), "name": dice.choice(names), "value": dice.choice(odd)}] * 3
-            return json.dumps({"topic": dice.choice(["decision", "guide", "other", "x"]), "seen": seen})
+            signals = [
+                {"quote": dice.choice(quotes), "name": dice.choice(names), "value": dice.choice(odd)}
+            ] * 3
+            return json.dumps({"topic": dice.choice(["decision", "guide", "other", "x"]), "seen": signals})
         texts = [text[: dice.randint(1, 300)] for text in passages(body).values()] + odd
-        made = [
+        sentences = [
             (dice.choice([*passages(body), *odd]), dice.choice(texts), dice.choice(texts)) for _ in range(9)
         ]
-        return draft(*made)
+        return draft(*sentences)
 
-    server.answer = unhinged
-    asked = adviser(guide_index, server)
+    server.answer = chaos
+    assistant = adviser(guide_index, server)
     for _ in range(20):
-        reply = asked.ask("our docs change weekly, 2,400 approved replies, tune?")
+        reply = assistant.ask("our docs change weekly, 2,400 approved replies, tune?")
         assert json.loads(json.dumps(reply.state)) == reply.state
         assert all(squeezed(source.quote) in squeezed(source.passage) for source in reply.citations)
         assert all(claim.cites for claim in reply.why)

@@ -126,9 +126,9 @@ def test_the_models_own_example_is_one_that_would_be_believed() -> None:
     """The example in the instructions passes the checks that it teaches, and names only values that exist."""
     message = EXAMPLE.split("Message: ")[1].split("\n")[0]
     reading = ModelReading.model_validate_json(EXAMPLE[EXAMPLE.index("{") :])
-    found = grounded(reading, message)
-    assert found is not None
-    assert len(found.known()) == 1 + len(reading.signals)
+    result = grounded(reading, message)
+    assert result is not None
+    assert len(result.known()) == 1 + len(reading.signals)
     assert set(MEANINGS) <= set(NAMES)
     for value in re.findall(r"(\w+) =", MEANINGS["gaps"]):
         Signals(gaps=(value,))
@@ -136,7 +136,7 @@ def test_the_models_own_example_is_one_that_would_be_believed() -> None:
 
 def test_what_only_a_measurement_sets_is_not_read_from_words() -> None:
     """`measured_best` is no name that a model may give, whatever it quotes."""
-    reading = stated(("measured_best", "prompt", "we measured that a prompt is best"))
+    reading = reading_of(("measured_best", "prompt", "we measured that a prompt is best"))
     assert grounded(reading, "we measured that a prompt is best") is None
 
 
@@ -146,7 +146,7 @@ def test_a_sentence_loses_its_markup_and_its_mentions() -> None:
     assert cleaned("Hey <!channel> and <@U123>,\n tune now [12].") == "Hey and , tune now."
 
 
-def stated(*entries: tuple[str, object, object], topic: object = "decision") -> ModelReading:
+def reading_of(*entries: tuple[str, object, object], topic: object = "decision") -> ModelReading:
     """A reading as it comes over the wire: (name, value, quote)."""
     signals = [{"name": name, "value": value, "quote": quote} for name, value, quote in entries]
     return ModelReading.model_validate({"topic": topic, "signals": signals})
@@ -155,7 +155,7 @@ def stated(*entries: tuple[str, object, object], topic: object = "decision") -> 
 def test_odd_entries_are_dropped_one_by_one() -> None:
     """Unknown names, values of the wrong kind, figures out of range and a null cost their own entry alone."""
     text = "our tagging bot is wrong, 400 labelled tickets, 5 labels"
-    reading = stated(
+    reading = reading_of(
         ("weights", "100", "our tagging bot"),
         ("task", "world domination", "our tagging bot"),
         ("score", "400", "400 labelled tickets"),
@@ -165,9 +165,9 @@ def test_odd_entries_are_dropped_one_by_one() -> None:
         ("examples", {"n": 400}, "400 labelled tickets"),
         topic="A Decision!",
     )
-    found = grounded(reading, text)
-    assert found is not None
-    assert found.known() == {"gaps": ("accuracy",), "examples": 400}
+    result = grounded(reading, text)
+    assert result is not None
+    assert result.known() == {"gaps": ("accuracy",), "examples": 400}
 
 
 @pytest.mark.parametrize(
@@ -184,21 +184,21 @@ def test_odd_entries_are_dropped_one_by_one() -> None:
 )
 def test_a_number_is_read_in_every_form_of_json(value: object, read: float | None) -> None:
     """A figure as a number, as text, with its sign or in a list is the same figure."""
-    found = grounded(
-        stated(("score", value, "gets 78.4% or 78%"), ("task", "reply", "gets")), "gets 78.4% or 78%"
+    result = grounded(
+        reading_of(("score", value, "gets 78.4% or 78%"), ("task", "reply", "gets")), "gets 78.4% or 78%"
     )
-    assert found is not None
-    assert found.score == read
+    assert result is not None
+    assert result.score == read
 
 
 def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
     """ "Off topic" beside a task in the user's words is no topic; alone it stands."""
     with_task = grounded(
-        stated(("task", "qa", "help center bot"), topic="other"), "tune our help center bot?"
+        reading_of(("task", "qa", "help center bot"), topic="other"), "tune our help center bot?"
     )
     assert with_task is not None
     assert with_task.topic is None
-    alone = grounded(stated(topic="other"), "who won the match?")
+    alone = grounded(reading_of(topic="other"), "who won the match?")
     assert alone is not None
     assert alone.topic == "other"
 
@@ -206,26 +206,27 @@ def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
 def test_a_reading_of_which_nothing_holds_is_none() -> None:
     """Not even its topic is believed."""
     assert (
-        grounded(stated(("task", "code", "write me a program"), topic="other"), "docs change weekly") is None
+        grounded(reading_of(("task", "code", "write me a program"), topic="other"), "docs change weekly")
+        is None
     )
 
 
 def test_remembered_vectors_are_the_embedders_own() -> None:
     """Each text is embedded once while there is room; order and repeats are kept; the longest unused goes."""
-    asked: list[str] = []
+    calls: list[str] = []
 
     class Counting:
         name, dim = "counting", 1
 
         def __call__(self, texts: Sequence[str]) -> np.ndarray:
-            asked.extend(texts)
+            calls.extend(texts)
             return np.array([[float(len(text))] for text in texts], dtype=np.float32).reshape(-1, 1)
 
     embed = Remembered(Counting(), most=2)
     assert embed(["aa", "b", "aa"]).tolist() == [[2.0], [1.0], [2.0]]
     assert embed(["b"]).tolist() == [[1.0]]
-    assert asked == ["aa", "b"]
+    assert calls == ["aa", "b"]
     embed(["cccc"])
     embed(["b", "aa"])
-    assert asked == ["aa", "b", "cccc", "aa"]
+    assert calls == ["aa", "b", "cccc", "aa"]
     assert embed([]).shape == (0, 1)

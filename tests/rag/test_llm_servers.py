@@ -22,11 +22,11 @@ from tests.rag.llm_script import (
     WEEKLY,
     QualifiedServer,
     adviser,
-    answered,
+    answer_requests,
     faithful,
     language_model,
-    said,
-    wanted,
+    shape_of,
+    text_of,
 )
 
 pytestmark = pytest.mark.integration
@@ -72,17 +72,17 @@ def test_each_behaviour_of_the_stand_in_is_tested() -> None:
 
 def read_by_the_model(reply: Reply) -> bool:
     """Whether the model's own sentence went out, without a word of failure."""
-    return PHRASED in said(reply) and reply.note is None
+    return PHRASED in text_of(reply) and reply.note is None
 
 
 @pytest.mark.parametrize("behaviour", ANSWERED)
 def test_the_answer_is_the_models(guide_index: Index, server: OpenAIServer, behaviour: str) -> None:
     """Two questions are answered in the model's words; the second needs no more calls than two."""
     server.always(behaviour)
-    asked = adviser(guide_index, server)
-    first = asked.ask(WEEKLY)
+    assistant = adviser(guide_index, server)
+    first = assistant.ask(WEEKLY)
     calls = len(server.requests)
-    second = asked.ask(WEEKLY)
+    second = assistant.ask(WEEKLY)
     assert read_by_the_model(first), first.note
     assert read_by_the_model(second), second.note
     assert len(server.requests) - calls == 2
@@ -123,25 +123,25 @@ def test_a_refused_option_goes_and_the_way_stays(server: OpenAIServer, behaviour
 
 def test_what_a_server_can_keep_stays_the_same(guide_index: Index, server: OpenAIServer) -> None:
     """System message and schema of two questions are equal byte for byte; the fence's mark stands behind them."""
-    asked = adviser(guide_index, server)
-    asked.ask(WEEKLY)
-    asked.ask("we want our own foundation model, we have 40 GPUs")
+    assistant = adviser(guide_index, server)
+    assistant.ask(WEEKLY)
+    assistant.ask("we want our own foundation model, we have 40 GPUs")
     for shape in ("ModelReading", "Draft"):
         heads = {
             json.dumps([body["messages"][0], body.get("response_format")])
             for body in server.requests
-            if wanted(body) == shape
+            if shape_of(body) == shape
         }
         assert len(heads) == 1
-    marks = {body["messages"][1]["content"].split()[1] for body in answered(server)}
-    assert len(marks) == len(answered(server))
+    marks = {body["messages"][1]["content"].split()[1] for body in answer_requests(server)}
+    assert len(marks) == len(answer_requests(server))
 
 
 def test_a_model_that_fails_its_test_is_not_used(guide_index: Index) -> None:
     """One that obeys the form and always says yes: asked once, then never; the answer is the embedded one."""
     with OpenAIServer(answer=lambda body: json.dumps({"said": [True] * len(STATEMENTS)})) as weak:
-        asked = adviser(guide_index, weak)
-        first, second = asked.ask(WEEKLY), asked.ask(WEEKLY)
+        assistant = adviser(guide_index, weak)
+        first, second = assistant.ask(WEEKLY), assistant.ask(WEEKLY)
         assert len(weak.requests) == 1
     embedded = Adviser(guide_index, guide_index.embed, {"as_of": "2026-11"}).ask(WEEKLY)
     assert (first.verdict, first.why, second.why) == (embedded.verdict, embedded.why, embedded.why)
@@ -165,15 +165,15 @@ def test_a_server_that_still_loads_serves_the_next_question(guide_index: Index) 
     with QualifiedServer(answer=faithful, pause_s=7.0) as server:
         server.behave("slow")
         model = language_model(server, budget_s=4.0, key="any")
-        asked = Adviser(guide_index, guide_index.embed, {}, chat=model)
+        assistant = Adviser(guide_index, guide_index.embed, {}, chat=model)
         began = time.monotonic()
-        first = asked.ask(WEEKLY)
+        first = assistant.ask(WEEKLY)
         assert time.monotonic() - began < 6.5
         assert "did not answer in time" in (first.note or "")
         deadline = time.monotonic() + 20
         while model.pace is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        second = asked.ask(WEEKLY)
+        second = assistant.ask(WEEKLY)
     assert read_by_the_model(second), second.note
 
 

@@ -27,7 +27,7 @@ def read(path: Path, sandbox: Sandbox, name: str | None = None) -> list[Text | U
     return list(load(path, name or path.name, sandbox))
 
 
-def written(folder: Path, name: str, content: str | bytes) -> Path:
+def write_file(folder: Path, name: str, content: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
@@ -35,29 +35,29 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 def test_a_word_document_keeps_headings_and_tables(tmp_path: Path, sandbox: Sandbox) -> None:
     """Sections stay sections, so that a citation can name them."""
-    (found,) = read(make.docx(tmp_path / "refund.docx"), sandbox)
-    assert isinstance(found, Text)
-    assert found.title == "Refund policy"
-    assert "## Exceptions" in found.text
-    assert make.SENTENCE in found.text
-    assert "| Pro | 30 |" in found.text
+    (document,) = read(make.docx(tmp_path / "refund.docx"), sandbox)
+    assert isinstance(document, Text)
+    assert document.title == "Refund policy"
+    assert "## Exceptions" in document.text
+    assert make.SENTENCE in document.text
+    assert "| Pro | 30 |" in document.text
 
 
 def test_a_presentation_is_a_section_per_slide_with_its_notes(tmp_path: Path, sandbox: Sandbox) -> None:
     """The slide's number and title head its words."""
-    (found,) = read(make.pptx(tmp_path / "road.pptx"), sandbox)
-    assert isinstance(found, Text)
-    assert "## Slide 1: Roadmap" in found.text
-    assert "March" in found.text
-    assert "Ask Ana first" in found.text
+    (document,) = read(make.pptx(tmp_path / "road.pptx"), sandbox)
+    assert isinstance(document, Text)
+    assert "## Slide 1: Roadmap" in document.text
+    assert "March" in document.text
+    assert "Ask Ana first" in document.text
 
 
 def test_a_pdf_is_a_section_per_page(tmp_path: Path, sandbox: Sandbox) -> None:
     """A citation can name the page."""
-    (found,) = read(written(tmp_path, "policy.pdf", make.pdf([make.SENTENCE, "Second page."])), sandbox)
-    assert isinstance(found, Text)
-    assert f"## Page 1\n\n{make.SENTENCE}" in found.text
-    assert "## Page 2\n\nSecond page." in found.text
+    (document,) = read(write_file(tmp_path, "policy.pdf", make.pdf([make.SENTENCE, "Second page."])), sandbox)
+    assert isinstance(document, Text)
+    assert f"## Page 1\n\n{make.SENTENCE}" in document.text
+    assert "## Page 2\n\nSecond page." in document.text
 
 
 def test_lines_that_the_page_broke_are_joined() -> None:
@@ -71,11 +71,11 @@ def test_lines_that_the_page_broke_are_joined() -> None:
 
 def test_html_is_read_as_a_person_sees_it(tmp_path: Path, sandbox: Sandbox) -> None:
     """No script, menu, hidden instruction or link target gets in."""
-    (found,) = read(written(tmp_path, "page.html", make.HTML), sandbox)
-    assert isinstance(found, Text)
-    assert "Open settings and press reset." in found.text
-    assert "## On mobile" in found.text
-    for hidden in (
+    (document,) = read(write_file(tmp_path, "page.html", make.HTML), sandbox)
+    assert isinstance(document, Text)
+    assert "Open settings and press reset." in document.text
+    assert "## On mobile" in document.text
+    for secret in (
         "stealCookies",
         "Menu of links",
         "Ignore all",
@@ -84,64 +84,65 @@ def test_html_is_read_as_a_person_sees_it(tmp_path: Path, sandbox: Sandbox) -> N
         "Imprint",
         "x.example",
     ):
-        assert hidden not in found.text
+        assert secret not in document.text
 
 
 def test_a_faq_table_is_a_section_per_question(tmp_path: Path, sandbox: Sandbox) -> None:
     """Semicolons and quotes as spreadsheets write them; other columns go with the answer."""
-    (found,) = read(written(tmp_path, "faq.csv", make.FAQ), sandbox)
-    assert isinstance(found, Text)
-    assert "## How do I cancel?\n\nOpen billing; press cancel\nArea: billing" in found.text
+    (document,) = read(write_file(tmp_path, "faq.csv", make.FAQ), sandbox)
+    assert isinstance(document, Text)
+    assert "## How do I cancel?\n\nOpen billing; press cancel\nArea: billing" in document.text
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "utf-8"])
 def test_text_of_any_common_encoding(tmp_path: Path, sandbox: Sandbox, encoding: str) -> None:
     """Umlauts survive what Windows made of them."""
     words = "Rückerstattungen für Großkunden überweisen wir nach Prüfung der Belege."
-    (found,) = read(written(tmp_path, "a.txt", words.encode(encoding)), sandbox)
-    assert isinstance(found, Text)
-    assert found.text == words
+    (document,) = read(write_file(tmp_path, "a.txt", words.encode(encoding)), sandbox)
+    assert isinstance(document, Text)
+    assert document.text == words
 
 
 def test_a_slack_export_is_threads_of_public_channels(tmp_path: Path, sandbox: Sandbox) -> None:
     """Threads together, people by name, joins and private channels left out."""
-    (found,) = read(make.slack_export(tmp_path / "export.zip"), sandbox)
-    assert isinstance(found, Text)
-    assert found.title == "#support, 2024-05"
+    (document,) = read(make.slack_export(tmp_path / "export.zip"), sandbox)
+    assert isinstance(document, Text)
+    assert document.title == "#support, 2024-05"
     assert (
-        "Maya Okafor: How do we rotate the API key, @ravi?\n\nravi: Settings > Keys > Rotate." in found.text
+        "Maya Okafor: How do we rotate the API key, @ravi?\n\nravi: Settings > Keys > Rotate."
+        in document.text
     )
-    assert "layoffs" not in found.text
-    assert "joined" not in found.text
+    assert "layoffs" not in document.text
+    assert "joined" not in document.text
 
 
 def test_a_notion_export_is_its_pages(tmp_path: Path, sandbox: Sandbox) -> None:
     """The inner zip is opened, ids go from the titles, a table comes once, pictures are told."""
-    found = read(make.notion_export(tmp_path / "notion.zip"), sandbox)
-    pages = {one.title: one.text for one in found if isinstance(one, Text)}
+    documents = read(make.notion_export(tmp_path / "notion.zip"), sandbox)
+    pages = {one.title: one.text for one in documents if isinstance(one, Text)}
     assert pages.keys() == {"Handbook", "FAQ"}
     assert any("Ravi this week" in text for text in pages.values())
     assert not any("copy" in text for text in pages.values())
-    assert [one.suffix for one in found if isinstance(one, Unreadable)] == [".png"]
+    assert [one.suffix for one in documents if isinstance(one, Unreadable)] == [".png"]
 
 
 def test_a_confluence_export_is_its_current_pages(tmp_path: Path, sandbox: Sandbox) -> None:
     """Old versions and drafts are not the space; macros are not words."""
-    (found,) = read(make.confluence_export(tmp_path / "space.zip"), sandbox)
-    assert isinstance(found, Text)
-    assert found.title == "Runbook"
-    assert "## Escalation" in found.text
-    assert "thirty minutes" in found.text
-    assert "Old words" not in found.text
+    (document,) = read(make.confluence_export(tmp_path / "space.zip"), sandbox)
+    assert isinstance(document, Text)
+    assert document.title == "Runbook"
+    assert "## Escalation" in document.text
+    assert "thirty minutes" in document.text
+    assert "Old words" not in document.text
 
 
 def test_entities_that_point_at_files_are_not_opened(tmp_path: Path, sandbox: Sandbox) -> None:
     """An XML entity cannot read the machine's files."""
-    secret = written(tmp_path, "secret.txt", "the-secret-word")
+    secret = write_file(tmp_path, "secret.txt", "the-secret-word")
     xml = f'<!DOCTYPE x [<!ENTITY e SYSTEM "{secret.as_uri()}">]><hibernate-generic>&e;</hibernate-generic>'
-    found = read(make.zipped(tmp_path / "x.zip", {"entities.xml": xml}), sandbox)
-    assert [type(one) for one in found] == [Unreadable]
-    assert "the-secret-word" not in str(found)
+    documents = read(make.zip_file(tmp_path / "x.zip", {"entities.xml": xml}), sandbox)
+    assert [type(one) for one in documents] == [Unreadable]
+    assert "the-secret-word" not in str(documents)
 
 
 BAD = [
@@ -162,24 +163,26 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "said"), BAD, ids=[name for name, _, _ in BAD])
+@pytest.mark.parametrize(("name", "content", "message"), BAD, ids=[name for name, _, _ in BAD])
 def test_a_bad_file_is_refused_with_what_to_do(
-    tmp_path: Path, sandbox: Sandbox, name: str, content: object, said: str
+    tmp_path: Path, sandbox: Sandbox, name: str, content: object, message: str
 ) -> None:
     """The sentence names the trouble and ends in something to do."""
     assert callable(content)
-    with pytest.raises(RagError, match=said) as refused:
-        read(written(tmp_path, name, content()), sandbox)
-    assert str(refused.value).count(".") >= 1
-    assert len(str(refused.value)) < 300
+    with pytest.raises(RagError, match=message) as error:
+        read(write_file(tmp_path, name, content()), sandbox)
+    assert str(error.value).count(".") >= 1
+    assert len(str(error.value)) < 300
 
 
 def test_a_500_page_pdf_is_read_whole(tmp_path: Path, sandbox: Sandbox) -> None:
     """Long is not bad: the last page is there."""
-    path = written(tmp_path, "long.pdf", make.pdf([f"Clause {n} holds for part {n}." for n in range(1, 501)]))
-    (found,) = read(path, sandbox)
-    assert isinstance(found, Text)
-    assert "## Page 500\n\nClause 500 holds" in found.text
+    path = write_file(
+        tmp_path, "long.pdf", make.pdf([f"Clause {n} holds for part {n}." for n in range(1, 501)])
+    )
+    (document,) = read(path, sandbox)
+    assert isinstance(document, Text)
+    assert "## Page 500\n\nClause 500 holds" in document.text
 
 
 def test_a_200_mb_text_file_is_refused_unread(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -194,16 +197,16 @@ def test_a_200_mb_text_file_is_refused_unread(tmp_path: Path, sandbox: Sandbox) 
 @pytest.mark.parametrize("name", ["bomb.zip", "bomb.docx"])
 def test_a_zip_bomb_stays_packed(tmp_path: Path, sandbox: Sandbox, name: str) -> None:
     """Judged by its directory alone, office formats too."""
-    path = make.zipped(tmp_path / name, {"word/document.xml": bytes(40_000_000)})
+    path = make.zip_file(tmp_path / name, {"word/document.xml": bytes(40_000_000)})
     with pytest.raises(RagError, match="zip bomb"):
         read(path, sandbox)
 
 
 def test_zips_within_zips_share_one_limit_and_end(tmp_path: Path, sandbox: Sandbox) -> None:
     """The third level is refused."""
-    inner = make.zipped(tmp_path / "0.zip", {"a.md": "# A\n\nwords"})
+    inner = make.zip_file(tmp_path / "0.zip", {"a.md": "# A\n\nwords"})
     for level in (1, 2):
-        inner = make.zipped(tmp_path / f"{level}.zip", {"inner.zip": inner.read_bytes()})
+        inner = make.zip_file(tmp_path / f"{level}.zip", {"inner.zip": inner.read_bytes()})
     with pytest.raises(RagError, match="zips inside zips"):
         read(inner, sandbox)
 
@@ -221,7 +224,9 @@ def test_a_zip_with_a_link_or_a_password_is_refused(tmp_path: Path, sandbox: San
 
 def test_one_bad_member_leaves_the_rest_of_a_zip(tmp_path: Path, sandbox: Sandbox) -> None:
     """Names that climb out of the zip are only labels."""
-    path = make.zipped(tmp_path / "all.zip", {"../../good.md": "# Good\n\nwords", "bad.pdf": b"%PDF-1.4 no"})
+    path = make.zip_file(
+        tmp_path / "all.zip", {"../../good.md": "# Good\n\nwords", "bad.pdf": b"%PDF-1.4 no"}
+    )
     good, bad = read(path, sandbox)
     assert isinstance(good, Text)
     assert good.member == "good.md"
@@ -231,7 +236,7 @@ def test_one_bad_member_leaves_the_rest_of_a_zip(tmp_path: Path, sandbox: Sandbo
 
 def test_a_reader_that_hangs_or_dies_is_replaced(tmp_path: Path) -> None:
     """The next file is read by a new one."""
-    good = written(tmp_path, "good.pdf", make.pdf([make.SENTENCE]))
+    good = write_file(tmp_path, "good.pdf", make.pdf([make.SENTENCE]))
     with Sandbox(seconds=0.001) as hasty, pytest.raises(RagError, match="more time or memory"):
         hasty.read("pdf", good, "good.pdf")
     with Sandbox() as sandbox:
@@ -257,7 +262,7 @@ def test_readers_can_neither_connect_nor_write_nor_start_programs(tmp_path: Path
         "    try:\n        act()\n    except (PermissionError, OSError, MemoryError) as e: held.append(type(e).__name__)\n"
         "print(held)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "['PermissionError', 'PermissionError', 'OSError', 'MemoryError']", (
-        done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.stdout.strip() == "['PermissionError', 'PermissionError', 'OSError', 'MemoryError']", (
+        process.stderr
     )

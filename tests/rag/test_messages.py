@@ -24,7 +24,7 @@ def messages() -> list[LabelledMessage]:
     return read_messages()
 
 
-def written(tmp_path: Path, row: dict[str, Any]) -> Path:
+def write_row(tmp_path: Path, row: dict[str, Any]) -> Path:
     (tmp_path / "reading").mkdir()
     for name in ("prototypes.yaml", "scenarios.yaml"):
         (tmp_path / name).write_text("[]", encoding="utf-8")
@@ -52,11 +52,11 @@ def test_no_author_shares_four_words_in_a_row_with_an_evaluation_question(
     messages: list[LabelledMessage],
 ) -> None:
     """Otherwise the evaluation would measure memory."""
-    asked = {run for path in HERE.rglob("*.jsonl") for text in texts_of(path) for run in runs(text)}
-    assert asked
+    question_runs = {run for path in HERE.rglob("*.jsonl") for text in texts_of(path) for run in runs(text)}
+    assert question_runs
     for message in messages:
         if message.author.startswith("author"):
-            assert not runs(message.text) & asked, message.text
+            assert not runs(message.text) & question_runs, message.text
 
 
 def texts_of(path: Path) -> Iterator[str]:
@@ -74,7 +74,7 @@ def runs(text: str) -> set[tuple[str, ...]]:
 
 def test_a_label_or_number_that_cannot_be_is_named_with_its_line(tmp_path: Path) -> None:
     """An unknown task, and a number that does not stand in the text."""
-    data = written(tmp_path, {"text": "sort mails", "topic": "decision", "task": "sorting"})
+    data = write_row(tmp_path, {"text": "sort mails", "topic": "decision", "task": "sorting"})
     with pytest.raises(RagError, match=r"author_x\.jsonl, line 1: task='sorting' is not a label"):
         read_messages(data)
     row = {"text": "900 mails", "topic": "decision", "numbers": [["90 0", "examples"]]}
@@ -90,7 +90,7 @@ def test_gold_signals_carry_units(tmp_path: Path) -> None:
         "topic": "decision", "task": "reply", "baseline": "tried_fail", "gaps": ["style"], "flags": ["no_consent"],
         "numbers": [["40 of 160", "score"], ["2k", "volume_day"]],
     }  # fmt: skip
-    signals = gold_signals(read_messages(written(tmp_path, row))[0])
+    signals = gold_signals(read_messages(write_row(tmp_path, row))[0])
     assert (signals.score, signals.eval_n, signals.volume_month) == (75.0, 160, 60_000)
     assert (signals.consent, signals.gaps, signals.task) == (False, ("style",), "reply")
 

@@ -27,8 +27,8 @@ from rag.signals.quantities import find_quantities
 )
 def test_a_quantity_is_found_with_its_value(text: str, words: str, value: float) -> None:
     """Separators, multipliers and number words of several languages."""
-    found = {text[one.start : one.end]: one.value for one in find_quantities(text)}
-    assert found[words] == pytest.approx(value)
+    values = {text[one.start : one.end]: one.value for one in find_quantities(text)}
+    assert values[words] == pytest.approx(value)
 
 
 def test_a_share_stands_before_its_two_numbers() -> None:

@@ -55,7 +55,7 @@ def test_a_reader_is_added_with_one_file(tmp_path: Path, embed_cache: Path) -> N
     (tmp_path / "kitchen" / "soup.recipe").write_text(
         "Lentil soup\nChop the onions.\nAdd the lentils after an hour."
     )
-    finished = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", ASK, str(tmp_path), str(embed_cache)],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "code")},
         cwd=tmp_path,
@@ -63,9 +63,9 @@ def test_a_reader_is_added_with_one_file(tmp_path: Path, embed_cache: Path) -> N
         text=True,
         check=False,
     )
-    assert finished.returncode == 0, finished.stderr
-    assert "Add the lentils after an hour." in finished.stdout
-    assert "Lentil soup" in finished.stdout
+    assert process.returncode == 0, process.stderr
+    assert "Add the lentils after an hour." in process.stdout
+    assert "Lentil soup" in process.stdout
 
 
 def test_two_readers_may_not_claim_one_suffix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,14 +28,14 @@ def test_readers_that_say_the_same_leave_no_doubt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("believed", "task", "quote"),
+    ("reader", "task", "quote"),
     [("first", "reply", "draft"), ("second", "qa", "answer"), ("either", "reply", "draft")],
 )
-def test_the_trusted_reader_s_value_stands_with_its_quote(believed: str, task: str, quote: str) -> None:
+def test_the_trusted_reader_s_value_stands_with_its_quote(reader: str, task: str, quote: str) -> None:
     """Where two readers differ, the stated trust decides, and the quote belongs to the value that stands."""
     first = signals(task="reply", quotes={"task": "draft"})
     second = signals(task="qa", quotes={"task": "answer"})
-    reading = merge_readings(first, second, Trust({"task": believed}), verdict_of)  # type: ignore[dict-item]
+    reading = merge_readings(first, second, Trust({"task": reader}), verdict_of)  # type: ignore[dict-item]
     assert reading.signals.task == task
     assert reading.signals.quotes == {"task": quote}
     assert [(doubt.signal, doubt.values) for doubt in reading.doubts] == [("task", ("reply", "qa"))]
@@ -53,7 +53,7 @@ def test_either_takes_what_one_reader_leaves_unsaid_from_the_other() -> None:
 
 def test_a_doubt_that_changes_the_verdict_comes_first() -> None:
     """The baseline decides between prompt and fine-tune here; the deadline decides nothing."""
-    known = {
+    values = {
         "task": "reply",
         "gaps": ("style",),
         "examples": 3000,
@@ -61,8 +61,8 @@ def test_a_doubt_that_changes_the_verdict_comes_first() -> None:
         "score": 60.0,
         "target": 90.0,
     }
-    first = signals(**known, baseline="not_tried", volatility="static")
-    second = signals(**known, baseline="tried_fail", volatility="monthly")
+    first = signals(**values, baseline="not_tried", volatility="static")
+    second = signals(**values, baseline="tried_fail", volatility="monthly")
     reading = merge_readings(first, second, Trust(), verdict_of)
     assert reading.agree is False
     assert reading.doubts[0] == Doubt("baseline", ("not_tried", "tried_fail"), decisive=True)

@@ -21,9 +21,9 @@ SHARE_OF_COMMON = 0.04
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Index]:
-    with Index.open(tmp_path_factory.mktemp("labelled"), embed) as opened:
-        add_samples(opened)
-        yield opened
+    with Index.open(tmp_path_factory.mktemp("labelled"), embed) as index:
+        add_samples(index)
+        yield index
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +55,11 @@ def test_paraphrases_share_no_rare_word_with_their_passage(index: Index) -> None
             continue
         (words,) = [h + " " + t for h, t in passages if row["holds"] in " ".join(t.split())][:1]
         stems = {word[:5] for word in re.findall(r"\w+", words.lower())}
-        asked = [w for w in re.findall(r"\w+", row["question"].lower()) if w not in STOP_WORDS and len(w) > 2]
-        counts = index.store.word_counts.of(index.store.connection, asked)
+        terms = [w for w in re.findall(r"\w+", row["question"].lower()) if w not in STOP_WORDS and len(w) > 2]
+        counts = index.store.word_counts.of(index.store.connection, terms)
         rare = [
             w
-            for w, n in zip(asked, counts, strict=True)
+            for w, n in zip(terms, counts, strict=True)
             if 0 < n < SHARE_OF_COMMON * total and w[:5] in stems
         ]
         guilty += [(row["id"], rare)] if rare else []
@@ -68,11 +68,11 @@ def test_paraphrases_share_no_rare_word_with_their_passage(index: Index) -> None
 
 def test_the_search_keeps_its_figures(result: dict[str, Any]) -> None:
     """Plain questions and identifiers are found; half of what is asked in other words comes among five."""
-    told = result["switches"]["everything on"]
-    assert told["kinds"]["plain"]["recall_at_5"] >= 0.97
-    assert told["kinds"]["identifier"]["mrr"] >= 0.95
-    assert told["kinds"]["paraphrase"]["recall_at_5"] >= 0.6
-    assert told["ndcg_at_10"] >= 0.78
+    figures = result["switches"]["everything on"]
+    assert figures["kinds"]["plain"]["recall_at_5"] >= 0.97
+    assert figures["kinds"]["identifier"]["mrr"] >= 0.95
+    assert figures["kinds"]["paraphrase"]["recall_at_5"] >= 0.6
+    assert figures["ndcg_at_10"] >= 0.78
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp32"])
@@ -90,24 +90,29 @@ def test_identifiers_rank_alike_on_every_kernel(precision: str, embed_cache: Pat
 
 def test_every_leg_earns_its_keep(result: dict[str, Any]) -> None:
     """Without identifiers or meaning the search is worse where that leg is meant to help."""
-    on, told = result["switches"]["everything on"]["kinds"], result["switches"]
-    assert told["without identifiers"]["kinds"]["identifier"]["mrr"] < on["identifier"]["mrr"]
-    assert told["without meaning"]["kinds"]["paraphrase"]["ndcg_at_10"] < on["paraphrase"]["ndcg_at_10"] - 0.2
-    assert told["meaning alone"]["kinds"]["identifier"]["recall_at_5"] < on["identifier"]["recall_at_5"]
-    assert told["everything on"]["ndcg_at_10"] >= told["fused with k=60"]["ndcg_at_10"] - 0.005
+    on, switches = result["switches"]["everything on"]["kinds"], result["switches"]
+    assert switches["without identifiers"]["kinds"]["identifier"]["mrr"] < on["identifier"]["mrr"]
+    assert (
+        switches["without meaning"]["kinds"]["paraphrase"]["ndcg_at_10"]
+        < on["paraphrase"]["ndcg_at_10"] - 0.2
+    )
+    assert switches["meaning alone"]["kinds"]["identifier"]["recall_at_5"] < on["identifier"]["recall_at_5"]
+    assert switches["everything on"]["ndcg_at_10"] >= switches["fused with k=60"]["ndcg_at_10"] - 0.005
 
 
 def test_parts_find_facts_inside_long_passages(embed: MiniLM, tmp_path: Path) -> None:
     """Where sections run together, the best part of a passage finds what its whole hides."""
     with Index.open(tmp_path / "long", embed) as index:
         add_samples(index, headings=False)
-        told = evaluate(index, read_rows())["switches"]
-    assert told["everything on"]["ndcg_at_10"] > told["without parts of passages"]["ndcg_at_10"] + 0.02
-    assert told["everything on"]["ndcg_at_10"] >= 0.78
+        switches = evaluate(index, read_rows())["switches"]
+    assert (
+        switches["everything on"]["ndcg_at_10"] > switches["without parts of passages"]["ndcg_at_10"] + 0.02
+    )
+    assert switches["everything on"]["ndcg_at_10"] >= 0.78
 
 
 @pytest.mark.parametrize(
-    ("question", "found"),
+    ("question", "names"),
     [
         ("what does BIL-402 mean?", ["BIL-402"]),
         ("set session.idle_minutes=30, please", ["session.idle_minutes=30"]),
@@ -117,9 +122,9 @@ def test_parts_find_facts_inside_long_passages(embed: MiniLM, tmp_path: Path) ->
         ("should we fine-tune?", []),
     ],
 )
-def test_identifiers_are_told_from_words(question: str, found: list[str]) -> None:
+def test_identifiers_are_told_from_words(question: str, names: list[str]) -> None:
     """Codes, settings, paths, numbers and names in CamelCase; not ordinary hyphens."""
-    assert identifiers(question) == found
+    assert identifiers(question) == names
 
 
 def test_the_same_words_twice_are_one_passage(index: Index, tmp_path: Path) -> None:
@@ -136,5 +141,5 @@ def test_the_same_words_twice_are_one_passage(index: Index, tmp_path: Path) -> N
 )
 def test_odd_questions_are_only_questions(index: Index, question: str) -> None:
     """Nothing of the query language gets through; the empty question finds nothing."""
-    found = retrieve(index, question, EVERYONE)
-    assert found == [] or question.strip()
+    passages = retrieve(index, question, EVERYONE)
+    assert passages == [] or question.strip()

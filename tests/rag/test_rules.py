@@ -135,9 +135,9 @@ def test_questions_held_out_of_the_training(
 ) -> None:
     """Verdicts on own questions that no head was trained on stay as right as they were measured to be."""
     path = HERE / file
-    trained = {" ".join(sentence.text.lower().split()) for sentence in read_messages()}
+    sentences = {" ".join(sentence.text.lower().split()) for sentence in read_messages()}
     rows = read_rows(path)
-    assert not trained & {" ".join(row.turns[-1].text.lower().split()) for row in rows}
+    assert not sentences & {" ".join(row.turns[-1].text.lower().split()) for row in rows}
     result = evaluate(rows, read, MoveReader(embed))
     assert result.right / len(result.outcomes) >= least
 
@@ -146,10 +146,10 @@ def test_signals_of_a_row_are_scored_apart_from_its_verdict() -> None:
     """Right, wrong and uncalled-for readings are counted by signal; numbers within 10% are right."""
     labels = {"examples": 1000, "eval_n": 300, "pii": "unknown"}
     rows = [Row("1", (Turn("q", ("prompt",)),), labels=labels)]
-    told = by_signal(evaluate(rows, lambda text: Signals.model_validate({"examples": 1050, "pii": True})))
-    assert told["examples"] == (1, 1, 0)
-    assert told["eval_n"] == (0, 1, 0)
-    assert told["pii"] == (0, 0, 1)
+    scores = by_signal(evaluate(rows, lambda text: Signals.model_validate({"examples": 1050, "pii": True})))
+    assert scores["examples"] == (1, 1, 0)
+    assert scores["eval_n"] == (0, 1, 0)
+    assert scores["pii"] == (0, 0, 1)
 
 
 def test_english_is_left_as_it_is_and_french_gets_its_key_words() -> None:
@@ -181,9 +181,9 @@ def test_the_cost_line_is_worked_out_and_dated() -> None:
     assert "$1.20 to $1.80 for 2,000 examples" in tune
     assert "$518 a month" in tune
     assert calls.endswith("Prices as of 2026-11-24.")
-    kept = cost_line(
+    line = cost_line(
         Verdict.PROMPT, Signals.model_validate({"volume_month": 1_000_000, "offline": True}), prices
     )
-    assert "luna" not in kept
-    assert "your own always-on GPU is $518 a month (l4-gcp)" in kept
+    assert "luna" not in line
+    assert "your own always-on GPU is $518 a month (l4-gcp)" in line
     assert cost_line(Verdict.OFF_TOPIC, Signals.model_validate({}), prices) == ""

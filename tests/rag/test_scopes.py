@@ -31,7 +31,7 @@ def library(
     folder: Path = tmp_path_factory.mktemp("scopes")
     chance = random.Random(7)
     with Index.open(folder / "index", Counting(embed)) as index:
-        allowed = {}
+        rights = {}
         for number in range(40):
             topic = TOPICS[number % len(TOPICS)]
             scopes = frozenset(chance.sample(CHANNELS, chance.randint(1, 3)) if number % 5 else ["workspace"])
@@ -40,8 +40,8 @@ def library(
                 f"# {topic} rules\n\nThe {topic} rule of team {number} is code-{number:03} after {number} days."
             )
             index.add([path], scopes)
-            allowed[f"code-{number:03}"] = scopes
-        yield index, allowed
+            rights[f"code-{number:03}"] = scopes
+        yield index, rights
 
 
 def questions(chance: random.Random) -> str:
@@ -58,23 +58,23 @@ def test_no_question_brings_back_what_its_asker_may_not_read(
     library: tuple[Index, dict[str, frozenset[str]]], kind: str
 ) -> None:
     """Thousands of random questions with random rights, every leg alone and together: not one leak."""
-    index, allowed = library
+    index, rights = library
     if kind == "exact":
         exact = ExactVectors(index.store, index.embed.name, index.embed.dim)
         exact.catch_up()
         index = Index(index.store, exact, index.embed)
     chance = random.Random(kind)
     legs = [Legs(), Legs(exact=0, words=0), Legs(meaning=0), Legs(words=0, meaning=0)]
-    found = 0
+    count = 0
     for _ in range(TRIES):
         scopes = frozenset(chance.sample([*CHANNELS, "workspace", "channel:CNONE"], chance.randint(0, 3)))
         for passage in retrieve(
             index, questions(chance), scopes, chance.choice([1, 8, 40]), chance.choice(legs)
         ):
             code = passage.text.split("is ")[1].split(" after")[0]
-            assert allowed[code] & scopes, (passage.text, scopes)
-            found += 1
-    assert found > TRIES
+            assert rights[code] & scopes, (passage.text, scopes)
+            count += 1
+    assert count > TRIES
 
 
 def test_closing_a_document_off_works_at_once(library: tuple[Index, dict[str, frozenset[str]]]) -> None:
@@ -85,8 +85,8 @@ def test_closing_a_document_off_works_at_once(library: tuple[Index, dict[str, fr
     row = index.embed([document.title])[0]
     stale = index._vectors.search(row, frozenset({"workspace"}), 40)
     assert stale
-    seen = retrieve(index, document.title, frozenset({"workspace"}), 40)
-    assert document.id not in {passage.doc_id for passage in seen}
+    passages = retrieve(index, document.title, frozenset({"workspace"}), 40)
+    assert document.id not in {passage.doc_id for passage in passages}
     index.share(document.id, frozenset({"workspace"}))
 
 

@@ -23,7 +23,7 @@ MAX_CPU_MS = 30  # a question
 
 
 @pytest.fixture(scope="module")
-def tuned(embed_cache: Path) -> TunedReader:
+def reader(embed_cache: Path) -> TunedReader:
     return load_tuned_reader(embed_cache)
 
 
@@ -32,9 +32,9 @@ def pair(embed: MiniLM, embed_cache: Path) -> ReaderPair:
     return load_reader_pair(embed, embed_cache)
 
 
-def test_it_reads_heads_and_numbers_with_their_words(tuned: TunedReader) -> None:
+def test_it_reads_heads_and_numbers_with_their_words(reader: TunedReader) -> None:
     """Task, gap, baseline and what each number counts; each quote stands in the text."""
-    signals = tuned(CASE)
+    signals = reader(CASE)
     assert (signals.topic, signals.task, signals.gap, signals.baseline) == (
         "decision",
         "reply",
@@ -50,13 +50,13 @@ def test_it_reads_heads_and_numbers_with_their_words(tuned: TunedReader) -> None
     assert all(quote in CASE for quote in signals.quotes.values())
 
 
-def test_it_is_small_and_fast(tuned: TunedReader) -> None:
+def test_it_is_small_and_fast(reader: TunedReader) -> None:
     """At most 25 MB in the package and 30 CPU-milliseconds a question."""
     assert WEIGHTS.stat().st_size <= MAX_BYTES
-    tuned(CASE)
+    reader(CASE)
     began = time.process_time()
     for _ in range(20):
-        tuned(CASE)
+        reader(CASE)
     assert (time.process_time() - began) / 20 * 1000 <= MAX_CPU_MS
 
 
@@ -102,5 +102,5 @@ def test_calibration_error_is_taken_on_the_other_half() -> None:
     """Outcomes that follow their class give no error; outcomes that turn half-way do."""
     steady = [(True, 0, True), (True, 0, True), (False, 1, False), (False, 1, False)] * 20
     assert calibration_json(steady)["ece"] == 0
-    turned = [(True, 0, bool(n % 2)) for n in range(40)]
-    assert calibration_json(turned)["ece"] == 1
+    outcomes = [(True, 0, bool(n % 2)) for n in range(40)]
+    assert calibration_json(outcomes)["ece"] == 1

@@ -55,11 +55,11 @@ def test_bot_and_worker_run_a_job_under_the_acl_and_nothing_else_is_open_to_them
     place.open_bot()
     place.redis.url = f"redis://trainwise-worker:worker-pass@127.0.0.1:{port}/0"
     place.worker()
-    assert place.ended(place.submit(steps=3)).state is State.SUCCEEDED
+    assert place.end_of(place.submit(steps=3)).state is State.SUCCEEDED
     job_id = place.submit(steps=5000, pause_s=0.05)
     place.at_step(job_id)
     place.ledger.request_cancel(job_id, "U1", "enough")
-    assert place.ended(job_id).state is State.CANCELLED
+    assert place.end_of(job_id).state is State.CANCELLED
     admin = redis.Redis(port=port, username="admin", password="admin-pass")
     assert admin.acl_log() == []
     worker = redis.Redis(port=port, username="trainwise-worker", password="worker-pass")

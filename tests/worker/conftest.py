@@ -75,7 +75,7 @@ class Place:
         story = [(e.what, e.to_state, e.why) for e in self.ledger.history(job_id)]
         raise AssertionError(f"still {self.ledger.job(job_id)}: {story}")
 
-    def ended(self, job_id: str, timeout_s: float = 40.0) -> Job:
+    def end_of(self, job_id: str, timeout_s: float = 40.0) -> Job:
         """The job once it has ended."""
         return self.wait(job_id, lambda job: job.state in END_STATES, timeout_s)
 

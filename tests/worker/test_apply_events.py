@@ -32,10 +32,10 @@ class Life(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.now = 1e6
         self.ledger = Ledger(str(Path(self.folder.name) / "l.db"), clock=lambda: self.now)
-        self.ended: dict[str, tuple[State, object]] = {}
+        self.ends: dict[str, tuple[State, object]] = {}
         self.history: dict[str, int] = {}
-        self.told: list[WorkerEvent] = []
-        self.paid: set[int] = set()
+        self.events: list[WorkerEvent] = []
+        self.receipts: set[int] = set()
         self.job = self.submit("first")
 
     def submit(self, key: str) -> str:
@@ -52,25 +52,25 @@ class Life(RuleBasedStateMachine):
         run=st.sampled_from(["r1", "r2"]),
         seq=st.integers(0, 30),
         back=st.integers(0, 2),
-        forged=st.booleans(),
+        fake=st.booleans(),
     )
     def event(
-        self, kind: str, reason: str, retryable: bool, run: str, seq: int, back: int, forged: bool
+        self, kind: str, reason: str, retryable: bool, run: str, seq: int, back: int, fake: bool
     ) -> None:
         attempts = select(tables.attempts).where(tables.attempts.c.job_id == self.job)
         with self.ledger.engine.connect() as connection:
             rows = list(connection.execute(attempts.order_by(tables.attempts.c.attempt.desc())).mappings())
         row = rows[min(back, len(rows) - 1)]
-        fence = "wrong" if forged else row["fence"]
+        fence = "wrong" if fake else row["fence"]
         data = {"reason": reason, "retryable": retryable, "report": {"run": run, "seq": seq}, "usd": 0.5}
         event = WorkerEvent(self.job, row["attempt"], fence, run, seq, kind, 0.0, data, "w")
-        self.told.append(event)
+        self.events.append(event)
         apply_events(self.ledger.engine, [event], ("c", "0"), self.now)
 
     @rule(data=st.data())
     def old_events_once_more(self, data: st.DataObject) -> None:
-        if self.told:
-            again = data.draw(st.lists(st.sampled_from(self.told), max_size=4))
+        if self.events:
+            again = data.draw(st.lists(st.sampled_from(self.events), max_size=4))
             apply_events(self.ledger.engine, again, ("c", "0"), self.now)
 
     @rule(what=st.sampled_from(["request_cancel", "request_pause", "resume", "approve"]))
@@ -97,28 +97,28 @@ class Life(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger(str(Path(self.folder.name) / "l.db"), clock=lambda: self.now)
 
-    @rule(sent=st.booleans())
-    def slack_is_paid(self, sent: bool) -> None:
+    @rule(success=st.booleans())
+    def slack_is_paid(self, success: bool) -> None:
         for post in self.ledger.due_posts():
-            if not sent:
+            if not success:
                 self.ledger.retry_post(post.id, self.now + 30, "500")
                 continue
-            assert post.id not in self.paid, "handed out again after it was paid"
-            self.paid.add(post.id)
+            assert post.id not in self.receipts, "handed out again after it was paid"
+            self.receipts.add(post.id)
             self.ledger.complete_post(post.id, "1.1")
 
     @rule()
     def the_worker_vanishes(self) -> None:
-        for watched in outbox.held_attempts(self.ledger.engine):
-            decide = decide_on_silence(watched.job.state, watched.job.losses, self.now)
-            outbox.give_up_attempt(self.ledger.engine, watched, self.now, decide)
+        for attempt in outbox.held_attempts(self.ledger.engine):
+            decide = decide_on_silence(attempt.job.state, attempt.job.losses, self.now)
+            outbox.give_up_attempt(self.ledger.engine, attempt, self.now, decide)
 
     @rule()
     def orders_go_out_and_redis_forgets(self) -> None:
         for order in outbox.due_orders(self.ledger.engine, self.now, None):
             outbox.complete_order(self.ledger.engine, order, self.now)
-        for watched in outbox.queued_attempts(self.ledger.engine):
-            outbox.replace_attempt(self.ledger.engine, watched, self.now, "gone")
+        for attempt in outbox.queued_attempts(self.ledger.engine):
+            outbox.replace_attempt(self.ledger.engine, attempt, self.now, "gone")
 
     @invariant()
     def an_end_is_final_and_reported_once(self) -> None:
@@ -129,10 +129,10 @@ class Life(RuleBasedStateMachine):
                 mine = (posts.c.job_id == row["id"]) & (posts.c.kind == "final_report")
                 owed = connection.execute(select(func.count()).where(mine)).scalar_one()
                 assert owed == (1 if row["state"] in END_STATES else 0)
-                if row["id"] in self.ended:
-                    assert self.ended[row["id"]] == (row["state"], row["report"])
+                if row["id"] in self.ends:
+                    assert self.ends[row["id"]] == (row["state"], row["report"])
                 elif row["state"] in END_STATES:
-                    self.ended[row["id"]] = (row["state"], row["report"])
+                    self.ends[row["id"]] = (row["state"], row["report"])
 
     @invariant()
     def at_most_one_attempt_is_live_and_none_after_the_end(self) -> None:

@@ -15,11 +15,11 @@ def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
     """Not whoever happens to try again first: a launch is not overtaken by ten later writers."""
     engine = open_database(str(tmp_path / "l.db"))
     turnstile = engine.get_execution_options()["turnstile"]
-    served: list[int] = []
+    order: list[int] = []
 
     def write(number: int) -> None:
         with writing(engine):
-            served.append(number)
+            order.append(number)
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(12)]
     with writing(engine):
@@ -28,7 +28,7 @@ def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
             wait_until_in_line(turnstile, number)
     for thread in threads:
         thread.join(10)
-    assert served == list(range(12))
+    assert order == list(range(12))
 
 
 def test_a_failed_write_lets_the_next_one_in(tmp_path: Path) -> None:
@@ -36,14 +36,14 @@ def test_a_failed_write_lets_the_next_one_in(tmp_path: Path) -> None:
     engine = open_database(str(tmp_path / "l.db"))
     with pytest.raises(ZeroDivisionError), writing(engine):
         raise ZeroDivisionError
-    done = threading.Event()
+    finish = threading.Event()
 
     def write() -> None:
         with writing(engine):
-            done.set()
+            finish.set()
 
     threading.Thread(target=write, daemon=True).start()
-    assert done.wait(10)
+    assert finish.wait(10)
 
 
 def wait_until_in_line(turnstile: Turnstile, number: int) -> None:

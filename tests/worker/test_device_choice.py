@@ -19,33 +19,33 @@ def test_the_answer_of_nvidia_smi_is_read_and_odd_lines_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "asked", "chosen"), [(TWO, None, "1"), (TWO, "0, 1", "0,1"), (TWO, "cpu", ""), ({}, None, "")]
+    ("free", "devices", "choice"), [(TWO, None, "1"), (TWO, "0, 1", "0,1"), (TWO, "cpu", ""), ({}, None, "")]
 )
 def test_a_worker_takes_the_emptiest_gpu_or_those_it_was_given(
-    free: dict[int, float], asked: str | None, chosen: str
+    free: dict[int, float], devices: str | None, choice: str
 ) -> None:
     """Without any it works on the CPU."""
-    assert choose_devices(free, asked, 8.0) == chosen
+    assert choose_devices(free, devices, 8.0) == choice
 
 
 @pytest.mark.parametrize(
-    ("asked", "why"), [("2", "no GPU 2"), ("0", "10.0 GiB free, 20.0 are needed"), ("x", "no GPU x")]
+    ("devices", "why"), [("2", "no GPU 2"), ("0", "10.0 GiB free, 20.0 are needed"), ("x", "no GPU x")]
 )
-def test_a_gpu_that_is_missing_or_too_full_is_refused_at_the_start(asked: str, why: str) -> None:
+def test_a_gpu_that_is_missing_or_too_full_is_refused_at_the_start(devices: str, why: str) -> None:
     """Not in the middle of a training."""
     with pytest.raises(WorkerError, match=why):
-        choose_devices(TWO, asked, 20.0)
+        choose_devices(TWO, devices, 20.0)
 
 
 def test_the_health_page_says_by_its_status_whether_all_is_well() -> None:
     """200 and 503 for whoever asks only that; the body says more; nothing else is served."""
-    found = {"ok": True, "name": "w1"}
-    server = HealthServer(lambda: found)
+    health = {"ok": True, "name": "w1"}
+    server = HealthServer(lambda: health)
     server.start()
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
-            assert (client.get("/health").status_code, client.get("/health").json()) == (200, found)
-            found["ok"] = False
+            assert (client.get("/health").status_code, client.get("/health").json()) == (200, health)
+            health["ok"] = False
             assert client.get("/health").status_code == 503
             assert client.get("/").status_code == 404
     finally:

@@ -107,8 +107,8 @@ def quarter() -> Iterator[Quarter]:
         here.close()
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["data kept", "data lost"])
-def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter, kept: bool) -> None:
+@pytest.mark.parametrize("memory", [True, False], ids=["data kept", "data lost"])
+def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter, memory: bool) -> None:
     """A run goes on and ends meanwhile: one attempt, one report; a job in line and one launched meanwhile wait."""
     running, waiting = quarter.submit("a"), quarter.submit("b")
     quarter.second()
@@ -118,7 +118,7 @@ def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter,
         quarter.second()
     assert quarter.ledger.job(running).state is State.RUNNING
     quarter.server.kill()
-    if not kept:
+    if not memory:
         shutil.rmtree(quarter.home / "r")
     for second in range(AWAY_S):
         if second % STEP_S == 0 and second < 800:
@@ -138,6 +138,6 @@ def test_fifteen_minutes_without_redis_lose_and_double_nothing(quarter: Quarter,
     assert (job.state, job.attempt, quarter.reports(running)) == (State.SUCCEEDED, 1, 1)
     assert quarter.shipper.backlog() == 0, "the worker keeps what the bot has"
     in_redis, _ = queued_ids(quarter.redis)
-    wanted = {f"ft-{one}-{quarter.ledger.job(one).attempt}" for one in (waiting, late)}
-    assert in_redis == wanted
+    orders = {f"ft-{one}-{quarter.ledger.job(one).attempt}" for one in (waiting, late)}
+    assert in_redis == orders
     assert {quarter.ledger.job(one).state for one in (waiting, late)} == {State.QUEUED}

@@ -49,8 +49,8 @@ def test_entering_an_end_state_owes_one_report_and_ends_the_reservation(ledger: 
     """The report is in the same transaction as the end; the budget is free again."""
     job = submit(ledger, estimate_usd=3.0)
     assert month_of_team(ledger.engine, "T1", job.month).reserved_usd == 3.0
-    ended = ledger.request_cancel(job.id, "U1", "no")
-    assert ended.state is State.CANCELLED
+    end = ledger.request_cancel(job.id, "U1", "no")
+    assert end.state is State.CANCELLED
     assert [post.dedupe_key for post in ledger.due_posts()] == [f"{job.id}:cancelled"]
     assert month_of_team(ledger.engine, "T1", job.month).reserved_usd == 0.0
     with pytest.raises(IllegalTransition):
@@ -118,8 +118,8 @@ def test_a_job_whose_channel_is_gone_moves_with_its_card_and_what_is_owed(ledger
     ledger.record_card(job.id, "1.1", job.version)
     ledger.request_cancel(job.id, "U1", "no")
     ledger.move_job(job.id, "D1", "the channel was archived")
-    moved = ledger.job(job.id)
-    assert (moved.channel, moved.card_ts, moved.thread_ts) == ("D1", None, None)
+    after = ledger.job(job.id)
+    assert (after.channel, after.card_ts, after.thread_ts) == ("D1", None, None)
     assert [stale.id for stale in ledger.stale_cards()] == [job.id]
     assert [post.channel for post in ledger.due_posts()] == ["D1"]
     assert ledger.history(job.id)[-1].why == "the channel was archived"

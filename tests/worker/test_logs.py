@@ -43,7 +43,7 @@ def test_worker_and_bot_log_a_jobs_life_with_its_id(place: Place, lines: io.Stri
     """Start, phase, end with seconds and dollars on both sides, each with the job's id; no word of the ticket."""
     place.worker(log_format="json")
     job_id = place.submit(steps=3, text=TICKET)
-    assert place.ended(job_id).state is State.SUCCEEDED
+    assert place.end_of(job_id).state is State.SUCCEEDED
     for side, text in (("bot", lines.getvalue()), ("worker", (place.home / "w1.log").read_text())):
         assert TICKET not in text
         assert "Maria" not in text
@@ -66,7 +66,7 @@ def test_a_run_whose_process_dies_is_logged_by_its_worker(place: Place) -> None:
     job_id = place.submit(steps=5000, pause_s=0.05, deaf=True)
     place.at_step(job_id)
     place.ledger.request_cancel(job_id, "U1", "enough")
-    place.ended(job_id)
+    place.end_of(job_id)
     log = place.home / "w1.log"
     (end,) = [event for event in events_in(log.read_text()) if event["event"] == "job ended"]
     assert (end["job"], end["outcome"], end["reason"]) == (job_id, "died", "cancel")

@@ -29,13 +29,13 @@ COUNTING = JobKind("counting", "Counting", counting_kind.count)
 
 def work(folder: Path, stop: Callable[[], str | None], **spec: Any) -> tuple[Work, list[dict[str, Any]]]:
     """A run in a folder of its own, and the events it will tell."""
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     attempt, pids = folder / "attempt", folder / "pids"
     attempt.mkdir()
     pids.mkdir()
     spec = {"pids": str(pids), **spec}
     envelope = Envelope("j", 1, "f", "j", "finetune", spec, "d", 0.0, 60, 0.0, None)
-    return Work(envelope, attempt, "none", told.append, stop, 0.0, {}), told
+    return Work(envelope, attempt, "none", events.append, stop, 0.0, {}), events
 
 
 def pids_of(folder: Path) -> list[int]:
@@ -44,16 +44,16 @@ def pids_of(folder: Path) -> list[int]:
 
 def alive(folder: Path) -> list[int]:
     """The run's processes that still do something (a zombie only waits for init)."""
-    found = [psutil.Process(pid) for pid in pids_of(folder) if psutil.pid_exists(pid)]
-    return [process.pid for process in found if process.status() != psutil.STATUS_ZOMBIE]
+    processes = [psutil.Process(pid) for pid in pids_of(folder) if psutil.pid_exists(pid)]
+    return [process.pid for process in processes if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_two_processes_run_and_the_first_one_reports(tmp_path: Path) -> None:
     """Its events and its report only; the other one leaves when training is over; nothing stays behind."""
-    run, told = work(tmp_path, lambda: None, steps=5)
+    run, events = work(tmp_path, lambda: None, steps=5)
     report = over_ranks(COUNTING, 2).run(run)
     assert report == {"headline": "counted", "shared": True}
-    assert [event["step"] for event in told if event["kind"] == "step"] == [1, 2, 3, 4, 5]
+    assert [event["step"] for event in events if event["kind"] == "step"] == [1, 2, 3, 4, 5]
     assert len(pids_of(tmp_path)) == 2
     assert not alive(tmp_path)
     assert [path.name for path in run.folder.iterdir()] == ["checkpoints"]
@@ -73,12 +73,12 @@ def test_one_stop_ends_both_within_five_seconds(tmp_path: Path) -> None:
     stopped_at: list[float] = []
 
     def stop() -> str | None:
-        if not any(event["kind"] == "step" for event in told):
+        if not any(event["kind"] == "step" for event in events):
             return None
         stopped_at.append(time.monotonic())
         return "cancel"
 
-    run, told = work(tmp_path, stop, steps=5000)
+    run, events = work(tmp_path, stop, steps=5000)
     with pytest.raises(Stopped) as reason:
         over_ranks(COUNTING, 2).run(run)
     assert reason.value.reason == "cancel"
@@ -90,9 +90,9 @@ def test_what_the_first_rank_left_is_told_as_it_was_meant() -> None:
     """A failure in words stays one, and one that may be repeated stays that."""
     with pytest.raises(RunBroke, match="odd"):
         outcome({"kind": "failed", "data": {"error": "odd", "retryable": True}})
-    with pytest.raises(Exception, match="one class") as told:
+    with pytest.raises(Exception, match="one class") as error:
         outcome({"kind": "failed", "data": {"error": "one class", "retryable": False}})
-    assert not isinstance(told.value, RunBroke)
+    assert not isinstance(error.value, RunBroke)
 
 
 def start_worker_with_two_processes(place: Place, name: str) -> None:
@@ -129,12 +129,12 @@ def launch(place: Place, epochs: int) -> str:
 
 def ranks(job: str) -> list[psutil.Process]:
     """The training processes of the job that live, torchrun itself aside."""
-    found = []
+    processes = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
         if f"ranks-ft-{job}-" in " ".join(line) and "torch.distributed.run" not in line:
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
 def intact(place: Place, job: str) -> int:
@@ -142,7 +142,7 @@ def intact(place: Place, job: str) -> int:
     from finetune.training.checkpoints import newest_intact
 
     folders = (place.home / "artifacts" / job).glob("*/checkpoints")
-    steps = [int(found.name.split("-")[1]) for found, _ in map(newest_intact, folders) if found]
+    steps = [int(folder.name.split("-")[1]) for folder, _ in map(newest_intact, folders) if folder]
     return max(steps, default=0)
 
 
@@ -156,18 +156,18 @@ def test_a_real_fine_tune_in_two_processes_survives_the_death_of_one_and_obeys_o
     start_worker_with_two_processes(place, "w1")
     job = launch(place, 12)
     place.wait(job, lambda _: intact(place, job) > 0 and len(ranks(job)) == 2, timeout_s=120)
-    kept = intact(place, job)
+    step = intact(place, job)
     ranks(job)[-1].kill()
     place.wait(job, lambda now: now.attempt == 2 and not now.progress.get("step"), timeout_s=120)
     again = place.wait(job, lambda now: now.progress.get("step"), timeout_s=120)
-    assert again.progress["step"] > kept
-    done = place.ended(job, timeout_s=180)
-    assert (done.state, place.reports(job)) == (State.SUCCEEDED, 1)
-    cancelled = launch(place, 90)
-    place.wait(cancelled, lambda now: now.progress.get("step") and len(ranks(cancelled)) == 2, timeout_s=120)
-    processes = ranks(cancelled)
+    assert again.progress["step"] > step
+    result = place.end_of(job, timeout_s=180)
+    assert (result.state, place.reports(job)) == (State.SUCCEEDED, 1)
+    second = launch(place, 90)
+    place.wait(second, lambda now: now.progress.get("step") and len(ranks(second)) == 2, timeout_s=120)
+    processes = ranks(second)
     began = time.monotonic()
-    place.ledger.request_cancel(cancelled, "U1", "enough")
-    assert place.ended(cancelled, timeout_s=10).state is State.CANCELLED
+    place.ledger.request_cancel(second, "U1", "enough")
+    assert place.end_of(second, timeout_s=10).state is State.CANCELLED
     assert time.monotonic() - began < 5.0
     assert not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

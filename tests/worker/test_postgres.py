@@ -30,15 +30,17 @@ pytestmark = pytest.mark.integration
 def url() -> Iterator[str]:
     """A PostgreSQL of its own in a temporary folder."""
     pytest.importorskip("psycopg", reason="pip install 'trainwise[postgres]'")
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.path.isdir("/usr/lib/postgresql") else []
-    if not found:
+    folders = (
+        sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.path.isdir("/usr/lib/postgresql") else []
+    )
+    if not folders:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         as_user = ["su", "postgres", "-c"] if os.geteuid() == 0 else ["sh", "-c"]
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-        bin_folder, data = found[-1], f"{folder}/data"
+        bin_folder, data = folders[-1], f"{folder}/data"
 
         def run(command: str) -> None:
             subprocess.run([*as_user, command], check=True, stdout=subprocess.DEVNULL, cwd="/")
@@ -97,15 +99,15 @@ def test_of_two_bots_at_once_one_does_each_thing(url: str) -> None:
         for n in range(8):
 
             def both(ledger: Ledger, n: int = n) -> tuple[str, bool]:
-                made = ledger.submit(JobRequest("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}"))
-                return made.id, ledger.first_time(f"delivery{n}")
+                job = ledger.submit(JobRequest("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}"))
+                return job.id, ledger.first_time(f"delivery{n}")
 
-            found = list(pool.map(both, bots * 2))
-            assert len({job_id for job_id, _ in found}) == 1
-            assert sum(first for _, first in found) == 1
+            jobs = list(pool.map(both, bots * 2))
+            assert len({job_id for job_id, _ in jobs}) == 1
+            assert sum(first for _, first in jobs) == 1
         job = bots[0].jobs(by="U9")[0]
         bots[0].request_cancel(job.id, "U9", "no")
-        taken = list(pool.map(lambda ledger: ledger.due_posts(), bots * 2))
-        assert sum(post.job_id == job.id for posts in taken for post in posts) == 1
+        batches = list(pool.map(lambda ledger: ledger.due_posts(), bots * 2))
+        assert sum(post.job_id == job.id for posts in batches for post in posts) == 1
     for ledger in bots:
         ledger.close()

@@ -23,7 +23,7 @@ def runs_of(place: Place, job_id: str) -> int:
 def test_a_job_runs_and_its_report_and_plot_come_back(place: Place) -> None:
     """The plain path: queued, run once, succeeded, one report owed, the picture kept."""
     place.worker()
-    job = place.ended(place.submit(steps=3))
+    job = place.end_of(place.submit(steps=3))
     assert job.state is State.SUCCEEDED
     assert job.report is not None
     assert job.report["headline"] == "counted"
@@ -34,12 +34,12 @@ def test_a_job_runs_and_its_report_and_plot_come_back(place: Place) -> None:
 def test_a_failure_for_the_person_is_told_in_its_words_and_not_repeated(place: Place) -> None:
     """A FinetuneError ends the job at once with its sentence; a crash is tried again and can come through."""
     place.worker()
-    told, crashed = place.submit(steps=3, fail=True), place.submit(steps=3, crash=True)
-    job = place.ended(told)
+    failure, crash = place.submit(steps=3, fail=True), place.submit(steps=3, crash=True)
+    job = place.end_of(failure)
     assert (job.state, job.error) == (State.FAILED, "The dataset has one class only.")
-    assert runs_of(place, told) == 1
-    assert place.ended(crashed).state is State.SUCCEEDED
-    assert runs_of(place, crashed) == 2
+    assert runs_of(place, failure) == 1
+    assert place.end_of(crash).state is State.SUCCEEDED
+    assert runs_of(place, crash) == 2
 
 
 def test_a_killed_job_process_is_replaced_and_goes_on_from_its_checkpoint(place: Place) -> None:
@@ -48,7 +48,7 @@ def test_a_killed_job_process_is_replaced_and_goes_on_from_its_checkpoint(place:
     job_id = place.submit(steps=40, pause_s=0.05)
     place.at_step(job_id, 5)
     os.kill(place.job_process(job_id), signal.SIGKILL)
-    job = place.ended(job_id)
+    job = place.end_of(job_id)
     assert job.state is State.SUCCEEDED
     assert job.report is not None
     assert job.report["started_at_step"] >= 5
@@ -71,7 +71,7 @@ def test_a_killed_worker_takes_its_job_process_and_ranks_along_and_another_worke
         time.sleep(0.02)
     place.wait(job_id, lambda job: job.attempt == 2 and job.state is State.RUNNING, timeout_s=22)
     assert time.monotonic() - began < 20.0
-    job = place.ended(job_id)
+    job = place.end_of(job_id)
     assert (job.state, place.reports(job_id)) == (State.SUCCEEDED, 1)
 
 
@@ -84,7 +84,7 @@ def test_cancel_ends_every_process_within_5_s(place: Place) -> None:
     pids = list(map(int, pids_file.read_text().strip("[]").split(",")))
     began = time.monotonic()
     place.ledger.request_cancel(job_id, "U1", "enough")
-    job = place.ended(job_id, timeout_s=6)
+    job = place.end_of(job_id, timeout_s=6)
     assert time.monotonic() - began < 5.0
     assert job.state is State.CANCELLED
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
@@ -104,7 +104,7 @@ def test_cancel_works_while_redis_is_away(place: Place) -> None:
         assert time.monotonic() - began < 5.0
         time.sleep(0.02)
     place.redis = embedded_redis(place.home / "redis")
-    assert place.ended(job_id).state is State.CANCELLED
+    assert place.end_of(job_id).state is State.CANCELLED
 
 
 def test_a_job_launched_while_redis_is_down_goes_out_when_it_is_back(place: Place) -> None:
@@ -113,7 +113,7 @@ def test_a_job_launched_while_redis_is_down_goes_out_when_it_is_back(place: Plac
     place.redis.kill()
     job_id = place.submit(steps=3)
     place.redis = embedded_redis(place.home / "redis")
-    assert place.ended(job_id).state is State.SUCCEEDED
+    assert place.end_of(job_id).state is State.SUCCEEDED
     assert (runs_of(place, job_id), place.reports(job_id)) == (1, 1)
 
 
@@ -122,7 +122,7 @@ def test_redis_killed_during_a_run_and_over_its_end(place: Place, keep: bool) ->
     """The run goes on, its end waits in the spool; queued jobs that Redis forgot are handed out again."""
     place.worker()
     running = place.submit(steps=20, pause_s=0.05)
-    queued = place.submit(steps=3)
+    waiting = place.submit(steps=3)
     place.at_step(running)
     place.redis.kill()
     if not keep:
@@ -133,10 +133,10 @@ def test_redis_killed_during_a_run_and_over_its_end(place: Place, keep: bool) ->
     while psutil.pid_exists(pid):
         time.sleep(0.02)
     place.redis = embedded_redis(place.home / "redis")
-    assert place.ended(running).state is State.SUCCEEDED
-    assert place.ended(queued).state is State.SUCCEEDED
+    assert place.end_of(running).state is State.SUCCEEDED
+    assert place.end_of(waiting).state is State.SUCCEEDED
     assert runs_of(place, running) == 1
-    assert (place.reports(running), place.reports(queued)) == (1, 1)
+    assert (place.reports(running), place.reports(waiting)) == (1, 1)
 
 
 def test_a_bot_that_was_away_over_the_end_files_the_report_once(place: Place) -> None:
@@ -149,7 +149,7 @@ def test_a_bot_that_was_away_over_the_end_files_the_report_once(place: Place) ->
     while psutil.pid_exists(pid):
         time.sleep(0.02)
     place.open_bot()
-    assert place.ended(job_id).state is State.SUCCEEDED
+    assert place.end_of(job_id).state is State.SUCCEEDED
     assert (runs_of(place, job_id), place.reports(job_id)) == (1, 1)
 
 
@@ -169,7 +169,7 @@ def test_a_worker_behind_a_partition_is_fenced_and_cannot_end_the_job_twice(plac
     while psutil.pid_exists(job_pid):
         assert time.monotonic() - began < 2.0, "the fenced run goes on"
         time.sleep(0.02)
-    assert place.ended(job_id).state is State.SUCCEEDED
+    assert place.end_of(job_id).state is State.SUCCEEDED
     assert place.reports(job_id) == 1
 
 
@@ -185,7 +185,7 @@ def test_pause_resume_and_drain_keep_the_steps_done(place: Place) -> None:
     first.terminate()
     assert first.wait(10) == 0
     place.worker("w2")
-    job = place.ended(job_id)
+    job = place.end_of(job_id)
     assert job.state is State.SUCCEEDED
     assert job.report is not None
     assert job.report["started_at_step"] >= 5

@@ -37,8 +37,8 @@ def test_the_time_left_is_that_of_the_whole_job() -> None:
 
 def test_a_kind_without_known_phases_tells_its_phase() -> None:
     """Better one phase's bar than none."""
-    known = job_progress({"phase": "x", "step": 1, "steps": 4, "eta_s": 3.0}, (), 0.0)
-    assert (known.share, known.left_s) == (0.25, 3.0)
+    progress = job_progress({"phase": "x", "step": 1, "steps": 4, "eta_s": 3.0}, (), 0.0)
+    assert (progress.share, progress.left_s) == (0.25, 3.0)
 
 
 def test_the_phases_of_each_kind_are_a_whole() -> None:

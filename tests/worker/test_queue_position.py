@@ -28,15 +28,15 @@ def test_the_second_in_line_waits_for_the_whole_of_both_jobs_in_front(tmp_path: 
     """One runs in an early phase, one of 600 s waits: not "about 1 min", which is what the phase needs."""
     ledger = Ledger(str(tmp_path / "l.db"))
     submit = [JobRequest("finetune", {}, "d", "U1", "m", "T", "C", None, f"k{n}") for n in range(4)]
-    done, running, _, last = [ledger.submit(request).id for request in submit]
-    walk = ((done, 0.0, 600.0), (running, 1000.0, None))
-    for job_id, began, ended in walk:
+    first, running, _, last = [ledger.submit(request).id for request in submit]
+    walk = ((first, 0.0, 600.0), (running, 1000.0, None))
+    for job_id, began, end in walk:
         with writing(ledger.engine) as connection:
             job = move(connection, locked_job(connection, job_id), Trigger.LEASE, began, "w")
             job = move(connection, job, Trigger.START, began, "w", started_at=began)
-            if ended is not None:
-                job = move(connection, job, Trigger.WRAP_UP, ended, "w")
-                move(connection, job, Trigger.FINISH, ended, "w", report={})
+            if end is not None:
+                job = move(connection, job, Trigger.WRAP_UP, end, "w")
+                move(connection, job, Trigger.FINISH, end, "w", report={})
     with writing(ledger.engine) as connection:
         job = locked_job(connection, running)
         progress = {**job["progress"], "phase": "loading", "step": 1, "steps": 9, "eta_s": 27.0}

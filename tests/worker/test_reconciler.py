@@ -143,9 +143,9 @@ def test_an_approval_that_nobody_gave_in_a_day_ends_the_job_with_the_reason(watc
     assert ledger.job(job).state is State.AWAITING_APPROVAL
     for tick in (20.0, 30.0):
         watch.reconciler.look(watch.redis, now + 24 * 3600 + 60, tick, True)
-    ended = ledger.job(job)
-    assert (ended.state, ended.reserved_usd) == (State.REJECTED, 0.0)
-    assert "Nobody approved it in time" in str(ended.error)
+    end = ledger.job(job)
+    assert (end.state, end.reserved_usd) == (State.REJECTED, 0.0)
+    assert "Nobody approved it in time" in str(end.error)
     assert [post.kind for post in ledger.due_posts(now + 25 * 3600) if post.job_id == job] == [
         "approval_request",
         "final_report",

@@ -42,7 +42,7 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(str(tmp_path / "l.db"), clock=Clock())
 
 
-def finished(ledger: Ledger, key: str, kind: str = "finetune", digest: str = "d1") -> str:
+def past_job(ledger: Ledger, key: str, kind: str = "finetune", digest: str = "d1") -> str:
     """A job that has succeeded with a report that quotes tickets."""
     spec = {"text": "Maria cannot pay"} if kind == TRY else {"method": "lora", "digest": digest}
     job = ledger.submit(JobRequest(kind, spec, "d", "U1", "m", "T", "C1", None, key))
@@ -63,7 +63,7 @@ def everything(ledger: Ledger) -> str:
 
 def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     """Quoted tickets, typed ones, threads and pictures; not the headline, the scores, or who did what."""
-    job, tried = finished(ledger, "a"), finished(ledger, "b", TRY)
+    job, trial = past_job(ledger, "a"), past_job(ledger, "b", TRY)
     ledger.save_thread("C1", "1.1", {"question": "Maria asks"})
     for post in ledger.due_posts():
         ledger.complete_post(post.id, "1.2")
@@ -72,14 +72,14 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 2
     assert "Maria" not in everything(ledger)
     assert "4111" not in everything(ledger)
-    kept = ledger.job(job)
-    assert kept.report is not None
-    assert (kept.state, kept.report["headline"]) == (State.SUCCEEDED, REPORT["headline"])
-    assert kept.report["confused"] == [{"true": "billing", "predicted": "login", "count": 3}]
-    assert kept.spec == {"method": "lora", "digest": "d1"}
+    row = ledger.job(job)
+    assert row.report is not None
+    assert (row.state, row.report["headline"]) == (State.SUCCEEDED, REPORT["headline"])
+    assert row.report["confused"] == [{"true": "billing", "predicted": "login", "count": 3}]
+    assert row.spec == {"method": "lora", "digest": "d1"}
     assert ledger.plots(job) == {}
-    assert ledger.job(tried).spec["text"] == ""
-    assert (ledger.job(tried).report or {})["headline"] == ""
+    assert ledger.job(trial).spec["text"] == ""
+    assert (ledger.job(trial).report or {})["headline"] == ""
     assert ledger.thread("C1", "1.1") is None
     assert ledger.history(job) == before
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 0
@@ -88,12 +88,12 @@ def test_words_go_and_figures_and_history_stay(ledger: Ledger) -> None:
 def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
     """A job that ended yesterday, one that waits for a month, and a report that Slack has not taken yet."""
     waiting = ledger.submit(JobRequest("finetune", {}, "d", "U1", "m", "T", "C1", None, "w")).id
-    owed = finished(ledger, "o")
+    owed = past_job(ledger, "o")
     now = ledger.clock() + 31 * DAY_S
     with writing(ledger.engine) as connection:
         connection.execute(update(tables.posts).values(body={"why": "not told yet"}))
     ledger.clock.now = now - DAY_S  # type: ignore[attr-defined]
-    young = finished(ledger, "y")
+    young = past_job(ledger, "y")
     assert forget_older(ledger.engine, now - 30 * DAY_S, now) == 1
     assert ledger.job(waiting).state is State.QUEUED
     assert ledger.job(young).report == REPORT
@@ -102,10 +102,10 @@ def test_what_is_young_runs_or_is_owed_stays(ledger: Ledger) -> None:
 
 def test_a_person_is_forgotten_where_they_were_quoted_and_others_stay(ledger: Ledger) -> None:
     """Jobs on their rows quote nothing any more; elsewhere only their name goes, in any case."""
-    theirs, other, tried = (
-        finished(ledger, "a"),
-        finished(ledger, "b", digest="d2"),
-        finished(ledger, "c", TRY),
+    theirs, other, trial = (
+        past_job(ledger, "a"),
+        past_job(ledger, "b", digest="d2"),
+        past_job(ledger, "c", TRY),
     )
     running = ledger.submit(JobRequest("finetune", {"digest": "d1"}, "d", "U1", "m", "T", "C1", None, "w")).id
     ledger.save_thread("C1", "1.1", {"question": "MARIA asks", "notes": ["Marianne too", 3]})
@@ -114,11 +114,15 @@ def test_a_person_is_forgotten_where_they_were_quoted_and_others_stay(ledger: Le
         ledger.complete_post(post.id, "1.2")
     assert forget_person(ledger.engine, "Maria", frozenset({"d1"}), ledger.clock()) == 4
     assert "pairs" not in (ledger.job(theirs).report or {})
-    kept = ledger.job(other).report or {}
-    assert kept["pairs"]["rows"][0] == {"ticket": "<ERASED> asks", "tuned": "Dear <ERASED>", "baseline": "Hi"}
-    assert kept["examples"] == REPORT["examples"]
+    report = ledger.job(other).report or {}
+    assert report["pairs"]["rows"][0] == {
+        "ticket": "<ERASED> asks",
+        "tuned": "Dear <ERASED>",
+        "baseline": "Hi",
+    }
+    assert report["examples"] == REPORT["examples"]
     assert ledger.plots(other)
-    assert ledger.job(tried).spec["text"] == "<ERASED> cannot pay"
+    assert ledger.job(trial).spec["text"] == "<ERASED> cannot pay"
     assert ledger.thread("C1", "1.1") == {"question": "<ERASED> asks", "notes": ["Marianne too", 3]}
     assert ledger.thread("C1", "2.2") == {"question": "Otto asks"}
     assert ledger.job(running).state is State.QUEUED

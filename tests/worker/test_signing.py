@@ -71,10 +71,10 @@ def test_1000_forged_or_tampered_orders_are_all_refused(tmp_path: Path) -> None:
 def test_events_count_only_with_the_signature_of_a_trusted_worker(tmp_path: Path) -> None:
     """A stranger's, a tampered and a truncated event are refused."""
     signing.pair_locally(tmp_path)
-    key, trusted = signing.worker_key(tmp_path), signing.trusted_workers(tmp_path)
+    key, workers = signing.worker_key(tmp_path), signing.trusted_workers(tmp_path)
     event = WorkerEvent("abc", 1, "f", "r", 0, "finished", 1.0, {"report": {}})
     line = sign_event(event, key)
-    assert read_event(line.encode(), trusted).worker_key == key.public.id
+    assert read_event(line.encode(), workers).worker_key == key.public.id
     stranger = sign_event(event, signing.worker_key(tmp_path / "x"))
     for bad in (
         stranger,
@@ -87,7 +87,7 @@ def test_events_count_only_with_the_signature_of_a_trusted_worker(tmp_path: Path
         *misshapen(event, key),
     ):
         with pytest.raises(BadEvent):
-            read_event(bad.encode("utf-8", "surrogateescape"), trusted)
+            read_event(bad.encode("utf-8", "surrogateescape"), workers)
 
 
 def misshapen(event: WorkerEvent, key: signing.PrivateKey) -> list[str]:
@@ -158,7 +158,7 @@ def test_a_worker_survives_rubbish_in_its_queue_and_runs_none_of_it(place: Place
     worker = place.worker()
     job_id = place.submit(steps=2)
     client.set(f"tw:stop:ft-{job_id}-1", b"cancel")
-    assert place.ended(job_id).state is State.SUCCEEDED
+    assert place.end_of(job_id).state is State.SUCCEEDED
     assert worker.poll() is None
     assert not mark.exists()
     assert client.llen(f"rq:queue:{QUEUE}") == 0
@@ -171,15 +171,15 @@ def test_a_stolen_order_replayed_runs_nothing_a_second_time(place: Place) -> Non
     job_id = place.submit(steps=2)
     rq_id = f"ft-{job_id}-1"
     deadline = time.monotonic() + 10
-    while not (stolen := client.hgetall(f"rq:job:{rq_id}")):
+    while not (order := client.hgetall(f"rq:job:{rq_id}")):
         assert time.monotonic() < deadline
     worker = place.worker()
-    place.ended(job_id)
+    place.end_of(job_id)
     for key in client.scan_iter("tw:*"):
         client.delete(key)
-    client.hset(f"rq:job:{rq_id}", mapping=stolen)
+    client.hset(f"rq:job:{rq_id}", mapping=order)
     client.rpush(f"rq:queue:{QUEUE}", rq_id)
     again = place.submit(steps=2)  # behind it in line: when this one has ended, the copy was looked at
-    assert place.ended(again).state is State.SUCCEEDED
+    assert place.end_of(again).state is State.SUCCEEDED
     leases = [e for e in place.ledger.history(job_id) if e.what == "leased"]
     assert (len(leases), place.reports(job_id), worker.poll()) == (1, 1, None)

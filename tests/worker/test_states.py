@@ -15,25 +15,25 @@ from worker.transport.events import KINDS
 def test_end_states_have_no_way_out_and_every_other_state_has_a_way_to_an_end() -> None:
     """No job can be stuck for want of an edge, and none can leave its end."""
     for state in State:
-        seen, todo = set(), [state]
+        reach, todo = set(), [state]
         while todo:
             here = todo.pop()
-            if here not in seen:
-                seen.add(here)
+            if here not in reach:
+                reach.add(here)
                 todo += TRANSITIONS[here].values()
-        assert seen & END_STATES
+        assert reach & END_STATES
         assert (state in END_STATES) == (not TRANSITIONS[state])
 
 
 def test_every_state_is_reached_from_draft() -> None:
     """The table has no state that a job can never be in."""
-    seen, todo = set(), [State.DRAFT]
+    reach, todo = set(), [State.DRAFT]
     while todo:
         here = todo.pop()
-        if here not in seen:
-            seen.add(here)
+        if here not in reach:
+            reach.add(here)
             todo += TRANSITIONS[here].values()
-    assert seen == set(State)
+    assert reach == set(State)
 
 
 def test_an_edge_that_is_not_in_the_table_is_refused_in_words_for_the_person() -> None:
@@ -61,19 +61,19 @@ def test_what_an_event_means_needs_only_edges_that_exist() -> None:
 
 def test_the_diagram_shows_every_edge_with_its_label() -> None:
     """The drawing in the docs is the table."""
-    drawn = mermaid()
+    diagram = mermaid()
     for state, edges in TRANSITIONS.items():
         for trigger, target in edges.items():
             assert any(
                 line.startswith(f"    {state} --> {target}:") and trigger in line
-                for line in drawn.splitlines()
+                for line in diagram.splitlines()
             )
 
 
 def test_a_new_phase_forgets_the_steps_of_the_last() -> None:
     """The card of a run that goes on does not show the 4 of 4 of the phase before."""
-    told = decide_on_event(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
-    assert told == {"phase": "curve", "step": None, "steps": None, "loss": None, "eta_s": None}
+    progress = decide_on_event(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
+    assert progress == {"phase": "curve", "step": None, "steps": None, "loss": None, "eta_s": None}
     assert decide_on_event(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {
         "step": 1,
         "steps": 9,

@@ -25,8 +25,8 @@ PNG = base64.b64decode(
 def tiny(work: Work) -> dict:
     """Counts to spec["steps"], `pause_s` apart, remembering the count in its folder; may fail on request."""
     spec = work.envelope.spec
-    done = work.folder / "count"
-    start = int(done.read_text()) if done.exists() else 0
+    path = work.folder / "count"
+    start = int(path.read_text()) if path.exists() else 0
     if spec.get("rank"):  # a child in a session of its own, as torchrun's ranks are
         rank = subprocess.Popen(
             [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
@@ -38,7 +38,7 @@ def tiny(work: Work) -> dict:
     if spec.get("fail"):
         raise FinetuneError("The dataset has one class only.")
     if spec.get("crash") and start == 0:
-        done.write_text("1")
+        path.write_text("1")
         raise RuntimeError("boom")
     for step in range(start + 1, spec["steps"] + 1):
         reason = work.should_stop()
@@ -46,7 +46,7 @@ def tiny(work: Work) -> dict:
             raise Stopped(reason)
         time.sleep(spec.get("pause_s", 0.01))
         (work.folder / "draft").write_text(str(step))
-        (work.folder / "draft").replace(done)  # whole or not at all: it may be killed here
+        (work.folder / "draft").replace(path)  # whole or not at all: it may be killed here
         work.emit({"kind": "step", "step": step, "steps": spec["steps"], "loss": 1 / step, "eta_s": 0.0})
     (work.folder / "loss.png").write_bytes(PNG)
     return {"kind": "tiny", "headline": "counted", "started_at_step": start, "plots": [{"file": "loss.png"}]}
