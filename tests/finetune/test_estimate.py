@@ -32,7 +32,7 @@ def card(kind: str = "reply", rows: int = 3_000) -> Card:
     return Card("d", 1, "a" * 64, kind, rows, lengths=lengths, **facts)
 
 
-def base_model(parameters: float | None) -> Any:
+def look_up(parameters: float | None) -> Any:
     """A look-up that gives every base model so many weights."""
     return lambda base_model: ModelSize(parameters, "hub" if parameters else "unknown")
 
@@ -129,7 +129,7 @@ def test_a_slow_hub_is_not_waited_for() -> None:
 def test_lora_on_eight_billion_weights_is_not_a_matter_of_cents() -> None:
     """The case that was told as "about 30 min, at most $0.24": days on a CPU, dollars on a GPU."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "meta-llama/Llama-3.1-8B"})
-    estimate = estimate_run(spec, card(), PRICES, base_model(8e9))
+    estimate = estimate_run(spec, card(), PRICES, look_up(8e9))
     assert estimate.seconds[0] > 24 * 3600
     assert estimate.usd > 5
     assert 30 < estimate.memory_gib < 45
@@ -149,7 +149,7 @@ def test_linear_and_lora_are_priced_by_the_same_registry() -> None:
 def test_a_size_that_nothing_tells_is_not_guessed() -> None:
     """No seconds and no dollars are claimed for it."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", "budget_usd": 3})
-    estimate = estimate_run(spec, card(), PRICES, base_model(None))
+    estimate = estimate_run(spec, card(), PRICES, look_up(None))
     assert (estimate.size.parameters, estimate.usd, estimate.seconds) == (None, 0.0, (0.0, 0.0))
 
 
@@ -168,7 +168,7 @@ def test_what_no_worker_can_do_is_refused_with_the_nearest_that_can(
 ) -> None:
     """Before it is queued, in figures: what it needs, what there is, and what would fit."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", **form})
-    problems = refusal(spec, estimate_run(spec, card(), PRICES, base_model(parameters)), machines)
+    problems = refusal(spec, estimate_run(spec, card(), PRICES, look_up(parameters)), machines)
     assert list(problems) == ["method"]
     for word in words:
         assert word in problems["method"]
@@ -177,7 +177,7 @@ def test_what_no_worker_can_do_is_refused_with_the_nearest_that_can(
 def test_what_fits_or_cannot_be_known_is_let_through() -> None:
     """One able worker is enough; without any sign of a worker the job waits for one."""
     spec = parse_spec({"dataset": "d", "task": "reply", "base_model": "org/model", "method": "qlora"})
-    estimate = estimate_run(spec, card(), PRICES, base_model(8e9))
+    estimate = estimate_run(spec, card(), PRICES, look_up(8e9))
     assert refusal(spec, estimate, [LAPTOP, L4]) == {}
     assert refusal(spec, estimate, []) == {}
     assert Machine.from_health({"name": "old"}) is None

@@ -99,8 +99,8 @@ def test_of_two_bots_at_once_one_does_each_thing(url: str) -> None:
         for n in range(8):
 
             def both(ledger: Ledger, n: int = n) -> tuple[str, bool]:
-                job = ledger.submit(JobRequest("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}"))
-                return job.id, ledger.first_time(f"delivery{n}")
+                race = ledger.submit(JobRequest("tiny", {}, "d", "U9", "m", "T9", "C9", None, f"race{n}"))
+                return race.id, ledger.first_time(f"delivery{n}")
 
             jobs = list(pool.map(both, bots * 2))
             assert len({job_id for job_id, _ in jobs}) == 1
