@@ -73,7 +73,8 @@ def test_the_diagram_shows_every_edge_with_its_label() -> None:
 def test_a_new_phase_forgets_the_steps_of_the_last() -> None:
     """The card of a run that goes on does not show the 4 of 4 of the phase before."""
     progress = decide_on_event(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
-    assert progress == {"phase": "curve", "step": None, "steps": None, "loss": None, "eta_s": None}
+    last = ("step", "steps", "loss", "eta_s", "curve", "dev_loss", "dev_score")
+    assert progress == {"phase": "curve", **dict.fromkeys(last)}
     assert decide_on_event(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {
         "step": 1,
         "steps": 9,

@@ -51,7 +51,7 @@ def test_the_rows_are_read_by_the_advice_evaluation(tmp_path: Path) -> None:
     process = CliRunner().invoke(app, ["feedback", "--out", str(out)], env={"TRAINWISE_HOME": str(home)})
     assert process.exit_code == 0, process.output
     result = evaluate(read_rows(out), lambda text: Signals.model_validate({"topic": "guide"}))
-    assert (result["n"], result["right"]) == (1, 1)
+    assert (len(result.outcomes), result.right) == (1, 1)
 
 
 def test_old_rows_are_dropped_and_the_others_stay_whole(tmp_path: Path) -> None:
