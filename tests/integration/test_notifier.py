@@ -105,7 +105,7 @@ def test_a_report_that_cannot_be_drawn_is_still_reported_and_holds_up_no_other(
     harness.finish(fine, pictures=False)
     for _ in range(3):
         harness.later(4)
-    assert harness.thread(odd, "cannot be shown here")
+    assert len(harness.thread(odd, "LoRA reads 86.5% right.")) == 2  # the card and the report
     assert len(harness.thread(fine, "Majority class")) == 1
 
 
