@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 
-import bot.slack.features.documents
 from bot.cli.console import settings
+from bot.slack.features import documents
 from bot.wiring import run_bot
 from rag.index import Index
 from rag.ingest.fetch import Address, fetch, is_public
@@ -21,6 +21,6 @@ def public_or_site(address: Address) -> bool:
 
 
 if __name__ == "__main__":
-    bot.library.PROGRESS_S = 0.0
+    documents.PROGRESS_S = 0.0
     Index.open = partial(Index.open, fetch=partial(fetch, is_allowed=public_or_site))  # type: ignore[method-assign]
     run_bot(settings())

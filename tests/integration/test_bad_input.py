@@ -163,7 +163,7 @@ def test_a_wrong_field_of_the_form_is_named_under_it(
     view = maya.wait_view()
     form = {
         name: {"type": "static_select", "selected_option": {"value": value}}
-        if name in ("base_model", "method")
+        if name in ("base_model", "method", "task")
         else value
         for name, value in values.items()
     }
