@@ -18,7 +18,7 @@ def test_collecting_the_unit_tests_loads_no_training_library() -> None:
         sys.executable,
         "-m",
         "pytest",
-        "-qq",
+        "-q",
         "--collect-only",
         "-p",
         "no:cacheprovider",

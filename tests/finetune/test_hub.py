@@ -71,11 +71,11 @@ def python(code: str, env: dict[str, str], *words: str) -> str:
 PROBE = """
 import sys
 from finetune.errors import BaseModelError
-from finetune.training.base_models import load_causal, pinned, probe
+from finetune.training.base_models import load_causal, pin_commit, probe
 for name in sys.argv[1:]:
     try:
         probe(name)
-        print(type(load_causal(name)[0]).__name__, pinned(name))
+        print(type(load_causal(name)[0]).__name__, pin_commit(name))
     except BaseModelError as error:
         print(error)
 """

@@ -59,7 +59,7 @@ def test_the_whole_way_by_the_terminal(s3_here: S3Server, tmp_path: Path, monkey
     assert "sample-tickets" in run("datasets", "list")
     card = json.loads(run("datasets", "show", "mine", "--json"))
     assert (card["version"], card["rows"] > 100) == (2, True)
-    assert datasets(settings_at(tmp_path, url)).detail == f"2 at {url}"
+    assert datasets(settings_at(tmp_path, url)).detail == f"3 at {url}"
     assert "rows erased" in run("forget", rows[1].split(",")[2])
     assert "Erased" in run("datasets", "remove", "mine")
     objects = s3_here.client().list_objects_v2(Bucket=url.split("/")[2])["Contents"]

@@ -37,7 +37,7 @@ def test_a_verdict_a_follow_up_a_source_and_a_refusal(tmp_path: Path, browser: A
             page.get_by_placeholder("Reply…").fill("and what would it cost?")
             page.get_by_placeholder("Reply…").press("Enter")
             thread.get_by_text("One LoRA run on an 8B model").last.wait_for()
-            thread.get_by_text("the real cost").wait_for()
+            thread.get_by_text("costs $100-1000s").last.wait_for()
             assert thread.get_by_text("nearest in meaning").count() == 0
             thread.get_by_role("button", name="Read [1]").last.click()
             source = page.get_by_role("dialog")
