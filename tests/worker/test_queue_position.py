@@ -39,7 +39,7 @@ def test_the_second_in_line_waits_for_the_whole_of_both_jobs_in_front(tmp_path: 
                 move(connection, job, Trigger.FINISH, end, "w", report={})
     with writing(ledger.engine) as connection:
         job = locked_job(connection, running)
-        progress = {**job["progress"], "phase": "loading", "step": 1, "steps": 9, "eta_s": 27.0}
+        progress = {**job.progress, "phase": "loading", "step": 1, "steps": 9, "eta_s": 27.0}
         set_columns(connection, job, 1000.0, progress=progress)
     update_queue_positions(ledger.engine, 1000.0)
     progress = ledger.job(last).progress

@@ -14,12 +14,29 @@ PROGRESS_KEYS = ("phase", "step", "steps", "loss", "eta_s", "curve", "dev_loss",
 
 @dataclass(frozen=True)
 class Decision:
-    """`path`: the transitions to take, in order; `columns`: what else changes in the job's row."""
+    """`path`: the transitions to take, in order; the rest: what else changes in the job, None: nothing.
+
+    `usd` is what the run spent besides what it told before; `progress` replaces the fields that it names.
+    """
 
     path: tuple[Trigger, ...] = ()
     why: str = ""
-    columns: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
+    error: str | None = None
+    losses: int | None = None
+    not_before: float | None = None
+    usd: float = 0.0
     progress: dict[str, Any] = field(default_factory=dict)
+
+    def columns(self) -> dict[str, Any]:
+        """What is set in the job's row as it stands here, by column."""
+        values = {
+            "report": self.report,
+            "error": self.error,
+            "losses": self.losses,
+            "not_before": self.not_before,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def decide_on_event(state: State, kind: str, data: Mapping[str, Any], losses: int, now: float) -> Decision:
@@ -36,8 +53,8 @@ def decide_on_event(state: State, kind: str, data: Mapping[str, Any], losses: in
         path = () if state is S.CANCELLING else (*_path_to_running(state), *_path_to_finalizing(state))
         return Decision(path, progress={"phase": "reporting"})
     if kind == "finished":
-        columns = {"report": data.get("report"), **_cost_columns(data)}
-        return Decision((*_path_to_running(state), *_path_to_finalizing(state), T.FINISH), columns=columns)
+        path = (*_path_to_running(state), *_path_to_finalizing(state), T.FINISH)
+        return Decision(path, report=data.get("report"), usd=_usd(data))
     if kind == "stopped":
         return _decide_on_stop(state, data, losses, now)
     if kind == "failed" and not data.get("retryable"):
@@ -49,16 +66,15 @@ def decide_on_failure(
     state: State, cause: str, losses: int, now: float, data: Mapping[str, Any] | None = None
 ) -> Decision:
     """The run ended without a result (killed, crashed, sent away): another attempt, or the end."""
-    costs = _cost_columns(data or {})
+    usd = _usd(data or {})
     if state in (S.CANCELLING, S.PAUSING):
-        return Decision((T.GONE,), cause, columns=costs)
+        return Decision((T.GONE,), cause, usd=usd)
     if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # whether the platform has it must be found out first
-        return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, costs)
+        return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, usd=usd)
     decision = next_attempt(losses, cause)
     if isinstance(decision, GiveUp):
         return _fail(state, decision.why, data or {})
-    columns = {"losses": decision.losses, "not_before": now + decision.delay_s, **costs}
-    return Decision((*_path_to_leased(state), T.RETRY), cause, columns)
+    return _retry((*_path_to_leased(state), T.RETRY), cause, decision, now, usd)
 
 
 def decide_on_silence(
@@ -71,22 +87,25 @@ def decide_on_silence(
         return Decision()
     decision = next_attempt(losses, why)
     if isinstance(decision, GiveUp):
-        return Decision((T.LOSE, T.FAIL), why, {"error": decision.why})
-    columns = {"losses": decision.losses, "not_before": now + decision.delay_s}
-    return Decision((T.LOSE, T.RETRY), why, columns)
+        return Decision((T.LOSE, T.FAIL), why, error=decision.why)
+    return _retry((T.LOSE, T.RETRY), why, decision, now)
 
 
 def _decide_on_stop(state: State, data: Mapping[str, Any], losses: int, now: float) -> Decision:
     reason = str(data.get("reason"))
     if reason == "budget" and state is not S.FINALIZING:
         why = "the budget of this job is spent"
-        return Decision((*_path_to_running(state), T.OVERSPEND), why, {"error": why, **_cost_columns(data)})
+        return Decision((*_path_to_running(state), T.OVERSPEND), why, error=why, usd=_usd(data))
     cause = "drain" if reason in ("drain", "cancel", "pause") else reason
     return decide_on_failure(state, cause, losses, now, data)
 
 
 def _fail(state: State, why: str, data: Mapping[str, Any]) -> Decision:
-    return Decision((*_path_to_leased(state), T.FAIL), why, {"error": why, **_cost_columns(data)})
+    return Decision((*_path_to_leased(state), T.FAIL), why, error=why, usd=_usd(data))
+
+
+def _retry(path: tuple[Trigger, ...], why: str, again: TryAgain, now: float, usd: float = 0.0) -> Decision:
+    return Decision(path, why, losses=again.losses, not_before=now + again.delay_s, usd=usd)
 
 
 def _path_to_leased(state: State) -> tuple[Trigger, ...]:
@@ -114,9 +133,9 @@ def _progress(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     return fresh | {key: data[key] for key in PROGRESS_KEYS if key in data}
 
 
-def _cost_columns(data: Mapping[str, Any]) -> dict[str, Any]:
+def _usd(data: Mapping[str, Any]) -> float:
     usd = data.get("usd")
-    return {"add_usd": float(usd)} if isinstance(usd, int | float) and 0 <= usd < 1e6 else {}
+    return float(usd) if isinstance(usd, int | float) and 0 <= usd < 1e6 else 0.0
 
 
 DELAYS_S = (0.0, 30.0, 120.0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from worker.jobs.states import State
 
+Row = Mapping[Any, Any]
+"""A row as SQLAlchemy hands it out, by the names of its columns: the edge of the database."""
 JOB_ID = re.compile(r"[a-z0-9]{1,32}")
 
 
@@ -32,28 +34,28 @@ class Job:
     team: str
     channel: str
     thread_ts: str | None
-    card_channel: str | None
-    card_ts: str | None
-    card_version: int
-    progress: dict[str, Any]
-    report: dict[str, Any] | None
-    error: str | None
-    attempt: int
+    root: str
+    retry_of: str | None
+    month: str
     created_at: float
     updated_at: float
-    started_at: float | None
-    ended_at: float | None
-    losses: int
-    not_before: float
-    retry_of: str | None
-    root: str
-    month: str
-    estimate_usd: float
-    reserved_usd: float
-    spent_usd: float
-    approval_reason: str | None
-    approval_expires: float | None
-    approved_by: str | None
+    estimate_usd: float = 0.0
+    reserved_usd: float = 0.0
+    spent_usd: float = 0.0
+    card_channel: str | None = None
+    card_ts: str | None = None
+    card_version: int = 0
+    progress: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
+    error: str | None = None
+    attempt: int = 0
+    losses: int = 0
+    not_before: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    approval_reason: str | None = None
+    approval_expires: float | None = None
+    approved_by: str | None = None
 
     @property
     def card_place(self) -> str:
@@ -171,31 +173,36 @@ def rq_id(job_id: str, attempt: int) -> str:
     return f"ft-{job_id}-{attempt}"
 
 
-def job_of(row: Mapping[str, Any]) -> Job:
+def columns_of(job: Job) -> dict[str, Any]:
+    """The job as a row of the table `jobs`, all but its request's key."""
+    return _pick(Job, vars(job))
+
+
+def job_of(row: Row) -> Job:
     """A Job from a row of the table `jobs`."""
     return Job(**{**_pick(Job, row), "state": State(row["state"])})
 
 
-def event_of(row: Mapping[str, Any]) -> Event:
+def event_of(row: Row) -> Event:
     """An Event from a row of the table `events`."""
     states = {k: State(row[k]) if row[k] else None for k in ("from_state", "to_state")}
     return Event(**{**_pick(Event, row), **states})
 
 
-def post_of(row: Mapping[str, Any]) -> Post:
+def post_of(row: Row) -> Post:
     """A Post from a row of the table `posts`."""
     return Post(**_pick(Post, row))
 
 
-def order_of(row: Mapping[str, Any]) -> Order:
+def order_of(row: Row) -> Order:
     """An Order from a row of the table `outbox`."""
     return Order(**_pick(Order, row))
 
 
-def attempt_of(row: Mapping[str, Any]) -> Attempt:
+def attempt_of(row: Row) -> Attempt:
     """An Attempt from a row of the table `attempts`."""
     return Attempt(**_pick(Attempt, row))
 
 
-def _pick(shape: Any, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: row[field.name] for field in fields(shape)}
+def _pick(shape: type[Any], row: Row) -> dict[str, Any]:
+    return {part.name: row[part.name] for part in fields(shape)}

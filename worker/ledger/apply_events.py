@@ -14,10 +14,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker.errors import IllegalTransition, UnknownJob
 from worker.jobs.decisions import Decision, decide_on_event
+from worker.jobs.records import Attempt, Job, attempt_of
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
 from worker.ledger.database import after_commit, writing
-from worker.ledger.transitions import Row, locked_job, move, record, set_columns
+from worker.ledger.transitions import locked_job, move, record, set_columns
 from worker.logs import log_event
 from worker.transport.events import WorkerEvent
 
@@ -68,38 +69,38 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     if not _is_live(job, attempt, event):
         _record(connection, event, now, applied=False)
         return False
-    if event.seq <= attempt["last_seq"]:
+    if event.seq <= attempt.last_seq:
         return False
     _note_attempt(connection, attempt, event, now)
-    what = decide_on_event(State(job["state"]), event.kind, event.data, job["losses"], now)
+    what = decide_on_event(job.state, event.kind, event.data, job.losses, now)
     if event.kind not in ("step", "finished"):
         _record(connection, event, now, applied=True)
     if event.kind == "phase":
         after_commit(connection, partial(_log_phase, job, event))
     if event.kind == "finished":
-        _keep_plots(connection, job["id"], event.data.get("plots"))
+        _keep_plots(connection, job.id, event.data.get("plots"))
     try:
-        follow(connection, job, what, now, who=f"worker:{attempt['worker'] or event.worker_key}")
+        follow(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
     except IllegalTransition as e:
-        record(connection, job["id"], now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
+        record(connection, job.id, now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
     return True
 
 
-def _log_phase(job: Row, event: WorkerEvent) -> None:
+def _log_phase(job: Job, event: WorkerEvent) -> None:
     phase = str(event.data.get("phase"))[:40]
-    log_event(log, "job phase", job=job["id"], kind=job["kind"], attempt=event.attempt, phase=phase)
+    log_event(log, "job phase", job=job.id, kind=job.kind, attempt=event.attempt, phase=phase)
 
 
-def follow(connection: Connection, job: Row, what: Decision, now: float, who: str) -> Row:
+def follow(connection: Connection, job: Job, what: Decision, now: float, who: str) -> Job:
     """The job after everything `what` asks for."""
-    columns = dict(what.columns)
-    if "add_usd" in columns:
-        columns["spent_usd"] = job["spent_usd"] + columns.pop("add_usd")
+    columns = what.columns()
+    if what.usd:
+        columns["spent_usd"] = job.spent_usd + what.usd
     if what.progress:
-        columns["progress"] = {**job["progress"], **what.progress}
+        columns["progress"] = {**job.progress, **what.progress}
     if not what.path:
         return set_columns(connection, job, now, **columns) if columns else job
-    if job["started_at"] is None:
+    if job.started_at is None:
         columns["started_at"] = now
     for trigger in what.path:
         job = move(connection, job, trigger, now, who, what.why, **columns)
@@ -107,35 +108,35 @@ def follow(connection: Connection, job: Row, what: Decision, now: float, who: st
     return job
 
 
-def _attempt(connection: Connection, event: WorkerEvent) -> Row | None:
+def _attempt(connection: Connection, event: WorkerEvent) -> Attempt | None:
     attempts = tables.attempts
     mine = (attempts.c.job_id == event.job) & (attempts.c.attempt == event.attempt)
     row = connection.execute(select(attempts).where(mine)).mappings().first()
-    return dict(row) if row else None
+    return attempt_of(row) if row else None
 
 
-def _is_live(job: Row, attempt: Row, event: WorkerEvent) -> bool:
+def _is_live(job: Job, attempt: Attempt, event: WorkerEvent) -> bool:
     """The right fence, the run and the worker's key that this attempt is bound to, and nothing over yet."""
     return (
-        attempt["live"]
-        and attempt["fence"] == event.fence
-        and attempt["attempt"] == job["attempt"]
-        and attempt["run"] in (None, event.run)
-        and attempt["worker_key"] in (None, event.worker_key)
-        and State(job["state"]) in HELD
+        attempt.live
+        and attempt.fence == event.fence
+        and attempt.attempt == job.attempt
+        and attempt.run in (None, event.run)
+        and attempt.worker_key in (None, event.worker_key)
+        and job.state in HELD
     )
 
 
-def _note_attempt(connection: Connection, attempt: Row, event: WorkerEvent, now: float) -> None:
+def _note_attempt(connection: Connection, attempt: Attempt, event: WorkerEvent, now: float) -> None:
     values: dict[str, Any] = {"run": event.run, "worker_key": event.worker_key, "last_seq": event.seq}
     values["last_event_at"] = now
-    if attempt["leased_at"] is None:
+    if attempt.leased_at is None:
         values["leased_at"] = now
     if event.kind == "leased":
         values |= {"worker": str(event.data.get("worker"))[:120], "pid": event.data.get("pid")}
     if event.kind == "step":
-        if attempt["last_step_at"] is not None:
-            gaps = [*attempt["step_gaps"], round(now - attempt["last_step_at"], 3)]
+        if attempt.last_step_at is not None:
+            gaps = [*attempt.step_gaps, round(now - attempt.last_step_at, 3)]
             values["step_gaps"] = gaps[-REMEMBERED_GAPS:]
         values["last_step_at"] = now
     mine = (tables.attempts.c.job_id == event.job) & (tables.attempts.c.attempt == event.attempt)

@@ -8,22 +8,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from finetune.progress import FINISH
 from worker.errors import UnknownJob, WorkerError
-from worker.jobs.records import Event, Job, JobRequest, Post, StaleCard, event_of, job_of
+from worker.jobs.records import Event, Job, JobRequest, Post, StaleCard, columns_of, event_of, job_of
 from worker.jobs.states import END_STATES, State, Trigger
 from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
 from worker.ledger.budgets import hold_to_budget
 from worker.ledger.database import open_database, reading, writing
 from worker.ledger.notifications import card_home
-from worker.ledger.transitions import Row, locked_job, move, new_attempt, owe_order, owe_post, record
+from worker.ledger.transitions import locked_job, move, new_attempt, owe_order, owe_post, record
 
 APPROVAL_S = 24 * 3600.0
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -56,18 +57,19 @@ class Ledger:
         nothing is queued yet. OverBudget when the team's month has no room for it.
         """
         now = self.clock()
-        row = _new_row(request, now)
+        job = _draft(request, now)
         try:
             with writing(self.engine) as connection:
-                row["card_channel"] = card_home(connection, request.channel, request.by)
+                job = replace(job, card_channel=card_home(connection, request.channel, request.by))
+                row = {"request_key": request.request_key, **columns_of(job)}
                 connection.execute(insert(tables.jobs).values(row))
-                self._accept(connection, row, now, request.approval)
+                self._accept(connection, job, now, request.approval)
                 if request.month_limit_usd is not None:
-                    hold_to_budget(connection, request.team, row["month"], request.month_limit_usd)
+                    hold_to_budget(connection, request.team, job.month, request.month_limit_usd)
         except IntegrityError:
             return self._by_request_key(request.request_key)
         self._owed()
-        return self.job(row["id"])
+        return self.job(job.id)
 
     def job(self, job_id: str) -> Job:
         """The job, or UnknownJob."""
@@ -75,7 +77,7 @@ class Ledger:
             row = connection.execute(select(tables.jobs).where(tables.jobs.c.id == job_id)).mappings().first()
         if row is None:
             raise UnknownJob(job_id)
-        return job_of(dict(row))
+        return job_of(row)
 
     def jobs(
         self,
@@ -98,7 +100,7 @@ class Ledger:
             query = query.where(tables.jobs.c.dataset == dataset)
         query = query.where(tables.jobs.c.kind == kind if kind else tables.jobs.c.kind.not_in(UNLISTED))
         with reading(self.engine) as connection:
-            return [job_of(dict(row)) for row in connection.execute(query).mappings()]
+            return [job_of(row) for row in connection.execute(query).mappings()]
 
     def open_job_count(self, by: str) -> int:
         """How many jobs of this person have not ended, kinds that are not listed aside."""
@@ -111,7 +113,7 @@ class Ledger:
         """Everything that ever happened to the job, oldest first: the audit log."""
         query = select(tables.events).where(tables.events.c.job_id == job_id).order_by(tables.events.c.id)
         with reading(self.engine) as connection:
-            return [event_of(dict(row)) for row in connection.execute(query).mappings()]
+            return [event_of(row) for row in connection.execute(query).mappings()]
 
     def plots(self, job_id: str) -> dict[str, bytes]:
         """The report's pictures (PNG) by file name."""
@@ -143,10 +145,10 @@ class Ledger:
         now = self.clock()
         with writing(self.engine) as connection:
             job = locked_job(connection, job_id)
-            if job["state"] != State.RUNNING:
+            if job.state != State.RUNNING:
                 raise WorkerError(f"Job {job_id} is not running, so there is no training to end early.")
-            owe_order(connection, "stop", job_id, job["attempt"], now, now, FINISH)
-            record(connection, job_id, now, by, "finish early", why, attempt=job["attempt"])
+            owe_order(connection, "stop", job_id, job.attempt, now, now, FINISH)
+            record(connection, job_id, now, by, "finish early", why, attempt=job.attempt)
         self._owed()
         return self.job(job_id)
 
@@ -255,18 +257,18 @@ class Ledger:
         """The job's channel is gone: its card and reports go to `channel` from now on."""
         outbox.move_job(self.engine, job_id, channel, why, self.clock())
 
-    def _accept(self, connection: Any, row: Row, now: float, approval: str | None) -> None:
-        record(connection, row["id"], now, row["by"], "request", after=State.DRAFT)
+    def _accept(self, connection: Connection, draft: Job, now: float, approval: str | None) -> None:
+        record(connection, draft.id, now, draft.by, "request", after=State.DRAFT)
         if approval is None:
-            job = move(connection, row, Trigger.SUBMIT, now, row["by"])
+            job = move(connection, draft, Trigger.SUBMIT, now, draft.by)
             new_attempt(connection, job, now, due_at=now)
             return
         job = move(
             connection,
-            row,
+            draft,
             Trigger.ASK_APPROVAL,
             now,
-            row["by"],
+            draft.by,
             approval,
             approval_reason=approval,
             approval_expires=now + APPROVAL_S,
@@ -277,10 +279,10 @@ class Ledger:
         now = self.clock()
         with writing(self.engine) as connection:
             job = locked_job(connection, job_id)
-            if job["state"] != under_way:
+            if job.state != under_way:
                 job = move(connection, job, trigger, now, by, why)
-                if job["state"] == under_way:
-                    owe_order(connection, "stop", job_id, job["attempt"], now, now, reason)
+                if job.state == under_way:
+                    owe_order(connection, "stop", job_id, job.attempt, now, now, reason)
         self._owed()
         return self.job(job_id)
 
@@ -295,40 +297,37 @@ class Ledger:
     def _by_request_key(self, request_key: str) -> Job:
         query = select(tables.jobs).where(tables.jobs.c.request_key == request_key)
         with reading(self.engine) as connection:
-            return job_of(dict(connection.execute(query).mappings().one()))
+            return job_of(connection.execute(query).mappings().one())
 
     def _owed(self) -> None:
         if self.on_owed is not None:
             self.on_owed()
 
 
-def _new_row(request: JobRequest, now: float) -> Row:
-    """The row of a draft job with an id of its own."""
+def _draft(request: JobRequest, now: float) -> Job:
+    """The draft that a request asks for, with an id of its own."""
     job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
     old = request.retry_of
-    return {
-        "id": job_id,
-        "kind": request.kind,
-        "spec": dict(request.spec),
-        "dataset": request.dataset,
-        "by": request.by,
-        "by_name": request.by_name,
-        "team": request.team,
-        "channel": request.channel,
-        "thread_ts": request.thread_ts,
-        "request_key": request.request_key,
-        "state": State.DRAFT,
-        "version": 1,
-        "progress": {},
-        "attempt": 0,
-        "root": old.root if old else job_id,
-        "retry_of": old.id if old else None,
-        "month": month_of(now),
-        "estimate_usd": request.estimate_usd,
-        "reserved_usd": request.estimate_usd,
-        "created_at": now,
-        "updated_at": now,
-    }
+    return Job(
+        id=job_id,
+        kind=request.kind,
+        state=State.DRAFT,
+        version=1,
+        spec=dict(request.spec),
+        dataset=request.dataset,
+        by=request.by,
+        by_name=request.by_name,
+        team=request.team,
+        channel=request.channel,
+        thread_ts=request.thread_ts,
+        root=old.root if old else job_id,
+        retry_of=old.id if old else None,
+        month=month_of(now),
+        estimate_usd=request.estimate_usd,
+        reserved_usd=request.estimate_usd,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def month_of(now: float) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from worker.errors import WorkerError
+from worker.jobs.records import Job
 from worker.jobs.states import State
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import channel_notices
@@ -69,10 +69,10 @@ def card_home(connection: Connection, channel: str, by: str) -> str | None:
     return by if _is_member(by) and not notices_in(connection, channel).started else None
 
 
-def report_home(connection: Connection, job: Mapping[str, Any], end: State) -> str | None:
+def report_home(connection: Connection, job: Job, end: State) -> str | None:
     """Whose own messages the report of a job that ended so goes to; None: it goes to the channel."""
-    quiet = _is_member(job["by"]) and not getattr(notices_in(connection, job["channel"]), ENDS[end])
-    return str(job["by"]) if quiet else None
+    quiet = _is_member(job.by) and not getattr(notices_in(connection, job.channel), ENDS[end])
+    return job.by if quiet else None
 
 
 def _is_member(by: str) -> bool:

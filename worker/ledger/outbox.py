@@ -111,9 +111,9 @@ def requeue_job(engine: Engine, job_id: str, now: float) -> None:
     """A job that waited for its next attempt, or was lost, is in line again."""
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
-        if job["state"] == State.LOST:
+        if job.state == State.LOST:
             job = move(connection, job, Trigger.RETRY, now, "reconciler")
-        if job["state"] == State.RETRY_WAIT:
+        if job.state == State.RETRY_WAIT:
             job = move(connection, job, Trigger.REQUEUE, now, "reconciler")
             new_attempt(connection, job, now, now)
 
@@ -122,13 +122,13 @@ def replace_attempt(engine: Engine, pair: JobAttempt, now: float, why: str) -> N
     """A queued attempt that Redis no longer has is replaced by a new one; the old one is fenced off."""
     with writing(engine) as connection:
         job = locked_job(connection, pair.job.id)
-        if job["state"] != State.QUEUED or job["attempt"] != pair.attempt.attempt:
+        if job.state != State.QUEUED or job.attempt != pair.attempt.attempt:
             return
-        if job["attempt"] >= ATTEMPT_LIMIT:
+        if job.attempt >= ATTEMPT_LIMIT:
             error = "No worker ever got to start it. Check that a worker runs, with the right clock and keys."
             move(connection, job, Trigger.FAIL, now, "reconciler", why, error=error)
             return
-        record(connection, job["id"], now, "reconciler", "requeue", why, attempt=job["attempt"])
+        record(connection, job.id, now, "reconciler", "requeue", why, attempt=job.attempt)
         new_attempt(connection, job, now, now)
 
 
@@ -140,7 +140,7 @@ def give_up_attempt(
 
     with writing(engine) as connection:
         job = locked_job(connection, pair.job.id)
-        if job["attempt"] == pair.attempt.attempt and job["state"] == pair.job.state:
+        if job.attempt == pair.attempt.attempt and job.state == pair.job.state:
             job = follow(connection, job, decide, now, who)
 
 
@@ -158,9 +158,9 @@ def _pairs(engine: Engine, states: object, job_id: str | None = None) -> list[Jo
     if job_id is not None:
         query = query.where(jobs.c.id == job_id)
     with reading(engine) as connection:
-        jobs_by_id = {row["id"]: job_of(dict(row)) for row in connection.execute(query).mappings()}
+        jobs_by_id = {row["id"]: job_of(row) for row in connection.execute(query).mappings()}
         live = select(attempts).where(attempts.c.live & attempts.c.job_id.in_(list(jobs_by_id)))
-        rows = [attempt_of(dict(row)) for row in connection.execute(live).mappings()]
+        rows = [attempt_of(row) for row in connection.execute(live).mappings()]
     return [JobAttempt(jobs_by_id[a.job_id], a) for a in rows if a.attempt == jobs_by_id[a.job_id].attempt]
 
 
@@ -190,7 +190,7 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
     owed = posts.c.done_at.is_(None) & due
     with writing(engine) as connection:
         query = select(posts).where(owed).order_by(posts.c.id).limit(limit).with_for_update()
-        batch = [post_of(dict(row)) for row in connection.execute(query).mappings()]
+        batch = [post_of(row) for row in connection.execute(query).mappings()]
         if batch:
             mine = posts.c.id.in_([post.id for post in batch])
             connection.execute(

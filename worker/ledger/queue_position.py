@@ -6,6 +6,7 @@ import heapq
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
@@ -15,32 +16,41 @@ from worker.jobs.states import ACTIVE_STATES, State
 from worker.kinds import kind_of
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
-from worker.ledger.transitions import Row, locked_job, set_columns
+from worker.ledger.transitions import locked_job, set_columns
 
 EXACT = 10
 """Places up to here are told exactly; behind them in tens, or each start would change hundreds of cards."""
 REMEMBERED = 20
 
 
+@dataclass(frozen=True)
+class JobInLine:
+    """What the forecast of waits reads of a job that waits or runs."""
+
+    id: str
+    kind: str
+    progress: dict[str, Any]
+
+
 def update_queue_positions(engine: Engine, now: float) -> int:
     """Writes place and expected wait of each queued job where what is told changed; how many did."""
     with reading(engine) as connection:
-        line = sorted(_rows(connection, [State.QUEUED]), key=lambda row: not kind_of(row["kind"]).at_front)
-        active = _rows(connection, ACTIVE_STATES)
+        line = sorted(_jobs(connection, [State.QUEUED]), key=lambda job: not kind_of(job.kind).at_front)
+        active = _jobs(connection, ACTIVE_STATES)
         usual = _usual_s(connection)
-    remaining = [remaining_s(row, usual, now) for row in active]
-    waits = estimate_waits(remaining, [usual.get(row["kind"]) for row in line])
+    remaining = [remaining_s(job, usual, now) for job in active]
+    waits = estimate_waits(remaining, [usual.get(job.kind) for job in line])
     changes: dict[str, dict[str, Any]] = {}
-    for number, (row, wait) in enumerate(zip(line, waits, strict=True), 1):
+    for number, (queued, wait) in enumerate(zip(line, waits, strict=True), 1):
         place = {"position": round_position(number), "starts_in_s": round_wait(wait)}
-        if any(row["progress"].get(key) != value for key, value in place.items()):
-            changes[row["id"]] = place
+        if any(queued.progress.get(key) != value for key, value in place.items()):
+            changes[queued.id] = place
     if changes:
         with writing(engine) as connection:
             for job_id, place in changes.items():
                 job = locked_job(connection, job_id)
-                if job["state"] == State.QUEUED:
-                    set_columns(connection, job, now, progress={**job["progress"], **place})
+                if job.state == State.QUEUED:
+                    set_columns(connection, job, now, progress={**job.progress, **place})
     return len(changes)
 
 
@@ -80,14 +90,14 @@ def round_wait(seconds: float | None) -> int | None:
     return 60 * (minutes if minutes < 10 else round(minutes / 10) * 10)
 
 
-def remaining_s(row: Row, usual: Mapping[str, float], now: float) -> float | None:
+def remaining_s(job: JobInLine, usual: Mapping[str, float], now: float) -> float | None:
     """What a running job still needs to its end: by its own progress, else what jobs of its kind usually take."""
-    left_s = job_progress(row["progress"], kind_of(row["kind"]).phases, now).left_s
+    left_s = job_progress(job.progress, kind_of(job.kind).phases, now).left_s
     if left_s is not None:
         return left_s
-    if row["kind"] not in usual:
+    if job.kind not in usual:
         return None
-    return max(0.0, usual[row["kind"]] - (seconds_run(row["progress"], now) or 0.0))
+    return max(0.0, usual[job.kind] - (seconds_run(job.progress, now) or 0.0))
 
 
 def _usual_s(connection: Connection) -> dict[str, float]:
@@ -101,8 +111,8 @@ def _usual_s(connection: Connection) -> dict[str, float]:
     return {kind: statistics.median(values) for kind, values in times.items()}
 
 
-def _rows(connection: Connection, states: Collection[State]) -> list[Row]:
+def _jobs(connection: Connection, states: Collection[State]) -> list[JobInLine]:
     jobs = tables.jobs
     columns = (jobs.c.id, jobs.c.kind, jobs.c.progress)
     query = select(*columns).where(jobs.c.state.in_(list(states))).order_by(jobs.c.created_at)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return [JobInLine(row.id, row.kind, row.progress) for row in connection.execute(query)]

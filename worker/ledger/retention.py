@@ -8,6 +8,7 @@ datasets (`DatasetStore.forget`), models and what lies beside them, Slack's own 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, select, update
@@ -19,6 +20,17 @@ from worker.ledger.database import reading, writing
 from worker.ledger.tables import jobs, plots, posts, threads
 
 AT_ONCE = 200
+READ_PARTS = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report)
+
+
+@dataclass(frozen=True)
+class EndedJob:
+    """The parts of an ended job that may quote what people wrote."""
+
+    id: str
+    kind: str
+    spec: dict[str, Any]
+    report: dict[str, Any] | None
 
 
 def forget_older(engine: Engine, before: float, now: float) -> int:
@@ -27,13 +39,10 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
         connection.execute(delete(threads).where(threads.c.updated_at < before))
     with reading(engine) as connection:
         old = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at < before) & jobs.c.forgotten_at.is_(None)
-        rows = connection.execute(
-            select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(old).limit(AT_ONCE)
-        )
-        old_jobs = [dict(row) for row in rows.mappings()]
-    for row in old_jobs:
+        old_jobs = [EndedJob(*row) for row in connection.execute(READ_PARTS.where(old).limit(AT_ONCE))]
+    for job in old_jobs:
         with writing(engine) as connection:
-            erase_quotes(connection, row, now)
+            erase_quotes(connection, job, now)
     return len(old_jobs)
 
 
@@ -69,22 +78,21 @@ def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str
     count = 0
     for job_id in job_ids:
         with reading(engine) as connection:
-            lookup = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report).where(jobs.c.id == job_id)
-            row = dict(connection.execute(lookup).mappings().one())
+            job = EndedJob(*connection.execute(READ_PARTS.where(jobs.c.id == job_id)).one())
             mine = (posts.c.job_id == job_id) & posts.c.done_at.is_not(None)
             bodies = connection.execute(select(posts.c.id, posts.c.body).where(mine)).all()
-        if row["spec"].get("digest") in digests:
+        if job.spec.get("digest") in digests:
             with writing(engine) as connection:
-                erase_quotes(connection, row, now)
+                erase_quotes(connection, job, now)
             count += 1
             continue
-        values = {name: blank_mentions(row[name], mention) for name in ("spec", "report")}
+        values = {"spec": blank_mentions(job.spec, mention), "report": blank_mentions(job.report, mention)}
         new_bodies = {
             post_id: new_body
             for post_id, body in bodies
             if (new_body := blank_mentions(body, mention)) != body
         }
-        if not new_bodies and all(values[name] == row[name] for name in values):
+        if not new_bodies and values == {"spec": job.spec, "report": job.report}:
             continue
         with writing(engine) as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
@@ -103,15 +111,15 @@ def blank_mentions(value: Any, mention: re.Pattern[str]) -> Any:
     return [blank_mentions(part, mention) for part in value] if isinstance(value, list) else value
 
 
-def erase_quotes(connection: Connection, row: dict[str, Any], now: float) -> None:
-    """Drops what one ended job (its id, kind, spec and report) quoted and drew."""
-    kind, report = kind_of(row["kind"]), row["report"]
+def erase_quotes(connection: Connection, job: EndedJob, now: float) -> None:
+    """Drops what one ended job quoted and drew."""
+    kind, report = kind_of(job.kind), job.report
     values = {
-        "spec": kind.forget_spec(row["spec"]),
+        "spec": kind.forget_spec(job.spec),
         "report": kind.forget_report(report) if isinstance(report, dict) else None,
         "forgotten_at": now,
     }
-    connection.execute(update(jobs).where(jobs.c.id == row["id"]).values(values))
-    connection.execute(delete(plots).where(plots.c.job_id == row["id"]))
-    mine = (posts.c.job_id == row["id"]) & posts.c.done_at.is_not(None)
+    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    connection.execute(delete(plots).where(plots.c.job_id == job.id))
+    mine = (posts.c.job_id == job.id) & posts.c.done_at.is_not(None)
     connection.execute(update(posts).where(mine).values(body={}))

@@ -42,7 +42,7 @@ jobs = Table(
     Column("card_ts", String(40)),
     Column("card_version", Integer, nullable=False, default=0),
     Column("progress", JSON, nullable=False),
-    Column("report", JSON),
+    Column("report", JSON(none_as_null=True)),
     Column("error", Text),
     Column("attempt", Integer, nullable=False, default=0),
     Column("losses", Integer, nullable=False, default=0),

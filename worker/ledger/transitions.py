@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +17,13 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.errors import UnknownJob, WorkerError
 from worker.jobs.progress import begin_run, end_run
+from worker.jobs.records import Job, attempt_of, job_of
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
 from worker.ledger import tables
 from worker.ledger.database import after_commit
 from worker.ledger.notifications import ENDS, report_home
 from worker.logs import log_event
 
-Row = dict[str, Any]
 log = logging.getLogger("trainwise.jobs")
 END_VERBS = {"finished": "finish", "failed": "fail"}
 
@@ -31,49 +32,50 @@ class StaleVersion(WorkerError):
     """Someone else changed the job in between; the caller reads it again and decides anew."""
 
 
-def locked_job(connection: Connection, job_id: str) -> Row:
-    """The job's row, held against other writers until the transaction ends."""
+def locked_job(connection: Connection, job_id: str) -> Job:
+    """The job, its row held against other writers until the transaction ends."""
     query = select(tables.jobs).where(tables.jobs.c.id == job_id).with_for_update()
     row = connection.execute(query).mappings().first()
     if row is None:
         raise UnknownJob(job_id)
-    return dict(row)
+    return job_of(row)
 
 
-def set_columns(connection: Connection, job: Row, now: float, **columns: Any) -> Row:
-    """The job with `columns` set and its version one higher; StaleVersion when it was no longer as read."""
-    values = {**columns, "version": job["version"] + 1, "updated_at": now}
-    same = (tables.jobs.c.id == job["id"]) & (tables.jobs.c.version == job["version"])
+def set_columns(connection: Connection, job: Job, now: float, **columns: Any) -> Job:
+    """The job with `columns` (fields of Job) set and its version one higher; StaleVersion when it was no longer as read."""
+    values = {**columns, "version": job.version + 1, "updated_at": now}
+    changed_job = replace(job, **values)
+    same = (tables.jobs.c.id == job.id) & (tables.jobs.c.version == job.version)
     if connection.execute(update(tables.jobs).where(same).values(values)).rowcount != 1:
-        raise StaleVersion(f"Job {job['id']} was changed by someone else at the same moment; try again.")
-    return {**job, **values}
+        raise StaleVersion(f"Job {job.id} was changed by someone else at the same moment; try again.")
+    return changed_job
 
 
 def move(
     connection: Connection,
-    job: Row,
+    job: Job,
     trigger: Trigger,
     now: float,
     who: str,
     why: str = "",
     data: Mapping[str, Any] | None = None,
     **columns: Any,
-) -> Row:
+) -> Job:
     """The job one transition further, with its audit row; entering an end state also writes its report post.
 
     Raises IllegalTransition when the table has no such edge; then nothing is changed.
     """
-    before = State(job["state"])
+    before = job.state
     after = next_state(before, trigger)
     if after in END_STATES:
         columns |= {"ended_at": now, "reserved_usd": 0.0}
-    progress: Mapping[str, Any] = columns.get("progress") or job["progress"]
+    progress: Mapping[str, Any] = columns.get("progress") or job.progress
     if after in ACTIVE_STATES and before not in ACTIVE_STATES:
         columns["progress"] = begin_run(progress, now)
     if before in ACTIVE_STATES and after not in ACTIVE_STATES:
         columns["progress"] = end_run(progress, now)
     job = set_columns(connection, job, now, state=after, **columns)
-    record(connection, job["id"], now, who, trigger, why, before, after, job["attempt"], data=data)
+    record(connection, job.id, now, who, trigger, why, before, after, job.attempt, data=data)
     if after not in ACTIVE_STATES:
         retire(connection, job, now, after)
     if after in END_STATES:
@@ -82,29 +84,29 @@ def move(
     return job
 
 
-def _log_move(job: Row, before: State, trigger: Trigger, who: str) -> None:
-    state, began, end = State(job["state"]), job.get("started_at"), job.get("ended_at")
+def _log_move(job: Job, before: State, trigger: Trigger, who: str) -> None:
+    state, began, end = job.state, job.started_at, job.ended_at
     log_event(
         log,
         "job ended" if state in END_STATES else "job moved",
-        job=job["id"],
-        kind=job["kind"],
+        job=job.id,
+        kind=job.kind,
         state=str(state),
         before=str(before),
         trigger=str(trigger),
         by=who,
-        attempt=job["attempt"] or None,
+        attempt=job.attempt or None,
         seconds=round(end - began, 1) if end and began else None,
-        usd=round(job.get("spent_usd", 0.0), 4) if end else None,
+        usd=round(job.spent_usd, 4) if end else None,
     )
 
 
-def _owe_report(connection: Connection, job: Row, now: float, end: State, why: str) -> None:
+def _owe_report(connection: Connection, job: Job, now: float, end: State, why: str) -> None:
     """The one final report: to the job's channel, or to its launcher where the channel does not want it."""
-    body: Row = {"state": end, "why": why}
+    body: dict[str, str] = {"state": end, "why": why}
     if (person := report_home(connection, job, end)) is not None:
         body["moved"] = f"the channel where it was launched is not told of jobs that {END_VERBS[ENDS[end]]}"
-        job = {**job, "channel": person, "thread_ts": None}
+        job = replace(job, channel=person, thread_ts=None)
     owe_post(connection, job, now, "final_report", end, body)
 
 
@@ -141,12 +143,12 @@ def record(
     connection.execute(insert(tables.events).values(values))
 
 
-def new_attempt(connection: Connection, job: Row, now: float, due_at: float) -> Row:
+def new_attempt(connection: Connection, job: Job, now: float, due_at: float) -> Job:
     """The job with one more attempt (new fence), the older ones fenced off, and its enqueue owed."""
     retire(connection, job, now, State.LOST)
-    number = job["attempt"] + 1
+    number = job.attempt + 1
     attempt = {
-        "job_id": job["id"],
+        "job_id": job.id,
         "attempt": number,
         "fence": secrets.token_hex(12),
         "live": True,
@@ -154,19 +156,19 @@ def new_attempt(connection: Connection, job: Row, now: float, due_at: float) -> 
     }
     connection.execute(insert(tables.attempts).values(attempt))
     job = set_columns(connection, job, now, attempt=number)
-    owe_order(connection, "enqueue", job["id"], number, now, due_at)
+    owe_order(connection, "enqueue", job.id, number, now, due_at)
     return job
 
 
-def retire(connection: Connection, job: Row, now: float, outcome: State) -> None:
+def retire(connection: Connection, job: Job, now: float, outcome: State) -> None:
     """Fences off every live attempt of the job; one that may still run is told to stop."""
-    mine = (tables.attempts.c.job_id == job["id"]) & tables.attempts.c.live
-    for row in connection.execute(select(tables.attempts).where(mine)).mappings().all():
-        same = (tables.attempts.c.job_id == job["id"]) & (tables.attempts.c.attempt == row["attempt"])
+    mine = (tables.attempts.c.job_id == job.id) & tables.attempts.c.live
+    for attempt in map(attempt_of, connection.execute(select(tables.attempts).where(mine)).mappings().all()):
+        same = (tables.attempts.c.job_id == job.id) & (tables.attempts.c.attempt == attempt.attempt)
         values = {"live": False, "ended_at": now, "outcome": outcome}
         connection.execute(update(tables.attempts).where(same).values(values))
         if outcome is not State.SUCCEEDED:
-            owe_order(connection, "stop", job["id"], row["attempt"], now, now, "lost")
+            owe_order(connection, "stop", job.id, attempt.attempt, now, now, "lost")
 
 
 def owe_order(
@@ -174,20 +176,19 @@ def owe_order(
 ) -> None:
     """One message owed to the queue; owing the same twice is owing it once."""
     values = {"what": what, "job_id": job_id, "attempt": attempt, "reason": reason}
-    owed = {**values, "created_at": now, "due_at": due_at}
-    _insert_once(connection, tables.outbox, owed)
+    _insert_once(connection, tables.outbox, {**values, "created_at": now, "due_at": due_at})
 
 
 def owe_post(
-    connection: Connection, job: Row, now: float, kind: str, about: str, body: Mapping[str, Any]
+    connection: Connection, job: Job, now: float, kind: str, about: str, body: Mapping[str, Any]
 ) -> None:
     """One message owed to the job's channel, at most once for each job and `about`."""
     values = {
-        "job_id": job["id"],
-        "dedupe_key": f"{job['id']}:{about}",
+        "job_id": job.id,
+        "dedupe_key": f"{job.id}:{about}",
         "kind": kind,
-        "channel": job["channel"],
-        "thread_ts": job["thread_ts"],
+        "channel": job.channel,
+        "thread_ts": job.thread_ts,
         "body": dict(body),
         "due_at": now,
         "created_at": now,

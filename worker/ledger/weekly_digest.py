@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from worker.jobs.records import Job, job_of
 from worker.jobs.states import END_STATES
 from worker.ledger import tables
 from worker.ledger.database import reading, writing
-from worker.ledger.transitions import Row, owe_post
+from worker.ledger.transitions import owe_post
 
 HOUR = 8
 SHOWN = 5
@@ -30,40 +32,37 @@ def owe_digests(engine: Engine, now: float) -> int:
     year, week, _ = since.isocalendar()
     with reading(engine) as connection:
         due = _by_channel(connection, since.timestamp(), monday.timestamp())
-    for channel, rows in due.items():
+    for channel, jobs in due.items():
         with writing(engine) as connection:
-            last = {**rows[-1], "thread_ts": None}
+            last = replace(jobs[-1], thread_ts=None)
             about = f"digest:{channel}:{year}-W{week:02d}"
-            owe_post(connection, last, now, "digest", about, summary(rows))
+            owe_post(connection, last, now, "digest", about, summary(jobs))
     return len(due)
 
 
-def summary(rows: list[Row]) -> dict[str, Any]:
+def summary(jobs: list[Job]) -> dict[str, Any]:
     """What the message tells: counts by end, dollars, and the last few jobs with their headline or error."""
-    counts = Counter(str(row["state"]) for row in rows)
+    counts = Counter(str(job.state) for job in jobs)
     lines = [
-        {"id": row["id"], "state": str(row["state"]), "dataset": row["dataset"], "said": _sentence(row)}
-        for row in rows[-SHOWN:]
+        {"id": job.id, "state": str(job.state), "dataset": job.dataset, "said": _sentence(job)}
+        for job in jobs[-SHOWN:]
     ]
-    return {"counts": dict(counts), "usd": round(sum(row["spent_usd"] for row in rows), 2), "jobs": lines}
+    return {"counts": dict(counts), "usd": round(sum(job.spent_usd for job in jobs), 2), "jobs": lines}
 
 
-def _by_channel(connection: Connection, since: float, until: float) -> dict[str, list[Row]]:
+def _by_channel(connection: Connection, since: float, until: float) -> dict[str, list[Job]]:
     jobs, notices = tables.jobs, tables.channel_notices
     this_week = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at >= since) & (jobs.c.ended_at < until)
     quiet = select(notices.c.channel).where(notices.c.digest.is_(False))
     loud = (jobs.c.channel != "") & jobs.c.channel.not_in(quiet)
-    columns = (jobs.c.id, jobs.c.state, jobs.c.dataset, jobs.c.report, jobs.c.error)
-    query = (
-        select(*columns, jobs.c.spent_usd, jobs.c.channel).where(this_week & loud).order_by(jobs.c.ended_at)
-    )
-    by_channel: dict[str, list[Row]] = {}
-    for row in connection.execute(query).mappings():
-        if not row["channel"].startswith("D"):  # a person's own messages need no weekly round-up
-            by_channel.setdefault(row["channel"], []).append(dict(row))
+    query = select(jobs).where(this_week & loud).order_by(jobs.c.ended_at)
+    by_channel: dict[str, list[Job]] = {}
+    for job in map(job_of, connection.execute(query).mappings()):
+        if not job.channel.startswith("D"):  # a person's own messages need no weekly round-up
+            by_channel.setdefault(job.channel, []).append(job)
     return by_channel
 
 
-def _sentence(row: Row) -> str:
-    report = row["report"] if isinstance(row["report"], dict) else {}
-    return str(report.get("headline") or row["error"] or "")[:300]
+def _sentence(job: Job) -> str:
+    report = job.report if isinstance(job.report, dict) else {}
+    return str(report.get("headline") or job.error or "")[:300]
