@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from http.client import HTTPException
-
-from slack_sdk.errors import SlackClientError
-
 from finetune.errors import FinetuneError
 from rag.errors import RagError
 from worker.errors import WorkerError
@@ -15,5 +11,4 @@ class BotError(Exception):
     """What went wrong and what the person can do about it, in one or two sentences."""
 
 
-SLACK_TROUBLE = (SlackClientError, OSError, HTTPException)  # what a call of Slack's API can raise
 OURS = (BotError, RagError, FinetuneError, WorkerError)

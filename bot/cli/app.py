@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from bot.cli.console import OUR_ERRORS, console, refuse, settings
-from finetune.errors import is_disk_full
 
 app = typer.Typer(
     name="trainwise",
@@ -136,6 +135,8 @@ def register() -> None:
 
 def main() -> None:
     """The console script: our own errors become one clear message and exit code 2."""
+    from finetune.errors import is_disk_full
+
     register()
     try:
         app()

@@ -15,14 +15,9 @@ from rich.table import Table
 
 from bot.cli.console import console, path_to_read, settings
 from bot.errors import BotError
-from bot.factories import open_datasets, open_ledger, person
-from bot.slack.services import models_trained_on
-from finetune.data.card import Card, card_lines
-from finetune.data.store import check_name, suggest_name
-from finetune.data.ticket import DatasetError
-from finetune.pricing import money
 
 if TYPE_CHECKING:
+    from finetune.data.card import Card
     from finetune.data.ticket import Tickets
     from finetune.evaluation.label_noise import Suspect
 
@@ -35,6 +30,8 @@ SUSPECT_COLUMNS = ("id", "given", "suggested", "share of given", "share of sugge
 @app.command("list")
 def list_datasets() -> None:
     """List the datasets with their size, classes and who may use them."""
+    from bot.factories import open_datasets
+
     table = Table("name", "version", "rows", "task", "classes", "who may use it", "licence", box=None)
     for card in open_datasets(settings()).list():
         sizes = str(card.version), str(card.rows), card.kind, str(len(card.classes))
@@ -60,6 +57,9 @@ def add(
     ] = False,
 ) -> None:
     """Check, clean and redact a file row by row and keep its good rows; bad ones are listed in a file."""
+    from bot.factories import open_datasets, person
+    from finetune.data.store import check_name, suggest_name
+
     columns = {
         "text": text_column,
         "label": label_column,
@@ -85,6 +85,8 @@ def add(
 def show_history(card: Card) -> None:
     """Every measurement and run on the card's rows, the best starred, and what all of it says now."""
     from bot.cli.output import interval
+    from bot.factories import open_ledger
+    from finetune.pricing import money
     from finetune.reports.history import FinishedJob, history_of
     from worker.jobs.states import State
 
@@ -113,6 +115,8 @@ def show_card(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
 ) -> None:
     """Show a dataset's card."""
+    from bot.factories import open_datasets
+
     card = open_datasets(settings()).get(name)
     if as_json:
         console.out(json.dumps(card.to_json()), highlight=False)
@@ -132,6 +136,7 @@ def check(
     out: Annotated[Path | None, typer.Option(help="Where the list goes; default: NAME.labels.csv.")] = None,
 ) -> None:
     """Look for wrong labels: cross-validated, listed for a person to judge, counted on the card."""
+    from bot.factories import open_datasets
     from finetune.evaluation.label_noise import find_noise
     from rag.search.embedding import load_embedder
 
@@ -158,6 +163,9 @@ def check(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> None:
     """Erase a dataset's rows and say which models were trained on them."""
+    from bot.factories import open_datasets, open_ledger, person
+    from bot.slack.services import models_trained_on
+
     models_of = models_trained_on(open_ledger(settings()))
     removal = open_datasets(settings()).remove(name, person(), models_of)
     console.print(f"Erased {removal.rows} rows of {removal.name}.")
@@ -205,6 +213,8 @@ def tell_problems(problems_file: Path) -> None:
 
 def tell_card(card: Card) -> None:
     """The card as lines."""
+    from finetune.data.card import card_lines
+
     console.print(f"[bold]{card.name}[/bold] v{card.version}", highlight=False)
     for line in card_lines(card):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
@@ -213,6 +223,7 @@ def tell_card(card: Card) -> None:
 def write_suspects(suspects: Sequence[Suspect], tickets: Tickets, path: Path) -> None:
     """The doubtful labels as CSV that no spreadsheet runs as formulas."""
     from finetune.data.reading import neutral_cell
+    from finetune.data.ticket import DatasetError
 
     try:
         with path.open("w", newline="", encoding="utf-8-sig") as stream:

@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bot.cli.console import console, settings
-from bot.factories import open_index
 
 app = typer.Typer(no_args_is_help=True, help="The documents that answers are drawn from.")
 ChannelOption = Annotated[list[str] | None, typer.Option("--channel", help="Only for this channel (id).")]
@@ -39,6 +38,8 @@ def add(
     channel: ChannelOption = None,
 ) -> None:
     """Add documents: Markdown, HTML, PDF, DOCX, PPTX, text, CSV FAQ, a zip, a Slack, Notion or Confluence export."""
+    from bot.factories import open_index
+
     with open_index(settings()) as index, progress_bar("indexing") as tell:
         report = index.add(sources, scopes_of(channel), tell)
     show_report(report)
@@ -51,6 +52,8 @@ def sync(
     sweep: Annotated[bool, typer.Option("--sweep", help="Remove even if most of a source is gone.")] = False,
 ) -> None:
     """Bring the index up to date with its sources: only what changed is read and embedded again."""
+    from bot.factories import open_index
+
     with open_index(settings()) as index, progress_bar("syncing") as tell:
         report = index.sync(tell, sweep_many=sweep)
     show_report(report)
@@ -59,6 +62,8 @@ def sync(
 @app.command("list")
 def list_documents() -> None:
     """List every document with who may see it."""
+    from bot.factories import open_index
+
     table = Table("id", "title", "source", "who may see it", "passages", box=None)
     with open_index(settings()) as index:
         for doc in index.documents():
@@ -69,6 +74,8 @@ def list_documents() -> None:
 @app.command()
 def remove(doc_id: str) -> None:
     """Remove a document and all its passages; a sync does not bring it back."""
+    from bot.factories import open_index
+
     with open_index(settings()) as index:
         index.remove(doc_id)
     console.print(f"Removed {doc_id}.")
@@ -77,6 +84,8 @@ def remove(doc_id: str) -> None:
 @app.command()
 def share(doc_id: str, channel: ChannelOption = None) -> None:
     """Let exactly these channels see a document, or (without --channel) the whole workspace."""
+    from bot.factories import open_index
+
     with open_index(settings()) as index:
         shared = index.share(doc_id, scopes_of(channel))
     console.print(f"{shared.title}: {', '.join(sorted(shared.scopes))}", markup=False)

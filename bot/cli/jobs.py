@@ -13,24 +13,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.console import console, path_to_read, settings
-from bot.cli.output import JobProgress, measures_of, print_sides, system_rows
 from bot.errors import BotError
-from bot.factories import load_prices, measuring_llm, open_datasets, open_ledger, person
 from bot.settings import Settings
-from bot.slack.delivery.after_job import FORECASTS
-from finetune.catalog import BASE_MODELS
-from finetune.data.store import DatasetStore, suggest_name
 from finetune.methods import METHODS
-from finetune.reports import FinetuneReport, TrialReport, read_report
-from finetune.reports.finetune import Example
-from finetune.reports.parts import SystemLine
 from finetune.tasks import TASKS
-from worker.jobs.records import JobRequest
-from worker.jobs.states import END_STATES, State
 
 if TYPE_CHECKING:
     from finetune.data.card import Card
+    from finetune.data.store import DatasetStore
     from finetune.data.ticket import Tickets
+    from finetune.reports.finetune import Example
+    from finetune.reports.parts import SystemLine
     from finetune.spec import Spec
 
 app = typer.Typer(no_args_is_help=True, help="List, follow, cancel and retry jobs.")
@@ -71,6 +64,7 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Launch a fine-tune and follow it to its report."""
+    from bot.factories import open_datasets
     from finetune.spec import default_task, parse_spec
 
     datasets = open_datasets(settings())
@@ -99,6 +93,7 @@ def finetune(
 
 def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
     """Prints time and money; BotError where this machine (`here`) cannot do it, or a queued job's size is unknown."""
+    from bot.factories import load_prices
     from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
     from finetune.device import memory_gib
     from finetune.estimate import Machine, estimate_run, refusal
@@ -120,6 +115,7 @@ def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
 
 def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
     """Run the recipe in this process and print its report."""
+    from bot.factories import load_prices, measuring_llm
     from finetune.pipeline import REPORT, run
 
     folder = settings().home / "runs" / spec.recipe_digest[:12]
@@ -147,6 +143,8 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
 
 def absolute(base_model: str) -> str:
     """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
+    from finetune.catalog import BASE_MODELS
+
     path = Path(base_model).expanduser()
     return (
         str(path.resolve()) if base_model and base_model not in BASE_MODELS and path.is_dir() else base_model
@@ -155,6 +153,7 @@ def absolute(base_model: str) -> str:
 
 def forecast_note(home_settings: Settings, report: dict[str, Any], run: str) -> str | None:
     """Keeps what came out; what an earlier measurement had forecast, beside it, in a sentence."""
+    from bot.slack.delivery.after_job import FORECASTS
     from finetune.measurement.forecast_log import ForecastLog
 
     log = ForecastLog(home_settings.home / FORECASTS)
@@ -169,6 +168,7 @@ def try_model(
     as_json: AsJson = False,
 ) -> None:
     """Answer one ticket before and after training, side by side."""
+    from bot.cli.output import print_sides
     from finetune.serving.predict import try_both
 
     if not text.strip():
@@ -199,6 +199,8 @@ def export_model(
 
 def model_folder(job: str) -> Path:
     """Where a job's model lies: a folder as given, a run of `--here` by name, else a job of the ledger."""
+    from bot.factories import open_ledger
+
     here = settings().home / "runs" / job
     for folder in (Path(job), here):
         if folder.is_dir():
@@ -211,6 +213,8 @@ def model_folder(job: str) -> Path:
 @app.command("list")
 def list_jobs(limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20) -> None:
     """List the newest jobs."""
+    from bot.factories import open_ledger
+
     table = Table("id", "kind", "dataset", "state", "by", "where it stands", box=None)
     for job in open_ledger(settings()).jobs(limit=limit):
         where = job.error or (job.report or {}).get("headline") or job.progress.get("phase", "")
@@ -221,6 +225,8 @@ def list_jobs(limit: Annotated[int, typer.Option(help="How many, newest first.")
 @app.command()
 def show(job_id: str) -> None:
     """Show a job with its whole history."""
+    from bot.factories import open_ledger
+
     ledger = open_ledger(settings())
     job = ledger.job(job_id)
     console.print(f"[bold]{job.id}[/bold] {job.kind} on {job.dataset}: {job.state}")
@@ -238,6 +244,8 @@ def cancel(
     job_id: str, why: Annotated[str, typer.Option(help="For the record.")] = "from the terminal"
 ) -> None:
     """Cancel a job."""
+    from bot.factories import open_ledger, person
+
     job = open_ledger(settings()).request_cancel(job_id, person(), why)
     console.print(f"{job.id}: {job.state}")
 
@@ -245,6 +253,8 @@ def cancel(
 @app.command()
 def retry(job_id: str) -> None:
     """Launch an ended job again with the same recipe."""
+    from bot.factories import open_ledger, person
+
     key = f"retry:{job_id}:{time.time_ns()}"
     job = open_ledger(settings()).retry(job_id, person(), person(), key)
     console.print(f"{job.id}: {job.state}")
@@ -253,6 +263,10 @@ def retry(job_id: str) -> None:
 @app.command("follow")
 def follow(job_id: str, as_json: AsJson = False) -> None:
     """Follow a job to its end."""
+    from bot.cli.output import JobProgress
+    from bot.factories import open_ledger
+    from worker.jobs.states import END_STATES, State
+
     ledger = open_ledger(settings())
     with JobProgress(console) as bar:
         while (job := ledger.job(job_id)).state not in END_STATES:
@@ -271,6 +285,9 @@ def follow(job_id: str, as_json: AsJson = False) -> None:
 
 def launch(home_settings: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
     """Accepts a job into the ledger for the running bot to send out; gives its id."""
+    from bot.factories import open_ledger, person
+    from worker.jobs.records import JobRequest
+
     ledger = open_ledger(home_settings)
     request = JobRequest(
         kind=kind,
@@ -290,6 +307,9 @@ def launch(home_settings: Settings, kind: str, spec: dict[str, Any], dataset: st
 
 def dataset_card(store: DatasetStore, name: str) -> Any:
     """The card of a registered dataset, or of a file that is registered on the way."""
+    from bot.factories import person
+    from finetune.data.store import suggest_name
+
     path = Path(name)
     if not path.suffix:
         return store.get(name)
@@ -301,6 +321,8 @@ def here_with_bar(
     work: Callable[[Callable[[dict[str, Any]], None]], dict[str, Any]], quiet: bool = False
 ) -> dict[str, Any]:
     """Run a pipeline in this process with a progress bar (none when its output is for a program)."""
+    from bot.cli.output import JobProgress
+
     if quiet:
         return work(lambda event: None)
     with JobProgress(console) as bar:
@@ -320,6 +342,8 @@ def example_lines(example: Example, against: str) -> str:
 
 def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> None:
     """The report as a table with its headline, or as one JSON object."""
+    from finetune.reports import FinetuneReport, TrialReport, read_report
+
     report = read_report(data)
     if as_json or report is None:
         console.out(json.dumps(data), highlight=False)
@@ -355,6 +379,8 @@ def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> Non
 
 def print_systems(systems: Sequence[SystemLine]) -> None:
     """The table of alternatives."""
+    from bot.cli.output import measures_of, system_rows
+
     measures = measures_of(systems)
     table = Table("system", *(f"{title} %" for title in measures.values()), box=None)
     for row in system_rows(systems, tuple(measures)):

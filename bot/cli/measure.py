@@ -13,16 +13,12 @@ from rich.table import Table
 
 from bot.cli.console import console, path_to_read, settings
 from bot.cli.jobs import AsJson, here_with_bar
-from bot.cli.output import system_rows
-from bot.factories import load_prices, measuring_llm, open_datasets
 from bot.settings import Settings
-from bot.slack.delivery.after_job import FORECASTS
-from finetune.data.ticket import Tickets
-from finetune.pricing import money
-from finetune.reports.measurement import CostPart, ForecastPart, MeasurementReport
 
 if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
     from finetune.measurement.evidence import Evidence
+    from finetune.reports.measurement import CostPart, ForecastPart, MeasurementReport
 
 
 def register(root: typer.Typer) -> None:
@@ -49,9 +45,12 @@ def measure(
     as_json: AsJson = False,
 ) -> None:
     """Score the cheap alternatives, train a pilot, forecast the full run and its price; decide."""
+    from bot.factories import load_prices, measuring_llm
+    from bot.slack.delivery.after_job import FORECASTS
     from finetune.measurement.findings import Bench, Request
     from finetune.measurement.forecast_log import ForecastLog
     from finetune.measurement.run import measure as run
+    from finetune.reports.measurement import MeasurementReport
 
     home_settings = settings()
     llm = measuring_llm(home_settings, llm_usd)
@@ -113,6 +112,7 @@ def tickets_of(
 
     A registered dataset was cleaned and redacted when it was added; a file is, where a model will read it.
     """
+    from bot.factories import open_datasets
     from finetune.data.prepare import prepare
     from finetune.data.reading import read_tickets
     from finetune.data.store import suggest_name
@@ -128,6 +128,8 @@ def tickets_of(
 
 def show(report: MeasurementReport, folder: Path) -> None:
     """The headline, then what it rests on: scores, forecast, money, what would change it, the picture."""
+    from bot.cli.output import system_rows
+
     console.print(f"\n[bold]{escape(report.headline)}[/bold]\n", highlight=False)
     for warning in report.warnings:
         console.print(f"[yellow]! {escape(warning)}[/yellow]", highlight=False)
@@ -169,6 +171,8 @@ def forecast_table(forecast: ForecastPart) -> Table | None:
 
 def money_table(cost: CostPart) -> Table | None:
     """What is paid once and what a month costs, each with its basis."""
+    from finetune.pricing import money
+
     if not cost.serving:
         return None
     table = Table("cost", "US dollars", "basis", box=None)

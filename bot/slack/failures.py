@@ -18,8 +18,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy.exc import OperationalError
 
-from bot.errors import OURS, SLACK_TROUBLE, BotError
+from bot.errors import OURS, BotError
 from bot.slack.payload import Body, where
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import Memory

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from slack_sdk import WebClient
 
-from bot.errors import SLACK_TROUBLE
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.escape import one_line
 
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from finetune.artifacts import CARD
 from finetune.catalog import Architecture
 from finetune.errors import CorruptModel
 from finetune.methods import LabelledRows, Method, Solution, Solver
 from finetune.progress import Progress
-from finetune.training.embedding import FrozenEmbedder
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from finetune.spec import Spec
 
 EMBEDDING_WEIGHT = 2.0  # against 3: 0.1 to 0.3 points better on BANKING77 (decisions)
@@ -42,6 +41,7 @@ class Words:
 
     def __call__(self, texts: Sequence[str], embeddings: np.ndarray) -> Any:
         """A sparse row per text: the TF-IDF parts, then the weighted embedding."""
+        import numpy as np
         from scipy.sparse import csr_matrix, hstack
 
         blocks = [part.transform(texts) for part in self.parts]
@@ -55,6 +55,8 @@ class Words:
 
     @classmethod
     def from_json(cls, data: Sequence[dict[str, Any]]) -> Words:
+        import numpy as np
+
         parts = _vectorizers() if data else ()
         for part, state in zip(parts, data, strict=True):
             part.vocabulary = {word: at for at, word in enumerate(state["vocabulary"])}
@@ -87,6 +89,8 @@ class TunedLinear:
         return self.score(self.words(texts, self.embedder(texts, check)))
 
     def score(self, features: Any) -> np.ndarray:
+        import numpy as np
+
         margins = np.asarray(features @ self.weights.T) + self.bias
         return softmax(margins / self.temperature)
 
@@ -123,6 +127,8 @@ def train_linear(
 
     A network uses dev to stop early; this one, once its strength is chosen, learns from dev's rows as well.
     """
+    import numpy as np
+
     began = time.perf_counter()
     words = Words.learn(texts)
     train, dev = words(texts, embeddings), words(dev_texts, dev_embeddings) if len(dev_texts) else None
@@ -151,6 +157,7 @@ def fit_svm(
     features: Any, labels: np.ndarray, classes: int, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """One-versus-rest linear SVM: (classes, features) weights and (classes,) biases."""
+    import numpy as np
     from sklearn.svm import LinearSVC
 
     svm = LinearSVC(C=strength, random_state=0).fit(features, labels)
@@ -166,6 +173,8 @@ def fit_svm(
 
 def fit_temperature(model: TunedLinear, features: Any, labels: np.ndarray) -> float:
     """The temperature under which dev's labels are likeliest; accuracy does not depend on it."""
+    import numpy as np
+
     margins = np.asarray(features @ model.weights.T) + model.bias
     grid = np.geomspace(0.02, 2, 40)
     at = np.arange(len(labels))
@@ -175,6 +184,8 @@ def fit_temperature(model: TunedLinear, features: Any, labels: np.ndarray) -> fl
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Rows that sum to one, float32."""
+    import numpy as np
+
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
 
@@ -183,6 +194,8 @@ def logistic_model(
     classes: tuple[str, ...], coefficients: np.ndarray, intercepts: np.ndarray, embedder: Any
 ) -> TunedLinear:
     """A logistic regression on frozen embeddings alone, in the same form."""
+    import numpy as np
+
     return TunedLinear(
         classes,
         Words(()),
@@ -216,6 +229,8 @@ def load_linear(
     """What `save_linear` wrote; CorruptModel when a file is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
+
+    from finetune.training.embedding import FrozenEmbedder
 
     try:
         tensors = load_file(folder / WEIGHTS)

@@ -12,10 +12,10 @@ from typing import Any
 
 from slack_sdk import WebClient
 
-from bot.errors import SLACK_TROUBLE
 from bot.slack.services import Services
 from bot.slack.thread_memory import Card, Conversation
 from bot.slack.thread_queue import TooBusy
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.limits import validate_message

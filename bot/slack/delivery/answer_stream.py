@@ -17,8 +17,8 @@ from threading import Event
 from slack_sdk import WebClient
 from slack_sdk.models.messages.chunk import Chunk, MarkdownTextChunk, PlanUpdateChunk, TaskUpdateChunk
 
-from bot.errors import SLACK_TROUBLE
 from bot.slack.delivery.posting import refusal, send_surely
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.limits import split_blocks, split_text, validate_message
 

@@ -18,9 +18,9 @@ from typing import Protocol
 
 from slack_sdk import WebClient
 
-from bot.errors import SLACK_TROUBLE
 from bot.slack.delivery.posting import Refusal, Trouble, answer_try, find, has_files, refusal, send
 from bot.slack.delivery.rate_limit import Pace
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, context, section
 from bot.slack.ui.job_card import job_text
 from bot.slack.ui.messages import card_of, message_of, pictures_of

@@ -15,7 +15,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.errors import SLACK_TROUBLE
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.limits import validate_message, validate_view

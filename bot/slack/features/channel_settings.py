@@ -7,10 +7,11 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.errors import SLACK_TROUBLE, BotError
+from bot.errors import BotError
 from bot.slack.failures import guard, whisper
 from bot.slack.payload import where
 from bot.slack.services import Services
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, button, context, section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line

@@ -18,7 +18,7 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
-from bot.errors import SLACK_TROUBLE, BotError
+from bot.errors import BotError
 from bot.slack.delivery.after_job import FORECASTS
 from bot.slack.delivery.posting import update_submitted
 from bot.slack.failures import PrivateFailure, advice, apologise, guard, whisper
@@ -26,6 +26,7 @@ from bot.slack.features.label_check import check_labels
 from bot.slack.files import local_copy, look_up
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
 from bot.slack.services import Services, models_trained_on, scopes_of
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import Block, actions, button, context, modal, section
 from bot.slack.ui.column_form import Upload, chosen_columns, column_errors, columns_modal

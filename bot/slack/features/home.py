@@ -10,11 +10,11 @@ from typing import Any
 from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
-from bot.errors import SLACK_TROUBLE
 from bot.slack.failures import guard
 from bot.slack.features.channel_settings import this_month
 from bot.slack.payload import Body
 from bot.slack.services import Services
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.lists import (
