@@ -159,7 +159,7 @@ def _problems(raw: Any) -> list[str]:
     problems += [f"missing key {key!r}" for key in sorted(TOP - set(raw))]
     if problems:
         return problems
-    if sorted(raw["options"]) != sorted(typing.cast(list, [str(v) for v in list(Verdict)[:5]])):
+    if sorted(raw["options"]) != sorted(str(v) for v in list(Verdict)[:5]):
         problems.append("options: name prompt, rag, small_model, fine_tune and foundation_model once each")
     for part in ("gates", "blocks", "rules"):
         ids: set[str] = set()

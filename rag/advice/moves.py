@@ -37,9 +37,9 @@ class MoveReader:
         except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
             raise RagError(f"The moves {path} cannot be used: {error}. Restore it with git.") from error
         self._embed, self._gloss = embed, load_glossary()
-        self._names = [name for name, _ in lines]
-        self._exact = {bare(text): name for name, text in lines}
-        self._core = {core(bare(text)): name for name, text in lines if core(bare(text))}
+        self._names: list[str] = [name for name, _ in lines]
+        self._exact: dict[str, str] = {bare(text): name for name, text in lines}
+        self._core: dict[str, str] = {core(bare(text)): name for name, text in lines if core(bare(text))}
         self._rows = embed([text for _, text in lines])
 
     def __call__(self, text: str) -> Move | None:

@@ -79,7 +79,8 @@ class MiniLM:
     def _run(self, ids: list[int]) -> np.ndarray:
         row = np.asarray([ids], dtype=np.int32)
         rows: Any = self._session.run(None, {"ids": row, "mask": np.ones_like(row)})
-        return rows[0][0]
+        vector: np.ndarray = rows[0][0]
+        return vector
 
 
 def load_embedder(
