@@ -14,13 +14,11 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import measure
 from finetune.pipeline import run
 from finetune.spec import parse_spec
+from tests.cpu_load import burning
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = "sample"
@@ -129,26 +128,6 @@ def report_of(
     """The product's measurement, told to nobody."""
     bench = Bench(folder, PRICES, lambda _: None, lambda: None, evidence=evidence)
     return measure(tickets, Request(target), bench)
-
-
-@contextmanager
-def burning(processes: int) -> Iterator[None]:
-    """So many processes that do nothing but burn the CPU, at the usual priority."""
-    context = multiprocessing.get_context("spawn")
-    burners = [context.Process(target=_burn, daemon=True) for _ in range(processes)]
-    for burner in burners:
-        burner.start()
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.terminate()
-            burner.join()
-
-
-def _burn() -> None:
-    while True:
-        sum(range(10_000))
 
 
 def _case(

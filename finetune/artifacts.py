@@ -30,6 +30,13 @@ def find_model(folder: Path) -> Path:
     return max(candidates, key=lambda place: (place / CARD).stat().st_mtime)
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Write the file in one step: a reader finds the old text or all of the new, whenever this process dies."""
+    draft = file.with_name(file.name + ".part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
 def read_card(folder: Path) -> dict[str, Any]:
     """The small file that says what the model is; written last, so its absence means half-done work."""
     try:

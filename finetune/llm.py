@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from finetune.artifacts import write_whole
 from finetune.errors import FinetuneError
 from finetune.pricing import api_request, tokens_of
 from finetune.progress import Progress
@@ -228,9 +229,7 @@ class SpendLimit:
         with self._lock:
             self.spent_usd += cost - estimate
             if self._file is not None:
-                draft = self._file.with_suffix(".part")
-                draft.write_text(json.dumps({"usd": self.usd_before + self.spent_usd}))
-                draft.replace(self._file)
+                write_whole(self._file, json.dumps({"usd": self.usd_before + self.spent_usd}))
         if cost:
             self._llm.record(cost)
         return cost

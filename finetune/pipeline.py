@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED
+from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED, write_whole
 from finetune.catalog import BASE_MODELS, hub_id_of
 from finetune.data.ticket import Tickets
 from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
@@ -169,9 +169,7 @@ def _finish(
     if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms
         report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * price_per_hour
     (folder / "MODEL_CARD.md").write_text(model_card(report, TASKS[spec.task].purpose))
-    draft = folder / (REPORT + ".part")
-    draft.write_text(json.dumps(report, indent=1, allow_nan=False))
-    draft.replace(folder / REPORT)
+    write_whole(folder / REPORT, json.dumps(report, indent=1, allow_nan=False))
     return report
 
 

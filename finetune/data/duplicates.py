@@ -25,13 +25,6 @@ class Clusters:
     exact: int
     near: int
 
-    def groups_of_copies(self) -> list[list[int]]:
-        """The rows of each cluster of two or more, in row order."""
-        members: dict[int, list[int]] = {}
-        for row, cluster in enumerate(self.of):
-            members.setdefault(cluster, []).append(row)
-        return [rows for rows in members.values() if len(rows) > 1]
-
 
 def normalise(text: str) -> str:
     """The text without case, punctuation, numbers and anything that holds a digit (dates, order ids)."""

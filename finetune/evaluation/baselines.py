@@ -6,7 +6,7 @@ One implementation and one set of constants, for measurements and fine-tunes ali
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -213,8 +213,3 @@ def weak_classes(sample: Sample, systems: Sequence[Predictions], count: int = 5)
     losses = np.bincount(truth, weights=np.asarray(mistakes), minlength=len(sample.names))
     order = [at for at in np.argsort(-losses) if losses[at] >= 1]
     return tuple(sample.names[at] for at in order[:count])
-
-
-def rename(system: Predictions, name: str, role: str, seconds: float) -> Predictions:
-    """The same answers under another name: a cheap method that a fine-tune was asked for."""
-    return replace(system, name=name, role=role, seconds=seconds)

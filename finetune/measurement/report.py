@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.artifacts import REPORT
+from finetune.artifacts import REPORT, write_whole
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import best_trained
 from finetune.evaluation.forecast import Ahead, Forecast
@@ -327,9 +327,7 @@ def too_few(
 def write(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
     """Put report.json in place in one step, drop the cached embeddings, and return the report."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (REPORT + ".part")
-    part.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
-    part.replace(folder / REPORT)
+    write_whole(folder / REPORT, json.dumps(report, indent=1, allow_nan=False))
     if report["decision"] != "undecided":  # its pilot goes on from the embeddings
         drop_embeddings(folder)
     shutil.rmtree(folder / "lora-pilot", ignore_errors=True)

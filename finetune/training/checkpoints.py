@@ -8,6 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
+from finetune.artifacts import write_whole
+
 SEAL = "sealed.json"
 
 
@@ -18,9 +20,7 @@ def seal(folder: Path) -> None:
         sums[str(file.relative_to(folder))] = _sum(file)
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
-    draft = folder / (SEAL + ".part")
-    draft.write_text(json.dumps(sums, indent=1))
-    draft.replace(folder / SEAL)
+    write_whole(folder / SEAL, json.dumps(sums, indent=1))
 
 
 def is_intact(folder: Path) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import pytest
 
 from finetune.device import work_seconds
 from finetune.measurement.run import Budget
+from tests.cpu_load import burning
 from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 
 
@@ -38,27 +36,6 @@ def test_a_budget_counts_from_its_clock_alone() -> None:
     assert budget.left == 50.0
     now[0] = 130.0
     assert budget.left == 20.0
-
-
-@contextmanager
-def burning(processes: int) -> Iterator[None]:
-    """So many processes that burn the CPU at the usual priority."""
-    context = multiprocessing.get_context("spawn")
-    burners = [context.Process(target=burn, daemon=True) for _ in range(processes)]
-    for burner in burners:
-        burner.start()
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.terminate()
-            burner.join()
-
-
-def burn() -> None:
-    """Never ends."""
-    while True:
-        sum(range(10_000))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, guard
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Services
-from bot.slack.ui.blocks import actions, button, field, modal, number_input, section
+from bot.slack.ui.blocks import actions, button, modal, number_field, section
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.limits import validate_message, validate_view
 
@@ -39,7 +39,7 @@ def on_roll(services: Services, ack: Ack, body: Body, client: WebClient) -> None
     """Opens the form."""
     ack()
     channel, _, _ = where(body)
-    sides = field("sides", "Sides", number_input("sides", "6"))
+    sides = number_field("sides", "Sides", "6")
     form = modal("dice", "Roll a die", [sides], "Roll", Memory(channel).pack())
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(form))
 

@@ -5,20 +5,12 @@ Light: bot, ledger and queue read it too, so a kind's file imports heavy librari
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 
+from finetune.registry import entries_of
 from worker.kinds.job_kind import JobKind
 
-
-def _find_kinds() -> dict[str, JobKind]:
-    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
-    kinds = [module.KIND for module in modules if hasattr(module, "KIND")]
-    return {kind.name: kind for kind in kinds}
-
-
-KINDS: Mapping[str, JobKind] = _find_kinds()
+KINDS: Mapping[str, JobKind] = {kind.name: kind for kind in entries_of(__name__, "KIND", JobKind)}
 UNLISTED = tuple(kind.name for kind in KINDS.values() if not kind.in_lists)
 
 

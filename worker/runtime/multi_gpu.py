@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.artifacts import TRAINED
+from finetune.artifacts import TRAINED, write_whole
 from finetune.errors import FinetuneError, Stopped
 from finetune.methods import METHODS
 from finetune.progress import FINISH
@@ -120,8 +120,7 @@ def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[s
             if over:
                 break
             if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
-                (place / "stop.part").write_text(reason)
-                (place / "stop.part").replace(place / "stop")
+                write_whole(place / "stop", reason)
                 last_reason = reason
             time.sleep(LOOK_S)
     finally:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from finetune.artifacts import write_whole
 from worker.kinds.job_kind import Run
 from worker.runtime.attempt import Work, run_attempt
 from worker.runtime.processes import die_with_parent
@@ -61,8 +62,7 @@ def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> int:
     work = work_of(orders, Path(orders["folder"]), emit, stop_reason)
     end, data = run_attempt(run, work)
     data.pop("plots", None)  # the job process collects them from the folder
-    (place / "end.part").write_text(json.dumps({"kind": end, "data": data}))
-    (place / "end.part").replace(place / "end.json")
+    write_whole(place / "end.json", json.dumps({"kind": end, "data": data}))
     return 0
 
 

@@ -75,11 +75,7 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: 
     """Queues a job that waited for a second person; the request's buttons give way to who agreed."""
     ack()
     channel, user, _ = where(body)
-    job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.permissions.denies_approval(
-        services.users.person(user), job, services.users.in_group
-    ):
-        raise BotError(denial)
+    job = _job_to_decide(services, action, user, channel)
     services.ledger.approve(job.id, user)
     services.wake()
     if action.get("block_id") == "approval":
@@ -87,15 +83,19 @@ def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: 
         respond(text=text, blocks=[section(text)], replace_original=True)
 
 
+def _job_to_decide(services: Services, action: Body, user: str, channel: str) -> Job:
+    job = visible_job(services, str(action.get("value")), user, channel)
+    person = services.users.person(user)
+    if denial := services.permissions.denies_approval(person, job, services.users.in_group):
+        raise BotError(denial)
+    return job
+
+
 def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
     """Declining asks for the reason; the right is checked here and again when the reason comes."""
     ack()
     channel, user, _ = where(body)
-    job = visible_job(services, str(action.get("value")), user, channel)
-    if denial := services.permissions.denies_approval(
-        services.users.person(user), job, services.users.in_group
-    ):
-        raise BotError(denial)
+    job = _job_to_decide(services, action, user, channel)
     memory = Memory(channel, None, job.id)
     questions.open_reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", memory)
 

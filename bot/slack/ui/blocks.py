@@ -96,6 +96,13 @@ def field(
     return block | _without_none(hint=help_text, optional=optional or None, dispatch_action=live or None)
 
 
+def number_field(
+    name: str, label: str, initial: str = "", *, hint: str = "", decimal: bool = False, optional: bool = False
+) -> Block:
+    """A number's input block; both its ids are the form field's name."""
+    return field(name, label, number_input(name, initial, decimal), hint, optional)
+
+
 def modal(
     callback_id: str, title: str, blocks: Sequence[Block], submit: str | None = None, memory: str = ""
 ) -> Block:

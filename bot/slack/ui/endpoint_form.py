@@ -11,7 +11,7 @@ from bot.slack.ui.blocks import (
     context,
     field,
     modal,
-    number_input,
+    number_field,
     option,
     section,
     select,
@@ -48,15 +48,17 @@ def connect_modal(memory: str, current: Endpoint | None, spent_usd: float) -> Bl
             optional=True,
         ),
         field("location", "Where does it run?", select("location", places, values.location or None)),
-        field(
+        number_field(
             "measurement_cap_usd",
             "At most for one measurement, in dollars",
-            number_input("measurement_cap_usd", f"{values.measurement_cap_usd:g}", decimal=True),
+            f"{values.measurement_cap_usd:g}",
+            decimal=True,
         ),
-        field(
+        number_field(
             "month_cap_usd",
             "At most in a month, in dollars",
-            number_input("month_cap_usd", f"{values.month_cap_usd:g}", decimal=True),
+            f"{values.month_cap_usd:g}",
+            decimal=True,
         ),
         context(PRIVACY),
     ]

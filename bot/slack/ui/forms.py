@@ -18,7 +18,7 @@ from bot.slack.ui.blocks import (
     context,
     file_input,
     modal,
-    number_input,
+    number_field,
     option,
     section,
     select,
@@ -126,18 +126,19 @@ def finetune_modal(
     ]
     if choices.epochs is not None:
         blocks.append(
-            input_field(
+            number_field(
                 "epochs",
                 "Epochs",
-                number_input("epochs", values.get("epochs", str(choices.epochs))),
+                values.get("epochs", str(choices.epochs)),
                 hint="How often training goes over the tickets. It stops early when nothing improves.",
             )
         )
     blocks.append(
-        input_field(
+        number_field(
             "budget_usd",
             "Budget in US dollars",
-            number_input("budget_usd", values.get("budget_usd", "5"), decimal=True),
+            values.get("budget_usd", "5"),
+            decimal=True,
             hint="Training stops when this is spent; the report says so.",
         )
     )
@@ -263,31 +264,35 @@ def measure_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, st
         ),
         input_field("dataset", "Labelled tickets", select("dataset", options, first, "Choose tickets")),
         input_field("metric", "Measured as", select("metric", metrics, metric)),
-        input_field(
+        number_field(
             "target",
             "Good enough, out of 100",
-            number_input("target", values.get("target", "85"), decimal=True),
+            values.get("target", "85"),
+            decimal=True,
             hint="The score from which on you would use it.",
         ),
-        input_field("volume", "Tickets a month", number_input("volume", values.get("volume", "10000"))),
-        input_field(
+        number_field("volume", "Tickets a month", values.get("volume", "10000")),
+        number_field(
             "price_per_wrong",
             "Dollars that a wrong answer costs",
-            number_input("price_per_wrong", values.get("price_per_wrong", ""), decimal=True),
+            values.get("price_per_wrong", ""),
+            decimal=True,
             hint="If you know it: minutes to put a wrong ticket right, times their price.",
             optional=True,
         ),
-        input_field(
+        number_field(
             "minutes_by_hand",
             "Minutes to handle a ticket by hand",
-            number_input("minutes_by_hand", values.get("minutes_by_hand", ""), decimal=True),
+            values.get("minutes_by_hand", ""),
+            decimal=True,
             hint="For hours and dollars saved a month.",
             optional=True,
         ),
-        input_field(
+        number_field(
             "error_rate",
             "Wrong answers that are acceptable, out of 100",
-            number_input("error_rate", values.get("error_rate", ""), decimal=True),
+            values.get("error_rate", ""),
+            decimal=True,
             hint="Of the tickets answered automatically; the others go to people. 5 if left empty.",
             optional=True,
         ),

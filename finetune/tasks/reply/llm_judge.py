@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.artifacts import JUDGED
+from finetune.artifacts import JUDGED, write_whole
 from finetune.evaluation.statistics import Interval, wilson
 from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
 from finetune.pricing import tokens_of
@@ -50,9 +50,7 @@ def judge_answers(
     if file.is_file():
         return dict(json.loads(file.read_text()))
     verdict = _judge(llm, test, names, answers, folder, seed, progress)
-    draft = file.with_suffix(".part")
-    draft.write_text(json.dumps(verdict))
-    draft.replace(file)
+    write_whole(file, json.dumps(verdict))
     return verdict
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.artifacts import PROMPTED
+from finetune.artifacts import PROMPTED, write_whole
 from finetune.evaluation.prompting import MIN_TEST, RETRIEVED, ZERO
 from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
 from finetune.pricing import tokens_of
@@ -55,9 +55,7 @@ def prompted_replies(
     if file.is_file():
         return _read(json.loads(file.read_text()))
     replies = _ask(llm, train, test, vectors, folder, seed, progress)
-    draft = file.with_suffix(".part")
-    draft.write_text(json.dumps(asdict(replies)))
-    draft.replace(file)
+    write_whole(file, json.dumps(asdict(replies)))
     for note in replies.notes:
         progress.note(note)
     return replies

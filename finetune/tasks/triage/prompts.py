@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.artifacts import PROMPTED
+from finetune.artifacts import PROMPTED, write_whole
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.prompting import prompting_systems
 from finetune.evaluation.sample import Sample
@@ -62,9 +62,7 @@ def prompt_answers(
         return PromptAnswers(notes=(f"Prompting was not measured: {error}",))
     systems, best, notes = prompting_systems(sample, llm, limit, metric, seed, progress, allowed_s)
     prompts = PromptAnswers(tuple(systems), best, tuple(notes))
-    draft = file.with_suffix(".part")
-    draft.write_text(json.dumps(_to_json(prompts)))
-    draft.replace(file)
+    write_whole(file, json.dumps(_to_json(prompts)))
     for note in prompts.notes:
         progress.note(note)
     return prompts
