@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +19,8 @@ from bot.errors import BotError
 
 if TYPE_CHECKING:
     from finetune.data.card import Card
+    from finetune.data.columns import Columns
+    from finetune.data.reading import Preview
     from finetune.data.ticket import Tickets
     from finetune.evaluation.label_noise import Suspect
 
@@ -41,7 +44,10 @@ def list_datasets() -> None:
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="CSV, TSV, JSONL, Parquet or a Zendesk JSON export.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="CSV, Excel, JSON, Parquet, a mailbox or a help desk's export, also packed."),
+    ],
     name: Annotated[str | None, typer.Option(help="Its name here; default: the file's.")] = None,
     licence: Annotated[str, typer.Option(help="Under which terms the team may use it.")] = "internal",
     channel: Annotated[list[str] | None, typer.Option(help="Only for this channel (id).")] = None,
@@ -52,6 +58,9 @@ def add(
         str | None, typer.Option(help="Who wrote: kept on one side of the split.")
     ] = None,
     date_column: Annotated[str | None, typer.Option(help="When: the latest weeks become the test.")] = None,
+    part: Annotated[
+        str | None, typer.Option(help="The workbook's sheet or the archive's file, where there are several.")
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the guessed columns without asking.")
     ] = False,
@@ -68,14 +77,16 @@ def add(
         "created_at": date_column,
     }
     options = {field: column for field, column in columns.items() if column}
-    mapping = settle_columns(path_to_read(path), options, ask=not yes and sys.stdin.isatty())
+    mapping = settle_columns(path_to_read(path), options, part, ask=not yes and sys.stdin.isatty())
     scopes = frozenset(f"channel:{c}" for c in channel) if channel else frozenset({"workspace"})
     dataset = check_name(name or suggest_name(path.stem))
     problems_file = Path(f"{dataset}.problems.csv")
     problems_file.unlink(missing_ok=True)
     try:
         store = open_datasets(settings())
-        card = store.add(path, dataset, person(), scopes, licence, mapping, problems_to=problems_file)
+        card = store.add(
+            path, dataset, person(), scopes, licence, mapping, problems_to=problems_file, part=part
+        )
     finally:
         if problems_file.is_file():
             tell_problems(problems_file)
@@ -173,26 +184,53 @@ def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> 
         console.print(f"Trained on them, and cannot forget: jobs {', '.join(removal.models)}.")
 
 
-def settle_columns(path: Path, options: dict[str, str], ask: bool) -> dict[str, str] | None:
-    """The columns to read: as given and checked, else the guess, shown and (on a terminal) confirmed."""
+def settle_columns(
+    path: Path, options: dict[str, str], part: str | None = None, ask: bool = False
+) -> dict[str, str]:
+    """The columns to read: as given, the rest guessed, shown and (on a terminal) confirmed or chosen."""
     from finetune.data.reading import preview
 
-    if options:
+    head = preview(path, part=part, choice=options)
+    if ask and head.guess.rivals_for_label and "label" not in options:
+        label = choose_label(head)
+        head = preview(path, part=part, choice={**options, "label": label})
+        options = {**options, "label": label}
+    show_columns(head.guess)
+    if not ask or len(head.guess.fields) < 2:  # too few to confirm: reading says what is missing
         return options
-    head = preview(path)
-    mapping = head.guess
-    summary = ", ".join(f"{field} = {column!r}" for field, column in mapping.fields.items())
-    console.print(
-        f"Columns guessed by {mapping.how}: {summary}", highlight=False, markup=False, soft_wrap=True
-    )
-    if not ask or len(mapping.fields) < 2:  # too few to confirm: reading says what is missing
-        return None
     for row in range(len(head.rows))[:2]:
-        sample = {field: head.cell(row, column)[:60] for field, column in mapping.fields.items()}
+        sample = {field: head.cell(row, column)[:60] for field, column in head.guess.fields.items()}
         console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
     if not typer.confirm("Read the file so?", default=True):
         raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")
-    return None
+    return options
+
+
+def show_columns(guess: Columns) -> None:
+    """Which columns are read, which fitted a field too, and which are not read."""
+    if guess.fields:
+        summary = ", ".join(f"{field} = {column!r}" for field, column in guess.fields.items())
+        how = "Columns" if guess.how == "given" else f"Columns guessed by {guess.how}"
+        console.print(f"{how}: {summary}", highlight=False, markup=False, soft_wrap=True)
+    for field, names in guess.also.items():
+        line = f"  fitted {field} too: {', '.join(map(repr, names))}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if guess.unread:
+        line = f"  not read: {', '.join(map(repr, guess.unread))}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def choose_label(head: Preview) -> str:
+    """Asks which of the columns that fit equally is the queue."""
+    for number, name in enumerate(head.guess.rivals_for_label, 1):
+        values = sorted({head.cell(row, name) for row in range(len(head.rows))} - {""})
+        line = f"  {number}  {name}: {', '.join(values)[:80]}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    most = len(head.guess.rivals_for_label)
+    number = typer.prompt(
+        "Several columns could be the queue. Which one (number)?", type=click.IntRange(1, most)
+    )
+    return head.guess.rivals_for_label[number - 1]
 
 
 def tell_problems(problems_file: Path) -> None:

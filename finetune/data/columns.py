@@ -1,131 +1,299 @@
-"""Which column of a file is the ticket's text, its queue, its answer: guessed by name, then by content."""
+"""Which column of a file is the ticket's text, its queue, its answer: by name where its values fit, then by content.
+
+A column that is empty, nearly constant or says state, priority or language is never preferred. Where two columns
+fit equally and differ, none is taken: the caller asks, or the error names them with the option that settles it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any
 
-from finetune.data.ticket import DatasetError, Problem
-
-# Names in order of preference, compared without case and with any separator as a space.
-NAMES: dict[str, tuple[str, ...]] = {
-    "text": (
-        *("text", "ticket text", "ticket", "message", "body", "ticket body", "description", "question"),
-        *("content", "query", "utterance", "request", "prompt", "input", "instruction", "comment", "issue"),
-    ),
-    "label": (
-        *("label text", "label name", "intent name", "category name", "class name", "queue name"),
-        *("label", "queue", "category", "intent", "class", "team", "group", "department", "ticket group"),
-        *("topic", "product area", "tag", "ticket type", "type"),
-    ),
-    "answer": (
-        *("answer", "reply", "response", "agent reply", "agent response", "completion", "output"),
-        *("resolution", "target"),
-    ),
-    "customer": (
-        *("customer", "customer id", "requester", "requester id", "requester email", "customer email"),
-        *("user", "user id", "email", "account", "account id", "client", "company", "contact", "sender"),
-    ),
-    "thread": ("thread", "thread id", "conversation", "conversation id", "session id", "thread ts"),
-    "id": ("id", "ticket id", "ticket number", "number", "key", "case id", "case number"),
-    "created_at": (
-        *("created at", "created", "created on", "date", "created date", "opened at", "opened", "timestamp"),
-        *("received at", "time", "submitted at"),
-    ),
-    "subject": ("subject", "title", "summary"),
-}
-PEOPLE = (
-    *("requester name", "customer name", "name", "agent", "agent name", "assignee", "assigned to", "owner"),
-    *("contact name", "full name", "requester", "customer"),
+from finetune.data.column_names import (
+    GIVEN,
+    PEOPLE,
+    is_never_label,
+    label_tier,
+    name_forms,
+    name_rank,
+    plain_name,
 )
-GIVEN = ("text", "label", "answer", "customer", "thread", "id", "created_at", "subject")
+from finetune.data.labels import is_no_label
+from finetune.data.ticket import DatasetError
+
+CONSTANT = 0.98  # share of one value above which a column tells nothing
+LEAST_TEXT_WORDS = 3
+ONE_HOT_LEAST = 3  # yes/no columns that together are one answer,
+ONE_HOT_ROWS = 0.6  # where this share of rows has a mark in one of them
+FIX = (
+    "Say which column is which: in Slack the form asks, in the terminal --text-column and --label-column "
+    "(or --answer-column) name them."
+)
+_YES, _NO = frozenset(("1", "1.0", "true", "yes", "x", "y")), frozenset(("0", "0.0", "false", "no", "", "n"))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The file's column for each of our fields, and the columns that hold people's names."""
+    """The file's column for each of our fields, and the columns that hold people's names.
+
+    `also` are columns that fitted a field too, `rivals_for_label` those among which a person must choose the label,
+    `one_hot` the yes/no columns that the label is read from, `unread` what is not read at all.
+    """
 
     fields: Mapping[str, str]
     people: tuple[str, ...]
     how: str  # "given", "name" or "content"
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rivals_for_label: tuple[str, ...] = ()
+    one_hot: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    hint: str = ""
+
+    def value(self, values: Mapping[str, Any], name: str) -> Any:
+        """The record's value for one of our fields; None where the file has no column for it."""
+        if name == "label" and self.one_hot:
+            marks = [column for column in self.one_hot if is_yes(values.get(column))]
+            return ", ".join(one_hot_label(column) for column in marks)
+        column = self.fields.get(name)
+        return None if column is None else values.get(column)
 
 
 def choose_columns(
     header: Sequence[str], sample: Sequence[Mapping[str, Any]], choice: Mapping[str, str] | None
 ) -> Columns:
-    """The columns to read: `choice` ({our field: their column}) where there is one, guesses elsewhere.
+    """The columns to read: `choice` ({our field: their column, "" for none}) first, guesses for the rest.
 
-    Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing.
+    Raises DatasetError that names the columns at hand when the text, or both label and answer, are missing or
+    several columns fit equally.
     """
-    if choice:
-        names, people = _plain_names(header)
-        text = {field: name for field, name in _fields_by_name(names).items() if field == "text"}
-        return Columns(_check_choice(text | dict(choice), header), people, "given")
-    guess = guess_columns(header, sample)
+    guess = guess_columns(header, sample, choice)
     if "text" not in guess.fields:
         raise DatasetError(
             f"line 1: no column holds the ticket's text; there is {_list(header)}.", what_next=FIX
         )
-    if not ({"label", "answer"} & guess.fields.keys()):
-        message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
-        raise DatasetError(message, what_next=FIX)
-    return guess
+    if {"label", "answer"} & guess.fields.keys():
+        return guess
+    if guess.rivals_for_label:
+        options = " or ".join(f'--label-column "{name}"' for name in guess.rivals_for_label[:6])
+        message = f"line 1: several columns could be the queue: {_list(guess.rivals_for_label)}."
+        raise DatasetError(
+            message, what_next=f"Run the command again with {options}; in Slack the form asks."
+        )
+    message = f"line 1: no column holds a queue (label) or an answer; there is {_list(header)}."
+    raise DatasetError(message, what_next=guess.hint or FIX)
 
 
-def guess_columns(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> Columns:
-    """The best guess, by name and then by content; what was not found is left out of its fields.
+def guess_columns(
+    header: Sequence[str], sample: Sequence[Mapping[str, Any]], choice: Mapping[str, str] | None = None
+) -> Columns:
+    """`choice`, then the best guess by name and content; what was not found is left out of its fields.
 
-    Raises DatasetError where the first line is no header but a ticket.
+    Raises DatasetError for a choice that is not there, and where the first line is no header but a ticket.
     """
-    names, people = _plain_names(header)
-    fields = _fields_by_name(names)
-    if not ({"label", "answer"} & fields.keys()) and (column := _ends_like("label", header, fields, people)):
-        fields["label"] = column
-    if "text" not in fields and "subject" in fields:
-        fields["text"] = fields.pop("subject")
-    if "text" in fields and {"label", "answer"} & fields.keys():
-        return Columns(fields, people, "name")
-    _refuse_missing_header(header, sample)
-    return Columns(fields | _by_content(header, sample, fields), people, "content")
+    facts = {name: Facts(name, [row.get(name) for row in sample]) for name in header}
+    group = _one_hot(header, facts, sample)
+    own_choice = _check_choice(choice or {}, header, group)
+    fields = {name: column for name, column in own_choice.items() if column}
+    people = tuple(name for name in header if set(name_forms(name)) & set(PEOPLE))
+    also: dict[str, tuple[str, ...]] = {}
+    for name in GIVEN:
+        if name in ("label", "text", "answer") or name in own_choice:
+            continue
+        candidates = _by_name(name, facts, set(fields.values()))
+        if candidates:
+            fields[name] = candidates[0]
+    how = "given" if choice else "name"
+    _guess_text(fields, own_choice, facts, also)
+    if (not choice and "text" not in fields) or not _has_target(fields, facts):
+        _refuse_missing_header(header, sample)
+    if "answer" not in own_choice and (answers := _by_name("answer", facts, set(fields.values()))):
+        fields["answer"] = answers[0]
+    rivals_for_label: tuple[str, ...] = ()
+    hint = ""
+    if "label" not in own_choice and "answer" not in {name for name, column in own_choice.items() if column}:
+        rivals_for_label, hint, by_content = _guess_label(fields, facts, group, people, also)
+        how = "content" if by_content and how == "name" else how
+    one_hot = group if fields.get("label") == one_hot_name(group) else ()
+    used = {*fields.values(), *one_hot, *people}
+    unread = tuple(name for name in header if name not in used)
+    fields = {name: fields[name] for name in GIVEN if name in fields}
+    return Columns(fields, people, how, also, rivals_for_label, one_hot, unread, hint)
 
 
-def _plain_names(header: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The header's names by their plain spelling, and those that hold people's names."""
-    names = {_plain(name): name for name in header}
-    return names, tuple(names[name] for name in PEOPLE if name in names)
+class Facts:
+    """What a column's values look like, counted over the sample's rows."""
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self.name = name
+        self.rows = len(values)
+        self.all_values = [
+            "" if value is None or is_no_label(str(value)) else str(value).strip() for value in values
+        ]
+        self.values = [value for value in self.all_values if value]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        return Counter(self.values)
+
+    @cached_property
+    def words(self) -> float:
+        return median([len(value.split()) for value in self.values] or [0])
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.values
+
+    @property
+    def is_constant(self) -> bool:
+        """Empty, of one value, or of one value in nearly all rows."""
+        return len(self.counts) < 2 or max(self.counts.values()) > CONSTANT * len(self.values)
+
+    @property
+    def is_yes_no(self) -> bool:
+        values = {value.casefold() for value in self.all_values}
+        return values <= _YES | _NO and bool(values & _YES) and bool(values & _NO) and len(values - {""}) <= 2
+
+    @property
+    def is_numeric(self) -> bool:
+        return all(re.fullmatch(r"[-+]?[\d.,:/ T-]+Z?", value) for value in self.counts)
+
+    @property
+    def is_few(self) -> bool:
+        """A few short values that repeat, as the names of queues do."""
+        few = 2 <= len(self.counts) <= max(2, len(self.values) // 3)
+        return few and self.words <= 4 and max(map(len, self.counts)) <= 60
 
 
-def _fields_by_name(columns: Mapping[str, str]) -> dict[str, str]:
-    """Our fields whose column is told by its name; `columns` by plain spelling."""
-    return {
-        field: columns[name]
-        for field, spellings in NAMES.items()
-        for name in reversed(spellings)
-        if name in columns
+def is_yes(value: Any) -> bool:
+    """Whether a cell of a yes/no column is set."""
+    return value is True or str(value).strip().casefold() in _YES
+
+
+def one_hot_label(column: str) -> str:
+    """The queue that a yes/no column stands for: `is_billing`, `label_billing` are billing."""
+    return re.sub(
+        r"^(?:is|label|category|cat|class|intent|queue|tag|topic|team)[ _.:-]+", "", column, flags=re.I
+    )
+
+
+def one_hot_name(columns: Sequence[str]) -> str:
+    """What the yes/no columns are called together, as one column."""
+    names = [one_hot_label(column) for column in columns[:4]]
+    return f"one of {len(columns)} columns: {', '.join(names)}{', ...' if len(columns) > 4 else ''}"
+
+
+def _by_name(field_name: str, facts: Mapping[str, Facts], used: Iterable[str]) -> list[str]:
+    """The free columns whose name tells the field and whose values do not speak against it, best first."""
+    ranks = {
+        name: rank for name in facts if (rank := name_rank(field_name, name)) is not None and name not in used
     }
+    names = [name for name in sorted(ranks, key=lambda name: ranks[name]) if not facts[name].is_empty]
+    if field_name == "created_at":
+        names = [name for name in names if any(re.search(r"\d", value) for value in facts[name].values)]
+    if field_name in ("text", "answer", "subject"):
+        names = [name for name in names if ranks[name] < 1_000 or facts[name].words >= LEAST_TEXT_WORDS]
+        if field_name != "subject":
+            names.sort(key=lambda name: (facts[name].is_constant, ranks[name]))
+    return names
 
 
-def _ends_like(
-    field: str, header: Sequence[str], fields: Mapping[str, str], people: Sequence[str]
-) -> str | None:
-    """The first free column whose last word is one of the field's names: `Assigned Team`, `support_queue`."""
-    free = [name for name in header if name not in fields.values() and name not in people]
-    return next((name for name in free if _plain(name).rpartition(" ")[2] in NAMES[field]), None)
+def _guess_text(
+    fields: dict[str, str],
+    own_choice: Mapping[str, str],
+    facts: Mapping[str, Facts],
+    also: dict[str, tuple[str, ...]],
+) -> None:
+    """The text by name, by content, else the subject alone."""
+    if "text" in own_choice:
+        return
+    used = set(fields.values())
+    names = _by_name("text", facts, used)
+    if names:
+        fields["text"] = names[0]
+        rest = tuple(name for name in names[1:] if facts[name].words >= LEAST_TEXT_WORDS)
+        also |= {"text": rest} if rest else {}
+        return
+    least = facts[fields["subject"]].words + 1 if "subject" in fields else LEAST_TEXT_WORDS
+    free = [name for name in facts if name not in used and not facts[name].is_numeric]
+    longest = max(free, key=lambda name: facts[name].words, default=None)
+    if longest is not None and facts[longest].words >= least:
+        fields["text"] = longest
+    elif "subject" in fields and "subject" not in own_choice:
+        fields["text"] = fields.pop("subject")
 
 
-FIX = (
-    "Say which column is which: in Slack the form asks, in the terminal --text-column and --label-column "
-    "(or --answer-column) name them."
-)
+def _guess_label(
+    fields: dict[str, str],
+    facts: Mapping[str, Facts],
+    group: Sequence[str],
+    people: Sequence[str],
+    also: dict[str, tuple[str, ...]],
+) -> tuple[tuple[str, ...], str, bool]:
+    """Puts the label into `fields`, or returns those to choose from; a hint; whether its content told."""
+    used = set(fields.values())
+    by_name = [name for name in _by_name("label", facts, used) if not is_never_label(name)]
+    flags = [name for name in by_name if facts[name].is_yes_no and not facts[name].is_constant]
+    by_name = [name for name in by_name if name not in flags]
+    good = [name for name in by_name if not facts[name].is_constant]
+    good = [name for name in good if label_tier(name) < 3 or facts[name].is_few]
+    by_content = False
+    if not good and group:
+        fields["label"] = one_hot_name(group)
+        return (), "", False
+    if not good and "answer" not in fields:
+        free = [name for name in facts if name not in used and name not in people and name not in group]
+        few = [name for name in free if facts[name].is_few and not facts[name].is_constant]
+        good = [
+            name
+            for name in few
+            if not (is_never_label(name) or facts[name].is_numeric or facts[name].is_yes_no)
+        ]
+        by_content = bool(good)
+        if not good and not by_name and few:
+            names = ", ".join(f'--label-column "{name}"' for name in few[:4])
+            return (), f"Columns with few values, but their names say something else: {names}. {FIX}", False
+    if not good:  # yes and no are two queues only where the name says so; of one value: reading says so
+        good = [name for name in flags if label_tier(name) == 0 and "answer" not in fields][:1] or by_name[:1]
+    if not good:
+        return (), "", False
+    tier = label_tier(good[0])
+    others = [
+        name for name in good[1:] if label_tier(name) == tier and not _alike(facts[good[0]], facts[name])
+    ]
+    if rest := tuple(name for name in good[1:]):
+        also["label"] = rest
+    if others:
+        return (good[0], *others), "", by_content
+    fields["label"] = good[0]
+    return (), "", by_content
 
 
-def _plain(name: str) -> str:
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return re.sub(r"[\W_]+", " ", words).strip().casefold()
+def _alike(left: Facts, right: Facts) -> bool:
+    """Whether two columns divide the rows in the same way."""
+    pairs = set(zip(left.all_values, right.all_values, strict=True))
+    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def _one_hot(
+    header: Sequence[str], facts: Mapping[str, Facts], sample: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The yes/no columns that together are one answer: three or more, and most rows have a mark."""
+    columns = tuple(
+        name for name in header if facts[name].is_yes_no and not is_never_label(one_hot_label(name))
+    )
+    marks = [sum(is_yes(row.get(name)) for name in columns) for row in sample]
+    enough = len(columns) >= ONE_HOT_LEAST and sum(mark > 0 for mark in marks) >= ONE_HOT_ROWS * len(sample)
+    return columns if enough and sum(marks) <= 2 * len(sample) else ()
+
+
+def _has_target(fields: Mapping[str, str], facts: Mapping[str, Facts]) -> bool:
+    by_name = (_by_name(name, facts, set(fields.values())) for name in ("label", "answer"))
+    return bool({"label", "answer"} & fields.keys()) or any(by_name)
 
 
 def _list(names: Sequence[str]) -> str:
@@ -133,127 +301,30 @@ def _list(names: Sequence[str]) -> str:
     return text + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _check_choice(choice: Mapping[str, str], header: Sequence[str]) -> dict[str, str]:
-    if unknown := [field for field in choice if field not in GIVEN]:
+def _check_choice(choice: Mapping[str, str], header: Sequence[str], group: Sequence[str]) -> dict[str, str]:
+    """The choice by the header's own spelling; "" stays: no column for that field."""
+    if unknown := [name for name in choice if name not in GIVEN]:
         raise DatasetError(
             f"There is no field {_list(unknown)} to read a column into.", what_next=f"Use {_list(GIVEN)}."
         )
-    columns = {_plain(name): name for name in header}
-    if absent := [name for name in choice.values() if name not in header and _plain(name) not in columns]:
+    plain = {plain_name(name): name for name in [*header, *([one_hot_name(group)] if group else [])]}
+    exact = {*header, *plain.values()}
+    names = [name for name in choice.values() if name]
+    if absent := [name for name in names if name not in exact and plain_name(name) not in plain]:
         message = f"line 1: the file has no column {_list(absent)}; it has {_list(header)}."
         raise DatasetError(message, what_next="Name one of those.")
-    if "text" not in choice or not ({"label", "answer"} & choice.keys()):
-        raise DatasetError("Which column is the text, and which the label or the answer?", what_next=FIX)
-    return {field: name if name in header else columns[_plain(name)] for field, name in choice.items()}
+    return {
+        field: name if not name or name in exact else plain[plain_name(name)]
+        for field, name in choice.items()
+    }
 
 
 def _refuse_missing_header(header: Sequence[str], sample: Sequence[Mapping[str, Any]]) -> None:
     """A first line that reads like a ticket, or has a value of the rows below, is data: there is no header."""
     for cell in header:
-        long = len(cell.split()) > 4 or len(cell) > 60
+        long = len(cell.split()) > 6 or len(cell) > 60
         if long or re.fullmatch(r"[\d.:/ -]{4,}", cell) or any(row.get(cell) == cell for row in sample):
             message = f"line 1: the file has no header; its first line is already a ticket: {cell[:60]!r}."
             raise DatasetError(
                 message, what_next="Put a first line that names the columns, such as text,label."
             )
-
-
-def _by_content(
-    header: Sequence[str], sample: Sequence[Mapping[str, Any]], fields: Mapping[str, str]
-) -> dict[str, str]:
-    """Text is the column of long values; label is one of few, short, repeated values."""
-    guesses: dict[str, str] = {}
-    free = [name for name in header if name not in fields.values()]
-    words = {name: median([len(str(row.get(name) or "").split()) for row in sample] or [0]) for name in free}
-    if "text" not in fields and free and words[(longest := max(free, key=lambda name: words[name]))] >= 3:
-        guesses["text"] = longest
-    for name in free:
-        values = [str(row[name]).strip() for row in sample if row.get(name)]
-        few = 2 <= len(set(values)) <= max(2, len(values) // 3)
-        if name not in guesses.values() and few and words[name] <= 4 and max(map(len, values)) <= 60:
-            guesses["label"] = name
-            break
-    return guesses
-
-
-MONTH_FIRST = ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%m/%d/%y")
-DAY_FIRST = tuple(form.replace("%m/%d", "%d/%m") for form in MONTH_FIRST)
-WORDED = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y %H:%M", "%a, %d %b %Y %H:%M:%S %z")
-SANE_YEARS = range(1990, 2101)
-
-
-class DateReader:
-    """Collects a column's values in row order and decides its format once all are seen."""
-
-    def __init__(self) -> None:
-        self._values: list[tuple[str, int, str]] = []
-        self._unread: list[int] = []
-
-    def add(self, value: str, line: int, unit: str) -> None:
-        """Take the next row's value ('' if it has none)."""
-        self._values.append((value.strip(), line, unit))
-
-    def resolve(self) -> tuple[list[datetime | None], list[str]]:
-        """The UTC times in row order (None where unread) and notes on what was decided."""
-        day_first, notes = self._slash_order()
-        times = [_read(value, day_first) for value, _, _ in self._values]
-        if not notes:
-            self._unread = [at for at, when in enumerate(times) if when is None and self._values[at][0]]
-        return times, notes
-
-    def problems(self, column: str) -> list[Problem]:
-        """One problem for each date that could not be read; its row stays, without a date."""
-        return [
-            Problem(
-                line, f"{value[:40]!r} is no date that I know; write 2026-11-24", column, value, True, unit
-            )
-            for value, line, unit in (self._values[at] for at in self._unread)
-        ]
-
-    def _slash_order(self) -> tuple[bool | None, list[str]]:
-        """Whether 03/04/2026 means 3 April (True) or March 4 (False); None with a note if nothing tells."""
-        pairs = [re.match(r"(\d{1,2})[/.](\d{1,2})[/.]\d{2,4}", value) for value, _, _ in self._values]
-        both = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
-        dates = [pair for pair in both if min(pair) in range(1, 13) and max(pair) in range(1, 32)]
-        if not dates:
-            return None, []
-        day_first = any(first > 12 for first, _ in dates)
-        month_first = any(second > 12 for _, second in dates)
-        if day_first != month_first:
-            return day_first, []
-        return None, ["dates such as 03/04/2026 can mean March or April: not used; write 2026-04-03"]
-
-
-def _read(value: str, day_first: bool | None) -> datetime | None:
-    if not value:
-        return None
-    when = _iso(value) or _epoch(value)
-    if when is None and day_first is not None:
-        when = _first_match(value.replace(".", "/"), DAY_FIRST if day_first else MONTH_FIRST)
-    when = when or _first_match(value, WORDED)
-    if when is None or when.year not in SANE_YEARS:
-        return None
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _iso(value: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value.removesuffix(" UTC"))
-    except ValueError:
-        return None
-
-
-def _epoch(value: str) -> datetime | None:
-    if not re.fullmatch(r"\d{10}(\d{3})?(\.\d+)?", value):
-        return None
-    seconds = float(value)
-    return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
-
-
-def _first_match(value: str, forms: tuple[str, ...]) -> datetime | None:
-    for form in forms:
-        try:
-            return datetime.strptime(value, form)
-        except ValueError:
-            continue
-    return None

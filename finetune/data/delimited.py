@@ -1,130 +1,267 @@
 """CSV and TSV as records, forgiving line by line: a row that cannot be read costs itself, not the file.
 
-Covers quoted fields over several lines, quotes that never close, any of four separators, Excel's `sep=` hint.
+Covers quoted fields over several lines, quotes that never close, quotes escaped by a backslash, any of four
+separators, Excel's `sep=` hint, title lines above the header, names that stand twice, rows a cell short or long,
+footers. Each line that is no ticket is told as a problem.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import itertools
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from finetune.data.encoding import Line, decode_lines
-from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
+from finetune.data.ticket import RAW_SHOWN, Problem, ReadResult, Record
 
-MAX_RECORD = 100_000  # characters of one record, quotes and line breaks included
+MAX_RECORD = 5_000_000  # characters that an open quote may span
+CAREFUL_RECORD = 100_000  # the same, once RESCAN characters were read in vain
+RESCAN = 50_000_000
 DELIMITERS = ",;\t|"
-
-
-def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = None) -> Iterator[ReadResult]:
-    """Yield the stream's rows by its header; `tabs` prefers tabs where the header leaves it open.
-
-    Raises DatasetError for a header that names a column twice.
-    """
-    records = _assemble(decode_lines(stream), delimiter, tabs)
-    header: list[str] | None = None
-    for record in records:
-        if isinstance(record, Problem):
-            yield record
-            continue
-        number, fields, raw = record
-        if header is None:
-            header = _header(fields, number)
-        elif len(fields) != len(header):
-            message = f"has {len(fields)} fields where the header has {len(header)}"
-            yield Problem(number, message + "; quote fields that contain the separator", raw=raw)
-        else:
-            yield Record(number, dict(zip(header, fields, strict=True)), raw)
-
-
-def _header(fields: list[str], number: int) -> list[str]:
-    names = [name.strip() for name in fields]
-    duplicates = sorted({name for name in names if name and names.count(name) > 1})
-    if duplicates:
-        message = f"line {number}: the header names {', '.join(map(repr, duplicates))} twice."
-        raise DatasetError(message, what_next="Rename one of the columns.")
-    return [name or f"column {place}" for place, name in enumerate(names, 1)]
-
+SNIFF_LINES, SNIFF_CHARACTERS = 200, 100_000
+FOOTER_LINES = 3
+csv.field_size_limit(MAX_RECORD + 1_000_000)
 
 Row = tuple[int, list[str], str]
 
 
-def _assemble(lines: Iterator[Line], delimiter: str | None, tabs: bool) -> Iterator[Row | Problem]:
-    """Join physical lines into CSV records; a quote that never closes costs its own line, not the rest."""
+@dataclass(frozen=True)
+class Dialect:
+    """How cells are told apart; `width` is the number of cells of most rows, 0 where nothing tells."""
+
+    delimiter: str
+    has_backslash: bool = False
+    width: int = 0
+
+
+def csv_records(stream: BinaryIO, tabs: bool = False, delimiter: str | None = None) -> Iterator[ReadResult]:
+    """Yield the stream's rows by its header; `tabs` prefers tabs where the lines leave it open."""
+    lines = decode_lines(stream)
+    head: list[Line] = []
+    for line in itertools.islice(lines, SNIFF_LINES):
+        head.append(line)
+        if sum(len(one.text) for one in head) > SNIFF_CHARACTERS:
+            break
+    marks = delimiter or ""
+    if head and head[0].text.lower().startswith("sep=") and len(head[0].text) == 5:
+        marks, head = head[0].text[4], head[1:]
+    dialect = sniff(head, marks or DELIMITERS, tabs)
+    yield from table_records(_assemble(itertools.chain(head, lines), dialect), dialect)
+
+
+def table_records(
+    rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialect, unit: str = "line"
+) -> Iterator[ReadResult]:
+    """Rows of cells as records by their header, without titles above it and footers below."""
+    for item in _without_footer(_below_header(rows, dialect), dialect.width):
+        yield item if unit == "line" else replace(item, unit=unit)
+
+
+def sniff(lines: list[Line], marks: str, tabs: bool = False) -> Dialect:
+    """The dialect in which most of these lines have the same number of cells, more than one."""
+    has_backslashes = any('\\"' in line.text for line in lines)
+    best, best_score = Dialect(marks[0]), (0.0, 0.0, 0, -99)
+    for place, mark in enumerate(marks):
+        for escapes in (False, True) if has_backslashes else (False,):
+            dialect = Dialect(mark, escapes)
+            items = _assemble(iter(lines), dialect, is_head=True)
+            rows = [item for item in items if not isinstance(item, Problem)]
+            sizes = [_size(fields) for _, fields, _ in rows]
+            widths = Counter(size for size in sizes if size)
+            width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+            if width < 2:
+                continue
+            first = next(size for size in sizes if size > 1)
+            share = count / sum(widths.values()) * (1 if first >= width else 0.5)
+            preference = (9 if tabs and mark == "\t" else -place) - escapes
+            score = round(share, 1), len(rows) / len(lines), first, preference
+            if score > best_score:
+                best, best_score = Dialect(mark, escapes, width), score
+    return best
+
+
+def _size(fields: list[str]) -> int:
+    """How many cells there are up to the last one that is filled."""
+    return max((place for place, field in enumerate(fields, 1) if field.strip()), default=0)
+
+
+def _below_header(rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialect) -> Iterator[ReadResult]:
+    """Records by the header: the first row of which most cells are filled; what stands above it is told."""
+    header: list[str] | None = None
+    least = max(2, round(0.6 * dialect.width)) if dialect.width else 1
+    for row in rows:
+        if isinstance(row, Problem):
+            yield row
+            continue
+        number, fields, raw = row
+        if header is None:
+            if sum(bool(field.strip()) for field in fields) >= least:
+                header = _header(fields)
+            elif raw.strip(f'{dialect.delimiter} \t"'):
+                message = "stands above the header and is no ticket"
+                yield Problem(number, message, raw=raw[:RAW_SHOWN], rule="title lines")
+            continue
+        if not any(field.strip() for field in fields):
+            continue
+        yield from _record(number, fields, raw, header)
+
+
+def _record(number: int, fields: list[str], raw: str, header: list[str]) -> Iterator[ReadResult]:
+    """The row by column; one cell too few is added, empty ones too many are taken off."""
+    surplus = len(fields) - len(header)
+    if surplus == -1 and len(header) > 2:
+        yield Problem(
+            number,
+            "is one cell short: the last column is empty",
+            raw=raw[:RAW_SHOWN],
+            is_kept=True,
+            rule="cells added",
+        )
+        fields = [*fields, ""]
+    elif surplus > 0 and not any(field.strip() for field in fields[len(header) :]):
+        message = f"has {surplus} empty cell{'s' if surplus > 1 else ''} too many at its end"
+        yield Problem(number, message, raw=raw[:RAW_SHOWN], is_kept=True, rule="empty cells taken off")
+        fields = fields[: len(header)]
+    elif surplus:
+        message = f"has {len(fields)} fields where the header has {len(header)}"
+        yield Problem(
+            number,
+            message + "; quote fields that contain the separator",
+            raw=raw[:RAW_SHOWN],
+            rule="wrong number of cells",
+        )
+        return
+    yield Record(number, dict(zip(header, fields, strict=True)), raw[:RAW_SHOWN])
+
+
+def _header(fields: list[str]) -> list[str]:
+    """The column names; a name that stands again gets a number, an empty one its place."""
+    while len(fields) > 1 and not fields[-1].strip():
+        fields = fields[:-1]
+    names: list[str] = []
+    for place, field in enumerate(fields, 1):
+        name = field.strip() or f"column {place}"
+        again = next(n for n in itertools.count(1) if (name if n == 1 else f"{name} {n}") not in names)
+        names.append(name if again == 1 else f"{name} {again}")
+    return names
+
+
+_FOOTER = re.compile(
+    r"\W*(?:grand total|totals?|sum|count|generated|exported|printed|created (?:on|by)|end of (?:export|report|file|list)"
+    r"|page \d+|records?|rows?|summe|gesamt|anzahl|erstellt am|exportiert|ende|total|nombre|exporté|fin|suma|exportado"
+    r"|totale|totaal|合計|件数|以上)\b",
+    re.IGNORECASE,
+)
+
+
+def _without_footer(items: Iterator[ReadResult], width: int) -> Iterator[ReadResult]:
+    """The items without the lines at the file's end that sum it up: `Total,36`, `Exported by Ada`."""
+    tail: deque[ReadResult] = deque()
+    for item in items:
+        tail.append(item)
+        if len(tail) > FOOTER_LINES:
+            yield tail.popleft()
+    for item in tail:
+        if isinstance(item, Record) and _is_footer(list(item.values.values()), width):
+            yield Problem(item.line, "is a footer, no ticket", raw=item.raw, rule="footers")
+        else:
+            yield item
+
+
+def _is_footer(fields: list[str], width: int) -> bool:
+    cells = [field.strip() for field in fields if field.strip()]
+    if not cells or not _FOOTER.match(cells[0]) or len(cells[0]) > 60:
+        return False
+    rest = cells[1:]
+    return all(re.fullmatch(r"[\d.,:/ -]+", cell) for cell in rest) and (width > 2 or bool(rest))
+
+
+def _assemble(lines: Iterator[Line], dialect: Dialect, is_head: bool = False) -> Iterator[Row | Problem]:
+    """Join physical lines into CSV records; a quote that never closes costs its own line, not the rest.
+
+    A head ends where its lines do: a quote that is open there may close later.
+    """
     waiting: list[Line] = []
     queue: list[Line] = []
     is_open = False
-    characters = 0  # characters in `waiting`
+    characters, in_vain = 0, 0  # characters in `waiting`, and read again after a quote that did not close
     while True:
         line = queue.pop() if queue else next(lines, None)
-        if line is None and not waiting:
+        if line is None and (is_head or not waiting):
             return
-        too_long = characters > MAX_RECORD
-        if waiting and (line is None or too_long or line.is_broken):
+        limit = MAX_RECORD if in_vain < RESCAN else CAREFUL_RECORD
+        if waiting and (line is None or characters > limit):
             first, *rest = waiting
-            yield Problem(first.number, _quote_problem(first, line is None), raw=first.text[:RAW_SHOWN])
+            yield _quote_problem(first, line is None, limit)
             queue.extend(reversed([*rest, line] if line is not None else rest))
+            in_vain += characters
             waiting, is_open, characters = [], False, 0
             continue
         assert line is not None
-        if line.is_broken:
-            yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN])
+        if line.is_broken and not waiting:
+            yield Problem(line.number, line.flaw, raw=line.text[:RAW_SHOWN], rule="damaged lines")
             continue
         if not waiting and not line.text.strip():
             continue
-        if delimiter is None:
-            delimiter, is_hint = _delimiter(line.text, tabs)
-            if is_hint:
-                continue
-        is_open = _still_open(line.text, delimiter, is_open)
-        waiting.append(line)
-        characters += len(line.text) + 1
+        text = _doubled(line.text) if dialect.has_backslash else line.text
+        is_open = _still_open(text, dialect.delimiter, is_open)
+        waiting.append(Line(line.number, text, line.flaw))
+        characters += len(text) + 1
         if is_open:
             continue
-        if len(waiting) > 1 and not _well_quoted(waiting, delimiter):
-            yield Problem(
-                waiting[0].number, _quote_problem(waiting[0], False), raw=waiting[0].text[:RAW_SHOWN]
-            )
+        if len(waiting) > 1 and not _fits(waiting, characters, dialect):
+            yield _quote_problem(waiting[0], False, limit)
+            in_vain += characters
             queue.extend(reversed(waiting[1:]))
         else:
-            yield from _finish(waiting, delimiter)
+            yield from _finish(waiting, dialect.delimiter)
         waiting, characters = [], 0
 
 
-def _quote_problem(first: Line, at_end: bool) -> str:
-    if len(first.text) > MAX_RECORD:
-        return f"has a field of more than {MAX_RECORD:,} characters"
-    where = "before the end of the file" if at_end else f"within {MAX_RECORD:,} characters"
-    return f'a quote (") opens here and does not close {where}; double quotes inside a field ("")'
+def _doubled(text: str) -> str:
+    r"""The line with `\"` written as `""`, the way that CSV has it."""
+    return re.sub(r'(?<!\\)((?:\\\\)*)\\"', r'\1""', text)
+
+
+def _quote_problem(first: Line, at_end: bool, limit: int) -> Problem:
+    where = "before the end of the file" if at_end else f"within {limit:,} characters"
+    message = f'a quote (") opens here and does not close {where}; double quotes inside a field ("")'
+    return Problem(first.number, message, raw=first.text[:RAW_SHOWN], rule="open quotes")
 
 
 def _finish(parts: list[Line], delimiter: str) -> Iterator[Row | Problem]:
     first = parts[0]
     raw = "\n".join(part.text for part in parts)
-    if len(raw) > MAX_RECORD:
-        message = f"has {len(raw):,} characters, more than the {MAX_RECORD:,} that a ticket may have"
-        yield Problem(first.number, message, raw=raw[:RAW_SHOWN])
-        return
     for part in parts:
         if part.flaw:
-            yield Problem(part.number, part.flaw, raw=part.text[:RAW_SHOWN], is_kept=True)
+            yield Problem(
+                part.number, part.flaw, raw=part.text[:RAW_SHOWN], is_kept=True, rule="other encodings"
+            )
     try:
         rows = list(csv.reader(raw.split("\n") if len(parts) == 1 else [raw], delimiter=delimiter))
     except csv.Error as error:
-        yield Problem(
-            first.number, f"cannot be read as CSV: {str(error).split(' - ')[0]}", raw=raw[:RAW_SHOWN]
-        )
+        message = f"cannot be read as CSV: {str(error).split(' - ')[0]}"
+        yield Problem(first.number, message, raw=raw[:RAW_SHOWN], rule="unreadable")
         return
     yield first.number, [field for row in rows for field in row], raw
 
 
-def _well_quoted(parts: list[Line], delimiter: str) -> bool:
-    """Whether every closing quote of a record over several lines ends its field."""
+def _fits(parts: list[Line], characters: int, dialect: Dialect) -> bool:
+    """Whether every closing quote of a record over several lines ends its field, and a very long one has its cells."""
     try:
-        list(csv.reader(["\n".join(part.text for part in parts)], delimiter=delimiter, strict=True))
+        rows = list(csv.reader(_joined(parts), delimiter=dialect.delimiter, strict=True))
     except csv.Error:
         return False
-    return True
+    width = sum(map(len, rows))
+    return characters <= CAREFUL_RECORD or not dialect.width or abs(width - dialect.width) <= 1
+
+
+def _joined(parts: list[Line]) -> Iterable[str]:
+    return ["\n".join(part.text for part in parts)]
 
 
 def _still_open(text: str, delimiter: str, is_open: bool) -> bool:
@@ -152,12 +289,3 @@ def _still_open(text: str, delimiter: str, is_open: bool) -> bool:
         if text[at : at + 1] == '"':
             is_open, at = True, at + 1
     return is_open
-
-
-def _delimiter(header: str, tabs: bool) -> tuple[str, bool]:
-    """The separator of the header line, and whether the line is only Excel's `sep=;` hint."""
-    if header.lower().startswith("sep=") and len(header) == 5:
-        return header[4], True
-    counts = {mark: header.count(mark) for mark in DELIMITERS}
-    best = max(DELIMITERS, key=lambda mark: counts[mark])
-    return ("\t" if tabs and counts["\t"] else best if counts[best] else ","), False

@@ -1,7 +1,6 @@
 """A file of tickets in, validated rows out, with every problem of the file by line.
 
-Covers CSV, TSV, JSON lines (question/answer, text/label, OpenAI chat messages), JSON, Zendesk exports and
-Parquet. Imports neither torch nor transformers: the bot reads files with it.
+Covers what `formats` reads. Imports neither torch nor transformers: the bot reads files with it.
 """
 
 from __future__ import annotations
@@ -14,10 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.data.columns import Columns, DateReader, choose_columns, guess_columns
+from finetune.data.columns import Columns, choose_columns, guess_columns, one_hot_name
+from finetune.data.containers import folder_files
+from finetune.data.dates import DateReader
 from finetune.data.encoding import clean_text
 from finetune.data.formats import read_records
-from finetune.data.ticket import RAW_SHOWN, DatasetError, Kind, Problem, Record, Ticket, Tickets, canonical
+from finetune.data.labels import is_no_label, merge_spellings, settle_labels
+from finetune.data.ticket import (
+    RAW_SHOWN,
+    DatasetError,
+    Intake,
+    Kind,
+    Problem,
+    Record,
+    Ticket,
+    Tickets,
+    canonical,
+)
 
 __all__ = [
     "DatasetError",
@@ -36,20 +48,26 @@ MAX_TEXT = 50_000  # characters of one field
 MAX_LABEL = 80
 MAX_CLASSES = 500
 MIN_ROWS = 10  # the least that any provider accepts for tuning
-SAMPLE_ROWS = 200
+SAMPLE_ROWS = 1_000
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_tickets(
-    path: Path, columns: Mapping[str, str] | None = None, *, max_bytes: int = MAX_BYTES
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    part: str | None = None,
 ) -> Tickets:
-    """Read every good row of the file; `columns` maps our fields to the file's, else they are guessed.
+    """Read every good row of the file; `columns` maps our fields to the file's, the rest is guessed.
+
+    `part` names a workbook's sheet or an archive's file.
 
     Bad rows are left out and stand in `Tickets.problems` with line and column. Raises DatasetError, listing
     every problem, when what is left is no dataset: no rows, under MIN_ROWS, one class, wrong columns.
     """
     _check_file(path, max_bytes)
-    records = read_records(path)
+    records = read_records(path, part)
     problems: list[Problem] = []
     ahead = list(itertools.islice(_records(records, problems), SAMPLE_ROWS))
     if not ahead:
@@ -58,21 +76,25 @@ def read_tickets(
     choice = choose_columns(_header(ahead), [record.values for record in ahead], columns)
     kind: Kind = "triage" if "label" in choice.fields else "reply"
     dates = DateReader()
+    changes: Counter[str] = Counter()
     rows = []
-    characters = 0
+    characters = total = 0
     for record in itertools.chain(ahead, _records(records, problems)):
-        ticket = _ticket(record, choice, kind, dates, problems)
+        total += 1
+        ticket = _ticket(record, choice, kind, dates, problems, changes)
         if ticket is None:
             continue
         characters += len(ticket.text) + len(ticket.answer or "")
         if characters > max_bytes:
             raise _too_large(path, characters, max_bytes)
         rows.append(ticket)
+    unreadable = sum(not problem.is_kept and problem.rule not in CELL_RULES for problem in problems)
     tickets, notes = _settle(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if kind == "triage":
-        tickets, spellings = _merge_spellings(tickets)
-        notes += spellings
+        tickets, several = settle_labels(tickets)
+        tickets, spellings = merge_spellings(tickets)
+        notes += several + spellings
     result = Tickets(
         rows=tuple(tickets),
         kind=kind,
@@ -80,6 +102,7 @@ def read_tickets(
         columns=dict(choice.fields),
         guessed=choice.how != "given",
         notes=tuple(notes + _guess_note(choice)),
+        intake=Intake(total + unreadable, dict(choice.also), choice.unread, dict(changes)),
     )
     check_whole(result, path.name)
     return result
@@ -98,17 +121,24 @@ class Preview:
         return "" if column is None else " ".join(str(self.rows[row].get(column) or "").split())
 
 
-def preview(path: Path, rows: int = 3) -> Preview:
-    """What a person confirms before the file is read; the guess may lack fields.
+def preview(
+    path: Path, rows: int = 3, part: str | None = None, choice: Mapping[str, str] | None = None
+) -> Preview:
+    """What a person confirms before the file is read: `choice`, and guesses for the rest; fields may lack.
 
     Raises DatasetError for a file that has no rows, no header, or a format that is not read.
     """
     _check_file(path, MAX_BYTES)
-    ahead = list(itertools.islice(_records(read_records(path), []), SAMPLE_ROWS))
+    ahead = list(itertools.islice(_records(read_records(path, part), []), SAMPLE_ROWS))
     if not ahead:
         raise DatasetError(f"{path.name} has no rows below its header.", what_next="Add tickets, one a line.")
     header, sample = _header(ahead), [record.values for record in ahead]
-    return Preview(tuple(header), tuple(sample[:rows]), guess_columns(header, sample))
+    guess = guess_columns(header, sample, choice)
+    first: list[Mapping[str, Any]] = list(sample[:rows])
+    if guess.one_hot:  # the yes/no columns are one answer: shown as a column of its own
+        header = [*header, one_hot_name(guess.one_hot)]
+        first = [{**row, header[-1]: guess.value(row, "label")} for row in first]
+    return Preview(tuple(header), tuple(first), guess)
 
 
 def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:
@@ -136,6 +166,8 @@ def neutral_cell(value: str) -> str:
 
 
 def _check_file(path: Path, max_bytes: int) -> None:
+    if path.is_dir() and folder_files(path):
+        return
     if not path.is_file():
         raise DatasetError(f"There is no file {path.name}.", what_next="Check the path.")
     size = path.stat().st_size
@@ -160,55 +192,91 @@ def _header(ahead: list[Record]) -> list[str]:
     return list(dict.fromkeys(name for record in ahead for name in record.values))
 
 
+CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels"))
+
+
 def _ticket(
-    record: Record, choice: Columns, kind: Kind, dates: DateReader, problems: list[Problem]
+    record: Record,
+    choice: Columns,
+    kind: Kind,
+    dates: DateReader,
+    problems: list[Problem],
+    changes: Counter[str],
 ) -> Ticket | None:
-    """The record as a ticket, or None after noting why not."""
-    needs = {"text": True, "label": kind == "triage", "answer": kind == "reply"}
+    """The record as a ticket, or None after noting why not. A ticket without a body is its subject."""
     values: dict[str, str] = {}
-    for field, column in choice.fields.items():
-        value, complaint, is_kept = _value(record.values.get(column), field)
-        if not value and needs.get(field):
-            complaint, is_kept = "is empty", False
-        if complaint:
-            problems.append(
-                Problem(record.line, complaint, column, record.raw[:RAW_SHOWN], is_kept, record.unit)
-            )
-            if not is_kept:
-                return None
-        values[field] = value
-    dates.add(values.get("created_at", ""), record.line, record.unit)
-    text = values["text"]
-    subject = values.get("subject", "")
-    if subject and not text.casefold().startswith(subject.casefold()):
-        text = f"{subject}\n\n{text}"
-    people = {clean_text(str(record.values.get(column) or ""))[0] for column in choice.people}
-    return Ticket(
-        id=values.get("id") or f"{record.unit}-{record.line}",
-        text=text,
-        label=" ".join(values.get("label", "").split()) or None,
-        answer=values.get("answer") or None,
-        customer=values.get("customer") or None,
-        thread=values.get("thread") or None,
-        names=tuple(sorted(people - {""})),
-        line=record.line,
-    )
+    repairs: list[Problem] = []
 
-
-def _value(raw: Any, field: str) -> tuple[str, str, bool]:
-    """The cleaned value, a complaint ('' if there is none), and whether the row stays in spite of it."""
-    value, is_repair = clean_text("" if raw is None else str(raw))
-    if len(value) > MAX_TEXT:
-        return (
-            value,
-            f"has {len(value):,} characters, more than the {MAX_TEXT:,} that a ticket may have",
-            False,
+    def note(rule: str, message: str, column: str, is_kept: bool = False) -> None:
+        place = problems if not is_kept else repairs
+        place.append(
+            Problem(record.line, message, column, record.raw[:RAW_SHOWN], is_kept, record.unit, rule)
         )
-    if field == "label" and len(value) > MAX_LABEL:
-        return value, f"is no queue name: {len(value)} characters (at most {MAX_LABEL})", False
-    if is_repair:
-        return value, "had garbled characters (wrong encoding), now repaired", True
-    return value, "", True
+
+    for field, column in choice.fields.items():
+        value, is_repair = _clean_value(choice.value(record.values, field), field, changes)
+        if len(value) > MAX_TEXT:
+            note("cut to length", f"has {len(value):,} characters: cut to {MAX_TEXT:,}", column, is_kept=True)
+            changes["cut to length"] += len(value) - MAX_TEXT
+            value = value[:MAX_TEXT]
+        elif is_repair:
+            note(
+                "other encodings",
+                "had garbled characters (wrong encoding), now repaired",
+                column,
+                is_kept=True,
+            )
+        values[field] = value
+    text, subject = values["text"], values.get("subject", "")
+    if subject and not text.casefold().startswith(subject.casefold()):
+        text = f"{subject}\n\n{text}".strip()
+    label, answer = " ".join(values.get("label", "").split()), values.get("answer", "")
+    if not text:
+        note("no text", "is empty", choice.fields["text"])
+    elif kind == "triage" and is_no_label(label):
+        what = f"has no label ({label!r})" if label else "has no label: it is empty"
+        note("no label", what, choice.fields["label"])
+    elif kind == "triage" and len(label) > MAX_LABEL and not choice.one_hot and not _is_list(label):
+        note(
+            "long labels",
+            f"is no queue name: {len(label)} characters (at most {MAX_LABEL})",
+            choice.fields["label"],
+        )
+    elif kind == "reply" and not answer:
+        note("no answer", "is empty", choice.fields["answer"])
+    else:
+        problems.extend(repairs)
+        dates.add(values.get("created_at", ""), record.line, record.unit)
+        people = {clean_text(str(record.values.get(column) or ""))[0] for column in choice.people}
+        return Ticket(
+            id=values.get("id") or f"{record.unit}-{record.line}",
+            text=text,
+            label=None if is_no_label(label) else label,
+            answer=answer or None,
+            customer=values.get("customer") or None,
+            thread=values.get("thread") or None,
+            names=tuple(sorted(people - {""})),
+            line=record.line,
+        )
+    return None
+
+
+def _is_list(label: str) -> bool:
+    return label.startswith(("[", "{")) or label.count(",") > 2 or label.count(";") > 2
+
+
+def _clean_value(raw: Any, field: str, changes: Counter[str]) -> tuple[str, bool]:
+    """The value without damage, and whether letters were repaired; what changed in texts is counted."""
+    before = "" if raw is None else str(raw)
+    value, is_repair = clean_text(before)
+    if field in ("text", "answer", "subject") and value != before:
+        if is_repair:
+            changes["garbled letters repaired"] += abs(len(before) - len(value)) or 1
+        elif blank := len(before) - len(before.strip()):
+            changes["blank at the ends"] += blank
+        if not is_repair and (rest := len(before.strip()) - len(value)) > 0:
+            changes["control and direction marks"] += rest
+    return value, is_repair
 
 
 def _settle(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[str]]:
@@ -228,21 +296,6 @@ def _settle(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[s
             row = replace(row, id=f"{row.id}#{place[row.id]}", thread=row.thread or row.id)
         dated_rows.append(row)
     return dated_rows, notes
-
-
-def _merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
-    """Labels that differ only by case or separators become the most frequent spelling."""
-    counts = Counter(row.label for row in rows if row.label)
-    best: dict[str, str] = {}
-    for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        best.setdefault(_label_key(label), label)
-    spellings = sorted(label for label in counts if best[_label_key(label)] != label)
-    notes = [f"label {label!r} counts as {best[_label_key(label)]!r}" for label in spellings]
-    return [replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows], notes
-
-
-def _label_key(label: str) -> str:
-    return " ".join(label.replace("_", " ").replace("-", " ").split()).casefold()
 
 
 def _guess_note(choice: Columns) -> list[str]:

@@ -88,6 +88,7 @@ class DatasetStore:
         columns: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
         problems_to: Path | None = None,
+        part: str | None = None,
     ) -> Card:
         """Read, clean, redact and keep the file's rows as the next version of `name`, if they differ.
 
@@ -96,7 +97,7 @@ class DatasetStore:
         """
         check_name(name)
         try:
-            tickets = read_tickets(path, columns, max_bytes=max_bytes)
+            tickets = read_tickets(path, columns, max_bytes=max_bytes, part=part)
         except DatasetError as refused:
             if problems_to and refused.problems:
                 write_problems(refused, problems_to)

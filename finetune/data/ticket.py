@@ -66,7 +66,10 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding about one place in the file; `is_kept` says that the row was repaired and stays."""
+    """One finding about one place in the file; `is_kept` says that the row was repaired and stays.
+
+    A row that is left out has exactly one that is not kept: the import report counts rows by them.
+    """
 
     line: int
     message: str
@@ -74,6 +77,7 @@ class Problem:
     raw: str = ""
     is_kept: bool = False
     unit: str = "line"
+    rule: str = ""  # what the import report counts it under
 
     def __str__(self) -> str:
         place = f"{self.unit} {self.line}" + (f", column {self.column!r}" if self.column else "")
@@ -94,6 +98,17 @@ ReadResult = Record | Problem
 
 
 @dataclass(frozen=True)
+class Intake:
+    """What reading saw of the file: its rows, the columns that fitted a field too or were not read, and the
+    characters of text and answers that were changed, by what was done."""
+
+    rows: int = 0
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    characters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Tickets:
     """Rows of one kind, with what was wrong in the file they came from and how its columns were read."""
 
@@ -103,6 +118,7 @@ class Tickets:
     columns: Mapping[str, str] = field(default_factory=dict)
     guessed: bool = False
     notes: tuple[str, ...] = ()
+    intake: Intake = field(default_factory=Intake)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -66,7 +66,8 @@ def test_openai_chat_lines_are_replies_with_their_history(tmp_path: Path) -> Non
     tickets = read_tickets(save(tmp_path, lines(chats), "chat.jsonl"))
     assert (tickets.rows[0].text, tickets.rows[0].answer) == (ROWS[0][0], "Sorry about billing.")
     assert tickets.rows[-1].text == "Customer: Hi\nAgent: Hello, what is it?\nCustomer: no sound"
-    assert [(problem.line, problem.column) for problem in tickets.problems] == [(31, "messages")]
+    assert [(problem.line, problem.column) for problem in tickets.rejections] == [(31, "messages")]
+    assert {problem.rule for problem in tickets.problems if problem.is_kept} == {"system prompts left out"}
 
 
 def zendesk(at: int, text: str, label: str) -> dict[str, object]:
@@ -124,7 +125,7 @@ def test_spellings_of_a_label_become_one(tmp_path: Path) -> None:
     extra = "where is it,Log-in\nwhat is it,log in\nwho is it,log in"
     tickets = read_tickets(save(tmp_path, "text,label\n" + extra + "\n" + "\n".join(map(",".join, ROWS))))
     assert dict(tickets.classes) == {"billing": 10, "bug": 10, "login": 10, "log in": 3}
-    assert "label 'Log-in' counts as 'log in'" in tickets.notes
+    assert "label 'Log-in' counts as 'log in' (1 rows)" in tickets.notes
 
 
 def test_equal_rows_have_equal_digests(tmp_path: Path) -> None:

@@ -68,10 +68,36 @@ REFUSED = {
         "60 different values in 60 rows",
         "name the column",
     ),
-    "a column twice": (f"text,label,label\n{BODY}".encode(), "names 'label' twice", "Rename"),
+    "two columns that could be the queue": (
+        (
+            "text,team,category\n"
+            + "\n".join(f"{t},{q},{'abc'[i // 2 % 3]}" for i, (t, q) in enumerate(ROWS))
+        ).encode(),
+        "several columns could be the queue: 'category', 'team'",
+        '--label-column "category" or --label-column "team"',
+    ),
+    "a label twice": (
+        (
+            "text,label,label\n" + "\n".join(f"{t},{q},{'abc'[i // 2 % 3]}" for i, (t, q) in enumerate(ROWS))
+        ).encode(),
+        "several columns could be the queue: 'label', 'label 2'",
+        '--label-column "label 2"',
+    ),
+    "only a state": (
+        (
+            "text,status\n"
+            + "\n".join(f"{t},{'open' if i % 3 else 'closed'}" for i, (t, _) in enumerate(ROWS))
+        ).encode(),
+        "no column holds a queue",
+        '--label-column "status"',
+    ),
     "random bytes": (bytes((i * 7919) % 256 for i in range(5000)), "not text but binary", "Trainwise reads"),
     "a program": (b"\x7fELF" + b"\x00\x01\x00\x00\x02\x00" * 900, "not text but binary", "Trainwise reads"),
-    "a workbook": (b"PK\x03\x04" + b"\0" * 40, "an Excel workbook", "save the sheet as CSV"),
+    "a workbook": (
+        b"PK\x03\x04" + b"\0" * 40,
+        "damaged zip archive or workbook",
+        "Save it again, or send CSV",
+    ),
     "a picture": (b"\x89PNG\r\n\x1a\n", "a picture", "Trainwise reads"),
     "damaged Parquet": (b"PAR1garbage", "damaged Parquet", "Write it again"),
     "cut JSON": (b'{"tickets": [ {"a":', "not valid JSON: line 1", "Export it again"),
@@ -138,20 +164,22 @@ def test_every_bad_row_is_reported_by_line_and_the_rest_kept(tmp_path: Path) -> 
     """NUL byte, missing field, empty text, endless text, open quote, odd date: each by its line."""
     bad = [
         "te\0xt is damaged,billing,2026-05-01",  # line 2
-        "one field too few,billing",  # line 3
+        "one field too few,billing",  # line 3: kept, without a date
         ",login,2026-05-01",  # line 4
-        f"{'very long ' * 6000},login,2026-05-01",  # line 5
+        f"{'very long ' * 6000},login,2026-05-01",  # line 5: kept, cut
         "the date is odd,bug,32.13.2026",  # line 6: kept
         '"a quote that never closes,bug,2026-05-01',  # line 7
     ]
     good = [f"{text},{label},2026-05-01" for text, label in ROWS]
     tickets = read_tickets(save(tmp_path, "\n".join(["text,label,created_at", *bad, *good])))
-    assert len(tickets) == 31
-    assert [problem.line for problem in tickets.rejections] == [2, 3, 4, 5, 7]
-    assert [problem.line for problem in tickets.problems if problem.is_kept] == [6]
-    words = [problem.message for problem in tickets.rejections]
-    for word, expected in zip(words, ("NUL", "2 fields where", "empty", "characters", "quote"), strict=True):
+    assert len(tickets) == 33
+    assert [problem.line for problem in tickets.rejections] == [2, 4, 7]
+    assert [problem.line for problem in tickets.problems if problem.is_kept] == [3, 5, 6]
+    words = [problem.message for problem in tickets.problems]
+    expectations = ("NUL", "one cell short", "empty", "cut to 50,000", "no date", "quote")
+    for word, expected in zip(words, expectations, strict=True):
         assert expected in word
+    assert tickets.intake.rows == len(tickets) + len(tickets.rejections)
 
 
 def test_the_list_of_bad_rows_is_safe_to_open(tmp_path: Path) -> None:

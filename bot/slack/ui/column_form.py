@@ -101,6 +101,7 @@ def chosen_columns(values: Mapping[str, str], head: Preview) -> dict[str, str]:
     for name in ASKED:
         value = values.get(name, NONE)
         if value == NONE:
+            columns[name] = ""  # the person said that there is none: not to be guessed
             continue
         place = value.removeprefix("c")
         if not place.isdecimal() or int(place) >= len(head.header):

@@ -1,0 +1,248 @@
+"""Files in files: gzip, zip archives, Excel and OpenDocument workbooks, Hugging Face dataset folders.
+
+`part` names the sheet or the file inside. Where several would do and differ, DatasetError names them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, BinaryIO
+
+from finetune.data.delimited import Dialect, Row, table_records
+from finetune.data.mail import eml_mail, thread_records
+from finetune.data.ticket import RAW_SHOWN, DatasetError, ReadResult
+
+MAX_UNPACKED = 2_000_000_000  # bytes on disk
+MAX_MEMBERS = 20_000
+DATA = frozenset(
+    (
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".parquet",
+        ".mbox",
+        ".xlsx",
+        ".xls",
+        ".ods",
+        ".gz",
+    )
+)
+Read = Callable[[Path, str | None], Iterator[ReadResult]]
+
+
+def gzip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult]:
+    """The records of a gzip file's content."""
+    with gzip.open(path) as stream, _unpack(path, stream, path.stem) as inner:
+        yield from read(inner, part)
+
+
+@contextmanager
+def _unpack(path: Path, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[Path]:
+    """The stream's bytes as a file of that name, for as long as it is read."""
+    with tempfile.TemporaryDirectory(prefix="trainwise-") as folder:
+        inner = Path(folder) / (PurePosixPath(name).name or "tickets")
+        size = 0
+        try:
+            with inner.open("wb") as out:
+                while block := stream.read(1_000_000):
+                    size += len(block)
+                    if size > MAX_UNPACKED:
+                        message = f"{path.name} unpacks to more than {MAX_UNPACKED / 1e9:.0f} GB."
+                        raise DatasetError(message, what_next="Send the most recent tickets only.")
+                    out.write(block)
+        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError) as error:
+            if isinstance(error, DatasetError):
+                raise
+            message = f"{path.name} is damaged or locked: it cannot be unpacked."
+            raise DatasetError(message, what_next="Pack it again without a password.") from error
+        yield inner
+
+
+def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult]:
+    """The records of a zip archive: its one file of tickets, all its mails, or the member named by `part`."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        message = f"{path.name} is a damaged zip archive or workbook."
+        raise DatasetError(message, what_next="Save it again, or send CSV.") from error
+    with archive:
+        names = [info.filename for info in archive.infolist() if not info.is_dir()][:MAX_MEMBERS]
+        if any(name.startswith(("xl/", "content.xml")) for name in names):
+            yield from workbook_records(path, part)
+            return
+        names = [
+            name
+            for name in names
+            if not name.startswith("__MACOSX/") and not PurePosixPath(name).name.startswith(".")
+        ]
+        mails = [name for name in names if name.lower().endswith(".eml")]
+        files = [name for name in names if PurePosixPath(name).suffix.lower() in DATA]
+        if mails and (not part or not files):
+            yield from thread_records(
+                eml_mail(_member(archive, name), place, PurePosixPath(name).parent.name)
+                for place, name in enumerate(mails, 1)
+            )
+            return
+        member = _choose(path, [(name, "") for name in files], part, "file")
+        with archive.open(member) as stream, _unpack(path, stream, member) as inner:
+            yield from read(inner, None)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as stream:
+        return stream.read(50_000_000)
+
+
+def _choose(path: Path, parts: list[tuple[str, str]], part: str | None, what: str) -> str:
+    """The part that is asked for, or the only one. Raises DatasetError that names them."""
+    names = [name for name, _ in parts]
+    listing = ", ".join(f"{name!r}{about}" for name, about in parts[:10])
+    if part is not None:
+        for name in names:
+            if part.casefold() in (name.casefold(), PurePosixPath(name).name.casefold()):
+                return name
+        raise DatasetError(f"{path.name} has no {what} {part!r}.", what_next=f"It has: {listing or 'none'}.")
+    if not names:
+        raise DatasetError(
+            f"{path.name} holds no {what} of tickets.", what_next="Put a CSV file into it, or send that."
+        )
+    if len(names) > 1:
+        message = f"{path.name} holds {len(names)} {what}s: {listing}."
+        way = f'Say which one with --part "{names[0]}"; for Slack, save it as a file of its own.'
+        raise DatasetError(message, what_next=way)
+    return names[0]
+
+
+def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult]:
+    """The rows of a workbook's sheet (XLSX, XLS, XLSB, ODS); sheets with the same header are read together."""
+    import python_calamine as calamine
+
+    try:
+        with path.open("rb") as stream:
+            book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
+            sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        message = f"{path.name} is a damaged or locked Excel workbook: it cannot be read."
+        raise DatasetError(
+            message, what_next="Save it without a password, or save the sheet as CSV."
+        ) from error
+    tables = {name: rows for name, rows in sheets.items() if sum(_size(row) > 1 for row in rows) > 1}
+    if part is None and len({_first_wide(rows) for rows in tables.values()}) == 1:
+        for name, rows in tables.items():
+            yield from _sheet_records(rows, name if len(tables) > 1 else "")
+        return
+    about = [(name, f" ({len(rows) - 1:,} rows)") for name, rows in tables.items()]
+    yield from _sheet_records(tables[_choose(path, about, part, "sheet")], "")
+
+
+def _size(row: list[Any]) -> int:
+    return sum(cell not in (None, "") for cell in row)
+
+
+def _first_wide(rows: list[list[Any]]) -> tuple[str, ...]:
+    """The header as far as it can be told: the first row as wide as most."""
+    width = Counter(_size(row) for row in rows if _size(row) > 1).most_common(1)[0][0]
+    return tuple(_cell(cell) for cell in next(row for row in rows if _size(row) >= min(width, 2)))
+
+
+def _sheet_records(rows: list[list[Any]], name: str) -> Iterator[ReadResult]:
+    def lines() -> Iterator[Row]:
+        for number, row in enumerate(rows, 1):
+            cells = [_cell(cell) for cell in row]
+            yield number, cells, ",".join(cells)[:RAW_SHOWN]
+
+    widths = Counter(_size(row) for row in rows if _size(row))
+    width = max(widths, key=lambda size: (widths[size], size), default=0)
+    yield from table_records(lines(), Dialect(",", width=width), unit=f"{name} row" if name else "row")
+
+
+def _cell(value: Any) -> str:
+    """A cell as text: whole numbers without `.0`, dates as ISO 8601."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    return "" if value is None else str(value)
+
+
+# -- Arrow, Parquet and Hugging Face's folders of them ---------------------------------------------
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """The Arrow or Parquet files of a dataset saved to disk, train before the rest; none for another folder."""
+    files = sorted([*folder.rglob("*.arrow"), *folder.rglob("*.parquet")])
+    files = [file for file in files if not file.name.startswith("cache-")]
+    return sorted(files, key=lambda file: "train" not in str(file.relative_to(folder)))
+
+
+def arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet or Arrow file, classes by their names where the file says them."""
+    import pyarrow as pa
+    import pyarrow.ipc as ipc
+    import pyarrow.parquet as pq
+
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+        if is_parquet:
+            with pq.ParquetFile(path) as file:
+                names = _class_names(file.schema_arrow.metadata, path)
+                for batch in file.iter_batches(batch_size=256):
+                    yield from _with_class_names(batch.to_pylist(), names)
+            return
+        with path.open("rb") as stream:
+            for batch in _arrow_batches(ipc, stream):
+                yield from _with_class_names(batch.to_pylist(), _class_names(batch.schema.metadata, path))
+    except (pa.ArrowException, OSError) as error:
+        message = f"{path.name} is a damaged Parquet or Arrow file."
+        raise DatasetError(message, what_next="Write it again, or send CSV.") from error
+
+
+def _arrow_batches(ipc: Any, stream: BinaryIO) -> Iterator[Any]:
+    magic = stream.read(6)
+    stream.seek(0)
+    if magic == b"ARROW1":
+        reader = ipc.open_file(stream)
+        yield from (reader.get_batch(at) for at in range(reader.num_record_batches))
+    else:
+        yield from ipc.open_stream(stream)
+
+
+def _class_names(metadata: Any, path: Path) -> dict[str, list[str]]:
+    """The names of each class column: from the schema, else from dataset_info.json beside the file."""
+    features: Any = {}
+    try:
+        if metadata and b"huggingface" in metadata:
+            features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        elif (info := path.with_name("dataset_info.json")).is_file():
+            features = json.loads(info.read_text("utf-8"))["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {
+        name: list(kind["names"])
+        for name, kind in (features or {}).items()
+        if isinstance(kind, dict) and kind.get("_type") == "ClassLabel" and kind.get("names")
+    }
+
+
+def _with_class_names(rows: list[dict[str, Any]], names: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        for column, classes in names.items():
+            number = row.get(column)
+            if isinstance(number, int):
+                row[column] = classes[number] if 0 <= number < len(classes) else None
+        yield row
