@@ -1,7 +1,7 @@
 """How good the forecast of a learning curve is: pilots of 10, 25 and 50% against what 2x, 4x and all rows
 gave.
 
-    python benchmarks/forecast.py [--quick] [--json] [--repeats 10] [--sets banking77,digits] [--calibrate]
+    python benchmarks/forecast.py [--quick] [--json] [--repeats 10] [--tuned 1] [--sets banking77,digits] [--calibrate]
 
 Each repeat shuffles a set, holds out up to 3,000 rows, runs the product's pilot (finetune/evaluation/learning_curve.py's sizes
 and seeds, finetune/evaluation/baselines.py's and finetune/methods/linear.py's methods) inside the first 10, 25 or 50% of the
@@ -29,6 +29,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from benchmarks.forecast_sets import CACHE, FEATURE_SETS, NAMES, load
+from benchmarks.tuned_curves import tuned_records
 from finetune.evaluation import baselines
 from finetune.evaluation.forecast import Ahead, Point, curve, forecast, plain
 from finetune.evaluation.learning_curve import sizes
@@ -54,6 +55,10 @@ def main() -> None:
         for repeat in range(repeats)
         for record in forecasts(name, method, curves(name, method, repeat))
     ]
+    for name in options.sets if options.tuned else ():
+        if name not in FEATURE_SETS:
+            for repeat in range(options.tuned):
+                records += tuned_records(name, _one_set(name), repeat, OFFSETS)
     for line in calibration(records) if options.calibrate else []:
         print(line)
     result = summary(records) | {"seconds": round(time.perf_counter() - began, 1), "machine": machine()}
@@ -68,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--sets", default=",".join(NAMES))
+    parser.add_argument("--tuned", type=int, default=0, help="shuffles a set with LoRA pilots (minutes each)")
     parser.add_argument("--calibrate", action="store_true", help="fit the band, each set left out once")
     options = parser.parse_args()
     options.sets = QUICK if options.quick else [name for name in options.sets.split(",") if name]
@@ -245,6 +251,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     answers = [r for r in records if not r["refused"]]
     groups = {"2x": at(records, 2), "4x": at(records, 4), "10x": [r for r in answers if r["times"] > 4.2]}
     groups["up_to_4x"] = [r for r in answers if r["times"] <= 4.2]
+    groups["lora_pilot"] = [r for r in answers if r["method"] == "lora"]
     return {
         "benchmark": "forecast",
         "sets": len({r["set"] for r in records}),
@@ -262,7 +269,11 @@ def show(records: list[dict[str, Any]], result: dict[str, Any]) -> None:
     for record in answers:
         rows.setdefault((record["set"], record["method"]), []).append(record)
     lines = [(f"{name} {method}", figures(group)) for (name, method), group in rows.items()]
-    lines += [(f"ALL {name}", result[name]) for name in ("2x", "4x", "up_to_4x", "10x") if name in result]
+    lines += [
+        (f"ALL {name}", result[name])
+        for name in ("2x", "4x", "up_to_4x", "10x", "lora_pilot")
+        if name in result
+    ]
     for name, values in lines:
         print(f"{name:34}" + " ".join(f"{values[key]:>14}" for key in names))
     print(f"refused: {result['refused']}; {result['machine']}; {result['seconds']} s")

@@ -17,6 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.mail_sets import (
+    german,
+    issues_kind,
+    it_service,
+    it_service_long,
+    sgd_dialogues,
+    spanish_mails,
+)
+
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 CACHE = Path("~/.cache/trainwise-bench").expanduser()
 PACKAGES = (
@@ -154,6 +163,12 @@ TEXT_SETS: dict[str, Callable[[], Pairs]] = {
     "docstrings": docstrings,
     "code-lines": code_lines,
     "topics": generated_topics,
+    "it-service": it_service,
+    "it-service-long": it_service_long,
+    "issues-kind": issues_kind,
+    "sgd-dialogues": sgd_dialogues,
+    "german": german,
+    "spanish-mails": spanish_mails,
 }
 
 

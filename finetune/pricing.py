@@ -80,7 +80,7 @@ def training_by_arithmetic(prices: Prices, name: str, work: TrainingWork) -> Est
     basis = (
         f"{work.flops_per_token:g} x {work.parameters / 1e9:g}B parameters x {work.tokens / 1e6:.3g}M tokens at "
         f"{low_mfu:.0%}-{high_mfu:.0%} "
-        f"of {chip['tflops']} TFLOP/s; {name} ${usd:.2f}/h ({row['date']})"
+        f"of {chip['tflops']} TFLOP/s; {name} {money(usd)}/h ({row['date']})"
     )
     return Estimate(hours[0] * usd, hours[1] * dearest, *hours, basis)
 
@@ -95,7 +95,7 @@ def training_from_pilot(
     row = prices.get("cpu_hour", {}) if cpu else gpu(prices, cheapest_gpu(prices))
     usd = float(row.get("usd", 0.0))
     basis = (
-        f"{pilot_seconds:.0f} s measured on {pilot_rows:,} rows, scaled to {rows:,}; ${usd:.2f}/h "
+        f"{pilot_seconds:.0f} s measured on {pilot_rows:,} rows, scaled to {rows:,}; {money(usd)}/h "
         f"({row.get('date')})"
     )
     return Estimate(hours * usd, hours * usd * 1.5, hours, hours * 1.5, basis)
@@ -135,28 +135,17 @@ def labelling(prices: Prices, rows: int) -> float:
     return rows * float(row.get("seconds_per_row", 0)) / 3600 * float(row.get("usd_per_hour", 0))
 
 
-def saved_per_month(volume: int, gain: float, price_per_wrong: float | None) -> float | None:
-    """Dollars a month that `gain` (0..1) is worth; None where a wrong answer has no price."""
-    return None if price_per_wrong is None else volume * gain * price_per_wrong
-
-
-def payback_months(once_usd: float, monthly_usd: float, saved_usd: float | None) -> float | None:
-    """Months until what was saved has paid for the run; None where unknown or never."""
-    if saved_usd is None or saved_usd <= monthly_usd:
-        return None
-    return once_usd / (saved_usd - monthly_usd)
-
-
 def money(usd: float) -> str:
-    """Dollars as people read them: `$1,234`, `$3.40`; below a dollar in cents, below one cent as that."""
-    if abs(usd) >= 100:
-        return f"{'-' if usd < 0 else ''}${abs(usd):,.0f}"
-    if abs(usd) >= 1:
-        return f"{'-' if usd < 0 else ''}${abs(usd):,.2f}"
-    cents = round(100 * usd)
-    if cents == 0 and usd > 0:
+    """Dollars as people read them: `$1,234`, `$30`, `$3.40`; below a dollar in cents, below one cent as that."""
+    sign, amount = "-" if usd < 0 else "", abs(usd)
+    if amount >= 100 or (amount >= 1 and amount == round(amount)):
+        return f"{sign}${amount:,.0f}"
+    if round(100 * amount) >= 100:
+        return f"{sign}${amount:,.2f}"
+    cents = round(100 * amount)
+    if cents == 0 and amount > 0:
         return "less than 1 cent"
-    return f"{cents} cent{'' if abs(cents) == 1 else 's'}"
+    return f"{sign if cents else ''}{cents} cent{'' if cents == 1 else 's'}"
 
 
 def tokens_of(texts: list[str]) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.device import cpu_seconds
+from finetune.pricing import money
 
 LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers", "scipy"),
@@ -116,10 +117,10 @@ def cost(
 ) -> dict[str, Any]:
     """Dollars of machine time (wall hours x price) and of a language model's answers."""
     usd = time_spent["wall_s"] / 3600 * price_per_hour
-    for_prompts = f", ${api_usd:.2f} for prompts" if api_usd else ""
+    for_prompts = f", {money(api_usd)} for prompts" if api_usd else ""
     return {
         "usd": round(usd + api_usd, 6),
-        "basis": (basis or f"{time_spent['wall_s']:.0f} s at ${price_per_hour:g} an hour") + for_prompts,
+        "basis": (basis or f"{time_spent['wall_s']:.0f} s at {money(price_per_hour)} an hour") + for_prompts,
         "api_usd": api_usd,
     }
 

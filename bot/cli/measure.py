@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -138,7 +139,8 @@ def show(report: MeasurementReport, folder: Path) -> None:
         for row in system_rows(report.ladder):
             table.add_row(*row)
         console.print(table)
-    for table_of in (forecast_table(report.forecast), money_table(report.cost)):
+    tables = (forecast_table(report.forecast), money_table(report.cost), business_table(report.business))
+    for table_of in tables:
         if table_of is not None:
             console.print(table_of)
     if report.cost.sentence:
@@ -183,7 +185,19 @@ def money_table(cost: CostPart) -> Table | None:
         table.add_row(f"label {labelling.rows:,} tickets", money(labelling.usd), escape(labelling.basis))
     for month in cost.serving:
         table.add_row(f"a month: {month.option}", money(month.usd_month), escape(month.basis))
-    if cost.saved_usd_month is not None:
-        basis = "tickets x gain x price per wrong answer"
-        table.add_row("a month: saved by the gain", money(cost.saved_usd_month), basis)
+    return table
+
+
+def business_table(case: Mapping[str, Any]) -> Table | None:
+    """What each alternative that was measured comes to a month; nothing without a number of tickets."""
+    if not case or not case["workload"]["volume"]:
+        return None
+    table = Table(
+        "a month", "answered", "hours", "by hand saved", "wrong answers", "to run", "left over", box=None
+    )
+    for line in case["lines"]:
+        if line["share"] is not None:
+            dollars = (line[name] for name in ("handling_usd", "wrong_usd", "running_usd", "net_usd"))
+            share = f"{100 * line['share']['value']:.0f}%"
+            table.add_row(escape(line["name"]), share, f"{line['hours']:,.0f}", *map(money, dollars))
     return table

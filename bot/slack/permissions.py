@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.slack.users import Person
+from finetune.pricing import money
 from worker.jobs.records import Job
 
 Denial = str
@@ -87,9 +88,7 @@ class Permissions:
         """Why a second person must agree first, or None."""
         if budget_usd <= self.job_budget_usd:
             return None
-        return (
-            f"Its budget of ${budget_usd:g} is above ${self.job_budget_usd:g}, so an admin must approve it."
-        )
+        return f"Its budget of {money(budget_usd)} is above {money(self.job_budget_usd)}, so an admin must approve it."
 
     def _is_listed(self, members: frozenset[str], person: Person, channel: str, in_group: InGroup) -> bool:
         """Whether the list is empty or names the person, one of their groups, or the channel; admins always are."""

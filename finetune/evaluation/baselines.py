@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from finetune.data.duplicates import find_duplicates
 from finetune.device import work_seconds
 from finetune.evaluation.predictions import Predictions, best_by_choosing, score
 from finetune.evaluation.sample import Fold, Sample
@@ -24,6 +26,7 @@ LOGISTIC = "Logistic regression on frozen embeddings"
 WORDS_SVM = METHOD.title
 ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
 REGULARISATION = 10.0  # best on BANKING77's dev rows; see training.md's table
+FEW_CHOOSING, CHOOSING_FOLDS = 150, 5  # of fewer choosing rows a lucky few would name the method
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,31 @@ class CheapMethods:
             self._svms[key] = solve(train, dev, names, _no_embedder, progress or silent())
         return self._svms[key]
 
+    @cached_property
+    def choosing_folds(self) -> list[Fold]:
+        """What chooses between methods; none where nothing is chosen.
+
+        The choosing rows after the training ones; where they are few, all rows that are not held out, each scored
+        once, with near-copies on one side.
+        """
+        once = self.sample.once
+        if not self.sample.one_split or not len(once.dev):
+            return []
+        none, rows = once.dev[:0], np.concatenate([once.train, once.dev])
+        alone = [Fold(once.train, none, once.dev)]
+        if len(once.dev) >= FEW_CHOOSING:
+            return alone
+        clusters = find_duplicates([self.sample.rows[i].text for i in rows]).of
+        numbers = np.unique(clusters, return_inverse=True)[1]
+        place = np.random.default_rng(0).permutation(numbers.max() + 1)[numbers] % CHOOSING_FOLDS
+        folds = [Fold(rows[place != at], none, rows[place == at]) for at in range(CHOOSING_FOLDS)]
+        return folds if all(len(fold.test) and len(fold.train) for fold in folds) else alone
+
+    @property
+    def choosing_rows(self) -> int:
+        """How many rows a choosing score rests on."""
+        return sum(len(fold.test) for fold in self.choosing_folds)
+
     def _matrix(self, fold: Fold) -> Any:
         key = fold.train.tobytes()
         if key not in self._words:
@@ -184,15 +212,18 @@ def _predict_fold(
 
 
 def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: str) -> float | None:
-    """The score on the choosing rows of a model that has not learned from them; None without such rows."""
-    fold = sample.once
-    if not sample.one_split or not len(fold.dev):
+    """The score on the rows that choose, of models that have not learned from them; None without such rows."""
+    folds, once = cheap.choosing_folds, sample.once
+    if not folds:
         return None
-    truth, classes = sample.labels[fold.dev], len(sample.names)
-    if method == WORDS_SVM and (likely := cheap.svm(fold).dev_probabilities) is not None:
-        return score(truth, likely.argmax(axis=1), metric, classes)
-    labels = cheap.predict_after(method, fold, fold.train, fold.dev[:0], fold.dev)
-    return score(truth, labels, metric, classes)
+    truth = sample.labels[np.concatenate([fold.test for fold in folds])]
+    if len(folds) == 1 and method == WORDS_SVM and (likely := cheap.svm(once).dev_probabilities) is not None:
+        labels = likely.argmax(axis=1)
+    elif len(folds) == 1:
+        labels = cheap.predict_after(method, once, once.train, once.dev[:0], once.dev)
+    else:
+        labels = np.concatenate([_predict_fold(sample, cheap, method, fold)[0] for fold in folds])
+    return score(truth, labels, metric, len(sample.names))
 
 
 def learnable(labels: np.ndarray, truth: np.ndarray, seed: int = 0, draws: int = 999) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from finetune.catalog import HUB_ID, hub_id_of, published_name
 from finetune.methods import METHODS
+from finetune.pricing import money
 
 WEAKEST = 5
 SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
@@ -78,7 +79,7 @@ def _limits(report: dict[str, Any]) -> str:
         lines.append(f"Perplexity of the real answers: {report['perplexity']:.1f}.")
     if batch := (report.get("latency") or {}).get("batch_ms"):
         dollars = report["latency"].get("usd_per_1000")
-        price = f", ${dollars:.4f} per 1,000" if dollars is not None else ""
+        price = f", {money(dollars)} per 1,000" if dollars is not None else ""
         lines.append(f"{batch:.1f} ms a ticket in batches on the training machine{price}.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
@@ -95,7 +96,7 @@ def _repeat(spec: dict[str, Any], digest: str) -> str:
 def _costs(report: dict[str, Any]) -> str:
     time, cost, carbon = report["time"], report["cost"], report["carbon"]
     return (
-        f"Time {time['wall_s']:.0f} s ({time['cpu_s']:.0f} CPU-s); cost ${cost['usd']:.4f} ({cost['basis']}); "
+        f"Time {time['wall_s']:.0f} s ({time['cpu_s']:.0f} CPU-s); cost {money(cost['usd'])} ({cost['basis']}); "
         f"about {carbon['g_co2']:.2g} g CO2 ({carbon['basis']})."
     )
 

@@ -25,7 +25,7 @@ from finetune.llm import (
     ask_all,
     fence_ticket,
 )
-from finetune.pricing import tokens_of
+from finetune.pricing import money, tokens_of
 from finetune.progress import Progress
 
 ZERO, DESCRIBED = "Prompt, zero-shot", "Prompt, described classes"
@@ -76,7 +76,7 @@ def prompting_systems(
     dev_n = min(MAX_DEV, len(fold.dev), rows // 4)
     test_n = min(MAX_TEST, len(fold.test), rows * 3 // 4)
     if test_n < MIN_TEST:
-        few = f"Prompting was not measured: ${limit.cap_usd:.2f} pays for fewer than {MIN_TEST} tickets."
+        few = f"Prompting was not measured: {money(limit.cap_usd)} pays for fewer than {MIN_TEST} tickets."
         few = few if len(fold.test) >= MIN_TEST else "Prompting was not measured: too few held-out tickets."
         return [], None, [*notes, few]
     dev, test = rng.permutation(fold.dev)[:dev_n], rng.permutation(fold.test)[:test_n]
@@ -95,7 +95,7 @@ def prompting_systems(
         return [], None, notes
     calls, seconds = sum(system.calls for system in systems), sum(system.seconds for system in systems)
     notes.append(
-        f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${limit.spent_usd:.2f}, in "
+        f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, {money(limit.spent_usd)}, in "
         f"{seconds:.0f} s, {MAX_CALLS_AT_ONCE} at a time."
     )
     best = max(systems, key=lambda system: system.choosing_score or 0.0).name

@@ -23,7 +23,7 @@ from finetune.progress import Progress
 
 MOST_ROWS = 28_000  # of more, a sample is measured and the rest is forecast
 LEAST_SAMPLE = 3_500  # rows; halving ends here
-PROBE_ROWS = 192
+PROBE_ROWS, PROBE_PARTS = 192, 4
 EMBED_SHARE = 0.45  # of the time allowed
 BLOCK = 512
 
@@ -165,15 +165,13 @@ def _affordable(
 ) -> tuple[list[Ticket], float]:
     """A uniform sample in the original order, and the measured seconds of work for embedding one row.
 
-    Halves MOST_ROWS until the sample can be embedded in its share of the time: few sizes, so that noise in the
-    measured speed gives no other rows.
+    Halves MOST_ROWS until the sample can be embedded in its share of the time: few sizes, and the fastest of a few
+    like parts, so that noise in the measured speed gives no other rows.
     """
     rng = np.random.default_rng(seed)
     probe = [rows[i].text for i in rng.choice(len(rows), min(PROBE_ROWS, len(rows)), replace=False)]
     embed(probe[:16])  # the first call loads and warms up
-    began = work_seconds()
-    embed(probe)
-    per_row = (work_seconds() - began) / len(probe)
+    per_row = min(_embed_seconds(embed, part) for part in _alike(probe))
     most = MOST_ROWS
     while most > LEAST_SAMPLE and most * per_row > EMBED_SHARE * allowed_s:
         most //= 2
@@ -183,6 +181,20 @@ def _affordable(
         f"Measuring a random sample of {most:,} of the {len(rows):,} tickets; the rest is forecast."
     )
     return [rows[i] for i in np.sort(rng.choice(len(rows), most, replace=False))], per_row
+
+
+def _alike(texts: Sequence[str]) -> list[list[str]]:
+    """A few parts with texts of the same lengths; one where they are too few."""
+    order = sorted(texts, key=len)
+    parts = PROBE_PARTS if len(order) >= 8 * PROBE_PARTS else 1
+    return [order[at::parts] for at in range(parts)]
+
+
+def _embed_seconds(embed: Embed, texts: Sequence[str]) -> float:
+    """Seconds of work for embedding one of the texts."""
+    began = work_seconds()
+    embed(texts)
+    return (work_seconds() - began) / len(texts)
 
 
 def unit_embeddings(texts: Sequence[str], embed: Embed, progress: Progress, folder: Path) -> np.ndarray:
@@ -271,14 +283,14 @@ def newer_test(sample: Sample) -> bool:
     return sample.one_split and all(dates) and max(dates[0]) <= min(dates[1])
 
 
-def drift_cautions(sample: Sample, dev: float | None, test: float) -> list[Caution]:
-    """A lower score on newer tickets, and classes that changed their share."""
+def drift_cautions(sample: Sample, dev: float | None, dev_rows: int, test: float) -> list[Caution]:
+    """A lower score on newer tickets than on `dev_rows` older ones, and classes that changed their share."""
     if not newer_test(sample):
         return []
     notes, fold = [], sample.once
-    if dev is not None and len(fold.dev) >= LEAST_DATED:
-        middle = (dev * len(fold.dev) + test * len(fold.test)) / (len(fold.dev) + len(fold.test))
-        error = np.sqrt(middle * (1 - middle) * (1 / len(fold.dev) + 1 / len(fold.test)))
+    if dev is not None and dev_rows >= LEAST_DATED:
+        middle = (dev * dev_rows + test * len(fold.test)) / (dev_rows + len(fold.test))
+        error = np.sqrt(middle * (1 - middle) * (1 / dev_rows + 1 / len(fold.test)))
         if dev - test > max(LEAST_DROP, CERTAIN * error):
             text = (
                 f"The tickets drift: on the latest ones the score is {100 * test:.1f}%, on older ones "

@@ -1,4 +1,4 @@
-"""The money of a measurement: training, serving, break-even, labelling and what the gain is worth; pure.
+"""The price list of a measurement: training, serving, break-even and labelling; business.py adds it up. Pure.
 
 Every line names its basis; prices come from the dated table that is passed in.
 """
@@ -20,7 +20,7 @@ ANSWER_TOKENS = 12
 
 @dataclass(frozen=True)
 class BillFacts:
-    """What the measurement knows: rows and tokens, the pilots' seconds, the volume, and the gain if any."""
+    """What the measurement knows: rows and tokens, the pilots' seconds and the volume."""
 
     rows: int  # that a full training would see
     tokens_per_row: float
@@ -29,8 +29,6 @@ class BillFacts:
     linear_seconds: float
     tuned_rows: int = 0
     tuned_seconds: float = 0.0
-    gain: float | None = None
-    price_per_wrong: float | None = None
     rows_to_label: int = 0
 
 
@@ -38,18 +36,14 @@ def bill(prices: Prices, facts: BillFacts) -> dict[str, Any]:
     """The report's `cost`: lists of lines, the cheapest first."""
     serving = sorted(_serving(prices, facts), key=lambda line: line["usd_month"])
     training = _training(prices, facts)
-    savings = pricing.saved_per_month(facts.volume, facts.gain or 0.0, facts.price_per_wrong)
     small = next(line["usd_month"] for line in serving if line["kind"] == "cpu")
-    once = next((line["usd_high"] for line in training if line["method"] == "lora"), 0.0)
     return {
         "as_of": prices.get("as_of"),
         "training": training,
         "serving": serving,
         "break_even": _break_even(prices, facts),
         "labelling": _labelling(prices, facts.rows_to_label),
-        "saved_usd_month": savings,
         "serving_usd_month": small,
-        "payback_months": pricing.payback_months(once, small, savings),
     }
 
 
@@ -75,7 +69,8 @@ def _training(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
     lines.append({"method": "lora-8b", "where": name, "measured": False, **rental.to_json()})
     rates = prices["hosted_lora_per_million_tokens"]["8b"]
     fees = [tokens / 1e6 * float(rates[key]) for key in ("usd", "usd_high")]
-    basis = f"{tokens / 1e6:.3g}M tokens at ${rates['usd']}-{rates['usd_high']} a million ({rates['date']})"
+    low, high = (pricing.money(float(rates[key])) for key in ("usd", "usd_high"))
+    basis = f"{tokens / 1e6:.3g}M tokens at {low} to {high} a million ({rates['date']})"
     lines.append(
         {
             "method": "lora-8b",
@@ -128,7 +123,7 @@ def _serving(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
 
 
 def _basis(row: Any) -> str:
-    return f"${row['usd']}/h all month ({row['date']}{', assumed' if row.get('assumed') else ''})"
+    return f"{pricing.money(float(row['usd']))}/h all month ({row['date']}{', assumed' if row.get('assumed') else ''})"
 
 
 def _break_even(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
@@ -152,6 +147,6 @@ def _labelling(prices: Prices, rows: int) -> dict[str, Any] | None:
     row = prices["labelling"]
     basis = (
         f"{row['seconds_per_row']} s a ticket at "
-        f"${row['usd_per_hour']}/h{' (assumed)' if row.get('assumed') else ''}"
+        f"{pricing.money(float(row['usd_per_hour']))}/h{' (assumed)' if row.get('assumed') else ''}"
     )
     return {"rows": rows, "usd": pricing.labelling(prices, rows), "basis": basis}

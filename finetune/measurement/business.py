@@ -79,6 +79,17 @@ class BusinessCase:
     def best(self) -> CaseLine:
         return max(self.lines, key=lambda line: line.net_usd if line.share is not None else float("-inf"))
 
+    def extra_usd(self, at: str = "value") -> float | None:
+        """Dollars a month that the fine-tune leaves more than the best without one; None where that is not known.
+
+        `at` is the edge of its automatic share: value, low or high.
+        """
+        tuned = [line for line in self.lines if line.kind == "tuned" and line.share is not None]
+        others = [line.net_usd for line in self.lines if line.kind != "tuned" and line.share is not None]
+        if not tuned or not others or not self.workload.volume:
+            return None
+        return max(_net(self.workload, line, at) for line in tuned) - max(others)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "workload": asdict(self.workload) | {"assumed": list(self.workload.assumed)},
@@ -113,6 +124,13 @@ def _line(workload: Workload, one: Alternative) -> CaseLine:
         net,
         months,
     )
+
+
+def _net(work: Workload, line: CaseLine, at: str) -> float:
+    """What a line leaves a month with its share at this edge of the interval."""
+    share = float(getattr(line.share, at))
+    each = work.usd_by_hand - work.error_rate * work.price_per_wrong
+    return share * work.volume * each - line.running_usd
 
 
 def sentence(case: BusinessCase) -> str:
@@ -154,7 +172,7 @@ def workload_of(
     """What the form asked, with the price table's assumptions for what was left out, each named."""
     row, assumptions = prices.get("labelling", {}), []
     usd_per_hour = float(row.get("usd_per_hour", 0))
-    assumptions.append(f"${usd_per_hour:g} an hour of work")
+    assumptions.append(f"{money(usd_per_hour)} an hour of work")
     if minutes_by_hand is None:
         minutes_by_hand = float(row.get("seconds_per_row", 0)) / 60
         assumptions.append(f"{minutes_by_hand:g} minutes by hand a ticket")

@@ -15,6 +15,7 @@ from finetune.measurement.sentences import chance
 
 SURE = 0.6  # chance of meeting the target above which we say so
 UNLIKELY = 0.5  # below it, paying is the wrong bet
+LEFT = "left a month, against the best without a fine-tune"
 NO_BETTER = 0.01  # p-value above which answers and labels have nothing to do with each other
 
 
@@ -49,8 +50,8 @@ class Figures:
     finetune: Ahead | None = None
     more: Forecast | None = None
     tuned_later: tuple[Ahead, ...] = ()  # a fine-tune at the sizes of `more`
-    saved_usd: float | None = None  # a month, from the tuned model's gain
-    serving_usd: float = 0.0  # a month
+    extra_usd: float | None = None  # a month that the fine-tune leaves more than the best without one
+    extra_usd_at_most: float | None = None  # the same at the upper edge of its automatic share
     training_usd: float = 0.0
     training_hours: float = 0.0
     weak_classes: tuple[str, ...] = ()
@@ -110,8 +111,8 @@ def decide(figures: Figures) -> Decision:
 
 
 def _pays(figures: Figures) -> bool:
-    """Whether a certain gain saves more than serving costs, whatever the target."""
-    return figures.saved_usd is not None and figures.saved_usd > figures.serving_usd and figures.gain_is_sure
+    """Whether a certain gain leaves more money a month, whatever the target."""
+    return figures.extra_usd is not None and figures.extra_usd > 0 and figures.gain_is_sure
 
 
 def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | str]:
@@ -187,11 +188,11 @@ def _pilot_missing(figures: Figures) -> Decision:
 
 
 def _train(figures: Figures, finetune: Ahead) -> Decision:
-    if figures.saved_usd is not None and figures.saved_usd <= figures.serving_usd:
+    if figures.extra_usd_at_most is not None and figures.extra_usd_at_most <= 0:
         return Decision(
             "not_worth_it",
             sentences.costs_more_than_it_saves(figures, finetune),
-            _figure("saved a month minus serving", figures.saved_usd - figures.serving_usd, "usd"),
+            _figure(LEFT, figures.extra_usd_at_most, "usd"),
             ("More tickets a month, or dearer mistakes.", "Serving it on a machine that you already have."),
             f"Stay with {sentences.in_sentence(figures.best_name)}.",
             title="Not worth its price",
@@ -215,7 +216,7 @@ def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
     return Decision(
         "train",
         sentences.train_below_target(figures, finetune),
-        _figure("saved a month minus serving", (figures.saved_usd or 0.0) - figures.serving_usd, "usd"),
+        _figure(LEFT, figures.extra_usd or 0.0, "usd"),
         ("Fewer tickets a month, or cheaper mistakes.", "A prompt or a cheaper method that does as well."),
         "Launch the fine-tune on this dataset.",
         title="Train: it pays below the target",

@@ -17,7 +17,8 @@ class Evidence:
     """A trained model's score on held-out rows, from the report of a job.
 
     `rows` it was trained on, `test` the held-out ones; `gain` is it minus the cheap method `against` on the same
-    rows (a share with 95% interval). `pilot` says that the model was thrown away.
+    rows (a share with 95% interval). `pilot` says that the model was thrown away, `whole` that it was trained on all
+    rows as a job trains it.
     """
 
     job: str
@@ -34,6 +35,7 @@ class Evidence:
     usd: float
     finished_at: str = ""
     pilot: bool = False
+    whole: bool = False
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def _of_measurement(report: Mapping[str, Any], job: str) -> list[Evidence]:
             0.0,
             str(report["provenance"].get("finished_at", "")),
             pilot=True,
+            whole=bool(pilot.get("whole", False)),
         )
     ]
 

@@ -59,6 +59,11 @@ class Request:
                 f"The metric `{self.metric}` is not known. Choose one of: {', '.join(METRICS)}."
             )
 
+    @property
+    def names_money(self) -> bool:
+        """Whether the person said what a ticket or a mistake costs: money decides only then."""
+        return bool(self.volume) and (self.price_per_wrong is not None or self.minutes_by_hand is not None)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

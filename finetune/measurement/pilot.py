@@ -1,6 +1,6 @@
 """A small LoRA run beside the best cheap method on the same rows: what a fine-tune adds, and what it costs.
 
-Its gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows, shrunk by
+Where the time allows, it is the fine-tune itself: all rows, the job's own recipe, the same score as the job. Else its gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows, shrunk by
 the distance, since such gains shrink as rows are added (BANKING77: +0.6 points at 2,250 rows, +0.2 at 10,003;
 training.md). A finished job on the same rows stands in its place: then nothing is trained again.
 """
@@ -31,7 +31,8 @@ from finetune.measurement.evidence import Evidence
 from finetune.progress import Progress
 from finetune.spec import Spec, defaults
 
-EPOCHS = 3
+RECIPE = defaults({"task": "triage", "method": "lora"})
+EPOCHS = 3  # of a pilot that cannot be the whole fine-tune
 LEAST_ROWS, MOST_ROWS = 24, 4_000
 PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
 STEP_COST = (
@@ -48,7 +49,7 @@ class Pilot:
     """What a fine-tune showed; `gain` is it minus the cheap method `against` at `rows`, a share with 95% interval.
 
     `test` held-out rows; `job` is the earlier job that showed it, "" where the pilot was run now; `whole` says that
-    it is a full training on all rows.
+    it is the full training on all rows; `kept` that its model is there to use.
     """
 
     rows: int
@@ -61,6 +62,7 @@ class Pilot:
     job: str = ""
     whole: bool = False
     method: str = "lora"
+    kept: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -74,7 +76,7 @@ class Pilot:
     @property
     def name(self) -> str:
         """How the table of alternatives calls it."""
-        if self.whole:
+        if self.kept:
             return f"{self.score.name}, model of job {self.job}"
         return f"LoRA pilot on {self.rows:,} tickets" + (f", measurement {self.job}" if self.job else "")
 
@@ -90,48 +92,54 @@ def pilot_of(evidence: Evidence) -> Pilot:
         evidence.against,
         evidence.gain,
         evidence.job,
-        not evidence.pilot,
+        evidence.whole or not evidence.pilot,
         evidence.method,
+        not evidence.pilot,
     )
 
 
 @dataclass(frozen=True)
 class PilotPlan:
-    """Rows that the pilot trains on and the seconds of work it takes; `fits` the time that is left."""
+    """Rows and epochs that the pilot trains on and the seconds of work it takes; `fits` the time that is left."""
 
     rows: int
+    epochs: int
     seconds: float
     fits: bool
 
 
 def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
-    """The largest pilot that fits the time, else the whole one, which does not; None for too few rows.
+    """The fine-tune itself or the largest pilot that fits the time, else one on all rows that does not; None for too few.
 
     Counts seconds of this process's work at the speed that embedding was measured to have.
     """
-    most = min(MOST_ROWS, len(sample.once.train))
+    rows = len(sample.once.train)
+    most = min(MOST_ROWS, rows)
     least = max(LEAST_ROWS, round(sample.train_rows / REACH) if sample.train_rows <= MOST_ROWS * REACH else 0)
+    sizes = [(round(most * part), EPOCHS) for part in PARTS]
+    sizes = [(rows, RECIPE.epochs), *sizes] if most == rows else sizes
     plans = [
-        PilotPlan(rows, seconds, seconds <= allowed_s)
-        for rows in (round(most * part) for part in PARTS)
+        PilotPlan(rows, epochs, seconds, seconds <= allowed_s)
+        for rows, epochs in sizes
         if rows >= least
-        for seconds in (_seconds(sample, rows),)
+        for seconds in (_seconds(sample, rows, epochs),)
     ]
     if not plans:
         return None
-    return next((plan for plan in plans if plan.fits), plans[0])
+    return next((plan for plan in plans if plan.fits), min(plans, key=lambda plan: (-plan.rows, plan.epochs)))
 
 
-def _seconds(sample: Sample, rows: int) -> float:
-    read = len(sample.once.test) + EPOCHS * min(DEV_ROWS, len(sample.once.dev))
-    return sample.embed_s_per_row * (rows * (1 + STEP_COST * EPOCHS) + read)
+def _seconds(sample: Sample, rows: int, epochs: int) -> float:
+    read = len(sample.once.test) + epochs * min(DEV_ROWS, len(sample.once.dev))
+    return sample.embed_s_per_row * (rows * (1 + STEP_COST * epochs) + read)
 
 
 @dataclass(frozen=True)
 class PilotRun:
-    """What a pilot is trained with: rows, the cheap method to compare with, the metric, seed and folder."""
+    """What a pilot is trained with: rows, epochs, the cheap method to compare with, the metric, seed and folder."""
 
     rows: int
+    epochs: int
     against: str
     metric: str
     seed: int
@@ -144,14 +152,15 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
     share = min(1.0, run.rows / len(fold.train))
     order = np.random.default_rng([run.seed, 99]).permutation(fold.train)
     train, dev = (fold.train, fold.dev) if share >= 1 else (order[: run.rows], _part(fold.dev, share))
-    likely = _lora(sample, train, run, progress)
+    whole = share >= 1 and run.epochs >= RECIPE.epochs
+    likely = _lora(sample, cheap, train, run, progress, whole)
     labels = np.asarray(likely.argmax(axis=1))
     seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
     theirs = cheap.predict_after(run.against, fold, train, dev, fold.test)
     line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds, likely), truth, classes)
     gain = _gain(labels, theirs, truth, classes, run.metric)
-    return Pilot(len(train), len(fold.test), EPOCHS, seconds, line, run.against, gain)
+    return Pilot(len(train), len(fold.test), run.epochs, seconds, line, run.against, gain, whole=whole)
 
 
 def _part(rows: np.ndarray, share: float) -> np.ndarray:
@@ -167,16 +176,18 @@ def _gain(ours: np.ndarray, theirs: np.ndarray, truth: np.ndarray, classes: int,
     return bootstrap(counts, lambda draws: first(draws) - second(draws))
 
 
-def _lora(sample: Sample, train: np.ndarray, run: PilotRun, progress: Progress) -> np.ndarray:
-    """Held-out probabilities (rows, all classes) by a LoRA-tuned MiniLM."""
+def _lora(
+    sample: Sample, cheap: CheapMethods, train: np.ndarray, run: PilotRun, progress: Progress, whole: bool
+) -> np.ndarray:
+    """Held-out probabilities (rows, all classes) by a LoRA-tuned MiniLM; the `whole` one is trained as a job trains it."""
     from finetune.tasks.triage.model import load_tuned, train_triage
+    from finetune.tasks.triage.run import blend_in
 
-    spec: Spec = replace(
-        defaults({"task": "triage", "method": "lora"}), dataset="pilot", epochs=EPOCHS, seed=run.seed
-    )
+    spec: Spec = replace(RECIPE, dataset="pilot", epochs=run.epochs, seed=run.seed)
     classes = np.unique(sample.labels[train])
     index = {label: at for at, label in enumerate(classes)}
-    choosing = [row for row in sample.once.dev if sample.labels[row] in index][:DEV_ROWS]
+    choosing = [row for row in sample.once.dev if sample.labels[row] in index]
+    choosing = choosing if whole else choosing[:DEV_ROWS]
     place = run.folder / "lora-pilot"
     learning, dev = sample.part(train), sample.part(np.array(choosing, dtype=int))
     train_triage(
@@ -189,6 +200,8 @@ def _lora(sample: Sample, train: np.ndarray, run: PilotRun, progress: Progress) 
         place,
         progress,
     )
+    if whole and spec.blend:
+        blend_in(sample, cheap, place, progress)
     test = sample.part(sample.once.test)
     scores = load_tuned(place).probabilities(test.texts, progress.check)
     shutil.rmtree(place, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from finetune.evaluation.forecast import Ahead, Point
+from finetune.pricing import money as dollars
 
 INK, CURVE, AHEAD, TARGET, FAINT = "#1d1c1d", "#0b6e4f", "#3b82c4", "#c2410c", "#d9dce1"
 TUNED = "#7c3aed"
@@ -172,9 +173,7 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
     for at, (name, value) in enumerate(reversed(money)):
         axes.barh(at, value, color=CURVE, height=0.36)
         axes.text(0.01 * top, at + 0.25, name, va="bottom", fontsize=12.5, color=INK)
-        axes.text(
-            value + 0.015 * top, at, f"${value:,.0f}", va="center", fontsize=13, color=INK, weight="bold"
-        )
+        axes.text(value + 0.015 * top, at, dollars(value), va="center", fontsize=13, color=INK, weight="bold")
     axes.set_xlim(0, 1.15 * top)
     axes.set_ylim(-0.4, len(money) - 0.3)
     axes.set_yticks([])

@@ -17,11 +17,8 @@ from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import best_trained
 from finetune.evaluation.forecast import Ahead, Forecast
 from finetune.evaluation.learning_curve import doubling_sentence
-from finetune.evaluation.predictions import SystemScore
-from finetune.evaluation.risk_coverage import rate_at_most
 from finetune.evaluation.sample import Sample, drop_embeddings
-from finetune.evaluation.statistics import Interval
-from finetune.measurement.business import Alternative, BusinessCase, Workload, business_case, workload_of
+from finetune.measurement.business import BusinessCase
 from finetune.measurement.business import sentence as case_sentence
 from finetune.measurement.business_plot import BUSINESS_FILE, business_plot
 from finetune.measurement.decision import Decision
@@ -37,6 +34,7 @@ def assemble(
     findings: Findings,
     decision: Decision,
     money: dict[str, Any],
+    case: BusinessCase,
     sample: Sample,
     request: Request,
     tickets: Tickets,
@@ -45,7 +43,6 @@ def assemble(
 ) -> dict[str, Any]:
     """The report of a measurement; draws the picture into `folder`."""
     bench.folder.mkdir(parents=True, exist_ok=True)
-    case = _case(findings, money, request, bench)
     return {
         "kind": "measure",
         "headline": decision.headline + (DRIFTS if findings.drifts else ""),
@@ -148,48 +145,6 @@ def _sentence(more: Forecast, finetune: Ahead | None) -> str:
     return "; ".join(parts) if parts else (more.refused or "")
 
 
-def _case(findings: Findings, money: Mapping[str, Any], request: Request, bench: Bench) -> BusinessCase:
-    """Hours and dollars a month of every alternative: nothing, the cheap method, each price tier, the fine-tune."""
-    work = workload_of(
-        request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, bench.prices
-    )
-    rate = rate_at_most(work.error_rate)
-    machine, model = float(money["serving_usd_month"]), bench.llm.model if bench.llm else None
-    cheap = findings.score_of(best_trained(findings.systems))
-    linear = next((line["usd_high"] for line in money["training"] if line["method"] == "linear"), 0.0)
-    lora = next((line["usd_high"] for line in money["training"] if line["method"] == "lora"), 0.0)
-    options = [
-        Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0)),
-        Alternative("today's cheap method", "trained", cheap.automatic.get(rate), machine, float(linear)),
-    ]
-    best = max((line for line in findings.scores if line.role == "prompt"), key=_accuracy, default=None)
-    options += [
-        Alternative(
-            line["option"], "prompt", _prompt_share(line["option"], best, model, work), line["usd_month"]
-        )
-        for line in money["serving"]
-        if line["kind"] == "api"
-    ]
-    if findings.pilot:
-        share = findings.pilot.score.automatic.get(rate)
-        options.append(Alternative("the fine-tune", "tuned", share, machine, float(lora)))
-    return business_case(work, options)
-
-
-def _prompt_share(
-    option: str, best: SystemScore | None, model: str | None, work: Workload
-) -> Interval | None:
-    """A prompt has no confidences: all tickets where it keeps the error rate, else none; None where not measured."""
-    if best is None or model is None or option != f"prompt {model}":
-        return None
-    share = 1.0 if 1 - best.accuracy.value <= work.error_rate else 0.0
-    return Interval(share, share, share)
-
-
-def _accuracy(line: SystemScore) -> float:
-    return line.accuracy.value
-
-
 def _cost_sentence(case: BusinessCase, money: Mapping[str, Any], choice: str) -> str:
     """What is paid once, and what the best alternative leaves a month."""
     parts = [_once(money, choice), case_sentence(case).removesuffix(".")]
@@ -259,9 +214,7 @@ def _once(money: Mapping[str, Any], choice: str) -> str:
     """What is paid once, for the picture."""
     lora = next((line for line in money["training"] if line["method"] == "lora"), None)
     if choice == "more_data" and money["labelling"]:
-        return (
-            f"Once: about ${money['labelling']['usd']:,.0f} to label {money['labelling']['rows']:,} tickets"
-        )
+        return f"Once: about {dollars(money['labelling']['usd'])} to label {money['labelling']['rows']:,} tickets"
     if choice in ("train", "out_of_reach") and lora:
         return f"Once: {dollars(lora['usd_high'])} of training on a CPU"
     return ""

@@ -25,7 +25,9 @@ from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
 from finetune.evaluation.statistics import Interval
+from finetune.measurement.alternatives import case_of
 from finetune.measurement.bill import BillFacts, bill
+from finetune.measurement.business import BusinessCase
 from finetune.measurement.decision import Decision, Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.findings import Bench, Findings, MeasureError, Request
@@ -70,8 +72,10 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     )
     findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings()
     progress.phase("reporting")
-    decision, costs = _decide(findings, sample, request, bench)
-    report = assemble(findings, decision, costs, sample, request, tickets, bench, time.monotonic() - began)
+    decision, costs, case = _decide(findings, sample, request, bench)
+    report = assemble(
+        findings, decision, costs, case, sample, request, tickets, bench, time.monotonic() - began
+    )
     return write(bench.folder, report)
 
 
@@ -133,7 +137,10 @@ class Survey:
         ladder, baseline = baselines.score_ladder(sample, cheap, request.metric, progress)
         scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
         drift = drift_cautions(
-            sample, baseline.choosing_score, scores[baseline.name].score(request.metric).value
+            sample,
+            baseline.choosing_score,
+            cheap.choosing_rows,
+            scores[baseline.name].score(request.metric).value,
         )
         prompts = self._prompts()
         best = _better(baseline, prompts)
@@ -194,9 +201,10 @@ class Survey:
         if evidence and not evidence[0].pilot:
             return _against(pilot_of(evidence[0]), baseline.name, score, request.metric), None
         plan = plan_pilot(sample, self.budget.left)
-        if _clearly_met(best, sample, request.target):
+        choosing_rows = len(sample.once.dev) if best.role == "prompt" else cheap.choosing_rows
+        if _clearly_met(best, choosing_rows, request.target):
             return None, plan.seconds / 60 if plan else None
-        if evidence and (plan is None or evidence[0].rows >= plan.rows or not plan.fits):
+        if evidence and (evidence[0].whole or plan is None or evidence[0].rows >= plan.rows or not plan.fits):
             return pilot_of(evidence[0]), None
         if plan is None:
             return None, None
@@ -204,7 +212,7 @@ class Survey:
             return None, plan.seconds / 60
         self.progress.note(f"A LoRA pilot on {plan.rows:,} tickets: the cheap methods may miss the target.")
         self.progress.phase("pilot")
-        run = PilotRun(plan.rows, baseline.name, request.metric, request.seed, self.bench.folder)
+        run = PilotRun(plan.rows, plan.epochs, baseline.name, request.metric, request.seed, self.bench.folder)
         return run_pilot(sample, cheap, run, self.progress), None
 
 
@@ -226,11 +234,11 @@ def _better(baseline: Predictions, prompts: PromptAnswers) -> Predictions:
     return prompt
 
 
-def _clearly_met(best: Predictions, sample: Sample, target: float) -> bool:
-    """Whether the choosing rows say that the target is met without a fine-tune, their noise taken off."""
+def _clearly_met(best: Predictions, rows: int, target: float) -> bool:
+    """Whether the `rows` choosing rows say that the target is met without a fine-tune, their noise taken off."""
     if best.choosing_score is None:
         return False
-    noise = np.sqrt(best.choosing_score * (1 - best.choosing_score) / max(1, len(sample.once.dev)))
+    noise = np.sqrt(best.choosing_score * (1 - best.choosing_score) / max(1, rows))
     return bool(best.choosing_score - noise >= target)
 
 
@@ -250,9 +258,9 @@ def _forecasts(
 
 def _decide(
     findings: Findings, sample: Sample, request: Request, bench: Bench
-) -> tuple[Decision, dict[str, Any]]:
+) -> tuple[Decision, dict[str, Any], BusinessCase]:
     """The decision and its bill; priced twice, since what there is to label follows from the decision."""
-    best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
+    pilot = findings.pilot
     systems = [system for system in findings.systems if system.role == "trained"]
     facts = BillFacts(
         rows=sample.all_train_rows,
@@ -262,22 +270,11 @@ def _decide(
         linear_seconds=max(system.seconds for system in systems) * sample.all_train_rows / sample.train_rows,
         tuned_rows=pilot.rows if pilot else 0,
         tuned_seconds=pilot.seconds if pilot else 0.0,
-        gain=findings.finetune.value - best.value if findings.finetune else None,
-        price_per_wrong=request.price_per_wrong,
     )
     costs = bill(bench.prices, facts)
-    decision = decide(_figures(findings, sample, request, costs, systems, bench))
-    return decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label))
-
-
-def _extra_serving(best: Predictions, bench: Bench, costs: dict[str, Any]) -> float:
-    """Dollars a month that serving a fine-tune costs more than what it is compared with: a cheap method runs on the
-    same machine, a prompt has its own price."""
-    if best.role != "prompt":
-        return 0.0
-    name = f"prompt {bench.llm.model}" if bench.llm else ""
-    prompt = next((line["usd_month"] for line in costs["serving"] if line["option"] == name), 0.0)
-    return max(0.0, float(costs["serving_usd_month"]) - float(prompt))
+    case = case_of(findings, costs, request, bench)
+    decision = decide(_figures(findings, sample, request, costs, systems, case))
+    return decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
 
 
 def _figures(
@@ -286,14 +283,14 @@ def _figures(
     request: Request,
     costs: dict[str, Any],
     systems: list[Predictions],
-    bench: Bench,
+    case: BusinessCase,
 ) -> Figures:
     """The figures that the decision rests on."""
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
     floor = findings.scores[0].score(request.metric).value
     run = next((line for line in costs["training"] if line["method"] == "lora"), None)
     model = None
-    if pilot is not None and pilot.whole:
+    if pilot is not None and pilot.kept:
         model = TrainedModel(pilot.job, pilot.score.name, pilot.score.score(request.metric).value)
     return Figures(
         target=request.target,
@@ -309,8 +306,8 @@ def _figures(
         finetune=findings.finetune,
         more=findings.more,
         tuned_later=findings.tuned_later,
-        saved_usd=costs["saved_usd_month"],
-        serving_usd=_extra_serving(findings.best, bench, costs),
+        extra_usd=case.extra_usd() if request.names_money else None,
+        extra_usd_at_most=case.extra_usd("high") if request.names_money else None,
         training_usd=run["usd_high"] if run else 0.0,
         training_hours=run["hours_high"] if run else 0.0,
         weak_classes=baselines.weak_classes(sample, systems),

@@ -138,19 +138,18 @@ def train(figures: Figures, finetune: Ahead) -> str:
 
 def train_below_target(figures: Figures, finetune: Ahead) -> str:
     value, best, target = of_100(finetune.value, figures.best, figures.target)
-    savings = figures.saved_usd or 0.0
     return (
         f"Train, although your target of {target} is not sure ({odds(chance(finetune, figures.target))}): {value} "
-        f"{_right(figures)}; {_today(figures)} gets {best}. The gain saves {money(savings)} a month in wrong answers and "
-        f"serving costs {money(figures.serving_usd)} more."
+        f"{_right(figures)}; {_today(figures)} gets {best}. It leaves {money(figures.extra_usd or 0.0)} a month more than "
+        "going without, training aside."
     )
 
 
 def costs_more_than_it_saves(figures: Figures, finetune: Ahead) -> str:
     value, best = of_100(finetune.value, figures.best)
     return (
-        f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}. That saves "
-        f"{money(figures.saved_usd or 0.0)} a month in wrong answers, and serving it costs {money(figures.serving_usd)} more."
+        f"Not worth its price: a fine-tune would bring {value} instead of {best} {UNITS[figures.metric]}, "
+        f"and it leaves {money(-(figures.extra_usd_at_most or 0.0))} a month less than the best without it."
     )
 
 

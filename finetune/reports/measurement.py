@@ -79,7 +79,6 @@ class CostPart:
     training: tuple[TrainingPrice, ...] = ()
     serving: tuple[ServingPrice, ...] = ()
     labelling: LabellingPrice | None = None
-    saved_usd_month: float | None = None
     sentence: str = ""
 
 

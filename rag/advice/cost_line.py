@@ -108,4 +108,12 @@ def _pilot(signals: Signals, prices: Mapping[str, Any]) -> str:
 
 
 def _usd(amount: float) -> str:
-    return f"${amount:,.2f}" if amount < 10 else f"${amount:,.0f}"
+    """Dollars as people read them: below a dollar in cents, as finetune/pricing.py words them too."""
+    if amount >= 100 or (amount >= 1 and amount == round(amount)):
+        return f"${amount:,.0f}"
+    cents = round(100 * amount)
+    if cents >= 100:
+        return f"${amount:,.2f}"
+    if cents == 0 and amount > 0:
+        return "less than 1 cent"
+    return f"{cents} cent{'' if cents == 1 else 's'}"

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from finetune.data.split import Split
 from finetune.data.ticket import Ticket, Tickets
+from finetune.evaluation.sample import Fold, Sample
 from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import measure
 
@@ -36,6 +38,24 @@ def tickets(rows: Sequence[tuple[str, str]], days: Sequence[int] | None = None) 
         ),
         "triage",
     )
+
+
+def cut_sample(train: int, dev: int, test: int, classes: int = 4) -> Sample:
+    """Made-up rows of so many classes, each class a word and a cloud of vectors that lie apart; cut in this order."""
+    rng, rows = np.random.default_rng(0), train + dev + test
+    labels = np.arange(rows) % classes
+    features = np.eye(classes)[labels] + 0.2 * rng.normal(size=(rows, classes))
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    words = [" ".join("".join(rng.choice(list("abcdefgh"), 6)) for _ in range(6)) for _ in range(rows)]
+    tickets_ = tuple(
+        Ticket(id=str(at), text=f"{'abcdefgh'[labels[at]] * 9} {words[at]}", label=str(labels[at]))
+        for at in range(rows)
+    )
+    sides = np.split(np.arange(rows), [train, train + dev])
+    once = Fold(*sides)
+    cut = Split(*(tuple(map(int, side)) for side in sides), "")
+    names = tuple(map(str, range(classes)))
+    return Sample(tickets_, labels, names, features, once, (once,), cut, rows, 0.01)
 
 
 class CountingEmbedder:

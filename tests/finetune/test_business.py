@@ -97,6 +97,10 @@ def test_what_was_not_asked_is_assumed_and_named() -> None:
         (0.01, "1 cent"),
         (0.002, "less than 1 cent"),
         (0, "0 cents"),
+        (30, "$30"),
+        (0.999, "$1.00"),
+        (-0.5, "-50 cents"),
+        (-1234.0, "-$1,234"),
     ],
 )
 def test_small_amounts_are_cents(usd: float, text: str) -> None:

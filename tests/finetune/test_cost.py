@@ -76,14 +76,6 @@ def test_the_pilots_seconds_scale_with_rows() -> None:
         pricing.training_from_pilot(PRICES, 0, 60, 4_000)
 
 
-def test_payback_is_unknown_without_a_price_per_wrong_answer() -> None:
-    """No price per wrong answer: no saving is claimed; with one, it is volume x gain x price."""
-    assert pricing.saved_per_month(1000, 0.02, None) is None
-    assert pricing.saved_per_month(1000, 0.02, 5.0) == pytest.approx(100)
-    assert pricing.payback_months(50, 73, 100) == pytest.approx(50 / 27)
-    assert pricing.payback_months(50, 100, 100) is None
-
-
 def test_the_bill_names_a_basis_for_every_line() -> None:
     """Training and serving lines all say how they were found, cheapest serving first."""
     invoice = bill(PRICES, FACTS)

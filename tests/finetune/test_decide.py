@@ -56,13 +56,17 @@ def test_a_fine_tune_that_meets_the_target_is_recommended_with_gain_price_and_ti
     assert "30 min" in decision.headline
 
 
-def test_a_gain_that_saves_less_than_serving_costs_is_not_worth_it() -> None:
-    """The money decides where a wrong answer has a price."""
-    more = {"finetune": ahead(1_000, 0.94), "serving_usd": 73.0}
-    poor, rich = (decide(measurement(0.92, **more, saved_usd=usd)) for usd in (10.0, 500.0))
+def test_a_gain_that_leaves_less_money_is_not_worth_it() -> None:
+    """The money decides where it was named, and only where even the best case leaves less."""
+    model, decisions = {"finetune": ahead(1_000, 0.94)}, []
+    for usd, at_most in ((-90.0, -63.0), (-10.0, 40.0), (500.0, 800.0)):
+        figures = measurement(0.92, **model, extra_usd=usd, extra_usd_at_most=at_most)
+        decisions.append(decide(figures))
+    poor, unsure, rich = decisions
     assert poor.choice == "not_worth_it"
     assert poor.deciding_figure["value"] == -63.0
-    assert rich.choice == "train"
+    assert "$63 a month less" in poor.headline
+    assert (unsure.choice, rich.choice) == ("train", "train")
 
 
 def test_more_rows_that_would_do_are_asked_for_first() -> None:
@@ -154,7 +158,7 @@ SHARES = st.floats(0.01, 1.0)
     best=SHARES,
     value=SHARES,
     pilot=st.none() | SHARES,
-    job=st.none() | st.floats(0, 1e6),
+    job=st.none() | st.floats(-1e6, 1e6),
     p=st.floats(0, 1),
 )
 def test_every_measurement_gets_one_sentence(
@@ -167,7 +171,8 @@ def test_every_measurement_gets_one_sentence(
             best,
             more=Forecast((ahead(2_000, value),), None),
             finetune=ahead(1_000, pilot) if pilot else None,
-            saved_usd=job,
+            extra_usd=job,
+            extra_usd_at_most=job,
             p_chance=p,
         )
     )

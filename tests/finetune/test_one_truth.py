@@ -138,7 +138,29 @@ def test_the_pilot_goes_on_where_the_measurement_stopped(embed: CountingEmbedder
     assert embed.count - count < 250  # the probe only
     assert second["decision"] != "undecided"
     assert second["tuned_pilot"]["rows"] > 100
+    assert second["tuned_pilot"]["epochs"] == 3  # the shorter of the two that see all rows
     assert not list((tmp_path / "second").glob("embeddings-*.npy"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_pilot_on_all_rows_is_the_job(embed: CountingEmbedder, tmp_path: Path) -> None:
+    """Where the time allows the whole recipe, the pilot's score and gain are the later job's to the last digit.
+
+    A second measurement finds the first one's pilot and says the same.
+    """
+    few = tickets(sample_rows()[:120])
+    measurement = measurement_of(few, 0.95, tmp_path / "before", embed)
+    spec = parse_spec({"dataset": "sample", "method": "lora"})
+    job = run(spec, few, tmp_path / "job", lambda _: None, lambda: None)
+    pilot = measurement["tuned_pilot"]
+    assert pilot["whole"]
+    assert pilot["score"]["accuracy"] == job["systems"][-1]["accuracy"]
+    assert 100 * pilot["gain"]["value"] == pytest.approx(job["difference"]["points"])
+    evidence = tuple(evidence_of(measurement, "ab12"))
+    again = measurement_of(few, 0.95, tmp_path / "again", embed, evidence=evidence)
+    assert again["decision"] == measurement["decision"]
+    assert again["forecast"]["tuned"] == measurement["forecast"]["tuned"]
 
 
 class Ticking:

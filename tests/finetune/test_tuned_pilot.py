@@ -7,7 +7,8 @@ import pytest
 from finetune.evaluation.forecast import Ahead
 from finetune.evaluation.predictions import SystemScore
 from finetune.evaluation.statistics import Interval
-from finetune.measurement.pilot import Pilot, expected, within_reach
+from finetune.measurement.pilot import RECIPE, Pilot, expected, plan_pilot, within_reach
+from tests.finetune.measuring import cut_sample
 
 
 def base(rows: int, value: float = 0.9) -> Ahead:
@@ -50,3 +51,11 @@ def test_a_full_training_is_more_certain_than_a_pilot_of_the_same_rows() -> None
     full, small = (expected(base(1_000), pilot(1_000, whole=whole)) for whole in (True, False))
     assert full.value == small.value
     assert full.wide_high - full.wide_low < small.wide_high - small.wide_low
+
+
+def test_the_pilot_is_the_fine_tune_where_the_time_allows() -> None:
+    """All rows and the job's epochs first, then fewer epochs, then fewer rows; none is told as one that does not fit."""
+    sample = cut_sample(100, 20, 40)
+    plans = [plan_pilot(sample, seconds) for seconds in (1_000.0, 13.0, 8.0, 0.0)]
+    shapes = [(plan.rows, plan.epochs, plan.fits) for plan in plans if plan]
+    assert shapes == [(100, RECIPE.epochs, True), (100, 3, True), (50, 3, True), (100, 3, False)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
+from finetune.pricing import money
 from worker.errors import WorkerError
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import budgets, jobs
@@ -54,7 +55,7 @@ def hold_to_budget(connection: Connection, team: str, month: str, limit_usd: flo
     used = connection.execute(total.where((jobs.c.team == team) & (jobs.c.month == month))).scalar_one()
     if used > limit + 0.005:
         raise OverBudget(
-            f"With this job ${used:,.2f} of this month's ${limit:,.2f} would be spent or set aside. Give it a "
+            f"With this job {money(used)} of this month's {money(limit)} would be spent or set aside. Give it a "
             "smaller budget, wait for a running job to release what it does not use, or ask an admin for more."
         )
 

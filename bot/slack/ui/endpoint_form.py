@@ -18,6 +18,7 @@ from bot.slack.ui.blocks import (
     text_input,
 )
 from bot.slack.ui.escape import escape
+from finetune.pricing import money
 
 FIELDS = ("base_url", "model", "api_key", "location", "measurement_cap_usd", "month_cap_usd")
 PRIVACY = (
@@ -69,8 +70,8 @@ def connected_line(endpoint: Endpoint, spent_usd: float) -> str:
     """The connected model in a line: name, server, place, money."""
     return (
         f"*{escape(endpoint.model)}* at {escape(endpoint.host)}, {LOCATIONS.get(endpoint.location, '')}: "
-        f"${spent_usd:.2f} of ${endpoint.month_cap_usd:g} spent this month, at most "
-        f"${endpoint.measurement_cap_usd:g} for one measurement."
+        f"{money(spent_usd)} of {money(endpoint.month_cap_usd)} spent this month, at most "
+        f"{money(endpoint.measurement_cap_usd)} for one measurement."
     )
 
 

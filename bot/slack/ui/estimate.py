@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.slack.ui.job_card import duration
 from finetune.estimate import RunEstimate
-from finetune.pricing import gpu
+from finetune.pricing import gpu, money
 
 BUDGET_FOR_UNKNOWN_SIZE = (
     "I do not know how large {base} is, so I cannot say how long it takes or what it costs. "
@@ -24,14 +24,14 @@ def estimate_text(base_model: str, estimate: RunEstimate, prices: Mapping[str, A
     hourly = float(prices.get("cpu_hour", {}).get("usd", 0))
     text = (
         f"About {duration(fast)} to {duration(slow)} on a CPU worker, at most {dollars(estimate.usd)} "
-        f"(${hourly:.2f} an hour, prices of {prices.get('as_of', 'unknown date')})."
+        f"({money(hourly)} an hour, prices of {prices.get('as_of', 'unknown date')})."
     )
     if estimate.size.source == "name":
         text += f" The size of the model is read from its name: {estimate.size.parameters / 1e9:.3g} billion weights."
     if estimate.gpu_name and slow > WORTH_A_GPU_S:
         row = gpu(prices, estimate.gpu_name)
         text += (
-            f" On a rented GPU ({row.get('provider', estimate.gpu_name)}, ${float(row['usd']):.2f} an hour) about "
+            f" On a rented GPU ({row.get('provider', estimate.gpu_name)}, {money(float(row['usd']))} an hour) about "
             f"{duration(estimate.gpu_seconds)}, {dollars(estimate.gpu_usd)}."
         )
     return text
@@ -39,4 +39,4 @@ def estimate_text(base_model: str, estimate: RunEstimate, prices: Mapping[str, A
 
 def dollars(usd: float) -> str:
     """Dollars as a person reads them, never less than a cent."""
-    return f"${max(usd, 0.01):,.2f}"
+    return money(max(usd, 0.01))

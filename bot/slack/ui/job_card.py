@@ -11,6 +11,7 @@ from typing import Any
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
 from bot.slack.ui.escape import escape, one_line
 from finetune.methods import METHODS
+from finetune.pricing import money
 from worker.jobs.progress import job_progress, seconds_run
 from worker.jobs.records import Job
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State
@@ -122,7 +123,7 @@ def recipe(job: Job) -> str:
     spec = job.spec
     parts = kind_of(job.kind).recipe(spec)
     if _number(spec.get("budget_usd")):
-        parts.append(f"budget ${spec['budget_usd']:g}")
+        parts.append(f"budget {money(spec['budget_usd'])}")
     return " · ".join(escape(one_line(str(part), 80)) for part in parts if part)
 
 
@@ -174,7 +175,7 @@ def _footer(job: Job, now: float) -> str:
         verb = "took" if job.ended_at else "running for" if job.state in ACTIVE_STATES else "ran for"
         parts.append(f"{verb} {duration(ran_s)}")
     if job.spent_usd >= 0.005:
-        parts.append(f"${job.spent_usd:.2f} spent")
+        parts.append(f"{money(job.spent_usd)} spent")
     return "  ·  ".join(part for part in parts if part)
 
 

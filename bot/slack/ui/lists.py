@@ -10,6 +10,7 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import duration, job_text, recipe, status_line
 from bot.slack.ui.verdict_card import meter
 from finetune.data.card import Card, care_lines
+from finetune.pricing import money
 from finetune.reports import outcome, read_report
 from worker.jobs.records import Job
 from worker.ledger.budgets import Month
@@ -132,5 +133,6 @@ def _origin(card: Card) -> list[str]:
 
 def budget_line(month: Month) -> str:
     """What the month's budget has left."""
-    reserve = f", ${month.reserved_usd:,.2f} set aside for running jobs" if month.reserved_usd else ""
-    return f"*Budget this month*  ${month.spent_usd:,.2f} of ${month.limit:,.0f} spent{reserve}"
+    reserve = f", {money(month.reserved_usd)} set aside for running jobs" if month.reserved_usd else ""
+    of = f" of {money(month.limit)}" if month.limit is not None else ""
+    return f"*Budget this month*  {money(month.spent_usd)}{of} spent{reserve}"

@@ -11,6 +11,7 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import job_card, job_text
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.report import final_report
+from finetune.pricing import money
 from worker.jobs.records import Job, Post
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def _digest(post: Post, job: Job) -> tuple[str, list[Block]]:
     counts = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in sorted(post.body["counts"].items()))
     total = sum(post.body["counts"].values())
     text = f"📅 Last week here: {total} job{'s' if total != 1 else ''} ended ({escape(counts)}), "
-    text += f"${post.body['usd']:.2f} spent."
+    text += f"{money(post.body['usd'])} spent."
     lines = [
         f"• `{escape(one['id'])}` {escape(one_line(one['dataset'], 40))}: {escape(one_line(one['said'], 200))}"
         for one in post.body["jobs"]

@@ -16,7 +16,7 @@ import numpy as np
 from finetune.artifacts import PROMPTED, write_whole
 from finetune.evaluation.prompting import MIN_TEST, RETRIEVED, ZERO
 from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
-from finetune.pricing import tokens_of
+from finetune.pricing import money, tokens_of
 from finetune.progress import Progress
 from finetune.tasks.reply.data import Pairs, WrittenAnswers
 
@@ -83,7 +83,7 @@ def _ask(
     )
     rows = rows[: limit.affordable(each)]
     if len(rows) < MIN_TEST:
-        few = f"Prompting was not measured: ${limit.cap_usd:.2f} pays for fewer than {MIN_TEST} tickets."
+        few = f"Prompting was not measured: {money(limit.cap_usd)} pays for fewer than {MIN_TEST} tickets."
         few = few if len(test) >= MIN_TEST else "Prompting was not measured: too few test tickets."
         return PromptedReplies(notes=(*notes, few))
     systems = []
@@ -100,7 +100,7 @@ def _ask(
     calls = len(systems) * len(rows)
     if calls:
         notes.append(
-            f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, ${limit.spent_usd:.2f}."
+            f"For the prompts {calls:,} requests with ticket texts went to {llm.model}, {money(limit.spent_usd)}."
         )
     return PromptedReplies(tuple(systems), limit.spent_usd, tuple(notes))
 

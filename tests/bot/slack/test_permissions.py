@@ -87,7 +87,7 @@ def test_an_admin_sets_the_months_budget_and_everyone_sees_it(services: Any) -> 
 
     channel_settings.on_budget(services, [], "T1", RAVI.id, respond)  # type: ignore[arg-type]
     channel_settings.on_budget(services, ["$1,200"], "T1", ANA.id, respond)  # type: ignore[arg-type]
-    assert ["$0.00 of $500" in text[0], "$0.00 of $1,200" in text[1]] == [True, True]
+    assert ["0 cents of $500" in text[0], "0 cents of $1,200" in text[1]] == [True, True]
     with pytest.raises(BotError, match="Only an admin sets the budget"):
         channel_settings.change_budget(services, ["9"], "T1", RAVI.id)
     for odd in (["nan"], ["-5"], ["lots"], ["1e99"]):
