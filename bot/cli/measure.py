@@ -190,6 +190,8 @@ def money_table(cost: CostPart) -> Table | None:
 
 def business_table(case: Mapping[str, Any]) -> Table | None:
     """What each alternative that was measured comes to a month; nothing without a number of tickets."""
+    from finetune.pricing import money
+
     if not case or not case["workload"]["volume"]:
         return None
     table = Table(
