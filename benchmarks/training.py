@@ -23,7 +23,11 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from finetune.evaluation.sample import Part  # noqa: E402 - the repository is on the path only now
+
 DATA = ROOT.parent / "shared" / "data"
+NONE = np.zeros((0, 0), dtype=np.float32)
 PUBLISHED = [("BERT-tuned (Casanueva 2020)", 93.66), ("USE+ConveRT (Casanueva 2020)", 93.36)]
 
 
@@ -69,9 +73,9 @@ def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
     wall, cpu = time.monotonic(), cpu_seconds()
     embedder = FrozenEmbedder()
     vectors, dev_vectors = embedder(texts), embedder(dev_texts)
-    model, settings = train_linear(
-        texts, labels, vectors, dev_texts, dev_labels, dev_vectors, data["names"], embedder, silent()
-    )
+    train, dev = Part(list(texts), labels, vectors), Part(list(dev_texts), dev_labels, dev_vectors)
+    linear = train_linear(train, dev, data["names"], embedder, silent())
+    model = linear.model
     linear_s, linear_cpu = time.monotonic() - wall, cpu_seconds() - cpu
     test_vectors = embedder(test_texts)
     outcome = logistic(vectors, labels, test_vectors, len(data["names"]))
@@ -84,9 +88,9 @@ def bench_triage(args: argparse.Namespace) -> dict[str, Any]:
         for name, predicted in answers.items()
     ]
     linear_test = model.score(model.words(test_texts, test_vectors))
-    linear_dev = settings.dev_probabilities  # of the model that had not yet learned from dev
+    linear_dev = linear.dev_probabilities  # of the model that had not yet learned from dev
     entry = score("linear", linear_dev, linear_test, dev_labels, test_labels)
-    systems.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": settings.strength})
+    systems.append(entry | {"wall_s": linear_s, "cpu_s": linear_cpu, "C": linear.settings["C"]})
     print(json.dumps(systems), flush=True)
     if not args.quick:
         systems += bench_lora(args, data, (linear_dev, linear_test))
@@ -106,7 +110,8 @@ def bench_lora(
     spec = parse_spec({"dataset": "banking77", "epochs": args.epochs, "patience": 5, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
         progress = Progress(lambda event: print(event, flush=True), lambda: None, every_s=15)
-        outcome = train_triage(spec, *data["train"], *data["dev"], data["names"], Path(folder), progress)
+        sides = (Part(list(texts), labels, NONE) for texts, labels in (data["train"], data["dev"]))
+        outcome = train_triage(spec, *sides, data["names"], Path(folder), progress)
         classifier = load(Path(folder))
         dev, test = (classifier.probabilities(data[side][0]) for side in ("dev", "test"))
     if args.keep:
@@ -139,7 +144,8 @@ def bench_cost(args: argparse.Namespace) -> dict[str, Any]:
     names = tuple(data["names"][label] for label in classes)
     spec = parse_spec({"dataset": "banking77", "epochs": 1, "max_length": 128})
     with tempfile.TemporaryDirectory() as folder:
-        outcome = train_triage(spec, texts, labels, [], np.array([]), names, Path(folder), silent())
+        rows, nothing = Part(list(texts), labels, NONE), Part([], np.array([]), NONE)
+        outcome = train_triage(spec, rows, nothing, names, Path(folder), silent())
     ours = outcome.cpu_s / len(texts) * 1000
     few = 32 if args.quick else 192
     padded = {

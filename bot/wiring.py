@@ -32,6 +32,7 @@ from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Users
 from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Dispatcher
+from worker.dispatch.reconciler import Reconciler
 from worker.ledger.ledger import Ledger
 from worker.logs import start_logging
 from worker.transport import signing
@@ -128,7 +129,7 @@ def build(settings: Settings) -> Bot:
         settings.home / "keys",
         artifacts_folder(settings),
         per_user=settings.jobs_per_person,
-        keep_s=settings.keep_days * DAY_S or None,
+        reconciler=Reconciler(ledger, keep_s=settings.keep_days * DAY_S or None),
     )
     if settings.keep_days:
         forget_feedback(settings.home, time.time() - settings.keep_days * DAY_S)

@@ -15,12 +15,14 @@ from typing import Any
 from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED, write_whole
 from finetune.catalog import BASE_MODELS, hub_id_of
 from finetune.data.ticket import Tickets
+from finetune.device import pick_device
 from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.evaluation.model_card import model_card
 from finetune.llm import Llm
 from finetune.methods import METHODS
+from finetune.pricing import Rates
 from finetune.progress import Emit, Progress, ShouldStop
-from finetune.provenance import Meter, carbon, cost, files_sum, hardware, origin
+from finetune.provenance import Meter, carbon, cost, files_sum, origin
 from finetune.spec import Spec
 from finetune.tasks import TASKS
 
@@ -37,8 +39,7 @@ def run(
     folder: Path,
     emit: Emit,
     should_stop: ShouldStop,
-    price_per_hour: float = 0.0,
-    prices: Mapping[str, Any] | None = None,
+    rates: Rates | None = None,
     clock: Callable[[], float] = time.monotonic,
     llm: Llm | None = None,
 ) -> dict[str, Any]:
@@ -46,24 +47,24 @@ def run(
 
     Raises Stopped within 5 s of `should_stop` giving a reason (or of the budget being spent), and
     FinetuneError with a sentence for the person otherwise. The same folder resumes: a finished one returns
-    its report, an unfinished one goes on from its last intact checkpoint. `price_per_hour` is in dollars. `llm` adds
+    its report, an unfinished one goes on from its last intact checkpoint. Without `rates` work costs nothing. `llm` adds
     prompting to the ladder for at most its own cap and the recipe's budget.
     """
+    rates = rates or Rates()
     folder.mkdir(parents=True, exist_ok=True)
     report = _read_finished(folder, spec, tickets)
     if report is not None:
         return report
     _claim(folder, spec, tickets)
     meter = Meter(clock)
-    progress = Progress(emit, _within_budget(should_stop, spec, meter, price_per_hour), clock)
+    progress = Progress(emit, _within_budget(should_stop, spec, meter, rates.machine_hour_usd), clock)
     progress.phase("loading")
     pinned_spec = _with_base(spec, folder)
-    body, seconds = _run_task(
-        pinned_spec, tickets, folder, progress, meter, _cap_spending(llm, spec, prices or {})
-    )
+    capped_llm = _cap_spending(llm, spec, rates.table)
+    body, seconds = _run_task(pinned_spec, tickets, folder, progress, meter, capped_llm)
     progress.phase("reporting")
     body["notes"] = list(dict.fromkeys([*body["notes"], *progress.notes]))
-    return _finish(body, spec, pinned_spec, tickets, folder, seconds, price_per_hour, prices or {})
+    return _finish(body, spec, pinned_spec, tickets, folder, seconds, rates)
 
 
 def _run_task(
@@ -140,11 +141,10 @@ def _finish(
     tickets: Tickets,
     folder: Path,
     seconds: dict[str, float],
-    price_per_hour: float,
-    prices: Mapping[str, Any],
+    rates: Rates,
 ) -> dict[str, Any]:
-    on_gpu = "CPU" not in hardware()
-    money = cost(seconds, price_per_hour, "", body.pop("api_usd", 0.0))
+    on_gpu = pick_device() != "cpu"
+    money = cost(seconds, rates.machine_hour_usd, "", body.pop("api_usd", 0.0))
     report = {
         "kind": "finetune",
         **body,
@@ -167,7 +167,7 @@ def _finish(
         **body["dataset"],
     }
     if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms
-        report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * price_per_hour
+        report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * rates.machine_hour_usd
     (folder / "MODEL_CARD.md").write_text(model_card(report, TASKS[spec.task].purpose))
     write_whole(folder / REPORT, json.dumps(report, indent=1, allow_nan=False))
     return report

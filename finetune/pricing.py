@@ -8,7 +8,7 @@ Every result carries its basis, so that a reader can check it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from finetune.errors import FinetuneError
@@ -19,6 +19,14 @@ WORDS_TO_TOKENS = 1.35
 
 class CostError(FinetuneError):
     """The price table lacks what is asked for."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What work is paid by: an hour of this machine in dollars, and the price table (bot/prices.yaml) for all else."""
+
+    machine_hour_usd: float = 0.0
+    table: Prices = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -123,13 +123,14 @@ def forget(
 
 def register() -> None:
     """Attach the command groups; they import this module for `console` and `settings`."""
-    from bot.cli import datasets, evaluate, index, jobs, measure
+    from bot.cli import datasets, evaluate, finetune, index, jobs, measure, models
 
     app.add_typer(index.app, name="index")
     app.add_typer(datasets.app, name="datasets")
     app.add_typer(jobs.app, name="jobs")
     app.add_typer(evaluate.app, name="eval")
-    jobs.register(app)
+    finetune.register(app)
+    models.register(app)
     measure.register(app)
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.console import console, path_to_read, settings
-from bot.cli.jobs import AsJson, here_with_bar
+from bot.cli.report import AsJson, here_with_bar
 from bot.settings import Settings
 
 if TYPE_CHECKING:

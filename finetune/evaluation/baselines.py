@@ -17,7 +17,7 @@ from finetune.device import work_seconds
 from finetune.evaluation.predictions import Predictions, best_by_choosing, score
 from finetune.evaluation.sample import Fold, Sample
 from finetune.methods import Solution
-from finetune.methods.linear import METHOD, Words, fit_svm, solve
+from finetune.methods.linear import METHOD, Words, fit_svm, train_linear
 from finetune.progress import Progress, silent
 
 MAJORITY = "Majority class"
@@ -112,7 +112,7 @@ class CheapMethods:
             train, dev = self.sample.part(fold.train), self.sample.part(fold.dev)
             once = fold is self.sample.once
             names = self.sample.classes if once else self.sample.names
-            self._svms[key] = solve(train, dev, names, _no_embedder, progress or silent())
+            self._svms[key] = train_linear(train, dev, names, _no_embedder, progress or silent())
         return self._svms[key]
 
     @cached_property

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from finetune.methods import METHODS
+from finetune.spec import DEFAULT_METHOD
+
 NEAR = 0.15  # an outcome belongs to a forecast when its rows differ by no more than this share
 
 
@@ -80,7 +83,7 @@ def forecasts_of(report: Mapping[str, Any], job: str) -> list[Entry]:
     ]
     if finetune := ahead.get("tuned"):
         band = (finetune["low"], finetune["high"], finetune["wide_low"], finetune["wide_high"])
-        entries.append(Entry(*common, "lora", finetune["rows"], finetune["value"], *band, made_at))
+        entries.append(Entry(*common, DEFAULT_METHOD, finetune["rows"], finetune["value"], *band, made_at))
     return entries
 
 
@@ -166,8 +169,9 @@ def outcomes_of(report: Mapping[str, Any], job: str) -> list[dict[str, Any]]:
     finetunes = [system for system in systems if system.get("role") == "tuned"]
     cheap = [system for system in systems if system.get("role") != "tuned"]
     best = max(cheap, key=lambda system: system["accuracy"]["value"], default=None)
-    outcomes = [("cheap" if method == "linear" else "lora", system) for system in finetunes]
-    outcomes += [("cheap", best)] if best is not None and method != "linear" else []
+    is_cheap = method in METHODS and METHODS[method].is_baseline
+    outcomes = [("cheap" if is_cheap else DEFAULT_METHOD, system) for system in finetunes]
+    outcomes += [("cheap", best)] if best is not None and not is_cheap else []
     return [
         {
             "is": "outcome",

@@ -190,16 +190,12 @@ def _lora(
     choosing = choosing if whole else choosing[:DEV_ROWS]
     place = run.folder / "lora-pilot"
     learning, dev = sample.part(train), sample.part(np.array(choosing, dtype=int))
-    train_triage(
-        spec,
-        learning.texts,
-        np.array([index[label] for label in learning.labels]),
-        dev.texts,
-        np.array([index[label] for label in dev.labels], dtype=int),
-        tuple(sample.names[label] for label in classes),
-        place,
-        progress,
+    train_side, dev_side = (
+        replace(side, labels=np.array([index[label] for label in side.labels], dtype=int))
+        for side in (learning, dev)
     )
+    names = tuple(sample.names[label] for label in classes)
+    train_triage(spec, train_side, dev_side, names, place, progress)
     if whole and spec.blend:
         blend_in(sample, cheap, place, progress)
     test = sample.part(sample.once.test)

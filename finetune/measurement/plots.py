@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,47 +27,49 @@ FILE = "verdict.png"
 TITLE_WIDTH = 36  # characters that a line of the title has room for
 
 
-def verdict_plot(
-    file: Path,
-    points: Sequence[Point],
-    ahead: Sequence[Ahead],
-    target: float,
-    lines: Sequence[tuple[str, float]],
-    finetune: Ahead | None,
-    money: Sequence[tuple[str, float]],
-    title: str,
-    metric: str,
-    once: str = "",
-    tuned_later: Sequence[Ahead] = (),
-) -> dict[str, str]:
-    """Draw both panels and return the plot's entry of the report.
+@dataclass(frozen=True)
+class Picture:
+    """What the verdict's picture shows; scores are shares.
 
-    `lines` are baselines (name, score); `money` is (option, dollars a month), `once` what is
-    paid once; `tuned_later` is the fine-tune at the sizes of `ahead`. Scores are shares.
+    `lines` are baselines (name, score); `ahead` what more tickets are expected to bring, `finetune` the fine-tune on
+    today's, `tuned_later` the fine-tune at the sizes of `ahead`. `money` is (option, dollars a month), `once` says
+    what is paid once.
     """
+
+    title: str
+    metric: str
+    target: float
+    points: Sequence[Point]
+    lines: Sequence[tuple[str, float]]
+    ahead: Sequence[Ahead]
+    finetune: Ahead | None
+    tuned_later: Sequence[Ahead] = ()
+    money: Sequence[tuple[str, float]] = ()
+    once: str = ""
+
+
+def verdict_plot(file: Path, picture: Picture) -> dict[str, str]:
+    """Draw both panels and return the plot's entry of the report."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 8.6), dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
-    _curve(upper, points, ahead, target, lines, finetune, metric)
-    if finetune and tuned_later:
-        _tuned_later(upper, [finetune, *tuned_later])
-    figure.suptitle(wrap(title, TITLE_WIDTH), fontsize=18, x=0.02, ha="left", color=INK, weight="bold")
-    figures = _in_figures(points, tuned_later or ahead, target, finetune, lines)
-    upper.set_title(figures, fontsize=14, loc="left", color=INK)
-    _money(lower, money, once)
+    _curve(upper, picture)
+    if picture.finetune and picture.tuned_later:
+        _tuned_later(upper, [picture.finetune, *picture.tuned_later])
+    figure.suptitle(
+        wrap(picture.title, TITLE_WIDTH), fontsize=18, x=0.02, ha="left", color=INK, weight="bold"
+    )
+    upper.set_title(_in_figures(picture), fontsize=14, loc="left", color=INK)
+    _money(lower, picture.money, picture.once)
     for axes in (upper, lower):
         axes.tick_params(labelsize=12, colors=INK)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     figure.savefig(file)
-    return {
-        "file": file.name,
-        "title": title,
-        "alt": _alt(points, ahead, target, finetune),
-    }
+    return {"file": file.name, "title": picture.title, "alt": _alt(picture)}
 
 
 def wrap(text: str, width: int) -> str:
@@ -74,34 +77,27 @@ def wrap(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text, width))
 
 
-def _curve(
-    axes: Any,
-    points: Sequence[Point],
-    ahead: Sequence[Ahead],
-    target: float,
-    lines: Sequence[tuple[str, float]],
-    finetune: Ahead | None,
-    metric: str,
-) -> None:
+def _curve(axes: Any, picture: Picture) -> None:
     """The upper panel: what was measured, what is expected, and the lines to compare with."""
+    points, ahead, finetune, target = picture.points, picture.ahead, picture.finetune, picture.target
     sizes, means = _spread_curve(axes, points)
     if ahead and sizes:
         _ahead(axes, sizes[-1], means[-1], ahead)
     if finetune:
         _star(axes, finetune)
     axes.axhline(100 * target, color=TARGET, linewidth=2.5, label=f"your target: {100 * target:.1f}%")
-    for style, (name, value) in zip(("--", ":", "-."), lines, strict=False):
+    for style, (name, value) in zip(("--", ":", "-."), picture.lines, strict=False):
         label = f"{name}: {100 * value:.1f}%"
         axes.axhline(100 * value, color="#6b7280", linewidth=1.6, linestyle=style, label=label)
     if sizes:
         axes.set_xscale("log")
         right = max([*sizes, *(item.rows for item in ahead), finetune.rows if finetune else 0])
         _rows_axis(axes, sizes[0], right)
-    values = [*means, 100 * target, *(100 * value for _, value in lines)]
+    values = [*means, 100 * target, *(100 * value for _, value in picture.lines)]
     values += [100 * item.wide_high for item in ahead] + ([100 * finetune.wide_high] if finetune else [])
     axes.set_ylim(max(0, min(values) - 6), min(101.5, max(values) + 3))
     axes.set_xlabel("tickets trained on", fontsize=13)
-    axes.set_ylabel({"accuracy": "right answers, %", "macro_f1": "macro-F1, %"}[metric], fontsize=13)
+    axes.set_ylabel({"accuracy": "right answers, %", "macro_f1": "macro-F1, %"}[picture.metric], fontsize=13)
     axes.grid(axis="y", color=FAINT)
     axes.legend(fontsize=11.5, loc="lower right", framealpha=0.92, edgecolor="none")
 
@@ -183,17 +179,12 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
     axes.set_xlabel(once, fontsize=12.5, loc="left", color=INK)
 
 
-def _in_figures(
-    points: Sequence[Point],
-    ahead: Sequence[Ahead],
-    target: float,
-    finetune: Ahead | None,
-    lines: Sequence[tuple[str, float]],
-) -> str:
+def _in_figures(picture: Picture) -> str:
     """The target, the best of today (a prompt's score too) and what is expected, in two lines that fit a phone."""
-    last = max(points, key=lambda point: point.rows, default=None)
-    today = [score for _, score in lines] + ([last.score] if last else [])
-    now = [f"your target {100 * target:.1f}%"]
+    ahead, finetune = picture.tuned_later or picture.ahead, picture.finetune
+    last = max(picture.points, key=lambda point: point.rows, default=None)
+    today = [score for _, score in picture.lines] + ([last.score] if last else [])
+    now = [f"your target {100 * picture.target:.1f}%"]
     now += [f"best without a fine-tune {100 * max(today):.1f}%"] if today else []
     later = [f"fine-tune {100 * finetune.value:.1f}%"] if finetune else []
     later += [f"with {ahead[-1].rows:,} tickets {100 * ahead[-1].value:.1f}%"] if ahead else []
@@ -201,9 +192,9 @@ def _in_figures(
     return "\n".join(line for line in parts if line)
 
 
-def _alt(points: Sequence[Point], ahead: Sequence[Ahead], target: float, finetune: Ahead | None) -> str:
-    last = max(points, key=lambda point: point.rows, default=None)
+def _alt(picture: Picture) -> str:
+    last, finetune = max(picture.points, key=lambda point: point.rows, default=None), picture.finetune
     parts = [f"Learning curve: {100 * last.score:.1f}% at {last.rows:,} tickets"] if last else ["No curve"]
-    parts += [f"{100 * a.value:.1f}% forecast at {a.rows:,}" for a in ahead]
+    parts += [f"{100 * a.value:.1f}% forecast at {a.rows:,}" for a in picture.ahead]
     parts += [f"fine-tune {100 * finetune.value:.1f}%"] if finetune else []
-    return ", ".join([*parts, f"target {100 * target:.1f}%"])
+    return ", ".join([*parts, f"target {100 * picture.target:.1f}%"])

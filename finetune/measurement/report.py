@@ -22,7 +22,7 @@ from finetune.measurement.business import BusinessCase
 from finetune.measurement.business import sentence as case_sentence
 from finetune.measurement.business_plot import BUSINESS_FILE, business_plot
 from finetune.measurement.decision import Decision
-from finetune.measurement.plots import FILE, verdict_plot
+from finetune.measurement.plots import FILE, Picture, verdict_plot
 from finetune.measurement.sentences import percent
 from finetune.pricing import money as dollars
 
@@ -195,19 +195,19 @@ def _plot(
     ]
     near = [item for item in findings.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
-    return verdict_plot(
-        folder / FILE,
-        findings.points,
-        near,
-        request.target,
-        lines,
-        findings.finetune,
-        options[:5],
-        decision.title,
-        request.metric,
-        _once(money, decision.choice),
-        [item for item in findings.tuned_later if item.rows in sizes],
+    picture = Picture(
+        title=decision.title,
+        metric=request.metric,
+        target=request.target,
+        points=findings.points,
+        lines=lines,
+        ahead=near,
+        finetune=findings.finetune,
+        tuned_later=[item for item in findings.tuned_later if item.rows in sizes],
+        money=options[:5],
+        once=_once(money, decision.choice),
     )
+    return verdict_plot(folder / FILE, picture)
 
 
 def _once(money: Mapping[str, Any], choice: str) -> str:

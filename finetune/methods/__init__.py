@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 MERGED = "full"  # what an adapter becomes when it is folded into its base: plain weights
 
 
-class LabelledRows(Protocol):
-    """Rows to learn from: texts, class numbers and frozen embeddings, row by row."""
+class LabelledTexts(Protocol):
+    """Texts to learn from, with their class numbers, row by row."""
 
     @property
     def texts(self) -> list[str]: ...
     @property
     def labels(self) -> np.ndarray: ...
+
+
+class LabelledRows(LabelledTexts, Protocol):
+    """Rows to learn from: texts, class numbers and frozen embeddings, row by row."""
+
     @property
     def embeddings(self) -> np.ndarray: ...
 

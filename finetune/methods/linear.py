@@ -99,58 +99,41 @@ class TunedLinear:
         save_linear(folder, self, name)
 
 
-@dataclass(frozen=True)
-class StrengthSelection:
-    """The strength that won on dev, with every candidate's dev accuracy.
-
-    `dev_probabilities` are the winner's before it learned from dev's rows as well.
-    """
-
-    strength: float
-    dev_accuracy: dict[float, float]
-    seconds: float
-    dev_probabilities: np.ndarray | None = None
-
-
 def train_linear(
-    texts: Sequence[str],
-    labels: np.ndarray,
-    embeddings: np.ndarray,
-    dev_texts: Sequence[str],
-    dev_labels: np.ndarray,
-    dev_embeddings: np.ndarray,
+    train: LabelledRows,
+    dev: LabelledRows,
     classes: tuple[str, ...],
     embedder: Callable[..., np.ndarray],
     progress: Progress,
-) -> tuple[TunedLinear, StrengthSelection]:
+) -> Solution:
     """Fit one linear SVM per strength, keep the best on dev, fit its temperature there, refit on both.
 
-    A network uses dev to stop early; this one, once its strength is chosen, learns from dev's rows as well.
+    A network uses dev to stop early; this one, once its strength is chosen, learns from dev's rows as well. Its settings
+    are the strength `C` and every candidate's accuracy on dev; `dev` may be empty.
     """
-    import numpy as np
-
     began = time.perf_counter()
-    words = Words.learn(texts)
-    train, dev = words(texts, embeddings), words(dev_texts, dev_embeddings) if len(dev_texts) else None
-    if dev is None:
-        weights, bias = fit_svm(train, labels, len(classes), 0.5)
-        model = TunedLinear(classes, words, weights, bias, 1.0, embedder)
-        return model, StrengthSelection(0.5, {}, time.perf_counter() - began)
+    words, count = Words.learn(train.texts), len(classes)
+    features = words(train.texts, train.embeddings)
+    if not dev.texts:
+        model = TunedLinear(classes, words, *fit_svm(features, train.labels, count, 0.5), 1.0, embedder)
+        return Solution(model, time.perf_counter() - began, {"C": 0.5, "dev_accuracy": {}})
+    dev_features = words(dev.texts, dev.embeddings)
     candidates: dict[float, TunedLinear] = {}
     for strength in STRENGTHS:
         progress.check()
-        candidates[strength] = TunedLinear(
-            classes, words, *fit_svm(train, labels, len(classes), strength), 1.0, embedder
-        )
-    right = {c: float((m.score(dev).argmax(1) == dev_labels).mean()) for c, m in candidates.items()}
+        weights, bias = fit_svm(features, train.labels, count, strength)
+        candidates[strength] = TunedLinear(classes, words, weights, bias, 1.0, embedder)
+    right = {c: float((m.score(dev_features).argmax(1) == dev.labels).mean()) for c, m in candidates.items()}
     strength = max(right, key=lambda c: right[c])
-    candidates[strength].temperature = temperature = fit_temperature(candidates[strength], dev, dev_labels)
-    dev_probabilities = candidates[strength].score(dev)
-    words = Words.learn([*texts, *dev_texts])
-    rows = words([*texts, *dev_texts], np.concatenate([embeddings, dev_embeddings]))
-    weights, bias = fit_svm(rows, np.concatenate([labels, dev_labels]), len(classes), strength)
-    model = TunedLinear(classes, words, weights, bias, temperature, embedder)
-    return model, StrengthSelection(strength, right, time.perf_counter() - began, dev_probabilities)
+    best = candidates[strength]
+    best.temperature = fit_temperature(best, dev_features, dev.labels)
+    dev_probabilities = best.score(dev_features)
+    words = Words.learn([*train.texts, *dev.texts])
+    rows = words([*train.texts, *dev.texts], np.concatenate([train.embeddings, dev.embeddings]))
+    weights, bias = fit_svm(rows, np.concatenate([train.labels, dev.labels]), count, strength)
+    model = TunedLinear(classes, words, weights, bias, best.temperature, embedder)
+    settings = {"C": strength, "dev_accuracy": right}
+    return Solution(model, time.perf_counter() - began, settings, dev_probabilities)
 
 
 def fit_svm(
@@ -247,29 +230,6 @@ def load_linear(
         raise CorruptModel(f"The model in {folder} does not load: run the job again.") from error
 
 
-def solve(
-    train: LabelledRows,
-    dev: LabelledRows,
-    classes: tuple[str, ...],
-    embedder: Callable[..., np.ndarray],
-    progress: Progress,
-) -> Solution:
-    """`train_linear` on two sides of a split."""
-    model, selection = train_linear(
-        train.texts,
-        train.labels,
-        train.embeddings,
-        dev.texts,
-        dev.labels,
-        dev.embeddings,
-        classes,
-        embedder,
-        progress,
-    )
-    settings = {"C": selection.strength, "dev_accuracy": selection.dev_accuracy}
-    return Solution(model, selection.seconds, settings, selection.dev_probabilities)
-
-
 def _conflicts(spec: Spec) -> dict[str, str]:
     if spec.base_model != "minilm":
         return {"base_model": "`linear` works on the packaged embeddings: leave the base model at minilm."}
@@ -289,7 +249,7 @@ METHOD = Method(
     flops_per_token=2.0,  # each row is embedded once, forward only; the SVM itself is nothing beside that
     bytes_per_parameter=4.0,
     learning_rate=_rate,
-    solver=Solver(solve, load_linear),
+    solver=Solver(train_linear, load_linear),
     distributed=False,
     is_baseline=True,
     position=20,

@@ -13,6 +13,7 @@ from transformers import set_seed
 from finetune.errors import Stopped, TrainingDataError
 from finetune.methods.lora import add_lora
 from finetune.pipeline import run
+from finetune.pricing import Rates
 from finetune.progress import thin_out
 from finetune.serving.predict import load
 from finetune.spec import parse_spec
@@ -162,7 +163,7 @@ def test_a_spent_budget_stops_the_run(llama, tmp_path):
     """At a million dollars an hour one cent is gone at once; the reason says budget."""
     spec = recipe(method="full", base_model=str(llama), budget_usd=0.01)
     with pytest.raises(Stopped) as stop:
-        run(spec, tickets(40), tmp_path, lambda _: None, lambda: None, price_per_hour=1e6)
+        run(spec, tickets(40), tmp_path, lambda _: None, lambda: None, Rates(1e6))
     assert stop.value.reason == "budget"
 
 

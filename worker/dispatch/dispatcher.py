@@ -37,7 +37,7 @@ class Dispatcher:
 
     `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
     `per_user` limits how many jobs of one person are out at a time. `on_change` is called after the ledger
-    took something in, so that cards can follow at once. `keep_s`: see Reconciler.
+    took something in, so that cards can follow at once.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class Dispatcher:
         per_user: int | None = None,
         timeout_s: int = TIMEOUT_S,
         on_change: Callable[[], None] | None = None,
-        keep_s: float | None = None,
         reconciler: Reconciler | None = None,
     ) -> None:
         self.ledger = ledger
@@ -64,7 +63,7 @@ class Dispatcher:
         self._over = threading.Event()
         self._owed = threading.Event()
         self._caught_up = threading.Event()
-        self._reconciler = reconciler or Reconciler(ledger, keep_s=keep_s)
+        self._reconciler = reconciler or Reconciler(ledger)
         self.redis_ok = False
         ledger.on_owed = self._owed.set
         self._threads = [

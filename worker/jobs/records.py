@@ -105,6 +105,24 @@ class Event:
 
 
 @dataclass(frozen=True)
+class HistoryLine:
+    """One more line of a job's history, as it is written; `run` and `seq` are those of a worker's event."""
+
+    job_id: str
+    at: float
+    who: str
+    what: str
+    why: str = ""
+    from_state: State | None = None
+    to_state: State | None = None
+    attempt: int | None = None
+    run: str | None = None
+    seq: int | None = None
+    applied: bool = True
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Post:
     """One message owed to Slack; `tries` > 0: an earlier send may have arrived, so look before repeating."""
 

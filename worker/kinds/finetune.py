@@ -14,6 +14,7 @@ def run(work: Work) -> Report:
     """Runs finetune.pipeline.run on the rows that the job names; prompts are scored where `work.llm` is set."""
     from finetune.data.store import DatasetStore
     from finetune.pipeline import run as run_finetune
+    from finetune.pricing import Rates
     from finetune.spec import Spec
 
     spec = Spec.from_json(work.envelope.spec)
@@ -24,8 +25,7 @@ def run(work: Work) -> Report:
         work.folder,
         work.emit,
         work.should_stop,
-        work.price_per_hour,
-        prices=work.prices,
+        Rates(work.price_per_hour, work.prices),
         llm=work.llm,
     )
 

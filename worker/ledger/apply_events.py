@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker.errors import IllegalTransition, UnknownJob
 from worker.jobs.decisions import Decision, decide_on_event
-from worker.jobs.records import Attempt, Job, attempt_of
+from worker.jobs.records import Attempt, HistoryLine, Job, attempt_of
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
 from worker.ledger.database import after_commit, writing
@@ -82,7 +82,10 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     try:
         follow(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
     except IllegalTransition as e:
-        record(connection, job.id, now, "ledger", "refused", str(e), applied=False, attempt=event.attempt)
+        record(
+            connection,
+            HistoryLine(job.id, now, "ledger", "refused", str(e), applied=False, attempt=event.attempt),
+        )
     return True
 
 
@@ -156,16 +159,18 @@ def _record(connection: Connection, event: WorkerEvent, now: float, applied: boo
     why = "" if applied else "late or fenced; not applied"
     record(
         connection,
-        event.job,
-        now,
-        who,
-        event.kind,
-        why,
-        attempt=event.attempt,
-        run=event.run,
-        seq=event.seq,
-        applied=applied,
-        data=data,
+        HistoryLine(
+            event.job,
+            now,
+            who,
+            event.kind,
+            why,
+            attempt=event.attempt,
+            run=event.run,
+            seq=event.seq,
+            applied=applied,
+            data=data,
+        ),
     )
 
 

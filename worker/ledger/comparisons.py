@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import WorkerError
+from worker.jobs.records import HistoryLine
 from worker.ledger.database import reading, writing
 from worker.ledger.tables import comparisons, votes
 from worker.ledger.transitions import locked_job, owe_post, record
@@ -68,7 +69,7 @@ def start(engine: Engine, job_id: str, by: str, seed: str, rows: int, now: float
         owe_post(connection, job, now, "compare_intro", "compare", {"rows": rows})
         for row in range(rows):
             owe_post(connection, job, now, "compare_ticket", f"compare:{row}", {"row": row, "seed": seed})
-        record(connection, job_id, now, by, "compare", f"blind comparison of {rows} tickets")
+        record(connection, HistoryLine(job_id, now, by, "compare", f"blind comparison of {rows} tickets"))
     return True
 
 
@@ -121,7 +122,7 @@ def close(engine: Engine, job_id: str, by: str, now: float) -> bool:
             "by_row": {str(row): dict(count) for row, count in sorted(result.by_row.items())},
         }
         owe_post(connection, job, now, "compare_summary", "compared", body)
-        record(connection, job_id, now, by, "compared", f"{result.people} people voted")
+        record(connection, HistoryLine(job_id, now, by, "compared", f"{result.people} people voted"))
     return True
 
 

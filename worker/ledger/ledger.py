@@ -17,7 +17,17 @@ from sqlalchemy.exc import IntegrityError
 
 from finetune.progress import FINISH
 from worker.errors import UnknownJob, WorkerError
-from worker.jobs.records import Event, Job, JobRequest, Post, StaleCard, columns_of, event_of, job_of
+from worker.jobs.records import (
+    Event,
+    HistoryLine,
+    Job,
+    JobRequest,
+    Post,
+    StaleCard,
+    columns_of,
+    event_of,
+    job_of,
+)
 from worker.jobs.states import END_STATES, State, Trigger
 from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
@@ -148,7 +158,7 @@ class Ledger:
             if job.state != State.RUNNING:
                 raise WorkerError(f"Job {job_id} is not running, so there is no training to end early.")
             owe_order(connection, "stop", job_id, job.attempt, now, now, FINISH)
-            record(connection, job_id, now, by, "finish early", why, attempt=job.attempt)
+            record(connection, HistoryLine(job_id, now, by, "finish early", why, attempt=job.attempt))
         self._owed()
         return self.job(job_id)
 
@@ -258,7 +268,7 @@ class Ledger:
         outbox.move_job(self.engine, job_id, channel, why, self.clock())
 
     def _accept(self, connection: Connection, draft: Job, now: float, approval: str | None) -> None:
-        record(connection, draft.id, now, draft.by, "request", after=State.DRAFT)
+        record(connection, HistoryLine(draft.id, now, draft.by, "request", to_state=State.DRAFT))
         if approval is None:
             job = move(connection, draft, Trigger.SUBMIT, now, draft.by)
             new_attempt(connection, job, now, due_at=now)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from worker.jobs.decisions import Decision
 from worker.jobs.records import (
     Attempt,
+    HistoryLine,
     Job,
     Order,
     Post,
@@ -128,7 +129,7 @@ def replace_attempt(engine: Engine, pair: JobAttempt, now: float, why: str) -> N
             error = "No worker ever got to start it. Check that a worker runs, with the right clock and keys."
             move(connection, job, Trigger.FAIL, now, "reconciler", why, error=error)
             return
-        record(connection, job.id, now, "reconciler", "requeue", why, attempt=job.attempt)
+        record(connection, HistoryLine(job.id, now, "reconciler", "requeue", why, attempt=job.attempt))
         new_attempt(connection, job, now, now)
 
 
@@ -226,7 +227,7 @@ def move_job(engine: Engine, job_id: str, channel: str, why: str, now: float) ->
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
         set_columns(connection, job, now, channel=channel, **NO_CARD)
-        record(connection, job_id, now, "bot", "moved", why)
+        record(connection, HistoryLine(job_id, now, "bot", "moved", why))
         undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
         for post in connection.execute(select(tables.posts).where(undone)).mappings().all():
             target = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}

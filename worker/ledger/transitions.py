@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.errors import UnknownJob, WorkerError
 from worker.jobs.progress import begin_run, end_run
-from worker.jobs.records import Job, attempt_of, job_of
+from worker.jobs.records import HistoryLine, Job, attempt_of, job_of
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger, next_state
 from worker.ledger import tables
 from worker.ledger.database import after_commit
@@ -75,7 +75,8 @@ def move(
     if before in ACTIVE_STATES and after not in ACTIVE_STATES:
         columns["progress"] = end_run(progress, now)
     job = set_columns(connection, job, now, state=after, **columns)
-    record(connection, job.id, now, who, trigger, why, before, after, job.attempt, data=data)
+    facts = dict(data or {})
+    record(connection, HistoryLine(job.id, now, who, trigger, why, before, after, job.attempt, data=facts))
     if after not in ACTIVE_STATES:
         retire(connection, job, now, after)
     if after in END_STATES:
@@ -110,37 +111,9 @@ def _owe_report(connection: Connection, job: Job, now: float, end: State, why: s
     owe_post(connection, job, now, "final_report", end, body)
 
 
-def record(
-    connection: Connection,
-    job_id: str,
-    now: float,
-    who: str,
-    what: str,
-    why: str = "",
-    before: State | None = None,
-    after: State | None = None,
-    attempt: int | None = None,
-    run: str | None = None,
-    seq: int | None = None,
-    applied: bool = True,
-    data: Mapping[str, Any] | None = None,
-) -> None:
+def record(connection: Connection, line: HistoryLine) -> None:
     """One more line of the job's history; lines are never changed or removed."""
-    values = {
-        "job_id": job_id,
-        "at": now,
-        "who": who,
-        "what": what,
-        "why": why,
-        "from_state": before,
-        "to_state": after,
-        "attempt": attempt,
-        "run": run,
-        "seq": seq,
-        "applied": applied,
-        "data": dict(data or {}),
-    }
-    connection.execute(insert(tables.events).values(values))
+    connection.execute(insert(tables.events).values(vars(line)))
 
 
 def new_attempt(connection: Connection, job: Job, now: float, due_at: float) -> Job:

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from slack_sdk import WebClient
 
+from bot.slack.delivery.card_schedule import CardSchedule
 from bot.slack.delivery.posting import Refusal, Trouble, answer_try, find, has_files, refusal, send
 from bot.slack.delivery.rate_limit import Pace
 from bot.slack.trouble import SLACK_TROUBLE
@@ -25,17 +26,13 @@ from bot.slack.ui.blocks import Block, context, section
 from bot.slack.ui.job_card import job_text
 from bot.slack.ui.messages import card_of, message_of, pictures_of
 from worker.jobs.records import Job, Post, StaleCard
-from worker.jobs.states import ACTIVE_STATES, END_STATES, State
 from worker.kinds import kind_of
 from worker.ledger.ledger import Ledger
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
 RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 WAIT_S = 1.0
-AGING_S = 30.0
-"""A running job's card is not left alone for longer: it tells how long the job has run."""
 PICTURE_TRIES = 3
-IN_LINE = (State.QUEUED, State.RETRY_WAIT)
 WHY_CLOSED = {
     "is_archived": "it is archived",
     "not_in_channel": "I am no longer in it",
@@ -73,15 +70,12 @@ class Notifier:
     ) -> None:
         self._client, self._ledger, self._clock, self._tick = client, ledger, clock, tick
         self._pace = Pace(tick)
-        self._interval, self._queue_up = card_interval_s, queue_up
-        self._shown_at: dict[str, float] = {}
-        self._waits: dict[str, tuple[float, int]] = {}
+        self._queue_up = queue_up
+        self._cards = CardSchedule(ledger, card_interval_s, queue_up, tick)
         self._uncertain: set[str] | None = None
         self._token_trouble = ""
         self.aftermath: Aftermath | None = None
         self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
-        self._queue_was: bool | None = None
-        self._aging_at = float("-inf")
         self._picture_tries: dict[int, int] = {}
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
@@ -117,52 +111,26 @@ class Notifier:
         """One round: cards first, so that a report finds the thread it belongs to."""
         if self._is_silent():
             return
-        stale = [*self._turn_cards(), *self._ledger.stale_cards()]
+        stale = [*self._cards.changed_by_queue(), *self._ledger.stale_cards()]
         if self._uncertain is None:  # an earlier process may have sent these without noting it
             self._uncertain = {card.id for card in stale if not card.card_ts}
-        for card in sorted(stale, key=self._urgency):
+        for card in sorted(stale, key=self._cards.urgency):
             if self._over.is_set():
                 return
             if self._is_due(card):
                 self._show(card)
-        for card in self._aging():
+        for card in self._cards.aging():
             if not self._over.is_set() and self._is_due(card):
                 self._show(card)
         for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
             self._pay(post)
-        self._shown_at = {key: at for key, at in self._shown_at.items() if self._tick() - at < 3600}
-
-    def _turn_cards(self) -> list[StaleCard]:
-        """Cards of jobs in line that are out of date because the queue went away or came back."""
-        up, was = self._queue_up(), self._queue_was
-        self._queue_was = up
-        if was is None or up == was:
-            return []
-        waiting = [job for job in self._ledger.jobs(states=IN_LINE, limit=200) if job.card_ts]
-        for job in waiting:
-            self._shown_at.pop(job.id, None)
-        return [StaleCard(job.id, job.state, job.card_ts) for job in waiting]
-
-    def _aging(self) -> list[StaleCard]:
-        """Cards of running jobs that tell nothing new but the time: shown again, or it would stand still."""
-        if self._tick() < self._aging_at:
-            return []
-        self._aging_at = self._tick() + AGING_S / 3
-        running = [job for job in self._ledger.jobs(states=ACTIVE_STATES, limit=200) if job.card_ts]
-        old = [job for job in running if self._tick() - self._shown_at.get(job.id, float("-inf")) >= AGING_S]
-        return [StaleCard(job.id, job.state, job.card_ts) for job in old]
+        self._cards.forget_old()
 
     def _is_silent(self) -> bool:
         return self._tick() < self._silent_until
 
-    def _urgency(self, card: StaleCard) -> tuple[bool, bool, float]:
-        return card.state not in END_STATES, bool(card.card_ts), self._shown_at.get(card.id, float("-inf"))
-
     def _is_due(self, card: StaleCard) -> bool:
-        now = self._tick()
-        if now < self._silent_until or now < self._waits.get(card.id, (now, 0))[0]:
-            return False
-        return card.state in END_STATES or now - self._shown_at.get(card.id, float("-inf")) >= self._interval
+        return not self._is_silent() and self._cards.is_due(card)
 
     def _show(self, card: StaleCard) -> None:
         job = self._ledger.job(card.id)
@@ -181,8 +149,7 @@ class Notifier:
             self._card_failed(job, Refusal(Trouble.OTHER, "internal"))
             return
         self._well()
-        self._shown_at[job.id] = self._tick()
-        self._waits.pop(job.id, None)
+        self._cards.note_shown(job.id)
         self._ledger.record_card(job.id, ts, job.version)
         if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
             self._uncertain.discard(job.id)
@@ -222,13 +189,12 @@ class Notifier:
         if why.trouble is Trouble.TOKEN:
             self._token_refused(why)
             return
-        tries = self._waits.get(job.id, (0.0, 0))[1]
-        wait = why.wait_s or delay(tries)
+        wait = why.wait_s or delay(self._cards.tries(job.id))
         if why.trouble is Trouble.SLOW_DOWN:
             self._pace.hold("update" if job.card_ts else "post", job.card_place, wait)
         else:
             log.warning("card of %s: %s", job.id, why.code)
-        self._waits[job.id] = (self._tick() + wait, tries + 1)
+        self._cards.put_off(job.id, wait)
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
             self._ledger.forget_card(job.id)
         if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
@@ -271,7 +237,7 @@ class Notifier:
         except SLACK_TROUBLE as error:
             log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
             return
-        self._waits.pop(job.id, None)
+        self._cards.try_at_once(job.id)
         self._ledger.move_job(job.id, direct, f"I cannot post where the job was launched: {reason}")
 
     def _pay(self, post: Post) -> None:

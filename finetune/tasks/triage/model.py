@@ -15,13 +15,14 @@ from torch import nn
 from finetune.artifacts import CARD, LINEAR_HALF, find_model, read_card
 from finetune.device import mixed_precision, pick_device
 from finetune.errors import CorruptModel
-from finetune.methods import METHODS, Classifier, method_of, network_of
+from finetune.methods import METHODS, Classifier, LabelledTexts, method_of, network_of
 from finetune.progress import Progress
 from finetune.training.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
 from finetune.training.embedding import embed, length_batches, mean_pool, unit
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
+    from finetune.training.loop import TrainingResult
 
 HEAD = "head.safetensors"
 TOKENS_PER_BATCH = 4096
@@ -60,17 +61,15 @@ class TunedTriage:
 
 def train_triage(
     spec: Spec,
-    texts: Sequence[str],
-    labels: np.ndarray,
-    dev_texts: Sequence[str],
-    dev_labels: np.ndarray,
+    train: LabelledTexts,
+    dev: LabelledTexts,
     classes: tuple[str, ...],
     folder: Path,
     progress: Progress,
-) -> Any:
-    """Train as the recipe says and return `TrainingResult`; the model lies in folder/model, ready for `load_triage`.
+) -> TrainingResult:
+    """Train as the recipe says; the model lies in folder/model, ready for `load_triage`.
 
-    `labels` index `classes`. Checkpoints lie in folder/checkpoints.
+    Labels index `classes`; `dev` may be empty. Checkpoints lie in folder/checkpoints.
     """
     import torch
     from transformers import set_seed
@@ -79,15 +78,15 @@ def train_triage(
 
     set_seed(spec.seed)
     method = network_of(spec.method)
-    encoder, tokenizer = method.build(spec, "encoder", texts)
+    encoder, tokenizer = method.build(spec, "encoder", train.texts)
     limit = reads_at_most(encoder, tokenizer) if METHODS[spec.method].pretrained else NO_LIMIT
     spec = replace(spec, max_length=min(spec.max_length, limit))
-    rows = tokenise(tokenizer, texts, labels, spec.max_length)
-    for note in check_triage_rows(rows, texts, tokenizer, spec.max_length, limit):
+    rows = tokenise(tokenizer, train.texts, train.labels, spec.max_length)
+    for note in check_triage_rows(rows, train.texts, tokenizer, spec.max_length, limit):
         progress.note(note)
     encoder.to(pick_device()).eval()
-    start = embed(encoder, tokenizer, texts, spec.max_length, progress.check)
-    head = make_head(spec.head, start, labels, len(classes))
+    start = embed(encoder, tokenizer, train.texts, spec.max_length, progress.check)
+    head = make_head(spec.head, start, train.labels, len(classes))
     network = NetworkWithHead(method.adapt(encoder, spec, "encoder"), head).to(pick_device())
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, Any]:
@@ -95,8 +94,8 @@ def train_triage(
         return {**inputs, "labels": torch.tensor([row["labels"] for row in batch])}
 
     overfit_probe(network, [collate(rows[:8])], spec.learning_rate, progress)
-    dev = tokenise(tokenizer, dev_texts, dev_labels, spec.max_length)
-    examples = Examples(rows, dev, collate, accuracy=True)
+    dev_rows = tokenise(tokenizer, dev.texts, dev.labels, spec.max_length)
+    examples = Examples(rows, dev_rows, collate, accuracy=True)
     training = fit(network, examples, spec, folder / "checkpoints", progress)
     save_triage(folder / "model", spec, classes, network, tokenizer)
     return training

@@ -108,8 +108,7 @@ def train(
         from finetune.tasks.triage.model import train_triage
 
         learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
-        sides = (learning.texts, learning.labels, choosing.texts, choosing.labels)
-        result_of_training = train_triage(spec, *sides, sample.classes, folder, progress)
+        result_of_training = train_triage(spec, learning, choosing, sample.classes, folder, progress)
         result = {
             "history": result_of_training.history,
             "steps": result_of_training.steps,

@@ -1,0 +1,168 @@
+"""`trainwise finetune`: launching a fine-tune from the terminal, or running it here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from bot.cli.console import console, path_to_read, settings
+from bot.errors import BotError
+from bot.settings import Settings
+from finetune.methods import METHODS
+from finetune.tasks import TASKS
+
+if TYPE_CHECKING:
+    from finetune.data.card import Card
+    from finetune.data.store import DatasetStore
+    from finetune.data.ticket import Tickets
+    from finetune.spec import Spec
+
+from bot.cli.jobs import follow, launch
+from bot.cli.report import AsJson, here_with_bar, show_report
+
+Here = Annotated[bool, typer.Option("--here", help="Run in this process, without queue or bot.")]
+
+
+def _either(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands of this file to `trainwise`."""
+    root.command()(finetune)
+
+
+def finetune(
+    dataset: Annotated[str, typer.Argument(help="A dataset's name, or a file.")] = "sample-tickets",
+    task: Annotated[str, typer.Option(help=f"{_either(TASKS)}; default: what the tickets are for.")] = "",
+    base_model: Annotated[str, typer.Option(help="minilm, a hub id, or a local folder.")] = "",
+    method: Annotated[str, typer.Option(help=f"{_either(METHODS)}.")] = "",
+    epochs: Annotated[str, typer.Option(help="Times over the training rows.")] = "",
+    learning_rate: Annotated[str, typer.Option(help="Default: by method.")] = "",
+    seed: Annotated[str, typer.Option(help="Fixes every random draw.")] = "",
+    budget_usd: Annotated[str, typer.Option(help="Stop when this is spent.")] = "",
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any other setting of the recipe: --set max_length=512 --set packing=yes."
+        ),
+    ] = None,
+    here: Here = False,
+    as_json: AsJson = False,
+) -> None:
+    """Launch a fine-tune and follow it to its report."""
+    from bot.factories import open_datasets
+    from finetune.spec import default_task, parse_spec
+
+    datasets = open_datasets(settings())
+    extra_settings = settings_of(more or [])
+    card = dataset_card(datasets, dataset)
+    form = {
+        "task": task or default_task(card.kind),
+        "base_model": base_model,
+        "method": method,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "budget_usd": budget_usd,
+        **extra_settings,
+        "dataset": card.name,
+        "digest": card.digest,
+    }
+    form["base_model"] = absolute(form["base_model"])
+    spec = parse_spec(form)
+    print_estimate(spec, card, here, quiet=as_json)
+    if here:
+        finetune_here(spec, datasets.tickets(card.digest), as_json)
+    else:
+        follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
+
+
+def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
+    """Prints time and money; BotError where this machine (`here`) cannot do it, or a queued job's size is unknown."""
+    from bot.factories import load_prices
+    from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
+    from finetune.device import memory_gib
+    from finetune.estimate import Machine, estimate_run, refusal
+    from worker.runtime.multi_gpu import free_memory_gib
+
+    prices = load_prices(settings())
+    estimate = estimate_run(spec, card, prices)
+    if here:
+        machine = Machine("this machine", memory_gib(), max(free_memory_gib().values(), default=0.0))
+        if problems := refusal(spec, estimate, [machine]):
+            raise BotError(" ".join(problems.values()))
+    elif estimate.size.parameters is None and spec.budget_usd is None:
+        raise BotError(BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model) + " (--budget-usd)")
+    if not quiet:
+        console.print(
+            f"[dim]{escape(estimate_text(spec.base_model, estimate, prices))}[/dim]", highlight=False
+        )
+
+
+def dataset_card(store: DatasetStore, name: str) -> Any:
+    """The card of a registered dataset, or of a file that is registered on the way."""
+    from bot.factories import person
+    from finetune.data.store import suggest_name
+
+    path = Path(name)
+    if not path.suffix:
+        return store.get(name)
+    suggestion = suggest_name(path.stem)
+    return store.add(path_to_read(path), suggestion, person(), frozenset({"workspace"}), "internal")
+
+
+def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:
+    """Run the recipe in this process and print its report."""
+    from bot.factories import load_prices, measuring_llm
+    from finetune.pipeline import REPORT, run
+    from finetune.pricing import Rates
+
+    folder = settings().home / "runs" / spec.recipe_digest[:12]
+    if (folder / REPORT).is_file() and not as_json:
+        console.print(
+            f"[dim]This recipe has run here on these rows: its report. Remove {folder} to run it anew.[/dim]"
+        )
+    prices = load_prices(settings())
+    rates = Rates(float(prices["cpu_hour"]["usd"]), prices)
+    llm = measuring_llm(settings())
+    report = here_with_bar(
+        lambda emit: run(spec, tickets, folder, emit, lambda: None, rates, llm=llm), quiet=as_json
+    )
+    show_report(report, folder, as_json)
+    if (note := forecast_note(settings(), report, folder.name)) and not as_json:
+        console.print(escape(note), highlight=False)
+
+
+def settings_of(pairs: list[str]) -> dict[str, str]:
+    """`--set name=value` as form fields; BotError where one has no `=`."""
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise BotError(f"--set {wrong[0]}: write a name and a value, for example --set max_length=512.")
+    return {name.strip().replace("-", "_"): value for name, _, value in (p.partition("=") for p in pairs)}
+
+
+def absolute(base_model: str) -> str:
+    """A folder's full path, so that a worker started elsewhere finds it; any other name as it is."""
+    from finetune.catalog import BASE_MODELS
+
+    path = Path(base_model).expanduser()
+    return (
+        str(path.resolve()) if base_model and base_model not in BASE_MODELS and path.is_dir() else base_model
+    )
+
+
+def forecast_note(home_settings: Settings, report: dict[str, Any], run: str) -> str | None:
+    """Keeps what came out; what an earlier measurement had forecast, beside it, in a sentence."""
+    from bot.slack.delivery.after_job import FORECASTS
+    from finetune.measurement.forecast_log import ForecastLog
+
+    log = ForecastLog(home_settings.home / FORECASTS)
+    note = log.about(report)
+    log.record(report, f"terminal:{run}:{int(time.time())}")
+    return note

@@ -1,0 +1,70 @@
+"""`trainwise try` and `export`: what a finished job's model says, and its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.console import console, settings
+from bot.errors import BotError
+
+if TYPE_CHECKING:
+    pass
+
+from bot.cli.report import AsJson
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands of this file to `trainwise`."""
+    root.command("try")(try_model)
+    root.command("export")(export_model)
+
+
+def try_model(
+    job: Annotated[str, typer.Argument(help="The job whose model answers, or a model's folder.")],
+    text: Annotated[str, typer.Argument(help="A ticket.")],
+    as_json: AsJson = False,
+) -> None:
+    """Answer one ticket before and after training, side by side."""
+    from bot.cli.output import print_sides
+    from finetune.serving.predict import try_both
+
+    if not text.strip():
+        raise BotError('There is no ticket text: `trainwise try JOB "my invoice is wrong"`.')
+    print_sides(console, try_both(model_folder(job), text), as_json)
+
+
+def export_model(
+    job: Annotated[str, typer.Argument(help="The job whose model is wanted, or a model's folder.")],
+    out: Annotated[Path | None, typer.Argument(help="The new folder; default: JOB-model, here.")] = None,
+    merged: Annotated[bool, typer.Option(help="Fold the adapter into its base: loads without peft.")] = False,
+    push_to: Annotated[str, typer.Option("--push", help="Also upload to OWNER/NAME with HF_TOKEN.")] = "",
+    public: Annotated[bool, typer.Option(help="With --push: visible to everyone.")] = False,
+) -> None:
+    """Write a tuned model and its card to a folder, and on request to a model hub."""
+    from finetune.serving.export import export, push
+
+    token = settings().hub_token
+    if push_to and not token:
+        raise BotError("Set HF_TOKEN to a hub token with write access, then run this again.")
+    out = out or Path(f"{Path(job).name}-model")
+    files = export(model_folder(job), out, "merged" if merged else "adapter")
+    size = sum(path.stat().st_size for path in files)
+    console.print(f"{len(files)} files, {size / 1e6:.1f} MB in {out}", highlight=False)
+    if push_to and token:
+        console.print(f"Uploaded: {push(out, push_to, token.reveal(), private=not public)}", highlight=False)
+
+
+def model_folder(job: str) -> Path:
+    """Where a job's model lies: a folder as given, a run of `--here` by name, else a job of the ledger."""
+    from bot.factories import open_ledger
+
+    here = settings().home / "runs" / job
+    for folder in (Path(job), here):
+        if folder.is_dir():
+            return folder
+    from bot.wiring import artifacts_folder
+
+    return artifacts_folder(settings()) / open_ledger(settings()).job(job).root
