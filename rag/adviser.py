@@ -137,7 +137,7 @@ class Adviser:
             turn.thread,
             signals=after_measuring(signals_before, signals),
             question=turn.thread.question or question[:MOST_TEXT],
-            confirmed=turn.thread.confirmed | (frozenset(signals) & frozenset(Signals.model_fields)),
+            confirmations=turn.thread.confirmations | (frozenset(signals) & frozenset(Signals.model_fields)),
         )
         decision = decide_turn(thread, self._table)
         reply = self._reply(decision, self._write(question, decision.advice, scopes), turn)
@@ -183,7 +183,7 @@ class Adviser:
                 budget,
             )
         answer = self._write(question, decision.advice, turn.scopes, budget, turn.step)
-        share = share_right(readings[-1]) if readings and not decision.committed else None
+        share = share_right(readings[-1]) if readings and not decision.is_early else None
         reply = replace(self._reply(decision, answer, turn), confidence=share or 0.0)
         choice = self._choice(
             decision, [doubt for reading in readings for doubt in reading.doubts], turn.words
@@ -194,7 +194,7 @@ class Adviser:
         """The first doubt of the readers that decides the verdict and that a menu can settle, as a question."""
         if decision.advice.verdict is Verdict.GUIDE_ANSWER:
             return None
-        open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmed)
+        open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmations)
         return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
 
     def _after_corrections(self, corrections: Sequence[Any], turn: Turned) -> Reply:
@@ -215,7 +215,7 @@ class Adviser:
 
     def _menus(self, decision: TurnDecision, words: Phrases) -> tuple[Menu, ...]:
         advice = decision.advice
-        return menus_of(advice.signals, advice.certain, decision.thread.confirmed, words)
+        return menus_of(advice.signals, advice.certain, decision.thread.confirmations, words)
 
     def _read(self, question: str, budget: CallBudget | None, context: Signals | None) -> Reading:
         """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
@@ -240,7 +240,7 @@ class Adviser:
         return Reply(
             verdict=advice.verdict,
             confidence=0.0,
-            headline=headline(advice, words, decision.committed),
+            headline=headline(advice, words, decision.is_early),
             why=answer.claims,
             signals=advice.deciding,
             citations=answer.citations,
@@ -253,7 +253,7 @@ class Adviser:
             lean=advice.lean,
             note=answer.note,
             menus=menus,
-            menus_open=decision.committed,
+            menus_open=decision.is_early,
             language=words.language,
             state=decision.thread.to_json(),
         )

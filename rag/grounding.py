@@ -35,12 +35,12 @@ _SOFT = re.compile(
 _CLAUSE = re.compile(r"[;:,.!?]\s|\bbut\b|\bbecause\b")
 
 
-def squeezed(text: str) -> str:
+def squeeze(text: str) -> str:
     """Text with white space and Markdown emphasis made uniform, for comparing quotes."""
     return " ".join(re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", text).split())
 
 
-def supported(claim: str, quote: str, passage: str, heading: str = "") -> bool:
+def is_supported(claim: str, quote: str, passage: str, heading: str = "") -> bool:
     """Whether `fault` finds nothing."""
     return fault(claim, quote, passage, heading) is None
 
@@ -50,9 +50,9 @@ def fault(claim: str, quote: str, passage: str, heading: str = "") -> str | None
 
     `heading` is where the passage stands: a name or number of the claim may stand there as well.
     """
-    if len(squeezed(quote)) < LEAST_QUOTE:
+    if len(squeeze(quote)) < LEAST_QUOTE:
         return "the quote is too short to prove anything"
-    if squeezed(quote) not in squeezed(passage):
+    if squeeze(quote) not in squeeze(passage):
         return "the quote does not stand verbatim in that passage"
     source = f"{quote} {heading}"
     checks = (
@@ -100,7 +100,7 @@ def names(text: str) -> set[str]:
 
 def _agree(claim: str, quote: str) -> bool:
     """Whether a "not" of the claim has one in the quote, and the clause nearest to the claim has none alone."""
-    if squeezed(claim) == squeezed(quote):
+    if squeeze(claim) == squeeze(quote):
         return True
     claim_words = _content(claim)
     clauses = [part for part in _CLAUSE.split(quote) if part.strip()] or [quote]

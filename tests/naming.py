@@ -15,8 +15,8 @@ IRREGULAR = frozenset(
     thought thrown told torn understood woken won worn written""".split()  # noqa: SIM905 - a list of words reads best as words
 )
 TERMS = frozenset(
-    """embed embedded expected fixed hundred indeed labelled malformed masked nested observed padded predicted quantized
-    quoted reversed seed shared signed sorted speed weighted""".split()  # noqa: SIM905
+    """distributed embed embedded expected fixed hundred indeed labelled malformed masked nested observed padded predicted
+    pretrained quantized quoted reversed seed shared signed sorted speed weighted""".split()  # noqa: SIM905
 )
 """Words in -ed that are terms of the field, or no participles at all."""
 

@@ -160,7 +160,7 @@ def check(
     suspects_file = out or Path(f"{card.name}.labels.csv")
     write_suspects(noise.suspects, tickets, suspects_file)
     console.print(
-        f"{len(noise.suspects):,} of {noise.checked:,} labels look wrong "
+        f"{len(noise.suspects):,} of {noise.row_count:,} labels look wrong "
         f"(the model agrees with {100 * noise.accuracy:.1f}%). All are in {suspects_file}:",
         highlight=False,
         markup=False,

@@ -65,7 +65,7 @@ def advice(
             if not outcome.right:
                 tap = f", right with {outcome.tap} corrected" if outcome.tap else ""
                 console.print(
-                    f"{outcome.id}: {' or '.join(outcome.accept)}, got [red]{outcome.got}[/red]{tap}"
+                    f"{outcome.id}: {' or '.join(outcome.accept)}, got [red]{outcome.actual}[/red]{tap}"
                 )
     n = len(evaluation.outcomes)
     console.print(f"{evaluation.right} of {n} right at first sight ({evaluation.right / max(n, 1):.1%})")

@@ -43,7 +43,7 @@ def add(
     with open_index(settings()) as index, progress_bar("indexing") as tell:
         report = index.add(sources, scopes_of(channel), tell)
     show_report(report)
-    if report.problems and not report.added + report.unchanged:
+    if report.problems and not report.additions + report.repeats:
         raise typer.Exit(1)
 
 

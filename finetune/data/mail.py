@@ -58,7 +58,8 @@ def is_eml(head: bytes) -> bool:
 def mbox_records(path: Path) -> Iterator[ReadResult]:
     """The threads of a mailbox file."""
     box = mailbox.mbox(
-        path, factory=lambda stream: email.message_from_binary_file(stream, policy=email.policy.default)
+        path,
+        factory=lambda stream: email.message_from_binary_file(stream, policy=email.policy.default),  # type: ignore[call-overload]
     )
     try:
         yield from thread_records([_mail(message, place) for place, message in enumerate(box, 1)])  # type: ignore[arg-type]

@@ -40,9 +40,9 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Noise:
-    """The suspects, the most doubtful label first, of the `checked` rows."""
+    """The suspects, the most doubtful label first, of the `row_count` rows."""
 
-    checked: int
+    row_count: int
     suspects: tuple[Suspect, ...]
     accuracy: float
 
@@ -50,9 +50,9 @@ class Noise:
         """What the card keeps: counts and queue names, no ticket."""
         classes = Counter(suspect.given for suspect in self.suspects)
         return {
-            "checked": self.checked,
+            "checked": self.row_count,
             "suspects": len(self.suspects),
-            "share": round(len(self.suspects) / self.checked, 4),
+            "share": round(len(self.suspects) / self.row_count, 4),
             "by_class": dict(classes.most_common(5)),
             "method": "cleanlab, cross-validated",
         }

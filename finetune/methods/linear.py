@@ -111,6 +111,8 @@ def train_linear(
     A network uses dev to stop early; this one, once its strength is chosen, learns from dev's rows as well. Its settings
     are the strength `C` and every candidate's accuracy on dev; `dev` may be empty.
     """
+    import numpy as np
+
     began = time.perf_counter()
     words, count = Words.learn(train.texts), len(classes)
     features = words(train.texts, train.embeddings)

@@ -38,7 +38,7 @@ class HistoryLine:
     score: Score
     gain_points: float | None
     usd: float | None
-    trained: bool
+    is_trained: bool
     best: bool = False
 
 
@@ -125,7 +125,7 @@ def _verdict(
     if measurement is None:
         return reports[0][1].headline
     job, report = measurement
-    since = [line for line in lines if line.trained and line.ended_at > job.ended_at]
+    since = [line for line in lines if line.is_trained and line.ended_at > job.ended_at]
     best = max(since, key=lambda line: line.score.value, default=None)
     if best is None or report.decision == "enough":
         return report.headline

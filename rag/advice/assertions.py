@@ -16,13 +16,13 @@ MEASURED_SIGNALS = frozenset({"measured_best"})  # set by a measurement alone
 
 def only(signals: Signals, names: frozenset[str]) -> Signals:
     """The signals of these names; the others become unknown."""
-    values = {name: value for name, value in signals.known().items() if name in names}
+    values = {name: value for name, value in signals.known_values().items() if name in names}
     return Signals.model_validate(
         {**values, "quotes": {n: q for n, q in signals.quotes.items() if n in names}}
     )
 
 
-def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -> frozenset[str]:
+def certain_signals(signals: Signals, confirmations: frozenset[str] = frozenset()) -> frozenset[str]:
     """The names whose values the person confirmed or said: read from words of theirs, not guessed from the whole.
 
     Of several gaps the words of one stand in the quote, so several are certain only when confirmed.
@@ -30,7 +30,7 @@ def certain_signals(signals: Signals, confirmed: frozenset[str] = frozenset()) -
     names = {name for name, words in signals.quotes.items() if words.strip()}
     if len(signals.gaps) > 1:
         names.discard("gaps")
-    return frozenset(names & signals.known().keys()) | confirmed | MEASURED_SIGNALS
+    return frozenset(names & signals.known_values().keys()) | confirmations | MEASURED_SIGNALS
 
 
 BEHIND = {  # the signals behind a derived fact

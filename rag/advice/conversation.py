@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rag.advice.assertions import certain_signals
 from rag.advice.decide import Advice, advise
 from rag.advice.decision_table import Table
-from rag.advice.menus import Correction, corrected
+from rag.advice.menus import Correction, apply_corrections
 from rag.advice.moves import bare
 from rag.advice.phrases import LANGUAGES, Phrases, load_phrases_of
 from rag.reply import FollowUp, State, Verdict
@@ -72,17 +72,17 @@ class Thread:
     that waits, how it began, its language."""
 
     signals: Signals | None = None
-    asked: tuple[str, ...] = ()
+    past_questions: tuple[str, ...] = ()
     pending: str | None = None
     question: str = ""
-    confirmed: frozenset[str] = frozenset()
+    confirmations: frozenset[str] = frozenset()
     language: str = "en"
     fresh: bool = field(default=False, compare=False)
 
     @property
     def certain(self) -> frozenset[str]:
         """The signals that were confirmed or said; every other one is a guess."""
-        return certain_signals(self.signals, self.confirmed) if self.signals else self.confirmed
+        return certain_signals(self.signals, self.confirmations) if self.signals else self.confirmations
 
     def to_json(self) -> State:
         """Plain data of a few KB at most."""
@@ -90,10 +90,10 @@ class Thread:
         return {
             "version": VERSION,
             "signals": signals,
-            "asked": list(self.asked),
+            "asked": list(self.past_questions),
             "pending": self.pending,
             "question": self.question,
-            "confirmed": sorted(self.confirmed),
+            "confirmed": sorted(self.confirmations),
             "language": self.language,
         }
 
@@ -103,10 +103,10 @@ class Thread:
         if not isinstance(state, Mapping) or state.get("version") not in READABLE:
             return cls()
         try:
-            kept = state.get("signals")
-            signals = Signals.model_validate(kept) if kept else None
+            signal_values = state.get("signals")
+            signals = Signals.model_validate(signal_values) if signal_values else None
             questions = tuple(str(name) for name in state.get("asked") or ())
-            confirmed = frozenset(state.get("confirmed") or ()) & set(SIGNAL_NAMES)
+            confirmations = frozenset(state.get("confirmed") or ()) & set(SIGNAL_NAMES)
         except (ValidationError, TypeError):
             return cls()
         pending, language = state.get("pending"), state.get("language")
@@ -115,7 +115,7 @@ class Thread:
             questions,
             str(pending) if pending else None,
             str(state.get("question", "")),
-            confirmed,
+            confirmations,
             language if language in LANGUAGES else "en",
         )
 
@@ -127,13 +127,13 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
     """
     words = load_phrases_of(thread.language)
     if thread.pending and (answer := _pending_answer(thread.pending, text, table, words)) is not None:
-        names = frozenset(answer.known()) - set(PER_MESSAGE)
-        return replace(_refine(thread, answer), confirmed=thread.confirmed | names)
+        names = frozenset(answer.known_values()) - set(PER_MESSAGE)
+        return replace(_refine(thread, answer), confirmations=thread.confirmations | names)
     new = _with_plain_words(read(text), text)
     old = thread.signals
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
-    signal_names = set(new.known()) - set(PER_MESSAGE)
+    signal_names = set(new.known_values()) - set(PER_MESSAGE)
     if new.topic in ("other", "concierge") and not signal_names and thread.pending is None:
         return replace(thread, signals=_about(old, new.topic))
     if new.topic in ("document", "people", "injection"):
@@ -169,11 +169,11 @@ SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "
 def correct(thread: Thread, corrections: list[Correction]) -> Thread:
     """The thread after taps or typed corrections: their signals stand and are confirmed."""
     old = thread.signals or Signals.model_validate({})
-    signals, names = corrected(old, corrections, thread.certain)
+    signals, names = apply_corrections(old, corrections, thread.certain)
     return replace(
         thread,
         signals=signals.model_copy(update={"topic": "decision", "injection": None}),
-        confirmed=thread.confirmed | names,
+        confirmations=thread.confirmations | names,
         pending=None,
         fresh=False,
     )
@@ -194,16 +194,20 @@ def _refine(thread: Thread, new: Signals, corrects: bool = False) -> Thread:
     """
     old = thread.signals or Signals.model_validate({})
     statements = frozenset(new.quotes)
-    guesses = {n for n in new.known() if n not in statements and n not in PER_MESSAGE}
+    guesses = {n for n in new.known_values() if n not in statements and n not in PER_MESSAGE}
     certain_guesses = {n for n in guesses if _has_value(old, n) and (n in thread.certain or n == "task")}
     new = new.model_copy(update={n: () if n == "gaps" else None for n in certain_guesses})
     if new.gaps and "gaps" in statements and (corrects or "gaps" not in thread.certain):
         old = _clear(old, {"gaps"})
     if new.baseline is not None and new.baseline != old.baseline:  # the score went with the other baseline
-        old = _clear(old, {"score", "eval_n"} - new.known().keys())
-    replacements = {n for n in statements & thread.confirmed if getattr(new, n) != getattr(old, n)}
+        old = _clear(old, {"score", "eval_n"} - new.known_values().keys())
+    replacements = {n for n in statements & thread.confirmations if getattr(new, n) != getattr(old, n)}
     return replace(
-        thread, signals=merge(old, new), confirmed=thread.confirmed - replacements, pending=None, fresh=False
+        thread,
+        signals=merge(old, new),
+        confirmations=thread.confirmations - replacements,
+        pending=None,
+        fresh=False,
     )
 
 
@@ -225,7 +229,7 @@ def _afresh(thread: Thread, old: Signals, new: Signals, text: str) -> bool:
         return True
     if thread.pending or new.topic != "decision" or BACK.search(text) or len(text.split()) < 8:
         return False
-    whole = bool(new.gaps) or len(new.known()) >= 4 or "?" in text
+    whole = bool(new.gaps) or len(new.known_values()) >= 4 or "?" in text
     return (
         old.task is not None and new.task not in (None, old.task) and whole and not _kin(old.task, new.task)
     )
@@ -285,7 +289,7 @@ class TurnDecision:
     advice: Advice
     thread: Thread
     follow_up: FollowUp | None = None
-    committed: bool = False
+    is_early: bool = False
 
 
 def about_decision(signals: Signals | None) -> Signals:
@@ -299,17 +303,17 @@ def decide_turn(thread: Thread, table: Table, again: bool = False) -> TurnDecisi
     `again` repeats the question that waits in place of a further one. A training verdict that a block forbids (personal
     data without a legal basis) is never committed to.
     """
-    advice = advise(thread.signals or Signals.model_validate({}), table, thread.confirmed)
+    advice = advise(thread.signals or Signals.model_validate({}), table, thread.confirmations)
     if advice.verdict is not Verdict.NEED_MORE_INFO:
         return TurnDecision(advice, thread)
     if again and thread.pending is not None and thread.pending in advice.questions:
         return TurnDecision(advice, thread, advice.questions[thread.pending])
-    left = [] if again else [name for name in advice.questions if name not in thread.asked]
-    if left and len(thread.asked) < MOST_QUESTIONS:
-        waiting = replace(thread, asked=(*thread.asked, left[0]), pending=left[0])
+    left = [] if again else [name for name in advice.questions if name not in thread.past_questions]
+    if left and len(thread.past_questions) < MOST_QUESTIONS:
+        waiting = replace(thread, past_questions=(*thread.past_questions, left[0]), pending=left[0])
         return TurnDecision(advice, waiting, advice.questions[left[0]])
     if again or (advice.gate is not None and advice.gate.verdicts):
         return TurnDecision(advice, thread)
     flips = tuple(flip for flip in advice.flips if flip.verdict is not advice.lean)
     lean_advice = replace(advice, verdict=advice.lean, flips=flips)
-    return TurnDecision(lean_advice, thread, committed=True)
+    return TurnDecision(lean_advice, thread, is_early=True)

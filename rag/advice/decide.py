@@ -32,7 +32,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Advice:
-    """A verdict with all that it rests on. `fired` are the table's lines that held, in its order.
+    """A verdict with all that it rests on. `active_rules` are the table's lines that held, in its order.
 
     `points` are by option; `pass_mark` names the bar of `next_step`.
     """
@@ -40,7 +40,7 @@ class Advice:
     verdict: Verdict
     lean: Verdict
     points: Mapping[str, float]
-    fired: tuple[Rule, ...]
+    active_rules: tuple[Rule, ...]
     gate: Rule | None
     deciding: tuple[DecidingSignal, ...]
     sections: tuple[str, ...]
@@ -60,12 +60,12 @@ class Advice:
         return only(self.signals, self.certain)
 
 
-def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset()) -> Advice:
-    """The verdict on these signals by this table; `confirmed` names the signals that the person corrected or approved."""
+def advise(signals: Signals, table: Table, confirmations: frozenset[str] = frozenset()) -> Advice:
+    """The verdict on these signals by this table; `confirmations` names the signals that the person corrected or approved."""
     facts = facts_of(signals)
-    certain = certain_signals(signals, confirmed)
+    certain = certain_signals(signals, confirmations)
     verdict, gate, rules, points = decide(facts, table, certain)
-    order = ranked(points, table, facts, rules)
+    order = rank_options(points, table, facts, rules)
     lean = Verdict(order[0])
     runner_up = Verdict(order[1]) if points[order[1]] > 0 else None
     answerless = verdict in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
@@ -76,7 +76,7 @@ def advise(signals: Signals, table: Table, confirmed: frozenset[str] = frozenset
         verdict=verdict,
         lean=lean,
         points=points,
-        fired=rules,
+        active_rules=rules,
         gate=gate,
         deciding=() if answerless else deciding(signals, rules, gate, order[:2]),
         sections=() if answerless else sections(verdict, facts, table),
@@ -101,7 +101,7 @@ def decide(
     for rule in rules:
         for option, value in rule.points.items():
             points[option] += value
-    winner = ranked(points, table, facts, rules)[0]
+    winner = rank_options(points, table, facts, rules)[0]
     for gate in table.gates:
         if holds(gate.when, facts):
             if gate.verdict == "points":
@@ -124,7 +124,7 @@ def _with_words(rule: Rule, facts: Mapping[str, Any], certain: frozenset[str]) -
     )
 
 
-def ranked(
+def rank_options(
     points: Mapping[str, float], table: Table, facts: Mapping[str, Any], rules: Sequence[Rule]
 ) -> list[str]:
     """The options, most points first.
@@ -154,7 +154,7 @@ def deciding(
             effect = f"{rule.say} ({points})" if points else rule.say
             if effect not in effects.setdefault(name, []):
                 effects[name].append(effect)
-    values = signals.known()
+    values = signals.known_values()
     signals_told = [
         DecidingSignal(name, _format(values[name]), signals.quotes.get(name, ""), "; ".join(effects[name]))
         for name in sorted(strength, key=lambda name: -strength[name])
@@ -191,7 +191,7 @@ def find_flips(signals: Signals, table: Table, verdict: Verdict) -> tuple[Flip, 
     flips: list[Flip] = []
     leads: list[tuple[Verdict, Mapping[str, Any]]] = []
     for flip in table.flips:
-        values_known = signals.known()
+        values_known = signals.known_values()
         if not holds(flip.get("only", {}), facts) or all(
             values_known.get(k) == _comparable(v) for k, v in flip["set"].items()
         ):

@@ -318,7 +318,7 @@ FACT_NAMES = {*SIGNAL_NAMES, *DERIVED}
 
 def facts_of(signals: Signals) -> dict[str, Any]:
     """The signals plus the derived facts that conditions may name."""
-    facts: dict[str, Any] = signals.known()
+    facts: dict[str, Any] = signals.known_values()
     gaps = [gap for gap in signals.gaps if gap != "vague"]
     lives_on_facts = signals.task in FACT_TASKS and not gaps
     rows = signals.per_class

@@ -20,7 +20,7 @@ REASONS = 3
 AGAINST = -3.0  # a line that costs another option so much is a reason, too
 
 
-def headline(advice: Advice, words: Phrases, committed: bool = False) -> str:
+def headline(advice: Advice, words: Phrases, is_early: bool = False) -> str:
     """One plain sentence, the verdict and its strongest reasons; a second one where two ways add up."""
     if advice.verdict is Verdict.NEED_MORE_INFO:
         why = f"{_upper(_gate_words(advice.gate, words))}. " if advice.gate else ""
@@ -28,7 +28,7 @@ def headline(advice: Advice, words: Phrases, committed: bool = False) -> str:
     because = join_reasons([rule_words(rule, words) for rule in reasons(advice)])
     opening = words(f"opening.{_opening(advice)}")
     sentence = f"{opening}: {because}." if because else f"{opening}."
-    if committed:
+    if is_early:
         sentence = f"{words('say.committed')} {sentence}"
         if words.language == "en":
             sentence += f" Take it with care: {_unknown(advice)}."
@@ -87,7 +87,7 @@ def reasons(advice: Advice) -> list[Rule]:
     rivals = {"fine_tune", "small_model"} - {winner}
     if {"ambition", "capability"} & set(advice.signals.gaps) or advice.signals.task == "foundation":
         rivals |= {"foundation_model"} - {winner}
-    for rule in advice.fired:
+    for rule in advice.active_rules:
         if not rule.when or (winner not in rule.points and max(rule.points.values()) > 0):
             continue  # what speaks for another way is no reason for this one
         against = min((rule.points.get(name, 0) for name in rivals), default=0)
@@ -96,8 +96,8 @@ def reasons(advice: Advice) -> list[Rule]:
         Verdict.FINE_TUNE,
         Verdict.SMALL_MODEL,
     ):  # what speaks for training is told, not what loses
-        strength = {r.id: r.points.get(winner, 0) for r in advice.fired if r.when}
-    rules = [rule for rule in advice.fired if strength.get(rule.id, 0) > 0 and rule.id != "open-ended"]
+        strength = {r.id: r.points.get(winner, 0) for r in advice.active_rules if r.when}
+    rules = [rule for rule in advice.active_rules if strength.get(rule.id, 0) > 0 and rule.id != "open-ended"]
     return sorted(rules, key=lambda rule: -strength[rule.id])[:REASONS]
 
 
@@ -112,7 +112,7 @@ def _upper(text: str) -> str:
 
 
 def _unknown(advice: Advice) -> str:
-    values = advice.signals.known()
+    values = advice.signals.known_values()
     words = {"task": "the task", "gaps": "what goes wrong", "baseline": "whether a prompt was tried",
              "eval_n": "an evaluation", "examples": "the number of examples"}  # fmt: skip
     missing = [text for name, text in words.items() if values.get(name) in (None, ("vague",))]

@@ -84,17 +84,17 @@ def _tuples(sets: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def menus_of(
-    signals: Signals, certain: frozenset[str], confirmed: frozenset[str], words: Phrases
+    signals: Signals, certain: frozenset[str], confirmations: frozenset[str], words: Phrases
 ) -> tuple[Menu, ...]:
-    """The five menus with what was read pre-selected; `certain` names what was said, `confirmed` what was approved."""
-    return tuple(_menu(spec, signals, certain, confirmed, words) for spec in load_menus())
+    """The five menus with what was read pre-selected; `certain` names what was said, `confirmations` what was approved."""
+    return tuple(_menu(spec, signals, certain, confirmations, words) for spec in load_menus())
 
 
 def _menu(
-    spec: MenuSpec, signals: Signals, certain: frozenset[str], confirmed: frozenset[str], words: Phrases
+    spec: MenuSpec, signals: Signals, certain: frozenset[str], confirmations: frozenset[str], words: Phrases
 ) -> Menu:
     options = [MenuOption(o.value, words(f"option.{spec.name}.{o.value}")) for o in spec.options]
-    selection = _selection(spec, signals, confirmed)
+    selection = _selection(spec, signals, confirmations)
     if selection and selection not in {option.value for option in options}:
         options.insert(0, MenuOption(selection, _joined_label(spec, selection, words)))
     names = {name for name in spec.signals if getattr(signals, name) not in (None, ())}
@@ -103,32 +103,32 @@ def _menu(
         words(f"menu.{spec.name}"),
         tuple(options),
         selection,
-        _certainty(names, certain, confirmed, selection),
+        _certainty(names, certain, confirmations, selection),
     )
 
 
 def _certainty(
-    names: set[str], certain: frozenset[str], confirmed: frozenset[str], selection: str
+    names: set[str], certain: frozenset[str], confirmations: frozenset[str], selection: str
 ) -> Certainty:
     if not selection:
         return "unknown"
-    if names <= confirmed:
+    if names <= confirmations:
         return "confirmed"
     return "said" if names <= certain else "guessed"
 
 
-def _selection(spec: MenuSpec, signals: Signals, confirmed: frozenset[str]) -> str:
+def _selection(spec: MenuSpec, signals: Signals, confirmations: frozenset[str]) -> str:
     """The value that the reading stands for: an option, several joined, a count, or "" where nothing was read."""
     if spec.number and (count := getattr(signals, spec.number)):
         return str(count)
     holding = [o.value for o in spec.options if o.value != "none" and o.sets and _meets(signals, spec, o)]
     if spec.name == "gaps":
-        return JOIN.join(signals.gaps) or ("none" if "gaps" in confirmed else "")
+        return JOIN.join(signals.gaps) or ("none" if "gaps" in confirmations else "")
     if spec.number and getattr(signals, spec.number) == 0:
         return "none"
     if holding:
         return JOIN.join(holding) if spec.adds else holding[0]
-    return "none" if spec.adds and set(spec.signals) <= confirmed else ""
+    return "none" if spec.adds and set(spec.signals) <= confirmations else ""
 
 
 def _meets(signals: Signals, spec: MenuSpec, option: OptionSpec) -> bool:
@@ -231,7 +231,7 @@ def typed_correction(text: str) -> Correction | None:
     return parse_correction(f"{match[1]}={match[2]}")
 
 
-def corrected(
+def apply_corrections(
     signals: Signals, corrections: Iterable[Correction], certain: frozenset[str]
 ) -> tuple[Signals, frozenset[str]]:
     """The signals after corrections, and the names that are confirmed by them.

@@ -141,7 +141,7 @@ def _unheard(shares: Shares, words: Sequence[Words]) -> float:
 def _coverage(shares: Shares, own: Words) -> dict[str, float]:
     lacking, far = shares.lacking(own.passage), shares.lacking(own.near | own.title)
     whole = sum(shares.rarities.values()) or 1.0
-    noun = shares.terms.counted
+    noun = shares.terms.unit_asked
     return {
         "words_in_piece": shares.of(own.piece),
         "words_near": shares.of(own.near),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.answer.pieces import CORRECTION, Piece, sentences_alone
-from rag.grounding import names, squeezed, supported
+from rag.grounding import is_supported, names, squeeze
 from rag.reply import Citation, Claim
 from rag.search.embedding import Embedder
 from rag.search.retrieval import Passage
@@ -67,18 +67,18 @@ def _numbers(text: str) -> set[str]:
     return set(re.findall(r"\d[\d,.]*\b", re.sub(r"\b\d{4}-\d{2}(?:-\d{2})?\b", " ", text)))
 
 
-def cited(pieces: Sequence[Piece]) -> Answer:
+def cite(pieces: Sequence[Piece]) -> Answer:
     """The pieces as claims, each with its numbered source; what its source does not hold is left out."""
     claims: list[Claim] = []
     citations: list[Citation] = []
     for piece in pieces:
-        quote, source = squeezed(piece.text), piece.passage
+        quote, source = squeeze(piece.text), piece.passage
         above = f"{source.heading} {piece.before}" if piece.is_table_row else source.heading
-        if not supported(piece.said or quote, quote, source.text, above):
+        if not is_supported(piece.said or quote, quote, source.text, above):
             continue
         number = len(citations) + 1
         citations.append(citation(number, source, quote))
-        claims.append(Claim(squeezed(piece.claim), (number,)))
+        claims.append(Claim(squeeze(piece.claim), (number,)))
     return Answer(tuple(claims), tuple(citations))
 
 

@@ -50,18 +50,18 @@ def load_phrases(path: Path = PHRASES) -> Phrases:
         raise RagError(f"{path} cannot be used ({type(error).__name__}). Restore it with git.") from error
 
 
-def sought(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
+def queries_for(advice: Advice, phrases: Phrases) -> tuple[str, ...]:
     """What to look for behind a verdict, weightiest first; nothing for a question without a verdict."""
     if advice.verdict in (Verdict.GUIDE_ANSWER, Verdict.OFF_TOPIC):
         return ()
     verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
     gates = [advice.gate] if advice.gate and advice.gate.id in phrases.lines else []
-    rules = [rule for rule in advice.fired if rule.when]
+    rules = [rule for rule in advice.active_rules if rule.when]
     lines = sorted((r for r in rules if r.points.get(verdict, 0) > 0), key=lambda r: -r.points[verdict])
     if verdict != Verdict.FINE_TUNE:
         lines += [r for r in rules if r.points.get("fine_tune", 0) <= AGAINST]
     if verdict == Verdict.PROMPT and len(lines) < 2:
-        lines += [rule for rule in advice.fired if not rule.when]
+        lines += [rule for rule in advice.active_rules if not rule.when]
     facts = facts_of(advice.signals)
     queries = [phrases.lines[line.id] for line in gates]
     queries += [

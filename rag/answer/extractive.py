@@ -13,7 +13,7 @@ from math import log
 
 import numpy as np
 
-from rag.answer.citations import Answer, citation, cited, corrects, refusal, with_corrections
+from rag.answer.citations import Answer, citation, cite, corrects, refusal, with_corrections
 from rag.answer.factual import answer_fact
 from rag.answer.pieces import CORRECTION, Piece, sentences_alone
 from rag.answer.question_terms import stems
@@ -25,7 +25,7 @@ __all__ = [
     "Piece",
     "Pool",
     "citation",
-    "cited",
+    "cite",
     "compose",
     "corrects",
     "refusal",
@@ -101,11 +101,11 @@ def compose(
         if float(pool.scores(question).max()) >= MIN_SCORE_TO_ANSWER_A_LIST:
             return answer_fact(question, passages, embed, document_count, min_log_odds, skip).answer
         rows = [Piece(p, u, _label(p, u)) for p in parts for u in _first(p, skip)]
-        return cited(with_corrections(rows, embed))
+        return cite(with_corrections(rows, embed))
     best = _behind_verdict(question, queries, pool)
     if not best:
         return refusal(passages, document_count)
-    return cited(with_corrections([pool.pieces[i] for i in best], embed))
+    return cite(with_corrections([pool.pieces[i] for i in best], embed))
 
 
 def _behind_verdict(question: str, queries: Sequence[str], pool: Pool) -> list[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
-from rag.answer.citations import Answer, cited, refusal, with_corrections
+from rag.answer.citations import Answer, cite, refusal, with_corrections
 from rag.answer.pieces import Piece, split_pieces
 from rag.answer.question_terms import QuestionTerms, read_question, stems
 from rag.search.embedding import Embedder
@@ -95,7 +95,7 @@ def answer_fact(
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):
         return FactualAnswer(refusal(passages, document_count), confidence(odds))
     pieces = [_as_claim(ranking.pieces[i], terms) for i in _beside(ranking, every, best)]
-    answer = cited(with_corrections(pieces, embed))
+    answer = cite(with_corrections(pieces, embed))
     if not answer.claims:
         return FactualAnswer(refusal(passages, document_count), confidence(odds))
     if ranking.table[best, FEATURES.index("words_near")] < MIN_SHARE_OF_WORDS:

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rag.answer.extractive import Answer, Piece, cited, with_corrections
-from rag.grounding import fault, squeezed
+from rag.answer.extractive import Answer, Piece, cite, with_corrections
+from rag.grounding import fault, squeeze
 from rag.llm import CallBudget, LanguageModelError, Message, Shape
 from rag.redact import redact, redact_secrets
 from rag.search.embedding import Embedder
@@ -76,17 +76,17 @@ def _readable(entries: list[Any]) -> Iterator[Sentence]:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What is to be phrased: `decided` says what the table decided and why (empty for a question of fact);
+    """What is to be phrased: `verdict_text` says what the table decided and why (empty for a question of fact);
     `skip` tells text that must not be said; at most `max_sentences` and the corrections of what they cite."""
 
     question: str
-    decided: str
+    verdict_text: str
     passages: tuple[Passage, ...]
     skip: Callable[[str], bool]
     max_sentences: int = MAX_SENTENCES
 
     @property
-    def shown(self) -> tuple[Passage, ...]:
+    def passages_to_cite(self) -> tuple[Passage, ...]:
         """The passages that the model gets."""
         return self.passages[:MAX_PASSAGES]
 
@@ -100,12 +100,12 @@ def phrase(assignment: Assignment, budget: CallBudget, embed: Embedder) -> Answe
     draft = budget.ask(Draft, messages, MAX_DRAFT_TOKENS)
     if not draft.sentences:
         return Answer((), ())
-    pieces, faults = checked(draft, assignment, embed)
+    pieces, faults = check_draft(draft, assignment, embed)
     if faults and budget.left_s >= MIN_REPAIR_S:
         repair = [*messages, ("ai", draft.model_dump_json()), ("human", _repair_order(faults))]
         with suppress(LanguageModelError):  # what held at the first try stands; the budget keeps the failure
-            pieces += checked(budget.ask(Draft, repair, MAX_DRAFT_TOKENS), assignment, embed)[0]
-    answer = cited(with_corrections(pieces[: assignment.max_sentences], embed))
+            pieces += check_draft(budget.ask(Draft, repair, MAX_DRAFT_TOKENS), assignment, embed)[0]
+    answer = cite(with_corrections(pieces[: assignment.max_sentences], embed))
     return answer if answer.claims else None
 
 
@@ -117,13 +117,13 @@ def _repair_order(faults: Sequence[str]) -> str:
     )
 
 
-def checked(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[list[Piece], list[str]]:
+def check_draft(draft: Draft, assignment: Assignment, embed: Embedder) -> tuple[list[Piece], list[str]]:
     """The sentences that their sources hold, and for each other one what is wrong with it."""
-    sources, skip = {passage.chunk_id: passage for passage in assignment.shown}, assignment.skip
+    sources, skip = {passage.chunk_id: passage for passage in assignment.passages_to_cite}, assignment.skip
     pieces: list[Piece] = []
     faults: list[str] = []
     for sentence in draft.sentences[:MAX_DRAFTED]:
-        text, quote = cleaned(sentence.text), squeezed(sentence.quote)
+        text, quote = clean_text(sentence.text), squeeze(sentence.quote)
         source = sources.get(sentence.chunk_id.strip())
         if source is None:
             wrong: str | None = f"there is no passage {sentence.chunk_id[:20]!r}"
@@ -144,23 +144,23 @@ def apart(text: str, quote: str, embed: Embedder) -> str | None:
     return None if float(rows[0] @ rows[1]) >= MIN_COSINE_TO_QUOTE else "the quote is about something else"
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """A sentence without link markup, source numbers and line breaks; addresses stay for the gate to judge."""
     text = re.sub(r"\[([^\]]+)\]\(([^)]*)\)", r"\1 \2", text)
-    return squeezed(re.sub(r"\s?\[\d+\]|<(?!https?:)[^>]*>", "", text))
+    return squeeze(re.sub(r"\s?\[\d+\]|<(?!https?:)[^>]*>", "", text))
 
 
 def phrasing_request(assignment: Assignment) -> list[Message]:
     """The messages of one answer: the rules, the same every time, then question and passages as fenced data."""
     mark, skip = secrets.token_hex(4), assignment.skip
     task = (
-        f"The verdict is fixed: {assignment.decided}\nSay why, from the passages."
-        if assignment.decided
+        f"The verdict is fixed: {assignment.verdict_text}\nSay why, from the passages."
+        if assignment.verdict_text
         else "Answer the question."
     )
     blocks = [fence("question", redact(assignment.question[:MAX_QUESTION]), mark)]
     room = MAX_TEXT
-    for passage in assignment.shown:
+    for passage in assignment.passages_to_cite:
         lines = [line for line in passage.text.splitlines() if not skip(line)]
         text = redact_secrets("\n".join(lines))[:room]
         room -= len(text)

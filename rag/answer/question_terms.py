@@ -48,7 +48,7 @@ class QuestionTerms:
     codes: frozenset[str]
     capitals: frozenset[str]
     expects: str
-    counted: str | None
+    unit_asked: str | None
     wants_money: bool
 
 

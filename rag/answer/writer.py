@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag.advice.decide import Advice, verdict_phrase
 from rag.answer.answerability import load_weights
-from rag.answer.evidence import gather, load_phrases, parts_of, sought
+from rag.answer.evidence import gather, load_phrases, parts_of, queries_for
 from rag.answer.extractive import Answer, compose, refusal
 from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
 from rag.llm import CallBudget, LanguageModelError
@@ -39,7 +39,7 @@ class Writer:
     ) -> Answer:
         """The answer, from what readers of `scopes` may see; a failure of the model stays in `budget.failure`."""
         step("searching")
-        queries = sought(advice, self._phrases)
+        queries = queries_for(advice, self._phrases)
         passages = gather(self._index, question, queries, scopes)
         factual = advice.verdict is Verdict.GUIDE_ANSWER
         parts = parts_of(self._index, question, passages, scopes) if factual else []
@@ -91,5 +91,5 @@ def describe_decision(advice: Advice) -> str:
         return ""
     verdict = str(advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict)
     lines = [advice.gate.say] if advice.gate else []
-    lines += [rule.say for rule in advice.fired if rule.when and rule.points.get(verdict, 0) > 0]
+    lines += [rule.say for rule in advice.active_rules if rule.when and rule.points.get(verdict, 0) > 0]
     return f"{verdict_phrase(advice.verdict)}. What decided: {'; '.join(lines) or 'the cheapest thing is tried first'}."

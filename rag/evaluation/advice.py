@@ -55,7 +55,7 @@ class Outcome:
 
     id: str
     family: str | None
-    got: str
+    actual: str
     accept: tuple[str, ...]
     read: Mapping[str, Any]
     labels: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Outcome:
     @property
     def right(self) -> bool:
         """At first sight."""
-        return self.got in self.accept
+        return self.actual in self.accept
 
     @property
     def right_with_tap(self) -> bool:
@@ -90,7 +90,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """{"n", "right", "right_with_tap", "rows": [{"id", "got"}]}."""
-        rows = [{"id": outcome.id, "got": outcome.got} for outcome in self.outcomes]
+        rows = [{"id": outcome.id, "got": outcome.actual} for outcome in self.outcomes]
         return {
             "n": len(self.outcomes),
             "right": self.right,
@@ -157,7 +157,7 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
         move = moves(turn.text) if decision.thread.signals is not None else None
         if move is None:
             decision = decide_turn(hear(decision.thread, turn.text, reader, table), table)
-        read = (decision.thread.signals or Signals.model_validate({})).known()
+        read = (decision.thread.signals or Signals.model_validate({})).known_values()
         scored_turns = [other for other in row.turns if other.accept or other.answer_kind]
         name = row.id if len(scored_turns) == 1 else f"{row.id}.{number}"
         if turn.answer_kind is not None:
@@ -235,4 +235,4 @@ def _same(name: str, gold_value: Any, value: Any, read: Mapping[str, Any]) -> bo
 
 def confusion(evaluation: Evaluation) -> Counter[tuple[str, str]]:
     """How often each right verdict came out as each other one."""
-    return Counter((outcome.accept[0], outcome.got) for outcome in evaluation.outcomes)
+    return Counter((outcome.accept[0], outcome.actual) for outcome in evaluation.outcomes)

@@ -26,7 +26,7 @@ from rag.search.embedding import Embedder, Remembered, load_embedder
 from rag.signals.confidence import TRUST_FILE, calibration_json
 from rag.signals.lexicon import load_lexicon
 from rag.signals.quantities import find_quantities
-from rag.signals.reading import Believed, Trust, merge_readings, same_value
+from rag.signals.reading import ReaderChoice, Trust, merge_readings, same_value
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals
 from rag.signals.tuned_signals import READS, signals_from
@@ -68,9 +68,9 @@ def read_left_out(predictions: Sequence[Path], embed: Embedder) -> list[Read]:
 
 def measured_trust(reads: Sequence[Read]) -> Trust:
     """Whom to believe by signal: whoever reads more messages right where the two differ."""
-    trust: dict[str, Believed] = {}
+    trust: dict[str, ReaderChoice] = {}
     for name in READS:
-        right: dict[Believed, int] = {"first": 0, "second": 0, "either": 0}
+        right: dict[ReaderChoice, int] = {"first": 0, "second": 0, "either": 0}
         for read in reads:
             if name != "topic" and not read.message.is_decision:
                 continue

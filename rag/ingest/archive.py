@@ -56,7 +56,7 @@ def members(path: Path, budget: Budget | None = None, depth: int = 1) -> Iterato
     check_zip(path, budget)
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="trainwise-zip-") as folder:
         for number, entry in enumerate(archive.infolist()):
-            if entry.is_dir() or ignored(entry.filename):
+            if entry.is_dir() or is_ignored(entry.filename):
                 continue
             name = safe_name(entry.filename)
             place = Path(folder) / f"{number}{PurePosixPath(name).suffix.lower()[:10]}"
@@ -70,7 +70,7 @@ def members(path: Path, budget: Budget | None = None, depth: int = 1) -> Iterato
             place.unlink(missing_ok=True)
 
 
-def ignored(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether a path is of those that systems leave behind: hidden files, resource forks."""
     return any(part.startswith(".") or part in IGNORED for part in PurePosixPath(name).parts if part != "..")
 

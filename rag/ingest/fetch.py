@@ -31,11 +31,11 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class FetchError(RagError):
-    """The page was not fetched; `gone` when its server says that it no longer exists."""
+    """The page was not fetched; `is_gone` when its server says that it no longer exists."""
 
-    def __init__(self, message: str, gone: bool = False) -> None:
+    def __init__(self, message: str, is_gone: bool = False) -> None:
         super().__init__(message)
-        self.gone = gone
+        self.is_gone = is_gone
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _page(url: str, answer: httpcore.Response, until: float) -> Page | None:
     if answer.status == 304:
         return None
     if answer.status in (404, 410):
-        raise FetchError(f"does not exist (any more): its server answers {answer.status}.", gone=True)
+        raise FetchError(f"does not exist (any more): its server answers {answer.status}.", is_gone=True)
     if answer.status in (401, 403):
         raise FetchError("needs a sign-in. Export the page and upload it as a file.")
     if answer.status != 200:

@@ -57,7 +57,7 @@ def load(path: Path, name: str, sandbox: Sandbox) -> Iterator[Text | Unreadable]
 
 
 def _read(reader: Reader, path: Path, name: str, sandbox: Sandbox) -> Iterator[Text]:
-    documents = sandbox.read(reader.name, path, name) if reader.confined else reader.read(path, name)
+    documents = sandbox.read(reader.name, path, name) if reader.is_confined else reader.read(path, name)
     for document in documents:
         title = plain_stem(name) if document.title == Path(name).stem else document.title
         yield replace(document, title=title, text=document.text.replace("\x00", ""))

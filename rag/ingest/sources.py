@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rag.errors import RagError
-from rag.ingest.archive import ignored
+from rag.ingest.archive import is_ignored
 from rag.ingest.readers.registry import known_suffixes
 from rag.search.store import Store, check_scopes
 
@@ -80,10 +80,10 @@ def _folder(root: Path) -> Listing:
     for folder, folders, files in os.walk(root, onerror=note_error, followlinks=False):
         here = Path(folder)
         links = [name for name in folders if (here / name).is_symlink()]
-        folders[:] = sorted(name for name in folders if name not in links and not ignored(name))
+        folders[:] = sorted(name for name in folders if name not in links and not is_ignored(name))
         for name in [*links, *sorted(files)]:
             path = here / name
-            if ignored(name):
+            if is_ignored(name):
                 continue
             if path.is_symlink():
                 if not path.resolve().is_relative_to(real):
@@ -113,7 +113,7 @@ def left_out(unknown: Counter[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ItemRecord:
     """An item as last read; `problems` are what could not be read of it, told again while it stays as it is."""
 
     stamp: str
@@ -150,14 +150,14 @@ class Sources:
             for table in ("sources WHERE source", "items WHERE root", "taken_out WHERE root"):
                 connection.execute(f"DELETE FROM {table} = ?", (source,))  # noqa: S608
 
-    def items(self, root: str) -> dict[str, Seen]:
+    def items(self, root: str) -> dict[str, ItemRecord]:
         """Every item of a source that was read before."""
         rows = self._store.connection.execute(
             "SELECT item, stamp, raw_hash, problems FROM items WHERE root = ?", (root,)
         )
-        return {row[0]: Seen(row[1], row[2], tuple(filter(None, row[3].split("\n")))) for row in rows}
+        return {row[0]: ItemRecord(row[1], row[2], tuple(filter(None, row[3].split("\n")))) for row in rows}
 
-    def note(self, root: str, item: str, record: Seen) -> None:
+    def note(self, root: str, item: str, record: ItemRecord) -> None:
         """The completion mark of an item, written after its documents."""
         values = (root, item, record.stamp, record.raw_hash, "\n".join(record.problems))
         with self._store.transaction(quiet=True) as connection:

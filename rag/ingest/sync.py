@@ -20,7 +20,7 @@ from rag.ingest.fetch import Fetch, FetchError, Page
 from rag.ingest.load import Unreadable, load
 from rag.ingest.readers.reader import Text
 from rag.ingest.sandbox import ReadTimeout, Sandbox
-from rag.ingest.sources import Item, Listing, Seen, Sources, is_address, left_out, list_items
+from rag.ingest.sources import Item, ItemRecord, Listing, Sources, is_address, left_out, list_items
 from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
@@ -37,13 +37,13 @@ OnProgress = Callable[[int, int, str], None]
 class SyncReport:
     """What a sync did; `problems` names each source that was left out and what to do."""
 
-    added: int = 0
-    unchanged: int = 0
-    removed: int = 0
+    additions: int = 0
+    repeats: int = 0
+    removals: int = 0
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        line = f"{self.added} added or changed, {self.unchanged} unchanged, {self.removed} removed."
+        line = f"{self.additions} added or changed, {self.repeats} unchanged, {self.removals} removed."
         more = len(self.problems) - SHOWN
         rest = [f"... and {more} more files that were left out."] if more > 0 else []
         return "\n".join([line, *self.problems[:SHOWN], *rest])
@@ -105,20 +105,22 @@ class Sync:
                 return self._page(work, item, old, mine)
             return self._file(work, item, item.path, item.stamp, old, mine, again)
         except FetchError as error:
-            if not error.gone:
+            if not error.is_gone:
                 work.keep(mine)
             return [f"{item.id}: {error}"]
         except OSError as error:
             work.keep(mine)
             return [f"{item.id}: cannot be opened ({error.strerror}). Check its rights."]
 
-    def _same(self, work: _Work, item: Item, old: Seen, mine: Sequence[Document]) -> Sequence[str]:
+    def _same(self, work: _Work, item: Item, old: ItemRecord, mine: Sequence[Document]) -> Sequence[str]:
         work.keep(mine)
         work.items.add(item.id)
-        self.report.unchanged += len(mine)
+        self.report.repeats += len(mine)
         return old.problems
 
-    def _page(self, work: _Work, item: Item, old: Seen | None, mine: Sequence[Document]) -> Sequence[str]:
+    def _page(
+        self, work: _Work, item: Item, old: ItemRecord | None, mine: Sequence[Document]
+    ) -> Sequence[str]:
         page: Page | None = self._fetch(item.id, old.stamp if old and mine else "")
         if page is None:
             assert old is not None
@@ -135,19 +137,19 @@ class Sync:
         item: Item,
         path: Path,
         stamp: str,
-        old: Seen | None,
+        old: ItemRecord | None,
         mine: Sequence[Document],
         again: bool,
     ) -> Sequence[str]:
         with path.open("rb") as file:
             raw = hashlib.file_digest(file, "sha256").hexdigest()
         if old and old.raw_hash == raw and not again:
-            self._sources.note(work.root, item.id, Seen(stamp, raw, old.problems))
+            self._sources.note(work.root, item.id, ItemRecord(stamp, raw, old.problems))
             return self._same(work, item, old, mine)
         problems, lasting = self._documents(work, item, path, raw, mine)
         work.items.add(item.id)
         if lasting:
-            self._sources.note(work.root, item.id, Seen(stamp, raw, tuple(problems)))
+            self._sources.note(work.root, item.id, ItemRecord(stamp, raw, tuple(problems)))
         return problems
 
     def _documents(
@@ -184,7 +186,7 @@ class Sync:
         digest = hashlib.sha256(f"{CHUNKER}\n{text.title}\n{text.text}".encode()).hexdigest()
         work.kept_ids.add(doc_id)
         if old and old.text_hash == digest:
-            self.report.unchanged += 1
+            self.report.repeats += 1
             return
         chunks = chunk_markdown(text.text, text.title, self._embed.count_tokens)
         url = work.url or (work.root if is_address(work.root) else None)
@@ -193,7 +195,7 @@ class Sync:
             doc_id, work.root, source, text.title, url, scopes, item.stamp, raw, digest, item=item.id
         )
         self._store.write_document(document, text.text, chunks, self._embedded(chunks), self._embed.name)
-        self.report.added += 1
+        self.report.additions += 1
 
     def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         present = self._store.known_vectors((chunk.digest for chunk in chunks), self._embed.name)
@@ -215,7 +217,7 @@ class Sync:
             return
         for doc in absent:
             self._store.delete_document(doc.id)
-        self.report.removed += len(absent)
+        self.report.removals += len(absent)
         if stale := set(work.records) - work.items:
             self._sources.drop(work.root, stale)
 
@@ -229,7 +231,7 @@ class _Work:
         scopes: frozenset[str],
         url: str | None,
         documents: Sequence[Document],
-        records: dict[str, Seen],
+        records: dict[str, ItemRecord],
         taken_out: set[str],
     ) -> None:
         self.root, self.scopes, self.url, self.records, self.taken_out = root, scopes, url, records, taken_out

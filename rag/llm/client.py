@@ -26,7 +26,7 @@ class RefusedInBody(Exception):
         self.body = body
 
 
-class Filtered(Exception):
+class ContentFilterRefusal(Exception):
     """The server or the model declined to answer."""
 
 
@@ -41,7 +41,7 @@ class Progress:
     refusal: bool = False
     first_piece_at: float | None = None
     pieces: int = 0
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancellation: threading.Event = field(default_factory=threading.Event)
 
     def completion(self, finish_reason: str = "") -> Completion:
         """What stands there now, as a whole answer."""
@@ -113,7 +113,7 @@ class ChatClient:
             late = "Timeout" in type(error).__name__
             raise (TimeoutError() if late else ConnectionError()) from error
         if progress.finish_reason == "content_filter" or progress.refusal:
-            raise Filtered
+            raise ContentFilterRefusal
         return progress.completion()
 
     def _client(self) -> Any:
@@ -130,7 +130,7 @@ def _read_reply(response: Any, progress: Progress) -> None:
     is_stream = "event-stream" in response.headers.get("content-type", "")
     for reply in _events(response.iter_lines()) if is_stream else iter([response.read()]):
         _add_reply(progress, reply)
-        if progress.cancelled.is_set():
+        if progress.cancellation.is_set():
             return
 
 

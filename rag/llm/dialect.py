@@ -38,7 +38,7 @@ class Dialect:
     """What a server takes: its ways (the one that worked first), the refused options, the name of its limit."""
 
     ways: tuple[Way, ...] = WAYS
-    refused: frozenset[str] = frozenset()
+    refusals: frozenset[str] = frozenset()
     token_factor: int = 1
     system_role: bool = True
 
@@ -46,7 +46,7 @@ class Dialect:
     def of(cls, base_url: str | None) -> Dialect:
         """The first guess: OpenAI's own models want `max_completion_tokens`, other servers know `max_tokens`."""
         unusual = {"chat_template_kwargs", "max_tokens"} if base_url is None else {"max_completion_tokens"}
-        return cls(refused=frozenset(unusual))
+        return cls(refusals=frozenset(unusual))
 
     def preferring(self, way: Way) -> Dialect:
         """The same with this way first."""
@@ -54,14 +54,14 @@ class Dialect:
 
     def without(self, names: frozenset[str]) -> Dialect:
         """The same without these options; a refused limit is replaced by its other name."""
-        options = self.refused | names
-        if names & set(LIMITS) and not set(LIMITS) <= self.refused:
+        options = self.refusals | names
+        if names & set(LIMITS) and not set(LIMITS) <= self.refusals:
             options = (options - set(LIMITS)) | (names & set(LIMITS))
-        return replace(self, refused=frozenset(options))
+        return replace(self, refusals=frozenset(options))
 
     def plainest(self) -> Dialect:
         """What every server understands: one message of plain text, no option but the limit."""
-        return replace(self, ways=("text",), refused=self.refused | set(OPTIONS), system_role=False)
+        return replace(self, ways=("text",), refusals=self.refusals | set(OPTIONS), system_role=False)
 
     def longer(self) -> Dialect:
         """The same with room for a model that thinks before it answers."""
@@ -69,15 +69,15 @@ class Dialect:
 
     def named_in(self, text: str) -> frozenset[str]:
         """The options of ours that a refusal names; the names are the API's identifiers, not words of a language."""
-        options = [name for name in (*OPTIONS, *LIMITS) if name not in self.refused]
+        options = [name for name in (*OPTIONS, *LIMITS) if name not in self.refusals]
         names = {name for name in options if name in text}
         return frozenset(names - {"max_tokens"} if "max_completion_tokens" in names else names)
 
     def request(self, way: Way, form: Form, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
         """The JSON of one request, without the model's name."""
-        body: dict[str, Any] = {name: value for name, value in OPTIONS.items() if name not in self.refused}
+        body: dict[str, Any] = {name: value for name, value in OPTIONS.items() if name not in self.refusals}
         for name in LIMITS:
-            if name not in self.refused:
+            if name not in self.refusals:
                 body[name] = max_tokens * self.token_factor
         if way == "json_schema":
             schema = {"name": form.name, "schema": form.schema, "strict": True}

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Any
 
 from rag.errors import RagError
-from rag.llm.client import Filtered, RefusedInBody
+from rag.llm.client import ContentFilterRefusal, RefusedInBody
 from rag.llm.structured_output import Unreadable
 
 
@@ -61,7 +61,7 @@ def status(error: Exception) -> int | None:
 
 def is_filtered(error: Exception) -> bool:
     """Whether the server or the model declined for what the text is about."""
-    return isinstance(error, Filtered) or getattr(error, "code", None) == "content_filter"
+    return isinstance(error, ContentFilterRefusal) or getattr(error, "code", None) == "content_filter"
 
 
 def is_down(error: Exception) -> bool:

@@ -51,7 +51,7 @@ class Pace:
         return self.per_character_s * QUESTION_CHARACTERS + self.per_piece_s * QUESTION_PIECES
 
     @classmethod
-    def measured(cls, characters: int, began: float, end: float, progress: Progress) -> Pace:
+    def of_call(cls, characters: int, began: float, end: float, progress: Progress) -> Pace:
         """From one whole call; where the reply came in one piece, its writing counts as reading."""
         first = progress.first_piece_at or end
         return cls((first - began) / max(1, characters), (end - first) / max(1, progress.pieces - 1))
@@ -230,7 +230,7 @@ class _Attempts:
             try:
                 completion = model.client.complete(request, progress, MAX_PATIENCE_S, retries)
                 characters = sum(len(text) for _, text in messages)
-                model.pace = Pace.measured(characters, began, time.monotonic(), progress)
+                model.pace = Pace.of_call(characters, began, time.monotonic(), progress)
                 result.set_result(completion)
             except BaseException as error:
                 result.set_exception(error)
@@ -242,7 +242,7 @@ class _Attempts:
                 if time.monotonic() >= began + seconds:
                     return _at_deadline(progress)
         except BaseException:
-            progress.cancelled.set()
+            progress.cancellation.set()
             raise
         return result
 
@@ -256,7 +256,7 @@ def _at_deadline(progress: Progress) -> Future[Completion]:
     late = Future[Completion]()
     completion = progress.completion("deadline")
     if completion.content or completion.arguments:
-        progress.cancelled.set()
+        progress.cancellation.set()
         late.set_result(completion)
     else:
         late.set_exception(TimeoutError())

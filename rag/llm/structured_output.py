@@ -77,7 +77,7 @@ def candidates(shape: type[Shape], objects: list[Any]) -> Iterator[dict[str, Any
     """The objects that could be the answer, the last first: after an example or a draft comes what counts."""
     fields = set(shape.model_fields)
     for candidate in reversed(objects):
-        for inner in unwrapped(candidate, shape.__name__):
+        for inner in unwrap(candidate, shape.__name__):
             if isinstance(inner, dict) and fields & inner.keys():
                 yield inner
             if (
@@ -92,7 +92,7 @@ def candidates(shape: type[Shape], objects: list[Any]) -> Iterator[dict[str, Any
         yield {shape.list_field: [objects[-1]]}
 
 
-def unwrapped(value: Any, name: str) -> Iterator[Any]:
+def unwrap(value: Any, name: str) -> Iterator[Any]:
     """The value and what it wraps: `{"Reading": {...}}`, a tool call written out as text, JSON within a string."""
     yield value
     if not isinstance(value, dict):

@@ -18,15 +18,15 @@ def waiting_steps(
     Between the lines `step` gets an empty name: it shows nothing and asks only whether to go on.
     """
     began = clock()
-    shown = began + QUIET_S - EVERY_S
+    last_step_at = began + QUIET_S - EVERY_S
 
     def tell(characters: int) -> None:
-        nonlocal shown
+        nonlocal last_step_at
         now = clock()
-        if now - shown < EVERY_S:
+        if now - last_step_at < EVERY_S:
             step(STILL)
             return
-        shown = now
+        last_step_at = now
         progress = f"about {max(1, characters // 6):,} words written" if characters else "reading"
         step(f"Model at work: {progress}, {now - began:.0f} s")
 

@@ -162,7 +162,7 @@ class LlmReader:
         if not clean:
             return None
         reading = budget.ask(ModelReading, reading_request(clean, context), MAX_READING_TOKENS, READING_SHARE)
-        return grounded(reading, clean)
+        return ground_signals(reading, clean)
 
 
 def reading_request(clean: str, context: Signals | None) -> list[Message]:
@@ -172,7 +172,9 @@ def reading_request(clean: str, context: Signals | None) -> list[Message]:
     """
     mark = secrets.token_hex(4)
     history = (
-        "The thread said before:\n" + fence("known", str(context.known()), mark) + "\n" if context else ""
+        "The thread said before:\n" + fence("known", str(context.known_values()), mark) + "\n"
+        if context
+        else ""
     )
     return [("system", _system()), ("human", f"Mark: {mark}\n{history}{fence('message', clean, mark)}")]
 
@@ -191,7 +193,7 @@ def _system() -> str:
     )
 
 
-def grounded(reading: ModelReading, text: str) -> Signals | None:
+def ground_signals(reading: ModelReading, text: str) -> Signals | None:
     """Signals of which every value is held by words of `text`; None where the model said some and none holds.
 
     A topic that contradicts the task or failure that was read with it is left out.
@@ -203,7 +205,7 @@ def grounded(reading: ModelReading, text: str) -> Signals | None:
         if (
             value in (None, ())
             or not stands(signal.quote, text)
-            or not counted(signal.name, value, signal.quote, text)
+            or not follows_from(signal.name, value, signal.quote, text)
         ):
             continue
         if signal.name == "gaps":
@@ -224,7 +226,7 @@ def stands(quote: str, text: str) -> bool:
     return len(words) > 1 and words in " ".join(fold(text).split())
 
 
-def counted(name: str, value: Any, quote: str, text: str) -> bool:
+def follows_from(name: str, value: Any, quote: str, text: str) -> bool:
     """Whether a number follows from the words: as written, in the signal's unit, as a share, or per class times classes."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True

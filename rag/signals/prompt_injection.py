@@ -34,14 +34,14 @@ _ALIKE = str.maketrans("аеорсухіјѕԁԛԝАВЕКМНОРСТХІЈЅο
 
 
 @dataclass(frozen=True)
-class Screened:
+class ScreenedText:
     """`clean` is what may be read; `cut` holds the sentences that were orders to the adviser."""
 
     clean: str
     cut: tuple[str, ...]
 
 
-def screen(text: str, lexicon: Lexicon) -> Screened:
+def screen(text: str, lexicon: Lexicon) -> ScreenedText:
     """The message without invisible characters and without the parts that give the adviser orders."""
     visible = plain(text)
     cut = [match[0] for match in _MARKUP.finditer(visible)]
@@ -59,7 +59,7 @@ def screen(text: str, lexicon: Lexicon) -> Screened:
         honest = [part for part in (before, after) if _honest(part, lexicon)]
         parts += honest
         cut.append(sentence if not honest else sentence[start:end])
-    return Screened(" ".join(" ".join(parts).split()), tuple(" ".join(part.split()) for part in cut))
+    return ScreenedText(" ".join(" ".join(parts).split()), tuple(" ".join(part.split()) for part in cut))
 
 
 def plain(text: str) -> str:

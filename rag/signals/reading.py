@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
-Believed = Literal["first", "second", "either"]
+ReaderChoice = Literal["first", "second", "either"]
 MAX_RELATIVE_DIFFERENCE = 0.05  # two numbers at most this far apart are the same reading
 
 
@@ -48,11 +48,11 @@ class Trust:
     its silence on any other signal is no opinion, and the first reader's value stands without a doubt.
     """
 
-    by_signal: Mapping[str, Believed] = field(default_factory=dict)
-    default: Believed = "either"
+    by_signal: Mapping[str, ReaderChoice] = field(default_factory=dict)
+    default: ReaderChoice = "either"
     reads: frozenset[str] = frozenset(SIGNAL_NAMES)
 
-    def believed(self, signal: str) -> Believed:
+    def choice_for(self, signal: str) -> ReaderChoice:
         """Whose value of this signal stands."""
         return self.by_signal.get(signal, self.default)
 
@@ -69,7 +69,7 @@ def merge_readings(
         place = 0
         if name in trust.reads and not same_value(*pair):
             differing.append((name, pair))
-            place = _believed_place(trust.believed(name), pair)
+            place = _believed_place(trust.choice_for(name), pair)
         values[name] = pair[place]
         source = (first, second)[place]
         if name in source.quotes and not _unsaid(pair[place]):
@@ -98,7 +98,7 @@ def _unsaid(value: Any) -> bool:
     return value is None or value in ((), [], ("vague",))
 
 
-def _believed_place(side: Believed, pair: tuple[Any, Any]) -> int:
+def _believed_place(side: ReaderChoice, pair: tuple[Any, Any]) -> int:
     if side == "either":
         return 1 if _unsaid(pair[0]) and not _unsaid(pair[1]) else 0
     return 0 if side == "first" else 1

@@ -27,7 +27,7 @@ Gap = Literal[
 ]
 Baseline = Literal["not_tried", "tried_ok", "tried_fail"]
 Volatility = Literal["daily", "weekly", "monthly", "static"]
-Measured = Literal["small_model", "prompt", "fine_tune", "nothing"]
+MeasuredBest = Literal["small_model", "prompt", "fine_tune", "nothing"]
 Skill = Literal["none", "some", "strong", "research"]
 
 
@@ -84,7 +84,7 @@ class Signals(BaseModel):
     already_tuned: bool | None = Field(None, description="a tuned model exists already")
     platform: str | None = Field(None, max_length=40, description="a platform the user names")
     injection: bool | None = Field(None, description="holds instructions aimed at this adviser")
-    measured_best: Measured | None = Field(
+    measured_best: MeasuredBest | None = Field(
         None, description="set by a measurement alone, never from words: what meets the target on own tickets"
     )
     quotes: dict[str, str] = Field(default_factory=dict, description="the user's words, by signal")
@@ -94,7 +94,7 @@ class Signals(BaseModel):
         """The most important gap."""
         return self.gaps[0] if self.gaps else None
 
-    def known(self) -> dict[str, Any]:
+    def known_values(self) -> dict[str, Any]:
         """The values that were read, by name."""
         values = self.model_dump(exclude={"quotes"})
         return {name: value for name, value in values.items() if value not in (None, (), [])}
@@ -111,7 +111,7 @@ def merge(old: Signals, new: Signals) -> Signals:
     together: new examples without a new per-class count drop the old per-class count, and vice versa.
     """
     values, quotes = old.model_dump(), dict(old.quotes)
-    fresh = new.known()
+    fresh = new.known_values()
     for name in PER_MESSAGE:
         values[name], _ = None, quotes.pop(name, None)
     counts = {"examples", "per_class"}

@@ -36,7 +36,7 @@ def test_planted_wrong_labels_are_found(spoilt: tuple[Tickets, set[int]]) -> Non
     tickets, wrong = spoilt
     noise = find_noise(tickets)
     rows = [suspect.row for suspect in noise.suspects]
-    assert noise.checked == 658
+    assert noise.row_count == 658
     assert len(wrong & set(rows)) >= 0.7 * len(wrong)
     assert len(wrong & set(rows[:33])) >= 0.6 * 33
     assert len(rows) < 80
@@ -85,7 +85,7 @@ def test_a_copy_with_the_same_wrong_label_defends_nothing() -> None:
 def test_small_queues_are_left_unchecked() -> None:
     """Queues of under five rows are not judged; without two larger ones there is nothing to check."""
     labels = ["dog", "cat"] * 30 + ["bird"] * 3
-    assert find_noise(some_rows(labels), by_word).checked == 60
+    assert find_noise(some_rows(labels), by_word).row_count == 60
     with pytest.raises(DatasetError, match="two queues of 5"):
         find_noise(some_rows(["dog"] * 30 + ["cat"] * 3), by_word)
 

@@ -15,7 +15,7 @@ from rag.answer.evidence import gather, load_phrases
 from rag.answer.extractive import MIN_SCORE_TO_BACK, Answer, Pool
 from rag.answer.pieces import sentences_alone
 from rag.answer.writer import Writer
-from rag.grounding import fault, figures, squeezed, supported
+from rag.grounding import fault, figures, is_supported, squeeze
 from rag.index import Index
 from rag.search.embedding import Remembered
 from rag.signals.rules import EmbeddedReader
@@ -120,7 +120,7 @@ def test_pieces_stand_alone_and_stand_in_their_passage() -> None:
     for path in GUIDE.glob("*.md"):
         text = path.read_text()
         for piece in sentences_alone(text.replace("#", "\n")):
-            assert squeezed(piece) in squeezed(text.replace("#", "\n"))
+            assert squeeze(piece) in squeeze(text.replace("#", "\n"))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_gate_names_what_the_quote_does_not_carry(claim: str, quote: str, wh
     """Figures, names, addresses, a lost "not", a quote from nowhere: each is refused with its reason."""
     passage = quote if why != "verbatim" else "Something else stands here."
     assert why in (fault(claim, quote, passage) or "")
-    assert supported(quote, quote, quote) or why == "short"
+    assert is_supported(quote, quote, quote) or why == "short"
 
 
 @pytest.mark.parametrize(

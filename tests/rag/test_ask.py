@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag.adviser import Adviser
-from rag.grounding import squeezed, supported
+from rag.grounding import is_supported, squeeze
 from rag.index import Index
 from rag.reply import Verdict
 from rag.search.embedding import load_embedder
@@ -60,15 +60,15 @@ def test_every_claim_is_held_by_its_quote(adviser: Adviser) -> None:
     for claim in reply.why:
         assert claim.cites
         for number in claim.cites:
-            assert supported(claim.text, sources[number].quote, sources[number].passage)
+            assert is_supported(claim.text, sources[number].quote, sources[number].passage)
 
 
 def test_the_gate_refuses_what_the_passage_does_not_say() -> None:
     """A quote that is not there, or a figure that the quote lacks, does not pass."""
-    assert supported("It takes 2-8 hours.", "It takes 2-8 hours.", "Note: It takes  2-8 hours. Then stop.")
-    assert not supported("It takes 9 hours.", "It takes 2-8 hours.", "It takes 2-8 hours.")
-    assert not supported("It is free.", "It is free.", "It takes 2-8 hours.")
-    assert squeezed("a **b**\n c") == "a b c"
+    assert is_supported("It takes 2-8 hours.", "It takes 2-8 hours.", "Note: It takes  2-8 hours. Then stop.")
+    assert not is_supported("It takes 9 hours.", "It takes 2-8 hours.", "It takes 2-8 hours.")
+    assert not is_supported("It is free.", "It is free.", "It takes 2-8 hours.")
+    assert squeeze("a **b**\n c") == "a b c"
 
 
 def test_a_follow_up_builds_on_what_the_thread_knows(adviser: Adviser) -> None:
@@ -87,13 +87,13 @@ def test_a_channel_never_sees_another_channels_document(index: Index, tmp_path: 
         "# Refund matrix\n\nThe refund code for late parcels is ZX-4711 and needs two signatures.\n"
     )
     report = index.add([path], frozenset({"channel:C1"}))
-    assert report.added == 1
+    assert report.additions == 1
     question = "what is refund code ZX-4711 for late parcels?"
     own = retrieve(index, question, frozenset({"workspace", "channel:C1"}))
     other = retrieve(index, question, frozenset({"workspace", "channel:C2"}))
     assert "ZX-4711" in own[0].text
     assert all("ZX-4711" not in passage.text for passage in other)
-    assert index.add([path], frozenset({"channel:C1"})).unchanged == 1
+    assert index.add([path], frozenset({"channel:C1"})).repeats == 1
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(index: Index, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(index: Index, 
     report = index.add(
         [tmp_path / "a.bin", tmp_path / "b.md", tmp_path / "none.md"], frozenset({"workspace"})
     )
-    assert report.added == 1
+    assert report.additions == 1
     assert len(report.problems) == 2
     assert "Save it as" in " ".join(report.problems)
 

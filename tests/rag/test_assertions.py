@@ -74,7 +74,7 @@ def decisions(embed: MiniLM) -> list[tuple[str, Advice, bool]]:
         for history in ((), ("a", "b", "c")):
             decision = decide_turn(Thread(signals, history), table)
             if decision.advice.verdict not in (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER):
-                decisions.append((question, decision.advice, decision.committed))
+                decisions.append((question, decision.advice, decision.is_early))
     return decisions
 
 
@@ -83,7 +83,7 @@ def test_no_sentence_asserts_what_was_not_said(decisions: list[tuple[str, Advice
     assert len(decisions) > 400
     false = []
     for question, advice, final in decisions:
-        certain = certain_signals(advice.signals) & advice.signals.known().keys()
+        certain = certain_signals(advice.signals) & advice.signals.known_values().keys()
         for sentence in sentences(advice, final):
             for pattern, names in ASSERTIONS.items():
                 if re.search(pattern, sentence) and not certain & set(names):
@@ -110,7 +110,7 @@ def test_no_figure_is_told_that_was_not_read(decisions: list[tuple[str, Advice, 
 
 def figures_in(advice: Advice) -> set[str]:
     """The figures that were said, as an answer may write them."""
-    values = [v for v in advice.facts_told.known().values() if isinstance(v, int | float)]
+    values = [v for v in advice.facts_told.known_values().values() if isinstance(v, int | float)]
     return {
         text
         for v in values

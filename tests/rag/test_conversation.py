@@ -206,7 +206,7 @@ def test_personal_data_without_a_basis_is_never_committed_to() -> None:
              "eval_n": 400, "pii": True, "consent": False}  # fmt: skip
     turn = decide_turn(Thread(Signals.model_validate(values), ("a", "b", "c")), table)
     assert turn.advice.verdict is Verdict.NEED_MORE_INFO
-    assert not turn.committed
+    assert not turn.is_early
 
 
 @pytest.mark.parametrize(

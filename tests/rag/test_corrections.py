@@ -110,7 +110,7 @@ def test_a_guess_never_replaces_what_was_confirmed_or_said() -> None:
     first = correct(thread_of(task="classify"), [parse_correction("task=extract")])
     guess = hear(first, "400 a day", lambda text: message(task="reply"), TABLE)
     assert guess.signals is not None
-    assert (guess.signals.task, "task" in guess.confirmed) == ("extract", True)
+    assert (guess.signals.task, "task" in guess.confirmations) == ("extract", True)
     guess = hear(
         thread_of(("task",), task="classify"), "400 a day", lambda text: message(task="reply"), TABLE
     )
@@ -118,7 +118,7 @@ def test_a_guess_never_replaces_what_was_confirmed_or_said() -> None:
     assert guess.signals.task == "classify"
     second = hear(first, "no, it drafts replies", lambda text: message(("task",), task="reply"), TABLE)
     assert second.signals is not None
-    assert (second.signals.task, "task" in second.confirmed) == ("reply", False)
+    assert (second.signals.task, "task" in second.confirmations) == ("reply", False)
 
 
 def test_a_correction_in_words_replaces_the_gap_and_an_addition_joins_it() -> None:

@@ -169,17 +169,17 @@ def test_a_page_lives_in_the_index_as_long_as_it_does_on_the_web(
     url = f"http://docs.example:{port}/help"
     with Index.open(tmp_path / "index", embed, fetch=get) as index:
         report = index.add([url, "http://127.0.0.2/inside"], EVERYONE)
-        assert report.added == 1
+        assert report.additions == 1
         assert "private address" in report.problems[0]
         (passage,) = retrieve(index, "how often are keys rotated?", EVERYONE)
         assert (passage.url, passage.title) == (url, "Help")
-        assert index.sync().unchanged == 1
+        assert index.sync().repeats == 1
         Site.page = Site.page.replace(b"90", b"30")
-        assert index.sync().added == 1
+        assert index.sync().additions == 1
         assert "30 days" in retrieve(index, "how often are keys rotated?", EVERYONE)[0].text
         index._fetch = lambda url, stamp: fetch(url, stamp, lambda *_: ["10.9.9.9"])
         assert "private" in index.sync().problems[0]
         assert len(index.documents()) == 1
         index._fetch = lambda url, stamp: get(url.replace("/help", "/gone"), stamp)
-        assert index.sync().removed == 1
+        assert index.sync().removals == 1
         assert index.documents() == []

@@ -44,14 +44,14 @@ def article(number: int, limit: str = "ten seats") -> str:
 
 def test_unchanged_files_cost_nothing(index: Index, folder: Path, counting: Counting) -> None:
     """Not an embedding, and for files with their old stamp not a read either."""
-    assert index.add([folder], EVERYONE).added == 12
+    assert index.add([folder], EVERYONE).additions == 12
     counting.texts.clear()
     for path in folder.iterdir():
         path.chmod(0o644)
     report = index.sync()
-    assert (report.added, report.unchanged, report.removed) == (0, 12, 0)
+    assert (report.additions, report.repeats, report.removals) == (0, 12, 0)
     (folder / "article-03.md").write_text(article(3))
-    assert index.sync().unchanged == 12
+    assert index.sync().repeats == 12
     assert counting.texts == []
 
 
@@ -61,7 +61,7 @@ def test_a_changed_section_embeds_only_itself(index: Index, folder: Path, counti
     counting.texts.clear()
     (folder / "article-03.md").write_text(article(3, "forty seats"))
     report = index.sync()
-    assert (report.added, report.unchanged) == (1, 11)
+    assert (report.additions, report.repeats) == (1, 11)
     assert len(counting.texts) == 1
     assert "forty seats" in counting.texts[0]
     assert "forty seats" in retrieve(index, "how many seats has plan number 3?", EVERYONE)[0].text
@@ -73,7 +73,7 @@ def test_a_moved_file_is_not_embedded_again(index: Index, folder: Path, counting
     counting.texts.clear()
     (folder / "article-03.md").rename(folder / "renamed.md")
     report = index.sync()
-    assert (report.added, report.removed) == (1, 1)
+    assert (report.additions, report.removals) == (1, 1)
     assert counting.texts == []
 
 
@@ -82,7 +82,7 @@ def test_a_removed_file_disappears_with_its_words(index: Index, folder: Path) ->
     index.add([folder], EVERYONE)
     before = index.stats()
     (folder / "article-03.md").unlink()
-    assert index.sync().removed == 1
+    assert index.sync().removals == 1
     assert index.stats().chunks == before.chunks - 2
     assert not any(
         "plan 3 " in p.text for p in retrieve(index, "exports of plan 3 stop after 103 rows", EVERYONE)
@@ -97,10 +97,10 @@ def test_when_most_files_vanish_a_person_decides(index: Index, folder: Path) -> 
     elsewhere = folder.with_name("elsewhere")
     folder.rename(elsewhere)
     report = index.sync()
-    assert report.removed == 0
+    assert report.removals == 0
     assert "--sweep" in report.problems[0]
     assert index.stats().documents == 12
-    assert index.sync(sweep_many=True).removed == 12
+    assert index.sync(sweep_many=True).removals == 12
 
 
 def test_bad_files_leave_the_rest_and_the_index_whole(index: Index, folder: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_bad_files_leave_the_rest_and_the_index_whole(index: Index, folder: Path
     (folder / "up").symlink_to(tmp_path)
     make.zip_file(folder / "bomb.zip", {"x.md": bytes(30_000_000)})
     report = index.add([folder, tmp_path / "missing.md", "ftp://x.example/a"], EVERYONE)
-    assert report.added == 12
+    assert report.additions == 12
     text = "\n".join(report.problems)
     for part in ("torn.pdf: is damaged", "1 .png", "link.md: is a link out", "/up: is a link out", "zip bomb",
                  "missing.md: there is no such file", "http and https addresses only"):  # fmt: skip
@@ -129,11 +129,11 @@ def test_bad_files_leave_the_rest_and_the_index_whole(index: Index, folder: Path
 def test_a_zip_is_one_source_of_many_documents(index: Index, tmp_path: Path, counting: Counting) -> None:
     """Changed members change, members that left disappear, the rest costs nothing."""
     path = make.zip_file(tmp_path / "all.zip", {f"{n}.md": article(n) for n in range(5)})
-    assert index.add([path], EVERYONE).added == 5
+    assert index.add([path], EVERYONE).additions == 5
     counting.texts.clear()
     make.zip_file(path, {f"{n}.md": article(n, "two seats" if n == 2 else "ten seats") for n in range(4)})
     report = index.sync()
-    assert (report.added, report.unchanged, report.removed) == (1, 3, 1)
+    assert (report.additions, report.repeats, report.removals) == (1, 3, 1)
     assert len(counting.texts) == 1
 
 
@@ -142,9 +142,9 @@ def test_what_a_person_removed_stays_away_until_added_again(index: Index, folder
     index.add([folder], EVERYONE)
     target = next(document for document in index.documents() if document.title == "Article 3")
     index.remove(target.id)
-    assert index.sync().added == 0
+    assert index.sync().additions == 0
     assert index.stats().documents == 11
-    assert index.add([folder], EVERYONE).added == 1
+    assert index.add([folder], EVERYONE).additions == 1
     assert index.stats().documents == 12
 
 
@@ -255,7 +255,7 @@ def test_a_sync_that_is_killed_leaves_every_document_whole(
             )
         assert retrieve(index, "exports of plan 11", EVERYONE)
         report = index.sync()
-        assert report.added == 12 - len(new)
+        assert report.additions == 12 - len(new)
         assert all(
             "forty" in "".join(p.text for p in retrieve(index, f"plan number {n} seats", EVERYONE, 12))
             for n in (0, 11)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rag.grounding import squeezed
+from rag.grounding import squeeze
 from rag.index import Index
 from rag.reply import Reply, Verdict
 from tests.openai_server import OpenAIServer
@@ -38,7 +38,7 @@ def check_sources(reply: Reply) -> None:
     for claim in reply.why:
         assert claim.cites
         for number in claim.cites:
-            assert squeezed(sources[number].quote) in squeezed(sources[number].passage)
+            assert squeeze(sources[number].quote) in squeeze(sources[number].passage)
 
 
 def test_the_model_reads_and_phrases_and_the_table_decides(guide_index: Index, server: OpenAIServer) -> None:

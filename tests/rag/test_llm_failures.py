@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rag.adviser import Adviser
-from rag.grounding import squeezed
+from rag.grounding import squeeze
 from rag.index import Index
 from rag.llm import FAILURES_BEFORE_REST, ChatClient, LanguageModel
 from rag.llm.waiting import STILL
@@ -176,5 +176,5 @@ def test_an_unhinged_model_breaks_nothing(guide_index: Index, server: OpenAIServ
     for _ in range(20):
         reply = assistant.ask("our docs change weekly, 2,400 approved replies, tune?")
         assert json.loads(json.dumps(reply.state)) == reply.state
-        assert all(squeezed(source.quote) in squeezed(source.passage) for source in reply.citations)
+        assert all(squeeze(source.quote) in squeeze(source.passage) for source in reply.citations)
         assert all(claim.cites for claim in reply.why)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rag.answer.generative import cleaned
+from rag.answer.generative import clean_text
 from rag.redact import redact, redact_secrets
 from rag.search.embedding import Remembered
 from rag.signals.llm_reader import (
@@ -16,8 +16,8 @@ from rag.signals.llm_reader import (
     MEANINGS,
     NAMES,
     ModelReading,
-    counted,
-    grounded,
+    follows_from,
+    ground_signals,
     stands,
 )
 from rag.signals.prompt_injection import fence
@@ -111,7 +111,7 @@ def test_a_fence_cannot_be_closed_from_inside() -> None:
 )
 def test_a_number_follows_from_the_users_words(name: str, value: float, quote: str, holds: bool) -> None:
     """As written, in the signal's unit, or per class times classes; nothing else."""
-    assert counted(name, value, quote, f"{quote}, 77 intents") is holds
+    assert follows_from(name, value, quote, f"{quote}, 77 intents") is holds
 
 
 def test_only_the_users_own_words_count_as_a_quote() -> None:
@@ -126,9 +126,9 @@ def test_the_models_own_example_is_one_that_would_be_believed() -> None:
     """The example in the instructions passes the checks that it teaches, and names only values that exist."""
     message = EXAMPLE.split("Message: ")[1].split("\n")[0]
     reading = ModelReading.model_validate_json(EXAMPLE[EXAMPLE.index("{") :])
-    result = grounded(reading, message)
+    result = ground_signals(reading, message)
     assert result is not None
-    assert len(result.known()) == 1 + len(reading.signals)
+    assert len(result.known_values()) == 1 + len(reading.signals)
     assert set(MEANINGS) <= set(NAMES)
     for value in re.findall(r"(\w+) =", MEANINGS["gaps"]):
         Signals(gaps=(value,))
@@ -137,13 +137,13 @@ def test_the_models_own_example_is_one_that_would_be_believed() -> None:
 def test_what_only_a_measurement_sets_is_not_read_from_words() -> None:
     """`measured_best` is no name that a model may give, whatever it quotes."""
     reading = reading_of(("measured_best", "prompt", "we measured that a prompt is best"))
-    assert grounded(reading, "we measured that a prompt is best") is None
+    assert ground_signals(reading, "we measured that a prompt is best") is None
 
 
 def test_a_sentence_loses_its_markup_and_its_mentions() -> None:
     """Link markup leaves the address for the gate to judge; mentions and source numbers go."""
-    assert cleaned("See [the *guide*](https://x.example/a) [1]") == "See the guide https://x.example/a"
-    assert cleaned("Hey <!channel> and <@U123>,\n tune now [12].") == "Hey and , tune now."
+    assert clean_text("See [the *guide*](https://x.example/a) [1]") == "See the guide https://x.example/a"
+    assert clean_text("Hey <!channel> and <@U123>,\n tune now [12].") == "Hey and , tune now."
 
 
 def reading_of(*entries: tuple[str, object, object], topic: object = "decision") -> ModelReading:
@@ -165,9 +165,9 @@ def test_odd_entries_are_dropped_one_by_one() -> None:
         ("examples", {"n": 400}, "400 labelled tickets"),
         topic="A Decision!",
     )
-    result = grounded(reading, text)
+    result = ground_signals(reading, text)
     assert result is not None
-    assert result.known() == {"gaps": ("accuracy",), "examples": 400}
+    assert result.known_values() == {"gaps": ("accuracy",), "examples": 400}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_odd_entries_are_dropped_one_by_one() -> None:
 )
 def test_a_number_is_read_in_every_form_of_json(value: object, read: float | None) -> None:
     """A figure as a number, as text, with its sign or in a list is the same figure."""
-    result = grounded(
+    result = ground_signals(
         reading_of(("score", value, "gets 78.4% or 78%"), ("task", "reply", "gets")), "gets 78.4% or 78%"
     )
     assert result is not None
@@ -193,12 +193,12 @@ def test_a_number_is_read_in_every_form_of_json(value: object, read: float | Non
 
 def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
     """ "Off topic" beside a task in the user's words is no topic; alone it stands."""
-    with_task = grounded(
+    with_task = ground_signals(
         reading_of(("task", "qa", "help center bot"), topic="other"), "tune our help center bot?"
     )
     assert with_task is not None
     assert with_task.topic is None
-    alone = grounded(reading_of(topic="other"), "who won the match?")
+    alone = ground_signals(reading_of(topic="other"), "who won the match?")
     assert alone is not None
     assert alone.topic == "other"
 
@@ -206,7 +206,9 @@ def test_a_topic_that_contradicts_the_rest_is_left_out() -> None:
 def test_a_reading_of_which_nothing_holds_is_none() -> None:
     """Not even its topic is believed."""
     assert (
-        grounded(reading_of(("task", "code", "write me a program"), topic="other"), "docs change weekly")
+        ground_signals(
+            reading_of(("task", "code", "write me a program"), topic="other"), "docs change weekly"
+        )
         is None
     )
 

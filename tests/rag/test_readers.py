@@ -38,7 +38,7 @@ from rag.search.embedding import load_embedder
 from rag.search.retrieval import retrieve
 
 folder, cache = Path(sys.argv[1]), Path(sys.argv[2])
-assert find_reader("soup.recipe").confined
+assert find_reader("soup.recipe").is_confined
 assert suffix_of_media_type("text/x-recipe") == ".recipe"
 with Index.open(folder / "index", load_embedder(cache)) as index:
     report = index.add([folder / "kitchen"], frozenset({"workspace"}))

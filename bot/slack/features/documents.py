@@ -80,7 +80,7 @@ def _index(
             keep.mkdir(parents=True, exist_ok=True)
             copy = path.replace(keep / path.name)
         report = services.index.add([copy], scopes, tell, url=source.permalink or None)
-        if not report.added + report.unchanged:
+        if not report.additions + report.repeats:
             _discard(services, copy)
         outcomes.append(_outcome(report, str(copy), source.name))
     text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
@@ -195,9 +195,9 @@ def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
     counts = [
         f"{number:,} {word}"
         for number, word in (
-            (report.added, "added or changed"),
-            (report.unchanged, "unchanged"),
-            (report.removed, "removed"),
+            (report.additions, "added or changed"),
+            (report.repeats, "unchanged"),
+            (report.removals, "removed"),
         )
         if number
     ]

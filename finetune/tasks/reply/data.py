@@ -36,13 +36,13 @@ class Pairs:
 
 @dataclass(frozen=True)
 class WrittenAnswers:
-    """What one system wrote for the test tickets `asked` (None: for all of them)."""
+    """What one system wrote for the test tickets `rows_asked` (None: for all of them)."""
 
     name: str
     role: str
     answers: list[str]
     seconds: float
-    asked: tuple[int, ...] | None = None
+    rows_asked: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -117,5 +117,5 @@ def _prompt(name: str, train: Pairs, test: Pairs, vectors: tuple[np.ndarray, np.
 
 
 def _read(data: dict[str, Any]) -> PromptedReplies:
-    systems = tuple(replace(WrittenAnswers(**one), asked=tuple(one["asked"])) for one in data["written"])
+    systems = tuple(replace(WrittenAnswers(**one), rows_asked=tuple(one["asked"])) for one in data["written"])
     return PromptedReplies(systems, data["usd"], tuple(data["notes"]))

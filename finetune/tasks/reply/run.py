@@ -83,7 +83,7 @@ def judge_pairs(
 ) -> dict[str, Any]:
     """The report with the language model's judgement of the tuned answers against the best baseline's."""
     opponent: WrittenAnswers = body.pop("opponent")
-    rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    rows = list(opponent.rows_asked) if opponent.rows_asked is not None else list(range(len(test)))
     sides = [finetune.answers[i] for i in rows], opponent.answers
     names = (finetune.name, opponent.name)
     if judgement := judge_answers(llm, test.at(rows), names, sides, folder, seed, progress):
@@ -191,7 +191,7 @@ def conclude(outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: 
     entries = [entry for entry, _ in scores]
     best = max(range(len(scores) - 1), key=lambda at: entries[at]["chrf"]["value"])
     opponent, (_, theirs) = systems[best], scores[best]
-    rows = list(opponent.asked) if opponent.asked is not None else list(range(len(test)))
+    rows = list(opponent.rows_asked) if opponent.rows_asked is not None else list(range(len(test)))
     mine = scores[-1][1][rows]
     result = paired_means(mine, theirs, resample_counts(len(rows), spec.seed))
     verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(rows))
@@ -286,10 +286,10 @@ def repetition_note(finetune: WrittenAnswers) -> str | None:
 def _score(
     one: WrittenAnswers, test: Pairs, embedder: FrozenEmbedder, seed: int
 ) -> tuple[dict[str, Any], np.ndarray]:
-    side = test if one.asked is None else test.at(one.asked)
+    side = test if one.rows_asked is None else test.at(one.rows_asked)
     counts = resample_counts(len(side), seed)
     entry, per_row = score_replies(
         one.name, one.role, one.answers, side.answers, side.tickets, embedder, counts, one.seconds
     )
-    few = {} if one.asked is None else {"rows": len(side), "prompt": True}
+    few = {} if one.rows_asked is None else {"rows": len(side), "prompt": True}
     return entry | few, per_row

@@ -25,7 +25,7 @@ class Reader:
 
     `read(path, name)` gives the documents of the file that calls itself `name`, or raises RagError with what to do.
     It runs in the confined process (rag/ingest/sandbox.py), where `preload` names the modules that load a shared
-    library, because no library can be loaded there later. `confined=False` is only for code of our own that parses
+    library, because no library can be loaded there later. `is_confined=False` is only for code of our own that parses
     nothing but text. A file is of this kind by its suffix, or by its whole name inside a zip (`file_names`);
     `media_types` are those under which web servers send it.
     """
@@ -36,6 +36,6 @@ class Reader:
     suffixes: tuple[str, ...] = ()
     file_names: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ()
-    confined: bool = True
+    is_confined: bool = True
     preload: tuple[str, ...] = ()
     max_bytes: int = MAX_FILE_BYTES

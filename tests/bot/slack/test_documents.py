@@ -25,7 +25,9 @@ def test_a_document_is_listed_with_who_sees_it() -> None:
 
 def test_an_outcome_says_counts_and_problems_without_our_paths() -> None:
     """At most eight problems, the rest as a number."""
-    report = SyncReport(added=2, problems=[f"/home/x/F1/all.zip!/{n}.pdf: is damaged." for n in range(11)])
+    report = SyncReport(
+        additions=2, problems=[f"/home/x/F1/all.zip!/{n}.pdf: is damaged." for n in range(11)]
+    )
     text = _outcome(report, "/home/x/F1/all.zip", "all.zip")
     assert text.startswith("2 added or changed\n• all.zip!/0.pdf: is damaged.")
     assert text.endswith("and 3 more that were left out")
