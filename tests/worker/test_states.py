@@ -8,6 +8,7 @@ import pytest
 
 from worker.errors import IllegalTransition
 from worker.jobs.decisions import decide_on_event, decide_on_silence
+from worker.jobs.event_facts import read_facts
 from worker.jobs.states import ACTIVE_STATES, END_STATES, TRANSITIONS, State, Trigger, mermaid, next_state
 from worker.transport.events import KINDS
 
@@ -51,7 +52,7 @@ def test_what_an_event_means_needs_only_edges_that_exist() -> None:
         for retryable in (True, False):
             here = state
             data = {"reason": reason, "retryable": retryable, "report": {}}
-            for trigger in decide_on_event(state, kind, data, losses, now=0.0).path:
+            for trigger in decide_on_event(state, kind, read_facts(data), losses, now=0.0).path:
                 here = next_state(here, trigger)
     for state, losses in itertools.product([*ACTIVE_STATES, State.SUBMIT_UNKNOWN], (0, 9)):
         here = state
@@ -72,10 +73,17 @@ def test_the_diagram_shows_every_edge_with_its_label() -> None:
 
 def test_a_new_phase_forgets_the_steps_of_the_last() -> None:
     """The card of a run that goes on does not show the 4 of 4 of the phase before."""
-    progress = decide_on_event(State.RUNNING, "phase", {"phase": "curve"}, 0, 0.0).progress
+    progress = decide_on_event(State.RUNNING, "phase", read_facts({"phase": "curve"}), 0, 0.0).progress
     last = ("step", "steps", "loss", "eta_s", "curve", "dev_loss", "dev_score")
     assert progress == {"phase": "curve", **dict.fromkeys(last)}
-    assert decide_on_event(State.RUNNING, "step", {"step": 1, "steps": 9}, 0, 0.0).progress == {
+    assert decide_on_event(State.RUNNING, "step", read_facts({"step": 1, "steps": 9}), 0, 0.0).progress == {
         "step": 1,
         "steps": 9,
     }
+
+
+def test_odd_facts_of_a_worker_count_as_not_told() -> None:
+    """Whatever shape a field of an event has, it is read as what it should be or passed over."""
+    odd = read_facts({"usd": -3, "pid": "x", "report": [1], "plots": "p", "error": None, "step": {"a": 1}})
+    assert (odd.usd, odd.pid, odd.report, odd.plots, odd.error) == (0.0, None, None, {}, "")
+    assert read_facts({"usd": 0.5, "pid": 7, "phase": "curve"}).phase == "curve"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.jobs.event_facts import PROGRESS_KEYS, EventFacts
 from worker.jobs.states import State, Trigger
 
 S, T = State, Trigger
-PROGRESS_KEYS = ("phase", "step", "steps", "loss", "eta_s", "curve", "dev_loss", "dev_score")
 
 
 @dataclass(frozen=True)
@@ -39,41 +38,38 @@ class Decision:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def decide_on_event(state: State, kind: str, data: Mapping[str, Any], losses: int, now: float) -> Decision:
+def decide_on_event(state: State, kind: str, facts: EventFacts, losses: int, now: float) -> Decision:
     """What to do with an event of the job's live run when the job is in `state`.
 
     Events may arrive late or with one missing before them; the path then catches up. A path never needs
     an edge that the table lacks, whatever the event (held by a test over all states and kinds).
     """
     if kind == "leased":
-        return Decision(_path_to_leased(state), progress={"worker": data.get("worker")})
+        return Decision(_path_to_leased(state), progress={"worker": facts.worker})
     if kind in ("phase", "step", "note"):
-        return Decision(_path_to_running(state), progress=_progress(kind, data))
+        return Decision(_path_to_running(state), progress=_progress(kind, facts))
     if kind == "finalizing":
         path = () if state is S.CANCELLING else (*_path_to_running(state), *_path_to_finalizing(state))
         return Decision(path, progress={"phase": "reporting"})
     if kind == "finished":
         path = (*_path_to_running(state), *_path_to_finalizing(state), T.FINISH)
-        return Decision(path, report=data.get("report"), usd=_usd(data))
+        return Decision(path, report=facts.report, usd=facts.usd)
     if kind == "stopped":
-        return _decide_on_stop(state, data, losses, now)
-    if kind == "failed" and not data.get("retryable"):
-        return _fail(state, str(data.get("error") or "The run failed."), data)
-    return decide_on_failure(state, str(data.get("error") or kind), losses, now, data)
+        return _decide_on_stop(state, facts, losses, now)
+    if kind == "failed" and not facts.is_retryable:
+        return _fail(state, facts.error or "The run failed.", facts.usd)
+    return decide_on_failure(state, facts.error or kind, losses, now, facts.usd)
 
 
-def decide_on_failure(
-    state: State, cause: str, losses: int, now: float, data: Mapping[str, Any] | None = None
-) -> Decision:
+def decide_on_failure(state: State, cause: str, losses: int, now: float, usd: float = 0.0) -> Decision:
     """The run ended without a result (killed, crashed, sent away): another attempt, or the end."""
-    usd = _usd(data or {})
     if state in (S.CANCELLING, S.PAUSING):
         return Decision((T.GONE,), cause, usd=usd)
     if state in (S.SUBMITTING, S.SUBMIT_UNKNOWN):  # whether the platform has it must be found out first
         return Decision((T.UNANSWERED,) if state is S.SUBMITTING else (), cause, usd=usd)
     decision = next_attempt(losses, cause)
     if isinstance(decision, GiveUp):
-        return _fail(state, decision.why, data or {})
+        return _fail(state, decision.why, usd)
     return _retry((*_path_to_leased(state), T.RETRY), cause, decision, now, usd)
 
 
@@ -91,17 +87,17 @@ def decide_on_silence(
     return _retry((T.LOSE, T.RETRY), why, decision, now)
 
 
-def _decide_on_stop(state: State, data: Mapping[str, Any], losses: int, now: float) -> Decision:
-    reason = str(data.get("reason"))
+def _decide_on_stop(state: State, facts: EventFacts, losses: int, now: float) -> Decision:
+    reason = facts.reason
     if reason == "budget" and state is not S.FINALIZING:
         why = "the budget of this job is spent"
-        return Decision((*_path_to_running(state), T.OVERSPEND), why, error=why, usd=_usd(data))
+        return Decision((*_path_to_running(state), T.OVERSPEND), why, error=why, usd=facts.usd)
     cause = "drain" if reason in ("drain", "cancel", "pause") else reason
-    return decide_on_failure(state, cause, losses, now, data)
+    return decide_on_failure(state, cause, losses, now, facts.usd)
 
 
-def _fail(state: State, why: str, data: Mapping[str, Any]) -> Decision:
-    return Decision((*_path_to_leased(state), T.FAIL), why, error=why, usd=_usd(data))
+def _fail(state: State, why: str, usd: float) -> Decision:
+    return Decision((*_path_to_leased(state), T.FAIL), why, error=why, usd=usd)
 
 
 def _retry(path: tuple[Trigger, ...], why: str, again: TryAgain, now: float, usd: float = 0.0) -> Decision:
@@ -126,16 +122,11 @@ def _path_to_finalizing(state: State) -> tuple[Trigger, ...]:
     return () if state in (S.FINALIZING, S.CANCELLING) else (T.WRAP_UP,)
 
 
-def _progress(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def _progress(kind: str, facts: EventFacts) -> dict[str, Any]:
     if kind == "note":
-        return {"note": str(data.get("text", ""))[:300]}
+        return {"note": facts.note}
     fresh: dict[str, Any] = dict.fromkeys(PROGRESS_KEYS) if kind == "phase" else {}
-    return fresh | {key: data[key] for key in PROGRESS_KEYS if key in data}
-
-
-def _usd(data: Mapping[str, Any]) -> float:
-    usd = data.get("usd")
-    return float(usd) if isinstance(usd, int | float) and 0 <= usd < 1e6 else 0.0
+    return fresh | dict(facts.progress)
 
 
 DELAYS_S = (0.0, 30.0, 120.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from worker.errors import IllegalTransition, UnknownJob
 from worker.jobs.decisions import Decision, decide_on_event
+from worker.jobs.event_facts import EventFacts, read_facts
 from worker.jobs.records import Attempt, HistoryLine, Job, attempt_of
 from worker.jobs.states import ACTIVE_STATES, State
 from worker.ledger import tables
@@ -71,14 +72,15 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
         return False
     if event.seq <= attempt.last_seq:
         return False
-    _note_attempt(connection, attempt, event, now)
-    what = decide_on_event(job.state, event.kind, event.data, job.losses, now)
+    facts = read_facts(event.data)
+    _note_attempt(connection, attempt, event, facts, now)
+    what = decide_on_event(job.state, event.kind, facts, job.losses, now)
     if event.kind not in ("step", "finished"):
         _record(connection, event, now, applied=True)
     if event.kind == "phase":
-        after_commit(connection, partial(_log_phase, job, event))
+        after_commit(connection, partial(_log_phase, job, event.attempt, facts.phase))
     if event.kind == "finished":
-        _keep_plots(connection, job.id, event.data.get("plots"))
+        _keep_plots(connection, job.id, facts.plots)
     try:
         follow(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
     except IllegalTransition as e:
@@ -89,9 +91,8 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     return True
 
 
-def _log_phase(job: Job, event: WorkerEvent) -> None:
-    phase = str(event.data.get("phase"))[:40]
-    log_event(log, "job phase", job=job.id, kind=job.kind, attempt=event.attempt, phase=phase)
+def _log_phase(job: Job, attempt: int, phase: str) -> None:
+    log_event(log, "job phase", job=job.id, kind=job.kind, attempt=attempt, phase=phase)
 
 
 def follow(connection: Connection, job: Job, what: Decision, now: float, who: str) -> Job:
@@ -130,13 +131,15 @@ def _is_live(job: Job, attempt: Attempt, event: WorkerEvent) -> bool:
     )
 
 
-def _note_attempt(connection: Connection, attempt: Attempt, event: WorkerEvent, now: float) -> None:
+def _note_attempt(
+    connection: Connection, attempt: Attempt, event: WorkerEvent, facts: EventFacts, now: float
+) -> None:
     values: dict[str, Any] = {"run": event.run, "worker_key": event.worker_key, "last_seq": event.seq}
     values["last_event_at"] = now
     if attempt.leased_at is None:
         values["leased_at"] = now
     if event.kind == "leased":
-        values |= {"worker": str(event.data.get("worker"))[:120], "pid": event.data.get("pid")}
+        values |= {"worker": facts.worker, "pid": facts.pid}
     if event.kind == "step":
         if attempt.last_step_at is not None:
             gaps = [*attempt.step_gaps, round(now - attempt.last_step_at, 3)]
@@ -174,11 +177,11 @@ def _record(connection: Connection, event: WorkerEvent, now: float, applied: boo
     )
 
 
-def _keep_plots(connection: Connection, job_id: str, plots: Any) -> None:
+def _keep_plots(connection: Connection, job_id: str, plots: Mapping[str, Any]) -> None:
     """Keeps the pictures that are PNGs, as many as fit the limit; anything else is dropped."""
     connection.execute(delete(tables.plots).where(tables.plots.c.job_id == job_id))
     left = PLOT_LIMIT_BYTES
-    for name, text in plots.items() if isinstance(plots, dict) else ():
+    for name, text in plots.items():
         try:
             png = base64.b64decode(text, validate=True)
         except (TypeError, binascii.Error):
