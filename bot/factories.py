@@ -54,7 +54,7 @@ def open_ledger(settings: Settings) -> Ledger:
 def open_datasets(settings: Settings, prepare: Prepare = prepare_rows) -> DatasetStore:
     """The team's datasets, with the bundled sample among them; `prepare` cleans and redacts what is added."""
     store = DatasetStore(settings.datasets_url, prepare=prepare)
-    store.ensure_samples()
+    store.offer_samples()
     return store
 
 

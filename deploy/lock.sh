@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes deploy/bot.lock and deploy/worker.lock: every package that an installation gets, with version and hashes, for Linux
-# on x86-64 and Python 3.11. Versions come from constraints.txt; run it whenever that or pyproject.toml changes.
+# Writes deploy/ask.lock (answers), deploy/bot.lock (and documents and tickets) and deploy/worker.lock (and training): every
+# package that an installation gets, with version and hashes, for Linux on x86-64 and Python 3.11. Versions come from
+# constraints.txt; run it whenever that or pyproject.toml changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tool=$(mktemp -d)
@@ -15,9 +16,12 @@ compile() { # OUT, arguments...
     --python-platform x86_64-manylinux_2_28 -c constraints.txt "$@" > "$out"
 }
 compile "$tool/model.lock" --no-deps "$model"
-for part in bot worker; do
+for part in ask bot worker; do
   extras=(--extra postgres --extra s3)
-  [ "$part" = bot ] || extras+=(--extra train)
+  case $part in
+    bot) extras+=(--extra documents --extra tickets) ;;
+    worker) extras+=(--extra train) ;;
+  esac
   compile "$tool/part.lock" pyproject.toml "${extras[@]}"
   { echo "# Made by deploy/lock.sh. pip install --require-hashes --no-deps -r deploy/$part.lock && pip install --no-deps ."
     cat "$tool/part.lock" "$tool/model.lock"; } > "deploy/$part.lock"

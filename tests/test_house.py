@@ -67,7 +67,7 @@ ORDER = {
         ("bot.slack",),
         ("bot.slack.ui",),
         ("bot.playground",),
-        ("bot.settings", "bot.endpoint", "bot.errors"),
+        ("bot.settings", "bot.endpoint", "bot.errors", "bot.extras"),
     ),
 }
 """From the top down: a file imports from its own place and from those below it, never from above."""

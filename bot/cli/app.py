@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from bot.cli.console import OUR_ERRORS, console, refuse, settings
+from bot.extras import advise_missing
 
 app = typer.Typer(
     name="trainwise",
@@ -144,6 +145,8 @@ def main() -> None:
     except OUR_ERRORS as error:
         refuse(str(error))
     except Exception as error:  # the edge: a full disk shows in every library's own dress
+        if missing := advise_missing(error):
+            refuse(missing)
         if not is_disk_full(error):
             raise
         refuse("There is no space left on the disk. Free some, or set TRAINWISE_HOME to a larger disk.")

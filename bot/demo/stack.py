@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from sysconfig import get_path
 
 import httpx
 import yaml
@@ -126,6 +127,12 @@ class LocalStack:
                 time.sleep(0.5)
 
 
+def manifest_path() -> Path:
+    """The app's manifest: of this checkout, else of the installed package."""
+    checkout = ROOT / "manifest.yml"
+    return checkout if checkout.is_file() else Path(get_path("data")) / "share" / "trainwise" / "manifest.yml"
+
+
 def is_connected(client: httpx.Client) -> bool:
     """Whether the workspace has a Socket Mode connection of the bot."""
     return bool(client.post("/control/state", json={}).json().get("sockets"))
@@ -159,7 +166,7 @@ def local_stack(
         (home / "logs" / f"{name}.log").unlink(missing_ok=True)
     with ExitStack() as cleanup:
         redis = embedded_redis(home / "redis")
-        manifest = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
+        manifest = yaml.safe_load(manifest_path().read_text(encoding="utf-8"))
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
         workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)
@@ -168,8 +175,9 @@ def local_stack(
         cleanup.callback(lambda: stack.redis.stop())
         workspace.start()
         cleanup.callback(workspace.stop)
-        for name in processes:
+        for name in COMMANDS:
             cleanup.callback(stack.end, name)
+        for name in processes:
             stack.launch(name)
         yield stack
 

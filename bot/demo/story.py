@@ -1,4 +1,4 @@
-"""`trainwise demo`: the story of one question and one fine-tune, through the real Slack protocol.
+"""`trainwise demo`: the story of one question, one measurement and one fine-tune, through the real Slack protocol.
 
 A person types and clicks in the local workspace; the unmodified bot and worker answer. What is printed is
 taken from the workspace's log of the Web API calls that it received, never written beside it.
@@ -6,73 +6,205 @@ taken from the workspace's log of the Web API calls that it received, never writ
 
 from __future__ import annotations
 
+import importlib
+import json
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
 
+from bot.demo.installation import Installation
 from bot.demo.stack import LocalStack, local_stack
 from bot.demo.transcript import Transcript
 from bot.errors import BotError
+from bot.factories import open_datasets
 from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
 from bot.playground.state.seed import BOT_USER
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 
 CHANNEL = "#support-ml"
-QUESTION = "our help center changes every week, should we fine-tune on the articles?"
-JOB_S = 600.0
+QUESTION = (
+    "we sort 10,000 support tickets a month into 8 queues by hand; 658 are labelled, nothing has been tried. "
+    "Should we train a model?"
+)
+TARGET = "80"  # percent right that the team asks for
+TICKET = "I was charged twice for the same order and nobody answers my mails"
+SILENCE_S = 600.0  # of this machine's time without a sign of life from bot or worker
 END = ("Done", "Failed", "Cancelled", "Stopped at its budget")
 
 
 def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
-    """Start the local stack, play the story, stay up if `stay`; BotError when the story breaks."""
+    """Start the workspace and the bot, play the story, stay up if `stay`; BotError when the story breaks.
+
+    Where the packages that train are not installed yet, they are installed while the first answer is given. Ctrl-C
+    hands the workspace over to the person if `stay`, else it ends everything.
+    """
     began = time.monotonic()
-    console.print("Starting Redis, a local Slack workspace, the bot and a worker on this machine ...")
-    with local_stack(settings.home / "demo", port=port, fresh=True) as stack:
+    home = settings.home / "demo"
+    installation = Installation(home, console)
+    console.print("Starting Redis, a local Slack workspace and the bot on this machine ...")
+    with local_stack(home, port=port, fresh=True, processes=("bot",), more_env=installation.env) as stack:
+        console.print(f"The workspace is at [bold]{stack.url}[/bold]")
         stack.wait_for_bot()
         console.print(f"[dim]ready in {time.monotonic() - began:.1f} s; logs in {stack.logs}[/dim]")
-        try:
-            play_story(stack, console)
-        except PlaygroundError as error:
-            raise BotError(f"{error}\nThe bot's log ends:\n{stack.tail('bot')}") from error
-        if stay:
-            console.print(
-                f"\nThe workspace stays up at [bold]{stack.url}[/bold] - ask it yourself. Ctrl-C ends it."
-            )
-            stack.wait()
+        with installation:
+            try:
+                play_story(stack, console, installation.wait)
+            except PlaygroundError as error:
+                raise BotError(f"{error}\nThe bot's log ends:\n{stack.tail('bot')}") from error
+            except KeyboardInterrupt:
+                if not stay:
+                    raise
+                console.print("\nThe story stops here; the workspace is yours.")
+                hand_over(stack, installation.wait)
+            if stay:
+                console.print(
+                    f"\nThe workspace stays up at [bold]{stack.url}[/bold] - ask it yourself. Ctrl-C ends it."
+                )
+                stack.wait()
 
 
-def play_story(stack: LocalStack, console: Console) -> None:
-    """Maya asks, Ravi trains; every message printed is one that Slack's API received."""
+def hand_over(stack: LocalStack, wait_for_trainer: Callable[[], None]) -> None:
+    """Start the worker, once it can run, with the bundled tickets in its reach."""
+    if "worker" not in stack.processes:
+        wait_for_trainer()
+        importlib.invalidate_caches()
+        open_datasets(load_settings(stack.env))
+        stack.launch("worker")
+
+
+def play_story(
+    stack: LocalStack, console: Console, wait_for_trainer: Callable[[], None] = lambda: None
+) -> None:
+    """Maya asks and measures, Ravi trains and tries; every message printed is one that Slack's API received.
+
+    `wait_for_trainer` returns once the worker's packages are installed.
+    """
     maya, ravi = Person(stack.url, "maya"), Person(stack.url, "ravi")
     with Transcript(console, ravi, stack.check) as story:
-        story.person("maya", CHANNEL, f"@trainwise {QUESTION}")
-        question = maya.say(CHANNEL, f"<@{BOT_USER}> {QUESTION}")
-        story.until(lambda: has_answer(maya, question), "the answer")
-        story.person("ravi", CHANNEL, "/finetune")
-        ravi.command("/finetune", "", CHANNEL)
-        view = ravi.wait_view()
-        form = {"dataset": "sample-tickets", "task": "triage", "base_model": "minilm", "method": "lora"}
-        story.modal(view)
-        story.person("ravi", CHANNEL, "submits: " + ", ".join(f"{k} {v}" for k, v in form.items()))
-        outcome = ravi.submit(view, form)
-        if not outcome.get("ok"):
-            raise PlaygroundError(f"The form was refused: {outcome}")
-        story.until(lambda: has_report(ravi), "the report", limit=JOB_S)
+        thread = ask(story, maya)
+        hand_over(stack, wait_for_trainer)
+        report = measure(story, stack, maya, thread)
+        card = train(story, stack, ravi, thread, report)
+        try_ticket(story, ravi, card)
     console.rule()
 
 
-def has_answer(person: Person, question: dict[str, Any]) -> bool:
-    """Whether the thread holds the bot's card, with its blocks."""
-    thread = person.messages(CHANNEL, question["ts"])
-    return any(m.get("bot_id") and m.get("blocks") and not m.get("streaming") for m in thread)
+def ask(story: Transcript, maya: Person) -> str:
+    """The question and its cited verdict; the thread."""
+    story.person("maya", CHANNEL, f"@trainwise {QUESTION}")
+    question = maya.say(CHANNEL, f"<@{BOT_USER}> {QUESTION}")
+    story.until(lambda: bool(button_message(maya, question["ts"], "measure")), "the answer")
+    return str(question["ts"])
 
 
-def has_report(person: Person) -> bool:
-    """Whether the job's card came to an end and its thread holds the report with a picture."""
-    for message in person.messages(CHANNEL):
-        if message.get("bot_id") and any(end in str(message.get("blocks")) for end in END):
-            thread = person.messages(CHANNEL, message["ts"])
-            return any(m.get("files") for m in thread)
-    return False
+def measure(story: Transcript, stack: LocalStack, maya: Person, thread: str) -> dict[str, Any]:
+    """Presses "Measure it" on the verdict; the measurement's report, with its picture."""
+    story.person("maya", CHANNEL, "presses [Measure it]")
+    verdict = button_message(maya, thread, "measure")
+    view = pressed(maya, verdict, "measure", "Measure it")
+    story.modal(view)
+    form = {"dataset": "sample-tickets", "target": TARGET}
+    submit(story, maya, "maya", view, form)
+    story.until(
+        lambda: bool(button_message(maya, thread, "job_finetune")) or has_ended(maya, thread),
+        "the measurement",
+        limit=SILENCE_S,
+        sign=lambda: stack.log_size("worker"),
+    )
+    report = button_message(maya, thread, "job_finetune")
+    if not report:
+        raise PlaygroundError(
+            "The measurement did not come to a verdict to train on; its report stands above."
+        )
+    story.until(lambda: has_picture(maya, thread), "the measurement's picture")
+    return report
+
+
+def train(
+    story: Transcript, stack: LocalStack, ravi: Person, thread: str, report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Presses the report's own button, sends the form as it comes, filled; the fine-tune's card with its report."""
+    story.person("ravi", CHANNEL, "presses the button to fine-tune")
+    view = pressed(ravi, report, "job_finetune", "Fine-tune")
+    story.modal(view)
+    submit(story, ravi, "ravi", view, {})
+    story.until(
+        lambda: has_report(ravi, thread),
+        "the report",
+        limit=SILENCE_S,
+        sign=lambda: stack.log_size("worker"),
+    )
+    return find_report(ravi, thread)
+
+
+def try_ticket(story: Transcript, ravi: Person, report: Mapping[str, Any]) -> None:
+    """Types one ticket and reads what the model says, before and after."""
+    if not report:
+        raise PlaygroundError("The fine-tune left no model to try; its report stands above.")
+    story.person("ravi", CHANNEL, f"presses [Try it] and types: {TICKET}")
+    view = pressed(ravi, report, "job_try", "Try the model")
+    ravi.submit(view, {"text": TICKET})
+    story.until(
+        lambda: "After: tuned" in json.dumps(ravi.view() or {}), "the model's answer", limit=SILENCE_S
+    )
+    story.view(ravi.view() or {})
+
+
+def pressed(person: Person, message: Mapping[str, Any], action: str, title: str) -> dict[str, Any]:
+    """The form that a button of a message opens."""
+    person.click(CHANNEL, str(message["ts"]), action)
+    return person.wait_view(title=title)
+
+
+def submit(story: Transcript, person: Person, name: str, view: dict[str, Any], form: dict[str, str]) -> None:
+    """Sends a form; PlaygroundError with its words where it is refused."""
+    chosen = ", ".join(f"{field} {value}" for field, value in form.items()) or "as it comes, filled"
+    story.person(name, CHANNEL, f"submits: {chosen}")
+    outcome = person.submit(view, form)
+    if not outcome.get("ok", True):
+        raise PlaygroundError(f"The form was refused: {outcome}")
+
+
+def button_message(person: Person, thread: str, action: str) -> dict[str, Any]:
+    """The bot's message in a thread that carries the button `action`; empty where none does."""
+    for message in reversed(person.messages(CHANNEL, thread)):
+        if message.get("bot_id") and f'"{action}"' in json.dumps(message.get("blocks") or []):
+            return dict(message) if not message.get("streaming") else {}
+    return {}
+
+
+def has_picture(person: Person, thread: str) -> bool:
+    """Whether a file stands in the thread."""
+    return any(message.get("files") for message in person.messages(CHANNEL, thread))
+
+
+def has_ended(person: Person, thread: str) -> bool:
+    """Whether a job's card in the thread says that it failed or was stopped."""
+    return any(
+        message.get("bot_id") and end in json.dumps(message.get("blocks") or [])
+        for message in person.messages(CHANNEL, thread)
+        for end in END[1:]
+    )
+
+
+def find_report(person: Person, thread: str) -> dict[str, Any]:
+    """The fine-tune's report, whichever thread it stands in; empty before it came or where no model is left."""
+    for place in (thread, *(card["ts"] for card in cards_of(person, thread))):
+        if report := button_message(person, str(place), "job_try"):
+            return report
+    return {}
+
+
+def cards_of(person: Person, thread: str) -> list[dict[str, Any]]:
+    """The cards of fine-tunes in the channel and in the thread."""
+    messages = person.messages(CHANNEL) + person.messages(CHANNEL, thread)
+    return [m for m in messages if "Fine-tune · " in json.dumps(m.get("blocks") or [], ensure_ascii=False)]
+
+
+def has_report(person: Person, thread: str) -> bool:
+    """Whether the fine-tune came to its end: its report, or a card that says why there is none."""
+    cards = [json.dumps(card["blocks"]) for card in cards_of(person, thread)]
+    return bool(find_report(person, thread)) or any(end in card for card in cards for end in END[1:])

@@ -137,8 +137,20 @@ class Transcript:
         labels = [b["label"]["text"] for b in view["blocks"] if b["type"] == "input"]
         self.say("opens a form", [f"{title}: {', '.join(labels)}"])
 
-    def until(self, condition: Callable[[], bool], what: str, limit: float = 60.0) -> None:
-        """Retell what arrives until `done`; PlaygroundError after `limit` seconds without a new call."""
+    def view(self, view: Mapping[str, Any]) -> None:
+        """What an open form shows."""
+        title = text_of(view.get("title"))
+        self.say(f"shows in the form {title}", message_lines(as_list(view.get("blocks"))))
+
+    def until(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        limit: float = 60.0,
+        sign: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Retell what arrives until `condition`; PlaygroundError after `limit` seconds of this machine's time without
+        a new call and without a change of `sign`."""
         patience = Patience(limit)
         while True:
             over = condition()
@@ -147,7 +159,7 @@ class Transcript:
                 self.bar.update(self.task, visible=False)
                 return
             self.check()
-            if patience.is_over(self.last_call):
+            if patience.is_over((self.last_call, sign())):
                 raise PlaygroundError(f"Waited {patience} for {what}, and the bot said nothing meanwhile.")
             time.sleep(0.2)
 

@@ -19,6 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from sqlalchemy.exc import OperationalError
 
 from bot.errors import OURS, BotError
+from bot.extras import advise_missing
 from bot.slack.payload import Body, where
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import section
@@ -46,6 +47,9 @@ def advice(error: BaseException) -> str:
     if isinstance(error, OURS):
         log.info("told a person: %s", type(error).__name__)
         return str(error) if isinstance(error, BotError) else escape(str(error))
+    if missing := advise_missing(error):
+        log.warning("a package is missing: %s", error)
+        return missing
     fault = secrets.token_hex(4)
     log.error("fault %s", fault, exc_info=error)
     if isinstance(error, SlackApiError) and (

@@ -9,8 +9,6 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from dateutil import parser as dateutil
-
 from finetune.data.ticket import Problem
 
 SANE_YEARS = range(1990, 2101)
@@ -147,6 +145,8 @@ _BASES = (
 
 def _loose(value: str, day_first: bool) -> datetime | None:
     """Any form that dateutil reads, months in eight languages, if day, month and year all stand in it."""
+    from dateutil import parser as dateutil
+
     text = re.sub(r"\b(?:GMT|UTC)(?=[+-]\d)", "", _JAPANESE.sub(r"\1-\2-\3", value))
     text = re.sub(r"[^\W\d_]+\.?", _english_month, _FILLER.sub(" ", text))
     if not _YEAR.search(text) or not re.search(r"\d", text):

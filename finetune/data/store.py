@@ -6,6 +6,7 @@ weights, which keep what they saw, nor backups of the folder.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from finetune.errors import did_you_mean
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 SCOPE = re.compile(r"workspace|channel:[A-Z0-9]{1,32}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+log = logging.getLogger(__name__)
 SAMPLES = Path(__file__).parents[1] / "samples"
 SAMPLE, SAMPLE_REPLIES = "sample-tickets", "support-replies"
 BUNDLED = {SAMPLE: "tickets.csv", SAMPLE_REPLIES: "replies.jsonl"}
@@ -250,6 +252,13 @@ class DatasetStore:
         A dataset of somebody else that has the name of one stays as it is.
         """
         return [self._ensure(name, file) for name, file in BUNDLED.items()]
+
+    def offer_samples(self) -> None:
+        """Register the bundled datasets; without the packages that read tickets nothing is registered."""
+        try:
+            self.ensure_samples()
+        except ModuleNotFoundError as error:
+            log.warning("the bundled datasets are not there: %s is not installed", error.name)
 
     def _ensure(self, name: str, file: str) -> Card:
         newest = _newest(self._shelf.live(name), None)

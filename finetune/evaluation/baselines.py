@@ -22,6 +22,7 @@ from finetune.progress import Progress, silent
 
 MAJORITY = "Majority class"
 NEAREST = "Nearest neighbour"
+COSINE_DECIMALS = 5
 LOGISTIC = "Logistic regression on frozen embeddings"
 WORDS_SVM = METHOD.title
 ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
@@ -49,8 +50,13 @@ def nearest(train: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> np.ndarr
 
 
 def most_similar(train: np.ndarray, rows: np.ndarray, block: int = 512) -> np.ndarray:
-    """For each row the number of the training row with the highest cosine."""
-    parts = [(rows[at : at + block] @ train.T).argmax(axis=1) for at in range(0, len(rows), block)]
+    """For each row the number of the training row with the highest cosine, the first of those that are level.
+
+    Cosines are compared to COSINE_DECIMALS: how texts fall into batches moves an embedding by about 1e-7, and twins
+    with other labels would then be chosen by chance.
+    """
+    blocks = (rows[at : at + block] @ train.T for at in range(0, len(rows), block))
+    parts = [cosines.round(COSINE_DECIMALS).argmax(axis=1) for cosines in blocks]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=int)
 
 

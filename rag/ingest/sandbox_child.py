@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +46,8 @@ def preload() -> Mapping[str, Reader]:
     """The registry, with every shared library loaded that its readers name; this is the slow part of the start."""
     table = load_readers()
     for module in sorted({module for reader in table.values() for module in reader.preload}):
-        import_module(module)
+        with suppress(ModuleNotFoundError):  # an extra that is not installed: told when a file needs it
+            import_module(module)
     return table
 
 
@@ -63,6 +65,11 @@ def answer(readers: Mapping[str, Reader], order: dict[str, str]) -> dict[str, An
         return {"documents": [asdict(document) for document in documents]}
     except RagError as error:
         return {"error": str(error)}
+    except ModuleNotFoundError as error:
+        return {
+            "error": f"needs packages that are not installed here ({error.name}). Install them with "
+            "`pip install 'trainwise[documents]'`, then add it again."
+        }
     except MemoryError:
         return {"error": "needs more memory to read than I allow. Split it, or save it as text."}
     except RecursionError:

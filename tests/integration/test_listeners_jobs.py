@@ -69,6 +69,8 @@ def thread(person: Person, job: str) -> str:
 def test_the_form_names_the_wrong_field_and_starts_the_right_job_once(ravi: Person) -> None:
     """A negative epoch count stays on its field; sent twice by Slack it is one job; its estimate follows."""
     ravi.command("/finetune", "", CHANNEL)
+    first = ravi.wait_view()
+    ravi.use(first, "dataset", DATASET)
     view = ravi.wait_view()
     assert "$" in text_of(view)
     response = ravi.submit(view, {"epochs": "-3"})

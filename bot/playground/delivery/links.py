@@ -1,13 +1,15 @@
-"""Trigger ids (once, within 3 s) and response URLs (5 posts in 30 min): the two short-lived handles Slack
+"""Trigger ids (once, within 3 s of this machine's time) and response URLs (5 posts in 30 min): the two short-lived handles Slack
 gives."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bot.playground.errors import ApiError
+from bot.playground.patience import cpu_share
 from bot.playground.state.clock import Clock
 
 TRIGGER_SECONDS = 3.0
@@ -20,7 +22,8 @@ class Trigger:
     """Where a trigger id came from; `view` is set when it came out of an open modal."""
 
     user: str
-    expires: float
+    issued: float
+    share: float  # of a core that a process got when it was issued, 0 to 1
     view: str | None = None
     used: bool = False
 
@@ -40,15 +43,15 @@ class ResponseLink:
 class Links:
     """Issues and redeems both kinds of handle."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, share: Callable[[], float] = cpu_share) -> None:
+        self._clock, self._share = clock, share
         self._triggers: dict[str, Trigger] = {}
         self._responses: dict[str, ResponseLink] = {}
 
     def trigger(self, user: str, view: str | None = None) -> str:
         """A new trigger id."""
         key = f"{secrets.randbelow(10**13)}.{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
-        self._triggers[key] = Trigger(user, self._clock.now() + TRIGGER_SECONDS, view)
+        self._triggers[key] = Trigger(user, self._clock.now(), self._share(), view)
         return key
 
     def redeem(self, key: Any) -> Trigger:
@@ -58,7 +61,8 @@ class Links:
             raise ApiError("invalid_trigger_id")
         if trigger.used:
             raise ApiError("exchanged_trigger_id")
-        if self._clock.now() > trigger.expires:
+        share = min(trigger.share, self._share())
+        if (self._clock.now() - trigger.issued) * share > TRIGGER_SECONDS:
             raise ApiError("expired_trigger_id")
         trigger.used = True
         return trigger

@@ -162,6 +162,26 @@ def test_a_response_url_takes_five_posts_within_half_an_hour(playground):
         links.use_response(late)
 
 
+def test_a_trigger_lasts_three_seconds_of_this_machine_s_time(playground):
+    """Once; on a machine with a fourth of a core for us, four times as long by the clock."""
+    from bot.playground.delivery.links import Links
+    from bot.playground.errors import ApiError
+
+    clock = playground.workspace.clock
+    idle, busy = Links(clock, lambda: 1.0), Links(clock, lambda: 0.25)
+    keys = [(links, links.trigger("U0MAYA00001")) for links in (idle, busy)]
+    again = busy.trigger("U0MAYA00001")
+    playground.advance(4)
+    with pytest.raises(ApiError, match="expired_trigger_id"):
+        idle.redeem(keys[0][1])
+    assert busy.redeem(keys[1][1]).user == "U0MAYA00001"
+    with pytest.raises(ApiError, match="exchanged_trigger_id"):
+        busy.redeem(keys[1][1])
+    playground.advance(9)
+    with pytest.raises(ApiError, match="expired_trigger_id"):
+        busy.redeem(again)
+
+
 def test_history_hides_ephemeral_messages_and_pages(client, maya):
     """What only one person saw is not in the channel's history."""
     client.chat_postEphemeral(channel=ROOM, user="U0MAYA00001", text="psst")

@@ -1,0 +1,148 @@
+"""The second half of the installation: what reads tickets and trains, installed while the demo answers already.
+
+The bot alone needs a quarter of the megabytes. A marker file tells the running bot that the rest is on its way, so a
+person who adds tickets too early reads that instead of a refusal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+
+from bot.errors import BotError
+from bot.extras import INSTALLING, MODULES_OF
+from bot.playground.patience import Patience
+
+ROOT = Path(__file__).parents[2]
+LARGE_MB = 20.0  # packages above it get a line of their own
+SILENCE_S = 300.0  # of this machine's time without a word from the installer
+WHEEL = re.compile(r"(?:Downloading|Processing|Using cached) (\S+\.whl)")
+SIZE = re.compile(r"\(([\d.]+) ([kMG])B\)")
+MB_OF = {"k": 1e-3, "M": 1.0, "G": 1e3}
+
+
+class Installation:
+    """Installs the extra `train` in a thread where one of its packages is missing; nothing happens where all are there.
+
+    As a context manager it ends the installer when the demo ends. `wait` returns once everything can be imported.
+    """
+
+    def __init__(self, home: Path, console: Console, command: Callable[[], list[str]] | None = None) -> None:
+        self._console = console
+        self._command = command or installer
+        self._marker = home / "installing"
+        self._lines: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self.is_needed = any(find_spec(module) is None for module in MODULES_OF["train"])
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What the bot's environment says about it: where the marker lies while packages are missing."""
+        return {INSTALLING: str(self._marker)} if self.is_needed else {}
+
+    def __enter__(self) -> Installation:
+        if self.is_needed:
+            self._marker.touch()
+            self._console.print(
+                "[dim]Meanwhile the packages that read tickets and train are being installed ...[/dim]"
+            )
+            self._process = subprocess.Popen(
+                self._command(), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            self._thread = threading.Thread(target=self._follow, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+        self._marker.unlink(missing_ok=True)
+
+    def wait(self) -> None:
+        """Returns once the trainer is installed; BotError with the installer's last words where it failed."""
+        if self._process is None or self._thread is None:
+            return
+        patience = Patience(SILENCE_S)
+        while self._thread.is_alive():
+            self._thread.join(0.2)
+            if patience.is_over(len(self._lines)):
+                self._process.kill()
+                raise BotError(
+                    f"Waited {patience} for the installer, and it said nothing. {self._last_words()}"
+                )
+        if self._process.returncode:
+            raise BotError(f"The trainer could not be installed. {self._last_words()}")
+        self._marker.unlink(missing_ok=True)
+        self._console.print("[dim]the trainer is ready[/dim]")
+        self._process = None
+
+    def _follow(self) -> None:
+        """Reads the installer to its end and prints a line for each large package."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line.rstrip())
+            if text := large_package(line):
+                self._console.print(f"[dim]  installing {text}[/dim]", highlight=False)
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        words = "\n".join(self._lines[-8:])
+        return f"Run it by hand: {' '.join(self._command())}\nIts output ends:\n{words}"
+
+
+def large_package(line: str) -> str | None:
+    """`torch 2.13.0 (201 MB)` for a line of the installer about a package of at least LARGE_MB."""
+    match = WHEEL.search(line)
+    if match is None:
+        return None
+    size, file = SIZE.search(line), Path(match[1])
+    if size:
+        megabytes = float(size[1]) * MB_OF[size[2]]
+    else:  # pip tells no size of a wheel in a folder of its own
+        megabytes = file.stat().st_size / 1e6 if file.is_file() else 0.0
+    name, version_, *_ = file.name.split("-")
+    return f"{name} {version_} ({megabytes:.0f} MB)" if megabytes >= LARGE_MB else None
+
+
+def installer() -> list[str]:
+    """The command that installs the extra `train` into this environment.
+
+    `uv` where it is on the PATH and pip has no settings of its own (uv does not read pip's index, proxy or folder of
+    wheels); pip otherwise. From a checkout with the versions of constraints.txt, else this version from the index.
+    """
+    checkout = (ROOT / "pyproject.toml").is_file()
+    target = (
+        ["-c", "constraints.txt", "-e", ".[train]"]
+        if checkout
+        else [f"trainwise[train]=={version('trainwise')}"]
+    )
+    if shutil.which("uv") and not _pip_has_settings():
+        return ["uv", "pip", "install", "--python", sys.executable, *target]
+    pip = [sys.executable, "-m", "pip", "install", "--no-compile", "--progress-bar", "off"]
+    return [*pip, "--disable-pip-version-check", *target]
+
+
+def _pip_has_settings() -> bool:
+    if any(name.startswith("PIP_") for name in os.environ):
+        return True
+    listing = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    return bool(listing.stdout.strip())

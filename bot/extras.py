@@ -1,0 +1,69 @@
+"""The optional parts of an installation: which modules each extra brings, and what to tell where one is missing.
+
+The bot answers with its base packages alone. Documents other than text, tickets and training load theirs when they are
+first used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+INSTALLING = (
+    "TRAINWISE_INSTALLING"  # the path of a file that is there while `trainwise demo` installs the rest
+)
+TICKETS = (
+    "pyarrow",
+    "datasketch",
+    "cleanlab",
+    "presidio_analyzer",
+    "spacy",
+    "tldextract",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "python_calamine",
+    "olefile",
+    "dateutil",
+)
+DOCUMENTS = ("markitdown", "pypdfium2", "bs4", "defusedxml")
+TRAIN = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "huggingface_hub",
+    "sacrebleu",
+    "rouge_score",
+    "statsmodels",
+)
+MODULES_OF: Mapping[str, tuple[str, ...]] = {
+    "tickets": TICKETS,
+    "documents": DOCUMENTS,
+    "train": (*TRAIN, *TICKETS, *DOCUMENTS),
+    "postgres": ("psycopg",),
+    "s3": ("s3fs",),
+}
+PURPOSE = {
+    "tickets": "Reading tickets",
+    "documents": "Reading documents of this kind",
+    "train": "Training and measuring",
+    "postgres": "A PostgreSQL database",
+    "s3": "A bucket",
+}
+
+
+def advise_missing(error: BaseException) -> str | None:
+    """What to do where `error` is an optional package that is not installed; None for every other error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    module = error.name.split(".")[0]
+    extra = next((extra for extra, modules in MODULES_OF.items() if module in modules), None)
+    if extra is None:
+        return None
+    text = f"{PURPOSE[extra]} needs packages that are not installed here ({module})."
+    marker = os.environ.get(INSTALLING)
+    if marker and Path(marker).exists():
+        return f"{text} They are being installed now; try again in a minute or two."
+    return f"{text} Install them with `pip install 'trainwise[{extra}]'`, then try again."
