@@ -1,7 +1,7 @@
 """Ticket data: how fast and how well faults are found, beside what people usually write, in one run.
 
 Copies: MinHash beside pandas' drop_duplicates, brute-force Jaccard and difflib. Mail clutter: beside the usual
-"cut at wrote:". Personal data: beside four regular expressions, and Presidio asked about every text. Labels:
+"cut at wrote:". Personal data: beside four regular expressions (benchmarks/redaction.py has Presidio). Labels:
 cleanlab beside "the model disagrees". Truth is known because the faults are planted (benchmarks/data_tickets.py).
 `--quick`: 2,000 tickets, under a minute; else 20,000. `--json`: the last line is one JSON object.
 """
@@ -33,7 +33,7 @@ from benchmarks.data_tickets import TicketsWithTruth, plant
 from finetune.data.duplicates import find_duplicates, normalise
 from finetune.data.prepare import clean, is_automatic, without_history, without_signature
 from finetune.data.reading import read_tickets
-from finetune.data.redact import _engine, presidio, redact
+from finetune.data.redact import redact
 from finetune.data.split import split
 from finetune.data.store import SAMPLES, DatasetStore
 from finetune.data.ticket import Ticket, Tickets, canonical
@@ -60,7 +60,6 @@ def stages(tickets_with_truth: TicketsWithTruth) -> dict[str, float]:
         path = Path(folder) / "tickets.jsonl"
         rows = [replace(row, label=f"q{at % 7}") for at, row in enumerate(tickets_with_truth.rows)]
         path.write_bytes(canonical(rows))
-        presidio()("warm up, 12")
         tickets, read_s = cpu_time(lambda: read_tickets(path))
         clean_tickets, clean_s = cpu_time(lambda: clean(tickets).tickets)
         private, redact_s = cpu_time(lambda: redact(clean_tickets).tickets)
@@ -157,9 +156,7 @@ def personal(tickets_with_truth: TicketsWithTruth) -> dict[str, Any]:
         for at in tickets_with_truth.clean
         if not re.search(r"\d", tickets_with_truth.rows[at].text)
     ]
-    look, engine = presidio(), _engine()
-    redaction, ours_s = cpu_time(lambda: redact(Tickets(tuple(rows + plain), "reply"), look))
-    _, every_s = cpu_time(lambda: [engine(row.text) for row in rows + plain])
+    redaction, ours_s = cpu_time(lambda: redact(Tickets(tuple(rows + plain), "reply")))
     texts = [row.text for row in redaction.tickets.rows[: len(rows)]]
 
     def usual(text: str) -> str:
@@ -177,7 +174,6 @@ def personal(tickets_with_truth: TicketsWithTruth) -> dict[str, Any]:
         "regex_recall": {kind: round(theirs[kind] / count, 3) for kind, count in sorted(kinds.items())},
         "false_per_1000": 1000 * false / max(1, len(plain)),
         "ms_per_ticket": 1000 * ours_s / len(rows + plain),
-        "presidio_on_every_text_ms": 1000 * every_s / len(rows + plain),
     }
 
 

@@ -164,6 +164,7 @@ def _finish(
         "name": spec.dataset,
         "digest": tickets.digest,
         "rows": len(tickets),
+        "columns": dict(tickets.columns),
         **body["dataset"],
     }
     if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
@@ -185,7 +185,7 @@ def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> 
 
 
 def settle_columns(
-    path: Path, options: dict[str, str], part: str | None = None, ask: bool = False
+    path: Path, options: dict[str, str], part: str | None = None, ask: bool = False, quiet: bool = False
 ) -> dict[str, str]:
     """The columns to read: as given, the rest guessed, shown and (on a terminal) confirmed or chosen."""
     from finetune.data.reading import preview
@@ -195,7 +195,8 @@ def settle_columns(
         label = choose_label(head)
         head = preview(path, part=part, choice={**options, "label": label})
         options = {**options, "label": label}
-    show_columns(head.guess)
+    if not quiet:
+        show_columns(head.guess)
     if not ask or len(head.guess.fields) < 2:  # too few to confirm: reading says what is missing
         return options
     for row in range(len(head.rows))[:2]:
@@ -218,6 +219,14 @@ def show_columns(guess: Columns) -> None:
     if guess.unread:
         line = f"  not read: {', '.join(map(repr, guess.unread))}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def show_intake(intake: Mapping[str, Any]) -> None:
+    """What became of the file's rows and characters, in lines."""
+    from finetune.data.import_report import report_lines
+
+    for line in report_lines(intake):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def choose_label(head: Preview) -> str:
@@ -250,12 +259,17 @@ def tell_problems(problems_file: Path) -> None:
 
 
 def tell_card(card: Card) -> None:
-    """The card as lines."""
+    """The card as lines, and the largest cuts before and after."""
     from finetune.data.card import card_lines
+    from finetune.data.import_report import cut_lines
 
     console.print(f"[bold]{card.name}[/bold] v{card.version}", highlight=False)
     for line in card_lines(card):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    if cuts := cut_lines(card.intake):
+        console.print("  The largest cuts (redacted):", highlight=False)
+    for line in cuts:
+        console.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def write_suspects(suspects: Sequence[Suspect], tickets: Tickets, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +47,9 @@ def finetune(
     learning_rate: Annotated[str, typer.Option(help="Default: by method.")] = "",
     seed: Annotated[str, typer.Option(help="Fixes every random draw.")] = "",
     budget_usd: Annotated[str, typer.Option(help="Stop when this is spent.")] = "",
+    text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
+    answer_column: Annotated[str | None, typer.Option(help="Of a file: the column of the answer.")] = None,
     more: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +65,9 @@ def finetune(
 
     datasets = open_datasets(settings())
     extra_settings = settings_of(more or [])
-    card = dataset_card(datasets, dataset)
+    columns = {"text": text_column, "label": label_column, "answer": answer_column}
+    options = {field: column for field, column in columns.items() if column}
+    card = dataset_card(datasets, dataset, options, quiet=as_json)
     form = {
         "task": task or default_task(card.kind),
         "base_model": base_model,
@@ -106,16 +111,21 @@ def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
         )
 
 
-def dataset_card(store: DatasetStore, name: str) -> Any:
-    """The card of a registered dataset, or of a file that is registered on the way."""
+def dataset_card(store: DatasetStore, name: str, columns: Mapping[str, str], quiet: bool) -> Any:
+    """The card of a registered dataset, or of a file that is registered on the way, its columns and rows told."""
+    from bot.cli.datasets import settle_columns, show_intake
     from bot.factories import person
     from finetune.data.store import suggest_name
 
     path = Path(name)
     if not path.suffix:
         return store.get(name)
-    suggestion = suggest_name(path.stem)
-    return store.add(path_to_read(path), suggestion, person(), frozenset({"workspace"}), "internal")
+    choice = settle_columns(path_to_read(path), dict(columns), quiet=quiet)
+    everyone = frozenset({"workspace"})
+    card = store.add(path, suggest_name(path.stem), person(), everyone, "internal", choice)
+    if not quiet:
+        show_intake(card.intake)
+    return card
 
 
 def finetune_here(spec: Spec, tickets: Tickets, as_json: bool) -> None:

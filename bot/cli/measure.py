@@ -39,6 +39,9 @@ def measure(
     metric: Annotated[str, typer.Option(help="accuracy or macro_f1.")] = "accuracy",
     text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Of a file: the workbook's sheet or the archive's file.")
+    ] = None,
     llm_usd: Annotated[float, typer.Option(help="Most to spend on prompts, if a model is set.")] = 0.5,
     pilot: Annotated[
         bool, typer.Option("--pilot", help="Run the fine-tune pilot, however long it takes.")
@@ -55,7 +58,8 @@ def measure(
 
     home_settings = settings()
     llm = measuring_llm(home_settings, llm_usd)
-    tickets, name = tickets_of(home_settings, dataset, llm is not None, text_column, label_column)
+    columns = {"text": text_column, "label": label_column}
+    tickets, name = tickets_of(home_settings, dataset, columns, part, quiet=as_json)
     request = Request(
         target,
         volume,
@@ -107,24 +111,34 @@ def known_models(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
 
 
 def tickets_of(
-    home_settings: Settings, dataset: str, for_model: bool, text_column: str | None, label_column: str | None
+    home_settings: Settings,
+    dataset: str,
+    columns: Mapping[str, str | None],
+    part: str | None = None,
+    quiet: bool = False,
 ) -> tuple[Tickets, str]:
-    """The rows of a registered dataset, or of a file; and the name they go by.
+    """The rows of a registered dataset, or those that a dataset of this file would have; and the name they go by.
 
-    A registered dataset was cleaned and redacted when it was added; a file is, where a model will read it.
+    Either way they are cleaned and redacted, and carry the columns that they were read from, for the report.
     """
+    from bot.cli.datasets import settle_columns, show_intake
     from bot.factories import open_datasets
     from finetune.data.prepare import prepare
-    from finetune.data.reading import read_tickets
+    from finetune.data.reading import check_whole, read_tickets
     from finetune.data.store import suggest_name
 
     path = Path(dataset)
-    columns = {field: column for field, column in (("text", text_column), ("label", label_column)) if column}
-    if path.suffix:
-        rows = read_tickets(path_to_read(path), columns or None)
-        return (prepare(rows)[0] if for_model else rows), suggest_name(path.stem)
-    store = open_datasets(home_settings)
-    return store.tickets(store.get(dataset).digest), dataset
+    if not path.suffix:
+        store = open_datasets(home_settings)
+        card = store.get(dataset)
+        return store.tickets(card.digest), dataset
+    options = {field: column for field, column in columns.items() if column}
+    choice = settle_columns(path_to_read(path), options, part, quiet=quiet)
+    tickets, facts = prepare(read_tickets(path, choice, part=part))
+    check_whole(tickets, f"{path.name}, cleaned,")
+    if not quiet:
+        show_intake(facts["intake"])
+    return tickets, suggest_name(path.stem)
 
 
 def show(report: MeasurementReport, folder: Path) -> None:

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from finetune.data.duplicates import find_duplicates
+from finetune.data.import_report import report_lines
 from finetune.data.split import split
 from finetune.data.ticket import Tickets
 
@@ -18,7 +19,8 @@ CARD_SEED = 7
 
 @dataclass(frozen=True)
 class Card:
-    """One version of a dataset. Round-trips JSON; carries counts and names of queues, never a ticket's text.
+    """One version of a dataset. Round-trips JSON; carries counts and names of queues, and of tickets' texts only the
+    redacted ends of the largest cuts in `intake`, the import report.
 
     `balance` is the largest class over the smallest; `weeks` are (Monday, rows) pairs; `redactions` count
     replacements by type; `noise` stays empty until labels were checked; `erased` rows are gone for good.
@@ -43,6 +45,7 @@ class Card:
     balance: float = 1.0
     duplicates: Mapping[str, int] = field(default_factory=dict)
     cleaned: Mapping[str, int] = field(default_factory=dict)
+    intake: Mapping[str, Any] = field(default_factory=dict)
     redactions: Mapping[str, int] = field(default_factory=dict)
     not_covered: str = ""
     noise: Mapping[str, Any] = field(default_factory=dict)
@@ -141,7 +144,8 @@ def care_lines(card: Card) -> list[str]:
     split = f"Split: {card.splits.get('how', 'not made')}."
     lines = (
         _columns(card),
-        _read(card),
+        *(report_lines(card.intake) or [_read(card)]),
+        *(note for note in card.notes if not note.startswith("columns guessed")),
         _cleaning_line(card),
         _copies(card),
         _redaction_line(card),

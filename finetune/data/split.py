@@ -63,9 +63,12 @@ def split(tickets: Tickets, seed: int, test_min: int = 200, clusters: Sequence[i
         parts = _divide(rows, groups, clusters, apart, seed, test_min)
         if len(parts.train) >= TRAIN_LEAST * len(rows):
             return parts
-    return _divide(
-        rows, _join(clusters), clusters, "near-copies (customers overlap too much)", seed, test_min
-    )
+    groups = _join(clusters)
+    if len(groups) > 1:
+        return _divide(rows, groups, clusters, "near-copies (customers overlap too much)", seed, test_min)
+    first: dict[str, int] = {}
+    same = [first.setdefault(" ".join(row.text.split()), at) for at, row in enumerate(rows)]
+    return _divide(rows, _join(same), same, "equal texts (all rows are near-copies of one)", seed, test_min)
 
 
 def _divide(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.card import Card, describe
+from finetune.data.import_report import without_texts
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
@@ -125,7 +126,8 @@ class DatasetStore:
         check_whole(rows, f"{source or name}, cleaned,")
         card = self._card(rows, name, added_by, scopes, licence, source, facts)
         left_out = len(tickets.rejections)  # by reading; what cleaning left out stands in `cleaned`
-        card = replace(card, rejected=left_out, repaired=len(tickets.problems) - left_out)
+        repairs = sum(one.is_kept and not one.rule.endswith("left out") for one in tickets.problems)
+        card = replace(card, rejected=left_out, repaired=repairs)
         return self._write(rows, card)
 
     def _card(
@@ -185,8 +187,14 @@ class DatasetStore:
         raise DatasetError(f"There is no dataset {label}.{hint}", what_next=f"There is: {listing}.")
 
     def tickets(self, digest: str) -> Tickets:
-        """The rows of a digest (or name), checked against it. Raises DatasetError if erased or damaged."""
-        return self._shelf.rows(digest if DIGEST.fullmatch(digest) else self.get(digest).digest)
+        """The rows of a digest (or name), checked against it, with the columns that they were read from.
+
+        Raises DatasetError if erased or damaged.
+        """
+        rows = self._shelf.rows(digest if DIGEST.fullmatch(digest) else self.get(digest).digest)
+        cards = (card for cards in self._shelf.all().values() for card in reversed(cards))
+        columns = next((card.columns for card in cards if card.digest == rows.digest), {})
+        return replace(rows, columns=dict(columns))
 
     def remove(self, name: str, by: str, models_of: ModelsOf | None = None) -> Removal:
         """Erase every version of a dataset; `models_of(digest)` names the models trained on one.
@@ -215,7 +223,7 @@ class DatasetStore:
         for cards in self._shelf.all().values():
             for card in (one for one in cards if not one.erased):
                 if not self._shelf.has_rows(card.digest):  # an erasure that was interrupted
-                    self._shelf.rewrite(replace(card, erased=True))
+                    self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
                     continue
                 rows, erasures = erase_requester(self._shelf.rows(card.digest), requester)
                 if erasures:
@@ -225,7 +233,7 @@ class DatasetStore:
         for digest in {card.digest for card, _, _ in hits}:
             self._shelf.erase_rows(digest)
         for card, _, _ in hits:
-            self._shelf.rewrite(replace(card, erased=True))
+            self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
         return results
 
     def _next_version(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> ErasureResult:

@@ -232,6 +232,7 @@ def _dataset(sample: Sample, tickets: Tickets, name: str) -> dict[str, Any]:
         "test": sample.held_out,
         "classes": len(sample.names),
         "split": sample.how,
+        "columns": dict(tickets.columns),
     }
 
 

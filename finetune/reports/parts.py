@@ -120,6 +120,7 @@ class DatasetPart:
     left_out: int = 0
     classes: int | None = None
     split: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

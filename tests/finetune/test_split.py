@@ -178,9 +178,21 @@ def test_too_few_rows_are_refused(rows: int) -> None:
 
 def test_all_copies_are_refused() -> None:
     """A hundred copies of one ticket leave nothing to test on."""
-    copies = tuple(Ticket(str(at), f"order {at} is late", "shipping") for at in range(100))
+    copies = tuple(
+        Ticket(str(at), "order 7 is  late" if at % 2 else "order 7 is late", "shipping") for at in range(100)
+    )
     with pytest.raises(DatasetError, match="copies of each other"):
         split(Tickets(copies, "triage"), 7)
+
+
+def test_rows_that_differ_by_a_number_only_can_be_split() -> None:
+    """K08: where likeness would put all rows on one side, equal texts alone are kept together."""
+    rows = tuple(
+        Ticket(str(at), f"Error E-{1000 + at} when saving", ("disk", "net")[at % 2]) for at in range(60)
+    )
+    sides = split(Tickets(rows, "triage"), 7)
+    assert len(sides.train) + len(sides.dev) + len(sides.test) == 60
+    assert "equal texts" in sides.how
 
 
 def test_edited_copies_are_found_and_strangers_are_not() -> None:

@@ -37,6 +37,7 @@ from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
 from finetune.data.card import Card
+from finetune.data.import_report import cut_lines
 from finetune.data.reading import preview
 from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
@@ -299,7 +300,10 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
     elif words[0].lower() == "show" and len(words) == 2:
         card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
         page = dataset_page(
-            dataset_card(card), rows_history(services, card, channel), outcomes(services, card)
+            dataset_card(card),
+            rows_history(services, card, channel),
+            outcomes(services, card),
+            cut_lines(card.intake),
         )
         respond(text=f"Dataset {card.name}", blocks=validate_message(page), response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):

@@ -15,9 +15,15 @@ from finetune.reports.history import DatasetHistory, HistoryLine
 LINES_SHOWN, FORECASTS_SHOWN = 12, 4
 
 
-def dataset_page(card: Sequence[Block], history: DatasetHistory, forecasts: Sequence[Pair]) -> list[Block]:
-    """The card's blocks, then what is known about these rows."""
-    blocks = [*card, divider(), section(f"*Verdict now*\n{escape(one_line(history.verdict, 1500))}")]
+def dataset_page(
+    card: Sequence[Block], history: DatasetHistory, forecasts: Sequence[Pair], cuts: Sequence[str] = ()
+) -> list[Block]:
+    """The card's blocks, the largest cuts of its cleaning, then what is known about these rows."""
+    blocks = [*card]
+    if cuts:
+        lines = "\n".join(f"✂️ {escape(one_line(line, 240))}" for line in cuts)
+        blocks.append(section(f"*The largest cuts of the cleaning, redacted*\n{lines}"))
+    blocks += [divider(), section(f"*Verdict now*\n{escape(one_line(history.verdict, 1500))}")]
     blocks += [
         section(history_text(line), button("Open", "job_details", line.job))
         for line in history.lines[:LINES_SHOWN]

@@ -90,8 +90,34 @@ def faq_markdown(text: str, name: str) -> str:
     return f"# {plain_stem(name)}\n\n" + "\n\n".join(section for section in sections if section)
 
 
+_HTML = re.compile(
+    r"</(?:p|div|span|ul|ol|li|b|i|u|strong|em|a|h[1-6]|table|tr|td|font)\s*>|<br\s*/?>|&(?:nbsp|amp|#\d+);",
+    re.I,
+)
+_BLOCKS = ("p", "div", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6")
+
+
+def _plain_cell(cell: str) -> str:
+    """A cell's words: HTML that a knowledge base exports is read as text, list items a line each."""
+    if not _HTML.search(cell):
+        return cell.strip()
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(cell, "html.parser")
+    for silent in soup(["script", "style"]):
+        silent.decompose()
+    for mark in soup("br"):
+        mark.replace_with("\n")
+    for item in soup("li"):
+        item.insert(0, "\n- ")
+    for block in soup(_BLOCKS):
+        block.append("\n")
+    lines = (" ".join(line.split()) for line in soup.get_text().split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
 def _row(row: list[str], header: list[str], asks: int, says: int | None) -> str:
-    cells = [cell.strip() for cell in row] + [""] * (len(header) - len(row))
+    cells = [_plain_cell(cell) for cell in row] + [""] * (len(header) - len(row))
     head = " ".join(cells[asks].split())[:300]
     rest = [
         f"{header[i]}: {cell}"
