@@ -31,7 +31,9 @@ def ours(text: str) -> str:
 
 def usual(text: str) -> str:
     """Cut at the first line that looks like the end of a message."""
-    match = re.search(r"^(?:.*wrote:.*|From:.*|-{2,}.*|(?:best|kind|regards|thanks|cheers).*)$", text, re.I | re.M)
+    match = re.search(
+        r"^(?:.*wrote:.*|From:.*|-{2,}.*|(?:best|kind|regards|thanks|cheers).*)$", text, re.I | re.M
+    )
     return text[: match.start()] if match else text
 
 

@@ -207,7 +207,7 @@ def _assemble(lines: Iterator[Line], dialect: Dialect, is_head: bool = False) ->
             continue
         if not waiting and not line.text.strip():
             continue
-        text = _doubled(line.text) if dialect.has_backslash else line.text
+        text = _double_quotes(line.text) if dialect.has_backslash else line.text
         is_open = _still_open(text, dialect.delimiter, is_open)
         waiting.append(Line(line.number, text, line.flaw))
         characters += len(text) + 1
@@ -222,7 +222,7 @@ def _assemble(lines: Iterator[Line], dialect: Dialect, is_head: bool = False) ->
         waiting, characters = [], 0
 
 
-def _doubled(text: str) -> str:
+def _double_quotes(text: str) -> str:
     r"""The line with `\"` written as `""`, the way that CSV has it."""
     return re.sub(r'(?<!\\)((?:\\\\)*)\\"', r'\1""', text)
 
@@ -253,14 +253,14 @@ def _finish(parts: list[Line], delimiter: str) -> Iterator[Row | Problem]:
 def _fits(parts: list[Line], characters: int, dialect: Dialect) -> bool:
     """Whether every closing quote of a record over several lines ends its field, and a very long one has its cells."""
     try:
-        rows = list(csv.reader(_joined(parts), delimiter=dialect.delimiter, strict=True))
+        rows = list(csv.reader(_join(parts), delimiter=dialect.delimiter, strict=True))
     except csv.Error:
         return False
     width = sum(map(len, rows))
     return characters <= CAREFUL_RECORD or not dialect.width or abs(width - dialect.width) <= 1
 
 
-def _joined(parts: list[Line]) -> Iterable[str]:
+def _join(parts: list[Line]) -> Iterable[str]:
     return ["\n".join(part.text for part in parts)]
 
 

@@ -27,7 +27,7 @@ class Cut:
 
 def report_of(
     tickets: Tickets,
-    removed: Mapping[str, int],
+    cut_sizes: Mapping[str, int],
     cuts: Sequence[Cut],
     hide: Callable[[Sequence[str]], list[str]],
 ) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def report_of(
         "lines": lines,
         "characters": {
             **tickets.intake.characters,
-            **{rule: count for rule, count in removed.items() if count},
+            **{rule: count for rule, count in cut_sizes.items() if count},
         },
         "cuts": [
             {
@@ -94,19 +94,19 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     ]
     if report["characters"]:
         changes = ", ".join(f"{rule} {count:,}" for rule, count in report["characters"].items())
-        lines.append(f"Characters removed or changed: {changes}.")
+        lines.append(f"characters removed or changed: {changes}.")
     for field, names in report["also"].items():
         lines.append(f"Columns that fitted {field} too: {', '.join(names)}.")
     if report["unread"]:
-        shown = report["unread"][:12]
-        more = len(report["unread"]) - len(shown)
-        lines.append(f"Columns not read: {', '.join(shown)}{f' and {more} more' if more else ''}.")
+        first = report["unread"][:12]
+        more = len(report["unread"]) - len(first)
+        lines.append(f"Columns not read: {', '.join(first)}{f' and {more} more' if more else ''}.")
     return lines
 
 
-def cut_lines(report: Mapping[str, Any], shown: int = CUTS_SHOWN) -> list[str]:
+def cut_lines(report: Mapping[str, Any], most: int = CUTS_SHOWN) -> list[str]:
     """The largest cuts, each with its rule, line and size, before and after, in one line each."""
-    cuts = report.get("cuts", ())[:shown] if report else ()
+    cuts = report.get("cuts", ())[:most] if report else ()
     return [
         f"{cut['rule']}, line {cut['line']}, {cut['size']:,} characters: "
         f"“{' '.join(cut['before'].split())}” became “{' '.join(cut['after'].split())}”"

@@ -116,7 +116,7 @@ def is_html(text: str) -> bool:
 
 def _unknown(body: str) -> int:
     """How many things look like tags and are none of HTML: components, placeholders, XML."""
-    return sum(not ((known := _TAG.match(one[0])) and _is_tag(known)) for one in _ANY_TAG.finditer(body))
+    return sum(not ((own_tag := _TAG.match(one[0])) and _is_tag(own_tag)) for one in _ANY_TAG.finditer(body))
 
 
 def _is_tag(match: re.Match[str]) -> bool:

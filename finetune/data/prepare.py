@@ -41,12 +41,12 @@ LONG_LEAST = 5_000  # characters below which nothing is too long
 class CleaningResult:
     """The rows that stay, with problems extended by those left out; `counts` are rows by what was done.
 
-    `removed` are characters cut by rule, `cuts` the largest of them.
+    `cut_sizes` are characters cut by rule, `cuts` the largest of them.
     """
 
     tickets: Tickets
     counts: Mapping[str, int]
-    removed: Mapping[str, int] = field(default_factory=dict)
+    cut_sizes: Mapping[str, int] = field(default_factory=dict)
     cuts: tuple[Cut, ...] = ()
 
 
@@ -54,14 +54,16 @@ class CutLog:
     """Counts the characters that each rule cuts and remembers the largest cuts."""
 
     def __init__(self) -> None:
-        self.removed: Counter[str] = Counter()
+        self.cut_sizes: Counter[str] = Counter()
         self._largest: list[tuple[int, int, Cut]] = []
+        self._number = 0
 
     def add(self, rule: str, line: int, before: str, after: str) -> None:
         """Note one text that a rule has changed."""
         size = max(0, len(before) - len(after))
-        self.removed[rule] += size
-        heapq.heappush(self._largest, (size, -self.removed.total(), Cut(rule, line, size, before, after)))
+        self.cut_sizes[rule] += size
+        self._number += 1
+        heapq.heappush(self._largest, (size, -self._number, Cut(rule, line, size, before, after)))
         if len(self._largest) > CUTS_SHOWN:
             heapq.heappop(self._largest)
 
@@ -94,7 +96,7 @@ def clean(tickets: Tickets) -> CleaningResult:
         counts["same text, other label"] = len(conflicts)
     problems_by_line = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
     rest = replace(tickets, rows=tuple(rows), problems=problems_by_line)
-    return CleaningResult(rest, dict(counts), dict(log.removed), log.cuts)
+    return CleaningResult(rest, dict(counts), dict(log.cut_sizes), log.cuts)
 
 
 def conflicting(rows: Sequence[Ticket]) -> list[int]:
@@ -166,7 +168,7 @@ def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
     cleaning = clean(tickets)
     redaction = redact(cleaning.tickets)
     counts = {name: count for name, count in cleaning.counts.items() if count}
-    report = report_of(redaction.tickets, cleaning.removed, cleaning.cuts, redact_texts)
+    report = report_of(redaction.tickets, cleaning.cut_sizes, cleaning.cuts, redact_texts)
     facts = {
         "cleaned": counts,
         "redactions": redaction.counts,
