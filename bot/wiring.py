@@ -7,7 +7,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
@@ -22,6 +23,7 @@ from bot.errors import BotError
 from bot.factories import chat_model, load_prices, measuring_llm, open_datasets, open_ledger
 from bot.settings import WHERE, Settings
 from bot.slack.app import build_app, posting_client, slack_client, summaries
+from bot.slack.audience import Audience
 from bot.slack.delivery.after_job import Aftermath
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.feedback_log import forget_feedback
@@ -40,6 +42,7 @@ from worker.transport.embedded_redis import embedded_redis
 
 if TYPE_CHECKING:
     from slack_bolt import App
+    from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 PRELOAD = (
     "torch",
@@ -51,7 +54,9 @@ PRELOAD = (
     "finetune.measurement.run",
     "finetune.serving.predict",
 )
-DAY_S = 24 * 3600.0
+SOCKETS = 2  # Slack sends each envelope to one of them, so a hang-up of one is no gap
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
 log = logging.getLogger("trainwise")
 
 
@@ -67,11 +72,13 @@ class Bot:
     ledger: Ledger
     client: WebClient
     cleanup: ExitStack
+    purge: Callable[[], object]  # erases what was removed a day ago
 
     def start(self) -> None:
         """Carries jobs, pays posts and listens to Slack."""
         self.dispatcher.start()
         self.notifier.start()
+        self.cleanup.callback(every(HOUR_S, self.purge))
         if self.settings.slack_mode == "http":
             from bot.slack.http import serve_http
 
@@ -83,12 +90,15 @@ class Bot:
         from slack_bolt.adapter.socket_mode import SocketModeHandler
 
         assert self.settings.slack_app_token
-        handler = SocketModeHandler(self.app, self.settings.slack_app_token.reveal(), web_client=self.client)
-        self.cleanup.callback(handler.close)
-        try:
-            handler.connect()
-        except SlackApiError as refused:
-            raise BotError(refused_token("SLACK_APP_TOKEN", refused)) from refused
+        for _ in range(SOCKETS):
+            handler = SocketModeHandler(
+                self.app, self.settings.slack_app_token.reveal(), web_client=self.client
+            )
+            self.cleanup.callback(close_socket, handler)
+            try:
+                handler.connect()
+            except SlackApiError as refused:
+                raise BotError(refused_token("SLACK_APP_TOKEN", refused)) from refused
 
     def stop(self) -> None:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
@@ -97,6 +107,29 @@ class Bot:
         self.dispatcher.stop()
         self.cleanup.close()
         self.ledger.close()
+
+
+def close_socket(handler: SocketModeHandler) -> None:
+    """Ends a socket; slack_sdk 3.47 trips over its own reconnect when one is under way."""
+    with suppress(AttributeError):
+        handler.close()
+
+
+def every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+    """Does the work now and again after so many seconds, in a thread; gives what ends it."""
+    over = threading.Event()
+
+    def run() -> None:
+        while True:
+            try:
+                work()
+            except Exception:  # the edge of this thread: the next round may do better
+                log.exception("what is done every %.0f s failed", seconds)
+            if over.wait(seconds):
+                return
+
+    threading.Thread(target=run, name="housekeeping", daemon=True).start()
+    return over.set
 
 
 def redis_address(settings: Settings, cleanup: ExitStack) -> str:
@@ -137,10 +170,22 @@ def build(settings: Settings) -> Bot:
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
     thread_queue = ThreadQueue()
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
-    notifier.aftermath = Aftermath(services, client)
+    notifier.aftermath = aftermath = Aftermath(services, client)
+    notifier.on_answer = aftermath.place_card
+    notifier.keeps_out = services.keeps_jobs_out
     secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
     app = build_app(client, services, settings.listener_threads, secret)
-    return Bot(settings, app, dispatcher, notifier, thread_queue, ledger, client, cleanup)
+    return Bot(
+        settings,
+        app,
+        dispatcher,
+        notifier,
+        thread_queue,
+        ledger,
+        client,
+        cleanup,
+        services.datasets.removals.purge,
+    )
 
 
 def greet(client: WebClient) -> None:
@@ -183,6 +228,7 @@ def make_services(
     index = cleanup.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
     index.ensure_guide()
     prices = load_prices(settings)
+    users = Users(client, insiders=settings.admins)
     hosts = frozenset({urlsplit(settings.slack_api_url).netloc, "files.slack.com"})
     return Services(
         adviser=Adviser(index, embed, prices, chat=chat_model(settings)),
@@ -199,7 +245,8 @@ def make_services(
             settings.askers,
             settings.approvers,
         ),
-        users=Users(client),
+        users=users,
+        audience=Audience(client, users),
         thread_queue=thread_queue,
         home=settings.home,
         file_hosts=hosts,

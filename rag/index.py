@@ -16,10 +16,11 @@ from rag.ingest.sources import Listing, Sources, file_item, is_address, root_of
 from rag.ingest.sync import BATCH, OnProgress, Sync, SyncReport, embed_chunks
 from rag.search.chunking import Chunk
 from rag.search.embedding import MiniLM
-from rag.search.store import WORKSPACE, Document, Store, check_scopes
+from rag.search.store import GUIDE_SCOPE, WORKSPACE, Document, Store, check_scopes
 from rag.search.vectors import Vectors, open_vectors
 
 GUIDE = Path(__file__).parent / "guide"
+GUIDE_SCOPES = frozenset({WORKSPACE, GUIDE_SCOPE})
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ class Index:
         listing = Listing([file_item(path, path.name) for path in sorted(GUIDE.glob("*.md"))])
         with Sandbox() as sandbox:
             run = Sync(self.store, self.embed, sandbox, self._fetch, None, sweep_many=True)
-            run.source("guide", listing, frozenset({WORKSPACE}))
+            run.source("guide", listing, GUIDE_SCOPES)
+        for document in self.store.documents(root="guide"):  # of an index made before the guide had a scope
+            if document.scopes != GUIDE_SCOPES:
+                self.store.set_scopes(document.id, GUIDE_SCOPES)
         self._vectors.catch_up()
         return run.report
 

@@ -60,7 +60,7 @@ ORDER = {
         ("bot.demo",),
         ("bot.wiring",),
         ("bot.factories",),
-        ("bot.slack.app", "bot.slack.http"),
+        ("bot.slack.app", "bot.slack.http", "bot.slack.gate"),
         ("bot.slack.features",),
         ("bot.slack.delivery",),
         ("bot.slack.services",),

@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Any
 
 from bot.factories import chat_model
 from bot.settings import Settings
@@ -133,7 +136,25 @@ def slack(settings: Settings) -> Finding:
     except OSError as error:
         fix = f"Check the network and SLACK_API_URL ({settings.slack_api_url})."
         return Finding("slack", Level.FAIL, f"no answer ({type(error).__name__})", fix)
-    return Finding("slack", Level.OK, f"{answer['user']} in {answer['team']} ({settings.slack_mode} mode)")
+    where = f"{answer['user']} in {answer['team']} ({settings.slack_mode} mode)"
+    skew = skew_of(answer.headers, time.time())
+    if abs(skew) > MOST_SKEW_S:
+        fix = "Set the clock (`timedatectl set-ntp true`): from 300 s on, requests of Slack are refused as too old."
+        level = Level.FAIL if abs(skew) > 300 else Level.WARN
+        return Finding("slack", level, f"{where}; this machine's clock is {skew:+.0f} s off Slack's", fix)
+    return Finding("slack", Level.OK, where)
+
+
+MOST_SKEW_S = 60.0
+
+
+def skew_of(headers: Mapping[str, Any], now: float) -> float:
+    """Seconds that `now` is ahead of the Date of an answer's headers; 0 where it has none that can be read."""
+    date = next((value for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        return now - parsedate_to_datetime(str(date[0] if isinstance(date, list) else date)).timestamp()
+    except (ValueError, TypeError, IndexError):
+        return 0.0
 
 
 def model(settings: Settings) -> Finding:

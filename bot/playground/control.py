@@ -8,8 +8,10 @@ from typing import Any
 
 from bot.playground.errors import PlaygroundError
 from bot.playground.state import seed
+from bot.playground.state.seed import Channel, User
 from bot.playground.state.workspace import Json
-from bot.playground.web_api.api import FAULTS, Api
+from bot.playground.web_api.api import CODE, FAULTS, Api
+from bot.playground.web_api.conversations import add_member, new_group_dm
 from bot.playground.web_api.streams import clear_expired
 
 
@@ -23,9 +25,9 @@ async def disconnect(api: Api, args: Json) -> Json:
     """Send `reason` ("refresh_requested", "warning", "link_disabled"; "none" says nothing); `close` hangs
     up too."""
     reason = args.get("reason") or "refresh_requested"
-    return {
-        "sockets": await api.floor.sockets.disconnect(reason, close=bool(args.get("close", reason == "none")))
-    }
+    close = bool(args.get("close", reason == "none"))
+    most = int(args["most"]) if args.get("most") else None
+    return {"sockets": await api.floor.sockets.disconnect(reason, close=close, most=most)}
 
 
 async def revoke(api: Api, args: Json) -> Json:
@@ -46,9 +48,12 @@ async def rates(api: Api, args: Json) -> Json:
 
 
 async def fail(api: Api, args: Json) -> Json:
-    """The next `times` calls of `method` ("*": any) suffer `how`; see FAULTS in api.py."""
+    """The next `times` calls of `method` ("*": any) suffer `how`; see FAULTS in api.py. `clear` forgets the rest."""
     how = args.get("how") or "500"
-    if how not in FAULTS:
+    if args.get("clear"):
+        api.faults.clear()
+        return {"waiting": {}}
+    if how not in FAULTS and not how.startswith(CODE):
         raise PlaygroundError(f"There is no fault {how!r}; use one of: {', '.join(sorted(FAULTS))}.")
     queue = api.faults.setdefault(args.get("method") or "*", deque())
     queue.extend([how] * int(args.get("times") or 1))
@@ -56,17 +61,45 @@ async def fail(api: Api, args: Json) -> Json:
 
 
 async def channel(api: Api, args: Json) -> Json:
-    """Do to a channel what admins do: `archive` or `restore` it, `remove` the app from it or `invite` it."""
+    """Do to a channel what admins do: `archive` or `restore` it, `remove` the app or `invite` it, `share` it with `teams`."""
     target, what = api.floor.workspace.place(args["channel"], seed.ANA), args.get("do")
     if what in ("archive", "restore"):
         target.is_archived = what == "archive"
     elif what in ("remove", "invite"):
         others = [member for member in target.members if member != seed.BOT_USER]
         target.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
+    elif what == "share":
+        target.shared_with = list(args.get("teams") or [seed.OTHER_TEAM])
     else:
-        raise PlaygroundError(f"{what!r} cannot be done to a channel: archive, restore, remove, invite.")
+        raise PlaygroundError(
+            f"{what!r} cannot be done to a channel: archive, restore, remove, invite, share."
+        )
     api.floor.workspace.keep_channel(target)
     return {"channel": target.id}
+
+
+async def person(api: Api, args: Json) -> Json:
+    """Add or change a person (`id`, `name`, and any field of User), give them a DM and put them into `channels`."""
+    workspace, fields = api.floor.workspace, {k: v for k, v in args.items() if k != "channels"}
+    old = workspace.users.get(str(fields["id"]))
+    first = {"real_name": str(args.get("name") or args["id"]), "title": "", "color": "#475569"}
+    user = User(**{**(vars(old) if old else first), **fields})
+    workspace.keep_user(user)
+    if not any(c.user == user.id for c in workspace.channels.values()):
+        direct = Channel(f"D0{user.id[2:]}", "", "im", [user.id, seed.BOT_USER], user=user.id)
+        workspace.keep_channel(direct)
+    for reference in args.get("channels") or ():
+        target = workspace.channel_of(reference)
+        if user.id not in target.members:
+            add_member(api.floor, target, user.id, seed.ANA)
+    return {"user": user.id}
+
+
+async def group(api: Api, args: Json) -> Json:
+    """Several `people` and the app open a group DM, as people do in their client."""
+    workspace = api.floor.workspace
+    members = sorted({*(workspace.person(name).id for name in args["people"]), seed.BOT_USER})
+    return {"channel": new_group_dm(api.floor, members).id}
 
 
 async def redeliver(api: Api, args: Json) -> Json:
@@ -101,6 +134,6 @@ async def state(api: Api, args: Json) -> Json:
 
 
 LEVERS: dict[str, Any] = {
-    "log": log, "disconnect": disconnect, "channel": channel, "revoke": revoke, "rates": rates, "fail": fail,
+    "log": log, "person": person, "group": group, "disconnect": disconnect, "channel": channel, "revoke": revoke, "rates": rates, "fail": fail,
     "redeliver": redeliver, "advance": advance, "state": state,
 }  # fmt: skip

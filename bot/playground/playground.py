@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -107,10 +107,11 @@ class Playground:
             raise PlaygroundError(str(body.get("error")))
         return body
 
-    def disconnect(self, reason: str = "refresh_requested", *, close: bool = False) -> int:
-        """Ask the app to reconnect (reason "none" with close=True: just hang up); how many sockets there
-        were."""
-        return int(self.control("disconnect", reason=reason, close=close)["sockets"])
+    def disconnect(
+        self, reason: str = "refresh_requested", *, close: bool = False, most: int | None = None
+    ) -> int:
+        """Ask the app to reconnect (reason "none" with close=True: just hang up), on `most` of its sockets; how many."""
+        return int(self.control("disconnect", reason=reason, close=close, most=most)["sockets"])
 
     def revoke(self, token: str = "bot") -> None:  # noqa: S107  (a kind of token)
         """Revoke the "bot" or "app" token; "none" makes all valid again."""
@@ -121,12 +122,24 @@ class Playground:
         self.control("rates", limits=dict(limits or {}), enforce=enforce)
 
     def fail(self, method: str, times: int = 1, how: str = "500") -> None:
-        """What the next calls of a method suffer: 500, 503, drop, accepted_500, accepted_drop or slow."""
+        """What the next calls of a method suffer: 500, 503, drop, accepted_500, accepted_drop, slow, error:CODE; or pass."""
         self.control("fail", method=method, times=times, how=how)
+
+    def forget_faults(self) -> None:
+        """No call suffers any more."""
+        self.control("fail", clear=True)
 
     def channel(self, channel: str, do: str) -> None:
         """What admins do to a channel: "archive", "restore", "remove" the app from it, "invite" it."""
         self.control("channel", channel=channel, do=do)
+
+    def person(self, id: str, name: str, channels: Sequence[str] = (), **fields: Any) -> None:
+        """Adds or changes a person: `team`, `is_restricted`, `is_stranger`, `grid_teams`, ... (see seed.User)."""
+        self.control("person", id=id, name=name, channels=list(channels), **fields)
+
+    def group(self, *people: str) -> str:
+        """These people and the app open a group DM; its id."""
+        return str(self.control("group", people=list(people))["channel"])
 
     def redeliver(self, event_id: str | None = None) -> str:
         """Deliver an event again; returns its id."""

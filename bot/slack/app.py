@@ -27,10 +27,14 @@ from bot.slack.features import (
     jobs,
     language_model,
     measure,
+    outsiders,
     questions,
     reading,
+    removal,
+    sharing,
     try_model,
 )
+from bot.slack.gate import gate
 from bot.slack.payload import Body
 from bot.slack.services import Services
 from bot.slack.ui.lists import feature_list
@@ -48,6 +52,9 @@ class Feature(Protocol):
 
 FEATURES: tuple[Feature, ...] = (
     language_model,  # before questions: `/should-i-train connect` is no question
+    outsiders,  # before documents: `/docs outsiders`
+    sharing,  # before documents and datasets: `/docs share`, `/datasets share`
+    removal,  # before datasets: `/datasets remove`
     questions,
     reading,
     measure,
@@ -111,13 +118,14 @@ def build_app(
     signing_secret: str,
     features: Sequence[Feature] = FEATURES,
 ) -> App:
-    """The app with all listeners; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
+    """The app with all listeners behind the gate; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
     app = App(
         client=client,
         signing_secret=signing_secret,
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
     )
+    app.use(gate(services))
     app.use(help_middleware(summaries(features)))
     register(app, services, features)
     return app
@@ -140,7 +148,6 @@ def register(app: App, services: Services, features: Sequence[Feature] = FEATURE
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
     for feature in features:
         feature.register(app, services)
-    app.event("app_context_changed")(acknowledge)
     app.action(re.compile(".*"))(acknowledge)
     app.event(re.compile(".+"))(acknowledge)
     app.error(handle_error)

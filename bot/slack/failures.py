@@ -22,7 +22,7 @@ from bot.errors import OURS, BotError
 from bot.extras import advise_missing
 from bot.slack.payload import Body, where
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.slack.ui.blocks import section
+from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import Memory
 from bot.slack.ui.limits import split_text
@@ -129,6 +129,16 @@ def whisper(
         else:
             return
     log.warning("could not reach a person: every way failed")
+
+
+def tell_privately(client: WebClient, user: str, text: str, blocks: list[Block]) -> bool:
+    """A direct message to a person; False, with a line in the log, where they cannot be reached."""
+    try:
+        client.chat_postMessage(channel=user, text=text[:2900], blocks=blocks)
+    except SLACK_TROUBLE as refused:
+        log.warning("a person could not be told: %s", type(refused).__name__)
+        return False
+    return True
 
 
 def handle_error(

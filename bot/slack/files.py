@@ -60,6 +60,15 @@ def look_up(client: WebClient, file_id: str, user: str, channel: str) -> SlackFi
     )
 
 
+def check_publishing(file: SlackFile, scope: str, user: str, admin: bool) -> None:
+    """BadFile where somebody would show a colleague's file to the whole workspace: that is its owner's act."""
+    if scope == "workspace" and file.owner != user and not admin:
+        raise BadFile(
+            f"{file.name} is a colleague's file. You can add it for this channel; for the whole workspace only "
+            "whoever shared it or an admin can."
+        )
+
+
 def downloader(
     token: str, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
 ) -> Callable[[str, Path], None]:

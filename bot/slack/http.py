@@ -1,25 +1,37 @@
 """HTTP mode: Slack's signed requests on one path, each taken once.
 
-Covers: a wrong or missing signature and one older than five minutes (401), a copied request sent again (401).
+Covers: a wrong, missing or unreadable signature or time and one older than five minutes (401), a copied request sent
+again (401), a body above 2 MB, however it is sent (413). A right signature whose time is off tells that a clock is.
 Slack's own retries carry a fresh signature and pass; the ledger keeps their events from being answered twice.
 """
 
 from __future__ import annotations
 
+import hmac
+import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from bot.errors import BotError
 
 if TYPE_CHECKING:
     from slack_bolt import App
+    from slack_sdk.signature import SignatureVerifier
+    from starlette.applications import Starlette
+    from starlette.requests import Request
 
 PATH = "/slack/events"
 STARTS_WITHIN_S = 10.0
 LARGEST_BODY = 2 * 2**20  # bytes; Slack's own are far smaller
+SIGNED_WITHIN_S = 300.0
+SKEWED = (
+    "a request with Slack's signature was refused for its time: it is %.0f s off this machine's clock. Set the clock "
+    "(`timedatectl set-ntp true`), else nothing from Slack is taken; `trainwise doctor` compares the two."
+)
+log = logging.getLogger(__name__)
 REMEMBER_S = 330.0  # a signature is refused for its age after 300 s
 
 
@@ -38,16 +50,11 @@ class Once:
         return True
 
 
-def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[[], None]:
-    """Serves POST /slack/events (events, commands, interactivity) in a thread once the port is held.
-
-    Gives what stops it; raises BotError when the address is taken. GET /health answers 200.
-    """
-    import uvicorn
+def build_site(app: App, signing_secret: str) -> Starlette:
+    """The site that takes POST /slack/events (events, commands, interactivity) and answers GET /health with 200."""
     from slack_bolt.adapter.starlette import SlackRequestHandler
     from slack_sdk.signature import SignatureVerifier
     from starlette.applications import Starlette
-    from starlette.requests import Request
     from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route
 
@@ -55,18 +62,35 @@ def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[
     verifier, once = SignatureVerifier(signing_secret), Once()
 
     async def events(request: Request) -> Response:
-        if int(request.headers.get("content-length", "0")) > LARGEST_BODY:
-            return PlainTextResponse("too large\n", 413)
-        body, headers = await request.body(), dict(request.headers)
-        signed = verifier.is_valid_request(body, headers)
-        if not signed or not once.first(headers["x-slack-signature"], time.monotonic()):
+        body = await read_body(request)
+        if body is None:
+            return PlainTextResponse("too large\n", 413, {"connection": "close"})
+        request._body = body  # what `request.body()` gives from here on
+        headers = dict(request.headers)
+        if skew := clock_skew(verifier, body, headers):
+            log.warning(SKEWED, skew)
+        if not is_signed(verifier, body, headers) or not once.first(
+            headers["x-slack-signature"], time.monotonic()
+        ):
             return PlainTextResponse("unsigned, too old or seen before\n", 401)
+        if not is_payload(body, headers.get("content-type", "")):
+            return PlainTextResponse("no payload of Slack's\n", 400)
         return await handler.handle(request)
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    site = Starlette(routes=[Route(PATH, events, methods=["POST"]), Route("/health", health)])
+    return Starlette(routes=[Route(PATH, events, methods=["POST"]), Route("/health", health)])
+
+
+def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[[], None]:
+    """Serves the site in a thread once the port is held.
+
+    Gives what stops it; raises BotError when the address is taken.
+    """
+    import uvicorn
+
+    site = build_site(app, signing_secret)
     listening = bind(host, port)
     server = uvicorn.Server(uvicorn.Config(site, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)
@@ -81,6 +105,58 @@ def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[
         listening.close()
 
     return stop
+
+
+async def read_body(request: Request) -> bytes | None:
+    """The body, or None once it is larger than LARGEST_BODY: what was announced and what came both count."""
+    announcement = request.headers.get("content-length", "0")
+    if not announcement.isdigit() or int(announcement) > LARGEST_BODY:
+        return None
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def is_payload(body: bytes, content_type: str) -> bool:
+    """Whether it has the shape of something that Slack sends: an object, whose event and view are objects too."""
+    from slack_bolt.request.internals import parse_body
+
+    try:
+        payload: Any = parse_body(body.decode(), content_type.partition(";")[0].strip() or None)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return False
+    if not isinstance(payload, dict):
+        return False
+    return all(isinstance(payload.get(name, {}), dict) for name in ("event", "view"))
+
+
+def is_signed(verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether Slack signed it within five minutes; False for headers of any shape."""
+    try:
+        return bool(verifier.is_valid_request(body, dict(headers)))
+    except (ValueError, TypeError, OverflowError):  # a time that is no number, a body that is no text
+        return False
+
+
+def clock_skew(
+    verifier: SignatureVerifier, body: bytes, headers: Mapping[str, str], now: float | None = None
+) -> float:
+    """Seconds by which a rightly signed request's time is off ours, where that is why it is refused; else 0."""
+    stamp, signature = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12 or not signature.isascii():
+        return 0.0
+    skew = (time.time() if now is None else now) - int(stamp)
+    if abs(skew) <= SIGNED_WITHIN_S:
+        return 0.0
+    try:
+        expected = verifier.generate_signature(timestamp=stamp, body=body) or ""
+    except UnicodeDecodeError:
+        return 0.0
+    return skew if hmac.compare_digest(expected, signature) else 0.0
 
 
 def bind(host: str, port: int) -> socket.socket:

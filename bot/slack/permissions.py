@@ -28,18 +28,27 @@ class Permissions:
     approvers: frozenset[str] = frozenset()  # users and user groups, beside the admins
 
     def is_admin(self, person: Person) -> bool:
-        return person.admin or person.id in self.admins
+        return not person.outside and (person.admin or person.id in self.admins)
+
+    def denies_outsider(self, person: Person) -> Denial | None:
+        """Why somebody from outside may not, or None; the gate (bot/slack/gate.py) has refused them before."""
+        return f"This is for members of this workspace. Ask {self._whom()}." if person.outside else None
 
     def denies_question(self, person: Person, channel: str, in_group: InGroup) -> Denial | None:
         """Why this person may not ask from this channel, or None."""
         if self._is_listed(self.askers, person, channel, in_group):
             return None
-        return f"I answer only some people and channels here{self._where(self.askers)}. Ask {self._whom()}."
+        where = (
+            "" if person.outside else self._where(self.askers)
+        )  # no channel is named to people from outside
+        return f"I answer only some people and channels here{where}. Ask {self._whom()}."
 
     def denies_launch(
         self, person: Person, active: int, in_group: InGroup, channel: str = ""
     ) -> Denial | None:
         """Why this person may not launch a job from this channel now, or None."""
+        if denial := self.denies_outsider(person):
+            return denial
         if not self._is_listed(self.launchers, person, channel, in_group):
             where = self._where(self.launchers)
             return f"Only some people may launch jobs here, and you are not on the list{where}. Ask {self._whom()}."
@@ -52,12 +61,16 @@ class Permissions:
 
     def denies_change(self, person: Person, job: Job, verb: str) -> Denial | None:
         """Why this person may not cancel, pause, resume or retry the job, or None."""
+        if denial := self.denies_outsider(person):
+            return denial
         if person.id == job.by or self.is_admin(person):
             return None
         return f"Only {job.by_name or 'the person who launched it'} or an admin can {verb} job {job.id}."
 
     def denies_approval(self, person: Person, job: Job, in_group: InGroup) -> Denial | None:
         """Why this person may not approve or decline the job, or None."""
+        if denial := self.denies_outsider(person):
+            return denial
         if person.id == job.by:
             return "You launched this job, so someone else has to approve it."
         if self.is_admin(person) or (
@@ -69,10 +82,14 @@ class Permissions:
 
     def denies_budget(self, person: Person) -> Denial | None:
         """Why this person may not set the month's budget, or None."""
+        if denial := self.denies_outsider(person):
+            return denial
         return None if self.is_admin(person) else f"Only an admin sets the budget. Ask {self._whom()}."
 
     def denies_notices(self, person: Person, creator: str | None) -> Denial | None:
         """Why this person may not change what a channel is told, or None; `creator` made the channel."""
+        if denial := self.denies_outsider(person):
+            return denial
         if person.id == creator or self.is_admin(person):
             return None
         whom = f"<@{creator}>, who made this channel, or {self._whom()}" if creator else self._whom()
@@ -80,6 +97,8 @@ class Permissions:
 
     def denies_sight(self, person: Person, job: Job, channel: str) -> Denial | None:
         """Why this person may not open the job from this channel, or None."""
+        if denial := self.denies_outsider(person):
+            return denial
         if job.channel == channel or person.id == job.by or self.is_admin(person):
             return None
         return f"Job {job.id} belongs to another channel. Open it there, or ask {self._whom()}."

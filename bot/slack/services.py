@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bot.errors import BotError
+from bot.slack.audience import Audience
 from bot.slack.permissions import Permissions
 from bot.slack.thread_queue import ThreadQueue
-from bot.slack.users import Users
+from bot.slack.users import Person, Users
 from finetune.data.store import DatasetStore
 from rag.reply import Reply, State
 from worker.jobs.records import Job
+from worker.kinds import kind_of
+from worker.ledger.budgets import Month, month_of, month_of_team
 from worker.ledger.ledger import Ledger
+from worker.ledger.openings import openings
 
 
 class Asks(Protocol):
@@ -50,6 +54,9 @@ class Asks(Protocol):
     ) -> Reply: ...
 
 
+MOST_APPROVERS = 20
+
+
 @dataclass(frozen=True)
 class Services:
     """Built once by the wiring, handed to every listener; holds no credential."""
@@ -61,6 +68,7 @@ class Services:
     prices: Mapping[str, Any]
     permissions: Permissions
     users: Users
+    audience: Audience
     thread_queue: ThreadQueue
     home: Path
     file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
@@ -72,15 +80,58 @@ class Services:
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
 
     def scopes(self, channel: str) -> frozenset[str]:
-        """Which documents and datasets may be seen from a channel."""
+        """Which documents and datasets a member may be shown alone, asking from a channel."""
         return frozenset({"workspace", f"channel:{channel}"})
+
+    def reach(self, person: Person, channel: str) -> frozenset[str]:
+        """What an answer may rest on that stands in a channel: everyone who reads there may see it.
+
+        With people from outside among them: the guide and the channel's own documents, unless an admin opened more.
+        """
+        if person.outside or not is_direct(channel):
+            overheard = bool(person.outside) or self.audience.is_overheard(channel)
+            if overheard and "documents" not in openings(self.ledger.engine, channel):
+                return frozenset({"guide", f"channel:{channel}"})
+        return self.scopes(channel)
+
+    def quiet_place(self, channel: str, person: Person) -> str:
+        """The channel; the person's own messages, by their id, where people from outside read along."""
+        return channel if self.keeps_jobs_out(channel) is False else person.id
+
+    def keeps_jobs_out(self, channel: str) -> bool | None:
+        """Whether cards and reports may not stand in the channel; None while Slack cannot be asked who reads there."""
+        if is_direct(channel) or "jobs" in openings(self.ledger.engine, channel):
+            return False
+        return self.audience.overhears(channel)
+
+
+def is_direct(channel: str) -> bool:
+    """Whether the channel is a person's own conversation with the bot."""
+    return not channel.startswith(("C", "G"))
+
+
+def approvers_of(services: Services) -> tuple[str, ...]:
+    """Whom to ask directly for an approval: those whom the settings name, else the workspace's admins."""
+    rules, users = services.permissions, services.users
+    groups = frozenset(one for one in rules.approvers if one.startswith("S"))
+    people = rules.admins | (rules.approvers - groups)
+    people |= users.group_members(groups) if groups else frozenset()
+    return tuple(sorted(people or users.admins()))[:MOST_APPROVERS]
+
+
+def this_month(services: Services, team: str) -> Month:
+    """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
+    month = month_of_team(services.ledger.engine, team, month_of(services.clock()))
+    limit = services.permissions.month_budget_usd if month.limit is None else month.limit
+    return Month(limit, month.spent_usd, month.reserved_usd)
 
 
 def models_trained_on(ledger: Ledger) -> Callable[[str], list[str]]:
-    """A function from a digest to the jobs whose models saw those rows."""
+    """A function from a digest to the jobs whose weights saw those rows: trainings that began, whatever their end."""
 
     def models_of(digest: str) -> list[str]:
-        return [job.id for job in ledger.jobs(limit=100_000) if job.spec.get("digest") == digest]
+        jobs = [job for job in ledger.jobs(limit=100_000) if kind_of(job.kind).leaves_model]
+        return [job.id for job in jobs if job.started_at is not None and job.spec.get("digest") == digest]
 
     return models_of
 

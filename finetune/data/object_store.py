@@ -2,6 +2,7 @@
 
     rows/<digest>.jsonl          the canonical rows; the name is their sha256 and is checked on reading
     cards/<name>/v0001.json      written last: a version without its card does not exist
+    removed/<name>.<time>/v0001.json   cards of a removal that can still be undone; its rows lie where they lay
 
 Whoever creates a card's file owns that version number, so adders on any machine can run at once.
 """
@@ -75,11 +76,37 @@ class Shelf:
         return self._files.exists(_rows_path(digest))
 
     def erase_rows(self, digest: str, keep_for_others_than: str | None = None) -> None:
-        """Erase a digest's rows; with a name, only if no dataset of another name holds the same rows."""
-        others = self.all() if keep_for_others_than else {}
+        """Erase a digest's rows; with a name (or a removal's key), only if nothing else holds the same rows."""
+        others = self.all() | self.removals() if keep_for_others_than else {}
         others.pop(keep_for_others_than or "", None)
         if not any(card.digest == digest and not card.erased for cards in others.values() for card in cards):
             self._files.delete(_rows_path(digest))
+
+    def removals(self) -> dict[str, list[Card]]:
+        """The cards of every removal that can still be undone, by its key."""
+        by_key: dict[str, list[Card]] = {}
+        for path, data in sorted(self._files.read_all("removed").items()):
+            if card := _card(data):
+                by_key.setdefault(path.split("/", 1)[0], []).append(card)
+        return {key: sorted(cards, key=_number) for key, cards in by_key.items()}
+
+    def set_aside(self, cards: list[Card], key: str) -> None:
+        """Hide these versions under the removal's key; each has a card in one place at least at any moment."""
+        for card in cards:
+            self._files.write(f"removed/{key}/v{card.version:04d}.json", _json(card))
+        for card in cards:
+            self.discard(card)
+
+    def bring_back(self, cards: list[Card], key: str) -> None:
+        """Undo `set_aside`."""
+        for card in cards:
+            self._files.write(_card_path(card), _json(card))
+        self.drop_removal(cards, key)
+
+    def drop_removal(self, cards: list[Card], key: str) -> None:
+        """Forget that there was such a removal."""
+        for card in cards:
+            self._files.delete(f"removed/{key}/v{card.version:04d}.json")
 
     def discard(self, card: Card) -> None:
         """Remove a card's file."""

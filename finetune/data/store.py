@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from finetune.data import removal
 from finetune.data.card import Card, describe
 from finetune.data.import_report import without_texts
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
+from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-SCOPE = re.compile(r"workspace|channel:[A-Z0-9]{1,32}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -80,6 +81,7 @@ class DatasetStore:
         self._shelf = Shelf(url)
         self._now = now
         self._prepare = prepare
+        self.removals = removal.Removals(self._shelf, now)
 
     def add(
         self,
@@ -119,7 +121,7 @@ class DatasetStore:
     ) -> Card:
         """Keep rows that were read already, as `add` does."""
         _check_owner(check_name(name), added_by)
-        _check_scopes(scopes)
+        check_scopes(scopes)
         rows, facts = self._prepare(tickets)
         if problems_to and rows.problems:
             write_problems(rows, problems_to)
@@ -212,6 +214,14 @@ class DatasetStore:
             self._shelf.discard(card)
         return Removal(name, tuple(card.digest for card in cards), cards[-1].rows, models, by)
 
+    def share(self, name: str, scopes: frozenset[str]) -> Card:
+        """Let exactly these scopes see every version of a dataset; the newest card."""
+        check_scopes(scopes)
+        cards = self.versions(name)
+        if not cards:
+            raise DatasetError(f"There is no dataset {name}.", what_next="`/datasets` lists them.")
+        return [self.annotate(card, scopes=tuple(sorted(scopes))) for card in cards][-1]
+
     def forget(self, requester: str, by: str, models_of: ModelsOf | None = None) -> Forgettings:
         """Erase a requester's rows from every version of every dataset; each newest version gets a successor.
 
@@ -219,6 +229,7 @@ class DatasetStore:
         """
         from finetune.data.erase import erase_requester
 
+        removal.purge(self._shelf, lambda key: True)  # nothing that somebody wants erased waits out of sight
         hits: Hits = []
         for cards in self._shelf.all().values():
             for card in (one for one in cards if not one.erased):
@@ -308,14 +319,6 @@ def _check_owner(name: str, added_by: str) -> None:
         raise DatasetError(
             f"The name {name!r} belongs to a bundled sample.", what_next="Choose another name."
         )
-
-
-def _check_scopes(scopes: frozenset[str]) -> None:
-    wrong = sorted(scope for scope in scopes if not SCOPE.fullmatch(scope))
-    if wrong or not scopes:
-        wrong_scopes = f", not to {', '.join(scope[:40] for scope in wrong)!r}" if wrong else ""
-        message = f"A dataset belongs to the workspace or to channels{wrong_scopes}."
-        raise DatasetError(message, what_next="Name a channel by its id, such as C0123ABC.")
 
 
 def _same(old: Card, new: Card) -> bool:

@@ -20,7 +20,10 @@ MIN_COSINE_TO_BE_A_SERVICE = (
 )
 MOST_WORDS = 12
 Move = Literal["why", "change", "cost", "next", "sources", "thanks", "go", "advice", "saving", "wrong"]
-Service = Literal["help", "status", "hello", "add_tickets", "add_documents", "privacy", "readers", "stop_job"]
+Service = Literal[
+    "help", "status", "hello", "add_tickets", "add_documents", "privacy", "readers", "stop_job",
+    "measure", "train", "running_cost",
+]  # fmt: skip
 FILLING = re.compile(
     r"\b(?:ok|okay|so|and|but|well|hmm?|oh|ah|exactly|then|please|really|actually|just|now|alors|donc|denn|also|bitte|y|"
     r"pues|et|und|guys|bot|a|lot|much|very|all)\b"

@@ -54,8 +54,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
 CREATE VIRTUAL TABLE IF NOT EXISTS word_counts USING fts5vocab (words, 'col');
 """
 WORKSPACE = "workspace"
+GUIDE_SCOPE = "guide"
+"""The bundled guide's own scope, beside the workspace's: what people from outside may read too."""
 VectorsByDigest = Mapping[str, tuple[np.ndarray, np.ndarray]]
-_SCOPE = re.compile(r"workspace|channel:[A-Za-z0-9_-]{1,80}")
+_SCOPE = re.compile(r"workspace|guide|channel:[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Document:
 
 
 def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    """The scopes as a set; RagError on one that is neither "workspace" nor "channel:ID"."""
+    """The scopes as a set; RagError on one that is none of "workspace", "guide", "channel:ID"."""
     scope_set = frozenset(scopes)
     for scope in scope_set:
         if not _SCOPE.fullmatch(scope):

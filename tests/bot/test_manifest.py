@@ -24,3 +24,55 @@ def test_every_event_has_a_listener_and_no_other_is_there() -> None:
     """Events subscribed to are those listened to; `message` stands for its three channel types."""
     target = {event.split(".")[0] for event in MANIFEST["settings"]["event_subscriptions"]["bot_events"]}
     assert target == set(re.findall(r'app\.event\("([^"]+)"\)', CODE))
+
+
+# The scopes that Slack asks for, by method (docs.slack.dev, autumn 2026): one of them is enough; none: every token may.
+SCOPES = {
+    "agents_sessions_setStatus": {"chat:write"},
+    "assistant_threads_setSuggestedPrompts": {"assistant:write"},
+    "auth_test": set(),
+    "chat_appendStream": {"chat:write"},
+    "chat_delete": {"chat:write"},
+    "chat_postEphemeral": {"chat:write"},
+    "chat_postMessage": {"chat:write"},
+    "chat_startStream": {"chat:write"},
+    "chat_stopStream": {"chat:write"},
+    "chat_update": {"chat:write"},
+    "conversations_history": {"channels:history", "groups:history", "im:history", "mpim:history"},
+    "conversations_info": {"channels:read", "groups:read", "im:read", "mpim:read"},
+    "conversations_members": {"channels:read", "groups:read", "im:read", "mpim:read"},
+    "conversations_open": {"im:write"},
+    "conversations_replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
+    "files_info": {"files:read"},
+    "files_upload_v2": {"files:write"},
+    "reactions_add": {"reactions:write"},
+    "usergroups_users_list": {"usergroups:read"},
+    "users_info": {"users:read"},
+    "users_list": {"users:read"},
+    "views_open": set(),
+    "views_publish": set(),
+    "views_update": set(),
+}
+EVENT_SCOPES = {
+    "app_mention": {"app_mentions:read"},
+    "message.channels": {"channels:history"},
+    "message.groups": {"groups:history"},
+    "message.im": {"im:history"},
+    "message.mpim": {"mpim:history"},
+    "member_joined_channel": {"channels:read", "groups:read"},
+}
+BESIDE = {"commands"}  # a manifest with commands has to have it
+CALL = re.compile(r"(?:client|_quick|_client)\.((?:agents|assistant|auth|bots|chat|conversations|files|pins|reactions|team|"
+                  r"usergroups|users|views)_[A-Za-z_2]+)\(")  # fmt: skip
+
+
+def test_every_call_has_its_scope_and_every_scope_a_call() -> None:
+    """The methods that the code calls, and the events that it hears, ask for just the scopes of the manifest."""
+    scopes = set(MANIFEST["oauth_config"]["scopes"]["bot"])
+    calls = set(re.findall(CALL, CODE)) - {"chat_stream"}
+    assert calls <= set(SCOPES), "say above which scopes the new call needs"
+    assert [call for call in sorted(calls) if SCOPES[call] and not SCOPES[call] & scopes] == []
+    events = set(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
+    asked = set().union(*(SCOPES[call] for call in calls), *(EVENT_SCOPES.get(one, set()) for one in events))
+    assert scopes - asked - BESIDE == set()
+    assert [one for one in events if EVENT_SCOPES.get(one, set()) - scopes] == []

@@ -179,11 +179,20 @@ def test_a_dataset_that_went_meanwhile_is_named_on_its_field(
     add_dataset(stack.home / "datasets", "a-short-life")
     maya.command("/finetune", "", CHANNEL)
     view = maya.wait_view()
-    assert "erased" in private_reply(ravi, lambda: ravi.command("/datasets", "remove a-short-life", CHANNEL))
+    before = {m["ts"] for m in ravi.messages(CHANNEL)}
+    assert "brought back for a day" in private_reply(
+        ravi, lambda: ravi.command("/datasets", "remove a-short-life", CHANNEL)
+    )
+    (question,) = [m for m in ravi.messages(CHANNEL) if m["ts"] not in before and "Remove" in text_of(m)]
+    ravi.click(CHANNEL, question["ts"], "dataset_remove")
+    ravi.wait_message(CHANNEL, lambda m: m["ts"] == question["ts"] and "is removed" in text_of(m))
     response = maya.submit(view, {"dataset": "a-short-life", "method": "linear"})
     assert "a-short-life" in response["errors"]["dataset"]
     assert DATASET in response["errors"]["dataset"]
     maya.close(view)
+    ravi.click(CHANNEL, question["ts"], "dataset_undo")
+    ravi.wait_message(CHANNEL, lambda m: m["ts"] == question["ts"] and "is back" in text_of(m))
+    assert "a-short-life" in private_reply(maya, lambda: maya.command("/datasets", "a-short-life", CHANNEL))
 
 
 @pytest.mark.parametrize(

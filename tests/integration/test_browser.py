@@ -135,3 +135,24 @@ def test_a_person_sends_a_file_from_a_phone(browser, playground, maya):  # noqa:
     width = phone.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     phone.close()
+
+
+def test_a_draft_and_the_address_survive_a_change_of_channel_and_a_reload(
+    page: Any,
+    working: None,
+    maya: Any,  # noqa: F811
+) -> None:
+    """What was typed stands there again, and the address names where one is."""
+    page.get_by_label("Message #support-ml").fill("half a thought")
+    page.get_by_role("button", name="general").first.click()
+    page.get_by_label("Message #general").wait_for()
+    assert "/archives/C0GENERAL01" in page.url
+    page.reload()
+    page.get_by_label("Message #general").wait_for()
+    page.get_by_role("button", name="support-ml").first.click()
+    box = page.get_by_label("Message #support-ml")
+    box.wait_for()
+    assert box.input_value() == "half a thought"
+    box.fill("")
+    page.reload()
+    assert page.get_by_label("Message #support-ml").input_value() == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.playground import Person
 from tests.integration.notifier_harness import CHANNEL, NotifierHarness, text_of
 from worker.jobs.records import Job, JobRequest
 from worker.ledger.notifications import set_notice
@@ -102,3 +103,39 @@ def test_an_approval_is_asked_for_in_the_channel_whatever_it_hears(harness: Noti
         harness.later(5)
     (question,) = [m for m in harness.ravi.messages(CHANNEL) if f"approval of job {job.id}" in text_of(m)]
     assert question.get("thread_ts") in (None, question["ts"])
+
+
+def test_a_request_that_is_spent_has_no_buttons_and_a_late_one_is_not_sent(harness: NotifierHarness) -> None:
+    """In the channel and with each approver; who decided stands there; asked twice is asked once, whatever Slack loses."""
+    off(harness, "finished")
+    request = JobRequest(
+        "finetune", {"budget_usd": 80}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear-2",
+        approval="It costs $80.", approvers=("U0ANA000001", "U0RAVI00001", "U0NOBODY"),
+    )  # fmt: skip
+    job = harness.ledger.submit(request)
+    harness.workspace.fail("chat.postMessage", how="accepted_drop")
+    for _ in range(5):
+        harness.later(70)
+    ana = Person(harness.workspace.url, "ana", timeout=5)
+    (direct,) = [m for m in ana.messages(DIRECT) if f"approval of job {job.id}" in text_of(m)]
+    assert "at most $80" in str(direct["blocks"])
+    harness.ledger.approve(job.id, "U0ANA000001", by_name="ana")
+    for _ in range(3):
+        harness.later(70)
+    places = [(ana, DIRECT, direct["ts"])]
+    places += [(harness.ravi, CHANNEL, m["ts"]) for m in harness.thread(job, "approved by ana")][
+        1:
+    ]  # below the card
+    assert len(places) == 2
+    for person, place, ts in places:
+        thread = harness.card(job)["ts"] if place == CHANNEL else None
+        (message,) = [m for m in person.messages(place, thread) if m["ts"] == ts]
+        assert "approved by ana" in text_of(message)
+        assert not [b for b in message["blocks"] if b["type"] == "actions"]
+    assert "approved by ana" in text_of(harness.card(job))
+    late = harness.ledger.submit(JobRequest("finetune", {}, "d", "U0RAVI00001", "ravi", "T1", CHANNEL, None, "dear-3",
+                                            approval="It is dear.", approvers=("U0ANA000001",)))  # fmt: skip
+    harness.ledger.request_cancel(late.id, "U0RAVI00001", "never mind")
+    for _ in range(3):
+        harness.later(70)
+    assert not [m for m in ana.messages(DIRECT) if f"approval of job {late.id}" in text_of(m)]

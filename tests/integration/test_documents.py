@@ -88,17 +88,39 @@ def test_every_kind_comes_in_and_a_bad_one_leaves_the_rest(maya: Person) -> None
     maya.command("/docs", f"remove {id_of(listing_of(maya), 'Help')}", CHANNEL)
 
 
-def test_sharing_with_everyone_and_back(maya: Person, ana: Person) -> None:
-    """Whoever is in the channel may open it up; then only an admin may change it."""
+def share(person: Person, words: str, press: str = "share_do") -> str:
+    """What the person alone reads once they have answered the question of `/docs share`."""
+    before = {m["ts"] for m in person.messages(CHANNEL)}
+    person.command("/docs", f"share {words}", CHANNEL)
+    asking = person.wait_message(CHANNEL, lambda m: m["ts"] not in before and "is seen by" in text_of(m))
+    assert "now it is seen by" in text_of(asking)
+    person.click(CHANNEL, asking["ts"], press)
+    return text_of(
+        person.wait_message(CHANNEL, lambda m: m["ts"] == asking["ts"] and "now it is" not in text_of(m))
+    )
+
+
+def test_sharing_is_the_owners_act_asks_first_and_can_be_taken_back(
+    maya: Person, ravi: Person, ana: Person
+) -> None:
+    """Nobody but whoever added it, and admins; the question names who will see it; the owner hears of an admin's act."""
     add(maya, "parcels.md", POLICY.encode())
     own = id_of(listing_of(maya), "Parcel policy")
-    assert "seen by everyone" in private_reply(
-        maya, lambda: maya.command("/docs", f"share {own} everyone", CHANNEL)
-    )
-    assert "nineteen days" in answer_to(maya, QUESTION, "#general")
-    assert "only an admin" in private_reply(maya, lambda: maya.command("/docs", f"share {own} here", CHANNEL))
-    assert "this channel" in private_reply(ana, lambda: ana.command("/docs", f"share {own} here", CHANNEL))
+    refusal = private_reply(ravi, lambda: ravi.command("/docs", f"share {own} everyone", CHANNEL))
+    assert "is decided by" in refusal
     assert "nineteen" not in answer_to(maya, QUESTION, "#general")
+    assert "is now seen by every member of this workspace" in share(maya, f"{own} everyone")
+    assert "nineteen days" in answer_to(maya, QUESTION, "#general")
+    earlier = {m["ts"] for m in maya.messages("@trainwise")}
+    assert "is now seen by" in share(ana, f"{own} here")
+    word = maya.wait_message(
+        "@trainwise", lambda m: m["ts"] not in earlier and "changed who sees" in text_of(m)
+    )
+    assert "nineteen" not in answer_to(maya, QUESTION, "#general")
+    maya.click("@trainwise", word["ts"], "share_undo")
+    maya.wait_message("@trainwise", lambda m: m["ts"] == word["ts"] and "Taken back" in text_of(m))
+    assert "nineteen days" in answer_to(maya, QUESTION, "#general")
+    assert "only its owner" in private_reply(ravi, lambda: ravi.command("/docs", f"remove {own}", CHANNEL))
     maya.command("/docs", f"remove {own}", CHANNEL)
 
 

@@ -12,6 +12,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.playground import Person, Playground
 from bot.slack.app import FEATURES, build_app, slack_client, summaries
+from bot.slack.audience import Audience
 from bot.slack.permissions import Permissions
 from bot.slack.services import Services
 from bot.slack.thread_queue import ThreadQueue
@@ -42,6 +43,7 @@ def maya(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Pe
         ledger = Ledger(str(home / "ledger.db"))
         cleanup.callback(ledger.close)
         index = cleanup.enter_context(Index.open(home / "index", embed))
+        users = Users(client)
         services = Services(
             adviser=Adviser(index, embed, {"as_of": "2026-11"}),
             ledger=ledger,
@@ -49,7 +51,8 @@ def maya(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Pe
             index=index,
             prices={},
             permissions=Permissions(),
-            users=Users(client),
+            users=users,
+            audience=Audience(client, users),
             thread_queue=ThreadQueue(),
             home=home,
             file_hosts=frozenset(),

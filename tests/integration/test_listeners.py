@@ -158,16 +158,26 @@ def test_an_event_delivered_three_times_is_answered_once(stack: LocalStack, maya
     assert follow["ts"] < answers(maya, question["ts"])[1]["ts"]
 
 
+def test_a_hang_up_of_one_socket_is_no_gap(stack: LocalStack, maya: Person) -> None:
+    """The other takes what comes; what was sent is delivered once."""
+    until(lambda: stack.workspace.state()["sockets"] == 2)
+    stack.workspace.disconnect("none", close=True, most=1)
+    count = len(stack.workspace.state()["delivered"])
+    question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
+    assert answer(maya, question["ts"])
+    deliveries = stack.workspace.state()["delivered"][count:]
+    assert not any(one.get("retry_attempt") for one in deliveries)
+    until(lambda: stack.workspace.state()["sockets"] == 2)
+
+
 def test_stop_ends_the_answer_that_is_being_made(stack: LocalStack, maya: Person) -> None:
-    """While Slack is slow Stop is pressed; the thread says so and takes the next question."""
+    """While Slack is slow the button is there and is pressed; the thread says so and takes the next question."""
     stack.workspace.fail("chat.startStream", how="slow")
     question = maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}")
-
-    def is_stopped() -> bool:
-        maya.stop_agent(CHANNEL, question["ts"])
-        return any("Stopped." in text_of(m) for m in maya.messages(CHANNEL, question["ts"]))
-
-    until(is_stopped)
+    until(lambda: maya.sees_stop(CHANNEL, question["ts"]))
+    maya.stop_agent(CHANNEL, question["ts"])
+    until(lambda: any("Stopped." in text_of(m) for m in maya.messages(CHANNEL, question["ts"])))
+    assert not maya.sees_stop(CHANNEL, question["ts"])
     assert answers(maya, question["ts"]) == []
     maya.say(CHANNEL, f"{MENTION} {HELP_CENTER}", thread_ts=question["ts"])
     assert answer(maya, question["ts"])

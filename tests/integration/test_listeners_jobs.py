@@ -154,9 +154,20 @@ def test_a_large_budget_needs_a_second_person(ravi: Person, ana: Person) -> None
     request = next(
         m for m in ana.messages(CHANNEL, card_of(ana, job)["ts"]) if "asks for approval" in text_of(m)
     )
-    ana.click(CHANNEL, request["ts"], "job_approve", job)
+    direct = until(lambda: [m for m in ana.messages("@trainwise") if f"approval of job {job}" in text_of(m)])[
+        0
+    ]
+    sure = str([b for b in direct["blocks"] if b["type"] == "actions"])
+    assert job in sure
+    assert "$80" in sure
+    ana.click("@trainwise", direct["ts"], "job_approve", job)
+    for place, message in (("@trainwise", direct), (CHANNEL, request)):  # spent: no buttons, but how it ended
+        ended = ana.wait_message(place, lambda m, ts=message["ts"]: m["ts"] == ts and "approved by" in text_of(m),
+                                 thread_ts=request["thread_ts"] if place == CHANNEL else None)  # fmt: skip
+        assert not [b for b in ended["blocks"] if b["type"] == "actions"]
     until(lambda: "Waiting for approval" not in text_of(card_of(ravi, job)))
-    assert "ana approved" in thread(ravi, job)
+    until(lambda: "approved by ana" in thread(ravi, job))
+    assert "approved by ana" in text_of(card_of(ravi, job))
     press(ravi, job, "job_cancel")
     press(ana, other, "job_reject")
     assert ana.submit(ana.wait_view(), {"reason": "use the small budget"})["ok"]

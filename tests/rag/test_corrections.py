@@ -237,6 +237,14 @@ def test_a_measurement_without_a_prompt_says_nothing_of_one(adviser: Adviser) ->
         ("status?", "status", "runs"),
         ("how do I add our tickets", "add_tickets", "CSV"),
         ("does our data leave the company?", "privacy", "No language model of another company"),
+        ("measure it", "measure", "own tickets"),
+        ("Can you measure it?", "measure", "own tickets"),
+        ("train it", "train", "budget"),
+        ("what does it cost to run you?", "running_cost", "own machine"),
+        ("wer kann unsere Dokumente sehen?", "readers", "Kanal"),
+        ("谁能看到我们的文档", "readers", "频道"),
+        ("should we measure first?", "", ""),
+        ("how do we measure success", "", ""),
     ],
 )
 def test_questions_about_the_bot_get_a_short_answer(

@@ -56,6 +56,7 @@ class Job:
     approval_reason: str | None = None
     approval_expires: float | None = None
     approved_by: str | None = None
+    decision: dict[str, Any] | None = None  # who decided on its approval: by, by_name, at, why, approved
 
     @property
     def card_place(self) -> str:
@@ -85,6 +86,7 @@ class JobRequest:
     approval: str | None = None
     retry_of: Job | None = None
     month_limit_usd: float | None = None
+    approvers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ class HistoryLine:
 
 @dataclass(frozen=True)
 class Post:
-    """One message owed to Slack; `tries` > 0: an earlier send may have arrived, so look before repeating."""
+    """One message owed to Slack; `tries` > 0: an earlier send may have arrived since `sent_at`, so look before repeating.
+
+    `posted_ts`: it stands in Slack already, and something that belongs to it (pictures) is still owed.
+    """
 
     id: int
     job_id: str
@@ -134,6 +139,8 @@ class Post:
     thread_ts: str | None
     body: dict[str, Any]
     tries: int
+    sent_at: float | None = None
+    posted_ts: str | None = None
 
 
 @dataclass(frozen=True)

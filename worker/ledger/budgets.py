@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
@@ -60,10 +61,21 @@ def hold_to_budget(connection: Connection, team: str, month: str, limit_usd: flo
         )
 
 
-def set_budget(engine: Engine, team: str, month: str, limit_usd: float, by: str, now: float) -> None:
-    """Sets the team's budget for one month, in place of what was set before."""
+def set_budget(
+    engine: Engine, team: str, month: str, limit_usd: float | None, by: str, now: float
+) -> float | None:
+    """Sets the team's budget for one month (None: the usual one again); what had been set before."""
     mine = (budgets.c.team == team) & (budgets.c.month == month)
     with writing(engine) as connection:
+        before = connection.execute(select(budgets.c.limit_usd).where(mine)).scalar_one_or_none()
         connection.execute(delete(budgets).where(mine))
+        if limit_usd is None:
+            return before
         row = {"team": team, "month": month, "limit_usd": limit_usd, "set_by": by, "set_at": now}
         connection.execute(insert(budgets).values(row))
+    return before
+
+
+def month_of(now: float) -> str:
+    """The calendar month (UTC) that a job's cost counts into, as YYYY-MM."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")

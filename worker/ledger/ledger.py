@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select
@@ -31,10 +30,11 @@ from worker.jobs.records import (
 from worker.jobs.states import END_STATES, State, Trigger
 from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
-from worker.ledger.budgets import hold_to_budget
+from worker.ledger.approvals import ask_approval, decision
+from worker.ledger.budgets import hold_to_budget, month_of
 from worker.ledger.database import open_database, reading, writing
 from worker.ledger.notifications import card_home
-from worker.ledger.transitions import locked_job, move, new_attempt, owe_order, owe_post, record
+from worker.ledger.transitions import locked_job, move, new_attempt, owe_order, record
 
 APPROVAL_S = 24 * 3600.0
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -73,7 +73,7 @@ class Ledger:
                 job = replace(job, card_channel=card_home(connection, request.channel, request.by))
                 row = {"request_key": request.request_key, **columns_of(job)}
                 connection.execute(insert(tables.jobs).values(row))
-                self._accept(connection, job, now, request.approval)
+                self._accept(connection, job, now, request)
                 if request.month_limit_usd is not None:
                     hold_to_budget(connection, request.team, job.month, request.month_limit_usd)
         except IntegrityError:
@@ -170,19 +170,23 @@ class Ledger:
         """Puts a paused job back in line; it goes on from its last checkpoint."""
         return self._requeue(job_id, Trigger.RESUME, by, why)
 
-    def approve(self, job_id: str, by: str, why: str = "") -> Job:
+    def approve(self, job_id: str, by: str, why: str = "", by_name: str = "") -> Job:
         """A second person agrees: the job is queued. Refused for the requester and after expiry."""
         job = self.job(job_id)
         if job.by == by:
             raise WorkerError("You launched this job, so someone else must approve it.")
         if job.approval_expires is not None and self.clock() > job.approval_expires:
             raise WorkerError("This request has expired; launch the job again.")
-        return self._requeue(job_id, Trigger.APPROVE, by, why, approved_by=by)
+        verdict = decision(by, by_name, why, self.clock(), yes=True)
+        return self._requeue(job_id, Trigger.APPROVE, by, why, approved_by=by, decision=verdict)
 
-    def reject(self, job_id: str, by: str, why: str) -> Job:
+    def reject(self, job_id: str, by: str, why: str, by_name: str = "") -> Job:
         """A second person (or the clock) says no: the job ends as rejected, with the reason in its report."""
+        error = f"{by_name}: {why}" if by_name else why
+        verdict = decision(by, by_name, why, self.clock(), yes=False) if by != "clock" else None
         with writing(self.engine) as connection:
-            move(connection, locked_job(connection, job_id), Trigger.REJECT, self.clock(), by, why, error=why)
+            job = locked_job(connection, job_id)
+            move(connection, job, Trigger.REJECT, self.clock(), by, error, error=error, decision=verdict)
         return self.job(job_id)
 
     def retry(
@@ -193,6 +197,7 @@ class Ledger:
         request_key: str,
         approval: str | None = None,
         month_limit_usd: float | None = None,
+        approvers: tuple[str, ...] = (),
     ) -> Job:
         """A new job that repeats an ended one with the same recipe, from its last good checkpoint."""
         old = self.job(job_id)
@@ -212,6 +217,7 @@ class Ledger:
             approval=approval,
             retry_of=old,
             month_limit_usd=month_limit_usd,
+            approvers=approvers,
         )
         return self.submit(request)
 
@@ -267,7 +273,8 @@ class Ledger:
         """The job's channel is gone: its card and reports go to `channel` from now on."""
         outbox.move_job(self.engine, job_id, channel, why, self.clock())
 
-    def _accept(self, connection: Connection, draft: Job, now: float, approval: str | None) -> None:
+    def _accept(self, connection: Connection, draft: Job, now: float, request: JobRequest) -> None:
+        approval = request.approval
         record(connection, HistoryLine(draft.id, now, draft.by, "request", to_state=State.DRAFT))
         if approval is None:
             job = move(connection, draft, Trigger.SUBMIT, now, draft.by)
@@ -283,7 +290,7 @@ class Ledger:
             approval_reason=approval,
             approval_expires=now + APPROVAL_S,
         )
-        owe_post(connection, job, now, "approval_request", "approval", {"why": approval})
+        ask_approval(connection, job, now, approval, request.approvers)
 
     def _ask(self, job_id: str, trigger: Trigger, under_way: State, by: str, why: str, reason: str) -> Job:
         now = self.clock()
@@ -338,8 +345,3 @@ def _draft(request: JobRequest, now: float) -> Job:
         created_at=now,
         updated_at=now,
     )
-
-
-def month_of(now: float) -> str:
-    """The calendar month (UTC) that a job's cost counts into, as YYYY-MM."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")

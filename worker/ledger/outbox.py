@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from worker.jobs.decisions import Decision
 from worker.jobs.records import (
@@ -194,9 +196,9 @@ def due_posts(engine: Engine, now: float, limit: int = 20) -> list[Post]:
         batch = [post_of(row) for row in connection.execute(query).mappings()]
         if batch:
             mine = posts.c.id.in_([post.id for post in batch])
-            connection.execute(
-                update(posts).where(mine).values(due_at=now + SENDING_S, tries=posts.c.tries + 1)
-            )
+            values = {"due_at": now + SENDING_S, "tries": posts.c.tries + 1}
+            first_send = func.coalesce(posts.c.sent_at, now)
+            connection.execute(update(posts).where(mine).values(**values, sent_at=first_send))
     return batch
 
 
@@ -205,6 +207,22 @@ def complete_post(engine: Engine, post_id: int, ts: str, now: float) -> None:
     with writing(engine) as connection:
         query = update(tables.posts).where(tables.posts.c.id == post_id)
         connection.execute(query.values(done_at=now, posted_ts=ts, error=None))
+
+
+def owe_answer(
+    engine: Engine, key: str, channel: str, thread_ts: str, answer: Mapping[str, Any], now: float
+) -> None:
+    """An answer that Slack has not taken yet: a post of kind `answer` that belongs to no job."""
+    place = {"job_id": "", "dedupe_key": key, "kind": "answer", "channel": channel, "thread_ts": thread_ts}
+    row = {**place, "body": {"answer": dict(answer)}, "due_at": now, "created_at": now}
+    with writing(engine) as connection:
+        connection.execute(insert(tables.posts).values(row))
+
+
+def note_post(engine: Engine, post_id: int, ts: str) -> None:
+    """The message stands in Slack as `ts`, and something that belongs to it is still owed."""
+    with writing(engine) as connection:
+        connection.execute(update(tables.posts).where(tables.posts.c.id == post_id).values(posted_ts=ts))
 
 
 def retry_post(engine: Engine, post_id: int, retry_at: float, error: str) -> None:
@@ -229,8 +247,11 @@ def move_job(engine: Engine, job_id: str, channel: str, why: str, now: float) ->
         set_columns(connection, job, now, channel=channel, **NO_CARD)
         record(connection, HistoryLine(job_id, now, "bot", "moved", why))
         undone = (tables.posts.c.job_id == job_id) & tables.posts.c.done_at.is_(None)
+        undone &= tables.posts.c.kind.not_in(
+            ["approval_direct", "approval_end"]
+        )  # those have their own places
         for post in connection.execute(select(tables.posts).where(undone)).mappings().all():
-            target = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0}
+            target = {"channel": channel, "thread_ts": None, "due_at": now, "tries": 0, "posted_ts": None}
             values = {**target, "body": {**post["body"], "moved": why}}
             connection.execute(update(tables.posts).where(tables.posts.c.id == post["id"]).values(values))
 

@@ -56,6 +56,7 @@ jobs = Table(
     Column("approval_reason", Text),
     Column("approval_expires", Float),
     Column("approved_by", String(40)),
+    Column("decision", JSON(none_as_null=True)),
     Column("created_at", Float, nullable=False, index=True),
     Column("updated_at", Float, nullable=False),
     Column("started_at", Float),
@@ -133,6 +134,7 @@ posts = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("due_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
     Column("posted_ts", String(40)),
     Column("done_at", Float),
     Column("error", Text),
@@ -190,6 +192,35 @@ channel_notices = Table(
     Column("digest", Boolean, nullable=False),
     Column("set_by", String(40), nullable=False),
     Column("set_at", Float, nullable=False),
+)
+
+channel_openings = Table(
+    "channel_openings",
+    metadata,
+    Column("channel", String(40), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("set_by", String(40), nullable=False),
+    Column("set_at", Float, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("kind", String(24), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("person", String(40), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+undos = Table(
+    "undos",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("by", String(40), nullable=False, quote=True),
+    Column("at", Float, nullable=False),
+    Column("done_at", Float),
 )
 
 comparisons = Table(

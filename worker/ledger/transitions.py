@@ -79,6 +79,8 @@ def move(
     record(connection, HistoryLine(job.id, now, who, trigger, why, before, after, job.attempt, data=facts))
     if after not in ACTIVE_STATES:
         retire(connection, job, now, after)
+    if before is State.AWAITING_APPROVAL:  # every message that asked says from now on how it ended
+        owe_post(connection, job, now, "approval_end", "approval_end", {})
     if after in END_STATES:
         _owe_report(connection, job, now, after, why)
     after_commit(connection, partial(_log_move, job, before, trigger, who))

@@ -14,7 +14,7 @@ from bot.playground.web_api.directory import describe as describe_user
 async def boot(floor: Floor, user: User, args: Json) -> Json:
     """Everything a page needs to draw itself."""
     workspace = floor.workspace
-    mine = [c for c in workspace.channels.values() if c.kind == "channel" or user.id in c.members]
+    mine = [c for c in workspace.channels.values() if may_open(c, user)]
     stack = workspace.stacks[user.id]
     return {
         "me": user.id,
@@ -51,6 +51,11 @@ async def messages(floor: Floor, user: User, args: Json) -> Json:
         "prompts": prompts,
         "sessions": sessions,
     }
+
+
+def may_open(channel: Channel, user: User) -> bool:
+    """Whether the person finds the conversation: people from outside only what they are in."""
+    return user.id in channel.members or (channel.kind == "channel" and not user.is_outside)
 
 
 def _app_for_page(floor: Floor) -> Json:

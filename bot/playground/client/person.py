@@ -121,6 +121,11 @@ class Person:
         """Change one's own message."""
         self._do("edit", channel=channel, ts=ts, text=text)
 
+    def sees_stop(self, channel: str, thread_ts: str) -> bool:
+        """Whether the Stop button is there: the app has said that it works on the thread."""
+        sessions = self._do("messages", channel=channel, thread_ts=thread_ts)["sessions"]
+        return (sessions.get(thread_ts) or {}).get("status") == "processing"
+
     def stop_agent(self, channel: str, thread_ts: str) -> Json:
         """Press Stop while the agent works on a thread."""
         return self._do("stop", channel=channel, thread_ts=thread_ts)

@@ -16,6 +16,7 @@ from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.conversations import add_member, react
 from bot.playground.web_api.files import keep_content, new_file, share
+from bot.playground.web_api.streams import set_session_status
 
 MOST_TYPED = 40_000
 Verb = Callable[[Floor, User, Json], Awaitable[Json]]
@@ -181,13 +182,21 @@ async def look(floor: Floor, user: User, args: Json) -> Json:
 
 
 async def stop(floor: Floor, user: User, args: Json) -> Json:
-    """Press Stop on a working agent: its streams end and the app gets agent_session_stopped."""
+    """Press Stop on a working agent: its streams end and the app gets agent_session_stopped.
+
+    As in Slack the button is there only while the app has set the session to "processing".
+    """
     channel = floor.workspace.place(args["channel"], user.id)
     thread_ts = args["thread_ts"]
+    session = floor.workspace.sessions.get(f"{channel.id}:{thread_ts}") or {}
+    if session.get("status") != "processing":
+        raise PlaygroundError("There is no Stop button: the app has not said that it works on this thread.")
+    set_session_status(floor, {"channel_id": channel.id, "thread_ts": thread_ts, "status": "active"})
     streaming = []
     for message in floor.workspace.visible(channel.id):
         if message.get("thread_ts") == thread_ts and message.get("_stream"):
             message.pop("_stream")
+            message["_stopped"] = True
             posting.edit(floor, channel, message, {"streaming_state": "completed"})
             streaming.append(message["ts"])
     event: Json = {

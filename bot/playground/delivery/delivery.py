@@ -56,7 +56,10 @@ class Outbox:
         """Send an event if the manifest subscribes to it; returns its event_id."""
         if (subscription or event["type"]) not in self._workspace.app.events:
             return None
-        body = event_body(event, self._workspace.tokens["verification"])
+        place = event.get("channel")
+        channel = self._workspace.channels.get(place if isinstance(place, str) else "")
+        is_shared = channel is not None and bool(channel.shared_with)
+        body = event_body(event, self._workspace.tokens["verification"], is_shared)
         self._workspace.store.put("delivery", body["event_id"], body)
         self._remember(body)
         self._spawn(self._deliver(body))
@@ -108,8 +111,8 @@ class Outbox:
         task.add_done_callback(self._tasks.discard)
 
 
-def event_body(event: Json, verification: str) -> Json:
-    """The Events API wrapper around one event."""
+def event_body(event: Json, verification: str, is_shared: bool = False) -> Json:
+    """The Events API wrapper around one event; `is_shared`: of a channel shared with another company."""
     moment = float(event.get("event_ts") or 0)
     return {
         "token": verification,
@@ -130,6 +133,6 @@ def event_body(event: Json, verification: str) -> Json:
                 "is_enterprise_install": False,
             }
         ],
-        "is_ext_shared_channel": False,
+        "is_ext_shared_channel": is_shared,
         "event_context": f"4-{secrets.token_hex(20)}",
     }

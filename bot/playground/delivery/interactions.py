@@ -29,7 +29,7 @@ async def command(floor: Floor, user: User, channel: Channel, name: str, text: s
         text = encode(text, workspace.users, workspace.channels, labels=True)
     payload = {
         "token": workspace.tokens["verification"],
-        "team_id": seed.TEAM_ID,
+        "team_id": user.team,
         "team_domain": seed.TEAM_DOMAIN,
         "channel_id": channel.id,
         "channel_name": channel.name or "directmessage",
@@ -240,7 +240,7 @@ def _shown_errors(view: Json, errors: Json) -> Json:
 def _base(floor: Floor, kind: str, user: User) -> Json:
     return {
         "type": kind,
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": seed.TEAM_ID},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
         "api_app_id": seed.APP_ID,
         "token": floor.workspace.tokens["verification"],
         "team": {"id": seed.TEAM_ID, "domain": seed.TEAM_DOMAIN},

@@ -92,9 +92,9 @@ class Sockets:
         finally:
             self._acks.pop(envelope["envelope_id"], None)
 
-    async def disconnect(self, reason: str, *, close: bool) -> int:
-        """Ask every socket to reconnect; with `close` also hang up at once. Returns how many there were."""
-        sockets = list(self._open)
+    async def disconnect(self, reason: str, *, close: bool, most: int | None = None) -> int:
+        """Ask the sockets (`most` of them) to reconnect; with `close` also hang up at once. How many there were."""
+        sockets = list(self._open)[:most]
         for socket in sockets:
             if reason != "none":
                 await socket.send_text(json.dumps(_disconnect(reason)))

@@ -12,7 +12,12 @@ from bot.playground.state.live import Live
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, Workspace, wire
 
-SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
+SUBSCRIPTION = {
+    "channel": "message.channels",
+    "group": "message.groups",
+    "im": "message.im",
+    "mpim": "message.mpim",
+}
 
 
 class Floor:
@@ -41,7 +46,10 @@ def post(floor: Floor, channel: Channel, message: Json, *, ephemeral_to: str | N
     workspace = floor.workspace
     message.setdefault("type", "message")
     message.setdefault("ts", workspace.new_ts())
-    message.setdefault("team", seed.TEAM_ID)
+    author = workspace.users.get(str(message.get("user")))
+    message.setdefault("team", author.team if author else seed.TEAM_ID)
+    if channel.shared_with and author is not None:  # as Slack does in channels of two companies
+        message |= {"user_team": author.team, "source_team": author.team}
     if ephemeral_to:
         message |= {"is_ephemeral": True, "_ephemeral_to": ephemeral_to}
     thread_ts = message.get("thread_ts")
@@ -73,6 +81,17 @@ def edit(floor: Floor, channel: Channel, message: Json, changes: Json) -> None:
             "hidden": True,
         }
         _emit_changed(floor, channel, body)
+        mention = f"<@{BOT_USER}>"
+        is_new = mention in str(message.get("text")) and mention not in str(previous.get("text"))
+        if is_new and channel.kind != "im" and message.get("user") != BOT_USER:
+            floor.outbox.emit(
+                {
+                    **wire(message),
+                    "type": "app_mention",
+                    "channel": channel.id,
+                    "event_ts": floor.workspace.new_ts(),
+                }
+            )
 
 
 def remove(floor: Floor, channel: Channel, ts: str) -> None:
@@ -105,9 +124,10 @@ def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
         if key not in {"reply_count", "reply_users", "latest_reply"}
     }
     subscription = SUBSCRIPTION[channel.kind]
-    kind = {"channel": "channel", "group": "group", "im": "im"}[channel.kind]
-    floor.outbox.emit({**event, "channel_type": kind}, subscription=subscription)
+    floor.outbox.emit({**event, "channel_type": channel.kind}, subscription=subscription)
     is_mention = f"<@{BOT_USER}>" in (message.get("text") or "")
+    if message.get("subtype") == "file_share":  # Slack tells of a mention beside a file by `message` alone
+        return
     if is_mention and channel.kind != "im" and message.get("user") != BOT_USER:
         mention = {key: value for key, value in event.items() if key != "subtype"}
         floor.outbox.emit({**mention, "type": "app_mention"})
@@ -129,8 +149,8 @@ def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:
 
 def _emit_changed(floor: Floor, channel: Channel, body: Json) -> None:
     ts = floor.workspace.new_ts()
-    kind = {"channel": "channel", "group": "group", "im": "im"}[channel.kind]
-    event = {"type": "message", "channel": channel.id, "ts": ts, "event_ts": ts, "channel_type": kind, **body}
+    event = {"type": "message", "channel": channel.id, "ts": ts, "event_ts": ts, **body}
+    event["channel_type"] = channel.kind
     floor.outbox.emit(event, subscription=SUBSCRIPTION[channel.kind])
 
 

@@ -1,4 +1,7 @@
-"""The workspace as it is on the first day: Northwind's support team, and the app installed by its admin."""
+"""The workspace as it is on the first day: Northwind's support team, people from outside, the app installed by its admin.
+
+In #partners Northwind shares a channel with Southwind: a stranger of theirs and two guests of ours read there.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,23 @@ class User:
     color: str
     is_admin: bool = False
     is_bot: bool = False
+    team: str = TEAM_ID  # another one: a person of Slack Connect, or of another workspace of the Grid
+    is_restricted: bool = False  # a guest of several channels
+    is_ultra_restricted: bool = False  # a guest of one channel
+    is_stranger: bool = False
+    deleted: bool = False
+    grid_teams: list[str] = field(default_factory=list)  # in an Enterprise Grid: where the person is a member
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the person sees only the channels that they are in."""
+        return self.team != TEAM_ID or self.is_restricted or self.is_ultra_restricted
 
 
 @dataclass
 class Channel:
-    """A conversation; `kind` is "channel" (public), "group" (private) or "im" (with the app; `user` is the
-    person)."""
+    """A conversation; `kind` is "channel" (public), "group" (private), "mpim" (several people) or "im" (with the app;
+    `user` is the person)."""
 
     id: str
     name: str
@@ -38,23 +52,37 @@ class Channel:
     purpose: str = ""
     user: str | None = None
     is_archived: bool = False
+    shared_with: list[str] = field(default_factory=list)  # other companies' teams (Slack Connect)
 
 
 MAYA, RAVI, ANA = "U0MAYA00001", "U0RAVI00001", "U0ANA000001"
+GUS, SAM, STELLA = "U0GUS000001", "U0SAM000001", "U0STELLA001"
+OTHER_TEAM, OTHER_NAME = "T0SOUTHWIND", "Southwind"
 
 
 def first_users(bot_name: str) -> list[User]:
-    """Maya leads support, Ravi builds models, Ana administers; the app has its bot user."""
+    """Maya leads support, Ravi builds models, Ana administers; Gus and Sam are guests, Stella is of Southwind; the app."""
     return [
         User(MAYA, "maya", "Maya Okafor", "Support lead", "#c2185b"),
         User(RAVI, "ravi", "Ravi Menon", "ML engineer", "#1f7a6d"),
         User(ANA, "ana", "Ana Lindqvist", "Workspace admin", "#5b4bb7", is_admin=True),
+        User(GUS, "gus", "Gus Lind", "Agency (guest)", "#8a5a00", is_restricted=True),
+        User(
+            SAM,
+            "sam",
+            "Sam Osei",
+            "Freelancer (guest)",
+            "#6b7280",
+            is_restricted=True,
+            is_ultra_restricted=True,
+        ),
+        User(STELLA, "stella", "Stella Rossi", "Southwind", "#b45309", team=OTHER_TEAM, is_stranger=True),
         User(BOT_USER, bot_name.lower().replace(" ", "_"), bot_name, "", "#174ea6", is_bot=True),
     ]
 
 
 def first_channels() -> list[Channel]:
-    """The app is in #support-ml and #general, not in #random; each person has a DM with it."""
+    """The app is in #support-ml, #general and #partners, not in #random; each person has a DM with it."""
     people = [MAYA, RAVI, ANA]
     channels = [
         Channel(
@@ -66,9 +94,20 @@ def first_channels() -> list[Channel]:
         ),
         Channel("C0GENERAL01", "general", "channel", [*people, BOT_USER], "Company-wide announcements"),
         Channel("C0RANDOM001", "random", "channel", list(people), "Everything else"),
+        Channel(
+            "C0PARTNERS1",
+            "partners",
+            "channel",
+            [*people, GUS, SAM, STELLA, BOT_USER],
+            "Shared with Southwind, with guests",
+            shared_with=[OTHER_TEAM],
+        ),
         Channel("G0MLLEADS01", "ml-leads", "group", [RAVI, ANA], "Private: budgets and roadmaps"),
     ]
-    direct = [Channel(f"D0{user[2:8]}", "", "im", [user, BOT_USER], user=user) for user in people]
+    direct = [
+        Channel(f"D0{user[2:8]}", "", "im", [user, BOT_USER], user=user)
+        for user in (*people, GUS, SAM, STELLA)
+    ]
     return channels + direct
 
 

@@ -161,7 +161,7 @@ class Workspace:
             raise PlaygroundError(
                 f"There is no conversation {reference!r} for you; use one of: {names}."
             ) from error
-        if channel.kind != "channel" and user not in channel.members:
+        if user not in channel.members and (channel.kind != "channel" or self.users[user].is_outside):
             raise PlaygroundError(f"{reference!r} is private and {user} is not in it.")
         return channel
 

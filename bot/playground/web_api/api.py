@@ -27,7 +27,8 @@ METHODS: dict[str, Method] = {
     **streams.METHODS,
     **views.METHODS,
 }
-FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow"}
+FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow", "pass"}
+CODE = "error:"  # and one of Slack's codes: the call is refused with it
 SLOW_S = 1.5
 
 
@@ -49,6 +50,9 @@ class Api:
         fault = self._next_fault(name)
         if fault in {"500", "503"}:
             return self._log_call(name, params, {"ok": False, "error": "internal_error"}, int(fault), start)
+        if fault and fault.startswith(CODE):
+            body = {"ok": False, "error": fault.removeprefix(CODE)}
+            return self._log_call(name, params, body, 200, start)
         if fault == "drop":
             return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, start)
         if fault == "slow":

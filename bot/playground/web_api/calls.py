@@ -17,7 +17,9 @@ JSON_FIELDS = {
     "attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls",
     "users", "view",
 }  # fmt: skip
-PREFIX = {"channel": "channels", "group": "groups", "im": "im"}
+METADATA_MOST = 8_192
+ATTACHMENTS_MOST = 100
+PREFIX = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def check_content(params: Json, *, text_most: int = 40_000) -> None:
         raise ApiError("markdown_text_conflict")
     if not text and not blocks and not params.get("attachments") and not markdown:
         raise ApiError("no_text")
+    if len(params.get("attachments") or ()) > ATTACHMENTS_MOST:
+        raise ApiError("too_many_attachments")
     if len(text) > text_most:
         raise ApiError("msg_too_long")
     if markdown and len(markdown) > 12_000:
@@ -100,14 +104,14 @@ def check_content(params: Json, *, text_most: int = 40_000) -> None:
 
 
 def check_message_blocks(blocks: Any) -> None:
-    """invalid_blocks with what is wrong and where; msg_too_long past the total of all block text."""
+    """invalid_blocks with what is wrong and where; msg_blocks_too_long past the total of all block text."""
     if isinstance(blocks, str):
         raise ApiError("invalid_blocks_format")
     problems = check_blocks(blocks, "message")
     if problems:
         raise invalid_arguments(*problems, code="invalid_blocks")
     if total_text(blocks) > TOTAL_TEXT:
-        raise ApiError("msg_too_long")
+        raise ApiError("msg_blocks_too_long")
 
 
 def check_metadata(metadata: Any) -> None:
@@ -118,6 +122,8 @@ def check_metadata(metadata: Any) -> None:
         raise ApiError("invalid_metadata_format")
     if not isinstance(metadata.get("event_type"), str) or not isinstance(metadata.get("event_payload"), dict):
         raise ApiError("invalid_metadata_schema")
+    if len(json.dumps(metadata)) > METADATA_MOST:
+        raise ApiError("metadata_too_large")
 
 
 def named_blocks(floor: Floor, blocks: Any) -> Any:

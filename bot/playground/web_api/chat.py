@@ -51,7 +51,7 @@ def update(floor: Floor, params: Json) -> Json:
     message = _own(floor, channel.id, params["ts"], "cant_update_message")
     if message.get("streaming_state") == "in_progress":
         raise ApiError("streaming_state_conflict")
-    check_content(params)
+    check_content(params, text_most=UPDATE_TEXT)
     check_metadata(params.get("metadata"))
     changes: Json = {"edited": {"user": BOT_USER, "ts": floor.workspace.new_ts()}}
     if params.get("text") is not None or params.get("markdown_text") is not None:
@@ -144,6 +144,7 @@ def _check_identity(floor: Floor, params: Json) -> None:
         )
 
 
+UPDATE_TEXT = 4_000
 WRITE = ("chat:write",)
 METHODS = {
     "chat.postMessage": Method(post_message, WRITE, per_minute=60),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 from bot.playground.errors import ApiError
@@ -34,12 +35,17 @@ def describe(channel: Channel) -> Json:
         "is_channel": True,
         "is_group": False,
         "is_im": False,
-        "is_mpim": False,
-        "is_private": channel.kind == "group",
+        "is_mpim": channel.kind == "mpim",
+        "is_private": channel.kind != "channel",
         "is_archived": channel.is_archived,
         "is_general": channel.name == "general",
         "is_member": BOT_USER in channel.members,
-        "is_shared": False,
+        "is_shared": bool(channel.shared_with),
+        "is_ext_shared": bool(channel.shared_with),
+        "is_org_shared": False,
+        "is_pending_ext_shared": False,
+        "shared_team_ids": [seed.TEAM_ID, *channel.shared_with],
+        "connected_team_ids": list(channel.shared_with),
         "created": 1_767_225_600,
         "creator": seed.ANA,
         "topic": {"value": channel.topic, "creator": seed.ANA, "last_set": 0},
@@ -118,7 +124,7 @@ def replies(floor: Floor, params: Json) -> Json:
 
 
 def open_dm(floor: Floor, params: Json) -> Json:
-    """conversations.open: the DM with one person."""
+    """conversations.open: the DM with one person, or with several."""
     if params.get("channel"):
         channel = floor.workspace.channel_of(params["channel"])
     else:
@@ -126,11 +132,32 @@ def open_dm(floor: Floor, params: Json) -> Json:
         names = users if isinstance(users, list) else users.split(",")
         if not names or not names[0]:
             raise ApiError("users_list_not_supplied")
-        if len(names) > 1:
-            raise ApiError("not_enough_users")
-        channel = floor.workspace.dm(names[0])
+        if any(floor.workspace.users[name].is_bot for name in names if name in floor.workspace.users):
+            raise ApiError("cannot_dm_bot")
+        channel = group_dm(floor, names) if len(names) > 1 else floor.workspace.dm(names[0])
     record = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
     return {"channel": record, "no_op": True, "already_open": True}
+
+
+def group_dm(floor: Floor, users: list[str]) -> Channel:
+    """The conversation of these people and the app, opened if there is none yet."""
+    if unknown := [user for user in users if user not in floor.workspace.users]:
+        raise ApiError("user_not_found", users=unknown)
+    if "mpim:write" not in floor.workspace.app.scopes:
+        raise missing_scope(floor, "mpim:write")
+    members = sorted({*users, BOT_USER})
+    for channel in floor.workspace.channels.values():
+        if channel.kind == "mpim" and sorted(channel.members) == members:
+            return channel
+    return new_group_dm(floor, members)
+
+
+def new_group_dm(floor: Floor, members: list[str]) -> Channel:
+    """A conversation of several people, as Slack names it."""
+    names = "--".join(sorted(floor.workspace.users[user].name for user in members))
+    channel = Channel(floor.workspace.new_id("C"), f"mpdm-{names}-1", "mpim", members)
+    floor.workspace.keep_channel(channel)
+    return channel
 
 
 def join(floor: Floor, params: Json) -> Json:
@@ -157,18 +184,27 @@ def add_member(floor: Floor, channel: Channel, user: str, inviter: str | None) -
 
 def add_reaction(floor: Floor, params: Json) -> Json:
     """reactions.add by the app."""
-    need(params, "channel", "timestamp", "name")
-    channel = writable(floor, params["channel"])
+    channel = _reacted_in(floor, params)
     react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=True)
     return {}
 
 
 def remove_reaction(floor: Floor, params: Json) -> Json:
     """reactions.remove by the app."""
-    need(params, "channel", "timestamp", "name")
-    channel = writable(floor, params["channel"])
+    channel = _reacted_in(floor, params)
     react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=False)
     return {}
+
+
+def _reacted_in(floor: Floor, params: Json) -> Channel:
+    """The channel of the message that a reaction names, or Slack's word for what is wrong with its place or name."""
+    if not params.get("channel") or not params.get("timestamp"):
+        raise ApiError("no_item_specified")
+    if not re.fullmatch(r"\d{1,12}\.\d{1,9}", str(params["timestamp"])):
+        raise ApiError("bad_timestamp")
+    if not re.fullmatch(r":?[a-z0-9_+'-]{1,100}(?:::[a-z0-9-]+)?:?", str(params.get("name") or "")):
+        raise ApiError("invalid_name")
+    return writable(floor, params["channel"])
 
 
 def get_reactions(floor: Floor, params: Json) -> Json:
@@ -187,6 +223,8 @@ def react(floor: Floor, channel: Channel, ts: str, name: str, user: str, *, add:
     users = reactions.setdefault(name, [])
     if add == (user in users):
         raise ApiError("already_reacted" if add else "no_reaction")
+    if add and sum(user in members for members in reactions.values()) >= REACTIONS_MOST:
+        raise ApiError("too_many_reactions")
     (users.append if add else users.remove)(user)
     message["reactions"] = [{"name": n, "users": u, "count": len(u)} for n, u in reactions.items() if u]
     floor.workspace.keep_message(channel.id, message)
@@ -202,11 +240,19 @@ def _in_channel(message: Json) -> bool:
 
 
 def _within(message: Json, params: Json) -> bool:
-    oldest, latest, ts = params.get("oldest"), params.get("latest"), float(message["ts"])
+    oldest, latest, ts = _time(params, "oldest"), _time(params, "latest"), float(message["ts"])
     inclusive = flag(params.get("inclusive"))
-    if oldest and (ts < float(oldest) or (ts == float(oldest) and not inclusive)):
+    if oldest and (ts < oldest or (ts == oldest and not inclusive)):
         return False
-    return not (latest and (ts > float(latest) or (ts == float(latest) and not inclusive)))
+    return not (latest and (ts > latest or (ts == latest and not inclusive)))
+
+
+def _time(params: Json, name: str) -> float:
+    """A bound as a number, 0 for none; Slack's error for what is no time."""
+    try:
+        return float(params.get(name) or 0)
+    except (TypeError, ValueError) as error:
+        raise ApiError(f"invalid_ts_{name}") from error
 
 
 def _public(message: Json, params: Json) -> Json:
@@ -216,6 +262,7 @@ def _public(message: Json, params: Json) -> Json:
     return record
 
 
+REACTIONS_MOST = 23  # by one person on one message
 READ = ("channels:read", "groups:read", "im:read", "mpim:read")
 HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 METHODS = {

@@ -16,9 +16,9 @@ def describe(floor: Floor, user: User) -> Json:
     image = f"{floor.workspace.base_url}/static/icon.svg" if user.is_bot else ""
     return {
         "id": user.id,
-        "team_id": seed.TEAM_ID,
+        "team_id": user.team,
         "name": user.name,
-        "deleted": False,
+        "deleted": user.deleted,
         "color": user.color.removeprefix("#"),
         "real_name": user.real_name,
         "tz": "Europe/Lisbon",
@@ -32,16 +32,25 @@ def describe(floor: Floor, user: User) -> Json:
             "display_name_normalized": user.name,
             "image_48": image,
             "image_72": image,
-            "team": seed.TEAM_ID,
+            "team": user.team,
             **({"api_app_id": seed.APP_ID, "bot_id": seed.BOT_ID} if user.is_bot else {}),
         },
         "is_admin": user.is_admin,
         "is_owner": user.is_admin,
         "is_bot": user.is_bot,
         "is_app_user": False,
-        "is_restricted": False,
+        "is_restricted": user.is_restricted or user.is_ultra_restricted,
+        "is_ultra_restricted": user.is_ultra_restricted,
+        **({"is_stranger": True} if user.is_stranger else {}),
+        **({"enterprise_user": _grid_user(user)} if user.grid_teams else {}),
         "updated": 1_767_225_600,
     }
+
+
+def _grid_user(user: User) -> Json:
+    """What Slack says about a person of an Enterprise Grid."""
+    grid = {"id": user.id, "enterprise_id": "E0NORTHWIND", "enterprise_name": "Northwind Group"}
+    return {**grid, "is_admin": False, "is_owner": False, "teams": list(user.grid_teams)}
 
 
 def auth_test(floor: Floor, params: Json) -> Json:

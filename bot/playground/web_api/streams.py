@@ -33,6 +33,11 @@ def start(floor: Floor, params: Json) -> Json:
         for name in ("recipient_team_id", "recipient_user_id"):
             if not params.get(name):
                 raise ApiError(f"missing_{name}")
+    if params.get("recipient_user_id") and params["recipient_user_id"] not in floor.workspace.users:
+        raise ApiError("user_not_found")
+    teams = {user.team for user in floor.workspace.users.values()}
+    if params.get("recipient_team_id") and params["recipient_team_id"] not in teams:
+        raise ApiError("team_not_found")
     if params["thread_ts"] not in floor.workspace.messages[channel.id]:
         raise ApiError("message_not_found")
     message = posting.bot_message(
@@ -93,7 +98,7 @@ def _streaming(floor: Floor, params: Json) -> tuple[Channel, Json]:
         raise ApiError("message_not_owned_by_app")
     state = message.get("_stream")
     if state is None:
-        raise ApiError("message_not_in_streaming_state")
+        raise ApiError("stopped_by_user" if message.get("_stopped") else "message_not_in_streaming_state")
     if floor.workspace.clock.now() > state["until"]:
         message.pop("_stream")
         posting.edit(floor, channel, message, {"streaming_state": "completed"})

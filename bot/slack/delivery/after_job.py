@@ -23,7 +23,7 @@ from bot.slack.ui.verdict_card import badge, verdict_card, verdict_text
 from finetune.measurement.forecast_log import ForecastLog
 from finetune.reports import MeasurementReport, read_report
 from rag.reply import Verdict
-from worker.jobs.records import Job
+from worker.jobs.records import Job, Post
 from worker.jobs.states import State
 from worker.kinds import kind_of
 
@@ -57,6 +57,22 @@ class Aftermath:
             note = "The verdict above in this thread now rests on these figures."
         return [context(f"🔭 {escape(one_line(note, 600))}")] if note else []
 
+    def place_card(self, post: Post, channel: str, ts: str) -> None:
+        """An answer that was owed stands now as `ts`: its buttons find their card there, if it is where it was asked."""
+        key = (post.channel, str(post.thread_ts))
+        if channel != post.channel:
+            return
+
+        def rename(_stop: threading.Event) -> None:
+            memory = Conversation.from_json(self._services.ledger.thread(*key))
+            if post.dedupe_key in memory.cards:
+                self._services.ledger.save_thread(*key, memory.with_place(post.dedupe_key, ts).to_json())
+
+        try:
+            self._services.thread_queue.submit(key, rename)
+        except TooBusy:
+            log.warning("the buttons of an answer in %s stay without their card", channel)
+
     def settle(self, job: Job) -> None:
         """After a measurement's report: the thread's verdict with the measured signals, in the thread's order."""
         report = _measurement(job)
@@ -76,7 +92,9 @@ class Aftermath:
             log.exception("the card above job %s was not updated", job.id)
 
     def _update(self, job: Job, report: MeasurementReport) -> None:
-        services, memory = self._services, self._memory(job)
+        services = self._services
+        scopes = services.reach(services.users.person(job.by), job.channel)
+        memory = self._memory(job).within(scopes)
         last = _verdict_in(memory)
         question = memory.cards[last].question if last else QUESTION
         reply = services.adviser.measured(
@@ -84,19 +102,19 @@ class Aftermath:
             report.signals,
             report.headline,
             state=memory.state,
-            scopes=services.scopes(job.channel),
+            scopes=scopes,
         )
         if last is None:  # measured without a question: what the thread knows is kept for the first one
-            services.ledger.save_thread(*_key(job), replace(memory, state=reply.state).to_json())
+            after = replace(memory, state=reply.state, wide="workspace" in scopes)
+            services.ledger.save_thread(*_key(job), after.to_json())
             return
         if reply.verdict is Verdict.PROMPT and not report.prompt_scored:
             reply = replace(reply, headline=f"{report.headline} {NO_PROMPT_SCORED}")
         old = memory.cards[last]
         before = f"Decided anew from measurement {job.id}; before it: {badge(old.reply.verdict)}."
         reply = replace(reply, note=" ".join(part for part in (before, reply.note) if part), **_own(report))
-        services.ledger.save_thread(
-            *_key(job), memory.with_answer(last, Card(old.asker, old.question, reply)).to_json()
-        )
+        card = Card(old.asker, old.question, reply, wide="workspace" in scopes)
+        services.ledger.save_thread(*_key(job), memory.with_answer(last, card).to_json())
         self._client.chat_update(
             channel=job.channel,
             ts=last,

@@ -18,25 +18,29 @@ from typing import Protocol
 
 from slack_sdk import WebClient
 
+from bot.slack.delivery.approvals import KINDS, deliver_approval
 from bot.slack.delivery.card_schedule import CardSchedule
-from bot.slack.delivery.posting import Refusal, Trouble, answer_try, find, has_files, refusal, send
-from bot.slack.delivery.rate_limit import Pace
+from bot.slack.delivery.owed_answers import OnArrival, deliver_answer
+from bot.slack.delivery.pictures import Pictures
+from bot.slack.delivery.posting import Refusal, Trouble, answer_try, find, refusal, send
+from bot.slack.delivery.rate_limit import Pace, delay
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.slack.ui.blocks import Block, context, section
+from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.job_card import job_text
-from bot.slack.ui.messages import card_of, message_of, pictures_of
+from bot.slack.ui.messages import card_of, message_of
 from worker.jobs.records import Job, Post, StaleCard
+from worker.jobs.states import State
 from worker.kinds import kind_of
 from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import note_post
 
 TOKEN_S = 15.0  # how long a refused token is left alone before it is tried again
-RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 WAIT_S = 1.0
-PICTURE_TRIES = 3
 WHY_CLOSED = {
     "is_archived": "it is archived",
     "not_in_channel": "I am no longer in it",
     "channel_not_found": "I cannot see it any more",
+    "overheard": "people from outside read along there",
 }
 log = logging.getLogger(__name__)
 
@@ -75,8 +79,10 @@ class Notifier:
         self._uncertain: set[str] | None = None
         self._token_trouble = ""
         self.aftermath: Aftermath | None = None
+        self.keeps_out: Callable[[str], bool | None] = lambda channel: False  # services.keeps_jobs_out
+        self.on_answer: OnArrival = lambda post, channel, ts: None  # services.place_card
         self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
-        self._picture_tries: dict[int, int] = {}
+        self._pictures = Pictures(client)
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
@@ -138,6 +144,8 @@ class Notifier:
             self._ledger.record_card(job.id, "", job.version)
             return
         try:
+            if self._moves_away(job):
+                return
             ts = self._put_card(job)
         except NotNow:
             return
@@ -164,7 +172,7 @@ class Notifier:
         )
         thread = job.thread_ts if place == job.channel else None
         if ts is None and job.id in self._uncertain:
-            ts = find(self._client, place, thread, key)
+            ts = find(self._client, place, thread, key, job.created_at)
         if ts is not None:
             self._take("update", place)
             self._client.chat_update(channel=place, ts=ts, text=text, blocks=blocks)
@@ -185,6 +193,19 @@ class Notifier:
         if not self._pace.take(method, channel):
             raise NotNow
 
+    def _moves_away(self, job: Job) -> bool:
+        """Whether the job has gone to its launcher's own messages, since people from outside read in its channel.
+
+        NotNow while Slack cannot say who reads there.
+        """
+        overheard = self.keeps_out(job.channel)
+        if overheard is None:
+            raise NotNow
+        if overheard:
+            self._cards.put_off(job.id, delay(self._cards.tries(job.id)))
+            self._move_to_requester(job, Refusal(Trouble.CHANNEL, "overheard"))
+        return overheard
+
     def _card_failed(self, job: Job, why: Refusal) -> None:
         if why.trouble is Trouble.TOKEN:
             self._token_refused(why)
@@ -198,9 +219,8 @@ class Notifier:
         if why.trouble is Trouble.MESSAGE:  # someone deleted it: a new one
             self._ledger.forget_card(job.id)
         if why.trouble is Trouble.CHANNEL and job.card_channel and not job.card_ts:
-            self._ledger.set_card_channel(
-                job.id, None
-            )  # its launcher cannot be reached: the channel, after all
+            # its launcher cannot be reached: the channel, after all
+            self._ledger.set_card_channel(job.id, None)
         elif why.trouble is Trouble.CHANNEL:
             self._move_to_requester(job, why)
 
@@ -241,9 +261,12 @@ class Notifier:
         self._ledger.move_job(job.id, direct, f"I cannot post where the job was launched: {reason}")
 
     def _pay(self, post: Post) -> None:
-        job = self._ledger.job(post.job_id)
+        job = self._ledger.job(post.job_id) if post.job_id else None
         try:
-            self._deliver(post, job)
+            if job is None:
+                deliver_answer(self._client, self._ledger, post, self._clock(), self.on_answer)
+            else:
+                self._deliver(post, job)
         except NotNow:
             self._ledger.postpone_post(post.id, self._clock() + WAIT_S)
         except SLACK_TROUBLE as error:
@@ -257,7 +280,7 @@ class Notifier:
             else:
                 log.warning("%s of %s is kept: %s", post.kind, post.job_id, why.code)
             self._ledger.retry_post(post.id, self._clock() + wait, why.code)
-            if why.trouble is Trouble.CHANNEL:
+            if why.trouble is Trouble.CHANNEL and job is not None:
                 self._move_to_requester(job, why)
         except Exception:
             log.exception("%s of %s", post.kind, post.job_id)
@@ -267,11 +290,19 @@ class Notifier:
         if not kind_of(job.kind).has_card:
             self._ledger.complete_post(post.id, answer_try(self._client, post, job))
             return
+        if post.kind in KINDS:
+            deliver_approval(self._client, self._ledger, post, job)
+            return
         after = self.aftermath if post.kind == "final_report" else None
         more = after.blocks(job) if after else []
-        if not post.channel:
+        if not post.channel or (post.kind == "digest" and self.keeps_out(post.channel)):
             self._ledger.complete_post(post.id, "")
             return
+        if post.kind == "approval_request" and job.state is not State.AWAITING_APPROVAL:
+            self._ledger.complete_post(post.id, "")  # decided before it was asked
+            return
+        if post.kind != "digest" and self._moves_away(job):
+            raise NotNow  # it goes to the launcher's own messages in the next round
         if self._is_silent() or (post.kind != "digest" and not (job.card_ts or job.thread_ts)):
             raise NotNow  # its card has not gone out yet
         if post.kind == "digest":
@@ -281,57 +312,39 @@ class Notifier:
             post.channel, lambda direct: self._ledger.set_post_channel(post.id, direct)
         )
         post, thread = replace(post, channel=channel), thread_of(post, job, channel)
-        ts = find(self._client, channel, thread, post.dedupe_key) if post.tries else None
+        ts = post.posted_ts or self._earlier(post, channel, thread)
         if ts is None:
             text, blocks = message_of(post, job)
             blocks += more
             self._take("post", channel)
             ts = send(self._client, channel, thread, text, blocks, post.dedupe_key)
         self._well()
-        if post.kind == "final_report" and not self._pictures(job, post, thread or ts):
-            return
+        note_post(self._ledger.engine, post.id, ts)  # before the pictures, which may fail
+        if post.kind == "final_report":
+            trouble = self._pictures.send(job, post, self._ledger.plots(job.id), thread or ts)
+            if trouble is not None:
+                wait = trouble[0].wait_s or delay(trouble[1])
+                self._ledger.retry_post(post.id, self._clock() + wait, f"pictures: {trouble[0].code}")
+                return
         if after:
             after.settle(job)
         self._ledger.complete_post(post.id, ts)
 
+    def _earlier(self, post: Post, channel: str, thread: str | None) -> str | None:
+        """The ts of this post if an earlier send of it did arrive."""
+        return find(self._client, channel, thread, post.dedupe_key, post.sent_at) if post.tries else None
+
     def _tell_channel(self, post: Post, job: Job) -> None:
         """A message about the channel, in none of its threads."""
-        ts = find(self._client, post.channel, None, post.dedupe_key) if post.tries else None
+        ts = self._earlier(post, post.channel, None)
         if ts is None:
             text, blocks = message_of(post, job)
             self._take("post", post.channel)
             ts = send(self._client, post.channel, None, text, blocks, post.dedupe_key)
         self._ledger.complete_post(post.id, ts)
 
-    def _pictures(self, job: Job, post: Post, thread: str) -> bool:
-        """Whether nothing is owed any more: the thread shows the pictures, or a line that says why not."""
-        plots = self._ledger.plots(job.id)
-        if not plots or (post.tries and has_files(self._client, post.channel, thread, set(plots))):
-            return True
-        try:
-            uploads = pictures_of(job, plots)
-            self._client.files_upload_v2(channel=post.channel, thread_ts=thread, file_uploads=uploads)
-        except SLACK_TROUBLE as error:
-            why = refusal(error)
-            tries = self._picture_tries[post.id] = self._picture_tries.get(post.id, 0) + 1
-            log.warning("pictures of %s, try %d: %s", job.id, tries, why.code)
-            if tries < PICTURE_TRIES:
-                wait = why.wait_s or delay(tries)
-                self._ledger.retry_post(post.id, self._clock() + wait, f"pictures: {why.code}")
-                return False
-            text = f"🖼️ The pictures could not be uploaded (`{why.code}`). Check the app's permission files:write."
-            key = f"{post.dedupe_key}:pictures"
-            send(self._client, post.channel, thread, text, [context(text)], key)
-        self._picture_tries.pop(post.id, None)
-        return True
-
 
 def thread_of(post: Post, job: Job, channel: str) -> str | None:
     """The thread that an owed message belongs to in `channel`: the job's, else its card's where that stands."""
     asked_in = job.thread_ts if channel == job.channel else None
     return post.thread_ts or asked_in or (job.card_ts if channel == job.card_place else None)
-
-
-def delay(tries: int) -> float:
-    """Seconds until the next try after so many earlier ones."""
-    return RETRIES_S[min(tries, len(RETRIES_S) - 1)]

@@ -7,7 +7,7 @@ metadata and is looked for by that key before it is sent again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -15,26 +15,40 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.limits import validate_message, validate_view
+from bot.slack.ui.limits import validate_message, validate_view, words_of
 from bot.slack.ui.model_trials import ended_modal, outcome
 from worker.jobs.records import Job, Post
 
 EVENT_TYPE = "trainwise_post"
+CLOCKS_APART_S = 300.0
+MESSAGE_MOST = 12_000  # characters of a message that stands in for blocks
 PAGES = 5  # of 200 messages: how far back a lost send is looked for
 TOKEN_REFUSED = {
-    "account_inactive", "invalid_auth", "not_authed", "org_login_required", "team_access_not_granted",
-    "token_expired", "token_revoked",
+    "account_inactive", "access_denied", "accesslimited", "invalid_auth", "not_allowed_token_type", "not_authed",
+    "org_login_required", "team_access_not_granted", "team_added_to_org", "token_expired", "token_revoked",
+    "two_factor_setup_required",
 }  # fmt: skip
 CHANNEL_CLOSED = {
-    "cannot_reply_to_message", "channel_is_limited_access", "channel_not_found", "is_archived",
-    "not_in_channel", "restricted_action", "restricted_action_read_only_channel",
-    "restricted_action_thread_only_channel",
+    "cannot_reply_to_message", "channel_is_limited_access", "channel_not_found", "ekm_access_denied", "is_archived",
+    "messages_tab_disabled", "method_not_supported_for_channel_type", "no_permission", "not_in_channel",
+    "restricted_action", "restricted_action_non_threadable_channel", "restricted_action_read_only_channel",
+    "restricted_action_thread_locked", "restricted_action_thread_only_channel",
+    "slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
+    "slack_connect_lists_sharing_blocked", "team_not_found", "user_not_found", "user_not_in_channel",
 }  # fmt: skip
-MESSAGE_GONE = {"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"}
-UNDRAWABLE = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
+MESSAGE_GONE = {
+    "cant_update_message", "edit_window_closed", "invalid_thread_ts", "message_not_found", "message_not_owned_by_app",
+    "thread_not_found",
+}  # fmt: skip
+UNDRAWABLE = {
+    "attachment_payload_limit_exceeded", "invalid_attachments", "invalid_blocks", "invalid_blocks_format",
+    "invalid_metadata_format", "invalid_metadata_schema", "metadata_must_be_sent_from_app", "metadata_too_large",
+    "msg_blocks_too_long", "msg_too_long", "too_many_attachments", "too_many_contact_cards",
+}  # fmt: skip
+SLOW_DOWN = {"message_limit_exceeded", "rate_limited", "ratelimited", "request_timeout"}
+LOST = {"fatal_error", "internal_error", "no_json", "service_unavailable"}
 
 
 class Trouble(Enum):
@@ -65,9 +79,9 @@ def refusal(error: BaseException) -> Refusal:
     response: Any = error.response
     code = str(response.get("error") or "no_json")
     status, headers = getattr(response, "status_code", 0), getattr(response, "headers", None) or {}
-    if code == "ratelimited" or status == 429:
+    if code in SLOW_DOWN or status == 429:
         return Refusal(Trouble.SLOW_DOWN, code, _retry_after(headers))
-    if status >= 500 or code in ("internal_error", "fatal_error", "no_json", "service_unavailable"):
+    if status >= 500 or code in LOST:
         return Refusal(Trouble.UNSURE, code)
     kinds = (
         (TOKEN_REFUSED, Trouble.TOKEN),
@@ -81,13 +95,13 @@ def refusal(error: BaseException) -> Refusal:
 def send(
     client: WebClient, channel: str, thread: str | None, text: str, blocks: Sequence[Block], key: str
 ) -> str:
-    """Posts the message with its key and gives its ts; one that Slack cannot draw goes out as text alone."""
+    """Posts the message with its key and gives its ts; one that Slack cannot draw says the same as text alone."""
 
-    def post(drawable: Sequence[Block] | None) -> str:
+    def post(drawable: Sequence[Block] | None, words: str = text) -> str:
         answer = client.chat_postMessage(
             channel=channel,
-            thread_ts=thread,
-            text=text,
+            thread_ts=thread or None,
+            text=words,
             blocks=drawable or None,
             unfurl_links=False,
             unfurl_media=False,
@@ -100,35 +114,23 @@ def send(
     except SlackApiError as error:
         if refusal(error).trouble is not Trouble.PAYLOAD or not blocks:
             raise
-        return post(None)
+        return post(None, (words_of(blocks) or text)[:MESSAGE_MOST])
 
 
-def send_surely(
-    client: WebClient,
-    channel: str,
-    thread: str | None,
-    text: str,
-    blocks: Sequence[Block],
-    key: str,
-    tries: int = 3,
-    pause: Callable[[float], None] = time.sleep,
-) -> str:
-    """The ts of the one message with this key, sent again only while it cannot be found."""
-    for left in reversed(range(tries)):
-        try:
-            earlier = find(client, channel, thread, key) if left < tries - 1 else None
-            return earlier or send(client, channel, thread, text, blocks, key)
-        except SLACK_TROUBLE as error:
-            if refusal(error).trouble is not Trouble.UNSURE or not left:
-                raise
-            pause(0.5 * (tries - left))
-    raise AssertionError("the last try returns or raises")
-
-
-def find(client: WebClient, channel: str, thread: str | None, key: str) -> str | None:
-    """The ts of the message that carries this key, if a send of it did arrive."""
-    for message in _messages(client, channel, thread):
+def find(
+    client: WebClient, channel: str, thread: str | None, key: str, since: float | None = None
+) -> str | None:
+    """The ts of the message that carries this key, if a send of it did arrive; `since` is when it was first tried."""
+    for message in _messages(client, channel, thread, since):
         if ((message.get("metadata") or {}).get("event_payload") or {}).get("key") == key:
+            return str(message["ts"])
+    return None
+
+
+def find_stream(client: WebClient, channel: str, thread: str, since: float) -> str | None:
+    """The ts of a message of ours that is still being streamed in the thread, started since."""
+    for message in _messages(client, channel, thread, since):
+        if message.get("bot_id") and message.get("streaming_state") == "in_progress":
             return str(message["ts"])
     return None
 
@@ -139,10 +141,14 @@ def has_files(client: WebClient, channel: str, thread: str, names: set[str]) -> 
     return names <= present
 
 
-def _messages(client: WebClient, channel: str, thread: str | None) -> Iterator[dict[str, Any]]:
+def _messages(
+    client: WebClient, channel: str, thread: str | None, since: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """The messages from `since` on (some minutes earlier: two clocks), in pages; all of them without it."""
     cursor: str | None = None
     for _ in range(PAGES):
         query: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
+        query |= {"oldest": f"{max(0.0, since - CLOCKS_APART_S):.6f}"} if since else {}
         query |= {"cursor": cursor} if cursor else {}
         if thread:
             answer = client.conversations_replies(ts=thread, **query)
@@ -173,7 +179,7 @@ def answer_try(client: WebClient, post: Post, job: Job) -> str:
     else:
         return ""
     direct = str(client.conversations_open(users=[job.by])["channel"]["id"])
-    if post.tries and (earlier := find(client, direct, None, post.dedupe_key)):
+    if post.tries and (earlier := find(client, direct, None, post.dedupe_key, post.sent_at)):
         return earlier
     title = f"The answer of model {job.spec.get('model')} on {escape(one_line(job.dataset, 60))}"
     blocks = [section(f"🧪 *{title}*"), *outcome(job)]

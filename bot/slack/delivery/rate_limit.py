@@ -14,6 +14,7 @@ POSTS_PER_S = 0.9
 POST_BURST = 4.0
 UPDATES_PER_S = 40 / 60
 UPDATE_BURST = 8.0
+RETRIES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
 @dataclass
@@ -52,3 +53,8 @@ class Pace:
         key = (method, channel if method == "post" else "")
         burst = POST_BURST if method == "post" else UPDATE_BURST
         return self._buckets.setdefault(key, _Bucket(burst, self.tick()))
+
+
+def delay(tries: int) -> float:
+    """Seconds until the next try after so many earlier ones."""
+    return RETRIES_S[min(tries, len(RETRIES_S) - 1)]

@@ -5,24 +5,32 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.delivery.answer_stream import AnswerStop, AnswerStream
+from bot.slack.delivery.owed_answers import owe
 from bot.slack.failures import apologise
-from bot.slack.services import Services
+from bot.slack.services import Services, is_direct, this_month
 from bot.slack.thread_memory import Card, Conversation
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, context
 from bot.slack.ui.escape import escape
-from bot.slack.ui.lists import job_list
+from bot.slack.ui.lists import budget_line, job_list
 from bot.slack.ui.verdict_card import verdict_card, verdict_text, verdict_title
+from bot.slack.users import Person
 from rag.reply import Reply, Verdict
 from worker.jobs.states import END_STATES
 from worker.logs import log_event
 
 QUESTION_MOST = 12_000
+OVERHEARD = (
+    "🔒 People from outside read along here, so this rests on my guide and this channel's own documents. Ask me in a "
+    "direct message for the rest; an admin can open this channel with `/docs outsiders`."
+)
 log = logging.getLogger(__name__)
 
 
@@ -93,7 +101,9 @@ def _turn(services: Services, client: WebClient, question: Question, stop: threa
 
 def _answer(services: Services, client: WebClient, question: Question, stop: threading.Event) -> None:
     began = time.monotonic()
-    memory = Conversation.from_json(services.ledger.thread(*question.key))
+    person = services.users.person(question.user)
+    scopes = services.reach(person, question.channel)
+    memory = Conversation.from_json(services.ledger.thread(*question.key)).within(scopes)
     stream = AnswerStream(
         client,
         question.channel,
@@ -107,31 +117,74 @@ def _answer(services: Services, client: WebClient, question: Question, stop: thr
         reply = services.adviser.ask(
             question.text,
             state=memory.state,
-            scopes=services.scopes(question.channel),
+            scopes=scopes,
             on_step=stream.step,
         )
         if stop.is_set():
             raise AnswerStop
     except AnswerStop:
         stream.say("Stopped. Ask again whenever you like.")
+        _keep_owed(services, stream)
         return
     except Exception:
         stream.abandon("I could not answer this one; whoever asked has been told why.")
+        _keep_owed(services, stream)
         raise
     if question.without_mention and reply.verdict == Verdict.OFF_TOPIC and not reply.service:
+        _nod(client, question, memory)
         return
-    blocks = [*verdict_card(reply), *_job_blocks(services, question, reply)]
+    blocks = [*verdict_card(reply), *_fact_blocks(services, question, reply, person)]
+    wide = "workspace" in scopes
+    if not wide and not person.outside:
+        blocks.append(context(OVERHEARD))
     ts = stream.finish(verdict_title(reply), blocks, verdict_text(reply))
+    _keep_owed(services, stream)
     _log_answer(question, reply, time.monotonic() - began)
-    conversation = memory.with_answer(ts, Card(question.user, question.text[:2000], reply))
+    card = Card(question.user, question.text[:2000], reply, wide=wide)
+    conversation = memory.with_answer(ts, card)
     services.ledger.save_thread(*question.key, conversation.to_json())
 
 
-def _job_blocks(services: Services, question: Question, reply: Reply) -> list[Block]:
-    """The jobs that run or wait and that this person may see from here, where they were asked for."""
-    if reply.service not in ("status", "stop_job"):
+def _nod(client: WebClient, question: Question, memory: Conversation) -> None:
+    """Shows whoever asked last that they were heard, where there is nothing to answer; colleagues' talk is left alone."""
+    last = next(reversed(list(memory.cards.values())), None)
+    if last is not None and last.asker == question.user and question.ts:
+        with suppress(*SLACK_TROUBLE):
+            client.reactions_add(channel=question.channel, timestamp=question.ts, name="eyes")
+
+
+def _keep_owed(services: Services, stream: AnswerStream) -> None:
+    """What Slack did not take is kept in the ledger, for the notifier."""
+    for answer in stream.owed:
+        owe(services.ledger, answer)
+    if stream.owed:
+        services.wake()
+
+
+FACTS = ("status", "stop_job", "readers", "running_cost")
+
+
+def _fact_blocks(services: Services, question: Question, reply: Reply, person: Person) -> list[Block]:
+    """What only the bot knows, for a question about itself: jobs, who sees how many documents, the month's money."""
+    if reply.service not in FACTS or person.outside:
         return []
-    person = services.users.person(question.user)
+    if not is_direct(question.channel) and services.keeps_jobs_out(question.channel) is not False:
+        return [context("People from outside read along here: `/jobs` and `/docs` show you the rest alone.")]
+    if reply.service == "running_cost":
+        return [context(budget_line(this_month(services, question.team)))]
+    if reply.service == "readers":
+        documents = services.index.documents(services.scopes(question.channel))
+        everyone = sum("workspace" in document.scopes for document in documents)
+        return [
+            context(
+                f"Now: {everyone} documents for everyone, {len(documents) - everyone} for this channel alone."
+            )
+        ]
+    return _job_blocks(services, question, person)
+
+
+def _job_blocks(services: Services, question: Question, person: Person) -> list[Block]:
+    """The jobs that run or wait and that this person may see from here."""
     jobs = [job for job in services.ledger.jobs(limit=50) if job.state not in END_STATES]
     visible = [job for job in jobs if not services.permissions.denies_sight(person, job, question.channel)]
     if not visible:

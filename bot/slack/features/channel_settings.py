@@ -9,16 +9,16 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.failures import guard, whisper
-from bot.slack.payload import where
-from bot.slack.services import Services
+from bot.slack.payload import Body, where
+from bot.slack.services import Services, this_month
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.slack.ui.blocks import Block, button, context, section
+from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line
 from worker.jobs.records import Job
-from worker.ledger.budgets import Month, month_of_team, set_budget
-from worker.ledger.ledger import month_of
+from worker.ledger.budgets import month_of, set_budget
 from worker.ledger.notifications import NAMES, Notices, notices, set_notice
+from worker.ledger.undos import find_undo, keep_undo, spend_undo
 
 TITLES = {
     "started": ("Started", "The job's card stands here from launch on.", "It goes to whoever launched it."),
@@ -31,6 +31,7 @@ USAGE = "Write `/jobs notify`, or for example `/jobs notify started off`."
 
 def register(app: App, services: Services) -> None:
     """The buttons of the panel; the command is a branch of `/jobs`."""
+    app.action("budget_undo")(guard(services, on_budget_undo))
     for name in NAMES:
         app.action(f"notice:{name}")(guard(services, on_notice))
 
@@ -121,18 +122,22 @@ def summary(state: Notices) -> str:
 
 
 MOST_USD = 1e7
+UNDO = "budget"
 
 
 def on_budget(services: Services, words: list[str], team: str, user: str, respond: Respond) -> None:
-    """`budget` shows it, `budget 300` sets it for this month."""
+    """`budget` shows it, `budget 300` sets it for this month, says what it was, and can be taken back."""
+    blocks: list[Block] = []
     if words:
-        change_budget(services, words, team, user)
+        before = this_month(services, team).limit
+        undo = change_budget(services, words, team, user)
+        blocks = [context(f"It was ${before:,.0f}."), actions([button("Undo", "budget_undo", undo)])]
     line = budget_line(this_month(services, team))
-    respond(text=line, blocks=validate_message([section(line)]), response_type="ephemeral")
+    respond(text=line, blocks=validate_message([section(line), *blocks]), response_type="ephemeral")
 
 
-def change_budget(services: Services, words: list[str], team: str, user: str) -> None:
-    """Sets the month's budget in dollars; BotError for what is no amount and for who may not."""
+def change_budget(services: Services, words: list[str], team: str, user: str) -> str:
+    """Sets the month's budget in dollars, the id that takes it back; BotError for no amount and for who may not."""
     if denial := services.permissions.denies_budget(services.users.person(user)):
         raise BotError(denial)
     try:
@@ -141,12 +146,20 @@ def change_budget(services: Services, words: list[str], team: str, user: str) ->
         limit = -1.0
     if not 0 <= limit <= MOST_USD:
         raise BotError("Write an amount in US dollars, for example `/jobs budget 300`.")
-    now = services.clock()
-    set_budget(services.ledger.engine, team, month_of(now), limit, user, now)
+    engine, now = services.ledger.engine, services.clock()
+    before = set_budget(engine, team, month_of(now), limit, user, now)
+    return keep_undo(engine, UNDO, {"team": team, "month": month_of(now), "limit": before}, user, now)
 
 
-def this_month(services: Services, team: str) -> Month:
-    """Spent, set aside and the limit: the one set for this month, else the workspace's usual one."""
-    month = month_of_team(services.ledger.engine, team, month_of(services.clock()))
-    limit = services.permissions.month_budget_usd if month.limit is None else month.limit
-    return Month(limit, month.spent_usd, month.reserved_usd)
+def on_budget_undo(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    """Puts back what the budget was, for admins, once, for a day."""
+    ack()
+    user = where(body)[1]
+    if denial := services.permissions.denies_budget(services.users.person(user)):
+        raise BotError(denial)
+    engine, now = services.ledger.engine, services.clock()
+    undo = find_undo(engine, str(action.get("value")), UNDO, now)
+    if spend_undo(engine, undo.id, now):
+        set_budget(engine, undo.body["team"], undo.body["month"], undo.body["limit"], user, now)
+    line = f"Taken back. {budget_line(this_month(services, undo.body['team']))}"
+    respond(text=line, blocks=validate_message([section(line)]), replace_original=True)

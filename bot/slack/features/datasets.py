@@ -23,9 +23,9 @@ from bot.slack.delivery.after_job import FORECASTS
 from bot.slack.delivery.posting import update_submitted
 from bot.slack.failures import PrivateFailure, advice, apologise, guard, whisper
 from bot.slack.features.label_check import check_labels
-from bot.slack.files import local_copy, look_up
+from bot.slack.files import check_publishing, local_copy, look_up
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
-from bot.slack.services import Services, models_trained_on, scopes_of
+from bot.slack.services import Services, scopes_of
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import Block, actions, button, context, modal, section
@@ -52,14 +52,13 @@ CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
 )
-SUMMARY = "`/datasets` lists, adds, checks and removes tickets."
+SUMMARY = "`/datasets` lists, adds, checks, shares and removes tickets."
 
 
 def register(app: App, services: Services) -> None:
     """`/datasets`, the shortcut on a message with a file, the buttons and the two pages of the form."""
     app.command("/datasets")(guard(services, on_datasets))
     app.shortcut("add_dataset_from_message")(guard(services, on_dataset_from_message))
-    app.action("dataset_remove")(guard(services, on_dataset_remove))
     app.action("dataset_add")(guard(services, on_dataset_add))
     app.action("home_add_dataset")(guard(services, on_home_add_dataset))
     app.view("dataset_add")(guard(services, on_dataset_form))
@@ -103,6 +102,7 @@ def add_dataset(
     def work(_stop: threading.Event) -> None:
         try:
             file = look_up(client, upload.file, person.id, upload.channel)
+            check_publishing(file, upload.scope, person.id, services.permissions.is_admin(person))
             with local_copy(file, services.download, services.home) as path:
                 columns = chosen_columns(values, preview(path))
                 guard_name(services, upload.name, person)
@@ -113,7 +113,7 @@ def add_dataset(
                     card = services.datasets.add(path, *origin, problems_to=problems)
                 finally:
                     send_problems(client, person, upload.name, problems)
-            place = show_added(client, card, person, upload.channel)
+            place = show_added(client, card, person, services.quiet_place(upload.channel, person))
             if not card.noise:
                 check_labels(
                     services,
@@ -176,19 +176,6 @@ def send_problems(client: WebClient, person: Person, name: str, problems: Path) 
         )
 
 
-def remove_dataset(services: Services, name: str, person: Person, channel: str) -> str:
-    """Erases a dataset that the person added (or any, for an admin); the sentence that says so."""
-    card = services.datasets.get(
-        name, None if services.permissions.is_admin(person) else services.scopes(channel)
-    )
-    if card.added_by != person.id and not services.permissions.is_admin(person):
-        raise BotError(f"Only the person who added {card.name} or an admin can remove it.")
-    removal = services.datasets.remove(card.name, person.id, models_trained_on(services.ledger))
-    text = f"Removed {removal.name}: {removal.rows:,} tickets erased."
-    models = ", ".join(removal.models)
-    return f"{text} Trained on them, and cannot forget: {models}." if models else text
-
-
 READING = "Reading the columns … You will be asked which is which; nothing is added before that."
 
 
@@ -240,13 +227,6 @@ def open_dataset(
     client.views_open(trigger_id=trigger_id, view=validate_view(dataset_modal(memory, name, has_file)))
 
 
-def on_dataset_remove(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    ack()
-    channel, user, _ = where(body)
-    text = remove_dataset(services, str(action.get("value")), services.users.person(user), channel)
-    respond(text=f"🗑️ {escape(text)}", response_type="ephemeral", replace_original=False)
-
-
 def on_dataset_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     open_dataset(client, body["trigger_id"], Memory(where(body)[0]))
@@ -283,15 +263,12 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
     if not words or words[0].lower() == "list":
         cards = services.datasets.list(services.scopes(channel))
         admin = services.permissions.is_admin(person)
-        removable = frozenset(c.name for c in cards if admin or c.added_by == person.id)
+        can_go = frozenset(c.name for c in cards if admin or c.added_by == person.id)
         add = actions([button("Add tickets", "dataset_add", style="primary")], block_id="datasets")
-        blocks = [*lists.dataset_list(cards, removable, "Datasets here"), add]
+        blocks = [*lists.dataset_list(cards, can_go, "Datasets here"), add]
         respond(text="Datasets", blocks=validate_message(blocks), response_type="ephemeral")
     elif words[0].lower() == "add":
         open_dataset(client, command["trigger_id"], Memory(channel))
-    elif words[0].lower() == "remove" and len(words) == 2:
-        text = remove_dataset(services, words[1], person, channel)
-        respond(text=escape(text), response_type="ephemeral")
     elif words[0].lower() == "check" and len(words) == 2:
         card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
         check_labels(services, client, card, person, channel)
@@ -315,5 +292,6 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         )
     else:
         raise BotError(
-            "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets add`, `/datasets check NAME` and `/datasets remove NAME`."
+            "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets add`, `/datasets check NAME`, "
+            "`/datasets share NAME everyone|here` and `/datasets remove NAME`."
         )

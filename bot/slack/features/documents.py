@@ -16,7 +16,7 @@ from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, apologise, guard
-from bot.slack.files import SlackFile, local_copy, look_up
+from bot.slack.files import SlackFile, check_publishing, local_copy, look_up
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Services, scopes_of
 from bot.slack.ui.blocks import actions, button, section
@@ -24,6 +24,7 @@ from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormValues, Memory, documents_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.users import Person
+from worker.ledger.undos import drop_owner, owner, set_owner
 
 if TYPE_CHECKING:
     from rag.ingest.sync import SyncReport
@@ -68,23 +69,33 @@ def _index(
     channel: str,
 ) -> None:
     opening = f"📚 {escape(person.name)} adds documents"
-    message = client.chat_postMessage(channel=channel, text=f"{opening} …")
-    tell = _progress(client, channel, message["ts"], opening)
+    place = services.quiet_place(channel, person) if "workspace" in scopes else channel
+    message = client.chat_postMessage(channel=place, text=f"{opening} …")
+    place = str(message["channel"])
+    tell = _progress(client, place, message["ts"], opening)
     outcomes = []
     for source in sources:
         if isinstance(source, str):
             outcomes.append(_outcome(services.index.add([source], scopes, tell), source))
+            _note_owner(services, source, person)
             continue
         with local_copy(source, services.download, services.home) as path:
             keep = services.home / "documents" / source.id
             keep.mkdir(parents=True, exist_ok=True)
             copy = path.replace(keep / path.name)
         report = services.index.add([copy], scopes, tell, url=source.permalink or None)
+        _note_owner(services, str(copy), person)
         if not report.additions + report.repeats:
             _discard(services, copy)
         outcomes.append(_outcome(report, str(copy), source.name))
     text = f"📚 {escape(person.name)} added documents for {_audience(scopes)}: " + "\n".join(outcomes)
-    client.chat_update(channel=channel, ts=message["ts"], text=text[:2900], blocks=[section(text[:2900])])
+    client.chat_update(channel=place, ts=message["ts"], text=text[:2900], blocks=[section(text[:2900])])
+
+
+def _note_owner(services: Services, source: str, person: Person) -> None:
+    """Who added it decides who sees it."""
+    for document in services.index.store.documents(root=source):
+        set_owner(services.ledger.engine, "document", document.id, person.id, services.clock())
 
 
 def _progress(client: WebClient, channel: str, ts: str, opening: str) -> Callable[[int, int, str], None]:
@@ -121,10 +132,12 @@ def sync_documents(services: Services, client: WebClient, person: Person, channe
     def work(_stop: threading.Event) -> None:
         try:
             opening = "📚 Syncing the documents"
-            message = client.chat_postMessage(channel=channel, text=f"{opening} …")
-            report = services.index.sync(_progress(client, channel, message["ts"], opening))
+            place = services.quiet_place(channel, person)
+            message = client.chat_postMessage(channel=place, text=f"{opening} …")
+            place = str(message["channel"])
+            report = services.index.sync(_progress(client, place, message["ts"], opening))
             text = f"📚 Documents synced: {_outcome(report)}"[:2900]
-            client.chat_update(channel=channel, ts=message["ts"], text=text, blocks=[section(text)])
+            client.chat_update(channel=place, ts=message["ts"], text=text, blocks=[section(text)])
         except Exception as error:  # the edge: this thread has no caller to tell
             apologise(client, error, channel, person.id)
 
@@ -139,6 +152,7 @@ def remove_document(services: Services, doc_id: str, person: Person, channel: st
         services.index.share(doc_id, others)
         return f"Removed {document.title} here. Other channels that it was added to still see it."
     services.index.remove(doc_id)
+    drop_owner(services.ledger.engine, "document", document.id)
     copy = Path(document.root)
     if copy.is_relative_to(services.home / "documents") and not services.index.store.documents(
         root=document.root
@@ -147,24 +161,23 @@ def remove_document(services: Services, doc_id: str, person: Person, channel: st
     return f"Removed {document.title}."
 
 
-def share_document(services: Services, doc_id: str, choice: str, person: Person, channel: str) -> str:
-    """Changes who may see a document of this channel: `everyone`, or only `here`."""
-    if choice not in ("everyone", "here"):
-        raise BotError("Say who may see it: `/docs share ID everyone` or `/docs share ID here`.")
-    _own_document(services, doc_id, person, channel)
-    scopes = scopes_of("workspace" if choice == "everyone" else "channel", channel)
-    shared = services.index.share(doc_id, scopes)
-    return f"{shared.title} is now seen by {_audience(scopes)}."
-
-
 def _own_document(services: Services, doc_id: str, person: Person, channel: str) -> Document:
-    """The document, if it is visible from here and this person may change it."""
+    """The document, if it is visible from here and this person may take it out: its owner, or an admin.
+
+    One whose owner nobody noted can be taken out of its channel by whoever is there.
+    """
     own_id = doc_id.strip("`")
     document: Document
     for document in services.index.documents(services.scopes(channel)):
         if document.id == own_id:
-            if "workspace" in document.scopes and not services.permissions.is_admin(person):
-                raise BotError("This document serves the whole workspace: only an admin can change that.")
+            by = owner(services.ledger.engine, "document", own_id)
+            mine = by == person.id or services.permissions.is_admin(person)
+            if "workspace" in document.scopes and not mine:
+                raise BotError(
+                    "This document serves the whole workspace: only its owner or an admin can change that."
+                )
+            if by and not mine:
+                raise BotError(f"Only <@{by}>, who added this document, or an admin can remove it.")
             return document
     raise BotError("There is no such document here. `/docs` lists them with their ids.")
 
@@ -224,9 +237,12 @@ def on_documents_form(services: Services, ack: Ack, body: Body, view: View, clie
     ack()
     with PrivateFailure(client, memory, body):
         user = body["user"]["id"]
-        sources += [look_up(client, one, user, memory.channel) for one in files]
         person = services.users.person(user)
         scope = form.values.get("scope", "channel")
+        uploads = [look_up(client, one, user, memory.channel) for one in files]
+        for upload in uploads:
+            check_publishing(upload, scope, user, services.permissions.is_admin(person))
+        sources += uploads
         add_documents(services, client, sources, scope, person, memory.channel)
 
 
@@ -262,11 +278,8 @@ def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, r
     elif verb == "remove" and len(words) == 2:
         text = remove_document(services, words[1], person, channel)
         respond(text=escape(text), response_type="ephemeral")
-    elif verb == "share" and len(words) == 3:
-        text = share_document(services, words[1], words[2].lower(), person, channel)
-        respond(text=escape(text), response_type="ephemeral")
     else:
         raise BotError(
-            "I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync`, `/docs remove ID` and "
-            "`/docs share ID everyone|here`."
+            "I know `/docs`, `/docs add`, `/docs add LINK`, `/docs sync`, `/docs remove ID`, "
+            "`/docs share ID everyone|here` and `/docs outsiders`."
         )

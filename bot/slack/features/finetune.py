@@ -14,7 +14,7 @@ from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features import channel_settings
 from bot.slack.features.channel_settings import say_where
 from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
-from bot.slack.services import Services, visible_job
+from bot.slack.services import Services, approvers_of, visible_job
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
@@ -40,6 +40,7 @@ def register(app: App, services: Services) -> None:
     app.command("/finetune")(guard(services, on_finetune))
     app.action("job_continue")(guard(services, on_continue))
     app.action("job_finetune")(guard(services, on_train))
+    app.action("finetune_open")(guard(services, on_open))
     app.action("home_finetune")(guard(services, on_home_finetune))
     app.action(re.compile("^(dataset|task|method|base_model)$"))(guard(services, on_recipe_change))
     app.view("finetune")(guard(services, on_finetune_form))
@@ -120,6 +121,7 @@ def launch(
     expected = (
         estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD
     )
+    approval = services.permissions.needs_approval(budget)
     request = JobRequest(
         kind=kind,
         spec=spec,
@@ -131,7 +133,8 @@ def launch(
         thread_ts=place.thread_ts,
         request_key=place.request_key,
         estimate_usd=round(budget or expected, 4),
-        approval=services.permissions.needs_approval(budget),
+        approval=approval,
+        approvers=approvers_of(services) if approval else (),
         month_limit_usd=services.permissions.month_budget_usd,
         retry_of=goes_on_from,
     )
@@ -241,6 +244,13 @@ def on_continue(services: Services, ack: Ack, body: Body, action: Body, client: 
     key = f"continue:{job.id}:{spec.epochs}"
     place = Place(user, job.team, job.channel, job.thread_ts, key)
     launch(services, job.kind, spec.to_json(), place, card, goes_on_from=job)
+
+
+def on_open(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """The button beneath an answer to "train it": the form, for where it was asked."""
+    ack()
+    channel, _, thread_ts = where(body)
+    open_finetune(services, client, body["trigger_id"], Memory(channel, thread_ts))
 
 
 def on_home_finetune(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

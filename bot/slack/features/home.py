@@ -11,11 +11,11 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.slack.failures import guard
-from bot.slack.features.channel_settings import this_month
 from bot.slack.payload import Body
-from bot.slack.services import Services
+from bot.slack.services import Services, this_month
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
+from bot.slack.ui.job_card import approval_buttons, approval_line
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.lists import (
     JOBS_SHOWN,
@@ -78,6 +78,7 @@ def home_view(services: Services, person: Person, team: str) -> Block:
             block_id="home",
         ),
         *feature_list(services.summaries),
+        *approvals(services, person),
         divider(),
         *job_list(jobs, "All jobs" if everything else "Your jobs", time.time()),
         divider(),
@@ -87,6 +88,19 @@ def home_view(services: Services, person: Person, team: str) -> Block:
         section("*Health*\n" + "\n".join(health)),
     ]
     return {"type": "home", "blocks": blocks}
+
+
+def approvals(services: Services, person: Person) -> list[Block]:
+    """The jobs that wait for this person's approval, with its buttons; nothing where there are none."""
+    waiting = services.ledger.jobs(states=[State.AWAITING_APPROVAL], limit=50)
+    rules, in_group = services.permissions, services.users.in_group
+    mine = [job for job in waiting if rules.denies_approval(person, job, in_group) is None][:JOBS_SHOWN]
+    if not mine:
+        return []
+    blocks = [divider(), section(f"*Waiting for your approval: {len(mine)}*")]
+    for job in mine:
+        blocks += [section(approval_line(job)), actions(approval_buttons(job), block_id=f"approve:{job.id}")]
+    return blocks
 
 
 def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

@@ -11,14 +11,14 @@ from slack_sdk import WebClient
 from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features import channel_settings, compare, questions
-from bot.slack.payload import Body, Command, View, where
-from bot.slack.services import Services, visible_job
+from bot.slack.payload import Body, Command, View, _direct_channel, where
+from bot.slack.services import Services, approvers_of, visible_job
 from bot.slack.ui import lists
-from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.job_card import job_card
 from bot.slack.ui.limits import validate_message, validate_view
+from bot.slack.ui.messages import approval_end
 from bot.slack.ui.report import details_modal
 from bot.slack.users import Person
 from worker.jobs.records import Job
@@ -45,7 +45,7 @@ def on_reject_form(services: Services, ack: Ack, body: Body, view: View, client:
         person, job = services.users.person(body["user"]["id"]), services.ledger.job(memory.about)
         if denial := services.permissions.denies_approval(person, job, services.users.in_group):
             raise BotError(denial)
-        services.ledger.reject(job.id, person.id, f"{person.name}: {reason[:1000]}")
+        services.ledger.reject(job.id, person.id, reason[:1000], person.name)
         services.wake()
 
 
@@ -71,32 +71,32 @@ def on_job_details(services: Services, ack: Ack, body: Body, action: Body, clien
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
 
-def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
-    """Queues a job that waited for a second person; the request's buttons give way to who agreed."""
-    ack()
-    channel, user, _ = where(body)
-    job = _job_to_decide(services, action, user, channel)
-    services.ledger.approve(job.id, user)
-    services.wake()
-    if action.get("block_id") == "approval":
-        text = f"✅ {escape(services.users.person(user).name)} approved job {job.id}."
-        respond(text=text, blocks=[section(text)], replace_original=True)
-
-
-def _job_to_decide(services: Services, action: Body, user: str, channel: str) -> Job:
-    job = visible_job(services, str(action.get("value")), user, channel)
-    person = services.users.person(user)
+def job_to_approve(services: Services, job_id: str, person: Person) -> Job:
+    """The job, if this person may decide on it: approvers are asked directly, so from wherever they are."""
+    job = services.ledger.job(job_id[:32])
     if denial := services.permissions.denies_approval(person, job, services.users.in_group):
         raise BotError(denial)
     return job
+
+
+def on_approve(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    """Queues a job that waited for a second person; every request's buttons give way to who agreed."""
+    ack()
+    person = services.users.person(where(body)[1])
+    job = job_to_approve(services, str(action.get("value")), person)
+    after = services.ledger.approve(job.id, person.id, by_name=person.name)
+    services.wake()
+    if action.get("block_id") == "approval":
+        text, blocks = approval_end(after)
+        respond(text=text, blocks=blocks, replace_original=True)
 
 
 def on_reject(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
     """Declining asks for the reason; the right is checked here and again when the reason comes."""
     ack()
     channel, user, _ = where(body)
-    job = _job_to_decide(services, action, user, channel)
-    memory = Memory(channel, None, job.id)
+    job = job_to_approve(services, str(action.get("value")), services.users.person(user))
+    memory = Memory(channel or _direct_channel(client, body), None, job.id)
     questions.open_reason(client, body["trigger_id"], "job_reject", "Decline", "Why not?", memory)
 
 
@@ -182,7 +182,8 @@ def _retry(services: Services, job: Job, person: Person) -> Job:
     approval = services.permissions.needs_approval(float(job.spec.get("budget_usd") or 0))
     key = f"retry:{job.id}:{len(again)}"
     month = services.permissions.month_budget_usd
-    return services.ledger.retry(job.id, person.id, person.name, key, approval, month)
+    approvers = approvers_of(services) if approval else ()
+    return services.ledger.retry(job.id, person.id, person.name, key, approval, month, approvers)
 
 
 def _jobs_asked(services: Services, command: Command, word: str) -> tuple[list[Job], str]:

@@ -55,11 +55,18 @@ def on_mention(services: Services, event: dict[str, Any], client: WebClient, con
 
 
 def on_message(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
-    """A direct message is a question; so is a reply in a thread that the bot answers in, unless it is
-    meant for someone else."""
+    """A direct message is a question; so is what mentions the bot (also beside a file, or by an edit), and a reply in
+    a thread that the bot answers in, unless it is meant for someone else."""
+    if event.get("subtype") == "message_changed":
+        edit = mention_by_edit(event, context.bot_user_id)
+        if edit is not None and _fresh(services, edit, context):
+            _ask(services, client, edit, context)
+        return
     if event.get("subtype") not in SPOKEN or event.get("bot_id") or not event.get("user"):
         return
-    if event.get("channel_type") == "im":
+    if event.get("channel_type") == "im" or _mentions(
+        event, context
+    ):  # Slack sends no app_mention with a file
         if _fresh(services, event, context):
             _ask(services, client, event, context)
     elif _replies_to_us(event, context):
@@ -70,6 +77,17 @@ def on_message(services: Services, event: dict[str, Any], client: WebClient, con
             later = threading.Timer(LOOK_AGAIN_S, look)
             later.daemon = True
             later.start()
+
+
+def mention_by_edit(event: dict[str, Any], bot_user: str) -> dict[str, Any] | None:
+    """The message of an edit that put the bot's name into it; None where it stood there before, or still does not."""
+    message, before = event.get("message") or {}, event.get("previous_message") or {}
+    mention = f"<@{bot_user}"
+    if message.get("bot_id") or not message.get("user") or "edited" not in message:
+        return None
+    if mention not in str(message.get("text")) or mention in str(before.get("text")):
+        return None
+    return {**message, "channel": event["channel"], "channel_type": event.get("channel_type")}
 
 
 def on_stop(services: Services, event: dict[str, Any]) -> None:
@@ -98,7 +116,7 @@ def _ask(
         Question(
             text,
             event["user"],
-            str(context.team_id),
+            str(event.get("user_team") or context.team_id),  # a stranger's stream wants the stranger's team
             event["channel"],
             thread_ts,
             without_mention,

@@ -61,12 +61,15 @@ def _correct(services: Services, body: Body, client: WebClient, correction: str,
     card = card_at(services, channel, thread_ts, ts)
 
     def decide(memory: Conversation) -> Conversation:
+        person = services.users.person(user)
+        scopes = services.reach(person, channel)
+        memory, name = memory.within(scopes), person.name
         reply = services.adviser.correct(
-            [correction], question=card.question, state=memory.state, scopes=services.scopes(channel)
+            [correction], question=card.question, state=memory.state, scopes=scopes
         )
-        name = services.users.person(user).name
         changes = (f"{name}: {reply.changes[0]}", *reply.changes[1:]) if reply.changes else ()
-        return memory.with_correction(ts, replace(reply, changes=changes, menus_open=menus_open))
+        reply = replace(reply, changes=changes, menus_open=menus_open)
+        return memory.with_correction(ts, reply, "workspace" in scopes)
 
     _change_card(services, body, client, decide)
 

@@ -6,6 +6,7 @@ Reads the ledger's `Job` and the clock that is passed in; times are Unix seconds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
@@ -61,6 +62,8 @@ def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
     if reason := _reason(job):
         blocks.append(section(reason))
     blocks.append(context(_footer(job, now)))
+    if decision := decision_line(job):
+        blocks[-1]["elements"] += context(decision)["elements"]
     if buttons := _buttons(job):
         blocks.append(actions(buttons, block_id="job"))
     return blocks
@@ -181,14 +184,7 @@ def _footer(job: Job, now: float) -> str:
 
 def _buttons(job: Job) -> list[Block]:
     if job.state == State.AWAITING_APPROVAL:
-        sure = confirm(
-            "Approve this job?", "It goes to the queue at once.", "Approve", "Not yet", danger=False
-        )
-        return [
-            button("Approve", "job_approve", job.id, "primary", sure),
-            button("Decline…", "job_reject", job.id),
-            cancel_button(job),
-        ]
+        return [*approval_buttons(job), cancel_button(job)]
     if job.state == State.SUCCEEDED:
         more = button(f"Train {MORE_EPOCHS} more epochs", "job_continue", job.id)
         return [button("Details", "job_details", job.id), *([more] if _trains_in_epochs(job) else [])]
@@ -205,6 +201,41 @@ def _buttons(job: Job) -> list[Block]:
     if job.state == State.PAUSED:
         elements.append(button("Resume", "job_resume", job.id, "primary"))
     return [*elements, cancel_button(job)]
+
+
+def price(job: Job) -> str:
+    """What the job may cost, in words: its budget, else what it was estimated at."""
+    budget = job.spec.get("budget_usd")
+    return f"at most ${budget:g}" if _number(budget) and budget else f"about ${job.estimate_usd:,.2f}"
+
+
+def approval_line(job: Job) -> str:
+    """Who asks for what, at which price and why it needs a second person."""
+    what = f"{kind_of(job.kind).label} on *{escape(one_line(job.dataset, 60))}*  `{job.id}`, {price(job)}"
+    return f"{escape(one_line(job.by_name or job.by, 60))}: {what}\n{escape(one_line(job.approval_reason or '', 300))}"
+
+
+def approval_buttons(job: Job) -> list[Block]:
+    """Approve, after a question that names job and price, and decline, which asks for the reason."""
+    what = f"{kind_of(job.kind).label} {job.id} on {one_line(job.dataset, 60)}"
+    text = f"{what} goes to the queue at once, for {price(job)}. {one_line(job.by_name or job.by, 60)} asked for it."
+    sure = confirm("Approve this job?", text[:300], "Approve", "Not yet", danger=False)
+    return [
+        button("Approve", "job_approve", job.id, "primary", sure),
+        button("Decline…", "job_reject", job.id),
+    ]
+
+
+def decision_line(job: Job) -> str:
+    """Who decided on the approval, when and why; empty where nobody had to."""
+    decision = job.decision or {}
+    if not decision:
+        return ""
+    at = datetime.fromtimestamp(float(decision["at"]), UTC).strftime("%d %b %H:%M UTC")
+    verb = "approved" if decision.get("approved") else "declined"
+    why = decision.get("why") or (job.approval_reason if decision.get("approved") else "")
+    line = f"{verb} by {escape(one_line(str(decision.get('by_name')), 60))}, {at}"
+    return f"{line}: {escape(one_line(str(why), 300))}" if why else line
 
 
 def finish_button(job: Job) -> Block:

@@ -82,6 +82,11 @@ def texts_of(node: Any) -> Iterator[str]:
             yield from texts_of(item)
 
 
+def words_of(blocks: Sequence[Block]) -> str:
+    """What blocks say, as text alone, for when Slack does not draw them; buttons and menus are left out."""
+    return "\n".join(text for block in blocks if block.get("type") != "actions" for text in texts_of(block))
+
+
 def split_text(text: str, limit: int = SECTION_TEXT) -> list[str]:
     """Pieces of at most `limit` characters whose concatenation is `text`; none empty.
 

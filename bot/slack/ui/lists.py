@@ -94,7 +94,10 @@ def jobs_text(jobs: Sequence[Job]) -> str:
 def _remove_question(card: Card) -> Block:
     from bot.slack.ui.blocks import confirm
 
-    text = f"Every version of {card.name} is erased. Models trained on it keep what they saw."
+    text = (
+        f"Nobody sees any version of {card.name} from then on. It can be brought back for a day, then its tickets are "
+        "erased. Models trained on it keep what they saw."
+    )
     return confirm("Remove this dataset?", text, "Remove", "Keep it")
 
 

@@ -6,13 +6,15 @@ import logging
 from typing import Any
 
 from bot.slack.ui import model_trials
-from bot.slack.ui.blocks import Block, actions, button, context, section
+from bot.slack.ui.blocks import Block, actions, context, section
 from bot.slack.ui.escape import escape, one_line
-from bot.slack.ui.job_card import job_card, job_text
+from bot.slack.ui.job_card import approval_buttons, decision_line, job_card, job_text, price
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.report import final_report
 from finetune.pricing import money
 from worker.jobs.records import Job, Post
+from worker.jobs.states import State
+from worker.kinds import kind_of
 
 log = logging.getLogger(__name__)
 
@@ -72,17 +74,24 @@ def _digest(post: Post, job: Job) -> tuple[str, list[Block]]:
 
 def _request(post: Post, job: Job) -> tuple[str, list[Block]]:
     why = escape(one_line(str(post.body.get("why", "")), 500))
+    what = f"{kind_of(job.kind).label.lower()} on *{escape(one_line(job.dataset, 60))}*, {price(job)}"
     text = f"🙋 {escape(job.by_name)} asks for approval of job {job.id}: {why}"
-    buttons = [
-        button("Approve", "job_approve", job.id, style="primary"),
-        button("Decline", "job_reject", job.id, style="danger"),
-    ]
-    return text, [section(text), actions(buttons, block_id="approval")]
+    blocks = [section(f"{text}\n{what}"), actions(approval_buttons(job), block_id="approval")]
+    return text, blocks
+
+
+def approval_end(job: Job) -> tuple[str, list[Block]]:
+    """What stands in the place of a request for approval once it is spent."""
+    mark = {True: "✅", False: "🚫"}.get((job.decision or {}).get("approved"), "⌛")  # type: ignore[arg-type]
+    how = decision_line(job) or ("withdrawn" if job.state == State.CANCELLED else "no longer waiting")
+    text = f"{mark} Job {job.id}, {kind_of(job.kind).label.lower()} on {escape(one_line(job.dataset, 60))}: {how}"
+    return text, [section(text)]
 
 
 DRAWN = {
     "final_report": _report,
     "approval_request": _request,
+    "approval_direct": _request,
     "digest": _digest,
     "compare_intro": model_trials.intro_message,
     "compare_ticket": model_trials.post_message,

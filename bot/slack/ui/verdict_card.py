@@ -39,6 +39,8 @@ MARKS = {
 SERVICE_BUTTONS = {  # what a question about the bot itself is answered with, beside its sentence
     "add_tickets": ("Add tickets", "home_add_dataset"),
     "add_documents": ("Add documents", "docs_add"),
+    "measure": ("Measure it", "measure"),
+    "train": ("Fine-tune", "finetune_open"),
 }
 BUILDING = (
     Verdict.PROMPT,

@@ -90,6 +90,16 @@ export function App() {
     else if (innerWidth > 760) dispatch({ type: "go", place: placeOf(firstChannel(state)) });
   }, [state.boot, state.place, state.channels]);
 
+  // the address names channel and thread, so that a reload or a copied link leads back here
+  const here = openChannel(state);
+  useEffect(() => {
+    if (!state.boot || !state.place) return;
+    const thread = state.thread ? `/p${state.thread.replace(".", "")}` : "";
+    const path = here ? `/archives/${here}${thread}` : "/";
+    const named = new URLSearchParams(location.search).has("user") ? `?user=${encodeURIComponent(user)}` : "";
+    history.replaceState(null, "", path + named);
+  }, [state.boot, state.place, state.thread, here, user]);
+
   const switchTo = (name) => {
     history.replaceState(null, "", location.pathname);
     dispatch({ type: "thread", ts: null });

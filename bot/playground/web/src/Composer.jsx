@@ -2,6 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { upload } from "./api.js";
 import { useWorkspace } from "./context.js";
+import { useDraft } from "./draft.js";
 import { Bold, Clip, Close, Code, Italic, Send, Strike } from "./icons.jsx";
 import { Avatar } from "./Message.jsx";
 import { findEmoji, size } from "./words.js";
@@ -10,7 +11,7 @@ const MARKS = [["Bold", "*", Bold, "b"], ["Italic", "_", Italic, "i"], ["Striket
 
 export function Composer({ channel, thread = null, placeholder, focus = false }) {
   const { boot, act, dispatch, user } = useWorkspace();
-  const [text, setText] = useState("");
+  const [text, setText] = useDraft(`draft:${user}:${channel}:${thread ?? ""}`);
   const [files, setFiles] = useState([]);
   const [at, setAt] = useState(0);
   const [shut, setShut] = useState(false);

@@ -1,0 +1,114 @@
+"""`/docs outsiders`: what people from outside (guests, other companies) have in this channel; admins open and close it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt import Ack, App, Respond
+from slack_sdk import WebClient
+
+from bot.errors import BotError
+from bot.slack.failures import guard
+from bot.slack.payload import Body, Command, where
+from bot.slack.services import Services, is_direct
+from bot.slack.ui import blocks as ui
+from bot.slack.ui.blocks import Block, button, confirm, section
+from bot.slack.ui.escape import question_of
+from bot.slack.ui.limits import validate_message
+from bot.slack.users import Person
+from worker.ledger.openings import NAMES, openings, set_opening
+
+TITLES = {
+    "documents": ("Documents", "Answers here may cite the whole workspace's documents.", "Answers here rest on my guide and this channel's own documents."),
+    "jobs": ("Jobs", "Cards and reports of jobs stay here.", "Cards and reports of jobs go to whoever launched them."),
+}  # fmt: skip
+INTRODUCTION = (
+    "👋 I tell you whether to prompt, retrieve, fine-tune or train a model, with sources: mention me with your question.\n"
+    "`/should-i-train help` lists what else I do. What I know from here stays in this channel unless someone shares it."
+)
+USAGE = "Write `/docs outsiders`, or for example `/docs outsiders documents on`."
+
+
+def register(app: App, services: Services) -> None:
+    """`/docs outsiders` (ahead of every other text of that command), its buttons, and whoever joins a channel."""
+    app.command("/docs", matchers=[is_order])(guard(services, on_command))
+    app.event("member_joined_channel")(guard(services, on_join))
+    for name in NAMES:
+        app.action(f"opening:{name}")(guard(services, on_button))
+
+
+def is_order(command: Command) -> bool:
+    """Whether the command's text is about people from outside."""
+    return question_of(str(command.get("text") or "")).lower().split()[:1] == ["outsiders"]
+
+
+def on_join(services: Services, event: Body, client: WebClient, context: Any) -> None:
+    """Somebody new reads in the channel: who reads along is asked again. The bot itself says in two lines what it does."""
+    channel = str(event.get("channel"))
+    services.audience.forget(channel)
+    if event.get("user") == context.bot_user_id:
+        client.chat_postMessage(channel=channel, text=INTRODUCTION, unfurl_links=False)
+
+
+def on_command(services: Services, ack: Ack, command: Command, respond: Respond) -> None:
+    """`outsiders` shows the panel, `outsiders NAME on|off` sets one thing."""
+    ack()
+    words = question_of(command["text"]).lower().split()[1:]
+    channel, person = command["channel_id"], services.users.person(command["user_id"])
+    if is_direct(channel):
+        raise BotError("This belongs to channels. Write it in the one that people from outside share.")
+    if not words:
+        state = openings(services.ledger.engine, channel)
+    elif len(words) == 2 and words[0] in NAMES and words[1] in ("on", "off"):
+        state = change_opening(services, channel, person, words[0], words[1] == "on")
+    else:
+        raise BotError(f"I can open {' and '.join(NAMES)}. {USAGE}")
+    blocks = panel(state, services.audience.overhears(channel))
+    respond(text=summary(state), blocks=validate_message(blocks), response_type="ephemeral")
+
+
+def on_button(
+    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, respond: Respond
+) -> None:
+    """A button of the panel: the right is checked again, then the panel shows the new state."""
+    ack()
+    channel, user, _ = where(body)
+    name, _, to = str(action.get("value")).partition(":")
+    if name not in NAMES or to not in ("on", "off") or is_direct(channel):
+        raise BotError(f"This button is from an older version. {USAGE}")
+    state = change_opening(services, channel, services.users.person(user), name, to == "on")
+    blocks = panel(state, services.audience.overhears(channel))
+    respond(text=summary(state), blocks=validate_message(blocks), replace_original=True)
+
+
+def change_opening(services: Services, channel: str, person: Person, name: str, on: bool) -> frozenset[str]:
+    """What is open in the channel after an admin switched one thing; BotError for who may not."""
+    if not services.permissions.is_admin(person):
+        raise BotError("Only an admin opens a channel to people from outside. Ask an admin.")
+    return set_opening(services.ledger.engine, channel, name, on, person.id, services.clock())
+
+
+def panel(state: frozenset[str], overheard: bool | None) -> list[Block]:
+    """Who reads along, and one line and one button for each thing."""
+    who: dict[bool | None, str] = {
+        True: "People from outside read along here.",
+        False: "Only members read here now.",
+    }
+    blocks = [section(f"*What people from outside have here*\n{who.get(overheard, 'I could not ask Slack who reads here.')}")]  # fmt: skip
+    for name in NAMES:
+        title, when_on, when_off = TITLES[name]
+        line = f"{'🔓' if name in state else '🔒'} *{title}*  {when_on if name in state else when_off}"
+        if name in state:
+            blocks.append(section(line, button("Close", f"opening:{name}", f"{name}:off")))
+        else:
+            sure = confirm("Open it to people from outside?", when_on, "Open it", "Keep it closed")
+            blocks.append(section(line, button("Open…", f"opening:{name}", f"{name}:on", confirm=sure)))
+    return [
+        *blocks,
+        ui.context("Launching, approving, cancelling, trying and rating stay with members in any case."),
+    ]
+
+
+def summary(state: frozenset[str]) -> str:
+    """The panel in one line."""
+    return "Open to people from outside: " + (", ".join(sorted(state)) or "nothing beyond the guide")

@@ -1,0 +1,83 @@
+"""Who is outside, which door a payload uses, and what the gate makes of the two. Slack's own objects, no network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.slack.gate import OPEN, door_of
+from bot.slack.permissions import Permissions
+from bot.slack.users import BOT, GONE, GUEST, STRANGER, UNKNOWN, Person, Team, why_outside
+
+OWN = Team("T1", "E1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, ""),
+        ({"is_admin": True}, ""),
+        ({"team_id": "T2"}, STRANGER),
+        ({"is_stranger": True}, STRANGER),
+        ({"team_id": "T2", "enterprise_user": {"teams": ["T2", "T1"]}}, ""),
+        ({"team_id": "T2", "enterprise_user": {"teams": ["T2"]}}, STRANGER),
+        ({"team_id": "E1"}, STRANGER),
+        ({"is_restricted": True}, GUEST),
+        ({"is_restricted": True, "is_ultra_restricted": True, "is_admin": True}, GUEST),
+        ({"is_bot": True}, BOT),
+        ({"deleted": True, "is_admin": True}, GONE),
+        ({"team_id": ""}, UNKNOWN),
+        ({"team_id": None}, UNKNOWN),
+    ],
+)
+def test_who_is_outside(fields: dict[str, Any], why: str) -> None:
+    """By Slack's user object alone; whatever it does not say counts as outside."""
+    assert why_outside({"id": "U1", "team_id": "T1", **fields}, OWN) == why
+
+
+def test_without_knowing_our_own_team_everybody_is_outside() -> None:
+    """Slack could not be asked who we are."""
+    assert why_outside({"id": "U1", "team_id": "T1"}, Team("")) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "user"),
+    [
+        ({"command": "/jobs", "user_id": "U1"}, "command:/jobs", "U1"),
+        ({"type": "block_actions", "user": {"id": "U1"}, "actions": [{"action_id": "cite:3"}]}, "action:cite", "U1"),
+        ({"type": "block_actions", "user": {"id": "U1"}, "actions": [{"action_id": "why"}, {"action_id": "job_cancel"}]},
+         "action:job_cancel,why", "U1"),
+        ({"type": "block_actions", "actions": []}, "action:None", ""),
+        ({"type": "view_submission", "user": {"id": "U1"}, "view": {"callback_id": "try"}}, "view:try", "U1"),
+        ({"type": "message_action", "user": {"id": "U1"}, "callback_id": "x"}, "shortcut:x", "U1"),
+        ({"type": "block_suggestion", "user": {"id": "U1"}}, "other:block_suggestion", "U1"),
+        ({"event": {"type": "app_mention", "user": "U1"}}, "event:app_mention", "U1"),
+        ({"event": {"type": "message", "bot_id": "B1", "user": "U1"}}, "event:message", ""),
+        ({"event": {"type": "message", "message": {"user": "U1"}}}, "event:message", "U1"),
+        ({}, "other:None", ""),
+    ],
+)  # fmt: skip
+def test_the_door_of_a_payload(body: dict[str, Any], name: str, user: str) -> None:
+    """Two buttons in one payload are no open door, and what is not known is none either."""
+    door = door_of(body)
+    assert (door.name, door.user) == (name, user)
+    assert (door.name in OPEN) == (name in OPEN)
+
+
+def test_an_outsiders_rights_are_none_even_behind_the_gate() -> None:
+    """Slack's mark of an admin does not help, nor does a list; only the settings' own list of admins makes a member."""
+    guest = Person("UG", "gus", admin=True, outside=GUEST)
+    rules = Permissions(launchers=frozenset({"UG"}), approvers=frozenset({"UG"}))
+    job: Any = type("J", (), {"by": "UG", "id": "j", "channel": "C1", "by_name": "gus"})
+    in_group = lambda user, groups: True  # noqa: E731
+    assert not rules.is_admin(guest)
+    for denial in (
+        rules.denies_launch(guest, 0, in_group, "C1"),
+        rules.denies_change(guest, job, "cancel"),
+        rules.denies_approval(guest, job, in_group),
+        rules.denies_budget(guest),
+        rules.denies_notices(guest, "UG"),
+        rules.denies_sight(guest, job, "C1"),
+    ):
+        assert denial is not None

@@ -1,0 +1,387 @@
+"""What people from outside get at every door: secrets planted in documents, datasets, jobs, budgets, threads and names.
+
+The doors are read from the code, so that a new button or form is tried here without being added. Each is used by a
+guest, a stranger of another company, somebody of another workspace of the Grid, an app, an ended account and somebody
+whom Slack does not tell about, in a channel where all of them are; none of what the bot sends then may hold a secret.
+The same doors used by members show each secret, else the matrix would prove nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.playground.state.seed import ANA, GUS, MAYA, OTHER_TEAM, RAVI, SAM, STELLA, TEAM_ID
+from bot.slack.app import FEATURES
+from rag.search.embedding import MiniLM
+from tests.integration.conftest import MENTION, text_of, until
+from tests.integration.notifier_harness import REPORT
+from tests.integration.slack_house import House, Json, open_house
+from worker.jobs.records import JobRequest
+from worker.jobs.states import State
+from worker.ledger.apply_events import apply_event
+from worker.ledger.budgets import month_of, set_budget
+from worker.ledger.database import writing
+from worker.ledger.outbox import _pairs
+from worker.transport.events import WorkerEvent
+
+pytestmark = pytest.mark.integration
+BATCH = 40  # doors used before the bot is waited for
+PLACE, PARTNERS, ELSEWHERE = "C0SUPPORTML", "C0PARTNERS1", "C0GENERAL01"
+GRID, GONE, APP, NOBODY = "W0GRID00001", "U0GONE00001", "U0OTHERAPP1", "U0NOBODY001"
+OUTSIDE = {
+    GUS: "gus",
+    SAM: "sam",
+    STELLA: "stella",
+    GRID: "grid",
+    GONE: "gone",
+    APP: "otherapp",
+    NOBODY: "nobody",
+}
+TEAMS = {STELLA: OTHER_TEAM, GRID: "T0OTHERGRID"}
+SECRETS = {
+    "workspace document": "four thousand and eleven zebras",
+    "document title": "Zanzibar quota",
+    "document of another channel": "seventeen marmots",
+    "dataset name": "osprey-tickets",
+    "queue name": "falconry",
+    "job headline": "92.7 percent of kestrels",
+    "ticket quoted by a report": "my peregrine never arrived",
+    "name of a colleague": "Quillfeather",
+    "month's budget": "7,431",
+    "words of a private thread": "walrus",
+}
+QUOTA = f"# {SECRETS['document title']}\n\n## Size\n\nThe Zanzibar quota is {SECRETS['workspace document']} a year.\n"
+OTHER = f"# Rodents\n\n## Count\n\nThe office keeps {SECRETS['document of another channel']} as mascots.\n"
+OWN = "# Badge rule\n\n## Colour\n\nThe partner badge is turquoise on Tuesdays.\n"
+QUESTIONS = (
+    "How large is the Zanzibar quota?",
+    "How many mascots does the office keep?",
+    "What is running, and what did the osprey-tickets job say?",
+    "Who can see our documents and what is our budget?",
+)
+
+
+@dataclass
+class Plants:
+    """Where the planted things lie."""
+
+    job: str
+    wide: tuple[str, str, str]  # an answer that rests on the workspace's documents, in PLACE
+    private: tuple[str, str, str]  # one in Maya's own conversation
+    approval: str
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+    """The app with documents, a dataset, jobs, a budget and threads that hold the secrets."""
+    home = tmp_path_factory.mktemp("outsiders")
+    with open_house(home, embed) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def plants(house: House) -> Plants:
+    """The secrets, planted while only members read in PLACE; then the people from outside come in."""
+    services, home = house.services, house.services.home
+    for name, text, scope in (("quota.md", QUOTA, "workspace"), ("rodents.md", OTHER, f"channel:{ELSEWHERE}"),
+                              ("badge.md", OWN, f"channel:{PARTNERS}")):  # fmt: skip
+        (home / name).write_text(text)
+        services.index.add([home / name], frozenset({scope}))
+    words = [
+        f"{a} {b}"
+        for a in ("late", "lost", "damp", "torn", "gone", "early")
+        for b in ("box", "parcel", "letter", "crate")
+    ]
+    rows = [f"my {pair} from the shop,{'falconry' if n % 2 else 'parcels'}" for n, pair in enumerate(words)]
+    (home / "t.csv").write_text("text,label\n" + "\n".join(rows))
+    services.datasets.add(home / "t.csv", SECRETS["dataset name"], RAVI, frozenset({"workspace"}), "ours")
+    set_budget(services.ledger.engine, TEAM_ID, month_of(services.clock()), 7431.0, ANA, services.clock())
+    job = plant_job(house)
+    dear = services.ledger.submit(
+        JobRequest("finetune", {"method": "linear"}, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", TEAM_ID,
+                   PLACE, None, "dear", approval="It is dear.")
+    )  # fmt: skip
+    wide = question_of_maya(house, "#support-ml", f"{MENTION} {QUESTIONS[0]}", PLACE)
+    private = question_of_maya(
+        house, "@trainwise", "Should we fine-tune for walrus tickets? How large is the Zanzibar quota?"
+    )
+    for user, fields in (
+        (GRID, {"name": "grid", "team": "T0OTHERGRID", "grid_teams": ["T0OTHERGRID"]}),
+        (GONE, {"name": "gone", "deleted": True}),
+        (APP, {"name": "otherapp", "is_bot": True}),
+        (NOBODY, {"name": "nobody", "team": ""}),
+    ):
+        house.workspace.person(user, channels=["#partners", "#support-ml"], **fields)
+    for user in (GUS, SAM, STELLA):
+        house.workspace.person(user, OUTSIDE[user], channels=["#support-ml"])
+    house.settle()
+    return Plants(job, wide, private, dear.id)
+
+
+def plant_job(house: House) -> str:
+    """A finished fine-tune whose report quotes a ticket."""
+    ledger = house.services.ledger
+    form = {
+        "method": "linear",
+        "base_model": "minilm",
+        "digest": house.services.datasets.get(SECRETS["dataset name"]).digest,
+    }
+    job = ledger.submit(JobRequest("finetune", form, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", TEAM_ID,
+                                   PLACE, None, "planted"))  # fmt: skip
+    live = _pairs(ledger.engine, set(State), job.id)[0].attempt
+    example = {
+        "ticket": SECRETS["ticket quoted by a report"],
+        "real": "falconry",
+        "tuned": "parcels",
+        "baseline": "x",
+    }
+    report = {**REPORT, "headline": f"It reads {SECRETS['job headline']} right.", "examples": [example]}
+    event = WorkerEvent(job.id, live.attempt, live.fence, "run1", 1, "finished", ledger.clock(), {"report": report, "plots": {}}, "k1")  # fmt: skip
+    with writing(ledger.engine) as connection:
+        assert apply_event(connection, event, ledger.clock())
+    return job.id
+
+
+def question_of_maya(house: House, place: str, words: str, channel: str = "") -> tuple[str, str, str]:
+    """Maya's question and where its answer stands: channel, thread and message."""
+    maya = house.person("maya")
+    message = maya.say(place, words)
+
+    def card() -> tuple[str, str, str] | None:
+        thread = house.services.ledger.thread(message["channel"], message["ts"])
+        return (message["channel"], message["ts"], next(iter(thread["cards"]))) if thread else None
+
+    answer_place: tuple[str, str, str] = until(card)
+    return answer_place
+
+
+def names_in_code(kind: str) -> list[str]:
+    """The names that the features register for a kind of door, read from their code."""
+    names: set[str] = set()
+    for feature in FEATURES:
+        code = Path(str(feature.__file__)).read_text()  # type: ignore[attr-defined]
+        names |= set(re.findall(rf'app\.{kind}\(\s*(?:re\.compile\(r?)?f?"([^"]+)"', code))
+    verbs = (
+        {"job_cancel", "job_pause", "job_resume", "job_retry", "job_finish"} if kind == "action" else set()
+    )
+    return sorted(names | verbs)
+
+
+def concrete(pattern: str) -> list[str]:
+    """Ids that a registered name or pattern matches."""
+    if pattern.startswith("^(") and pattern.endswith(")$"):
+        return pattern[2:-2].split("|")
+    plain = re.sub(r"\\d\{1,\d\}|\\d|\[012\]|\[a-z\]\+", "1", pattern.strip("^$"))
+    return (
+        [plain.replace("{name}", name) for name in ("started", "documents")] if "{name}" in plain else [plain]
+    )
+
+
+def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
+    """Every door with a payload that would open it for a member."""
+    team = TEAMS.get(user, TEAM_ID)
+    values = (plants.job, SECRETS["dataset name"], plants.approval)
+    payloads: list[tuple[str, Json]] = []
+    for pattern in names_in_code("action"):
+        for action in concrete(pattern):
+            for place in (plants.wide, plants.private):
+                value = plants.approval if "approve" in action or "reject" in action else plants.job
+                value = SECRETS["dataset name"] if "dataset" in action else value
+                payloads.append((f"button {action}", house.button(user, action, value, place, team)))
+    for callback in names_in_code("view"):
+        for about in values:
+            memory = {"channel": PLACE, "thread_ts": None, "about": about}
+            form = {"dataset": SECRETS["dataset name"], "task": "triage", "method": "linear", "base_model": "minilm",
+                    "text": "hello", "reason": "no", "name": "x1", "link": "https://example.org/"}  # fmt: skip
+            payloads.append((f"form {callback}", house.form(user, callback, form, memory, team)))
+    words = {
+        "/docs": ["", "list", "sync", "outsiders", "outsiders documents on", "add https://example.org/"],
+        "/datasets": ["", "add", *(f"{verb} osprey-tickets".strip() for verb in ("", "show", "card", "check", "remove"))],
+        "/jobs": ["", "mine", "all", "running", "done", "budget", "budget 5", "notify", plants.job,
+                  *(f"{verb} {plants.job}" for verb in ("open", "cancel", "retry", "compare", "count"))],
+        "/finetune": ["", "osprey-tickets linear epochs=2"],
+        "/should-i-train": ["measure", "measure osprey-tickets target=92", "connect", ""],
+    }  # fmt: skip
+    for command, texts in words.items():
+        payloads += [(f"{command} {text}", house.command(user, command, text, PLACE, team)) for text in texts]
+    for callback in names_in_code("shortcut"):
+        body = house.payload("message_action", user, team) | {"callback_id": callback, "response_url": ""}
+        message = {"ts": plants.wide[1], "text": QUESTIONS[2], "files": [{"id": "F1", "name": "t.csv"}]}
+        payloads.append(
+            (f"shortcut {callback}", body | {"channel": {"id": PLACE, "name": "c"}, "message": message})
+        )
+    for tab in ("home", "messages"):
+        event = {"type": "app_home_opened", "user": user, "tab": tab, "channel": "D0X", "event_ts": "1.0"}
+        payloads.append((f"home {tab}", house.event(event)))
+    return payloads
+
+
+def use(house: House, user: str, payloads: list[tuple[str, Json]]) -> dict[str, str]:
+    """Everything that the bot sent, by door: acks, and the calls until it was quiet."""
+    results: dict[str, str] = {}
+    for at in range(0, len(payloads), BATCH):
+        since, answers_before, batch = house.calls(), len(house.answers), payloads[at : at + BATCH]
+        acks = {name: house.send(body) for name, body in batch}
+        house.settle()
+        output = house.sent(since, answers_before)
+        results |= {name: acks[name] + output for name, _ in batch}
+    return results
+
+
+def ask_everywhere(house: House, user: str, plants: Plants) -> dict[str, str]:
+    """Each question by mention, in the shared channel and in one of ours, in the members' thread and directly."""
+    team = TEAMS.get(user, TEAM_ID)
+    results: dict[str, str] = {}
+    stamp = iter(range(1, 10**6))
+    for number, question in enumerate(QUESTIONS):
+        since, answers_before = house.calls(), len(house.answers)
+        for channel, thread, kind in ((PARTNERS, "", "app_mention"), (PLACE, "", "app_mention"), (PLACE, plants.wide[1], "message"),
+                                      (direct_of(user), "", "message")):  # fmt: skip
+            ts = f"{1_900_000_000 + number}.{user[2:5].encode().hex()[:3]}{next(stamp):03d}"
+            ts = re.sub(r"[a-f]", "9", ts)
+            event: Json = {
+                "type": kind,
+                "user": user,
+                "channel": channel,
+                "text": f"{MENTION} {question}",
+                "ts": ts,
+            }
+            event |= {"event_ts": ts, "channel_type": "im" if channel.startswith("D") else "channel"}
+            event |= {"thread_ts": thread} if thread else {}
+            event |= {"user_team": team, "source_team": team} if channel == PARTNERS else {}
+            house.send(house.event(event, is_ext_shared_channel=channel == PARTNERS))
+        house.send(house.command(user, "/should-i-train", question, PARTNERS, team))
+        house.settle()
+        output = house.sent(since, answers_before)
+        for door in (
+            "mention in the shared channel",
+            "mention",
+            "reply in the members' thread",
+            "direct message",
+            "command",
+        ):
+            results[f"{door}: {question}"] = output.replace(question, "")
+    return results
+
+
+def direct_of(user: str) -> str:
+    return f"D0{user[2:8]}" if user in (GUS, SAM, STELLA, MAYA, RAVI, ANA) else f"D0{user[2:]}"
+
+
+def leaks(results: dict[str, str]) -> list[tuple[str, str]]:
+    """(door, secret) wherever a secret stands in what was sent."""
+    return [
+        (door, name) for door, text in results.items() for name, secret in SECRETS.items() if secret in text
+    ]
+
+
+@pytest.mark.parametrize("user", OUTSIDE, ids=list(OUTSIDE.values()))
+def test_no_secret_reaches_people_from_outside(house: House, plants: Plants, user: str) -> None:
+    """At least 5,000 cells of person, door and secret; no job changes and none begins."""
+    before = {job.id: job.state for job in house.services.ledger.jobs(limit=500)}
+    results = use(house, user, doors(house, plants, user)) | ask_everywhere(house, user, plants)
+    assert leaks(results) == []
+    assert len(OUTSIDE) * len(results) * len(SECRETS) >= 5_000
+    assert {job.id: job.state for job in house.services.ledger.jobs(limit=500)} == before
+    assert not (house.services.home / "feedback.jsonl").exists()
+
+
+def test_people_from_outside_are_answered_from_the_guide_and_their_channel(
+    house: House, plants: Plants
+) -> None:
+    """The stranger hears the channel's own document, and the guide."""
+    stella = house.person("stella")
+    for question, part in (("which colour has the partner badge on Tuesdays?", "turquoise"),
+                           ("our help center changes every week, should we fine-tune on it?", "RAG")):  # fmt: skip
+        message = stella.say("#partners", f"{MENTION} {question}")
+        text = until(
+            lambda ts=message["ts"], part=part: [
+                m for m in stella.messages("#partners", ts) if part in text_of(m)
+            ]
+        )
+        assert text
+
+
+def test_members_find_each_secret_through_the_same_doors(house: House, plants: Plants) -> None:
+    """Ana, an admin, and Ravi, who launched the job: without this the matrix could not fail."""
+    visible: set[str] = set()
+    for user in (RAVI, ANA):
+        payloads = [
+            (n, b)
+            for n, b in doors(house, plants, user)
+            if not re.search("remove|cancel|outsiders|budget 5|compare|sync|form|approve|add|check", n)
+        ]
+        payloads += [("/docs elsewhere", house.command(user, "/docs", "", ELSEWHERE))]
+        visible |= {name for _, name in leaks(use(house, user, payloads))}
+    ravi = house.person("ravi")
+    for question, name in (
+        (QUESTIONS[0], "workspace document"),
+        (QUESTIONS[1], "document of another channel"),
+    ):
+        message = ravi.say("#general", f"{MENTION} {question}")
+        until(
+            lambda ts=message["ts"], part=SECRETS[name]: [
+                m for m in ravi.messages("#general", ts) if part in text_of(m)
+            ]
+        )
+        visible.add(name)
+    wide = house.services.ledger.thread(*plants.private[:2])
+    assert wide is not None
+    assert "walrus" in json.dumps(wide)
+    visible.add("words of a private thread")
+    assert visible == set(SECRETS)
+
+
+def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
+    house: House, plants: Plants
+) -> None:
+    """The card says why, and an admin opens the channel; a member may not."""
+    maya, ana = house.person("maya"), house.person("ana")
+
+    def answer(words: str) -> str:
+        message = maya.say("#partners", f"{MENTION} {words}")
+        return str(until(lambda: next((text_of(m) for m in maya.messages("#partners", message["ts"])[1:]
+                                       if m.get("blocks") and m.get("streaming_state") != "in_progress"), None)))  # fmt: skip
+
+    narrow = answer(QUESTIONS[0])
+    assert SECRETS["workspace document"] not in narrow
+    assert "People from outside read along" in narrow
+    since = house.calls()
+    maya.command("/docs", "outsiders documents on", "#partners")
+    house.settle()
+    assert "Only an admin opens" in str(house.workspace.api_log(since))
+    ana.command("/docs", "outsiders documents on", "#partners")
+    assert SECRETS["workspace document"] in answer(QUESTIONS[0])
+    ana.command("/docs", "outsiders documents off", "#partners")
+    assert SECRETS["workspace document"] not in answer(QUESTIONS[0])
+
+
+def test_a_job_in_a_channel_that_people_from_outside_read_goes_to_its_launcher(
+    house: House, plants: Plants
+) -> None:
+    """Its card and report stand in the launcher's own messages, nothing of it in the channel."""
+    ledger, since = house.services.ledger, house.calls()
+    job = ledger.submit(JobRequest("finetune", {"method": "linear"}, "sample-tickets", RAVI, "ravi", TEAM_ID, PARTNERS,
+                                   None, "shared"))  # fmt: skip
+    for _ in range(4):
+        house.notifier.work_once()
+    texts = {
+        str(call["params"].get("channel"))
+        for call in house.workspace.api_log(since)
+        if job.id in str(call["params"])
+    }
+    assert texts == {direct_of(RAVI)}
+
+
+def test_what_a_payload_says_of_its_sender_counts_against_them_only(house: House, plants: Plants) -> None:
+    """A member's id with another team's mark is refused; an outsider's id with ours stays outside."""
+    answer = house.send(house.command(STELLA, "/jobs", "all", PLACE, TEAM_ID))
+    assert "another company" in answer
+    house.send(house.button(RAVI, "job_details", plants.job, plants.wide, "T0EVIL00001"))
+    assert house.services.users.person(RAVI).outside == "another company"
