@@ -80,7 +80,8 @@ _GREETING = re.compile(
     r"|buen(?:os|as) (?:días|tardes)|ciao|buongiorno|beste|olá|bom dia)\b[^\n]{0,40}$",
     re.IGNORECASE | re.MULTILINE,
 )
-LEAST_WORDS = 4
+LEAST_WORDS = 4  # that a text must have of its own for what stands below to be history
+QUOTE_WORDS = 8  # the same, where no attribution says that the quoted lines are one
 _OUTPUT = re.compile(
     r"\b(?:error|exception|traceback|fatal|warn(?:ing)?|failed|debug|info|null|undefined|stderr|npm|err!)\b|^\W*at [\w$.<]+[(:]"
     r"|\d{2}:\d{2}:\d{2}|[{}();=<>|\\]{2,}|\b0x[0-9a-f]+|(?:/[\w.-]+){2,}|\b\w+\.\w+\(|^\W*(?:\$|#|>>|sudo|git|select|insert|import|def|class)\b",
@@ -108,13 +109,13 @@ def without_history(text: str) -> str:
     return _if_cut(_strip_quotes(rest), text)
 
 
-def says_something(text: str) -> bool:
+def says_something(text: str, least: int = LEAST_WORDS) -> bool:
     """Whether a text has words of its own beyond a greeting, a sign-off and "please see below"."""
     words = _SIGN_OFF.sub(" ", _GREETING.sub(" ", text))
     sentences = [part for part in re.split(r"[.!?\n]+", words) if part.strip() and not _SHELL.match(part)]
     count = sum(len(re.findall(r"[^\W\d_]{2,}", part)) for part in sentences)
     dense = sum(len(re.findall(r"[\u3040-\u30ff\u4e00-\u9fff]", part)) for part in sentences)
-    return count >= LEAST_WORDS or dense >= 2 * LEAST_WORDS or bool(re.search(r"\w\?", words) and count > 1)
+    return count >= least or dense >= 2 * least or bool(re.search(r"\w\?", words) and count > 1)
 
 
 def without_signature(text: str, keep_greeting: bool = False) -> str:
@@ -233,7 +234,7 @@ def _strip_quotes(text: str) -> str:
     if 4 * sum(bool(_OUTPUT.search(line.lstrip("> "))) for line in quotes) >= len(quotes):
         return text
     own = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith(">"))
-    return own if says_something(own) else text
+    return own if says_something(own, QUOTE_WORDS) else text
 
 
 def _is_signature(lines: list[str]) -> bool:

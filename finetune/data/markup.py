@@ -88,10 +88,14 @@ def plain(text: str) -> str:
     rest = _FENCE.sub(keep, text)
     rest = _SILENT.sub("", rest)
     rest = html.unescape(_TAG.sub(_as_text, rest))
-    lines = (
-        re.sub(r"[ \t\xa0]+", " ", line).strip() if "\0" not in line else line for line in rest.split("\n")
-    )
-    rest = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    if text.lstrip().startswith("<"):  # a page's blanks mean nothing; in a message they may be code's
+        lines = (
+            line if "\0" in line else re.sub(r"[ \t\xa0]+", " ", line).strip() for line in rest.split("\n")
+        )
+        rest = "\n".join(lines)
+    else:
+        rest = re.sub(r"[ \t]+\n|\n(?=[ \t]\S)[ \t]", "\n", rest.replace("\xa0", " "))
+    rest = re.sub(r"\n{3,}", "\n\n", rest).strip()
     return re.sub(r"\0(\d+)\0", lambda match: codes[int(match[1])], rest) or text
 
 

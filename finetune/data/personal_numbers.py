@@ -50,7 +50,7 @@ _CALL = re.compile(
     re.I,
 )
 _NOT_CALL = re.compile(
-    r"\b(?:order|invoice|step|room|error|version|ticket|case|id|port|line|page|code|article|item|sku|model|part|serial|row|issue|tracking"
+    r"\b(?:order|invoice|step|index|room|error|version|ticket|case|id|port|line|page|code|article|item|sku|model|part|serial|row|issue|tracking"
     r"|customer|account|epoch|timestamp|build|zip|plz|postcode|isbn|ean|order number|bestellnummer|kundennummer)\b[^\d\n]{0,12}$",
     re.I,
 )
@@ -179,7 +179,7 @@ def ip_spans(text: str) -> Iterator[Span]:
         except ValueError:
             continue
         before = text[max(0, match.start() - 40) : match.start()]
-        if _VERSION_WORDS.search(before):
+        if _VERSION_WORDS.search(before) or re.search(r"[A-Za-z]/$", before):
             continue
         is_known = (
             address.is_private

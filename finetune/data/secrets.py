@@ -99,7 +99,7 @@ def secret_spans(text: str) -> Iterator[Span]:
             yield Span(*_trim(match), "SECRET")
     for match in _HEX.finditer(text):
         before = text[max(0, match.start() - 40) : match.start()]
-        is_hash = len(match["it"]) in (40, 64, 128) or _HASH_WORDS.search(before)
+        is_hash = len(match["it"]) != 32 or _HASH_WORDS.search(before)
         if not is_hash or _SECRET_WORDS.search(before):
             yield Span(*match.span("it"), "SECRET")
     yield from _reference_spans(text)
@@ -123,11 +123,8 @@ def _is_value(value: str, is_code: bool) -> bool:
         )
     ):
         return False
-    has_mark = (
-        bool(re.search(r"\d", core))
-        or bool(re.search(r"[!@#$%^&*_~+/=]", value[:-1]))
-        or bool(re.search(r"[a-z][A-Z]", core))
-    )
+    has_mark = bool(re.search(r"\d", core)) or bool(re.search(r"[!@#$%^&*_~]", value[:-1]))
+    has_mark = has_mark or (is_code and bool(re.search(r"[a-z][A-Z]", core)))
     return has_mark or (is_code and len(core) >= 8)
 
 
@@ -140,12 +137,13 @@ _THING = (
     r"|klantnummer|zamówieni[ae]|faktur[ay]|注文番号|請求書番号|お客様番号|予約番号"
 )
 _REFERENCE = re.compile(
-    rf"(?<![A-Za-z])(?:{_THING})s?(?:\s*(?:number|numbers|num\.?|no\.?|nr\.?|n[°ºo]\.?|id|numéro|número|numero|nummer|nº))?"
+    rf"(?<![A-Za-z])(?:{_THING})s?(?![A-Za-z])(?:\s*(?:number|numbers|num\.?|no\.?|nr\.?|n[°ºo]\.?|id|numéro|número|numero|nummer|nº))?"
     r"\s*(?:is|was|ist|est|es|è|é|は|:|：|=|#)*\s*#?\s*"
     r"(?P<it>(?=[A-Z0-9/-]*\d[A-Z0-9/-]*\d[A-Z0-9/-]*\d)[A-Z0-9][A-Z0-9/-]{3,}[A-Z0-9])(?![\w.,:]*\d|\s*(?:rows?|units?|pieces?|items?|times"
     r"|lines|euros?|dollars?|eur|usd|gbp|km|kg|mb|gb|ms|stück|zeilen|users|customers|orders|tickets|characters|%|€|\$))",
     re.I,
 )
+_ANY_THING = re.compile(rf"(?<![A-Za-z])(?:{_THING})s?(?![A-Za-z])", re.IGNORECASE)
 _HASHED = re.compile(r"(?<![\w&/#])#(?P<it>\d{4,})\b(?![\w-])")
 _NO_ORDER = re.compile(
     r"\b(?:issues?|pr|pull(?: request)?|merge request|mr|fix(?:es|ed)?|close[sd]?|resolve[sd]?|duplicate of|see|bug|room|step|page|line|chapter"
@@ -160,6 +158,7 @@ def _reference_spans(text: str) -> Iterator[Span]:
         for match in pattern.finditer(text):
             if _YEAR.fullmatch(match["it"]):
                 continue
-            if pattern is _HASHED and _NO_ORDER.search(text[max(0, match.start() - 25) : match.start()]):
+            before = text[max(0, match.start() - 120) : match.start()]
+            if pattern is _HASHED and (_NO_ORDER.search(before) or not _ANY_THING.search(before)):
                 continue
             yield Span(*match.span("it"), "ORDER_ID")

@@ -54,9 +54,15 @@ def resample_counts(rows: int, seed: int, resamples: int = RESAMPLES) -> np.ndar
 
 
 def bootstrap(counts: np.ndarray, statistic: Statistic) -> Interval:
-    """Percentile bootstrap of `statistic`, which maps (resamples, rows) counts to (resamples,) values."""
-    value = float(statistic(np.ones((1, counts.shape[1]), dtype=np.float32))[0])
+    """Percentile bootstrap of `statistic`, which maps (resamples, rows) counts to (resamples,) values.
+
+    Where all rows are right, or none is, every resample is the same and would claim certainty: Wilson's interval then.
+    """
+    rows = counts.shape[1]
+    value = float(statistic(np.ones((1, rows), dtype=np.float32))[0])
     values = statistic(counts)
+    if value in (0.0, 1.0) and float(np.ptp(values)) == 0.0:
+        return wilson(round(value * rows), rows)
     low, high = np.percentile(values, [2.5, 97.5])
     return Interval(value, float(low), float(high))
 

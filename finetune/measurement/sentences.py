@@ -89,6 +89,11 @@ def nothing_to_learn(figures: Figures) -> str:
     )
 
 
+def _floor(figures: Figures) -> str:
+    """What answering with the largest class alone gets: without it a high score says little."""
+    return f" Always guessing the largest class gets {percent(figures.floor)}."
+
+
 def enough(figures: Figures) -> str:
     best, target = of_100(figures.best, figures.target)
     thin = (
@@ -98,7 +103,7 @@ def enough(figures: Figures) -> str:
     gain = f" A fine-tune would add {100 * figures.gain:+.1f} points." if figures.gain is not None else ""
     return (
         f"No training needed: with {_today(figures)} {best} {_right(figures)}, and your target is {target}."
-        f"{gain}{thin if figures.best_low < figures.target else ''}"
+        f"{_floor(figures)}{gain}{thin if figures.best_low < figures.target else ''}"
     )
 
 
@@ -107,6 +112,7 @@ def in_hand(figures: Figures, model: TrainedModel) -> str:
     return (
         f"You have it: with the model of job {model.job} {ours} {_right(figures)}; {_today(figures)} gets {best}. Your "
         f"target of {target} is met on the same {figures.held_out:,} held-out tickets, with nothing more to train."
+        f"{_floor(figures)}"
     )
 
 
@@ -115,6 +121,7 @@ def enough_with_all(figures: Figures, ahead: Ahead) -> str:
     return (
         f"No fine-tune needed: with {_today(figures)} trained on all {ahead.rows:,} tickets, {value} {_right(figures)} "
         f"({band(ahead)}); your target is {target}. On the sample that was measured it gets {percent(figures.best)}."
+        f"{_floor(figures)}"
     )
 
 

@@ -234,3 +234,15 @@ def test_overfitting_is_named_when_the_curves_part():
     assert sentence is not None
     assert "after step 10" in sentence
     assert overfitting(curve([0.9, 0.6, 0.5])) is None
+
+
+@pytest.mark.parametrize("rows", [10, 60, 400])
+def test_no_error_is_no_certainty(rows: int) -> None:
+    """K28: where every row is right, or none, resampling knows nothing; Wilson's interval is told."""
+    from finetune.evaluation.statistics import bootstrap, mean_statistic, resample_counts, wilson
+
+    counts = resample_counts(rows, 1)
+    right = bootstrap(counts, mean_statistic(np.ones(rows)))
+    assert (right.low, right.high) == (wilson(rows, rows).low, wilson(rows, rows).high)
+    assert 0.5 < right.low < 1
+    assert bootstrap(counts, mean_statistic(np.zeros(rows))).high > 0
