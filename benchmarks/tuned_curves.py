@@ -21,7 +21,7 @@ from finetune.data.ticket import Ticket
 from finetune.evaluation.baselines import CheapMethods, best_trained, score_ladder
 from finetune.evaluation.forecast import Ahead, Point, forecast
 from finetune.evaluation.learning_curve import curve_points, slice_score
-from finetune.evaluation.predictions import SystemScore
+from finetune.evaluation.predictions import Predictions, SystemScore
 from finetune.evaluation.sample import Fold, Sample
 from finetune.evaluation.statistics import Interval
 from finetune.measurement.decision import Figures, decide
@@ -123,14 +123,14 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     cheap = CheapMethods(small)
     ladder, _ = score_ladder(small, cheap, METRIC, silent())
     best = best_trained(ladder)
-    pilot = _train(small, cheap, best.name)
+    pilot = _train(small, cheap, best)
     points = curve_points(small.train_rows, slice_score(small, cheap, best.name, METRIC, SEED), silent())
     right = best.labels == small.truth
     error = 1.96 * float(np.sqrt(right.mean() * (1 - right.mean()) / len(right)))
     outcomes = []
     for times in TIMES:
         sample = _sample(data, pool[: times * len(pool) // TIMES[-1]], test)
-        score = _train(sample, CheapMethods(sample), best.name).score.accuracy.value
+        score = _train(sample, CheapMethods(sample), best).score.accuracy.value
         outcomes.append((times * small.train_rows, score))
     return {
         "rows": pilot.rows,
@@ -144,7 +144,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     }
 
 
-def _train(sample: Sample, cheap: CheapMethods, against: str) -> Pilot:
+def _train(sample: Sample, cheap: CheapMethods, against: Predictions) -> Pilot:
     with tempfile.TemporaryDirectory() as folder:
         run = PilotRun(len(sample.once.train), EPOCHS, against, METRIC, SEED, Path(folder))
         return run_pilot(sample, cheap, run, silent())

@@ -142,6 +142,27 @@ def show_card(
 
 
 @app.command()
+def compare(
+    name: Annotated[str, typer.Argument(help="The dataset's name or digest.")],
+    first: Annotated[str, typer.Argument(help="A finished job's id.")],
+    second: Annotated[str, typer.Argument(help="Another one's, on the same rows.")],
+) -> None:
+    """Lay two runs side by side: on which held-out tickets they disagree."""
+    from bot.factories import open_datasets, open_ledger
+    from finetune.reports.comparison import compare_runs
+
+    store, ledger = open_datasets(settings()), open_ledger(settings())
+    texts = {row.id: row.text for row in store.tickets(store.get(name).digest).rows}
+    comparison = compare_runs(*(ledger.job(job).report or {} for job in (first, second)))
+    console.print(comparison.sentence, highlight=False)
+    table = Table("ticket", "right", first, second, box=None)
+    for row in (*comparison.only_first, *comparison.only_second, *comparison.both_wrong):
+        text = " ".join(texts.get(row.id, row.id).split())[:80]
+        table.add_row(*map(escape, (text, row.truth, row.first, row.second)))
+    console.print(table)
+
+
+@app.command()
 def check(
     name: Annotated[str, typer.Argument(help="The dataset's name or digest.")],
     out: Annotated[Path | None, typer.Option(help="Where the list goes; default: NAME.labels.csv.")] = None,

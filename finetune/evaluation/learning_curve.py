@@ -27,7 +27,12 @@ SEEDS, SEEDS_OF_MANY = 5, 3
 MANY_ROWS = 3_000  # from here on the fits take so long, and scatter so little, that 3 seeds do
 WORTH = 0.01  # points (as a share) of a doubling from which on more tickets are worth their labels
 
+LEAST_OF_CLASS, CHANCE = 10, 0.05  # held-out rows of a class to judge it by; wrong calls over all classes
+
 Score = Callable[[int, int], float]
+Answers = dict[
+    int, list[np.ndarray]
+]  # by rows trained on: class numbers for the held-out rows, one array a seed
 
 
 def sizes(rows: int) -> list[int]:
@@ -58,8 +63,15 @@ def curve_points(rows: int, score_of: Score, progress: Progress) -> list[Point]:
     return points
 
 
-def slice_score(sample: Sample, cheap: CheapMethods, method: str, metric: str, seed: int) -> Score:
-    """Scores of slices: the same share of every fold's training rows, all held-out rows at once."""
+def slice_score(
+    sample: Sample,
+    cheap: CheapMethods,
+    method: str,
+    metric: str,
+    seed: int,
+    answers: Answers | None = None,
+) -> Score:
+    """Scores of slices: the same share of every fold's training rows, all held-out rows at once; keeps the `answers`."""
     full = sample.train_rows
 
     def score_of(size: int, at: int) -> float:
@@ -67,9 +79,46 @@ def slice_score(sample: Sample, cheap: CheapMethods, method: str, metric: str, s
             cheap.predict(method, fold, fold.test, size / full, (seed, at, number))
             for number, fold in enumerate(sample.folds)
         ]
-        return score(sample.truth, np.concatenate(parts), metric, len(sample.names))
+        labels = np.concatenate(parts)
+        if answers is not None:
+            answers.setdefault(size, []).append(labels)
+        return score(sample.truth, labels, metric, len(sample.names))
 
     return score_of
+
+
+def rising_classes(sample: Sample, answers: Answers) -> str:
+    """Which classes half of the tickets to all of them brought forward for certain, worded; "" without a curve.
+
+    Of each class the share of right answers with all tickets minus that with half of them, row by row, over the
+    seeds; "for certain" counts that many classes are looked at.
+    """
+    from scipy.stats import norm
+
+    if len(answers) < 2:
+        return ""
+    full = max(answers)
+    half = min(answers, key=lambda size: abs(size - full / 2))
+    share = {
+        size: np.mean([labels == sample.truth for labels in answers[size]], axis=0) for size in (half, full)
+    }
+    gains, counts = share[full] - share[half], np.bincount(sample.truth, minlength=len(sample.names))
+    judged = [at for at in range(len(sample.names)) if counts[at] >= LEAST_OF_CLASS]
+    z = float(norm.ppf(1 - CHANCE / (2 * max(1, len(judged)))))
+    found = []
+    for at in judged:
+        rows = gains[sample.truth == at]
+        reach = z * float(rows.std(ddof=1)) / np.sqrt(len(rows))
+        if rows.mean() - reach > 0:
+            found.append((float(rows.mean()), reach, sample.names[at]))
+    if not judged:
+        return ""
+    head = f"By class, from {half:,} tickets to {full:,}"
+    if not found:
+        return f"{head}: none of the {len(judged)} that can be judged rose for certain."
+    best = sorted(found, reverse=True)[:3]
+    lines = [f"{name} {100 * gain:+.0f} points (±{100 * reach:.0f})" for gain, reach, name in best]
+    return f"{head}: {', '.join(lines)}; {len(judged) - len(found)} others did not for certain."
 
 
 def curve_lines(points: Sequence[Point], held_out: int, metric: str = "accuracy") -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finetune.evaluation.forecast import BAND_UP_TO, Ahead, Forecast
+from finetune.evaluation.statistics import Interval
+from finetune.evaluation.verdict import WORTHWHILE
 from finetune.measurement import sentences
 from finetune.measurement.sentences import chance
 
@@ -56,6 +58,9 @@ class Figures:
     training_hours: float = 0.0
     weak_classes: tuple[str, ...] = ()
     missing_minutes: float | None = None
+    whole_gain: Interval | None = (
+        None  # of a fine-tune on all rows, on the same held-out rows, with its 95% interval
+    )
     trained_model: TrainedModel | None = None
     by_prompt: bool = False
     metric: str = "accuracy"
@@ -67,7 +72,9 @@ class Figures:
 
     @property
     def gain_is_sure(self) -> bool:
-        """Whether the fine-tune does better on the same held-out rows, its noise included."""
+        """Whether the fine-tune does better on the same held-out rows, its noise included; as a job's verdict has it."""
+        if self.finetune is not None and self.whole_gain is not None:
+            return self.whole_gain.low > 0 and self.whole_gain.value >= WORTHWHILE
         return self.finetune is not None and self.finetune.low > self.best
 
 
@@ -207,7 +214,7 @@ def _train(figures: Figures, finetune: Ahead) -> Decision:
             f"A prompt or a cheaper method that reaches {sentences.percent(figures.target)}.",
         ),
         "Launch the fine-tune on this dataset.",
-        title="Train",
+        title=sentences.train_title(figures, finetune),
         meets="fine_tune",
     )
 

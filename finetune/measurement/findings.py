@@ -117,6 +117,7 @@ class Findings:
     evidence: tuple[Evidence, ...]
     drifts: bool
     warnings: list[str]
+    by_class: str = ""  # which classes more tickets brought forward
 
     def score_of(self, system: Predictions) -> SystemScore:
         """The scores of one of the systems."""

@@ -30,6 +30,7 @@ from finetune.evaluation.statistics import (
 from finetune.measurement.evidence import Evidence
 from finetune.progress import Progress
 from finetune.spec import Spec, defaults
+from finetune.tasks.triage.data import on_one_fold
 
 RECIPE = defaults({"task": "triage", "method": "lora"})
 EPOCHS = 3  # of a pilot that cannot be the whole fine-tune
@@ -40,6 +41,7 @@ STEP_COST = (
 )
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
 REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
+AS_MANY = 1.2  # a cross-validated cheap method learns from the choosing rows too: still the same tickets
 SEED_NOISE = 0.005  # seeds of one LoRA run differ by tenths of a point
 DEV_ROWS = 300
 
@@ -136,11 +138,11 @@ def _seconds(sample: Sample, rows: int, epochs: int) -> float:
 
 @dataclass(frozen=True)
 class PilotRun:
-    """What a pilot is trained with: rows, epochs, the cheap method to compare with, the metric, seed and folder."""
+    """What a pilot is trained with: rows, epochs, the cheap method's answers to compare with, metric, seed, folder."""
 
     rows: int
     epochs: int
-    against: str
+    baseline: Predictions
     metric: str
     seed: int
     folder: Path
@@ -157,10 +159,15 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
     labels = np.asarray(likely.argmax(axis=1))
     seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
-    theirs = cheap.predict_after(run.against, fold, train, dev, fold.test)
+    against = run.baseline.name
+    theirs = (
+        on_one_fold(sample, run.baseline).labels  # as the job's report compares, cross-validated or not
+        if whole
+        else cheap.predict_after(against, fold, train, dev, fold.test)
+    )
     line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds, likely), truth, classes)
     gain = _gain(labels, theirs, truth, classes, run.metric)
-    return Pilot(len(train), len(fold.test), run.epochs, seconds, line, run.against, gain, whole=whole)
+    return Pilot(len(train), len(fold.test), run.epochs, seconds, line, against, gain, whole=whole)
 
 
 def _part(rows: np.ndarray, share: float) -> np.ndarray:
@@ -218,8 +225,8 @@ def expected(base: Ahead, pilot: Pilot) -> Ahead:
     and on other tickets that of so many held-out rows.
     """
     times = max(1.0, base.rows / pilot.rows)
-    exact = pilot.whole and times < 1.05
-    share = times**-SHRINK
+    exact = pilot.whole and times < AS_MANY
+    share = 1.0 if exact else times**-SHRINK
     gain = share * pilot.gain.value
     paired_noise = 0.0 if exact else share * pilot.gain.half_width / 1.96
     noise = np.sqrt(paired_noise**2 + (0.0 if exact else UNSURE * pilot.gain.value) ** 2 + SEED_NOISE**2)

@@ -25,6 +25,7 @@ from finetune.measurement.decision import Decision
 from finetune.measurement.plots import FILE, Picture, verdict_plot
 from finetune.measurement.sentences import percent
 from finetune.pricing import money as dollars
+from finetune.reports.comparison import answers_json
 
 if TYPE_CHECKING:
     from finetune.measurement.findings import Bench, Findings, Request
@@ -56,10 +57,13 @@ def assemble(
         "metric": request.metric,
         "target": request.target,
         "ladder": _ladder(findings),
+        "answers": _answers(findings, sample),
         "pilot": _points(findings),
         "tuned_pilot": findings.pilot.to_json() if findings.pilot else None,
         "forecast": forecast_json(findings.more, findings.finetune, findings.at_all, findings.tuned_later),
-        "doubling": doubling_sentence(findings.more, findings.points),
+        "doubling": " ".join(
+            filter(None, (doubling_sentence(findings.more, findings.points), findings.by_class))
+        ),
         "cost": money | {"sentence": _cost_sentence(case, money, decision.choice)},
         "business": case.to_json(),
         "warnings": findings.warnings,
@@ -92,6 +96,13 @@ def _ladder(findings: Findings) -> list[dict[str, Any]]:
         one.score.to_json() | {"name": one.name, "role": "tuned", "best": False, "job": one.job}
         for one in others
     ]
+
+
+def _answers(findings: Findings, sample: Sample) -> dict[str, Any]:
+    """What the best cheap method says of the held-out tickets, for two runs side by side."""
+    best, rows = best_trained(findings.systems), sample.test_rows
+    ids = [sample.rows[i].id for i in rows]
+    return answers_json(ids, sample.truth.tolist(), best.labels.tolist(), sample.names)
 
 
 def _points(findings: Findings) -> list[dict[str, Any]]:

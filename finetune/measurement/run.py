@@ -21,10 +21,11 @@ from finetune.device import work_seconds
 from finetune.evaluation import baselines
 from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
-from finetune.evaluation.learning_curve import curve_points, slice_score
+from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
 from finetune.evaluation.statistics import Interval
+from finetune.evaluation.texts import text_cautions
 from finetune.measurement.alternatives import case_of
 from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.business import BusinessCase
@@ -132,7 +133,8 @@ class Survey:
     def findings(self) -> Findings:
         """Baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
         sample, request, progress = self.sample, self.request, self.progress
-        cheap, notes = CheapMethods(sample), cautions(sample)
+        cheap = CheapMethods(sample)
+        notes = [*cautions(sample), *text_cautions(sample.texts, request.seed)]
         progress.phase("baselines")
         ladder, baseline = baselines.score_ladder(sample, cheap, request.metric, progress)
         scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
@@ -145,9 +147,10 @@ class Survey:
         prompts = self._prompts()
         best = _better(baseline, prompts)
         progress.phase("curve")
+        answers: Answers = {}
         points = curve_points(
             sample.train_rows,
-            slice_score(sample, cheap, baseline.name, request.metric, request.seed),
+            slice_score(sample, cheap, baseline.name, request.metric, request.seed, answers),
             progress,
         )
         evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
@@ -173,6 +176,7 @@ class Survey:
             evidence,
             any(caution.kind == DRIFT for caution in drift),
             texts,
+            rising_classes(sample, answers),
         )
 
     def _prompts(self) -> PromptAnswers:
@@ -212,12 +216,14 @@ class Survey:
             return None, plan.seconds / 60
         self.progress.note(f"A LoRA pilot on {plan.rows:,} tickets: the cheap methods may miss the target.")
         self.progress.phase("pilot")
-        run = PilotRun(plan.rows, plan.epochs, baseline.name, request.metric, request.seed, self.bench.folder)
+        run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.bench.folder)
         return run_pilot(sample, cheap, run, self.progress), None
 
 
 def _against(pilot: Pilot, name: str, score: float, metric: str) -> Pilot:
-    """The pilot with its gain over this measurement's cheap method on the same held-out rows."""
+    """The pilot with its gain over this measurement's cheap method; as the job told it where that is the same one."""
+    if pilot.against == name and metric == "accuracy":
+        return pilot
     gain, half = pilot.score.score(metric).value - score, pilot.gain.half_width
     return replace(pilot, against=name, gain=Interval(gain, gain - half, gain + half))
 
@@ -312,6 +318,7 @@ def _figures(
         training_hours=run["hours_high"] if run else 0.0,
         weak_classes=baselines.weak_classes(sample, systems),
         missing_minutes=findings.missing_minutes,
+        whole_gain=pilot.gain if pilot is not None and pilot.whole else None,
         trained_model=model,
         by_prompt=findings.best.role == "prompt",
         metric=request.metric,

@@ -143,10 +143,15 @@ def train(figures: Figures, finetune: Ahead) -> str:
     )
 
 
+def train_title(figures: Figures, finetune: Ahead) -> str:
+    value, target = of_100(finetune.value, figures.target)
+    return f"Train: {value} of 100 expected, your target is {target}"
+
+
 def train_below_target(figures: Figures, finetune: Ahead) -> str:
     value, best, target = of_100(finetune.value, figures.best, figures.target)
     return (
-        f"Train, although your target of {target} is not sure ({odds(chance(finetune, figures.target))}): {value} "
+        f"Train, although your target of {target} of 100 {_distance(finetune, figures.target)}: {value} "
         f"{_right(figures)}; {_today(figures)} gets {best}. It leaves {money(figures.extra_usd or 0.0)} a month more than "
         "going without, training aside."
     )
@@ -246,6 +251,8 @@ def _no_gain(figures: Figures) -> str:
     if figures.finetune is None:
         return ""
     low, high = (100 * (edge - figures.best) for edge in (figures.finetune.low, figures.finetune.high))
+    if figures.whole_gain is not None:
+        low, high = 100 * figures.whole_gain.low, 100 * figures.whole_gain.high
     return (
         f" A fine-tune on today's tickets brings {100 * (figures.gain or 0):+.1f} points ({low:+.1f} to {high:+.1f}), "
         "so no gain for certain."

@@ -259,6 +259,11 @@ def _eval_items(signals: Signals) -> int:
     return max(signals.eval_n, 100) if signals.eval_n else 200
 
 
+def one_decimal(percent: float) -> str:
+    """A percentage as people read it: `92`, `97.4`; never `97.3684`."""
+    return f"{percent:.1f}".removesuffix(".0")
+
+
 def pass_mark_figures(signals: Signals) -> tuple[str, dict[str, str]]:
     """Which bar it is ("target", "score", "default") and its figures; it cannot be met by luck.
 
@@ -268,13 +273,13 @@ def pass_mark_figures(signals: Signals) -> tuple[str, dict[str, str]]:
     items = f"{n:,}"
     if signals.target is not None:
         width = half_width(signals.target / 100, n)
-        return "target", {"target": f"{signals.target:g}", "width": f"{width:.1f}", "n": items}
+        return "target", {"target": one_decimal(signals.target), "width": f"{width:.1f}", "n": items}
     if signals.score is not None and signals.score < 100:
         width = half_width(signals.score / 100, n)
         bar = min(signals.score + width, 99.5)
         return "score", {
             "bar": f"{bar:.0f}",
-            "score": f"{signals.score:g}",
+            "score": one_decimal(signals.score),
             "width": f"{width:.1f}",
             "n": items,
         }

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.evaluation.forecast import Ahead, Forecast
+from finetune.evaluation.statistics import Interval
 from finetune.measurement.decision import Figures, TrainedModel, decide
 
 ORDER = ("enough", "train", "more_data", "cannot_tell", "undecided", "out_of_reach", "not_worth_it")
@@ -67,6 +68,16 @@ def test_a_gain_that_leaves_less_money_is_not_worth_it() -> None:
     assert poor.deciding_figure["value"] == -63.0
     assert "$63 a month less" in poor.headline
     assert (unsure.choice, rich.choice) == ("train", "train")
+
+
+@pytest.mark.parametrize(("low", "choice"), [(0.004, "out_of_reach"), (-0.004, "not_worth_it")])
+def test_a_gain_is_certain_where_the_jobs_verdict_says_so(low: float, choice: str) -> None:
+    """A fine-tune on all rows was measured: its paired interval alone says whether it gains, as in the job's report."""
+    gain = Interval(0.03, low, 0.06)
+    figures = measurement(0.99, finetune=ahead(1_000, 0.91), whole_gain=gain)
+    decision = decide(figures)
+    assert decision.choice == choice
+    assert ("no gain for certain" in decision.headline) == (low < 0)
 
 
 def test_more_rows_that_would_do_are_asked_for_first() -> None:

@@ -78,6 +78,14 @@ def test_the_pass_mark_stands_above_luck() -> None:
     assert "±3.1" in advice.next_step
 
 
+@pytest.mark.parametrize("given", ["score", "target"])
+def test_a_percentage_has_at_most_one_decimal(given: str) -> None:
+    """370 of 380 right is read as 97.3684%; people are told 97.4%."""
+    advice = advise(signals(**{**TUNE, given: 100 * 370 / 380}), TABLE)
+    assert "97.4%" in advice.next_step
+    assert "97.36" not in advice.next_step
+
+
 def test_the_headline_names_the_askers_figures() -> None:
     """The reasons are the table's lines with the figures that were read."""
     text = headline(advise(signals(**TUNE), TABLE), ENGLISH)

@@ -19,9 +19,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackClientError
 
 from bot.errors import BotError
-from bot.slack.delivery.after_job import FORECASTS
 from bot.slack.delivery.posting import update_submitted
 from bot.slack.failures import PrivateFailure, advice, apologise, guard, whisper
+from bot.slack.features.dataset_runs import compare, runs_page
 from bot.slack.features.label_check import check_labels
 from bot.slack.files import check_publishing, local_copy, look_up
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
@@ -30,24 +30,18 @@ from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import Block, actions, button, context, modal, section
 from bot.slack.ui.column_form import Upload, chosen_columns, column_errors, columns_modal
-from bot.slack.ui.dataset_page import dataset_page
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, dataset_modal, note_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
 from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
 from finetune.data.card import Card
-from finetune.data.import_report import cut_lines
 from finetune.data.reading import preview
 from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
 from finetune.evaluation.dataset_plot import card_alt, card_png
-from finetune.measurement.forecast_log import ForecastLog, Pair
-from finetune.reports.history import DatasetHistory, FinishedJob, history_of
-from worker.jobs.states import State
 
 log = logging.getLogger(__name__)
-JOBS_READ = 200
 CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
@@ -237,24 +231,6 @@ def on_home_add_dataset(services: Services, ack: Ack, body: Body, client: WebCli
     open_dataset(client, body["trigger_id"], Memory(_direct_channel(client, body)))
 
 
-def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory:
-    """What finished jobs on these rows show; a job of another channel counts where the dataset is everyone's."""
-    jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
-    open_to_all = "workspace" in card.scopes
-    runs = [
-        FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
-        for job in jobs
-        if job.report and (open_to_all or job.channel == channel)
-    ]
-    return history_of(runs, card.digest)
-
-
-def outcomes(services: Services, card: Card) -> list[Pair]:
-    """Forecasts on these rows beside what came."""
-    pairs = ForecastLog(services.home / FORECASTS).pairs()
-    return [pair for pair in pairs if pair.entry.digest == card.digest]
-
-
 def on_datasets(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:
     """Lists, adds, removes."""
     ack()
@@ -276,13 +252,13 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         respond(text=text, response_type="ephemeral")
     elif words[0].lower() == "show" and len(words) == 2:
         card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
-        page = dataset_page(
-            dataset_card(card),
-            rows_history(services, card, channel),
-            outcomes(services, card),
-            cut_lines(card.intake),
-        )
-        respond(text=f"Dataset {card.name}", blocks=validate_message(page), response_type="ephemeral")
+        page = validate_message(runs_page(services, card, channel))
+        respond(text=f"Dataset {card.name}", blocks=page, response_type="ephemeral")
+    elif words[0].lower() == "compare" and len(words) == 4:
+        card = services.datasets.get(words[1].strip("`"), services.scopes(channel))
+        ids = words[2].strip("`"), words[3].strip("`")
+        page = validate_message(compare(services, card, ids, person.id, channel))
+        respond(text=f"Two runs on {card.name}", blocks=page, response_type="ephemeral")
     elif len(words) == 1 or (words[0].lower() == "card" and len(words) == 2):
         card = services.datasets.get(words[-1].strip("`"), services.scopes(channel))
         respond(
@@ -292,6 +268,6 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
         )
     else:
         raise BotError(
-            "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets add`, `/datasets check NAME`, "
-            "`/datasets share NAME everyone|here` and `/datasets remove NAME`."
+            "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets compare NAME JOB JOB`, "
+            "`/datasets add`, `/datasets check NAME`, `/datasets share NAME everyone|here` and `/datasets remove NAME`."
         )

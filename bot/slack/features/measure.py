@@ -30,6 +30,7 @@ from bot.slack.ui.limits import validate_view
 from finetune.data.ticket import DatasetError
 from finetune.measurement.evidence import evidence_of
 from finetune.spec import SpecError
+from rag.advice.decide import one_decimal
 from worker.jobs.states import State
 
 JOBS_READ, EVIDENCE_CARRIED = 200, 10
@@ -84,7 +85,11 @@ def signal_fields(memory: Conversation) -> dict[str, str]:
     """Fields of the form that the thread's signals fill in."""
     signals = (memory.state or {}).get("signals") or {}
     fields = {"target": signals.get("target"), "volume": signals.get("volume_month")}
-    return {name: f"{value:g}" if name == "target" else str(value) for name, value in fields.items() if value}
+    return {
+        name: one_decimal(value) if name == "target" else str(value)
+        for name, value in fields.items()
+        if value
+    }
 
 
 def open_form(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from bot.slack.ui.blocks import Block, button, context, divider, section
@@ -10,9 +10,10 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.report import interval
 from finetune.measurement.forecast_log import Pair
 from finetune.pricing import money
+from finetune.reports.comparison import Comparison, Disagreement
 from finetune.reports.history import DatasetHistory, HistoryLine
 
-LINES_SHOWN, FORECASTS_SHOWN = 12, 4
+LINES_SHOWN, FORECASTS_SHOWN, DISAGREEMENTS_SHOWN = 12, 4, 5
 
 
 def dataset_page(
@@ -30,10 +31,35 @@ def dataset_page(
     ]
     if more := len(history.lines) - LINES_SHOWN:
         blocks += [context(f"and {more} more")] if more > 0 else []
+    if len({line.job for line in history.lines}) > 1:
+        blocks.append(context("Two runs side by side: `/datasets compare NAME JOB JOB`"))
     if len(history.curve) > 1:
         blocks.append(context(f"Learning curve of the cheap method: {curve_text(history)}"))
     blocks += [context(f"🔭 {forecast_text(pair)}") for pair in forecasts[:FORECASTS_SHOWN]]
     return blocks
+
+
+def comparison_page(comparison: Comparison, jobs: tuple[str, str], texts: Mapping[str, str]) -> list[Block]:
+    """Two runs side by side: counts, then the tickets that only one gets right. For one person: it quotes tickets."""
+    first, second = (escape(one_line(job, 40)) for job in jobs)
+    blocks = [section(f"*`{first}` beside `{second}`*\n{escape(comparison.sentence)}")]
+    parts = (
+        (f"Only `{first}` is right", comparison.only_first),
+        (f"Only `{second}` is right", comparison.only_second),
+    )
+    for title, rows in (*parts, ("Both are wrong, each in its own way", comparison.both_wrong)):
+        if rows:
+            lines = [_disagreement(row, texts) for row in rows[:DISAGREEMENTS_SHOWN]]
+            more = [f"and {len(rows) - len(lines):,} more"] if len(rows) > len(lines) else []
+            blocks.append(section(f"*{title}*\n" + "\n".join([*lines, *more])))
+    return blocks
+
+
+def _disagreement(row: Disagreement, texts: Mapping[str, str]) -> str:
+    truth, first, second = (
+        escape(one_line(name or "no answer", 40)) for name in (row.truth, row.first, row.second)
+    )
+    return f"• “{escape(one_line(texts.get(row.id, row.id), 140))}” is {truth}: {first} / {second}"
 
 
 def history_text(line: HistoryLine) -> str:

@@ -66,7 +66,10 @@ def final_report(job: Job) -> tuple[str, list[Block]]:
 
 def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block]:
     """What a person can do with this report, the most likely first."""
-    buttons = [button("Details", "job_details", job.id)]
+    buttons = [
+        button("Details", "job_details", job.id),
+        button("All runs on these tickets", "dataset_runs", job.id),
+    ]
     if kind_of(job.kind).leaves_model:
         first = [button("Try it", "job_try", job.id, "primary")]
         return [

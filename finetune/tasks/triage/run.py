@@ -23,7 +23,14 @@ from finetune.evaluation.baselines import (
     score_ladder,
 )
 from finetune.evaluation.forecast import Point
-from finetune.evaluation.learning_curve import curve_lines, curve_points, judge_doubling, slice_score
+from finetune.evaluation.learning_curve import Answers as Labels
+from finetune.evaluation.learning_curve import (
+    curve_lines,
+    curve_points,
+    judge_doubling,
+    rising_classes,
+    slice_score,
+)
 from finetune.evaluation.metrics import confused_pairs, disagreement, overfitting, per_class
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.evaluation.predictions import Predictions, score_system
@@ -34,6 +41,7 @@ from finetune.llm import Llm
 from finetune.methods import METHODS
 from finetune.methods.linear import save_linear
 from finetune.progress import Progress
+from finetune.reports.comparison import answers_json
 from finetune.tasks.triage.data import cross_validated_line, on_one_fold, prepare
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 from finetune.training.embedding import FrozenEmbedder
@@ -62,20 +70,24 @@ def run_triage(
     training = train(spec, sample, cheap, folder, embedder, progress)
     progress.phase("evaluating")
     finetune, latency = evaluate_tuned(spec, sample, cheap, folder, training, progress)
-    points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress)
+    labels: Labels = {}
+    points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress, labels)
     answers = Answers(sample, ladder, finetune, prompts)
     drop_embeddings(folder)
-    return conclude(answers, training, latency, points, folder)
+    return conclude(answers, training, latency, points, folder, rising_classes(sample, labels))
 
 
-def _curve(sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress) -> list[Point]:
+def _curve(
+    sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress, labels: Labels
+) -> list[Point]:
     """The learning curve of the best cheap method, the one that a measurement of these rows draws."""
     if sample.train_rows > CURVE_MOST_ROWS:
         progress.note(
             "The learning curve was left out: a measurement draws it on a sample of so many tickets."
         )
         return []
-    return curve_points(sample.train_rows, slice_score(sample, cheap, method, "accuracy", seed), progress)
+    score_of = slice_score(sample, cheap, method, "accuracy", seed, labels)
+    return curve_points(sample.train_rows, score_of, progress)
 
 
 def train(
@@ -212,7 +224,12 @@ class Answers:
 
 
 def conclude(
-    answers: Answers, training: dict[str, Any], latency: dict[str, float], points: list[Point], folder: Path
+    answers: Answers,
+    training: dict[str, Any],
+    latency: dict[str, float],
+    points: list[Point],
+    folder: Path,
+    by_class: str = "",
 ) -> dict[str, Any]:
     """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
     sample, finetune, test_rows = answers.sample, answers.finetune, answers.test_rows
@@ -229,7 +246,8 @@ def conclude(
     if training["history"]:
         plots.append(loss_plot(training["history"], folder / "loss.png"))
     floor = score_system(answers.ladder[0], sample.truth, classes).accuracy.value
-    notes = [overfitting(training["history"]), judge_doubling(points, sample.held_out, floor)]
+    doubling = " ".join(filter(None, (judge_doubling(points, sample.held_out, floor), by_class)))
+    notes = [overfitting(training["history"]), doubling]
     return {
         "headline": verdict.headline,
         "worth_it": verdict.worth_it,
@@ -242,6 +260,9 @@ def conclude(
             truth, finetune.labels, sample.names, [sample.rows[i].text for i in test_rows]
         ),
         "per_class": per_class(truth, finetune.labels, sample.names),
+        "answers": answers_json(
+            [sample.rows[i].id for i in test_rows], truth.tolist(), finetune.labels.tolist(), sample.names
+        ),
         "calibration": {"ece": systems[-1].get("ece")},
         "latency": latency,
         "loss": training["history"],

@@ -1,0 +1,73 @@
+"""Everything known about a dataset's rows: the page behind a card's button, and two runs side by side."""
+
+from __future__ import annotations
+
+from slack_bolt import Ack, App, Respond
+
+from bot.slack.delivery.after_job import FORECASTS
+from bot.slack.failures import guard
+from bot.slack.payload import Body, where
+from bot.slack.services import Services, visible_job
+from bot.slack.ui.blocks import Block
+from bot.slack.ui.dataset_page import comparison_page, dataset_page
+from bot.slack.ui.limits import validate_message
+from bot.slack.ui.lists import dataset_card
+from finetune.data.card import Card
+from finetune.data.import_report import cut_lines
+from finetune.measurement.forecast_log import ForecastLog, Pair
+from finetune.reports.comparison import compare_runs
+from finetune.reports.history import DatasetHistory, FinishedJob, history_of
+from worker.jobs.states import State
+
+JOBS_READ = 200
+
+
+def register(app: App, services: Services) -> None:
+    """The button under a report."""
+    app.action("dataset_runs")(guard(services, on_dataset_runs))
+
+
+def on_dataset_runs(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    """The page of the job's dataset, for the person alone."""
+    ack()
+    channel, user, _ = where(body)
+    job = visible_job(services, str(action.get("value")), user, channel)
+    card = services.datasets.get(str(job.spec.get("digest") or job.dataset), services.scopes(channel))
+    page = validate_message(runs_page(services, card, channel))
+    respond(text=f"Dataset {card.name}", blocks=page, response_type="ephemeral", replace_original=False)
+
+
+def runs_page(services: Services, card: Card, channel: str) -> list[Block]:
+    """The card, the verdict, every run, the curve and the forecasts."""
+    return dataset_page(
+        dataset_card(card),
+        rows_history(services, card, channel),
+        outcomes(services, card),
+        cut_lines(card.intake),
+    )
+
+
+def compare(services: Services, card: Card, ids: tuple[str, str], user: str, channel: str) -> list[Block]:
+    """Two runs on the dataset's rows side by side, with the tickets that they disagree on."""
+    first, second = (visible_job(services, one, user, channel) for one in ids)
+    comparison = compare_runs(first.report or {}, second.report or {})
+    texts = {row.id: row.text for row in services.datasets.tickets(card.digest).rows}
+    return comparison_page(comparison, (first.id, second.id), texts)
+
+
+def rows_history(services: Services, card: Card, channel: str) -> DatasetHistory:
+    """What finished jobs on these rows show; a job of another channel counts where the dataset is everyone's."""
+    jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=card.name, limit=JOBS_READ)
+    open_to_all = "workspace" in card.scopes
+    runs = [
+        FinishedJob(job.id, job.by_name, job.ended_at or job.updated_at, job.report)
+        for job in jobs
+        if job.report and (open_to_all or job.channel == channel)
+    ]
+    return history_of(runs, card.digest)
+
+
+def outcomes(services: Services, card: Card) -> list[Pair]:
+    """Forecasts on these rows beside what came."""
+    pairs = ForecastLog(services.home / FORECASTS).pairs()
+    return [pair for pair in pairs if pair.entry.digest == card.digest]

@@ -1,0 +1,96 @@
+"""Two runs on the same rows side by side: on which held-out tickets they disagree. Pure: reports in, a value out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finetune.errors import FinetuneError
+
+MOST_ROWS = 1_000  # answers that a report carries
+
+
+class ComparisonError(FinetuneError):
+    """The two runs cannot be laid side by side."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A held-out ticket by its id, its true queue, and what each run said."""
+
+    id: str
+    truth: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Counts of held-out tickets, and those that only one run gets right (or each gets wrong in its own way)."""
+
+    rows: int
+    both: int
+    only_first: tuple[Disagreement, ...]
+    only_second: tuple[Disagreement, ...]
+    both_wrong: tuple[Disagreement, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in one sentence."""
+        neither = self.rows - self.both - len(self.only_first) - len(self.only_second)
+        return (
+            f"Of {self.rows:,} held-out tickets both are right on {self.both:,}, only the first on "
+            f"{len(self.only_first):,}, only the second on {len(self.only_second):,}, neither on {neither:,}."
+        )
+
+
+def answers_json(
+    ids: Sequence[str], truth: Sequence[int], labels: Sequence[int], names: Sequence[str]
+) -> dict[str, Any]:
+    """What a report carries of a system's answers: the first MOST_ROWS held-out tickets by id and class number."""
+    return {
+        "ids": list(ids[:MOST_ROWS]),
+        "truth": [int(label) for label in truth[:MOST_ROWS]],
+        "labels": [int(label) for label in labels[:MOST_ROWS]],
+        "names": list(names),
+    }
+
+
+def compare_runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+    """The two reports' answers ticket by ticket; ComparisonError where they share none, with what to do."""
+    digests = {str((report.get("dataset") or {}).get("digest")) for report in (first, second)}
+    if len(digests) > 1:
+        raise ComparisonError(
+            "These two runs are on different rows: choose two runs of the same dataset version."
+        )
+    ours, theirs = (_answers(report) for report in (first, second))
+    shared = [ticket for ticket in ours if ticket in theirs]
+    if not shared:
+        raise ComparisonError(
+            "These two runs share no held-out ticket: they were split by another seed, or an older version kept no "
+            "answers. Run one of them again with the same seed."
+        )
+    pairs = [Disagreement(ticket, ours[ticket][0], ours[ticket][1], theirs[ticket][1]) for ticket in shared]
+    both = sum(pair.first == pair.truth == pair.second for pair in pairs)
+    split = [pair for pair in pairs if pair.first != pair.second]
+    return Comparison(
+        len(pairs),
+        both,
+        tuple(pair for pair in split if pair.first == pair.truth),
+        tuple(pair for pair in split if pair.second == pair.truth),
+        tuple(pair for pair in split if pair.truth not in (pair.first, pair.second)),
+    )
+
+
+def _answers(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The true queue and the answer of each ticket, by id; nothing where the report carries none."""
+    part = report.get("answers") or {}
+    try:
+        names = [str(name) for name in part["names"]]
+        said = zip(part["ids"], part["truth"], part["labels"], strict=True)
+        return {
+            str(ticket): (names[truth], names[label] if label >= 0 else "") for ticket, truth, label in said
+        }
+    except (KeyError, TypeError, ValueError, IndexError):
+        return {}
