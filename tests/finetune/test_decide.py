@@ -80,6 +80,16 @@ def test_a_gain_is_certain_where_the_jobs_verdict_says_so(low: float, choice: st
     assert ("no gain for certain" in decision.headline) == (low < 0)
 
 
+def test_the_first_two_sentences_hold_both_facts() -> None:
+    """Out of reach, and what training brings and costs anyway: a reader who stops there decides right."""
+    gain = Interval(0.03, 0.01, 0.05)
+    figures = measurement(0.99, finetune=ahead(1_000, 0.91), whole_gain=gain, training_usd=0.02)
+    headline = decide(figures).headline
+    first_two = " ".join(headline.split(". ")[:2])
+    for fact in ("target of 99 of 100 is out of reach", "+3.0 points", "91 of 100", "gets 88", "2 cents"):
+        assert fact in first_two
+
+
 def test_more_rows_that_would_do_are_asked_for_first() -> None:
     """The smallest size ahead that meets the target, as rows to label, with the classes that need them."""
     decision = decide(measurement(0.895, weak_classes=("refund", "login")))
