@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from slack_sdk import WebClient
 
-from bot.slack.delivery.placing import Answer, end_stream, place
+from bot.slack.delivery.placing import Answer, place, take_away
 from bot.slack.delivery.posting import Trouble, refusal
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import context
@@ -54,7 +54,7 @@ def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on
 def _directly(client: WebClient, answer: Answer, code: str) -> tuple[str, str]:
     """The answer in the asker's own messages, with the reason why there."""
     if answer.ts is not None:
-        end_stream(client, answer.channel, answer.ts)
+        take_away(client, answer.channel, answer.ts)
     direct = str(client.conversations_open(users=[answer.user])["channel"]["id"])
     note = context(
         f"You read this here because Slack did not let me answer in <#{answer.channel}>: `{escape(code)}`."

@@ -96,7 +96,7 @@ def _put_into(client: WebClient, answer: Answer, ts: str) -> str | None:
                 continue
             if why.trouble in (Trouble.MESSAGE, Trouble.PAYLOAD, Trouble.OTHER):
                 log.warning("the streamed message could not be changed: %s", why.code)
-                _take_away(client, answer.channel, ts)
+                take_away(client, answer.channel, ts)
                 return None
             raise
         for number, piece in enumerate(rest):
@@ -106,7 +106,7 @@ def _put_into(client: WebClient, answer: Answer, ts: str) -> str | None:
     return None
 
 
-def _take_away(client: WebClient, channel: str, ts: str) -> None:
+def take_away(client: WebClient, channel: str, ts: str) -> None:
     """What was streamed goes, so that no turning card stands beside the answer."""
     end_stream(client, channel, ts)
     with suppress(*SLACK_TROUBLE):
