@@ -51,6 +51,7 @@ CAN_PAUSE = (State.QUEUED, State.RUNNING)
 BAR_CELLS = 12
 BLOCKS = "▁▂▃▄▅▆▇█"
 MORE_EPOCHS = 2
+NO_TOKENS = str.maketrans("<>", "‹›")
 
 
 def job_card(job: Job, now: float, redis_down: bool = False) -> list[Block]:
@@ -219,7 +220,8 @@ def approval_buttons(job: Job) -> list[Block]:
     """Approve, after a question that names job and price, and decline, which asks for the reason."""
     what = f"{kind_of(job.kind).label} {job.id} on {one_line(job.dataset, 60)}"
     text = f"{what} goes to the queue at once, for {price(job)}. {one_line(job.by_name or job.by, 60)} asked for it."
-    sure = confirm("Approve this job?", text[:300], "Approve", "Not yet", danger=False)
+    harmless = text.translate(NO_TOKENS)[:300]  # plain text: entities would be read as they stand
+    sure = confirm("Approve this job?", harmless, "Approve", "Not yet", danger=False)
     return [
         button("Approve", "job_approve", job.id, "primary", sure),
         button("Decline…", "job_reject", job.id),
