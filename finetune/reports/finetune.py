@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from finetune.reports.parts import (
@@ -44,6 +44,10 @@ class Pairs:
     tuned: str = ""
     baseline: str = ""
     rows: tuple[ComparedPair, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The pairs as they are stored."""
+        return {**asdict(self), "rows": [asdict(row) for row in self.rows]}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from finetune.reports.parts import parse
@@ -28,6 +28,10 @@ class TrialReport:
     before: TrialSide | None = None
 
     kind = "try"
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as it is stored."""
+        return {"kind": self.kind, **asdict(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrialReport:

@@ -7,6 +7,7 @@ import pytest
 
 from finetune.errors import CorruptModel, ExportError
 from finetune.pipeline import run
+from finetune.pricing import Rates
 from finetune.serving.export import export, push
 from finetune.serving.predict import load, try_both
 from finetune.spec import parse_spec
@@ -23,7 +24,7 @@ def job(tmp_path_factory):
     base = save_encoder(tmp_path_factory.mktemp("bert"))
     folder = tmp_path_factory.mktemp("job")
     form = {"dataset": "d", "base_model": str(base), "epochs": 2, "learning_rate": 5e-3, "max_length": 64}
-    report = run(parse_spec(form), tickets(60), folder, lambda _: None, lambda: None, 0.5)
+    report = run(parse_spec(form), tickets(60), folder, lambda _: None, lambda: None, Rates(0.5))
     assert report["systems"][-1]["name"] == "Tuned with LoRA, averaged with linear"
     return folder
 

@@ -11,6 +11,7 @@ import pytest
 from finetune.evaluation.prompting import RETRIEVED, ZERO
 from finetune.llm import Llm, asker
 from finetune.pipeline import run
+from finetune.pricing import Rates
 from finetune.progress import silent
 from finetune.tasks.reply import llm_judge
 from finetune.tasks.reply.data import Pairs
@@ -108,8 +109,7 @@ def test_a_reply_run_has_prompts_a_judge_and_pairs_for_people(tmp_path: Path) ->
             tmp_path / "run",
             lambda _: None,
             lambda: None,
-            0.0,
-            PRICES,
+            Rates(0.0, PRICES),
             llm=judge_llm(server),
         )
     by_name = {system["name"]: system for system in report["systems"]}

@@ -11,6 +11,7 @@ import pytest
 from finetune.evaluation.prompting import FEW, RETRIEVED, ZERO
 from finetune.llm import Llm, asker
 from finetune.pipeline import run
+from finetune.pricing import Rates
 from finetune.spec import parse_spec
 from tests.finetune.measuring import PRICES, sample_rows, tickets
 from tests.finetune.test_measure_prompting import LABELS, MODEL, reader
@@ -30,7 +31,9 @@ def linear_report(server: OpenAIServer, folder: Path, usd: float = 0.015, **form
     """The report of a `linear` run on the bundled tickets with a language model configured."""
     spec = parse_spec({"dataset": "sample", "method": "linear", **form})
     llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, usd)
-    return run(spec, tickets(sample_rows()), folder, lambda _: None, lambda: None, 0.0, PRICES, llm=llm)
+    return run(
+        spec, tickets(sample_rows()), folder, lambda _: None, lambda: None, Rates(0.0, PRICES), llm=llm
+    )
 
 
 def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_beat(

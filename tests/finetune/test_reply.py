@@ -242,9 +242,12 @@ def test_invented_numbers_and_names_are_found():
 def test_a_reply_run_ends_in_a_whole_report_and_the_same_seed_gives_it_again(folders, tmp_path):
     """Full tuning of a tiny model: systems, interval, perplexity, examples, card; equal figures twice."""
     from finetune.pipeline import run
+    from finetune.pricing import Rates
 
     spec = recipe(method="full", base_model=str(folders["tiny-llama"]))
-    reports = [run(spec, tickets(50), tmp_path / str(n), lambda _: None, lambda: None, 1.0) for n in range(2)]
+    reports = [
+        run(spec, tickets(50), tmp_path / str(n), lambda _: None, lambda: None, Rates(1.0)) for n in range(2)
+    ]
     report = reports[0]
     assert [s["name"] for s in report["systems"]] == [
         "Nearest past answer",

@@ -153,7 +153,7 @@ def test_a_resumed_run_s_report_counts_the_attempts_before(llama, tmp_path):
     """The card's time, price and carbon are those of the whole training, not of its last piece."""
     spec = recipe(method="full", base_model=str(llama), epochs=1)
     (tmp_path / "spent.json").write_text('{"wall_s": 5000.0, "cpu_s": 4000.0}')
-    report = run(spec, tickets(60), tmp_path, lambda _: None, lambda: None, 0.1)
+    report = run(spec, tickets(60), tmp_path, lambda _: None, lambda: None, Rates(0.1))
     assert 5000 < report["time"]["wall_s"] < 5300
     assert 4000 < report["time"]["cpu_s"] < 4300
     assert report["cost"]["usd"] == pytest.approx(report["time"]["wall_s"] / 3600 * 0.1, abs=1e-6)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from worker.jobs.records import JOB_ID
@@ -17,6 +16,7 @@ TRY = "try"
 def run(work: Work) -> Report:
     """Answers one ticket with the model, before and after training, with finetune.serving.predict."""
     from finetune.errors import CorruptModel, FinetuneError
+    from finetune.reports.trial import TrialReport, TrialSide
     from finetune.serving.predict import try_both
 
     spec = work.envelope.spec
@@ -30,7 +30,11 @@ def run(work: Work) -> Report:
             f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "
             f"`/jobs retry {model}` trains it again."
         ) from error
-    return {"kind": TRY, "headline": sides.after.answer[:200], **asdict(sides)}
+    before, after = (
+        TrialSide(side.name, side.answer, side.ranked, side.seconds) if side else None
+        for side in (sides.before, sides.after)
+    )
+    return TrialReport(sides.after.answer[:200], after, before).to_json()
 
 
 def forget_spec(spec: JobSpec) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from bot.slack.ui.blocks import (
@@ -22,6 +21,8 @@ from bot.slack.ui.forms import Memory
 from bot.slack.ui.job_card import recipe
 from bot.slack.ui.limits import split_text, validate_message
 from finetune.evaluation.statistics import wilson
+from finetune.reports import TrialReport, read_report
+from finetune.reports.trial import TrialSide
 from worker.jobs.records import Job, Post
 from worker.jobs.states import State
 from worker.kinds import kind_of
@@ -158,25 +159,23 @@ def ended_modal(job: Job) -> Block:
 def outcome(job: Job) -> list[Block]:
     """The ticket with both answers side by side; a sentence where the try failed."""
     ticket = section(_ticket(str(job.spec.get("text", ""))))
-    report = job.report or {}
-    if job.state != State.SUCCEEDED or not isinstance(report.get("after"), Mapping):
+    report = read_report(job.report)
+    if job.state != State.SUCCEEDED or not isinstance(report, TrialReport) or report.after is None:
         return [ticket, section(f"❌ {escape(one_line(job.error or 'It was cancelled.', 600))}")]
-    sides = [("Before", report.get("before")), ("After", report["after"])]
+    sides = [("Before", report.before), ("After", report.after)]
     columns = [_side(name, side) for name, side in sides]
     return [ticket, {"type": "section", "fields": [mrkdwn(text) for text in columns]}]
 
 
-def _side(name: str, side: Any) -> str:
-    if not isinstance(side, Mapping):
+def _side(name: str, side: TrialSide | None) -> str:
+    if side is None:
         return f"*{name}*\nNothing could answer before: this model was trained from scratch."
-    head = f"*{name}: {escape(one_line(str(side.get('name', '?')), 80))}*"
-    ranking = [pair for pair in side.get("ranked") or [] if isinstance(pair, list) and len(pair) == 2]
+    head = f"*{name}: {escape(one_line(side.name or '?', 80))}*"
     lines = [
-        f"{'*' if at == 0 else ''}{escape(one_line(str(label), 80))}{'*' if at == 0 else ''}  {share:.0%}"
-        for at, (label, share) in enumerate(ranking)
-        if isinstance(share, int | float)
+        f"{'*' if at == 0 else ''}{escape(one_line(label, 80))}{'*' if at == 0 else ''}  {share:.0%}"
+        for at, (label, share) in enumerate(side.ranked)
     ]
-    answer = escape(str(side.get("answer") or "(nothing)")[:SHOWN_CHARS])
+    answer = escape((side.answer or "(nothing)")[:SHOWN_CHARS])
     return split_text(f"{head}\n" + ("\n".join(lines) if lines else answer), FIELD)[0]
 
 

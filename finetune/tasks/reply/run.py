@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
 from finetune.llm import Llm
 from finetune.methods import METHODS
 from finetune.progress import Progress
+from finetune.reports.finetune import ComparedPair, Example
+from finetune.reports.finetune import Pairs as AnswerPairs
 from finetune.tasks.reply.data import Pairs, Rows, WrittenAnswers, prepare
 from finetune.tasks.reply.llm_judge import judge_answers
 from finetune.tasks.reply.prompts import prompted_replies
@@ -90,25 +92,21 @@ def judge_pairs(
         body["judge"] = judgement
         body["notes"] = [judgement["sentence"], *body["notes"]]
         body["api_usd"] += judgement["usd"]
-    body["pairs"] = kept_pairs(test.at(rows), names, sides, seed)
+    body["pairs"] = kept_pairs(test.at(rows), names, sides, seed).to_json()
     return body
 
 
 def kept_pairs(
     test: Pairs, names: tuple[str, str], sides: tuple[list[str], list[str]], seed: int
-) -> dict[str, Any]:
+) -> AnswerPairs:
     """Some tickets with both systems' answers, where these differ: what people compare blind in the channel."""
     differ = [i for i in range(len(test)) if sides[0][i].strip() != sides[1][i].strip()]
     numbers = np.random.default_rng([seed, 9]).permutation(differ)[:PAIRS_KEPT]
-    rows = [
-        {
-            "ticket": test.tickets[i][-PAIR_TEXT:],
-            "tuned": sides[0][i][:PAIR_TEXT],
-            "baseline": sides[1][i][:PAIR_TEXT],
-        }
+    rows = tuple(
+        ComparedPair(test.tickets[i][-PAIR_TEXT:], sides[0][i][:PAIR_TEXT], sides[1][i][:PAIR_TEXT])
         for i in map(int, numbers)
-    ]
-    return {"tuned": names[0], "baseline": names[1], "rows": rows}
+    )
+    return AnswerPairs(*names, rows)
 
 
 def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int) -> dict[str, Any]:
@@ -211,7 +209,7 @@ def conclude(outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: 
         "difference": json_difference(opponent.name, result) | {"rows": len(rows)},
         "opponent": opponent,
         "confused": [],
-        "examples": _examples(test, systems[-1], opponent, rows),
+        "examples": [asdict(one) for one in _examples(test, systems[-1], opponent, rows)],
         "facts": {"real_answers_from_ticket": true},
         "loss": history,
         "learning": curve,
@@ -247,14 +245,9 @@ def _plots(
 
 def _examples(
     test: Pairs, finetune: WrittenAnswers, best: WrittenAnswers, rows: Sequence[int]
-) -> list[dict[str, str]]:
+) -> list[Example]:
     return [
-        {
-            "ticket": test.tickets[i][-300:],
-            "real": test.answers[i],
-            "tuned": finetune.answers[i],
-            "baseline": best.answers[at],
-        }
+        Example(test.tickets[i][-300:], test.answers[i], finetune.answers[i], best.answers[at])
         for at, i in list(enumerate(rows))[:EXAMPLES]
     ]
 
