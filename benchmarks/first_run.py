@@ -91,7 +91,7 @@ def burn(processes: int, cleanup: ExitStack) -> None:
 def measure(quick: bool, load: int) -> dict[str, object]:
     """The marks of the first start (not with `quick`) and of the second."""
     result: dict[str, object] = {
-        "machine": f"{hardware()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{hardware()}, Python {platform.python_version()}",
         "load": load,
     }
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as cleanup:
