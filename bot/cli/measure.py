@@ -136,8 +136,8 @@ def tickets_of(
     choice = settle_columns(path_to_read(path), options, part, quiet=quiet)
     tickets, facts = prepare(read_tickets(path, choice, part=part))
     check_whole(tickets, f"{path.name}, cleaned,")
-    if not quiet:
-        show_intake(facts["intake"])
+    if not quiet and isinstance(intake := facts["intake"], Mapping):
+        show_intake(intake)
     return tickets, suggest_name(path.stem)
 
 
