@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from rag.advice.conversation import (
     MOST_TEXT,
     Thread,
     TurnDecision,
     about_decision,
-    answers_pending,
     correct,
     decide_turn,
     hear,
@@ -22,9 +21,10 @@ from rag.advice.decide import advise, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
 from rag.advice.facts_first import expects_document, is_case, may_be_fact
-from rag.advice.menus import changes_between, choice_of, menus_of, parse_correction, typed_correction
+from rag.advice.menus import Correction, changes_between, choice_of, menus_of, parse_correction
 from rag.advice.moves import Move, MoveReader, Service
-from rag.advice.phrases import Phrases, language_of, load_phrases_of
+from rag.advice.phrases import Phrases, load_phrases_of
+from rag.advice.turns import after_hearing, in_language_of, turn_of
 from rag.answer.extractive import Answer
 from rag.answer.writer import Writer
 from rag.llm import CallBudget, LanguageModel, LanguageModelError
@@ -88,13 +88,13 @@ class Adviser:
         step = on_step or (lambda name: None)
         step("reading")
         turn = self._turn(question, state, scopes, step)
-        if turn.thread.signals is not None and (correction := typed_correction(question)):
-            return self._after_corrections([correction], turn)
-        if not answers_pending(turn.thread, question, self._table, turn.words):
-            if turn.thread.signals is not None and (move := self._moves(question)):
-                return self._direct(move, turn)
-            if service := self._moves.service(question):
-                return self._about_the_bot(service, turn)
+        kind = turn_of(turn.thread, question, self._moves, self._table)
+        if isinstance(kind, Correction):
+            return self._after_corrections([kind], turn)
+        if kind in get_args(Move):
+            return self._direct(cast(Move, kind), turn)
+        if kind is not None:
+            return self._about_the_bot(cast(Service, kind), turn)
         return self._answer(question, turn)
 
     def correct(
@@ -156,8 +156,7 @@ class Adviser:
         scopes: frozenset[str],
         step: Callable[[str], None] = lambda name: None,
     ) -> Turned:
-        thread = Thread.from_json(state)
-        thread = replace(thread, language=language_of(question, thread.language))
+        thread = in_language_of(Thread.from_json(state), question)
         return Turned(thread, load_phrases_of(thread.language), scopes, step)
 
     def _answer(self, question: str, turn: Turned) -> Reply:
@@ -166,11 +165,11 @@ class Adviser:
         budget = self._chat.budget(waiting_steps(turn.step)) if self._chat else None
         readings: list[Reading] = []
 
-        def read(text: str) -> Signals:
-            readings.append(self._read(text, budget, thread.signals))
+        def read(text: str, in_case: bool) -> Signals:
+            readings.append(self._read(text, budget, thread.signals, in_case))
             return readings[-1].signals
 
-        decision = decide_turn(hear(thread, question, read, self._table), self._table)
+        decision = decide_turn(after_hearing(thread, question, read, self._table), self._table)
         if may_be_fact(question, decision):
             answer = self._write.surely(
                 question, turn.scopes, own=is_case(decision), expected=expects_document(question, readings)
@@ -217,9 +216,11 @@ class Adviser:
         advice = decision.advice
         return menus_of(advice.signals, advice.certain, decision.thread.confirmations, words)
 
-    def _read(self, question: str, budget: CallBudget | None, context: Signals | None) -> Reading:
+    def _read(
+        self, question: str, budget: CallBudget | None, context: Signals | None, in_case: bool = False
+    ) -> Reading:
         """The reading of one message, after the language model's vote where it answers; `budget` keeps its failure."""
-        reading = self._pair(question)
+        reading = self._pair(question, in_case)
         if budget is None or reading.signals.topic == "injection":
             return reading
         with suppress(LanguageModelError):

@@ -257,7 +257,7 @@ def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 MOST_LINES_OF_A_FILE = 350
-LONG_FILES = {"rag/signals/numbers.py": 413, "rag/advice/decision_table.py": 355}
+LONG_FILES = {"rag/signals/numbers.py": 405, "rag/advice/decision_table.py": 355}
 """Files that are longer today, with their length: lowered as they are split, and nothing new comes here."""
 
 

@@ -19,11 +19,18 @@ from rag.advice.decide import Advice, advise
 from rag.advice.decision_table import Table
 from rag.advice.menus import Correction, apply_corrections
 from rag.advice.moves import bare
-from rag.advice.phrases import LANGUAGES, Phrases, load_phrases_of
+from rag.advice.phrases import Phrases, load_phrases_of
+from rag.advice.plain_words import CORRECTS, FACTS_FINE, replaced_counts, replaced_gaps, with_plain_words
 from rag.reply import FollowUp, State, Verdict
+from rag.signals.language import LANGUAGES
 from rag.signals.schema import PER_MESSAGE, SIGNAL_NAMES, Signals, merge
 
 VERSION = 3
+ASKS = re.compile(
+    r"^\W*(?:(?:and|but|so|ok|okay|btw|by the way)\W+)*(?:what|how|who|whose|when|where|which (?!(?:change|are|is|must|have|has)\b)|why|is|are|does|did|do|can|could|should|would|"
+    r"wie|was|wer|wo|wann|warum|quoi|comment|qui|quand|où|pourquoi|qué|cómo|quién|cuándo|por qué|che cosa|come|chi|quando|perché|o que|como|quem|wat|hoe|wie|wanneer|waarom|что|как|кто|когда|почему)\b",
+    re.IGNORECASE,
+)
 READABLE = (2, 3)  # 2 had neither confirmed signals nor a language
 MOST_QUESTIONS = 3
 MOST_TEXT = 300  # of the opening question that a thread keeps
@@ -36,34 +43,6 @@ BACK = re.compile(
     r"^\W*(?:ok|okay|yes|no|so|and|but|well|update|done|did|we did|now)\b|\b(?:did that|did it|as you|you (?:said|proposed))\b",
     re.IGNORECASE,
 )
-FACTS_FINE = re.compile(
-    r"\b(?:facts?|answers?|contents?) (?:are|is) (?:all )?(?:right|fine|ok|okay|correct|true)\b|inhaltlich (?:richtig|gut|ok)"
-    r"|(?:faits|réponses) sont (?:justes|exact\w+|correct\w*)|(?:datos|respuestas) son correct\w+",
-    re.IGNORECASE,
-)
-CORRECTS = re.compile(
-    r"^\W*(?:no|nope|wrong|sorry|actually|correction|nein|non|não|nee|нет)\b|\b(?:i meant|i mean|not (?:what|that)|instead of|rather than|"
-    r"it'?s not|it is not|isn'?t|in fact|my mistake|i was wrong|correction|eigentlich|sondern|en fait|en realidad|in realtà|"
-    r"na verdade|eigenlijk)\b|不是|じゃなく|ではなく|а не",
-    re.IGNORECASE,
-)
-PERMITTED = re.compile(
-    r"\b(?:legal|privacy|dpo|compliance|works council|customers?|they)\b[^.?!]{0,30}\b(?:agreed|approved|signed|cleared|ok(?:ay)?ed|consented|gave (?:us )?(?:consent|permission))\b"
-    r"|\bwe (?:now )?(?:have|got) (?:the )?(?:consent|permission|approval|legal basis)\b"
-    r"|\b(?:rechtsabteilung|datenschutz)\b[^.?!]{0,30}\b(?:zugestimmt|freigegeben)\b",
-    re.IGNORECASE,
-)
-LEARNING = re.compile(
-    r"\b(?:for fun|hobby|to learn how|learning project|weekend project|side project|to understand how|educational|"
-    r"for (?:my|a|the) (?:class|course|thesis)|just to learn|zum lernen|zum spaß|pour apprendre|para aprender|per imparare|om te leren)\b",
-    re.IGNORECASE,
-)
-BEHAVIOUR = re.compile(
-    r"\b(?:never|must not|mustn'?t|may not|should not|shouldn'?t|stop|not to|don'?t want it to)\s+(?:talk|talking|mention|mentioning|say|saying|promise|promising|"
-    r"discuss|discussing|apologi[sz]e|apologi[sz]ing|recommend|recommending|offer|offering|swear|swearing)\b",
-    re.IGNORECASE,
-)
-DENIED = re.compile(r"\b(?:not|never|no|n'?t|nicht|yet to)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -120,17 +99,25 @@ class Thread:
         )
 
 
-def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table) -> Thread:
+def hear(
+    thread: Thread,
+    text: str,
+    read: Callable[[str], Signals],
+    table: Table,
+    read_case: Callable[[str], Signals] | None = None,
+) -> Thread:
     """The thread after one more message that is no move: refined, corrected, or begun afresh.
 
-    Its `signals.topic` is this message's; a message off the subject leaves what is known untouched.
+    Its `signals.topic` is this message's; a message off the subject leaves what is known untouched. `read_case` reads a
+    statement in a thread about a case, where "which change monthly" is no small talk; without it `read` does.
     """
     words = load_phrases_of(thread.language)
     if thread.pending and (answer := _pending_answer(thread.pending, text, table, words)) is not None:
         names = frozenset(answer.known_values()) - set(PER_MESSAGE)
         return replace(_refine(thread, answer), confirmations=thread.confirmations | names)
-    new = _with_plain_words(read(text), text)
     old = thread.signals
+    follows_up = old is not None and not asks_something(text)
+    new = with_plain_words((read_case or read)(text) if follows_up else read(text), text)
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
     signal_names = set(new.known_values()) - set(PER_MESSAGE)
@@ -140,8 +127,7 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
         return replace(thread, signals=_about(old, new.topic))
     if new.topic == "guide" and not signal_names & SUBSTANCE:
         return replace(thread, signals=_about(old, new.topic))
-    if PERMITTED.search(text) and not DENIED.search(text):
-        new = new.model_copy(update={"consent": True, "quotes": {**new.quotes, "consent": text.strip()[:90]}})
+    new = _with_replacements(old, new, text)
     if FACTS_FINE.search(text) and set(new.gaps) - {
         "knowledge",
         "vague",
@@ -152,18 +138,21 @@ def hear(thread: Thread, text: str, read: Callable[[str], Signals], table: Table
     return _refine(thread, new, corrects=bool(CORRECTS.search(text)))
 
 
-def _with_plain_words(new: Signals, text: str) -> Signals:
-    """The reading with what a few plain words say and no reader knows: a model to learn from, a rule of behaviour."""
-    values: dict[str, Any] = {}
-    quotes = dict(new.quotes)
-    if new.task == "foundation" and (words := LEARNING.search(text)):
-        values["learning"], quotes["learning"] = True, words[0]
-    if new.topic == "decision" and set(new.gaps) <= {"vague"} and (words := BEHAVIOUR.search(text)):
-        values["gaps"], quotes["gaps"] = ("style",), words[0]
-    return new.model_copy(update={**values, "quotes": quotes}) if values else new
-
-
 SUBSTANCE = frozenset({"examples", "score", "eval_n", "per_class", "baseline", "monthly_cost", "latency_ms"})
+
+
+def asks_something(text: str) -> bool:
+    """Whether a message of a thread asks, so that it may be about something else than the case."""
+    return bool(re.search(r"[?？]", text) or ASKS.search(text))
+
+
+def _with_replacements(old: Signals, new: Signals, text: str) -> Signals:
+    """The reading with what "300, not 30" and "facts, not tone" put in the place of what was said."""
+    values = dict(replaced_counts(old, new, text))
+    if (gaps := replaced_gaps(text)) is not None:
+        values["gaps"] = gaps
+    quotes = {**new.quotes, **{name: text.strip()[:90] for name in values}}
+    return new.model_copy(update={**values, "quotes": quotes}) if values else new
 
 
 def correct(thread: Thread, corrections: list[Correction]) -> Thread:

@@ -298,7 +298,7 @@ def _words_problems(raw: Mapping[str, Any]) -> list[str]:
 
 
 OPEN_ENDED = ("reply", "summarise", "translate", "code", "qa", "search")
-FACT_TASKS = ("qa", "search", "code")
+FACT_TASKS = ("qa", "search")
 DERIVED = {
     "fixed_labels": "the task is classification",
     "open_ended": "the output is free text",

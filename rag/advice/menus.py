@@ -22,9 +22,10 @@ from rag.signals.schema import SIGNAL_NAMES, Signals
 
 MENUS = Path(__file__).parents[1] / "data" / "menus.yaml"
 UNSAID = "unsaid"  # the value that takes a reading back
+NO = "no-"  # before an option of a menu whose options add up: it does not hold
 JOIN = "+"
 ALIASES = {"gap": "gaps", "wrong": "gaps", "prompt": "baseline", "tried": "baseline", "bind": "binds"}
-TYPED = re.compile(r"\s*([a-z]+)\s*[=:]\s*([\w+, .]+?)\s*")
+TYPED = re.compile(r"\s*([a-z]+)\s*[=:]\s*([\w+, .\-]+?)\s*")
 
 
 @dataclass(frozen=True)
@@ -156,14 +157,42 @@ def _joined_label(spec: MenuSpec, selection: str, words: Phrases) -> str:
 
 def choice_of(signal: str, values: tuple[Any, Any], words: Phrases) -> Choice | None:
     """Two readings of a signal as one question with both as buttons; None where no menu can set them."""
-    spec = next((menu for menu in load_menus() if signal in menu.signals and not menu.adds), None)
+    spec = next((menu for menu in load_menus() if signal in menu.signals), None)
     if spec is None:
         return None
-    options = [_reading_option(spec, signal, value, words) for value in values]
-    if options[0].value == options[1].value:
+    if spec.adds:
+        options = _bound_options(spec, signal, values, words)
+    else:
+        options = [_reading_option(spec, signal, value, words) for value in values]
+    if not options or options[0].value == options[1].value:
         return None
     text = words("say.either", title=words(f"menu.{spec.name}"), one=options[0].label, other=options[1].label)
     return Choice(text, tuple(options))
+
+
+def _bound_options(spec: MenuSpec, signal: str, values: tuple[Any, Any], words: Phrases) -> list[MenuOption]:
+    """ "Answers must show their source" or "nothing of the kind"; empty where both readings name a bound of their own."""
+    options = [o for o in spec.options if o.value != "none" and signal in o.sets]
+    sides = [
+        next((o.value for o in options if _holds_alone(signal, value, o.sets[signal])), "")
+        for value in values
+    ]
+    if (sides[0] and sides[1]) or not any(sides):
+        return []
+    bound = sides[0] or sides[1]
+    yes = MenuOption(f"{spec.name}={bound}", words(f"option.{spec.name}.{bound}"))
+    no = MenuOption(f"{spec.name}={NO}{bound}", words(f"option.{spec.name}.none"))
+    return [yes, no] if sides[0] else [no, yes]
+
+
+def _holds_alone(signal: str, value: Any, target: Any) -> bool:
+    if value is None:
+        return False
+    if signal == "latency_ms":
+        return bool(value <= target)
+    if signal == "volume_month":
+        return bool(value >= target)
+    return value in ("daily", "weekly", "monthly") if signal == "volatility" else bool(value == target)
 
 
 def _reading_option(spec: MenuSpec, signal: str, value: Any, words: Phrases) -> MenuOption:
@@ -192,16 +221,23 @@ def parse_correction(text: str) -> Correction:
         [part.strip() for part in re.split(r"[+,]", choice)] if spec.adds or spec.name == "gaps" else [choice]
     )
     by_value = {option.value: option for option in spec.options}
+    if spec.adds:
+        by_value |= {f"{NO}{o.value}": OptionSpec(f"{NO}{o.value}", _turned(o.sets)) for o in spec.options}
     if strange := [part for part in parts if part not in by_value]:
         number = ", or a number" if spec.number else ""
         raise RagError(
-            f"{spec.name} cannot be {strange[0]!r}. It can be {', '.join(by_value)}{number}; {UNSAID} takes it back."
+            f"{spec.name} cannot be {strange[0]!r}. It can be {', '.join(o.value for o in spec.options)}{number}; {UNSAID} takes it back."
         )
     sets: dict[str, Any] = {}
     for part in parts:
         for signal, setting in by_value[part].sets.items():
             sets[signal] = (*sets.get(signal, ()), *setting) if isinstance(setting, tuple) else setting
     return Correction(spec, sets)
+
+
+def _turned(sets: Mapping[str, Any]) -> dict[str, Any]:
+    """What holds where a bound does not: no for a yes, unsaid for a number."""
+    return {name: (not value) if isinstance(value, bool) else None for name, value in sets.items()}
 
 
 def _spec(name: str) -> MenuSpec:

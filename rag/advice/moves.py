@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -11,13 +12,16 @@ import yaml
 
 from rag.errors import RagError
 from rag.search.embedding import Embedder
+from rag.signals.language import language_of
 from rag.signals.lexicon import load_glossary
+from rag.signals.multilingual import MultilingualEncoder
 
 MOVES = Path(__file__).parents[1] / "data" / "moves.yaml"
 MIN_COSINE_TO_BE_A_MOVE = 0.5  # `none` lines hold the look-alikes
 MIN_COSINE_TO_BE_A_SERVICE = (
     0.75  # it comes before any search of the documents, so it has to be said nearly so
 )
+MORE_IN_OTHER_LANGUAGES = 0.1  # of the cosine: there everything lies a little nearer
 MOST_WORDS = 12
 Move = Literal["why", "change", "cost", "next", "sources", "thanks", "go", "advice", "saving", "wrong"]
 Service = Literal[
@@ -26,8 +30,17 @@ Service = Literal[
 ]  # fmt: skip
 FILLING = re.compile(
     r"\b(?:ok|okay|so|and|but|well|hmm?|oh|ah|exactly|then|please|really|actually|just|now|alors|donc|denn|also|bitte|y|"
-    r"pues|et|und|guys|bot|a|lot|much|very|all)\b"
+    r"pues|et|und|guys|bot|a|lot|much|very|all|haha|lol|hey|right)\b"
 )
+
+
+PATTERNS: tuple[tuple[Move, re.Pattern[str]], ...] = (
+    ("change", re.compile(r"\b(?:what|which \w+) (?:would|could|might) (?:flip|change|make you|tip|turn|alter)\b|\bwhen (?:should|do|can|would) (?:i|we) (?:revisit|ask again|come back|look (?:at it )?again|reconsider|check again)\b")),
+    ("saving", re.compile(r"\b(?:what(?:'s| is| are)|how (?:big|much|large)(?: is| are)?) (?:the |our )?(?:savings?|payback|payoff)\b|\b(?:how much|what) (?:do|would|did|will|could) (?:that |it |this |we |you )?(?:just )?(?:save|gain)\b")),
+    ("cost", re.compile(r"\bcost-?wise\b|\bprice tag\b|\b(?:gpu|compute|hosting|training) (?:bill|price|cost)s?\b(?=.*\?|$)|\border of magnitude\b")),
+    ("why", re.compile(r"^\W*(?:[\w',:-]+\s+){0,4}why (?:not|did you|do you|would you|can'?t|couldn'?t|wouldn'?t|shouldn'?t|is that|was that)\b|\bgive me (?:the|an|your) (?:argument|reason)s?\b|\bthe reason for (?:the|that|this)\b")),
+)  # fmt: skip
+MOST_WORDS_OF_A_PATTERN, MOST_WORDS_OF_AN_END = 16, 5
 
 
 class MoveReader:
@@ -43,11 +56,17 @@ class MoveReader:
         self._names: list[str] = [name for name, _ in lines]
         self._exact: dict[str, str] = {bare(text): name for name, text in lines}
         self._core: dict[str, str] = {core(bare(text)): name for name, text in lines if core(bare(text))}
+        self._lines, self._encode = lines, MultilingualEncoder()
         self._rows = embed([text for _, text in lines])
 
     def __call__(self, text: str) -> Move | None:
-        """Only for a message without figures of at most twelve words."""
-        name = self._nearest(text)
+        """A message without figures of at most twelve words; a longer one by its pattern, or by a last short sentence."""
+        name = self._exact.get(bare(text)) or _by_pattern(text) or self._nearest(text)
+        ends = re.split(r"(?<=[.!?:;])\s+", text.strip())
+        if name == "none" and len(ends) > 1 and len(ends[-1].split()) <= MOST_WORDS_OF_AN_END:
+            words = bare(ends[-1])
+            end = self._exact.get(words) or self._core.get(core(words)) or "none"
+            name = "none" if end in ("wrong", "hello", "help") else end
         return cast(Move, name) if name in get_args(Move) else None
 
     def service(self, text: str) -> Service | None:
@@ -62,9 +81,24 @@ class MoveReader:
             return name
         if not words or len(words.split()) > MOST_WORDS or re.search(r"\d", words):
             return "none"
-        cosines = self._rows @ self._embed([text])[0]
+        if language_of(words) == "en":
+            cosines = self._rows @ self._embed([text])[0]
+        else:
+            cosines = self._multilingual_rows @ self._encode([text])[0]
+            least += MORE_IN_OTHER_LANGUAGES
         best = int(np.argmax(cosines))
         return self._names[best] if cosines[best] >= least else "none"
+
+    @cached_property
+    def _multilingual_rows(self) -> np.ndarray:
+        return self._encode([text for _, text in self._lines])
+
+
+def _by_pattern(text: str) -> Move | None:
+    low = text.lower()
+    if len(low.split()) > MOST_WORDS_OF_A_PATTERN or re.search(r"\d", low):
+        return None
+    return next((move for move, pattern in PATTERNS if pattern.search(low)), None)
 
 
 def bare(text: str) -> str:

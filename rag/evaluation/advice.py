@@ -10,20 +10,35 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from rag.advice.conversation import Thread, TurnDecision, decide_turn, hear
+from rag.advice.conversation import Thread, TurnDecision, correct, decide_turn
 from rag.advice.decide import advise
 from rag.advice.decision_table import Table, load_table
+from rag.advice.menus import Correction
+from rag.advice.moves import Move, Service
+from rag.advice.turns import Moves, after_hearing, in_language_of, turn_of
 from rag.errors import RagError
 from rag.signals.reading import same_value
 from rag.signals.schema import SIGNAL_NAMES, Signals
 
-Reader = Callable[[str], Signals]
-Moves = Callable[[str], str | None]
+Reader = Callable[..., Signals]  # (text) or (text, in_case)
+
+
+class NoMoves:
+    """Takes every message for something to read."""
+
+    def __call__(self, text: str) -> Move | None:
+        """No move."""
+        return None
+
+    def service(self, text: str) -> Service | None:
+        """No question about the bot."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -135,10 +150,8 @@ def _gold(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: getattr(signals, name) for name in raw if name in SIGNAL_NAMES}
 
 
-def evaluate(
-    rows: Iterable[Row], reader: Reader, moves: Moves = lambda text: None, taps: bool = False
-) -> Evaluation:
-    """Every scored turn, what came before it heard first; `taps` also tries the corrections of wrong ones.
+def evaluate(rows: Iterable[Row], reader: Reader, moves: Moves = NoMoves(), taps: bool = False) -> Evaluation:
+    """Every scored turn, what came before it after_hearing first; `taps` also tries the corrections of wrong ones.
 
     `moves` tells which messages only ask about the verdict so far (rag/advice/conversation.py). A correction is not
     kept: the next turn of a conversation is judged on what was read.
@@ -154,9 +167,14 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
     gold: dict[str, Any] = {}
     for number, turn in enumerate(row.turns, 1):
         gold |= turn.gold
-        move = moves(turn.text) if decision.thread.signals is not None else None
-        if move is None:
-            decision = decide_turn(hear(decision.thread, turn.text, reader, table), table)
+        thread = in_language_of(decision.thread, turn.text)
+        kind = turn_of(thread, turn.text, moves, table)
+        move = str(kind) if isinstance(kind, str) else None
+        service = move in get_args(Service)
+        if isinstance(kind, Correction):
+            decision = decide_turn(correct(thread, [kind]), table)
+        elif move is None:
+            decision = decide_turn(after_hearing(thread, turn.text, as_reader(reader), table), table)
         read = (decision.thread.signals or Signals.model_validate({})).known_values()
         scored_turns = [other for other in row.turns if other.accept or other.answer_kind]
         name = row.id if len(scored_turns) == 1 else f"{row.id}.{number}"
@@ -167,7 +185,7 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
             )
             yield Outcome(name, row.family, outcome, accept, read, {})
         elif turn.accept:
-            outcome = str(decision.advice.verdict)
+            outcome = "off_topic" if service else str(decision.advice.verdict)
             tap = (
                 _tap(decision.thread, gold, turn.accept, table)
                 if taps and outcome not in turn.accept
@@ -176,7 +194,17 @@ def _outcomes(row: Row, reader: Reader, moves: Moves, table: Table, taps: bool) 
             yield Outcome(name, row.family, outcome, turn.accept, read, row.labels, tap)
 
 
-KINDS_OF_MOVE = {"ack": ("thanks", "ack"), "savings": ("saving", "cost")}  # of a labelled row: our moves
+KINDS_OF_MOVE = {  # of a labelled row: our moves; "ok, do it" and "what would you do" are answered with the next step
+    "ack": ("thanks", "ack"),
+    "savings": ("saving", "cost"),
+    "next": ("next", "go", "advice"),
+}
+
+
+def as_reader(reader: Reader) -> Callable[[str, bool], Signals]:
+    """A reader of text alone as one that is told whether it reads a statement in a thread."""
+    takes_both = len(signature(reader).parameters) > 1
+    return lambda text, in_case: reader(text, in_case) if takes_both else reader(text)
 
 
 def _tap(thread: Thread, gold: Mapping[str, Any], accept: Sequence[str], table: Table) -> str | None:

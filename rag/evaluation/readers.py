@@ -26,4 +26,4 @@ def load_reader_pair(embed: Embedder, cache: Path) -> ReaderPair:
 def load_reader(embed: Embedder, cache: Path) -> Reader:
     """The merged signals of both embedded readers."""
     pair = load_reader_pair(embed, cache)
-    return lambda question: pair(question).signals
+    return lambda question, in_case=False: pair(question, in_case).signals

@@ -45,7 +45,7 @@ def quantity_kinds(message: LabelledMessage) -> list[int]:
     for one in quantities:
         exact = [n for n in message.numbers if (n.start, n.end) == (one.start, one.end)]
         near = [n for n in message.numbers if n.start < one.end and one.start < n.end]
-        if one.whole is not None and not exact:
+        if one.is_share and not exact:
             near = [n for n in near if n.start <= one.start and n.end >= one.end]
         kinds.append(KINDS.index((exact or near)[0].kind) if (exact or near) else KINDS.index("other"))
     return kinds

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag.signals.lexicon import words_around
-from rag.signals.number_words import KB, WRONG
+from rag.signals.number_words import KB
 from rag.signals.quantities import Quantity
+from rag.signals.shares import counts_wrong
 
 CALLS_PER_MONTH = {"hour": 720.0, "day": 30.0, "week": 4.3, "month": 1.0, "year": 1 / 12}
 TOKENS_PER_DOCUMENT = 800  # where the words do not say what kind of document: a planning figure
@@ -38,10 +39,6 @@ _DAYS = {
     1: re.compile(r"\s?-?(?:days?|tage?n?\b|jours?|d[ií]as?|giorni|dagen|дн|天|日)", re.IGNORECASE),
     365: re.compile(r"\s?-?(?:years?|yrs?|jahr|ans?\b|años?|anos?\b|anni|jaar|лет|год|年)", re.IGNORECASE),
 }
-_ERRORS_AFTER = re.compile(rf"\s?(?:[%％]|percent)?\s?(?:[\w'’]+\s){{0,4}}?{WRONG}", re.IGNORECASE)
-_ERRORS_BEFORE = re.compile(
-    rf"(?:{WRONG}|\bflags?|\bsend back|rewrit\w*)\W*(?:\w+\W+){{0,3}}$", re.IGNORECASE
-)
 _FIRST_STANDS = frozenset({"score", "target"})
 
 
@@ -59,7 +56,7 @@ def number_signals(text: str, quantities: Sequence[CountedQuantity]) -> tuple[di
     quotes: dict[str, str] = {}
     for one in quantities:
         for name, raw in _signals(text, one):
-            value: Any = int(raw) if name in WHOLE else round(float(raw), 4)
+            value: Any = int(raw) if name in WHOLE else round(float(raw), 1 if name in _FIRST_STANDS else 4)
             old = values.get(name)
             stays = old is not None and (
                 name in _FIRST_STANDS or (value >= old if name == "latency_ms" else value <= old)
@@ -76,7 +73,7 @@ def _signals(text: str, one: CountedQuantity) -> list[tuple[str, float]]:
     quantity, kind = one.quantity, one.kind
     after = text[quantity.end : quantity.end + 40]
     if kind in ("score", "target"):
-        percent = _percent(text, quantity, after)
+        percent = _percent(text, quantity, kind)
         whole = [("eval_n", quantity.whole)] if quantity.whole is not None and kind == "score" else []
         return [(kind, percent), *whole] if percent is not None else []
     if kind == "latency":
@@ -101,14 +98,11 @@ def _signals(text: str, one: CountedQuantity) -> list[tuple[str, float]]:
     return []
 
 
-def _percent(text: str, quantity: Quantity, after: str) -> float | None:
+def _percent(text: str, quantity: Quantity, kind: str) -> float | None:
     """The share that is right, 0-100; what is counted as wrong is turned round."""
     value = quantity.value
-    if quantity.whole is not None or (0 < value <= 1 and not quantity.percent):
+    if quantity.is_share or (0 < value <= 1 and not quantity.percent):
         value *= 100
     if not 0 <= value <= 100:
         return None
-    before = re.split(r"[;.,!?]\s", text[max(0, quantity.start - 50) : quantity.start])[-1]
-    after = re.split(r"[;.,!?]\s", after)[0]
-    wrong = _ERRORS_AFTER.match(after) or _ERRORS_BEFORE.search(before)
-    return 100 - value if wrong else value
+    return 100 - value if kind == "score" and counts_wrong(text, quantity.start, quantity.end) else value

@@ -4,38 +4,6 @@ expressions on lower-case text; the order of rules that use them stands in rag/s
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
-MULTIPLIERS = {
-    "k": 1e3, "thousand": 1e3, "tausend": 1e3, "mille": 1e3, "mil": 1e3, "tsd": 1e3,
-    "m": 1e6, "mm": 1e6, "mn": 1e6, "mio": 1e6, "mln": 1e6, "million": 1e6, "millions": 1e6, "millionen": 1e6,
-    "millones": 1e6, "mil millones": 1e9, "milliarden": 1e9, "milliard": 1e9, "b": 1e9, "bn": 1e9, "billion": 1e9, "mrd": 1e9, "milliards": 1e9, "t": 1e12,
-    "trillion": 1e12, "hundred": 100.0, "hundert": 100.0, "cent": 100.0, "dozen": 12.0, "grand": 1e3,
-}  # fmt: skip
-MULT = "|".join(sorted(MULTIPLIERS, key=len, reverse=True))
-DIGITS = re.compile(
-    rf"(?<![\w.])(?P<cur>[$€£]\s?)?(?P<num>\d{{1,3}}(?:[.,'’ \u00a0\u202f]\d{{3}})+(?![\d])|\d+(?:[.,]\d+)?|\.\d+)"
-    rf"(?:\s?(?P<mult>{MULT})(?![a-zà-ÿ]))?(?P<cur2>\s?[$€£]+|\s?(?:usd|eur|euros?|dollars?|bucks|chf)\b)?",
-    re.IGNORECASE,
-)
-WORDS = {
-    "half a million": 5e5, "hundreds of thousands": 3e5, "tens of thousands": 3e4, "a few thousand": 3e3,
-    "few thousand": 3e3, "couple thousand": 2e3, "couple of thousand": 2e3, "several thousand": 4e3,
-    "a few hundred": 300.0, "few hundred": 300.0, "couple hundred": 200.0, "couple of hundred": 200.0,
-    "several hundred": 400.0, "quelques centaines": 300.0, "quelques milliers": 3e3, "ein paar hundert": 300.0,
-    "ein paar tausend": 3e3, "unos cientos": 300.0, "unos miles": 3e3, "hundreds of": 400.0,
-    "thousands of": 3e3, "millions of": 3e6, "a couple dozen": 24.0, "couple dozen": 24.0, "two dozen": 24.0,
-    "a dozen": 12.0, "dozens of": 36.0, "a million": 1e6, "one million": 1e6, "two million": 2e6,
-    "a hundred": 100.0, "one hundred": 100.0, "two hundred": 200.0, "five hundred": 500.0, "a thousand": 1e3,
-    "one thousand": 1e3, "two thousand": 2e3, "five thousand": 5e3, "ten thousand": 1e4, "a handful of": 5.0,
-    "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0, "ten": 10.0,
-    "eleven": 11.0, "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0, "thirty": 30.0, "forty": 40.0,
-    "fifty": 50.0, "sixty": 60.0, "eighty": 80.0, "two": 2.0, "zwei": 2.0, "drei": 3.0, "fünf": 5.0,
-    "zehn": 10.0, "deux": 2.0, "trois": 3.0, "cinq": 5.0, "dix": 10.0, "dos": 2.0, "tres": 3.0, "diez": 10.0,
-}  # fmt: skip
-WORD = re.compile(r"\b(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")\b", re.IGNORECASE)
-
 PER = r"(?:/|\bper\b|\ba\b|\ban\b|\beach\b|\bevery\b|\bpro\b|\bpar\b|\bpor\b|\bal\b|\bà la\b|\bim\b)\s?"
 TIMES = {  # calls per month for one call per unit
     r"(?:months?|mo|mth|monat|mois|mes)\b": 1.0,
@@ -128,52 +96,3 @@ INTO_CLASSES = (  # a plural noun, other than what a text is cut to
 IN_PROMPT = (  # samples that stand in the prompt are no training data
     r"(?:prompt\w*|style guide|few-?shot|instructions|tone rules)\b[^.;?]{0,30}(?:with|w/|and|plus|\+|incl\w*|mit|avec|con)\s?(?:~|about )?$"
 )
-
-_N = r"(\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|un|une|uno|deux|trois|zwei|drei|dos|tres)"
-_SHARE = re.compile(
-    rf"\b(?:{_N}\s?(?:in|of|out of|von|sur|de|aus|/)\s?(?:every\s)?{_N}\b(?!\s?(?:%|k\b|million))"
-    r"|(half|a third|one third|two thirds|a quarter|three quarters|die hälfte|la moitié|la mitad)\b)"
-)
-_FRACTIONS = {"third": 1 / 3, "two thirds": 2 / 3, "quarter": 0.25, "three quarters": 0.75}
-_ONE = {"one": 1.0, "un": 1.0, "une": 1.0, "uno": 1.0}
-_BAD = re.compile(
-    rf"(?:{WRONG}|redo\b|redone|rewrit\w*|rewrote|re-?work\w*|thumbs? down|throw\w* (?:out|away)|bounc\w*|ablehn\w*|refus\w*)"
-)
-_GOOD = re.compile(
-    r"(?:right|correct\w*|accept\w*|approv\w*|pass\w*|ok\b|usable|valid|good|win|prefer\w*|richtig|justes?)"
-)
-_OUT_OF = re.compile(
-    r"[^.;,?!\d]{0,25}?\b(?:out of|of|over|on|across|among|von|sur|de)\s(?:our\s|the\s|a\s)?(\d{2,3}(?:,\d{3})?)\b"
-)
-
-
-def read_shares(text: str) -> Iterator[tuple[str, float, int, int]]:
-    """(kind, value, start, end) of each share: `score` in percent, and `eval_n` where it says of how many."""
-    low = text.lower()
-    for match in _SHARE.finditer(low):
-        share = _share(match)
-        if share is None:
-            continue
-        after, before = low[match.end() : match.end() + 45], low[max(0, match.start() - 40) : match.start()]
-        bad, good = _nearest(_BAD, before, after), _nearest(_GOOD, before, after)
-        if min(bad, good) > 40:
-            continue
-        yield "score", round(100 * (1 - share if bad <= good else share), 1), match.start(), match.end()
-        total = _OUT_OF.match(low, match.end())
-        if total:
-            yield "eval_n", float(total[1].replace(",", "")), total.start(1), total.end(1)
-
-
-def _share(match: re.Match[str]) -> float | None:
-    if match[3]:
-        words = match[3].removeprefix("a ").removeprefix("one ")
-        return _FRACTIONS.get(words, 0.5)
-    part, whole = (_ONE.get(n) or WORDS.get(n) or float(n) for n in (match[1], match[2]))
-    return part / whole if 0 < part < whole else None
-
-
-def _nearest(pattern: re.Pattern[str], before: str, after: str) -> int:
-    """Characters to the nearest word of the pattern on either side; 99 where there is none."""
-    behind = [len(before) - match.end() for match in pattern.finditer(before)]
-    ahead = pattern.search(after)
-    return min([*behind, *([ahead.start()] if ahead else []), 99])

@@ -15,7 +15,9 @@ from rag.errors import RagError
 from rag.search.embedding import built_folder
 from rag.search.minilm_onnx import PROBES, load_tokenizer
 from rag.signals.confidence import measured_trust
+from rag.signals.language import language_of
 from rag.signals.lexicon import words_around
+from rag.signals.multilingual_heads import MultilingualHeads, mix
 from rag.signals.quantities import Quantity, find_quantities
 from rag.signals.reading import Reading, merge_readings
 from rag.signals.rules import MAX_TEXT, EmbeddedReader
@@ -25,6 +27,9 @@ from rag.signals.tuned_signals import signals_from
 
 MIN_COSINE_TO_FP32 = 0.99  # of the label logits on PROBES; below it int8 is not used on this machine
 NO_KIND = "other"
+ASIDES = ("guide", "document", "concierge", "other")  # topics that a terse statement about a case looks like
+MIN_OWN = 0.4  # of a label's probability from which its loudest words stand behind it
+MULTILINGUAL_SHARE = {"en": 0.3, "other": 0.7}  # of the weight: docs/decisions.d/reading-first-sight.md
 
 
 class TunedReader:
@@ -41,10 +46,11 @@ class TunedReader:
             (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
         )
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
+        self._multilingual = MultilingualHeads()
         weights = load_weights()
         self._heads, self._exclusive, self._kinds = weights.heads, weights.exclusive, weights.kinds
 
-    def __call__(self, text: str) -> Signals:
+    def __call__(self, text: str, in_case: bool = False) -> Signals:
         """What the text says, each value with the words that spoke loudest for it."""
         encoding = self._tokenizer.encode(text)
         labels, kinds, focus = self._run(encoding.ids)
@@ -60,8 +66,15 @@ class TunedReader:
                 name: int(place) for name, place in zip(names, focus[start : start + len(names)], strict=True)
             }
             start += len(names)
-        signals = signals_from(text, probabilities, quantities, quantity_kinds)
-        return _quoted(signals, text, encoding.offsets, loudest)
+        labels_of_ours = {
+            name for shares in probabilities.values() for name, p in shares.items() if p >= MIN_OWN
+        }
+        share = MULTILINGUAL_SHARE["en" if language_of(text) == "en" else "other"]
+        probabilities = mix(probabilities, self._multilingual(text), share)
+        signals = signals_from(text, probabilities, quantities, quantity_kinds, in_case)
+        return _quoted(
+            signals, text, encoding.offsets, {name: loudest[name] for name in labels_of_ours & loudest.keys()}
+        )
 
     def agreement(self, reference: np.ndarray) -> float:
         """The lowest cosine of the label logits on PROBES to the fp32 graph's."""
@@ -95,7 +108,7 @@ def _quoted(
     quotes = dict(signals.quotes)
     for name in ("task", "baseline", "gaps"):
         value = signals.gap if name == "gaps" else getattr(signals, name)
-        if value is not None and loudest.get(value, 0) < len(offsets):
+        if value in loudest and loudest[value] < len(offsets):
             start, end = offsets[loudest[value]]
             if end > start and (words := words_around(text, start, end)):
                 quotes[name] = words
@@ -122,12 +135,17 @@ class ReaderPair:
         self._embedded, self._second, self._verdict_of = embedded, second, verdict_of
         self._trust = measured_trust()
 
-    def __call__(self, question: str) -> Reading:
-        """What the question says; orders to the adviser are cut before either reader reads."""
+    def __call__(self, question: str, in_case: bool = False) -> Reading:
+        """What the question says; orders to the adviser are cut before either reader reads.
+
+        `in_case`: a statement in a thread about a case, read as one whatever it looks like alone.
+        """
         first = self._embedded(question)
+        if in_case and first.topic in ASIDES:
+            first = first.model_copy(update={"topic": "decision"})
         clean = self._embedded.without_orders(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
-        second = self._second(clean)
+        second = self._second(clean, in_case and first.topic == "decision")
         second = second.model_copy(update={"injection": first.injection})
         return merge_readings(first, second, self._trust, self._verdict_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag.signals.number_roles import plain_kinds
 from rag.signals.number_signals import CountedQuantity, number_signals
 from rag.signals.quantities import Quantity
 from rag.signals.rules import FLAGS
@@ -23,13 +24,20 @@ Probabilities = Mapping[str, Mapping[str, float]]
 
 
 def signals_from(
-    text: str, probabilities: Probabilities, quantities: Sequence[Quantity], kinds: Sequence[str]
+    text: str,
+    probabilities: Probabilities,
+    quantities: Sequence[Quantity],
+    kinds: Sequence[str],
+    in_case: bool = False,
 ) -> Signals:
     """Signals of one message from the probabilities by head and label and the kind of each quantity in it.
 
+    `in_case`: it is a statement of a thread about a case, so that its topic is a decision whatever it looks like alone.
+
     The heads beside topic were trained on decisions and questions of fact alone; on small talk they read what nobody said.
     """
-    values: dict[str, Any] = {"topic": likeliest(probabilities["topic"])}
+    values: dict[str, Any] = {"topic": "decision" if in_case else likeliest(probabilities["topic"])}
+    kinds = [plain or kind for plain, kind in zip(plain_kinds(text, quantities), kinds, strict=True)]
     numbers, quotes = number_signals(text, counted_quantities(quantities, kinds))
     if values["topic"] in NO_CASE:
         return Signals.model_validate({**numbers, **values, "quotes": quotes})
@@ -60,11 +68,11 @@ def likeliest(shares: Mapping[str, float]) -> str:
 
 def counted_quantities(quantities: Sequence[Quantity], kinds: Sequence[str]) -> list[CountedQuantity]:
     """Each quantity with its kind; a share that is a score takes the place of its two numbers."""
-    scores = [q for q, kind in zip(quantities, kinds, strict=True) if q.whole is not None and kind == "score"]
+    scores = [q for q, kind in zip(quantities, kinds, strict=True) if q.is_share and kind == "score"]
     result = []
     for quantity, kind in zip(quantities, kinds, strict=True):
         inside = any(one is not quantity and one.start <= quantity.start < one.end for one in scores)
-        share_of_nothing = quantity.whole is not None and kind != "score"
+        share_of_nothing = quantity.is_share and kind != "score"
         if not inside and not share_of_nothing:
             result.append(CountedQuantity(quantity, kind))
     return result

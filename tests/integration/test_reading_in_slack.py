@@ -1,4 +1,4 @@
-"""The reading as a person corrects it in Slack: opened, tapped, decided anew in the same message."""
+"""The reading as a person corrects it in Slack: card_open, tapped, decided anew in the same message."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def menus_of(card: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_tap_corrects_the_reading_and_the_verdict_changes_in_place(stack: LocalStack, maya: Person) -> None:
     """The menus open on a tap with the reading chosen; another choice moves the verdict and says what changed."""
-    asked = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
-    card = answer(maya, asked["ts"])
+    question = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
+    card = answer(maya, question["ts"])
     assert "I understood" in text_of(card)
     assert menus_of(card) == {}
     maya.click(CHANNEL, card["ts"], "reading", "open")
-    opened = until(lambda: (now := card_now(maya, card)) and menus_of(now) and now)
-    menus = menus_of(opened)
+    card_open = until(lambda: (now := card_now(maya, card)) and menus_of(now) and now)
+    menus = menus_of(card_open)
     assert list(menus) == ["task", "gaps", "baseline", "examples", "binds"]
     assert menus["task"]["initial_option"]["value"] == "classify"
     maya.click(CHANNEL, card["ts"], "reading:task", "qa")
-    changed = until(lambda: "maya" in text_of(now := card_now(maya, card)).lower() and now)
-    assert "answer questions from documents" in text_of(changed)
-    assert "The verdict was" in text_of(changed)
+    card_after = until(lambda: "maya" in text_of(now := card_now(maya, card)).lower() and now)
+    assert "answer questions from documents" in text_of(card_after)
+    assert "The verdict was" in text_of(card_after)
     assert len(maya.messages(CHANNEL, card["thread_ts"])) == 2
     maya.click(CHANNEL, card["ts"], "reading", "close")
     until(lambda: not menus_of(card_now(maya, card)))
@@ -49,8 +49,8 @@ def test_a_tap_corrects_the_reading_and_the_verdict_changes_in_place(stack: Loca
 
 def test_a_later_message_does_not_overwrite_what_was_tapped(stack: LocalStack, maya: Person) -> None:
     """The confirmed task stands, whatever a later message looks like."""
-    asked = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
-    card = answer(maya, asked["ts"])
+    question = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
+    card = answer(maya, question["ts"])
     maya.click(CHANNEL, card["ts"], "reading", "open")
     until(lambda: menus_of(card_now(maya, card)))
     maya.click(CHANNEL, card["ts"], "reading:task", "extract")

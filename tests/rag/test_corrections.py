@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -273,3 +274,30 @@ def test_the_team_s_own_rule_comes_before_any_price(tmp_path: Path, adviser: Adv
     assert any("data protection officer" in claim.text for claim in rule.why)
     elsewhere = adviser.ask("What is our refund limit?")
     assert not any("250 euros" in claim.text for claim in elsewhere.why)
+
+
+@pytest.mark.parametrize(
+    ("signal", "values", "sets"),
+    [
+        ("citations", (None, True), {"citations": False}),
+        ("offline", (True, None), {"offline": False}),
+        ("latency_ms", (50.0, None), {"latency_ms": None}),
+        ("volatility", (None, "daily"), {"volatility": None}),
+    ],
+)
+def test_a_doubt_about_a_bound_is_asked_with_yes_and_no(
+    signal: str, values: tuple[Any, Any], sets: dict[str, Any]
+) -> None:
+    """Both buttons can be pressed: one sets the bound, the other says that it does not hold."""
+    choice = choice_of(signal, values, load_phrases_of("en"))
+    assert choice is not None
+    corrections = {option.value: parse_correction(option.value).sets for option in choice.options}
+    no = next(value for value in corrections if "=no-" in value)
+    yes = next(value for value in corrections if "=no-" not in value)
+    assert corrections[no] == sets
+    assert corrections[yes][signal] not in (None, False)
+
+
+def test_two_bounds_of_one_kind_are_no_yes_or_no() -> None:
+    """Nothing is asked where both readings bind."""
+    assert choice_of("volatility", ("daily", "weekly"), load_phrases_of("en")) is None

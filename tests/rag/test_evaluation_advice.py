@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rag.advice.moves import Move
 from rag.errors import RagError
-from rag.evaluation.advice import evaluate, read_rows
+from rag.evaluation.advice import NoMoves, evaluate, read_rows
 from rag.signals.schema import Signals
 
 GOLD = {
@@ -52,6 +53,13 @@ def test_what_is_right_at_first_sight_needs_no_tap(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+class OnlyWhy(NoMoves):
+    """Knows one move."""
+
+    def __call__(self, text: str) -> Move | None:
+        return "why" if text == "why?" else None
+
+
 def test_every_scored_turn_of_a_conversation_counts(tmp_path: Path) -> None:
     """Verdicts by `accept`, questions about the verdict by `answer_kind`."""
     turns = [
@@ -61,7 +69,7 @@ def test_every_scored_turn_of_a_conversation_counts(tmp_path: Path) -> None:
     result = evaluate(
         read_rows(file_of(tmp_path, {"id": "c", "turns": turns})),
         lambda text: reader_of(),
-        lambda text: "why" if text == "why?" else None,
+        OnlyWhy(),
     )
     assert [(outcome.id, outcome.right) for outcome in result.outcomes] == [("c.1", True), ("c.2", True)]
 

@@ -13,7 +13,8 @@ from rag.advice.decide import advise
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import headline, next_step
 from rag.advice.menus import menus_of
-from rag.advice.phrases import FOLDER, LANGUAGES, language_of, load_phrases_of
+from rag.advice.phrases import FOLDER, load_phrases_of
+from rag.signals.language import LANGUAGES, language_of
 from rag.signals.schema import Signals
 
 OTHERS = [language for language in LANGUAGES if language != "en"]

@@ -1,0 +1,78 @@
+"""What a correction puts in the place of what was before, and what plain words say that no reader knows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.advice.plain_words import permission, replaced_counts, replaced_gaps, with_plain_words
+from rag.signals.schema import Signals
+
+NOTHING = Signals.model_validate({"topic": "decision"})
+
+
+@given(before=st.integers(10, 90_000), after=st.integers(10, 90_000))
+@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize(
+    "text", ["sorry, {after} not {before}", "typo: {after}, not {before}", "nicht {before} sondern {after}"]
+)
+def test_the_number_that_is_denied_is_replaced_by_the_one_that_holds(
+    text: str, before: int, after: int
+) -> None:
+    """Whatever the figures, and only where that number was before."""
+    old = Signals.model_validate({"topic": "decision", "examples": before, "eval_n": before + 1})
+    assert replaced_counts(old, NOTHING, text.format(before=before, after=after)) == {"examples": after}
+
+
+def test_a_loose_number_replaces_what_it_can_only_mean() -> None:
+    """A shift by one digit, and a new size of the only count that is near."""
+    old = Signals.model_validate({"topic": "decision", "kb_tokens": 190_000})
+    assert replaced_counts(old, NOTHING, "with the annex it will be 260k") == {"kb_tokens": 260_000}
+    old = Signals.model_validate({"topic": "decision", "examples": 24})
+    assert replaced_counts(old, NOTHING, "I forgot two zeros: 2400") == {"examples": 2400}
+    assert replaced_counts(old, NOTHING, "we are 12 people in Lyon") == {}
+    assert replaced_counts(old, NOTHING, "reviewers reject 35% now") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "gaps"),
+    [
+        ("no, it's the facts, not the tone", ("knowledge",)),
+        ("es ist der Stil, nicht die Kosten", ("style",)),
+        ("it's the tone", None),
+        ("not the tone", None),
+    ],
+)
+def test_a_gap_that_is_denied_gives_way_to_the_one_that_is_named(
+    text: str, gaps: tuple[str, ...] | None
+) -> None:
+    """Only where one is named in the place of the other."""
+    assert replaced_gaps(text) == gaps
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("the union has signed off on it, everyone agreed", True),
+        ("our DPO approved the training last week", True),
+        ("Patients consented and the ethics board signed", True),
+        ("der Betriebsrat hat zugestimmt", True),
+        ("ya nos autorizaron", True),
+        ("客户已同意", True),
+        ("legal has not agreed", False),
+        ("there's no legal basis for that", False),
+        ("Legal no ha dado permiso", False),
+        ("once legal agreed we could start", None),
+        ("we sort letters into 9 folders", None),
+    ],
+)
+def test_permission_is_read_from_whoever_may_give_it(text: str, answer: bool | None) -> None:
+    """Given, refused, or not told."""
+    assert permission(text) is answer
+
+
+def test_everybody_may_read_everything_takes_the_walls_down() -> None:
+    """And quoting that is no longer needed is no bound."""
+    reading = with_plain_words(NOTHING, "all branches may see everything, and no quoting needed")
+    assert (reading.acl, reading.citations) == (False, False)
