@@ -1,7 +1,7 @@
 """What benchmarks/forecast.py needs of fine-tunes: a pilot on a quarter of the rows, and LoRA trained on half and on all.
 
 The pilot, its gain and how the gain is carried to more rows are the product's own (finetune/measurement/pilot.py). A
-fine-tune of more rows is trained as the pilot is, with the same held-out rows. Results are kept under
+fine-tune of more rows is trained as the pilot is, with the job's own recipe and the same held-out rows. Results are kept under
 ~/.cache/trainwise-bench.
 """
 
@@ -18,14 +18,14 @@ import numpy as np
 from benchmarks.forecast_sets import CACHE
 from finetune.data.split import Split
 from finetune.data.ticket import Ticket
-from finetune.evaluation.baselines import CheapMethods, best_trained, score_ladder
+from finetune.evaluation.baselines import CheapMethods, score_ladder
 from finetune.evaluation.forecast import Ahead, Point, forecast
 from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore
 from finetune.evaluation.sample import Fold, Sample
 from finetune.evaluation.statistics import Interval
 from finetune.measurement.decision import Figures, decide
-from finetune.measurement.pilot import EPOCHS, Pilot, PilotRun, expected, run_pilot
+from finetune.measurement.pilot import RECIPE, Pilot, PilotRun, expected, run_pilot
 from finetune.progress import silent
 
 ROWS, TEST_ROWS, DEV_SHARE = 640, 400, 0.12
@@ -112,7 +112,8 @@ def _figures(
 def _pilot_of(scores: dict[str, Any]) -> Pilot:
     value = Interval(scores["tuned"], scores["tuned"], scores["tuned"])
     line = SystemScore("Tuned with LoRA", "tuned", value, value, 0.0)
-    return Pilot(scores["rows"], scores["held_out"], EPOCHS, 0.0, line, "", Interval(**scores["gain"]))
+    gain = Interval(**scores["gain"])
+    return Pilot(scores["rows"], scores["held_out"], RECIPE.epochs, 0.0, line, "", gain, whole=True)
 
 
 def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dict[str, Any]:
@@ -121,8 +122,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     test, pool = order[:TEST_ROWS], order[TEST_ROWS : TEST_ROWS + ROWS]
     small = _sample(data, pool[: len(pool) // TIMES[-1]], test)
     cheap = CheapMethods(small)
-    ladder, _ = score_ladder(small, cheap, METRIC, silent())
-    best = best_trained(ladder)
+    ladder, best = score_ladder(small, cheap, METRIC, silent())
     pilot = _train(small, cheap, best)
     points = curve_points(small.train_rows, slice_score(small, cheap, best.name, METRIC, SEED), silent())
     right = best.labels == small.truth
@@ -130,7 +130,9 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
     outcomes = []
     for times in TIMES:
         sample = _sample(data, pool[: times * len(pool) // TIMES[-1]], test)
-        score = _train(sample, CheapMethods(sample), best).score.accuracy.value
+        larger = CheapMethods(sample)
+        rival = score_ladder(sample, larger, METRIC, silent())[1]
+        score = _train(sample, larger, rival).score.accuracy.value
         outcomes.append((times * small.train_rows, score))
     return {
         "rows": pilot.rows,
@@ -146,7 +148,7 @@ def _measure(data: tuple[np.ndarray, np.ndarray, list[str]], repeat: int) -> dic
 
 def _train(sample: Sample, cheap: CheapMethods, against: Predictions) -> Pilot:
     with tempfile.TemporaryDirectory() as folder:
-        run = PilotRun(len(sample.once.train), EPOCHS, against, METRIC, SEED, Path(folder))
+        run = PilotRun(len(sample.once.train), RECIPE.epochs, against, METRIC, SEED, Path(folder))
         return run_pilot(sample, cheap, run, silent())
 
 
