@@ -128,6 +128,7 @@ def _weeks(tickets: Tickets) -> tuple[tuple[str, int], ...]:
 
 
 CLASSES_SHOWN = 8
+NOTES_SHOWN = 6
 
 
 def card_lines(card: Card) -> list[str]:
@@ -145,7 +146,7 @@ def care_lines(card: Card) -> list[str]:
     lines = (
         _columns(card),
         *(report_lines(card.intake) or [_read(card)]),
-        *(note for note in card.notes if not note.startswith("columns guessed")),
+        *_notes(card),
         _cleaning_line(card),
         _copies(card),
         _redaction_line(card),
@@ -193,6 +194,13 @@ def _columns(card: Card) -> str:
     return (
         f"Columns guessed: {read}. Wrong? Add the file again and name them (--text-column, --label-column)."
     )
+
+
+def _notes(card: Card) -> list[str]:
+    """What reading decided: labels that count as one, several in a cell, dates that were not used."""
+    notes = [note for note in card.notes if not note.startswith("columns guessed")]
+    more = len(notes) - NOTES_SHOWN
+    return [*notes[:NOTES_SHOWN], *([f"and {more:,} more such notes"] if more > 0 else [])]
 
 
 def _read(card: Card) -> str:

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
+from typing import Any
 
 from finetune.data.clutter import is_automatic, without_history, without_signature
 from finetune.data.import_report import CUTS_SHOWN, Cut, report_of
@@ -163,7 +164,7 @@ def _left_out(row: Ticket, message: str, rule: str) -> Problem:
     return Problem(row.line, message, "text", row.text[:RAW_SHOWN], rule=rule)
 
 
-def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
+def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
     """The rows to keep and the card's `cleaned`, `redactions`, `not_covered` and `intake`."""
     cleaning = clean(tickets)
     redaction = redact(cleaning.tickets)
@@ -178,7 +179,7 @@ def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
     return redaction.tickets, facts
 
 
-def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, object]]:
+def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
     """`prepare` in a process of its own; some seconds slower for the loading."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
         return child.submit(prepare, tickets).result()

@@ -31,7 +31,8 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: 
     assert maya.submit(form)["ok"]
     card = maya.wait_message(CHANNEL, lambda m: "added *from-slack*" in m.get("text", ""), 120)
     text = text_of(card)
-    assert "2 left out, unreadable" in text
+    assert "1 wrong number of cells" in text
+    assert "1 no text" in text
     assert "1 CARD" in text
     assert "Redacted is not anonymous" in text
 

@@ -102,6 +102,7 @@ def _remove_question(card: Card) -> Block:
 
 
 CLASSES_SHOWN = 15
+NOTE_SHOWN, NOTES_A_BLOCK = 500, 5  # a section of Slack holds 3,000 characters
 
 
 def dataset_card(card: Card) -> list[Block]:
@@ -111,8 +112,10 @@ def dataset_card(card: Card) -> list[Block]:
     blocks = [section(head)]
     if card.classes:
         blocks.append(section("*Queues*\n" + _queues(card)))
-    notes = (escape(one_line(note, 500)) for note in care_lines(card))
-    blocks.append(section("*What was done*\n" + "\n".join(f"• {note}" for note in notes)))
+    notes = [f"• {escape(one_line(note, NOTE_SHOWN))}" for note in care_lines(card)]
+    for at in range(0, len(notes), NOTES_A_BLOCK):
+        title = "" if at else "*What was done*\n"
+        blocks.append(section(title + "\n".join(notes[at : at + NOTES_A_BLOCK])))
     blocks.append(context("  ·  ".join(_origin(card))))
     return [*blocks, context(f"Train on it: `/finetune {escape(card.name)}`")]
 

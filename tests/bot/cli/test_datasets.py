@@ -137,6 +137,27 @@ def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, t
     assert not (tmp_path / "my-tickets-1.problems.csv").exists()
 
 
+@pytest.mark.parametrize("command", [["datasets", "add"], ["measure"], ["finetune", "--here"]])
+def test_an_ambiguous_queue_is_refused_with_the_option_that_settles_it(
+    command: list[str], trainwise: Terminal, tmp_path: Path
+) -> None:
+    """Without a terminal nobody can be asked: the columns are named, and naming one reads the file."""
+    lines = [f"{text},{label},{'xyz'[at // 2 % 3]},open" for at, (text, label) in enumerate(ROWS)]
+    save(tmp_path, "text,team,category,status\n" + "\n".join(lines))
+    code, out, err = trainwise(*command, "tickets.csv")
+    assert code == 2
+    assert "several columns could be the queue: 'category', 'team'" in err
+    assert '--label-column "team"' in err
+    code, out, _ = trainwise("datasets", "add", "tickets.csv", "--label-column", "team")
+    assert code == 0
+    for part in (
+        "label = 'team'",
+        "not read: 'category', 'status'",
+        "The file's 30 rows: 30 kept, 0 left out.",
+    ):
+        assert part in out
+
+
 def test_the_card_is_shown_in_words_and_as_a_picture(trainwise: Terminal, tmp_path: Path) -> None:
     """Lines for people, JSON for programs, a PNG for Slack."""
     code, out, _ = trainwise("datasets", "show", "sample-tickets", "--picture", "card.png")
