@@ -20,6 +20,7 @@ from bot.slack.failures import handle_error
 from bot.slack.features import (
     channel_settings,
     compare,
+    dataset_runs,
     datasets,
     documents,
     finetune,
@@ -61,6 +62,7 @@ FEATURES: tuple[Feature, ...] = (
     finetune,
     jobs,
     datasets,
+    dataset_runs,
     documents,
     try_model,
     compare,

@@ -98,7 +98,9 @@ def wilson(successes: int, trials: int) -> Interval:
     share = successes / trials
     centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
     spread = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / (1 + z**2 / trials)
-    return Interval(share, float(max(0, centre - spread)), float(min(1, centre + spread)))
+    # with no error, or no success, the bound is the share itself: rounding must not put it on the wrong side
+    low, high = max(0.0, centre - spread), min(1.0, centre + spread)
+    return Interval(share, float(min(share, low)), float(max(share, high)))
 
 
 def paired_gap(finetune: np.ndarray, baseline: np.ndarray) -> PairedGap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from finetune.errors import Stopped
 from finetune.evaluation.forecast import Point
 from finetune.measurement.findings import MeasureError
-from finetune.measurement.plots import _in_figures
+from finetune.measurement.plots import Picture, _in_figures
 from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 
 pytestmark = pytest.mark.integration
@@ -154,7 +155,7 @@ def test_macro_f1_can_decide(embed: CountingEmbedder, tmp_path: Path) -> None:
 
 def test_the_pictures_words_name_the_best_of_today_whatever_it_is() -> None:
     """A prompt that beats the cheap methods is the best without a fine-tune; its line stands in the picture."""
-    points = [Point(356, 7, 0.74)]
-    text = _in_figures(points, [], 0.85, None, [("Prompt, retrieved examples", 0.907), ("Nearest", 0.57)])
-    assert "best without a fine-tune 90.7%" in text
-    assert "best without a fine-tune 74.0%" in _in_figures(points, [], 0.85, None, [("Nearest", 0.57)])
+    lines = [("Prompt, retrieved examples", 0.907), ("Nearest", 0.57)]
+    picture = Picture("Train", "accuracy", 0.85, [Point(356, 7, 0.74)], lines, [], None)
+    assert "best without a fine-tune 90.7%" in _in_figures(picture)
+    assert "best without a fine-tune 74.0%" in _in_figures(replace(picture, lines=lines[1:]))

@@ -39,7 +39,8 @@ def job_report(linear: dict[str, Any], accuracy: float, method: str = "lora") ->
     """The report of a fine-tune job on the same rows with another score: the linear run's, in its shape."""
     band = {"value": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05}
     training = {**linear["systems"][-1], "name": "Tuned with LoRA", "accuracy": band, "macro_f1": band}
-    gain = 100 * (accuracy - linear["systems"][-1]["accuracy"]["value"])
+    scores = {line["name"]: line["accuracy"]["value"] for line in linear["systems"]}
+    gain = 100 * (accuracy - scores[linear["difference"]["against"]])
     return {
         **linear,
         "systems": [*linear["systems"][:-1], training],

@@ -107,8 +107,8 @@ def test_mixed_encodings_and_a_nul_byte_cost_their_lines_only(maya: Person) -> N
     form = offer_file(maya, "mixed.csv", content)
     card = text_of(appears(maya, lambda: maya.submit(form), "added *mixed*"))
     assert "31 triage tickets" in card
-    assert "unreadable" in card
-    assert "1 repaired" in card
+    assert "1 damaged" in card
+    assert "1 other encodings" in card
     message = maya.wait_message("@trainwise", lambda m: "mixed.problems.csv" in str(m.get("files")))
     assert b"left out" in maya.file(message["files"][0]["id"])
     assert "*Queues*" in private_reply(maya, lambda: maya.command("/datasets", "mixed", CHANNEL))

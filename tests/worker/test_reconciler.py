@@ -147,4 +147,8 @@ def test_an_approval_that_nobody_gave_in_a_day_ends_the_job_with_the_reason(watc
     assert (end.state, end.reserved_usd) == (State.REJECTED, 0.0)
     assert "Nobody approved it in time" in str(end.error)
     kinds = [post.kind for post in ledger.due_posts(now + 25 * 3600) if post.job_id == job]
-    assert [kind for kind in kinds if kind != "digest"] == ["approval_request", "final_report"]
+    assert [kind for kind in kinds if kind != "digest"] == [
+        "approval_request",
+        "approval_end",
+        "final_report",
+    ]
