@@ -37,7 +37,7 @@ FILLING = re.compile(
 PATTERNS: tuple[tuple[Move, re.Pattern[str]], ...] = (
     ("change", re.compile(r"\b(?:what|which \w+) (?:would|could|might) (?:flip|change|make you|tip|turn|alter)\b|\bwhen (?:should|do|can|would) (?:i|we) (?:revisit|ask again|come back|look (?:at it )?again|reconsider|check again)\b")),
     ("saving", re.compile(r"\b(?:what(?:'s| is| are)|how (?:big|much|large)(?: is| are)?) (?:the |our )?(?:savings?|payback|payoff)\b|\b(?:how much|what) (?:do|would|did|will|could) (?:that |it |this |we |you )?(?:just )?(?:save|gain)\b")),
-    ("cost", re.compile(r"\bcost-?wise\b|\bprice tag\b|\b(?:gpu|compute|hosting|training) (?:bill|price|cost)s?\b(?=.*\?|$)|\border of magnitude\b")),
+    ("cost", re.compile(r"\b(?:what|how much) (?:would|will|does|do|did|might|could|is)\b(?!.*\bsav(?:e|ing))(?:\W+\w+){0,4}\W+costs?\b|\bcost-?wise\b|\bprice tag\b|\b(?:gpu|compute|hosting|training) (?:bill|price|cost)s?\b(?=.*\?|$)|\border of magnitude\b")),
     ("why", re.compile(r"^\W*(?:[\w',:-]+\s+){0,4}why (?:not|did you|do you|would you|can'?t|couldn'?t|wouldn'?t|shouldn'?t|is that|was that)\b|\bgive me (?:the|an|your) (?:argument|reason)s?\b|\bthe reason for (?:the|that|this)\b")),
 )  # fmt: skip
 MOST_WORDS_OF_A_PATTERN, MOST_WORDS_OF_AN_END = 16, 5
