@@ -20,7 +20,7 @@ from rag.advice.cost_line import cost_line
 from rag.advice.decide import advise, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
-from rag.advice.facts_first import expects_document, is_case, may_be_fact
+from rag.advice.facts_first import expects_document, may_be_fact, own_first
 from rag.advice.menus import Correction, changes_between, choice_of, menus_of, parse_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, load_phrases_of
@@ -171,11 +171,11 @@ class Adviser:
 
         decision = decide_turn(after_hearing(thread, question, read, self._table), self._table)
         if may_be_fact(question, decision):
-            answer = self._write.surely(
-                question, turn.scopes, own=is_case(decision), expected=expects_document(question, readings)
-            )
-            if answer.claims:
-                return noted(self._from_documents(answer, thread), budget)
+            expected = expects_document(question, readings)
+            for own in own_first(question, decision):
+                answer = self._write.surely(question, turn.scopes, own=own, expected=expected)
+                if answer.claims:
+                    return noted(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:
             return noted(
                 Reply(Verdict.OFF_TOPIC, 0.0, OFF_TOPIC, language=thread.language, state=thread.to_json()),

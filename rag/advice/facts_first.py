@@ -32,10 +32,12 @@ def may_be_fact(question: str, decision: TurnDecision) -> bool:
     verdict = decision.advice.verdict
     if verdict is Verdict.OFF_TOPIC:
         return True
-    if verdict is Verdict.GUIDE_ANSWER or ASKS_ADVICE.search(question):
+    if ASKS_ADVICE.search(question):
         return False
     if ASKS_A_RULE.search(question):
         return True
+    if verdict is Verdict.GUIDE_ANSWER:
+        return False
     return verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
 
 
@@ -48,6 +50,17 @@ def expects_document(question: str, readings: Sequence[Reading]) -> bool:
     return "document" in topics or bool(ASKS_A_RULE.search(question))
 
 
+def own_first(question: str, decision: TurnDecision) -> tuple[bool, ...]:
+    """Whose documents speak, in order: True the team's own alone, False the guide's too.
+
+    A rule is the team's to give: the guide, with its prices, is asked only where no document of theirs has one.
+    """
+    verdict = decision.advice.verdict
+    if ASKS_A_RULE.search(question):
+        return (True,) if is_case(decision) and verdict is not Verdict.OFF_TOPIC else (True, False)
+    return (is_case(decision),)
+
+
 def is_case(decision: TurnDecision) -> bool:
     """Whether a message named a case of its own: then only the team's own documents may speak before the verdict."""
-    return decision.advice.verdict is not Verdict.NEED_MORE_INFO
+    return decision.advice.verdict not in (Verdict.NEED_MORE_INFO, Verdict.GUIDE_ANSWER)

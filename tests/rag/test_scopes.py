@@ -13,7 +13,7 @@ from rag.index import Index
 from rag.search.embedding import MiniLM
 from rag.search.retrieval import Legs, retrieve
 from rag.search.store import check_scopes
-from rag.search.vectors import ExactVectors
+from rag.search.vectors import ExactVectors, keys_by_scope
 from tests.rag.conftest import Counting
 
 pytestmark = pytest.mark.integration
@@ -67,7 +67,7 @@ def test_no_question_brings_back_what_its_asker_may_not_read(
     legs = [Legs(), Legs(exact=0, words=0), Legs(meaning=0), Legs(words=0, meaning=0)]
     count = 0
     for _ in range(TRIES):
-        scopes = frozenset(chance.sample([*CHANNELS, "workspace", "channel:CNONE"], chance.randint(0, 3)))
+        scopes = frozenset(chance.sample([*CHANNELS, "workspace", "channel:CNONE"], chance.randint(0, 8)))
         for passage in retrieve(
             index, questions(chance), scopes, chance.choice([1, 8, 40]), chance.choice(legs)
         ):
@@ -75,6 +75,26 @@ def test_no_question_brings_back_what_its_asker_may_not_read(
             assert rights[code] & scopes, (passage.text, scopes)
             count += 1
     assert count > TRIES
+
+
+def test_many_scopes_are_searched_at_once_and_stay_closed(
+    library: tuple[Index, dict[str, frozenset[str]]],
+) -> None:
+    """Seven scopes of which one cannot be read: the nearest are those of an exact search, and none is of that one."""
+    index, _ = library
+    exact = ExactVectors(index.store, index.embed.name, index.embed.dim)
+    exact.catch_up()
+    members = keys_by_scope(index.store)
+    for closed in CHANNELS:
+        scopes = frozenset({*CHANNELS, "workspace", "channel:CNONE"}) - {closed}
+        readable = set().union(*(members[scope] for scope in scopes if scope in members))
+        for topic in TOPICS:
+            row = index.embed([f"{topic} rules"])[0]
+            nearest = index.nearest(row, scopes, 5)
+            assert set(nearest) <= readable
+            assert (
+                len(set(nearest) & set(exact.search(row, scopes, 5))) >= 4
+            )  # equal distances may change places
 
 
 def test_closing_a_document_off_works_at_once(library: tuple[Index, dict[str, frozenset[str]]]) -> None:
