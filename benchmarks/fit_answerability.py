@@ -24,8 +24,9 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.documents_corpus import EVERYONE, add_documents, read_questions
+from rag.answer.answer_model import load_answer_model
 from rag.answer.answerability import FEATURES, WEIGHTS, features
-from rag.answer.factual import rank_pieces
+from rag.answer.factual import in_context, rank_pieces
 from rag.answer.pieces import Piece
 from rag.answer.question_terms import has_digit, rarity, read_question, stem, stems
 from rag.evaluation.retrieval import add_samples, read_rows
@@ -187,7 +188,8 @@ def unanswerable(example: Example, embed: Embedder, chance: random.Random) -> li
 
 def _without_answer(example: Example, question: str, keep: Sequence[int], embed: Embedder) -> Example:
     pieces, rows = [example.pieces[i] for i in keep], example.rows[list(keep)]
-    table = features(question, pieces, rows @ embed([question])[0])
+    logits = load_answer_model(embed.cache)(question, [in_context(piece) for piece in pieces])
+    table = features(question, pieces, rows @ embed([question])[0], logits)
     return replace(
         example, question=question, pieces=tuple(pieces), rows=rows, table=table,
         labels=np.zeros(len(pieces)), near=True, synthetic=True,

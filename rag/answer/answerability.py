@@ -2,9 +2,10 @@
 
 What a piece holds of the question's words counts at four distances: in the piece, in what it stands under (heading,
 caption, column names, the sentence before), in its passage or the document's title, nowhere. A code, year, version or
-name that the passage lacks counts against it, and so does another one of the same shape in its place.
-`python -m rag.evaluation.train_answerability` fits the weights (rag/data/answerability.json). Does not cover whether
-the piece is true.
+name that the passage lacks counts against it, and so does another one of the same shape in its place. Beside words
+stands what the answerability model (`rag/answer/answer_model.py`) says of question and piece read together.
+`python benchmarks/fit_answerability.py` fits the weights (rag/data/answerability.json). Does not cover whether the
+piece is true.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ FEATURES = (
     "is_chat_line", "length", "words_unheard", "words_near_to_best", "words_in_title", "holds_question_mark",
     "codes_in_piece", "rarity_lacking", "rarest_lacking", "rarest_far", "counted_noun_lacking", "no_money",
     "row_lacks", "name_lacking", "cosine_without_words", "is_yes_or_no", "words_partly",
+    "model_answers", "model_subject", "model_attribute", "model_to_best",
 )  # fmt: skip
 _DATE = re.compile(
     r"\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
@@ -89,21 +91,21 @@ def words_of(piece: Piece) -> Words:
     """The words of a piece at each distance."""
     own, before = stems(piece.text), stems(piece.before)
     near = own | before | stems(piece.passage.heading)
-    title = stems(piece.passage.title)
+    title = stems(f"{piece.passage.title} {piece.passage.file}")
     return Words(own, before, near, near | stems(piece.passage.text) | title, title)
 
 
-def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray) -> np.ndarray:
-    """(pieces, FEATURES) for a question; `cosines` are the pieces' to the question."""
+def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """(pieces, FEATURES) for a question; `cosines` are the pieces' to the question, `logits` the model's of them."""
     if not pieces:
         return np.zeros((0, len(FEATURES)))
     words = [words_of(piece) for piece in pieces]
     shares = _shares(read_question(question), words)
     unheard = _unheard(shares, words)
     ranks = {key: rank for rank, key in enumerate(dict.fromkeys(p.passage.chunk_id for p in pieces))}
-    best = float(cosines.max())
+    best, best_logit = float(cosines.max()), float(logits[:, 0].max())
     rows = []
-    for piece, own, cosine in zip(pieces, words, cosines.tolist(), strict=True):
+    for piece, own, cosine, said in zip(pieces, words, cosines.tolist(), logits.tolist(), strict=True):
         rank = ranks[piece.passage.chunk_id]
         values = {
             "cosine": cosine,
@@ -114,6 +116,8 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray) -> np.
             "words_unheard": unheard,
             "cosine_without_words": cosine * (1 - shares.of(own.near)),
             "words_partly": shares.of(own.near) * (1 - shares.of(own.near)),  # how a near miss looks
+            **dict(zip(("model_answers", "model_subject", "model_attribute"), said, strict=True)),
+            "model_to_best": said[0] - best_logit,
             **_coverage(shares, own),
             **_codes(shares.terms, own),
             **_kind(shares, piece, own),

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rag.answer.answer_model import LOGITS, load_answer_model
 from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
 from rag.answer.citations import Answer, cite, refusal, with_corrections
-from rag.answer.pieces import Piece, split_pieces
+from rag.answer.pieces import Piece, piece_in_context, split_pieces
 from rag.answer.question_terms import QuestionTerms, read_question, stems
 from rag.search.embedding import Embedder
 from rag.search.retrieval import Passage, retrieve
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from rag.index import Index
 
 MAX_CLAIMS = 3
-MAX_PIECES_EMBEDDED = 24  # a piece costs 7 CPU-ms; the rest share too few words to be the best
+MAX_PIECES_EMBEDDED = 16  # a piece costs 4 to 7 CPU-ms; the rest share too few words to be the best
+MAX_PIECES_READ = 10  # by the answerability model, as costly again
 MAX_ODDS_BELOW_BEST = 0.7  # log-odds: further below the best, a piece does not stand beside it
 MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
+WEIGHT_OF_COSINE = 4.0  # beside the shares of words, in choosing what the model reads
 MIN_SHARE_OF_WORDS = 0.1  # less of the question's words in the answer: it is near in meaning alone
 NEAREST = "None of the documents uses your words; this is the nearest in meaning, so check that it is meant."
 GUIDE = "guide"
@@ -113,14 +116,30 @@ def rank_pieces(
     pieces = [piece for passage in passages for piece in split_pieces(passage) if not skip(piece.text)]
     if not pieces:
         return Ranking((), np.zeros((0, 0)), np.zeros((0, len(FEATURES))))
-    if len(pieces) > MAX_PIECES_EMBEDDED:
-        table = features(question, pieces, np.zeros(len(pieces)))
-        own, near = table[:, FEATURES.index("words_in_piece")], table[:, FEATURES.index("words_near")]
-        order = np.argsort(-(own + near + 2 * table[:, FEATURES.index("passage_rank")]), kind="stable")
-        pieces = [pieces[i] for i in sorted(order[:MAX_PIECES_EMBEDDED])]
+    pieces = _best(question, pieces, np.zeros(len(pieces)), MAX_PIECES_EMBEDDED)[0]
     rows = embed([question, *map(readable, pieces)])
-    table = features(question, pieces, rows[1:] @ rows[0])
-    return Ranking(tuple(pieces), rows[1:], table)
+    pieces, order = _best(question, pieces, rows[1:] @ rows[0], MAX_PIECES_READ)
+    piece_rows = rows[1:][order]
+    logits = load_answer_model(embed.cache)(question, [in_context(piece) for piece in pieces])
+    return Ranking(tuple(pieces), piece_rows, features(question, pieces, piece_rows @ rows[0], logits))
+
+
+def _best(
+    question: str, pieces: list[Piece], cosines: np.ndarray, most: int
+) -> tuple[list[Piece], list[int]]:
+    """At most `most` pieces with their places, in order: those of the first passages that share most, and are nearest."""
+    if len(pieces) <= most:
+        return pieces, list(range(len(pieces)))
+    table = features(question, pieces, cosines, np.zeros((len(pieces), LOGITS)))
+    own, near = table[:, FEATURES.index("words_in_piece")], table[:, FEATURES.index("words_near")]
+    score = own + near + WEIGHT_OF_COSINE * cosines + 2 * table[:, FEATURES.index("passage_rank")]
+    order = sorted(map(int, np.argsort(-score, kind="stable")[:most]))
+    return [pieces[i] for i in order], order
+
+
+def in_context(piece: Piece) -> str:
+    """A piece with title, heading and what stands before it, as the answerability model reads it."""
+    return piece_in_context(piece.passage.title, piece.leaf, piece.text, piece.before, piece.header)
 
 
 def readable(piece: Piece) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.search.chunking import sentences
@@ -10,6 +11,7 @@ from rag.search.retrieval import Passage
 from rag.search.tables import cells_of, is_row, is_rule
 
 MIN_WORDS, MIN_WORDS_ALONE, MAX_WORDS = 3, 5, 70
+MOST_WORDS_BEFORE = 16  # of the sentence before a piece, for the answerability model
 SHORT_WORDS = 8  # an opener like "Retrieval and tuning add up." takes the next sentence with it
 CORRECTION = "Correction ("
 _LEANS = re.compile(
@@ -118,3 +120,13 @@ def _has_words(text: str, least: int) -> bool:
 
 def _is_half_label(text: str) -> bool:
     return bool(_LABEL.match(text)) and len(text.split()) < 10 and not text.startswith("Correction")
+
+
+def piece_in_context(title: str, leaf: str, text: str, before: str, header: Sequence[str]) -> str:
+    """A piece with what it stands under, as the answerability model reads it; a row's cells carry their columns."""
+    above = title if leaf.lower() in title.lower() else f"{title} > {leaf}"
+    if header:
+        cells = zip(header, cells_of(text), strict=False)
+        return f"{above} | " + "; ".join(f"{name}: {cell}" if name else cell for name, cell in cells)
+    last = " ".join(before.split()[-MOST_WORDS_BEFORE:])
+    return f"{above} | {last} | {text}" if last else f"{above} | {text}"

@@ -55,6 +55,13 @@ def encode_lower(texts: Sequence[str], fixed_layers: int, cache: Path | None = N
     ]
 
 
+def encode_pairs(pairs: Sequence[tuple[str, str]], fixed_layers: int) -> list[Encoded]:
+    """Every question with its text through the first `fixed_layers` layers, read together; no quantities."""
+    tokenizer = load_tokenizer(packaged_model() / "tokenizer.json")
+    ids = [tokenizer.encode(*pair).ids[:MAX_TRAINED_TOKENS] for pair in pairs]
+    return [Encoded(row, ()) for row in _run_lower(ids, fixed_layers)]
+
+
 def quantity_tokens(text: str, offsets: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]]:
     """The token range (first, last + 1) of each quantity of the text, in order; (0, 0) where it was cut off."""
     ranges = []

@@ -110,7 +110,7 @@ class _Remembering:
     """An embedder that embeds each piece of the documents once."""
 
     def __init__(self, inner: MiniLM) -> None:
-        self._inner, self.name, self.dim = inner, inner.name, inner.dim
+        self._inner, self.name, self.dim, self.cache = inner, inner.name, inner.dim, inner.cache
         self._rows: dict[str, np.ndarray] = {}
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:

@@ -81,11 +81,11 @@ def loss_of(logits: torch.Tensor, gold: torch.Tensor, mask: torch.Tensor) -> tor
     return total
 
 
-def batches(texts: Sequence[Encoded], random: np.random.Generator) -> Iterator[list[int]]:
-    """Messages of about the same length together, in random order."""
+def batches(texts: Sequence[Encoded], random: np.random.Generator, size: int = BATCH) -> Iterator[list[int]]:
+    """Texts of about the same length together, in random order."""
     noise = random.uniform(0.85, 1.15, len(texts))
     order = sorted(range(len(texts)), key=lambda n: len(texts[n].hidden) * noise[n])
-    groups = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
     yield from (groups[n] for n in random.permutation(len(groups)))
 
 
@@ -110,6 +110,21 @@ def kind_logits(token_logits: torch.Tensor, texts: Sequence[Encoded]) -> torch.T
     return torch.stack(rows) if rows else token_logits.new_zeros((0, len(KINDS)))
 
 
+def optimiser_of(network: Network, steps: int) -> tuple[Any, Any]:
+    """AdamW, faster for the heads than for the layers, and its schedule: a warm-up, then down to zero at `steps`."""
+    upper = list(network.layers.parameters())
+    heads = [p for name, p in network.named_parameters() if not name.startswith("layers.")]
+    optimiser = torch.optim.AdamW(
+        [{"params": upper, "lr": LEARNING_RATE}, {"params": heads, "lr": 10 * LEARNING_RATE}],
+        weight_decay=0.01,
+    )
+    warmup = max(1, int(WARMUP_SHARE * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / (steps - warmup)))
+    )
+    return optimiser, schedule
+
+
 def train(
     messages: Sequence[LabelledMessage], texts: Sequence[Encoded], epochs: int, seed: int = 7
 ) -> Network:
@@ -119,17 +134,7 @@ def train(
     network = Network(FIXED_LAYERS, LABELS, len(KINDS)).train()
     gold, mask = targets(messages)
     kinds = [quantity_kinds(message) for message in messages]
-    upper = list(network.layers.parameters())
-    heads = [p for name, p in network.named_parameters() if not name.startswith("layers.")]
-    optimiser = torch.optim.AdamW(
-        [{"params": upper, "lr": LEARNING_RATE}, {"params": heads, "lr": 10 * LEARNING_RATE}],
-        weight_decay=0.01,
-    )
-    steps = epochs * -(-len(messages) // BATCH)
-    warmup = max(1, int(WARMUP_SHARE * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / (steps - warmup)))
-    )
+    optimiser, schedule = optimiser_of(network, epochs * -(-len(messages) // BATCH))
     for epoch in range(epochs):
         total, began = 0.0, time.process_time()
         for group in batches(texts, random):

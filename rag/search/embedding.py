@@ -30,13 +30,26 @@ BUILD_SECONDS = 300
 
 
 class Embedder(Protocol):
-    """Texts to vectors; `name` changes whenever the vectors would."""
+    """Texts to vectors; `name` changes whenever the vectors would. Built graphs of other readers lie in `cache`."""
 
     name: str
     dim: int
+    cache: Path
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """(n, dim) float32 rows of unit length; at most 256 wordpieces of each text are read."""
+
+
+def open_session(folder: Path) -> Any:
+    """An onnxruntime session of the folder's model.onnx on one thread; safe to run from several threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # the arena keeps the largest batch for good: +60 MB
+    model = (folder / "model.onnx").read_bytes()
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class MiniLM:
@@ -50,15 +63,8 @@ class MiniLM:
     dim = DIM
 
     def __init__(self, folder: Path, precision: str, threads: int = 1) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False  # the arena keeps the largest batch for good: +60 MB
         self.name = f"minilm-{precision}-{WEIGHTS_SHA256[:8]}-{GRAPH_VERSION}"
-        model = (folder / "model.onnx").read_bytes()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(folder)
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
         self._threads = max(1, threads)
         self.cache = folder.parent
@@ -167,7 +173,7 @@ class Remembered:
     """Wraps an embedder; at most `most` texts are kept (1.5 KB each), the longest unused go first. Thread-safe."""
 
     def __init__(self, embed: Embedder, most: int = 4096) -> None:
-        self.name, self.dim = embed.name, embed.dim
+        self.name, self.dim, self.cache = embed.name, embed.dim, embed.cache
         self._embed, self._most = embed, most
         self._rows: OrderedDict[str, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import RagError
-from rag.search.embedding import built_folder
+from rag.search.embedding import built_folder, open_session
 from rag.search.minilm_onnx import PROBES, load_tokenizer
 from rag.signals.confidence import measured_trust
 from rag.signals.language import language_of
@@ -36,15 +36,7 @@ class TunedReader:
     """`reader(text)` gives Signals of a text without orders in it; safe to call from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.enable_cpu_mem_arena = False
-        self._session = onnxruntime.InferenceSession(
-            (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(folder)
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
         self._multilingual = MultilingualHeads()
         weights = load_weights()

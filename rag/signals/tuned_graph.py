@@ -1,6 +1,6 @@
-"""Builds the second reader's ONNX graph from the packaged MiniLM and the trained upper layers (rag/data/reader.npz).
+"""Builds the ONNX graph of a tuned MiniLM from the packaged one and trained upper layers (default: the second reader's).
 
-Run as `python -m rag.signals.tuned_graph FOLDER int8|fp32`, in a process of its own (it needs some 500 MB):
+Run as `python -m rag.signals.tuned_graph FOLDER int8|fp32 [WEIGHTS.npz]`, in a process of its own (it needs some 500 MB):
 
     model.onnx      ids, mask (int32, (1, length)) -> labels (1, labels), kinds (1, length, kinds), focus (1, labels):
                     logits, and for each label the token that speaks loudest for it
@@ -101,8 +101,8 @@ def weights_digest(path: Path = WEIGHTS) -> str:
         raise RagError(f"Cannot read {path}: {error}. Restore it with git, or retrain it.") from error
 
 
-def build(folder: Path, precision: str) -> None:
-    """Write the graph and its companions into `folder` (created)."""
+def build(folder: Path, precision: str, trained: Path = WEIGHTS) -> None:
+    """Write the graph of these trained layers and its companions into `folder` (created)."""
     import onnx
     from safetensors.numpy import load
 
@@ -110,7 +110,7 @@ def build(folder: Path, precision: str) -> None:
     raw = (packaged_model() / "model.safetensors").read_bytes()
     if hashlib.sha256(raw).hexdigest() != WEIGHTS_SHA256:
         raise RagError("The embedding weights are not the ones this release was measured with.")
-    weights = {**load(raw), **load_weights().arrays}
+    weights = {**load(raw), **load_weights(trained).arrays}
     del raw
     full = folder / "fp32.onnx"
     onnx.save(_graph(weights, word_table_int8=False), full)
@@ -173,4 +173,4 @@ def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), sys.argv[2])
+    build(Path(sys.argv[1]), sys.argv[2], *map(Path, sys.argv[3:]))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from rag.answer.answer_model import LOGITS
 from rag.answer.answerability import FEATURES, features
 from rag.answer.extractive import Answer, compose
 from rag.answer.factual import NEAREST, answer_from_documents
@@ -113,7 +114,8 @@ def test_a_code_of_the_same_shape_in_its_place_speaks_against() -> None:
         ("what was extracted in 2019?", 1.0),
         ("what does version 6.2 extract?", 0.0),
     ):
-        assert features(question, pieces, np.asarray([0.5]))[0, conflict] == expected, question
+        table = features(question, pieces, np.asarray([0.5]), np.zeros((1, LOGITS)))
+        assert table[0, conflict] == expected, question
 
 
 def test_words_of_a_closed_document_are_not_counted(tmp_path: Path, embed: MiniLM) -> None:

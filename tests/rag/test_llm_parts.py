@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,7 +219,7 @@ def test_remembered_vectors_are_the_embedders_own() -> None:
     calls: list[str] = []
 
     class Counting:
-        name, dim = "counting", 1
+        name, dim, cache = "counting", 1, Path()
 
         def __call__(self, texts: Sequence[str]) -> np.ndarray:
             calls.extend(texts)

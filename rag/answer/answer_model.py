@@ -1,0 +1,62 @@
+"""The answerability model: MiniLM reads a question together with a piece and says whether the piece answers it.
+
+Trained on pairs of our own (`rag/evaluation/train_answer_model.py`), most of them near misses; its logits are features
+of `rag/answer/answerability.py`. No torch, no network; at most MOST_TOKENS wordpieces of a pair are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from rag.errors import RagError
+from rag.search.embedding import built_folder, open_session
+from rag.search.minilm_onnx import PROBES, load_tokenizer
+from rag.signals.tuned_graph import weights_digest
+
+WEIGHTS = Path(__file__).parents[1] / "data" / "answering.npz"
+LOGITS = 3  # it answers; it is about the same subject; it tells what is asked of that
+MOST_TOKENS, MOST_WORDS_OF_QUESTION = 112, 40
+MAX_ERROR = 0.6  # of a logit, to the fp32 graph's on PROBES; above it int8 is not used on this machine
+
+
+class AnswerModel:
+    """`model(question, texts)` gives (texts, LOGITS); a text is as `piece_in_context` words it. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self._session = open_session(folder)
+        self._tokenizer = load_tokenizer(folder / "tokenizer.json")
+        self._tokenizer.enable_truncation(MOST_TOKENS, strategy="only_second")
+
+    def __call__(self, question: str, texts: Sequence[str]) -> np.ndarray:
+        """The logits of each text, read one by one: int8 scales are chosen per run."""
+        short = " ".join(question.split()[:MOST_WORDS_OF_QUESTION])
+        rows = [self._run(self._tokenizer.encode(short, text).ids) for text in texts]
+        return np.asarray(rows, dtype=np.float32).reshape(-1, LOGITS)
+
+    def error(self, reference: np.ndarray) -> float:
+        """The largest difference of a logit on PROBES to the fp32 graph's."""
+        rows = np.stack([self._run(self._tokenizer.encode(text).ids) for text in PROBES])
+        return float(np.abs(rows - reference).max())
+
+    def _run(self, ids: Sequence[int]) -> np.ndarray:
+        row = np.asarray([ids], dtype=np.int32)
+        (labels,) = self._session.run(["labels"], {"ids": row, "mask": np.ones_like(row)})
+        return np.asarray(labels[0])
+
+
+@lru_cache(maxsize=2)
+def load_answer_model(cache: Path) -> AnswerModel:
+    """The model, its graph taken from `cache` or built there (about 5 s, once); RagError if it cannot be used."""
+    for precision in ("int8", "fp32"):
+        name = f"answering-{weights_digest(WEIGHTS)}-{precision}"
+        folder = built_folder(cache, name, ("rag.signals.tuned_graph", precision, str(WEIGHTS)))
+        model = AnswerModel(folder)
+        if model.error(np.load(folder / "reference.npy", allow_pickle=False)) <= MAX_ERROR:
+            return model
+    raise RagError(
+        f"The answerability model gives wrong values on this machine. Delete {cache} and try again."
+    )

@@ -1,0 +1,118 @@
+"""Trains the answerability model from rag/data/answering: python -m rag.evaluation.train_answer_model
+
+MiniLM's lower layers stay as packaged and read question and piece together; the upper ones and three heads are trained.
+`--fold N` trains without a fifth of the fields and prints how well it tells their answers. Needs the train extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from rag.answer.answer_model import WEIGHTS
+from rag.evaluation.answer_lines import HEADS, UNKNOWN, AnswerPair
+from rag.evaluation.answer_pairs import make_pairs
+from rag.evaluation.reader_network import Encoded, Network, encode_pairs
+from rag.evaluation.train_reader import batches, optimiser_of, padded
+from rag.signals.tuned_graph import ReaderWeights, save_weights
+
+FIXED_LAYERS = 2  # of six; the lower ones stay as packaged, their output is computed once
+EPOCHS, BATCH = 2, 32
+HEAD_WEIGHTS = (1.0, 0.3, 0.3)  # whether it answers is what counts; the other two say why not
+FOLDS = 5
+
+
+def train(pairs: Sequence[AnswerPair], texts: Sequence[Encoded], epochs: int, seed: int = 7) -> Network:
+    """The network after `epochs` passes; the same seed and data give the same weights on one machine."""
+    torch.manual_seed(seed)
+    random = np.random.default_rng(seed)
+    network = Network(FIXED_LAYERS, len(HEADS), 1).train()
+    gold = torch.tensor([pair.labels for pair in pairs], dtype=torch.float32)
+    weights = torch.tensor(HEAD_WEIGHTS)
+    optimiser, schedule = optimiser_of(network, epochs * -(-len(pairs) // BATCH))
+    for epoch in range(epochs):
+        total, began = 0.0, time.process_time()
+        for number, group in enumerate(batches(texts, random, BATCH), start=1):
+            logits, _ = network(*padded([texts[n] for n in group]))
+            want = gold[group]
+            each = nn.functional.binary_cross_entropy_with_logits(logits, want.clamp(min=0), reduction="none")
+            loss = (each * weights * (want != UNKNOWN)).sum() / len(group)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach()) * len(group)
+            if number % 50 == 0:
+                sys.stderr.write(
+                    f"  {number}: {total / (number * BATCH):.3f}, {time.process_time() - began:.0f} CPU-s\n"
+                )
+        sys.stderr.write(
+            f"epoch {epoch + 1}: loss {total / len(pairs):.3f}, {time.process_time() - began:.0f} CPU-s\n"
+        )
+    return network.eval()
+
+
+def predict(network: Network, texts: Sequence[Encoded]) -> np.ndarray:
+    """(pairs, HEADS) logits."""
+    with torch.inference_mode():
+        return np.concatenate([network(*padded([one]))[0].numpy() for one in texts])
+
+
+def fold_of(pair: AnswerPair, groups: Sequence[str]) -> int:
+    """The fold of a pair's field, 0 to FOLDS - 1."""
+    return groups.index(pair.group) % FOLDS
+
+
+def shipped_weights(network: Network) -> ReaderWeights:
+    """The trained part of the network under BERT's names."""
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        if name.startswith("layers."):
+            _, number, rest = name.split(".", 2)
+            name = f"encoder.layer.{int(number) + FIXED_LAYERS}.{rest}"
+        arrays[name] = tensor.numpy()
+    return ReaderWeights(arrays, {"pair": HEADS}, frozenset(), ("none",))
+
+
+def main() -> int:
+    """Train the answerability model, or measure it on fields that it never read."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--fold", type=int, choices=range(FOLDS), help="train without its fields and measure on them"
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--every", type=int, default=1, help="of the pairs, take each n-th")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pairs = make_pairs()
+    groups = sorted({pair.group for pair in pairs})
+    inside = [p for p in pairs if options.fold is None or fold_of(p, groups) != options.fold][
+        :: options.every
+    ]
+    network = train(
+        inside, encode_pairs([(p.question, p.text) for p in inside], FIXED_LAYERS), options.epochs
+    )
+    if options.fold is None:
+        save_weights(shipped_weights(network), options.out)
+        return 0
+    out = [p for p in pairs if fold_of(p, groups) == options.fold]
+    logits = predict(network, encode_pairs([(p.question, p.text) for p in out], FIXED_LAYERS))[:, 0]
+    good = np.asarray([p.labels[0] == 1 for p in out])
+    threshold = np.quantile(logits[~good], 0.9)
+    sys.stdout.write(
+        f"{len(out)} pairs; answers above nine of ten others: {(logits[good] > threshold).mean():.3f}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
