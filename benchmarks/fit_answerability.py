@@ -110,7 +110,7 @@ def main() -> None:
     threshold = threshold_of(held_out, MAX_NEAR_ANSWERED)
     print(f"threshold {threshold:.2f} log-odds, calibration {calibration}")
     print(report(held_out, threshold))
-    for other in (-0.2, -0.4, -0.6, -0.8):
+    for other in (1.0, 0.8, 0.6, 0.4, 0.2, -0.2, -0.4):
         print(
             f"at {threshold + other:.2f} log-odds:", report(held_out, threshold + other).replace("\n", "; ")
         )

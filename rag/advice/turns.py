@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rag.advice.conversation import Thread, answers_pending, hear
 from rag.advice.decision_table import Table
+from rag.advice.facts_first import ASKS_A_RULE
 from rag.advice.menus import Correction, typed_correction
 from rag.advice.moves import Move, Service
 from rag.advice.phrases import load_phrases_of
@@ -32,14 +33,18 @@ def in_language_of(thread: Thread, text: str) -> Thread:
 
 
 def turn_of(thread: Thread, text: str, moves: Moves, table: Table) -> Correction | Move | Service | None:
-    """A typed correction, a move (only once there is a verdict), a service, or None for a message to be read."""
+    """A typed correction, a move (only once there is a verdict), a service, or None for a message to be read.
+
+    What a team may do with its tickets is a rule of the team's, not what the bot does with them.
+    """
     if thread.signals is not None and (correction := typed_correction(text)):
         return correction
     if answers_pending(thread, text, table, load_phrases_of(thread.language)):
         return None
     if thread.signals is not None and (move := moves(text)):
         return move
-    return moves.service(text)
+    service = moves.service(text)
+    return None if service == "privacy" and ASKS_A_RULE.search(text) else service
 
 
 def after_hearing(thread: Thread, text: str, read: Callable[[str, bool], Signals], table: Table) -> Thread:

@@ -20,7 +20,7 @@ from rag.signals.tuned_graph import weights_digest
 WEIGHTS = Path(__file__).parents[1] / "data" / "answering.npz"
 LOGITS = 3  # it answers; it is about the same subject; it tells what is asked of that
 MOST_TOKENS, MOST_WORDS_OF_QUESTION = 112, 40
-MAX_ERROR = 0.6  # of a logit, to the fp32 graph's on PROBES; above it int8 is not used on this machine
+MIN_COSINE_TO_FP32 = 0.97  # of a probe's logits; .991 with VNNI; below it int8 is not used on this machine
 
 
 class AnswerModel:
@@ -37,10 +37,11 @@ class AnswerModel:
         rows = [self._run(self._tokenizer.encode(short, text).ids) for text in texts]
         return np.asarray(rows, dtype=np.float32).reshape(-1, LOGITS)
 
-    def error(self, reference: np.ndarray) -> float:
-        """The largest difference of a logit on PROBES to the fp32 graph's."""
+    def agreement(self, reference: np.ndarray) -> float:
+        """The lowest cosine of the logits on PROBES to the fp32 graph's."""
         rows = np.stack([self._run(self._tokenizer.encode(text).ids) for text in PROBES])
-        return float(np.abs(rows - reference).max())
+        norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(reference, axis=1)
+        return float(((rows * reference).sum(axis=1) / norms).min())
 
     def _run(self, ids: Sequence[int]) -> np.ndarray:
         row = np.asarray([ids], dtype=np.int32)
@@ -55,7 +56,7 @@ def load_answer_model(cache: Path) -> AnswerModel:
         name = f"answering-{weights_digest(WEIGHTS)}-{precision}"
         folder = built_folder(cache, name, ("rag.signals.tuned_graph", precision, str(WEIGHTS)))
         model = AnswerModel(folder)
-        if model.error(np.load(folder / "reference.npy", allow_pickle=False)) <= MAX_ERROR:
+        if model.agreement(np.load(folder / "reference.npy", allow_pickle=False)) >= MIN_COSINE_TO_FP32:
             return model
     raise RagError(
         f"The answerability model gives wrong values on this machine. Delete {cache} and try again."

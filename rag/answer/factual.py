@@ -16,6 +16,7 @@ from rag.answer.answer_model import LOGITS, load_answer_model
 from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
 from rag.answer.citations import Answer, cite, refusal, with_corrections
 from rag.answer.pieces import Piece, piece_in_context, split_pieces
+from rag.answer.precedence import with_precedence
 from rag.answer.question_terms import QuestionTerms, read_question, stems
 from rag.search.embedding import Embedder
 from rag.search.retrieval import Passage, retrieve
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from rag.index import Index
 
 MAX_CLAIMS = 3
-MAX_PIECES_EMBEDDED = 16  # a piece costs 4 to 7 CPU-ms; the rest share too few words to be the best
-MAX_PIECES_READ = 10  # by the answerability model, as costly again
+MAX_PIECES_EMBEDDED = 10  # a piece costs 4.5 CPU-ms; the rest share too few words to be the best
+MAX_PIECES_READ = 6  # by the answerability model, at 7 CPU-ms each
 MAX_ODDS_BELOW_BEST = 0.7  # log-odds: further below the best, a piece does not stand beside it
 MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
 WEIGHT_OF_COSINE = 4.0  # beside the shares of words, in choosing what the model reads
@@ -53,7 +54,7 @@ class Ranking:
 
     @property
     def odds(self) -> np.ndarray:
-        """The log-odds that each piece answers."""
+        """The log-odds that each piece answers, by the fitted score alone."""
         return log_odds(self.table)
 
 
@@ -92,7 +93,7 @@ def answer_fact(
     terms = read_question(question)
     if not ranking.pieces or not terms.words:  # "cannot say" asks for nothing
         return FactualAnswer(refusal(passages, document_count), 0.0)
-    every = ranking.odds
+    every = with_precedence(question, ranking.pieces, ranking.odds)
     best = int(every.argmax())
     odds = float(every[best])
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):

@@ -88,6 +88,7 @@ def tokens(text: str) -> list[str]:
     return words
 
 
+@lru_cache(maxsize=1024)  # a passage's words are asked for with each of its pieces
 def stems(text: str) -> frozenset[str]:
     """The words of a text, each by its stem."""
     return frozenset(map(stem, tokens(text)))

@@ -75,7 +75,7 @@ def test_a_refusal_says_what_was_searched_and_claims_nothing(tell: Tell, questio
     answer = tell(question, topic="guide")
     assert not answer.claims
     assert not answer.citations
-    assert "I searched 3 documents" in (answer.note or "")
+    assert "I searched 4 documents" in (answer.note or "")
     assert "nearest sections" in (answer.note or "")
 
 

@@ -63,17 +63,17 @@ def test_labelled_questions_stay_as_answered_as_they_were_measured(samples: Inde
     """Paraphrases are answered and near misses refused as docs/quality.md says; the weights were fitted on these rows too.
 
     A question at the threshold falls either way with the processor's int8 kernel, so each floor lies one or two
-    questions below what was measured (AVX2 without VNNI, int8): .151, .406, .958, .792, .878, .958 in this order.
+    questions below what was measured (VNNI, int8): .264, .531, .917, .833, .939, .917 in this order.
     """
     questions = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     unseen = [{"kind": "unseen", **row} for row in questions["unseen_paraphrases"]]
     unseen += [{"kind": "unseen near", "question": question} for question in questions["unseen_near_misses"]]
     figures = answers(samples, [*read_rows(), *unseen])
-    assert figures["paraphrase"]["right_source_cited"] >= 0.11
-    assert figures["unseen"]["right_source_cited"] >= 0.34
+    assert figures["paraphrase"]["right_source_cited"] >= 0.22
+    assert figures["unseen"]["right_source_cited"] >= 0.46
     assert figures["near_miss"]["refused"] >= 0.875
-    assert figures["unseen near"]["refused"] >= 0.7
-    assert figures["plain"]["right_source_cited"] >= 0.83
+    assert figures["unseen near"]["refused"] >= 0.79
+    assert figures["plain"]["right_source_cited"] >= 0.89
     assert figures["identifier"]["right_source_cited"] >= 0.91
 
 

@@ -1,0 +1,63 @@
+"""Which piece speaks first where the form of a question says so: a definition, an entry of a list of questions, a rule.
+
+The fitted score weighs words and meaning, and a sentence beside the one that answers shares most of both. Nothing here
+lifts a piece above the best, so it decides which sentence speaks, and for a question of a rule whether one may.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag.answer.pieces import Piece
+from rag.answer.question_terms import read_question, stem, tokens
+
+OPENING_WORDS = 6
+NO_RULE = 4.0  # log-odds taken from a piece that allows and forbids nothing, where a rule is asked for
+_ASKS_FOR_A_WORD = re.compile(r"^\W*(?:what(?:['’]?s| is| are| does)|define|explain)\b", re.IGNORECASE)
+_ASKS_FOR_A_RULE = re.compile(
+    r"\bmay (?:we|i|one|you|they|he|she|it|(?:the|our|an?|my) \w+|agents?|employees?|staff)\b"
+    r"|\b(?:allowed|permitted|permission|forbidden|prohibited) (?:to|for)\b|\b(?:is|are) \w[^?]{0,60}\b(?:allowed|permitted|forbidden|prohibited)\b",
+    re.IGNORECASE,
+)
+_ASKS_FOR_MORE = re.compile(r"\b(?:how|what|when|which|who|whom|whose|where|why)\b", re.IGNORECASE)
+_RULE = re.compile(
+    r"\b(?:may|must|shall|should|can|cannot|can['’]t|not|never|no|nobody|none|only|always|unless|without|until|except|need\w*|require\w*"
+    r"|allow\w*|permit\w*|permission|forb[ai]d\w*|prohibit\w*|bann?(?:ed)?|consent\w*|approv\w*|welcome|fine|ok(?:ay)?|entitled|free to|ha(?:s|ve) to|rules?|yes)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_for_a_rule(question: str) -> bool:
+    """Whether a question is whether somebody may do something; how much, when or who is another."""
+    return bool(_ASKS_FOR_A_RULE.search(question)) and not _ASKS_FOR_MORE.search(question)
+
+
+def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) -> np.ndarray:
+    """The pieces' log-odds with the entry of this very question as likely as the best; `odds` is left as it is.
+
+    Where a rule is asked for, a piece that gives none falls by NO_RULE.
+    """
+    values = np.array(odds, dtype=float)
+    if asks_for_a_rule(question):
+        values -= [0.0 if _RULE.search(piece.text) else NO_RULE for piece in pieces]
+    entries = [i for i, piece in enumerate(pieces) if opens_entry(question, piece)]
+    if entries:
+        first = max(entries, key=lambda i: values[i])
+        best = values.max()
+        values = np.minimum(values, best - 1e-6)
+        values[first] = best
+    return values
+
+
+def opens_entry(question: str, piece: Piece) -> bool:
+    """Whether a piece opens the passage whose heading is the question, or the word that the question asks to explain."""
+    words = read_question(question).words.keys()
+    if piece.before or piece.is_table_row or not words or read_question(piece.leaf).words.keys() != words:
+        return False
+    if piece.leaf.rstrip().endswith("?"):
+        return True
+    opening = {stem(word) for word in tokens(piece.text)[:OPENING_WORDS]}
+    return bool(_ASKS_FOR_A_WORD.match(question)) and words <= opening
