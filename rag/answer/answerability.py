@@ -105,7 +105,7 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits
     ranks = {key: rank for rank, key in enumerate(dict.fromkeys(p.passage.chunk_id for p in pieces))}
     best, best_logit = float(cosines.max()), float(logits[:, 0].max())
     rows = []
-    for piece, own, cosine, said in zip(pieces, words, cosines.tolist(), logits.tolist(), strict=True):
+    for piece, own, cosine, row_logits in zip(pieces, words, cosines.tolist(), logits.tolist(), strict=True):
         rank = ranks[piece.passage.chunk_id]
         values = {
             "cosine": cosine,
@@ -116,8 +116,8 @@ def features(question: str, pieces: Sequence[Piece], cosines: np.ndarray, logits
             "words_unheard": unheard,
             "cosine_without_words": cosine * (1 - shares.of(own.near)),
             "words_partly": shares.of(own.near) * (1 - shares.of(own.near)),  # how a near miss looks
-            **dict(zip(("model_answers", "model_subject", "model_attribute"), said, strict=True)),
-            "model_to_best": said[0] - best_logit,
+            **dict(zip(("model_answers", "model_subject", "model_attribute"), row_logits, strict=True)),
+            "model_to_best": row_logits[0] - best_logit,
             **_coverage(shares, own),
             **_codes(shares.terms, own),
             **_kind(shares, piece, own),

@@ -128,8 +128,10 @@ def _has_slot(template: str) -> bool:
 
 def _nearest(question: str, lines: Sequence[Line], count: int, chance: random.Random) -> list[Line]:
     """The lines that share most words with the question, and by chance another."""
-    asked = set(re.findall(r"\w{3,}", question.lower()))
-    order = sorted(lines, key=lambda line: -len(asked & set(re.findall(r"\w{3,}", line.text.lower()))))
+    question_words = set(re.findall(r"\w{3,}", question.lower()))
+    order = sorted(
+        lines, key=lambda line: -len(question_words & set(re.findall(r"\w{3,}", line.text.lower())))
+    )
     if len(order) > count and chance.random() < 0.4:
         return [*order[: count - 1], chance.choice(order[count - 1 :])]
     return order[:count]
@@ -141,7 +143,7 @@ def _of_chat(chance: random.Random) -> list[AnswerPair]:
     title = fill(chance.choice(one.titles), Values(chance, {"E": name}))
     minutes = 9 * 60
     lines: list[Line] = []
-    said = ""
+    line_before = ""
     for fact in chance.sample(one.facts, 11):
         values = Values(chance, {"E": name})
         parts = fill(fact.wordings[0], values).split("||")
@@ -149,8 +151,8 @@ def _of_chat(chance: random.Random) -> list[AnswerPair]:
             minutes += chance.randint(1, 19)
             text = f"[{minutes // 60:02}:{minutes % 60:02}] {part}"
             if part is parts[-1]:
-                lines.append(Line(fact, values, text, title, said))
-            said = text
+                lines.append(Line(fact, values, text, title, line_before))
+            line_before = text
     pairs: list[AnswerPair] = []
     for line in lines:
         others = [n for n in lines if n is not line]

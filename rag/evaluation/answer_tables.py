@@ -78,22 +78,24 @@ def pairs_of_table(form: str, chance: random.Random) -> list[AnswerPair]:
         pairs += [pair_of(question, title, table.line(n, chance), OTHER_SUBJECT, group) for n in others]
         if len(tables) > 1:
             pairs.append(pair_of(question, title, tables[1 - at].line(row, chance), OTHER_SUBJECT, group))
-        pairs += _misses(template, slots, table, row, missing, str(years[2]), title, group, chance)
+        strangers = {"y": str(years[2])} | ({} if missing is None else {"r": missing})
+        pairs += _misses(template, slots, table, row, strangers, (title, group), chance)
     return pairs
 
 
 def _misses(
-    template: str, slots: dict[str, str], table: Table, row: int, missing: str | None, year: str, title: str,
-    group: str, chance: random.Random,
+    template: str, slots: dict[str, str], table: Table, row: int, strangers: dict[str, str],
+    place: tuple[str, str], chance: random.Random,
 ) -> list[AnswerPair]:  # fmt: skip
     """Questions for another year, a row that is not there, and a column that is not there."""
     pairs = []
+    title, group = place
     line = table.line(row, chance)
     if table.year in table.caption:
-        question = _ask_table(template, {**slots, "y": year}, True, chance)
+        question = _ask_table(template, {**slots, "y": strangers["y"]}, True, chance)
         pairs.append(pair_of(question, title, line, OTHER_SUBJECT, group))
-    if missing is not None:
-        question = _ask_table(template, {**slots, "r": missing}, False, chance)
+    if "r" in strangers:
+        question = _ask_table(template, {**slots, "r": strangers["r"]}, False, chance)
         pairs.append(pair_of(question, title, line, OTHER_SUBJECT, group))
     foreign = chance.choice(FOREIGN_COLUMNS)
     if foreign not in " ".join(table.header).lower():

@@ -32,11 +32,11 @@ def runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
 def test_most_pairs_are_near_misses_of_many_fields(pairs: list[AnswerPair]) -> None:
     """At least 3,000 pairs; a piece that does not answer comes with the same question as one that does."""
     answers = [pair for pair in pairs if pair.labels == ANSWERS]
-    asked = {pair.question for pair in answers}
+    questions = {pair.question for pair in answers}
     assert len(answers) >= 3000
     assert len({pair.group for pair in pairs}) >= 60
     others = [pair for pair in pairs if pair.labels != ANSWERS]
-    assert sum(pair.question in asked for pair in others) > len(answers)
+    assert sum(pair.question in questions for pair in others) > len(answers)
     assert Counter(pair.labels for pair in pairs)[OTHER_SUBJECT] >= 3000
 
 
@@ -59,9 +59,9 @@ def test_nothing_is_taken_from_an_evaluation(pairs: list[AnswerPair]) -> None:
     files = [path for path in folder.iterdir() if path.name != "README"]
     files += [ROOT / "benchmarks" / "answers.yaml", ROOT / "rag" / "data" / "retrieval_eval.jsonl"]
     files += (ROOT / "rag" / "data").glob("sample-*.md")
-    judged = runs(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
-    made = runs(text for pair in pairs for text in (pair.question, pair.text))
-    assert {" ".join(run) for run in judged & made} == set()
+    evaluation_runs = runs(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
+    training_runs = runs(text for pair in pairs for text in (pair.question, pair.text))
+    assert {" ".join(run) for run in evaluation_runs & training_runs} == set()
 
 
 def test_slots_of_one_fact_differ_and_stay() -> None:
