@@ -309,7 +309,7 @@ class Adviser:
         if move == "cost":
             verdict = advice.lean if advice.verdict is Verdict.NEED_MORE_INFO else advice.verdict
             factual = replace(advice, verdict=Verdict.GUIDE_ANSWER)
-            question = f"What does it cost and how long does it take: {verdict_phrase(verdict)}?"
+            question = f"What does it cost: {verdict_phrase(verdict)}?"
             answer = self._write(question, factual, turn.scopes, step=turn.step)
         else:
             answer = self._write(thread.question, advice, turn.scopes, step=turn.step)
