@@ -25,7 +25,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.documents_corpus import EVERYONE, LabelledQuestion, add_documents, read_questions
+from benchmarks.documents_corpus import (
+    EVERYONE,
+    FOLDER,
+    SECOND,
+    LabelledQuestion,
+    add_documents,
+    read_questions,
+)
 from rag.answer.factual import FactualAnswer, answer_fact
 from rag.index import Index
 from rag.reply import Citation
@@ -40,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a third of the questions, no baseline")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--set", choices=("dev", "heldout"), default="dev")
+    parser.add_argument("--set", choices=("dev", "heldout", "second"), default="dev")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         embed = load_embedder(Path(folder) / "cache")
@@ -56,10 +63,11 @@ def main() -> None:
 
 
 def measure_documents(embed: MiniLM, folder: Path, name: str, quick: bool) -> dict[str, Any]:
-    """The figures of the set `name` ("dev", "heldout"), indexed in `folder`; with the baseline unless `quick`."""
-    questions = read_questions(name)[:: 3 if quick else 1]
+    """The figures of the set `name` ("dev", "heldout", "second"), indexed in `folder`; with the baseline unless `quick`."""
+    source, rows = (SECOND, "heldout") if name == "second" else (FOLDER, name)
+    questions = read_questions(rows, source)[:: 3 if quick else 1]
     with Index.open(folder / "index", embed) as index:
-        add_documents(index)
+        add_documents(index, source)
         report = {"set": name, **measure(index, questions, embed)}
         if not quick:
             report["langchain_chroma_default"] = baseline(index, questions, folder)

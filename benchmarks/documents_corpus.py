@@ -11,6 +11,7 @@ from rag.errors import RagError
 from rag.index import Index
 
 FOLDER = Path(__file__).with_name("documents")
+SECOND = FOLDER / "second"  # the set `heldout` of another hand, with documents of its own
 EVERYONE = frozenset({"workspace"})
 _YES_OR_NO = ("yes", "no")
 
@@ -44,9 +45,9 @@ class LabelledQuestion:
         return part or passage in mine
 
 
-def read_questions(name: str) -> list[LabelledQuestion]:
+def read_questions(name: str, folder: Path = FOLDER) -> list[LabelledQuestion]:
     """The questions of `dev` or `heldout`; RagError names a line that is none."""
-    path = FOLDER / f"{name}.jsonl"
+    path = folder / f"{name}.jsonl"
     questions = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
@@ -69,9 +70,9 @@ def read_questions(name: str) -> list[LabelledQuestion]:
     return questions
 
 
-def add_documents(index: Index) -> None:
+def add_documents(index: Index, folder: Path = FOLDER) -> None:
     """Index the documents, for everyone."""
-    files = [path for path in sorted(FOLDER.iterdir()) if path.suffix in (".md", ".html", ".txt")]
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in (".md", ".html", ".txt")]
     report = index.add(files, EVERYONE)
     if report.problems:
         raise RagError("; ".join(report.problems))

@@ -74,7 +74,7 @@ def test_labelled_questions_stay_as_answered_as_they_were_measured(samples: Inde
     assert figures["near_miss"]["refused"] >= 0.875
     assert figures["unseen near"]["refused"] >= 0.79
     assert figures["plain"]["right_source_cited"] >= 0.89
-    assert figures["identifier"]["right_source_cited"] >= 0.91
+    assert figures["identifier"]["right_source_cited"] >= 0.87
 
 
 def test_a_row_answers_with_its_column_and_caption(tmp_path: Path, embed: MiniLM) -> None:
