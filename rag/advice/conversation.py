@@ -120,10 +120,6 @@ def hear(
     new = with_plain_words((read_case or read)(text) if follows_up else read(text), text)
     if old is None or _afresh(thread, old, new, text):
         return Thread(new, question=text[:MOST_TEXT], language=thread.language, fresh=True)
-    if follows_up and new.topic == "decision":
-        alone = with_plain_words(read(text), text)
-        if alone.topic in ("other", "concierge") and not set(alone.known_values()) - set(PER_MESSAGE):
-            new = alone  # small talk: alone it is no message about a case and states nothing
     signal_names = set(new.known_values()) - set(PER_MESSAGE)
     if new.topic in ("other", "concierge") and not signal_names and thread.pending is None:
         return replace(thread, signals=_about(old, new.topic))

@@ -21,7 +21,7 @@ from rag.signals.multilingual_heads import MultilingualHeads, mix
 from rag.signals.quantities import Quantity, find_quantities
 from rag.signals.reading import Reading, merge_readings
 from rag.signals.rules import MAX_TEXT, EmbeddedReader
-from rag.signals.schema import Signals
+from rag.signals.schema import PER_MESSAGE, Signals
 from rag.signals.tuned_graph import load_weights, weights_digest
 from rag.signals.tuned_signals import signals_from
 
@@ -42,8 +42,12 @@ class TunedReader:
         weights = load_weights()
         self._heads, self._exclusive, self._kinds = weights.heads, weights.exclusive, weights.kinds
 
-    def __call__(self, text: str, in_case: bool = False) -> Signals:
+    def __call__(self, text: str) -> Signals:
         """What the text says, each value with the words that spoke loudest for it."""
+        return self.look(text)(False)
+
+    def look(self, text: str) -> Callable[[bool], Signals]:
+        """Runs the network once; the result gives what the text says alone (False), or in a thread about a case (True)."""
         encoding = self._tokenizer.encode(text)
         labels, kinds, focus = self._run(encoding.ids)
         quantities = find_quantities(text)
@@ -63,10 +67,13 @@ class TunedReader:
         }
         share = MULTILINGUAL_SHARE["en" if language_of(text) == "en" else "other"]
         probabilities = mix(probabilities, self._multilingual(text), share)
-        signals = signals_from(text, probabilities, quantities, quantity_kinds, in_case)
-        return _quoted(
-            signals, text, encoding.offsets, {name: loudest[name] for name in labels_of_ours & loudest.keys()}
-        )
+        loudest = {name: loudest[name] for name in labels_of_ours & loudest.keys()}
+
+        def signals_of(in_case: bool) -> Signals:
+            signals = signals_from(text, probabilities, quantities, quantity_kinds, in_case)
+            return _quoted(signals, text, encoding.offsets, loudest)
+
+        return signals_of
 
     def agreement(self, reference: np.ndarray) -> float:
         """The lowest cosine of the label logits on PROBES to the fp32 graph's."""
@@ -130,14 +137,25 @@ class ReaderPair:
     def __call__(self, question: str, in_case: bool = False) -> Reading:
         """What the question says; orders to the adviser are cut before either reader reads.
 
-        `in_case`: a statement in a thread about a case, read as one whatever it looks like alone.
+        `in_case`: a statement in a thread about a case, read as one unless it is small talk: alone no message about a
+        case, and stating nothing.
         """
         first = self._embedded(question)
-        if in_case and first.topic in ASIDES:
-            first = first.model_copy(update={"topic": "decision"})
         clean = self._embedded.without_orders(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
-        second = self._second(clean, in_case and first.topic == "decision")
+        second_of = self._second.look(clean)
+        reading = self._merge(first, second_of(False))
+        if not in_case or _is_small_talk(reading.signals):
+            return reading
+        if first.topic in ASIDES:
+            first = first.model_copy(update={"topic": "decision"})
+        return self._merge(first, second_of(first.topic == "decision"))
+
+    def _merge(self, first: Signals, second: Signals) -> Reading:
         second = second.model_copy(update={"injection": first.injection})
         return merge_readings(first, second, self._trust, self._verdict_of)
+
+
+def _is_small_talk(signals: Signals) -> bool:
+    return signals.topic in ("other", "concierge") and not set(signals.known_values()) - set(PER_MESSAGE)

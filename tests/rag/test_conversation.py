@@ -234,3 +234,19 @@ def test_what_a_short_message_asks_about_the_verdict(adviser: Adviser, text: str
     """Paraphrases are understood; facts, answers and other questions are no such thing."""
     moves: MoveReader = adviser._moves
     assert moves(text) == move
+
+
+@pytest.mark.parametrize(
+    "text", ["I had noodles for lunch today.", "we have 400 examples now", "and the GPU?"]
+)
+def test_a_message_is_read_once(text: str) -> None:
+    """Each reading may cost a request to a language model, and the last one gives the confidence."""
+    readings: list[str] = []
+
+    def read(message: str) -> Signals:
+        readings.append(message)
+        return Signals.model_validate({"topic": "decision", "examples": 400})
+
+    thread = Thread(Signals.model_validate({"topic": "decision", "task": "reply"}))
+    hear(thread, text, read, load_table(), read)
+    assert readings == [text]

@@ -104,3 +104,9 @@ def test_calibration_error_is_taken_on_the_other_half() -> None:
     assert calibration_json(steady)["ece"] == 0
     outcomes = [(True, 0, bool(n % 2)) for n in range(40)]
     assert calibration_json(outcomes)["ece"] == 1
+
+
+def test_a_statement_in_a_thread_is_read_as_one_unless_it_is_small_talk(pair: ReaderPair) -> None:
+    """What states something about the case is about it; noodles are not, whatever the heads make of them."""
+    assert pair("I had noodles for lunch today.", in_case=True).signals.topic == "other"
+    assert pair("some of them change every month", in_case=True).signals.topic == "decision"
