@@ -50,7 +50,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # uv where it is present and pip has no settings of its own (uv does not read pip's index, proxy or folder of wheels).
-PIP_SETTINGS := $(shell env | grep ^PIP_; $(PYTHON) -m pip config list)
+PIP_SETTINGS = $(shell env | grep ^PIP_; $(PYTHON) -m pip config list)
 INSTALL = $(if $(PIP_SETTINGS),,$(if $(shell command -v uv),uv pip install -q --python $(BIN)/python))
 PIP = $(or $(INSTALL),$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check)
 

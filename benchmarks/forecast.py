@@ -34,7 +34,7 @@ from finetune.evaluation import baselines
 from finetune.evaluation.forecast import Ahead, Point, curve, forecast, plain
 from finetune.evaluation.learning_curve import sizes
 from finetune.measurement.decision import Figures, decide
-from finetune.methods.linear import Words, fit_svm
+from finetune.training.linear_model import Words, fit_svm
 
 FRACTIONS = (0.5, 0.25, 0.1)
 SEEDS = {"logistic": 5, "svm": 3}

@@ -46,19 +46,26 @@ def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
     installation = Installation(home, console)
     console.print("Starting Redis, a local Slack workspace and the bot on this machine ...")
     with local_stack(home, port=port, fresh=True, processes=("bot",), more_env=installation.env) as stack:
+
+        def wait_for_trainer() -> None:
+            installation.wait()
+            if installation.is_needed:  # the bot could not read the bundled tickets when it started
+                importlib.invalidate_caches()
+                open_datasets(load_settings(stack.env))
+
         console.print(f"The workspace is at [bold]{stack.url}[/bold]")
         stack.wait_for_bot()
         console.print(f"[dim]ready in {time.monotonic() - began:.1f} s; logs in {stack.logs}[/dim]")
         with installation:
             try:
-                play_story(stack, console, installation.wait)
+                play_story(stack, console, wait_for_trainer)
             except PlaygroundError as error:
                 raise BotError(f"{error}\nThe bot's log ends:\n{stack.tail('bot')}") from error
             except KeyboardInterrupt:
                 if not stay:
                     raise
                 console.print("\nThe story stops here; the workspace is yours.")
-                hand_over(stack, installation.wait)
+                hand_over(stack, wait_for_trainer)
             if stay:
                 console.print(
                     f"\nThe workspace stays up at [bold]{stack.url}[/bold] - ask it yourself. Ctrl-C ends it."
@@ -67,11 +74,9 @@ def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
 
 
 def hand_over(stack: LocalStack, wait_for_trainer: Callable[[], None]) -> None:
-    """Start the worker, once it can run, with the bundled tickets in its reach."""
+    """Start the worker, once it can run."""
     if "worker" not in stack.processes:
         wait_for_trainer()
-        importlib.invalidate_caches()
-        open_datasets(load_settings(stack.env))
         stack.launch("worker")
 
 

@@ -17,8 +17,9 @@ from finetune.device import work_seconds
 from finetune.evaluation.predictions import Predictions, best_by_choosing, score
 from finetune.evaluation.sample import Fold, Sample
 from finetune.methods import Solution
-from finetune.methods.linear import METHOD, Words, fit_svm, train_linear
+from finetune.methods.linear import METHOD, train_linear
 from finetune.progress import Progress, silent
+from finetune.training.linear_model import Words, fit_svm
 
 MAJORITY = "Majority class"
 NEAREST = "Nearest neighbour"

@@ -16,7 +16,6 @@ from rag.advice.decision_table import Rule, Table, facts_of, holds
 from rag.reply import DecidingSignal, FollowUp, Verdict
 from rag.signals.schema import Signals
 
-TRAINING = (Verdict.FINE_TUNE, Verdict.SMALL_MODEL, Verdict.FOUNDATION_MODEL)
 MAX_CHANGES = 4
 CLOSE = 4.0  # a runner-up within so many points, for another gap, is named as the second step
 

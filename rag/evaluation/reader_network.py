@@ -128,3 +128,14 @@ class Network(nn.Module):
         shares = torch.softmax(scores, dim=1)
         evidence = nn.functional.linear(hidden, self.evidence.weight)
         return (shares * evidence).sum(dim=1) + self.evidence.bias, self.kind(hidden)
+
+
+def weights_of(network: Network, fixed_layers: int) -> dict[str, np.ndarray]:
+    """The trained part of the network under BERT's names; its first layer is BERT's number `fixed_layers`."""
+    arrays = {}
+    for name, tensor in network.state_dict().items():
+        if name.startswith("layers."):
+            _, number, rest = name.split(".", 2)
+            name = f"encoder.layer.{int(number) + fixed_layers}.{rest}"
+        arrays[name] = tensor.numpy()
+    return arrays

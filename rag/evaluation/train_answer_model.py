@@ -19,7 +19,7 @@ from torch import nn
 from rag.answer.answer_model import WEIGHTS
 from rag.evaluation.answer_lines import HEADS, UNKNOWN, AnswerPair
 from rag.evaluation.answer_pairs import make_pairs
-from rag.evaluation.reader_network import Encoded, Network, encode_pairs
+from rag.evaluation.reader_network import Encoded, Network, encode_pairs, weights_of
 from rag.evaluation.train_reader import batches, optimiser_of, padded
 from rag.signals.tuned_graph import ReaderWeights, save_weights
 
@@ -73,13 +73,7 @@ def fold_of(pair: AnswerPair, groups: Sequence[str]) -> int:
 
 def shipped_weights(network: Network) -> ReaderWeights:
     """The trained part of the network under BERT's names."""
-    arrays = {}
-    for name, tensor in network.state_dict().items():
-        if name.startswith("layers."):
-            _, number, rest = name.split(".", 2)
-            name = f"encoder.layer.{int(number) + FIXED_LAYERS}.{rest}"
-        arrays[name] = tensor.numpy()
-    return ReaderWeights(arrays, {"pair": HEADS}, frozenset(), ("none",))
+    return ReaderWeights(weights_of(network, FIXED_LAYERS), {"pair": HEADS}, frozenset(), ("none",))
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from rag.evaluation.messages import EACH, EXCLUSIVE, FOLDS, KINDS, LabelledMessage, fold_of, read_messages
-from rag.evaluation.reader_network import Encoded, Network, encode_lower
+from rag.evaluation.reader_network import Encoded, Network, encode_lower, weights_of
 from rag.signals.quantities import find_quantities
 from rag.signals.tuned_graph import WEIGHTS, ReaderWeights, save_weights
 
@@ -186,13 +186,7 @@ def predictions_json(
 
 def shipped_weights(network: Network) -> ReaderWeights:
     """The trained part of the network under BERT's names, with its labels."""
-    arrays = {}
-    for name, tensor in network.state_dict().items():
-        if name.startswith("layers."):
-            _, number, rest = name.split(".", 2)
-            name = f"encoder.layer.{int(number) + FIXED_LAYERS}.{rest}"
-        arrays[name] = tensor.numpy()
-    return ReaderWeights(arrays, HEADS, frozenset(EXCLUSIVE), KINDS)
+    return ReaderWeights(weights_of(network, FIXED_LAYERS), HEADS, frozenset(EXCLUSIVE), KINDS)
 
 
 def main() -> int:

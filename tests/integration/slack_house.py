@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +20,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 
 from bot.playground import Person, Playground
 from bot.playground.state.seed import APP_ID, TEAM_ID
-from bot.slack.app import build_app, posting_client, slack_client, summaries
+from bot.slack.app import FEATURES, Feature, build_app, posting_client, slack_client, summaries
 from bot.slack.audience import Audience
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.permissions import Permissions
@@ -174,10 +174,16 @@ def catcher(bodies: list[str]) -> Iterator[str]:
 
 
 @contextmanager
-def open_house(home: Path, embed: MiniLM, permissions: Permissions | None = None) -> Iterator[House]:
-    """The app, connected; its notifier is there but runs only when a test lets it."""
+def open_house(
+    home: Path,
+    embed: MiniLM,
+    permissions: Permissions | None = None,
+    features: Sequence[Feature] = FEATURES,
+    manifest: Json = MANIFEST,
+) -> Iterator[House]:
+    """The app with `features`, connected; its notifier is there but runs only when a test lets it."""
     with ExitStack() as cleanup:
-        workspace = cleanup.enter_context(Playground(MANIFEST))
+        workspace = cleanup.enter_context(Playground(manifest))
         workspace.set_rates(enforce=False)
         client = slack_client(workspace.bot_token, workspace.api_url)
         ledger = Ledger(str(home / "ledger.db"))
@@ -200,9 +206,9 @@ def open_house(home: Path, embed: MiniLM, permissions: Permissions | None = None
             home=home,
             file_hosts=frozenset(),
             download=lambda url, path: None,
-            summaries=summaries(),
+            summaries=summaries(features),
         )
-        app = build_app(client, services, 8, workspace.signing_secret)
+        app = build_app(client, services, 8, workspace.signing_secret, features)
         notifier = Notifier(posting_client(workspace.bot_token, workspace.api_url), ledger, 0.2)
         notifier.keeps_out = services.keeps_jobs_out
         handler = SocketModeHandler(app, workspace.app_token, web_client=client)

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from slack_bolt.adapter.socket_mode import SocketModeHandler
 
-from bot.playground import Person, Playground
-from bot.slack.app import FEATURES, build_app, slack_client, summaries
-from bot.slack.audience import Audience
-from bot.slack.permissions import Permissions
-from bot.slack.services import Services
-from bot.slack.thread_queue import ThreadQueue
-from bot.slack.users import Users
-from finetune.data.store import DatasetStore
-from rag.adviser import Adviser
-from rag.index import Index
+from bot.playground import Person
+from bot.slack.app import FEATURES, summaries
 from rag.search.embedding import MiniLM
 from tests.integration import dice_feature
-from tests.integration.conftest import CHANNEL, appears, private_reply, text_of, until
+from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
 from tests.integration.notifier_harness import MANIFEST
-from worker.ledger.ledger import Ledger
+from tests.integration.slack_house import open_house
 
 pytestmark = pytest.mark.integration
 ALL = (*FEATURES, dice_feature)
@@ -37,35 +27,8 @@ def maya(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Pe
     home: Path = tmp_path_factory.mktemp("features")
     manifest = copy.deepcopy(MANIFEST)
     manifest["features"]["slash_commands"].append(DICE)
-    with ExitStack() as cleanup:
-        workspace = cleanup.enter_context(Playground(manifest))
-        client = slack_client(workspace.bot_token, workspace.api_url)
-        ledger = Ledger(str(home / "ledger.db"))
-        cleanup.callback(ledger.close)
-        index = cleanup.enter_context(Index.open(home / "index", embed))
-        users = Users(client)
-        services = Services(
-            adviser=Adviser(index, embed, {"as_of": "2026-11"}),
-            ledger=ledger,
-            datasets=DatasetStore(str(home / "datasets")),
-            index=index,
-            prices={},
-            permissions=Permissions(),
-            users=users,
-            audience=Audience(client, users),
-            thread_queue=ThreadQueue(),
-            home=home,
-            file_hosts=frozenset(),
-            download=lambda url, path: None,
-            summaries=summaries(ALL),
-        )
-        app = build_app(client, services, 4, workspace.signing_secret, ALL)
-        handler = SocketModeHandler(app, workspace.app_token, web_client=client)
-        handler.connect()
-        until(lambda: workspace.state()["sockets"])
-        yield Person(workspace.url, "maya", timeout=30)
-        with suppress(AttributeError):  # slack_sdk 3.47 races with its own reconnect in Connection.disconnect
-            handler.close()
+    with open_house(home, embed, features=ALL, manifest=manifest) as house:
+        yield Person(house.workspace.url, "maya", timeout=30)
 
 
 def test_command_button_and_form_work_end_to_end(maya: Person) -> None:

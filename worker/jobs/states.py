@@ -63,9 +63,6 @@ END_STATES = frozenset({S.REJECTED, S.SUCCEEDED, S.FAILED, S.CANCELLED, S.BUDGET
 ACTIVE_STATES = frozenset({S.LEASED, S.SUBMITTING, S.RUNNING, S.PAUSING, S.CANCELLING, S.FINALIZING})
 """A worker holds the job: it must show signs of life."""
 
-WAITING_STATES = frozenset({S.QUEUED, S.RETRY_WAIT, S.LOST})
-"""The bot has to act next: hand the job out (again)."""
-
 TRANSITIONS: dict[State, dict[Trigger, State]] = {
     S.DRAFT: {T.SUBMIT: S.QUEUED, T.ASK_APPROVAL: S.AWAITING_APPROVAL, T.CANCEL: S.CANCELLED},
     S.AWAITING_APPROVAL: {T.APPROVE: S.QUEUED, T.REJECT: S.REJECTED, T.CANCEL: S.CANCELLED},

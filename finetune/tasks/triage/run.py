@@ -39,12 +39,12 @@ from finetune.evaluation.statistics import PairedGap, json_difference, paired_ga
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
 from finetune.methods import METHODS
-from finetune.methods.linear import save_linear
 from finetune.progress import Progress
 from finetune.reports.comparison import answers_json
 from finetune.tasks.triage.data import cross_validated_line, on_one_fold, prepare
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 from finetune.training.embedding import FrozenEmbedder
+from finetune.training.linear_model import logistic_model, save_linear
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
@@ -135,8 +135,6 @@ def keep_before(
     spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: FrozenEmbedder
 ) -> None:
     """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
-    from finetune.methods.linear import logistic_model
-
     if not METHODS[spec.method].is_baseline:
         save_linear(folder / BEFORE, cheap.svm(sample.once).model, WORDS_SVM)
         return
