@@ -52,7 +52,8 @@ def tree_cpu_s(root: psutil.Process) -> float:
 
 def follow(command: list[str], folder: Path, home: Path, last: str | None) -> dict[str, dict[str, float]]:
     """Wall and CPU seconds to each mark; `last` ends the command with Ctrl-C after that mark. Exits where it fails."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRAINWISE_", "SLACK_", "OPENAI_"))}
+    ours = ("TRAINWISE_", "SLACK_", "OPENAI_", "PYTHONPATH", "OMP_NUM_THREADS", "VIRTUAL_ENV")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     env = kept | {
         "PIP_NO_CACHE_DIR": "1",
         "HOME": str(home),

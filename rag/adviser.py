@@ -193,8 +193,19 @@ class Adviser:
         """The first doubt of the readers that decides the verdict and that a menu can settle, as a question."""
         if decision.advice.verdict is Verdict.GUIDE_ANSWER:
             return None
-        open_doubts = (d for d in doubts if d.decisive and d.signal not in decision.thread.confirmations)
+        open_doubts = (
+            d
+            for d in doubts
+            if d.decisive
+            and d.signal not in decision.thread.confirmations
+            and self._still_decides(d, decision.advice.signals)
+        )
         return next(filter(None, (choice_of(d.signal, d.values, words) for d in open_doubts)), None)
+
+    def _still_decides(self, doubt: Doubt, signals: Signals) -> bool:
+        """Whether the two values lead to different verdicts beside all that the thread and plain words say."""
+        one, other = (signals.model_copy(update={doubt.signal: value}) for value in doubt.values)
+        return self._verdict_of(one) != self._verdict_of(other)
 
     def _after_corrections(self, corrections: Sequence[Any], turn: Turned) -> Reply:
         """The reply after corrections, with what they changed."""

@@ -1,6 +1,6 @@
 """What a few plain words say and no reader knows, and what a correction puts in the place of what was said before.
 
-Ten languages where the words are short. Covers permission, rules of behaviour, models to learn from, "300, not 30", "facts, not tone",
+Ten languages where the words are short. Covers a model from scratch, permission, rules of behaviour, models to learn from, "300, not 30", "facts, not tone",
 "everybody may read everything". Pure. Does not decide what a message is about (rag/advice/conversation.py).
 """
 
@@ -82,6 +82,12 @@ LEARNING = re.compile(
     r"for (?:my|a|the) (?:class|course|thesis)|just to learn|zum lernen|zum spaß|pour apprendre|para aprender|per imparare|om te leren)\b",
     _I,
 )
+_PRETRAINS = re.compile(
+    r"\bpre-?train(?:ing)?\b|\btrain\w*\b[^.;!?]{0,40}\bfrom scratch\b|\bown (?:foundation|base|large language|language) model\b|\bown llm\b|\b(?:vortrainieren|vorzutrainieren)\b|\beigenes (?:sprach|basis|grund)modell\b|"
+    r"\bpré-?entra[iî]ner\b|\bpropre modèle de (?:langage|fondation)\b|\bpre-?entrenar\b|\bpropio modelo (?:de lenguaje|fundacional)\b|\bpré-?treinar\b|\bpróprio modelo (?:de linguagem|fundacional)\b|\bpre-?addestrare\b|"
+    r"\bproprio modello (?:linguistico|di fondazione)\b|\beigen (?:taal|basis)model\b|\bпредобуч(?:ить|ать)\b|\bсобственн\w+ языков\w+ модел\w+|事前学習|自社の(?:基盤|言語)モデル|预训练|自己的(?:基础|语言|大)模型",
+    _I,
+)
 BEHAVIOUR = re.compile(
     r"\b(?:never|must not|mustn'?t|may not|should not|shouldn'?t|stop|not to|don'?t want it to)\s+(?:talk|talking|mention|mentioning|say|saying|promise|promising|"
     r"discuss|discussing|apologi[sz]e|apologi[sz]ing|recommend|recommending|offer|offering|swear|swearing)\b",
@@ -125,10 +131,12 @@ _NOW = re.compile(
 
 
 def with_plain_words(new: Signals, text: str) -> Signals:
-    """The reading with what plain words say: a model to learn from, a rule of behaviour, permission, who may read."""
+    """The reading with what plain words say: a model from scratch or to learn from, a rule of behaviour, permission, who may read."""
     values: dict[str, Any] = {}
     quotes = dict(new.quotes)
-    if new.task == "foundation" and (words := LEARNING.search(text)):
+    for name, (value, said) in _from_scratch(new, text).items():
+        values[name], quotes[name] = value, said
+    if values.get("task", new.task) == "foundation" and (words := LEARNING.search(text)):
         values["learning"], quotes["learning"] = True, words[0]
     if new.topic == "decision" and set(new.gaps) <= {"vague"} and (words := BEHAVIOUR.search(text)):
         values["gaps"], quotes["gaps"] = ("style",), words[0]
@@ -141,6 +149,15 @@ def with_plain_words(new: Signals, text: str) -> Signals:
     if (consent := permission(text)) is not None:
         values["consent"], quotes["consent"] = consent, text.strip()[:90]
     return new.model_copy(update={**values, "quotes": quotes}) if values else new
+
+
+def _from_scratch(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
+    """Whoever asks to pre-train and names no task asks for a model of their own; without a failure that is the wish."""
+    words = _PRETRAINS.search(text)
+    if words is None or new.task is not None or new.topic != "decision" or new.in_training:
+        return {}
+    wish = {} if set(new.gaps) - {"vague"} else {"gaps": (("ambition",), words[0])}
+    return {"task": ("foundation", words[0]), **wish}
 
 
 def _experience(new: Signals, text: str) -> dict[str, tuple[Any, str]]:

@@ -76,3 +76,20 @@ def test_everybody_may_read_everything_takes_the_walls_down() -> None:
     """And quoting that is no longer needed is no bound."""
     reading = with_plain_words(NOTHING, "all branches may see everything, and no quoting needed")
     assert (reading.acl, reading.citations) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("should we pre-train something?", "foundation"),
+        ("is our own language model worth it?", "foundation"),
+        ("lohnt es sich, selbst vorzutrainieren?", "foundation"),
+        ("is a pre-trained model enough?", None),
+        ("which base model do you take?", None),
+    ],
+)
+def test_whoever_asks_to_pretrain_asks_for_a_model_of_their_own(text: str, task: str | None) -> None:
+    """A model that was pre-trained by others is none of one's own; a task that was read stands."""
+    assert with_plain_words(NOTHING, text).task == task
+    sorting = NOTHING.model_copy(update={"task": "classify"})
+    assert with_plain_words(sorting, text).task == "classify"
