@@ -41,6 +41,7 @@ MODULES_OF: Mapping[str, tuple[str, ...]] = {
     "tickets": TICKETS,
     "documents": DOCUMENTS,
     "train": (*TRAIN, *TICKETS, *DOCUMENTS),
+    "serve": ("prometheus_client",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
 }
@@ -48,6 +49,7 @@ PURPOSE = {
     "tickets": "Reading tickets",
     "documents": "Reading documents of this kind",
     "train": "Training and measuring",
+    "serve": "Serving a model",
     "postgres": "A PostgreSQL database",
     "s3": "A bucket",
 }

@@ -36,13 +36,14 @@ def here_with_bar(
 def show_report(data: dict[str, Any], folder: Path | None, as_json: bool) -> None:
     """The report as a table with its headline, or as one JSON object."""
     from finetune.reports import FinetuneReport, TrialReport, read_report
+    from finetune.reports.deployment import DeploymentReport
 
     report = read_report(data)
     if as_json or report is None:
         console.out(json.dumps(data), highlight=False)
         return
     console.print(f"[bold]{escape(report.headline)}[/bold]", highlight=False)
-    if isinstance(report, TrialReport):
+    if isinstance(report, TrialReport | DeploymentReport):
         return
     changes: tuple[str, ...] = ()
     if isinstance(report, FinetuneReport):

@@ -7,15 +7,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from finetune.reports.deployment import DeploymentReport
 from finetune.reports.finetune import FinetuneReport
 from finetune.reports.measurement import MeasurementReport
 from finetune.reports.trial import TrialReport
 
-Report = FinetuneReport | MeasurementReport | TrialReport
+Report = FinetuneReport | MeasurementReport | TrialReport | DeploymentReport
 READERS: Mapping[str, Callable[[Mapping[str, Any]], Report]] = {
     "finetune": FinetuneReport.from_json,
     "measure": MeasurementReport.from_json,
     "try": TrialReport.from_json,
+    "deploy": DeploymentReport.from_json,
 }
 
 

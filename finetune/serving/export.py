@@ -112,7 +112,7 @@ def _upload_refusal(repository: str, error: BaseException) -> str:
 
 def _merge(place: Path, card: dict[str, Any], out: Path) -> None:
     """The base with the adapter folded in, as `full` tuning would have left it."""
-    plain = load(place).body.merge_and_unload()
+    plain = load(place).body  # loading has folded the adapter in
     out.mkdir(parents=True)
     plain.save_pretrained(out)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "head.safetensors"):

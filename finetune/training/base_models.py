@@ -132,6 +132,14 @@ def load_saved(architecture: Architecture, folder: Path) -> Any:
     return model if architecture == "causal" else without_pooler(model)
 
 
+def merged(model: Any) -> Any:
+    """The model with its adapter folded into the base, as plain layers; one without an adapter as it is.
+
+    Same answers in a third less time on a CPU (docs/live.md).
+    """
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
 def without_pooler(encoder: Any) -> Any:
     """We pool ourselves; an unused layer would wait for gradients on several GPUs."""
     if getattr(encoder, "pooler", None) is not None:

@@ -105,3 +105,20 @@ def test_files_that_are_gone_are_told(stack: LocalStack, maya: Person, report: M
         assert str(stack.home) not in text
     finally:
         shutil.move(rest, folder)
+
+
+def test_a_deployed_model_is_ready_to_serve(stack: LocalStack, ravi: Person, report: Message) -> None:
+    """The button makes the version on the worker; the thread says what it promises and how to start it."""
+    before = {message["ts"] for message in ravi.messages(CHANNEL, report["thread_ts"])}
+    ravi.click(CHANNEL, report["ts"], "job_deploy", report["job"])
+
+    def ready(message: Message) -> bool:
+        return message["ts"] not in before and "trainwise serve" in text_of(message)
+
+    text = text_of(ravi.wait_message(CHANNEL, ready, 120, report["thread_ts"]))
+    assert "is ready to serve" in text
+    assert f"trainwise serve {DATASET}" in text
+    assert "calibration tickets" in text
+    folder = stack.home / "artifacts" / "serving" / DATASET
+    assert (folder / "versions" / report["job"] / "served.json").is_file()
+    assert (folder / "current.json").is_file()

@@ -152,7 +152,8 @@ def test_the_compose_file_keeps_what_it_promises() -> None:
     """Durable Redis, secrets by file only, no Slack token near a worker, tini in the image, room to drain."""
     compose = yaml.safe_load((DEPLOY / "compose.yml").read_text())
     services = compose["services"]
-    assert set(services) == {"bot", "worker", "redis", "postgres", "chroma"}
+    assert set(services) == {"bot", "worker", "serve", "redis", "postgres", "chroma"}
+    assert all(port.startswith("127.0.0.1:") for port in services["serve"]["ports"])
     assert not [name for name in services["worker"]["secrets"] if "slack" in name]
     for service in services.values():
         for value in (service.get("environment") or {}).values():

@@ -8,14 +8,13 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guard, whisper
+from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, this_month
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.lists import budget_line
-from worker.jobs.records import Job
 from worker.ledger.budgets import month_of, set_budget
 from worker.ledger.notifications import NAMES, Notices, notices, set_notice
 from worker.ledger.undos import find_undo, keep_undo, spend_undo
@@ -77,13 +76,6 @@ def change_notices(
     if denial := services.permissions.denies_notices(person, creator(client, of_channel(channel))):
         raise BotError(denial)
     return set_notice(services.ledger.engine, channel, name, on, user, services.clock())
-
-
-def say_where(client: WebClient, job: Job | None) -> None:
-    """Tells the launcher alone where the card is, when the channel does not hear of starts."""
-    if job is not None and job.card_channel:
-        text = f"Job `{job.id}` is on its way. This channel is not told of starts: its card is in your messages with me."
-        whisper(client, text, job.channel, job.by, job.thread_ts, mark="🔕")
 
 
 def of_channel(channel: str) -> str:

@@ -11,10 +11,9 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, guard
-from bot.slack.features import channel_settings
-from bot.slack.features.channel_settings import say_where
+from bot.slack.launch import launch, say_where
 from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
-from bot.slack.services import Services, approvers_of, visible_job
+from bot.slack.services import Services, visible_job
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
@@ -28,9 +27,7 @@ from finetune.estimate import Machine, estimate_run, refusal
 from finetune.methods import METHODS
 from finetune.spec import Spec, SpecError, default_task, parse_spec
 from finetune.tasks import TASKS
-from worker.jobs.records import Job, JobRequest
 
-SMALL_JOB_USD = 0.05  # reserved for a measurement or one answer of a trained model
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 SUMMARY = "`/finetune` trains on your tickets and brings the evaluation back here."
 
@@ -44,10 +41,6 @@ def register(app: App, services: Services) -> None:
     app.action("home_finetune")(guard(services, on_home_finetune))
     app.action(re.compile("^(dataset|task|method|base_model)$"))(guard(services, on_recipe_change))
     app.view("finetune")(guard(services, on_finetune_form))
-
-
-class Refusal(BotError):
-    """The launch is not allowed; the text says why and whom to ask."""
 
 
 def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> tuple[Spec, Card]:
@@ -100,47 +93,6 @@ def kind_of(services: Services, form: Mapping[str, str], channel: str) -> str:
         return services.datasets.get(form.get("dataset", ""), services.scopes(channel)).kind
     except DatasetError:
         return ""
-
-
-def launch(
-    services: Services,
-    kind: str,
-    spec: Mapping[str, Any],
-    place: Place,
-    card: Card | None = None,
-    goes_on_from: Job | None = None,
-) -> Job:
-    """The accepted job; Refused with the reason when policy says no. `goes_on_from`: the job whose folder it takes up."""
-    person = services.users.person(place.user)
-    open_jobs = services.ledger.open_job_count(place.user)
-    if denial := services.permissions.denies_launch(
-        person, open_jobs, services.users.in_group, place.channel
-    ):
-        raise Refusal(denial)
-    budget = float(spec.get("budget_usd") or 0)
-    expected = (
-        estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD
-    )
-    approval = services.permissions.needs_approval(budget)
-    request = JobRequest(
-        kind=kind,
-        spec=spec,
-        dataset=str(spec["dataset"]),
-        by=place.user,
-        by_name=person.name,
-        team=place.team,
-        channel=place.channel,
-        thread_ts=place.thread_ts,
-        request_key=place.request_key,
-        estimate_usd=round(budget or expected, 4),
-        approval=approval,
-        approvers=approvers_of(services) if approval else (),
-        month_limit_usd=services.permissions.month_budget_usd,
-        retry_of=goes_on_from,
-    )
-    job = services.ledger.submit(request)
-    services.wake()
-    return job
 
 
 def typed_form(text: str) -> dict[str, str]:
@@ -238,7 +190,7 @@ def on_continue(services: Services, ack: Ack, body: Body, action: Body, client: 
     job = visible_job(services, str(action.get("value")), user, channel)
     person = services.users.person(user)
     if denial := services.permissions.denies_change(person, job, "continue"):
-        raise Refusal(denial)
+        raise BotError(denial)
     spec = parse_spec({**job.spec, "epochs": int(job.spec["epochs"]) + MORE_EPOCHS})
     card = services.datasets.get(str(job.spec["digest"]), services.scopes(channel))
     key = f"continue:{job.id}:{spec.epochs}"
@@ -293,4 +245,4 @@ def on_finetune(services: Services, ack: Ack, command: Command, client: WebClien
     place = Place(command["user_id"], command["team_id"], channel, None, key)
     job = launch(services, "finetune", spec.to_json(), place, card)
     ack()
-    channel_settings.say_where(client, job)
+    say_where(client, job)

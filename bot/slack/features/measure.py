@@ -10,8 +10,7 @@ from slack_sdk import WebClient
 
 from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features.answering import card_at
-from bot.slack.features.channel_settings import say_where
-from bot.slack.features.finetune import launch
+from bot.slack.launch import launch, say_where
 from bot.slack.payload import Body, Place, View, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
 from bot.slack.thread_memory import Conversation

@@ -11,8 +11,9 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.failures import guard
+from bot.slack.launch import model_job
 from bot.slack.payload import Body, where
-from bot.slack.services import Services, visible_job
+from bot.slack.services import Services
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
@@ -20,7 +21,6 @@ from finetune.errors import FinetuneError
 from rag.redact import redact
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import END_STATES, State
-from worker.kinds import kind_of
 from worker.kinds.try_model import TRY
 
 AT_A_TIME = 3
@@ -55,14 +55,6 @@ def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
         return
     ack(response_action="update", view=validate_view(waiting_modal(job, text, services.workers())))
     services.wake()
-
-
-def model_job(services: Services, job_id: str, user: str, channel: str) -> Job:
-    """The finished fine-tune, if this person may see it from this channel; BotError says what is wrong."""
-    job = visible_job(services, job_id, user, channel)
-    if not kind_of(job.kind).leaves_model or job.state != State.SUCCEEDED:
-        raise BotError(f"Job {job.id} left no model to try. Only a finished fine-tune does.")
-    return job
 
 
 def _accept(services: Services, job: Job, text: str, channel: str, who: tuple[str, str], view: Body) -> None:

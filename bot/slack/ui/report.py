@@ -17,6 +17,7 @@ from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
 from finetune.pricing import money
 from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.deployment import DeploymentReport
 from finetune.reports.parts import (
     Confusion,
     DatasetPart,
@@ -55,6 +56,8 @@ WHAT_IS_THIS = (
 def final_report(job: Job) -> tuple[str, list[Block]]:
     """The text and blocks of the one message that ends a job, whatever its end state."""
     report = read_report(job.report)
+    if job.state == State.SUCCEEDED and isinstance(report, DeploymentReport):
+        return _deployment(job, report)
     if job.state != State.SUCCEEDED or not isinstance(report, FinetuneReport | MeasurementReport):
         return _ended_without_report(job)
     headline = escape(one_line(report.headline, 1500))
@@ -72,6 +75,8 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
     ]
     if kind_of(job.kind).leaves_model:
         first = [button("Try it", "job_try", job.id, "primary")]
+        if job.spec.get("task", "triage") == "triage":
+            first.append(button("Deploy", "job_deploy", job.id))
         return [
             *first,
             *([button("Compare blind", "compare_start", job.id)] if can_compare(job) else []),
@@ -121,6 +126,28 @@ def _details_of(job: Job) -> list[str]:
         if rows := _pairs(values):
             parts.append(f"*{title}*\n{rows}")
     return parts
+
+
+def _deployment(job: Job, report: DeploymentReport) -> tuple[str, list[Block]]:
+    """What was made, what it promises, and the commands that start it or let it take over."""
+    name, version = escape(one_line(report.name, 60)), escape(one_line(report.version, 80))
+    lines = [f"🚀 *{escape(one_line(report.headline, 300))}*", escape(one_line(report.promise, 500))]
+    lines.append(
+        f"{report.cpu_ms:.0f} ms of one core a ticket as {escape(report.form)}, measured on {report.rows:,} tickets."
+    )
+    if report.takes_over:
+        lines.append(
+            f"Start it where it shall answer: `trainwise serve {name}`. It listens on this machine at port 8100."
+        )
+    else:
+        lines.append(
+            f"Another version answers for {name} now. A tenth of the tickets for this one: `trainwise versions {name} "
+            f"--trial {version}`. All of them: `trainwise versions {name} --use {version}`, and back with `--back`. A running "
+            "server follows within seconds."
+        )
+    blocks = [section("\n".join(lines)), context(_cost_line(job, Spent()))]
+    blocks.append(actions([button("Details", "job_details", job.id)], "report"))
+    return f"🚀 {escape(one_line(report.headline, 300))}", blocks
 
 
 def _ended_without_report(job: Job) -> tuple[str, list[Block]]:

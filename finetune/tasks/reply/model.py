@@ -13,6 +13,7 @@ from finetune.device import mixed_precision, pick_device
 from finetune.errors import BaseModelError, CorruptModel
 from finetune.methods import METHODS, method_of, network_of
 from finetune.progress import Progress
+from finetune.training.base_models import merged
 from finetune.training.checks import NO_LIMIT, check_reply_rows, decode_row, overfit_probe, reads_at_most
 from finetune.training.embedding import length_batches
 
@@ -179,7 +180,7 @@ def load_reply(folder: Path, card: dict[str, Any]) -> TunedReply:
     method = network_of(method_of(card).name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        causal = method.load(folder, card["base_model"], "causal")
+        causal = merged(method.load(folder, card["base_model"], "causal"))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(
             f"The model in {folder} does not load: run the job again, or export it anew."

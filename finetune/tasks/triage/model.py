@@ -17,6 +17,7 @@ from finetune.device import mixed_precision, pick_device
 from finetune.errors import CorruptModel
 from finetune.methods import METHODS, Classifier, LabelledTexts, method_of, network_of
 from finetune.progress import Progress
+from finetune.training.base_models import merged
 from finetune.training.checks import NO_LIMIT, check_triage_rows, overfit_probe, reads_at_most
 from finetune.training.embedding import embed, length_batches, mean_pool, unit
 
@@ -157,7 +158,7 @@ def load_triage(folder: Path, card: dict[str, Any]) -> TunedTriage:
     method = network_of(method_of(card).name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        encoder = method.load(folder, card["base_model"], "encoder")
+        encoder = merged(method.load(folder, card["base_model"], "encoder"))
         head = load_head(load_file(folder / HEAD))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CorruptModel(

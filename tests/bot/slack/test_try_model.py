@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.errors import BotError
-from bot.slack.features.try_model import model_job
+from bot.slack.launch import model_job
 from bot.slack.permissions import Permissions
 from bot.slack.ui.limits import texts_of, validate_view
 from bot.slack.ui.model_trials import ended_modal

@@ -1,0 +1,115 @@
+"""The promised error rate: from which confidence on a model may answer alone, and whether it has kept its promise.
+
+A promise is the largest share of wrong answers, among those given, that a team accepts (0.05). Source: Clopper and
+Pearson, Biometrika 1934. Conformal sets do not serve here: they keep coverage while half of the single answers may be
+wrong (docs/decisions.d/live.md). Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SURE = 0.95
+ALARM = 0.01  # chance of an alarm where the promise is just kept
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The least confidence with which a model answers alone; None: with none, so it abstains on everything.
+
+    Of `rows` calibration rows `answers` are at or above it, `wrong` of them mistaken; `upper` is the 95% upper bound of
+    their error rate.
+    """
+
+    value: float | None
+    rows: int
+    answers: int = 0
+    wrong: int = 0
+    upper: float = 1.0
+
+    def admits(self, confidence: float) -> bool:
+        """Whether an answer of this confidence may stand alone."""
+        return self.value is not None and confidence >= self.value
+
+    def describe(self, promise: float) -> str:
+        """The threshold in one sentence."""
+        if self.value is None:
+            return (
+                f"No confidence keeps at most {promise:.0%} wrong on its {self.rows:,} calibration tickets, so it abstains on "
+                "everything: label more tickets, or accept a higher error rate."
+            )
+        return (
+            f"It answers from a confidence of {self.value:.2f} on: {self.answers:,} of {self.rows:,} calibration tickets, "
+            f"{self.wrong:,} of them wrong, so at most {self.upper:.1%} (95%)."
+        )
+
+
+def upper_bound(wrong: int, answers: int) -> float:
+    """The error rate that `wrong` mistakes among `answers` rule out on the high side, one-sided 95%; 1 without rows."""
+    if wrong >= answers:
+        return 1.0
+    from scipy.stats import beta
+
+    return float(beta.ppf(SURE, wrong + 1, answers - wrong))
+
+
+def loosest_threshold(confidence: np.ndarray, right: np.ndarray, promise: float) -> Threshold:
+    """The lowest confidence at which the upper bound of the errors at or above it stays under the promise.
+
+    `confidence` (rows,) floats and `right` (rows,) booleans come from rows that the model did not learn from. Rows of equal
+    confidence are answered together.
+    """
+    rows = len(confidence)
+    if not rows:
+        return Threshold(None, 0)
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    values = np.asarray(confidence, dtype=float)[order]
+    mistakes = np.cumsum(~np.asarray(right, dtype=bool)[order])
+    ends = np.flatnonzero(np.append(np.diff(values) != 0, True))
+    for at in ends[::-1]:
+        answers, wrong = int(at) + 1, int(mistakes[at])
+        if wrong < promise * answers and (upper := upper_bound(wrong, answers)) < promise:
+            return Threshold(float(values[at]), rows, answers, wrong, upper)
+    return Threshold(None, rows)
+
+
+def breaks_promise(wrong: int, checks: int, promise: float, chance: float = ALARM) -> bool:
+    """Whether so many mistakes among the answered tickets that people looked at are too many for the promise.
+
+    One-sided exact binomial test: a kept promise is called broken with at most `chance`.
+    """
+    if not checks or wrong <= promise * checks:
+        return False
+    from scipy.stats import binom
+
+    return bool(binom.sf(wrong - 1, checks, promise) < chance)
+
+
+def differs(before: np.ndarray, now: np.ndarray, chance: float = 0.001) -> bool:
+    """Whether two sets of confidences come from different tickets (two-sample Kolmogorov-Smirnov)."""
+    if len(before) < 2 or len(now) < 2:
+        return False
+    from scipy.stats import ks_2samp
+
+    return bool(ks_2samp(before, now).pvalue < chance)
+
+
+def more_than(share: float, count: int, rows: int, chance: float = 0.001) -> bool:
+    """Whether `count` of `rows` is more than a share of `share` gives by chance (one-sided exact binomial test)."""
+    if not rows or count <= share * rows:
+        return False
+    from scipy.stats import binom
+
+    return bool(binom.sf(count - 1, rows, share) < chance)
+
+
+def audit_share(answers_a_month: float, promise: float, share: float = 0.05) -> float:
+    """The share of answered tickets to show to people: 5%, or what gives enough a month for the promise.
+
+    75 a month for a promise of 10%, twice as many for half the promise: with none wrong that many prove it at about a
+    third of the promise.
+    """
+    enough = 7.5 / max(promise, 1e-6)
+    return 1.0 if answers_a_month <= enough else max(share, enough / answers_a_month)

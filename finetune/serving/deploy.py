@@ -1,0 +1,60 @@
+"""A finished job becomes a version that can be served, and such a version is opened again, whatever its backend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from finetune.data.ticket import Tickets
+from finetune.errors import CorruptModel
+from finetune.serving.answers import ServedModel
+from finetune.serving.backends import BACKENDS, backend_for
+from finetune.serving.versions import SERVED, VersionError, Versions
+
+FOLDER = "serving"  # beside the jobs' folders
+
+
+def make_version(
+    job: Path,
+    version: str,
+    place: Path,
+    tickets_of: Callable[[str], Tickets],
+    name: str = "",
+    note: Callable[[str], None] = lambda _: None,
+) -> Versions:
+    """Write `version` from a finished job's folder, unless it is there; it answers nobody until a pointer names it.
+
+    `name` is what it is served as, by default its dataset's. Raises ExportError, CorruptModel or the dataset's own error.
+    """
+    backend, run, report = backend_for(job)
+    versions = Versions(place, name or str(report["dataset"]["name"]))
+    versions.add(version, lambda out: backend.publish(run, report, tickets_of, out, note))
+    return versions
+
+
+def load_version(folder: Path, error_rate: float) -> ServedModel:
+    """The version in a folder, under a promised error rate; CorruptModel where it cannot be read."""
+    try:
+        name = str(json.loads((folder / SERVED).read_text())["backend"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptModel(
+            f"{folder} holds no version to serve: make one with `trainwise serve JOB`."
+        ) from error
+    if name not in BACKENDS:
+        raise CorruptModel(
+            f"The version in {folder} needs the backend `{name}`, which is not installed here."
+        )
+    return BACKENDS[name].load(folder, error_rate)
+
+
+def names_served(place: Path) -> list[str]:
+    """The names under which something is served in `place`."""
+    names = []
+    for folder in sorted(place.glob("*/")):
+        try:
+            Versions(place, folder.name).pointer()
+        except VersionError:
+            continue
+        names.append(folder.name)
+    return names

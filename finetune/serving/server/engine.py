@@ -1,0 +1,208 @@
+"""The loaded versions and the threads that score: follows the pointers, bounds the queue, takes a bad version off duty."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune.errors import FinetuneError
+from finetune.serving.answers import Answer, ServedModel
+from finetune.serving.server.health import Health
+from finetune.serving.server.metrics import Metrics
+from finetune.serving.versions import Pointer, Versions
+
+PROBE = "My invoice shows the wrong amount, and I was charged twice."
+LOOKS_EVERY_S = 1.0
+log = logging.getLogger("trainwise.serve")
+Load = Callable[[Path, float], ServedModel]
+
+
+class Busy(FinetuneError):
+    """The queue is full: the client should try again in a moment."""
+
+
+class ModelFailure(FinetuneError):
+    """A version could not answer a ticket."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One ticket to answer: its id decides which version does."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer and the version that gave it."""
+
+    answer: Answer
+    version: str
+
+
+@dataclass
+class Slot:
+    """One served name: its versions on disk, the pointer that holds now, and what is loaded for it."""
+
+    versions: Versions
+    pointer: Pointer
+    models: dict[str, ServedModel]
+    health: dict[str, Health] = field(default_factory=dict)
+    bad_pointer: Pointer | None = (
+        None  # a pointer whose version did not load; not tried again until it changes
+    )
+
+
+class Engine:
+    """Answers tickets of several served names; safe to ask from one event loop while `refresh` runs in a thread.
+
+    `most_waiting` tickets may wait or be scored at a time. `load(folder, error_rate)` opens a version.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[Versions],
+        load: Load,
+        metrics: Metrics,
+        threads: int = 2,
+        most_waiting: int = 256,
+        slowest_s: float = 1.0,
+    ) -> None:
+        self.metrics, self._load, self._most, self._slowest_s = metrics, load, most_waiting, slowest_s
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scoring")
+        self._waiting = 0
+        self._stopping = threading.Event()
+        self.slots: dict[str, Slot] = {}
+        for versions in places:
+            pointer = versions.pointer()
+            slot = Slot(versions, pointer, self._open(versions, pointer, {}))
+            self.slots[versions.name] = slot
+            self._show(slot)
+
+    def start(self) -> None:
+        """Follow the pointers from now on, in a thread of its own."""
+        threading.Thread(target=self._follow, name="pointers", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop following; what is being scored is finished first."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True)
+
+    async def answer(self, name: str, tickets: Sequence[Ticket]) -> list[Reply]:
+        """The answers in order. Busy where they do not fit into the queue; ModelFailure where a version breaks."""
+        if self._waiting + len(tickets) > self._most:
+            raise Busy("The queue is full. Try again in a second, or serve with more threads.")
+        slot, loop = self.slots[name], asyncio.get_running_loop()
+        self._count(len(tickets))
+        work = [loop.run_in_executor(self._pool, self._answer, name, slot, ticket) for ticket in tickets]
+        try:
+            return list(await asyncio.gather(*work))
+        finally:
+            await asyncio.wait(work)
+            self._count(-len(tickets))
+
+    def refresh(self) -> None:
+        """Load what the pointers name now; a version that does not load leaves everything as it was."""
+        for name, slot in self.slots.items():
+            try:
+                pointer = slot.versions.pointer()
+            except FinetuneError as error:
+                log.warning("%s: %s", name, error)
+                continue
+            if pointer in (slot.pointer, slot.bad_pointer):
+                continue
+            try:
+                rate_changed = pointer.error_rate != slot.pointer.error_rate
+                models = self._open(slot.versions, pointer, {} if rate_changed else slot.models)
+            except FinetuneError as error:
+                slot.bad_pointer = pointer
+                self.metrics.load_failures.labels(name).inc()
+                log.error("%s stays at %s: %s", name, slot.pointer.current, error)
+                continue
+            slot.models = models
+            slot.health = {v: h for v, h in slot.health.items() if v in models}
+            slot.pointer, slot.bad_pointer = pointer, None
+            self._show(slot)
+            log.info("%s is served by %s (%s)", name, pointer.current, pointer.why or "named")
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(LOOKS_EVERY_S):
+            try:
+                self.refresh()
+            except Exception:  # the edge: a full disk, a mount that is away; the next look may work
+                log.exception("could not look at the pointers")
+
+    def _open(
+        self, versions: Versions, pointer: Pointer, earlier: dict[str, ServedModel]
+    ) -> dict[str, ServedModel]:
+        """The models of current and trial version, each having answered one ticket."""
+        models = {}
+        for version in filter(None, (pointer.current, pointer.trial)):
+            model = earlier.get(version)
+            if model is None:
+                model = self._load(versions.folder_of(version), pointer.error_rate)
+                self._probe(model, versions.name, version)
+            models[version] = model
+        return models
+
+    def _probe(self, model: ServedModel, name: str, version: str) -> None:
+        try:
+            model.answer(PROBE)
+        except Exception as error:
+            raise ModelFailure(
+                f"{name}'s version {version} loads but cannot answer a ticket: make it anew with `trainwise serve JOB`."
+            ) from error
+
+    def _answer(self, name: str, slot: Slot, ticket: Ticket) -> Reply:
+        pointer, models = slot.pointer, slot.models
+        version = pointer.version_for(ticket.id)
+        if version not in models:  # the pointer moved between the two lines above
+            version = next(iter(models))
+        began, failure = time.perf_counter(), True
+        try:
+            answer = models[version].answer(ticket.text)
+            failure = False
+        except Exception as error:
+            self.metrics.errors.labels(name, version).inc()
+            log.error(
+                "%s failed on a ticket (%s)", version, type(error).__name__
+            )  # no text: it may quote one
+            raise ModelFailure(
+                "The model could not answer this ticket. Its operator's log says why."
+            ) from None
+        finally:
+            self._judge(name, slot, version, time.perf_counter() - began, failure)
+        self.metrics.count(name, version, answer)
+        return Reply(answer, version)
+
+    def _judge(self, name: str, slot: Slot, version: str, seconds: float, failure: bool) -> None:
+        """Note how the version did, and take it off duty where it does badly and there is another."""
+        health = slot.health.setdefault(version, Health(self._slowest_s))
+        health.record(seconds, failure)
+        complaint = health.complaint()
+        if not complaint:
+            return
+        slot.health[version] = Health(self._slowest_s)
+        pointer = slot.versions.roll_back(complaint, version)
+        if pointer is None:
+            log.error("%s's version %s should go (%s), but there is none before it", name, version, complaint)
+            return
+        self.metrics.rollbacks.labels(name, complaint.partition(":")[0]).inc()
+        log.error("%s goes back from %s to %s: %s", name, version, pointer.current, complaint)
+
+    def _count(self, tickets: int) -> None:
+        self._waiting += tickets
+        self.metrics.queue.set(self._waiting)
+
+    def _show(self, slot: Slot) -> None:
+        name, pointer = slot.versions.name, slot.pointer
+        for version in slot.versions.list():
+            for role in ("current", "trial"):
+                self.metrics.version.labels(name, version, role).set(getattr(pointer, role) == version)

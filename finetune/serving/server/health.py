@@ -1,0 +1,36 @@
+"""Whether a version still works: its failures and times over the last tickets. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+LOOKED_AT, LEAST = 200, 50
+MOST_FAILURES = 0.02
+
+
+@dataclass
+class Health:
+    """The last LOOKED_AT tickets of one version: seconds of scoring (without waiting), and which failed."""
+
+    slowest_s: float
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKED_AT))
+    failures: deque[bool] = field(default_factory=lambda: deque(maxlen=LOOKED_AT))
+
+    def record(self, seconds: float, failure: bool) -> None:
+        """Note one ticket."""
+        self.seconds.append(seconds)
+        self.failures.append(failure)
+
+    def complaint(self) -> str:
+        """Why the version must go, "" while it works; from LEAST tickets on."""
+        count = len(self.failures)
+        if count < LEAST:
+            return ""
+        share = sum(self.failures) / count
+        if share > MOST_FAILURES:
+            return f"error rate: it failed on {share:.0%} of its last {count} tickets"
+        p95 = sorted(self.seconds)[int(0.95 * (count - 1))]
+        if p95 > self.slowest_s:
+            return f"latency: 95% of its last {count} tickets took up to {1000 * p95:.0f} ms"
+        return ""

@@ -1,0 +1,89 @@
+"""What a model reads of a ticket at work: cleaned and redacted as the tickets that it learned from were."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from finetune.data.clutter import is_automatic, without_history, without_signature
+from finetune.data.markup import plain
+from finetune.data.redact import redact_texts
+
+LONGEST = 20_000  # characters of a ticket that are read; a model reads a few hundred words of them
+LEAST_LETTERS = 2
+COMMON_LANGUAGE = 0.02  # share of the training tickets from which on the model is taken to know a language
+LEAST_WORDS, SURE = 6, 0.95  # of a text, and of its language, before the language is held against it
+NAMES = {"de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch"}
+NAMES |= {
+    "pt": "Portuguese",
+    "pl": "Polish",
+    "sv": "Swedish",
+    "tr": "Turkish",
+    "ja": "Japanese",
+    "ru": "Russian",
+}
+NAMES |= {"zh": "Chinese", "ko": "Korean", "ar": "Arabic", "cs": "Czech", "da": "Danish", "fi": "Finnish"}
+
+
+@dataclass(frozen=True)
+class TicketText:
+    """The words to sort; `refusal` says why a model should not answer alone, "" where nothing speaks against it."""
+
+    text: str
+    refusal: str = ""
+
+
+def read_ticket(raw: str, languages: Mapping[str, float]) -> TicketText:
+    """Clean and redact one ticket; `languages` are the shares of the training tickets' languages."""
+    raw = raw[:LONGEST]
+    if is_automatic(raw):
+        return TicketText(redact_texts([raw])[0], "it is an automatic reply")
+    text = redact_texts([without_signature(without_history(plain(raw)))])[0]
+    if len(re.findall(r"[^\W\d_]", text)) < LEAST_LETTERS:
+        return TicketText(text, "it has no words")
+    language = language_of(text)
+    if languages and language and language not in languages:
+        return TicketText(text, f"it is in {NAMES.get(language, language)}, which no training ticket is in")
+    return TicketText(text)
+
+
+class _Identifier:
+    """py3langid's model, loaded with the first text."""
+
+    model = None
+
+    def classify(self, text: str) -> tuple[str, float]:
+        if self.model is None:
+            from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+            self.model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        code, share = self.model.classify(text)
+        return str(code), float(share)
+
+
+_IDENTIFIER = _Identifier()
+
+
+def language_of(text: str) -> str:
+    """The text's language as a two-letter code; "" where it is too short or not certain."""
+    if len(text.split()) < LEAST_WORDS:
+        return ""
+    code, share = _IDENTIFIER.classify(text[:1_000])
+    return code if share > SURE and code != "zxx" else ""
+
+
+def languages_of(texts: Sequence[str]) -> dict[str, float]:
+    """The languages that a model has learned, with their shares of the training tickets; rare ones are left out.
+
+    Empty where too few texts are long enough to tell: then no ticket is refused for its language.
+    """
+    codes = Counter(filter(None, map(language_of, texts)))
+    total = sum(codes.values())
+    if total < LEAST_KNOWN:
+        return {}
+    return {code: count / total for code, count in codes.most_common() if count >= COMMON_LANGUAGE * total}
+
+
+LEAST_KNOWN = 20  # training tickets of a certain language

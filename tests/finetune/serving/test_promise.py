@@ -1,0 +1,87 @@
+"""The promised error rate: thresholds that keep it, and alarms that ring when it breaks and not before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from finetune.evaluation.promise import (
+    audit_share,
+    breaks_promise,
+    differs,
+    loosest_threshold,
+    more_than,
+    upper_bound,
+)
+
+
+@pytest.mark.parametrize(("checks", "percent"), [(75, 3.9), (150, 2.0), (300, 1.0)])
+def test_no_mistake_among_few_proves_little(checks: int, percent: float) -> None:
+    """The exact bounds of 0 mistakes."""
+    assert round(100 * upper_bound(0, checks), 1) == percent
+
+
+def test_the_loosest_confidence_under_the_promise_is_taken() -> None:
+    """200 right above 0.5 and 100 wrong below: everything above is answered, and nothing below."""
+    confidence = np.concatenate([np.linspace(0.5, 1, 200), np.linspace(0.1, 0.4, 100)])
+    right = np.arange(300) < 200
+    limit = loosest_threshold(confidence, right, 0.05)
+    assert limit.value is not None
+    assert limit.admits(0.5)
+    assert not limit.admits(0.2)
+    assert limit.upper < 0.05
+
+
+def test_without_a_safe_confidence_it_abstains_and_says_so() -> None:
+    """Too few rows, or mistakes at the very top: no answer stands alone."""
+    few = loosest_threshold(np.ones(10), np.ones(10, dtype=bool), 0.05)
+    wrong = loosest_threshold(np.linspace(0, 1, 500), np.arange(500) % 2 == 0, 0.05)
+    for limit in (few, wrong, loosest_threshold(np.zeros(0), np.zeros(0), 0.05)):
+        assert limit.value is None
+        assert not limit.admits(1.0)
+    assert "abstains on everything" in few.describe(0.05)
+
+
+def test_equal_confidences_are_answered_together() -> None:
+    """A threshold cannot part rows of one confidence: 300 equal ones with 100 mistakes are not answered."""
+    assert loosest_threshold(np.ones(300), np.arange(300) % 3 != 0, 0.1).value is None
+
+
+def test_the_promise_is_kept_on_new_tickets() -> None:
+    """With calibrated confidences, fresh tickets above the threshold break the promise in few of 200 draws."""
+    rng = np.random.default_rng(0)
+    breaks = 0
+    for _ in range(200):
+        confidence, new = rng.uniform(0.3, 1, 400), rng.uniform(0.3, 1, 4000)
+        limit = loosest_threshold(confidence, rng.uniform(size=400) < confidence, 0.1)
+        if limit.value is not None:
+            answers = new[new >= limit.value]
+            breaks += float((1 - answers).mean()) > 0.1
+    assert breaks <= 20
+
+
+def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
+    """20 wrong of 75 ring at a promise of 10%, 8 do not; a kept promise rings at most once in a hundred."""
+    assert breaks_promise(20, 75, 0.1)
+    assert not breaks_promise(8, 75, 0.1)
+    assert not breaks_promise(0, 0, 0.1)
+    rng = np.random.default_rng(1)
+    assert np.mean([breaks_promise(int(wrong), 75, 0.1) for wrong in rng.binomial(75, 0.1, 2000)]) <= 0.015
+
+
+def test_confidences_and_far_tickets_ring_before_labels_come() -> None:
+    """Other confidences and many tickets near nothing ring; the same ones do not."""
+    rng = np.random.default_rng(2)
+    before = rng.beta(8, 2, 400)
+    assert differs(before, rng.beta(4, 4, 150))
+    assert not differs(before, rng.beta(8, 2, 150))
+    assert more_than(0.05, 30, 150)
+    assert not more_than(0.05, 9, 150)
+
+
+def test_enough_answers_are_shown_to_people() -> None:
+    """5% of many, at least 75 a month for a promise of 10%, all of few."""
+    assert audit_share(10_000, 0.1) == 0.05
+    assert audit_share(750, 0.1) == pytest.approx(0.1)
+    assert audit_share(40, 0.1) == 1.0
+    assert audit_share(1_500, 0.05) == pytest.approx(0.1)
