@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from torch import nn
 from rag.answer.answer_model import WEIGHTS
 from rag.evaluation.answer_lines import HEADS, UNKNOWN, AnswerPair
 from rag.evaluation.answer_pairs import make_pairs
+from rag.evaluation.network_training import fit_network, padded
 from rag.evaluation.reader_network import Encoded, Network, encode_pairs, weights_of
-from rag.evaluation.train_reader import batches, optimiser_of, padded
 from rag.signals.tuned_graph import ReaderWeights, save_weights
 
 FIXED_LAYERS = 2  # of six; the lower ones stay as packaged, their output is computed once
@@ -32,32 +31,16 @@ FOLDS = 5
 def train(pairs: Sequence[AnswerPair], texts: Sequence[Encoded], epochs: int, seed: int = 7) -> Network:
     """The network after `epochs` passes; the same seed and data give the same weights on one machine."""
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    network = Network(FIXED_LAYERS, len(HEADS), 1).train()
     gold = torch.tensor([pair.labels for pair in pairs], dtype=torch.float32)
     weights = torch.tensor(HEAD_WEIGHTS)
-    optimiser, schedule = optimiser_of(network, epochs * -(-len(pairs) // BATCH))
-    for epoch in range(epochs):
-        total, began = 0.0, time.process_time()
-        for number, group in enumerate(batches(texts, random, BATCH), start=1):
-            logits, _ = network(*padded([texts[n] for n in group]))
-            want = gold[group]
-            each = nn.functional.binary_cross_entropy_with_logits(logits, want.clamp(min=0), reduction="none")
-            loss = (each * weights * (want != UNKNOWN)).sum() / len(group)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(group)
-            if number % 50 == 0:
-                sys.stderr.write(
-                    f"  {number}: {total / (number * BATCH):.3f}, {time.process_time() - began:.0f} CPU-s\n"
-                )
-        sys.stderr.write(
-            f"epoch {epoch + 1}: loss {total / len(pairs):.3f}, {time.process_time() - began:.0f} CPU-s\n"
-        )
-    return network.eval()
+
+    def loss_of_batch(group: list[int], logits: torch.Tensor, _tokens: torch.Tensor) -> torch.Tensor:
+        want = gold[group]
+        each = nn.functional.binary_cross_entropy_with_logits(logits, want.clamp(min=0), reduction="none")
+        return (each * weights * (want != UNKNOWN)).sum() / len(group)
+
+    network = Network(FIXED_LAYERS, len(HEADS), 1)
+    return fit_network(network, texts, loss_of_batch, epochs, BATCH, seed)
 
 
 def predict(network: Network, texts: Sequence[Encoded]) -> np.ndarray:

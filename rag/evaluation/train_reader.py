@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import torch
 from torch import nn
 
 from rag.evaluation.messages import EACH, EXCLUSIVE, FOLDS, KINDS, LabelledMessage, fold_of, read_messages
+from rag.evaluation.network_training import fit_network, padded
 from rag.evaluation.reader_network import Encoded, Network, encode_lower, weights_of
 from rag.signals.quantities import find_quantities
 from rag.signals.tuned_graph import WEIGHTS, ReaderWeights, save_weights
@@ -26,8 +25,6 @@ from rag.signals.tuned_graph import WEIGHTS, ReaderWeights, save_weights
 FIXED_LAYERS = 3  # of six: the lower ones stay as packaged, their output is computed once
 EPOCHS = 3
 BATCH = 16
-LEARNING_RATE = 2e-4  # of the encoder's layers; ten times that for the heads
-WARMUP_SHARE = 0.06
 NUMBER_WEIGHT = 0.5  # of the loss of the number kinds beside that of the heads
 UNLABELLED = -100
 HEADS = {**EXCLUSIVE, **EACH}
@@ -81,25 +78,6 @@ def loss_of(logits: torch.Tensor, gold: torch.Tensor, mask: torch.Tensor) -> tor
     return total
 
 
-def batches(texts: Sequence[Encoded], random: np.random.Generator, size: int = BATCH) -> Iterator[list[int]]:
-    """Texts of about the same length together, in random order."""
-    noise = random.uniform(0.85, 1.15, len(texts))
-    order = sorted(range(len(texts)), key=lambda n: len(texts[n].hidden) * noise[n])
-    groups = [order[start : start + size] for start in range(0, len(order), size)]
-    yield from (groups[n] for n in random.permutation(len(groups)))
-
-
-def padded(texts: Sequence[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(batch, length, 384) float32 and its mask."""
-    longest = max(len(one.hidden) for one in texts)
-    vectors = torch.zeros((len(texts), longest, texts[0].hidden.shape[1]))
-    mask = torch.zeros((len(texts), longest))
-    for row, one in enumerate(texts):
-        vectors[row, : len(one.hidden)] = torch.from_numpy(one.hidden.astype(np.float32))
-        mask[row, : len(one.hidden)] = 1.0
-    return vectors, mask
-
-
 def kind_logits(token_logits: torch.Tensor, texts: Sequence[Encoded]) -> torch.Tensor:
     """The mean logits over the tokens of each quantity of the batch, in order: (quantities, kinds)."""
     rows = [
@@ -110,52 +88,24 @@ def kind_logits(token_logits: torch.Tensor, texts: Sequence[Encoded]) -> torch.T
     return torch.stack(rows) if rows else token_logits.new_zeros((0, len(KINDS)))
 
 
-def optimiser_of(network: Network, steps: int) -> tuple[Any, Any]:
-    """AdamW, faster for the heads than for the layers, and its schedule: a warm-up, then down to zero at `steps`."""
-    upper = list(network.layers.parameters())
-    heads = [p for name, p in network.named_parameters() if not name.startswith("layers.")]
-    optimiser = torch.optim.AdamW(
-        [{"params": upper, "lr": LEARNING_RATE}, {"params": heads, "lr": 10 * LEARNING_RATE}],
-        weight_decay=0.01,
-    )
-    warmup = max(1, int(WARMUP_SHARE * steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min((step + 1) / warmup, max(0.0, (steps - step) / (steps - warmup)))
-    )
-    return optimiser, schedule
-
-
 def train(
     messages: Sequence[LabelledMessage], texts: Sequence[Encoded], epochs: int, seed: int = 7
 ) -> Network:
     """The network after `epochs` passes; the same seed and data give the same weights on one machine."""
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    network = Network(FIXED_LAYERS, LABELS, len(KINDS)).train()
     gold, mask = targets(messages)
     kinds = [quantity_kinds(message) for message in messages]
-    optimiser, schedule = optimiser_of(network, epochs * -(-len(messages) // BATCH))
-    for epoch in range(epochs):
-        total, began = 0.0, time.process_time()
-        for group in batches(texts, random):
-            part = [texts[n] for n in group]
-            logits, tokens = network(*padded(part))
-            loss = loss_of(logits, gold[group], mask[group])
-            truth = torch.tensor([kind for n in group for kind in kinds[n]], dtype=torch.long)
-            if (truth != UNLABELLED).any():
-                loss = loss + NUMBER_WEIGHT * nn.functional.cross_entropy(
-                    kind_logits(tokens, part), truth, ignore_index=UNLABELLED
-                )
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(group)
-        sys.stderr.write(
-            f"epoch {epoch + 1}: loss {total / len(messages):.3f}, {time.process_time() - began:.0f} CPU-s\n"
-        )
-    return network.eval()
+
+    def loss_of_batch(group: list[int], logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        loss = loss_of(logits, gold[group], mask[group])
+        truth = torch.tensor([kind for n in group for kind in kinds[n]], dtype=torch.long)
+        if not (truth != UNLABELLED).any():
+            return loss
+        by_quantity = kind_logits(tokens, [texts[n] for n in group])
+        return loss + NUMBER_WEIGHT * nn.functional.cross_entropy(by_quantity, truth, ignore_index=UNLABELLED)
+
+    network = Network(FIXED_LAYERS, LABELS, len(KINDS))
+    return fit_network(network, texts, loss_of_batch, epochs, BATCH, seed)
 
 
 def predict(network: Network, texts: Sequence[Encoded]) -> tuple[np.ndarray, list[list[int]]]:
