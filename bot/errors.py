@@ -11,4 +11,11 @@ class BotError(Exception):
     """What went wrong and what the person can do about it, in one or two sentences."""
 
 
+class OldButton(BotError):
+    """A button whose value this version does not know: it says which command shows the present one."""
+
+    def __init__(self, usage: str) -> None:
+        super().__init__(f"This button is from an older version. {usage}")
+
+
 OURS = (BotError, RagError, FinetuneError, WorkerError)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-INSTALLING = (
-    "TRAINWISE_INSTALLING"  # the path of a file that is there while `trainwise demo` installs the rest
-)
+# No setting: a mark that `trainwise demo` leaves for the bot it starts. It names a file that is there while the rest is
+# being installed; so it is read where an import fails, in whatever process that is, and not in bot/settings.py.
+INSTALLING = "TRAINWISE_INSTALLING"
 TICKETS = (
     "pyarrow",
     "datasketch",
@@ -53,6 +54,11 @@ PURPOSE = {
     "postgres": "A PostgreSQL database",
     "s3": "A bucket",
 }
+
+
+def missing_modules(extra: str) -> list[str]:
+    """The modules of an extra that are not installed here; none of them is loaded."""
+    return [module for module in MODULES_OF[extra] if find_spec(module) is None]
 
 
 def advise_missing(error: BaseException) -> str | None:

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
+from bot.extras import missing_modules
 from bot.factories import chat_model
 from bot.settings import Settings
 
@@ -196,11 +197,11 @@ def chat(settings: Settings) -> Finding:
 
 def training(_: Settings) -> Finding:
     """Whether this machine can train: the `train` extra is installed."""
-    missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
+    missing = missing_modules("train")
     if missing:
         fix = "On a machine that trains: pip install 'trainwise[train]'. The bot itself does not need it."
         return Finding("training", Level.OFF, f"{', '.join(missing)} not installed", fix)
-    return Finding("training", Level.OK, "torch, transformers and peft are installed")
+    return Finding("training", Level.OK, "everything that trains is installed")
 
 
 def hub(settings: Settings) -> Finding:

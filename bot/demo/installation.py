@@ -14,14 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 
 from bot.errors import BotError
-from bot.extras import INSTALLING, MODULES_OF
+from bot.extras import INSTALLING, missing_modules
 from bot.playground.patience import Patience
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +44,7 @@ class Installation:
         self._lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._thread: threading.Thread | None = None
-        self.is_needed = any(find_spec(module) is None for module in MODULES_OF["train"])
+        self.is_needed = bool(missing_modules("train"))
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -140,6 +139,7 @@ def installer() -> list[str]:
 
 
 def _pip_has_settings() -> bool:
+    # pip's own variables, not ours: whether the person has set pip up decides who installs
     if any(name.startswith("PIP_") for name in os.environ):
         return True
     listing = subprocess.run(

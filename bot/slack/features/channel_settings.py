@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.errors import BotError
+from bot.errors import BotError, OldButton
 from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, this_month
@@ -63,7 +63,7 @@ def on_notice(
     channel, user, _ = where(body)
     name, _, state = str(action.get("value")).partition(":")
     if name not in NAMES or state not in ("on", "off"):
-        raise BotError(f"This button is from an older version. {USAGE}")
+        raise OldButton(USAGE)
     new = change_notices(services, client, channel, user, name, state == "on")
     respond(text=summary(new), blocks=validate_message(panel(new)), replace_original=True)
 

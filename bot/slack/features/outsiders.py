@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.errors import BotError
+from bot.errors import BotError, OldButton
 from bot.slack.failures import guard
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services, is_direct
@@ -75,7 +75,7 @@ def on_button(
     channel, user, _ = where(body)
     name, _, to = str(action.get("value")).partition(":")
     if name not in NAMES or to not in ("on", "off") or is_direct(channel):
-        raise BotError(f"This button is from an older version. {USAGE}")
+        raise OldButton(USAGE)
     state = change_opening(services, channel, services.users.person(user), name, to == "on")
     blocks = panel(state, services.audience.overhears(channel))
     respond(text=summary(state), blocks=validate_message(blocks), replace_original=True)

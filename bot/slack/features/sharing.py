@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
-from bot.errors import BotError
+from bot.errors import BotError, OldButton
 from bot.slack.failures import guard, tell_privately
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services, scopes_of
@@ -134,7 +134,7 @@ def on_share(
     kind, _, rest = str(action.get("value")).partition(":")
     key, _, choice = rest.rpartition(":")
     if kind not in USAGE or choice not in CHOICES:
-        raise BotError("This button is from an older version. " + USAGE["document"])
+        raise OldButton(USAGE["document"])
     person = services.users.person(user)
     thing = find_thing(services, kind, key, services.scopes(channel))
     check_owner(services, thing, person)
