@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rag.advice.assertions import certain_signals, only, sayable, signal_names
-from rag.advice.decision_table import Rule, Table, facts_of, holds
+from rag.advice.decision_table import Rule, Table, holds
+from rag.advice.facts import facts_of
 from rag.reply import DecidingSignal, FollowUp, Verdict
 from rag.signals.schema import Signals
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rag.advice.decision_table import facts_of, holds
+from rag.advice.decision_table import holds
 from rag.advice.explanation import AGAINST
+from rag.advice.facts import facts_of
 from rag.errors import RagError
 from rag.reply import Verdict
 from rag.search.retrieval import Passage, retrieve

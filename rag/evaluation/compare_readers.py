@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from rag.advice.decide import decide
-from rag.advice.decision_table import facts_of, load_table
+from rag.advice.decision_table import load_table
+from rag.advice.facts import facts_of
 from rag.evaluation.gold import gold_signals
 from rag.evaluation.messages import FOLDS, LabelledMessage, fold_of, read_messages
 from rag.evaluation.train_signal_classifier import fit, rows_of

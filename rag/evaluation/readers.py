@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rag.advice.decide import decide
-from rag.advice.decision_table import facts_of, load_table
+from rag.advice.decision_table import load_table
+from rag.advice.facts import facts_of
 from rag.evaluation.advice import Reader
 from rag.search.embedding import Embedder
 from rag.signals.rules import EmbeddedReader

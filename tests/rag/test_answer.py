@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from rag.advice.decide import advise
-from rag.advice.decision_table import facts_of, load_table
+from rag.advice.decision_table import load_table
+from rag.advice.facts import facts_of
 from rag.answer.evidence import gather, load_phrases
 from rag.answer.extractive import MIN_SCORE_TO_BACK, Answer, Pool
 from rag.answer.pieces import sentences_alone

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rag.advice.decide import decide
-from rag.advice.decision_table import facts_of, load_table
+from rag.advice.decision_table import load_table
+from rag.advice.facts import facts_of
 from rag.signals.model_vote import with_model_vote
 from rag.signals.reading import Doubt, Reading
 from rag.signals.schema import Signals

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rag.advice.decide import decide
-from rag.advice.decision_table import facts_of, load_table
+from rag.advice.decision_table import load_table
+from rag.advice.facts import facts_of
 from rag.signals.reading import Doubt, Trust, merge_readings, same_value
 from rag.signals.schema import Signals
 
