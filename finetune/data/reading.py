@@ -74,14 +74,12 @@ def read_tickets(
         wrong = "no row that can be read" if problems else "no rows below its header"
         raise DatasetError(f"{path.name} has {wrong}.", problems, "Add tickets, one a line.")
     choice = choose_columns(_header(ahead), [record.values for record in ahead], columns)
-    kind: Kind = "triage" if "label" in choice.fields else "reply"
     dates = DateReader()
-    changes: Counter[str] = Counter()
-    rows = []
+    reader, rows = TicketReader(choice, dates, problems), []
     characters = total = 0
     for record in itertools.chain(ahead, _records(records, problems)):
         total += 1
-        ticket = _ticket(record, choice, kind, dates, problems, changes)
+        ticket = reader.ticket(record)
         if ticket is None:
             continue
         characters += len(ticket.text) + len(ticket.answer or "")
@@ -91,18 +89,18 @@ def read_tickets(
     unreadable = sum(not problem.is_kept and problem.rule not in CELL_RULES for problem in problems)
     tickets, notes = _settle(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
-    if kind == "triage":
+    if reader.kind == "triage":
         tickets, several = settle_labels(tickets)
         tickets, spellings = merge_spellings(tickets)
         notes += several + spellings
     result = Tickets(
         rows=tuple(tickets),
-        kind=kind,
+        kind=reader.kind,
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         columns=dict(choice.fields),
         guessed=choice.how != "given",
         notes=tuple(notes + _guess_note(choice)),
-        intake=Intake(total + unreadable, dict(choice.also), choice.unread, dict(changes)),
+        intake=Intake(total + unreadable, dict(choice.also), choice.unread, dict(reader.changes)),
     )
     check_whole(result, path.name)
     return result
@@ -195,59 +193,32 @@ def _header(ahead: list[Record]) -> list[str]:
 CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels"))
 
 
-def _ticket(
-    record: Record,
-    choice: Columns,
-    kind: Kind,
-    dates: DateReader,
-    problems: list[Problem],
-    changes: Counter[str],
-) -> Ticket | None:
-    """The record as a ticket, or None after noting why not. A ticket without a body is its subject."""
-    values: dict[str, str] = {}
-    repairs: list[Problem] = []
+class TicketReader:
+    """Makes tickets of a file's records, and keeps each record's problems and what was changed in its texts."""
 
-    def note(rule: str, message: str, column: str, is_kept: bool = False) -> None:
-        place = problems if not is_kept else repairs
-        place.append(
-            Problem(record.line, message, column, record.raw[:RAW_SHOWN], is_kept, record.unit, rule)
-        )
+    def __init__(self, choice: Columns, dates: DateReader, problems: list[Problem]) -> None:
+        self.kind: Kind = "triage" if "label" in choice.fields else "reply"
+        self.changes: Counter[str] = Counter()
+        self._choice, self._dates, self._problems = choice, dates, problems
 
-    for field, column in choice.fields.items():
-        value, is_repair = _clean_value(choice.value(record.values, field), field, changes)
-        if len(value) > MAX_TEXT:
-            note("cut to length", f"has {len(value):,} characters: cut to {MAX_TEXT:,}", column, is_kept=True)
-            changes["cut to length"] += len(value) - MAX_TEXT
-            value = value[:MAX_TEXT]
-        elif is_repair:
-            note(
-                "other encodings",
-                "had garbled characters (wrong encoding), now repaired",
-                column,
-                is_kept=True,
-            )
-        values[field] = value
-    text, subject = values["text"], values.get("subject", "")
-    if subject and not text.casefold().startswith(subject.casefold()):
-        text = f"{subject}\n\n{text}".strip()
-    label, answer = " ".join(values.get("label", "").split()), values.get("answer", "")
-    if not text:
-        note("no text", "is empty", choice.fields["text"])
-    elif kind == "triage" and is_no_label(label):
-        what = f"has no label ({label!r})" if label else "has no label: it is empty"
-        note("no label", what, choice.fields["label"])
-    elif kind == "triage" and len(label) > MAX_LABEL and not choice.one_hot and not _is_list(label):
-        note(
-            "long labels",
-            f"is no queue name: {len(label)} characters (at most {MAX_LABEL})",
-            choice.fields["label"],
-        )
-    elif kind == "reply" and not answer:
-        note("no answer", "is empty", choice.fields["answer"])
-    else:
-        problems.extend(repairs)
-        dates.add(values.get("created_at", ""), record.line, record.unit)
-        people = {clean_text(str(record.values.get(column) or ""))[0] for column in choice.people}
+    def ticket(self, record: Record) -> Ticket | None:
+        """The record as a ticket, or None after noting why not. A ticket without a body is its subject."""
+        repairs: list[Problem] = []
+        values = {
+            field: self._value(record, field, column, repairs)
+            for field, column in self._choice.fields.items()
+        }
+        text, subject = values["text"], values.get("subject", "")
+        if subject and not text.casefold().startswith(subject.casefold()):
+            text = f"{subject}\n\n{text}".strip()
+        label, answer = " ".join(values.get("label", "").split()), values.get("answer", "")
+        if (rejection := self._rejection(text, label, answer)) is not None:
+            rule, message, field = rejection
+            self._problems.append(_problem(record, rule, message, self._choice.fields[field]))
+            return None
+        self._problems.extend(repairs)
+        self._dates.add(values.get("created_at", ""), record.line, record.unit)
+        people = {clean_text(str(record.values.get(column) or ""))[0] for column in self._choice.people}
         return Ticket(
             id=values.get("id") or f"{record.unit}-{record.line}",
             text=text,
@@ -258,7 +229,35 @@ def _ticket(
             names=tuple(sorted(people - {""})),
             line=record.line,
         )
-    return None
+
+    def _value(self, record: Record, field: str, column: str, repairs: list[Problem]) -> str:
+        """The field's text, repaired and cut to length, either of which is noted."""
+        value, is_repair = _clean_value(self._choice.value(record.values, field), field, self.changes)
+        if len(value) > MAX_TEXT:
+            message = f"has {len(value):,} characters: cut to {MAX_TEXT:,}"
+            repairs.append(_problem(record, "cut to length", message, column, is_kept=True))
+            self.changes["cut to length"] += len(value) - MAX_TEXT
+        elif is_repair:
+            message = "had garbled characters (wrong encoding), now repaired"
+            repairs.append(_problem(record, "other encodings", message, column, is_kept=True))
+        return value[:MAX_TEXT]
+
+    def _rejection(self, text: str, label: str, answer: str) -> tuple[str, str, str] | None:
+        """Why these texts are no ticket: the rule, the message and the field that is to blame; None where they are."""
+        if not text:
+            return "no text", "is empty", "text"
+        if self.kind == "reply":
+            return None if answer else ("no answer", "is empty", "answer")
+        if is_no_label(label):
+            return "no label", f"has no label ({label!r})" if label else "has no label: it is empty", "label"
+        if len(label) > MAX_LABEL and not self._choice.one_hot and not _is_list(label):
+            message = f"is no queue name: {len(label)} characters (at most {MAX_LABEL})"
+            return "long labels", message, "label"
+        return None
+
+
+def _problem(record: Record, rule: str, message: str, column: str, is_kept: bool = False) -> Problem:
+    return Problem(record.line, message, column, record.raw[:RAW_SHOWN], is_kept, record.unit, rule)
 
 
 def _is_list(label: str) -> bool:

@@ -19,7 +19,7 @@ from finetune.data.card import Card, describe
 from finetune.data.import_report import without_texts
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
-from finetune.data.reading import MAX_BYTES, check_whole, read_tickets, write_problems
+from finetune.data.reading import check_whole, read_tickets, write_problems
 from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
@@ -91,7 +91,6 @@ class DatasetStore:
         scopes: frozenset[str],
         licence: str,
         columns: Mapping[str, str] | None = None,
-        max_bytes: int = MAX_BYTES,
         problems_to: Path | None = None,
         part: str | None = None,
     ) -> Card:
@@ -102,7 +101,7 @@ class DatasetStore:
         """
         check_name(name)
         try:
-            tickets = read_tickets(path, columns, max_bytes=max_bytes, part=part)
+            tickets = read_tickets(path, columns, part=part)
         except DatasetError as refused:
             if problems_to and refused.problems:
                 write_problems(refused, problems_to)
