@@ -23,10 +23,10 @@ from finetune.evaluation.forecast import Ahead, Point, forecast
 from finetune.evaluation.learning_curve import curve_points, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore
 from finetune.evaluation.sample import Fold, Sample
-from finetune.evaluation.statistics import Interval
 from finetune.measurement.decision import Figures, decide
 from finetune.measurement.pilot import RECIPE, Pilot, PilotRun, expected, run_pilot
 from finetune.progress import silent
+from finetune.reports.parts import Interval
 
 ROWS, TEST_ROWS, DEV_SHARE = 640, 400, 0.12
 TIMES = (2, 4)

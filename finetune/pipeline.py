@@ -23,6 +23,7 @@ from finetune.methods import METHODS
 from finetune.pricing import Rates
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, origin
+from finetune.reports.finetune import FinetuneReport
 from finetune.spec import Spec
 from finetune.tasks import TASKS
 
@@ -43,7 +44,7 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     llm: Llm | None = None,
 ) -> dict[str, Any]:
-    """Run `spec` on `tickets` in `folder` and return the report, a JSON-able dict.
+    """Run `spec` on `tickets` in `folder` and return the report (FinetuneReport) as it is stored.
 
     Raises Stopped within 5 s of `should_stop` giving a reason (or of the budget being spent), and
     FinetuneError with a sentence for the person otherwise. The same folder resumes: a finished one returns
@@ -61,15 +62,16 @@ def run(
     progress.phase("loading")
     pinned_spec = _with_base(spec, folder)
     capped_llm = _cap_spending(llm, spec, rates.table)
-    body, seconds = _run_task(pinned_spec, tickets, folder, progress, meter, capped_llm)
+    result, seconds = _run_task(pinned_spec, tickets, folder, progress, meter, capped_llm)
     progress.phase("reporting")
-    body["notes"] = list(dict.fromkeys([*body["notes"], *progress.notes]))
-    return _finish(body, spec, pinned_spec, tickets, folder, seconds, rates)
+    result = replace(result, notes=tuple(dict.fromkeys([*result.notes, *progress.notes])))
+    whole = _with_origin(result, spec, pinned_spec, tickets)
+    return _write(_with_costs(whole, seconds, rates), folder)
 
 
 def _run_task(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, meter: Meter, llm: Llm | None
-) -> tuple[dict[str, Any], dict[str, float]]:
+) -> tuple[FinetuneReport, dict[str, float]]:
     """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
     work, earlier = _task(spec, tickets), _earlier(folder)
     seconds: dict[str, float] = {}
@@ -92,7 +94,7 @@ def _cap_spending(llm: Llm | None, spec: Spec, prices: Mapping[str, Any]) -> Llm
     return replace(llm, spend_usd=most, prices=prices)
 
 
-def _task(spec: Spec, tickets: Tickets) -> Callable[..., dict[str, Any]]:
+def _task(spec: Spec, tickets: Tickets) -> Callable[..., FinetuneReport]:
     """The task's own steps; TrainingDataError when the dataset is of the other kind."""
     task = TASKS[spec.task]
     if sum(getattr(row, task.ticket_field) is not None for row in tickets.rows) < MIN_ROWS:
@@ -134,44 +136,39 @@ def _base_version(spec: Spec) -> dict[str, str]:
     return {"base_model_sha256": files_sum(sorted(folder.glob("*.safetensors")))} if folder.is_dir() else {}
 
 
-def _finish(
-    body: dict[str, Any],
-    spec: Spec,
-    pinned_spec: Spec,
-    tickets: Tickets,
-    folder: Path,
-    seconds: dict[str, float],
-    rates: Rates,
-) -> dict[str, Any]:
-    on_gpu = pick_device() != "cpu"
-    money = cost(seconds, rates.machine_hour_usd, "", body.pop("api_usd", 0.0))
-    report = {
-        "kind": "finetune",
-        **body,
-        "task": spec.task,
-        "time": seconds,
-        "cost": money,
-        "carbon": carbon(seconds, on_gpu),
-        "spec": spec.to_json(),
-        "provenance": {
-            **origin(),
-            **_base_version(pinned_spec),
-            "dataset_sha256": tickets.digest,
-            "recipe_sha256": spec.recipe_digest,
-        },
-    }
-    report["dataset"] = {
-        "name": spec.dataset,
-        "digest": tickets.digest,
-        "rows": len(tickets),
-        "columns": dict(tickets.columns),
-        **body["dataset"],
-    }
-    if "batch_ms" in report.get("latency", {}):  # a thousand tickets take as many seconds as one takes ms
-        report["latency"]["usd_per_1000"] = report["latency"]["batch_ms"] / 3600 * rates.machine_hour_usd
-    (folder / "MODEL_CARD.md").write_text(model_card(report, TASKS[spec.task].purpose))
-    write_whole(folder / REPORT, json.dumps(report, indent=1, allow_nan=False))
-    return report
+def _with_origin(report: FinetuneReport, spec: Spec, pinned_spec: Spec, tickets: Tickets) -> FinetuneReport:
+    """The task's report with the recipe and where its rows and code come from."""
+    rows = replace(
+        report.dataset,
+        name=spec.dataset,
+        digest=tickets.digest,
+        rows=len(tickets),
+        columns=dict(tickets.columns),
+    )
+    sums = {"dataset_sha256": tickets.digest, "recipe_sha256": spec.recipe_digest}
+    provenance = {**origin(), **_base_version(pinned_spec), **sums}
+    return replace(report, task=spec.task, spec=spec.to_json(), provenance=provenance, dataset=rows)
+
+
+def _with_costs(report: FinetuneReport, seconds: dict[str, float], rates: Rates) -> FinetuneReport:
+    """The report with the time and money of all attempts, its carbon, and what a thousand tickets cost."""
+    latency = report.latency
+    if latency.batch_ms is not None:  # a thousand tickets take as many seconds as one takes ms
+        latency = replace(latency, usd_per_1000=latency.batch_ms / 3600 * rates.machine_hour_usd)
+    return replace(
+        report,
+        spent=cost(seconds, rates.machine_hour_usd, report.spent.api_usd),
+        carbon=carbon(seconds, pick_device() != "cpu"),
+        latency=latency,
+    )
+
+
+def _write(report: FinetuneReport, folder: Path) -> dict[str, Any]:
+    """Write the model card and, last, report.json; what is stored."""
+    (folder / "MODEL_CARD.md").write_text(model_card(report, TASKS[report.task].purpose))
+    stored = report.to_json()
+    write_whole(folder / REPORT, json.dumps(stored, indent=1, allow_nan=False))
+    return stored
 
 
 def _earlier(folder: Path) -> dict[str, float]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from finetune.device import cpu_seconds
 from finetune.pricing import money
+from finetune.reports.finetune import Carbon
+from finetune.reports.parts import Spent
 
 LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers", "scipy"),
@@ -112,29 +114,27 @@ def _processor() -> str:
     return f"{model_name} ({platform.machine()} CPU)" if model_name else f"{platform.machine()} CPU"
 
 
-def cost(
-    time_spent: Mapping[str, float], price_per_hour: float, basis: str, api_usd: float = 0.0
-) -> dict[str, Any]:
-    """Dollars of machine time (wall hours x price) and of a language model's answers."""
-    usd = time_spent["wall_s"] / 3600 * price_per_hour
+def cost(time_spent: Mapping[str, float], price_per_hour: float, api_usd: float = 0.0) -> Spent:
+    """Seconds, and dollars of machine time (wall hours x price) and of a language model's answers."""
+    wall_s = time_spent["wall_s"]
     for_prompts = f", {money(api_usd)} for prompts" if api_usd else ""
-    return {
-        "usd": round(usd + api_usd, 6),
-        "basis": (basis or f"{time_spent['wall_s']:.0f} s at {money(price_per_hour)} an hour") + for_prompts,
-        "api_usd": api_usd,
-    }
+    return Spent(
+        wall_s,
+        time_spent["cpu_s"],
+        round(wall_s / 3600 * price_per_hour + api_usd, 6),
+        f"{wall_s:.0f} s at {money(price_per_hour)} an hour{for_prompts}",
+        api_usd,
+    )
 
 
-def carbon(time_spent: Mapping[str, float], on_gpu: bool) -> dict[str, Any]:
+def carbon(time_spent: Mapping[str, float], on_gpu: bool) -> Carbon:
     """Grams of CO2, roughly: power x time x the world's average grid. Does not cover making the hardware."""
     watt_hours = (
         time_spent["cpu_s"] / 3600 * CPU_CORE_WATTS + on_gpu * time_spent["wall_s"] / 3600 * GPU_WATTS
     )
-    return {
-        "g_co2": round(watt_hours / 1000 * GRID_G_PER_KWH, 4),
-        "basis": f"estimate: {CPU_CORE_WATTS:g} W a busy core{f', {GPU_WATTS:g} W a GPU' if on_gpu else ''}, "
-        f"{GRID_G_PER_KWH:g} g/kWh",
-    }
+    gpu = f", {GPU_WATTS:g} W a GPU" if on_gpu else ""
+    basis = f"estimate: {CPU_CORE_WATTS:g} W a busy core{gpu}, {GRID_G_PER_KWH:g} g/kWh"
+    return Carbon(round(watt_hours / 1000 * GRID_G_PER_KWH, 4), basis)
 
 
 def _version(name: str) -> str:

@@ -17,7 +17,8 @@ from finetune.errors import FinetuneError, did_you_mean
 from finetune.methods import METHODS
 from finetune.tasks import TASKS
 
-DEFAULT_TASK, DEFAULT_METHOD = "triage", "lora"
+DEFAULT_TASK = "triage"
+DEFAULT_METHOD = TASKS[DEFAULT_TASK].default_method
 PRECISIONS = ("auto", "bf16", "fp32")
 HEADS = ("cosine", "linear")
 
@@ -36,9 +37,9 @@ class Spec:
 
     dataset: str
     digest: str = ""
-    task: str = "triage"
+    task: str = DEFAULT_TASK
     base_model: str = "minilm"
-    method: str = "lora"
+    method: str = DEFAULT_METHOD
     epochs: int = 5
     learning_rate: float = 1e-3
     batch_size: int = 32

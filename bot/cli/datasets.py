@@ -149,11 +149,12 @@ def compare(
 ) -> None:
     """Lay two runs side by side: on which held-out tickets they disagree."""
     from bot.factories import open_datasets, open_ledger
+    from finetune.reports import read_report
     from finetune.reports.comparison import compare_runs
 
     store, ledger = open_datasets(settings()), open_ledger(settings())
     texts = {row.id: row.text for row in store.tickets(store.get(name).digest).rows}
-    comparison = compare_runs(*(ledger.job(job).report or {} for job in (first, second)))
+    comparison = compare_runs(*(read_report(ledger.job(job).report) for job in (first, second)))
     console.print(comparison.sentence, highlight=False)
     table = Table("ticket", "right", first, second, box=None)
     for row in (*comparison.only_first, *comparison.only_second, *comparison.both_wrong):

@@ -38,6 +38,7 @@ def list_jobs(limit: Annotated[int, typer.Option(help="How many, newest first.")
 def show(job_id: str) -> None:
     """Show a job with its whole history."""
     from bot.factories import open_ledger
+    from finetune.reports import headline_of
 
     ledger = open_ledger(settings())
     job = ledger.job(job_id)
@@ -47,8 +48,8 @@ def show(job_id: str) -> None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
         step = f" -> {event.to_state}" if event.to_state else ""
         console.print(f"{when}  {event.who}: {event.what}{step} {event.why}", highlight=False, markup=False)
-    if job.report:
-        console.print(escape(str(job.report["headline"])))
+    if headline := headline_of(job.report):
+        console.print(escape(headline))
 
 
 @app.command()

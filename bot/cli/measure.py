@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,7 +19,8 @@ from bot.settings import Settings
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
     from finetune.measurement.evidence import Evidence
-    from finetune.reports.measurement import CostPart, ForecastPart, MeasurementReport
+    from finetune.reports.costs import BusinessPart, CostPart
+    from finetune.reports.measurement import ForecastPart, MeasurementReport
 
 
 def register(root: typer.Typer) -> None:
@@ -176,10 +177,12 @@ def forecast_table(forecast: ForecastPart) -> Table | None:
     if forecast.refused:
         console.print(f"[yellow]No forecast: {escape(forecast.refused)}[/yellow]", highlight=False)
         return None
+    from finetune.methods import PILOT
+
     table = Table("forecast", "expected %", "90% band", box=None)
     lines = [(f"{line.rows:,} tickets", line) for line in forecast.ahead]
     if finetune := forecast.tuned:
-        lines.append((f"LoRA fine-tune on {finetune.rows:,} tickets", finetune))
+        lines.append((f"{PILOT.short_name} fine-tune on {finetune.rows:,} tickets", finetune))
     for name, line in lines:
         table.add_row(name, f"{100 * line.value:.1f}", f"{100 * line.low:.1f}-{100 * line.high:.1f}")
     return table
@@ -202,18 +205,18 @@ def money_table(cost: CostPart) -> Table | None:
     return table
 
 
-def business_table(case: Mapping[str, Any]) -> Table | None:
+def business_table(case: BusinessPart | None) -> Table | None:
     """What each alternative that was measured comes to a month; nothing without a number of tickets."""
     from finetune.pricing import money
 
-    if not case or not case["workload"]["volume"]:
+    if case is None or not case.workload.volume:
         return None
     table = Table(
         "a month", "answered", "hours", "by hand saved", "wrong answers", "to run", "left over", box=None
     )
-    for line in case["lines"]:
-        if line["share"] is not None:
-            dollars = (line[name] for name in ("handling_usd", "wrong_usd", "running_usd", "net_usd"))
-            share = f"{100 * line['share']['value']:.0f}%"
-            table.add_row(escape(line["name"]), share, f"{line['hours']:,.0f}", *map(money, dollars))
+    for line in case.lines:
+        if line.share is not None:
+            dollars = (line.handling_usd, line.wrong_usd, line.running_usd, line.net_usd)
+            share = f"{100 * line.share.value:.0f}%"
+            table.add_row(escape(line.name), share, f"{line.hours:,.0f}", *map(money, dollars))
     return table

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from finetune.evaluation.predictions import score
 from finetune.evaluation.sample import Sample
 from finetune.evaluation.statistics import bootstrap, mean_statistic, resample_counts, wilson
 from finetune.progress import Progress
+from finetune.reports.parts import LearningPoint, Score
 
 STEPS = (8.0, 5.657, 4.0, 2.828, 2.0, 1.414, 1.0)  # rows / step
 SMALLEST = 16
@@ -29,7 +30,7 @@ WORTH = 0.01  # points (as a share) of a doubling from which on more tickets are
 
 LEAST_OF_CLASS, CHANCE = 10, 0.05  # held-out rows of a class to judge it by; wrong calls over all classes
 
-Score = Callable[[int, int], float]
+SizeScore = Callable[[int, int], float]
 Answers = dict[
     int, list[np.ndarray]
 ]  # by rows trained on: class numbers for the held-out rows, one array a seed
@@ -45,7 +46,7 @@ def seeds_for(rows: int) -> int:
     return SEEDS if rows <= MANY_ROWS else SEEDS_OF_MANY
 
 
-def curve_points(rows: int, score_of: Score, progress: Progress) -> list[Point]:
+def curve_points(rows: int, score_of: SizeScore, progress: Progress) -> list[Point]:
     """The curve's points: every size with each seed, the full size once, as it is the same for every seed.
 
     `score_of(size, seed)` trains and returns the held-out score.
@@ -70,7 +71,7 @@ def slice_score(
     metric: str,
     seed: int,
     answers: Answers | None = None,
-) -> Score:
+) -> SizeScore:
     """Scores of slices: the same share of every fold's training rows, all held-out rows at once; keeps the `answers`."""
     full = sample.train_rows
 
@@ -103,40 +104,43 @@ def rising_classes(sample: Sample, answers: Answers) -> str:
         size: np.mean([labels == sample.truth for labels in answers[size]], axis=0) for size in (half, full)
     }
     gains, counts = share[full] - share[half], np.bincount(sample.truth, minlength=len(sample.names))
-    judged = [at for at in range(len(sample.names)) if counts[at] >= LEAST_OF_CLASS]
-    z = float(norm.ppf(1 - CHANCE / (2 * max(1, len(judged)))))
-    found = []
-    for at in judged:
+    classes = [at for at in range(len(sample.names)) if counts[at] >= LEAST_OF_CLASS]
+    z = float(norm.ppf(1 - CHANCE / (2 * max(1, len(classes)))))
+    rises = []
+    for at in classes:
         rows = gains[sample.truth == at]
         reach = z * float(rows.std(ddof=1)) / np.sqrt(len(rows))
         if rows.mean() - reach > 0:
-            found.append((float(rows.mean()), reach, sample.names[at]))
-    if not judged:
+            rises.append((float(rows.mean()), reach, sample.names[at]))
+    if not classes:
         return ""
     head = f"By class, from {half:,} tickets to {full:,}"
-    if not found:
-        return f"{head}: none of the {len(judged)} that can be judged rose for certain."
-    best = sorted(found, reverse=True)[:3]
+    if not rises:
+        return f"{head}: none of the {len(classes)} that can be judged rose for certain."
+    best = sorted(rises, reverse=True)[:3]
     lines = [f"{name} {100 * gain:+.0f} points (±{100 * reach:.0f})" for gain, reach, name in best]
-    return f"{head}: {', '.join(lines)}; {len(judged) - len(found)} others did not for certain."
+    return f"{head}: {', '.join(lines)}; {len(classes) - len(rises)} others did not for certain."
 
 
-def curve_lines(points: Sequence[Point], held_out: int, metric: str = "accuracy") -> list[dict[str, Any]]:
-    """[{"rows", metric: {value, low, high}, "seeds"}] by growing rows: the seeds' mean with the held-out rows' 95%."""
+def learning_points(
+    points: Sequence[Point], held_out: int, metric: str = "accuracy"
+) -> tuple[LearningPoint, ...]:
+    """By growing rows: the seeds' mean with the held-out rows' 95% interval."""
     sizes_, means, _ = curve(points)
-    return [
-        {
-            "rows": int(rows),
-            metric: wilson_of(float(mean), held_out),
-            "seeds": sum(point.rows == int(rows) for point in points),
-        }
+    return tuple(
+        LearningPoint(
+            int(rows),
+            metric,
+            wilson_score(float(mean), held_out),
+            sum(point.rows == int(rows) for point in points),
+        )
         for rows, mean in zip(sizes_, means, strict=True)
-    ]
+    )
 
 
-def wilson_of(share: float, rows: int) -> dict[str, float]:
-    """A share of `rows` with its 95% interval, as JSON; the share itself is not rounded."""
-    return wilson(round(share * rows), rows).to_json() | {"value": share}
+def wilson_score(share: float, rows: int) -> Score:
+    """A share of `rows` with its 95% interval; the share itself is not rounded."""
+    return replace(wilson(round(share * rows), rows).score, value=share)
 
 
 def answer_curve(
@@ -144,9 +148,9 @@ def answer_curve(
     past: Sequence[str],
     real: Sequence[str],
     seed: int,
-    score: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """[{"rows", "chrf": {value, low, high}}]: how like the real answers the nearest past one is, by growing rows.
+    score: Score,
+) -> tuple[LearningPoint, ...]:
+    """How like the real answers the nearest past one is (chrF), by growing rows.
 
     `vectors` are unit embeddings of the past and of the test tickets, `past` and `real` their answers; `score` is the
     score with all rows.
@@ -154,15 +158,15 @@ def answer_curve(
     before, now = vectors
     order = np.random.default_rng([seed, 5]).permutation(len(past))
     counts = resample_counts(len(real), seed)
-    lines: list[dict[str, Any]] = []
+    lines: list[LearningPoint] = []
     for part in (8, 4, 2):
         rows = order[: len(order) // part]
         if len(rows) < SMALLEST:
             continue
         answers = [past[rows[near]] for near in most_similar(before[rows], now)]
         likeness = bootstrap(counts, mean_statistic(chrf(answers, real)))
-        lines.append({"rows": len(rows), "chrf": likeness.to_json()})
-    return [*lines, {"rows": len(past), "chrf": score}]
+        lines.append(LearningPoint(len(rows), "chrf", likeness.score))
+    return (*lines, LearningPoint(len(past), "chrf", score))
 
 
 def judge_doubling(points: Sequence[Point], held_out: int, floor: float) -> str:
@@ -195,14 +199,14 @@ def doubling_sentence(ahead: Forecast, points: Sequence[Point]) -> str:
     )
 
 
-def last_answers(curve_: Sequence[dict[str, Any]]) -> str:
+def last_answers(curve_: Sequence[LearningPoint]) -> str:
     """What twice the past answers to copy from brought last, one draw on these rows; "" without two points."""
     if len(curve_) < 2:
         return ""
     half, full = curve_[-2:]
-    gain = full["chrf"]["value"] - half["chrf"]["value"]
+    gain = full.score.value - half.score.value
     ahead = "More past answers may help it" if gain >= WORTH else "That doubling shows no gain"
     return (
-        f"Learning curve: {half['rows']:,} to {full['rows']:,} tickets brought the nearest past answer "
+        f"Learning curve: {half.rows:,} to {full.rows:,} tickets brought the nearest past answer "
         f"{100 * gain:+.1f} points of likeness (chrF). {ahead}; the trained model is measured with all tickets only."
     )

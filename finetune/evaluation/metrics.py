@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.statistics import (
-    PairedGap,
-    bootstrap,
-    mean_statistic,
-)
+from finetune.evaluation.statistics import bootstrap, mean_statistic
+from finetune.reports.finetune import ClassScore
+from finetune.reports.parts import Confusion, LossPoint, SystemLine
 
 SHOWN_PAIRS = 8
 LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however small the loss
@@ -21,17 +18,17 @@ LEAST_RISE = 0.02  # of the validation loss: less is no overfitting, however sma
 
 def confused_pairs(
     truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], texts: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> tuple[Confusion, ...]:
     """The most frequent mistakes, each with one ticket that shows it."""
     wrong = [(int(t), int(p)) for t, p in zip(truth, predicted, strict=True) if t != p]
     example = {(int(t), int(p)): text for t, p, text in zip(truth, predicted, texts, strict=True) if t != p}
-    return [
-        {"true": names[t], "predicted": names[p], "count": count, "example": example[t, p][:200]}
+    return tuple(
+        Confusion(names[t], names[p], count, example[t, p][:200])
         for (t, p), count in Counter(wrong).most_common(SHOWN_PAIRS)
-    ]
+    )
 
 
-def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> tuple[ClassScore, ...]:
     """Precision, recall and F1 of each class that occurs, the weakest first."""
     entries = []
     for number, name in enumerate(names):
@@ -39,27 +36,19 @@ def per_class(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str]) ->
         if not is_true.any() and not is_guess.any():
             continue
         hit = int((is_true & is_guess).sum())
+        rows, guesses = int(is_true.sum()), int(is_guess.sum())
         entries.append(
-            {
-                "class": name,
-                "rows": int(is_true.sum()),
-                "precision": hit / max(int(is_guess.sum()), 1),
-                "recall": hit / max(int(is_true.sum()), 1),
-                "f1": 2 * hit / max(int(is_true.sum() + is_guess.sum()), 1),
-            }
+            ClassScore(
+                name, rows, hit / max(guesses, 1), hit / max(rows, 1), 2 * hit / max(rows + guesses, 1)
+            )
         )
-    return sorted(entries, key=lambda entry: entry["f1"])
+    return tuple(sorted(entries, key=lambda entry: entry.f1))
 
 
-def disagreement(result: PairedGap, rows: int) -> float:
-    """The share of rows on which exactly one of two systems is right."""
-    return (result.only_tuned + result.only_baseline) / max(rows, 1)
-
-
-def overfitting(history: Sequence[dict[str, Any]]) -> str | None:
+def overfitting(history: Sequence[LossPoint]) -> str | None:
     """A sentence when validation loss has turned up while training loss still falls, else None."""
-    val = [(point["step"], point["val_loss"]) for point in history if point["val_loss"] is not None]
-    train = [point["loss"] for point in history if point["loss"] is not None]
+    val = [(point.step, point.val_loss) for point in history if point.val_loss is not None]
+    train = [point.loss for point in history if point.loss is not None]
     if len(val) < 2 or len(train) < 4:
         return None
     best_step, best = min(val, key=lambda pair: pair[1])
@@ -73,9 +62,9 @@ def overfitting(history: Sequence[dict[str, Any]]) -> str | None:
     )
 
 
-def still_falling(history: Sequence[dict[str, Any]]) -> str | None:
+def still_falling(history: Sequence[LossPoint]) -> str | None:
     """A sentence when the last epoch still lowered the validation loss by LEAST_RISE or more, else None."""
-    val = [point["val_loss"] for point in history if point["val_loss"] is not None]
+    val = [point.val_loss for point in history if point.val_loss is not None]
     if len(val) < 2 or val[-2] - val[-1] < LEAST_RISE:
         return None
     return (
@@ -101,8 +90,8 @@ def score_replies(
     embedder: Callable[[Sequence[str]], np.ndarray],
     counts: np.ndarray,
     seconds: float,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """The report's entry for one system, all shares of one with 95% intervals, and its chrF per row."""
+) -> tuple[SystemLine, np.ndarray]:
+    """The report's line for one system, all shares of one with 95% intervals, and its chrF per row."""
     per_row = {
         "chrf": chrf(replies, real),
         "rouge_l": rouge_l(replies, real),
@@ -111,9 +100,8 @@ def score_replies(
             [not inventions(a, t) for a, t in zip(replies, tickets, strict=True)], float
         ),
     }
-    entry: dict[str, Any] = {"name": name, "role": role, "seconds": round(seconds, 3)}
-    entry |= {key: bootstrap(counts, mean_statistic(values)).to_json() for key, values in per_row.items()}
-    return entry, per_row["chrf"]
+    scores = {key: bootstrap(counts, mean_statistic(values)).score for key, values in per_row.items()}
+    return SystemLine(name, role, scores, seconds), per_row["chrf"]
 
 
 def chrf(replies: Sequence[str], real: Sequence[str]) -> np.ndarray:

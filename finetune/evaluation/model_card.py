@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finetune.catalog import HUB_ID, hub_id_of, published_name
 from finetune.methods import METHODS
 from finetune.pricing import money
+from finetune.reports.finetune import FinetuneReport
+from finetune.reports.parts import Score, SystemLine
 
 WEAKEST = 5
 SIGNS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
 SIGNS |= {"similarity": "similarity", "facts_from_ticket": "facts from the ticket"}
 
 
-def model_card(report: dict[str, Any], purpose: str) -> str:
+def model_card(report: FinetuneReport, purpose: str) -> str:
     """The card as Markdown, with the front matter that model hubs read; `report` is the pipeline's.
 
     `purpose` is what the model does, a phrase that continues "It ..." and may name `{classes}`.
     """
-    spec = report["spec"]
+    spec = report.spec
     parts = [
         _front(spec),
-        f"# {spec['task'].title()} model for {report['dataset']['name']}\n\n{' '.join([report['headline'], *report.get('why', [])])}",
+        f"# {spec['task'].title()} model for {report.dataset.name}\n\n{' '.join([report.headline, *report.why])}",
         _use(report, purpose),
-        _scores(report["systems"]),
+        _scores(report.systems),
         _limits(report),
-        _repeat(spec | _base(report), report["dataset"]["digest"]),
+        _repeat({**spec, **_base(report)}, report.dataset.digest),
         _table("setting", spec),
-        _table("origin", report["provenance"]),
+        _table("origin", report.provenance),
         _costs(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _front(spec: dict[str, Any]) -> str:
+def _front(spec: Mapping[str, Any]) -> str:
     method = METHODS[spec["method"]]
     lines = [f"library_name: {method.library}", f"tags: [trainwise, {spec['task']}]"]
     base = hub_id_of(published_name(spec["base_model"]))[0]
@@ -43,48 +45,48 @@ def _front(spec: dict[str, Any]) -> str:
     return "---\n" + "\n".join(lines) + "\n---"
 
 
-def _base(report: dict[str, Any]) -> dict[str, str]:
+def _base(report: FinetuneReport) -> dict[str, str]:
     """The hub's base model at the commit that was trained on."""
-    commit = report["provenance"].get("base_model_commit")
-    return {"base_model": f"{hub_id_of(report['spec']['base_model'])[0]}@{commit}"} if commit else {}
+    commit = report.provenance.get("base_model_commit")
+    return {"base_model": f"{hub_id_of(report.spec['base_model'])[0]}@{commit}"} if commit else {}
 
 
-def _use(report: dict[str, Any], purpose: str) -> str:
-    data = report["dataset"]
+def _use(report: FinetuneReport, purpose: str) -> str:
+    data = report.dataset
     return (
-        f"It {purpose.format(classes=data['classes'])}. Trained on {data['train']} tickets, chosen on {data['dev']}, tested on {data['test']} "
-        f"({data['split']}).\n\n"
+        f"It {purpose.format(classes=data.classes)}. Trained on {data.train} tickets, chosen on {data.dev}, tested on {data.test} "
+        f"({data.split}).\n\n"
         "It knows only these tickets: test it again when queues, products or policies change, and do not use "
         "it for decisions about people. It may repeat personal data of its training tickets."
     )
 
 
-def _scores(systems: list[dict[str, Any]]) -> str:
-    measures = [name for name in SIGNS if name in systems[-1]]
+def _scores(systems: Sequence[SystemLine]) -> str:
+    measures = [name for name in SIGNS if name in systems[-1].scores]
     head = ["system", *(f"{SIGNS[name]} % (95%)" for name in measures)]
-    rows = [[s["name"], *(_interval(s[name]) for name in measures)] for s in systems]
+    rows = [[s.name, *(_interval(s.scores[name]) for name in measures)] for s in systems]
     lines = [head, ["---"] * len(head), *rows]
     return "## How good it is\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _limits(report: dict[str, Any]) -> str:
-    lines = list(report.get("notes") or [])
-    weak = [c for c in report.get("per_class") or [] if c["rows"]][:WEAKEST]
+def _limits(report: FinetuneReport) -> str:
+    lines = list(report.notes)
+    weak = [queue for queue in report.per_class if queue.rows][:WEAKEST]
     if weak:
-        names = ", ".join(f"{c['class']} (F1 {c['f1']:.2f}, {c['rows']} tested)" for c in weak)
+        names = ", ".join(f"{queue.name} (F1 {queue.f1:.2f}, {queue.rows} tested)" for queue in weak)
         lines.append(f"Weakest queues: {names}.")
-    if (ece := (report.get("calibration") or {}).get("ece")) is not None:
+    if (ece := report.calibration.ece) is not None:
         lines.append(f"Its confidence is off by {100 * ece:.1f} points on average (ECE).")
-    if report.get("perplexity"):
-        lines.append(f"Perplexity of the real answers: {report['perplexity']:.1f}.")
-    if batch := (report.get("latency") or {}).get("batch_ms"):
-        dollars = report["latency"].get("usd_per_1000")
+    if report.perplexity:
+        lines.append(f"Perplexity of the real answers: {report.perplexity:.1f}.")
+    if batch := report.latency.batch_ms:
+        dollars = report.latency.usd_per_1000
         price = f", {money(dollars)} per 1,000" if dollars is not None else ""
         lines.append(f"{batch:.1f} ms a ticket in batches on the training machine{price}.")
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
 
-def _repeat(spec: dict[str, Any], digest: str) -> str:
+def _repeat(spec: Mapping[str, Any], digest: str) -> str:
     return (
         f"## Repeat this run\n\n```sh\n{command(spec, digest)}\n```\n\nThe long number names the rows "
         f"(`trainwise datasets show {spec['dataset']}` begins with it); the seed fixes their split and every random "
@@ -93,21 +95,22 @@ def _repeat(spec: dict[str, Any], digest: str) -> str:
     )
 
 
-def _costs(report: dict[str, Any]) -> str:
-    time, cost, carbon = report["time"], report["cost"], report["carbon"]
+def _costs(report: FinetuneReport) -> str:
+    spent, carbon = report.spent, report.carbon
     return (
-        f"Time {time['wall_s']:.0f} s ({time['cpu_s']:.0f} CPU-s); cost {money(cost['usd'])} ({cost['basis']}); "
-        f"about {carbon['g_co2']:.2g} g CO2 ({carbon['basis']})."
+        f"Time {spent.wall_s:.0f} s ({spent.cpu_s:.0f} CPU-s); cost {money(spent.usd)} ({spent.basis}); "
+        f"about {carbon.g_co2:.2g} g CO2 ({carbon.basis})."
     )
 
 
-def _table(name: str, values: dict[str, Any]) -> str:
+def _table(name: str, values: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {key} | {'-' if value is None else value} |" for key, value in values.items())
     return f"| {name} | value |\n| --- | --- |\n{rows}"
 
 
-def _interval(score: dict[str, float]) -> str:
-    value, low, high = (100 * score[key] for key in ("value", "low", "high"))
+def _interval(score: Score) -> str:
+    band = score.interval
+    value, low, high = 100 * band.value, 100 * band.low, 100 * band.high
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
 
 

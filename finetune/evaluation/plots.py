@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from finetune.evaluation.model_card import SIGNS
+from finetune.reports.parts import LearningPoint, LossPoint, Plot, Score, SystemLine
 
 INK, TUNED, BASE, FAINT = "#1d1c1d", "#0b6e4f", "#8a8f98", "#d9dce1"
 ACCENT = "#c2410c"
@@ -36,11 +37,11 @@ def _figure(height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def loss_plot(history: Sequence[dict[str, Any]], file: Path) -> dict[str, str]:
+def loss_plot(history: Sequence[LossPoint], file: Path) -> Plot:
     """Training loss per step (thin), smoothed (bold), and validation loss per epoch."""
     figure, axes = _figure(4.0)
-    train = [(p["step"], p["loss"]) for p in history if p["loss"] is not None]
-    val = [(p["step"], p["val_loss"]) for p in history if p["val_loss"] is not None]
+    train = [(p.step, p.loss) for p in history if p.loss is not None]
+    val = [(p.step, p.val_loss) for p in history if p.val_loss is not None]
     if train:
         steps, losses = (np.array(column) for column in zip(*train, strict=True))
         axes.plot(steps, losses, color=TUNED, alpha=0.3, linewidth=1)
@@ -62,31 +63,31 @@ def loss_plot(history: Sequence[dict[str, Any]], file: Path) -> dict[str, str]:
         if train
         else "No loss"
     )
-    return {"file": file.name, "title": "Loss while training", "alt": alt}
+    return Plot(file.name, "Loss while training", alt)
 
 
-def scores_plot(systems: Sequence[dict[str, Any]], measure: str, file: Path) -> dict[str, str]:
+def scores_plot(systems: Sequence[SystemLine], measure: str, file: Path) -> Plot:
     """One bar per system with its 95% interval: before and after, at a glance."""
     figure, axes = _figure(1.4 + 0.62 * len(systems))
-    top = _top(max(100 * system[measure]["high"] for system in systems))
-    for at, system in enumerate(reversed(systems)):
-        entry, color = system[measure], TUNED if system["role"] == "tuned" else BASE
-        axes.barh(at, 100 * entry["value"], color=color, height=0.62)
-        spread = [[100 * (entry["value"] - entry["low"])], [100 * (entry["high"] - entry["value"])]]
-        axes.errorbar(100 * entry["value"], at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
-        percent = f"{100 * entry['value']:.1f}%"
+    bars = [(system, system.scores[measure].interval) for system in systems]
+    top = _top(max(100 * score.high for _, score in bars))
+    for at, (system, score) in enumerate(reversed(bars)):
+        axes.barh(at, 100 * score.value, color=TUNED if system.tuned else BASE, height=0.62)
+        spread = [[100 * (score.value - score.low)], [100 * (score.high - score.value)]]
+        axes.errorbar(100 * score.value, at, xerr=spread, color=INK, capsize=4, linewidth=1.6)
+        percent = f"{100 * score.value:.1f}%"
         axes.text(
-            100 * entry["high"] + top / 50, at, percent, va="center", fontsize=14, color=INK, weight="bold"
+            100 * score.high + top / 50, at, percent, va="center", fontsize=14, color=INK, weight="bold"
         )
-    axes.set_yticks(range(len(systems)), [_wrap(s["name"], 24) for s in reversed(systems)], fontsize=12)
+    axes.set_yticks(range(len(systems)), [_wrap(s.name, 24) for s in reversed(systems)], fontsize=12)
     axes.set_xlim(0, 1.2 * top)  # room for the figures beside the bars
     axes.set_xticks(range(0, top + 1, top // 5 if top > 20 else 5))
     axes.spines["bottom"].set_bounds(0, top)
     axes.set_xlabel(f"{TITLES.get(measure, measure)} in %, with 95% intervals", fontsize=12, loc="left")
     axes.set_title("Before and after", fontsize=16, loc="left", color=INK)
     figure.savefig(file)
-    alt = "Bar chart: " + ", ".join(f"{s['name']} {100 * s[measure]['value']:.1f}%" for s in systems)
-    return {"file": file.name, "title": "Before and after", "alt": alt}
+    alt = "Bar chart: " + ", ".join(f"{system.name} {100 * score.value:.1f}%" for system, score in bars)
+    return Plot(file.name, "Before and after", alt)
 
 
 def _top(highest: float) -> int:
@@ -95,16 +96,15 @@ def _top(highest: float) -> int:
 
 
 def learning_plot(
-    curve: Sequence[dict[str, Any]],
-    finetune: dict[str, float],
-    file: Path,
-    measure: str = "accuracy",
-    cheap: str = "frozen embeddings",
-) -> dict[str, str]:
+    curve: Sequence[LearningPoint], finetune: Score, file: Path, cheap: str = "frozen embeddings"
+) -> Plot:
     """The `cheap` system's score by tickets learned from, with intervals, and the tuned model's with all of them."""
     figure, axes = _figure(4.2)
-    rows = [point["rows"] for point in curve]
-    scores = [point[measure] for point in curve]
+    rows, scores, measure = (
+        [point.rows for point in curve],
+        [point.score for point in curve],
+        curve[0].measure,
+    )
     axes.errorbar(
         rows,
         *_percent(scores),
@@ -139,22 +139,20 @@ def learning_plot(
     axes.legend(fontsize=13, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
     figure.savefig(file)
     course = ", ".join(
-        f"{100 * one['value']:.1f}% at {count:,}" for one, count in zip(scores, rows, strict=True)
+        f"{100 * one.value:.1f}% at {count:,}" for one, count in zip(scores, rows, strict=True)
     )
-    alt = f"Learning curve of {cheap}, {SIGNS.get(measure, measure)}: {course}; tuned {100 * finetune['value']:.1f}%"
-    return {"file": file.name, "title": "Learning curve", "alt": alt}
+    alt = f"Learning curve of {cheap}, {SIGNS.get(measure, measure)}: {course}; tuned {100 * finetune.value:.1f}%"
+    return Plot(file.name, "Learning curve", alt)
 
 
-def _percent(scores: Sequence[dict[str, float]]) -> tuple[list[float], list[list[float]]]:
+def _percent(scores: Sequence[Score]) -> tuple[list[float], list[list[float]]]:
     """Values and their distances to the interval's ends, in percent."""
-    values = [100 * one["value"] for one in scores]
-    below = [100 * (one["value"] - one["low"]) for one in scores]
-    return values, [below, [100 * (one["high"] - one["value"]) for one in scores]]
+    bands = [score.interval for score in scores]
+    below = [100 * (one.value - one.low) for one in bands]
+    return [100 * one.value for one in bands], [below, [100 * (one.high - one.value) for one in bands]]
 
 
-def confusion_plot(
-    truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path
-) -> dict[str, str]:
+def confusion_plot(truth: np.ndarray, predicted: np.ndarray, names: Sequence[str], file: Path) -> Plot:
     """Rows are the true queues, columns the predicted; of many classes, those of the most frequent mistakes."""
     classes = [c for c in range(len(names)) if (truth == c).any() or (predicted == c).any()]
     subset = _most_confused(truth, predicted, classes)
@@ -194,7 +192,7 @@ def confusion_plot(
     worst = "; ".join(f"{names[t]} taken for {names[p]} {count} times" for (t, p), count in pairs)
     share = f"{100 * float((truth == predicted).mean()):.0f}% on the diagonal"
     alt = f"Table of true against predicted queues: {share}" + (f"; most often {worst}" if worst else "")
-    return {"file": file.name, "title": title, "alt": alt}
+    return Plot(file.name, title, alt)
 
 
 def _most_confused(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[int]) -> list[int]:

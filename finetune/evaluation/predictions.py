@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from finetune.evaluation.statistics import (
     mean_statistic,
     resample_counts,
 )
+from finetune.reports.parts import SystemLine
 
 METRICS = ("accuracy", "macro_f1")
 
@@ -65,42 +65,40 @@ class SystemScore:
         """Its accuracy or macro-F1."""
         return self.macro_f1 if metric == "macro_f1" else self.accuracy
 
-    def to_json(self) -> dict[str, Any]:
-        line: dict[str, Any] = {
-            "name": self.name,
-            "role": self.role,
-            "accuracy": self.accuracy.to_json(),
-            "macro_f1": self.macro_f1.to_json(),
-            "seconds": round(self.seconds, 3),
-            "usd": round(self.usd, 4),
-        }
-        if self.choosing_score is not None:
-            line["choosing_score"] = self.choosing_score
-        if self.calibration_error is not None:
-            line["ece"] = self.calibration_error
-        if self.rows is not None:
-            line |= {"rows": self.rows, "calls": self.calls, "prompt": True}
-        if self.automatic:
-            line["automatic"] = {rate: share.to_json() for rate, share in self.automatic.items()}
-        return line
+    @property
+    def line(self) -> SystemLine:
+        """The system's line in a report."""
+        return SystemLine(
+            self.name,
+            self.role,
+            {"accuracy": self.accuracy.score, "macro_f1": self.macro_f1.score},
+            self.seconds,
+            self.usd,
+            self.rows,
+            prompt=self.rows is not None,
+            calls=None if self.rows is None else self.calls,
+            choosing_score=self.choosing_score,
+            ece=self.calibration_error,
+            automatic={rate: share.score for rate, share in self.automatic.items()},
+        )
 
     @classmethod
-    def from_json(cls, line: Mapping[str, Any]) -> SystemScore:
-        """What `to_json` wrote, of this version or an older one."""
-        accuracy = Interval(**line["accuracy"])
-        f1 = Interval(**line["macro_f1"]) if line.get("macro_f1") else accuracy
+    def of(cls, line: SystemLine) -> SystemScore:
+        """The scores in a report's line; ValueError or KeyError where it has no accuracy with its interval."""
+        accuracy = line.scores["accuracy"].interval
+        f1 = line.scores.get("macro_f1")
         return cls(
-            str(line["name"]),
-            str(line.get("role", "")),
+            line.name,
+            line.role,
             accuracy,
-            f1,
-            float(line.get("seconds", 0.0)),
-            line.get("choosing_score"),
-            line.get("ece"),
-            line.get("rows"),
-            int(line.get("calls", 0)),
-            float(line.get("usd", 0.0)),
-            {rate: Interval(**share) for rate, share in line.get("automatic", {}).items()},
+            f1.interval if f1 is not None else accuracy,
+            line.seconds,
+            line.choosing_score,
+            line.ece,
+            line.rows,
+            line.calls or 0,
+            line.usd,
+            {rate: share.interval for rate, share in line.automatic.items()},
         )
 
 

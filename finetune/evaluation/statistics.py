@@ -6,30 +6,15 @@ All percentages here are fractions of one; rows are the unit of resampling.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+
+from finetune.reports.parts import Difference, Interval
 
 RESAMPLES = 2000
 Z95 = 1.959964
 Statistic = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its two-sided 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        return asdict(self)
-
-    @property
-    def half_width(self) -> float:
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
@@ -184,15 +169,10 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15)
     return float(sum(gaps))
 
 
-def json_difference(against: str, result: PairedGap) -> dict[str, Any]:
-    """The report's `difference`: in percentage points."""
-    gap = result.difference
-    return {
-        "against": against,
-        "points": 100 * gap.value,
-        "low": 100 * gap.low,
-        "high": 100 * gap.high,
-        "p": result.p,
-        "only_tuned": result.only_tuned,
-        "only_baseline": result.only_baseline,
-    }
+def difference_in_points(against: str, gap: PairedGap, rows: int) -> Difference:
+    """The report's difference, in percentage points, on so many rows."""
+    points, low, high = (
+        100 * value for value in (gap.difference.value, gap.difference.low, gap.difference.high)
+    )
+    disagree = (gap.only_tuned + gap.only_baseline) / max(rows, 1)
+    return Difference(against, points, low, high, gap.p, rows, gap.only_tuned, gap.only_baseline, disagree)

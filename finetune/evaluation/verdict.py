@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from finetune.evaluation.statistics import Z95, PairedGap, rows_to_settle
+from finetune.reports.parts import SystemLine
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
 
@@ -28,7 +28,7 @@ REAL = "what your team wrote"
 POWER_80 = Z95 + 0.841621
 
 
-def judge(best: dict[str, Any], finetune: dict[str, Any], result: PairedGap, rows: int) -> Verdict:
+def judge(best: SystemLine, finetune: SystemLine, result: PairedGap, rows: int) -> Verdict:
     """Compare the tuned system's accuracy with the best baseline's on the same `rows` held-out tickets.
 
     The interval of the difference alone decides (its p-value says the same, see `PairedGap`). yes: all of it is
@@ -36,8 +36,8 @@ def judge(best: dict[str, Any], finetune: dict[str, Any], result: PairedGap, row
     with its middle below what is worthwhile. unclear: neither, with the rows it would take.
     """
     gap = result.difference
-    ours, theirs = _percent(finetune["accuracy"]["value"]), _percent(best["accuracy"]["value"])
-    scores = f"{ours} right against {theirs} for {_lower(best['name'])}"
+    ours, theirs = (_percent(line.scores["accuracy"].value) for line in (finetune, best))
+    scores = f"{ours} right against {theirs} for {_lower(best.name)}"
     facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
     if gap.low > 0 and gap.value >= WORTHWHILE:
         return Verdict("yes", f"Worth it: {facts}")

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from finetune.evaluation.baselines import best_trained
 from finetune.evaluation.predictions import SystemScore
 from finetune.evaluation.risk_coverage import rate_at_most
-from finetune.evaluation.statistics import Interval
-from finetune.measurement.business import Alternative, BusinessCase, Workload, business_case, workload_of
+from finetune.measurement.business import Alternative, BusinessCase, business_case, workload_of
+from finetune.methods import CHEAP, PILOT
+from finetune.reports.costs import CostPart, Workload
+from finetune.reports.parts import Interval
 
 if TYPE_CHECKING:
     from finetune.measurement.findings import Bench, Findings, Request
 
 
-def case_of(findings: Findings, costs: Mapping[str, Any], request: Request, bench: Bench) -> BusinessCase:
+def case_of(findings: Findings, costs: CostPart, request: Request, bench: Bench) -> BusinessCase:
     """Hours and dollars a month of every alternative: nothing, the cheap method, each price tier, the fine-tune."""
     work = workload_of(
         request.volume, request.minutes_by_hand, request.price_per_wrong, request.error_rate, bench.prices
     )
     rate = rate_at_most(work.error_rate)
-    machine, model = float(costs["serving_usd_month"]), bench.llm.model if bench.llm else None
+    machine, model = costs.serving_usd_month, bench.llm.model if bench.llm else None
     cheap = findings.score_of(best_trained(findings.systems))
-    linear = next((line["usd_high"] for line in costs["training"] if line["method"] == "linear"), 0.0)
-    lora = next((line["usd_high"] for line in costs["training"] if line["method"] == "lora"), 0.0)
     options = [
         Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0)),
-        Alternative("today's cheap method", "trained", cheap.automatic.get(rate), machine, float(linear)),
+        Alternative(
+            "today's cheap method", "trained", cheap.automatic.get(rate), machine, _once(costs, CHEAP.name)
+        ),
     ]
     best = max((line for line in findings.scores if line.role == "prompt"), key=_accuracy, default=None)
     options += [
-        Alternative(
-            line["option"], "prompt", _prompt_share(line["option"], best, model, work), line["usd_month"]
-        )
-        for line in costs["serving"]
-        if line["kind"] == "api"
+        Alternative(line.option, "prompt", _prompt_share(line.option, best, model, work), line.usd_month)
+        for line in costs.serving
+        if line.kind == "api"
     ]
     if findings.pilot:
         share = findings.pilot.score.automatic.get(rate)
-        options.append(Alternative("the fine-tune", "tuned", share, machine, float(lora)))
+        options.append(Alternative("the fine-tune", "tuned", share, machine, _once(costs, PILOT.name)))
     return business_case(work, options)
+
+
+def _once(costs: CostPart, method: str) -> float:
+    """The upper end of what training with this method costs here; 0 where it was not measured."""
+    line = costs.training_of(method)
+    return line.usd_high if line else 0.0
 
 
 def _prompt_share(

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune import pricing
-from finetune.methods import METHODS
+from finetune.methods import CHEAP, PILOT
 from finetune.pricing import Prices
+from finetune.reports.costs import BreakEven, CostPart, LabellingPrice, ServingPrice, TrainingPrice
 
 SMALL, LARGE = 22e6, 8e9  # parameters: MiniLM, and the size that hosted LoRA is sold for
+LARGE_PILOT = f"{PILOT.name}-8b"  # the pilot's method on a model of that size
 EPOCHS = 3
 EXAMPLES_IN_PROMPT = 8
 ANSWER_TOKENS = 12
@@ -32,31 +34,29 @@ class BillFacts:
     rows_to_label: int = 0
 
 
-def bill(prices: Prices, facts: BillFacts) -> dict[str, Any]:
-    """The report's `cost`: lists of lines, the cheapest first."""
-    serving = sorted(_serving(prices, facts), key=lambda line: line["usd_month"])
-    training = _training(prices, facts)
-    small = next(line["usd_month"] for line in serving if line["kind"] == "cpu")
-    return {
-        "as_of": prices.get("as_of"),
-        "training": training,
-        "serving": serving,
-        "break_even": _break_even(prices, facts),
-        "labelling": _labelling(prices, facts.rows_to_label),
-        "serving_usd_month": small,
-    }
+def bill(prices: Prices, facts: BillFacts) -> CostPart:
+    """The report's cost without its sentence: serving begins with the cheapest."""
+    serving = sorted(_serving(prices, facts), key=lambda line: line.usd_month)
+    as_of = prices.get("as_of")
+    return CostPart(
+        training=tuple(_training(prices, facts)),
+        serving=tuple(serving),
+        labelling=_labelling(prices, facts.rows_to_label),
+        as_of=None if as_of is None else str(as_of),
+        break_even=tuple(_break_even(prices, facts)),
+        serving_usd_month=next(line.usd_month for line in serving if line.kind == "cpu"),
+    )
 
 
-def _training(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
-    lines = []
-    cpu = pricing.training_from_pilot(prices, facts.rows, max(facts.linear_seconds, 0.1), facts.rows)
-    lines.append({"method": "linear", "where": "this machine's CPU", "measured": True, **cpu.to_json()})
+def _training(prices: Prices, facts: BillFacts) -> list[TrainingPrice]:
+    here = "this machine's CPU"
+    cheap = pricing.training_from_pilot(prices, facts.rows, max(facts.linear_seconds, 0.1), facts.rows)
+    lines = [_price(CHEAP.name, here, cheap, True)]
     if facts.tuned_rows:
         pilot = pricing.training_from_pilot(prices, facts.tuned_rows, facts.tuned_seconds, facts.rows)
-        lines.append({"method": "lora", "where": "this machine's CPU", "measured": True, **pilot.to_json()})
+        lines.append(_price(PILOT.name, here, pilot, True))
     tokens = facts.rows * facts.tokens_per_row * EPOCHS
-    lora = METHODS["lora"]
-    work = pricing.TrainingWork(LARGE, tokens, lora.flops_per_token, lora.mfu)
+    work = pricing.TrainingWork(LARGE, tokens, PILOT.flops_per_token, PILOT.mfu)
     name = min(
         (
             row
@@ -65,23 +65,17 @@ def _training(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
         ),
         key=lambda row: pricing.training_by_arithmetic(prices, row, work).usd_high,
     )
-    rental = pricing.training_by_arithmetic(prices, name, work)
-    lines.append({"method": "lora-8b", "where": name, "measured": False, **rental.to_json()})
-    rates = prices["hosted_lora_per_million_tokens"]["8b"]
-    fees = [tokens / 1e6 * float(rates[key]) for key in ("usd", "usd_high")]
-    low, high = (pricing.money(float(rates[key])) for key in ("usd", "usd_high"))
-    basis = f"{tokens / 1e6:.3g}M tokens at {low} to {high} a million ({rates['date']})"
-    lines.append(
-        {
-            "method": "lora-8b",
-            "where": "hosted",
-            "measured": False,
-            "usd_low": fees[0],
-            "usd_high": fees[1],
-            "basis": basis,
-        }
-    )
+    lines.append(_price(LARGE_PILOT, name, pricing.training_by_arithmetic(prices, name, work), False))
+    if rates := prices.get(PILOT.hosted_rates, {}).get("8b"):
+        low, high = float(rates["usd"]), float(rates["usd_high"])
+        basis = f"{tokens / 1e6:.3g}M tokens at {pricing.money(low)} to {pricing.money(high)} a million ({rates['date']})"
+        lines.append(TrainingPrice(LARGE_PILOT, "hosted", tokens / 1e6 * low, tokens / 1e6 * high, basis))
     return lines
+
+
+def _price(method: str, where: str, estimate: pricing.Estimate, measured: bool) -> TrainingPrice:
+    dollars, hours = (estimate.usd_low, estimate.usd_high), (estimate.hours_low, estimate.hours_high)
+    return TrainingPrice(method, where, *dollars, estimate.basis, measured, *hours)
 
 
 def prompt_tokens(facts: BillFacts) -> float:
@@ -89,59 +83,45 @@ def prompt_tokens(facts: BillFacts) -> float:
     return 40 + 6 * facts.classes + (1 + EXAMPLES_IN_PROMPT) * (facts.tokens_per_row + 12)
 
 
-def _serving(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
-    lines = [
-        {
-            "option": "small model, one CPU machine",
-            "kind": "cpu",
-            "usd_month": pricing.always_on(prices, "cpu"),
-            "basis": _basis(prices["cpu_hour"]),
-        }
-    ]
+def _serving(prices: Prices, facts: BillFacts) -> list[ServingPrice]:
+    small = ServingPrice(
+        "small model, one CPU machine", "cpu", pricing.always_on(prices, "cpu"), _basis(prices["cpu_hour"])
+    )
+    rows = prices["gpu_hour"]
     name = pricing.cheapest_gpu(
-        {
-            "gpu_hour": {k: v for k, v in prices["gpu_hour"].items() if v.get("chip") == "l4"}
-            or prices["gpu_hour"]
-        }
+        {"gpu_hour": {k: v for k, v in rows.items() if v.get("chip") == "l4"} or rows}
     )
-    row = prices["gpu_hour"][name]
-    lines.append(
-        {
-            "option": f"own 8B model, {name} always on",
-            "kind": "gpu",
-            "usd_month": pricing.always_on(prices, name),
-            "basis": _basis(row),
-        }
+    large = ServingPrice(
+        f"own 8B model, {name} always on", "gpu", pricing.always_on(prices, name), _basis(rows[name])
     )
-    for model in prices["api_per_million"]:
-        each = pricing.api_request(prices, model, prompt_tokens(facts), ANSWER_TOKENS)
-        basis = f"{facts.volume:,} tickets x {prompt_tokens(facts):.0f} tokens in, {ANSWER_TOKENS} out"
-        lines.append(
-            {"option": f"prompt {model}", "kind": "api", "usd_month": each * facts.volume, "basis": basis}
-        )
-    return lines
+    basis = f"{facts.volume:,} tickets x {prompt_tokens(facts):.0f} tokens in, {ANSWER_TOKENS} out"
+    return [
+        small,
+        large,
+        *(
+            ServingPrice(f"prompt {model}", "api", _request_usd(prices, model, facts) * facts.volume, basis)
+            for model in prices["api_per_million"]
+        ),
+    ]
+
+
+def _request_usd(prices: Prices, model: str, facts: BillFacts) -> float:
+    return pricing.api_request(prices, model, prompt_tokens(facts), ANSWER_TOKENS)
 
 
 def _basis(row: Any) -> str:
     return f"{pricing.money(float(row['usd']))}/h all month ({row['date']}{', assumed' if row.get('assumed') else ''})"
 
 
-def _break_even(prices: Prices, facts: BillFacts) -> list[dict[str, Any]]:
+def _break_even(prices: Prices, facts: BillFacts) -> list[BreakEven]:
     monthly = pricing.always_on(prices, "cpu")
-    lines = []
-    for model in prices["api_per_million"]:
-        each = pricing.api_request(prices, model, prompt_tokens(facts), ANSWER_TOKENS)
-        lines.append(
-            {
-                "against": model,
-                "machine": "one CPU machine",
-                "requests_month": pricing.break_even(monthly, each),
-            }
-        )
-    return lines
+    return [
+        BreakEven(model, "one CPU machine", pricing.break_even(monthly, _request_usd(prices, model, facts)))
+        for model in prices["api_per_million"]
+    ]
 
 
-def _labelling(prices: Prices, rows: int) -> dict[str, Any] | None:
+def _labelling(prices: Prices, rows: int) -> LabellingPrice | None:
     if rows <= 0:
         return None
     row = prices["labelling"]
@@ -149,4 +129,4 @@ def _labelling(prices: Prices, rows: int) -> dict[str, Any] | None:
         f"{row['seconds_per_row']} s a ticket at "
         f"{pricing.money(float(row['usd_per_hour']))}/h{' (assumed)' if row.get('assumed') else ''}"
     )
-    return {"rows": rows, "usd": pricing.labelling(prices, rows), "basis": basis}
+    return LabellingPrice(rows, pricing.labelling(prices, rows), basis)

@@ -9,33 +9,14 @@ it up, nor people's checks of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from finetune.evaluation.statistics import Interval
 from finetune.pricing import money
+from finetune.reports.costs import BusinessPart, CaseLine, Workload
+from finetune.reports.parts import Interval
 
 ERROR_RATE = 0.05  # of the answers given, where the person names none
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A month of tickets: how many, minutes by hand and what they cost, the error rate that is accepted.
-
-    `price_per_wrong` is dollars per wrong answer (0 where unknown); `assumed` lists what was not asked.
-    """
-
-    volume: int
-    minutes_by_hand: float
-    usd_per_hour: float
-    error_rate: float = ERROR_RATE
-    price_per_wrong: float = 0.0
-    assumed: tuple[str, ...] = ()
-
-    @property
-    def usd_by_hand(self) -> float:
-        """What handling one ticket by hand costs."""
-        return self.minutes_by_hand / 60 * self.usd_per_hour
 
 
 @dataclass(frozen=True)
@@ -47,25 +28,6 @@ class Alternative:
     share: Interval | None
     running_usd: float = 0.0
     once_usd: float = 0.0
-
-
-@dataclass(frozen=True)
-class CaseLine:
-    """One alternative a month: all money in dollars; `net_usd` = `handling_usd` - `wrong_usd` - `running_usd`."""
-
-    name: str
-    kind: str
-    share: Interval | None
-    hours: float
-    handling_usd: float
-    wrong_usd: float
-    running_usd: float
-    once_usd: float
-    net_usd: float
-    break_even_months: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -90,13 +52,10 @@ class BusinessCase:
             return None
         return max(_net(self.workload, line, at) for line in tuned) - max(others)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "workload": asdict(self.workload) | {"assumed": list(self.workload.assumed)},
-            "lines": [line.to_json() for line in self.lines],
-            "best": self.best.name,
-            "sentence": sentence(self),
-        }
+    @property
+    def part(self) -> BusinessPart:
+        """The case as the report has it."""
+        return BusinessPart(self.workload, self.lines, self.best.name, sentence(self))
 
 
 def business_case(workload: Workload, alternatives: Sequence[Alternative]) -> BusinessCase:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from finetune.measurement.business import BusinessCase, CaseLine
+from finetune.measurement.business import BusinessCase
 from finetune.measurement.plots import wrap
 from finetune.pricing import money
+from finetune.reports.costs import CaseLine
+from finetune.reports.parts import Plot
 
 INK, GOOD, BAD, FAINT = "#1d1c1d", "#0b6e4f", "#c2410c", "#6b7280"
 BUSINESS_FILE = "business.png"
 MOST_LINES, TITLE_WIDTH = 6, 52
 
 
-def business_plot(case: BusinessCase, file: Path) -> dict[str, str]:
+def business_plot(case: BusinessCase, file: Path) -> Plot:
     """Draw one bar per alternative that was measured and return the plot's entry of the report."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -37,7 +39,7 @@ def business_plot(case: BusinessCase, file: Path) -> dict[str, str]:
     _bars(axes, lines, best)
     figure.savefig(file)
     alt = "; ".join(f"{line.name}: {money(line.net_usd)} a month" for line in lines)
-    return {"file": file.name, "title": "What it comes to a month", "alt": f"Left over a month: {alt}"}
+    return Plot(file.name, "What it comes to a month", f"Left over a month: {alt}")
 
 
 def _title(case: BusinessCase) -> str:

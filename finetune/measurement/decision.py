@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finetune.evaluation.forecast import BAND_UP_TO, Ahead, Forecast
-from finetune.evaluation.statistics import Interval
 from finetune.evaluation.verdict import WORTHWHILE
 from finetune.measurement import sentences
 from finetune.measurement.sentences import chance
+from finetune.reports.measurement import DecidingFigure
+from finetune.reports.parts import Interval
 
 SURE = 0.6  # chance of meeting the target above which we say so
 UNLIKELY = 0.5  # below it, paying is the wrong bet
@@ -88,7 +89,7 @@ class Decision:
 
     choice: str
     headline: str
-    deciding_figure: dict[str, float | str]
+    deciding_figure: DecidingFigure
     would_change: tuple[str, ...]
     next_step: str
     rows_to_label: int = 0
@@ -122,15 +123,11 @@ def _pays(figures: Figures) -> bool:
     return figures.extra_usd is not None and figures.extra_usd > 0 and figures.gain_is_sure
 
 
-def _figure(name: str, value: float, unit: str = "score") -> dict[str, float | str]:
-    return {"name": name, "value": value, "unit": unit}
-
-
 def _nothing_to_learn(figures: Figures) -> Decision:
     return Decision(
         "not_worth_it",
         sentences.nothing_to_learn(figures),
-        _figure("chance that shuffled answers do as well", figures.p_chance, "probability"),
+        DecidingFigure("chance that shuffled answers do as well", figures.p_chance, "probability"),
         ("Labels that follow from the text.",),
         "Have two people label the same 50 tickets and compare: if they disagree too, fix the classes first.",
         title="Nothing to learn from these labels",
@@ -143,7 +140,7 @@ def _enough(figures: Figures) -> Decision:
     return Decision(
         "enough",
         sentences.enough(figures),
-        _figure(f"score of {name}", figures.best),
+        DecidingFigure(f"score of {name}", figures.best),
         (
             f"A target above {sentences.percent(figures.best_high)}.",
             "New tickets that differ from the held-out ones.",
@@ -158,7 +155,7 @@ def _in_hand(figures: Figures, model: TrainedModel) -> Decision:
     return Decision(
         "enough",
         sentences.in_hand(figures, model),
-        _figure(f"score of the model of job {model.job}", model.score),
+        DecidingFigure(f"score of the model of job {model.job}", model.score),
         ("New tickets that differ from the held-out ones.", "A higher target."),
         f"Use the model of job {model.job}, and check it on 100 new tickets a month.",
         title="You have it: the trained model is enough",
@@ -170,7 +167,7 @@ def _enough_with_all(figures: Figures, ahead: Ahead) -> Decision:
     return Decision(
         "enough",
         sentences.enough_with_all(figures, ahead),
-        _figure(f"expected score on all {ahead.rows:,} tickets", ahead.value),
+        DecidingFigure(f"expected score on all {ahead.rows:,} tickets", ahead.value),
         (
             f"A target above {sentences.percent(ahead.wide_high)}.",
             "New tickets that differ from the held-out ones.",
@@ -186,7 +183,7 @@ def _pilot_missing(figures: Figures) -> Decision:
     return Decision(
         "undecided",
         sentences.pilot_missing(figures, minutes),
-        _figure("minutes that the pilot takes", minutes, "minutes"),
+        DecidingFigure("minutes that the pilot takes", minutes, "minutes"),
         ("The pilot's score on the same held-out tickets.",),
         f"Run the pilot (about {minutes:.0f} min); it goes on where this measurement stopped.",
         title="Not decided yet: the pilot is missing",
@@ -199,7 +196,7 @@ def _train(figures: Figures, finetune: Ahead) -> Decision:
         return Decision(
             "not_worth_it",
             sentences.costs_more_than_it_saves(figures, finetune),
-            _figure(LEFT, figures.extra_usd_at_most, "usd"),
+            DecidingFigure(LEFT, figures.extra_usd_at_most, "usd"),
             ("More tickets a month, or dearer mistakes.", "Serving it on a machine that you already have."),
             f"Stay with {sentences.in_sentence(figures.best_name)}.",
             title="Not worth its price",
@@ -208,7 +205,7 @@ def _train(figures: Figures, finetune: Ahead) -> Decision:
     return Decision(
         "train",
         sentences.train(figures, finetune),
-        _figure("expected score of the fine-tune", finetune.value),
+        DecidingFigure("expected score of the fine-tune", finetune.value),
         (
             f"A target above {sentences.percent(finetune.wide_high)}.",
             f"A prompt or a cheaper method that reaches {sentences.percent(figures.target)}.",
@@ -223,7 +220,7 @@ def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
     return Decision(
         "train",
         sentences.train_below_target(figures, finetune),
-        _figure(LEFT, figures.extra_usd or 0.0, "usd"),
+        DecidingFigure(LEFT, figures.extra_usd or 0.0, "usd"),
         ("Fewer tickets a month, or cheaper mistakes.", "A prompt or a cheaper method that does as well."),
         "Launch the fine-tune on this dataset.",
         title="Train: it pays below the target",
@@ -257,7 +254,7 @@ def _without_forecast(figures: Figures) -> Decision:
     return Decision(
         "cannot_tell",
         sentences.without_forecast(figures, why),
-        _figure(f"score of {sentences.in_sentence(figures.best_name)}", figures.best),
+        DecidingFigure(f"score of {sentences.in_sentence(figures.best_name)}", figures.best),
         ("More labelled tickets, then measure again.",),
         "Label more tickets and measure again.",
         title="Cannot tell yet",
@@ -269,7 +266,7 @@ def _too_close(figures: Figures, best: Ahead) -> Decision:
     return Decision(
         "cannot_tell",
         sentences.too_close(figures, best),
-        _figure(f"expected score with {best.rows:,} tickets", best.value),
+        DecidingFigure(f"expected score with {best.rows:,} tickets", best.value),
         (f"A target of {low} would be a yes, {high} a no.",),
         "Hold out more tickets, or settle for a lower target.",
         title="Too close to call",
@@ -282,7 +279,7 @@ def _label_more(figures: Figures, ahead: Ahead) -> Decision:
     return Decision(
         "more_data",
         sentences.label_more(figures, ahead),
-        _figure(f"expected score with {ahead.rows:,} tickets", ahead.value),
+        DecidingFigure(f"expected score with {ahead.rows:,} tickets", ahead.value),
         (
             f"A target of {sentences.percent(figures.best)} or less needs no more tickets.",
             "Cleaner labels could do the same.",
@@ -299,7 +296,7 @@ def _gain_below_target(figures: Figures, best: Ahead) -> Decision:
     return Decision(
         "out_of_reach",
         sentences.gain_below_target(figures, best),
-        _figure("what a fine-tune gains", figures.gain or 0.0),
+        DecidingFigure("what a fine-tune gains", figures.gain or 0.0),
         (
             f"A target of {sentences.percent(figures.finetune.value)} or less.",
             "Fewer or clearer classes, or labels that agree more.",
@@ -313,7 +310,7 @@ def _not_worth_it(figures: Figures, best: Ahead) -> Decision:
     return Decision(
         "not_worth_it",
         sentences.not_worth_it(figures, best),
-        _figure(f"expected score with {best.rows:,} tickets", best.value),
+        DecidingFigure(f"expected score with {best.rows:,} tickets", best.value),
         (
             f"A target of {sentences.percent(best.value)} or less.",
             "Fewer or clearer classes, or labels that agree more.",

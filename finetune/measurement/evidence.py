@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from finetune.evaluation.predictions import SystemScore
 from finetune.evaluation.sample import Sample
-from finetune.evaluation.statistics import Interval
-from finetune.methods import METHODS
+from finetune.methods import METHODS, PILOT
+from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.parts import Interval, SystemLine, fields_json
+from finetune.tasks import TASKS
+
+PILOT_TASK = "triage"  # what a measurement asks whether to train
 
 
 @dataclass(frozen=True)
@@ -44,71 +48,76 @@ class Evidence:
         return f"{self.score.name}, {kind} {self.job}"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"score": self.score.to_json(), "gain": self.gain.to_json()}
+        """The evidence as an order carries it."""
+        return {**fields_json(self), "score": self.score.line.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
+        """What `to_json` wrote."""
         fields = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        score, gain = SystemScore.from_json(data["score"]), Interval(**data["gain"])
+        score, gain = SystemScore.of(SystemLine.from_json(data["score"])), Interval(**data["gain"])
         return cls(**{**fields, "score": score, "gain": gain})
 
 
-def evidence_of(report: Mapping[str, Any], job: str) -> list[Evidence]:
+def evidence_of(data: Mapping[str, Any], job: str) -> list[Evidence]:
     """What one report shows of fine-tuned models; nothing where it is of another kind or lacks a part."""
+    report = read_report(data)
     try:
-        if report.get("kind") == "finetune":
+        if isinstance(report, FinetuneReport):
             return _of_finetune(report, job)
-        if report.get("kind") == "measure":
+        if isinstance(report, MeasurementReport):
             return _of_measurement(report, job)
     except (KeyError, TypeError, ValueError):  # an older version's report, or a torn one: no evidence
         return []
     return []
 
 
-def _of_finetune(report: Mapping[str, Any], job: str) -> list[Evidence]:
-    spec, data, gap = report["spec"], report["dataset"], report["difference"]
-    if spec["task"] != "triage" or METHODS[spec["method"]].is_baseline or gap.get("rows") != data["test"]:
+def _of_finetune(report: FinetuneReport, job: str) -> list[Evidence]:
+    spec, rows, gap, line = report.spec, report.dataset, report.difference, report.tuned
+    if gap is None or line is None or gap.points is None or gap.low is None or gap.high is None:
+        return []
+    if spec["task"] != PILOT_TASK or METHODS[spec["method"]].is_baseline or gap.rows != rows.test:
         return []
     return [
         Evidence(
             job,
             spec["method"],
             spec["base_model"],
-            data["digest"],
+            rows.digest,
             int(spec["seed"]),
-            int(data["train"]),
-            int(data["test"]),
-            SystemScore.from_json(report["systems"][-1]),
-            gap["against"],
-            Interval(gap["points"] / 100, gap["low"] / 100, gap["high"] / 100),
-            float(report["systems"][-1]["seconds"]),
-            float(report["cost"].get("usd", 0.0)),
-            str(report["provenance"].get("finished_at", "")),
+            rows.train,
+            rows.test,
+            SystemScore.of(line),
+            gap.against,
+            Interval(gap.points / 100, gap.low / 100, gap.high / 100),
+            line.seconds,
+            report.spent.usd,
+            str(report.provenance.get("finished_at", "")),
         )
     ]
 
 
-def _of_measurement(report: Mapping[str, Any], job: str) -> list[Evidence]:
-    pilot, data = report.get("tuned_pilot"), report["dataset"]
-    if not pilot or pilot.get("job"):
+def _of_measurement(report: MeasurementReport, job: str) -> list[Evidence]:
+    pilot = report.pilot
+    if pilot is None or pilot.job:
         return []
     return [
         Evidence(
             job,
-            "lora",
-            "minilm",
-            data["digest"],
-            int(report["provenance"]["request"]["seed"]),
-            int(pilot["rows"]),
-            int(pilot["test"]),
-            SystemScore.from_json(pilot["score"]),
-            pilot["against"],
-            Interval(**pilot["gain"]),
-            float(pilot["seconds"]),
+            pilot.method or PILOT.name,
+            TASKS[PILOT_TASK].default_base,
+            report.dataset.digest,
+            int(report.provenance["request"]["seed"]),
+            pilot.rows,
+            pilot.test,
+            SystemScore.of(pilot.score),
+            pilot.against,
+            pilot.gain,
+            pilot.seconds,
             0.0,
-            str(report["provenance"].get("finished_at", "")),
+            str(report.provenance.get("finished_at", "")),
             pilot=True,
-            whole=bool(pilot.get("whole", False)),
+            whole=pilot.whole,
         )
     ]
 

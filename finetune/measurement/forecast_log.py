@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.methods import METHODS
-from finetune.spec import DEFAULT_METHOD
+from finetune.methods import METHODS, PILOT
+from finetune.reports import FinetuneReport, MeasurementReport, read_report
 
 NEAR = 0.15  # an outcome belongs to a forecast when its rows differ by no more than this share
 
@@ -30,7 +30,7 @@ class Entry:
     dataset: str
     digest: str
     metric: str
-    method: str  # cheap | lora
+    method: str  # cheap, or the pilot's
     rows: int
     value: float
     low: float
@@ -61,30 +61,27 @@ class Pair:
         return low <= self.outcome <= high
 
 
-def forecasts_of(report: Mapping[str, Any], job: str) -> list[Entry]:
+def forecasts_of(report: MeasurementReport, job: str) -> list[Entry]:
     """The entries of a measurement's report."""
-    dataset, ahead = report.get("dataset", {}), report.get("forecast", {})
-    made_at = str(report.get("provenance", {}).get("finished_at", ""))
-    common = (
-        job,
-        str(dataset.get("name", "")),
-        str(dataset.get("digest", "")),
-        str(report.get("metric", "accuracy")),
-    )
-    entries = [
-        Entry(*common, "cheap", rows, value, same[0], same[1], wide[0], wide[1], made_at)
-        for rows, value, same, wide in zip(
-            ahead.get("at", []),
-            ahead.get("points", []),
-            ahead.get("band_same_rows", []),
-            ahead.get("band", []),
-            strict=True,
+    made_at = str(report.provenance.get("finished_at", ""))
+    common = (job, report.dataset.name, report.dataset.digest, report.metric)
+    lines = [("cheap", line) for line in report.forecast.ahead]
+    lines += [(PILOT.name, report.forecast.tuned)] if report.forecast.tuned else []
+    return [
+        Entry(
+            *common,
+            method,
+            line.rows,
+            line.value,
+            line.same_low,
+            line.same_high,
+            line.low,
+            line.high,
+            made_at,
         )
+        for method, line in lines
+        if line.same_low is not None and line.same_high is not None
     ]
-    if finetune := ahead.get("tuned"):
-        band = (finetune["low"], finetune["high"], finetune["wide_low"], finetune["wide_high"])
-        entries.append(Entry(*common, DEFAULT_METHOD, finetune["rows"], finetune["value"], *band, made_at))
-    return entries
 
 
 class ForecastLog:
@@ -93,16 +90,18 @@ class ForecastLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def record(self, report: Mapping[str, Any], job: str) -> int:
+    def record(self, data: Mapping[str, Any], job: str) -> int:
         """Store what the report forecasts (kind "measure") or what came out (kind "finetune"); lines written.
 
         A job already stored is not stored again.
         """
         if any(line.get("job") == job for line in self._lines()):
             return 0
-        if report.get("kind") == "measure":
+        report = read_report(data)
+        lines: list[dict[str, Any]] = []
+        if isinstance(report, MeasurementReport):
             lines = [{"is": "forecast", **asdict(entry)} for entry in forecasts_of(report, job)]
-        else:
+        elif isinstance(report, FinetuneReport):
             lines = outcomes_of(report, job)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
@@ -130,9 +129,10 @@ class ForecastLog:
                 pairs.append(Pair(entry, o["score"][entry.metric], o["rows"], o["job"], same))
         return pairs
 
-    def about(self, report: Mapping[str, Any]) -> str | None:
+    def about(self, data: Mapping[str, Any]) -> str | None:
         """One sentence that sets a finished fine-tune beside its forecast, or None where there was none."""
-        outcomes = outcomes_of(report, "now")
+        report = read_report(data)
+        outcomes = outcomes_of(report, "now") if isinstance(report, FinetuneReport) else []
         entries = [_entry(line) for line in self._lines() if line["is"] == "forecast"]
         for outcome in outcomes:
             for entry in reversed(entries):
@@ -162,25 +162,26 @@ class ForecastLog:
         ]
 
 
-def outcomes_of(report: Mapping[str, Any], job: str) -> list[dict[str, Any]]:
+def outcomes_of(report: FinetuneReport, job: str) -> list[dict[str, Any]]:
     """What a finished fine-tune scored, as lines of the log: the tuned system, and the best cheap one."""
-    dataset, method = report.get("dataset", {}), report.get("spec", {}).get("method", "")
-    systems = [system for system in report.get("systems", []) if "accuracy" in system]
-    finetunes = [system for system in systems if system.get("role") == "tuned"]
-    cheap = [system for system in systems if system.get("role") != "tuned"]
-    best = max(cheap, key=lambda system: system["accuracy"]["value"], default=None)
+    dataset, method = report.dataset, str(report.spec.get("method", ""))
+    systems = [system for system in report.systems if "accuracy" in system.scores]
+    cheap = [system for system in systems if not system.tuned]
+    best = max(cheap, key=lambda system: system.scores["accuracy"].value, default=None)
     is_cheap = method in METHODS and METHODS[method].is_baseline
-    outcomes = [("cheap" if is_cheap else DEFAULT_METHOD, system) for system in finetunes]
+    outcomes = [("cheap" if is_cheap else PILOT.name, system) for system in systems if system.tuned]
     outcomes += [("cheap", best)] if best is not None and not is_cheap else []
     return [
         {
             "is": "outcome",
             "job": job,
-            "dataset": dataset.get("name", ""),
-            "digest": dataset.get("digest", ""),
-            "rows": dataset.get("train", 0),
+            "dataset": dataset.name,
+            "digest": dataset.digest,
+            "rows": dataset.train,
             "method": name,
-            "score": {key: system[key]["value"] for key in ("accuracy", "macro_f1") if key in system},
+            "score": {
+                key: system.scores[key].value for key in ("accuracy", "macro_f1") if key in system.scores
+            },
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
         for name, system in outcomes

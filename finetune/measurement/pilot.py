@@ -1,4 +1,4 @@
-"""A small LoRA run beside the best cheap method on the same rows: what a fine-tune adds, and what it costs.
+"""A small fine-tune beside the best cheap method on the same rows: what a fine-tune adds, and what it costs.
 
 Where the time allows, it is the fine-tune itself: all rows, the job's own recipe, the same score as the job. Else its gain over the cheap method is measured pair by pair on the held-out rows and carried over to more rows, shrunk by
 the distance, since such gains shrink as rows are added (BANKING77: +0.6 points at 2,250 rows, +0.2 at 10,003;
@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,18 +20,21 @@ from finetune.evaluation.forecast import Z90, Ahead
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
 from finetune.evaluation.sample import Sample
 from finetune.evaluation.statistics import (
-    Interval,
     bootstrap,
     macro_f1_statistic,
     paired_gap,
     resample_counts,
 )
-from finetune.measurement.evidence import Evidence
+from finetune.measurement.evidence import PILOT_TASK, Evidence
+from finetune.methods import METHODS, PILOT
 from finetune.progress import Progress
+from finetune.reports.measurement import PilotPart
+from finetune.reports.parts import Interval
 from finetune.spec import Spec, defaults
 from finetune.tasks.triage.data import on_one_fold
 
-RECIPE = defaults({"task": "triage", "method": "lora"})
+RECIPE = defaults({"task": PILOT_TASK, "method": PILOT.name})
+PILOT_FOLDER = "pilot"
 EPOCHS = 3  # of a pilot that cannot be the whole fine-tune
 LEAST_ROWS, MOST_ROWS = 24, 4_000
 PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
@@ -42,7 +44,7 @@ STEP_COST = (
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
 REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
 AS_MANY = 1.2  # a cross-validated cheap method learns from the choosing rows too: still the same tickets
-SEED_NOISE = 0.005  # seeds of one LoRA run differ by tenths of a point
+SEED_NOISE = 0.005  # seeds of one run differ by tenths of a point
 DEV_ROWS = 300
 
 
@@ -63,24 +65,33 @@ class Pilot:
     gain: Interval
     job: str = ""
     whole: bool = False
-    method: str = "lora"
+    method: str = PILOT.name
     kept: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            **{name: getattr(self, name) for name in ("rows", "test", "epochs", "against", "job", "whole")},
-            "method": self.method,
-            "seconds": round(self.seconds, 1),
-            "score": self.score.to_json(),
-            "gain": self.gain.to_json(),
-        }
+    @property
+    def part(self) -> PilotPart:
+        """The pilot as the report has it."""
+        return PilotPart(
+            self.rows,
+            self.test,
+            round(self.seconds, 1),
+            self.score.line,
+            self.against,
+            self.gain,
+            self.epochs,
+            self.job,
+            self.whole,
+            self.method,
+        )
 
     @property
     def name(self) -> str:
         """How the table of alternatives calls it."""
         if self.kept:
             return f"{self.score.name}, model of job {self.job}"
-        return f"LoRA pilot on {self.rows:,} tickets" + (f", measurement {self.job}" if self.job else "")
+        return f"{METHODS[self.method].short_name} pilot on {self.rows:,} tickets" + (
+            f", measurement {self.job}" if self.job else ""
+        )
 
 
 def pilot_of(evidence: Evidence) -> Pilot:
@@ -149,13 +160,13 @@ class PilotRun:
 
 
 def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Progress) -> Pilot:
-    """Train LoRA and the cheap method on the same rows of the one cut; the model is thrown away."""
+    """Train the pilot's method and the cheap one on the same rows of the one cut; the model is thrown away."""
     fold, began = sample.once, work_seconds()
     share = min(1.0, run.rows / len(fold.train))
     order = np.random.default_rng([run.seed, 99]).permutation(fold.train)
     train, dev = (fold.train, fold.dev) if share >= 1 else (order[: run.rows], _part(fold.dev, share))
     whole = share >= 1 and run.epochs >= RECIPE.epochs
-    likely = _lora(sample, cheap, train, run, progress, whole)
+    likely = _tuned_shares(sample, cheap, train, run, progress, whole)
     labels = np.asarray(likely.argmax(axis=1))
     seconds = work_seconds() - began
     truth, classes = sample.labels[fold.test], len(sample.names)
@@ -165,7 +176,7 @@ def run_pilot(sample: Sample, cheap: CheapMethods, run: PilotRun, progress: Prog
         if whole
         else cheap.predict_after(against, fold, train, dev, fold.test)
     )
-    line = score_system(Predictions("Tuned with LoRA", "tuned", labels, seconds, likely), truth, classes)
+    line = score_system(Predictions(PILOT.title, "tuned", labels, seconds, likely), truth, classes)
     gain = _gain(labels, theirs, truth, classes, run.metric)
     return Pilot(len(train), len(fold.test), run.epochs, seconds, line, against, gain, whole=whole)
 
@@ -183,10 +194,10 @@ def _gain(ours: np.ndarray, theirs: np.ndarray, truth: np.ndarray, classes: int,
     return bootstrap(counts, lambda draws: first(draws) - second(draws))
 
 
-def _lora(
+def _tuned_shares(
     sample: Sample, cheap: CheapMethods, train: np.ndarray, run: PilotRun, progress: Progress, whole: bool
 ) -> np.ndarray:
-    """Held-out probabilities (rows, all classes) by a LoRA-tuned MiniLM; the `whole` one is trained as a job trains it."""
+    """Held-out probabilities (rows, all classes) by the pilot's method; the `whole` one is trained as a job trains it."""
     from finetune.tasks.triage.model import load_tuned, train_triage
     from finetune.tasks.triage.run import blend_in
 
@@ -195,7 +206,7 @@ def _lora(
     index = {label: at for at, label in enumerate(classes)}
     choosing = [row for row in sample.once.dev if sample.labels[row] in index]
     choosing = choosing if whole else choosing[:DEV_ROWS]
-    place = run.folder / "lora-pilot"
+    place = run.folder / PILOT_FOLDER
     learning, dev = sample.part(train), sample.part(np.array(choosing, dtype=int))
     train_side, dev_side = (
         replace(side, labels=np.array([index[label] for label in side.labels], dtype=int))

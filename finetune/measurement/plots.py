@@ -12,6 +12,7 @@ import numpy as np
 
 from finetune.evaluation.forecast import Ahead, Point
 from finetune.pricing import money as dollars
+from finetune.reports.parts import Plot
 
 INK, CURVE, AHEAD, TARGET, FAINT = "#1d1c1d", "#0b6e4f", "#3b82c4", "#c2410c", "#d9dce1"
 TUNED = "#7c3aed"
@@ -48,7 +49,7 @@ class Picture:
     once: str = ""
 
 
-def verdict_plot(file: Path, picture: Picture) -> dict[str, str]:
+def verdict_plot(file: Path, picture: Picture) -> Plot:
     """Draw both panels and return the plot's entry of the report."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ def verdict_plot(file: Path, picture: Picture) -> dict[str, str]:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
     figure.savefig(file)
-    return {"file": file.name, "title": picture.title, "alt": _alt(picture)}
+    return Plot(file.name, picture.title, _alt(picture))
 
 
 def wrap(text: str, width: int) -> str:

@@ -1,12 +1,11 @@
-"""From what was measured to the report: one JSON-able dict, its picture, and the completion mark."""
+"""From what was measured to the report: the value, its pictures, and report.json as the completion mark."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,125 +21,131 @@ from finetune.measurement.business import BusinessCase
 from finetune.measurement.business import sentence as case_sentence
 from finetune.measurement.business_plot import BUSINESS_FILE, business_plot
 from finetune.measurement.decision import Decision
+from finetune.measurement.pilot import PILOT_FOLDER
 from finetune.measurement.plots import FILE, Picture, verdict_plot
 from finetune.measurement.sentences import percent
+from finetune.methods import PILOT
 from finetune.pricing import money as dollars
-from finetune.reports.comparison import answers_json
+from finetune.reports.comparison import held_out_answers
+from finetune.reports.costs import CostPart
+from finetune.reports.measurement import (
+    CurvePoint,
+    DecidingFigure,
+    ForecastLine,
+    ForecastPart,
+    MeasurementReport,
+)
+from finetune.reports.parts import DatasetPart, HeldOutAnswers, Plot, Score, SystemLine
 
 if TYPE_CHECKING:
     from finetune.measurement.findings import Bench, Findings, Request
 
 
+@dataclass(frozen=True)
+class PricedDecision:
+    """What a measurement came to: the decision with its bill and its business case."""
+
+    decision: Decision
+    cost: CostPart
+    case: BusinessCase
+
+
 def assemble(
     findings: Findings,
-    decision: Decision,
-    money: dict[str, Any],
-    case: BusinessCase,
+    verdict: PricedDecision,
     sample: Sample,
     request: Request,
     tickets: Tickets,
     bench: Bench,
-    seconds: float,
-) -> dict[str, Any]:
-    """The report of a measurement; draws the picture into `folder`."""
+) -> MeasurementReport:
+    """The report of a measurement, but for the time it took; draws the pictures into the bench's folder."""
     bench.folder.mkdir(parents=True, exist_ok=True)
-    return {
-        "kind": "measure",
-        "headline": decision.headline + (DRIFTS if findings.drifts else ""),
-        "decision": decision.choice,
-        "title": decision.title,
-        "pilot_minutes": decision.pilot_minutes,
-        "deciding_figure": decision.deciding_figure,
-        "would_change": list(decision.would_change),
-        "next_step": decision.next_step,
-        "rows_to_label": decision.rows_to_label,
-        "metric": request.metric,
-        "target": request.target,
-        "ladder": _ladder(findings),
-        "answers": _answers(findings, sample),
-        "pilot": _points(findings),
-        "tuned_pilot": findings.pilot.to_json() if findings.pilot else None,
-        "forecast": forecast_json(findings.more, findings.finetune, findings.at_all, findings.tuned_later),
-        "doubling": " ".join(
-            filter(None, (doubling_sentence(findings.more, findings.points), findings.by_class))
+    decision = verdict.decision
+    doubling = (doubling_sentence(findings.more, findings.points), findings.by_class)
+    return MeasurementReport(
+        headline=decision.headline + (DRIFTS if findings.drifts else ""),
+        decision=decision.choice,
+        title=decision.title,
+        pilot_minutes=decision.pilot_minutes,
+        deciding_figure=decision.deciding_figure,
+        would_change=decision.would_change,
+        next_step=decision.next_step,
+        rows_to_label=decision.rows_to_label,
+        metric=request.metric,
+        target=request.target,
+        ladder=_ladder(findings),
+        answers=_answers(findings, sample),
+        curve=_points(findings),
+        pilot=findings.pilot.part if findings.pilot else None,
+        forecast=forecast_part(findings.more, findings.finetune, findings.at_all, findings.tuned_later),
+        doubling=" ".join(filter(None, doubling)),
+        cost=replace(verdict.cost, sentence=_cost_sentence(verdict)),
+        business=verdict.case.part,
+        warnings=tuple(findings.warnings),
+        signals=_signals(findings, sample, request, tickets, decision),
+        prompt_scored=any(system.role == "prompt" for system in findings.systems),
+        plots=(
+            _plot(findings, verdict, request, bench.folder),
+            *([business_plot(verdict.case, bench.folder / BUSINESS_FILE)] if request.volume else []),
         ),
-        "cost": money | {"sentence": _cost_sentence(case, money, decision.choice)},
-        "business": case.to_json(),
-        "warnings": findings.warnings,
-        "signals": _signals(findings, sample, request, tickets, decision),
-        "prompt_scored": any(system.role == "prompt" for system in findings.systems),
-        "plots": [
-            _plot(findings, money, request, decision, bench.folder),
-            *([business_plot(case, bench.folder / BUSINESS_FILE)] if request.volume else []),
-        ],
-        "dataset": _dataset(sample, tickets, bench.dataset),
-        "time": {"wall_s": round(seconds, 1)},
-        "provenance": _provenance(tickets, request),
-    }
+        dataset=_dataset(sample, tickets, bench.dataset),
+        provenance=_provenance(tickets, request),
+    )
 
 
 DRIFTS = " Beware: the latest tickets score worse than older ones (drift)."
 
 
-def _ladder(findings: Findings) -> list[dict[str, Any]]:
+def _ladder(findings: Findings) -> tuple[SystemLine, ...]:
     """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows."""
-    lines = [line.to_json() | {"best": line.name == findings.best.name} for line in findings.scores]
+    lines = [replace(one.line, best=one.name == findings.best.name) for one in findings.scores]
     pilot = findings.pilot
-    others = [one for one in findings.evidence if pilot is None or one.job != pilot.job]
     if pilot:
-        gain = {key: round(100 * value, 2) for key, value in pilot.gain.to_json().items()}
+        gain = Score(
+            *(round(100 * value, 2) for value in (pilot.gain.value, pilot.gain.low, pilot.gain.high))
+        )
         against = f"{pilot.against} on the same {pilot.rows:,} tickets"
-        line = pilot.score.to_json() | {"name": pilot.name, "role": "tuned", "best": False}
-        lines.append(line | {"gain_points": gain, "against": against, "job": pilot.job})
-    return lines + [
-        one.score.to_json() | {"name": one.name, "role": "tuned", "best": False, "job": one.job}
-        for one in others
-    ]
+        line = replace(pilot.score.line, name=pilot.name, role="tuned", job=pilot.job)
+        lines.append(replace(line, gain_points=gain, against=against))
+    others = [one for one in findings.evidence if pilot is None or one.job != pilot.job]
+    lines += [replace(one.score.line, name=one.name, role="tuned", job=one.job) for one in others]
+    return tuple(lines)
 
 
-def _answers(findings: Findings, sample: Sample) -> dict[str, Any]:
+def _answers(findings: Findings, sample: Sample) -> HeldOutAnswers:
     """What the best cheap method says of the held-out tickets, for two runs side by side."""
     best, rows = best_trained(findings.systems), sample.test_rows
     ids = [sample.rows[i].id for i in rows]
-    return answers_json(ids, sample.truth.tolist(), best.labels.tolist(), sample.names)
+    return held_out_answers(ids, sample.truth.tolist(), best.labels.tolist(), sample.names)
 
 
-def _points(findings: Findings) -> list[dict[str, Any]]:
+def _points(findings: Findings) -> tuple[CurvePoint, ...]:
     """The points of the learning curve."""
-    method = next(
-        (
-            system.name
-            for system in findings.systems
-            if system.name == findings.best.name and system.role != "prompt"
-        ),
-        best_trained(findings.systems).name,
-    )
-    return [
-        {"method": method, "rows": p.rows, "seed": p.seed, "score": p.score}
-        for p in sorted(findings.points, key=lambda point: (point.rows, point.seed))
-    ]
+    best = findings.best
+    method = best.name if best.role != "prompt" else best_trained(findings.systems).name
+    points = sorted(findings.points, key=lambda point: (point.rows, point.seed))
+    return tuple(CurvePoint(point.rows, point.score, point.seed, method) for point in points)
 
 
-def forecast_json(
+def forecast_part(
     more: Forecast, finetune: Ahead | None, at_all: Ahead | None, later: tuple[Ahead, ...]
-) -> dict[str, Any]:
-    """Sizes, values and 90% bands; `band` is for other tickets, `band_same_rows` for the same held-out
-    ones.
-    """
-    ahead = more.ahead
-    part: dict[str, Any] = {
-        "at": [item.rows for item in ahead],
-        "points": [item.value for item in ahead],
-        "band": [[item.wide_low, item.wide_high] for item in ahead],
-        "band_same_rows": [[item.low, item.high] for item in ahead],
-        "trust": [item.trust for item in ahead],
-        "slope": more.slope,
-        "tuned": asdict(finetune) if finetune else None,
-        "tuned_later": [asdict(item) for item in later],
-        "all_rows": asdict(at_all) if at_all else None,
-        "sentence": _sentence(more, finetune),
-    }
-    return part | ({"refused": more.refused} if more.refused else {})
+) -> ForecastPart:
+    """The forecasts as the report has them, with a sentence."""
+    return ForecastPart(
+        ahead=tuple(map(_line, more.ahead)),
+        tuned=_line(finetune) if finetune else None,
+        tuned_later=tuple(map(_line, later)),
+        all_rows=_line(at_all) if at_all else None,
+        slope=more.slope,
+        sentence=_sentence(more, finetune),
+        refused=more.refused or "",
+    )
+
+
+def _line(ahead: Ahead) -> ForecastLine:
+    """A forecast with its bands for other tickets and for the same held-out ones."""
+    bands = ahead.wide_low, ahead.wide_high, ahead.low, ahead.high
+    return ForecastLine(ahead.rows, ahead.value, *bands, ahead.times, ahead.trust)
 
 
 def _sentence(more: Forecast, finetune: Ahead | None) -> str:
@@ -152,14 +157,14 @@ def _sentence(more: Forecast, finetune: Ahead | None) -> str:
     ]
     parts += [f"beyond that only: {more.slope}" for item in more.ahead[-1:] if item.trust == "direction"]
     if finetune:
-        parts.append(f"a LoRA fine-tune on {finetune.rows:,}: {percent(finetune.value)}")
+        parts.append(f"a {PILOT.short_name} fine-tune on {finetune.rows:,}: {percent(finetune.value)}")
     return "; ".join(parts) if parts else (more.refused or "")
 
 
-def _cost_sentence(case: BusinessCase, money: Mapping[str, Any], choice: str) -> str:
+def _cost_sentence(verdict: PricedDecision) -> str:
     """What is paid once, and what the best alternative leaves a month."""
-    parts = [_once(money, choice), case_sentence(case).removesuffix(".")]
-    return ". ".join(part for part in parts if part) + f". Prices as of {money['as_of']}."
+    parts = [_once(verdict.cost, verdict.decision.choice), case_sentence(verdict.case).removesuffix(".")]
+    return ". ".join(part for part in parts if part) + f". Prices as of {verdict.cost.as_of}."
 
 
 def _signals(
@@ -189,9 +194,7 @@ def _signals(
     return signals | ({"volume_month": request.volume} if request.volume else {})
 
 
-def _plot(
-    findings: Findings, money: Mapping[str, Any], request: Request, decision: Decision, folder: Path
-) -> dict[str, str]:
+def _plot(findings: Findings, verdict: PricedDecision, request: Request, folder: Path) -> Plot:
     scores = [
         (line.name, line.score(request.metric).value)
         for line in findings.scores
@@ -200,14 +203,14 @@ def _plot(
     lines = sorted(scores, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
     has_prompts = any(line.role == "prompt" for line in findings.scores)
     options = [
-        (line["option"], line["usd_month"])
-        for line in money["serving"]
-        if line["usd_month"] > 0 and (has_prompts or line["kind"] != "api")
+        (line.option, line.usd_month)
+        for line in verdict.cost.serving
+        if line.usd_month > 0 and (has_prompts or line.kind != "api")
     ]
     near = [item for item in findings.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
     picture = Picture(
-        title=decision.title,
+        title=verdict.decision.title,
         metric=request.metric,
         target=request.target,
         points=findings.points,
@@ -216,35 +219,35 @@ def _plot(
         finetune=findings.finetune,
         tuned_later=[item for item in findings.tuned_later if item.rows in sizes],
         money=options[:5],
-        once=_once(money, decision.choice),
+        once=_once(verdict.cost, verdict.decision.choice),
     )
     return verdict_plot(folder / FILE, picture)
 
 
-def _once(money: Mapping[str, Any], choice: str) -> str:
+def _once(cost: CostPart, choice: str) -> str:
     """What is paid once, for the picture."""
-    lora = next((line for line in money["training"] if line["method"] == "lora"), None)
-    if choice == "more_data" and money["labelling"]:
-        return f"Once: about {dollars(money['labelling']['usd'])} to label {money['labelling']['rows']:,} tickets"
-    if choice in ("train", "out_of_reach") and lora:
-        return f"Once: {dollars(lora['usd_high'])} of training on a CPU"
+    training, labels = cost.training_of(PILOT.name), cost.labelling
+    if choice == "more_data" and labels:
+        return f"Once: about {dollars(labels.usd)} to label {labels.rows:,} tickets"
+    if choice in ("train", "out_of_reach") and training:
+        return f"Once: {dollars(training.usd_high)} of training on a CPU"
     return ""
 
 
-def _dataset(sample: Sample, tickets: Tickets, name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "digest": tickets.digest,
-        "rows": sample.total,
-        "measured": len(sample.rows),
-        "train": sample.train_rows,
-        "dev": len(sample.once.dev) if sample.one_split else 0,
-        "left_out": len(sample.cut.left_out),
-        "test": sample.held_out,
-        "classes": len(sample.names),
-        "split": sample.how,
-        "columns": dict(tickets.columns),
-    }
+def _dataset(sample: Sample, tickets: Tickets, name: str) -> DatasetPart:
+    return DatasetPart(
+        name=name,
+        digest=tickets.digest,
+        rows=sample.total,
+        sample_rows=len(sample.rows),
+        train=sample.train_rows,
+        dev=len(sample.once.dev) if sample.one_split else 0,
+        left_out=len(sample.cut.left_out),
+        test=sample.held_out,
+        classes=len(sample.names),
+        split=sample.how,
+        columns=dict(tickets.columns),
+    )
 
 
 def _provenance(tickets: Tickets, request: Request) -> dict[str, Any]:
@@ -253,50 +256,36 @@ def _provenance(tickets: Tickets, request: Request) -> dict[str, Any]:
     return {**origin(), "dataset_sha256": tickets.digest, "request": request.to_json()}
 
 
-def too_few(
-    tickets: Tickets, request: Request, labelled: int, least: int, name: str, seconds: float
-) -> dict[str, Any]:
+def too_few(tickets: Tickets, request: Request, labelled: int, least: int, name: str) -> MeasurementReport:
     """The report where nothing can be measured: what to do before measuring."""
     enough = max(4 * least, 8 * len({row.label for row in tickets.rows if row.label is not None}))
-    return {
-        "kind": "measure",
-        "headline": f"Cannot tell yet: {labelled} labelled tickets are too few to measure anything. "
-        "Label at least "
+    return MeasurementReport(
+        headline=f"Cannot tell yet: {labelled} labelled tickets are too few to measure anything. Label at least "
         f"{enough} (and no fewer than 8 a class), and use a prompt until then.",
-        "decision": "cannot_tell",
-        "title": "Too few tickets to measure",
-        "deciding_figure": {"name": "labelled tickets", "value": labelled, "unit": "tickets"},
-        "would_change": [f"{enough} labelled tickets."],
-        "next_step": f"Label {enough - labelled} more tickets.",
-        "rows_to_label": enough - labelled,
-        "metric": request.metric,
-        "target": request.target,
-        "ladder": [],
-        "pilot": [],
-        "forecast": {
-            "at": [],
-            "points": [],
-            "band": [],
-            "refused": f"{labelled} tickets are fewer than {least}.",
-        },
-        "cost": {},
-        "warnings": [],
-        "signals": {"task": "classify", "examples": labelled, "target": round(100 * request.target, 1)},
-        "plots": [],
-        "dataset": {"name": name, "digest": tickets.digest, "rows": labelled},
-        "time": {"wall_s": round(seconds, 1)},
-        "provenance": _provenance(tickets, request),
-    }
+        decision="cannot_tell",
+        title="Too few tickets to measure",
+        deciding_figure=DecidingFigure("labelled tickets", labelled, "tickets"),
+        would_change=(f"{enough} labelled tickets.",),
+        next_step=f"Label {enough - labelled} more tickets.",
+        rows_to_label=enough - labelled,
+        metric=request.metric,
+        target=request.target,
+        forecast=ForecastPart(refused=f"{labelled} tickets are fewer than {least}."),
+        signals={"task": "classify", "examples": labelled, "target": round(100 * request.target, 1)},
+        dataset=DatasetPart(name=name, digest=tickets.digest, rows=labelled),
+        provenance=_provenance(tickets, request),
+    )
 
 
-def write(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
-    """Put report.json in place in one step, drop the cached embeddings, and return the report."""
+def write(folder: Path, report: MeasurementReport) -> dict[str, Any]:
+    """Put report.json in place in one step, drop the cached embeddings, and return what is stored."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / REPORT, json.dumps(report, indent=1, allow_nan=False))
-    if report["decision"] != "undecided":  # its pilot goes on from the embeddings
+    stored = report.to_json()
+    write_whole(folder / REPORT, json.dumps(stored, indent=1, allow_nan=False))
+    if report.decision != "undecided":  # its pilot goes on from the embeddings
         drop_embeddings(folder)
-    shutil.rmtree(folder / "lora-pilot", ignore_errors=True)
-    return report
+    shutil.rmtree(folder / PILOT_FOLDER, ignore_errors=True)
+    return stored
 
 
 def finished_report(folder: Path, tickets: Tickets, request: Request) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The measured verdict: score what is cheaper, train a pilot, forecast the full run, price it, decide.
 
-Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a LoRA pilot runs and
+Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a pilot runs and
 which prompt counts are decided on the choosing rows (tests/finetune/test_measure_honest.py tries to leak them). Time
 is counted in seconds of this process's own work, so that other people's load changes no decision.
 """
@@ -22,14 +22,13 @@ from finetune.evaluation import baselines
 from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
 from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
-from finetune.evaluation.predictions import Predictions, score_system
+from finetune.evaluation.predictions import Predictions, SystemScore, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
-from finetune.evaluation.statistics import Interval
 from finetune.evaluation.texts import text_cautions
 from finetune.measurement.alternatives import case_of
 from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.business import BusinessCase
-from finetune.measurement.decision import Decision, Figures, TrainedModel, decide
+from finetune.measurement.decision import Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
 from finetune.measurement.findings import Bench, Findings, MeasureError, Request
 from finetune.measurement.pilot import (
@@ -40,9 +39,13 @@ from finetune.measurement.pilot import (
     run_pilot,
     within_reach,
 )
-from finetune.measurement.report import assemble, finished_report, too_few, write
+from finetune.measurement.report import PricedDecision, assemble, finished_report, too_few, write
+from finetune.methods import PILOT
 from finetune.pricing import tokens_of
 from finetune.progress import Progress
+from finetune.reports.costs import CostPart
+from finetune.reports.measurement import MeasurementReport
+from finetune.reports.parts import Interval, Spent
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 LEAST_ROWS = 50
@@ -64,8 +67,8 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     progress = Progress(bench.emit, bench.should_stop)
     progress.phase("loading")
     if (labelled := _labelled(tickets)) < LEAST_ROWS:
-        report = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset, time.monotonic() - began)
-        return write(bench.folder, report)
+        few = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset)
+        return write(bench.folder, _timed(few, began))
     _go_on_from(bench)
     budget = Budget(clock, bench.allowed_s or (SMALL_S if labelled <= SMALL_RUN else LARGE_S))
     sample = draw(
@@ -73,11 +76,13 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     )
     findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings()
     progress.phase("reporting")
-    decision, costs, case = _decide(findings, sample, request, bench)
-    report = assemble(
-        findings, decision, costs, case, sample, request, tickets, bench, time.monotonic() - began
-    )
-    return write(bench.folder, report)
+    verdict = _decide(findings, sample, request, bench)
+    result = assemble(findings, verdict, sample, request, tickets, bench)
+    return write(bench.folder, _timed(result, began))
+
+
+def _timed(report: MeasurementReport, began: float) -> MeasurementReport:
+    return replace(report, spent=Spent(wall_s=round(time.monotonic() - began, 1)))
 
 
 @dataclass
@@ -214,7 +219,9 @@ class Survey:
             return None, None
         if not plan.fits and not request.whole_pilot:
             return None, plan.seconds / 60
-        self.progress.note(f"A LoRA pilot on {plan.rows:,} tickets: the cheap methods may miss the target.")
+        self.progress.note(
+            f"A {PILOT.short_name} pilot on {plan.rows:,} tickets: the cheap methods may miss the target."
+        )
         self.progress.phase("pilot")
         run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.bench.folder)
         return run_pilot(sample, cheap, run, self.progress), None
@@ -228,7 +235,7 @@ def _against(pilot: Pilot, name: str, score: float, metric: str) -> Pilot:
     return replace(pilot, against=name, gain=Interval(gain, gain - half, gain + half))
 
 
-def _prompt_line(sample: Sample, system: Predictions) -> Any:
+def _prompt_line(sample: Sample, system: Predictions) -> SystemScore:
     return score_system(system, sample.labels[system.rows], len(sample.names))
 
 
@@ -262,9 +269,7 @@ def _forecasts(
     return more, more.at(total) if is_sample else None, now
 
 
-def _decide(
-    findings: Findings, sample: Sample, request: Request, bench: Bench
-) -> tuple[Decision, dict[str, Any], BusinessCase]:
+def _decide(findings: Findings, sample: Sample, request: Request, bench: Bench) -> PricedDecision:
     """The decision and its bill; priced twice, since what there is to label follows from the decision."""
     pilot = findings.pilot
     systems = [system for system in findings.systems if system.role == "trained"]
@@ -280,21 +285,23 @@ def _decide(
     costs = bill(bench.prices, facts)
     case = case_of(findings, costs, request, bench)
     decision = decide(_figures(findings, sample, request, costs, systems, case))
-    return decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
+    return PricedDecision(
+        decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
+    )
 
 
 def _figures(
     findings: Findings,
     sample: Sample,
     request: Request,
-    costs: dict[str, Any],
+    costs: CostPart,
     systems: list[Predictions],
     case: BusinessCase,
 ) -> Figures:
     """The figures that the decision rests on."""
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
     floor = findings.scores[0].score(request.metric).value
-    run = next((line for line in costs["training"] if line["method"] == "lora"), None)
+    training = costs.training_of(PILOT.name)
     model = None
     if pilot is not None and pilot.kept:
         model = TrainedModel(pilot.job, pilot.score.name, pilot.score.score(request.metric).value)
@@ -314,8 +321,8 @@ def _figures(
         tuned_later=findings.tuned_later,
         extra_usd=case.extra_usd() if request.names_money else None,
         extra_usd_at_most=case.extra_usd("high") if request.names_money else None,
-        training_usd=run["usd_high"] if run else 0.0,
-        training_hours=run["hours_high"] if run else 0.0,
+        training_usd=training.usd_high if training else 0.0,
+        training_hours=(training.hours_high or 0.0) if training else 0.0,
         weak_classes=baselines.weak_classes(sample, systems),
         missing_minutes=findings.missing_minutes,
         whole_gain=pilot.gain if pilot is not None and pilot.whole else None,

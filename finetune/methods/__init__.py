@@ -48,8 +48,8 @@ class Classifier(Protocol):
         """(texts, classes) float32, each row sums to one."""
         ...
 
-    def save(self, folder: Path, name: str) -> None:
-        """Write the model into `folder`, its card (artifacts.CARD) with `name` last."""
+    def save(self, folder: Path, method: str, title: str) -> None:
+        """Write the model into `folder`, its card (artifacts.CARD) with the method's name and title last."""
         ...
 
 
@@ -107,6 +107,8 @@ class Method:
     `mfu` names the row of the price table that says which share of a chip's peak is reached. `learning_rate` takes
     architecture and base model; `conflicts` gives a sentence by field; `check_machine` raises BaseModelError where this
     machine cannot run it. `is_baseline`: every report has it as a baseline anyway, cross-validated where rows are few.
+    `is_pilot`: a measurement trains its pilot with it and prices a large model by it. `short_name` stands inside
+    sentences, `hosted_rates` names the row of the price table with what hosts ask for it a million tokens.
     """
 
     name: str
@@ -124,6 +126,9 @@ class Method:
     distributed: bool = True
     needs_gpu: bool = False
     is_baseline: bool = False
+    is_pilot: bool = False
+    short_name: str = ""
+    hosted_rates: str = ""
     position: int = 100
     conflicts: Callable[[Spec], dict[str, str]] = _no_conflicts
     check_machine: Callable[[], None] = _check_nothing
@@ -151,3 +156,7 @@ METHODS: Mapping[str, Method] = {
     method.name: method
     for method in sorted(entries_of(__name__, "METHOD", Method), key=lambda method: method.position)
 }
+CHEAP = next(method for method in METHODS.values() if method.is_baseline)
+"""The method that every report has as its baseline."""
+PILOT = next(method for method in METHODS.values() if method.is_pilot)
+"""The method that a measurement trains its pilot with."""

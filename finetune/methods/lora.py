@@ -60,5 +60,8 @@ METHOD = Method(
     learning_rate=adapter_rate,
     network=Network(build_pretrained, add_lora, load_adapter),
     adapter=True,
+    is_pilot=True,
+    short_name="LoRA",
+    hosted_rates="hosted_lora_per_million_tokens",
     position=10,
 )

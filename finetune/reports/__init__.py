@@ -32,6 +32,11 @@ def read_report(data: Mapping[str, Any] | None) -> Report | None:
         return None
 
 
+def headline_of(data: Mapping[str, Any] | None) -> str:
+    """The sentence that a report of any kind begins with, also of a kind that is read nowhere else; "" without one."""
+    return str((data or {}).get("headline") or "")
+
+
 WORTH = {"yes": "worth it", "no": "not worth it", "unclear": "cannot tell"}
 
 

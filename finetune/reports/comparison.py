@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from finetune.errors import FinetuneError
+from finetune.reports import FinetuneReport, MeasurementReport, Report
+from finetune.reports.parts import HeldOutAnswers
 
 MOST_ROWS = 1_000  # answers that a report carries
 
@@ -45,32 +46,33 @@ class Comparison:
         )
 
 
-def answers_json(
+def held_out_answers(
     ids: Sequence[str], truth: Sequence[int], labels: Sequence[int], names: Sequence[str]
-) -> dict[str, Any]:
+) -> HeldOutAnswers:
     """What a report carries of a system's answers: the first MOST_ROWS held-out tickets by id and class number."""
-    return {
-        "ids": list(ids[:MOST_ROWS]),
-        "truth": [int(label) for label in truth[:MOST_ROWS]],
-        "labels": [int(label) for label in labels[:MOST_ROWS]],
-        "names": list(names),
-    }
+    return HeldOutAnswers(
+        tuple(ids[:MOST_ROWS]),
+        tuple(int(label) for label in truth[:MOST_ROWS]),
+        tuple(int(label) for label in labels[:MOST_ROWS]),
+        tuple(names),
+    )
 
 
-def compare_runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+def compare_runs(first: Report | None, second: Report | None) -> Comparison:
     """The two reports' answers ticket by ticket; ComparisonError where they share none, with what to do."""
-    digests = {str((report.get("dataset") or {}).get("digest")) for report in (first, second)}
-    if len(digests) > 1:
+    reports = [report for report in (first, second) if isinstance(report, FinetuneReport | MeasurementReport)]
+    if len({report.dataset.digest for report in reports}) > 1:
         raise ComparisonError(
             "These two runs are on different rows: choose two runs of the same dataset version."
         )
-    ours, theirs = (_answers(report) for report in (first, second))
-    shared = [ticket for ticket in ours if ticket in theirs]
+    answers = [report.answers.by_ticket() for report in reports]
+    shared = [ticket for ticket in answers[0] if ticket in answers[1]] if len(answers) == 2 else []
     if not shared:
         raise ComparisonError(
             "These two runs share no held-out ticket: they were split by another seed, or an older version kept no "
             "answers. Run one of them again with the same seed."
         )
+    ours, theirs = answers
     pairs = [Disagreement(ticket, ours[ticket][0], ours[ticket][1], theirs[ticket][1]) for ticket in shared]
     both = sum(pair.first == pair.truth == pair.second for pair in pairs)
     split = [pair for pair in pairs if pair.first != pair.second]
@@ -81,16 +83,3 @@ def compare_runs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Compari
         tuple(pair for pair in split if pair.second == pair.truth),
         tuple(pair for pair in split if pair.truth not in (pair.first, pair.second)),
     )
-
-
-def _answers(report: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The true queue and the answer of each ticket, by id; nothing where the report carries none."""
-    part = report.get("answers") or {}
-    try:
-        names = [str(name) for name in part["names"]]
-        said = zip(part["ids"], part["truth"], part["labels"], strict=True)
-        return {
-            str(ticket): (names[truth], names[label] if label >= 0 else "") for ticket, truth, label in said
-        }
-    except (KeyError, TypeError, ValueError, IndexError):
-        return {}

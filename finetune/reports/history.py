@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.measurement import CurvePoint
 from finetune.reports.parts import Score, SystemLine
 
 
@@ -65,8 +66,8 @@ def history_of(jobs: Iterable[FinishedJob], digest: str) -> DatasetHistory:
     lines = [line for job, report in reports for line in _lines(job, report)]
     top = max((line.score.value for line in lines), default=None)
     history = [replace(line, best=line.score.value == top) for line in lines]
-    newest = next((job for job, report in reports if isinstance(report, MeasurementReport)), None)
-    return DatasetHistory(tuple(history), _verdict(reports, history), _curve(newest.report if newest else {}))
+    newest = next((report for _, report in reports if isinstance(report, MeasurementReport)), None)
+    return DatasetHistory(tuple(history), _verdict(reports, history), _curve(newest.curve if newest else ()))
 
 
 def _lines(job: FinishedJob, report: FinetuneReport | MeasurementReport) -> list[HistoryLine]:
@@ -105,11 +106,11 @@ def _value(system: SystemLine) -> float:
     return _score(system).value
 
 
-def _curve(report: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
+def _curve(points: Sequence[CurvePoint]) -> tuple[tuple[int, float], ...]:
     """Mean score by rows of a measurement's learning curve."""
     scores: dict[int, list[float]] = {}
-    for point in report.get("pilot") or ():
-        scores.setdefault(int(point["rows"]), []).append(float(point["score"]))
+    for point in points:
+        scores.setdefault(point.rows, []).append(point.score)
     return tuple((rows, sum(values) / len(values)) for rows, values in sorted(scores.items()))
 
 

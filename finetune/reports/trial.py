@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from finetune.reports.parts import parse
+from finetune.reports.parts import fields_json, parse
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TrialReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as it is stored."""
-        return {"kind": self.kind, **asdict(self)}
+        return {"kind": self.kind, **fields_json(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrialReport:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
     from finetune.llm import Llm
     from finetune.progress import Progress
+    from finetune.reports.finetune import FinetuneReport
     from finetune.spec import Spec
 
 
@@ -36,7 +37,8 @@ class Prediction:
 class Task:
     """One thing that a model can learn to do.
 
-    `run(spec, tickets, folder, progress, llm)` gives the task's part of the report; `load(folder)` the finished
+    `run(spec, tickets, folder, progress, llm)` gives what the task measured (the pipeline fills in the
+    rest of the report); `load(folder)` the finished
     model; `predict(model, text, top)` its answer; `load_before(place)` the model and name of what could answer before
     training, or None. `ticket_field` is the ticket's field it learns from, `requirement` that in words, `dataset_kind` the
     kind of dataset that has it, `purpose` continues "It ..." on the model card. `default_base` is "" where no trained
@@ -50,7 +52,7 @@ class Task:
     requirement: str
     purpose: str
     architecture: Architecture
-    run: Callable[[Spec, Tickets, Path, Progress, Llm | None], dict[str, Any]]
+    run: Callable[[Spec, Tickets, Path, Progress, Llm | None], FinetuneReport]
     load: Callable[[Path], Any]
     predict: Callable[[Any, str, int], Prediction]
     load_before: Callable[[Path], tuple[Any, str] | None]

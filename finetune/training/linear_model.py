@@ -82,9 +82,9 @@ class TunedLinear:
         margins = np.asarray(features @ self.weights.T) + self.bias
         return softmax(margins / self.temperature)
 
-    def save(self, folder: Path, name: str) -> None:
+    def save(self, folder: Path, method: str, title: str) -> None:
         """Write it into `folder`, for `load_linear`."""
-        save_linear(folder, self, name)
+        save_linear(folder, self, method, title)
 
 
 def fit_svm(
@@ -133,7 +133,7 @@ def logistic_model(
     )
 
 
-def save_linear(folder: Path, model: TunedLinear, name: str = "") -> None:
+def save_linear(folder: Path, model: TunedLinear, method: str, title: str = "") -> None:
     """Weights as safetensors, vocabulary as JSON, the card last: nothing that runs code on loading."""
     from safetensors.numpy import save_file
 
@@ -142,11 +142,11 @@ def save_linear(folder: Path, model: TunedLinear, name: str = "") -> None:
     (folder / "words.json").write_text(json.dumps(model.words.to_json()))
     card: dict[str, Any] = {
         "task": "triage",
-        "method": "linear",
+        "method": method,
         "base_model": "minilm",
         "classes": list(model.classes),
     }
-    card |= {"temperature": model.temperature, "name": name}
+    card |= {"temperature": model.temperature, "name": title}
     (folder / CARD).write_text(json.dumps(card, indent=1))
 
 

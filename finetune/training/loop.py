@@ -16,6 +16,7 @@ from transformers import PrinterCallback, TrainingArguments
 from finetune.device import bf16_is_fast, cpu_seconds, pick_device
 from finetune.errors import OutOfMemory, Stopped, is_out_of_memory
 from finetune.progress import Progress
+from finetune.reports.parts import LossPoint
 from finetune.training.base_models import quiet
 from finetune.training.checkpoints import discard, newest_intact
 from finetune.training.trainer import Hooks, LeanTrainer, Rows
@@ -46,7 +47,7 @@ class Examples:
 class TrainingResult:
     """What training leaves: the loss curve, the steps taken, and the best validation loss (None: no dev)."""
 
-    history: list[dict[str, Any]]
+    history: tuple[LossPoint, ...]
     steps: int
     best_loss: float | None
     batch_size: int
@@ -95,14 +96,14 @@ def fit(
     )
 
 
-def curve(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Trainer's log as the report's loss curve: step, loss and (at the end of epochs) val_loss."""
-    points: dict[int, dict[str, Any]] = {}
+def curve(log: Sequence[dict[str, Any]]) -> tuple[LossPoint, ...]:
+    """Trainer's log as the report's loss curve, by steps."""
+    points: dict[int, LossPoint] = {}
     for entry in log:
-        point = points.setdefault(entry["step"], {"step": entry["step"], "loss": None, "val_loss": None})
-        point["loss"] = entry.get("loss", point["loss"])
-        point["val_loss"] = entry.get("eval_loss", point["val_loss"])
-    return [point for _, point in sorted(points.items()) if point["loss"] is not None or point["val_loss"]]
+        point = points.get(entry["step"], LossPoint(entry["step"]))
+        loss, val_loss = entry.get("loss", point.loss), entry.get("eval_loss", point.val_loss)
+        points[entry["step"]] = LossPoint(entry["step"], loss, val_loss)
+    return tuple(point for _, point in sorted(points.items()) if point.loss is not None or point.val_loss)
 
 
 def _trainer(

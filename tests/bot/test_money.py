@@ -14,10 +14,10 @@ from bot.cli.measure import business_table, money_table
 from bot.slack.ui.limits import texts_of
 from bot.slack.ui.report import final_report
 from finetune.evaluation.predictions import SystemScore
-from finetune.evaluation.statistics import Interval
 from finetune.measurement.evidence import Evidence
 from finetune.pricing import money
 from finetune.reports import MeasurementReport
+from finetune.reports.parts import Interval
 from rag.advice.cost_line import _usd
 from tests.bot.slack.test_job_card import job
 from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from finetune.evaluation.risk_coverage import automatic_share, automatic_shares, rate_at_most
-from finetune.evaluation.statistics import Interval
-from finetune.measurement.business import Alternative, Workload, business_case, workload_of
+from finetune.measurement.business import Alternative, business_case, workload_of
 from finetune.pricing import money
+from finetune.reports.costs import Workload
+from finetune.reports.parts import Interval
 from tests.finetune.measuring import PRICES
 
 NOTHING = Alternative("by hand, as today", "nothing", Interval(0.0, 0.0, 0.0))
@@ -69,7 +70,7 @@ def test_money_adds_up() -> None:
     assert case.best.name == "fine-tune"
     assert case.lines[0].net_usd == 0
     assert case.lines[2].break_even_months == pytest.approx(0.02 / case.lines[2].net_usd)
-    assert "62% of the tickets could be answered automatically (58 to 66)" in case.to_json()["sentence"]
+    assert "62% of the tickets could be answered automatically (58 to 66)" in case.part.sentence
 
 
 def test_dear_mistakes_turn_the_case() -> None:
@@ -77,7 +78,7 @@ def test_dear_mistakes_turn_the_case() -> None:
     training = Alternative("fine-tune", "tuned", Interval(0.62, 0.58, 0.66), 73.0, 0.02)
     case = business_case(Workload(3_000, 1.0, 30.0, 0.05, 50.0), [NOTHING, training])
     assert case.best.kind == "nothing"
-    assert "nothing pays yet" in case.to_json()["sentence"]
+    assert "nothing pays yet" in case.part.sentence
 
 
 def test_what_was_not_asked_is_assumed_and_named() -> None:

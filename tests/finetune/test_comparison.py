@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from finetune.reports.comparison import MOST_ROWS, ComparisonError, answers_json, compare_runs
+from finetune.reports import FinetuneReport
+from finetune.reports.comparison import MOST_ROWS, ComparisonError, compare_runs, held_out_answers
+from finetune.reports.parts import DatasetPart, HeldOutAnswers
 
 NAMES = ("billing", "login", "shipping")
 
 
 def report(
     labels: list[int], truth: list[int], ids: list[str] | None = None, digest: str = "d1"
-) -> dict[str, Any]:
+) -> FinetuneReport:
     """A run's report with these answers."""
     ids = ids or [f"t{at}" for at in range(len(labels))]
-    return {"dataset": {"digest": digest}, "answers": answers_json(ids, truth, labels, NAMES)}
+    rows = DatasetPart(digest=digest)
+    return FinetuneReport(dataset=rows, answers=held_out_answers(ids, truth, labels, NAMES))
 
 
 def test_every_ticket_is_counted_once() -> None:
@@ -47,17 +48,17 @@ def test_only_tickets_that_both_held_out_count() -> None:
     [
         (report([0], [0], digest="d2"), "different rows"),
         (report([0], [0], ["z"]), "no held-out ticket"),
-        ({"dataset": {"digest": "d1"}}, "older version"),
+        (FinetuneReport(dataset=DatasetPart(digest="d1")), "older version"),
+        (None, "older version"),
         (
-            {
-                "dataset": {"digest": "d1"},
-                "answers": {"ids": ["t0"], "truth": [9], "labels": [0], "names": ["x"]},
-            },
+            FinetuneReport(
+                dataset=DatasetPart(digest="d1"), answers=HeldOutAnswers(("t0",), (9,), (0,), ("x",))
+            ),
             "split",
         ),
     ],
 )
-def test_what_cannot_be_compared_is_refused_with_a_reason(other: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_compared_is_refused_with_a_reason(other: FinetuneReport | None, words: str) -> None:
     """Other rows, no shared ticket, an old report, a torn one: a sentence with what to do."""
     with pytest.raises(ComparisonError, match=words):
         compare_runs(report([0], [0]), other)
@@ -66,4 +67,4 @@ def test_what_cannot_be_compared_is_refused_with_a_reason(other: dict[str, Any],
 def test_a_report_carries_a_bounded_number_of_answers() -> None:
     """However many tickets were held out, a report stays small."""
     many = report([0] * 3_000, [0] * 3_000)
-    assert len(many["answers"]["ids"]) == len(many["answers"]["labels"]) == MOST_ROWS
+    assert len(many.answers.ids) == len(many.answers.labels) == MOST_ROWS

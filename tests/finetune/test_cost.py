@@ -79,14 +79,15 @@ def test_the_pilots_seconds_scale_with_rows() -> None:
 def test_the_bill_names_a_basis_for_every_line() -> None:
     """Training and serving lines all say how they were found, cheapest serving first."""
     invoice = bill(PRICES, FACTS)
-    assert all(line["basis"] for line in [*invoice["training"], *invoice["serving"]])
-    months = [line["usd_month"] for line in invoice["serving"]]
+    assert all(line.basis for line in [*invoice.training, *invoice.serving])
+    months = [line.usd_month for line in invoice.serving]
     assert months == sorted(months)
-    assert invoice["labelling"] is None
-    assert invoice["as_of"] == "2026-11-24"
+    assert invoice.labelling is None
+    assert invoice.as_of == "2026-11-24"
 
 
 def test_the_bill_prices_what_is_to_be_labelled() -> None:
     """1,000 tickets at 30 s and $30 an hour are $250."""
     invoice = bill(PRICES, BillFacts(**{**vars(FACTS), "rows_to_label": 1_000}))
-    assert invoice["labelling"]["usd"] == pytest.approx(250)
+    assert invoice.labelling is not None
+    assert invoice.labelling.usd == pytest.approx(250)

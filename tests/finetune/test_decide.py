@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune.evaluation.forecast import Ahead, Forecast
-from finetune.evaluation.statistics import Interval
 from finetune.measurement.decision import Figures, TrainedModel, decide
+from finetune.reports.parts import Interval
 
 ORDER = ("enough", "train", "more_data", "cannot_tell", "undecided", "out_of_reach", "not_worth_it")
 
@@ -65,7 +65,7 @@ def test_a_gain_that_leaves_less_money_is_not_worth_it() -> None:
         decisions.append(decide(figures))
     poor, unsure, rich = decisions
     assert poor.choice == "not_worth_it"
-    assert poor.deciding_figure["value"] == -63.0
+    assert poor.deciding_figure.value == -63.0
     assert "$63 a month less" in poor.headline
     assert (unsure.choice, rich.choice) == ("train", "train")
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from finetune.evaluation.metrics import confused_pairs, overfitting, per_class, still_falling
 from finetune.evaluation.statistics import (
-    Interval,
     PairedGap,
     bootstrap,
     calibration_error,
@@ -24,6 +23,9 @@ from finetune.evaluation.statistics import (
     wilson,
 )
 from finetune.evaluation.verdict import judge, judge_replies
+from finetune.reports.parts import Confusion, Interval, LossPoint, Score, SystemLine
+
+NEIGHBOUR = SystemLine("Nearest neighbour", scores={"accuracy": Score(0.9)})
 
 
 def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,8 +38,7 @@ def two_systems(only_tuned: int, only_baseline: int, rows: int) -> tuple[np.ndar
 
 def verdict(result: PairedGap, rows: int = 200) -> str:
     """What the headline says about a comparison whose scores are 90% and something."""
-    entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
-    return judge(entry, {**entry, "name": "Tuned"}, result, rows).worth_it
+    return judge(NEIGHBOUR, replace(NEIGHBOUR, name="Tuned"), result, rows).worth_it
 
 
 def test_the_paired_interval_is_the_published_one():
@@ -88,8 +89,7 @@ def test_the_headline_follows_the_interval_alone(value, low, high, expected):
 def test_cannot_tell_names_the_rows_it_would_take():
     """The person learns how many held-out tickets would settle it, rounded up to two digits."""
     result = paired_gap(*two_systems(6, 4, 200))
-    entry = {"name": "Nearest neighbour", "accuracy": {"value": 0.9}}
-    sentence = judge(entry, entry, result, 200).headline
+    sentence = judge(NEIGHBOUR, NEIGHBOUR, result, 200).headline
     assert sentence.startswith("Cannot tell with 200 held-out tickets")
     assert "It would take about 4,000" in sentence
 
@@ -142,7 +142,7 @@ def test_a_loss_that_still_falls_at_the_end_is_said():
     """The last epoch lowered it: more may help. Flat, risen or a single epoch: nothing to say."""
 
     def course(*losses):
-        return [{"step": at, "loss": 1.0, "val_loss": loss} for at, loss in enumerate(losses)]
+        return [LossPoint(at, 1.0, loss) for at, loss in enumerate(losses)]
 
     assert "loss 3.60 to 3.40 in the last epoch" in str(still_falling(course(4.0, 3.6, 3.4)))
     assert (
@@ -211,24 +211,17 @@ def test_weakest_class_and_commonest_mistake_come_first():
     """A person reads the top of a list: that is where the trouble must stand."""
     truth, prediction = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 1, 0])
     names = ["billing", "login", "other"]
-    assert per_class(truth, prediction, names)[0]["class"] == "other"
+    assert per_class(truth, prediction, names)[0].name == "other"
     first = confused_pairs(truth, prediction, names, list("abcdef"))[0]
-    assert (first["true"], first["predicted"], first["count"], first["example"]) == (
-        "billing",
-        "login",
-        2,
-        "c",
-    )
+    assert first == Confusion("billing", "login", 2, "c")
 
 
 def test_overfitting_is_named_when_the_curves_part():
     """Validation loss up while training loss falls is said; a curve still falling is not called that."""
 
-    def curve(val: list[float]) -> list[dict]:
-        steps = [{"step": s, "loss": 1 / s, "val_loss": None} for s in range(1, 31)]
-        for at, loss in enumerate(val):
-            steps[10 * at + 9]["val_loss"] = loss
-        return steps
+    def curve(val: list[float]) -> list[LossPoint]:
+        at = {10 * (epoch + 1): loss for epoch, loss in enumerate(val)}
+        return [LossPoint(step, 1 / step, at.get(step)) for step in range(1, 31)]
 
     sentence = overfitting(curve([0.5, 0.6, 0.9]))
     assert sentence is not None

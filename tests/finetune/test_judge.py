@@ -50,9 +50,10 @@ def test_a_judge_that_reads_the_answers_holds_when_they_are_swapped(tmp_path: Pa
         assert judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent()) == verdict
         assert len(server.requests) == 60
     assert verdict is not None
-    assert (verdict["rows"], verdict["consistent"], verdict["tuned"], verdict["baseline"]) == (30, 30, 30, 0)
-    assert verdict["tuned_share"]["low"] > 0.85
-    assert "30 judgements held (100%" in verdict["sentence"]
+    assert (verdict.rows, verdict.consistent, verdict.tuned, verdict.baseline) == (30, 30, 30, 0)
+    assert verdict.tuned_share is not None
+    assert verdict.tuned_share.low > 0.85
+    assert "30 judgements held (100%" in verdict.sentence
 
 
 def test_a_judge_that_likes_the_first_place_is_found_out(tmp_path: Path) -> None:
@@ -60,9 +61,10 @@ def test_a_judge_that_likes_the_first_place_is_found_out(tmp_path: Path) -> None
     with OpenAIServer(answer=lambda _: "1") as server:
         verdict = judge_answers(judge_llm(server), TEST, NAMES, SIDES, tmp_path, 7, silent())
     assert verdict is not None
-    assert verdict["consistent_share"]["value"] == 0
-    assert verdict["tuned"] == verdict["baseline"] == 0
-    assert "too few to say" in verdict["sentence"]
+    assert verdict.consistent_share is not None
+    assert verdict.consistent_share.value == 0
+    assert verdict.tuned == verdict.baseline == 0
+    assert "too few to say" in verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,8 @@ def test_without_answers_or_money_there_is_a_sentence(
         server.always(behaviour)
         verdict = judge_answers(judge_llm(server, usd), TEST, NAMES, SIDES, tmp_path, 7, silent())
     assert verdict is not None
-    assert sentence in verdict["sentence"]
-    assert verdict["rows"] == 0
+    assert sentence in verdict.sentence
+    assert verdict.rows == 0
 
 
 def test_an_unreadable_answer_leaves_its_pair_out() -> None:
@@ -85,8 +87,9 @@ def test_an_unreadable_answer_leaves_its_pair_out() -> None:
     read = llm_judge._vote("the first one, I think", "1")
     assert read is None
     verdict = count_votes(["tuned", None, "unsteady", "equal", "baseline"], "m", "b")
-    assert (verdict["rows"], verdict["consistent"]) == (4, 3)
-    assert verdict["tuned_share"]["value"] == 0.5
+    assert (verdict.rows, verdict.consistent) == (4, 3)
+    assert verdict.tuned_share is not None
+    assert verdict.tuned_share.value == 0.5
 
 
 def test_a_reply_run_has_prompts_a_judge_and_pairs_for_people(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from finetune.evaluation.forecast import Point
 from finetune.evaluation.learning_curve import (
     answer_curve,
-    curve_lines,
     judge_doubling,
     last_answers,
+    learning_points,
     seeds_for,
     sizes,
 )
 from finetune.evaluation.plots import learning_plot
+from finetune.reports.parts import Score
 
 
 def side(rows: int, seed: int, spread: float, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -54,11 +55,12 @@ def test_a_doubling_is_judged_by_the_curve_and_its_band() -> None:
 
 def test_the_lines_of_a_curve_are_the_means_of_its_seeds() -> None:
     """One line per size: the mean score with the held-out rows' interval, and how many seeds it has."""
-    lines = curve_lines(points(RISING), 400)
-    assert [line["rows"] for line in lines] == sizes(800)
-    assert [line["seeds"] for line in lines] == [3] * 6 + [1]
-    assert lines[0]["accuracy"]["value"] == pytest.approx(0.5)
-    assert all(p["accuracy"]["low"] <= p["accuracy"]["value"] <= p["accuracy"]["high"] for p in lines)
+    lines = learning_points(points(RISING), 400)
+    assert [line.rows for line in lines] == sizes(800)
+    assert [line.seeds for line in lines] == [3] * 6 + [1]
+    assert lines[0].score.value == pytest.approx(0.5)
+    bands = [line.score.interval for line in lines]
+    assert all(band.low <= band.value <= band.high for band in bands)
 
 
 def test_few_rows_leave_out_the_slices_that_cannot_be_trained() -> None:
@@ -72,24 +74,24 @@ def test_more_past_answers_come_closer_where_answers_follow_the_tickets() -> Non
     past, now = side(320, 1, 0.3, classes=24), side(120, 2, 0.3, classes=24)
     answers = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in past[1]]
     real = [f"We have looked into matter {'abcdefghijklmnopqrstuvwx'[label] * 9}." for label in now[1]]
-    band = {"value": 0.98, "low": 0.97, "high": 0.99}
+    band = Score(0.98, 0.97, 0.99)
     curve = answer_curve((past[0], now[0]), answers, real, 7, band)
-    assert [point["rows"] for point in curve] == [40, 80, 160, 320]
-    assert curve[0]["chrf"]["value"] + 0.02 < curve[2]["chrf"]["value"]
-    assert curve[-1]["chrf"] == band
+    assert [point.rows for point in curve] == [40, 80, 160, 320]
+    assert curve[0].score.value + 0.02 < curve[2].score.value
+    assert curve[-1].score == band
     assert last_answers(curve).startswith(
         "Learning curve: 160 to 320 tickets brought the nearest past answer"
     )
     assert last_answers(curve[:1]) == ""
     few = answer_curve((past[0][:20], now[0]), answers[:20], real, 7, band)
-    assert [point["rows"] for point in few] == [20]
+    assert [point.rows for point in few] == [20]
 
 
 def test_the_picture_tells_its_figures_in_words(tmp_path: Path) -> None:
     """The alternative text has every point and the tuned score; the file is small enough for a phone."""
-    curve = curve_lines(points(RISING, 320), 200)
-    plot = learning_plot(curve, {"value": 0.93, "low": 0.9, "high": 0.96}, tmp_path / "learning.png")
-    assert "tuned 93.0%" in plot["alt"]
-    assert "at 320" in plot["alt"]
-    assert "of frozen embeddings, accuracy" in plot["alt"]
+    curve = learning_points(points(RISING, 320), 200)
+    plot = learning_plot(curve, Score(0.93, 0.9, 0.96), tmp_path / "learning.png")
+    assert "tuned 93.0%" in plot.alt
+    assert "at 320" in plot.alt
+    assert "of frozen embeddings, accuracy" in plot.alt
     assert 5_000 < (tmp_path / "learning.png").stat().st_size < 150_000

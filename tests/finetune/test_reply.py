@@ -14,6 +14,7 @@ from finetune.errors import TrainingDataError
 from finetune.evaluation.metrics import chrf, inventions, rouge_l
 from finetune.methods.lora import add_lora
 from finetune.provenance import files_sum
+from finetune.reports.parts import LossPoint
 from finetune.tasks.reply.data import WrittenAnswers, prepare
 from finetune.tasks.reply.model import load_reply, save_reply
 from finetune.tasks.reply.run import reasons, repetition_note
@@ -205,7 +206,7 @@ def test_likeness_figures_have_their_known_ends():
 
 def test_why_training_did_not_pay_is_said_where_the_run_shows_it():
     """Random weights, a single pass, an error still falling; a tuned model at its best gives no reason."""
-    falling = [{"step": at, "loss": 1.0, "val_loss": 3.0 - at / 10} for at in range(3)]
+    falling = [LossPoint(at, 1.0, 3.0 - at / 10) for at in range(3)]
     assert "random weights" in reasons(recipe(method="scratch"), falling, 900)[0]
     assert "loss 2.90 to 2.80" in reasons(recipe(method="scratch"), falling, 900)[1]
     assert "only once" in reasons(recipe(method="scratch", epochs=1), falling[:1], 900)[1]

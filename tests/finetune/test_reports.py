@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from finetune.reports import FinetuneReport, MeasurementReport, TrialReport, outcome, read_report
 from finetune.reports.history import FinishedJob, history_of
+
+STORED = Path(__file__).parent / "reports" / "stored"
 
 
 def line(name: str, accuracy: float, role: str = "trained", **more: Any) -> dict[str, Any]:
@@ -41,6 +47,19 @@ def fine_tune(accuracy: float, digest: str = "d1") -> dict[str, Any]:
     }
 
 
+def differences(old: Any, new: Any, at: str = "") -> list[str]:
+    """Where JSON that was written again lacks or changes what the old one says; nothing said is no difference."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        values = {name: value for name, value in old.items() if value not in (None, "")}
+        return [
+            one for name, value in values.items() for one in differences(value, new.get(name), f"{at}/{name}")
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return [one for place, pair in pairs for one in differences(*pair, f"{at}/{place}")]
+    return [] if old == new else [f"{at}: {old!r} is {new!r}"]
+
+
 def test_every_kind_is_read_as_a_value_of_its_own() -> None:
     """Fine-tune, measurement, try; another kind or nothing is none."""
     report = read_report(fine_tune(0.83))
@@ -57,6 +76,15 @@ def test_every_kind_is_read_as_a_value_of_its_own() -> None:
     assert try_report.after.ranked == (("refund", 0.9),)
     assert read_report({"kind": "other"}) is None
     assert read_report(None) is None
+
+
+@pytest.mark.parametrize("file", sorted(STORED.glob("*.json")), ids=lambda file: file.stem)
+def test_a_report_that_was_stored_before_its_types_is_read_whole(file: Path) -> None:
+    """Reports of the version before, one of each shape: read as values and written again, nothing is lost or changed."""
+    data = json.loads(file.read_text("utf-8"))
+    report = read_report(data)
+    assert report is not None
+    assert differences(data, json.loads(json.dumps(report.to_json(), allow_nan=False))) == []
 
 
 def test_an_older_report_is_read_for_what_is_there() -> None:

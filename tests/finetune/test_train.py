@@ -103,7 +103,7 @@ def test_early_stopping_keeps_the_best_weights(llama, tmp_path):
     other = encoder.rows(["what now?"] * 8, ["Please write to sales, they know more about prices."] * 8)
     loss, collate = AnswerLoss(model), collate_padded(tokenizer.pad_token_id)
     result = fit(loss, Examples(rows, other, collate), spec, tmp_path, quietly())
-    losses = [point["val_loss"] for point in result.history if point["val_loss"] is not None]
+    losses = [point.val_loss for point in result.history if point.val_loss is not None]
     assert len(losses) < 12
     assert losses.index(min(losses)) == len(losses) - 3
     with torch.no_grad():

@@ -6,8 +6,8 @@ import pytest
 
 from finetune.evaluation.forecast import Ahead
 from finetune.evaluation.predictions import SystemScore
-from finetune.evaluation.statistics import Interval
 from finetune.measurement.pilot import RECIPE, Pilot, expected, plan_pilot, within_reach
+from finetune.reports.parts import Interval
 from tests.finetune.measuring import cut_sample
 
 

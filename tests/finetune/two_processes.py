@@ -35,7 +35,7 @@ model, tokenizer = load_causal(base)
 model = add_lora(model, spec, "causal")
 report = {"rank": rank, "stopped": None, "loss": []}
 try:
-    report["loss"] = [point["loss"] for point in fit_reply(model, tokenizer, spec, folder, progress).history]
+    report["loss"] = [point.loss for point in fit_reply(model, tokenizer, spec, folder, progress).history]
 except Stopped as stopped:
     report["stopped"] = stopped.reason
 report["steps"] = max(steps)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from finetune.reports import headline_of
 from worker.jobs.records import Job, job_of
 from worker.jobs.states import END_STATES
 from worker.ledger import tables
@@ -64,5 +65,4 @@ def _by_channel(connection: Connection, since: float, until: float) -> dict[str,
 
 
 def _sentence(job: Job) -> str:
-    report = job.report if isinstance(job.report, dict) else {}
-    return str(report.get("headline") or job.error or "")[:300]
+    return (headline_of(job.report) or job.error or "")[:300]

@@ -15,6 +15,7 @@ from bot.slack.ui.lists import dataset_card
 from finetune.data.card import Card
 from finetune.data.import_report import cut_lines
 from finetune.measurement.forecast_log import ForecastLog, Pair
+from finetune.reports import read_report
 from finetune.reports.comparison import compare_runs
 from finetune.reports.history import DatasetHistory, FinishedJob, history_of
 from worker.jobs.states import State
@@ -50,7 +51,7 @@ def runs_page(services: Services, card: Card, channel: str) -> list[Block]:
 def compare(services: Services, card: Card, ids: tuple[str, str], user: str, channel: str) -> list[Block]:
     """Two runs on the dataset's rows side by side, with the tickets that they disagree on."""
     first, second = (visible_job(services, one, user, channel) for one in ids)
-    comparison = compare_runs(first.report or {}, second.report or {})
+    comparison = compare_runs(read_report(first.report), read_report(second.report))
     texts = {row.id: row.text for row in services.datasets.tickets(card.digest).rows}
     return comparison_page(comparison, (first.id, second.id), texts)
 

@@ -13,6 +13,7 @@ from bot.slack.ui.blocks import Block, actions, button, confirm, context, sectio
 from bot.slack.ui.escape import escape, one_line
 from finetune.methods import METHODS
 from finetune.pricing import money
+from finetune.reports import headline_of
 from worker.jobs.progress import job_progress, seconds_run
 from worker.jobs.records import Job
 from worker.jobs.states import ACTIVE_STATES, END_STATES, State
@@ -43,7 +44,7 @@ PHASES = {
     "baselines": "Scoring the baselines",
     "training": "Training",
     "curve": "Measuring the learning curve",
-    "pilot": "Training a LoRA pilot",
+    "pilot": "Training a pilot",
     "evaluating": "Evaluating on held-out tickets",
     "reporting": "Writing the report",
 }
@@ -160,7 +161,7 @@ def _running_parts(job: Job, now: float) -> list[str]:
 
 def _reason(job: Job) -> str:
     if job.state == State.SUCCEEDED and job.report:
-        return f"*{escape(one_line(str(job.report.get('headline', '')), 600))}*"
+        return f"*{escape(one_line(headline_of(job.report), 600))}*"
     if job.state == State.AWAITING_APPROVAL and job.approval_reason:
         return escape(one_line(job.approval_reason, 600))
     if job.error and job.state in (*END_STATES, State.RETRY_WAIT, State.LOST):

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from finetune.artifacts import JUDGED, write_whole
-from finetune.evaluation.statistics import Interval, wilson
+from finetune.evaluation.statistics import wilson
 from finetune.llm import Llm, SpendLimit, UnansweredError, ask_all, fence_ticket
 from finetune.pricing import tokens_of
 from finetune.progress import Progress
+from finetune.reports.finetune import Judgement
+from finetune.reports.parts import Interval, plain
 from finetune.tasks.reply.data import Pairs
 
 MAX_PAIRS, MIN_PAIRS = 40, 10
@@ -38,19 +40,18 @@ def judge_answers(
     folder: Path,
     seed: int,
     progress: Progress,
-) -> dict[str, Any] | None:
+) -> Judgement | None:
     """What the judge says of (tuned, baseline) `answers` to the same tickets; None without a language model.
 
-    {"model", "against", "rows", "consistent", "consistent_share", "tuned", "baseline", "equal", "tuned_share",
-    "usd", "sentence"}; shares are {"value", "low", "high"} with Wilson's 95% interval; kept in `folder`.
+    Shares have Wilson's 95% interval; the judgement is kept in `folder`.
     """
     if llm is None:
         return None
     file = folder / JUDGED
     if file.is_file():
-        return dict(json.loads(file.read_text()))
+        return Judgement.from_json(json.loads(file.read_text()))
     verdict = _judge(llm, test, names, answers, folder, seed, progress)
-    write_whole(file, json.dumps(verdict))
+    write_whole(file, json.dumps(plain(verdict)))
     return verdict
 
 
@@ -62,12 +63,12 @@ def _judge(
     folder: Path,
     seed: int,
     progress: Progress,
-) -> dict[str, Any]:
-    base = {"model": llm.model, "against": names[1], "rows": 0, "usd": 0.0}
+) -> Judgement:
+    base = Judgement(str(llm.model), names[1])
     try:
         limit = SpendLimit(llm, folder)
     except UnansweredError as error:
-        return base | {"sentence": f"The replies were not judged: {error}"}
+        return replace(base, sentence=f"The replies were not judged: {error}")
     rows = np.random.default_rng([seed, 8]).permutation(len(test))[:MAX_PAIRS]
     pairs = [
         (_prompt(test, answers, int(row), False), _prompt(test, answers, int(row), True)) for row in rows
@@ -77,16 +78,15 @@ def _judge(
     )
     pairs = pairs[: limit.affordable(2 * dearest)]
     if len(pairs) < MIN_PAIRS:
-        return base | {
-            "sentence": f"The replies were not judged: fewer than {MIN_PAIRS} pairs could be afforded."
-        }
+        few = f"The replies were not judged: fewer than {MIN_PAIRS} pairs could be afforded."
+        return replace(base, sentence=few)
     try:
         prompts = [text for pair in pairs for text in pair]
         texts = ask_all(llm, prompts, ANSWER_TOKENS, limit, progress).texts
     except UnansweredError as error:
-        return base | {"sentence": f"The replies were not judged: {error}", "usd": limit.spent_usd}
+        return replace(base, sentence=f"The replies were not judged: {error}", usd=limit.spent_usd)
     votes = [_vote(texts[place], texts[place + 1]) for place in range(0, len(texts), 2)]
-    return base | {"usd": limit.spent_usd} | count_votes(votes, str(llm.model), names[1])
+    return replace(count_votes(votes, base.model, base.against), usd=limit.spent_usd)
 
 
 def _prompt(test: Pairs, answers: tuple[list[str], list[str]], row: int, swap: bool) -> str:
@@ -115,7 +115,7 @@ def _read(answer: str | None, order: str) -> str | None:
     return {"0": "equal", order[0]: "tuned", order[1]: "baseline"}[digit[0]]
 
 
-def count_votes(votes: list[str | None], model: str, against: str) -> dict[str, Any]:
+def count_votes(votes: list[str | None], model: str, against: str) -> Judgement:
     """The votes as counts, shares with intervals, and one sentence."""
     read = [vote for vote in votes if vote is not None]
     ours, theirs, equal = (read.count(name) for name in ("tuned", "baseline", "equal"))
@@ -133,16 +133,18 @@ def count_votes(votes: list[str | None], model: str, against: str) -> dict[str, 
         sentence += (
             f"; the tuned model won {ours} of {ours + theirs} decided against {against} ({_percent(wins)})."
         )
-    return {
-        "rows": len(read),
-        "consistent": steady,
-        "consistent_share": consistency.to_json(),
-        "tuned": ours,
-        "baseline": theirs,
-        "equal": equal,
-        "tuned_share": wins.to_json(),
-        "sentence": sentence,
-    }
+    return Judgement(
+        model,
+        against,
+        len(read),
+        sentence=sentence,
+        consistent=steady,
+        tuned=ours,
+        baseline=theirs,
+        equal=equal,
+        consistent_share=consistency,
+        tuned_share=wins,
+    )
 
 
 def _percent(share: Interval) -> str:

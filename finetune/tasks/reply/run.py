@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetune.artifacts import TRAINED
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import most_similar
 from finetune.evaluation.learning_curve import answer_curve, last_answers
 from finetune.evaluation.metrics import inventions, overfitting, score_replies, still_falling
 from finetune.evaluation.plots import learning_plot, loss_plot, scores_plot
-from finetune.evaluation.statistics import json_difference, paired_means, resample_counts
+from finetune.evaluation.statistics import difference_in_points, paired_means, resample_counts
 from finetune.evaluation.verdict import NEAREST_ANSWER, judge_replies
 from finetune.llm import Llm
-from finetune.methods import METHODS
+from finetune.methods import METHODS, PILOT
 from finetune.progress import Progress
-from finetune.reports.finetune import ComparedPair, Example
+from finetune.reports.finetune import ComparedPair, Example, Facts, FinetuneReport, Latency
 from finetune.reports.finetune import Pairs as AnswerPairs
+from finetune.reports.parts import (
+    CrossValidation,
+    DatasetPart,
+    LearningPoint,
+    LossPoint,
+    Plot,
+    Spent,
+    SystemLine,
+)
 from finetune.tasks.reply.data import Pairs, Rows, WrittenAnswers, prepare
 from finetune.tasks.reply.llm_judge import judge_answers
 from finetune.tasks.reply.prompts import prompted_replies
 from finetune.training.embedding import FrozenEmbedder
+from finetune.training.summary import TrainingSummary
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
@@ -38,7 +46,7 @@ PAIRS_KEPT, PAIR_TEXT = 20, 1200  # for the blind comparison by people, and char
 
 def run_reply(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
-) -> dict[str, Any]:
+) -> FinetuneReport:
     """The task's part of the report: systems, difference, examples, curve, plots and verdict."""
     rows = prepare(spec, tickets)
     embedder, test = FrozenEmbedder(), rows.test
@@ -48,52 +56,57 @@ def run_reply(
     progress.phase("training")
     training = train_once(spec, rows.train, rows.dev, folder, progress)
     progress.phase("evaluating")
-    tuned_answers, facts = write_tuned(spec, test, folder, training, progress)
+    tuned_answers, perplexity, latency = write_tuned(spec, test, folder, training, progress)
     outputs = RunOutputs([*systems, *prompts.written, tuned_answers], rows, vectors, training)
-    body = conclude(outputs, embedder, folder, spec)
-    body["systems"][0] |= nearest_crossed(rows.folds, embedder, spec.seed)
-    counts = {"train": len(rows.train), "dev": len(rows.dev), "test": len(test)}
-    facts["dataset"] = {**counts, "classes": None, "split": rows.how}
-    body["notes"] += prompts.notes
-    body["api_usd"] = prompts.usd
-    return judge_pairs(body, llm, test, tuned_answers, folder, spec.seed, progress) | facts
+    report, opponent = conclude(outputs, embedder, folder, spec)
+    nearest, *others = report.systems
+    nearest = replace(nearest, cross_validated=nearest_crossed(rows.folds, embedder, spec.seed))
+    report = replace(
+        report,
+        systems=(nearest, *others),
+        notes=(*report.notes, *prompts.notes),
+        spent=Spent(api_usd=prompts.usd),
+        dataset=DatasetPart(train=len(rows.train), dev=len(rows.dev), test=len(test), split=rows.how),
+        perplexity=perplexity,
+        latency=latency,
+    )
+    return judge_pairs(report, llm, test, (tuned_answers, opponent), folder, spec.seed, progress)
 
 
 def write_tuned(
-    spec: Spec, test: Pairs, folder: Path, training: dict[str, Any], progress: Progress
-) -> tuple[WrittenAnswers, dict[str, Any]]:
+    spec: Spec, test: Pairs, folder: Path, training: TrainingSummary, progress: Progress
+) -> tuple[WrittenAnswers, float, Latency]:
     """What the saved model writes, as a user would load it; perplexity and latency."""
     from finetune.tasks.reply.model import load_tuned
 
     model = load_tuned(folder)
     began = time.perf_counter()
     answers = model.answers(test.tickets, progress.check)
-    latency = {"batch_ms": 1000 * (time.perf_counter() - began) / len(test)}
+    latency = Latency(1000 * (time.perf_counter() - began) / len(test))
     perplexity = model.perplexity(test.tickets, test.answers)
-    written_answers = WrittenAnswers(METHODS[spec.method].title, "tuned", answers, training["seconds"])
-    return written_answers, {"perplexity": perplexity, "latency": latency}
+    written_answers = WrittenAnswers(METHODS[spec.method].title, "tuned", answers, training.seconds)
+    return written_answers, perplexity, latency
 
 
 def judge_pairs(
-    body: dict[str, Any],
+    report: FinetuneReport,
     llm: Llm | None,
     test: Pairs,
-    finetune: WrittenAnswers,
+    sides: tuple[WrittenAnswers, WrittenAnswers],
     folder: Path,
     seed: int,
     progress: Progress,
-) -> dict[str, Any]:
-    """The report with the language model's judgement of the tuned answers against the best baseline's."""
-    opponent: WrittenAnswers = body.pop("opponent")
+) -> FinetuneReport:
+    """The report with the language model's judgement of the tuned answers against the best baseline's, `sides`."""
+    finetune, opponent = sides
     rows = list(opponent.rows_asked) if opponent.rows_asked is not None else list(range(len(test)))
-    sides = [finetune.answers[i] for i in rows], opponent.answers
-    names = (finetune.name, opponent.name)
-    if judgement := judge_answers(llm, test.at(rows), names, sides, folder, seed, progress):
-        body["judge"] = judgement
-        body["notes"] = [judgement["sentence"], *body["notes"]]
-        body["api_usd"] += judgement["usd"]
-    body["pairs"] = kept_pairs(test.at(rows), names, sides, seed).to_json()
-    return body
+    texts, names = ([finetune.answers[i] for i in rows], opponent.answers), (finetune.name, opponent.name)
+    report = replace(report, pairs=kept_pairs(test.at(rows), names, texts, seed))
+    judgement = judge_answers(llm, test.at(rows), names, texts, folder, seed, progress)
+    if judgement is None:
+        return report
+    money = replace(report.spent, api_usd=report.spent.api_usd + judgement.usd)
+    return replace(report, judge=judgement, notes=(judgement.sentence, *report.notes), spent=money)
 
 
 def kept_pairs(
@@ -109,10 +122,10 @@ def kept_pairs(
     return AnswerPairs(*names, rows)
 
 
-def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int) -> dict[str, Any]:
-    """For few rows, the nearest past answer over all folds, each ticket answered from the others."""
+def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int) -> CrossValidation | None:
+    """For few rows, the nearest past answer over all folds, each ticket answered from the others; else None."""
     if not folds:
-        return {}
+        return None
     vectors = [embedder(fold.tickets) for fold in folds]
     answers: list[str] = []
     for at, mine in enumerate(vectors):
@@ -123,9 +136,9 @@ def nearest_crossed(folds: Sequence[Pairs], embedder: FrozenEmbedder, seed: int)
     tickets = [text for fold in folds for text in fold.tickets]
     real = [text for fold in folds for text in fold.answers]
     counts = resample_counts(len(real), seed)
-    entry, _ = score_replies(NEAREST_ANSWER, "baseline", answers, real, tickets, embedder, counts, 0.0)
-    scores = {"chrf": entry["chrf"], "rouge_l": entry["rouge_l"]}
-    return {"cross_validated": {**scores, "rows": len(real), "folds": len(folds)}}
+    line, _ = score_replies(NEAREST_ANSWER, "baseline", answers, real, tickets, embedder, counts, 0.0)
+    scores = {name: line.scores[name] for name in ("chrf", "rouge_l")}
+    return CrossValidation(len(real), len(folds), scores)
 
 
 def baselines(
@@ -147,26 +160,20 @@ def baselines(
     return systems, (past, now)
 
 
-def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Progress) -> dict[str, Any]:
-    """Train unless this folder already did; returns steps, seconds and curve."""
-    file = folder / TRAINED
-    if file.is_file():
-        progress.note(
-            "Training was already finished in this folder: going on with its evaluation.", keep=False
-        )
-        return json.loads(file.read_text())
+def train_once(spec: Spec, train: Pairs, dev: Pairs, folder: Path, progress: Progress) -> TrainingSummary:
+    """Train unless this folder already did."""
+    if (summary := TrainingSummary.read(folder, progress)) is not None:
+        return summary
     from finetune.tasks.reply.model import train_reply
 
     sides = (train.tickets, train.answers), (dev.tickets, dev.answers)
     training = train_reply(spec, *sides, folder, progress)
-    result = {"history": training.history, "steps": training.steps, "seconds": training.seconds}
-    file.write_text(json.dumps(result))
-    return result
+    return TrainingSummary(training.history, training.steps, training.seconds).write(folder)
 
 
 EXAMPLES = 5
 SAME = 0.2  # of the replies: from there on a reader should know
-CHEAP = "nearest past answer"
+NEAREST = "nearest past answer"
 
 
 @dataclass(frozen=True)
@@ -179,52 +186,53 @@ class RunOutputs:
     systems: Sequence[WrittenAnswers]
     rows: Rows
     vectors: tuple[np.ndarray, np.ndarray]
-    training: dict[str, Any]
+    training: TrainingSummary
 
 
-def conclude(outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: Spec) -> dict[str, Any]:
-    """Score what was written, compare by chrF on the same tickets, draw, and say what it means."""
-    systems, test, history = outputs.systems, outputs.rows.test, outputs.training["history"]
+def conclude(
+    outputs: RunOutputs, embedder: FrozenEmbedder, folder: Path, spec: Spec
+) -> tuple[FinetuneReport, WrittenAnswers]:
+    """Score what was written, compare by chrF on the same tickets, draw, and say what it means; the best baseline."""
+    systems, test, history = outputs.systems, outputs.rows.test, outputs.training.history
     scores = [_score(one, test, embedder, spec.seed) for one in systems]
-    entries = [entry for entry, _ in scores]
-    best = max(range(len(scores) - 1), key=lambda at: entries[at]["chrf"]["value"])
+    lines = [line for line, _ in scores]
+    best = max(range(len(scores) - 1), key=lambda at: lines[at].scores["chrf"].value)
     opponent, (_, theirs) = systems[best], scores[best]
     rows = list(opponent.rows_asked) if opponent.rows_asked is not None else list(range(len(test)))
     mine = scores[-1][1][rows]
-    result = paired_means(mine, theirs, resample_counts(len(rows), spec.seed))
-    verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), result, len(rows))
+    gap = paired_means(mine, theirs, resample_counts(len(rows), spec.seed))
+    verdict = judge_replies(opponent.name, float(mine.mean()), float(theirs.mean()), gap, len(rows))
     curve = answer_curve(
-        outputs.vectors, outputs.rows.train.answers, test.answers, spec.seed, entries[0]["chrf"]
+        outputs.vectors, outputs.rows.train.answers, test.answers, spec.seed, lines[0].scores["chrf"]
     )
     why = [] if verdict.worth_it == "yes" else reasons(spec, history, len(outputs.rows.train))
     true = _true_to_ticket(test)
-    sentences = [_foreign_facts(entries, best, true), overfitting(history)]
+    sentences = [_foreign_facts(lines, best, true), overfitting(history)]
     sentences += [repetition_note(systems[-1]), last_answers(curve)]
-    return {
-        "headline": verdict.headline,
-        "why": why,
-        "worth_it": verdict.worth_it,
-        "measure": "chrf",
-        "systems": entries,
-        "difference": json_difference(opponent.name, result) | {"rows": len(rows)},
-        "opponent": opponent,
-        "confused": [],
-        "examples": [asdict(one) for one in _examples(test, systems[-1], opponent, rows)],
-        "facts": {"real_answers_from_ticket": true},
-        "loss": history,
-        "learning": curve,
-        "notes": [note for note in sentences if note],
-        "plots": _plots(entries, history, curve, folder),
-    }
+    report = FinetuneReport(
+        headline=verdict.headline,
+        why=tuple(why),
+        worth_it=verdict.worth_it,
+        measure="chrf",
+        systems=tuple(lines),
+        difference=difference_in_points(opponent.name, gap, len(rows)),
+        examples=tuple(_examples(test, systems[-1], opponent, rows)),
+        facts=Facts(true),
+        loss=history,
+        learning=curve,
+        notes=tuple(note for note in sentences if note),
+        plots=_plots(lines, history, curve, folder),
+    )
+    return report, opponent
 
 
-def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list[str]:
+def reasons(spec: Spec, history: Sequence[LossPoint], tickets: int) -> list[str]:
     """Why training did not pay, as far as this run can tell, each with what to try next."""
     sentences = []
     if not METHODS[spec.method].pretrained:
         sentences.append(
             f"The model began with random weights and learned the language from {tickets:,} tickets alone: a "
-            "pretrained base model with the method lora is the better try."
+            f"pretrained base model with the method {PILOT.name} is the better try."
         )
     if spec.epochs == 1:
         return [*sentences, "It read every ticket only once: more epochs are worth a try."]
@@ -232,15 +240,14 @@ def reasons(spec: Spec, history: Sequence[dict[str, Any]], tickets: int) -> list
 
 
 def _plots(
-    entries: list[dict[str, Any]], history: list[dict[str, Any]], curve: list[dict[str, Any]], folder: Path
-) -> list[dict[str, str]]:
-    plots = [scores_plot(entries, "chrf", folder / "scores.png")]
+    lines: Sequence[SystemLine], history: Sequence[LossPoint], curve: Sequence[LearningPoint], folder: Path
+) -> tuple[Plot, ...]:
+    plots = [scores_plot(lines, "chrf", folder / "scores.png")]
     if len(curve) > 1:
-        score = entries[-1]["chrf"]
-        plots.append(learning_plot(curve, score, folder / "learning.png", "chrf", CHEAP))
+        plots.append(learning_plot(curve, lines[-1].scores["chrf"], folder / "learning.png", NEAREST))
     if history:
         plots.append(loss_plot(history, folder / "loss.png"))
-    return plots
+    return tuple(plots)
 
 
 def _examples(
@@ -257,12 +264,12 @@ def _true_to_ticket(test: Pairs) -> float:
     return float(np.mean([not inventions(a, t) for a, t in zip(test.answers, test.tickets, strict=True)]))
 
 
-def _foreign_facts(entries: list[dict[str, Any]], best: int, real: float) -> str:
+def _foreign_facts(lines: Sequence[SystemLine], best: int, real: float) -> str:
     """How often replies hold a number or name from elsewhere: likeness rewards an invented price like a true one."""
-    ours, theirs = (1 - entries[at]["facts_from_ticket"]["value"] for at in (-1, best))
+    ours, theirs = (1 - lines[at].scores["facts_from_ticket"].value for at in (-1, best))
     return (
         f"{ours:.0%} of the trained model's replies hold a number or name that the ticket does not, "
-        f"{theirs:.0%} of those of {entries[best]['name'].lower()}, {1 - real:.0%} of your team's own: a person has to "
+        f"{theirs:.0%} of those of {lines[best].name.lower()}, {1 - real:.0%} of your team's own: a person has to "
         "check them before they are sent."
     )
 
@@ -278,11 +285,11 @@ def repetition_note(finetune: WrittenAnswers) -> str | None:
 
 def _score(
     one: WrittenAnswers, test: Pairs, embedder: FrozenEmbedder, seed: int
-) -> tuple[dict[str, Any], np.ndarray]:
+) -> tuple[SystemLine, np.ndarray]:
     side = test if one.rows_asked is None else test.at(one.rows_asked)
     counts = resample_counts(len(side), seed)
-    entry, per_row = score_replies(
+    line, per_row = score_replies(
         one.name, one.role, one.answers, side.answers, side.tickets, embedder, counts, one.seconds
     )
-    few = {} if one.rows_asked is None else {"rows": len(side), "prompt": True}
-    return entry | few, per_row
+    few = line if one.rows_asked is None else replace(line, rows=len(side), prompt=True)
+    return few, per_row

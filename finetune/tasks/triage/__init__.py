@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
     from finetune.llm import Llm
     from finetune.progress import Progress
+    from finetune.reports.finetune import FinetuneReport
     from finetune.spec import Spec
 
 
 def run(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
-) -> dict[str, Any]:
+) -> FinetuneReport:
     """The task's part of the report."""
     from finetune.tasks.triage.run import run_triage
 

@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from finetune.data.split import describe_split
 from finetune.data.ticket import Tickets
 from finetune.errors import TrainingDataError
-from finetune.evaluation.predictions import Predictions, SystemScore, score_system
+from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, cut_rows
 from finetune.methods import METHODS
 from finetune.progress import Progress
+from finetune.reports.parts import CrossValidation
 from finetune.training.embedding import FrozenEmbedder
 
 if TYPE_CHECKING:
@@ -68,14 +69,7 @@ def on_one_fold(sample: Sample, system: Predictions) -> Predictions:
     return system.at(np.array([place[int(row)] for row in sample.once.test], dtype=int))
 
 
-def cross_validated_line(sample: Sample, system: Predictions) -> dict[str, Any]:
-    """The part of a report's line that holds the score over all folds, each ticket held out once."""
-    scores: SystemScore = score_system(system, sample.truth, len(sample.names))
-    return {
-        "cross_validated": {
-            "accuracy": scores.accuracy.to_json(),
-            "macro_f1": scores.macro_f1.to_json(),
-            "rows": sample.held_out,
-            "folds": len(sample.folds),
-        }
-    }
+def cross_validation(sample: Sample, system: Predictions) -> CrossValidation:
+    """The score over all folds, each ticket held out once."""
+    scores = score_system(system, sample.truth, len(sample.names)).line.scores
+    return CrossValidation(sample.held_out, len(sample.folds), scores)

@@ -19,6 +19,7 @@ from finetune.evaluation.prompting import prompting_systems
 from finetune.evaluation.sample import Sample
 from finetune.llm import MAX_ASKING_S, Llm, SpendLimit, UnansweredError
 from finetune.progress import Progress
+from finetune.reports.parts import SystemLine
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class PromptAnswers:
     def usd(self) -> float:
         return sum(system.usd for system in self.systems)
 
-    def lines(self, sample: Sample) -> list[dict[str, Any]]:
+    def lines(self, sample: Sample) -> list[SystemLine]:
         """The report's lines: scores on the rows asked about, with their number."""
         return [
-            score_system(system, sample.labels[system.rows], len(sample.names)).to_json()
+            score_system(system, sample.labels[system.rows], len(sample.names)).line
             for system in self.systems
         ]
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from finetune.artifacts import BEFORE, LINEAR_HALF, TRAINED
+from finetune.artifacts import BEFORE, LINEAR_HALF, MODEL
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import (
     LOGISTIC,
@@ -25,26 +24,37 @@ from finetune.evaluation.baselines import (
 from finetune.evaluation.forecast import Point
 from finetune.evaluation.learning_curve import Answers as Labels
 from finetune.evaluation.learning_curve import (
-    curve_lines,
     curve_points,
     judge_doubling,
+    learning_points,
     rising_classes,
     slice_score,
 )
-from finetune.evaluation.metrics import confused_pairs, disagreement, overfitting, per_class
+from finetune.evaluation.metrics import confused_pairs, overfitting, per_class
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, drop_embeddings
-from finetune.evaluation.statistics import PairedGap, json_difference, paired_gap
+from finetune.evaluation.statistics import PairedGap, difference_in_points, paired_gap
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
-from finetune.methods import METHODS
+from finetune.methods import CHEAP, METHODS
 from finetune.progress import Progress
-from finetune.reports.comparison import answers_json
-from finetune.tasks.triage.data import cross_validated_line, on_one_fold, prepare
+from finetune.reports.comparison import held_out_answers
+from finetune.reports.finetune import Calibration, FinetuneReport, Latency
+from finetune.reports.parts import (
+    DatasetPart,
+    LearningPoint,
+    LossPoint,
+    Plot,
+    Score,
+    Spent,
+    SystemLine,
+)
+from finetune.tasks.triage.data import cross_validation, on_one_fold, prepare
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 from finetune.training.embedding import FrozenEmbedder
 from finetune.training.linear_model import logistic_model, save_linear
+from finetune.training.summary import TrainingSummary
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
@@ -55,7 +65,7 @@ CURVE_MOST_ROWS = 30_000  # of more, a measurement draws the curve on a sample
 
 def run_triage(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
-) -> dict[str, Any]:
+) -> FinetuneReport:
     """The task's part of the report: systems, difference, confusions, curve, plots and verdict."""
     embedder = FrozenEmbedder()
     sample = prepare(spec, tickets, embedder, folder, progress)
@@ -97,38 +107,28 @@ def train(
     folder: Path,
     embedder: FrozenEmbedder,
     progress: Progress,
-) -> dict[str, Any]:
-    """Train unless this folder already did; returns steps, seconds, curve, and the settings that a solver chose."""
-    file = folder / TRAINED
-    if file.is_file():
-        progress.note(
-            "Training was already finished in this folder: going on with its evaluation.", keep=False
-        )
-        return json.loads(file.read_text())
+) -> TrainingSummary:
+    """Train unless this folder already did."""
+    if (summary := TrainingSummary.read(folder, progress)) is not None:
+        return summary
     method, embed_seconds = METHODS[spec.method], sample.embed_s_per_row * len(sample.rows)
+    learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
     if method.solver:
-        learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
         solution = (
             cheap.svm(sample.once, progress)
             if method.is_baseline
             else method.solver.fit(learning, choosing, sample.classes, embedder, progress)
         )
-        solution.model.save(folder / "model", method.title)
-        result = {"history": [], "steps": 0, "seconds": solution.seconds + embed_seconds}
-        result["chosen"] = dict(solution.settings)
-    else:
-        from finetune.tasks.triage.model import train_triage
+        solution.model.save(folder / MODEL, method.name, method.title)
+        seconds = solution.seconds + embed_seconds
+        return TrainingSummary(seconds=seconds, settings=dict(solution.settings)).write(folder)
+    from finetune.tasks.triage.model import train_triage
 
-        learning, choosing = sample.part(sample.once.train), sample.part(sample.once.dev)
-        result_of_training = train_triage(spec, learning, choosing, sample.classes, folder, progress)
-        result = {
-            "history": result_of_training.history,
-            "steps": result_of_training.steps,
-            "seconds": result_of_training.seconds,
-        }
-        result["blended"] = spec.blend and blend_in(sample, cheap, folder, progress)
-    file.write_text(json.dumps(result))
-    return result
+    result = train_triage(spec, learning, choosing, sample.classes, folder, progress)
+    is_half = spec.blend and blend_in(sample, cheap, folder, progress)
+    return TrainingSummary(result.history, result.steps, result.seconds, has_linear_half=is_half).write(
+        folder
+    )
 
 
 def keep_before(
@@ -136,13 +136,12 @@ def keep_before(
 ) -> None:
     """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
     if not METHODS[spec.method].is_baseline:
-        save_linear(folder / BEFORE, cheap.svm(sample.once).model, WORDS_SVM)
+        save_linear(folder / BEFORE, cheap.svm(sample.once).model, CHEAP.name, WORDS_SVM)
         return
     rows = sample.part(sample.once.train)
     model = logistic(rows.embeddings, rows.labels, sample.features[:0], len(sample.classes))
-    save_linear(
-        folder / BEFORE, logistic_model(sample.classes, model.weights, model.bias, embedder), LOGISTIC
-    )
+    before = logistic_model(sample.classes, model.weights, model.bias, embedder)
+    save_linear(folder / BEFORE, before, CHEAP.name, LOGISTIC)
 
 
 def blend_in(sample: Sample, cheap: CheapMethods, folder: Path, progress: Progress) -> bool:
@@ -151,14 +150,14 @@ def blend_in(sample: Sample, cheap: CheapMethods, folder: Path, progress: Progre
 
     strong = cheap.svm(sample.once)
     choosing = sample.part(sample.once.dev)
-    place = folder / "model" / LINEAR_HALF
+    place = folder / MODEL / LINEAR_HALF
     shutil.rmtree(place, ignore_errors=True)
     if strong.dev_probabilities is None or not len(choosing.texts):
         return False
     network = load_tuned(folder).probabilities(choosing.texts, progress.check)
     if not helps(network, strong.dev_probabilities, choosing.labels):
         return False
-    save_linear(place, strong.model)
+    save_linear(place, strong.model, CHEAP.name)
     return True
 
 
@@ -167,9 +166,9 @@ def evaluate_tuned(
     sample: Sample,
     cheap: CheapMethods,
     folder: Path,
-    training: dict[str, Any],
+    training: TrainingSummary,
     progress: Progress,
-) -> tuple[Predictions, dict[str, float]]:
+) -> tuple[Predictions, Latency]:
     """Load the saved model as a user would, so that what is measured is what is shipped.
 
     A cheap one on few rows is scored as in a measurement: every ticket held out once, by cross-validation.
@@ -186,12 +185,12 @@ def evaluate_tuned(
         began = time.perf_counter()
         model.probabilities([text])
         singles.append(time.perf_counter() - began)
-    latency = {"one_ms_p50": 1000 * float(np.median(singles)), "batch_ms": 1000 * batch / len(texts)}
-    name = METHODS[spec.method].title + (", averaged with linear" if training.get("blended") else "")
-    finetune = Predictions(name, "tuned", scores.argmax(axis=1), training["seconds"], scores)
+    latency = Latency(1000 * batch / len(texts), 1000 * float(np.median(singles)))
+    name = METHODS[spec.method].title + (", averaged with linear" if training.has_linear_half else "")
+    finetune = Predictions(name, "tuned", scores.argmax(axis=1), training.seconds, scores)
     if METHODS[spec.method].is_baseline and not sample.one_split:
         every = score_ladder(sample, cheap, "accuracy", progress)[0][-1]
-        finetune = replace(every, name=name, role="tuned", seconds=training["seconds"])
+        finetune = replace(every, name=name, role="tuned", seconds=training.seconds)
     return finetune, latency
 
 
@@ -223,76 +222,85 @@ class Answers:
 
 def conclude(
     answers: Answers,
-    training: dict[str, Any],
-    latency: dict[str, float],
+    training: TrainingSummary,
+    latency: Latency,
     points: list[Point],
     folder: Path,
     by_class: str = "",
-) -> dict[str, Any]:
+) -> FinetuneReport:
     """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
     sample, finetune, test_rows = answers.sample, answers.finetune, answers.test_rows
-    truth, classes = sample.labels[test_rows], len(sample.names)
+    truth, tickets = sample.labels[test_rows], [sample.rows[i] for i in test_rows]
     systems = _lines(answers, truth)
-    best, ours, result, rows = strongest(answers, truth)
-    verdict = judge(best, ours, result, rows)
-    plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
-    plots.append(confusion_plot(truth, finetune.labels, sample.names, folder / "confusion.png"))
-    curve = curve_lines(points, sample.held_out) if points else []
-    if len(curve) > 1 and len(test_rows) == sample.held_out:
-        name = best_trained(answers.ladder).name
-        plots.append(learning_plot(curve, systems[-1]["accuracy"], folder / "learning.png", cheap=name))
-    if training["history"]:
-        plots.append(loss_plot(training["history"], folder / "loss.png"))
-    floor = score_system(answers.ladder[0], sample.truth, classes).accuracy.value
+    best, ours, gap, rows = strongest(answers, truth)
+    verdict = judge(best, ours, gap, rows)
+    curve = learning_points(points, sample.held_out) if points else ()
+    floor = score_system(answers.ladder[0], sample.truth, len(sample.names)).accuracy.value
     doubling = " ".join(filter(None, (judge_doubling(points, sample.held_out, floor), by_class)))
-    notes = [overfitting(training["history"]), doubling]
-    return {
-        "headline": verdict.headline,
-        "worth_it": verdict.worth_it,
-        "measure": "accuracy",
-        "dataset": _dataset(sample, len(truth)),
-        "systems": systems,
-        "difference": json_difference(best["name"], result)
-        | {"disagree": disagreement(result, rows), "rows": rows},
-        "confused": confused_pairs(
-            truth, finetune.labels, sample.names, [sample.rows[i].text for i in test_rows]
+    notes = [note for note in (overfitting(training.history), doubling) if note]
+    return FinetuneReport(
+        headline=verdict.headline,
+        worth_it=verdict.worth_it,
+        measure="accuracy",
+        dataset=_dataset(sample, len(truth)),
+        systems=systems,
+        difference=difference_in_points(best.name, gap, rows),
+        confused=confused_pairs(truth, finetune.labels, sample.names, [row.text for row in tickets]),
+        per_class=per_class(truth, finetune.labels, sample.names),
+        answers=held_out_answers(
+            [row.id for row in tickets], truth.tolist(), finetune.labels.tolist(), sample.names
         ),
-        "per_class": per_class(truth, finetune.labels, sample.names),
-        "answers": answers_json(
-            [sample.rows[i].id for i in test_rows], truth.tolist(), finetune.labels.tolist(), sample.names
-        ),
-        "calibration": {"ece": systems[-1].get("ece")},
-        "latency": latency,
-        "loss": training["history"],
-        "learning": curve,
-        "notes": [*(note for note in notes if note), *answers.prompts.notes],
-        "chosen": training.get("chosen"),
-        "api_usd": round(answers.prompts.usd, 6),
-        "plots": plots,
-    }
+        calibration=Calibration(systems[-1].ece),
+        latency=latency,
+        loss=training.history,
+        learning=curve,
+        notes=(*notes, *answers.prompts.notes),
+        settings=training.settings,
+        spent=Spent(api_usd=round(answers.prompts.usd, 6)),
+        plots=_plots(answers, systems, curve, training.history, folder),
+    )
 
 
-def _lines(answers: Answers, truth: np.ndarray) -> list[dict[str, Any]]:
+def _plots(
+    answers: Answers,
+    systems: Sequence[SystemLine],
+    curve: Sequence[LearningPoint],
+    history: Sequence[LossPoint],
+    folder: Path,
+) -> tuple[Plot, ...]:
+    sample, labels = answers.sample, answers.finetune.labels
+    truth = sample.labels[answers.test_rows]
+    plots = [scores_plot(systems, "accuracy", folder / "scores.png")]
+    plots.append(confusion_plot(truth, labels, sample.names, folder / "confusion.png"))
+    if len(curve) > 1 and len(truth) == sample.held_out:
+        name = best_trained(answers.ladder).name
+        plots.append(learning_plot(curve, systems[-1].scores["accuracy"], folder / "learning.png", name))
+    if history:
+        plots.append(loss_plot(history, folder / "loss.png"))
+    return tuple(plots)
+
+
+def _lines(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, ...]:
     """The table of alternatives: the ladder, the prompts, the tuned system last."""
     sample, classes = answers.sample, len(answers.sample.names)
-    lines = [score_system(system, truth, classes).to_json() for system in answers.beside]
+    lines = [score_system(system, truth, classes).line for system in answers.beside]
     if not sample.one_split and len(answers.test_rows) < sample.held_out:
         lines = [
-            line | cross_validated_line(sample, system)
+            replace(line, cross_validated=cross_validation(sample, system))
             for line, system in zip(lines, answers.ladder, strict=True)
         ]
     prompts = answers.prompts.lines(sample)
-    return [*lines, *prompts, score_system(answers.finetune, truth, classes).to_json()]
+    return (*lines, *prompts, score_system(answers.finetune, truth, classes).line)
 
 
-def strongest(answers: Answers, truth: np.ndarray) -> tuple[dict[str, Any], dict[str, Any], PairedGap, int]:
+def strongest(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLine, PairedGap, int]:
     """The baseline to beat, the tuned system's line, their paired difference, and on how many rows.
 
     The choosing rows name the cheap system, as in a measurement. The prompt that they name takes its place where it
     does better on the rows that it was asked about; then those rows count.
     """
     finetune, classes = answers.finetune, len(answers.sample.names)
-    ours = score_system(finetune, truth, classes).to_json()
+    ours = score_system(finetune, truth, classes).line
     name = best_trained(answers.ladder).name
     cheap = next(system for system in answers.beside if system.name == name)
     right = finetune.labels == truth
@@ -303,19 +311,19 @@ def strongest(answers: Answers, truth: np.ndarray) -> tuple[dict[str, Any], dict
         places = np.array([place[int(row)] for row in prompt.rows], dtype=int)
         theirs = prompt.labels == truth[places]
         if theirs.mean() > (cheap.labels == truth)[places].mean():
-            line = score_system(prompt, truth[places], classes).to_json()
-            there = {"accuracy": {"value": float(right[places].mean())}}
-            return line, ours | there, paired_gap(right[places], theirs), len(places)
-    line = score_system(cheap, truth, classes).to_json()
+            line = score_system(prompt, truth[places], classes).line
+            there = replace(ours, scores={"accuracy": Score(float(right[places].mean()))})
+            return line, there, paired_gap(right[places], theirs), len(places)
+    line = score_system(cheap, truth, classes).line
     return line, ours, paired_gap(right, cheap.labels == truth), len(truth)
 
 
-def _dataset(sample: Sample, test: int) -> dict[str, Any]:
-    return {
-        "train": len(sample.once.train),
-        "dev": len(sample.once.dev),
-        "test": test,
-        "left_out": len(sample.cut.left_out),
-        "classes": len(sample.names),
-        "split": sample.how,
-    }
+def _dataset(sample: Sample, test: int) -> DatasetPart:
+    return DatasetPart(
+        train=len(sample.once.train),
+        dev=len(sample.once.dev),
+        test=test,
+        left_out=len(sample.cut.left_out),
+        classes=len(sample.names),
+        split=sample.how,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bot.slack.ui.dataset_page import comparison_page
 from bot.slack.ui.limits import texts_of, validate_message
 from bot.slack.ui.report import final_report
-from finetune.reports.comparison import answers_json, compare_runs
+from finetune.reports import FinetuneReport
+from finetune.reports.comparison import compare_runs, held_out_answers
 from tests.bot.slack.test_job_card import NASTY, REPORT, actions_of, job
 from worker.jobs.states import State
 
@@ -14,7 +15,7 @@ def test_two_runs_stand_side_by_side() -> None:
     """Counts first, then the tickets that only one gets right, quoted, with both answers."""
     names, ids = ("billing", NASTY), [f"t{at}" for at in range(40)]
     reports = [
-        {"dataset": {"digest": "d"}, "answers": answers_json(ids, [0] * 40, labels, names)}
+        FinetuneReport(answers=held_out_answers(ids, [0] * 40, labels, names))
         for labels in ([0] * 40, [0] * 20 + [1] * 20)
     ]
     page = comparison_page(compare_runs(*reports), ("job1", "job2"), dict.fromkeys(ids, NASTY))

@@ -206,5 +206,5 @@ def test_every_phase_shows_its_own_steps() -> None:
     bundle = job_card(
         job(kind="measure", progress={"phase": "pilot", "step": None, "steps": None, "note": "Why"}), 1.0
     )
-    assert "Training a LoRA pilot" in words(bundle)
+    assert "Training a pilot" in words(bundle)
     assert "Why" in words(bundle)
