@@ -124,7 +124,7 @@ def forget(
 
 def register() -> None:
     """Attach the command groups; they import this module for `console` and `settings`."""
-    from bot.cli import datasets, evaluate, finetune, index, jobs, measure, models, serve
+    from bot.cli import datasets, evaluate, finetune, index, jobs, measure, models, remote, serve
 
     app.add_typer(index.app, name="index")
     app.add_typer(datasets.app, name="datasets")
@@ -133,6 +133,7 @@ def register() -> None:
     finetune.register(app)
     models.register(app)
     measure.register(app)
+    remote.register(app)
     serve.register(app)
 
 

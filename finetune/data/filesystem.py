@@ -91,6 +91,28 @@ class Files:
             self._fs.pipe_file(path, data)
         return True
 
+    def upload(self, path: str, local: Path) -> None:
+        """Copy a file of this machine there, in pieces."""
+        with self._in_words():
+            if self._local:
+                os.makedirs(os.path.dirname(self._at(path)), mode=0o700, exist_ok=True)
+            self._fs.put_file(str(local), self._at(path))
+
+    def download(self, path: str, local: Path) -> bool:
+        """Copy a file to this machine, in pieces; False where there is none."""
+        try:
+            with self._in_words():
+                self._fs.get_file(self._at(path), str(local))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, folder: str) -> list[str]:
+        """The paths of all files below a folder, relative to it."""
+        with self._in_words():
+            start = len(self._at(folder)) + 1
+            return sorted(path[start:] for path in self._fs.find(self._at(folder)))
+
     def delete(self, path: str) -> None:
         """Remove the file if it is there, with the old versions that a bucket may keep of it."""
         try:

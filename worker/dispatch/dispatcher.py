@@ -13,17 +13,16 @@ from typing import Any
 import redis
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from worker.dispatch.packing import envelope_of
 from worker.dispatch.reconciler import Reconciler
 from worker.errors import WorkerError
 from worker.jobs.records import Order
 from worker.ledger import outbox, threads
 from worker.ledger.apply_events import apply_each, apply_events
 from worker.ledger.ledger import Ledger
-from worker.ledger.outbox import JobAttempt
 from worker.transport import events, signing
 from worker.transport.events import BadEvent, WorkerEvent
 from worker.transport.queue import connect, enqueue, expires_at, remove
-from worker.transport.signing import Envelope
 from worker.transport.stop_flag import publish_stop, write_stop
 
 RECONCILE_S = 1.0
@@ -143,24 +142,10 @@ class Dispatcher:
     def _send_attempt(self, connection: redis.Redis, order: Order) -> None:
         pair = outbox.attempt_to_send(self.ledger.engine, order)
         if pair is not None:
-            enqueue(connection, self._key, self._envelope(pair))
-
-    def _envelope(self, pair: JobAttempt) -> Envelope:
-        job, attempt = pair.job, pair.attempt
-        budget = job.spec.get("budget_usd")
-        return Envelope(
-            job=job.id,
-            attempt=attempt.attempt,
-            fence=attempt.fence,
-            root=job.root,
-            kind=job.kind,
-            spec=job.spec,
-            dataset=job.dataset,
-            expires=expires_at(self._timeout_s, self.ledger.clock()),
-            timeout_s=self._timeout_s,
-            spent_usd=job.spent_usd,
-            budget_usd=float(budget) if budget is not None else None,
-        )
+            expires = expires_at(self._timeout_s, self.ledger.clock())
+            attempt = pair.attempt
+            envelope = envelope_of(pair.job, attempt.attempt, attempt.fence, expires, self._timeout_s)
+            enqueue(connection, self._key, envelope)
 
     def _listen(self) -> None:
         connection = connect(self._url, timeout_s=5.0)

@@ -57,6 +57,8 @@ class Job:
     approval_expires: float | None = None
     approved_by: str | None = None
     decision: dict[str, Any] | None = None  # who decided on its approval: by, by_name, at, why, approved
+    platform: str | None = None  # where it trains; None: on a worker of this team
+    machine: str | None = None  # the offer of that platform
 
     @property
     def card_place(self) -> str:
@@ -70,7 +72,8 @@ class JobRequest:
 
     `request_key` makes it idempotent: the same key is the same job. `approval` is the reason why a second person
     must agree first; `estimate_usd` is reserved from the team's month, which has `month_limit_usd` in all (None:
-    no limit); `retry_of` is the ended job that this one repeats.
+    no limit); `retry_of` is the ended job that this one repeats; `platform` and `machine` say where it trains (None:
+    on a worker of this team).
     """
 
     kind: str
@@ -87,6 +90,8 @@ class JobRequest:
     retry_of: Job | None = None
     month_limit_usd: float | None = None
     approvers: tuple[str, ...] = ()
+    platform: str | None = None
+    machine: str | None = None
 
 
 @dataclass(frozen=True)

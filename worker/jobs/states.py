@@ -60,8 +60,10 @@ S, T = State, Trigger
 END_STATES = frozenset({S.REJECTED, S.SUCCEEDED, S.FAILED, S.CANCELLED, S.BUDGET_STOPPED})
 """Nothing leaves these; entering one writes the job's final report to the outbox."""
 
-ACTIVE_STATES = frozenset({S.LEASED, S.SUBMITTING, S.RUNNING, S.PAUSING, S.CANCELLING, S.FINALIZING})
-"""A worker holds the job: it must show signs of life."""
+ACTIVE_STATES = frozenset(
+    {S.LEASED, S.SUBMITTING, S.SUBMIT_UNKNOWN, S.RUNNING, S.PAUSING, S.CANCELLING, S.FINALIZING}
+)
+"""A worker holds the job, which must show signs of life, or the desk does, which looks at its platform."""
 
 TRANSITIONS: dict[State, dict[Trigger, State]] = {
     S.DRAFT: {T.SUBMIT: S.QUEUED, T.ASK_APPROVAL: S.AWAITING_APPROVAL, T.CANCEL: S.CANCELLED},
@@ -83,7 +85,12 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
         T.LOSE: S.SUBMIT_UNKNOWN,
         T.FAIL: S.FAILED,
     },
-    S.SUBMIT_UNKNOWN: {T.ACCEPTED: S.RUNNING, T.CANCEL: S.CANCELLING, T.FAIL: S.FAILED},
+    S.SUBMIT_UNKNOWN: {
+        T.ACCEPTED: S.RUNNING,
+        T.SUBMIT_REMOTE: S.SUBMITTING,
+        T.CANCEL: S.CANCELLING,
+        T.FAIL: S.FAILED,
+    },
     S.RUNNING: {
         T.WRAP_UP: S.FINALIZING,
         T.PAUSE: S.PAUSING,

@@ -28,7 +28,7 @@ PLOT_LIMIT_BYTES = 512 * 1024
 REMEMBERED_GAPS = 20
 log = logging.getLogger("trainwise.jobs")
 
-HELD = ACTIVE_STATES | {State.QUEUED, State.SUBMIT_UNKNOWN}
+HELD = ACTIVE_STATES | {State.QUEUED}
 
 
 def apply_events(engine: Engine, events: Iterable[WorkerEvent], cursor: tuple[str, str], now: float) -> None:
@@ -80,7 +80,7 @@ def apply_event(connection: Connection, event: WorkerEvent, now: float) -> bool:
     if event.kind == "phase":
         after_commit(connection, partial(_log_phase, job, event.attempt, facts.phase))
     if event.kind == "finished":
-        _keep_plots(connection, job.id, facts.plots)
+        keep_plots(connection, job.id, facts.plots)
     try:
         follow(connection, job, what, now, who=f"worker:{attempt.worker or event.worker_key}")
     except IllegalTransition as e:
@@ -177,7 +177,7 @@ def _record(connection: Connection, event: WorkerEvent, now: float, applied: boo
     )
 
 
-def _keep_plots(connection: Connection, job_id: str, plots: Mapping[str, Any]) -> None:
+def keep_plots(connection: Connection, job_id: str, plots: Mapping[str, Any]) -> None:
     """Keeps the pictures that are PNGs, as many as fit the limit; anything else is dropped."""
     connection.execute(delete(tables.plots).where(tables.plots.c.job_id == job_id))
     left = PLOT_LIMIT_BYTES

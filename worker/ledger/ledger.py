@@ -5,7 +5,6 @@ The one writer is the bot's side; workers never open it. All times are Unix seco
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -27,17 +26,17 @@ from worker.jobs.records import (
     event_of,
     job_of,
 )
-from worker.jobs.states import END_STATES, State, Trigger
+from worker.jobs.states import ACTIVE_STATES, END_STATES, State, Trigger
 from worker.kinds import UNLISTED
 from worker.ledger import outbox, tables, threads
 from worker.ledger.approvals import ask_approval, decision
-from worker.ledger.budgets import hold_to_budget, month_of
+from worker.ledger.budgets import hold_to_budget
 from worker.ledger.database import open_database, reading, writing
+from worker.ledger.drafts import draft_of
 from worker.ledger.notifications import card_home
 from worker.ledger.transitions import locked_job, move, new_attempt, owe_order, record
 
 APPROVAL_S = 24 * 3600.0
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class Ledger:
@@ -67,7 +66,7 @@ class Ledger:
         nothing is queued yet. OverBudget when the team's month has no room for it.
         """
         now = self.clock()
-        job = _draft(request, now)
+        job = draft_of(request, now)
         try:
             with writing(self.engine) as connection:
                 job = replace(job, card_channel=card_home(connection, request.channel, request.by))
@@ -163,7 +162,12 @@ class Ledger:
         return self.job(job_id)
 
     def request_pause(self, job_id: str, by: str, why: str = "") -> Job:
-        """Pauses: at once when nothing runs, else after the next checkpoint (seconds)."""
+        """Pauses: at once when nothing runs, else after the next checkpoint (seconds); not on a platform that bills on."""
+        job = self.job(job_id)
+        if job.platform and job.state in ACTIVE_STATES:
+            raise WorkerError(
+                f"Job {job_id} runs on a platform, which bills a machine that pauses. Cancel it, and launch it again later."
+            )
         return self._ask(job_id, Trigger.PAUSE, State.PAUSING, by, why, "pause")
 
     def resume(self, job_id: str, by: str, why: str = "") -> Job:
@@ -218,6 +222,8 @@ class Ledger:
             retry_of=old,
             month_limit_usd=month_limit_usd,
             approvers=approvers,
+            platform=old.platform,
+            machine=old.machine,
         )
         return self.submit(request)
 
@@ -319,29 +325,3 @@ class Ledger:
     def _owed(self) -> None:
         if self.on_owed is not None:
             self.on_owed()
-
-
-def _draft(request: JobRequest, now: float) -> Job:
-    """The draft that a request asks for, with an id of its own."""
-    job_id = "".join(secrets.choice(LETTERS) for _ in range(8))
-    old = request.retry_of
-    return Job(
-        id=job_id,
-        kind=request.kind,
-        state=State.DRAFT,
-        version=1,
-        spec=dict(request.spec),
-        dataset=request.dataset,
-        by=request.by,
-        by_name=request.by_name,
-        team=request.team,
-        channel=request.channel,
-        thread_ts=request.thread_ts,
-        root=old.root if old else job_id,
-        retry_of=old.id if old else None,
-        month=month_of(now),
-        estimate_usd=request.estimate_usd,
-        reserved_usd=request.estimate_usd,
-        created_at=now,
-        updated_at=now,
-    )

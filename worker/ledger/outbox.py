@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, update
 
 from worker.jobs.decisions import Decision
 from worker.jobs.records import (
@@ -40,14 +40,16 @@ class JobAttempt:
     attempt: Attempt
 
 
-def due_orders(engine: Engine, now: float, per_user: int | None, limit: int = 200) -> list[Order]:
-    """The messages to hand to the queue now: stops, then the oldest.
+def due_orders(
+    engine: Engine, now: float, per_user: int | None, limit: int = 200, remote: bool = False
+) -> list[Order]:
+    """The messages to hand to the queue now, with `remote` to the platforms: stops, then the oldest.
 
     With `per_user`, a person's further jobs wait here until fewer than that many of theirs are out.
     """
     outbox, jobs = tables.outbox, tables.jobs
     due = (outbox.c.due_at <= now) | (outbox.c.due_at > now + MAX_ORDER_DELAY_S)
-    owed = outbox.c.done_at.is_(None) & due
+    owed = outbox.c.done_at.is_(None) & due & (_is_remote() if remote else ~_is_remote())
     query = select(outbox, jobs.c.by.label("owner"), jobs.c.kind).join(jobs, jobs.c.id == outbox.c.job_id)
     query = query.where(owed).order_by(outbox.c.what.desc(), outbox.c.id)  # stops first
     with reading(engine) as connection:
@@ -93,18 +95,20 @@ def repeat_stops(engine: Engine, since: float) -> None:
 
 def queued_attempts(engine: Engine) -> list[JobAttempt]:
     """Queued jobs whose attempt was handed to Redis."""
-    return [pair for pair in _pairs(engine, {State.QUEUED}) if pair.attempt.sent_at is not None]
+    pairs = _pairs(engine, {State.QUEUED})
+    return [pair for pair in pairs if pair.attempt.sent_at is not None and pair.job.platform is None]
 
 
 def held_attempts(engine: Engine) -> list[JobAttempt]:
     """Jobs that a worker holds."""
-    return _pairs(engine, ACTIVE_STATES)
+    return [pair for pair in _pairs(engine, ACTIVE_STATES) if pair.job.platform is None]
 
 
-def jobs_to_requeue(engine: Engine, now: float) -> list[str]:
-    """Ids of the jobs whose pause before the next attempt is over, and of lost ones."""
+def jobs_to_requeue(engine: Engine, now: float, remote: bool = False) -> list[str]:
+    """Ids of the jobs (with `remote` those of platforms) whose pause before the next attempt is over, and of lost ones."""
     jobs = tables.jobs
     due = (jobs.c.not_before <= now) | (jobs.c.not_before > now + MAX_ORDER_DELAY_S)
+    due &= _is_remote() if remote else ~_is_remote()
     query = select(jobs.c.id).where(jobs.c.state.in_([State.RETRY_WAIT, State.LOST]) & due)
     with reading(engine) as connection:
         return list(connection.execute(query).scalars())
@@ -165,6 +169,10 @@ def _pairs(engine: Engine, states: object, job_id: str | None = None) -> list[Jo
         live = select(attempts).where(attempts.c.live & attempts.c.job_id.in_(list(jobs_by_id)))
         rows = [attempt_of(row) for row in connection.execute(live).mappings()]
     return [JobAttempt(jobs_by_id[a.job_id], a) for a in rows if a.attempt == jobs_by_id[a.job_id].attempt]
+
+
+def _is_remote() -> ColumnElement[bool]:
+    return tables.jobs.c.platform.is_not(None)
 
 
 def _out_by_owner(connection: Connection) -> dict[str, int]:

@@ -114,5 +114,6 @@ def _usual_s(connection: Connection) -> dict[str, float]:
 def _jobs(connection: Connection, states: Collection[State]) -> list[JobInLine]:
     jobs = tables.jobs
     columns = (jobs.c.id, jobs.c.kind, jobs.c.progress)
-    query = select(*columns).where(jobs.c.state.in_(list(states))).order_by(jobs.c.created_at)
+    here = jobs.c.state.in_(list(states)) & jobs.c.platform.is_(None)
+    query = select(*columns).where(here).order_by(jobs.c.created_at)
     return [JobInLine(row.id, row.kind, row.progress) for row in connection.execute(query)]

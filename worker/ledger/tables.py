@@ -62,6 +62,8 @@ jobs = Table(
     Column("started_at", Float),
     Column("ended_at", Float),
     Column("forgotten_at", Float),
+    Column("platform", String(40)),
+    Column("machine", String(80)),
 )
 
 attempts = Table(
@@ -86,6 +88,37 @@ attempts = Table(
     Column("stop_sent_at", Float),
     Column("ended_at", Float),
     Column("outcome", String(40)),
+)
+
+remotes = Table(
+    "remotes",
+    metadata,
+    Column("root", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("machine", String(80), nullable=False),
+    Column("tag", String(63), nullable=False, unique=True),
+    Column("state", String(16), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("remote_id", String(200), nullable=False, default=""),
+    Column("extras", JSON, nullable=False, default=list),
+    Column("creates", Integer, nullable=False, default=0),
+    Column("uploads", JSON, nullable=False, default=list),
+    Column("limit_s", Float, nullable=False),
+    Column("usd_per_hour", Float, nullable=False, default=0.0),
+    Column("cursor", Integer, nullable=False, default=0),
+    Column("word", String(80), nullable=False, default=""),
+    Column("usd", Float, nullable=False, default=0.0),
+    Column("outcome", String(16), nullable=False, default=""),
+    Column("why", Text, nullable=False, default=""),
+    Column("report", JSON(none_as_null=True)),
+    Column("leftovers", JSON, nullable=False, default=list),
+    Column("created_at", Float, nullable=False),
+    Column("life_at", Float),
+    Column("ended_at", Float),
+    Column("erased_at", Float),
 )
 
 events = Table(

@@ -81,7 +81,7 @@ def trust_worker(folder: Path, text: str) -> PublicKey:
     key = parse_public(text)
     workers = folder / "workers"
     workers.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (workers / f"{key.id}.pub").write_text(PREFIX + _encode(key.raw.public_bytes_raw()) + "\n")
+    (workers / f"{key.id}.pub").write_text(PREFIX + encode(key.raw.public_bytes_raw()) + "\n")
     return key
 
 
@@ -121,7 +121,7 @@ def _own_key(folder: Path, name: str) -> PrivateKey:
     except ValueError as e:
         raise WorkerError(f"{path} is damaged; restore it, or delete it to have a new one made.") from e
     key = PrivateKey(_public(raw.public_key()), raw)
-    line = PREFIX + _encode(raw.public_key().public_bytes_raw()) + "\n"
+    line = PREFIX + encode(raw.public_key().public_bytes_raw()) + "\n"
     public = folder / f"{name}.pub"
     if not public.exists() or public.read_text() != line:
         public.write_text(line)
@@ -133,7 +133,7 @@ def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as out:
-        out.write(_encode(key.private_bytes_raw()))
+        out.write(encode(key.private_bytes_raw()))
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -146,7 +146,8 @@ def _public(raw: Ed25519PublicKey) -> PublicKey:
     return PublicKey(hashlib.sha256(raw.public_bytes_raw()).hexdigest()[:16], raw)
 
 
-def _encode(raw: bytes) -> str:
+def encode(raw: bytes) -> str:
+    """The bytes of a key as text."""
     return base64.b64encode(raw).decode()
 
 
@@ -222,3 +223,24 @@ def read_order(message: Mapping[str, Any], rq_job_id: str, now: float) -> Envelo
     if now > envelope.expires:
         raise Refusal("the order has expired")
     return envelope
+
+
+@dataclass(frozen=True)
+class RemoteOrder:
+    """What a container on a platform is told: the envelope, its tag, and the prices that it counts with."""
+
+    tag: str
+    envelope: Envelope
+    price_per_hour: float
+    prices: dict[str, Any]
+
+
+def read_remote_order(data: bytes, key: PublicKey, tag: str, now: float) -> RemoteOrder:
+    """The order in `data`, if this bot signed it for this very submission and it is still valid; else Refusal."""
+    message = unseal(data, key)
+    if message.get("remote") != tag:
+        raise Refusal("the order was signed for another submission")
+    values = message.get("envelope")
+    job, attempt = (values or {}).get("job"), (values or {}).get("attempt")
+    envelope = read_order(message, rq_id(str(job), int(attempt or 0)), now)
+    return RemoteOrder(tag, envelope, float(message["price_per_hour"]), dict(message["prices"]))

@@ -1,0 +1,95 @@
+"""A platform that runs our own image: its few calls about machines, joined with the bucket through which job and bot speak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from finetune.platforms.contract import (
+    ENDED,
+    Bill,
+    Offer,
+    Reference,
+    Result,
+    Sighting,
+    Stage,
+    Submission,
+)
+from finetune.platforms.runs import DONE, LIFE, RunStore
+
+
+class Machines(Protocol):
+    """What a platform itself does: start our image on a machine, show it, end it."""
+
+    def offers(self) -> list[Offer]: ...
+    def create(self, submission: Submission) -> str: ...
+    def find(self, tag: str) -> list[Sighting]: ...
+    def look(self, remote_id: str) -> Sighting: ...
+    def cancel(self, remote_id: str) -> None: ...
+    def bill(self, remote_id: str) -> Bill | None: ...
+
+
+class ContainerPlatform:
+    """The nine calls of `Adapter` for a platform that runs our image; `runs` is the bucket as this machine reaches it."""
+
+    def __init__(self, machines: Machines, runs: RunStore) -> None:
+        self.machines, self.runs = machines, runs
+
+    def offers(self) -> list[Offer]:
+        return sorted(self.machines.offers(), key=lambda offer: offer.usd_per_hour)
+
+    def upload(self, submission: Submission) -> list[str]:
+        for path, data in submission.files.items():
+            self.runs.write(submission.tag, path, data)
+        return [f"{self.runs.url}/{submission.tag}"]
+
+    def create(self, submission: Submission) -> str:
+        return self.machines.create(submission)
+
+    def find(self, tag: str) -> list[Sighting]:
+        return self.machines.find(tag)
+
+    def look(self, reference: Reference) -> Sighting:
+        """The platform's word joined with what the job itself has written."""
+        sighting = self.machines.look(reference.remote_id)
+        events = self.runs.events(reference.tag, reference.cursor)
+        life = self.runs.json(reference.tag, LIFE) or {}
+        at = life.get("at")
+        return replace(
+            sighting,
+            events=tuple(events),
+            cursor=reference.cursor + len(events),
+            end=self.runs.json(reference.tag, DONE),
+            life_at=float(at) if isinstance(at, int | float) else None,
+        )
+
+    def cancel(self, reference: Reference) -> None:
+        self.machines.cancel(reference.remote_id)
+
+    def result(self, reference: Reference, folder: Path) -> Result:
+        return self.runs.fetch(reference.tag, folder)
+
+    def bill(self, reference: Reference) -> Bill | None:
+        return self.machines.bill(reference.remote_id)
+
+    def erase(self, reference: Reference) -> list[str]:
+        return self.runs.erase(reference.tag)
+
+
+def stage_of(word: str, stages: dict[str, Stage]) -> tuple[Stage, str]:
+    """Our stage for a platform's status, and a note where nobody knows the word: such a job counts as running."""
+    stage = stages.get(word)
+    if stage is None:
+        return Stage.RUNNING, f"the platform says {word[:40]!r}, which is not known here"
+    return stage, ""
+
+
+def is_over(sighting: Sighting) -> bool:
+    """Whether the platform bills nothing more for it."""
+    return sighting.stage in ENDED
+
+
+def matches(tag: str, pattern: str) -> bool:
+    """Whether a job's tag is the one that is searched, or begins so where that ends in "-"."""
+    return tag.startswith(pattern) if pattern.endswith("-") else tag == pattern

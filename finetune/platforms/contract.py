@@ -1,0 +1,225 @@
+"""What a platform promises: the nine calls, the values they take and give, and the three ways in which they fail.
+
+A create is sent once, by a client that does not repeat it. Its end is one of three: made, certainly not made (NotMade),
+or unknown (NoAnswer); an unknown one is looked up by its tag and never sent again at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from finetune.errors import FinetuneError
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+
+
+class PlatformError(FinetuneError):
+    """A platform did not do what it was asked."""
+
+
+class NotMade(PlatformError):
+    """The platform refused: certainly nothing was made. `retry_after_s`: it said when to ask again."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NoAnswer(PlatformError):
+    """No answer that can be relied on: it may have happened or not, and a later look will tell."""
+
+    retryable = True
+
+
+class BadKey(NotMade):
+    """The platform does not take the key: nothing was made, and nothing can be looked at until it is replaced."""
+
+
+class Stage(StrEnum):
+    """Where a job stands at its platform, in our words."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    GONE = "gone"
+
+
+ENDED = frozenset({Stage.SUCCEEDED, Stage.FAILED, Stage.CANCELLED, Stage.TIMED_OUT, Stage.GONE})
+"""The platform bills nothing more in these."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One job as its platform shows it: `word` is the platform's own status, `ran_s` the seconds it has billed for.
+
+    `events` are those since the cursor that was asked with, `cursor` where to go on; `end` is what the job itself left as
+    its last word (its kind and data), `life_at` when it last showed life.
+    """
+
+    remote_id: str
+    stage: Stage
+    word: str = ""
+    tag: str = ""
+    ran_s: float | None = None
+    note: str = ""
+    events: tuple[Mapping[str, Any], ...] = ()
+    cursor: int = 0
+    end: Mapping[str, Any] | None = None
+    life_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A machine that can be had: US dollars an hour, usual wait in seconds (None: not known), date of the price."""
+
+    name: str
+    label: str
+    usd_per_hour: float
+    as_of: str
+    gpu: str = ""
+    gpu_gib: float = 0.0
+    memory_gib: float = 0.0
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a job has cost so far in US dollars; `is_final` once the platform will add nothing."""
+
+    usd: float
+    is_final: bool
+    basis: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One job as it is handed to a platform: `files` go up before the create, by path below the tag.
+
+    `limit_s` is the platform's own time limit, `bot_key` the bot's public key, `recipe` the job's recipe for platforms that
+    tune by themselves.
+    """
+
+    tag: str
+    machine: str
+    limit_s: float
+    files: Mapping[str, bytes]
+    bot_key: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+
+    def command(self, place: str) -> list[str]:
+        """What our image runs; `place` is where the runs lie as the container sees it."""
+        return ["trainwise", "remote", f"{place.rstrip('/')}/{self.tag}", "--bot-key", self.bot_key]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read."""
+
+    tag: str
+    remote_id: str = ""
+    cursor: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came back: the report, its pictures in base64 by name, and the name of a model that the platform hosts."""
+
+    report: Mapping[str, Any]
+    plots: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+
+
+class Adapter(Protocol):
+    """One connected platform. Every call may raise NoAnswer or BadKey; `upload` and `create` also NotMade."""
+
+    def offers(self) -> list[Offer]:
+        """The machines to choose from, cheapest first."""
+        ...
+
+    def upload(self, submission: Submission) -> list[str]:
+        """Put the files where the job will read them; the places, in words. Doing it twice is doing it once."""
+        ...
+
+    def create(self, submission: Submission) -> str:
+        """Send the one create; the platform's id of the job."""
+        ...
+
+    def find(self, tag: str) -> list[Sighting]:
+        """Every job with this tag, ended or not; with a tag that ends in "-" every job whose tag begins so."""
+        ...
+
+    def look(self, reference: Reference) -> Sighting:
+        """The job as it is now; GONE where the platform does not know it any more."""
+        ...
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for its end; only a later look proves it. Asking for the end of an ended job is no error."""
+        ...
+
+    def result(self, reference: Reference, folder: Path) -> Result:
+        """Bring the files into `folder`, checked against their manifest; NoAnswer while some are missing."""
+        ...
+
+    def bill(self, reference: Reference) -> Bill | None:
+        """What it cost by the platform's own figures; None where there is none yet."""
+        ...
+
+    def erase(self, reference: Reference) -> list[str]:
+        """Erase what was uploaded and left; what could not be erased, in words. Doing it twice is no error."""
+        ...
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One setting of a platform, read from the environment (a secret also from the file that NAME_FILE names)."""
+
+    name: str
+    purpose: str
+    secret: bool = False
+    default: str | None = ""  # None: without it the platform is not configured
+
+
+def no_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
+    """Nothing: a container reads our own rows."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One platform as data, and `connect`, which makes its adapter of the settings' values.
+
+    `gives` is `weights` or `hosted`; `settle_s` how long a listing may lag behind a create; `queue_s` how long it may
+    wait for a machine; `leaves` says what leaves the house; `secrets` in `variables` never show in an error.
+    """
+
+    name: str
+    label: str
+    gives: str
+    extra: str
+    modules: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    connect: Callable[[Mapping[str, str]], Adapter]
+    leaves: str
+    unique_names: bool = False
+    restarts: bool = (
+        False  # a container that has ended may be started anew and billed on: it must be cancelled
+    )
+    settle_s: float = 120.0
+    queue_s: float = 6 * 3600.0
+    longest_s: float = 24 * 3600.0
+    steps: tuple[str, ...] = ()
+    training_files: Callable[[Tickets, Mapping[str, Any]], dict[str, bytes]] = (
+        no_files  # what a recipe platform reads
+    )
+
+    def is_configured(self, values: Mapping[str, str]) -> bool:
+        """Whether every setting without a default has a value."""
+        return all(values.get(one.name) for one in self.variables if one.default is None)

@@ -1,0 +1,189 @@
+"""A job's place in a bucket or mounted folder: what it reads, and what it leaves, below any fsspec URL.
+
+URL/TAG/order              signed by the bot: what to run
+URL/TAG/data/rows/...      the rows
+URL/TAG/claim              create-only: the one container that trains
+URL/TAG/stop               signed by the bot: why to stop
+URL/TAG/events/000000.json one event each, in order
+URL/TAG/life.json          when it last showed life
+URL/TAG/files/...          weights: safetensors, JSON and plain text, nothing that could run
+URL/TAG/report.json        the report and its pictures
+URL/TAG/manifest.json      name, size and sha256 of every file of the result
+URL/TAG/done.json          written last: how it ended
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.data.filesystem import Files, without_user
+from finetune.data.ticket import DatasetError
+from finetune.platforms.contract import NoAnswer, PlatformError, Result
+
+ORDER, CLAIM, STOP, LIFE = "order", "claim", "stop", "life.json"
+REPORT, MANIFEST, DONE, DATA = "report.json", "manifest.json", "done.json", "data"
+ALLOWED = (".safetensors", ".json", ".txt", ".md", ".jinja")
+UNSENT = "checkpoints/"
+SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,6}")
+REPORT_BYTES = 4 * 2**20
+EVENT_BYTES = 64 * 1024
+EVENTS_AT_ONCE = 200
+CHUNK = 2**20
+
+
+class CorruptResult(PlatformError):
+    """The files that came back are not those of the manifest."""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One line of the manifest."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class RunStore:
+    """The runs below one URL, as this machine reaches it. NoAnswer where the store does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        with self._in_words():
+            self._files = Files(self.url)
+
+    def write(self, tag: str, path: str, data: bytes) -> None:
+        """Write one object of a run, replacing it."""
+        with self._in_words():
+            self._files.write(f"{tag}/{path}", data)
+
+    def read(self, tag: str, path: str) -> bytes | None:
+        """One object of a run, None where there is none."""
+        with self._in_words():
+            return self._files.read(f"{tag}/{path}")
+
+    def create(self, tag: str, path: str, data: bytes) -> bool:
+        """Write the object only if there is none; False where another writer was first."""
+        with self._in_words():
+            return self._files.create(f"{tag}/{path}", data)
+
+    def json(self, tag: str, path: str, most: int = REPORT_BYTES) -> dict[str, Any] | None:
+        """A JSON object of a run; None where there is none, or where it is none."""
+        data = self.read(tag, path)
+        return None if data is None or len(data) > most else plain_object(data)
+
+    def append_event(self, tag: str, number: int, event: Mapping[str, Any]) -> None:
+        """Write event `number`, counted from 0."""
+        self.write(tag, event_path(number), json.dumps(event, allow_nan=False).encode())
+
+    def events(self, tag: str, cursor: int) -> list[dict[str, Any]]:
+        """The events from `cursor` on, in order, as far as they are there; an unreadable one is an empty object."""
+        events: list[dict[str, Any]] = []
+        while (
+            len(events) < EVENTS_AT_ONCE
+            and (data := self.read(tag, event_path(cursor + len(events)))) is not None
+        ):
+            events.append((plain_object(data) if len(data) <= EVENT_BYTES else None) or {})
+        return events
+
+    def save_result(
+        self, tag: str, folder: Path, report: Mapping[str, Any], plots: Mapping[str, str]
+    ) -> None:
+        """Write the model's files (no checkpoints, nothing that could run), the report and last their manifest."""
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        entries = []
+        for name, path in names.items():
+            if name.startswith(UNSENT) or not name.endswith(ALLOWED) or not SAFE.fullmatch(name):
+                continue
+            with self._in_words():
+                self._files.upload(f"{tag}/files/{name}", path)
+            entries.append(asdict(FileEntry(f"files/{name}", path.stat().st_size, sha256_of(path))))
+        data = json.dumps({"report": report, "plots": plots}, allow_nan=False).encode()
+        self.write(tag, REPORT, data)
+        entries.append(asdict(FileEntry(REPORT, len(data), hashlib.sha256(data).hexdigest())))
+        self.write(tag, MANIFEST, json.dumps({"files": entries}).encode())
+
+    def fetch(self, tag: str, folder: Path) -> Result:
+        """The result with its files in `folder`; CorruptResult where one is not as the manifest says."""
+        manifest = self.json(tag, MANIFEST)
+        if manifest is None:
+            raise NoAnswer("The manifest of the result is not there yet.")
+        for entry in manifest_entries(manifest):
+            target = folder / entry.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._in_words():
+                there = self._files.download(f"{tag}/{entry.name}", target)
+            if not there or target.stat().st_size != entry.size or sha256_of(target) != entry.sha256:
+                raise CorruptResult(f"The file {entry.name} that came back is not the one that was written.")
+        data = plain_object((folder / REPORT).read_bytes()) or {}
+        report, plots = data.get("report"), data.get("plots")
+        if not isinstance(report, dict):
+            raise CorruptResult("The report that came back cannot be read.")
+        return Result(report, plots if isinstance(plots, dict) else {})
+
+    def erase(self, tag: str) -> list[str]:
+        """Erase everything of a run; what is still there afterwards, in words."""
+        with self._in_words():
+            for path in self._files.names(tag):
+                self._files.delete(f"{tag}/{path}")
+            return [f"{without_user(self.url)}/{tag}/{path}" for path in self._files.names(tag)]
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except DatasetError as error:
+            raise NoAnswer(
+                f"The place of the runs, {without_user(self.url)}, does not work: {error}"
+            ) from error
+
+
+def manifest_entries(manifest: Mapping[str, Any]) -> list[FileEntry]:
+    """The files of a manifest; CorruptResult for a name that leads out of the folder or a kind that could run."""
+    try:
+        entries = [FileEntry(str(e["name"]), int(e["size"]), str(e["sha256"])) for e in manifest["files"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptResult("The manifest of the result cannot be read.") from error
+    for entry in entries:
+        if not SAFE.fullmatch(entry.name) or not entry.name.endswith(ALLOWED):
+            raise CorruptResult(
+                f"The result holds {entry.name[:80]!r}: only safetensors, JSON and text are taken."
+            )
+    if REPORT not in {entry.name for entry in entries}:
+        raise CorruptResult("The manifest of the result names no report.")
+    return entries
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def plain_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in `data` without what a database refuses (NUL, NaN, infinity); None where it is none."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        value = json.loads(data.replace(b"\\u0000", b""), parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def event_path(number: int) -> str:
+    """Where event `number` of a run lies."""
+    return f"events/{number:06d}.json"

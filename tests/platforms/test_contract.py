@@ -1,0 +1,167 @@
+"""Every platform keeps the contract under faults: its real client, its stand-in, and a clock that the test moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
+from tests.platforms.wires import WIRES
+from tests.platforms.world import Crash, Wire, World, open_world
+from worker.errors import WorkerError
+
+pytestmark = pytest.mark.integration
+RUNS, STEPS = 40, 20
+CREATE_FAULTS = st.sampled_from(["503", "429", "cut", "cut", "silent", ""])
+LAGS = st.sampled_from([0.0, 40.0])
+
+
+class ContractMachine(RuleBasedStateMachine):
+    """Rules are what may befall a platform, a controller or a person; `settle` then lets everything end."""
+
+    wire: Wire
+    standin: StandIn
+    clock: list[float]
+
+    @initialize(faults=st.lists(CREATE_FAULTS, max_size=3), lag_s=LAGS)
+    def open(self, faults: list[str], lag_s: float) -> None:
+        """A fresh installation with one job, before a platform in trouble."""
+        self.world = open_world(self.wire, self.standin, self.clock)
+        self.standin.create_faults += faults
+        self.standin.lag_s = lag_s
+        self.world.submit()
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 20.0, 95.0]), desk=st.integers(0, 1))
+    def time_passes(self, seconds: float, desk: int) -> None:
+        self.world.step(seconds, desk)
+
+    @rule(fault=CREATE_FAULTS)
+    def another_job(self, fault: str) -> None:
+        if len(self.world.jobs) < 3:
+            self.standin.create_faults.append(fault)
+            self.world.submit()
+
+    @rule(fault=st.sampled_from(["503", "html", "cut"]))
+    def read_fails(self, fault: str) -> None:
+        self.standin.read_faults.append(fault)
+
+    @rule(in_create=st.booleans())
+    def controller_dies(self, in_create: bool) -> None:
+        if in_create:
+            crash_in_create(self.world)
+        self.world.desks[0] = self.world.open_desk()
+
+    @rule()
+    def second_controller(self) -> None:
+        if len(self.world.desks) == 1:
+            self.world.desks.append(self.world.open_desk())
+
+    @rule(number=st.integers(0, 2))
+    def person_cancels(self, number: int) -> None:
+        job = self.world.jobs[number % len(self.world.jobs)]
+        try:
+            self.world.ledger.request_cancel(job, "U1", "test")
+        except WorkerError:
+            return  # it has ended, or its report is being written
+
+    @rule(
+        how=st.sampled_from(
+            ["start", "start", "event", "finish", FAILED, CANCELLED, TIMED_OUT, "gone", "odd"]
+        ),
+        number=st.integers(0, 5),
+    )
+    def platform_acts(self, how: str, number: int) -> None:
+        jobs = list(self.standin.jobs.values())
+        if jobs:
+            self.world.advance(jobs[number % len(jobs)], how)
+
+    @rule(lag_s=LAGS)
+    def listing_lags(self, lag_s: float) -> None:
+        self.standin.lag_s = lag_s
+
+    @rule(good=st.booleans())
+    def key_is_revoked_or_restored(self, good: bool) -> None:
+        self.standin.is_key_good = good
+
+    @rule(skew=st.sampled_from([-86400.0, 0.0, 86400.0]))
+    def wall_clock_jumps(self, skew: float) -> None:
+        self.world.wall_skew = skew
+
+    @rule()
+    def cancel_takes_at_once(self) -> None:
+        self.standin.on_cancel = lambda job: self.standin.end(job, CANCELLED)
+
+    @invariant()
+    def the_desk_acts(self) -> None:
+        """Whatever befell, the desk has its turn."""
+        if hasattr(self, "world"):
+            self.world.step(2.0)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        try:
+            self.world.settle()
+            assert self.world.problems == []
+        finally:
+            self.standin.on_cancel = lambda job: None
+            self.world.close()
+
+
+def crash_in_create(world: World) -> None:
+    """The next create is made at the platform, and the controller is gone before it hears of it."""
+    adapter: Any = world.adapter
+    real = adapter.create
+
+    def create(submission: Any) -> str:
+        adapter.create = real
+        real(submission)
+        raise Crash
+
+    adapter.create = create
+
+
+@pytest.fixture(params=list(WIRES))
+def wire(request: Any) -> Wire:
+    return WIRES[request.param]
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [1_800_000_000.0]
+
+
+@pytest.fixture
+def standin(wire: Wire, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """The platform; the Hub's client waits a second between reads that it repeats, here it does not."""
+    if wire.platform.name == "huggingface":
+        quick = SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic, time=time.time)
+        monkeypatch.setattr("huggingface_hub.utils._http.time", quick)
+    server = wire.server(lambda: clock[0])
+    yield server
+    server.close()
+
+
+def test_no_fault_doubles_loses_or_leaves_a_job(wire: Wire, standin: StandIn, clock: list[float]) -> None:
+    """0 doubled, 0 lost, 0 left billed, 0 left uploaded in 40 runs of 20 rules; 400 by hand (benchmarks/platforms.py)."""
+    shape = {"wire": wire, "standin": standin, "clock": clock}
+    machine = type("Machine", (ContractMachine,), shape)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            phases=(Phase.generate,),
+        ),
+    )

@@ -1,0 +1,256 @@
+"""One installation before one platform: ledger, desk, stand-in, and the container as a few writes; the clock is the test's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetune.data.ticket import Ticket, Tickets
+from finetune.platforms.contract import Adapter, Platform
+from finetune.platforms.runs import CLAIM, DATA, DONE, RunStore
+from tests.platforms.standin import (
+    BILLED,
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    TIMED_OUT,
+    WAITING,
+    PlatformJob,
+    StandIn,
+)
+from worker.dispatch.desk import Connection, Desk
+from worker.dispatch.packing import Packer
+from worker.jobs.records import Job, JobRequest
+from worker.jobs.remotes import Outcome
+from worker.jobs.states import END_STATES, State
+from worker.ledger.ledger import Ledger
+from worker.ledger.remotes import remotes_of
+from worker.transport import signing
+
+MEMORY = Path("/dev/shm")
+SPEC = {"dataset": "few", "digest": "d", "budget_usd": 50.0, "method": "lora", "task": "triage"}
+REPORT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
+ROWS = Tickets(tuple(Ticket(f"t{n}", f"ticket {n}", label="ab"[n % 2]) for n in range(12)), "triage")
+
+
+class Crash(BaseException):
+    """The controller is gone in the middle of what it did."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One platform for the tests: its data, its server, how to connect to that, and a machine that it offers."""
+
+    platform: Platform
+    server: Callable[[Callable[[], float]], StandIn]
+    values: Callable[[StandIn, str], dict[str, str]]
+    machine: str
+    settle_s: float = 60.0
+
+
+@dataclass
+class World:
+    """Everything of one run; `step` lets time pass, `settle` heals everything and runs to the end."""
+
+    wire: Wire
+    standin: StandIn
+    clock: list[float]
+    home: Path
+    wall_skew: float = 0.0
+    usd: dict[str, float] = field(default_factory=dict)
+    trainings: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    stop_first: bool = False
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(str(self.home / "ledger.db"), clock=self.wall)
+        self.key = signing.bot_key(self.home / "keys")
+        self.runs = RunStore(str(self.home / "runs"))
+        self.adapter: Adapter = connect(self.wire, self.standin, str(self.home / "runs"))
+        self.desks = [self.open_desk()]
+
+    def wall(self) -> float:
+        """The wall clock, which may jump."""
+        return self.clock[0] + self.wall_skew
+
+    def open_desk(self) -> Desk:
+        """A desk as after a start of the bot: it remembers nothing."""
+        platform = self.wire.platform
+        runs = self.runs if platform.gives == "weights" else None
+        packer = Packer(self.key, lambda digest: ROWS, {"as_of": "2026-11"})
+        connection = Connection(platform, self.adapter, runs)
+        return Desk(self.ledger, {platform.name: connection}, packer, self.home / "artifacts")
+
+    def submit(self) -> str:
+        """A job for the platform."""
+        name = self.wire.platform.name
+        request = JobRequest(
+            "finetune", SPEC, "few", "U1", "maya", "T1", "C1", None, f"k{len(self.jobs)}", 50.0
+        )
+        request = JobRequest(**{**vars(request), "platform": name, "machine": self.wire.machine})
+        self.jobs.append(self.ledger.submit(request).id)
+        return self.jobs[-1]
+
+    def step(self, seconds: float, desk: int = 0) -> None:
+        """Time passes, one desk acts; a crash takes its memory."""
+        self.clock[0] += seconds
+        desk %= len(self.desks)
+        try:
+            self.desks[desk].step(self.wall(), self.clock[0])
+        except Crash:
+            self.desks[desk] = self.open_desk()
+        self.check()
+
+    def check(self) -> None:
+        """What must hold at every moment."""
+        bill_tags = {job.tag for job in self.standin.jobs.values() if job.stage in BILLED and not job.is_gone}
+        for job in map(self.ledger.job, self.jobs):
+            if job.spent_usd < self.usd.get(job.id, 0.0) - 1e-9:
+                self.problems.append(f"{job.id}: dollars fell to {job.spent_usd}")
+            self.usd[job.id] = job.spent_usd
+            if job.state is State.CANCELLED and not self.names_leftovers(job):
+                tags = {one.tag for one in remotes_of(self.ledger.engine, job.id)}
+                if tags & bill_tags:
+                    self.problems.append(f"{job.id}: cancelled while {tags & bill_tags} is billed")
+
+        self.check_given_up()
+
+    def check_given_up(self) -> None:
+        """A job that runs is never taken for ended, whatever word its platform says."""
+        running = {job.id for job in self.standin.jobs.values() if job.stage == RUNNING and not job.is_gone}
+        for one in self.jobs:
+            for remote in remotes_of(self.ledger.engine, one):
+                if remote.outcome == Outcome.LOST and remote.remote_id in running:
+                    self.problems.append(f"{remote.tag} was given up while it ran: {remote.why}")
+
+    def names_leftovers(self, job: Job) -> bool:
+        """Whether the job's report or error names something that was left."""
+        text = json.dumps(job.report) + (job.error or "")
+        return "Not erased" in text or "may still run" in text
+
+    def advance(self, job: PlatformJob, how: str) -> None:
+        """The platform's machine and the container in it do their part."""
+        if job.ended_at is not None or job.is_gone:
+            return
+        if how == "start" and job.stage == WAITING:
+            self.standin.start(job)
+            self.begin(job)
+        elif how == "event" and job.stage == RUNNING and self.claims(job):
+            number = len(self.runs.events(job.tag, 0))
+            self.runs.append_event(
+                job.tag, number, {"kind": "step", "step": number + 1, "steps": 9, "loss": 0.5}
+            )
+        elif how == "finish" and job.stage == RUNNING:
+            self.finish(job)
+        elif how in (FAILED, CANCELLED, TIMED_OUT):
+            self.standin.end(job, how)
+        elif how == "gone":
+            self.standin.end(job, CANCELLED)
+            job.is_gone = True
+        elif how == "odd":
+            job.odd_word = "SOMETHING_NEW"
+
+    def begin(self, job: PlatformJob) -> None:
+        """The container starts: who cannot claim the run leaves at once."""
+        if self.wire.platform.gives != "weights":
+            return
+        if self.runs.read(job.tag, "order") is None or not self.runs.create(job.tag, CLAIM, job.id.encode()):
+            self.standin.end(job, SUCCEEDED)
+            return
+        self.trainings[job.tag] += 1
+        self.runs.append_event(job.tag, 0, {"kind": "phase", "phase": "training"})
+
+    def claims(self, job: PlatformJob) -> bool:
+        """Whether this container is the one that trains."""
+        return self.wire.platform.gives == "weights" and self.runs.read(job.tag, CLAIM) == job.id.encode()
+
+    def finish(self, job: PlatformJob) -> None:
+        """The container leaves its result and goes."""
+        if self.claims(job):
+            folder = self.home / "work" / job.id
+            (folder / "model").mkdir(parents=True, exist_ok=True)
+            (folder / "model" / "trainwise.json").write_text('{"task": "triage", "method": "lora"}')
+            (folder / "model" / "model.safetensors").write_bytes(b"weights")
+            self.runs.save_result(job.tag, folder, REPORT, {})
+            self.runs.write(job.tag, DONE, b'{"kind": "finished", "data": {}}')
+        self.standin.end(job, SUCCEEDED)
+
+    def settle(self, most: int = 400) -> None:
+        """Everything works again and every job ends; what does not is a problem."""
+        self.standin.create_faults.clear()
+        self.standin.read_faults.clear()
+        self.standin.is_key_good, self.standin.lag_s = True, 0.0
+        self.standin.on_cancel = lambda job: self.standin.end(job, CANCELLED)
+        for number in range(most):
+            for job in list(self.standin.jobs.values()):
+                job.odd_word = ""
+                self.advance(job, "start" if job.stage == WAITING else "finish")
+            self.step(5.0 if number < 4 else 45.0)
+            if all(self.ledger.job(one).state in END_STATES for one in self.jobs):
+                break
+        else:
+            self.problems += [f"{one} is still {self.ledger.job(one).state}" for one in self.jobs]
+        for desk in self.desks:
+            desk.reap()
+        self.judge()
+
+    def judge(self) -> None:
+        """What must hold once everything is over."""
+        jobs = [self.ledger.job(one) for one in self.jobs]
+        has_names = any(self.names_leftovers(job) for job in jobs)
+        if (left := [job.id for job in self.standin.running()]) and not has_names:
+            self.problems.append(f"left billed: {left}")
+        if (files := self.uploads()) and not has_names:
+            self.problems.append(f"left uploaded: {files[:3]}")
+        for tag, count in Counter(job.tag for job in self.standin.jobs.values()).items():
+            if count > 1:
+                self.problems.append(f"{tag} was created {count} times")
+        self.problems += [f"{tag} was trained {n} times" for tag, n in self.trainings.items() if n > 1]
+        self.problems += self.standin.violations
+        with self.ledger.engine.connect() as connection:
+            dump = "\n".join(connection.connection.dbapi_connection.iterdump())  # type: ignore[union-attr]
+        if "secret-key" in dump:
+            self.problems.append("a secret stands in the ledger")
+
+    def uploads(self) -> list[str]:
+        """What still lies at the platform."""
+        own = [str(path) for path in (self.home / "runs").rglob("*") if path.is_file()]
+        return own + [str(one) for one in getattr(self.standin, "files", {})]
+
+    def close(self) -> None:
+        """Everything of this run is removed."""
+        self.ledger.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+ADAPTERS: dict[str, Any] = {}
+
+
+def connect(wire: Wire, standin: StandIn, runs_url: str) -> Adapter:
+    """The adapter of the platform with its real client before the stand-in; the client is made once, its place is new."""
+    key = f"{wire.platform.name}:{standin.url}"
+    if key not in ADAPTERS:
+        ADAPTERS[key] = wire.platform.connect({**wire.values(standin, runs_url), "timeout_s": "0.1"})
+    adapter = ADAPTERS[key]
+    if hasattr(adapter, "runs"):
+        adapter.runs = RunStore(runs_url)
+    return adapter
+
+
+def open_world(wire: Wire, standin: StandIn, clock: list[float]) -> World:
+    """A fresh world before a stand-in that is as after its start."""
+    standin.reset()
+    clock[0] = 1_800_000_000.0
+    base = MEMORY if MEMORY.is_dir() else None
+    return World(wire, standin, clock, Path(tempfile.mkdtemp(prefix="tw", dir=base)))
+
+
+__all__ = ["DATA", "Crash", "Wire", "World", "open_world"]

@@ -1,0 +1,86 @@
+"""`trainwise remote` as a container runs it: a real process, a real fine-tune, no key of ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finetune.data.store import DatasetStore
+from finetune.data.ticket import canonical
+from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, CorruptResult, RunStore
+from finetune.serving.predict import try_text
+from finetune.spec import parse_spec
+from tests.integration.conftest import add_dataset
+from tests.terminal import ROOT
+from worker.transport import signing
+from worker.transport.signing import PREFIX, Envelope, encode, order, seal
+
+pytestmark = pytest.mark.integration
+TAG = "tw-abcdef-job00001-1"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RunStore:
+    """A run's place with a signed order and its rows."""
+    add_dataset(tmp_path / "datasets", "few")
+    store = DatasetStore(str(tmp_path / "datasets"))
+    tickets = store.tickets(store.get("few").digest)
+    spec = parse_spec({"dataset": "few", "digest": tickets.digest, "method": "linear"}).to_json()
+    envelope = Envelope("job00001", 1, TAG, "job00001", "finetune", spec, "few", 4e9, 600, 0.0, 5.0)
+    message = {**order(envelope), "remote": TAG, "price_per_hour": 0.6, "prices": {}}
+    runs = RunStore(str(tmp_path / "runs"))
+    runs.write(TAG, ORDER, seal(message, signing.bot_key(tmp_path / "keys")))
+    runs.write(TAG, f"{DATA}/rows/{tickets.digest}.jsonl", canonical(tickets.rows))
+    return runs
+
+
+def container(tmp_path: Path, tag: str = TAG) -> subprocess.CompletedProcess[str]:
+    """The command that the bot hands to a platform, with an environment that holds nothing of ours."""
+    public = PREFIX + encode(signing.bot_key(tmp_path / "keys").public.raw.public_bytes_raw())
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+    words = [sys.executable, "-m", "bot.cli", "remote", str(tmp_path / "runs" / tag), "--bot-key", public]
+    return subprocess.run(words, env=env, capture_output=True, text=True, timeout=900, cwd=tmp_path)
+
+
+def test_an_order_is_run_its_result_checked_and_a_second_container_leaves(
+    runs: RunStore, tmp_path: Path
+) -> None:
+    """Events one a line, a sign of life, the manifest, last `done.json`; the model that came back answers a ticket."""
+    result = container(tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert next(line["phase"] for line in lines if line["kind"] == "phase") == "loading"
+    assert runs.json(TAG, LIFE) is not None
+    assert (runs.json(TAG, DONE) or {})["kind"] == "finished"
+    assert runs.events(TAG, 0)[0] == {"kind": "phase", "phase": "loading"}
+    report = runs.fetch(TAG, tmp_path / "back")
+    assert report.report["kind"] == "finetune"
+    assert report.plots
+    assert try_text(tmp_path / "back" / "files", "I was charged twice").answer
+    again = container(tmp_path)
+    assert "done already" in again.stdout
+    (tmp_path / "runs" / TAG / "files" / "model" / "trainwise.json").write_text("{}")
+    with pytest.raises(CorruptResult, match=r"trainwise\.json"):
+        runs.fetch(TAG, tmp_path / "twice")
+
+
+def test_who_comes_second_is_told_to_stop_or_meets_another_order_trains_nothing(
+    runs: RunStore, tmp_path: Path
+) -> None:
+    """Claimed elsewhere: it leaves; a stop that the bot signed: it leaves; an order of another key or tag is refused."""
+    assert runs.create(TAG, CLAIM, b'{"instance": "another"}')
+    assert not runs.create(TAG, CLAIM, b"mine")
+    assert "claimed by another" in container(tmp_path).stdout
+    key = signing.bot_key(tmp_path / "keys")
+    runs.write(TAG, STOP, seal({"stop": TAG, "reason": "cancel"}, key))
+    assert "told to stop" in container(tmp_path).stdout
+    other = "tw-abcdef-job00001-2"
+    runs.write(other, ORDER, runs.read(TAG, ORDER) or b"")
+    refusal = container(tmp_path, other)
+    assert refusal.returncode == 2
+    assert "another submission" in refusal.stderr
+    assert runs.read(other, DONE) is None

@@ -1,0 +1,207 @@
+"""The desk: one process that steps every job on a platform, from its intention to the last byte erased there.
+
+It holds nothing in memory that a crash could cost: what it has decided stands in the ledger before it acts. Its own
+clock (monotonic) measures waiting, so that a jump of the wall clock neither ends nor repeats a job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune.platforms.contract import Adapter, BadKey, NoAnswer, Platform, Reference
+from finetune.platforms.runs import RunStore
+from worker.dispatch.desk_steps import Steps
+from worker.dispatch.packing import Packer, limit_of
+from worker.jobs.records import Order
+from worker.jobs.remotes import Move, Remote, RemoteState, next_move
+from worker.jobs.states import State, Trigger
+from worker.ledger import outbox
+from worker.ledger.database import writing
+from worker.ledger.ledger import Ledger
+from worker.ledger.remotes import Terms, open_remotes, open_tags, write_intent
+from worker.ledger.transitions import StaleVersion, locked_job, move
+from worker.transport.signing import seal
+
+STEP_S = 1.0
+LOOK_S = 15.0
+AGAIN_S = 10.0
+REAP_S = 600.0
+AT_ONCE = 8
+
+log = logging.getLogger("trainwise.jobs")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connected platform: its data and its adapter; `runs` is the bucket of a platform that runs our image."""
+
+    platform: Platform
+    adapter: Adapter
+    runs: RunStore | None = None
+
+
+@dataclass
+class _Memory:
+    """What the desk has seen of one submission since it started: the state and since when, and when to act again."""
+
+    state: RemoteState
+    since: float
+    due: float = 0.0
+
+
+@dataclass
+class Desk:
+    """`step(now, tick)` acts once on everything that is due; `start()` does so each second in a thread.
+
+    `artifacts` takes the files that come back; `per_user` limits how many jobs of a person are out; `on_change` is
+    called after something changed, so that cards follow.
+    """
+
+    ledger: Ledger
+    connections: Mapping[str, Connection]
+    packer: Packer
+    artifacts: Path
+    per_user: int | None = None
+    on_change: Callable[[], None] = lambda: None
+    _memory: dict[str, _Memory] = field(default_factory=dict)
+    _reap_at: float = float("-inf")
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to step."""
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends the thread; what was begun is taken up at the next start."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def step(self, now: float, tick: float, pool: ThreadPoolExecutor | None = None) -> None:
+        """One pass: orders that are owed, every submission that is due, now and then what nobody owns."""
+        for job_id in outbox.jobs_to_requeue(self.ledger.engine, now, remote=True):
+            outbox.requeue_job(self.ledger.engine, job_id, now)
+        for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
+            self._guard(order.job_id, tick, lambda order=order: self._take(order, now))  # type: ignore[misc]
+        pairs = open_remotes(self.ledger.engine)
+        self._memory = {r.tag: self._remember(r, tick) for r, _ in pairs}
+        due = [(r, job) for r, job in pairs if self._memory[r.tag].due <= tick]
+        acts = [lambda r=r, job=job: self._act(r, job.state, now, tick) for r, job in due]  # type: ignore[misc]
+        tags = [r.tag for r, _ in due]
+        if pool is None:
+            for tag, act in zip(tags, acts, strict=True):
+                self._guard(tag, tick, act)
+        else:
+            list(pool.map(lambda pair: self._guard(pair[0], tick, pair[1]), zip(tags, acts, strict=True)))
+        if tick - self._reap_at >= REAP_S:
+            self._reap_at = tick
+            self.reap()
+
+    def reap(self) -> None:
+        """Ends what runs at a platform under a tag of ours and no open submission owns."""
+        for connection in self.connections.values():
+            try:
+                sightings = connection.adapter.find(self.packer.prefix)
+                owners = open_tags(self.ledger.engine)
+                for one in sightings:
+                    if not Steps.is_over(one) and owners.get(one.tag) not in ("", one.remote_id):
+                        label = connection.platform.label
+                        log.warning(
+                            "%s runs at %s as %s and no job owns it: ended", one.tag, label, one.remote_id
+                        )
+                        connection.adapter.cancel(Reference(one.tag, one.remote_id))
+            except (NoAnswer, BadKey) as error:
+                log.info("%s could not be searched: %s", connection.platform.label, error)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="desk") as pool:
+            while not self._over.wait(STEP_S):
+                try:
+                    self.step(self.ledger.clock(), time.monotonic(), pool)
+                except (
+                    Exception
+                ):  # the edge of this thread: the database is away, the next round may do better
+                    log.exception("jobs on platforms could not be looked after; trying again")
+
+    def _guard(self, tag: str, tick: float, act: Callable[[], None]) -> None:
+        memory = self._memory.get(tag)
+        try:
+            act()
+        except StaleVersion as error:
+            log.info("%s", error)
+        except (NoAnswer, BadKey) as error:
+            log.info("%s: %s", tag, error)
+            if memory is not None:
+                memory.due = tick + LOOK_S
+        except Exception:  # one submission that fails must not hold up the others
+            log.exception("the submission %s could not be taken further; trying again", tag)
+            if memory is not None:
+                memory.due = tick + 2 * LOOK_S
+
+    def _remember(self, remote: Remote, tick: float) -> _Memory:
+        memory = self._memory.get(remote.tag)
+        return memory if memory is not None and memory.state is remote.state else _Memory(remote.state, tick)
+
+    def _take(self, order: Order, now: float) -> None:
+        """One order that the ledger owes: a submission is intended, or a container is told to stop."""
+        if order.what == "stop":
+            self._tell(order)
+        elif not self._intend(order, now):
+            return
+        outbox.complete_order(self.ledger.engine, order, now)
+        self.on_change()
+
+    def _intend(self, order: Order, now: float) -> bool:
+        job = self.ledger.job(order.job_id)
+        connection = self.connections.get(job.platform or "")
+        if connection is None:
+            self._refuse(order, f"{job.platform} is not configured here any more. Launch it elsewhere.", now)
+            return True
+        platform = connection.platform
+        offer = next((one for one in connection.adapter.offers() if one.name == job.machine), None)
+        if offer is None:
+            self._refuse(
+                order, f"{platform.label} does not offer {job.machine} any more. Choose another.", now
+            )
+            return True
+        limit_s = limit_of(job, offer.usd_per_hour, platform.longest_s)
+        terms = Terms(self.packer.prefix, limit_s, offer.usd_per_hour)
+        write_intent(self.ledger.engine, order, terms, now)
+        return True
+
+    def _refuse(self, order: Order, why: str, now: float) -> None:
+        with writing(self.ledger.engine) as connection:
+            job = locked_job(connection, order.job_id)
+            if job.state is State.QUEUED:
+                move(connection, job, Trigger.FAIL, now, "desk", why, error=why)
+
+    def _tell(self, order: Order) -> None:
+        """Writes the signed stop flag where the container looks for it."""
+        for remote, job in open_remotes(self.ledger.engine):
+            connection = self.connections.get(remote.platform)
+            if job.id == order.job_id and connection is not None and connection.runs is not None:
+                flag = seal({"stop": remote.tag, "reason": order.reason}, self.packer.key)
+                connection.runs.write(remote.tag, "stop", flag)
+
+    def _act(self, remote: Remote, job: State, now: float, tick: float) -> None:
+        memory = self._memory[remote.tag]
+        connection = self.connections.get(remote.platform)
+        if connection is None:
+            memory.due = tick + 4 * LOOK_S
+            return
+        since_s = tick - memory.since
+        next_step = next_move(remote, job, since_s)
+        memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
+        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s)
+        wait_s = steps.take(next_step, remote)
+        if wait_s is not None:
+            memory.due = tick + wait_s
+        self.on_change()

@@ -1,0 +1,313 @@
+"""One step of one submission: the call to its platform, and what its answer means for the job."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.platforms.contract import (
+    ENDED,
+    BadKey,
+    Bill,
+    NoAnswer,
+    NotMade,
+    Reference,
+    Sighting,
+    Stage,
+)
+from finetune.platforms.runs import CorruptResult
+from worker.dispatch.packing import LEAST_S, Packer, attempt_name
+from worker.jobs.remotes import Move, Outcome, Remote, RemoteState
+from worker.jobs.states import END_STATES, State
+from worker.ledger import remotes
+from worker.ledger.ledger import Ledger
+from worker.logs import scrub
+from worker.runtime.attempt import drop_earlier
+
+if TYPE_CHECKING:
+    from worker.dispatch.desk import Connection
+
+MOST_CREATES = 3
+CLEAR_S = 1800.0
+"""After so long what could not be ended, fetched or erased is named in the report instead."""
+BILL_S = 120.0
+LAST_WORD_S = 60.0
+"""A platform may say that a job has ended before its last words can be read in the bucket."""
+END_GRACE_S = 60.0
+LIMIT_SLACK_S = 600.0
+CORRUPT_S = 60.0
+NO_BILL = Bill(0.0, True, "never started")
+
+log = logging.getLogger("trainwise.jobs")
+
+
+@dataclass
+class Steps:
+    """`take` carries out one move; `since_s` is how long this desk has seen the submission in its state."""
+
+    ledger: Ledger
+    connection: Connection
+    packer: Packer
+    artifacts: Path
+    now: float
+    since_s: float
+
+    def take(self, step: Move, remote: Remote) -> float | None:
+        """Carries out the move; the seconds to wait before the next one, None: as usual."""
+        if step is Move.CREATE:
+            return self._create(remote)
+        if step is Move.DOUBT:
+            remotes.note_event(
+                self.ledger.engine,
+                remote,
+                "unanswered",
+                self.now,
+                "its create was cut short",
+                state=RemoteState.UNANSWERED,
+            )
+            return 0.0
+        if step is Move.DROP:
+            self._decide(remote, Outcome.CANCELLED, "nothing had been started")
+            return 0.0
+        if step is Move.FIND:
+            return self._find(remote)
+        if step is Move.LOOK:
+            return self._look(remote)
+        return self._clear(remote) if step is Move.CLEAR else None
+
+    @property
+    def label(self) -> str:
+        """The platform's name for people."""
+        return self.connection.platform.label
+
+    def _create(self, remote: Remote) -> float | None:
+        """Uploads, notes that the create is on its way, and sends it once."""
+        engine, job = self.ledger.engine, self.ledger.job(remote.job_id)
+        if remote.limit_s < LEAST_S:
+            why = f"Its budget buys {remote.limit_s:.0f} s on {self.label}: give it more."
+            self._decide(remote, Outcome.FAILED, why)
+            return 0.0
+        try:
+            submission = self.packer.submission(remote, job, self.connection.platform, self.now)
+            places = self.connection.adapter.upload(submission)
+        except NotMade as error:
+            self._decide(remote, Outcome.FAILED, self._words(error))
+            return 0.0
+        count = remote.creates + 1
+        remote = remotes.change(engine, remote, state=RemoteState.CREATING, creates=count, uploads=places)
+        try:
+            remote_id = self.connection.adapter.create(submission)
+        except BadKey as error:
+            self._decide(remote, Outcome.FAILED, self._words(error))
+            return 0.0
+        except NotMade as error:
+            if error.retry_after_s is None:
+                self._decide(remote, Outcome.FAILED, self._words(error))
+                return 0.0
+            remotes.change(engine, remote, state=RemoteState.INTENT, creates=count - 1)
+            return error.retry_after_s
+        except Exception as error:  # also what a client breaks on in an answer: it may have been made
+            if not isinstance(error, NoAnswer):
+                log.exception("the create of %s broke", remote.tag)
+            why = f"{self.label} did not answer; looking for {remote.tag} there"
+            remotes.note_event(engine, remote, "unanswered", self.now, why, state=RemoteState.UNANSWERED)
+            return 0.0
+        why = f"{self.label} took it as {remote_id}"
+        remotes.note_event(
+            engine, remote, "accepted", self.now, why, state=RemoteState.ACCEPTED, remote_id=remote_id
+        )
+        return 0.0
+
+    def _find(self, remote: Remote) -> float | None:
+        """Resolves an unanswered create: found, or after the settling time certainly not made."""
+        engine = self.ledger.engine
+        sightings = self.connection.adapter.find(remote.tag)
+        if sightings:
+            best = min(sightings, key=lambda one: one.stage in ENDED)
+            extras = [one.remote_id for one in sightings if one is not best]
+            why = f"found at {self.label} as {best.remote_id}"
+            values = {"state": RemoteState.ACCEPTED, "remote_id": best.remote_id, "extras": extras}
+            remotes.note_event(engine, remote, "accepted", self.now, why, **values)
+            return 0.0
+        if self.since_s < self.connection.platform.settle_s:
+            return None
+        state = self.ledger.job(remote.job_id).state
+        if state is State.CANCELLING or state in END_STATES:
+            self._decide(remote, Outcome.CANCELLED, f"{self.label} never had it")
+        elif remote.creates >= MOST_CREATES:
+            self._decide(remote, Outcome.FAILED, f"{self.label} did not take it in {remote.creates} tries.")
+        else:
+            why = f"{self.label} does not have it: sent again"
+            remotes.note_event(engine, remote, "intent", self.now, why, state=RemoteState.INTENT)
+        return 0.0
+
+    def _look(self, remote: Remote) -> float | None:
+        """What the platform and the job itself show; a cancel that was asked for, and the limits."""
+        try:
+            sighting = self.connection.adapter.look(reference(remote))
+        except (NoAnswer, BadKey) as error:
+            return self._unseen(remote, error)
+        remote = self._end_extras(remote)
+        state = self.ledger.job(remote.job_id).state
+        is_over = self.is_over(sighting)
+        note = sighting.note
+        if state is State.CANCELLING and not is_over:
+            note = f"asked {self.label} to stop, still billing"
+        elif sighting.stage is Stage.WAITING:
+            note = f"waiting for a machine at {self.label}"
+        remote = remotes.note_sighting(self.ledger.engine, remote, sighting, note, self.now)
+        if state is State.CANCELLING:
+            return self._cancel(remote, is_over)
+        return self._judge(remote, sighting)
+
+    def _judge(self, remote: Remote, sighting: Sighting) -> float | None:
+        end = sighting.end or {}
+        kind, data = str(end.get("kind", "")), end.get("data")
+        facts = data if isinstance(data, dict) else {}
+        if kind == "finished":
+            self._decide(remote, Outcome.FINISHED, f"{self.label}: done")
+        elif kind == "stopped" and facts.get("reason") == "budget":
+            self._decide(remote, Outcome.BUDGET, "the budget of this job is spent")
+        elif kind == "failed" and not facts.get("retryable"):
+            self._decide(remote, Outcome.FAILED, scrub(str(facts.get("error") or "The run failed."))[:2000])
+        elif kind:
+            self._decide(
+                remote, Outcome.LOST, scrub(str(facts.get("error") or f"the run {kind} there"))[:2000]
+            )
+        elif sighting.stage is Stage.TIMED_OUT:
+            self._decide(
+                remote, Outcome.BUDGET, f"{self.label} ended it at its time limit, which its budget set"
+            )
+        elif self.is_over(sighting):
+            if sighting.stage is Stage.SUCCEEDED and self.since_s < LAST_WORD_S:
+                return None
+            self._decide(remote, Outcome.LOST, f"ended by {self.label} ({sighting.word or sighting.stage})")
+        elif sighting.stage is Stage.WAITING and self.since_s > self.connection.platform.queue_s:
+            hours = self.connection.platform.queue_s / 3600
+            self._decide(
+                remote, Outcome.FAILED, f"{self.label} had no {remote.machine} for {hours:.0f} hours."
+            )
+        elif (sighting.ran_s or 0.0) > remote.limit_s + LIMIT_SLACK_S:
+            self._decide(remote, Outcome.BUDGET, "the time that its budget buys is over")
+        else:
+            return None
+        return 0.0
+
+    def _cancel(self, remote: Remote, is_over: bool) -> float | None:
+        if is_over:
+            self._decide(remote, Outcome.CANCELLED, f"{self.label} has ended it", ended_at=self.now)
+            return 0.0
+        self.connection.adapter.cancel(reference(remote))
+        return None
+
+    def _unseen(self, remote: Remote, error: Exception) -> float | None:
+        """Nobody can look: the card says so, and after all limits the report names what may still run."""
+        note = f"{self.label} cannot be asked: {self._words(error)}"
+        blank = Sighting(remote.remote_id, Stage.RUNNING, remote.word, cursor=remote.cursor)
+        remote = remotes.note_sighting(self.ledger.engine, remote, blank, note[:300], self.now)
+        if self.since_s > remote.limit_s + self.connection.platform.queue_s:
+            self._decide(remote, Outcome.FAILED, note[:300])
+            return 0.0
+        return None
+
+    def _end_extras(self, remote: Remote) -> Remote:
+        """Ends jobs that bear the same tag; the one that is looked at claims the run, so these train nothing."""
+        rest = []
+        for extra in remote.extras:
+            twin = Reference(remote.tag, extra, remote.cursor)
+            if not self.is_over(self.connection.adapter.look(twin)):
+                self.connection.adapter.cancel(twin)
+                rest.append(extra)
+        return remote if rest == remote.extras else remotes.change(self.ledger.engine, remote, extras=rest)
+
+    def _clear(self, remote: Remote) -> float | None:
+        """Fetches the result, sees the end at the platform, reads the bill, erases, and closes."""
+        is_late = self.since_s > CLEAR_S
+        leftovers: list[str] = []
+        remote = self._fetch(remote)
+        try:
+            remote, has_ended = self._see_end(remote)
+            if not has_ended:
+                if not is_late:
+                    return None
+                leftovers.append(self._still_there(remote))
+            bill = self.connection.adapter.bill(reference(remote)) if remote.remote_id else NO_BILL
+            if (bill is None or not bill.is_final) and self.since_s < BILL_S:
+                return None
+            places = self.connection.adapter.erase(reference(remote))
+            leftovers += [f"Not erased: {place}." for place in places]
+        except (NoAnswer, BadKey) as error:
+            if not is_late:
+                raise
+            bill = None
+            leftovers = [f"Not erased at {self.label}: {remote.tag}. {self._words(error)}"]
+            leftovers += [self._still_there(remote)] if remote.ended_at is None and remote.remote_id else []
+        usd = max(remote.usd, bill.usd if bill else 0.0)
+        values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
+        remotes.close(self.ledger.engine, remote, leftovers, self.now, **values)
+        return None
+
+    def _fetch(self, remote: Remote) -> Remote:
+        """The finished job's files among the artifacts and its report in the ledger; a result that never comes is a failure."""
+        if remote.outcome != Outcome.FINISHED or remote.report is not None:
+            return remote
+        home = self.artifacts / self.ledger.job(remote.job_id).root
+        draft = home / f".{remote.tag}"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        try:
+            result = self.connection.adapter.result(reference(remote), draft)
+        except (NoAnswer, BadKey, CorruptResult) as error:
+            most_s = CORRUPT_S if isinstance(error, CorruptResult) else CLEAR_S / 2
+            if self.since_s <= most_s:
+                raise NoAnswer(str(error)) from error
+            why = f"The result could not be fetched: {self._words(error)}"
+            return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
+        finally:
+            if (draft / "files").is_dir():
+                folder = home / attempt_name(remote)
+                shutil.rmtree(folder, ignore_errors=True)
+                (draft / "files").replace(folder)
+                drop_earlier(folder)
+            shutil.rmtree(draft, ignore_errors=True)
+        report = {**result.report, **({"hosted_model": result.model} if result.model else {})}
+        return remotes.keep_result(self.ledger.engine, remote, report, result.plots)
+
+    def _see_end(self, remote: Remote) -> tuple[Remote, bool]:
+        """Ends everything that bears the tag; True once the platform shows that nothing of it runs."""
+        running = []
+        if remote.creates:
+            running = [one for one in self.connection.adapter.find(remote.tag) if not self.is_over(one)]
+        for one in running:
+            is_own_end = one.remote_id == remote.remote_id and remote.outcome == Outcome.FINISHED
+            if is_own_end and self.since_s < END_GRACE_S and not self.connection.platform.restarts:
+                continue  # its container is just leaving
+            self.connection.adapter.cancel(Reference(remote.tag, one.remote_id))
+        if remote.remote_id and remote.ended_at is None:
+            sighting = self.connection.adapter.look(reference(remote))
+            if self.is_over(sighting):
+                remote = remotes.note_sighting(self.ledger.engine, remote, sighting, "", self.now)
+                remote = remotes.change(self.ledger.engine, remote, ended_at=self.now)
+        return remote, not running and (not remote.remote_id or remote.ended_at is not None)
+
+    def _still_there(self, remote: Remote) -> str:
+        return f"{remote.remote_id or remote.tag} may still run at {self.label} and bill: end it there."
+
+    def _decide(self, remote: Remote, outcome: Outcome, why: str, **columns: float) -> None:
+        remotes.decide_outcome(self.ledger.engine, remote, outcome, why, self.now, **columns)
+
+    @staticmethod
+    def is_over(sighting: Sighting) -> bool:
+        """Whether the platform bills nothing more for it."""
+        return sighting.stage in ENDED
+
+    def _words(self, error: Exception) -> str:
+        return scrub(str(error))[:500]
+
+
+def reference(remote: Remote) -> Reference:
+    """The submission as its adapter takes it."""
+    return Reference(remote.tag, remote.remote_id, remote.cursor)

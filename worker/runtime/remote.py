@@ -1,0 +1,153 @@
+"""`trainwise remote`: one signed order, run in a container on someone else's machine, with no key, queue or Slack of ours.
+
+The order, the rows and the flag to stop come from the run's place (a bucket or a mounted folder); events, signs of life,
+the result and last `done.json` go back there. Who comes second, or after the end, leaves at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from finetune.platforms.contract import NoAnswer
+from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
+from worker.errors import WorkerError
+from worker.kinds import KINDS
+from worker.runtime.attempt import Work, run_attempt, within_budget
+from worker.runtime.job_process import StopSignal
+from worker.transport.signing import PublicKey, Refusal, RemoteOrder, read_remote_order, unseal
+from worker.transport.stop_flag import REASONS
+
+LOOK_S = 5.0
+LIFE_S = 60.0
+STEP_EVERY_S = 5.0
+log = logging.getLogger("trainwise.worker")
+
+
+@dataclass
+class Container:
+    """One run: where its objects lie, whose order it takes, and where its events are printed, one JSON object a line."""
+
+    runs: RunStore
+    tag: str
+    bot: PublicKey
+    out: TextIO
+    instance: str = field(default_factory=socket.gethostname)
+    look_s: float = LOOK_S
+    life_s: float = LIFE_S
+    step_every_s: float = STEP_EVERY_S
+    _number: int = 0
+    _step_at: float = float("-inf")
+
+    def run(self) -> int:
+        """The exit status: 0 also where there is nothing to do; WorkerError where the order is not one of this bot's."""
+        if self.runs.read(self.tag, DONE) is not None:
+            return self._leave("done already")
+        data = self.runs.read(self.tag, ORDER)
+        if data is None:
+            raise WorkerError(
+                f"{self.runs.url}/{self.tag} holds no order: check the address and who may read there."
+            )
+        try:
+            order = read_remote_order(data, self.bot, self.tag, time.time())
+        except (Refusal, ValueError, TypeError, KeyError) as error:
+            raise WorkerError(f"The order of {self.tag} is refused: {error}.") from error
+        if self._stop_reason() not in (None, "finish"):
+            return self._leave("told to stop before it began")
+        if not self._claim():
+            return self._leave("claimed by another container")
+        while (
+            self.runs.read(self.tag, event_path(self._number)) is not None
+        ):  # begun anew on the same machine
+            self._number += 1
+        end, result = self._work(order)
+        self.runs.write(self.tag, DONE, json.dumps({"kind": end, "data": result}).encode())
+        self._print({"kind": "done", "end": end})
+        return 0
+
+    def _work(self, order: RemoteOrder) -> tuple[str, dict[str, Any]]:
+        stop, over = StopSignal(self._stop_reason), threading.Event()
+        watch = threading.Thread(target=self._watch, args=(stop, over), daemon=True)
+        watch.start()
+        try:
+            with tempfile.TemporaryDirectory(prefix="trainwise-") as home:
+                folder = Path(home) / order.envelope.root / order.envelope.rq_id
+                folder.mkdir(parents=True)
+                work = Work(
+                    order.envelope,
+                    folder,
+                    f"{self.runs.url}/{self.tag}/{DATA}",
+                    self.emit,
+                    within_budget(stop.current_reason, order.envelope, order.price_per_hour),
+                    order.price_per_hour,
+                    order.prices,
+                )
+                end, data = run_attempt(KINDS[order.envelope.kind].run, work)
+                report, plots = data.pop("report", None), data.pop("plots", {})
+                if end == "finished":
+                    self.runs.save_result(self.tag, folder, report, plots)
+        finally:
+            over.set()
+            watch.join(self.look_s + 10)
+        return end, data
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """One event to the run's place and to the platform's log; steps are thinned, and a bucket that is away costs lines."""
+        is_last = event.get("step") == event.get("steps")
+        if (
+            event.get("kind") == "step"
+            and not is_last
+            and time.monotonic() - self._step_at < self.step_every_s
+        ):
+            return
+        if event.get("kind") == "step":
+            self._step_at = time.monotonic()
+        self._print(event)
+        try:
+            self.runs.append_event(self.tag, self._number, event)
+            self._number += 1
+        except (NoAnswer, ValueError) as error:
+            log.warning("an event was not written: %s", error)
+
+    def _claim(self) -> bool:
+        """Whether this container is the one that trains: it was first, or it was started anew on the same machine."""
+        mine = json.dumps({"instance": self.instance}).encode()
+        return self.runs.create(self.tag, CLAIM, mine) or self.runs.read(self.tag, CLAIM) == mine
+
+    def _stop_reason(self) -> str | None:
+        try:
+            data = self.runs.read(self.tag, STOP)
+            message = unseal(data, self.bot) if data is not None else {}
+        except (NoAnswer, Refusal, ValueError):
+            return None
+        is_genuine = message.get("stop") == self.tag and message.get("reason") in REASONS
+        return str(message["reason"]) if is_genuine else None
+
+    def _watch(self, stop: StopSignal, over: threading.Event) -> None:
+        """Looks for the flag to stop every few seconds and shows life every minute."""
+        life_at = float("-inf")
+        while True:
+            stop.look()
+            if time.monotonic() - life_at >= self.life_s:
+                life_at = time.monotonic()
+                try:
+                    self.runs.write(self.tag, LIFE, json.dumps({"at": time.time()}).encode())
+                except NoAnswer as error:
+                    log.warning("no sign of life was written: %s", error)
+            if over.wait(self.look_s):
+                return
+
+    def _leave(self, why: str) -> int:
+        self._print({"kind": "note", "text": f"nothing to do here: {why}"})
+        return 0
+
+    def _print(self, event: dict[str, Any]) -> None:
+        self.out.write(json.dumps(event) + "\n")
+        self.out.flush()
