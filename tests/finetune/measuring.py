@@ -58,8 +58,11 @@ def cut_sample(train: int, dev: int, test: int, classes: int = 4) -> Sample:
     return Sample(tickets_, labels, names, features, once, (once,), cut, rows, 0.01)
 
 
+VECTORS: dict[tuple[str, ...], np.ndarray] = {}
+
+
 class CountingEmbedder:
-    """The real MiniLM, remembering what it has embedded, so that many tests pay for a list of texts once.
+    """The real MiniLM, remembering what it has embedded, so that all tests of a process pay for a list of texts once.
 
     Lists, not texts: what stands beside a text in a batch moves its vector in the last digits.
     """
@@ -68,15 +71,14 @@ class CountingEmbedder:
         from finetune.training.embedding import FrozenEmbedder
 
         self._embed = FrozenEmbedder()
-        self._vectors: dict[tuple[str, ...], np.ndarray] = {}
         self.count = 0
 
     def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
         self.count += len(texts)
         key = tuple(texts)
-        if key not in self._vectors:
-            self._vectors[key] = self._embed(texts, check)
-        return self._vectors[key]
+        if key not in VECTORS:
+            VECTORS[key] = self._embed(texts, check)
+        return VECTORS[key]
 
 
 def measurement_of(

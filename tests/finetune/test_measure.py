@@ -60,11 +60,12 @@ def test_the_report_is_json_and_holds_the_whole_evidence(report: dict[str, Any])
 
 def test_a_finished_folder_answers_at_once(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The same request in the same folder is not measured twice; another target is."""
-    first = measurement_of(tickets(ROWS[:240]), 0.5, tmp_path, embed, **NO_PILOT)
+    rows = tickets(ROWS[:90])
+    first = measurement_of(rows, 0.3, tmp_path, embed, **NO_PILOT)
     count = embed.count
-    assert measurement_of(tickets(ROWS[:240]), 0.5, tmp_path, embed) == first
+    assert measurement_of(rows, 0.3, tmp_path, embed) == first
     assert embed.count == count
-    assert measurement_of(tickets(ROWS[:240]), 0.99, tmp_path, embed, **NO_PILOT)["target"] == 0.99
+    assert measurement_of(rows, 0.99, tmp_path, embed, **NO_PILOT)["target"] == 0.99
     assert embed.count > count
 
 
@@ -73,7 +74,7 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
 ) -> None:
     """Cancel during the pilot raises Stopped and leaves no report; the next run reads the kept embeddings."""
     phases: list[str] = []
-    rows = tickets(ROWS[:300])
+    rows = tickets(ROWS[:230])
     with pytest.raises(Stopped, match="cancel"):
         measurement_of(
             rows,
@@ -86,13 +87,13 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
     assert not (tmp_path / "report.json").exists()
     count = embed.count
     assert measurement_of(rows, 0.9, tmp_path, embed, **NO_PILOT)["kind"] == "measure"
-    assert embed.count - count < 300  # the probe only
+    assert embed.count - count < 230  # the probe only
 
 
 @pytest.mark.timeout(900)  # a LoRA pilot: minutes on a busy machine
 def test_shuffled_labels_leave_nothing_to_learn(embed: CountingEmbedder, tmp_path: Path) -> None:
     """Labels drawn at random: it says that there is nothing to learn, whatever the target."""
-    some = ROWS[:260]
+    some = ROWS[:130]
     labels = np.random.default_rng(3).permutation([label for _, label in some])
     rows = [(text, str(label)) for (text, _), label in zip(some, labels, strict=True)]
     report = measurement_of(tickets(rows), 0.15, tmp_path, embed)
@@ -111,7 +112,7 @@ def test_fewer_than_fifty_rows_cannot_be_measured(embed: CountingEmbedder, tmp_p
 def test_a_class_with_one_row_is_named(embed: CountingEmbedder, tmp_path: Path) -> None:
     """One ticket of a class cannot be both learned and tested: a warning names the class."""
     report = measurement_of(
-        tickets([*ROWS[:200], ("please adopt our office cat", "cats")]), 0.9, tmp_path, embed, **NO_PILOT
+        tickets([*ROWS[:90], ("please adopt our office cat", "cats")]), 0.9, tmp_path, embed, **NO_PILOT
     )
     assert any("cats" in warning for warning in report["warnings"])
 

@@ -10,6 +10,7 @@ import pytest
 
 from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_ladder
 from finetune.evaluation.learning_curve import sizes, slice_score
+from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.sample import Sample, draw
 from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import Budget, Survey
@@ -17,6 +18,8 @@ from finetune.progress import silent
 from tests.finetune.measuring import PRICES, CountingEmbedder, sample_rows, tickets
 
 pytestmark = pytest.mark.integration
+
+Ladder = tuple[list[Predictions], Predictions]
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +39,18 @@ def decoy(clean: Sample) -> Sample:
     return replace(clean, labels=labels, features=features, rows=tuple(rows))
 
 
-def test_the_method_is_chosen_without_held_out_rows(clean: Sample, decoy: Sample) -> None:
+@pytest.fixture(scope="module")
+def ladders(clean: Sample, decoy: Sample) -> list[Ladder]:
+    """The cheap systems of both samples, each with the one that was chosen."""
+    return [score_ladder(sample, CheapMethods(sample), "accuracy", silent()) for sample in (clean, decoy)]
+
+
+def test_the_method_is_chosen_without_held_out_rows(
+    clean: Sample, decoy: Sample, ladders: list[Ladder]
+) -> None:
     """Choosing scores and the chosen system are the same to the last bit; only held-out scores move."""
     calls = []
-    for sample in (clean, decoy):
-        systems, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+    for sample, (systems, best) in zip((clean, decoy), ladders, strict=True):
         right = float((systems[-1].labels == sample.truth).mean())
         calls.append((best.name, [system.choosing_score for system in systems], right))
     assert calls[0][:2] == calls[1][:2]
@@ -49,14 +59,13 @@ def test_the_method_is_chosen_without_held_out_rows(clean: Sample, decoy: Sample
 
 @pytest.mark.parametrize("target", [0.6, 0.8, 0.99])
 def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
-    target: float, clean: Sample, decoy: Sample, tmp_path: Path
+    target: float, clean: Sample, decoy: Sample, ladders: list[Ladder], tmp_path: Path
 ) -> None:
-    """The gate of the LoRA pilot says the same thing; here without time, so that it only says it."""
+    """The gate of the pilot says the same thing; here without time, so that it only says it."""
     gates = []
-    for sample in (clean, decoy):
+    for sample, (_, best) in zip((clean, decoy), ladders, strict=True):
         bench = Bench(tmp_path, PRICES, lambda _: None, lambda: None)
         survey = Survey(sample, Request(target), bench, silent(), Budget(lambda: 0.0, 0.0), "")
-        _, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
         gates.append(survey._pilot(CheapMethods(sample), best, best, (), 0.5))
     assert gates[0] == gates[1]
     assert gates[0][1] is not None
@@ -81,11 +90,11 @@ def test_nested_slices_grow_by_adding_rows(clean: Sample) -> None:
     assert score(clean.train_rows, 0) == score(clean.train_rows, 1)
 
 
-def test_the_curve_ends_in_the_methods_own_score(clean: Sample) -> None:
+def test_the_curve_ends_in_the_methods_own_score(clean: Sample, ladders: list[Ladder]) -> None:
     """One implementation per method: the last point of the curve is the figure in the table of alternatives."""
-    systems, _ = score_ladder(clean, CheapMethods(clean), "accuracy", silent())
-    for system in systems:
-        last = slice_score(clean, CheapMethods(clean), system.name, "accuracy", 7)(clean.train_rows, 0)
+    cheap = CheapMethods(clean)
+    for system in ladders[0][0]:
+        last = slice_score(clean, cheap, system.name, "accuracy", 7)(clean.train_rows, 0)
         assert last == float((system.labels == clean.truth).mean()), system.name
 
 

@@ -27,20 +27,19 @@ def server() -> Iterator[OpenAIServer]:
         yield running
 
 
-def linear_report(server: OpenAIServer, folder: Path, usd: float = 0.015, **form: Any) -> dict[str, Any]:
-    """The report of a `linear` run on the bundled tickets with a language model configured."""
-    spec = parse_spec({"dataset": "sample", "method": "linear", **form})
-    llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, usd)
-    return run(
-        spec, tickets(sample_rows()), folder, lambda _: None, lambda: None, Rates(0.0, PRICES), llm=llm
-    )
+def linear_report(server: OpenAIServer, folder: Path, rows: int | None = None) -> dict[str, Any]:
+    """The report of a `linear` run on the bundled tickets (the first `rows`) with a language model configured."""
+    spec = parse_spec({"dataset": "sample", "method": "linear"})
+    llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, 0.015)
+    some = tickets(sample_rows()[:rows])
+    return run(spec, some, folder, lambda _: None, lambda: None, Rates(0.0, PRICES), llm=llm)
 
 
 def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_beat(
     server: OpenAIServer, tmp_path: Path
 ) -> None:
     """Four prompts on the same tickets; the one that the choosing rows name is compared on the tickets it
-    answered; what was sent and spent is told; a resumed run asks nothing again."""
+    answered; what was sent and spent is told."""
     report = linear_report(server, tmp_path)
     by_name = {system["name"]: system for system in report["systems"]}
     assert {ZERO, FEW, RETRIEVED} <= set(by_name)
@@ -53,11 +52,17 @@ def test_prompts_stand_in_the_ladder_and_the_best_one_is_what_training_has_to_be
     assert any(f"requests with ticket texts went to {MODEL}" in note for note in report["notes"])
     assert 0 < report["cost"]["api_usd"] < 0.015
     assert "for prompts" in report["cost"]["basis"]
+
+
+def test_a_resumed_run_asks_nothing_again(server: OpenAIServer, tmp_path: Path) -> None:
+    """Without its report a folder is run again: what a language model answered, and was paid for, is still there."""
+    first = linear_report(server, tmp_path, rows=150)
     count = len(server.requests)
+    assert count > 0
     (tmp_path / "report.json").unlink()
-    again = linear_report(server, tmp_path)
+    again = linear_report(server, tmp_path, rows=150)
     assert len(server.requests) == count
-    assert again["difference"] == report["difference"]
+    assert again["difference"] == first["difference"]
 
 
 def test_a_server_that_refuses_costs_the_prompts_and_not_the_run(
@@ -65,7 +70,7 @@ def test_a_server_that_refuses_costs_the_prompts_and_not_the_run(
 ) -> None:
     """The report has its ladder without them and says why."""
     server.always("wrong_key")
-    report = linear_report(server, tmp_path)
+    report = linear_report(server, tmp_path, rows=150)
     assert not any(system.get("prompt") for system in report["systems"])
     assert any("did not answer" in note for note in report["notes"])
     assert report["cost"]["api_usd"] == 0

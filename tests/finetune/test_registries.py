@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -118,36 +118,63 @@ def run_python(house: Path, *arguments: str) -> str:
     return process.stdout
 
 
-def finetune(house: Path, *options: str) -> dict[str, Any]:
-    """The report of `trainwise finetune ... --here` on a few tickets."""
+SESSION = """
+import json, sys
+from pathlib import Path
+from typer.testing import CliRunner
+from bot.cli.app import app, register
+
+register()
+home, commands = Path(sys.argv[1]), json.loads(sys.argv[2])
+for words in commands:
+    folder = next(iter((home / "runs").glob("*")), "")
+    result = CliRunner().invoke(app, [str(folder) if word == "RUN" else word for word in words])
+    assert result.exit_code == 0, result.output
+    print(result.stdout.splitlines()[-1])
+"""
+
+
+def commands(house: Path, *lines: Sequence[str], code: str = "") -> list[str]:
+    """What each command of `trainwise` prints last, one after the other in one fresh interpreter; `code` runs at its end.
+
+    "RUN" stands for the folder of the run before.
+    """
+    output = run_python(house, "-c", SESSION + code, str(house / "home"), json.dumps(lines))
+    return output.splitlines()
+
+
+def finetune(house: Path, *options: str) -> Sequence[str]:
+    """`trainwise finetune ... --here` on a few tickets."""
     file = house / "few.csv"
-    lines = [f'"{row.text}",{row.label}' for row in tickets(90).rows]
+    lines = [f'"{row.text}",{row.label}' for row in tickets(48).rows]
     file.write_text("\n".join(["text,label", *lines]))
-    words = ("finetune", str(file), "--here", "--json", "--epochs", "1", *options)
-    report: dict[str, Any] = json.loads(run_python(house, "-m", "bot.cli", *words).splitlines()[-1])
-    return report
+    return ("finetune", str(file), "--here", "--json", "--epochs", "1", *options)
 
 
 def test_a_method_is_one_file(house: Path) -> None:
     """Form, recipe, estimate, training, model card, export and `try` read it from the registry."""
     (house / "finetune" / "methods" / "bitfit.py").write_text(BITFIT)
-    report = finetune(house, "--method", "bitfit", "--set", "blend=no")
+    output = commands(
+        house,
+        finetune(house, "--method", "bitfit", "--set", "blend=no"),
+        ("try", "RUN", "charged twice", "--json"),
+        ("export", "RUN", str(house / "out")),
+        code=READERS,
+    )
+    report = json.loads(output[0])
     assert report["spec"]["method"] == "bitfit"
     assert report["systems"][-1]["name"] == "Tuned with BitFit"
     assert report["loss"], "it has trained"
-    run_python(house, "-c", READERS)
     (folder,) = (house / "home" / "runs").iterdir()
     assert "library_name: transformers" in (folder / "MODEL_CARD.md").read_text()
-    answer = run_python(house, "-m", "bot.cli", "try", str(folder), "charged twice", "--json")
-    assert json.loads(answer.splitlines()[-1])["after"]["name"] == "tuned, bitfit"
-    run_python(house, "-m", "bot.cli", "export", str(folder), str(house / "out"))
+    assert json.loads(output[1])["after"]["name"] == "tuned, bitfit"
     assert (house / "out" / "model.safetensors").is_file()
 
 
 def test_a_task_is_one_file(house: Path) -> None:
     """It is run, measured and put on the model card like those that ship."""
     (house / "finetune" / "tasks" / "escalation.py").write_text(ESCALATION)
-    report = finetune(house, "--task", "escalation")
+    report = json.loads(commands(house, finetune(house, "--task", "escalation"))[0])
     assert (report["task"], report["spec"]["method"], report["dataset"]["classes"]) == (
         "escalation",
         "linear",
