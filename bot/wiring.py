@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -25,6 +25,7 @@ from bot.settings import WHERE, Settings
 from bot.slack.app import build_app, posting_client, slack_client, summaries
 from bot.slack.audience import Audience
 from bot.slack.delivery.after_job import Aftermath
+from bot.slack.delivery.duty_clerk import DutyClerk
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.feedback_log import forget_feedback
 from bot.slack.files import downloader
@@ -54,6 +55,7 @@ PRELOAD = (
     "finetune.measurement.run",
     "finetune.serving.predict",
 )
+SERVING = "serving"  # beside the jobs' folders, as finetune.serving.deploy.FOLDER
 SOCKETS = 2  # Slack sends each envelope to one of them, so a hang-up of one is no gap
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -68,6 +70,7 @@ class Bot:
     app: App
     dispatcher: Dispatcher
     notifier: Notifier
+    clerk: DutyClerk
     thread_queue: ThreadQueue
     ledger: Ledger
     client: WebClient
@@ -78,6 +81,7 @@ class Bot:
         """Carries jobs, pays posts and listens to Slack."""
         self.dispatcher.start()
         self.notifier.start()
+        self.clerk.start()
         self.cleanup.callback(every(HOUR_S, self.purge))
         if self.settings.slack_mode == "http":
             from bot.slack.http import serve_http
@@ -103,6 +107,7 @@ class Bot:
     def stop(self) -> None:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
         self.thread_queue.close()
+        self.clerk.stop()
         self.notifier.stop()
         self.dispatcher.stop()
         self.cleanup.close()
@@ -170,6 +175,8 @@ def build(settings: Settings) -> Bot:
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
     thread_queue = ThreadQueue()
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
+    clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING)
+    services = replace(services, duty=clerk)
     notifier.aftermath = aftermath = Aftermath(services, client)
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out
@@ -180,6 +187,7 @@ def build(settings: Settings) -> Bot:
         app,
         dispatcher,
         notifier,
+        clerk,
         thread_queue,
         ledger,
         client,

@@ -83,8 +83,7 @@ def show_versions(
     share: Annotated[float, typer.Option(help="With --trial: the share in %; 0 ends the trial.")] = 10,
 ) -> None:
     """List the versions of served models, and say which one answers. A running server follows within seconds."""
-    from finetune.serving.deploy import names_served
-    from finetune.serving.versions import Versions
+    from finetune.serving.versions import Versions, names_served
 
     place = serving_place()
     if not name:

@@ -24,6 +24,7 @@ from bot.slack.features import (
     datasets,
     deploy,
     documents,
+    duty_corrections,
     finetune,
     home,
     jobs,
@@ -34,6 +35,7 @@ from bot.slack.features import (
     reading,
     removal,
     sharing,
+    triage_duty,
     try_model,
 )
 from bot.slack.gate import gate
@@ -67,6 +69,8 @@ FEATURES: tuple[Feature, ...] = (
     documents,
     try_model,
     deploy,
+    triage_duty,
+    duty_corrections,
     compare,
     channel_settings,
     home,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import BotError
 from bot.slack.audience import Audience
@@ -20,6 +20,10 @@ from worker.kinds import kind_of
 from worker.ledger.budgets import Month, month_of, month_of_team
 from worker.ledger.ledger import Ledger
 from worker.ledger.openings import openings
+
+if TYPE_CHECKING:
+    from finetune.serving.answers import ServedModel
+    from worker.ledger.duty import Watch
 
 
 class Asks(Protocol):
@@ -54,6 +58,18 @@ class Asks(Protocol):
     ) -> Reply: ...
 
 
+class Clerk(Protocol):
+    """Whoever lets models on duty look at tickets: bot.slack.delivery.duty_clerk.DutyClerk."""
+
+    place: Path  # where versions lie
+
+    def wake(self) -> None: ...
+
+    def model_of(self, watch: Watch) -> ServedModel | None: ...
+
+    def drop_line(self, watch: Watch, ts: str) -> None: ...
+
+
 MOST_APPROVERS = 20
 
 
@@ -77,6 +93,7 @@ class Services:
     queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
     clock: Callable[[], float] = time.time
+    duty: Clerk | None = None
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
 
     def scopes(self, channel: str) -> frozenset[str]:

@@ -10,7 +10,7 @@ from finetune.data.ticket import Tickets
 from finetune.errors import CorruptModel
 from finetune.serving.answers import ServedModel
 from finetune.serving.backends import BACKENDS, backend_for
-from finetune.serving.versions import SERVED, VersionError, Versions
+from finetune.serving.versions import SERVED, Versions
 
 FOLDER = "serving"  # beside the jobs' folders
 
@@ -46,15 +46,3 @@ def load_version(folder: Path, error_rate: float) -> ServedModel:
             f"The version in {folder} needs the backend `{name}`, which is not installed here."
         )
     return BACKENDS[name].load(folder, error_rate)
-
-
-def names_served(place: Path) -> list[str]:
-    """The names under which something is served in `place`."""
-    names = []
-    for folder in sorted(place.glob("*/")):
-        try:
-            Versions(place, folder.name).pointer()
-        except VersionError:
-            continue
-        names.append(folder.name)
-    return names

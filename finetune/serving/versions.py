@@ -151,3 +151,15 @@ class Versions:
         pointer = replace(pointer, at=time.time())
         write_whole(self.folder / POINTER, json.dumps(asdict(pointer), indent=1))
         return pointer
+
+
+def names_served(place: Path) -> list[str]:
+    """The names under which something is served in `place`."""
+    names = []
+    for folder in sorted(place.glob("*/")):
+        try:
+            Versions(place, folder.name).pointer()
+        except VersionError:
+            continue
+        names.append(folder.name)
+    return names

@@ -206,6 +206,7 @@ def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
         "/jobs": ["", "mine", "all", "running", "done", "budget", "budget 5", "notify", plants.job,
                   *(f"{verb} {plants.job}" for verb in ("open", "cancel", "retry", "compare", "count"))],
         "/finetune": ["", "osprey-tickets linear epochs=2"],
+        "/triage": ["", "card", "stop", f"watch <#{PLACE}|c> with {plants.job} live"],
         "/should-i-train": ["measure", "measure osprey-tickets target=92", "connect", ""],
     }  # fmt: skip
     for command, texts in words.items():

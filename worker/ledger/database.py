@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from worker.errors import WorkerError
+from worker.ledger import duty_tables
 from worker.ledger.tables import metadata
 
 
@@ -29,6 +30,7 @@ def open_database(url: str) -> Engine:
         ) from e
     try:
         engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _server(address)
+        assert duty_tables.watches.metadata is metadata  # its tables are made with the others
         metadata.create_all(engine)
         _add_columns(engine)
     except (SQLAlchemyError, ImportError, OSError) as e:

@@ -1,6 +1,6 @@
 """What people wrote is not kept for ever: after the set time the ledger keeps that a job was, not what it read.
 
-Forgotten: the memory of threads, pictures, the ticket texts in reports and tries, the words of posted messages.
+Forgotten: the memory of threads, the words of tickets on duty, pictures, the ticket texts in reports and tries, the words of posted messages.
 Kept: the job's row, its figures and its history (who, when, why), which are the audit log. Does not cover
 datasets (`DatasetStore.forget`), models and what lies beside them, Slack's own messages, and backups.
 """
@@ -17,6 +17,7 @@ from finetune.data.erase import MARK, mention_of
 from worker.jobs.states import END_STATES
 from worker.kinds import kind_of
 from worker.ledger.database import reading, writing
+from worker.ledger.duty import blank_texts, forget_texts
 from worker.ledger.tables import jobs, plots, posts, threads
 
 AT_ONCE = 200
@@ -37,6 +38,7 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
     """Drops what people wrote in jobs that ended, and threads unchanged, since `before`; how many jobs it emptied."""
     with writing(engine) as connection:
         connection.execute(delete(threads).where(threads.c.updated_at < before))
+    forget_texts(engine, before)
     with reading(engine) as connection:
         old = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at < before) & jobs.c.forgotten_at.is_(None)
         old_jobs = [EndedJob(*row) for row in connection.execute(READ_PARTS.where(old).limit(AT_ONCE))]
@@ -54,7 +56,8 @@ def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: 
     Does not cover jobs that have not ended, nor other spellings.
     """
     mention = mention_of(requester)
-    return _blank_threads(engine, mention) + _blank_jobs(engine, mention, digests, now)
+    blanks = _blank_threads(engine, mention) + _blank_jobs(engine, mention, digests, now)
+    return blanks + blank_texts(engine, lambda text: str(blank_mentions(text, mention)))
 
 
 def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:

@@ -10,7 +10,6 @@ does not want to hear (worker/ledger/notifications.py); a refused token keeps ev
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +23,7 @@ from bot.slack.delivery.owed_answers import OnArrival, deliver_answer
 from bot.slack.delivery.pictures import Pictures
 from bot.slack.delivery.posting import Refusal, Trouble, answer_try, find, refusal, send
 from bot.slack.delivery.rate_limit import Pace, delay
+from bot.slack.delivery.rounds import Rounds
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, section
 from bot.slack.ui.job_card import job_text
@@ -83,35 +83,19 @@ class Notifier:
         self.on_answer: OnArrival = lambda post, channel, ts: None  # services.place_card
         self._silent_until = float("-inf")  # in ticks: nothing is tried while Slack refuses the token
         self._pictures = Pictures(client)
-        self._wake, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+        self._rounds = Rounds(self.work_once, "notifier", TOKEN_S)
 
     def start(self) -> None:
         """Begins to pay what is owed."""
-        self._thread.start()
+        self._rounds.start()
 
-    def stop(self, timeout_s: float = 10.0) -> None:
+    def stop(self) -> None:
         """Ends after the call under way; what is left stays owed in the ledger."""
-        self._over.set()
-        self._wake.set()
-        self._thread.join(timeout_s)
+        self._rounds.stop()
 
     def wake(self) -> None:
         """Something new is owed."""
-        self._wake.set()
-
-    def _run(self) -> None:
-        pause = 0.5
-        while not self._over.is_set():
-            try:
-                self.work_once()
-                pause = 0.5
-            except Exception:  # the edge of this thread: it must outlive whatever one round meets
-                if pause == 0.5:
-                    log.exception("notifier: this round failed; it goes on, more and more slowly")
-                pause = min(TOKEN_S, pause * 2)
-            self._wake.wait(pause)
-            self._wake.clear()
+        self._rounds.wake()
 
     def work_once(self) -> None:
         """One round: cards first, so that a report finds the thread it belongs to."""
@@ -121,12 +105,12 @@ class Notifier:
         if self._uncertain is None:  # an earlier process may have sent these without noting it
             self._uncertain = {card.id for card in stale if not card.card_ts}
         for card in sorted(stale, key=self._cards.urgency):
-            if self._over.is_set():
+            if self._rounds.is_over:
                 return
             if self._is_due(card):
                 self._show(card)
         for card in self._cards.aging():
-            if not self._over.is_set() and self._is_due(card):
+            if not self._rounds.is_over and self._is_due(card):
                 self._show(card)
         for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
             self._pay(post)

@@ -15,6 +15,7 @@ from bot.slack.payload import Body
 from bot.slack.services import Services, this_month
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
+from bot.slack.ui.duty import home_lines
 from bot.slack.ui.job_card import approval_buttons, approval_line
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.lists import (
@@ -29,6 +30,7 @@ from bot.slack.ui.lists import (
 )
 from bot.slack.users import Person
 from worker.jobs.states import State
+from worker.ledger.duty import watches_at_work
 
 log = logging.getLogger(__name__)
 PROMPTS = [
@@ -83,6 +85,7 @@ def home_view(services: Services, person: Person, team: str) -> Block:
         *job_list(jobs, "All jobs" if everything else "Your jobs", time.time()),
         divider(),
         section(budget_line(this_month(services, team))),
+        *home_lines(watches_at_work(services.ledger.engine)),
         *dataset_list(cards, frozenset(), "Datasets for everyone" if not everything else "Datasets"),
         divider(),
         section("*Health*\n" + "\n".join(health)),

@@ -1,0 +1,236 @@
+"""The clerk of models on duty: reads what was missed, lets the model look at each ticket once, and rings the alarm.
+
+Nothing is lost by a restart: the ledger holds each ticket before a model sees it, and the channel's history is read again from
+where it was left. Nothing comes twice: a ticket is entered by its key and settled by compare-and-set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from slack_sdk import WebClient
+
+from bot.slack.delivery.placing import Answer
+from bot.slack.delivery.rounds import Rounds
+from bot.slack.on_duty import (
+    MONTH_S,
+    card_of,
+    confidences_of,
+    key_of,
+    load_model,
+    observations_of,
+    share_to_check,
+    ticket_in,
+    without_personal_data,
+)
+from bot.slack.services import Services
+from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.ui.blocks import section
+from bot.slack.ui.duty import card_message, ticket_line
+from bot.slack.ui.limits import validate_message
+from finetune.errors import FinetuneError
+from finetune.evaluation.on_duty import alarm_of, recalibrate
+from finetune.serving.answers import ServedModel
+from worker.ledger import duty
+from worker.ledger.database import writing
+from worker.ledger.duty import DutyTicket, Watch
+
+READS_EVERY_S = 120.0
+LONGEST_PAUSE_S = 60.0
+PAGE, PAGES = 200, 25
+HOUR_OF_CARD = 8
+log = logging.getLogger(__name__)
+
+
+class DutyClerk:
+    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once. Versions lie in `place`."""
+
+    def __init__(
+        self,
+        services: Services,
+        client: WebClient,
+        place: Path,
+        tick: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services, self._client, self.place, self._tick = services, client, place, tick
+        self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
+        self._read_at: dict[str, float] = {}
+        self._looked_at: dict[str, tuple[int, int, float]] = {}
+        self._cards: set[str] = set()
+        self._bot_user = ""
+        self._rounds = Rounds(self.work_once, "duty", LONGEST_PAUSE_S)
+
+    def start(self) -> None:
+        """Begins to look at tickets."""
+        self._rounds.start()
+
+    def stop(self) -> None:
+        """Ends after the ticket under way; the others wait in the ledger."""
+        self._rounds.stop()
+
+    def wake(self) -> None:
+        """A ticket has come."""
+        self._rounds.wake()
+
+    def work_once(self) -> None:
+        """One round over every watch at work."""
+        for watch in duty.watches_at_work(self._services.ledger.engine):
+            self.catch_up(watch)
+            model = self.model_of(watch)
+            if model is None:
+                continue
+            if self._settle_waiting(watch, model):
+                self._services.wake()
+            self._judge(watch, model)
+            self._owe_card(watch, model)
+
+    def model_of(self, watch: Watch) -> ServedModel | None:
+        """The watch's model, loaded once; None while it is being made or does not load."""
+        key = (watch.id, watch.version, watch.error_rate, watch.threshold)
+        if key not in self._models:
+            try:
+                model = load_model(self.place, watch)
+            except FinetuneError as error:
+                log.error("the model of %s does not load: %s", watch.channel, error)
+                return None
+            if model is None:
+                return None
+            self._models = {one: other for one, other in self._models.items() if one[0] != watch.id}
+            self._models[key] = model
+        return self._models[key]
+
+    def catch_up(self, watch: Watch) -> None:
+        """Enters what was said in the channel since it was read last; events may have been missed."""
+        last = self._read_at.get(watch.id)
+        if last is not None and self._tick() - last < READS_EVERY_S:
+            return
+        try:
+            bot_user = self._bot_user = self._bot_user or str(self._client.auth_test()["user_id"])
+            messages = self._history(watch)
+        except SLACK_TROUBLE as error:
+            log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
+            self._read_at[watch.id] = self._tick()
+            return
+        now = self._services.clock()
+        for message in sorted(messages, key=lambda one: float(one["ts"])):
+            text = ticket_in(message, bot_user)
+            if text is not None:
+                key, ts = key_of(watch.channel, str(message["ts"])), str(message["ts"])
+                duty.enter(self._services.ledger.engine, watch.id, key, ts, without_personal_data(text), now)
+        if messages:
+            newest = max((str(one["ts"]) for one in messages), key=float)
+            duty.note_read(self._services.ledger.engine, watch.id, newest)
+        self._read_at[watch.id] = self._tick()
+
+    def _history(self, watch: Watch) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"channel": watch.channel, "oldest": watch.read_ts, "limit": PAGE}
+        for _ in range(PAGES):
+            answer = self._client.conversations_history(**query)
+            messages += answer.get("messages") or []
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+            query["cursor"] = cursor
+        return messages
+
+    def _settle_waiting(self, watch: Watch, model: ServedModel) -> int:
+        """Lets the model look at what waits; how many tickets it outcome."""
+        engine = self._services.ledger.engine
+        batch = duty.waiting(engine, watch.id)
+        if not batch:
+            return 0
+        now = self._services.clock()
+        share = share_to_check(*duty.pace(engine, watch.id, now - MONTH_S), watch, now)
+        count = 0
+        for ticket in batch:
+            if self._rounds.is_over:
+                break
+            count += self._settle(watch, model, ticket, share)
+        return count
+
+    def _settle(self, watch: Watch, model: ServedModel, ticket: DutyTicket, share: float) -> bool:
+        answer = model.answer(ticket.text)
+        lot = int.from_bytes(hashlib.sha256(f"{watch.id}:{ticket.key}".encode()).digest()[:8], "big") / 2**64
+        outcome = replace(
+            ticket,
+            state=duty.ABSTAINED if answer.queue is None else duty.ANSWERED,
+            queue=answer.queue,
+            confidence=answer.confidence,
+            likeliest=answer.likeliest,
+            reason=answer.reason,
+            is_near=answer.is_near,
+            is_audit=lot < share,
+            version=watch.version,
+        )
+        line = self._line(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None
+        return duty.settle(self._services.ledger.engine, outcome, line, watch.channel, self._services.clock())
+
+    def _line(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
+        text, blocks = ticket_line(ticket, quotes=not ticket.ts)
+        answer = Answer(watch.channel, ticket.ts, watch.by, text, validate_message(blocks, text), key="")
+        return replace(answer, since=self._services.clock()).to_json()
+
+    def _judge(self, watch: Watch, model: ServedModel) -> None:
+        """Rings where the promise or the tickets have changed: back to shadow, and the channel is told why.
+
+        In shadow after an alarm, enough fresh labels set the threshold anew.
+        """
+        engine = self._services.ledger.engine
+        pulse = duty.pulse(engine, watch.id)
+        if self._looked_at.get(watch.id) == pulse:
+            return
+        self._looked_at[watch.id] = pulse
+        labels = duty.labels_of(engine, watch.id)
+        observations = observations_of(duty.tickets_of(engine, watch.id, watch.mode_at), labels)
+        if watch.mode == duty.LIVE:
+            alarm = alarm_of(observations, confidences_of(model), watch.error_rate)
+            if alarm and duty.set_mode(engine, watch, duty.SHADOW, alarm, self._services.clock()):
+                self.tell(watch, f"⚠️ Model {watch.version} goes back to shadow: {alarm}.", "alarm")
+            return
+        fresh = recalibrate(observations, watch.error_rate) if watch.why else None
+        if fresh is None or (fresh.value or 2.0) == watch.threshold:
+            return
+        value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
+        if duty.change_watch(engine, watch, {"threshold": value}):
+            words = fresh.describe(watch.error_rate)
+            self.tell(watch, f"🎯 Set anew on fresh labels: {words}", f"threshold:{len(labels)}")
+
+    def tell(self, watch: Watch, text: str, about: str) -> None:
+        """Owes a sentence to the channel."""
+        key = f"duty-note:{watch.id}:{about}:{watch.mode_at:.0f}"
+        answer = Answer(watch.channel, "", watch.by, text, [section(text)], key=key)
+        now = self._services.clock()
+        with writing(self._services.ledger.engine) as connection:
+            duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
+        self._services.wake()
+
+    def _owe_card(self, watch: Watch, model: ServedModel) -> None:
+        """On Mondays from 8:00 UTC the channel gets the card, once a week."""
+        now = self._services.clock()
+        moment = datetime.fromtimestamp(now, UTC)
+        if moment.weekday() != 0 or moment.hour < HOUR_OF_CARD or now - watch.created_at < 86_400:
+            return
+        year, week, _ = moment.isocalendar()
+        key = f"duty-card:{watch.id}:{year}-{week}"
+        if key in self._cards:
+            return
+        self._cards.add(key)
+        text, blocks = card_message(card_of(self._services, watch, confidences_of(model)))
+        answer = Answer(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
+        with writing(self._services.ledger.engine) as connection:
+            duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
+        self._services.wake()
+
+    def drop_line(self, watch: Watch, ts: str) -> None:
+        """The ticket is gone, and so is the line beneath it."""
+        with suppress(*SLACK_TROUBLE):
+            self._client.chat_delete(channel=watch.channel, ts=ts)

@@ -1,0 +1,178 @@
+"""The domain of models on duty in Slack: which message is a ticket, what the card says, who may do what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bot.slack.services import Services
+from bot.slack.ui.duty import DutyCard, message_text
+from bot.slack.ui.escape import question_of
+from bot.slack.users import Person
+from finetune.evaluation.on_duty import DutyFigures, Observation, figures_of, new_words
+from finetune.evaluation.promise import audit_share
+from finetune.serving.answers import ServedModel
+from finetune.serving.versions import VersionError, Versions, names_served
+from worker.ledger import duty
+from worker.ledger.duty import DutyTicket, Label, Watch
+
+SPOKEN = (None, "file_share", "bot_message")
+MONTH_S = 30 * 86_400.0
+LEAST_NEW = 5  # tickets near no training ticket before they are told of
+
+
+def ticket_in(message: Mapping[str, Any], bot_user: str) -> str | None:
+    """The words of a message that is a ticket: new, of its own, not ours and not said to us; None for every other."""
+    if message.get("subtype") not in SPOKEN or message.get("user") == bot_user or message.get("hidden"):
+        return None
+    if message.get("thread_ts") not in (None, message.get("ts")):
+        return None
+    text = message_text(message)
+    return None if f"<@{bot_user}>" in text or not text.strip() else question_of(text)
+
+
+def without_personal_data(text: str) -> str:
+    """The ticket as it is kept: personal data and keys replaced by their kind."""
+    from finetune.data.redact import redact_texts
+    from finetune.serving.ticket_text import LONGEST
+
+    return redact_texts([text[:LONGEST]])[0]
+
+
+def key_of(channel: str, ts: str) -> str:
+    """What a ticket of a channel is known by."""
+    return f"{channel}:{ts}"
+
+
+def may_correct(services: Services, watch: Watch, person: Person) -> str | None:
+    """Why this person may not correct the model, or None."""
+    if denial := services.permissions.denies_outsider(person):
+        return denial
+    if watch.correctors == "everyone" or person.id == watch.by or services.permissions.is_admin(person):
+        return None
+    return "Only admins and whoever put this model on duty may correct it."
+
+
+def find_version(place: Path, version: str) -> Path | None:
+    """The folder of a version that is whole, whatever name it is served as; None where there is none yet."""
+    for name in names_served(place):
+        try:
+            versions = Versions(place, name)
+            if version in versions.list():
+                return versions.folder_of(version)
+        except VersionError:
+            continue
+    return None
+
+
+def load_model(place: Path, watch: Watch) -> ServedModel | None:
+    """The watch's model under its promise, with the threshold that was set since; None while its version is missing."""
+    from finetune.serving.deploy import load_version
+
+    folder = find_version(place, watch.version)
+    if folder is None:
+        return None
+    model = load_version(folder, watch.error_rate)
+    if watch.threshold is not None:
+        model.threshold = replace(model.threshold, value=watch.threshold)
+    return model
+
+
+def confidences_of(model: ServedModel | None) -> np.ndarray:
+    """The confidences that the model's threshold was set on."""
+    return np.asarray(getattr(model, "confidences", ()), dtype=float)
+
+
+def observations_of(
+    tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]
+) -> list[Observation]:
+    """The settled tickets as what a promise is judged on, the oldest first."""
+    result = []
+    for one in tickets:
+        if one.confidence is None or one.state == duty.DELETED:
+            continue
+        truth = duty.verdict_on(labels.get(one.key, ()))
+        best = one.likeliest[0][0] if one.likeliest else None
+        right = None if truth is None else truth == best
+        result.append(Observation(one.confidence, one.queue is not None, one.is_near, one.is_audit, right))
+    return result
+
+
+def share_to_check(count: int, first: float, watch: Watch, now: float) -> float:
+    """The share of tickets to show to people where `count` came since `first`: 5%, more while a month has few."""
+    seconds = min(MONTH_S, max(86_400.0, now - first))
+    return audit_share(count * MONTH_S / seconds, watch.error_rate)
+
+
+def card_of(services: Services, watch: Watch, calibration: np.ndarray) -> DutyCard:
+    """The figures since the watch came into its mode, everything that people said, and what is new in words."""
+    engine, now = services.ledger.engine, services.clock()
+    tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
+    figures: DutyFigures = figures_of(observations_of(tickets, labels), calibration, watch.error_rate)
+    waits = [one for one in tickets if one.state == duty.WAITING]
+    splits = sum(len({label.queue for label in words}) > 1 for words in labels.values())
+    behind = now - waits[0].created_at if waits else 0.0
+    lines = tuple(filter(None, (news_line(tickets), queues_line(tickets, labels))))
+    return DutyCard(watch, figures, len(labels), splits, len(waits), behind, lines)
+
+
+def news_line(tickets: Sequence[DutyTicket]) -> str:
+    """Drift in words: `New: 14 tickets about invoice, mahnung in German`; "" where nothing is new."""
+    from finetune.serving.ticket_text import NAMES, language_of
+
+    rows = [one for one in tickets if one.confidence is not None and one.text]
+    far = [one.text for one in rows if not one.is_near]
+    if len(far) < LEAST_NEW:
+        return ""
+    words = new_words(far, [one.text for one in rows if one.is_near])
+    codes = [code for text in far if (code := language_of(text)) and code != "en"]
+    language = max(set(codes), key=codes.count) if len(codes) > len(far) / 2 else ""
+    about = f" about {', '.join(words)}" if words else ""
+    return f"New: {len(far)} tickets{about}{f' in {NAMES.get(language, language)}' if language else ''}, near none it was trained on."
+
+
+def queues_line(tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]) -> str:
+    """The queues in which people correct the model most, by share of the answers that they judged."""
+    counts: dict[str, list[int]] = {}
+    for one in tickets:
+        truth = duty.verdict_on(labels.get(one.key, ()))
+        if truth is None or not one.likeliest:
+            continue
+        best = one.likeliest[0][0]
+        right, total = counts.setdefault(best, [0, 0])
+        counts[best] = [right + (truth == best), total + 1]
+    weak = sorted(
+        (right / total, name, total - right, total)
+        for name, (right, total) in counts.items()
+        if total >= 3 and right < total
+    )
+    if not weak:
+        return ""
+    parts = [f"{name} ({wrong} of {total})" for _, name, wrong, total in weak[:3]]
+    return f"Corrected most: {', '.join(parts)}."
+
+
+def fresh_watch(channel: str, team: str, by: str, form: Mapping[str, Any], now: float | None = None) -> Watch:
+    """A watch as it is asked for; `form` has job_id, dataset, error_rate, mode and correctors."""
+    now = time.time() if now is None else now
+    return Watch(
+        id="",
+        channel=channel,
+        team=team,
+        job_id=str(form["job_id"]),
+        dataset=str(form["dataset"]),
+        version=str(form["job_id"]),
+        error_rate=float(form["error_rate"]),
+        mode=duty.ASKED,
+        wish=str(form["mode"]),
+        correctors=str(form["correctors"]),
+        by=by,
+        created_at=now,
+        mode_at=now,
+        read_ts=f"{now:.6f}",
+    )

@@ -1,0 +1,209 @@
+"""A model on duty as Slack shows it: the form, the line beneath a ticket, and the card with what it came to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack.ui.blocks import (
+    Block,
+    actions,
+    button,
+    confirm,
+    context,
+    field,
+    header,
+    modal,
+    number_field,
+    option,
+    section,
+    select,
+    text_input,
+)
+from bot.slack.ui.escape import escape, one_line
+from finetune.evaluation.on_duty import DutyFigures
+from worker.ledger.duty import ASKED, LIVE, SHADOW, DutyTicket, Label, Watch
+
+MODES = {
+    SHADOW: "Shadow: it answers for itself, nobody sees it",
+    LIVE: "Live: a line beneath each ticket",
+}
+CORRECTORS = {"everyone": "Everyone in the channel", "admins": "Admins and whoever asked for it"}
+NEW_QUEUE = "new_queue"
+QUEUES_SHOWN = 99
+
+
+def watch_modal(job_id: str, channel: str, memory: str, mode: str = SHADOW) -> Block:
+    """The form of `/triage watch`: what the team accepts, how it begins, and who may correct."""
+    about = (
+        f"Model `{escape(job_id)}` in <#{channel}>. It reads every new message there. Some of its answers, drawn at random, are "
+        "shown to people in both modes: without them nobody knows whether the promise is kept. Mail addresses, numbers and keys "
+        "are taken out before a ticket is kept."
+    )
+    rate = number_field(
+        "error_rate",
+        "Wrong answers that the team accepts, %",
+        "10",
+        decimal=True,
+        hint="Of those that it gives alone. Where it cannot promise that, it abstains.",
+    )
+    modes = [option(text, value) for value, text in MODES.items()]
+    people = [option(text, value) for value, text in CORRECTORS.items()]
+    blocks = [
+        section(about),
+        rate,
+        field("mode", "How it begins", select("mode", modes, mode)),
+        field("correctors", "Who may correct it", select("correctors", people, "everyone")),
+    ]
+    return modal("duty_watch", "Put a model on duty", blocks, "Ask for it", memory)
+
+
+def request_message(watch: Watch) -> tuple[str, list[Block]]:
+    """What stands in the channel while an admin has to agree."""
+    text = (
+        f"🙋 <@{watch.by}> asks to put model `{escape(watch.job_id)}` on duty here ({watch.wish}, at most "
+        f"{watch.error_rate:.0%} wrong). An admin has to agree."
+    )
+    row = [
+        button("Agree", "duty_approve", watch.id, "primary"),
+        button("Decline", "duty_decline", watch.id),
+    ]
+    return text, [section(text), actions(row, block_id="duty_request")]
+
+
+def ticket_line(ticket: DutyTicket, quotes: bool) -> tuple[str, list[Block]]:
+    """The small line beneath a ticket, with its buttons; `quotes` shows the ticket's beginning where it has no message."""
+    value = f"{ticket.watch_id}:{ticket.key}"
+    quote = f"> {escape(one_line(ticket.text, 200))}\n" if quotes else ""
+    if ticket.queue is not None:
+        share = f"{ticket.confidence or 0:.0%}"
+        asks = "  ·  drawn for checking: is this right?" if ticket.is_audit else ""
+        text = f"{quote}📥 *{escape(one_line(ticket.queue, 80))}*  {share}{asks}"
+        row = [button("Right", "duty_right", value), button("Other queue…", "duty_other", value)]
+    else:
+        text = f"{quote}🤔 Not sure: {escape(one_line(ticket.reason, 200))}. Which queue?"
+        row = [
+            button(one_line(name, 60), f"duty_pick:{at}", value)
+            for at, (name, _) in enumerate(ticket.likeliest)
+        ]
+        row.append(button("Other queue…", "duty_other", value))
+    return text, [section(text), actions(row, block_id="duty_line")]
+
+
+def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, list[Block]]:
+    """The same line once people have spoken; their disagreement is shown as it is."""
+    by_queue: dict[str, list[str]] = {}
+    for one in labels:
+        by_queue.setdefault(one.queue, []).append(f"<@{one.person}>")
+    words = "; ".join(
+        f"*{escape(one_line(queue, 80))}* ({', '.join(people)})" for queue, people in by_queue.items()
+    )
+    if len(by_queue) > 1:
+        text = f"⚖️ People disagree: {words}"
+    else:
+        mark = "✅" if ticket.queue in by_queue else "✏️"
+        text = f"{mark} {words}"
+    value = f"{ticket.watch_id}:{ticket.key}"
+    return text, [
+        section(text),
+        actions([button("Other queue…", "duty_other", value)], block_id="duty_line"),
+    ]
+
+
+def queue_modal(classes: Sequence[str], memory: str) -> Block:
+    """The form behind "Other queue…": one that the model knows, or a new one in words."""
+    choices = [option(one_line(name, 70), str(at)) for at, name in enumerate(classes[:QUEUES_SHOWN])]
+    new = text_input(NEW_QUEUE, "", "A queue that the model does not know", longest=120)
+    blocks = [
+        field("queue", "The right queue", select("queue", choices), optional=True),
+        field(NEW_QUEUE, "Or another one", new, optional=True),
+    ]
+    return modal("duty_queue", "Which queue?", blocks, "Save", memory)
+
+
+@dataclass(frozen=True)
+class DutyCard:
+    """What the card shows: `waits` tickets have no answer yet, the oldest for `behind_s`; `lines` are sentences."""
+
+    watch: Watch
+    figures: DutyFigures
+    labels: int
+    disagreements: int
+    waits: int
+    behind_s: float
+    lines: tuple[str, ...] = ()
+    proposal: str = ""
+
+
+def card_message(card: DutyCard) -> tuple[str, list[Block]]:
+    """Seen, answered, abstained, the error with its interval against the promise, what is new, and the buttons."""
+    watch, figures = card.watch, card.figures
+    mode = {ASKED: "waits for an admin", SHADOW: "in shadow", LIVE: "live"}.get(watch.mode, "stopped")
+    text = f"Model {watch.version} on duty in this channel: {mode}"
+    share = f" ({figures.answers / figures.tickets:.0%})" if figures.tickets else ""
+    abstained = figures.tickets - figures.answers
+    lines = [
+        f"*Seen* {figures.tickets:,}   *would answer alone* {figures.answers:,}{share}   *abstained* {abstained:,}",
+        error_line(figures, watch.error_rate),
+        f"*Corrections* {card.labels:,} tickets judged by people"
+        + (f", {card.disagreements:,} of them differently" if card.disagreements else ""),
+    ]
+    if card.waits:
+        lines.append(f"⏳ {card.waits:,} tickets wait for an answer, the oldest for {card.behind_s:.0f} s.")
+    if watch.why:
+        lines.append(f"⚠️ {escape(one_line(watch.why, 400))}")
+    lines += [escape(one_line(line, 400)) for line in card.lines]
+    blocks = [header(text), section("\n".join(lines))]
+    if card.proposal:
+        blocks += [section(f"🔁 {escape(one_line(card.proposal, 500))}")]
+    blocks.append(actions(_card_buttons(card), block_id="duty_card"))
+    note = "Error is counted only on answers drawn at random and checked by people."
+    return text, [*blocks, context(note)]
+
+
+def error_line(figures: DutyFigures, promise: float) -> str:
+    """The error among checked answers against the promise, in words."""
+    if not figures.checks:
+        return f"*Error* unknown: nobody has checked a drawn answer yet. Promised: at most {promise:.0%}."
+    error = figures.error
+    verdict = "kept" if error.high <= promise else "broken" if error.low > promise else "cannot tell yet"
+    return (
+        f"*Error* {error.value:.1%} (95%: {error.low:.1%} to {error.high:.1%}) on {figures.checks:,} checked answers; promised "
+        f"at most {promise:.0%}: {verdict}"
+    )
+
+
+def _card_buttons(card: DutyCard) -> list[Block]:
+    watch = card.watch
+    row = []
+    if card.proposal:
+        row.append(button("Retrain", "duty_retrain", watch.id, "primary"))
+    if watch.mode == SHADOW:
+        row.append(button("Go live", "duty_live", watch.id))
+    if watch.mode == LIVE:
+        row.append(button("Back to shadow", "duty_shadow", watch.id))
+    sure = confirm("Stop it?", "It reads no further message here.", "Stop", "Keep it", danger=True)
+    return [*row, button("Stop", "duty_stop", watch.id, confirm=sure)]
+
+
+def home_lines(watches: Sequence[Watch]) -> list[Block]:
+    """What is on duty, for App Home."""
+    if not watches:
+        return []
+    lines = [
+        f"• <#{watch.channel}>: model `{escape(watch.version)}`, {watch.mode}, at most {watch.error_rate:.0%} wrong"
+        for watch in watches
+    ]
+    return [section("*On duty*\n" + "\n".join(lines))]
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """A message's words, also those of another app's post that stand in its attachments."""
+    parts = [str(message.get("text") or "")]
+    for one in message.get("attachments") or []:
+        if isinstance(one, Mapping):
+            parts += [str(one.get(name) or "") for name in ("pretext", "title", "text")]
+            if not one.get("text"):
+                parts.append(str(one.get("fallback") or ""))
+    return "\n".join(dict.fromkeys(part for part in parts if part.strip()))

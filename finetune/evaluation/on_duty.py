@@ -1,0 +1,107 @@
+"""A model on duty, measured for as long as it works: its error against the promise, two alarms, and what is new. Pure.
+
+Error is counted only on tickets that were shown to people at random: those that people correct by themselves are a
+biased sample, and a ticket that nobody touched is not a confirmed one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finetune.evaluation.promise import Threshold, breaks_promise, differs, loosest_threshold, more_than
+from finetune.evaluation.statistics import Interval, wilson
+
+LOOKED_AT, LEAST_LABELS, LEAST_TICKETS = 150, 20, 100
+CHANCE = 1e-4  # of a false alarm at one look; a watch is looked at again and again
+FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction
+LEAST_TO_RECALIBRATE = 75
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing."""
+
+    confidence: float
+    is_answer: bool
+    is_near: bool = True
+    is_audit: bool = False
+    right: bool | None = None
+
+
+@dataclass(frozen=True)
+class DutyFigures:
+    """Counts over some tickets; `error` is the share of wrong answers among those checked at random."""
+
+    tickets: int
+    answers: int
+    checks: int
+    wrong: int
+    error: Interval
+    alarm: str = ""
+
+
+def figures_of(observations: Sequence[Observation], calibration: np.ndarray, promise: float) -> DutyFigures:
+    """What the tickets come to, the oldest first, and the alarm that they raise, if any.
+
+    `calibration` are the confidences of the tickets that the threshold was set on.
+    """
+    checks = [one for one in observations if one.is_answer and one.is_audit and one.right is not None]
+    wrong = sum(not one.right for one in checks)
+    answers = sum(one.is_answer for one in observations)
+    alarm = alarm_of(observations, calibration, promise)
+    return DutyFigures(len(observations), answers, len(checks), wrong, wilson(wrong, len(checks)), alarm)
+
+
+def alarm_of(observations: Sequence[Observation], calibration: np.ndarray, promise: float) -> str:
+    """Why the model must stop answering alone, in words; "" while nothing speaks against it.
+
+    Labels tell of errors; before they come, other confidences and tickets near no training ticket tell of other tickets.
+    Each of the two was blind where the other saw (docs/decisions.d/live.md).
+    """
+    checks = [one.right for one in observations if one.is_answer and one.is_audit and one.right is not None]
+    checks = checks[-LOOKED_AT:]
+    wrong = sum(not right for right in checks)
+    if len(checks) >= LEAST_LABELS and breaks_promise(wrong, len(checks), promise, 10 * CHANCE):
+        return f"the promise is broken: people found {wrong} of {len(checks)} answers wrong, and {promise:.0%} were promised"
+    last = observations[-LOOKED_AT:]
+    if len(last) < LEAST_TICKETS:
+        return ""
+    far = sum(not one.is_near for one in last)
+    if more_than(FAR_SHARE, far, len(last), CHANCE):
+        return f"the tickets have changed: {far} of the last {len(last)} are near none that it was trained on"
+    if differs(calibration, np.array([one.confidence for one in last]), CHANCE):
+        return f"the tickets have changed: its confidences on the last {len(last)} are not those that it was checked on"
+    return ""
+
+
+def recalibrate(observations: Sequence[Observation], promise: float) -> Threshold | None:
+    """The threshold on recent tickets that were shown to people at random; None while they are too few to try."""
+    checks = [one for one in observations if one.is_audit and one.right is not None][-LOOKED_AT:]
+    if len(checks) < LEAST_TO_RECALIBRATE:
+        return None
+    confidences = np.array([one.confidence for one in checks])
+    return loosest_threshold(confidences, np.array([bool(one.right) for one in checks]), promise)
+
+
+WORD = re.compile(r"[^\W\d_]{4,}")
+LEAST_OF_A_WORD, WORDS_NAMED = 3, 3
+
+
+def new_words(far: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The words that tell tickets near no training ticket from the others, the most telling first."""
+    ours, theirs = (
+        Counter(word for text in texts for word in {match.lower() for match in WORD.findall(text)})
+        for texts in (far, others)
+    )
+    rate = {
+        word: (count / len(far)) / ((theirs[word] + 0.5) / (len(others) + 1))
+        for word, count in ours.items()
+        if count >= LEAST_OF_A_WORD
+    }
+    best = sorted(rate, key=lambda word: (-rate[word] * ours[word], word))
+    return [word for word in best if rate[word] > 2][:WORDS_NAMED]

@@ -1,0 +1,69 @@
+"""What a model on duty is judged by: random checks only, two alarms that see what the other does not, news in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from finetune.evaluation.on_duty import Observation, alarm_of, figures_of, new_words, recalibrate
+
+RNG = np.random.default_rng(3)
+BEFORE = RNG.beta(9, 1.5, 600)
+
+
+def stream(
+    count: int, error: float, confidences: np.ndarray | None = None, far: float = 0.04
+) -> list[Observation]:
+    """Answered tickets, every second one checked, wrong at a rate."""
+    rng = np.random.default_rng(count)
+    values = rng.beta(9, 1.5, count) if confidences is None else confidences
+    return [
+        Observation(float(values[at]), True, rng.random() > far, at % 2 == 0, bool(rng.random() > error))
+        for at in range(count)
+    ]
+
+
+def test_only_random_checks_count_as_errors() -> None:
+    """People's own corrections say nothing of the rate; an untouched ticket is not a confirmed one."""
+    corrections = [Observation(0.9, True, True, False, False)] * 50
+    others = [Observation(0.9, True, True, True, None)] * 50
+    checks = [Observation(0.9, True, True, True, True)] * 40
+    figures = figures_of([*corrections, *others, *checks], BEFORE, 0.1)
+    assert (figures.tickets, figures.checks, figures.wrong) == (140, 40, 0)
+    assert figures.error.high < 0.1
+
+
+def test_labels_ring_where_confidences_see_nothing() -> None:
+    """The same confidences, a third of the answers wrong."""
+    assert "promise is broken" in alarm_of(stream(300, 0.33), BEFORE, 0.1)
+    assert alarm_of(stream(300, 0.05), BEFORE, 0.1) == ""
+
+
+def test_changed_tickets_ring_before_any_label() -> None:
+    """Other confidences, or tickets near none of the training ones, without a single label."""
+    other = [Observation(float(value), True) for value in np.random.default_rng(1).beta(3, 3, 150)]
+    assert "confidences" in alarm_of(other, BEFORE, 0.1)
+    same = np.random.default_rng(2).beta(9, 1.5, 150)
+    far = [Observation(float(value), True, is_near=at % 4 != 0) for at, value in enumerate(same)]
+    assert "near none" in alarm_of(far, BEFORE, 0.1)
+
+
+def test_few_tickets_ring_no_alarm() -> None:
+    """Whatever the first ones look like."""
+    assert alarm_of(stream(12, 1.0), BEFORE, 0.1) == ""
+
+
+@pytest.mark.parametrize(("error", "answers"), [(0.0, True), (0.5, False)])
+def test_the_threshold_is_set_anew_on_random_labels(error: float, answers: bool) -> None:
+    """With enough of them; where no confidence is safe it abstains."""
+    assert recalibrate(stream(100, error), 0.1) is None
+    fresh = recalibrate(stream(400, error), 0.1)
+    assert fresh is not None
+    assert (fresh.value is not None) is answers
+
+
+def test_news_are_told_in_their_own_words() -> None:
+    """The words of the far tickets that the others hardly have."""
+    far = ["Mahnung zur Rechnung erhalten", "die Mahnung ist falsch", "noch eine Mahnung bitte"]
+    assert new_words(far, ["please reset my password", "where is my parcel"] * 20)[0] == "mahnung"
+    assert new_words(far[:1], ["please reset my password"]) == []

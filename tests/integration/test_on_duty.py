@@ -1,0 +1,163 @@
+"""A model on duty in the local workspace, whole: asked for, agreed to, answering, corrected, followed, stopped."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bot.demo.stack import LocalStack
+from bot.playground import Person
+from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
+from worker.ledger import duty
+from worker.ledger.ledger import Ledger
+
+pytestmark = pytest.mark.integration
+SECRET = "jo.miller@example.com"
+
+
+@pytest.fixture(scope="module")
+def ledger(stack: LocalStack) -> Ledger:
+    """The ledger that the bot writes."""
+    return Ledger(str(stack.home / "ledger.db"))
+
+
+@pytest.fixture(scope="module")
+def job(ravi: Person) -> str:
+    """A finished `linear` fine-tune."""
+    card = appears(
+        ravi, lambda: ravi.command("/finetune", f"{DATASET} linear", CHANNEL), f"Fine-tune · {DATASET}"
+    )
+    match = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 90, card["ts"])
+    row = next(block for block in match["blocks"] if block["type"] == "actions")
+    return str(next(one["value"] for one in row["elements"] if one["action_id"] == "job_try"))
+
+
+@pytest.fixture(scope="module")
+def channel_id(ravi: Person) -> str:
+    """The channel's id, as Slack writes it into a command."""
+    return str(ravi.say(CHANNEL, "good morning")["channel"])
+
+
+def put_on_duty(person: Person, order: str, **fields: str) -> Message:
+    """The command, its form, and how the form was taken."""
+    person.command("/triage", order, CHANNEL)
+    view = person.wait_view(title="Put a model on duty")
+    return person.submit(view, {"error_rate": "40", "mode": "live", "correctors": "everyone"} | fields)
+
+
+def line_under(person: Person, ts: str, part: str, seconds: float = 120) -> Message:
+    """The line in a ticket's thread that has these words."""
+    return person.wait_message(CHANNEL, lambda m: part in text_of(m), seconds, ts)
+
+
+@pytest.fixture(scope="module")
+def watch(ravi: Person, ana: Person, job: str, channel_id: str, ledger: Ledger) -> duty.Watch:
+    """Ravi asks, Ana agrees: live."""
+    request = appears(
+        ravi, lambda: put_on_duty(ravi, f"watch <#{channel_id}|support-ml> with {job}"), "asks to put"
+    )
+    ravi.click(CHANNEL, request["ts"], "duty_approve")
+    current = duty.watch_in(ledger.engine, channel_id)
+    assert current is not None
+    assert current.mode == duty.ASKED, "only an admin may agree"
+    appears(ana, lambda: ana.click(CHANNEL, request["ts"], "duty_approve"), "is on duty here")
+    current = duty.watch_in(ledger.engine, channel_id)
+    assert current is not None
+    assert current.mode == duty.LIVE
+    return current
+
+
+def test_a_ticket_gets_its_line_and_people_their_say(
+    watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger
+) -> None:
+    """One line with the queue; "Right" and "Other queue…" are kept with who said it, disagreement as it is."""
+    ticket = maya.say(CHANNEL, f"Hello, I was charged twice on my invoice, refund please, write to {SECRET}")
+    line = line_under(maya, ticket["ts"], "Right")
+    maya.click(CHANNEL, line["ts"], "duty_right")
+    line_under(maya, ticket["ts"], "✅")
+    ravi.click(CHANNEL, line["ts"], "duty_other")
+    form = ravi.wait_view(title="Which queue?")
+    assert not ravi.submit(form, {})["ok"]
+    assert ravi.submit(form, {"new_queue": "double charges"})["ok"]
+    line_under(maya, ticket["ts"], "disagree")
+    key = f"{watch.channel}:{ticket['ts']}"
+    labels = duty.labels_of(ledger.engine, watch.id)[key]
+    assert len({label.person for label in labels}) == 2
+    assert duty.verdict_on(labels) is None
+    assert SECRET not in duty.ticket_of(ledger.engine, watch.id, key).text
+    assert len([m for m in maya.messages(CHANNEL, ticket["ts"]) if m["ts"] != ticket["ts"]]) == 1
+
+
+def test_edits_and_deletions_are_followed(watch: duty.Watch, maya: Person, ledger: Ledger) -> None:
+    """New words change the one line; a deleted ticket leaves its entry without words, and no line."""
+    ticket = maya.say(CHANNEL, "12345 67890")
+    line = line_under(maya, ticket["ts"], "no words")
+    maya.edit(CHANNEL, ticket["ts"], "my card was charged twice, please refund the invoice")
+    until(lambda: "no words" not in text_of(_message(maya, ticket["ts"], line["ts"])))
+    assert len(maya.messages(CHANNEL, ticket["ts"])) == 2
+    maya.delete(CHANNEL, ticket["ts"])
+    key = f"{watch.channel}:{ticket['ts']}"
+    until(lambda: duty.ticket_of(ledger.engine, watch.id, key).state == duty.DELETED)
+    assert duty.ticket_of(ledger.engine, watch.id, key).text == ""
+
+
+def _message(person: Person, thread: str, ts: str) -> Message:
+    return next(one for one in person.messages(CHANNEL, thread) if one["ts"] == ts)
+
+
+def test_a_killed_bot_loses_no_ticket_and_answers_none_twice(
+    stack: LocalStack, watch: duty.Watch, maya: Person, ledger: Ledger
+) -> None:
+    """Tickets that came while the bot was dead are read from the history; each has one entry and one line."""
+    first = [maya.say(CHANNEL, f"where is my refund number {n}, please?") for n in range(3)]
+    bot = stack.processes.pop("bot")
+    bot.kill()
+    bot.wait()
+    later = [maya.say(CHANNEL, f"the invoice {n} shows a wrong amount, help") for n in range(3)]
+    stack.launch("bot")
+    stack.wait_for_bot()
+    for ticket in [*first, *later]:
+        line_under(maya, ticket["ts"], "queue")
+    time.sleep(1)
+    for ticket in [*first, *later]:
+        lines = [m for m in maya.messages(CHANNEL, ticket["ts"]) if m["ts"] != ticket["ts"]]
+        assert len(lines) == 1
+    keys = [one.key for one in duty.tickets_of(ledger.engine, watch.id)]
+    assert len(keys) == len(set(keys))
+    assert {f"{watch.channel}:{ticket['ts']}" for ticket in [*first, *later]} <= set(keys)
+
+
+def test_the_card_and_home_tell_how_it_does(watch: duty.Watch, ravi: Person) -> None:
+    """Seen, answered, the error against the promise in words, buttons; App Home lists it."""
+    text = private_reply(ravi, lambda: ravi.command("/triage", "", CHANNEL))
+    for part in ("Seen", "would answer alone", "Error", "at most 40%", "Corrections"):
+        assert part in text
+    ravi.wait_home(lambda view: "On duty" in text_of(view))
+
+
+def test_bad_orders_are_refused_in_a_sentence(
+    watch: duty.Watch, ravi: Person, job: str, channel_id: str
+) -> None:
+    """No such job, a channel that the bot cannot read, a second model, a rate that is none."""
+    order = f"watch <#{channel_id}|x> with"
+    assert "no job" in private_reply(ravi, lambda: ravi.command("/triage", f"{order} zzzz9999", CHANNEL))
+    away = "watch <#C0NOWHERE99|x> with"
+    assert "cannot see" in private_reply(ravi, lambda: ravi.command("/triage", f"{away} {job}", CHANNEL))
+    assert "watch #channel with JOB" in private_reply(ravi, lambda: ravi.command("/triage", "dance", CHANNEL))
+    refusal = put_on_duty(ravi, f"{order} {job}", error_rate="99")
+    assert "0.5 to 50" in refusal["errors"]["error_rate"]
+    ravi.close(ravi.view() or {})
+    text = private_reply(ravi, lambda: put_on_duty(ravi, f"{order} {job}"))
+    assert "on duty in this channel already" in text
+
+
+def test_stop_stops_at_once(watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger) -> None:
+    """Only who asked for it or an admin; from then on nothing is entered."""
+    assert "Only" in private_reply(maya, lambda: maya.command("/triage", "stop", CHANNEL))
+    assert "Stopped" in private_reply(ravi, lambda: ravi.command("/triage", "stop", CHANNEL))
+    count = len(duty.tickets_of(ledger.engine, watch.id))
+    maya.say(CHANNEL, "is anybody there? my invoice is wrong")
+    time.sleep(1.5)
+    assert len(duty.tickets_of(ledger.engine, watch.id)) == count
+    assert "No model is on duty" in private_reply(ravi, lambda: ravi.command("/triage", "", CHANNEL))
