@@ -7,6 +7,7 @@ Tickets go into the prompt as data between fences; an answer that is no class na
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from finetune.llm import (
     fence_ticket,
 )
 from finetune.pricing import money, tokens_of
-from finetune.progress import Progress
+from finetune.progress import Progress, silent
 
 ZERO, DESCRIBED = "Prompt, zero-shot", "Prompt, described classes"
 FEW, RETRIEVED = "Prompt, few examples", "Prompt, retrieved examples"
@@ -34,6 +35,8 @@ VARIANTS = (ZERO, DESCRIBED, FEW, RETRIEVED)
 EXAMPLES = {ZERO: 0, DESCRIBED: 0, FEW: 16, RETRIEVED: 8}
 MAX_TEST, MAX_DEV, MIN_TEST = 150, 40, 20
 ANSWER_TOKENS = 12
+SHARE_OF_TIME = 0.8  # of the time for prompts that is planned with
+LONGER_PROMPTS = 1.5  # prompts with examples take so many times what those without take, over all variants
 WORDS_A_CLASS = 8
 WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -69,10 +72,14 @@ def prompting_systems(
     allowed_s: float = 120.0,
 ) -> tuple[list[Predictions], str | None, list[str]]:
     """The prompts that could be afforded, the best by choosing rows, and notes."""
-    fold, rng, notes = sample.once, np.random.default_rng([seed, 5]), limit.notes
+    fold, rng, notes, began = sample.once, np.random.default_rng([seed, 5]), limit.notes, time.monotonic()
     descriptions = describe_classes(sample, fold)
     each = sum(_call_usd(sample, name, descriptions, limit) for name in VARIANTS)
     rows = limit.affordable(each)
+    if llm.free and len(fold.test) >= MIN_TEST:
+        trials = [prompt(sample, int(row), (), descriptions) for row in fold.train[:MAX_CALLS_AT_ONCE]]
+        rows, slow = rows_in_time(llm, trials, limit, allowed_s)
+        notes = [*notes, *slow]
     dev_n = min(MAX_DEV, len(fold.dev), rows // 4)
     test_n = min(MAX_TEST, len(fold.test), rows * 3 // 4)
     if test_n < MIN_TEST:
@@ -84,7 +91,7 @@ def prompting_systems(
     trial, systems = Trial(sample, fold, dev, test, metric, examples, descriptions), list[Predictions]()
     for name in VARIANTS:
         prompts = [trial.prompt_for(name, int(row)) for row in (*dev, *test)]
-        left_s = allowed_s - sum(system.seconds for system in systems)
+        left_s = allowed_s - (time.monotonic() - began)
         try:
             answers = ask_all(llm, prompts, ANSWER_TOKENS, limit, progress, left_s)
         except UnansweredError as error:
@@ -100,6 +107,29 @@ def prompting_systems(
     )
     best = max(systems, key=lambda system: system.choosing_score or 0.0).name
     return systems, best if dev_n else None, notes
+
+
+def rows_in_time(
+    llm: Llm, trials: Sequence[str], limit: SpendLimit, allowed_s: float
+) -> tuple[int, list[str]]:
+    """Rows that a server of one's own can answer in all variants within the time, by its pace on a few prompts.
+
+    At least those that MIN_TEST needs: where even they do not fit, the later variants are left out. With a line
+    where the server's pace leaves fewer rows than there would be.
+    """
+    began = time.monotonic()
+    try:
+        ask_all(llm, trials, ANSWER_TOKENS, limit, silent(), allowed_s)
+    except UnansweredError:
+        return MAX_TEST * 4 // 3, []  # the first variant says what is wrong with the server
+    pace_s = (time.monotonic() - began) / len(trials)
+    rows = int(SHARE_OF_TIME * allowed_s / (len(VARIANTS) * LONGER_PROMPTS * pace_s))
+    if rows >= MAX_TEST + MAX_DEV:
+        return rows, []
+    rows = max(rows, -(-MIN_TEST * 4 // 3))
+    return rows, [
+        f"The server takes {pace_s:.1f} s an answer, so prompts are asked about {rows} tickets only."
+    ]
 
 
 def _predictions(trial: Trial, name: str, answers: Answers) -> Predictions:

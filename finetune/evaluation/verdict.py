@@ -28,6 +28,13 @@ REAL = "what your team wrote"
 POWER_80 = Z95 + 0.841621
 
 
+def of_100(*shares: float) -> list[str]:
+    """Shares as numbers of a hundred: whole ones, unless two different ones would then read the same."""
+    whole = [f"{100 * share:.0f}" for share in shares]
+    exact = [f"{100 * share:.1f}".removesuffix(".0") for share in shares]
+    return whole if len(set(whole)) == len(set(exact)) else exact
+
+
 def judge(best: SystemLine, finetune: SystemLine, result: PairedGap, rows: int) -> Verdict:
     """Compare the tuned system's accuracy with the best baseline's on the same `rows` held-out tickets.
 
@@ -36,18 +43,20 @@ def judge(best: SystemLine, finetune: SystemLine, result: PairedGap, rows: int) 
     with its middle below what is worthwhile. unclear: neither, with the rows it would take.
     """
     gap = result.difference
-    ours, theirs = (_percent(line.scores["accuracy"].value) for line in (finetune, best))
-    scores = f"{ours} right against {theirs} for {_lower(best.name)}"
-    facts = f"{scores} on {rows} held-out tickets ({_gap(result)})."
+    ours, theirs = of_100(finetune.scores["accuracy"].value, best.scores["accuracy"].value)
+    rival = "today's best prompt" if best.role == "prompt" else "today's cheap method"
+    right = f"{ours} of 100 new tickets would go to the right queue"
+    basis = f"Tested on {rows} tickets that no method had seen."
     if gap.low > 0 and gap.value >= WORTHWHILE:
-        return Verdict("yes", f"Worth it: {facts}")
+        return Verdict("yes", f"Worth it: {right}; {rival} gets {theirs}. {basis}")
     if gap.high < 0:
-        return Verdict("no", f"Not worth it: training did worse, {facts}")
+        return Verdict("no", f"Not worth it: after training {right}; {rival} gets more, {theirs}. {basis}")
     if gap.high < WORTHWHILE or gap.low > 0:
-        return Verdict("no", f"Not worth it: {facts}")
+        return Verdict("no", f"Not worth it: {right}; {rival} gets {theirs} already. {basis}")
     return Verdict(
         "unclear",
-        f"Cannot tell with {rows} held-out tickets: {scores} ({_gap(result)}). {_need(result, rows)}",
+        f"Cannot tell with {rows} held-out tickets: {right}, {theirs} with {rival}, and that may be chance. "
+        f"{_need(result, rows)}",
     )
 
 

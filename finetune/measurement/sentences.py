@@ -6,6 +6,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from finetune.evaluation.forecast import Z90, Ahead
+from finetune.evaluation.verdict import of_100
 from finetune.pricing import money
 
 if TYPE_CHECKING:
@@ -20,13 +21,6 @@ def chance(ahead: Ahead, target: float) -> float:
     """Probability that the score at `ahead` meets the target, from its band for other tickets."""
     sigma = max((ahead.wide_high - ahead.wide_low) / (2 * Z90), 1e-4)
     return 1 - NormalDist(ahead.value, sigma).cdf(target)
-
-
-def of_100(*shares: float) -> list[str]:
-    """Shares as numbers of a hundred: whole ones, unless two different ones would then read the same."""
-    whole = [f"{100 * share:.0f}" for share in shares]
-    exact = [f"{100 * share:.1f}".removesuffix(".0") for share in shares]
-    return whole if len(set(whole)) == len(set(exact)) else exact
 
 
 def percent(score: float) -> str:

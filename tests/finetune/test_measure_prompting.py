@@ -24,6 +24,7 @@ from finetune.evaluation.prompting import (
     prompt,
     prompting_systems,
     read_answer,
+    rows_in_time,
 )
 from finetune.evaluation.sample import Sample, draw
 from finetune.llm import (
@@ -174,6 +175,20 @@ def test_a_prompt_that_does_as_well_is_enough(server: OpenAIServer, tmp_path: Pa
     assert next(row["name"] for row in report["ladder"] if row["best"]) == RETRIEVED
     assert report["signals"]["measured_best"] == "prompt"
     assert sum(row["role"] == "prompt" for row in report["ladder"]) == 4
+
+
+def test_a_slow_server_of_ones_own_is_asked_about_fewer_tickets(server: OpenAIServer) -> None:
+    """Its pace on a few prompts decides how many tickets fit into the time; never fewer than a score needs."""
+    llm = Llm(asker(MODEL, "sk-test", server.base_url, 5), MODEL, 0.0, free=True)
+    prompts = ['- a\nTicket:\n"""\nx\n"""'] * 8
+    server.answer = lambda body: "a"
+    rows, notes = rows_in_time(llm, prompts, SpendLimit(llm), 3_600)
+    assert rows > 190
+    assert notes == []
+    server.pause_s = 0.5
+    few, notes = rows_in_time(llm, prompts, SpendLimit(llm), 0.01)
+    assert few == 27
+    assert "asked about 27 tickets only" in notes[0]
 
 
 def test_descriptions_are_the_words_that_set_a_class_apart(sample: Sample) -> None:
