@@ -2,7 +2,7 @@
 
 `python benchmarks/imports.py`: every file of ../shared/data/files and the data sets beside it, then BANKING77 grown to 100,000 rows;
 `--quick`: 20,000 rows; `--json`. A row is accounted for when it is a ticket or stands among the problems with line, reason and rule.
-The kinds' checks are those of tests/finetune/test_shared_files.py. Each timing runs in a process of its own, so memory is its own.
+The kinds' checks are those of tests/finetune/data/test_shared_files.py. Each timing runs in a process of its own, so memory is its own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def check_file(path: Path, columns: dict[str, str]) -> dict[str, Any]:
 
 def right_kinds() -> dict[str, bool]:
     """Whether each small file comes out as its README says, by the tests' own checks."""
-    from tests.finetune.test_shared_files import CHECKS
+    from tests.finetune.data.test_shared_files import CHECKS
 
     results = {}
     for name, check in CHECKS.items():

@@ -223,6 +223,21 @@ def test_the_documents_name_files_that_exist() -> None:
     assert missing == []
 
 
+def test_the_tests_of_the_libraries_mirror_their_packages() -> None:
+    """Whoever looks for a file's tests finds them in the folder of its name; beside the folders stand files' own tests."""
+    strangers = [
+        str(path.relative_to(ROOT))
+        for package in ("rag", "finetune")
+        for path in (ROOT / "tests" / package).rglob("test_*.py")
+        if not (
+            (ROOT / path.parent.relative_to(ROOT / "tests")).is_dir()
+            if path.parent.name != package
+            else (ROOT / package / f"{path.stem.removeprefix('test_')}.py").is_file()
+        )
+    ]
+    assert strangers == []
+
+
 METHOD_NAMES = sorted(path.stem for path in (ROOT / "finetune" / "methods").glob("[!_]*.py"))
 METHOD_WORDS = {"lora", "qlora"}
 """Names of methods that mean nothing else; the others ("full", "linear", "scratch") are words of the language too."""

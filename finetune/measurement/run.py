@@ -1,7 +1,7 @@
 """The measured verdict: score what is cheaper, train a pilot, forecast the full run, price it, decide.
 
 Reads top to bottom as it runs. Held-out rows are only ever scored: which method is best, whether a pilot runs and
-which prompt counts are decided on the choosing rows (tests/finetune/test_measure_honest.py tries to leak them). Time
+which prompt counts are decided on the choosing rows (tests/finetune/measurement/test_held_out_rows.py tries to leak them). Time
 is counted in seconds of this process's own work, so that other people's load changes no decision.
 """
 

@@ -22,7 +22,7 @@ from finetune.reports import MeasurementReport
 from finetune.reports.parts import Interval
 from rag.advice.cost_line import _usd
 from tests.bot.slack.test_job_card import job
-from tests.finetune.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
+from tests.finetune.measurement.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
 from worker.jobs.states import State
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person
-from tests.finetune.test_measure_prompting import reader
+from tests.finetune.evaluation.test_prompting import reader
 from tests.integration.conftest import private_reply, text_of, until
 from tests.openai_server import OpenAIServer
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.demo.stack import local_stack
 from bot.playground import Person
-from tests.finetune.test_measure_prompting import reader
+from tests.finetune.evaluation.test_prompting import reader
 from tests.integration.conftest import text_of
 from tests.openai_server import OpenAIServer
 

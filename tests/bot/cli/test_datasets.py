@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import app, console
-from tests.finetune.test_dataset_bad import REFUSED, ROWS, save
+from tests.finetune.data.test_bad_files import REFUSED, ROWS, save
 
 pytestmark = pytest.mark.integration
 

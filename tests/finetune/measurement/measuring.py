@@ -1,0 +1,90 @@
+"""What the tests of the measurement share: tickets from the bundled sample, embedded once, and the prices."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from finetune.data.split import Split
+from finetune.data.ticket import Ticket, Tickets
+from finetune.evaluation.sample import Fold, Sample
+from finetune.measurement.findings import Bench, Request
+from finetune.measurement.run import measure
+
+ROOT = Path(__file__).parents[3]
+PRICES: dict[str, Any] = yaml.safe_load((ROOT / "bot/prices.yaml").read_text())
+
+
+def sample_rows() -> list[tuple[str, str]]:
+    """The bundled sample's texts and labels."""
+    with (ROOT / "finetune/samples/tickets.csv").open(newline="", encoding="utf-8") as file:
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def tickets(rows: Sequence[tuple[str, str]], days: Sequence[int] | None = None) -> Tickets:
+    """Rows as tickets; `days` gives each its day after 2026-01-01."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    dates = [start + timedelta(days=int(day)) for day in days] if days is not None else [None] * len(rows)
+    return Tickets(
+        tuple(
+            Ticket(id=str(at), text=text, label=label, created_at=when)
+            for at, ((text, label), when) in enumerate(zip(rows, dates, strict=True))
+        ),
+        "triage",
+    )
+
+
+def cut_sample(train: int, dev: int, test: int, classes: int = 4) -> Sample:
+    """Made-up rows of so many classes, each class a word and a cloud of vectors that lie apart; cut in this order."""
+    rng, rows = np.random.default_rng(0), train + dev + test
+    labels = np.arange(rows) % classes
+    features = np.eye(classes)[labels] + 0.2 * rng.normal(size=(rows, classes))
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    words = [" ".join("".join(rng.choice(list("abcdefgh"), 6)) for _ in range(6)) for _ in range(rows)]
+    tickets_ = tuple(
+        Ticket(id=str(at), text=f"{'abcdefgh'[labels[at]] * 9} {words[at]}", label=str(labels[at]))
+        for at in range(rows)
+    )
+    sides = np.split(np.arange(rows), [train, train + dev])
+    once = Fold(*sides)
+    cut = Split(*(tuple(map(int, side)) for side in sides), "")
+    names = tuple(map(str, range(classes)))
+    return Sample(tickets_, labels, names, features, once, (once,), cut, rows, 0.01)
+
+
+VECTORS: dict[tuple[str, ...], np.ndarray] = {}
+
+
+class CountingEmbedder:
+    """The real MiniLM, remembering what it has embedded, so that all tests of a process pay for a list of texts once.
+
+    Lists, not texts: what stands beside a text in a batch moves its vector in the last digits.
+    """
+
+    def __init__(self) -> None:
+        from finetune.training.embedding import FrozenEmbedder
+
+        self._embed = FrozenEmbedder()
+        self.count = 0
+
+    def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        self.count += len(texts)
+        key = tuple(texts)
+        if key not in VECTORS:
+            VECTORS[key] = self._embed(texts, check)
+        return VECTORS[key]
+
+
+def measurement_of(
+    rows: Tickets, target: float, folder: Path, embed: CountingEmbedder, **more: Any
+) -> dict[str, Any]:
+    """A whole measurement, told to nobody."""
+    form = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
+    bench = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
+    return measure(rows, Request(target, **form), Bench(folder=folder, **{**bench, **more}))

@@ -1,0 +1,73 @@
+"""The training pairs of the answerability model: enough, near misses most of them, and none taken from an evaluation."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from rag.evaluation.answer_lines import ANSWERS, OTHER_SUBJECT, AnswerPair
+from rag.evaluation.answer_pairs import make_pairs
+from rag.evaluation.answer_values import Values, fill
+
+ROOT = Path(__file__).parents[3]
+RUN = 6  # words in a row
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[AnswerPair]:
+    return make_pairs()
+
+
+def runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    """Every RUN words in a row."""
+    rows = [re.findall(r"\w+", text.lower()) for text in texts]
+    return {tuple(row[n : n + RUN]) for row in rows for n in range(len(row) - RUN + 1)}
+
+
+def test_most_pairs_are_near_misses_of_many_fields(pairs: list[AnswerPair]) -> None:
+    """At least 3,000 pairs; a piece that does not answer comes with the same question as one that does."""
+    answers = [pair for pair in pairs if pair.labels == ANSWERS]
+    questions = {pair.question for pair in answers}
+    assert len(answers) >= 3000
+    assert len({pair.group for pair in pairs}) >= 60
+    others = [pair for pair in pairs if pair.labels != ANSWERS]
+    assert sum(pair.question in questions for pair in others) > len(answers)
+    assert Counter(pair.labels for pair in pairs)[OTHER_SUBJECT] >= 3000
+
+
+def test_no_pair_both_answers_and_does_not(pairs: list[AnswerPair]) -> None:
+    """The same question with the same text has one label, but for a handful by chance."""
+    labels: dict[tuple[str, str], set[int]] = {}
+    for pair in pairs:
+        labels.setdefault((pair.question, pair.text), set()).add(pair.labels[0])
+    assert sum(len(some) > 1 for some in labels.values()) < len(pairs) / 500
+
+
+def test_the_same_seed_makes_the_same_pairs(pairs: list[AnswerPair]) -> None:
+    """A training run can be repeated."""
+    assert make_pairs() == pairs
+
+
+def test_nothing_is_taken_from_an_evaluation(pairs: list[AnswerPair]) -> None:
+    """No run of six words stands in a document or question by which answers are judged."""
+    folder = ROOT / "benchmarks" / "documents"
+    files = [path for path in folder.iterdir() if path.is_file() and path.name != "README"]
+    files.append(folder / "second" / "heldout.jsonl")  # its documents came after the pairs, by another hand
+    files += [ROOT / "benchmarks" / "answers.yaml", ROOT / "rag" / "data" / "retrieval_eval.jsonl"]
+    files += (ROOT / "rag" / "data").glob("sample-*.md")
+    evaluation_runs = runs(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
+    training_runs = runs(text for pair in pairs for text in (pair.question, pair.text))
+    assert {" ".join(run) for run in evaluation_runs & training_runs} == set()
+
+
+def test_slots_of_one_fact_differ_and_stay() -> None:
+    """A slot keeps its value, and another slot of its kind has another."""
+    values = Values(random.Random(3))
+    assert fill("{n1} {n1}", values).split()[0] == fill("{n1}", values)
+    numbers = [fill(f"{{y{n}}}", values) for n in range(1, 9)]
+    assert len(set(numbers)) == len(numbers)
