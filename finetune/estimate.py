@@ -24,6 +24,11 @@ ANSWER_TOKENS = 60.0  # of a written answer, beside its ticket
 TEMPLATE_TOKENS = 8.0
 CPU_GFLOPS = (25.0, 120.0)  # effective, 2 cores, small batches; measured runs fall inside
 START_S = 20.0  # loading, baselines, evaluation
+MEASURED_SMALL, SMALL_S, LARGE_S = (
+    12_000,
+    270.0,
+    840.0,
+)  # rows; seconds of work of a measurement up to there, and beyond
 LIBRARIES_GIB = 1.5  # Python, torch and one batch of activations
 
 
@@ -94,6 +99,11 @@ def estimate_run(
         on_gpu.hours_high * 3600 + START_S,
         on_gpu.usd_high + START_S / 3600 * hourly,
     )
+
+
+def measuring_limit_s(rows: int) -> float:
+    """Seconds of its own work that a measurement of so many labelled rows may do at most."""
+    return SMALL_S if rows <= MEASURED_SMALL else LARGE_S
 
 
 def tokens_of(spec: Spec, card: Card) -> float:

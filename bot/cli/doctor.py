@@ -11,34 +11,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Any
 
+from bot.cli.findings import Finding, Level
+from bot.cli.machine_checks import packages, port, processor, proxy, python, user
 from bot.extras import missing_modules
 from bot.factories import chat_model
 from bot.settings import Settings
-
-
-class Level(StrEnum):
-    """`ok` works, `off` is an option not in use, `warn` works but should be looked at, `fail` does not."""
-
-    OK = "ok"
-    OFF = "off"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one ping found, and the next step where there is one."""
-
-    name: str
-    level: Level
-    detail: str
-    fix: str = ""
-
 
 Check = Callable[[Settings], Finding]
 GIB = 2**30
@@ -237,6 +217,9 @@ def gpu(_: Settings) -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
+    python,
+    processor,
+    user,
     home,
     disk,
     redis_server,
@@ -246,8 +229,11 @@ CHECKS: tuple[Check, ...] = (
     model,
     index,
     chat,
+    packages,
     training,
     gpu,
+    port,
+    proxy,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -219,7 +220,10 @@ class Transcript:
     def say(self, where: str, lines: list[str]) -> None:
         self.console.print(f"[bold green]trainwise[/bold green] [dim]{where}[/dim]")
         for line in lines:
-            self.console.print(f"{INDENT}{escape(line)}", highlight=False)
+            for piece in textwrap.wrap(line, self.console.width - len(INDENT), replace_whitespace=False) or [
+                line
+            ]:
+                self.console.print(f"{INDENT}{escape(piece)}", highlight=False)
 
 
 def as_list(value: Any) -> list[Any]:

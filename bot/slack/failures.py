@@ -22,7 +22,7 @@ from bot.errors import OURS, BotError
 from bot.extras import advise_missing
 from bot.slack.payload import Body, where
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.slack.ui.blocks import Block, section
+from bot.slack.ui.blocks import Block, modal, section
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import Memory
 from bot.slack.ui.limits import split_text
@@ -147,8 +147,24 @@ def handle_error(
     """Tells whoever sent the payload what went wrong; also Bolt's own error handler."""
     text = advice(error)
     channel, user, thread_ts = where(body)
-    if user:
+    if user and not shown_over_home(body, client, text):
         whisper(client, text, channel or user, user, thread_ts, respond)
+
+
+def shown_over_home(body: dict[str, Any], client: WebClient, text: str) -> bool:
+    """Whether `text` was shown in a form, over the home tab where a button was pressed: there is no channel to tell it in."""
+    if (body.get("view") or {}).get("type") != "home" or "trigger_id" not in body:
+        return False
+    pieces = [
+        section(f"🔒 {piece}" if number == 0 else piece)
+        for number, piece in enumerate(split_text(text, 2900))
+    ]
+    try:
+        client.views_open(trigger_id=body["trigger_id"], view=modal("note", "Not now", pieces[:10]))
+    except SLACK_TROUBLE as refused:
+        log.info("no form over the home tab: %s", type(refused).__name__)
+        return False
+    return True
 
 
 def _disk_full(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from bot.errors import BotError
 from bot.slack.failures import whisper
 from bot.slack.payload import Place
 from bot.slack.services import Services, approvers_of, visible_job
+from bot.slack.users import Person
 from finetune.data.card import Card
 from finetune.estimate import estimate_run
 from finetune.spec import Spec
@@ -25,6 +26,15 @@ class Refusal(BotError):
     """The launch is not allowed; the text says why and whom to ask."""
 
 
+def check_launch(services: Services, user: str, channel: str) -> Person:
+    """The person, who may launch a job from this channel now; Refusal with the reason otherwise."""
+    person = services.users.person(user)
+    open_jobs = services.ledger.open_job_count(user)
+    if denial := services.permissions.denies_launch(person, open_jobs, services.users.in_group, channel):
+        raise Refusal(denial)
+    return person
+
+
 def launch(
     services: Services,
     kind: str,
@@ -34,12 +44,7 @@ def launch(
     goes_on_from: Job | None = None,
 ) -> Job:
     """The accepted job; Refused with the reason when policy says no. `goes_on_from`: the job whose folder it takes up."""
-    person = services.users.person(place.user)
-    open_jobs = services.ledger.open_job_count(place.user)
-    if denial := services.permissions.denies_launch(
-        person, open_jobs, services.users.in_group, place.channel
-    ):
-        raise Refusal(denial)
+    person = check_launch(services, place.user, place.channel)
     budget = float(spec.get("budget_usd") or 0)
     expected = (
         estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD

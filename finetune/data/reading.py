@@ -119,6 +119,21 @@ class Preview:
         return "" if column is None else " ".join(str(self.rows[row].get(column) or "").split())
 
 
+def read_file(
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    problems_to: Path | None = None,
+    part: str | None = None,
+) -> Tickets:
+    """The rows of a file; where it is refused as a whole, `problems_to` gets the list of what is wrong with it."""
+    try:
+        return read_tickets(path, columns, part=part)
+    except DatasetError as refused:
+        if problems_to and refused.problems:
+            write_problems(refused, problems_to)
+        raise
+
+
 def preview(
     path: Path, rows: int = 3, part: str | None = None, choice: Mapping[str, str] | None = None
 ) -> Preview:

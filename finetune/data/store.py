@@ -19,7 +19,7 @@ from finetune.data.card import Card, describe
 from finetune.data.import_report import without_texts
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
-from finetune.data.reading import check_whole, read_tickets, write_problems
+from finetune.data.reading import check_whole, read_file, read_tickets, write_problems
 from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
@@ -100,12 +100,7 @@ class DatasetStore:
         DatasetError for a bad name, scope or file; then nothing was stored.
         """
         check_name(name)
-        try:
-            tickets = read_tickets(path, columns, part=part)
-        except DatasetError as refused:
-            if problems_to and refused.problems:
-                write_problems(refused, problems_to)
-            raise
+        tickets = read_file(path, columns, problems_to, part)
         return self.keep(tickets, name, added_by, scopes, licence, path.name, problems_to)
 
     def keep(

@@ -18,6 +18,7 @@ import numpy as np
 from finetune.artifacts import PROMPTED
 from finetune.data.ticket import Tickets
 from finetune.device import work_seconds
+from finetune.estimate import measuring_limit_s
 from finetune.evaluation import baselines
 from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
@@ -49,7 +50,6 @@ from finetune.reports.parts import Interval, Spent
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 LEAST_ROWS = 50
-SMALL_RUN, SMALL_S, LARGE_S = 12_000, 270.0, 840.0  # rows, and seconds of work allowed up to there and beyond
 PROMPTS_S = 300.0  # of waiting for a language model's server
 RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
@@ -70,7 +70,7 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
         few = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset)
         return write(bench.folder, _timed(few, began))
     _go_on_from(bench)
-    budget = Budget(clock, bench.allowed_s or (SMALL_S if labelled <= SMALL_RUN else LARGE_S))
+    budget = Budget(clock, bench.allowed_s or measuring_limit_s(labelled))
     sample = draw(
         tickets, request.seed, bench.embed or _default_embed(), progress, bench.folder, budget.allowed_s
     )

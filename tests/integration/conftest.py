@@ -180,7 +180,7 @@ def after_reading(person: Person) -> dict[str, Any]:
 
     def read() -> dict[str, Any] | None:
         view = person.view()
-        return view if view and "Reading the columns" not in text_of(view) else None
+        return view if view and "reading the columns" not in text_of(view) else None
 
     view: dict[str, Any] = until(read)
     return view

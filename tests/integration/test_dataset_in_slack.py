@@ -22,14 +22,26 @@ CHANNEL = "#support-ml"
 LINES = few_tickets(60).decode().splitlines()[1:]
 
 
-def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(maya: Person, ravi: Person) -> None:
+def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(
+    stack: LocalStack, maya: Person, ravi: Person
+) -> None:
     """Good rows are kept and redacted; the list of bad ones reaches the sender and nobody else."""
     bad = b'=cmd|calc,"x",extra\n,empty_text\nmy card 4111 1111 1111 1111 was charged twice on the old plan,billing\n'
     content = few_tickets(60) + bad
     form = offer_file(maya, "Tickets (1).csv", content, name="from-slack", scope="channel")
     assert "guessed them by their names" in text_of(form)
+    since = stack.workspace.state()["calls"]
     assert maya.submit(form)["ok"]
     card = maya.wait_message(CHANNEL, lambda m: "added *from-slack*" in m.get("text", ""), 120)
+    steps = [
+        text_of(call["params"])
+        for call in stack.workspace.api_log(since)
+        if "Step " in text_of(call["params"])
+    ]
+    assert [
+        part for part in ("▰▰▱▱  Step 2", "▰▰▰▱  Step 3", "▰▰▰▰  Step 4") if any(part in one for one in steps)
+    ] == ["▰▰▱▱  Step 2", "▰▰▰▱  Step 3", "▰▰▰▰  Step 4"]
+    assert "Step " not in text_of(card)  # the card stands in the bar's place
     text = text_of(card)
     assert "1 wrong number of cells" in text
     assert "1 no text" in text
@@ -88,6 +100,10 @@ def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: P
     assert maya.submit(first, {"licence": "ours", "name": "chosen-columns"})["ok"]
     form = after_reading(maya)
     assert "notes · " in str(form["blocks"])  # a column stands there with an example
+    maya.use(form, "column:text", "c3")
+    until(
+        lambda: "“Thanks, we look into number 0.”" in text_of(maya.view() or {})
+    )  # the first rows follow the choice
     choice = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
     card = text_of(appears(maya, lambda: maya.submit(form, choice), "added *chosen-columns*"))
     assert "reply tickets" in card

@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -167,7 +170,43 @@ def test_the_compose_file_keeps_what_it_promises() -> None:
     root = DEPLOY.parent
     sources = [word for line in re.findall(r"^COPY (.+)$", docker, re.M) for word in line.split()[:-1]]
     assert [name for name in sources if not (root / name).exists()] == []
+    assert (
+        "\nARG PART=ask\n" in docker
+    )  # the bot's image has what answers questions, unless more is asked for
+    parts = {
+        name: service["build"]["args"]["PART"] for name, service in services.items() if "build" in service
+    }
+    assert parts == {"bot": "${PART:-ask}", "worker": "worker"}
+    assert all((DEPLOY / f"{part}.lock").is_file() for part in ("ask", "bot", "worker"))
     for unit in (DEPLOY / "systemd").iterdir():
         text = unit.read_text()
         assert "Restart=always" in text
         assert int(re.search(r"TimeoutStopSec=(\d+)", text)[1]) >= 40  # type: ignore[index]
+
+
+def tool(name: str) -> str:
+    """A checker of the extra `dev`, beside this Python or on the PATH."""
+    path = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    return path or str(pytest.skip(f"{name} is not installed: pip install -e '.[dev]' on Linux"))
+
+
+@pytest.mark.integration
+def test_a_linter_has_nothing_against_the_image() -> None:
+    """hadolint, its shell checks included, down to what it only suggests."""
+    argv = [tool("hadolint"), "--no-color", "--failure-threshold", "style", str(DEPLOY / "Dockerfile")]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@pytest.mark.integration
+def test_docker_compose_reads_its_file_as_it_is_meant() -> None:
+    """Docker Compose's own reader, which needs no daemon: valid, and bot and worker are built of their parts."""
+    argv = [tool("docker-compose"), "-f", str(DEPLOY / "compose.yml"), "config", "--format", "json"]
+    env = {name: value for name, value in os.environ.items() if name != "PART"}
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    services = json.loads(result.stdout)["services"]
+    assert result.stderr == ""
+    assert services["bot"]["build"]["args"] == {"PART": "ask"}
+    assert services["worker"]["build"]["args"] == {"PART": "worker"}
+    assert services["worker"]["deploy"]["replicas"] == 2
+    assert {mount["target"] for mount in services["bot"]["volumes"]} == {"/var/lib/trainwise", "/tls/ca.crt"}

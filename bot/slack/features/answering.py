@@ -31,6 +31,7 @@ OVERHEARD = (
     "🔒 People from outside read along here, so this rests on my guide and this channel's own documents. Ask me in a "
     "direct message for the rest; an admin can open this channel with `/docs outsiders`."
 )
+KEPT_WITHIN_S = 1.5  # of the three that Slack gives a button
 log = logging.getLogger(__name__)
 
 
@@ -207,9 +208,17 @@ def _log_answer(question: Question, reply: Reply, seconds: float) -> None:
 
 
 def card_at(services: Services, channel: str, thread_ts: str, ts: str) -> Card:
-    """The answer posted as `ts` in a thread; BotError when it is too old or from elsewhere."""
-    memory = Conversation.from_json(services.ledger.thread(channel, thread_ts))
-    card = memory.cards.get(ts)
+    """The answer posted as `ts` in a thread; BotError when it is too old or from elsewhere.
+
+    An answer stands in Slack a moment before it is kept: who presses at once on a busy machine is waited for.
+    """
+    began = time.monotonic()
+    while True:
+        is_answering = services.thread_queue.holds((channel, thread_ts))
+        card = Conversation.from_json(services.ledger.thread(channel, thread_ts)).cards.get(ts)
+        if card or not is_answering or time.monotonic() - began > KEPT_WITHIN_S:
+            break
+        time.sleep(0.05)
     if card is None:
         raise BotError("This answer is too old to open. Ask again in the thread and use the new card.")
     return card

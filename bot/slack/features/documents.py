@@ -17,9 +17,9 @@ from slack_sdk.errors import SlackClientError
 from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, apologise, guard
 from bot.slack.files import SlackFile, check_publishing, local_copy, look_up
-from bot.slack.payload import Body, Command, View, where
+from bot.slack.payload import Body, Command, View, _direct_channel, where
 from bot.slack.services import Services, scopes_of
-from bot.slack.ui.blocks import actions, button, section
+from bot.slack.ui.blocks import actions, button, modal, section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormValues, Memory, documents_modal
 from bot.slack.ui.limits import split_text, validate_message, validate_view
@@ -39,6 +39,8 @@ def register(app: App, services: Services) -> None:
     app.command("/docs")(guard(services, on_docs))
     app.action("docs_add")(guard(services, on_docs_add))
     app.view("docs_add")(guard(services, on_documents_form))
+    app.action("home_documents")(guard(services, on_home_documents))
+    app.action("home_add_document")(guard(services, on_home_add))
 
 
 def add_documents(
@@ -253,6 +255,23 @@ def open_documents(client: WebClient, trigger_id: str, memory: Memory) -> None:
 def on_docs_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     open_documents(client, body["trigger_id"], Memory(where(body)[0]))
+
+
+def on_home_documents(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """The button in home: what answers may cite, and the way to add more."""
+    ack()
+    memory = Memory(_direct_channel(client, body))
+    lines = [document_line(d) for d in services.index.documents(services.scopes(memory.channel))]
+    add = actions([button("Add documents", "home_add_document", style="primary")], block_id="docs")
+    view = modal("note", "Documents", [add, *document_blocks(lines)], memory=memory.pack())
+    client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
+
+
+def on_home_add(_services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """The form takes the list's place."""
+    ack()
+    view = documents_modal(Memory.parse(body["view"]["private_metadata"]))
+    client.views_update(view_id=body["view"]["id"], view=validate_view(view))
 
 
 def on_docs(services: Services, ack: Ack, command: Command, client: WebClient, respond: Respond) -> None:

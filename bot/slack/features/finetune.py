@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 
 from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, guard
-from bot.slack.launch import launch, say_where
+from bot.slack.launch import check_launch, launch, say_where
 from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
 from bot.slack.ui.blocks import Block
@@ -208,7 +208,9 @@ def on_open(services: Services, ack: Ack, body: Body, client: WebClient) -> None
 def on_home_finetune(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     """From the home tab a job's card goes to the person's own conversation with the bot."""
     ack()
-    open_finetune(services, client, body["trigger_id"], Memory(_direct_channel(client, body)))
+    channel = _direct_channel(client, body)
+    check_launch(services, body["user"]["id"], channel)
+    open_finetune(services, client, body["trigger_id"], Memory(channel))
 
 
 def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

@@ -28,29 +28,12 @@ from bot.slack.ui.lists import (
     queue_line,
     worker_line,
 )
+from bot.slack.ui.prompts import PROMPTS
 from bot.slack.users import Person
 from worker.jobs.states import State
 from worker.ledger.duty import watches_at_work
 
 log = logging.getLogger(__name__)
-PROMPTS = [
-    {
-        "title": "Fine-tune on our articles?",
-        "message": "Our help center changes every week, should we fine-tune on the articles?",
-    },
-    {
-        "title": "Route tickets to queues",
-        "message": "We route 40,000 tickets a month to 8 queues and have 6,000 labelled ones. What should we train?",
-    },
-    {
-        "title": "Make replies sound like us",
-        "message": "The answers are right but do not sound like us. We have 900 approved replies. Fine-tune?",
-    },
-    {
-        "title": "Our own foundation model",
-        "message": "Should we pre-train our own model for customer support?",
-    },
-]
 
 
 def register(app: App, services: Services) -> None:
@@ -72,10 +55,11 @@ def home_view(services: Services, person: Person, team: str) -> Block:
         ),
         actions(
             [
-                button("Fine-tune", "home_finetune", style="primary"),
-                button("Add tickets", "home_add_dataset"),
-                *([button("Connect a model", "endpoint_connect")] if everything else []),
-                button("Refresh", "home_refresh"),
+                button("Ask", "home_ask", style="primary"),
+                button("Measure", "home_measure"),
+                button("Fine-tune", "home_finetune"),
+                button("Tickets", "home_datasets"),
+                button("Documents", "home_documents"),
             ],
             block_id="home",
         ),
@@ -89,6 +73,13 @@ def home_view(services: Services, person: Person, team: str) -> Block:
         *dataset_list(cards, frozenset(), "Datasets for everyone" if not everything else "Datasets"),
         divider(),
         section("*Health*\n" + "\n".join(health)),
+        actions(
+            [
+                button("Refresh", "home_refresh"),
+                *([button("Connect a model", "endpoint_connect")] if everything else []),
+            ],
+            block_id="home_more",
+        ),
     ]
     return {"type": "home", "blocks": blocks}
 

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
+from bot.endpoint import EndpointError, EndpointStore
 from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features.answering import card_at
-from bot.slack.launch import launch, say_where
-from bot.slack.payload import Body, Place, View, errors_by_field, form_place, where
+from bot.slack.launch import check_launch, launch, say_where
+from bot.slack.payload import Body, Place, View, _direct_channel, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
 from bot.slack.thread_memory import Conversation
+from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape
-from bot.slack.ui.forms import (
+from bot.slack.ui.forms import FormValues, Memory, note_modal
+from bot.slack.ui.limits import validate_view
+from bot.slack.ui.measure_form import (
     DEAREST,
     METRICS,
     SHARE_OR_PERCENT,
     WORDS,
-    FormValues,
-    Memory,
+    Circumstances,
     measure_modal,
-    note_modal,
 )
-from bot.slack.ui.limits import validate_view
 from finetune.data.ticket import DatasetError
 from finetune.measurement.evidence import evidence_of
 from finetune.spec import SpecError
 from rag.advice.decide import one_decimal
 from worker.jobs.states import State
 
+log = logging.getLogger(__name__)
 JOBS_READ, EVIDENCE_CARRIED = 200, 10
 MOST_MINUTES = 10_000
 NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, then come back."
@@ -42,6 +46,8 @@ def register(app: App, services: Services) -> None:
     app.action("measure")(guard(services, on_button))
     app.view("measure")(guard(services, on_measure_form))
     app.action("measure_pilot")(guard(services, on_pilot))
+    app.action("measure_dataset")(guard(services, on_dataset_change))
+    app.action("home_measure")(guard(services, on_home_measure))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
@@ -95,10 +101,52 @@ def open_form(
     services: Services, client: WebClient, trigger_id: str, memory: Memory, fields: dict[str, str]
 ) -> None:
     """The form, or a sentence where there is nothing to measure on."""
+    client.views_open(trigger_id=trigger_id, view=filled_form(services, memory, fields))
+
+
+def filled_form(services: Services, memory: Memory, fields: Mapping[str, str]) -> Block:
+    """The form with what is known, and what will be done with the tickets that are chosen in it."""
     cards = services.datasets.list(services.scopes(memory.channel))
     labelled = [card for card in cards if card.kind == "triage"]
-    view = measure_modal(labelled, memory, fields) if labelled else note_modal("Measure it", NO_LABELS)
-    client.views_open(trigger_id=trigger_id, view=validate_view(view))
+    if not labelled:
+        return validate_view(note_modal("Measure it", NO_LABELS))
+    now = Circumstances(
+        connected_model(services),
+        len(services.ledger.jobs(states=[State.QUEUED], limit=JOBS_READ)),
+        len(services.workers()),
+    )
+    return validate_view(measure_modal(labelled, memory, fields, now))
+
+
+def connected_model(services: Services) -> str:
+    """The language model whose prompts are measured too, as an admin connected it; "" where there is none."""
+    try:
+        endpoint = EndpointStore(services.home).load()
+    except EndpointError:
+        return ""
+    return endpoint.model if endpoint else ""
+
+
+def on_home_measure(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """From the home tab the report comes to the person's own conversation with the bot."""
+    ack()
+    channel = _direct_channel(client, body)
+    check_launch(services, body["user"]["id"], channel)
+    open_form(services, client, body["trigger_id"], Memory(channel), {})
+
+
+def on_dataset_change(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """Other tickets chosen in the form: what it says will be done follows; what was typed stays."""
+    ack()
+    view = body["view"]
+    memory, values = Memory.parse(view["private_metadata"]), FormValues.of(view).values
+    form = filled_form(services, memory, values)
+    try:
+        client.views_update(
+            view_id=view["id"], view=form
+        )  # without its hash: a quick second choice comes later
+    except SLACK_TROUBLE as refused:
+        log.info("no plan in a closed form: %s", type(refused).__name__)
 
 
 def is_order(services: Services, text: str, channel: str) -> bool:

@@ -11,17 +11,18 @@ from slack_bolt import Ack, App, Respond
 from slack_sdk import WebClient
 
 from bot.errors import BotError
-from bot.slack.failures import guard, handle_error, whisper
+from bot.slack.failures import PrivateFailure, guard, handle_error, whisper
 from bot.slack.features import measure
 from bot.slack.features.answering import Question, ask, card_at, check_asker, check_question
 from bot.slack.feedback_log import keep_feedback
-from bot.slack.payload import Body, Command, Shortcut, View, message_place
+from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, message_place
 from bot.slack.services import Services
 from bot.slack.thread_memory import Card
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import REFERENCE, escape, one_line, question_of
-from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, reason_modal
+from bot.slack.ui.forms import DATASET_KINDS, FormValues, Memory, ask_modal, note_modal, reason_modal
 from bot.slack.ui.limits import validate_view
+from bot.slack.ui.prompts import PROMPTS
 from bot.slack.ui.verdict_card import change_modal, source_modal, why_modal
 
 LOOK_AGAIN_S = 1.0
@@ -45,6 +46,8 @@ def register(app: App, services: Services) -> None:
     app.action(re.compile(r"follow_up:\d{1,2}"))(guard(services, on_follow_up))
     app.action("feedback")(guard(services, on_feedback))
     app.view("feedback_reason")(guard(services, on_feedback_form))
+    app.action("home_ask")(guard(services, on_home_ask))
+    app.view("ask")(guard(services, on_ask_form))
 
 
 def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
@@ -258,6 +261,7 @@ def _card_of(services: Services, body: Body) -> Card:
     return card_at(services, *message_place(body))
 
 
+ASKED = "I am answering in our direct messages: open *Messages* beside *Home*. It takes some seconds."
 HELP = (
     "*Should we train a model?* Tell me what the model shall do and what goes wrong today, with numbers where "
     "you have them:\n• `/should-i-train our help center changes every week, should we fine-tune on it?`\n"
@@ -280,11 +284,40 @@ def on_should_i_train(
         respond(text=HELP, blocks=[section(HELP)], response_type="ephemeral")
         return
     check_asker(services, command["user_id"], command["channel_id"])
-    text = check_question(words)
-    person = services.users.person(command["user_id"])
+    place = (command["user_id"], command["team_id"], command["channel_id"])
+    ask_in_channel(services, client, check_question(words), *place)
+
+
+def ask_in_channel(
+    services: Services, client: WebClient, text: str, user: str, team: str, channel: str
+) -> None:
+    """Puts a checked question under the asker's name; its answer stands in the thread."""
+    person = services.users.person(user)
     line = f"🙋 *{escape(person.name)}* asks: {escape(one_line(text, 3000))}"
-    message = client.chat_postMessage(
-        channel=command["channel_id"], text=line, unfurl_links=False, unfurl_media=False
-    )
-    place = (command["user_id"], command["team_id"], command["channel_id"], str(message["ts"]))
-    ask(services, client, Question(text, *place))
+    message = client.chat_postMessage(channel=channel, text=line, unfurl_links=False, unfurl_media=False)
+    ask(services, client, Question(text, user, team, channel, str(message["ts"])))
+
+
+def on_home_ask(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """The button in home: a form for the question, with some to try."""
+    ack()
+    channel = _direct_channel(client, body)
+    check_asker(services, body["user"]["id"], channel)
+    view = validate_view(ask_modal(Memory(channel), PROMPTS))
+    client.views_open(trigger_id=body["trigger_id"], view=view)
+
+
+def on_ask_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:
+    """The question goes to the person's own conversation with the bot, where the answer stands in its thread."""
+    memory, values = Memory.parse(view["private_metadata"]), FormValues.of(view).values
+    number = values.get("example", "")
+    offer = PROMPTS[int(number)]["message"] if number.isdecimal() and int(number) < len(PROMPTS) else ""
+    try:
+        text = check_question(values.get("question", "").strip() or offer)
+    except BotError as wrong:
+        ack(response_action="errors", errors={"question": str(wrong)[:300]})
+        return
+    ack(response_action="update", view=validate_view(note_modal("Ask", ASKED)))
+    with PrivateFailure(client, memory, body):
+        check_asker(services, body["user"]["id"], memory.channel)
+        ask_in_channel(services, client, text, body["user"]["id"], body["team"]["id"], memory.channel)

@@ -12,6 +12,7 @@ from bot.slack.ui.blocks import Block, context, modal, option, section, select
 from bot.slack.ui.blocks import field as input_field
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.forms import ABOUT, CHANNEL
+from bot.slack.ui.verdict_card import meter
 from finetune.data.store import check_name
 from finetune.data.ticket import DatasetError
 
@@ -28,6 +29,7 @@ ASKED = {
     "customer": ("Customer", "All tickets of a customer stay on one side of the test."),
     "created_at": ("Date", "With dates the latest weeks become the test."),
 }
+STEPS = ("reading the columns", "fetching the file", "reading the rows", "cleaning and redacting")
 KINDS_OF_GUESS = {"name": "by their names", "content": "by what stands in them"}
 
 
@@ -61,8 +63,19 @@ class Upload:
         return upload
 
 
-def columns_modal(upload: Upload, file_name: str, head: Preview) -> Block:
-    """One select per field, set to the guess, over every column with an example; the first rows below."""
+def step_line(step: int, detail: str = "") -> str:
+    """How far adding tickets is: a bar of STEPS, the step by number and name."""
+    bar = meter(step / len(STEPS), len(STEPS))
+    return f"{bar}  Step {step} of {len(STEPS)}: {STEPS[step - 1]}{f' ({detail})' if detail else ''} …"
+
+
+def columns_modal(
+    upload: Upload, file_name: str, head: Preview, values: Mapping[str, str] | None = None
+) -> Block:
+    """One select per field, set to the guess, over every column with an example; the first rows below.
+
+    `values` are what the form holds already: the rows are then shown as these columns give them.
+    """
     places = _column_places(head)
     how = KINDS_OF_GUESS[head.guess.how]
     text = f"*{escape(one_line(file_name, 80))}* has {len(head.header)} columns. I guessed them {how}: right?"
@@ -71,9 +84,11 @@ def columns_modal(upload: Upload, file_name: str, head: Preview) -> Block:
         options = [option(_column_line(head, place), f"c{place}") for place in places]
         if name != "text":
             options.insert(0, option("none", NONE))
-        initial = _initial(head, name)
-        blocks.append(input_field(name, label, select(name, options, initial, "Choose a column"), hint=hint))
-    blocks.append(context(*_first_rows(head)))
+        initial = (values or {}).get(name) or _initial(head, name)
+        choice = select(f"column:{name}", options, initial, "Choose a column")
+        blocks.append(input_field(name, label, choice, hint=hint, live=True))
+    fields = head.guess.fields if values is None else _chosen(values, head)
+    blocks.append(context(*_first_rows(head, fields)) | {"block_id": "preview"})
     return modal("dataset_columns", "Check the columns", blocks, "Add", upload.pack())
 
 
@@ -137,9 +152,14 @@ def _initial(head: Preview, name: str) -> str | None:
     return None if name == "text" else NONE
 
 
-def _first_rows(head: Preview) -> list[str]:
-    """The first rows as the guess reads them: text, then what would be learned."""
-    fields = head.guess.fields
+def _chosen(values: Mapping[str, str], head: Preview) -> dict[str, str]:
+    """The columns as the form holds them, also while they cannot be read so yet."""
+    columns = chosen_columns(values, head)
+    return {name: column for name, column in columns.items() if column}
+
+
+def _first_rows(head: Preview, fields: Mapping[str, str]) -> list[str]:
+    """The first rows as these columns read them: text, then what would be learned."""
     target = fields.get("label") or fields.get("answer")
     lines = []
     for row in range(len(head.rows))[:2]:

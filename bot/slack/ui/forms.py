@@ -1,4 +1,4 @@
-"""The forms: fine-tune, measure, add a dataset, add documents, give a reason. Pure builders and readers.
+"""The forms: ask, fine-tune, add a dataset, add documents, give a reason. Pure builders and readers.
 
 Each input's block_id is the field's name, so an error of the field lands under it. What a form must remember
 travels in private_metadata and is checked when it comes back, like everything that comes from outside.
@@ -218,6 +218,27 @@ def reason_modal(callback_id: str, title: str, label: str, memory: Memory, optio
     return modal(callback_id, title, blocks, "Send", memory.pack())
 
 
+def ask_modal(memory: Memory, questions: Sequence[Mapping[str, str]]) -> Block:
+    """The form that takes a question; `questions` are offered to those who have none, by title and message."""
+    offers = [option(one_line(one["title"], 75), str(number)) for number, one in enumerate(questions)]
+    blocks = [
+        section(
+            "Tell me what a model should do for you and what goes wrong today, with numbers where you have them."
+        ),
+        input_field(
+            "question",
+            "Your question",
+            text_input("question", hint=questions[0]["message"], multiline=True),
+            optional=True,
+        ),
+        input_field("example", "Or one to try", select("example", offers, hint="Choose"), optional=True),
+        context(
+            "The answer comes to you alone, in *Messages*. To ask for all to read, mention me in a channel."
+        ),
+    ]
+    return modal("ask", "Ask", blocks, "Ask", memory.pack())
+
+
 def note_modal(title: str, text: str) -> Block:
     """A sentence where a form was expected."""
     return modal("note", title, [section(escape(text))])
@@ -232,69 +253,3 @@ def _datasets(cards: Sequence[Card], selection: str | None) -> Block:
 def _choice(name: str, registry: Mapping[str, Any], names: Sequence[str], selection: str) -> Block:
     options = [option(registry[value].label, value) for value in names]
     return select(name, options, selection if selection in names else names[0])
-
-
-METRICS = {
-    "accuracy": "Right answers, of all tickets",
-    "macro_f1": "Macro-F1: rare classes count like common ones",
-}
-WORDS = {
-    "wrong": "price_per_wrong",
-    "price": "price_per_wrong",
-    "tickets": "volume",
-    "f1": "macro_f1",
-    "minutes": "minutes_by_hand",
-    "errors": "error_rate",
-}
-SHARE_OR_PERCENT = "Give right answers out of 100, for example 92 (or a share such as 0.92)."
-DEAREST = 1e6
-
-
-def measure_modal(cards: Sequence[Card], memory: Memory, values: Mapping[str, str]) -> Block:
-    """The form: which tickets, what is good enough, how many come in, what a wrong answer costs."""
-    options = [option(one_line(f"{c.name} · {c.rows:,} tickets", 75), c.name) for c in cards[:100]]
-    names = {card.name for card in cards}
-    first = values.get("dataset") if values.get("dataset") in names else cards[0].name
-    metrics = [option(label, value) for value, label in METRICS.items()]
-    metric = values.get("metric", "accuracy")
-    blocks = [
-        section(
-            "I score what is cheaper first, train small pilots on your tickets and forecast the full run. "
-            "It takes minutes and costs cents."
-        ),
-        input_field("dataset", "Labelled tickets", select("dataset", options, first, "Choose tickets")),
-        input_field("metric", "Measured as", select("metric", metrics, metric)),
-        number_field(
-            "target",
-            "Good enough, out of 100",
-            values.get("target", "85"),
-            decimal=True,
-            hint="The score from which on you would use it.",
-        ),
-        number_field("volume", "Tickets a month", values.get("volume", "10000")),
-        number_field(
-            "price_per_wrong",
-            "Dollars that a wrong answer costs",
-            values.get("price_per_wrong", ""),
-            decimal=True,
-            hint="If you know it: minutes to put a wrong ticket right, times their price.",
-            optional=True,
-        ),
-        number_field(
-            "minutes_by_hand",
-            "Minutes to handle a ticket by hand",
-            values.get("minutes_by_hand", ""),
-            decimal=True,
-            hint="For hours and dollars saved a month.",
-            optional=True,
-        ),
-        number_field(
-            "error_rate",
-            "Wrong answers that are acceptable, out of 100",
-            values.get("error_rate", ""),
-            decimal=True,
-            hint="Of the tickets answered automatically; the others go to people. 5 if left empty.",
-            optional=True,
-        ),
-    ]
-    return modal("measure", "Measure it", blocks, "Measure", memory.pack())

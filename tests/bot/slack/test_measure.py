@@ -8,10 +8,12 @@ import pytest
 
 from bot.slack.features.measure import _share, command_fields, signal_fields
 from bot.slack.thread_memory import Conversation
-from bot.slack.ui.forms import Memory, measure_modal
+from bot.slack.ui.forms import Memory
 from bot.slack.ui.limits import validate_message, validate_view
+from bot.slack.ui.measure_form import Circumstances, measure_modal, plan_text
 from bot.slack.ui.report import final_report
 from finetune.data.card import Card
+from finetune.estimate import measuring_limit_s
 from worker.jobs.records import Job
 from worker.jobs.states import State
 
@@ -109,3 +111,17 @@ def test_the_report_says_decision_cost_forecast_and_warnings() -> None:
 def test_an_odd_report_is_still_shown(odd: dict[str, Any]) -> None:
     """A worker's report of any shape gives a message."""
     validate_message(final_report(_job({"kind": "measure", "headline": "Done", **odd}))[1])
+
+
+def test_the_form_says_what_will_be_done_and_for_how_long() -> None:
+    """The steps on the chosen tickets, the most it computes, who waits, whether anyone works, where tickets go."""
+    card = _card("support")
+    text = plan_text(card, Circumstances())
+    assert "the 5 tickets of support" in text
+    assert f"at most {round(measuring_limit_s(5) / 60)} minutes" in text
+    assert "No ticket leaves the machine" in text
+    busy = plan_text(card, Circumstances("qwen3:8b", 3, 0))
+    assert "prompts for qwen3:8b" in busy
+    assert "3 jobs wait before it" in busy
+    assert "No worker shows signs of life" in busy
+    assert "go to that model" in busy

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot.factories import PRICES
-from bot.slack.features.home import PROMPTS
 from bot.slack.features.questions import HELP
+from bot.slack.ui.prompts import PROMPTS
 from rag.adviser import Adviser
 from rag.index import Index
 from rag.reply import Reply, Verdict

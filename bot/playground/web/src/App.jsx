@@ -1,12 +1,12 @@
 // The page: loads the workspace for one person, follows it live, and lays out sidebar, conversation and side pane.
-import { useCallback, useEffect, useMemo, useReducer, useState } from "react";
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { call, listen } from "./api.js";
 import { Bar } from "./Bar.jsx";
 import { placeOf, useWorkspace, Workspace } from "./context.js";
 import { AppPage, Conversation } from "./Conversation.jsx";
 import { Modal } from "./Modal.jsx";
 import { Sidebar } from "./Sidebar.jsx";
-import { empty, openChannel, reduce } from "./state.js";
+import { answeredThread, empty, isOpen, openChannel, reduce } from "./state.js";
 import { Thread } from "./Thread.jsx";
 
 const remembered = (key, fallback) => localStorage.getItem(key) ?? fallback;
@@ -90,6 +90,18 @@ export function App() {
     else if (innerWidth > 760) dispatch({ type: "go", place: placeOf(firstChannel(state)) });
   }, [state.boot, state.place, state.channels]);
 
+  // who has not gone anywhere yet is shown the newest answer, as soon as there is one
+  const undecided = useRef(startPlace() === null && innerWidth > 760);
+  const answered = answeredThread(state);
+  useEffect(() => {
+    if (!undecided.current || !state.boot || !state.place) return;
+    if (state.thread || !isOpen(state, firstChannel(state).id)) undecided.current = false;
+    else if (answered) {
+      undecided.current = false;
+      dispatch({ type: "thread", ts: answered, quiet: true });
+    }
+  }, [state, answered]);
+
   // the address names channel and thread, so that a reload or a copied link leads back here
   const here = openChannel(state);
   useEffect(() => {
@@ -116,7 +128,7 @@ export function App() {
         <main className="main">
           {state.place?.kind === "app" ? <AppPage /> : state.place ? <Conversation /> : null}
         </main>
-        {state.thread && openChannel(state) ? <Thread key={state.thread} /> : null}
+        {state.thread && openChannel(state) ? <Thread key={state.thread} focus={!state.quiet} /> : null}
         {state.view ? <Modal key={state.view.id} view={state.view} /> : null}
         <Toast />
       </div>

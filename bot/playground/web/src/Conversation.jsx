@@ -186,21 +186,31 @@ function Beginning({ channel, empty }) {
   );
 }
 
-// Stays at the newest message unless the person has scrolled up.
+// Where the newest message with words is read: at the end, or at its beginning where that would be out of sight.
+function rest(box) {
+  const end = box.scrollHeight - box.clientHeight;
+  const newest = [...box.querySelectorAll(".message")].filter((message) => message.querySelector(".content")?.textContent.trim()).at(-1);
+  if (!newest) return end;
+  const top = newest.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop - 8;
+  return Math.max(0, Math.min(end, top));
+}
+
+// Stays at the newest message, or at the end where the person went there, unless they have scrolled up.
 export function useFollow(key, newest) {
   const box = useRef(null);
-  const stuck = useRef(true);
+  const follow = useRef("newest");
   useEffect(() => {
     const element = box.current;
-    let last = 0;
+    let put = 0;
     const scrolled = () => {
-      const away = element.scrollHeight - element.scrollTop - element.clientHeight > 80;
-      if (!away) stuck.current = true;
-      else if (element.scrollTop < last - 4) stuck.current = false;
-      last = element.scrollTop;
+      if (Math.abs(element.scrollTop - put) <= 4) return;
+      const away = element.scrollHeight - element.scrollTop - element.clientHeight;
+      follow.current = away <= 80 ? "end" : null;
     };
     const settle = () => {
-      if (stuck.current) element.scrollTop = element.scrollHeight;
+      if (!follow.current) return;
+      element.scrollTop = follow.current === "end" ? element.scrollHeight : rest(element);
+      put = element.scrollTop;
     };
     const grown = new ResizeObserver(settle);
     grown.observe(element);
@@ -217,9 +227,11 @@ export function useFollow(key, newest) {
     };
   }, [key]);
   useLayoutEffect(() => {
-    stuck.current = true;
-    box.current.scrollTop = box.current.scrollHeight;
-  }, [key, newest?.user === "me" ? newest.ts : null]);
+    follow.current = "newest";
+  }, [key]);
+  useLayoutEffect(() => {
+    if (follow.current) follow.current = "newest";
+  }, [newest?.ts]);
   return box;
 }
 

@@ -9,7 +9,7 @@ import { openChannel, ordered } from "./state.js";
 import { Status } from "./Status.jsx";
 import { channelName } from "./words.js";
 
-export function Thread() {
+export function Thread({ focus }) {
   const { state, boot, dispatch } = useWorkspace();
   const id = openChannel(state);
   const channel = state.channels[id];
@@ -27,7 +27,7 @@ export function Thread() {
   return (
     <aside className="thread" aria-label="Thread">
       <div className="head">
-        <h1>Thread</h1>
+        <h2>Thread</h2>
         <p className="topic">{channel.info.kind === "im" ? "" : "#"}{channelName(channel.info, boot)}</p>
         <button type="button" className="icon-button" aria-label="Close thread" onClick={shut}>
           <Close />
@@ -43,7 +43,7 @@ export function Thread() {
         {replies.map((message, index) => <Message key={message.ts} channel={id} message={message} before={replies[index - 1]} inThread />)}
         <Status channel={id} thread={state.thread} />
       </div>
-      <Composer channel={id} thread={state.thread} placeholder="Reply…" focus />
+      <Composer channel={id} thread={state.thread} placeholder="Reply…" focus={focus} />
     </aside>
   );
 }

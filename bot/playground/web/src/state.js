@@ -5,6 +5,7 @@ export const empty = {
   live: "connecting",
   place: null, // {kind: "channel", id} or {kind: "app", tab}
   thread: null, // ts of the thread that is open beside the conversation
+  quiet: false, // it opened by itself: what the person types goes on where it was
   channels: {}, // id -> {info, messages: {ts: message}, loaded, status: {thread: status}, sessions, prompts}
   view: null,
   depth: 0,
@@ -24,9 +25,9 @@ export function reduce(state, action) {
     case "live":
       return { ...state, live: action.state };
     case "go":
-      return { ...state, place: action.place, thread: action.thread ?? null };
+      return { ...state, place: action.place, thread: action.thread ?? null, quiet: false };
     case "thread":
-      return { ...state, thread: action.ts };
+      return { ...state, thread: action.ts, quiet: Boolean(action.quiet) };
     case "loaded": {
       const { channel, messages, status, sessions, prompts } = action.found;
       const byTs = Object.fromEntries(messages.map((message) => [message.ts, message]));
@@ -122,6 +123,16 @@ export function isOpen(state, id) {
 
 export function ordered(channel) {
   return Object.values(channel.messages).sort((a, b) => (a.ts < b.ts ? -1 : 1));
+}
+
+// The newest thread of the open channel that holds a finished answer of the app.
+export function answeredThread(state) {
+  const channel = state.channels[openChannel(state)];
+  if (!channel || state.place.kind !== "channel") return null;
+  const answers = ordered(channel).filter(
+    (message) => message.bot_id && message.thread_ts && message.thread_ts !== message.ts && !message.is_ephemeral && message.streaming_state !== "in_progress" && message.blocks?.length,
+  );
+  return answers.at(-1)?.thread_ts ?? null;
 }
 
 export function openChannel(state) {

@@ -1,0 +1,149 @@
+"""The five things to press in Home: each opens what it says; who may not is told so in the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.playground import Person
+from bot.slack.permissions import Permissions
+from rag.search.embedding import MiniLM
+from tests.integration.conftest import DATASET, answer, text_of, until, workspace_page
+from tests.integration.slack_house import House, open_house
+
+pytestmark = pytest.mark.integration
+BUTTONS = {
+    "home_ask": "Ask",
+    "home_measure": "Measure it",
+    "home_finetune": "Fine-tune",
+    "home_datasets": "Tickets",
+    "home_documents": "Documents",
+}
+RAVI = "U0RAVI00001"
+
+
+@pytest.fixture
+def press(maya: Person) -> Callable[[str], dict[str, Any]]:
+    """Presses a button of Home and gives the form that opens."""
+
+    def press(action_id: str) -> dict[str, Any]:
+        home = maya.wait_home(lambda view: "Queue" in text_of(view))
+        maya.use(home, action_id)
+        return maya.wait_view()
+
+    return press
+
+
+def test_home_has_five_things_to_press(maya: Person) -> None:
+    """The first row, in this order; the rest stands below."""
+    home = maya.wait_home(lambda view: "Queue" in text_of(view))
+    rows = [block["elements"] for block in home["blocks"] if block["type"] == "actions"]
+    assert [button["text"]["text"] for button in rows[0]] == [
+        "Ask",
+        "Measure",
+        "Fine-tune",
+        "Tickets",
+        "Documents",
+    ]
+    assert [button["action_id"] for button in rows[0]] == list(BUTTONS)
+
+
+@pytest.mark.parametrize("action_id", BUTTONS)
+def test_a_button_opens_what_it_says(
+    maya: Person, press: Callable[[str], dict[str, Any]], action_id: str
+) -> None:
+    """By its title; closing leads back to Home."""
+    form = press(action_id)
+    assert form["title"]["text"] == BUTTONS[action_id]
+    maya.close(form)
+    assert maya.view() is None
+
+
+def test_a_question_is_asked_from_home(maya: Person, press: Callable[[str], dict[str, Any]]) -> None:
+    """One of those to try; the answer stands in the direct messages; an empty form says what to do."""
+    form = press("home_ask")
+    assert "question" in maya.submit(form, {})["errors"]
+    assert maya.submit(form, {"example": "Our own foundation model"})["ok"]
+    asked = maya.wait_message(
+        "@trainwise", lambda m: "asks: Should we pre-train" in text_of(m).replace("*", "")
+    )
+    assert "training from scratch is for labs" in text_of(answer(maya, asked["ts"], "@trainwise"))
+
+
+def test_the_plan_of_a_measurement_follows_the_tickets(
+    maya: Person, press: Callable[[str], dict[str, Any]]
+) -> None:
+    """What will be done and for how long, for the tickets that are chosen."""
+    form = press("home_measure")
+    assert "at most" in text_of(form)
+    assert "minutes of computing" in text_of(form)
+    maya.use(form, "measure_dataset", DATASET)
+    until(lambda: f"tickets of {DATASET}" in text_of(maya.view() or {}))
+    maya.use(maya.view() or {}, "measure_dataset", "sample-tickets")
+    until(lambda: "the 658 tickets of sample-tickets" in text_of(maya.view() or {}))
+    maya.close(maya.view() or {})
+
+
+@pytest.mark.parametrize(
+    ("action_id", "add", "title"),
+    [
+        ("home_datasets", "home_add_dataset", "Add tickets"),
+        ("home_documents", "home_add_document", "Add documents"),
+    ],
+)
+def test_a_list_leads_to_the_form_that_adds(
+    maya: Person, press: Callable[[str], dict[str, Any]], action_id: str, add: str, title: str
+) -> None:
+    """In the list's place."""
+    listing = press(action_id)
+    maya.use(listing, add)
+    form = maya.wait_view(title=title)
+    assert form["id"] == listing["id"]
+    maya.close(form)
+
+
+@pytest.fixture(scope="module")
+def strict_house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+    """A workspace where Ravi alone may ask and launch."""
+    rules = Permissions(askers=frozenset({RAVI}), launchers=frozenset({RAVI}))
+    with open_house(Path(tmp_path_factory.mktemp("strict")), embed, rules) as house:
+        yield house
+
+
+@pytest.mark.parametrize(
+    ("action_id", "refusal"),
+    [
+        ("home_ask", "I answer only some people"),
+        ("home_measure", "Only some people may launch jobs"),
+        ("home_finetune", "Only some people may launch jobs"),
+    ],
+)
+def test_who_may_not_is_told_where_they_pressed(strict_house: House, action_id: str, refusal: str) -> None:
+    """A form over Home with the reason and whom to ask; who may gets the form itself."""
+    for name, expected in (("maya", refusal), ("ravi", "")):
+        person = strict_house.person(name)
+        home = person.wait_home(lambda view: "Queue" in text_of(view))
+        person.use(home, action_id)
+        form = person.wait_view()
+        assert (refusal in text_of(form)) == bool(expected)
+        assert (form["title"]["text"] == BUTTONS[action_id]) == (not expected)
+        person.close(form)
+
+
+def test_the_five_buttons_work_in_a_browser(maya: Person, browser: Any) -> None:
+    """Each is found by its name and opens a dialog of its title; Escape closes it."""
+    maya.wait_home(lambda view: "Queue" in text_of(view))
+    with workspace_page(browser, str(maya._http.base_url), "maya", 30) as page:
+        page.get_by_role("button", name="trainwise").first.click()
+        page.get_by_role("tab", name="Home").click()
+        for label, title in zip(
+            ("Ask", "Measure", "Fine-tune", "Tickets", "Documents"), BUTTONS.values(), strict=True
+        ):
+            page.get_by_role("button", name=label, exact=True).click()
+            dialog = page.get_by_role("dialog", name=title)
+            dialog.wait_for()
+            page.keyboard.press("Escape")
+            dialog.wait_for(state="detached")
