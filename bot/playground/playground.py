@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from bot.playground.errors import PlaygroundError
+from bot.playground.patience import Patience
 from bot.playground.server import build
 from bot.playground.state.clock import Clock
 from bot.playground.state.manifest import read_manifest
@@ -74,13 +75,12 @@ class Playground:
         )
         self._thread.start()
         ready = threading.Event()
-        for _ in range(int(START_SECONDS / 0.02)):
-            if self._server.started:
-                return self
+        patience = Patience(START_SECONDS)
+        while not self._server.started:
+            if patience.is_over(self._thread.is_alive()):
+                raise PlaygroundError(f"Waited {patience} for the local workspace to start on {self.url}.")
             ready.wait(0.02)
-        raise PlaygroundError(
-            f"The local workspace did not start on {self.url} within {START_SECONDS:.0f} s."
-        )
+        return self
 
     def stop(self) -> None:
         """Stop serving and close the store."""

@@ -130,13 +130,16 @@ def _binary() -> str:
 
 
 def _wait_ready(server: EmbeddedRedis, log: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and server.process.is_running():
-        if server.process.status() == psutil.STATUS_ZOMBIE:
-            break
-        if _answers(server.url):
-            return
-        time.sleep(0.01)
+    """Returns once it answers; WorkerError when it ended, or gave no sign of life (log, CPU time) for `timeout_s`."""
+    deadline, last_sign = time.monotonic() + timeout_s, None
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while time.monotonic() < deadline and server.process.status() != psutil.STATUS_ZOMBIE:
+            if _answers(server.url):
+                return
+            sign = log.stat().st_size, sum(server.process.cpu_times()[:2])
+            if sign != last_sign:
+                deadline, last_sign = time.monotonic() + timeout_s, sign
+            time.sleep(0.01)
     server.stop()
     end = log.read_text(errors="replace").strip().splitlines()[-3:]
     raise WorkerError(f"The embedded Redis did not start; {log} ends with: {' | '.join(end)}")
