@@ -51,7 +51,7 @@ def transcript_of(stack: LocalStack, quick: bool) -> str:
     return out.getvalue()
 
 
-def settled(text: str) -> str:
+def steady_text(text: str) -> str:
     """The transcript without its progress lines and without blanks at the ends of lines."""
     lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join(
@@ -107,7 +107,7 @@ def main() -> None:
         processes = ("bot",)
         with local_stack(Path(folder), fresh=True, processes=processes) as stack:
             stack.wait_for_bot()
-            transcript = settled(transcript_of(stack, options.quick))
+            transcript = steady_text(transcript_of(stack, options.quick))
             if options.write and not options.quick:
                 README.write_text(with_transcript(README.read_text("utf-8"), transcript), "utf-8")
                 take_pictures(stack)

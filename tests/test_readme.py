@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.story import BEGIN, DESKTOP, END, IMAGES, PHONE, README, WIDTH, settled, with_transcript
+from benchmarks.story import BEGIN, DESKTOP, END, IMAGES, PHONE, README, WIDTH, steady_text, with_transcript
 from bot.demo.story import QUESTION
 from bot.demo.transcript import INDENT
 
@@ -26,7 +26,7 @@ def transcript() -> str:
 def test_the_transcript_is_in_the_scripts_form() -> None:
     """Writing it again changes nothing; each line is an actor's, their words, or inside what Slack's API received."""
     assert with_transcript(TEXT, transcript()) == TEXT
-    assert settled(transcript()) == transcript()
+    assert steady_text(transcript()) == transcript()
     lines = transcript().splitlines()
     assert max(map(len, lines)) <= WIDTH
     out = io.StringIO()

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(3 * 3600)
 def test_the_demo_ends_well_at_a_load_of_twenty(tmp_path: Path) -> None:
     """Started as `make demo` starts it, without a terminal: it comes to the tried ticket and exits 0, however long it takes."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRAINWISE_", "SLACK_", "OPENAI_"))}
-    env = {**kept, "TRAINWISE_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("TRAINWISE_", "SLACK_", "OPENAI_"))}
+    env = {**base, "TRAINWISE_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with burning(20):
         result = subprocess.run(
             [sys.executable, "-m", "bot.cli", "demo"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,

@@ -67,10 +67,10 @@ def test_a_question_is_asked_from_home(maya: Person, press: Callable[[str], dict
     form = press("home_ask")
     assert "question" in maya.submit(form, {})["errors"]
     assert maya.submit(form, {"example": "Our own foundation model"})["ok"]
-    asked = maya.wait_message(
+    question = maya.wait_message(
         "@trainwise", lambda m: "asks: Should we pre-train" in text_of(m).replace("*", "")
     )
-    assert "training from scratch is for labs" in text_of(answer(maya, asked["ts"], "@trainwise"))
+    assert "training from scratch is for labs" in text_of(answer(maya, question["ts"], "@trainwise"))
 
 
 def test_the_plan_of_a_measurement_follows_the_tickets(

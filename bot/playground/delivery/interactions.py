@@ -82,13 +82,13 @@ async def view_action(floor: Floor, user: User, view: Json, element: Json, block
     if element["type"] not in {"button", "overflow"}:
         state = forms.entry_of(element, value, floor.workspace.files)
         view["state"]["values"].setdefault(block["block_id"], {})[element["action_id"]] = state
-    shown = wire(view)  # as Slack sends it: what nobody changed has its initial value
-    shown["state"] = {"values": forms.fill(view, {}, {})}
+    full_view = wire(view)  # as Slack sends it: what nobody changed has its initial value
+    full_view["state"] = {"values": forms.fill(view, {}, {})}
     payload = {
         **_base(floor, "block_actions", user),
         "container": {"type": "view", "view_id": view["id"]},
         "trigger_id": floor.links.trigger(user.id, view["id"] if view["type"] == "modal" else None),
-        "view": shown,
+        "view": full_view,
         "actions": [_action(floor, element, block, value)],
     }
     return await _deliver(floor, payload)

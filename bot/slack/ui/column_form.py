@@ -87,7 +87,7 @@ def columns_modal(
         initial = (values or {}).get(name) or _initial(head, name)
         choice = select(f"column:{name}", options, initial, "Choose a column")
         blocks.append(input_field(name, label, choice, hint=hint, live=True))
-    fields = head.guess.fields if values is None else _chosen(values, head)
+    fields = head.guess.fields if values is None else _columns_in_form(values, head)
     blocks.append(context(*_first_rows(head, fields)) | {"block_id": "preview"})
     return modal("dataset_columns", "Check the columns", blocks, "Add", upload.pack())
 
@@ -152,7 +152,7 @@ def _initial(head: Preview, name: str) -> str | None:
     return None if name == "text" else NONE
 
 
-def _chosen(values: Mapping[str, str], head: Preview) -> dict[str, str]:
+def _columns_in_form(values: Mapping[str, str], head: Preview) -> dict[str, str]:
     """The columns as the form holds them, also while they cannot be read so yet."""
     columns = chosen_columns(values, head)
     return {name: column for name, column in columns.items() if column}

@@ -69,9 +69,9 @@ def test_root_and_others_may_run_it_and_root_in_a_strangers_home_is_warned(tmp_p
 def test_a_taken_port_is_told_in_http_mode_only(tmp_path: Path) -> None:
     """Socket Mode needs none; a port that a stranger holds fails with the variable to change; a free one is fine."""
     assert port(settings_of(tmp_path)).level is Level.OFF
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        number = str(taken.getsockname()[1])
-        taken.settimeout(0.1)
+    with socket.create_server(("127.0.0.1", 0)) as occupant:
+        number = str(occupant.getsockname()[1])
+        occupant.settimeout(0.1)
         http = settings_of(tmp_path, TRAINWISE_SLACK_MODE="http", TRAINWISE_HTTP_PORT=number)
         match = port(http)
     assert match.level is Level.FAIL
