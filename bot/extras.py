@@ -34,6 +34,7 @@ TRAIN = (
     "peft",
     "accelerate",
     "huggingface_hub",
+    "httpx2",
     "sacrebleu",
     "rouge_score",
     "statsmodels",
@@ -45,6 +46,7 @@ MODULES_OF: Mapping[str, tuple[str, ...]] = {
     "serve": ("prometheus_client",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
+    "aws": ("boto3", "botocore"),
 }
 PURPOSE = {
     "tickets": "Reading tickets",
@@ -53,6 +55,7 @@ PURPOSE = {
     "serve": "Serving a model",
     "postgres": "A PostgreSQL database",
     "s3": "A bucket",
+    "aws": "Training on SageMaker",
 }
 
 

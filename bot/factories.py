@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +19,58 @@ from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.store import DatasetStore, Prepare
+from finetune.errors import FinetuneError
 from worker.ledger.ledger import Ledger
 from worker.ledger.retention import forget_person
+from worker.transport.signing import bot_key
 
 if TYPE_CHECKING:
     from finetune.llm import Llm
     from rag.adviser import Adviser
     from rag.index import Index
     from rag.llm import LanguageModel
+    from worker.dispatch.desk import Connection, Desk
 
 ENDPOINT_TIMEOUT_S = 60.0  # of one prompt
 JOB_LLM_USD = 0.5  # for the prompts of one job, where OPENAI_* name the model
 log = logging.getLogger("trainwise")
 PRICES = Path(__file__).parent / "prices.yaml"
+
+
+def connect_platforms(settings: Settings) -> dict[str, Connection]:
+    """The adapters of the configured platforms, by name; one whose packages are missing is left out with a warning."""
+    from finetune.platforms import PLATFORMS
+    from worker.dispatch.desk import Connection
+
+    values = {name: value.reveal() for name, value in settings.platform_values.items()}
+    connections = {}
+    for name, platform in PLATFORMS.items():
+        if not platform.is_configured(values):
+            continue
+        try:
+            adapter = platform.connect(values)
+        except (ImportError, FinetuneError) as error:
+            log.warning("%s cannot be used: %s", platform.label, error)
+            continue
+        connections[name] = Connection(platform, adapter, getattr(adapter, "runs", None))
+    return connections
+
+
+def open_desk(settings: Settings, ledger: Ledger, artifacts: Path, on_change: Callable[[], None]) -> Desk:
+    """The desk of jobs on platforms; without a configured one it only sees to jobs that an earlier setting began."""
+    from worker.dispatch.desk import Desk
+    from worker.dispatch.packing import Packer
+
+    datasets = open_datasets(settings)
+    packer = Packer(bot_key(settings.home / "keys"), datasets.tickets, load_prices(settings))
+    return Desk(
+        ledger,
+        connect_platforms(settings),
+        packer,
+        artifacts,
+        per_user=settings.jobs_per_person,
+        on_change=on_change,
+    )
 
 
 def person() -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import BotError
+from finetune.platforms import PLATFORMS
+from finetune.platforms.contract import Variable
 
 SLACK_API = "https://slack.com/api/"
 SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY", "HF_TOKEN")
@@ -59,6 +61,9 @@ HELP = {
     "TRAINWISE_LOG_FORMAT": "`json`: one JSON object a line, with ids, for a log collector.",
 }
 """What each variable is for, in one sentence; docs/settings.md is made of it (`make docs`)."""
+
+PLATFORM_VARIABLES = {one.name: one for platform in PLATFORMS.values() for one in platform.variables}
+HELP = {name: one.purpose for name, one in PLATFORM_VARIABLES.items()} | HELP
 
 
 class SettingsError(BotError):
@@ -128,6 +133,7 @@ class Settings:
     card_interval_s: float
     log_level: str
     log_format: str  # "text" or "json"
+    platform_values: Mapping[str, Secret]  # the settings of platforms to train on, by variable
 
     @property
     def has_chat_model(self) -> bool:
@@ -138,7 +144,8 @@ class Settings:
         """Every token and key, for the one place that keeps them out of the logs (addresses: their passwords)."""
         values = (getattr(self, field.name) for field in fields(self))
         secrets = [value.reveal() for value in values if isinstance(value, Secret)]
-        return [value for value in secrets if "://" not in value]
+        secrets += [v.reveal() for n, v in self.platform_values.items() if PLATFORM_VARIABLES[n].secret]
+        return [value for value in secrets if value and "://" not in value]
 
     def slack_problems(self) -> dict[str, str]:
         """What is missing to talk to Slack in the chosen mode; empty when `trainwise up` can start."""
@@ -200,6 +207,7 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         card_interval_s=read.number("TRAINWISE_CARD_INTERVAL", 3, low=0.2, high=60),
         log_level=read.choice("TRAINWISE_LOG_LEVEL", ("info", "debug", "warning", "error")),
         log_format=read.choice("TRAINWISE_LOG_FORMAT", ("text", "json")),
+        platform_values={name: read.platform(one) for name, one in PLATFORM_VARIABLES.items()},
     )
     if read.problems:
         raise SettingsError(read.problems)
@@ -289,6 +297,12 @@ class SettingsReader:
         if path is not None and not path.is_file():
             self.problems[name] = f"names {path}, which is not a file."
         return path
+
+    def platform(self, variable: Variable) -> Secret:
+        """A setting of a platform; kept as a secret whatever it is, "" where it is not set."""
+        if variable.secret:
+            return self.secret(variable.name) or Secret("")
+        return Secret(self.text(variable.name, variable.default or ""))
 
     def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
         ids = [part for part in re.split(r"[,\s]+", self.environ.get(name, "")) if part]

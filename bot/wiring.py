@@ -20,7 +20,14 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.factories import chat_model, load_prices, measuring_llm, open_datasets, open_ledger
+from bot.factories import (
+    chat_model,
+    load_prices,
+    measuring_llm,
+    open_datasets,
+    open_desk,
+    open_ledger,
+)
 from bot.settings import WHERE, Settings
 from bot.slack.app import build_app, posting_client, slack_client, summaries
 from bot.slack.audience import Audience
@@ -44,6 +51,8 @@ from worker.transport.embedded_redis import embedded_redis
 if TYPE_CHECKING:
     from slack_bolt import App
     from slack_bolt.adapter.socket_mode import SocketModeHandler
+
+    from worker.dispatch.desk import Desk
 
 PRELOAD = (
     "torch",
@@ -69,6 +78,7 @@ class Bot:
     settings: Settings
     app: App
     dispatcher: Dispatcher
+    desk: Desk
     notifier: Notifier
     clerk: DutyClerk
     thread_queue: ThreadQueue
@@ -80,6 +90,7 @@ class Bot:
     def start(self) -> None:
         """Carries jobs, pays posts and listens to Slack."""
         self.dispatcher.start()
+        self.desk.start()
         self.notifier.start()
         self.clerk.start()
         self.cleanup.callback(every(HOUR_S, self.purge))
@@ -110,6 +121,7 @@ class Bot:
         self.clerk.stop()
         self.notifier.stop()
         self.dispatcher.stop()
+        self.desk.stop()
         self.cleanup.close()
         self.ledger.close()
 
@@ -174,9 +186,10 @@ def build(settings: Settings) -> Bot:
     poster = posting_client(token, settings.slack_api_url)
     notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
     thread_queue = ThreadQueue()
+    desk = open_desk(settings, ledger, artifacts_folder(settings), notifier.wake)
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
     clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING)
-    services = replace(services, duty=clerk)
+    services = replace(services, duty=clerk, places=desk.places)
     notifier.aftermath = aftermath = Aftermath(services, client)
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out
@@ -186,6 +199,7 @@ def build(settings: Settings) -> Bot:
         settings,
         app,
         dispatcher,
+        desk,
         notifier,
         clerk,
         thread_queue,

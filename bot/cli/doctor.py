@@ -216,6 +216,31 @@ def gpu(_: Settings) -> Finding:
     return Finding("gpu", Level.OK, "; ".join(output.stdout.strip().splitlines()))
 
 
+def platforms(settings: Settings) -> list[Finding]:
+    """Whether each configured platform takes our key: it is asked for a job that nobody has."""
+    from finetune.errors import FinetuneError
+    from finetune.platforms import PLATFORMS
+
+    values = {name: value.reveal() for name, value in settings.platform_values.items()}
+    findings = []
+    for platform in PLATFORMS.values():
+        if not platform.is_configured(values):
+            continue
+        try:
+            platform.connect(values).find(NOBODY)
+        except ImportError as error:
+            fix = f"pip install 'trainwise[{platform.extra}]' where the bot runs."
+            findings.append(Finding(platform.label, Level.FAIL, f"{error.name} is not installed", fix))
+        except FinetuneError as error:
+            fix = "Check the key, the address and the network; docs/platforms.md has the steps."
+            findings.append(Finding(platform.label, Level.FAIL, str(error)[:200], fix))
+        else:
+            findings.append(Finding(platform.label, Level.OK, "answers, and takes the key"))
+    off = Finding("platforms", Level.OFF, "none configured: trainings run on this team's workers")
+    return findings or [off]
+
+
+NOBODY = "tw-doctor-nobody-0"
 CHECKS: tuple[Check, ...] = (
     python,
     processor,
@@ -241,3 +266,4 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """The findings, one dependency after the other, as they come."""
     for check in CHECKS:
         yield check(settings)
+    yield from platforms(settings)

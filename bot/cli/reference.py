@@ -10,7 +10,7 @@ import typer
 import typer.cli
 import typer.main
 
-from bot.settings import HELP, SECRET_NAMES, Secret, SettingsReader, load_settings
+from bot.settings import HELP, PLATFORM_VARIABLES, SECRET_NAMES, Secret, SettingsReader, load_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE_BY = "<!-- Made by `make docs` from the code. Do not edit. -->"
@@ -43,7 +43,8 @@ class VariableRecorder(SettingsReader):
         return super().text(name, default)
 
     def secret(self, name: str) -> Secret | None:
-        kind = "a secret" if name in SECRET_NAMES else "an address"
+        is_secret = name in SECRET_NAMES or name in PLATFORM_VARIABLES
+        kind = "a secret" if is_secret else "an address"
         self._list(name, "", f"{kind}, or `{name}_FILE` names a file (mode 600) that holds it")
         return super().secret(name)
 

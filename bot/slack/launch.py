@@ -11,9 +11,11 @@ from bot.errors import BotError
 from bot.slack.failures import whisper
 from bot.slack.payload import Place
 from bot.slack.services import Services, approvers_of, visible_job
+from bot.slack.ui.where import usd_at
 from bot.slack.users import Person
 from finetune.data.card import Card
 from finetune.estimate import estimate_run
+from finetune.platforms.contract import PlaceOffer
 from finetune.spec import Spec
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
@@ -42,13 +44,18 @@ def launch(
     place: Place,
     card: Card | None = None,
     goes_on_from: Job | None = None,
+    machine: PlaceOffer | None = None,
 ) -> Job:
-    """The accepted job; Refused with the reason when policy says no. `goes_on_from`: the job whose folder it takes up."""
+    """The accepted job; Refused with the reason when policy says no.
+
+    `goes_on_from`: the job whose folder it takes up; `machine`: the platform's machine that trains, None: a worker.
+    """
     person = check_launch(services, place.user, place.channel)
     budget = float(spec.get("budget_usd") or 0)
-    expected = (
-        estimate_run(Spec.from_json(spec), card, services.prices).usd if card is not None else SMALL_JOB_USD
-    )
+    expected = SMALL_JOB_USD
+    if card is not None:
+        estimate = estimate_run(Spec.from_json(spec), card, services.prices)
+        expected = usd_at(machine, estimate) if machine else estimate.usd
     approval = services.permissions.needs_approval(budget)
     request = JobRequest(
         kind=kind,
@@ -65,6 +72,8 @@ def launch(
         approvers=approvers_of(services) if approval else (),
         month_limit_usd=services.permissions.month_budget_usd,
         retry_of=goes_on_from,
+        platform=machine.platform.name if machine else None,
+        machine=machine.offer.name if machine else None,
     )
     job = services.ledger.submit(request)
     services.wake()

@@ -14,6 +14,7 @@ from bot.slack.permissions import Permissions
 from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Person, Users
 from finetune.data.store import DatasetStore
+from finetune.platforms.contract import PlaceOffer
 from rag.reply import Reply, State
 from worker.jobs.records import Job
 from worker.kinds import kind_of
@@ -92,6 +93,7 @@ class Services:
     summaries: tuple[str, ...] = ()  # one line on each feature, for home
     queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
+    places: Callable[[], list[PlaceOffer]] = list  # machines of connected platforms to train on
     clock: Callable[[], float] = time.time
     duty: Clerk | None = None
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post

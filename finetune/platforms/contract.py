@@ -223,3 +223,16 @@ class Platform:
     def is_configured(self, values: Mapping[str, str]) -> bool:
         """Whether every setting without a default has a value."""
         return all(values.get(one.name) for one in self.variables if one.default is None)
+
+
+@dataclass(frozen=True)
+class PlaceOffer:
+    """A machine of a connected platform, as a person chooses it."""
+
+    platform: Platform
+    offer: Offer
+
+    @property
+    def name(self) -> str:
+        """`huggingface/cpu-basic`: the choice in a form and on a command line."""
+        return f"{self.platform.name}/{self.offer.name}"

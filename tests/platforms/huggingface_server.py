@@ -6,9 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from finetune.platforms import PLATFORMS
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
+    KEY,
     RUNNING,
     SUCCEEDED,
     TIMED_OUT,
@@ -18,6 +20,7 @@ from tests.platforms.standin import (
     Request,
     StandIn,
 )
+from tests.platforms.world import IMAGE, Wire
 
 WORDS = {
     WAITING: "SCHEDULING",
@@ -107,3 +110,18 @@ def hardware(name: str, label: str, cpu: str, ram: str, chip: str | None, usd: f
         "unitCostUSD": usd,
         "unitLabel": "minute",
     }
+
+
+def settings_for(standin: StandIn, runs_url: str) -> dict[str, str]:
+    """The settings of Hugging Face Jobs before its stand-in."""
+    return {
+        "HF_TOKEN": KEY,
+        "HF_ENDPOINT": standin.url,
+        "TRAINWISE_HF_NAMESPACE": NAMESPACE,
+        "TRAINWISE_HF_BUCKET": f"{NAMESPACE}/runs",
+        "TRAINWISE_HF_RUNS_URL": runs_url,
+        "TRAINWISE_IMAGE": IMAGE,
+    }
+
+
+WIRE = Wire(PLATFORMS["huggingface"], HuggingFaceServer, settings_for, "cpu-basic")

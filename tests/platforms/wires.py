@@ -1,25 +1,16 @@
-"""Each platform with its stand-in: what the contract test and benchmarks/platforms.py run."""
+"""Each platform with its stand-in: every `*_server.py` here that has a `WIRE`; what the contract test and the benchmark run."""
 
 from __future__ import annotations
 
-from finetune.platforms import PLATFORMS
-from tests.platforms.huggingface_server import NAMESPACE, HuggingFaceServer
-from tests.platforms.standin import KEY, StandIn
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+
 from tests.platforms.world import Wire
 
-IMAGE = "registry.example.com/trainwise:test"
-
-
-def huggingface(standin: StandIn, runs_url: str) -> dict[str, str]:
-    """The settings of Hugging Face Jobs before its stand-in."""
-    return {
-        "HF_TOKEN": KEY,
-        "HF_ENDPOINT": standin.url,
-        "TRAINWISE_HF_NAMESPACE": NAMESPACE,
-        "TRAINWISE_HF_BUCKET": f"{NAMESPACE}/runs",
-        "TRAINWISE_HF_RUNS_URL": runs_url,
-        "TRAINWISE_IMAGE": IMAGE,
-    }
-
-
-WIRES = {"huggingface": Wire(PLATFORMS["huggingface"], HuggingFaceServer, huggingface, "cpu-basic")}
+NAMES = sorted(
+    one.name for one in pkgutil.iter_modules([str(Path(__file__).parent)]) if one.name.endswith("_server")
+)
+MODULES = [importlib.import_module(f"tests.platforms.{name}") for name in NAMES]
+WIRES: Mapping[str, Wire] = {module.WIRE.platform.name: module.WIRE for module in MODULES}

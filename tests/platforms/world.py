@@ -15,7 +15,6 @@ from finetune.data.ticket import Ticket, Tickets
 from finetune.platforms.contract import Adapter, Platform
 from finetune.platforms.runs import CLAIM, DATA, DONE, RunStore
 from tests.platforms.standin import (
-    BILLED,
     CANCELLED,
     FAILED,
     RUNNING,
@@ -34,6 +33,7 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.remotes import remotes_of
 from worker.transport import signing
 
+IMAGE = "registry.example.com/trainwise:test"
 MEMORY = Path("/dev/shm")
 SPEC = {"dataset": "few", "digest": "d", "budget_usd": 50.0, "method": "lora", "task": "triage"}
 REPORT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
@@ -111,7 +111,7 @@ class World:
 
     def check(self) -> None:
         """What must hold at every moment."""
-        bill_tags = {job.tag for job in self.standin.jobs.values() if job.stage in BILLED and not job.is_gone}
+        bill_tags = {job.tag for job in self.standin.running()}
         for job in map(self.ledger.job, self.jobs):
             if job.spent_usd < self.usd.get(job.id, 0.0) - 1e-9:
                 self.problems.append(f"{job.id}: dollars fell to {job.spent_usd}")

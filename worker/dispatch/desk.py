@@ -14,9 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune.platforms.contract import Adapter, BadKey, NoAnswer, Platform, Reference
+from finetune.platforms.contract import (
+    Adapter,
+    NoAnswer,
+    NotMade,
+    Offer,
+    PlaceOffer,
+    Platform,
+    Reference,
+)
 from finetune.platforms.runs import RunStore
-from worker.dispatch.desk_steps import Steps
+from worker.dispatch.desk_steps import Steps, bills_no_more
 from worker.dispatch.packing import Packer, limit_of
 from worker.jobs.records import Order
 from worker.jobs.remotes import Move, Remote, RemoteState, next_move
@@ -70,6 +78,7 @@ class Desk:
     per_user: int | None = None
     on_change: Callable[[], None] = lambda: None
     _memory: dict[str, _Memory] = field(default_factory=dict)
+    _offers: dict[str, list[Offer]] = field(default_factory=dict)
     _reap_at: float = float("-inf")
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -86,7 +95,7 @@ class Desk:
             self._thread.join(timeout_s)
 
     def step(self, now: float, tick: float, pool: ThreadPoolExecutor | None = None) -> None:
-        """One pass: orders that are owed, every submission that is due, now and then what nobody owns."""
+        """One pass: orders that are owed, every submission that is due, now and then offers and what nobody owns."""
         for job_id in outbox.jobs_to_requeue(self.ledger.engine, now, remote=True):
             outbox.requeue_job(self.ledger.engine, job_id, now)
         for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
@@ -103,7 +112,24 @@ class Desk:
             list(pool.map(lambda pair: self._guard(pair[0], tick, pair[1]), zip(tags, acts, strict=True)))
         if tick - self._reap_at >= REAP_S:
             self._reap_at = tick
+            self.read_offers()
             self.reap()
+
+    def places(self) -> list[PlaceOffer]:
+        """The machines of all connected platforms, as they were last told; no call is made here."""
+        return [
+            PlaceOffer(self.connections[name].platform, offer)
+            for name, offers in self._offers.items()
+            for offer in offers
+        ]
+
+    def read_offers(self) -> None:
+        """Asks every platform for its machines; one that does not answer keeps what it last told."""
+        for name, connection in self.connections.items():
+            try:
+                self._offers[name] = connection.adapter.offers()
+            except (NoAnswer, NotMade) as error:
+                log.info("%s does not tell its offers: %s", connection.platform.label, error)
 
     def reap(self) -> None:
         """Ends what runs at a platform under a tag of ours and no open submission owns."""
@@ -112,13 +138,16 @@ class Desk:
                 sightings = connection.adapter.find(self.packer.prefix)
                 owners = open_tags(self.ledger.engine)
                 for one in sightings:
-                    if not Steps.is_over(one) and owners.get(one.tag) not in ("", one.remote_id):
+                    if not bills_no_more(connection.platform, one) and owners.get(one.tag) not in (
+                        "",
+                        one.remote_id,
+                    ):
                         label = connection.platform.label
                         log.warning(
                             "%s runs at %s as %s and no job owns it: ended", one.tag, label, one.remote_id
                         )
                         connection.adapter.cancel(Reference(one.tag, one.remote_id))
-            except (NoAnswer, BadKey) as error:
+            except (NoAnswer, NotMade) as error:
                 log.info("%s could not be searched: %s", connection.platform.label, error)
 
     def _run(self) -> None:
@@ -137,7 +166,7 @@ class Desk:
             act()
         except StaleVersion as error:
             log.info("%s", error)
-        except (NoAnswer, BadKey) as error:
+        except (NoAnswer, NotMade) as error:
             log.info("%s: %s", tag, error)
             if memory is not None:
                 memory.due = tick + LOOK_S

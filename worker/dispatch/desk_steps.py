@@ -14,6 +14,7 @@ from finetune.platforms.contract import (
     Bill,
     NoAnswer,
     NotMade,
+    Platform,
     Reference,
     Sighting,
     Stage,
@@ -94,8 +95,9 @@ class Steps:
             submission = self.packer.submission(remote, job, self.connection.platform, self.now)
             places = self.connection.adapter.upload(submission)
         except NotMade as error:
-            self._decide(remote, Outcome.FAILED, self._words(error))
-            return 0.0
+            if error.retry_after_s is None:
+                self._decide(remote, Outcome.FAILED, self._words(error))
+            return error.retry_after_s or 0.0
         count = remote.creates + 1
         remote = remotes.change(engine, remote, state=RemoteState.CREATING, creates=count, uploads=places)
         try:
@@ -148,7 +150,7 @@ class Steps:
         """What the platform and the job itself show; a cancel that was asked for, and the limits."""
         try:
             sighting = self.connection.adapter.look(reference(remote))
-        except (NoAnswer, BadKey) as error:
+        except (NoAnswer, NotMade) as error:
             return self._unseen(remote, error)
         remote = self._end_extras(remote)
         state = self.ledger.job(remote.job_id).state
@@ -181,7 +183,7 @@ class Steps:
             self._decide(
                 remote, Outcome.BUDGET, f"{self.label} ended it at its time limit, which its budget set"
             )
-        elif self.is_over(sighting):
+        elif sighting.stage in ENDED:
             if sighting.stage is Stage.SUCCEEDED and self.since_s < LAST_WORD_S:
                 return None
             self._decide(remote, Outcome.LOST, f"ended by {self.label} ({sighting.word or sighting.stage})")
@@ -239,7 +241,7 @@ class Steps:
                 return None
             places = self.connection.adapter.erase(reference(remote))
             leftovers += [f"Not erased: {place}." for place in places]
-        except (NoAnswer, BadKey) as error:
+        except (NoAnswer, NotMade) as error:
             if not is_late:
                 raise
             bill = None
@@ -260,7 +262,7 @@ class Steps:
         draft.mkdir(parents=True)
         try:
             result = self.connection.adapter.result(reference(remote), draft)
-        except (NoAnswer, BadKey, CorruptResult) as error:
+        except (NoAnswer, NotMade, CorruptResult) as error:
             most_s = CORRUPT_S if isinstance(error, CorruptResult) else CLEAR_S / 2
             if self.since_s <= most_s:
                 raise NoAnswer(str(error)) from error
@@ -299,13 +301,17 @@ class Steps:
     def _decide(self, remote: Remote, outcome: Outcome, why: str, **columns: float) -> None:
         remotes.decide_outcome(self.ledger.engine, remote, outcome, why, self.now, **columns)
 
-    @staticmethod
-    def is_over(sighting: Sighting) -> bool:
+    def is_over(self, sighting: Sighting) -> bool:
         """Whether the platform bills nothing more for it."""
-        return sighting.stage in ENDED
+        return bills_no_more(self.connection.platform, sighting)
 
     def _words(self, error: Exception) -> str:
         return scrub(str(error))[:500]
+
+
+def bills_no_more(platform: Platform, sighting: Sighting) -> bool:
+    """Whether nothing more is billed: ended, or gone where an ended container may be started anew."""
+    return sighting.stage is Stage.GONE if platform.restarts else sighting.stage in ENDED
 
 
 def reference(remote: Remote) -> Reference:

@@ -20,14 +20,17 @@ from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
 from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_modal, note_modal, recipe_of
 from bot.slack.ui.job_card import MORE_EPOCHS
 from bot.slack.ui.limits import validate_view
+from bot.slack.ui.where import HERE, machine_of, where_fields, where_text
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
 from finetune.errors import did_you_mean
 from finetune.estimate import Machine, estimate_run, refusal
 from finetune.methods import METHODS
+from finetune.platforms.contract import PlaceOffer
 from finetune.spec import Spec, SpecError, default_task, parse_spec
 from finetune.tasks import TASKS
 
+FORM_FIELDS = (*FINETUNE_FIELDS, "where")
 WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 SUMMARY = "`/finetune` trains on your tickets and brings the evaluation back here."
 
@@ -39,15 +42,17 @@ def register(app: App, services: Services) -> None:
     app.action("job_finetune")(guard(services, on_train))
     app.action("finetune_open")(guard(services, on_open))
     app.action("home_finetune")(guard(services, on_home_finetune))
-    app.action(re.compile("^(dataset|task|method|base_model)$"))(guard(services, on_recipe_change))
+    app.action(re.compile("^(dataset|task|method|base_model|where)$"))(guard(services, on_recipe_change))
     app.view("finetune")(guard(services, on_finetune_form))
 
 
-def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> tuple[Spec, Card]:
+def finetune_spec(
+    services: Services, form: Mapping[str, Any], channel: str, machine: PlaceOffer | None = None
+) -> tuple[Spec, Card]:
     """The validated recipe and its dataset; SpecError with a sentence per wrong field.
 
     The task is that of the tickets unless the form names one. Also refused: what no worker that shows signs of life
-    can run, and a base model of unknown size without a budget.
+    (or the `machine` of a platform) can run, and a base model of unknown size without a budget.
     """
     problems: dict[str, str] = {}
     spec = card = None
@@ -68,17 +73,32 @@ def finetune_spec(services: Services, form: Mapping[str, Any], channel: str) -> 
     if problems or spec is None or card is None:
         raise SpecError(problems or {"dataset": "Choose a dataset."})
     spec = parse_spec({**spec.to_json(), "dataset": card.name, "digest": card.digest})
-    if problems := impossible(services, spec, card):
+    if problems := impossible(services, spec, card, machine):
         raise SpecError(problems)
     return spec, card
 
 
-def impossible(services: Services, spec: Spec, card: Card) -> dict[str, str]:
+def impossible(
+    services: Services, spec: Spec, card: Card, machine: PlaceOffer | None = None
+) -> dict[str, str]:
     """What speaks against queueing this recipe, by field."""
+    if machine is not None and not spec.budget_usd:
+        return {"budget_usd": f"Give a budget: it sets the time limit at {machine.platform.label}."}
     estimate = estimate_run(spec, card, services.prices)
     if estimate.size.parameters is None and not spec.budget_usd:
         return {"budget_usd": BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model)}
-    return refusal(spec, estimate, machines_of(services))
+    return refusal(spec, estimate, [machine_of(machine)] if machine else machines_of(services))
+
+
+def place_of(services: Services, choice: str) -> PlaceOffer | None:
+    """The machine that a form or a command names, None for this team's workers; SpecError where nobody offers it."""
+    if choice in ("", HERE):
+        return None
+    places = {place.name: place for place in services.places()}
+    if choice not in places:
+        hint = did_you_mean(choice, places) or f" There is {', '.join(list(places)[:8]) or 'none connected'}."
+        raise SpecError({"where": f"No connected platform offers `{choice[:60]}` now.{hint}"})
+    return places[choice]
 
 
 def machines_of(services: Services) -> list[Machine]:
@@ -124,17 +144,19 @@ def on_finetune_form(services: Services, ack: Ack, body: Body, view: View, clien
     memory, fields = Memory.parse(view["private_metadata"]), FormValues.of(view)
     try:
         form = recipe_of(fields.values, kind_of(services, fields.values, memory.channel))
-        spec, card = finetune_spec(services, form, memory.channel)
+        machine = place_of(services, fields.values.get("where", ""))
+        spec, card = finetune_spec(services, form, memory.channel, machine)
     except SpecError as wrong:
         problems = dict(wrong.problems)
         hub_field = fields.values.get("hub_model", "").strip() or "base_model" not in view["state"]["values"]
         if hub_field and "base_model" in problems:
             problems["hub_model"] = problems.pop("base_model")
-        ack(response_action="errors", errors=errors_by_field(problems, FINETUNE_FIELDS))
+        ack(response_action="errors", errors=errors_by_field(problems, FORM_FIELDS))
         return
     job = None
     with PrivateFailure(client, memory, body, ack):
-        job = launch(services, "finetune", spec.to_json(), form_place(memory, body, view), card)
+        place = form_place(memory, body, view)
+        job = launch(services, "finetune", spec.to_json(), place, card, machine=machine)
     say_where(client, job)
 
 
@@ -161,16 +183,20 @@ def filled_form(services: Services, memory: Memory, values: Mapping[str, str]) -
     estimate = estimate_line(services, form, memory.channel)
     machines = machines_of(services)
     has_gpu = not machines or any(machine.gpu_gib for machine in machines)
-    return validate_view(finetune_modal(cards, memory, form, estimate, has_gpu))
+    fields = where_fields(services.places(), form.get("where", HERE))
+    return validate_view(finetune_modal(cards, memory, form, estimate, has_gpu or bool(fields), fields))
 
 
 def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> str:
     """The cost in a sentence, or what stands in the way."""
     try:
         recipe = recipe_of(form, kind_of(services, form, channel))
-        spec, card = finetune_spec(services, recipe, channel)
+        machine = place_of(services, form.get("where", ""))
+        spec, card = finetune_spec(services, {"budget_usd": "5", **recipe}, channel, machine)
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
+    if machine is not None:
+        return where_text(machine, estimate_run(spec, card, services.prices))
     return estimate_text(spec.base_model, estimate_run(spec, card, services.prices), services.prices)
 
 
@@ -220,7 +246,7 @@ def on_recipe_change(services: Services, ack: Ack, body: Body, client: WebClient
     if view.get("callback_id") != "finetune":
         return
     memory = Memory.parse(view["private_metadata"])
-    values = {k: v for k, v in FormValues.of(view).values.items() if k in FINETUNE_FIELDS}
+    values = {k: v for k, v in FormValues.of(view).values.items() if k in FORM_FIELDS}
     form = filled_form(services, memory, values)
     client.views_update(view_id=view["id"], hash=view.get("hash"), view=form)
 
@@ -234,7 +260,9 @@ def on_finetune(services: Services, ack: Ack, command: Command, client: WebClien
         open_finetune(services, client, command["trigger_id"], Memory(channel))
         return
     try:
-        spec, card = finetune_spec(services, typed_form(settings), channel)
+        form = typed_form(settings)
+        machine = place_of(services, form.pop("where", ""))
+        spec, card = finetune_spec(services, form, channel, machine)
     except SpecError as wrong:
         ack()
         lines = "\n".join(f"• *{escape(name)}*: {escape(text)}" for name, text in wrong.problems.items())
@@ -245,6 +273,6 @@ def on_finetune(services: Services, ack: Ack, command: Command, client: WebClien
         return
     key = f"command:{command['trigger_id']}"
     place = Place(command["user_id"], command["team_id"], channel, None, key)
-    job = launch(services, "finetune", spec.to_json(), place, card)
+    job = launch(services, "finetune", spec.to_json(), place, card, machine=machine)
     ack()
     say_where(client, job)

@@ -105,11 +105,16 @@ def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
 
 
 def finetune_modal(
-    cards: Sequence[Card], memory: Memory, values: Mapping[str, str], estimate: str, has_gpu: bool = True
+    cards: Sequence[Card],
+    memory: Memory,
+    values: Mapping[str, str],
+    estimate: str,
+    has_gpu: bool = True,
+    where: Sequence[Block] = (),
 ) -> Block:
     """The form of `/finetune`: only fields that apply to tickets and method; `estimate` is the sentence on cost.
 
-    Without `has_gpu` methods that need a GPU are not offered.
+    Without `has_gpu` methods that need a GPU are not offered; `where` is the field for the place (bot/slack/ui/where.py).
     """
     card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
     choices = choices_for(card.kind, values, has_gpu)
@@ -142,6 +147,7 @@ def finetune_modal(
             hint="Training stops when this is spent; the report says so.",
         )
     )
+    blocks += where
     blocks.append(context(f"💵 {escape(one_line(estimate, 900))}") | {"block_id": "estimate"})
     return modal("finetune", "Fine-tune", blocks, "Start", memory.pack())
 

@@ -12,6 +12,7 @@ from typing import Any
 from bot.slack.ui.blocks import Block, actions, button, confirm, context, section
 from bot.slack.ui.escape import escape, one_line
 from finetune.methods import METHODS
+from finetune.platforms import PLATFORMS
 from finetune.pricing import money
 from finetune.reports import headline_of
 from worker.jobs.progress import job_progress, seconds_run
@@ -90,6 +91,8 @@ def status_line(job: Job, now: float, redis_down: bool = False) -> str:
                 parts.append(f"starts in about {job.progress['starts_in_s'] / 60:.0f} min")
     if job.state == State.RUNNING:
         parts += _running_parts(job, now)
+    if job.state in (State.RUNNING, State.CANCELLING) and (note := job.progress.get("platform_note")):
+        parts.append(escape(one_line(str(note), 160)))
     return "  ·  ".join(parts)
 
 
@@ -171,6 +174,10 @@ def _reason(job: Job) -> str:
 
 def _footer(job: Job, now: float) -> str:
     parts = [recipe(job), f"asked by {escape(one_line(job.by_name or job.by, 60))}"]
+    if job.platform:
+        platform = PLATFORMS.get(job.platform)
+        name = platform.label if platform else job.platform
+        parts.append(f"on {escape(one_line(f'{name}, {job.machine}', 80))}")
     if job.attempt > 1:
         parts.append(f"attempt {job.attempt}")
     ran_s = seconds_run(job.progress, now)
@@ -189,7 +196,8 @@ def _buttons(job: Job) -> list[Block]:
         return [*approval_buttons(job), cancel_button(job)]
     if job.state == State.SUCCEEDED:
         more = button(f"Train {MORE_EPOCHS} more epochs", "job_continue", job.id)
-        return [button("Details", "job_details", job.id), *([more] if _trains_in_epochs(job) else [])]
+        goes_on = _trains_in_epochs(job) and not job.platform  # its checkpoints stayed there
+        return [button("Details", "job_details", job.id), *([more] if goes_on else [])]
     if job.state in END_STATES:
         return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
     if job.state in (State.CANCELLING, State.FINALIZING):
@@ -198,7 +206,7 @@ def _buttons(job: Job) -> list[Block]:
     training = job.progress.get("phase") == "training" and job.progress.get("step")
     if job.state == State.RUNNING and training and _trains_in_epochs(job):
         elements.append(finish_button(job))
-    if job.state in CAN_PAUSE:
+    if job.state in CAN_PAUSE and not job.platform:
         elements.append(button("Pause", "job_pause", job.id))
     if job.state == State.PAUSED:
         elements.append(button("Resume", "job_resume", job.id, "primary"))

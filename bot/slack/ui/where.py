@@ -1,0 +1,63 @@
+"""Where a fine-tune trains: the choice between the team's workers and the machines of connected platforms, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.slack.ui.blocks import Block, option, select
+from bot.slack.ui.blocks import field as input_field
+from bot.slack.ui.escape import one_line
+from bot.slack.ui.estimate import dollars
+from bot.slack.ui.job_card import duration
+from finetune.estimate import Machine, RunEstimate
+from finetune.platforms.contract import PlaceOffer
+from finetune.pricing import money
+
+HERE = "here"
+MOST_PLACES = 99
+
+
+def where_fields(places: Sequence[PlaceOffer], selection: str) -> list[Block]:
+    """The field "Where", first this team's workers; none where no platform is connected."""
+    if not places:
+        return []
+    options = [option("This team's workers", HERE)]
+    options += [option(one_line(label_of(place), 75), place.name) for place in places[:MOST_PLACES]]
+    first = selection if selection in {place.name for place in places} else HERE
+    return [input_field("where", "Where", select("where", options, first), live=True)]
+
+
+def label_of(place: PlaceOffer) -> str:
+    """Platform, machine and its price an hour; its usual wait where that is known."""
+    wait = place.offer.wait_s
+    parts = [place.platform.label, place.offer.label, f"{money(place.offer.usd_per_hour)} an hour"]
+    return " · ".join([*parts, *([f"waits {duration(wait)}"] if wait is not None else [])])
+
+
+def machine_of(place: PlaceOffer) -> Machine:
+    """The machine that the model has to fit into."""
+    return Machine(place.offer.label, place.offer.memory_gib, place.offer.gpu_gib)
+
+
+def usd_at(place: PlaceOffer, estimate: RunEstimate) -> float:
+    """Dollars at most, by the estimate's time and the offer's price."""
+    return seconds_at(place, estimate)[1] / 3600 * place.offer.usd_per_hour
+
+
+def seconds_at(place: PlaceOffer, estimate: RunEstimate) -> tuple[float, float]:
+    """Seconds from low to high: on a GPU those of the price table's cheapest, which may be of another kind."""
+    if place.offer.gpu and estimate.gpu_seconds:
+        return (estimate.gpu_seconds / 2, estimate.gpu_seconds)
+    return estimate.seconds
+
+
+def where_text(place: PlaceOffer, estimate: RunEstimate) -> str:
+    """Time and dollars there, the date of the price, and what leaves the house."""
+    low, high = seconds_at(place, estimate)
+    wait = place.offer.wait_s
+    text = (
+        f"About {duration(low)} to {duration(high)} on {place.platform.label}, {place.offer.label}, at most "
+        f"{dollars(usd_at(place, estimate))} ({money(place.offer.usd_per_hour)} an hour, price of {place.offer.as_of}); "
+    )
+    text += "the wait for a machine is not known." if wait is None else f"waits about {duration(wait)}."
+    return f"{text} Leaves the house: {place.platform.leaves}"

@@ -1,0 +1,199 @@
+"""RunPod pods by REST v2: our image on a rented GPU, a network volume as the place of the runs.
+
+Client: httpx. A pod has no time limit of its own and may start an ended container anew, billing on: our last word in the
+volume decides, then the pod is deleted, and the desk's reaper deletes what no job owns. Written from RunPod's OpenAPI
+of REST v2 (beta, 2026-08); driven in tests against a server on loopback; never run live.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from finetune.platforms.answers import refusal
+from finetune.platforms.container import ContainerPlatform, matches, stage_of
+from finetune.platforms.contract import (
+    Adapter,
+    BadKey,
+    Bill,
+    NoAnswer,
+    NotMade,
+    Offer,
+    Platform,
+    Sighting,
+    Stage,
+    Submission,
+    Variable,
+)
+from finetune.platforms.runs import RunStore
+
+LABEL = "RunPod"
+URL = "https://api.runpod.io/v2"
+MOUNT = "/trainwise"
+DISK_GB = 60
+TIMEOUT_S = 30.0
+STAGES = {
+    "PROVISIONING": Stage.WAITING,
+    "STARTING": Stage.RUNNING,
+    "RUNNING": Stage.RUNNING,
+    "EXITED": Stage.FAILED,  # billed on, and perhaps started anew: only deleting it ends that (`restarts`)
+    "ERROR": Stage.FAILED,
+    "TERMINATED": Stage.GONE,
+}
+
+
+class Missing(NotMade):
+    """RunPod does not know the pod."""
+
+
+class Pods:
+    """The pods of one account, in the data centre of its network volume."""
+
+    def __init__(self, client: Any, image: str, volume: str, data_center: str, clock: Any) -> None:
+        self._client, self._image = client, image
+        self._volume, self._data_center, self._clock = volume, data_center, clock
+
+    def offers(self) -> list[Offer]:
+        """The catalogue's GPUs with today's price, those in stock only."""
+        rows = self._call("GET", "/catalog/gpus", params={"include": "AVAILABILITY", "product": "POD"})
+        offers = []
+        for row in rows["gpus"]:
+            usd = (row.get("price") or {}).get("secure")
+            if isinstance(usd, int | float) and row.get("stock") not in (None, "NONE"):
+                name, gib = str(row["id"]), float(row.get("memory") or 0)
+                offers.append(
+                    Offer(name, str(row.get("displayName") or name), float(usd), "today", name, gib)
+                )
+        return offers
+
+    def create(self, submission: Submission) -> str:
+        """One POST. A 400 is a broken rule or no capacity, told apart by nothing: certainly no pod."""
+        body = {
+            "name": submission.tag,
+            "image": self._image,
+            "args": shlex.join(submission.command(MOUNT)[1:]),
+            "gpu": {"id": submission.machine, "count": 1},
+            "cloud": "SECURE",
+            "dataCenterIds": [self._data_center],
+            "disk": DISK_GB,
+            "mounts": {"network": [{"volumeId": self._volume, "path": MOUNT}]},
+        }
+        return str(self._call("POST", "/pods", json=body)["id"])
+
+    def find(self, tag: str) -> list[Sighting]:
+        pods = self._call("GET", "/pods")["pods"]
+        return [self._sighting(pod) for pod in pods if matches(str(pod.get("name", "")), tag)]
+
+    def look(self, remote_id: str) -> Sighting:
+        try:
+            return self._sighting(self._call("GET", f"/pods/{remote_id}"))
+        except Missing:
+            return Sighting(remote_id, Stage.GONE, "404")
+
+    def cancel(self, remote_id: str) -> None:
+        """Deletes the pod: nothing less ends its bill."""
+        try:
+            self._call("DELETE", f"/pods/{remote_id}")
+        except Missing:
+            return
+        except NotMade as error:
+            if isinstance(error, BadKey):
+                raise
+            raise NoAnswer(str(error)) from error
+
+    def bill(self, remote_id: str) -> Bill | None:
+        """What the billing records add up to; they come late, so this is never called final before it says something."""
+        record = self._call("GET", "/billing/pods", params={"podId": remote_id})
+        usd = float(record["metadata"]["totals"]["totalAmount"])
+        return Bill(usd, usd > 0, "billing records of the pod")
+
+    def _sighting(self, pod: Mapping[str, Any]) -> Sighting:
+        try:
+            stage, note = stage_of(str(pod["status"]), STAGES)
+            began = pod.get("startedAt")
+            seconds = self._clock() - datetime.fromisoformat(str(began)).timestamp() if began else 0.0
+            return Sighting(
+                str(pod["id"]), stage, str(pod["status"]), str(pod["name"]), max(0.0, seconds), note
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise NoAnswer(f"{LABEL} showed something that is no pod ({type(error).__name__}).") from error
+
+    def _call(self, method: str, path: str, **more: Any) -> Any:
+        """The JSON of an answer; the three ways to fail kept apart."""
+        import httpx
+
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"{LABEL} did not answer ({type(error).__name__}).") from error
+        if answer.status_code == 404:
+            raise Missing(f"{LABEL} does not know {path}.")
+        if answer.status_code >= 300:
+            raise refusal(LABEL, answer.status_code, answer.reason_phrase, answer.headers)
+        if method == "DELETE":
+            return None
+        try:
+            value = answer.json()
+            if not isinstance(value, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            raise NoAnswer(f"{LABEL} answered something that is not JSON.") from error
+        return _Answer(value)
+
+
+class _Answer(dict[str, Any]):
+    """An answer whose missing fields count as no answer."""
+
+    def __missing__(self, name: str) -> Any:
+        raise NoAnswer(f"{LABEL}'s answer has no {name}.")
+
+
+def connect(values: Mapping[str, str]) -> Adapter:
+    """The adapter of one account."""
+    import time
+
+    import httpx
+
+    client = httpx.Client(
+        base_url=values.get("TRAINWISE_RUNPOD_URL") or URL,
+        headers={"Authorization": f"Bearer {values['RUNPOD_API_KEY']}"},
+        timeout=float(values.get("timeout_s") or TIMEOUT_S),
+    )
+    volume, center = values["TRAINWISE_RUNPOD_VOLUME"], values["TRAINWISE_RUNPOD_DATA_CENTER"]
+    pods = Pods(client, values["TRAINWISE_IMAGE"], volume, center, time.time)
+    return ContainerPlatform(pods, RunStore(values["TRAINWISE_RUNPOD_RUNS_URL"]))
+
+
+PLATFORM = Platform(
+    name="runpod",
+    label=LABEL,
+    gives="weights",
+    extra="s3",
+    modules=("httpx",),
+    variables=(
+        Variable(
+            "RUNPOD_API_KEY", "RunPod's key, with the right to pods and billing.", secret=True, default=None
+        ),
+        Variable("TRAINWISE_RUNPOD_VOLUME", "Id of the network volume that the pods mount.", default=None),
+        Variable(
+            "TRAINWISE_RUNPOD_DATA_CENTER", "Data centre of that volume, such as EU-RO-1.", default=None
+        ),
+        Variable(
+            "TRAINWISE_RUNPOD_RUNS_URL", "The same volume as the bot reaches it: s3://VOLUME.", default=None
+        ),
+        Variable("TRAINWISE_IMAGE", "Our container image, as the platforms pull it.", default=None),
+        Variable("TRAINWISE_RUNPOD_URL", "Another address of RunPod's REST API.", default=URL),
+    ),
+    connect=connect,
+    leaves="The redacted tickets, the recipe; to your network volume at RunPod, erased at the end.",
+    settle_s=120.0,
+    restarts=True,
+    steps=(
+        "Make a network volume in a data centre with RunPod's S3-compatible API, and an S3 key for it.",
+        "Push the image of `deploy/Dockerfile` to a registry that RunPod can pull from.",
+        "Set RUNPOD_API_KEY and the TRAINWISE_RUNPOD_* settings, and the S3 key as AWS_* for the bot.",
+        "`trainwise doctor` lists the pods; the form then shows the GPUs in stock with their prices.",
+    ),
+)

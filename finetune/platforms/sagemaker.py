@@ -1,0 +1,274 @@
+"""Amazon SageMaker training jobs: our image from ECR, S3 as the place of the runs, names that are unique for ever.
+
+Client: boto3, whose repeats of a create are switched off. Driven in tests against a server on loopback that checks every
+body by botocore's own model of the service; never run live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from finetune.platforms.answers import DEFAULT_RETRY_S, refusal
+from finetune.platforms.container import ContainerPlatform, stage_of
+from finetune.platforms.contract import (
+    ENDED,
+    Adapter,
+    BadKey,
+    Bill,
+    NoAnswer,
+    NotMade,
+    Offer,
+    Platform,
+    PlatformError,
+    Sighting,
+    Stage,
+    Submission,
+    Variable,
+)
+from finetune.platforms.runs import RunStore
+
+LABEL = "Amazon SageMaker"
+TIMEOUT_S = 30.0
+DISK_GB = 100
+STAGES = {
+    "InProgress": Stage.RUNNING,
+    "Completed": Stage.SUCCEEDED,
+    "Failed": Stage.FAILED,
+    "Stopping": Stage.RUNNING,
+    "Stopped": Stage.CANCELLED,
+    "Deleting": Stage.CANCELLED,
+}
+BEFORE_TRAINING = frozenset(
+    {
+        "Starting",
+        "LaunchingMLInstances",
+        "PreparingTrainingStack",
+        "Downloading",
+        "DownloadingTrainingImage",
+        "Pending",
+    }
+)
+MISSING = frozenset({"ResourceNotFound", "ValidationException"})
+BUSY = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+NO_ACCESS = frozenset(
+    {"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException"}
+)
+
+
+class TrainingJobs:
+    """The training jobs of one account and region; `machines` are instance types with the team's price an hour."""
+
+    def __init__(
+        self, client: Any, image: str, role: str, runs_url: str, machines: Mapping[str, float]
+    ) -> None:
+        self._client, self._image, self._role = client, image, role
+        self._runs_url, self._machines = runs_url, machines
+
+    def offers(self) -> list[Offer]:
+        """The instance types of the setting: SageMaker itself tells no price."""
+        rows = self._machines.items()
+        return [Offer(name, name, usd, "your setting", gpu=gpu_of(name)) for name, usd in rows]
+
+    def create(self, submission: Submission) -> str:
+        """One request; a name that is in use means that an earlier one was made."""
+        body: dict[str, Any] = {
+            "TrainingJobName": submission.tag,
+            "AlgorithmSpecification": {
+                "TrainingImage": self._image,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": submission.command(self._runs_url),
+            },
+            "RoleArn": self._role,
+            "OutputDataConfig": {"S3OutputPath": f"{self._runs_url}/{submission.tag}/sagemaker"},
+            "ResourceConfig": {
+                "InstanceType": submission.machine,
+                "InstanceCount": 1,
+                "VolumeSizeInGB": DISK_GB,
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": int(submission.limit_s)},
+            "Tags": [{"Key": "trainwise", "Value": submission.tag}],
+        }
+        try:
+            with in_words():
+                arn = self._client.create_training_job(**body)["TrainingJobArn"]
+        except InUse:
+            return submission.tag
+        return str(arn).rpartition("/")[2]
+
+    def find(self, tag: str) -> list[Sighting]:
+        """By the exact name, which is consistent at once; the listing is used for a prefix only."""
+        if not tag.endswith("-"):
+            sighting = self.look(tag)
+            return [] if sighting.stage is Stage.GONE else [sighting]
+        names: list[str] = []
+        with in_words():
+            for page in self._client.get_paginator("list_training_jobs").paginate(NameContains=tag):
+                rows = page["TrainingJobSummaries"]
+                names += [
+                    r["TrainingJobName"] for r in rows if r["TrainingJobStatus"] in ("InProgress", "Stopping")
+                ]
+        return [Sighting(name, Stage.RUNNING, tag=name) for name in names if name.startswith(tag)]
+
+    def look(self, remote_id: str) -> Sighting:
+        try:
+            with in_words():
+                job = self._client.describe_training_job(TrainingJobName=remote_id)
+                return sighting_of(job)
+        except Missing:
+            return Sighting(remote_id, Stage.GONE, "not found")
+
+    def cancel(self, remote_id: str) -> None:
+        try:
+            with in_words():
+                self._client.stop_training_job(TrainingJobName=remote_id)
+        except Missing:
+            return  # it has ended already: the next look says so
+
+    def bill(self, remote_id: str) -> Bill | None:
+        """Billable seconds at the team's price of the instance type."""
+        try:
+            with in_words():
+                job = self._client.describe_training_job(TrainingJobName=remote_id)
+                machine = job["ResourceConfig"]["InstanceType"]
+                sighting = sighting_of(job)
+        except Missing:
+            return None
+        seconds = float(job.get("BillableTimeInSeconds") or 0)
+        usd = seconds / 3600 * self._machines.get(machine, 0.0)
+        return Bill(usd, sighting.stage in ENDED, f"{seconds:.0f} billable s on {machine}")
+
+
+def sighting_of(job: Mapping[str, Any]) -> Sighting:
+    """A described job in our words; reaching its time limit is no cancel."""
+    name, word, detail = job["TrainingJobName"], job["TrainingJobStatus"], str(job.get("SecondaryStatus", ""))
+    stage, note = stage_of(word, STAGES)
+    if word == "InProgress" and detail in BEFORE_TRAINING:
+        stage = Stage.WAITING
+    if detail in ("MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+        stage = Stage.TIMED_OUT
+    seconds = job.get("BillableTimeInSeconds") or job.get("TrainingTimeInSeconds")
+    note = note or str(job.get("FailureReason") or "")[:200]
+    return Sighting(name, stage, f"{word} {detail}".strip(), name, float(seconds or 0), note)
+
+
+class Missing(NotMade):
+    """SageMaker does not know the job, or it cannot be stopped any more."""
+
+
+class InUse(NotMade):
+    """The name is taken: it is ours alone, so an earlier create was made."""
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """The client's own errors as ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise sort(error.response) from error
+    except PlatformError:
+        raise
+    except (BotoCoreError, OSError, ValueError, KeyError, TypeError) as error:
+        raise NoAnswer(f"{LABEL} gave no answer that can be read ({type(error).__name__}).") from error
+
+
+def sort(response: Mapping[str, Any]) -> PlatformError:
+    """What an error answer of AWS means."""
+    fault, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
+    code, text = str(fault.get("Code", "")), str(fault.get("Message", ""))
+    status = int(meta.get("HTTPStatusCode", 500))
+    if code == "ResourceInUse":
+        return InUse(text)
+    if code in BUSY or status == 429:
+        return NotMade(f"{LABEL} asks to wait.", DEFAULT_RETRY_S)
+    if code in NO_ACCESS:
+        return BadKey(f"{LABEL} refuses these credentials ({code}). Check the role and the key of the bot.")
+    if code == "ResourceNotFound" or (code == "ValidationException" and "not found" in text.lower()):
+        return Missing(text)
+    if code == "ValidationException" and "status" in text.lower():
+        return Missing(text)  # stopping a job that has ended
+    return refusal(LABEL, status, code)
+
+
+def gpu_of(machine: str) -> str:
+    """The kind of chip behind an instance type, "" for a CPU."""
+    family = machine.removeprefix("ml.").split(".")[0]
+    chips = {"g4dn": "T4", "g5": "A10G", "g6": "L4", "g6e": "L40S", "p3": "V100", "p4d": "A100", "p5": "H100"}
+    return chips.get(family, "")
+
+
+def prices_of(text: str) -> dict[str, float]:
+    """`ml.g5.xlarge=1.41, ml.m5.xlarge=0.23` as instance types with dollars an hour; PlatformError for anything else."""
+    prices: dict[str, float] = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, _, usd = part.partition("=")
+        try:
+            prices[name.strip()] = float(usd)
+        except ValueError:
+            raise PlatformError(
+                f"TRAINWISE_SAGEMAKER_MACHINES has {part[:60]!r}: write an instance type, =, and dollars an hour."
+            ) from None
+    return prices
+
+
+def connect(values: Mapping[str, str]) -> Adapter:
+    """The adapter of one account and region; credentials come as for every AWS client."""
+    import boto3
+    from botocore.config import Config
+
+    seconds = float(values.get("timeout_s") or TIMEOUT_S)
+    config = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+    client = boto3.client(
+        "sagemaker",
+        region_name=values["TRAINWISE_SAGEMAKER_REGION"],
+        endpoint_url=values.get("AWS_ENDPOINT_URL_SAGEMAKER") or None,
+        aws_access_key_id=values.get("AWS_ACCESS_KEY_ID") or None,
+        aws_secret_access_key=values.get("AWS_SECRET_ACCESS_KEY") or None,
+        config=config,
+    )
+    runs_url = values["TRAINWISE_SAGEMAKER_RUNS_URL"].rstrip("/")
+    machines = prices_of(values["TRAINWISE_SAGEMAKER_MACHINES"])
+    image, role = values["TRAINWISE_SAGEMAKER_IMAGE"], values["TRAINWISE_SAGEMAKER_ROLE"]
+    return ContainerPlatform(TrainingJobs(client, image, role, runs_url, machines), RunStore(runs_url))
+
+
+PLATFORM = Platform(
+    name="sagemaker",
+    label=LABEL,
+    gives="weights",
+    extra="aws",
+    modules=("boto3",),
+    variables=(
+        Variable("TRAINWISE_SAGEMAKER_ROLE", "Role (ARN) that the training jobs run under.", default=None),
+        Variable("TRAINWISE_SAGEMAKER_IMAGE", "Our container image in ECR.", default=None),
+        Variable(
+            "TRAINWISE_SAGEMAKER_RUNS_URL",
+            "s3:// prefix for the runs, for the bot and the role.",
+            default=None,
+        ),
+        Variable(
+            "TRAINWISE_SAGEMAKER_MACHINES",
+            "Instance types with your dollars an hour: `ml.g5.xlarge=1.41, ml.m5.xlarge=0.23`.",
+            default=None,
+        ),
+        Variable("TRAINWISE_SAGEMAKER_REGION", "AWS region of the training jobs.", default="us-east-1"),
+        Variable("AWS_ACCESS_KEY_ID", "Key id for AWS; empty: as AWS clients look for it."),
+        Variable("AWS_SECRET_ACCESS_KEY", "Secret key for AWS.", secret=True),
+        Variable("AWS_ENDPOINT_URL_SAGEMAKER", "Another address of SageMaker."),
+    ),
+    connect=connect,
+    leaves="The redacted tickets, the recipe; to your own S3 bucket, erased at the end.",
+    unique_names=True,
+    settle_s=60.0,
+    longest_s=5 * 86400.0,
+    steps=(
+        "Push the image of `deploy/Dockerfile` to ECR in the region of the jobs.",
+        "Make a role for SageMaker that may read and write the runs' prefix in S3 and pull the image.",
+        "Give the bot sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, ListTrainingJobs, AddTags, and iam:PassRole.",
+        "Set the TRAINWISE_SAGEMAKER_* settings and start the bot again; `trainwise doctor` checks them.",
+    ),
+)
