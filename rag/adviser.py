@@ -17,9 +17,10 @@ from rag.advice.conversation import (
     hear,
 )
 from rag.advice.cost_line import cost_line
-from rag.advice.decide import advise, verdict_phrase
+from rag.advice.decide import decide, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
+from rag.advice.facts import facts_of
 from rag.advice.facts_first import expects_document, may_be_fact, own_first
 from rag.advice.menus import Correction, changes_between, choice_of, menus_of, parse_correction
 from rag.advice.moves import Move, MoveReader, Service
@@ -241,7 +242,7 @@ class Adviser:
         return reading
 
     def _verdict_of(self, signals: Signals) -> str:
-        return str(advise(signals, self._table).verdict)
+        return str(decide(facts_of(signals), self._table)[0])
 
     def _reply(self, decision: TurnDecision, answer: Answer, turn: Turned) -> Reply:
         advice, words = decision.advice, turn.words

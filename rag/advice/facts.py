@@ -17,7 +17,7 @@ DERIVED = {
     "measured": "a score, a target, an evaluation or a baseline is known",
     "score_known": "a score of one's own system is known",
     "tried": "a prompt has been tried",
-    "class_rows": "examples per class, estimated from examples / classes (10 where classes are unsaid)",
+    "class_rows": "examples per class, estimated from examples / classes (10 where classes are unsaid), as examples from it",
     "lab": "said to be an AI lab, or 100B own tokens, 256 GPUs or 5 million dollars, and researchers or no usable base",
     "budget_known": "a budget or a monthly cost is known",
     "platform_named": "a platform is named",
@@ -30,9 +30,11 @@ def facts_of(signals: Signals) -> dict[str, Any]:
     facts: dict[str, Any] = signals.known_values()
     gaps = [gap for gap in signals.gaps if gap != "vague"]
     lives_on_facts = signals.task in FACT_TASKS and not gaps
-    rows = signals.per_class
+    rows, classes = signals.per_class, max(signals.classes or 10, 1)
     if rows is None and signals.examples is not None and signals.task == "classify":
-        rows = signals.examples // max(signals.classes or 10, 1)
+        rows = signals.examples // classes
+    elif rows is not None and signals.examples is None:
+        facts["examples"] = rows * classes
     facts |= {
         "fixed_labels": signals.task == "classify",
         "open_ended": signals.task in OPEN_ENDED,

@@ -77,6 +77,14 @@ _SMALLER_UNTRIED = re.compile(
     r"\bkein\w* (?:kleinere\w*|günstigere\w*|billigere\w*) modell\w*\b[^.;!?]{0,16}(?:getestet|probiert)|\b(?:no hemos|nadie ha) probado (?:el |los |un )?(?:modelo )?(?:más )?(?:barat|pequeñ|liger)\w+",
     _I,
 )
+_SMALLER_SUFFICES = re.compile(
+    r"\b(?:cheap(?:er|est)?|small(?:er|est)?|mini|lite|light(?:er)?|nano|haiku|flash)\b(?: (?:ones?|models?|tiers?|versions?))?[^.;!?,]{0,24}?\b(?:(?:is|was|are|were|does|did|do|came out|scores?|scored|performs?|performed|works?|worked|turned out) "
+    r"(?:\w+ ){0,2}?(?:good enough|fine|as (?:good|well)|ok(?:ay)?|enough|equally (?:good|well)|no worse|the job|well enough|nearly as (?:good|well))|suffices?|sufficed|passe[sd] (?:the |our )?\w+)\b|"
+    r"\b(?:kleiner|günstiger|billiger)e?[nrs]? (?:modelle?|stufen?|varianten?)\b[^.;!?,]{0,20}\b(?:reicht|reichen|genügt|genauso gut|gut genug)\b|\b(?:petit|léger|moins ch\w+)\b[^.;!?,]{0,24}\b(?:suffit|aussi bien|fait l'affaire)\b|"
+    r"\b(?:pequeñ|barat|económic|liger|menor)\w*\b[^.;!?,]{0,24}\b(?:basta|alcanza|es suficiente|igual de bien|dá conta|é suficiente)\b|\b(?:piccol|economic|legger)\w+\b[^.;!?,]{0,24}\b(?:basta|è sufficiente|altrettanto bene)\b|"
+    r"\b(?:kleinere|goedkopere)\b[^.;!?,]{0,24}\b(?:volstaat|is goed genoeg|even goed)\b|\b(?:дешёв|дешев|маленьк|младш)\w+\b[^.;!?,]{0,24}\b(?:хватает|достаточно|не хуже|справляется)\b|小(?:さい|型)?モデル[^。]{0,10}(?:十分|足りる|足ります)|小模型[^。]{0,8}(?:够用|足够|就行)",
+    _I,
+)
 LEARNING = re.compile(
     r"\b(?:for fun|hobby|to learn how|learning project|weekend project|side project|to understand how|educational|"
     r"for (?:my|a|the) (?:class|course|thesis)|just to learn|zum lernen|zum spaß|pour apprendre|para aprender|per imparare|om te leren)\b",
@@ -161,8 +169,16 @@ def _from_scratch(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
 
 
 def _experience(new: Signals, text: str) -> dict[str, tuple[Any, str]]:
-    """What was tried and how it did, where the readers say nothing of it."""
+    """What was tried and how it did, where the readers say nothing of it; a cheaper tier that suffices settles the cost."""
     result: dict[str, tuple[Any, str]] = {}
+    suffices = _SMALLER_SUFFICES.search(text)
+    if suffices and not _DOES_NOT.search(suffices[0]) and not text.rstrip().endswith("?"):
+        quote = suffices[0][:90]
+        return {
+            "cheaper_tier_tried": (True, quote),
+            "baseline": ("tried_ok", quote),
+            "gaps": (tuple(gap for gap in new.gaps if gap != "cost"), quote),
+        }
     if new.cheaper_tier_tried is None:
         if words := _SMALLER_UNTRIED.search(text):
             result["cheaper_tier_tried"] = False, words[0]

@@ -75,17 +75,18 @@ class LabelledMessage:
         return self.numbers is not None or label not in ONLY_BY_AUTHORS
 
 
-FOLDS = (1, 2)
-FOLD_OF_AUTHOR = {"author_a": 1, "author_b": 2, "author_d": 1}
+FOLDS = (1, 2, 3)
+FOLD_OF_AUTHOR = {"author_a": 1, "author_b": 2, "author_d": 1, "author_e": 3, "author_f": 2}
+FOLDS_OF_FAMILIES = {"author_c": (1, 2), "author_g": (2, 3)}  # who alone write other languages
 
 
 def fold_of(message: LabelledMessage) -> int | None:
     """The fold whose reader never read this message's author; None for the YAML files, which every fold reads.
 
-    author_c alone writes other languages: there the families of situations are kept apart, not the author.
+    Of FOLDS_OF_FAMILIES the families of situations are kept apart, not the author.
     """
-    if message.author == "author_c":
-        return 1 + zlib.crc32((message.family or message.text).encode()) % len(FOLDS)
+    if folds := FOLDS_OF_FAMILIES.get(message.author):
+        return folds[zlib.crc32((message.family or message.text).encode()) % len(folds)]
     return FOLD_OF_AUTHOR.get(message.author)
 
 

@@ -19,7 +19,7 @@ _CLASS = (
     r"diseases|defects|verdicts|destinations|"
     r"\w*(?:kategorien?|klassen?|themen|arten|gruppen|stufen|ordnern?|abteilungen|warteschlangen|postfächern?|gründen?|ursachen|typen|labels|etiketten|fächern?|sachgebieten?|"
     r"zuständigkeiten|rubriken)|"
-    r"motifs?|catégories?|thèmes?|services|files|types?|niveaux|rubriques?|étiquettes?|dossiers|causes?|classes|natures|sujets|"
+    r"motifs?|catégories?|thèmes?|services|files d['’]attente|types?|niveaux|rubriques?|étiquettes?|dossiers|causes?|classes|natures|sujets|"
     r"motivos?|categor[ií]as?|clases?|temas?|tipos?|colas?|departamentos?|etiquetas?|niveles|causas?|áreas?|carpetas?|secciones|grupos?|especies|"
     r"classes|assuntos?|filas?|rótulos?|níveis|setores|seções|"
     r"categorie|classi|motivi|tipi|temi|argomenti|codici|etichette|livelli|reparti|cause|gruppi|uffici|"
@@ -153,11 +153,22 @@ _MONTH_BEFORE = re.compile(
 
 
 def plain_kinds(text: str, quantities: Sequence[Quantity]) -> list[str | None]:
-    """The kind of each quantity (one of rag/evaluation/messages.py, KINDS) where the words beside it leave no choice."""
-    kinds = [_first_kind(text, quantity) for quantity in quantities]
+    """The kind of each quantity (one of rag/evaluation/messages.py, KINDS) where the words beside it leave no choice.
+
+    The numbers inside a share ("2 em cada 9") are left to the share.
+    """
+    kinds = [
+        None if _in_a_share(quantity, quantities) else _first_kind(text, quantity) for quantity in quantities
+    ]
     if "per_class" in kinds and "classes" not in kinds:
         _add_classes(text, quantities, kinds)
     return kinds
+
+
+def _in_a_share(quantity: Quantity, quantities: Sequence[Quantity]) -> bool:
+    return not quantity.is_share and any(
+        one.is_share and one.start <= quantity.start and quantity.end <= one.end for one in quantities
+    )
 
 
 def _first_kind(text: str, quantity: Quantity) -> str | None:
@@ -268,6 +279,7 @@ def _add_classes(text: str, quantities: Sequence[Quantity], kinds: list[str | No
     for number, quantity in enumerate(quantities):
         _, after = _beside(text, quantity)
         counts_things = _AFTER_NOUN.match(after) and not _no_count(text, quantity, after)
-        if kinds[number] is None and counts_things and 2 <= quantity.value <= 300:
+        is_free = kinds[number] is None and not _in_a_share(quantity, quantities)
+        if is_free and counts_things and 2 <= quantity.value <= 300:
             kinds[number] = "classes"
             return

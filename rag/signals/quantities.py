@@ -102,7 +102,7 @@ _DIGITS = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    r"\s*(?:of|out of|in(?: every)?|from|over|/|von|aus|auf|sur|de(?: cada)?|em(?: cada)?|di|su(?: ogni)?|op de|van de|van|uit|из|на|/)\s*$",
+    r"(?:\s+(?:times|cases|mal|fois|veces|vezes|volte|keer|раза?|случа\w+))?\s*(?:of|out of|in(?: every)?|from|over|/|von|aus|auf|sur|de(?: cada)?|em(?: cada)?|di|su(?: ogni)?|op de|van de|van|uit|из|на|/)\s*$",
     re.IGNORECASE,
 )
 _ONE_IN = re.compile(

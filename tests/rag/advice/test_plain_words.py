@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.advice.decide import advise
+from rag.advice.decision_table import load_table
 from rag.advice.plain_words import permission, replaced_counts, replaced_gaps, with_plain_words
 from rag.signals.schema import Signals
 
@@ -93,3 +95,33 @@ def test_whoever_asks_to_pretrain_asks_for_a_model_of_their_own(text: str, task:
     assert with_plain_words(NOTHING, text).task == task
     sorting = NOTHING.model_copy(update={"task": "classify"})
     assert with_plain_words(sorting, text).task == "classify"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The big one costs a fortune; the mini model is good enough, we measured it.",
+        "smaller versions scored just as well on our 300 cases, the bill bites",
+        "das kleinere Modell reicht völlig, nur die Rechnung stört",
+        "小模型够用,就是现在的账单太高",
+    ],
+)
+def test_a_cheaper_tier_that_suffices_settles_the_cost(text: str) -> None:
+    """The prompt on that tier is good enough, so that the price is no gap any more."""
+    new = with_plain_words(NOTHING.model_copy(update={"gaps": ("cost",), "task": "summarise"}), text)
+    assert (new.cheaper_tier_tried, new.baseline, new.gaps) == (True, "tried_ok", ())
+    assert str(advise(new, load_table()).verdict) == "prompt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the smaller one is not good enough",
+        "cheaper models were clearly worse",
+        "is a small model good enough?",
+    ],
+)
+def test_a_cheaper_tier_that_fails_or_is_asked_about_settles_nothing(text: str) -> None:
+    """Denied, or a question."""
+    new = with_plain_words(NOTHING.model_copy(update={"gaps": ("cost",)}), text)
+    assert (new.baseline != "tried_ok", new.gaps) == (True, ("cost",))

@@ -12,7 +12,7 @@ import pytest
 
 from rag.errors import RagError
 from rag.evaluation.gold import gold_signals
-from rag.evaluation.messages import FOLDS, LabelledMessage, fold_of, read_messages
+from rag.evaluation.messages import FOLDS, FOLDS_OF_FAMILIES, LabelledMessage, fold_of, read_messages
 
 HERE = Path(__file__).parent
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -32,17 +32,10 @@ def write_row(tmp_path: Path, row: dict[str, Any]) -> Path:
     return tmp_path
 
 
-def test_over_six_thousand_messages_of_several_hands(messages: list[LabelledMessage]) -> None:
-    """Two own files and four authors; ten languages; no message twice among the authors."""
-    assert len(messages) > 6000
-    assert {m.author for m in messages} >= {
-        "prototypes",
-        "scenarios",
-        "author_a",
-        "author_b",
-        "author_c",
-        "author_d",
-    }
+def test_over_seven_thousand_messages_of_several_hands(messages: list[LabelledMessage]) -> None:
+    """Two own files and seven authors; ten languages; no message twice among the authors."""
+    assert len(messages) > 7000
+    assert {m.author for m in messages} == {"prototypes", "scenarios", *(f"author_{x}" for x in "abcdefg")}
     assert len({m.lang for m in messages}) == 10
     texts = [" ".join(m.text.lower().split()) for m in messages if m.author.startswith("author")]
     assert len(texts) == len(set(texts))
@@ -96,12 +89,12 @@ def test_gold_signals_carry_units(tmp_path: Path) -> None:
 
 
 def test_each_fold_holds_whole_authors_out(messages: list[LabelledMessage]) -> None:
-    """Only the author of other languages is split, and then by family."""
+    """Only the two authors of other languages are split, and then by family."""
     for fold in FOLDS:
         out = {m.author for m in messages if fold_of(m) == fold}
         inside = {m.author for m in messages if fold_of(m) != fold}
-        assert out & inside <= {"author_c"}
-    families = [
-        {m.family for m in messages if m.author == "author_c" and fold_of(m) == fold} for fold in FOLDS
-    ]
-    assert not families[0] & families[1]
+        assert out & inside <= FOLDS_OF_FAMILIES.keys()
+    for author, folds in FOLDS_OF_FAMILIES.items():
+        families = [{m.family for m in messages if m.author == author and fold_of(m) == f} for f in folds]
+        assert all(families)
+        assert not families[0] & families[1]

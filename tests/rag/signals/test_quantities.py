@@ -166,3 +166,22 @@ def test_plain_words_tell_what_a_number_counts(text: str, counts: dict[str, floa
     quantities = find_quantities(text)
     kinds = plain_kinds(text, quantities)
     assert {kind: one.value for one, kind in zip(quantities, kinds, strict=True) if kind} == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("right 97 times out of 100", 0.97), ("16 mal von 20 falsch", 0.8), ("3 cases in 40 went wrong", 0.075)],
+)
+def test_what_is_counted_in_times_is_a_share(text: str, share: float) -> None:
+    """A word for times stands between the part and the whole."""
+    assert find_quantities(text)[0].value == pytest.approx(share)
+
+
+def test_the_numbers_inside_a_share_count_nothing_by_themselves() -> None:
+    """ "em cada 9" is no count per label, and English files are no queues."""
+    for text in (
+        "2 em cada 9 golpes passam",
+        "nine in ten is what the regulator expects",
+        "300 files proven",
+    ):
+        assert plain_kinds(text, find_quantities(text)) in ([None], [None, None, None])
