@@ -1,6 +1,6 @@
 // Block Kit on the page. What can be used (buttons, selects, inputs) is ours; what is only read is drawn by
 // slack-blocks-to-jsx, except data tables and number cells, which it does not draw.
-import { Component, useMemo, useState } from "react";
+import { Component, useEffect, useMemo, useRef, useState } from "react";
 import { Message as Drawn } from "slack-blocks-to-jsx";
 import { useWorkspace } from "./context.js";
 import { Control } from "./controls.jsx";
@@ -108,10 +108,15 @@ function Read({ block }) {
     [boot],
   );
   const blocks = useMemo(() => [marked(block)], [JSON.stringify(block)]);
+  const box = useRef(null);
+  // what the library draws as decoration says nothing: a screen reader passes over it
+  useEffect(() => box.current?.querySelectorAll("svg:not([aria-hidden]), img:not([alt])").forEach((mark) => mark.setAttribute("aria-hidden", "true")));
   return (
-    <Guard key={JSON.stringify(block)} block={block}>
-      <Drawn blocks={blocks} name="" logo="" theme={theme} withoutWrapper hooks={hooks} data={data} />
-    </Guard>
+    <div className="read" ref={box}>
+      <Guard key={JSON.stringify(block)} block={block}>
+        <Drawn blocks={blocks} name="" logo="" theme={theme} withoutWrapper hooks={hooks} data={data} />
+      </Guard>
+    </div>
   );
 }
 

@@ -23,7 +23,7 @@ export function Control({ element, block, form, use, suggest }) {
     if (element.confirm) setAsked({ value });
     else use(value);
   };
-  const shared = { id, element, state, change, fire, invalid, "aria-describedby": invalid ? `${block.block_id}-error` : undefined };
+  const shared = { id, element, state, change, fire, invalid, "aria-describedby": invalid ? `${block.block_id}-error` : undefined, "aria-label": block.type === "input" ? undefined : element.placeholder?.text };
   if (element.visible_to_user_ids && !element.visible_to_user_ids.includes(boot.me)) return null;
   const Kind = KINDS[element.type] || Unknown;
   return (
@@ -96,7 +96,7 @@ function Text({ id, element, state, change, invalid, ...rest }) {
   return element.multiline ? <textarea rows={4} {...props} /> : <input type={kind} autoComplete="off" {...props} />;
 }
 
-function Select({ id, element, state, change, invalid }) {
+function Select({ id, element, state, change, invalid, ...rest }) {
   const { boot } = useWorkspace();
   const entities = {
     users_select: ["selected_user", boot.users.map((user) => [user.id, user.real_name])],
@@ -112,7 +112,7 @@ function Select({ id, element, state, change, invalid }) {
   };
   const item = (option) => <option key={option.value} value={option.value}>{label(option.text.text)}</option>;
   return (
-    <select id={id} className="input select" value={value} aria-invalid={invalid} onChange={choose} data-action={element.action_id}>
+    <select id={id} className="input select" value={value} aria-label={rest["aria-label"]} aria-invalid={invalid} aria-describedby={rest["aria-describedby"]} onChange={choose} data-action={element.action_id}>
       <option value="" disabled={value !== ""} hidden={value !== ""}>{element.placeholder?.text || "Select an option"}</option>
       {entities ? entities[1].map(([key, name]) => <option key={key} value={key}>{name}</option>) : null}
       {(element.options || []).map(item)}
