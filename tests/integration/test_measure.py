@@ -86,6 +86,7 @@ def test_a_verdict_is_measured_and_decided_anew(maya: Person, stack: LocalStack)
     assert rest
 
 
+@pytest.mark.slow  # a measurement with its pilot; the demo's story (test_story.py) presses the same button after one
 def test_a_report_that_says_train_leads_to_the_filled_form(maya: Person) -> None:
     """Beneath "Train" stands a button; its form has the measured tickets and LoRA chosen."""
     maya.command("/should-i-train", "measure sample-tickets target=0.78", CHANNEL)

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from finetune.data.ticket import Tickets
-from finetune.pipeline import run
 from finetune.serving.deploy import make_version
 from finetune.serving.versions import Versions
 from finetune.spec import parse_spec
-from tests.finetune.tiny import save_encoder, tickets
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,9 @@ class TunedJob:
 @pytest.fixture(scope="session")
 def tuned_job(tmp_path_factory: pytest.TempPathFactory) -> TunedJob:
     """Trained in seconds on three queues; 48 tickets held out."""
+    from finetune.pipeline import run
+    from tests.finetune.tiny import save_encoder, tickets
+
     root = tmp_path_factory.mktemp("served")
     rows = tickets(240)
     form = {"dataset": "d", "base_model": str(save_encoder(root / "bert")), "epochs": 2}
