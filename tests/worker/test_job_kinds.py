@@ -108,9 +108,9 @@ def test_an_unknown_kind_is_an_ordinary_one() -> None:
     assert (kind.label, kind.in_lists, kind.has_card, kind.at_front) == ("Job", True, True, False)
 
 
-def test_the_three_kinds_and_what_sets_them_apart() -> None:
+def test_the_kinds_and_what_sets_them_apart() -> None:
     """Only a try goes ahead of the queue, without card and list; only a fine-tune leaves a model."""
-    assert set(KINDS) == {"finetune", "measure", "try"}
+    assert set(KINDS) == {"deploy", "finetune", "measure", "try"}
     assert UNLISTED == ("try",)
     assert [name for name, kind in KINDS.items() if kind.at_front or not kind.has_card] == ["try"]
     assert [name for name, kind in KINDS.items() if kind.leaves_model] == ["finetune"]
