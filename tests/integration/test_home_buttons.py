@@ -32,7 +32,7 @@ def press(maya: Person) -> Callable[[str], dict[str, Any]]:
     def press(action_id: str) -> dict[str, Any]:
         home = maya.wait_home(lambda view: "Queue" in text_of(view))
         maya.use(home, action_id)
-        return maya.wait_view()
+        return maya.wait_view(title=BUTTONS[action_id])
 
     return press
 
@@ -70,6 +70,7 @@ def test_a_question_is_asked_from_home(maya: Person, press: Callable[[str], dict
     question = maya.wait_message(
         "@trainwise", lambda m: "asks: Should we pre-train" in text_of(m).replace("*", "")
     )
+    maya.close(maya.view() or {})  # the note that says where the answer comes
     assert "training from scratch is for labs" in text_of(answer(maya, question["ts"], "@trainwise"))
 
 
