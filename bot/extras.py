@@ -47,6 +47,7 @@ MODULES_OF: Mapping[str, tuple[str, ...]] = {
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
     "aws": ("boto3", "botocore"),
+    "gcp": ("google",),
 }
 PURPOSE = {
     "tickets": "Reading tickets",
@@ -56,6 +57,7 @@ PURPOSE = {
     "postgres": "A PostgreSQL database",
     "s3": "A bucket",
     "aws": "Training on SageMaker",
+    "gcp": "Training on Vertex AI",
 }
 
 

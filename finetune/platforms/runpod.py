@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from finetune.platforms.answers import refusal
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     Adapter,
@@ -27,13 +26,13 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
+from finetune.platforms.http import TIMEOUT_S, JsonClient, Missing
 from finetune.platforms.runs import RunStore
 
 LABEL = "RunPod"
 URL = "https://api.runpod.io/v2"
 MOUNT = "/trainwise"
 DISK_GB = 60
-TIMEOUT_S = 30.0
 STAGES = {
     "PROVISIONING": Stage.WAITING,
     "STARTING": Stage.RUNNING,
@@ -44,20 +43,16 @@ STAGES = {
 }
 
 
-class Missing(NotMade):
-    """RunPod does not know the pod."""
-
-
 class Pods:
     """The pods of one account, in the data centre of its network volume."""
 
-    def __init__(self, client: Any, image: str, volume: str, data_center: str, clock: Any) -> None:
+    def __init__(self, client: JsonClient, image: str, volume: str, data_center: str, clock: Any) -> None:
         self._client, self._image = client, image
         self._volume, self._data_center, self._clock = volume, data_center, clock
 
     def offers(self) -> list[Offer]:
         """The catalogue's GPUs with today's price, those in stock only."""
-        rows = self._call("GET", "/catalog/gpus", params={"include": "AVAILABILITY", "product": "POD"})
+        rows = self._client.call("GET", "/catalog/gpus", params={"include": "AVAILABILITY", "product": "POD"})
         offers = []
         for row in rows["gpus"]:
             usd = (row.get("price") or {}).get("secure")
@@ -80,22 +75,22 @@ class Pods:
             "disk": DISK_GB,
             "mounts": {"network": [{"volumeId": self._volume, "path": MOUNT}]},
         }
-        return str(self._call("POST", "/pods", json=body)["id"])
+        return str(self._client.call("POST", "/pods", json=body)["id"])
 
     def find(self, tag: str) -> list[Sighting]:
-        pods = self._call("GET", "/pods")["pods"]
+        pods = self._client.call("GET", "/pods")["pods"]
         return [self._sighting(pod) for pod in pods if matches(str(pod.get("name", "")), tag)]
 
     def look(self, remote_id: str) -> Sighting:
         try:
-            return self._sighting(self._call("GET", f"/pods/{remote_id}"))
+            return self._sighting(self._client.call("GET", f"/pods/{remote_id}"))
         except Missing:
             return Sighting(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
         """Deletes the pod: nothing less ends its bill."""
         try:
-            self._call("DELETE", f"/pods/{remote_id}")
+            self._client.call("DELETE", f"/pods/{remote_id}")
         except Missing:
             return
         except NotMade as error:
@@ -105,7 +100,7 @@ class Pods:
 
     def bill(self, remote_id: str) -> Bill | None:
         """What the billing records add up to; they come late, so this is never called final before it says something."""
-        record = self._call("GET", "/billing/pods", params={"podId": remote_id})
+        record = self._client.call("GET", "/billing/pods", params={"podId": remote_id})
         usd = float(record["metadata"]["totals"]["totalAmount"])
         return Bill(usd, usd > 0, "billing records of the pod")
 
@@ -120,47 +115,14 @@ class Pods:
         except (KeyError, TypeError, ValueError) as error:
             raise NoAnswer(f"{LABEL} showed something that is no pod ({type(error).__name__}).") from error
 
-    def _call(self, method: str, path: str, **more: Any) -> Any:
-        """The JSON of an answer; the three ways to fail kept apart."""
-        import httpx
-
-        try:
-            answer = self._client.request(method, path, **more)
-        except httpx.HTTPError as error:
-            raise NoAnswer(f"{LABEL} did not answer ({type(error).__name__}).") from error
-        if answer.status_code == 404:
-            raise Missing(f"{LABEL} does not know {path}.")
-        if answer.status_code >= 300:
-            raise refusal(LABEL, answer.status_code, answer.reason_phrase, answer.headers)
-        if method == "DELETE":
-            return None
-        try:
-            value = answer.json()
-            if not isinstance(value, dict):
-                raise ValueError("not an object")
-        except ValueError as error:
-            raise NoAnswer(f"{LABEL} answered something that is not JSON.") from error
-        return _Answer(value)
-
-
-class _Answer(dict[str, Any]):
-    """An answer whose missing fields count as no answer."""
-
-    def __missing__(self, name: str) -> Any:
-        raise NoAnswer(f"{LABEL}'s answer has no {name}.")
-
 
 def connect(values: Mapping[str, str]) -> Adapter:
     """The adapter of one account."""
     import time
 
-    import httpx
-
-    client = httpx.Client(
-        base_url=values.get("TRAINWISE_RUNPOD_URL") or URL,
-        headers={"Authorization": f"Bearer {values['RUNPOD_API_KEY']}"},
-        timeout=float(values.get("timeout_s") or TIMEOUT_S),
-    )
+    login = {"Authorization": f"Bearer {values['RUNPOD_API_KEY']}"}
+    url, timeout_s = values.get("TRAINWISE_RUNPOD_URL") or URL, float(values.get("timeout_s") or TIMEOUT_S)
+    client = JsonClient(LABEL, url, lambda: login, timeout_s)
     volume, center = values["TRAINWISE_RUNPOD_VOLUME"], values["TRAINWISE_RUNPOD_DATA_CENTER"]
     pods = Pods(client, values["TRAINWISE_IMAGE"], volume, center, time.time)
     return ContainerPlatform(pods, RunStore(values["TRAINWISE_RUNPOD_RUNS_URL"]))

@@ -27,11 +27,13 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
+from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.runs import RunStore
 
 LABEL = "Amazon SageMaker"
 TIMEOUT_S = 30.0
 DISK_GB = 100
+MACHINES = "TRAINWISE_SAGEMAKER_MACHINES"
 STAGES = {
     "InProgress": Stage.RUNNING,
     "Completed": Stage.SUCCEEDED,
@@ -201,20 +203,6 @@ def gpu_of(machine: str) -> str:
     return chips.get(family, "")
 
 
-def prices_of(text: str) -> dict[str, float]:
-    """`ml.g5.xlarge=1.41, ml.m5.xlarge=0.23` as instance types with dollars an hour; PlatformError for anything else."""
-    prices: dict[str, float] = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, _, usd = part.partition("=")
-        try:
-            prices[name.strip()] = float(usd)
-        except ValueError:
-            raise PlatformError(
-                f"TRAINWISE_SAGEMAKER_MACHINES has {part[:60]!r}: write an instance type, =, and dollars an hour."
-            ) from None
-    return prices
-
-
 def connect(values: Mapping[str, str]) -> Adapter:
     """The adapter of one account and region; credentials come as for every AWS client."""
     import boto3
@@ -231,7 +219,7 @@ def connect(values: Mapping[str, str]) -> Adapter:
         config=config,
     )
     runs_url = values["TRAINWISE_SAGEMAKER_RUNS_URL"].rstrip("/")
-    machines = prices_of(values["TRAINWISE_SAGEMAKER_MACHINES"])
+    machines = prices_of(values[MACHINES], MACHINES)
     image, role = values["TRAINWISE_SAGEMAKER_IMAGE"], values["TRAINWISE_SAGEMAKER_ROLE"]
     return ContainerPlatform(TrainingJobs(client, image, role, runs_url, machines), RunStore(runs_url))
 
@@ -251,7 +239,7 @@ PLATFORM = Platform(
             default=None,
         ),
         Variable(
-            "TRAINWISE_SAGEMAKER_MACHINES",
+            MACHINES,
             "Instance types with your dollars an hour: `ml.g5.xlarge=1.41, ml.m5.xlarge=0.23`.",
             default=None,
         ),

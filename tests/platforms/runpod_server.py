@@ -62,7 +62,8 @@ class RunPodServer(StandIn):
         if job is None:
             return self.refusal(404)
         if request.method == "DELETE":
-            job.is_gone, job.ended_at = True, self.clock()
+            job.ended_at = self.clock()
+            self.lose(job)
             return Answer(204)
         return Answer(200, self.show(job))
 

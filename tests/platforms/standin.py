@@ -41,7 +41,7 @@ class PlatformJob:
     started_at: float | None = None
     ended_at: float | None = None
     is_gone: bool = False
-    ran_before_s: float = 0.0
+    gone_at: float | None = None
 
     def ran_s(self, now: float) -> float:
         """The seconds that are billed."""
@@ -158,6 +158,20 @@ class StandIn:
         """The job ends at the platform."""
         if job.ended_at is None:
             job.stage, job.ended_at, job.odd_word = stage, self.clock(), ""
+
+    def lose(self, job: PlatformJob) -> None:
+        """The platform does not know the job any more."""
+        job.is_gone, job.gone_at = True, self.clock()
+
+    def doubles(self) -> list[str]:
+        """The tags of jobs that were made while an earlier one of the same tag was still there to be found."""
+        jobs = sorted(self.jobs.values(), key=lambda job: job.made_at)
+        return [
+            later.tag
+            for at, later in enumerate(jobs)
+            for earlier in jobs[:at]
+            if earlier.tag == later.tag and (earlier.gone_at is None or earlier.gone_at > later.made_at)
+        ]
 
     def cancel(self, job: PlatformJob) -> None:
         """A cancel has come in: it ends at the test's word, as real ones take their time."""

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
+from tests.platforms.trial import crash_in_create
 from tests.platforms.wires import WIRES
-from tests.platforms.world import Crash, Wire, World, open_world
+from tests.platforms.world import Wire, open_world
 from worker.errors import WorkerError
 
 pytestmark = pytest.mark.integration
@@ -55,7 +56,7 @@ class ContractMachine(RuleBasedStateMachine):
     @rule(in_create=st.booleans())
     def controller_dies(self, in_create: bool) -> None:
         if in_create:
-            crash_in_create(self.world)
+            crash_in_create(self.world.adapter)
         self.world.desks[0] = self.world.open_desk()
 
     @rule()
@@ -113,19 +114,6 @@ class ContractMachine(RuleBasedStateMachine):
         finally:
             self.standin.on_cancel = lambda job: None
             self.world.close()
-
-
-def crash_in_create(world: World) -> None:
-    """The next create is made at the platform, and the controller is gone before it hears of it."""
-    adapter: Any = world.adapter
-    real = adapter.create
-
-    def create(submission: Any) -> str:
-        adapter.create = real
-        real(submission)
-        raise Crash
-
-    adapter.create = create
 
 
 @pytest.fixture(params=list(WIRES))

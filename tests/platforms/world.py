@@ -154,7 +154,7 @@ class World:
             self.standin.end(job, how)
         elif how == "gone":
             self.standin.end(job, CANCELLED)
-            job.is_gone = True
+            self.standin.lose(job)
         elif how == "odd":
             job.odd_word = "SOMETHING_NEW"
 
@@ -210,9 +210,7 @@ class World:
             self.problems.append(f"left billed: {left}")
         if (files := self.uploads()) and not has_names:
             self.problems.append(f"left uploaded: {files[:3]}")
-        for tag, count in Counter(job.tag for job in self.standin.jobs.values()).items():
-            if count > 1:
-                self.problems.append(f"{tag} was created {count} times")
+        self.problems += [f"{tag} was created twice" for tag in self.standin.doubles()]
         self.problems += [f"{tag} was trained {n} times" for tag, n in self.trainings.items() if n > 1]
         self.problems += self.standin.violations
         with self.ledger.engine.connect() as connection:

@@ -1,0 +1,155 @@
+"""One seeded run of the contract, and the same troubles before a plain script that repeats what failed: for benchmarks/platforms.py."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import FinetuneError
+from finetune.platforms.contract import ENDED, Reference, Submission
+from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
+from tests.platforms.world import Crash, Wire, World, open_world
+from worker.errors import WorkerError
+
+CREATE_FAULTS = ("503", "429", "cut", "cut", "silent", "")
+READ_FAULTS = ("503", "html", "cut")
+ENDINGS = (FAILED, CANCELLED, TIMED_OUT, "gone", "odd")
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What befalls one run: drawn once, the same for both."""
+
+    creates: tuple[str, ...]
+    lag_s: float
+    dies_in_create: bool
+    seed: int
+
+
+def draw(seed: int) -> Trouble:
+    """The trouble of a seed."""
+    dice = random.Random(seed)
+    creates = tuple(dice.choice(CREATE_FAULTS) for _ in range(dice.randint(0, 3)))
+    return Trouble(creates, dice.choice((0.0, 40.0)), dice.random() < 0.2, seed)
+
+
+def crash_in_create(adapter: Any) -> None:
+    """The next create is made at the platform, and the controller is gone before it hears of it."""
+    real = adapter.create
+
+    def create(submission: Submission) -> str:
+        adapter.create = real
+        real(submission)
+        raise Crash
+
+    adapter.create = create
+
+
+def our_run(wire: Wire, standin: StandIn, clock: list[float], seed: int) -> World:
+    """The desk through one run of random trouble, settled; `problems` says what broke."""
+    dice, trouble = random.Random(seed + 1), draw(seed)
+    world = open_world(wire, standin, clock)
+    standin.create_faults += trouble.creates
+    standin.lag_s = trouble.lag_s
+    if trouble.dies_in_create:
+        crash_in_create(world.adapter)
+    world.submit()
+    for _ in range(STEPS):
+        befall(dice, world, standin)
+        world.step(dice.choice((1.0, 5.0, 20.0, 95.0)), dice.randint(0, 1))
+    world.settle()
+    standin.on_cancel = lambda job: None
+    return world
+
+
+def befall(dice: random.Random, world: World, standin: StandIn) -> None:
+    """One thing happens, or nothing."""
+    what = dice.randrange(12)
+    jobs = list(standin.jobs.values())
+    if what < 4 and jobs:
+        world.advance(dice.choice(jobs), ("start", "event", "event", "finish")[what])
+    elif what == 4 and jobs:
+        world.advance(dice.choice(jobs), dice.choice(ENDINGS))
+    elif what == 5:
+        standin.read_faults.append(dice.choice(READ_FAULTS))
+    elif what == 6:
+        world.desks[0] = world.open_desk()
+    elif what == 7 and len(world.desks) == 1:
+        world.desks.append(world.open_desk())
+    elif what == 8:
+        standin.is_key_good = not standin.is_key_good
+    elif what == 9:
+        world.wall_skew = dice.choice((-86400.0, 0.0, 86400.0))
+    elif what == 10 and len(world.jobs) < 3:
+        standin.create_faults.append(dice.choice(CREATE_FAULTS))
+        world.submit()
+    elif what == 11 and dice.random() < 0.3:
+        try:
+            world.ledger.request_cancel(dice.choice(world.jobs), "U1", "test")
+        except WorkerError:
+            return  # it has ended, or its report is being written
+
+
+def plain_run(wire: Wire, standin: StandIn, clock: list[float], seed: int, home: Path) -> dict[str, int]:
+    """A script with three tries around the create, which polls and erases at its end; started anew when it dies."""
+    trouble = draw(seed)
+    standin.reset()
+    clock[0] = 1_800_000_000.0
+    world = open_world(wire, standin, clock)
+    standin.create_faults += trouble.creates
+    standin.lag_s = trouble.lag_s
+    standin.on_cancel = lambda job: standin.end(job, CANCELLED)
+    submission = Submission(
+        f"plain-{seed}-1", wire.machine, 3600.0, {"order": b"x", "data/rows": b"y"}, "key"
+    )
+    remote_id, starts = "", 2 if trouble.dies_in_create else 1
+    for start in range(starts):
+        if start == 0 and starts == 2:
+            crash_in_create(world.adapter)
+        try:
+            remote_id = plain_create(world.adapter, submission)
+        except Crash:
+            continue
+    is_lost = not remote_id or not plain_watch(world, remote_id, submission.tag)
+    with suppress(FinetuneError):
+        world.adapter.erase(Reference(submission.tag))
+    counts = {
+        "creates": len(standin.jobs),
+        "doubled": int(bool(standin.doubles())),
+        "lost": int(is_lost),
+        "left_billed": len(standin.running()),
+        "left_uploaded": int(bool(world.uploads())),
+    }
+    standin.on_cancel = lambda job: None
+    world.close()
+    return counts
+
+
+def plain_create(adapter: Any, submission: Submission) -> str:
+    """Three tries, whatever the error; "" when all failed."""
+    for _ in range(3):
+        try:
+            adapter.upload(submission)
+            return str(adapter.create(submission))
+        except FinetuneError:
+            continue
+    return ""
+
+
+def plain_watch(world: World, remote_id: str, tag: str) -> bool:
+    """Polls until the job has ended."""
+    for _ in range(30):
+        world.clock[0] += 30
+        job = world.standin.jobs.get(remote_id) or next(iter(world.standin.jobs.values()))
+        world.advance(job, "start")
+        world.advance(job, "finish")
+        try:
+            if world.adapter.look(Reference(tag, remote_id)).stage in ENDED:
+                return True
+        except FinetuneError:
+            continue
+    return False
