@@ -47,7 +47,7 @@ MODULES_OF: Mapping[str, tuple[str, ...]] = {
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
     "aws": ("boto3", "botocore"),
-    "gcp": ("google",),
+    "gcp": ("google.auth", "google.oauth2"),  # the top package is also that of protobuf
 }
 PURPOSE = {
     "tickets": "Reading tickets",
@@ -71,7 +71,8 @@ def advise_missing(error: BaseException) -> str | None:
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
     module = error.name.split(".")[0]
-    extra = next((extra for extra, modules in MODULES_OF.items() if module in modules), None)
+    names = {module, ".".join(error.name.split(".")[:2])}
+    extra = next((extra for extra, modules in MODULES_OF.items() if names & set(modules)), None)
     if extra is None:
         return None
     text = f"{PURPOSE[extra]} needs packages that are not installed here ({module})."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from finetune.data.card import Card
     from finetune.data.store import DatasetStore
     from finetune.data.ticket import Tickets
+    from finetune.platforms.contract import PlaceOffer
     from finetune.spec import Spec
 
 from bot.cli.jobs import follow, launch
@@ -56,6 +57,9 @@ def finetune(
             "--set", help="Any other setting of the recipe: --set max_length=512 --set packing=yes."
         ),
     ] = None,
+    where: Annotated[
+        str, typer.Option(help="PLATFORM/MACHINE of a connected platform; default: this team's workers.")
+    ] = "",
     here: Here = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,11 +86,38 @@ def finetune(
     }
     form["base_model"] = absolute(form["base_model"])
     spec = parse_spec(form)
+    if where:
+        machine = machine_at(where, spec)
+        follow(launch(settings(), "finetune", spec.to_json(), card.name, machine), as_json)
+        return
     print_estimate(spec, card, here, quiet=as_json)
     if here:
         finetune_here(spec, datasets.tickets(card.digest), as_json)
     else:
         follow(launch(settings(), "finetune", spec.to_json(), card.name), as_json)
+
+
+def machine_at(where: str, spec: Spec) -> PlaceOffer:
+    """The machine of a connected platform by its name, asked of the platform now; BotError names what there is."""
+    from bot.factories import connect_platforms
+    from finetune.errors import did_you_mean
+    from finetune.platforms.contract import PlaceOffer
+
+    connection = connect_platforms(settings()).get(where.partition("/")[0])
+    if connection is None:
+        raise BotError(
+            f"No platform `{where.partition('/')[0]}` is connected here: docs/platforms.md has the steps."
+        )
+    if spec.budget_usd is None:
+        raise BotError("Give a budget (--budget-usd): it sets the time limit there.")
+    places = [PlaceOffer(connection.platform, offer) for offer in connection.adapter.offers()]
+    place = next((one for one in places if one.name == where), None)
+    if place is None:
+        names = [one.name for one in places]
+        raise BotError(
+            f"`{where}` is not offered now.{did_you_mean(where, names) or ' There is ' + ', '.join(names[:8])}"
+        )
+    return place
 
 
 def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:

@@ -14,7 +14,7 @@ from bot.cli.console import console, settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    pass
+    from finetune.platforms.contract import PlaceOffer
 
 from bot.cli.report import AsJson, show_report
 
@@ -96,8 +96,10 @@ def follow(job_id: str, as_json: AsJson = False) -> None:
     show_report(job.report, None, as_json)
 
 
-def launch(home_settings: Settings, kind: str, spec: dict[str, Any], dataset: str) -> str:
-    """Accepts a job into the ledger for the running bot to send out; gives its id."""
+def launch(
+    home_settings: Settings, kind: str, spec: dict[str, Any], dataset: str, machine: PlaceOffer | None = None
+) -> str:
+    """Accepts a job into the ledger for the running bot to send out, to a platform's `machine` if one is given; gives its id."""
     from bot.factories import open_ledger, person
     from worker.jobs.records import JobRequest
 
@@ -112,6 +114,9 @@ def launch(home_settings: Settings, kind: str, spec: dict[str, Any], dataset: st
         channel="",
         thread_ts=None,
         request_key=f"{TERMINAL}:{time.time_ns()}",
+        estimate_usd=float(spec.get("budget_usd") or 0) if machine else 0.0,
+        platform=machine.platform.name if machine else None,
+        machine=machine.offer.name if machine else None,
     )
     job = ledger.submit(request)
     console.print(f"Job [bold]{job.id}[/bold] is {job.state}. Ctrl-C stops watching, not the job.")

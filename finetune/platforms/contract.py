@@ -99,6 +99,10 @@ class Bill:
     basis: str
 
 
+CONTAINER_ENVIRONMENT = {"HF_HUB_OFFLINE": "0"}
+"""What the container gets beside its command: our image keeps off the model hub, and there is no cache to rely on there."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """One job as it is handed to a platform: `files` go up before the create, by path below the tag.

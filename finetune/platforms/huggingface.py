@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.platforms.answers import refusal
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
+    CONTAINER_ENVIRONMENT,
     ENDED,
     Adapter,
     Bill,
@@ -79,6 +80,7 @@ class HubMachines:
             job = self._api.run_job(
                 image=self._image,
                 command=submission.command(MOUNT),
+                env=dict(CONTAINER_ENVIRONMENT),
                 flavor=submission.machine,
                 timeout=int(submission.limit_s),
                 attempts=1,

@@ -14,6 +14,7 @@ from typing import Any
 
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
+    CONTAINER_ENVIRONMENT,
     ENDED,
     Adapter,
     BadKey,
@@ -72,7 +73,11 @@ class CustomJobs:
         pool = {
             "machineSpec": spec,
             "replicaCount": "1",
-            "containerSpec": {"imageUri": self._image, "command": submission.command(self._inside)},
+            "containerSpec": {
+                "imageUri": self._image,
+                "command": submission.command(self._inside),
+                "env": [{"name": name, "value": value} for name, value in CONTAINER_ENVIRONMENT.items()],
+            },
         }
         body = {
             "displayName": submission.tag,

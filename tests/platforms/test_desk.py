@@ -14,6 +14,7 @@ from tests.platforms.standin import CANCELLED, WAITING, StandIn
 from tests.platforms.world import World, open_world
 from worker.jobs.states import State
 from worker.ledger.remotes import remotes_of
+from worker.transport.signing import unseal
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +59,17 @@ def test_a_cancel_ends_only_when_a_look_says_so(world: World) -> None:
     world.step(20.0)
     assert world.ledger.job(job).state is State.CANCELLED
     assert world.uploads() == []
+
+
+def test_training_can_be_ended_early_there_too(world: World) -> None:
+    """ "Stop here, keep the best" is a signed word in the run's place; the container goes on to its evaluation."""
+    job = running_job(world)
+    world.ledger.request_finish(job, "U1")
+    world.step(1.0)
+    flag = world.runs.read(remotes_of(world.ledger.engine, job)[0].tag, "stop")
+    assert flag is not None
+    assert unseal(flag, world.key.public)["reason"] == "finish"
+    assert world.ledger.job(job).state is State.RUNNING
 
 
 def test_a_wait_for_a_machine_is_told_and_is_no_stall(world: World) -> None:

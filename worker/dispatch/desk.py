@@ -79,6 +79,7 @@ class Desk:
     on_change: Callable[[], None] = lambda: None
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
+    _postponed: dict[str, float] = field(default_factory=dict)
     _reap_at: float = float("-inf")
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -99,7 +100,8 @@ class Desk:
         for job_id in outbox.jobs_to_requeue(self.ledger.engine, now, remote=True):
             outbox.requeue_job(self.ledger.engine, job_id, now)
         for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
-            self._guard(order.job_id, tick, lambda order=order: self._take(order, now))  # type: ignore[misc]
+            if self._postponed.get(order.job_id, tick) <= tick:
+                self._guard(order.job_id, tick, lambda order=order: self._take(order, now))  # type: ignore[misc]
         pairs = open_remotes(self.ledger.engine)
         self._memory = {r.tag: self._remember(r, tick) for r, _ in pairs}
         due = [(r, job) for r, job in pairs if self._memory[r.tag].due <= tick]
@@ -161,19 +163,24 @@ class Desk:
                     log.exception("jobs on platforms could not be looked after; trying again")
 
     def _guard(self, tag: str, tick: float, act: Callable[[], None]) -> None:
-        memory = self._memory.get(tag)
         try:
             act()
         except StaleVersion as error:
             log.info("%s", error)
         except (NoAnswer, NotMade) as error:
             log.info("%s: %s", tag, error)
-            if memory is not None:
-                memory.due = tick + LOOK_S
+            self._postpone(tag, tick + LOOK_S)
         except Exception:  # one submission that fails must not hold up the others
             log.exception("the submission %s could not be taken further; trying again", tag)
-            if memory is not None:
-                memory.due = tick + 2 * LOOK_S
+            self._postpone(tag, tick + 2 * LOOK_S)
+
+    def _postpone(self, name: str, until: float) -> None:
+        """Leaves a submission, or the orders of a job that has none yet, alone until then."""
+        memory = self._memory.get(name)
+        if memory is not None:
+            memory.due = until
+        else:
+            self._postponed[name] = until
 
     def _remember(self, remote: Remote, tick: float) -> _Memory:
         memory = self._memory.get(remote.tag)
@@ -195,7 +202,8 @@ class Desk:
             self._refuse(order, f"{job.platform} is not configured here any more. Launch it elsewhere.", now)
             return True
         platform = connection.platform
-        offer = next((one for one in connection.adapter.offers() if one.name == job.machine), None)
+        offers = self._offers.get(platform.name) or connection.adapter.offers()
+        offer = next((one for one in offers if one.name == job.machine), None)
         if offer is None:
             self._refuse(
                 order, f"{platform.label} does not offer {job.machine} any more. Choose another.", now

@@ -1,0 +1,77 @@
+"""A run's place in a folder and in S3: one claim, files by their manifest, nothing outside, nothing left."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.platforms.contract import NoAnswer
+from finetune.platforms.runs import CLAIM, MANIFEST, CorruptResult, RunStore
+from tests.s3_server import s3_server
+
+pytestmark = pytest.mark.integration
+TAG = "tw-abcdef-job00001-1"
+REPORT = {"kind": "finetune", "headline": "Done."}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def runs(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The place, here and in a bucket behind S3's real wire."""
+    if request.param == "folder":
+        yield RunStore(str(tmp_path / "runs"))
+        return
+    with s3_server(tmp_path) as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        yield RunStore(server.bucket(uuid.uuid4().hex))
+
+
+def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore, tmp_path: Path) -> None:
+    """The second claim is refused; checkpoints and what could run stay behind; a spoilt file is noticed; erasing leaves none."""
+    assert runs.create(TAG, CLAIM, b"one")
+    assert not runs.create(TAG, CLAIM, b"two")
+    folder = tmp_path / "work"
+    for name in (
+        "model/model.safetensors",
+        "model/trainwise.json",
+        "model/evil.pkl",
+        "checkpoints/c/optimizer.json",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"{}")
+    with pytest.raises(NoAnswer):
+        runs.fetch(TAG, tmp_path / "early")
+    runs.save_result(TAG, folder, REPORT, {"loss.png": "aGk="})
+    result = runs.fetch(TAG, tmp_path / "back")
+    assert (result.report, result.plots) == (REPORT, {"loss.png": "aGk="})
+    files = {
+        path.relative_to(tmp_path / "back" / "files").as_posix()
+        for path in (tmp_path / "back" / "files").rglob("*.*")
+    }
+    assert files == {"model/model.safetensors", "model/trainwise.json"}
+    runs.write(TAG, "files/model/model.safetensors", b"{{")
+    with pytest.raises(CorruptResult):
+        runs.fetch(TAG, tmp_path / "spoilt")
+    for number, event in enumerate(({"kind": "phase", "phase": "loading"}, {"kind": "step", "step": 1})):
+        runs.append_event(TAG, number, event)
+    assert [event["kind"] for event in runs.events(TAG, 0)] == ["phase", "step"]
+    assert runs.events(TAG, 2) == []
+    assert runs.erase(TAG) == []
+    assert runs.read(TAG, CLAIM) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.json", "/etc/x.json", "files/a.pkl", "files/../../x.json", "files/.hidden.json"]
+)
+def test_a_manifest_that_leads_out_or_names_code_is_refused(tmp_path: Path, name: str) -> None:
+    """Whatever stands in the bucket, nothing is written outside the job's folder and nothing that could run is taken."""
+    runs = RunStore(str(tmp_path / "runs"))
+    entry = {"name": name, "size": 1, "sha256": "0" * 64}
+    runs.write(TAG, MANIFEST, json.dumps({"files": [entry]}).encode())
+    with pytest.raises(CorruptResult):
+        runs.fetch(TAG, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
