@@ -189,7 +189,7 @@ def build(settings: Settings) -> Bot:
     desk = open_desk(settings, ledger, artifacts_folder(settings), notifier.wake)
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
     clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING)
-    services = replace(services, duty=clerk, places=desk.places)
+    services = clerk.services = replace(services, duty=clerk, places=desk.places)
     notifier.aftermath = aftermath = Aftermath(services, client)
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out

@@ -63,7 +63,7 @@ ORDER = {
         ("bot.slack.app", "bot.slack.http", "bot.slack.gate"),
         ("bot.slack.features",),
         ("bot.slack.delivery",),
-        ("bot.slack.launch", "bot.slack.on_duty"),
+        ("bot.slack.launch", "bot.slack.on_duty", "bot.slack.retraining"),
         ("bot.slack.services",),
         ("bot.slack",),
         ("bot.slack.ui",),

@@ -118,13 +118,13 @@ def _prepare(job: str, error_rate: float | None, share: float) -> Versions:
 
     place = serving_place()
     try:
-        served = Versions(place, job)
-        pointer = served.pointer()
+        versions_there = Versions(place, job)
+        pointer = versions_there.pointer()
     except VersionError:
         pointer = None
     if pointer is not None:
-        served.use(pointer.current, "started", error_rate)
-        return served
+        versions_there.use(pointer.current, "started", error_rate)
+        return versions_there
     folder = model_folder(job)
     console.print(f"Making a version of {job}: exported, scored on its held-out tickets.", highlight=False)
     name, version = make_apart(folder, Path(job).name, place)

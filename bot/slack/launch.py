@@ -20,6 +20,7 @@ from finetune.spec import Spec
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.states import State
 from worker.kinds import kind_of
+from worker.kinds.deploy import DEPLOY
 
 SMALL_JOB_USD = 0.05  # reserved for a measurement or one answer of a trained model
 
@@ -93,3 +94,9 @@ def model_job(services: Services, job_id: str, user: str, channel: str) -> Job:
     if not kind_of(job.kind).leaves_model or job.state != State.SUCCEEDED:
         raise BotError(f"Job {job.id} left no model to try. Only a finished fine-tune does.")
     return job
+
+
+def launch_deployment(services: Services, job: Job, place: Place) -> Job:
+    """The accepted job that makes a version of this one's model."""
+    spec = {"model": job.id, "root": job.root, "dataset": job.dataset}
+    return launch(services, DEPLOY, spec, place)

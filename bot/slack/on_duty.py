@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bot.slack.retraining import Lesson, judged_tickets, measured_gain, proposal
 from bot.slack.services import Services
 from bot.slack.ui.duty import DutyCard, message_text
 from bot.slack.ui.escape import question_of
@@ -109,16 +110,32 @@ def share_to_check(count: int, first: float, watch: Watch, now: float) -> float:
     return audit_share(count * MONTH_S / seconds, watch.error_rate)
 
 
-def card_of(services: Services, watch: Watch, calibration: np.ndarray) -> DutyCard:
-    """The figures since the watch came into its mode, everything that people said, and what is new in words."""
+def card_of(services: Services, watch: Watch, model: ServedModel | None) -> DutyCard:
+    """The figures of all its tickets, everything that people said, what is new in words, and whether to retrain."""
     engine, now = services.ledger.engine, services.clock()
     tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
-    figures: DutyFigures = figures_of(observations_of(tickets, labels), calibration, watch.error_rate)
+    figures: DutyFigures = figures_of(
+        observations_of(tickets, labels), confidences_of(model), watch.error_rate
+    )
     waits = [one for one in tickets if one.state == duty.WAITING]
     splits = sum(len({label.queue for label in words}) > 1 for words in labels.values())
     behind = now - waits[0].created_at if waits else 0.0
     lines = tuple(filter(None, (news_line(tickets), queues_line(tickets, labels))))
-    return DutyCard(watch, figures, len(labels), splits, len(waits), behind, lines)
+    words = (
+        ""
+        if watch.successor or model is None
+        else _proposal(services, watch, model, judged_tickets(tickets, labels))
+    )
+    if watch.successor:
+        lines = (*lines, f"Its successor is being trained: job {watch.successor}.")
+    return DutyCard(watch, figures, len(labels), splits, len(waits), behind, lines, words)
+
+
+def _proposal(services: Services, watch: Watch, model: ServedModel, rows: Sequence[Lesson]) -> str:
+    gain = measured_gain(model, rows)
+    if gain is None:
+        return ""
+    return proposal(*gain, sum(not one.is_fresh for one in rows), services.ledger.job(watch.version))
 
 
 def news_line(tickets: Sequence[DutyTicket]) -> str:

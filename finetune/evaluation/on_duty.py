@@ -16,9 +16,15 @@ import numpy as np
 from finetune.evaluation.promise import Threshold, breaks_promise, differs, loosest_threshold, more_than
 from finetune.evaluation.statistics import Interval, wilson
 
-LOOKED_AT, LEAST_LABELS, LEAST_TICKETS = 150, 20, 100
+LOOKED_AT = 150
+LABELS_LOOKED_AT, TICKETS_LOOKED_AT = (
+    (30, 75, 150),
+    (30, 60, 150),
+)  # short ones see a sudden change, long ones a small one
 CHANCE = 1e-4  # of a false alarm at one look; a watch is looked at again and again
-FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction
+LABEL_CHANCE, DOUBT = 5e-4, 0.1
+SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt
+FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction; on few of them up to twice that
 LEAST_TO_RECALIBRATE = 75
 
 
@@ -63,20 +69,33 @@ def alarm_of(observations: Sequence[Observation], calibration: np.ndarray, promi
     Labels tell of errors; before they come, other confidences and tickets near no training ticket tell of other tickets.
     Each of the two was blind where the other saw (docs/decisions.d/live.md).
     """
-    checks = [one.right for one in observations if one.is_answer and one.is_audit and one.right is not None]
-    checks = checks[-LOOKED_AT:]
-    wrong = sum(not right for right in checks)
-    if len(checks) >= LEAST_LABELS and breaks_promise(wrong, len(checks), promise, 10 * CHANCE):
-        return f"the promise is broken: people found {wrong} of {len(checks)} answers wrong, and {promise:.0%} were promised"
-    last = observations[-LOOKED_AT:]
-    if len(last) < LEAST_TICKETS:
-        return ""
-    far = sum(not one.is_near for one in last)
-    if more_than(FAR_SHARE, far, len(last), CHANCE):
-        return f"the tickets have changed: {far} of the last {len(last)} are near none that it was trained on"
-    if differs(calibration, np.array([one.confidence for one in last]), CHANCE):
-        return f"the tickets have changed: its confidences on the last {len(last)} are not those that it was checked on"
+    checks = _checks(observations)
+    for size in LABELS_LOOKED_AT:
+        part = checks[-size:]
+        wrong = sum(not right for right in part)
+        if len(part) == size and breaks_promise(wrong, size, promise, LABEL_CHANCE):
+            return f"the promise is broken: people found {wrong} of {size} answers wrong, and at most {promise:.0%} were promised"
+    for size in TICKETS_LOOKED_AT:
+        last = observations[-size:]
+        if len(last) < size:
+            break
+        far = sum(not one.is_near for one in last)
+        if more_than(2 * FAR_SHARE, far, size, CHANCE):
+            return f"the tickets have changed: {far} of the last {size} are near none that it was trained on"
+        if differs(calibration, np.array([one.confidence for one in last]), CHANCE):
+            return f"the tickets have changed: its confidences on the last {size} are not those that it was checked on"
     return ""
+
+
+def is_suspicious(observations: Sequence[Observation], promise: float) -> bool:
+    """Whether the last labels leave a doubt: then SUSPICION times as many answers are shown to people until they settle it."""
+    part = _checks(observations)[-LABELS_LOOKED_AT[0] :]
+    return len(part) >= 5 and breaks_promise(sum(not right for right in part), len(part), promise, DOUBT)
+
+
+def _checks(observations: Sequence[Observation]) -> list[bool]:
+    """What people say of the answers that were drawn at random."""
+    return [one.right for one in observations if one.is_answer and one.is_audit and one.right is not None]
 
 
 def recalibrate(observations: Sequence[Observation], promise: float) -> Threshold | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from bot.demo.stack import LocalStack
 from bot.playground import Person
+from bot.slack.retraining import judged_tickets
+from finetune.data.store import DatasetStore
 from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
 from worker.ledger import duty
 from worker.ledger.ledger import Ledger
@@ -150,6 +153,72 @@ def test_bad_orders_are_refused_in_a_sentence(
     ravi.close(ravi.view() or {})
     text = private_reply(ravi, lambda: put_on_duty(ravi, f"{order} {job}"))
     assert "on duty in this channel already" in text
+
+
+NETWORK = (
+    "the vpn tunnel drops every ten minutes on my laptop",
+    "cannot reach the office wifi from meeting room four",
+    "dns lookups fail since this morning on the second floor",
+    "the ethernet port at my desk is dead",
+    "video calls stutter, packet loss to the gateway is high",
+    "please open the firewall for the build server",
+    "my laptop gets no ip address from dhcp",
+    "the vpn client asks for a certificate that expired",
+    "wifi signal is weak in the warehouse, we need a repeater",
+    "switch in rack two blinks orange and nobody has network",
+    "remote desktop over vpn is very slow in the evening",
+    "router firmware update broke our guest wifi",
+    "ping to the printer subnet times out",
+    "please give the new laptop access to the lab vlan",
+    "the proxy blocks the package registry",
+    "fibre line to the branch office is down again",
+    "the access point in the lobby reboots every hour",
+    "cannot resolve internal host names over the vpn",
+    "network drive is unreachable after the switch was replaced",
+    "the wifi password was rotated and my phone cannot join",
+)
+
+
+def test_corrections_train_a_better_model_that_takes_over(
+    watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger
+) -> None:
+    """People name a queue that the model does not know; the card proposes to retrain, its button trains on a new version of the
+    dataset without the fresh tickets, and the model that is better on those takes over."""
+    for at, words in enumerate(NETWORK):
+        ticket = maya.say(CHANNEL, words)
+        line = line_under(maya, ticket["ts"], "queue")
+        maya.click(CHANNEL, line["ts"], "duty_other")
+        assert maya.submit(maya.wait_view(title="Which queue?"), {"new_queue": "network"})["ok"]
+        rows = judged_tickets(
+            duty.tickets_of(ledger.engine, watch.id), duty.labels_of(ledger.engine, watch.id)
+        )
+        fresh = [one for one in rows if one.is_fresh and one.queue == "network"]
+        if at >= 13 and len(fresh) >= 3:
+            break
+    before = {message["ts"] for message in ravi.messages(CHANNEL)}
+    ravi.command("/triage", "", CHANNEL)
+    card = ravi.wait_message(CHANNEL, lambda m: m["ts"] not in before and "Retrain?" in text_of(m), 60)
+    assert "points" in text_of(card)
+    assert "Only" in private_reply(maya, lambda: maya.command("/triage", "stop", CHANNEL))
+    ravi.click(CHANNEL, card["ts"], "duty_retrain")
+    end = ravi.wait_message(
+        CHANNEL, lambda m: "takes over from" in text_of(m) or "not better" in text_of(m), 300
+    )
+    assert "takes over from" in text_of(end)
+    current = duty.watch_in(ledger.engine, watch.channel)
+    assert current is not None
+    assert current.version != watch.version
+    assert current.successor is None
+    new = ledger.job(current.version)
+    tickets = DatasetStore(str(stack_home(ledger) / "datasets")).tickets(str(new.spec["digest"]))
+    trained_on = {row.id.removeprefix("duty-") for row in tickets.rows}
+    assert not trained_on & {one.key for one in fresh}
+    assert len(trained_on & {one.key for one in rows}) >= 5
+
+
+def stack_home(ledger: Ledger) -> Path:
+    """The home whose ledger this is."""
+    return Path(str(ledger.engine.url.database)).parent
 
 
 def test_stop_stops_at_once(watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger) -> None:

@@ -26,7 +26,8 @@ WAITING, ANSWERED, ABSTAINED, DELETED = "waiting", "answered", "abstained", "del
 
 @dataclass(frozen=True)
 class Watch:
-    """One model on duty in one channel; `wish` is the mode that was asked for, `threshold` one set since on its labels."""
+    """One model on duty in one channel; `wish` is the mode that was asked for, `threshold` one set since on its labels, `successor`
+    the job that trains its next model."""
 
     id: str
     channel: str
@@ -45,6 +46,7 @@ class Watch:
     approved_by: str | None = None
     why: str = ""
     threshold: float | None = None
+    successor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ watches = Table(
     Column("why", Text, nullable=False, default=""),
     Column("threshold", Float),
     Column("read_ts", String(40), nullable=False),
+    Column("successor", String(32)),
 )
 
 duty_tickets = Table(

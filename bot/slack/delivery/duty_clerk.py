@@ -20,6 +20,7 @@ from slack_sdk import WebClient
 
 from bot.slack.delivery.placing import Answer
 from bot.slack.delivery.rounds import Rounds
+from bot.slack.delivery.succession import follow
 from bot.slack.on_duty import (
     MONTH_S,
     card_of,
@@ -37,7 +38,7 @@ from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
 from bot.slack.ui.limits import validate_message
 from finetune.errors import FinetuneError
-from finetune.evaluation.on_duty import alarm_of, recalibrate
+from finetune.evaluation.on_duty import SUSPICION, alarm_of, is_suspicious, recalibrate
 from finetune.serving.answers import ServedModel
 from worker.ledger import duty
 from worker.ledger.database import writing
@@ -60,11 +61,12 @@ class DutyClerk:
         place: Path,
         tick: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._services, self._client, self.place, self._tick = services, client, place, tick
+        self.services, self._client, self.place, self._tick = services, client, place, tick
         self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
         self._read_at: dict[str, float] = {}
         self._looked_at: dict[str, tuple[int, int, float]] = {}
         self._cards: set[str] = set()
+        self._suspicious: dict[str, bool] = {}
         self._bot_user = ""
         self._rounds = Rounds(self.work_once, "duty", LONGEST_PAUSE_S)
 
@@ -82,14 +84,16 @@ class DutyClerk:
 
     def work_once(self) -> None:
         """One round over every watch at work."""
-        for watch in duty.watches_at_work(self._services.ledger.engine):
+        for watch in duty.watches_at_work(self.services.ledger.engine):
             self.catch_up(watch)
             model = self.model_of(watch)
             if model is None:
                 continue
             if self._settle_waiting(watch, model):
-                self._services.wake()
+                self.services.wake()
             self._judge(watch, model)
+            if watch.successor and (text := follow(self.services, watch, model)):
+                self.tell(watch, text, f"succession:{watch.successor}")
             self._owe_card(watch, model)
 
     def model_of(self, watch: Watch) -> ServedModel | None:
@@ -119,15 +123,15 @@ class DutyClerk:
             log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
             self._read_at[watch.id] = self._tick()
             return
-        now = self._services.clock()
+        now = self.services.clock()
         for message in sorted(messages, key=lambda one: float(one["ts"])):
             text = ticket_in(message, bot_user)
             if text is not None:
                 key, ts = key_of(watch.channel, str(message["ts"])), str(message["ts"])
-                duty.enter(self._services.ledger.engine, watch.id, key, ts, without_personal_data(text), now)
+                duty.enter(self.services.ledger.engine, watch.id, key, ts, without_personal_data(text), now)
         if messages:
             newest = max((str(one["ts"]) for one in messages), key=float)
-            duty.note_read(self._services.ledger.engine, watch.id, newest)
+            duty.note_read(self.services.ledger.engine, watch.id, newest)
         self._read_at[watch.id] = self._tick()
 
     def _history(self, watch: Watch) -> list[dict[str, Any]]:
@@ -144,12 +148,13 @@ class DutyClerk:
 
     def _settle_waiting(self, watch: Watch, model: ServedModel) -> int:
         """Lets the model look at what waits; how many tickets it outcome."""
-        engine = self._services.ledger.engine
+        engine = self.services.ledger.engine
         batch = duty.waiting(engine, watch.id)
         if not batch:
             return 0
-        now = self._services.clock()
+        now = self.services.clock()
         share = share_to_check(*duty.pace(engine, watch.id, now - MONTH_S), watch, now)
+        share *= SUSPICION if self._suspicious.get(watch.id) else 1.0
         count = 0
         for ticket in batch:
             if self._rounds.is_over:
@@ -172,28 +177,29 @@ class DutyClerk:
             version=watch.version,
         )
         line = self._line(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None
-        return duty.settle(self._services.ledger.engine, outcome, line, watch.channel, self._services.clock())
+        return duty.settle(self.services.ledger.engine, outcome, line, watch.channel, self.services.clock())
 
     def _line(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
         text, blocks = ticket_line(ticket, quotes=not ticket.ts)
         answer = Answer(watch.channel, ticket.ts, watch.by, text, validate_message(blocks, text), key="")
-        return replace(answer, since=self._services.clock()).to_json()
+        return replace(answer, since=self.services.clock()).to_json()
 
     def _judge(self, watch: Watch, model: ServedModel) -> None:
         """Rings where the promise or the tickets have changed: back to shadow, and the channel is told why.
 
         In shadow after an alarm, enough fresh labels set the threshold anew.
         """
-        engine = self._services.ledger.engine
+        engine = self.services.ledger.engine
         pulse = duty.pulse(engine, watch.id)
         if self._looked_at.get(watch.id) == pulse:
             return
         self._looked_at[watch.id] = pulse
         labels = duty.labels_of(engine, watch.id)
         observations = observations_of(duty.tickets_of(engine, watch.id, watch.mode_at), labels)
+        self._suspicious[watch.id] = is_suspicious(observations, watch.error_rate)
         if watch.mode == duty.LIVE:
             alarm = alarm_of(observations, confidences_of(model), watch.error_rate)
-            if alarm and duty.set_mode(engine, watch, duty.SHADOW, alarm, self._services.clock()):
+            if alarm and duty.set_mode(engine, watch, duty.SHADOW, alarm, self.services.clock()):
                 self.tell(watch, f"⚠️ Model {watch.version} goes back to shadow: {alarm}.", "alarm")
             return
         fresh = recalibrate(observations, watch.error_rate) if watch.why else None
@@ -208,14 +214,14 @@ class DutyClerk:
         """Owes a sentence to the channel."""
         key = f"duty-note:{watch.id}:{about}:{watch.mode_at:.0f}"
         answer = Answer(watch.channel, "", watch.by, text, [section(text)], key=key)
-        now = self._services.clock()
-        with writing(self._services.ledger.engine) as connection:
+        now = self.services.clock()
+        with writing(self.services.ledger.engine) as connection:
             duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
-        self._services.wake()
+        self.services.wake()
 
     def _owe_card(self, watch: Watch, model: ServedModel) -> None:
         """On Mondays from 8:00 UTC the channel gets the card, once a week."""
-        now = self._services.clock()
+        now = self.services.clock()
         moment = datetime.fromtimestamp(now, UTC)
         if moment.weekday() != 0 or moment.hour < HOUR_OF_CARD or now - watch.created_at < 86_400:
             return
@@ -224,11 +230,11 @@ class DutyClerk:
         if key in self._cards:
             return
         self._cards.add(key)
-        text, blocks = card_message(card_of(self._services, watch, confidences_of(model)))
+        text, blocks = card_message(card_of(self.services, watch, model))
         answer = Answer(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
-        with writing(self._services.ledger.engine) as connection:
+        with writing(self.services.ledger.engine) as connection:
             duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
-        self._services.wake()
+        self.services.wake()
 
     def drop_line(self, watch: Watch, ts: str) -> None:
         """The ticket is gone, and so is the line beneath it."""

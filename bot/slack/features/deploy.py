@@ -6,11 +6,9 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.slack.failures import guard
-from bot.slack.launch import launch, model_job, say_where
+from bot.slack.launch import launch_deployment, model_job, say_where
 from bot.slack.payload import Body, Place, where
 from bot.slack.services import Services
-from worker.jobs.records import Job
-from worker.kinds.deploy import DEPLOY
 
 
 def register(app: App, services: Services) -> None:
@@ -24,10 +22,4 @@ def on_deploy(services: Services, ack: Ack, body: Body, action: Body, client: We
     channel, user, thread = where(body)
     job = model_job(services, str(action.get("value")), user, channel)
     place = Place(user, job.team, channel, thread or job.thread_ts, f"deploy:{job.id}:{body['trigger_id']}")
-    say_where(client, deploy(services, job, place))
-
-
-def deploy(services: Services, job: Job, place: Place) -> Job:
-    """The accepted job that makes a version of this one's model."""
-    spec = {"model": job.id, "root": job.root, "dataset": job.dataset}
-    return launch(services, DEPLOY, spec, place)
+    say_where(client, launch_deployment(services, job, place))

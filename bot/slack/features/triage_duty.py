@@ -17,11 +17,9 @@ from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
 from bot.slack.failures import SLACK_ADVICE, PrivateFailure, guard
-from bot.slack.features.deploy import deploy
-from bot.slack.launch import model_job
+from bot.slack.launch import launch_deployment, model_job
 from bot.slack.on_duty import (
     card_of,
-    confidences_of,
     find_version,
     fresh_watch,
     key_of,
@@ -140,7 +138,7 @@ def check_channel(client: WebClient, channel: str) -> None:
 def show_card(services: Services, watch: Watch) -> tuple[str, list[Any]]:
     """The card as text and blocks."""
     model = services.duty.model_of(watch) if services.duty else None
-    text, blocks = card_message(card_of(services, watch, confidences_of(model)))
+    text, blocks = card_message(card_of(services, watch, model))
     return text, validate_message(blocks, text)
 
 
@@ -222,7 +220,7 @@ def begin(services: Services, client: WebClient, watch: Watch, admin: str) -> No
     if services.duty and find_version(services.duty.place, watch.version) is None:
         job = services.ledger.job(watch.job_id)
         place = Place(admin, watch.team, watch.channel, None, f"deploy:{watch.id}")
-        waits = f" Its version is being made first (job `{deploy(services, job, place).id}`); tickets wait until then."
+        waits = f" Its version is being made first (job `{launch_deployment(services, job, place).id}`); tickets wait until then."
     words = {
         SHADOW: "It answers for itself; only answers drawn for checking are shown.",
         LIVE: "It writes a line beneath each new message; press what is right.",

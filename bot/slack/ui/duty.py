@@ -142,9 +142,9 @@ def card_message(card: DutyCard) -> tuple[str, list[Block]]:
     mode = {ASKED: "waits for an admin", SHADOW: "in shadow", LIVE: "live"}.get(watch.mode, "stopped")
     text = f"Model {watch.version} on duty in this channel: {mode}"
     share = f" ({figures.answers / figures.tickets:.0%})" if figures.tickets else ""
-    abstained = figures.tickets - figures.answers
+    abstentions = figures.tickets - figures.answers
     lines = [
-        f"*Seen* {figures.tickets:,}   *would answer alone* {figures.answers:,}{share}   *abstained* {abstained:,}",
+        f"*Seen* {figures.tickets:,}   *would answer alone* {figures.answers:,}{share}   *abstained* {abstentions:,}",
         error_line(figures, watch.error_rate),
         f"*Corrections* {card.labels:,} tickets judged by people"
         + (f", {card.disagreements:,} of them differently" if card.disagreements else ""),

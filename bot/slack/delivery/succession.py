@@ -1,0 +1,72 @@
+"""From a retrained model to the one on duty: its version is made, both meet the same fresh tickets, the better one stays."""
+
+from __future__ import annotations
+
+import logging
+
+from bot.slack.launch import launch_deployment
+from bot.slack.on_duty import find_version
+from bot.slack.payload import Place
+from bot.slack.retraining import LEAST_FRESH, comparison, judged_tickets, rights
+from bot.slack.services import Services
+from finetune.errors import FinetuneError
+from finetune.serving.answers import ServedModel
+from finetune.serving.deploy import load_version
+from finetune.serving.versions import Versions
+from worker.errors import WorkerError
+from worker.jobs.states import END_STATES, State
+from worker.ledger import duty
+from worker.ledger.duty import Watch
+
+log = logging.getLogger(__name__)
+
+
+def follow(services: Services, watch: Watch, model: ServedModel) -> str:
+    """One look at the watch's successor: what the channel is to be told, "" while it is not there yet."""
+    assert watch.successor is not None
+    engine, place = services.ledger.engine, services.duty.place if services.duty else None
+    job = services.ledger.job(watch.successor)
+    if job.state not in END_STATES or place is None:
+        return ""
+    if job.state != State.SUCCEEDED:
+        return _end(
+            services, watch, f"Job {job.id} gave no model ({job.state}), so {watch.version} stays on duty."
+        )
+    folder = find_version(place, job.id)
+    if folder is None:
+        if services.ledger.first_time(f"succession:{job.id}"):
+            request = Place(watch.by, watch.team, watch.channel, job.thread_ts, f"deploy:{job.id}:succession")
+            try:
+                launch_deployment(services, job, request)
+            except WorkerError as error:
+                return _end(services, watch, f"The version of {job.id} cannot be made: {error}")
+        return ""
+    rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
+    fresh = [one for one in rows if one.is_fresh]
+    if len(fresh) < LEAST_FRESH:
+        return _end(
+            services, watch, f"There are no fresh tickets to compare on, so {watch.version} stays on duty."
+        )
+    try:
+        new = load_version(folder, watch.error_rate)
+    except FinetuneError as error:
+        return _end(services, watch, f"{error} {watch.version} stays on duty.")
+    is_better, figures = comparison(rights(model, fresh), rights(new, fresh))
+    if not is_better:
+        return _end(
+            services,
+            watch,
+            f"🔁 The retrained model {job.id} is not better: {figures}. {watch.version} stays on duty.",
+        )
+    now = services.clock()
+    values = {"version": job.id, "successor": None, "threshold": None, "mode_at": now, "why": ""}
+    if not duty.change_watch(engine, watch, values):
+        return ""
+    versions = Versions(folder.parents[2], folder.parents[1].name)
+    versions.use(job.id, f"better on duty: {figures}")
+    return f"🔁 Model {job.id} takes over from {watch.version}: {figures}."
+
+
+def _end(services: Services, watch: Watch, text: str) -> str:
+    """Forget the successor; the text, unless someone was faster."""
+    return text if duty.change_watch(services.ledger.engine, watch, {"successor": None}) else ""
