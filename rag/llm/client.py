@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ class ContentFilterRefusal(Exception):
 class Progress:
     """What has come of a call that is under way; written by the call's thread, read by whoever waits."""
 
+    clock: Callable[[], float] = time.monotonic
     content: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     arguments: dict[int, list[Any]] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Progress:
     def add(self, message: Mapping[str, Any], finish_reason: Any) -> None:
         """One message or one streamed piece of it."""
         if self.first_piece_at is None:
-            self.first_piece_at = time.monotonic()
+            self.first_piece_at = self.clock()
         self.pieces += 1
         self.content.append(_text(message.get("content")))
         self.reasoning += [_text(message.get(name)) for name in THINKING_FIELDS]

@@ -222,24 +222,25 @@ class _Attempts:
     ) -> Future[Completion]:
         """How one call ended. It runs aside, so that a server that drips cannot hold us; what stands at the
         deadline is an answer too. What `alive` raises goes straight to the caller."""
-        progress, result, model = Progress(), Future[Completion](), self._model
+        model = self._model
+        progress, result, clock = Progress(model.clock), Future[Completion](), model.clock
         request = self._dialect.request(self._ways[0], form, messages, max_tokens)
-        began = time.monotonic()
+        began = clock()
 
         def run() -> None:
             try:
                 completion = model.client.complete(request, progress, MAX_PATIENCE_S, retries)
                 characters = sum(len(text) for _, text in messages)
-                model.pace = Pace.of_call(characters, began, time.monotonic(), progress)
+                model.pace = Pace.of_call(characters, began, clock(), progress)
                 result.set_result(completion)
             except BaseException as error:
                 result.set_exception(error)
 
         threading.Thread(target=run, daemon=True, name="language-model").start()
         try:
-            while not wait([result], timeout=min(ALIVE_S, max(0.0, began + seconds - time.monotonic()))).done:
+            while not wait([result], timeout=min(ALIVE_S, max(0.0, began + seconds - clock()))).done:
                 self._alive(sum(map(len, progress.content)))
-                if time.monotonic() >= began + seconds:
+                if clock() >= began + seconds:
                     return _at_deadline(progress)
         except BaseException:
             progress.cancellation.set()

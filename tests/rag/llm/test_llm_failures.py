@@ -63,7 +63,7 @@ def test_a_failure_gives_the_embedded_answer_in_time(
     assistant = adviser(guide_index, server, budget_s)
     began = time.monotonic()
     reply = assistant.ask(WEEKLY)
-    assert time.monotonic() - began < budget_s + 10  # a server that hangs would hold us for two minutes
+    assert time.monotonic() - began < budget_s + 60  # a server that hangs would hold us for two minutes
     embedded = Adviser(guide_index, guide_index.embed, {"as_of": "2026-11"}).ask(WEEKLY)
     assert (reply.verdict, reply.why, reply.citations) == (embedded.verdict, embedded.why, embedded.citations)
     assert message in (reply.note or "")
@@ -133,8 +133,8 @@ def test_stop_is_heard_while_the_model_is_waited_for(guide_index: Index, server:
     server.always("stall")
     began = time.monotonic()
     with pytest.raises(Stop):
-        adviser(guide_index, server, 30.0).ask(WEEKLY, on_step=on_step)
-    assert time.monotonic() - began < 5
+        adviser(guide_index, server, BUDGET_S).ask(WEEKLY, on_step=on_step)
+    assert time.monotonic() - began < BUDGET_S / 2
 
 
 def test_an_unhinged_model_breaks_nothing(guide_index: Index, server: OpenAIServer) -> None:

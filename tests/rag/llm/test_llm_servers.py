@@ -6,12 +6,16 @@ Each behaviour of tests/openai_behaviours.py through the real openai client over
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from rag.adviser import Adviser
 from rag.index import Index
+from rag.llm import ChatClient, LanguageModel
 from rag.llm.qualification import STATEMENTS
 from rag.reply import Reply
 from tests.openai_behaviours import MESSAGES, REFUSALS, WIRE
@@ -21,6 +25,7 @@ from tests.rag.llm_script import (
     PHRASED,
     WEEKLY,
     QualifiedServer,
+    WorkClock,
     adviser,
     answer_requests,
     faithful,
@@ -148,29 +153,47 @@ def test_a_model_that_fails_its_test_is_not_used(guide_index: Index) -> None:
     assert "judged only 4 of 8 plain statements right" in (first.note or "")
 
 
+class PausingServer(QualifiedServer):
+    """A server that calls `pause` before each answer, and waits a little before the first piece."""
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        super().__init__(answer=faithful, pause_s=0.6)
+        self._pause = pause
+
+    def text_for(self, body: dict[str, Any], behaviour: str) -> str:
+        self._pause()
+        return super().text_for(body, behaviour)
+
+
 def test_a_slow_server_gets_the_time_that_its_pace_asks_for(guide_index: Index) -> None:
     """The test call measures the pace; the question then outlasts the budget, and the person sees that it goes on."""
     steps: list[str] = []
-    with QualifiedServer(answer=faithful, pause_s=1.5) as server:
+    clock = WorkClock()
+    with PausingServer(lambda: clock.pause(15)) as server:
         server.always("slow")
-        model = language_model(server, budget_s=2.0, key="any")
+        model = LanguageModel(ChatClient("gpt-test", "any", server.base_url), 20.0, clock)
         reply = Adviser(guide_index, guide_index.embed, {}, chat=model).ask(WEEKLY, on_step=steps.append)
     assert read_by_the_model(reply), reply.note
-    assert model.patience_s > 2.0
+    assert model.patience_s > 20
     assert "" in steps
 
 
 def test_a_server_that_still_loads_serves_the_next_question(guide_index: Index) -> None:
     """The first question is not held for it; its late answer sets the pace that the next one is given."""
-    with QualifiedServer(answer=faithful, pause_s=7.0) as server:
-        server.behave("slow")
-        model = language_model(server, budget_s=4.0, key="any")
+    clock, is_loaded = WorkClock(), threading.Event()
+
+    def load() -> None:
+        if not is_loaded.is_set():
+            clock.pause(70)
+            is_loaded.wait(300)
+
+    with PausingServer(load) as server:
+        model = LanguageModel(ChatClient("gpt-test", "any", server.base_url), 40.0, clock)
         assistant = Adviser(guide_index, guide_index.embed, {}, chat=model)
-        began = time.monotonic()
         first = assistant.ask(WEEKLY)
-        assert time.monotonic() - began < 6.5
         assert "did not answer in time" in (first.note or "")
-        deadline = time.monotonic() + 20
+        is_loaded.set()
+        deadline = time.monotonic() + 120
         while model.pace is None and time.monotonic() < deadline:
             time.sleep(0.05)
         second = assistant.ask(WEEKLY)
