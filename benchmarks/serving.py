@@ -70,10 +70,10 @@ def unmerged(job: Path) -> Any:
     import torch
 
     from finetune.methods import network_of
-    from finetune.tasks.triage.model import load_tuned
+    from finetune.tasks.triage.model import Blend, load_tuned
 
     model = load_tuned(job)
-    network = getattr(model, "network", model)
+    network = model.network if isinstance(model, Blend) else model
     place = find_model(job)
     card = read_card(place)
     network.network.encoder = network_of(card["method"]).load(place, card["base_model"], "encoder").eval()

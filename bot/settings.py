@@ -36,6 +36,8 @@ HELP = {
     "TRAINWISE_SLACK_MODE": "`socket` needs no public address; `http` takes signed requests at `/slack/events`.",
     "TRAINWISE_HTTP_HOST": "Address that HTTP mode listens on.",
     "TRAINWISE_HTTP_PORT": "Port of HTTP mode; 0 picks a free one.",
+    "TRAINWISE_TICKETS_PORT": "Port for tickets of other systems, beside TRAINWISE_HTTP_HOST; 0: none is opened (docs/live.md).",
+    "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets, mode 600.",
     "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
     "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",
     "TRAINWISE_DATASETS_URL": "Where datasets lie: a folder or any fsspec URL such as `s3://bucket/path` (docs/storage.md).",
@@ -115,6 +117,8 @@ class Settings:
     slack_mode: str  # "socket" or "http"
     http_host: str
     http_port: int
+    tickets_port: int
+    tickets_keys: Path | None
     openai_api_key: Secret | None
     openai_base_url: str | None
     hub_token: Secret | None  # for gated base models and `trainwise export --push`
@@ -189,6 +193,8 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         slack_mode=read.choice("TRAINWISE_SLACK_MODE", ("socket", "http")),
         http_host=read.text("TRAINWISE_HTTP_HOST", "127.0.0.1"),
         http_port=int(read.number("TRAINWISE_HTTP_PORT", 3000, low=0, high=65535, whole=True)),
+        tickets_port=int(read.number("TRAINWISE_TICKETS_PORT", 0, low=0, high=65535, whole=True)),
+        tickets_keys=read.existing_file("TRAINWISE_TICKETS_KEYS"),
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
         hub_token=tokens["HF_TOKEN"],

@@ -93,6 +93,11 @@ class Bot:
         self.desk.start()
         self.notifier.start()
         self.clerk.start()
+        if self.settings.tickets_port:
+            from bot.slack.ticket_door import open_door
+
+            host, port = self.settings.http_host, self.settings.tickets_port
+            self.cleanup.callback(open_door(self.clerk.services, host, port, self.settings.tickets_keys))
         self.cleanup.callback(every(HOUR_S, self.purge))
         if self.settings.slack_mode == "http":
             from bot.slack.http import serve_http

@@ -60,6 +60,7 @@ ORDER = {
         ("bot.demo",),
         ("bot.wiring",),
         ("bot.factories",),
+        ("bot.slack.ticket_door",),
         ("bot.slack.app", "bot.slack.http", "bot.slack.gate"),
         ("bot.slack.features",),
         ("bot.slack.delivery",),

@@ -84,13 +84,17 @@ def build_site(app: App, signing_secret: str) -> Starlette:
 
 
 def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[[], None]:
-    """Serves the site in a thread once the port is held.
+    """Serves Slack's site in a thread once the port is held.
 
     Gives what stops it; raises BotError when the address is taken.
     """
+    return run_site(build_site(app, signing_secret), host, port)
+
+
+def run_site(site: Starlette, host: str, port: int) -> Callable[[], None]:
+    """Serves a site in a thread once the port is held; gives what stops it. BotError when the address is taken."""
     import uvicorn
 
-    site = build_site(app, signing_secret)
     listening = bind(host, port)
     server = uvicorn.Server(uvicorn.Config(site, log_level="warning"))
     thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from bot.errors import BotError
 from bot.slack.launch import launch_deployment
 from bot.slack.on_duty import find_version
 from bot.slack.payload import Place
@@ -14,7 +15,9 @@ from finetune.serving.answers import ServedModel
 from finetune.serving.deploy import load_version
 from finetune.serving.versions import Versions
 from worker.errors import WorkerError
+from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
+from worker.kinds.deploy import DEPLOY
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 
@@ -34,13 +37,7 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
         )
     folder = find_version(place, job.id)
     if folder is None:
-        if services.ledger.first_time(f"succession:{job.id}"):
-            request = Place(watch.by, watch.team, watch.channel, job.thread_ts, f"deploy:{job.id}:succession")
-            try:
-                launch_deployment(services, job, request)
-            except WorkerError as error:
-                return _end(services, watch, f"The version of {job.id} cannot be made: {error}")
-        return ""
+        return _deploy(services, watch, job)
     rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
     fresh = [one for one in rows if one.is_fresh]
     if len(fresh) < LEAST_FRESH:
@@ -65,6 +62,25 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
     versions = Versions(folder.parents[2], folder.parents[1].name)
     versions.use(job.id, f"better on duty: {figures}")
     return f"🔁 Model {job.id} takes over from {watch.version}: {figures}."
+
+
+def _deploy(services: Services, watch: Watch, job: Job) -> str:
+    """Has the version made, once; what to tell where it cannot be."""
+    deployments = services.ledger.jobs(kind=DEPLOY, dataset=job.dataset, limit=50)
+    mine = next((one for one in deployments if one.spec.get("model") == job.id), None)
+    if mine is not None and mine.state in END_STATES and mine.state != State.SUCCEEDED:
+        return _end(
+            services,
+            watch,
+            f"No version of {job.id} was made ({mine.error or mine.state}): {watch.version} stays.",
+        )
+    if mine is None:
+        request = Place(watch.by, watch.team, watch.channel, job.thread_ts, f"deploy:{job.id}:succession")
+        try:
+            launch_deployment(services, job, request)
+        except (BotError, WorkerError) as error:
+            return _end(services, watch, f"No version of {job.id} can be made: {error}")
+    return ""
 
 
 def _end(services: Services, watch: Watch, text: str) -> str:

@@ -1,0 +1,127 @@
+"""Tickets that other systems send: whose signature is right, and what of the payload is the ticket. Pure.
+
+Zendesk signs timestamp and body (HMAC-SHA256, base64), Jira the body (SHA-256, hex), Intercom the body (SHA-1, hex); Freshdesk's
+automations sign nothing and send a header that their admin sets. Never run against the live services: the tests sign as
+their documentation says. Covers: a wrong or missing signature, a Zendesk request older than five minutes, a payload of
+another shape. A request that is sent again enters nothing: the ledger knows the ticket's number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.errors import BotError
+
+WITHIN_S = 300.0
+LONGEST_KEY = 45
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A system that sends tickets: `is_signed(secret, headers, body, now)`, and `read(payload)` gives number and words."""
+
+    is_signed: Callable[[str, Headers, bytes, float], bool]
+    read: Callable[[Mapping[str, Any]], tuple[str, str]]
+
+
+def _same(expected: str, given: str) -> bool:
+    return hmac.compare_digest(expected.encode(), given.strip().encode("utf-8", "replace"))
+
+
+def _hex(secret: str, body: bytes, kind: str) -> str:
+    return f"{kind}={hmac.new(secret.encode(), body, kind).hexdigest()}"
+
+
+def _zendesk_signed(secret: str, headers: Headers, body: bytes, now: float) -> bool:
+    stamp = headers.get("x-zendesk-webhook-signature-timestamp", "")
+    try:
+        at = datetime.fromisoformat(stamp).timestamp()
+    except ValueError:
+        return False
+    mac = hmac.new(secret.encode(), stamp.encode() + body, hashlib.sha256).digest()
+    expected = base64.b64encode(mac).decode()
+    return abs(now - at) <= WITHIN_S and _same(expected, headers.get("x-zendesk-webhook-signature", ""))
+
+
+def _jira_signed(secret: str, headers: Headers, body: bytes, now: float) -> bool:
+    return _same(_hex(secret, body, "sha256"), headers.get("x-hub-signature", ""))
+
+
+def _intercom_signed(secret: str, headers: Headers, body: bytes, now: float) -> bool:
+    return _same(_hex(secret, body, "sha1"), headers.get("x-hub-signature", ""))
+
+
+def _has_key(secret: str, headers: Headers, body: bytes, now: float) -> bool:
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
+    return _same(secret, headers.get("x-trainwise-key", "") or bearer)
+
+
+def _plain(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """`{"id": ..., "subject": ..., "description" or "text": ...}`, also inside `ticket` or Freshdesk's `freshdesk_webhook`."""
+    for name in ("ticket", "freshdesk_webhook", "detail"):
+        if isinstance(payload.get(name), Mapping):
+            payload = payload[name]
+    number = payload.get("id", payload.get("ticket_id", ""))
+    body = payload.get("text") or payload.get("description") or payload.get("ticket_description") or ""
+    return str(number), _words(payload.get("subject") or payload.get("ticket_subject"), body)
+
+
+def _jira(payload: Mapping[str, Any]) -> tuple[str, str]:
+    issue = _inside(payload, "issue")
+    fields = _inside(issue, "fields")
+    return str(issue.get("key", "")), _words(fields.get("summary"), _document(fields.get("description")))
+
+
+def _intercom(payload: Mapping[str, Any]) -> tuple[str, str]:
+    item = _inside(_inside(payload, "data"), "item")
+    source = item.get("source") if isinstance(item.get("source"), Mapping) else {}
+    assert isinstance(source, Mapping)
+    return str(item.get("id", "")), _words(source.get("subject"), source.get("body"))
+
+
+def _inside(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = payload.get(name)
+    if not isinstance(part, Mapping):
+        raise BotError(f"The payload has no `{name}`: send the event of a new ticket.")
+    return part
+
+
+def _document(value: Any) -> str:
+    """Text, or the words of Atlassian's document format."""
+    if isinstance(value, Mapping):
+        parts = [_document(part) for part in value.get("content") or []]
+        return str(value.get("text") or "") + " ".join(part for part in parts if part)
+    return value if isinstance(value, str) else ""
+
+
+def _words(subject: Any, body: Any) -> str:
+    return "\n".join(part for part in (subject, body) if isinstance(part, str) and part.strip())
+
+
+SOURCES: Mapping[str, Source] = {
+    "zendesk": Source(_zendesk_signed, _plain),
+    "jira": Source(_jira_signed, _jira),
+    "intercom": Source(_intercom_signed, _intercom),
+    "freshdesk": Source(_has_key, _plain),
+    "api": Source(_has_key, _plain),
+}
+
+
+def ticket_from(source: str, payload: Any) -> tuple[str, str]:
+    """The ledger's key of a ticket, `zendesk:4711`, and its words; BotError says what is missing."""
+    if not isinstance(payload, Mapping):
+        raise BotError("The body must be one JSON object.")
+    number, text = SOURCES[source].read(payload)
+    number = "".join(char if char.isalnum() or char in "-_." else "-" for char in number)[:LONGEST_KEY]
+    if not number.isascii() or not number:
+        raise BotError("The ticket has no number: send its `id`.")
+    if not text:
+        raise BotError("The ticket has no words: send its subject or description.")
+    return f"{source}:{number}"[: LONGEST_KEY + 6], text

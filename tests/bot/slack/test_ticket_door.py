@@ -1,0 +1,148 @@
+"""Tickets of other systems: signed as each of them documents it, entered once, and nothing else gets in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.errors import BotError
+from bot.slack.http import bind, run_site
+from bot.slack.ticket_door import build_door, read_secrets
+from worker.ledger import duty
+from worker.ledger.duty import Watch
+from worker.ledger.ledger import Ledger
+
+pytestmark = pytest.mark.integration
+NOW = 1_800_000_000.0
+SECRETS = {name: (f"the-secret-of-{name}",) for name in ("zendesk", "jira", "intercom", "freshdesk", "api")}
+TICKET = {"id": 4711, "subject": "Refund", "description": "charged twice, write to jo@example.com"}
+JIRA = {
+    "issue": {
+        "key": "SUP-12",
+        "fields": {"summary": "Refund", "description": {"content": [{"text": "charged twice"}]}},
+    }
+}
+INTERCOM = {"data": {"item": {"id": "99", "source": {"subject": "", "body": "<p>charged twice</p>"}}}}
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[tuple[httpx.Client, Ledger, Watch]]:
+    """The door over a ledger with a model on duty in C1, served on loopback."""
+    ledger = Ledger(str(tmp_path / "ledger.db"))
+    fields = (
+        "",
+        "C1",
+        "T1",
+        "job1",
+        "d",
+        "job1",
+        0.1,
+        duty.SHADOW,
+        duty.SHADOW,
+        "everyone",
+        "U1",
+        1.0,
+        1.0,
+        "0",
+    )
+    watch = duty.open_watch(ledger.engine, Watch(*fields))
+    services: Any = SimpleNamespace(ledger=ledger, clock=lambda: NOW, duty=None)
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    stop = run_site(build_door(services, SECRETS), "127.0.0.1", port)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        yield client, ledger, watch
+    stop()
+    ledger.close()
+
+
+def signed(source: str, payload: Any, at: float = NOW) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers as the source sends them."""
+    body, secret = json.dumps(payload).encode(), SECRETS[source][0].encode()
+    if source == "zendesk":
+        stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        mac = base64.b64encode(hmac.new(secret, stamp.encode() + body, hashlib.sha256).digest()).decode()
+        return body, {"X-Zendesk-Webhook-Signature": mac, "X-Zendesk-Webhook-Signature-Timestamp": stamp}
+    if source == "jira":
+        return body, {"X-Hub-Signature": f"sha256={hmac.new(secret, body, 'sha256').hexdigest()}"}
+    if source == "intercom":
+        return body, {"X-Hub-Signature": f"sha1={hmac.new(secret, body, 'sha1').hexdigest()}"}
+    return body, {"X-Trainwise-Key": SECRETS[source][0]}
+
+
+@pytest.mark.parametrize(
+    ("source", "payload", "key"),
+    [
+        ("zendesk", TICKET, "zendesk:4711"),
+        ("jira", JIRA, "jira:SUP-12"),
+        ("intercom", INTERCOM, "intercom:99"),
+        (
+            "freshdesk",
+            {"freshdesk_webhook": {"ticket_id": 7, "ticket_description": "charged twice"}},
+            "freshdesk:7",
+        ),
+    ],
+)
+def test_a_signed_ticket_is_entered_once(
+    door: tuple[httpx.Client, Ledger, Watch], source: str, payload: Any, key: str
+) -> None:
+    """Its words without personal data; the same delivery again enters nothing; without the signature nothing gets in."""
+    client, ledger, watch = door
+    body, headers = signed(source, payload)
+    first = client.post(f"/hooks/{source}/C1", content=body, headers=headers)
+    assert (first.status_code, first.json()) == (202, {"ticket": key, "new": True})
+    again = client.post(f"/hooks/{source}/C1", content=body, headers=headers)
+    assert again.json()["new"] is False
+    text = duty.ticket_of(ledger.engine, watch.id, key).text
+    assert "charged twice" in text
+    assert "jo@example.com" not in text
+    assert client.post(f"/hooks/{source}/C1", content=body).status_code == 401
+    other = client.post(f"/hooks/{source}/C1", content=body + b" ", headers=headers)
+    assert other.status_code == (202 if source == "freshdesk" else 401), "Freshdesk signs no body"
+    assert len(duty.tickets_of(ledger.engine, watch.id)) == 1
+
+
+def test_the_api_takes_a_ticket_with_a_key(door: tuple[httpx.Client, Ledger, Watch]) -> None:
+    """POST /v1/tickets, and a sentence for what is none."""
+    client, _, _ = door
+    headers = {"Authorization": f"Bearer {SECRETS['api'][0]}"}
+    answer = client.post("/v1/tickets/C1", json={"id": "a 1", "text": "my parcel is late"}, headers=headers)
+    assert answer.json() == {"ticket": "api:a-1", "new": True}
+    for payload, words in (({"id": 1}, "no words"), ({"text": "x y"}, "no number"), ([1], "one JSON object")):
+        refusal = client.post("/v1/tickets/C1", json=payload, headers=headers)
+        assert refusal.status_code == 400
+        assert words in refusal.json()["error"]
+    assert client.post("/v1/tickets/C1", content=b"{", headers=headers).status_code == 400
+    assert client.post("/v1/tickets/C1", content=b"x" * 3_000_000, headers=headers).status_code == 413
+    assert client.post("/v1/tickets/C9", json={"id": "1", "text": "x y"}, headers=headers).status_code == 409
+    assert client.post("/hooks/nothing/C1", json=TICKET, headers=headers).status_code == 404
+    assert client.post("/hooks/api/C1", json=TICKET, headers=headers).status_code == 404
+
+
+def test_an_old_zendesk_request_is_refused(door: tuple[httpx.Client, Ledger, Watch]) -> None:
+    """A right signature whose time is ten minutes off."""
+    client, _, _ = door
+    body, headers = signed("zendesk", TICKET, NOW - 600)
+    assert client.post("/hooks/zendesk/C1", content=body, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [("zendesk short", 0o600), ("mars a-secret-long-enough", 0o600), ("", 0o644)]
+)
+def test_a_mistake_in_the_file_of_secrets_is_told(tmp_path: Path, text: str, mode: int) -> None:
+    """Too short, an unknown source, readable by others."""
+    file = tmp_path / "keys"
+    file.write_text(text)
+    file.chmod(mode)
+    with pytest.raises(BotError):
+        read_secrets(file)
