@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from finetune.platforms.contract import NoAnswer
-from finetune.platforms.runs import CLAIM, MANIFEST, CorruptResult, RunStore
+from finetune.platforms.runs import CLAIM, DONE, MANIFEST, CorruptResult, RunStore
 from tests.s3_server import s3_server
+from worker.runtime.remote import Container
+from worker.transport import signing
 
 pytestmark = pytest.mark.integration
 TAG = "tw-abcdef-job00001-1"
@@ -75,3 +78,24 @@ def test_a_manifest_that_leads_out_or_names_code_is_refused(tmp_path: Path, name
     with pytest.raises(CorruptResult):
         runs.fetch(TAG, tmp_path / "back")
     assert not (tmp_path / "back").exists()
+
+
+def test_a_bucket_that_is_away_for_a_while_does_not_cost_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last writes are tried again; one that never works is an error, so that nobody takes the run for done."""
+    runs = RunStore(str(tmp_path / "runs"))
+    key = signing.bot_key(tmp_path / "keys").public
+    container = Container(runs, TAG, key, io.StringIO(), waits_s=(0.0, 0.0))
+    failures = [NoAnswer("away"), NoAnswer("away")]
+
+    def write() -> None:
+        if failures:
+            raise failures.pop()
+        runs.write(TAG, DONE, b"{}")
+
+    container._insist(write)
+    assert runs.read(TAG, DONE) == b"{}"
+    failures += [NoAnswer("away")] * 3
+    with pytest.raises(NoAnswer):
+        container._insist(write)

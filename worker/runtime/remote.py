@@ -12,6 +12,7 @@ import socket
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -28,6 +29,8 @@ from worker.transport.stop_flag import REASONS
 LOOK_S = 5.0
 LIFE_S = 60.0
 STEP_EVERY_S = 5.0
+WAITS_S = (1.0, 5.0, 20.0, 60.0, 180.0)
+"""Between tries to write the result: a bucket that is away for some minutes must not cost a training."""
 log = logging.getLogger("trainwise.worker")
 
 
@@ -43,6 +46,7 @@ class Container:
     look_s: float = LOOK_S
     life_s: float = LIFE_S
     step_every_s: float = STEP_EVERY_S
+    waits_s: tuple[float, ...] = WAITS_S
     _number: int = 0
     _step_at: float = float("-inf")
 
@@ -68,7 +72,8 @@ class Container:
         ):  # begun anew on the same machine
             self._number += 1
         end, result = self._work(order)
-        self.runs.write(self.tag, DONE, json.dumps({"kind": end, "data": result}).encode())
+        done = json.dumps({"kind": end, "data": result}).encode()
+        self._insist(lambda: self.runs.write(self.tag, DONE, done))
         self._print({"kind": "done", "end": end})
         return 0
 
@@ -92,7 +97,7 @@ class Container:
                 end, data = run_attempt(KINDS[order.envelope.kind].run, work)
                 report, plots = data.pop("report", None), data.pop("plots", {})
                 if end == "finished":
-                    self.runs.save_result(self.tag, folder, report, plots)
+                    self._insist(lambda: self.runs.save_result(self.tag, folder, report, plots))
         finally:
             over.set()
             watch.join(self.look_s + 10)
@@ -115,6 +120,17 @@ class Container:
             self._number += 1
         except (NoAnswer, ValueError) as error:
             log.warning("an event was not written: %s", error)
+
+    def _insist(self, act: Callable[[], None]) -> None:
+        """Does it, again while the place of the runs does not answer; the last failure is raised."""
+        for wait_s in self.waits_s:
+            try:
+                act()
+                return
+            except NoAnswer as error:
+                log.warning("%s; trying again in %.0f s", error, wait_s)
+                time.sleep(wait_s)
+        act()
 
     def _claim(self) -> bool:
         """Whether this container is the one that trains: it was first, or it was started anew on the same machine."""
