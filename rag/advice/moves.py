@@ -14,7 +14,7 @@ from rag.errors import RagError
 from rag.search.embedding import Embedder
 from rag.signals.language import language_of
 from rag.signals.lexicon import load_glossary
-from rag.signals.multilingual import MultilingualEncoder
+from rag.signals.multilingual import load_encoder
 
 MOVES = Path(__file__).parents[1] / "data" / "moves.yaml"
 MIN_COSINE_TO_BE_A_MOVE = 0.5  # `none` lines hold the look-alikes
@@ -56,7 +56,7 @@ class MoveReader:
         self._names: list[str] = [name for name, _ in lines]
         self._exact: dict[str, str] = {bare(text): name for name, text in lines}
         self._core: dict[str, str] = {core(bare(text)): name for name, text in lines if core(bare(text))}
-        self._lines, self._encode = lines, MultilingualEncoder()
+        self._lines, self._encode = lines, load_encoder()
         self._rows = embed([text for _, text in lines])
 
     def __call__(self, text: str) -> Move | None:

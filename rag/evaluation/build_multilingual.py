@@ -69,12 +69,12 @@ def piece_of(message: bytes) -> tuple[str, float]:
 def chosen_rows(pieces: Sequence[tuple[str, float]]) -> list[int]:
     """The rows to keep, in order: the special ones, what our messages need, then the likeliest of our scripts."""
     tokenizer = piece_tokenizer(pieces)
-    needed = {row for message in read_messages() for row in tokenizer.encode(message.text).ids} | {0, 1, 2}
+    necessary = {row for message in read_messages() for row in tokenizer.encode(message.text).ids} | {0, 1, 2}
     ours = [n for n, (piece, _) in enumerate(pieces) if n > 2 and all(is_ours(letter) for letter in piece)]
     ours.sort(key=lambda n: -pieces[n][1])
     letters = {n for n in ours if len(pieces[n][0]) == 1}
-    likeliest = [n for n in ours if n not in needed and n not in letters]
-    return sorted(needed | letters | set(likeliest[: max(0, PIECES - len(needed | letters))]))
+    likeliest = [n for n in ours if n not in necessary and n not in letters]
+    return sorted(necessary | letters | set(likeliest[: max(0, PIECES - len(necessary | letters))]))
 
 
 def is_ours(letter: str) -> bool:

@@ -7,7 +7,7 @@ attention over the tokens, so that three words of a long message are enough. Nee
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,3 +139,14 @@ def weights_of(network: Network, fixed_layers: int) -> dict[str, np.ndarray]:
             name = f"encoder.layer.{int(number) + fixed_layers}.{rest}"
         arrays[name] = tensor.numpy()
     return arrays
+
+
+def load_trained(network: Network, arrays: Mapping[str, np.ndarray], fixed_layers: int) -> None:
+    """Puts what `weights_of` gave into the network."""
+    state = {}
+    for name, array in arrays.items():
+        if name.startswith("encoder.layer."):
+            number, rest = name.removeprefix("encoder.layer.").split(".", 1)
+            name = f"layers.{int(number) - fixed_layers}.{rest}"
+        state[name] = torch.from_numpy(np.asarray(array, dtype=np.float32))
+    network.load_state_dict(state)

@@ -1,4 +1,6 @@
-"""How sure a reading is: the share that was right when two readers agreed or differed, as it was measured.
+"""How sure a reading is: the share that was right among readings like it, as it was measured.
+
+Like it: as much of the probability spoke for the verdict, or, where that was not weighed, the two readers agreed or differed.
 
 Reads rag/data/reading_trust.json, written by `python -m rag.evaluation.compare_readers --write` from messages of authors
 whom neither reader had read. Covers words for the share. Does not cover what was not read at all.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +21,7 @@ from rag.signals.tuned_signals import READS
 
 TRUST_FILE = Path(__file__).parents[1] / "data" / "reading_trust.json"
 Agreement = Literal["agree", "one_doubt", "several_doubts"]
+SHARES = (0.0, 0.6, 0.75, 0.95)  # of the probability for the verdict: where each bin begins
 SURE_SHARE, LIKELY_SHARE = 0.85, 0.65  # of verdicts right: from here on "sure", "likely"
 
 
@@ -32,8 +36,16 @@ def share_right(reading: Reading) -> float | None:
     """The measured share (0-1) of verdicts right among readings like this one; None where one reader read alone."""
     if reading.agree is None:
         return None
+    shares = _calibration()["confidence"]
+    if reading.share is not None:
+        return float(shares[share_bin(reading.share)]["right"])
     decisive = sum(doubt.decisive for doubt in reading.doubts)
-    return float(_calibration()["confidence"][agreement(reading.agree, decisive)]["right"])
+    return float(shares[agreement(reading.agree, decisive)]["right"])
+
+
+def share_bin(share: float) -> str:
+    """The bin of a share of the probability, by where it begins: "0.85"."""
+    return str(max(start for start in SHARES if start <= max(share, 0.0)))
 
 
 def spoken_confidence(share: float | None) -> str:
@@ -48,21 +60,31 @@ def measured_trust() -> Trust:
     return Trust(_calibration()["trust"], "first", READS)
 
 
-def calibration_json(outcomes: Sequence[tuple[bool, int, bool]]) -> dict[str, Any]:
-    """{"confidence": {class: {"right", "n"}}, "ece"}: `outcomes` are (agree, decisive doubts, verdict right).
+@dataclass(frozen=True)
+class Outcome:
+    """How one reading was and whether its verdict was right."""
 
-    The calibration error is taken on each half of the outcomes with the shares of the other half.
+    agree: bool
+    decisive_doubts: int
+    share: float
+    right: bool
+
+
+def calibration_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """{"confidence": {bin or class: {"right", "n"}}, "ece"}, for each bin of SHARES and each class of agreement.
+
+    The calibration error is that of the bins, on each half of the outcomes with the shares of the other half.
     """
-    classes = [agreement(agree, doubts) for agree, doubts, _ in outcomes]
-    right = [hit for _, _, hit in outcomes]
-    halves = [range(start, len(outcomes), 2) for start in (0, 1)]
+    bins = [(share_bin(one.share), one.right) for one in outcomes]
+    classes = [(agreement(one.agree, one.decisive_doubts), one.right) for one in outcomes]
+    halves = [bins[start::2] for start in (0, 1)]
     error = 0.0
     for half, other in (halves, halves[::-1]):
-        other_shares = _shares([(classes[n], right[n]) for n in other])
-        for name, row in _shares([(classes[n], right[n]) for n in half]).items():
+        other_shares = _shares(other)
+        for name, row in _shares(half).items():
             gap = abs(row["right"] - other_shares.get(name, row)["right"])
             error += gap * row["n"] / max(len(outcomes), 1)
-    return {"confidence": _shares(list(zip(classes, right, strict=True))), "ece": round(error, 4)}
+    return {"confidence": _shares([*classes, *bins]), "ece": round(error, 4)}
 
 
 def _shares(hits: Sequence[tuple[str, bool]]) -> dict[str, dict[str, float]]:

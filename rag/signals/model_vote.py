@@ -34,7 +34,9 @@ def with_model_vote(embedded: Reading, model: Signals, verdict_of: Callable[[Sig
         result = signals
     doubts.sort(key=lambda doubt: not doubt.decisive)
     agree = not any(doubt.decisive for doubt in doubts)
-    return replace(embedded, signals=result, doubts=tuple(doubts), agree=agree)
+    stands = agree and verdict_of(result) == verdict_of(embedded.signals)
+    share = embedded.share if stands else None  # it spoke for the verdict before the vote
+    return replace(embedded, signals=result, doubts=tuple(doubts), agree=agree, share=share)
 
 
 def _settle(embedded: Reading, model: Signals) -> tuple[Signals, list[Doubt]]:

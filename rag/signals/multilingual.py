@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,20 @@ import numpy as np
 from rag.errors import RagError
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "multilingual.npz"
-DIM, BRANCH = 512, 256
+DIM, BRANCH, TOKEN_DIM = 512, 256, 1280
 BRANCHES = ((2, 0), (3, 1), (5, 2))  # words that a branch sees at once, and how many of them stand before
 MAX_PIECES = 256
+MOST_TEXTS_KEPT = 8
 UNKNOWN, BEGIN, END = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class TextEncoding:
+    """One text: its unit `vector` (512,), the `tokens` it is made of (tokens, 1280) and their places in the text."""
+
+    vector: np.ndarray
+    tokens: np.ndarray
+    offsets: Sequence[tuple[int, int]]
 
 
 class MultilingualEncoder:
@@ -31,10 +42,15 @@ class MultilingualEncoder:
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         self._path = path
+        self.read = lru_cache(maxsize=MOST_TEXTS_KEPT)(
+            self._read
+        )  # one message is read for its moves and its signals
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """One row a text, float32."""
-        return np.stack([self._encode(text) for text in texts]) if texts else np.empty((0, DIM), np.float32)
+        return (
+            np.stack([self.read(text).vector for text in texts]) if texts else np.empty((0, DIM), np.float32)
+        )
 
     @cached_property
     def _weights(self) -> Mapping[str, np.ndarray]:
@@ -54,9 +70,10 @@ class MultilingualEncoder:
         pieces, scores = json.loads(bytes(self._weights["pieces"]).decode()), self._weights["piece_scores"]
         return piece_tokenizer([(piece, float(score)) for piece, score in zip(pieces, scores, strict=True)])
 
-    def _encode(self, text: str) -> np.ndarray:
-        w = self._weights
-        ids = [BEGIN, *self._tokenizer.encode(text).ids[:MAX_PIECES], END]
+    def _read(self, text: str) -> TextEncoding:
+        """The vector and the tokens of one text, float32."""
+        w, encoding = self._weights, self._tokenizer.encode(text)
+        ids = [BEGIN, *encoding.ids[:MAX_PIECES], END]
         chunk = w["piece_chunk"][ids]
         words = w["table"][ids].astype(np.float32) * w["scale"][chunk, None] + w["lo"][chunk, None]
         parts = [words]
@@ -74,7 +91,14 @@ class MultilingualEncoder:
         second = np.maximum(sentence @ w["p1"] + first @ w["d1"], 0)
         third = np.maximum(second @ w["d2"], 0)
         vector = np.tanh(second @ w["p3"] + third @ w["d3"])
-        return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9), dtype=np.float32)
+        unit = np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9), dtype=np.float32)
+        return TextEncoding(unit, tokens, [(0, 0), *encoding.offsets[:MAX_PIECES], (0, 0)])
+
+
+@cache
+def load_encoder() -> MultilingualEncoder:
+    """The packaged encoder, one for all who read with it in a process."""
+    return MultilingualEncoder()
 
 
 def layer_norm(rows: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:

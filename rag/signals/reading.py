@@ -32,12 +32,14 @@ class Doubt:
 class Reading:
     """What one message says: the merged signals, and the doubts with the decisive ones first.
 
-    `agree` tells whether both readers' signals lead to the same verdict; None where a single reader read.
+    `agree` tells whether both readers' signals lead to the same verdict; None where a single reader read. `share` is how
+    much of the probability (0-1) speaks for the verdict of these signals, where that was weighed.
     """
 
     signals: Signals
     doubts: tuple[Doubt, ...] = ()
     agree: bool | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,16 @@ class Trust:
 
 
 def merge_readings(
-    first: Signals, second: Signals, trust: Trust, verdict_of: Callable[[Signals], str]
+    first: Signals,
+    second: Signals,
+    trust: Trust,
+    verdict_of: Callable[[Signals], str],
+    choose: Callable[[Signals], tuple[Signals, float | None]] = lambda signals: (signals, None),
 ) -> Reading:
-    """Both readers' signals merged by `trust`; `verdict_of` tells what the decision table says on signals."""
+    """Both readers' signals merged by `trust`; `verdict_of` tells what the decision table says on signals.
+
+    `choose` makes the final signals of the merged ones, with the share of the probability that speaks for their verdict.
+    """
     values: dict[str, Any] = {}
     quotes: dict[str, str] = {}
     differing: list[tuple[str, tuple[Any, Any]]] = []
@@ -74,10 +83,10 @@ def merge_readings(
         source = (first, second)[place]
         if name in source.quotes and not _unsaid(pair[place]):
             quotes[name] = source.quotes[name]
-    signals = Signals.model_validate({**values, "quotes": quotes})
+    signals, share = choose(Signals.model_validate({**values, "quotes": quotes}))
     doubts = [Doubt(name, pair, _decides(signals, name, pair, verdict_of)) for name, pair in differing]
     doubts.sort(key=lambda doubt: not doubt.decisive)  # stable: within each half the schema's order stands
-    return Reading(signals, tuple(doubts), verdict_of(first) == verdict_of(second))
+    return Reading(signals, tuple(doubts), verdict_of(first) == verdict_of(second), share)
 
 
 def same_value(one: Any, other: Any) -> bool:

@@ -6,7 +6,8 @@ network; at most 256 wordpieces of a message are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,38 @@ from rag.search.minilm_onnx import PROBES, load_tokenizer
 from rag.signals.confidence import measured_trust
 from rag.signals.language import language_of
 from rag.signals.lexicon import words_around
+from rag.signals.likeliest import likeliest_reading
 from rag.signals.multilingual_heads import MultilingualHeads, mix
 from rag.signals.quantities import Quantity, find_quantities
 from rag.signals.reading import Reading, merge_readings
 from rag.signals.rules import MAX_TEXT, EmbeddedReader
 from rag.signals.schema import PER_MESSAGE, Signals
 from rag.signals.tuned_graph import load_weights, weights_digest
-from rag.signals.tuned_signals import signals_from
+from rag.signals.tuned_signals import Probabilities, likeliest_kinds, signals_from
 
 MIN_COSINE_TO_FP32 = 0.99  # of the label logits on PROBES; below it int8 is not used on this machine
-NO_KIND = "other"
 ASIDES = ("guide", "document", "concierge", "other")  # topics that a terse statement about a case looks like
 MIN_OWN = 0.4  # of a label's probability from which its loudest words stand behind it
-MULTILINGUAL_SHARE = {"en": 0.3, "other": 0.7}  # of the weight: docs/decisions.d/reading-first-sight.md
+MULTILINGUAL_SHARE = {"en": 0.3, "other": 0.7}  # of the weight: docs/decisions.d/reading-third-round.md
+KIND_SHARE = {"en": 0.3, "other": 0.6}  # ... for what a number counts
+
+
+@dataclass(frozen=True)
+class TunedReading:
+    """What the networks make of one text: probabilities by head and label, the kind of each quantity, and for each label
+    the token that spoke loudest for it (`offsets` are the tokens' places in the text)."""
+
+    text: str
+    probabilities: Probabilities
+    quantities: Sequence[Quantity]
+    kinds: Sequence[str]
+    offsets: Sequence[tuple[int, int]]
+    loudest: Mapping[str, int]
+
+    def signals(self, in_case: bool = False) -> Signals:
+        """The likeliest label of each head as signals; `in_case`: a statement in a thread about a case."""
+        signals = signals_from(self.text, self.probabilities, self.quantities, self.kinds, in_case)
+        return _quoted(signals, self.text, self.offsets, self.loudest)
 
 
 class TunedReader:
@@ -44,14 +64,17 @@ class TunedReader:
 
     def __call__(self, text: str) -> Signals:
         """What the text says, each value with the words that spoke loudest for it."""
-        return self.look(text)(False)
+        return self.look(text).signals()
 
-    def look(self, text: str) -> Callable[[bool], Signals]:
-        """Runs the network once; the result gives what the text says alone (False), or in a thread about a case (True)."""
+    def look(self, text: str) -> TunedReading:
+        """Runs the network once; the result gives the probabilities, and the signals of the text alone or in a thread."""
         encoding = self._tokenizer.encode(text)
         labels, kinds, focus = self._run(encoding.ids)
         quantities = find_quantities(text)
-        quantity_kinds = [self._kind(kinds, encoding.offsets, quantity) for quantity in quantities]
+        other = self._multilingual(text, quantities)
+        language = "en" if language_of(text) == "en" else "other"
+        kind_rows = self._kind_rows(kinds, encoding.offsets, quantities)
+        quantity_kinds = likeliest_kinds(kind_rows, other.kinds, KIND_SHARE[language], self._kinds)
         probabilities = {}
         loudest: dict[str, int] = {}
         start = 0
@@ -65,15 +88,9 @@ class TunedReader:
         labels_of_ours = {
             name for shares in probabilities.values() for name, p in shares.items() if p >= MIN_OWN
         }
-        share = MULTILINGUAL_SHARE["en" if language_of(text) == "en" else "other"]
-        probabilities = mix(probabilities, self._multilingual(text), share)
+        probabilities = mix(probabilities, other.probabilities, MULTILINGUAL_SHARE[language])
         loudest = {name: loudest[name] for name in labels_of_ours & loudest.keys()}
-
-        def signals_of(in_case: bool) -> Signals:
-            signals = signals_from(text, probabilities, quantities, quantity_kinds, in_case)
-            return _quoted(signals, text, encoding.offsets, loudest)
-
-        return signals_of
+        return TunedReading(text, probabilities, quantities, quantity_kinds, encoding.offsets, loudest)
 
     def agreement(self, reference: np.ndarray) -> float:
         """The lowest cosine of the label logits on PROBES to the fp32 graph's."""
@@ -88,9 +105,18 @@ class TunedReader:
         )
         return labels[0], kinds[0], focus[0]
 
-    def _kind(self, logits: np.ndarray, offsets: Sequence[tuple[int, int]], quantity: Quantity) -> str:
-        inside = [n for n, (a, b) in enumerate(offsets) if b > a and a < quantity.end and b > quantity.start]
-        return self._kinds[int(logits[inside].mean(axis=0).argmax())] if inside else NO_KIND
+    def _kind_rows(
+        self, logits: np.ndarray, offsets: Sequence[tuple[int, int]], quantities: Sequence[Quantity]
+    ) -> np.ndarray:
+        """(quantities, kinds): probabilities by kind; all zero for a quantity beyond the tokens that are read."""
+        rows = np.zeros((len(quantities), len(self._kinds)), dtype=np.float32)
+        for number, quantity in enumerate(quantities):
+            inside = [
+                n for n, (a, b) in enumerate(offsets) if b > a and a < quantity.end and b > quantity.start
+            ]
+            if inside:
+                rows[number] = _probabilities(logits[inside].mean(axis=0), exclusive=True)
+        return rows
 
 
 def _probabilities(logits: np.ndarray, exclusive: bool) -> list[float]:
@@ -101,14 +127,15 @@ def _probabilities(logits: np.ndarray, exclusive: bool) -> list[float]:
 
 
 def _quoted(
-    signals: Signals, text: str, offsets: Sequence[tuple[int, int]], loudest: dict[str, int]
+    signals: Signals, text: str, offsets: Sequence[tuple[int, int]], loudest: Mapping[str, int]
 ) -> Signals:
     """The signals with the words around the token that spoke loudest for each value, where a head read it."""
     quotes = dict(signals.quotes)
     for name in ("task", "baseline", "gaps"):
         value = signals.gap if name == "gaps" else getattr(signals, name)
-        if value in loudest and loudest[value] < len(offsets):
-            start, end = offsets[loudest[value]]
+        place = loudest.get(str(value), len(offsets))
+        if place < len(offsets):
+            start, end = offsets[place]
             if end > start and (words := words_around(text, start, end)):
                 quotes[name] = words
     return signals.model_copy(update={"quotes": quotes})
@@ -144,17 +171,26 @@ class ReaderPair:
         clean = self._embedded.without_orders(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
-        second_of = self._second.look(clean)
-        reading = self._merge(first, second_of(False))
-        if not in_case or _is_small_talk(reading.signals):
-            return reading
+        second = self._second.look(clean)
+        if not in_case or _is_small_talk(self._merge(first, second.signals()).signals):
+            return self._merge(first, second.signals(), second.probabilities)
         if first.topic in ASIDES:
             first = first.model_copy(update={"topic": "decision"})
-        return self._merge(first, second_of(first.topic == "decision"))
+        return self._merge(first, second.signals(first.topic == "decision"))
 
-    def _merge(self, first: Signals, second: Signals) -> Reading:
+    def _merge(self, first: Signals, second: Signals, probabilities: Probabilities | None = None) -> Reading:
+        """The merged signals; by the whole of the `probabilities` where the message stands alone: of a thread's fragment
+        the verdict is none to go by."""
         second = second.model_copy(update={"injection": first.injection})
-        return merge_readings(first, second, self._trust, self._verdict_of)
+
+        def choose(signals: Signals) -> tuple[Signals, float | None]:
+            return (
+                likeliest_reading(signals, probabilities, self._verdict_of)
+                if probabilities
+                else (signals, None)
+            )
+
+        return merge_readings(first, second, self._trust, self._verdict_of, choose)
 
 
 def _is_small_talk(signals: Signals) -> bool:

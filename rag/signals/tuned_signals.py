@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from rag.signals.number_roles import plain_kinds
 from rag.signals.number_signals import CountedQuantity, number_signals
 from rag.signals.quantities import Quantity
@@ -13,6 +15,7 @@ from rag.signals.schema import Signals
 
 MIN_GAP_PROBABILITY = 0.4  # a first guess for rare labels; not tuned
 MIN_FLAG_PROBABILITY = 0.4
+NO_KIND = "other"
 NO_CASE = frozenset({"other", "people", "injection", "concierge", "document"})
 READS = frozenset(
     {"topic", "task", "baseline", "gaps", "volatility", "offline", "citations", "acl", "stable", "pii", "consent",
@@ -59,6 +62,14 @@ def signals_from(
         elif share >= MIN_FLAG_PROBABILITY and flag == "changing":
             values["volatility"] = "monthly"
     return Signals.model_validate({**numbers, **values, "quotes": quotes})
+
+
+def likeliest_kinds(
+    ours: np.ndarray, theirs: np.ndarray, share: float, kind_names: Sequence[str]
+) -> list[str]:
+    """The likeliest kind of each quantity, (quantities, kinds) of two readers mixed; "other" where neither read it."""
+    rows = (1 - share) * ours + share * theirs
+    return [kind_names[int(row.argmax())] if row.any() else NO_KIND for row in rows]
 
 
 def likeliest(shares: Mapping[str, float]) -> str:

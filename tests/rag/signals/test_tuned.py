@@ -11,7 +11,16 @@ import pytest
 from rag.errors import RagError
 from rag.evaluation.readers import load_reader_pair
 from rag.search.embedding import MiniLM
-from rag.signals.confidence import calibration_json, share_right, spoken_confidence
+from rag.signals.classifier import HEADS
+from rag.signals.confidence import (
+    SHARES,
+    SURE_SHARE,
+    Outcome,
+    calibration_json,
+    share_right,
+    spoken_confidence,
+)
+from rag.signals.multilingual_heads import FOLDER, HEADS_FILE, TOKENS_FILE
 from rag.signals.reading import Doubt, Reading
 from rag.signals.schema import Signals
 from rag.signals.tuned import ReaderPair, TunedReader, load_tuned_reader
@@ -52,7 +61,8 @@ def test_it_reads_heads_and_numbers_with_their_words(reader: TunedReader) -> Non
 
 def test_it_is_small_and_fast(reader: TunedReader) -> None:
     """At most 25 MB in the package and 30 CPU-milliseconds a question."""
-    assert WEIGHTS.stat().st_size <= MAX_BYTES
+    files = [WEIGHTS, HEADS, *(FOLDER / name for name in ("multilingual.npz", HEADS_FILE, TOKENS_FILE))]
+    assert sum(file.stat().st_size for file in files) <= MAX_BYTES
     reader(CASE)
     began = time.process_time()
     for _ in range(20):
@@ -90,6 +100,9 @@ def test_confidence_is_the_share_measured_for_readings_of_this_kind() -> None:
               (((), True), ((one,), False), ((one, other), False))]  # fmt: skip
     assert shares == sorted(shares, key=lambda share: -(share or 0))
     assert share_right(Reading(signals)) is None
+    by_share = [share_right(Reading(signals, (), True, start)) for start in SHARES]
+    assert by_share == sorted(by_share, key=lambda share: share or 0)
+    assert (by_share[-1] or 0) >= SURE_SHARE
     assert [spoken_confidence(share) for share in (0.9, 0.7, 0.5, None)] == [
         "sure",
         "likely",
@@ -100,9 +113,11 @@ def test_confidence_is_the_share_measured_for_readings_of_this_kind() -> None:
 
 def test_calibration_error_is_taken_on_the_other_half() -> None:
     """Outcomes that follow their class give no error; outcomes that turn half-way do."""
-    steady = [(True, 0, True), (True, 0, True), (False, 1, False), (False, 1, False)] * 20
-    assert calibration_json(steady)["ece"] == 0
-    outcomes = [(True, 0, bool(n % 2)) for n in range(40)]
+    steady = [
+        Outcome(right, int(not right), 0.9 if right else 0.5, right) for right in (True, True, False, False)
+    ]
+    assert calibration_json(steady * 20)["ece"] == 0
+    outcomes = [Outcome(True, 0, 0.9, bool(n % 2)) for n in range(40)]
     assert calibration_json(outcomes)["ece"] == 1
 
 
