@@ -114,6 +114,22 @@ def test_a_platform_that_asks_to_wait_is_asked_again_after_that_time(world: Worl
     assert world.ledger.job(job).state is State.RUNNING
 
 
+def test_another_desk_s_create_begins_the_settling_time_anew(world: World) -> None:
+    """A desk that has seen the first lost answer for long does not send again right after the other desk's second one."""
+    world.desks.append(world.open_desk())
+    world.standin.lag_s = 40.0
+    world.standin.create_faults += ["503", "cut"]
+    world.submit()
+    moves = ((1.0, 0), (1.0, 0), (1.0, 1), (122.0, 0), (1.0, 0), (14.0, 1), (14.0, 1))
+    for seconds, desk in moves:
+        world.step(seconds, desk)
+    assert len(world.standin.jobs) == 1
+    for _ in range(6):
+        world.step(15.0, 1)
+    assert world.standin.doubles() == []
+    assert world.ledger.job(world.jobs[0]).state is State.RUNNING
+
+
 def test_fifty_jobs_are_stepped_by_one_process(world: World) -> None:
     """Their memory in this process, the server's own included, grows by under 150 MB; each is looked at in each round."""
     before = psutil.Process().memory_info().rss

@@ -56,9 +56,13 @@ class Connection:
 
 @dataclass
 class _Memory:
-    """What the desk has seen of one submission since it started: the state and since when, and when to act again."""
+    """What the desk has seen of one submission since it started: the state and since when, and when to act again.
+
+    With `creates`: a state that another desk has left and come back to by one more create is a new one.
+    """
 
     state: RemoteState
+    creates: int
     since: float
     due: float = 0.0
 
@@ -184,7 +188,9 @@ class Desk:
 
     def _remember(self, remote: Remote, tick: float) -> _Memory:
         memory = self._memory.get(remote.tag)
-        return memory if memory is not None and memory.state is remote.state else _Memory(remote.state, tick)
+        if memory is not None and (memory.state, memory.creates) == (remote.state, remote.creates):
+            return memory
+        return _Memory(remote.state, remote.creates, tick)
 
     def _take(self, order: Order, now: float) -> None:
         """One order that the ledger owes: a submission is intended, or a container is told to stop."""
