@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.ledger.database import Turnstile, open_database, writing
+from worker.ledger.tables import jobs
 
 
 def test_writers_get_their_turn_in_the_order_they_came(tmp_path: Path) -> None:
@@ -51,3 +54,11 @@ def wait_until_in_line(turnstile: Turnstile, number: int) -> None:
     while turnstile.waiting < number:
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_an_error_quotes_nothing_that_was_written(tmp_path: Path) -> None:
+    """Its text goes to the log: the statement may stand there, a ticket's words may not."""
+    engine = open_database(str(tmp_path / "l.db"))
+    with pytest.raises(SQLAlchemyError) as refusal, writing(engine) as connection:
+        connection.execute(insert(jobs).values(id="x", spec={"text": "my words"}))
+    assert "my words" not in str(refusal.value)

@@ -120,3 +120,44 @@ def test_words_of_tickets_are_forgotten_in_time_and_on_request(ledger: Ledger) -
     assert texts["old"] == ""
     assert "jo@example.com" not in texts["new"]
     assert "call" in texts["new"]
+
+
+def test_a_line_belongs_to_its_own_ticket(ledger: Ledger) -> None:
+    """`_` in a ticket's number stands for no other letter: the second ticket gets a line of its own."""
+    watch, engine = a_watch(ledger), ledger.engine
+    for key in ("api:ab1", "api:a_1"):
+        duty.enter(engine, watch.id, key, "", "x", 1.0)
+        ticket = replace(duty.waiting(engine, watch.id)[0], state=duty.ANSWERED, queue="billing")
+        assert duty.settle(engine, ticket, LINE, "C1", 2.0)
+        for post in ledger.due_posts(3.0):
+            assert post.body["answer"]["ts"] is None, key
+            ledger.complete_post(post.id, "55.5")
+
+
+def test_a_deleted_ticket_gets_no_line_any_more(ledger: Ledger) -> None:
+    """A line that is owed and was not sent goes with its ticket."""
+    watch, engine = a_watch(ledger), ledger.engine
+    duty.enter(engine, watch.id, "C1:1.0", "1.0", "x", 1.0)
+    ticket = replace(duty.waiting(engine, watch.id)[0], state=duty.ANSWERED, queue="billing")
+    assert duty.settle(engine, ticket, LINE, "C1", 2.0)
+    assert duty.delete_ticket(engine, watch.id, "C1:1.0") is None
+    assert ledger.due_posts(3.0) == []
+
+
+def test_what_a_line_quotes_is_forgotten_too(ledger: Ledger) -> None:
+    """A line quotes the beginning of another system's ticket: it goes with age and on request."""
+    watch, engine = a_watch(ledger), ledger.engine
+    quotes = ("Call Maria Lopez", "a refund for Maria Lopez")
+    for at, (key, quote) in enumerate(zip(("api:1", "api:2"), quotes, strict=True)):
+        duty.enter(engine, watch.id, key, "", quote, 100.0 * at)
+        ticket = replace(duty.waiting(engine, watch.id)[0], state=duty.ANSWERED, queue="billing")
+        assert duty.settle(engine, ticket, {**LINE, "text": quote}, "C1", 100.0 * at)
+    for post in ledger.due_posts(300.0):
+        ledger.complete_post(post.id, "5.5")
+    forget_older(engine, 50.0, 300.0)
+    forget_person(engine, "Maria Lopez", frozenset(), 300.0)
+    with engine.connect() as connection:
+        bodies = str(list(connection.execute(select(posts.c.body)).scalars()))
+    assert "Call" not in bodies
+    assert "Maria" not in bodies
+    assert "a refund" in bodies

@@ -117,14 +117,15 @@ class Turnstile:
 def _server(address: URL) -> Engine:
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    return create_engine(address, pool_pre_ping=True)
+    return create_engine(address, pool_pre_ping=True, hide_parameters=True)
 
 
 def _sqlite(address: URL) -> Engine:
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     turns = {"turnstile": Turnstile()}
-    engine = create_engine(address, connect_args={"timeout": 30}, execution_options=turns)
+    options: dict[str, Any] = {"connect_args": {"timeout": 30}, "execution_options": turns}
+    engine = create_engine(address, **options, hide_parameters=True)  # an error's text goes to the log
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

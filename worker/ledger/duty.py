@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import WorkerError
@@ -158,10 +158,12 @@ def edit(engine: Engine, watch_id: str, key: str, text: str) -> bool:
 
 
 def delete_ticket(engine: Engine, watch_id: str, key: str) -> str | None:
-    """The ticket was deleted: its words go, its entry stays. The ts of the line beneath it, if one was posted."""
+    """The ticket was deleted: its words and the lines still owed go, its entry stays. The ts of its line, if one was posted."""
     with writing(engine) as connection:
         values = {"text": "", "state": DELETED}
         connection.execute(update(duty_tickets).where(_about(duty_tickets, watch_id, key)).values(values))
+        owed = _lines_of(watch_id, key) & posts.c.done_at.is_(None) & (posts.c.tries == 0)
+        connection.execute(delete(posts).where(owed))
         return _line_ts(connection, watch_id, key)
 
 
@@ -318,9 +320,13 @@ def _about(table: Any, watch_id: str, key: str) -> Any:
 
 
 def _line_ts(connection: Connection, watch_id: str, key: str) -> str | None:
-    mine = posts.c.dedupe_key.like(f"{line_key(watch_id, key)}:%") & posts.c.posted_ts.is_not(None)
+    mine = _lines_of(watch_id, key) & posts.c.posted_ts.is_not(None)
     query = select(posts.c.posted_ts).where(mine).order_by(posts.c.id.desc())
     return connection.execute(query).scalars().first() or None
+
+
+def _lines_of(watch_id: str, key: str) -> Any:
+    return posts.c.dedupe_key.startswith(f"{line_key(watch_id, key)}:", autoescape=True)
 
 
 def _ticket_row(connection: Connection, watch_id: str, key: str) -> RowMapping | None:

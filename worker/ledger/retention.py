@@ -21,6 +21,7 @@ from worker.ledger.duty import blank_texts, forget_texts
 from worker.ledger.tables import jobs, plots, posts, threads
 
 AT_ONCE = 200
+OWN_POSTS = (posts.c.job_id == "") & posts.c.done_at.is_not(None)  # answers and lines beneath tickets, sent
 READ_PARTS = select(jobs.c.id, jobs.c.kind, jobs.c.spec, jobs.c.report)
 
 
@@ -39,6 +40,8 @@ def forget_older(engine: Engine, before: float, now: float) -> int:
     with writing(engine) as connection:
         connection.execute(delete(threads).where(threads.c.updated_at < before))
     forget_texts(engine, before)
+    with writing(engine) as connection:
+        connection.execute(update(posts).where(OWN_POSTS & (posts.c.created_at < before)).values(body={}))
     with reading(engine) as connection:
         old = jobs.c.state.in_(list(END_STATES)) & (jobs.c.ended_at < before) & jobs.c.forgotten_at.is_(None)
         old_jobs = [EndedJob(*row) for row in connection.execute(READ_PARTS.where(old).limit(AT_ONCE))]
@@ -57,6 +60,7 @@ def forget_person(engine: Engine, requester: str, digests: frozenset[str], now: 
     """
     mention = mention_of(requester)
     blanks = _blank_threads(engine, mention) + _blank_jobs(engine, mention, digests, now)
+    _blank_posts(engine, mention)
     return blanks + blank_texts(engine, lambda text: str(blank_mentions(text, mention)))
 
 
@@ -71,6 +75,16 @@ def _blank_threads(engine: Engine, mention: re.Pattern[str]) -> int:
                 connection.execute(update(threads).where(mine).values(state=state))
             count += 1
     return count
+
+
+def _blank_posts(engine: Engine, mention: re.Pattern[str]) -> None:
+    """The same in what was posted for no job: a line beneath a ticket of another system quotes its beginning."""
+    with reading(engine) as connection:
+        bodies = connection.execute(select(posts.c.id, posts.c.body).where(OWN_POSTS)).all()
+    for post_id, body in bodies:
+        if (new := blank_mentions(body, mention)) != body:
+            with writing(engine) as connection:
+                connection.execute(update(posts).where(posts.c.id == post_id).values(body=new))
 
 
 def _blank_jobs(engine: Engine, mention: re.Pattern[str], digests: frozenset[str], now: float) -> int:
