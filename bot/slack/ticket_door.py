@@ -32,10 +32,16 @@ log = logging.getLogger(__name__)
 
 def read_secrets(file: Path) -> Mapping[str, tuple[str, ...]]:
     """The secrets of each source; BotError names the line that is wrong, never a secret."""
-    if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    try:
+        mode, lines = file.stat().st_mode, file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BotError(
+            f"{file} cannot be read as text: write a line `SOURCE SECRET` for each there."
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BotError(f"{file} can be read by others. Run: chmod 600 {file}")
     secrets: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -45,6 +51,8 @@ def read_secrets(file: Path) -> Mapping[str, tuple[str, ...]]:
                 f"{file} line {number}: write `SOURCE SECRET`, a source of {names}, 16 characters or more."
             )
         secrets[words[0]] = (*secrets.get(words[0], ()), words[1])
+    if not secrets:
+        raise BotError(f"{file} holds no secret: write a line `SOURCE SECRET` for each source there.")
     return secrets
 
 
@@ -75,7 +83,7 @@ def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> St
             return JSONResponse(
                 {"error": "No model is on duty in this channel: `/triage watch` puts one there."}, 409
             )
-        words = without_personal_data(visible(text))
+        words = without_personal_data(visible(text).encode("utf-8", "replace").decode())
         is_new = duty.enter(services.ledger.engine, watch.id, key, "", words, now)
         if services.duty:
             services.duty.wake()

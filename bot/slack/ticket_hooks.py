@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,22 +69,22 @@ def _plain(payload: Mapping[str, Any]) -> tuple[str, str]:
     for name in ("ticket", "freshdesk_webhook", "detail"):
         if isinstance(payload.get(name), Mapping):
             payload = payload[name]
-    number = payload.get("id", payload.get("ticket_id", ""))
+    number = next((payload[name] for name in ("id", "ticket_id") if payload.get(name) is not None), None)
     body = payload.get("text") or payload.get("description") or payload.get("ticket_description") or ""
-    return str(number), _words(payload.get("subject") or payload.get("ticket_subject"), body)
+    return _number(number), _words(payload.get("subject") or payload.get("ticket_subject"), body)
 
 
 def _jira(payload: Mapping[str, Any]) -> tuple[str, str]:
     issue = _inside(payload, "issue")
     fields = _inside(issue, "fields")
-    return str(issue.get("key", "")), _words(fields.get("summary"), _document(fields.get("description")))
+    return _number(issue.get("key")), _words(fields.get("summary"), _document(fields.get("description")))
 
 
 def _intercom(payload: Mapping[str, Any]) -> tuple[str, str]:
     item = _inside(_inside(payload, "data"), "item")
     source = item.get("source") if isinstance(item.get("source"), Mapping) else {}
     assert isinstance(source, Mapping)
-    return str(item.get("id", "")), _words(source.get("subject"), source.get("body"))
+    return _number(item.get("id")), _words(source.get("subject"), source.get("body"))
 
 
 def _inside(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -93,10 +94,16 @@ def _inside(payload: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part
 
 
+def _number(value: Any) -> str:
+    """A ticket's number as text; "" for what is none, so that no two tickets share a `null`."""
+    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
 def _document(value: Any) -> str:
     """Text, or the words of Atlassian's document format."""
     if isinstance(value, Mapping):
-        parts = [_document(part) for part in value.get("content") or []]
+        content = value.get("content")
+        parts = [_document(part) for part in content] if isinstance(content, list) else []
         return str(value.get("text") or "") + " ".join(part for part in parts if part)
     return value if isinstance(value, str) else ""
 
@@ -119,9 +126,17 @@ def ticket_from(source: str, payload: Any) -> tuple[str, str]:
     if not isinstance(payload, Mapping):
         raise BotError("The body must be one JSON object.")
     number, text = SOURCES[source].read(payload)
-    number = "".join(char if char.isalnum() or char in "-_." else "-" for char in number)[:LONGEST_KEY]
-    if not number.isascii() or not number:
+    if not number:
         raise BotError("The ticket has no number: send its `id`.")
     if not text:
         raise BotError("The ticket has no words: send its subject or description.")
-    return f"{source}:{number}"[: LONGEST_KEY + 6], text
+    return f"{source}:{_key(number)}", text
+
+
+def _key(number: str) -> str:
+    """The number itself where a key can hold it; else what it can hold and a digest, so that two numbers stay two."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", number)
+    if plain == number and len(number) <= LONGEST_KEY:
+        return number
+    digest = hashlib.sha256(number.encode("utf-8", "replace")).hexdigest()[:12]
+    return f"{plain[: LONGEST_KEY - 13]}-{digest}"

@@ -117,8 +117,13 @@ def test_the_api_takes_a_ticket_with_a_key(door: tuple[httpx.Client, Ledger, Wat
     client, _, _ = door
     headers = {"Authorization": f"Bearer {SECRETS['api'][0]}"}
     answer = client.post("/v1/tickets/C1", json={"id": "a 1", "text": "my parcel is late"}, headers=headers)
-    assert answer.json() == {"ticket": "api:a-1", "new": True}
-    for payload, words in (({"id": 1}, "no words"), ({"text": "x y"}, "no number"), ([1], "one JSON object")):
+    assert answer.json()["ticket"].startswith("api:a-1-")
+    for payload, words in (
+        ({"id": 1}, "no words"),
+        ({"text": "x y"}, "no number"),
+        ({"id": None, "text": "x y"}, "no number"),
+        ([1], "one JSON object"),
+    ):
         refusal = client.post("/v1/tickets/C1", json=payload, headers=headers)
         assert refusal.status_code == 400
         assert words in refusal.json()["error"]
@@ -137,12 +142,27 @@ def test_an_old_zendesk_request_is_refused(door: tuple[httpx.Client, Ledger, Wat
 
 
 @pytest.mark.parametrize(
-    ("text", "mode"), [("zendesk short", 0o600), ("mars a-secret-long-enough", 0o600), ("", 0o644)]
+    ("text", "mode"),
+    [("zendesk short", 0o600), ("mars a-secret-long-enough", 0o600), ("", 0o644), ("# none yet", 0o600)],
 )
 def test_a_mistake_in_the_file_of_secrets_is_told(tmp_path: Path, text: str, mode: int) -> None:
-    """Too short, an unknown source, readable by others."""
+    """Too short, an unknown source, readable by others, none at all; and a file that is not there."""
     file = tmp_path / "keys"
     file.write_text(text)
     file.chmod(mode)
     with pytest.raises(BotError):
         read_secrets(file)
+    with pytest.raises(BotError, match="SOURCE SECRET"):
+        read_secrets(tmp_path / "nowhere")
+
+
+def test_two_numbers_never_share_an_entry(door: tuple[httpx.Client, Ledger, Watch]) -> None:
+    """Signs that a key cannot hold, and numbers that differ only far behind, are tickets of their own."""
+    client, ledger, watch = door
+    headers = {"Authorization": f"Bearer {SECRETS['api'][0]}"}
+    address = "https://help.example.com/tickets/in-a-folder/with-a-long-name"
+    for number in ("a 1", "a/1", "a-1", f"{address}/1", f"{address}/2", "№ 7"):
+        body = json.dumps({"id": number, "text": "half \ud83d of a sign"})
+        answer = client.post("/v1/tickets/C1", content=body, headers=headers)
+        assert answer.json()["new"] is True, number
+    assert len(duty.tickets_of(ledger.engine, watch.id)) == 6
