@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from finetune.data.filesystem import without_user
 from finetune.platforms.contract import (
     ENDED,
     Bill,
+    NoAnswer,
     Offer,
     Reference,
     Result,
@@ -42,7 +44,7 @@ class ContainerPlatform:
     def upload(self, submission: Submission) -> list[str]:
         for path, data in submission.files.items():
             self.runs.write(submission.tag, path, data)
-        return [f"{self.runs.url}/{submission.tag}"]
+        return [f"{without_user(self.runs.url)}/{submission.tag}"]
 
     def create(self, submission: Submission) -> str:
         return self.machines.create(submission)
@@ -51,16 +53,19 @@ class ContainerPlatform:
         return self.machines.find(tag)
 
     def look(self, reference: Reference) -> Sighting:
-        """The platform's word joined with what the job itself has written."""
+        """The platform's word joined with what the job itself has written; a place that is away hides only the latter."""
         sighting = self.machines.look(reference.remote_id)
-        events = self.runs.events(reference.tag, reference.cursor)
-        life = self.runs.json(reference.tag, LIFE) or {}
-        at = life.get("at")
+        try:
+            events = self.runs.events(reference.tag, reference.cursor)
+            at = (self.runs.json(reference.tag, LIFE) or {}).get("at")
+            end = self.runs.json(reference.tag, DONE)
+        except NoAnswer as error:
+            return replace(sighting, cursor=reference.cursor, unread=str(error)[:300])
         return replace(
             sighting,
             events=tuple(events),
             cursor=reference.cursor + len(events),
-            end=self.runs.json(reference.tag, DONE),
+            end=end,
             life_at=float(at) if isinstance(at, int | float) else None,
         )
 

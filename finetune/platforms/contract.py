@@ -61,7 +61,7 @@ class Sighting:
     """One job as its platform shows it: `word` is the platform's own status, `ran_s` the seconds it has billed for.
 
     `events` are those since the cursor that was asked with, `cursor` where to go on; `end` is what the job itself left as
-    its last word (its kind and data), `life_at` when it last showed life.
+    its last word (its kind and data), `life_at` when it last showed life; `unread` says why these cannot be read now.
     """
 
     remote_id: str
@@ -74,6 +74,7 @@ class Sighting:
     cursor: int = 0
     end: Mapping[str, Any] | None = None
     life_at: float | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
     ENDED,
     Adapter,
+    BadKey,
     Bill,
     NoAnswer,
     NotMade,
@@ -109,6 +110,8 @@ class HubMachines:
         try:
             with in_words():
                 self._api.cancel_job(job_id=remote_id, namespace=self._namespace)
+        except BadKey:
+            raise
         except NotMade as error:
             if error.retry_after_s is not None:
                 raise NoAnswer(str(error)) from error

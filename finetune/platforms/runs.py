@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,
 REPORT_BYTES = 4 * 2**20
 EVENT_BYTES = 64 * 1024
 EVENTS_AT_ONCE = 200
+DIGITS = 18
 CHUNK = 2**20
 
 
@@ -172,13 +174,25 @@ def sha256_of(path: Path) -> str:
 
 
 def plain_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in `data` without what a database refuses (NUL, NaN, infinity); None where it is none."""
+    """The JSON object in `data` without NUL; None where it is none, or holds what a database refuses."""
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
 
+    def finite(text: str) -> float:
+        if not math.isfinite(value := float(text)):
+            raise ValueError(text)
+        return value
+
+    def whole(text: str) -> int:
+        if len(text) > DIGITS:
+            raise ValueError(text)
+        return int(text)
+
     try:
-        value = json.loads(data.replace(b"\\u0000", b""), parse_constant=refuse)
+        text = data.replace(b"\\u0000", b"")
+        value = json.loads(text, parse_constant=refuse, parse_float=finite, parse_int=whole)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character has no UTF-8
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from bot.slack.ui.job_card import job_card
-from finetune.platforms.contract import Submission
+from finetune.data.ticket import DatasetError
+from finetune.platforms.contract import NoAnswer, Offer, Submission
+from finetune.platforms.runs import DONE
 from tests.platforms.huggingface_server import WIRE
-from tests.platforms.standin import CANCELLED, WAITING, StandIn
+from tests.platforms.standin import CANCELLED, SUCCEEDED, WAITING, StandIn
 from tests.platforms.world import World, open_world
+from worker.dispatch.desk import Desk
+from worker.dispatch.packing import Packer
+from worker.jobs.remotes import Outcome
 from worker.jobs.states import State
-from worker.ledger.remotes import remotes_of
+from worker.ledger.remotes import close, decide_outcome, keep_result, remotes_of
 from worker.transport.signing import unseal
 
 pytestmark = pytest.mark.integration
@@ -142,3 +151,164 @@ def test_fifty_jobs_are_stepped_by_one_process(world: World) -> None:
     world.step(20.0)
     assert world.standin.requests - requests >= 50
     assert (psutil.Process().memory_info().rss - before) / 2**20 < 150
+
+
+def refuse(*_: Any) -> Any:
+    """A place of the runs that is away."""
+    raise NoAnswer("The place of the runs is away.")
+
+
+def test_a_result_that_does_not_come_whole_leaves_the_earlier_model_alone(world: World) -> None:
+    """What was downloaded before the spoilt file goes; the folder of the attempt before it stays."""
+    job = running_job(world)
+    earlier = world.home / "artifacts" / world.ledger.job(job).root / "job-earlier" / "model.safetensors"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"good")
+    world.advance(next(iter(world.standin.jobs.values())), "finish")
+    tag = remotes_of(world.ledger.engine, job)[0].tag
+    world.runs.write(tag, "files/model/trainwise.json", b"{}")
+    for _ in range(8):
+        world.step(20.0)
+    assert "trainwise.json" in (world.ledger.job(job).error or "")
+    assert earlier.read_bytes() == b"good"
+    assert [path.name for path in earlier.parents[1].iterdir()] == ["job-earlier"]
+
+
+def test_a_bucket_that_is_away_keeps_nobody_from_ending_a_job(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform is asked to stop, and its word for the end counts; what could not be erased is named."""
+    job = running_job(world)
+    for name in ("read", "erase"):
+        monkeypatch.setattr(world.adapter.runs, name, refuse)  # type: ignore[attr-defined]
+    world.standin.on_cancel = lambda one: world.standin.end(one, CANCELLED)
+    world.step(20.0)
+    assert "is away" in str(job_card(world.ledger.job(job), world.wall()))
+    world.ledger.request_cancel(job, "U1", "enough")
+    world.step(20.0)
+    assert world.standin.running() == []
+    world.step(20.0)
+    for _ in range(50):
+        world.step(60.0)
+    row = world.ledger.job(job)
+    assert (row.state, "Not erased" in (row.error or "")) == (State.CANCELLED, True)
+    assert "may still run" not in (row.error or "")
+
+
+def test_last_words_that_come_late_are_waited_for(world: World) -> None:
+    """However long it ran before: a bucket may show them only after the platform says that the job is done."""
+    job = running_job(world)
+    for _ in range(5):
+        world.step(60.0)
+    tag = remotes_of(world.ledger.engine, job)[0].tag
+    machine = next(iter(world.standin.jobs.values()))
+    world.finish(machine)
+    path = world.home / "runs" / tag / DONE
+    words = path.read_bytes()
+    path.unlink()
+    assert machine.stage == SUCCEEDED
+    world.step(20.0)
+    assert world.ledger.job(job).state is State.RUNNING
+    path.write_bytes(words)
+    for _ in range(3):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.SUCCEEDED
+
+
+def test_rows_that_are_gone_end_the_job_in_words(world: World) -> None:
+    """Nothing was made, so nobody waits for it."""
+
+    def rows(digest: str) -> Any:
+        raise DatasetError("These rows were erased.")
+
+    job = world.submit()
+    desk = world.desks[0]
+    desk.packer = Packer(world.key, rows, {})
+    for _ in range(4):
+        world.step(20.0)
+    assert (world.ledger.job(job).state, world.ledger.job(job).error) == (
+        State.FAILED,
+        "These rows were erased.",
+    )
+
+
+def test_a_cancel_that_the_platform_refuses_is_told(world: World) -> None:
+    """A revoked key: the card does not say that it was asked to stop."""
+    job = running_job(world)
+    world.ledger.request_cancel(job, "U1", "enough")
+    original = world.adapter.look
+
+    def look(reference: Any) -> Any:
+        world.standin.is_key_good = True
+        sighting = original(reference)
+        world.standin.is_key_good = False
+        return sighting
+
+    world.adapter.look = look  # type: ignore[method-assign]
+    try:
+        world.step(20.0)
+    finally:
+        world.adapter.look = original  # type: ignore[method-assign]
+    card = str(job_card(world.ledger.job(job), world.wall()))
+    assert "did not take the request to stop" in card
+    assert "refuses the key" in card
+
+
+def test_what_takes_long_holds_up_no_other_job(world: World) -> None:
+    """With a pool a pass ends at once; the slow one is not begun twice."""
+    slow, fast = world.submit(), world.submit()
+    upload, gate, calls = world.adapter.upload, threading.Event(), []
+
+    def wait(submission: Submission) -> list[str]:
+        if world.ledger.job(slow).root in submission.tag:
+            calls.append(submission.tag)
+            gate.wait(10.0)
+        return upload(submission)
+
+    world.adapter.upload = wait  # type: ignore[method-assign]
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for number in range(60):
+                world.desks[0].step(world.wall(), world.clock[0] + number, pool)
+                if world.ledger.job(fast).state is State.RUNNING:
+                    break
+                threading.Event().wait(0.05)
+            assert world.ledger.job(fast).state is State.RUNNING
+            assert (world.ledger.job(slow).state, len(calls)) == (State.SUBMITTING, 1)
+            gate.set()
+    finally:
+        gate.set()
+        world.adapter.upload = upload  # type: ignore[method-assign]
+
+
+def test_offers_of_an_unknown_shape_do_not_stop_the_reaper(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One platform's new answer is that platform's trouble alone."""
+
+    def offers() -> list[Offer]:
+        raise KeyError("gpus")
+
+    monkeypatch.setattr(world.adapter, "offers", offers)
+    world.adapter.create(Submission(f"{world.desks[0].packer.prefix}lost-1", "cpu-basic", 600.0, {}, "key"))
+    world.standin.on_cancel = lambda one: world.standin.end(one, CANCELLED)
+    world.step(1.0)
+    assert world.standin.running() == []
+
+
+def test_a_job_whose_platform_is_not_configured_any_more_says_so(world: World, tmp_path: Path) -> None:
+    """Nobody can look at it: the card names what to do."""
+    job = running_job(world)
+    world.desks[0] = Desk(world.ledger, {}, world.desks[0].packer, tmp_path)
+    world.step(20.0)
+    assert "not configured here any more" in str(job_card(world.ledger.job(job), world.wall()))
+
+
+def test_a_report_with_notes_of_another_shape_still_closes_its_job(world: World) -> None:
+    """What comes back from a bucket may be anything."""
+    job = running_job(world)
+    remote = remotes_of(world.ledger.engine, job)[0]
+    remote = decide_outcome(world.ledger.engine, remote, Outcome.FINISHED, "done", 1.0)
+    remote = keep_result(world.ledger.engine, remote, {"kind": "finetune", "notes": 7}, {})
+    close(world.ledger.engine, remote, ["Not erased: x."], 2.0)
+    assert (world.ledger.job(job).report or {})["notes"] == ["Not erased: x."]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from finetune.platforms.contract import NoAnswer
-from finetune.platforms.runs import CLAIM, DONE, MANIFEST, CorruptResult, RunStore
+from finetune.platforms.runs import CLAIM, DONE, MANIFEST, CorruptResult, RunStore, plain_object
 from tests.s3_server import s3_server
 from worker.runtime.remote import Container
 from worker.transport import signing
@@ -99,3 +99,12 @@ def test_a_bucket_that_is_away_for_a_while_does_not_cost_the_result(
     failures += [NoAnswer("away")] * 3
     with pytest.raises(NoAnswer):
         container._insist(write)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"a": 1e999}', b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a": 1%s}' % (b"0" * 400)]
+)
+def test_what_a_database_or_a_float_refuses_counts_as_no_object(data: bytes) -> None:
+    """An infinity, half a character and a number of 400 digits would stop every later look at the job."""
+    assert plain_object(data) is None
+    assert plain_object(b'{"a": [1, 2.5, "\\u00e9"]}') == {"a": [1, 2.5, "é"]}

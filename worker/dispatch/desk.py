@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from finetune.platforms.contract import (
@@ -32,7 +33,7 @@ from worker.jobs.states import State, Trigger
 from worker.ledger import outbox
 from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
-from worker.ledger.remotes import Terms, open_remotes, open_tags, write_intent
+from worker.ledger.remotes import Terms, note_state, open_remotes, open_tags, write_intent
 from worker.ledger.transitions import StaleVersion, locked_job, move
 from worker.transport.signing import seal
 
@@ -65,6 +66,13 @@ class _Memory:
     creates: int
     since: float
     due: float = 0.0
+    end_at: float | None = None
+
+    def ended_s(self, tick: float) -> float:
+        """The seconds since the platform first showed it ended, counted from the first call."""
+        if self.end_at is None:
+            self.end_at = tick
+        return tick - self.end_at
 
 
 @dataclass
@@ -84,6 +92,7 @@ class Desk:
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
     _postponed: dict[str, float] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
     _reap_at: float = float("-inf")
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -100,32 +109,32 @@ class Desk:
             self._thread.join(timeout_s)
 
     def step(self, now: float, tick: float, pool: ThreadPoolExecutor | None = None) -> None:
-        """One pass: orders that are owed, every submission that is due, now and then offers and what nobody owns."""
+        """One pass: orders that are owed, every submission that is due, now and then offers and what nobody owns.
+
+        With `pool` it waits for none of them: a result that takes minutes to fetch holds up no other job.
+        """
         for job_id in outbox.jobs_to_requeue(self.ledger.engine, now, remote=True):
             outbox.requeue_job(self.ledger.engine, job_id, now)
         for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
             if self._postponed.get(order.job_id, tick) <= tick:
-                self._guard(order.job_id, tick, lambda order=order: self._take(order, now))  # type: ignore[misc]
+                self._begin(order.job_id, tick, partial(self._take, order, now), pool)
         pairs = open_remotes(self.ledger.engine)
         self._memory = {r.tag: self._remember(r, tick) for r, _ in pairs}
-        due = [(r, job) for r, job in pairs if self._memory[r.tag].due <= tick]
-        acts = [lambda r=r, job=job: self._act(r, job.state, now, tick) for r, job in due]  # type: ignore[misc]
-        tags = [r.tag for r, _ in due]
-        if pool is None:
-            for tag, act in zip(tags, acts, strict=True):
-                self._guard(tag, tick, act)
-        else:
-            list(pool.map(lambda pair: self._guard(pair[0], tick, pair[1]), zip(tags, acts, strict=True)))
+        for remote, job in pairs:
+            memory = self._memory[remote.tag]
+            if memory.due <= tick:
+                act = partial(self._act, remote, job.state, memory, now, tick)
+                self._begin(remote.tag, tick, act, pool)
         if tick - self._reap_at >= REAP_S:
             self._reap_at = tick
-            self.read_offers()
-            self.reap()
+            self._begin("offers", tick, self.read_offers, pool)
+            self._begin("reaper", tick, self.reap, pool)
 
     def places(self) -> list[PlaceOffer]:
         """The machines of all connected platforms, as they were last told; no call is made here."""
         return [
             PlaceOffer(self.connections[name].platform, offer)
-            for name, offers in self._offers.items()
+            for name, offers in list(self._offers.items())
             for offer in offers
         ]
 
@@ -136,6 +145,8 @@ class Desk:
                 self._offers[name] = connection.adapter.offers()
             except (NoAnswer, NotMade) as error:
                 log.info("%s does not tell its offers: %s", connection.platform.label, error)
+            except Exception:  # an answer of an unknown shape must not hide the other platforms
+                log.exception("the offers of %s could not be read", connection.platform.label)
 
     def reap(self) -> None:
         """Ends what runs at a platform under a tag of ours and no open submission owns."""
@@ -155,6 +166,8 @@ class Desk:
                         connection.adapter.cancel(Reference(one.tag, one.remote_id))
             except (NoAnswer, NotMade) as error:
                 log.info("%s could not be searched: %s", connection.platform.label, error)
+            except Exception:  # nor keep the reaper from them
+                log.exception("what %s shows could not be read", connection.platform.label)
 
     def _run(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="desk") as pool:
@@ -165,6 +178,16 @@ class Desk:
                     Exception
                 ):  # the edge of this thread: the database is away, the next round may do better
                     log.exception("jobs on platforms could not be looked after; trying again")
+
+    def _begin(
+        self, name: str, tick: float, act: Callable[[], None], pool: ThreadPoolExecutor | None
+    ) -> None:
+        """Does it, in the pool if there is one; never twice at once under one name."""
+        if pool is None:
+            self._guard(name, tick, act)
+        elif name not in self._busy:
+            self._busy.add(name)
+            pool.submit(self._guard, name, tick, act).add_done_callback(lambda _: self._busy.discard(name))
 
     def _guard(self, tag: str, tick: float, act: Callable[[], None]) -> None:
         try:
@@ -234,16 +257,18 @@ class Desk:
                 flag = seal({"stop": remote.tag, "reason": order.reason}, self.packer.key)
                 connection.runs.write(remote.tag, "stop", flag)
 
-    def _act(self, remote: Remote, job: State, now: float, tick: float) -> None:
-        memory = self._memory[remote.tag]
+    def _act(self, remote: Remote, job: State, memory: _Memory, now: float, tick: float) -> None:
         connection = self.connections.get(remote.platform)
         if connection is None:
             memory.due = tick + 4 * LOOK_S
+            note = f"{remote.platform} is not configured here any more: set it up again, or end {remote.tag} there"
+            note_state(self.ledger.engine, remote, note, now)
             return
         since_s = tick - memory.since
         next_step = next_move(remote, job, since_s)
         memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
-        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s)
+        ended_s = partial(memory.ended_s, tick)
+        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s, ended_s)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:
             memory.due = tick + wait_s

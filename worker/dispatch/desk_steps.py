@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finetune.errors import FinetuneError
 from finetune.platforms.contract import (
     ENDED,
     BadKey,
@@ -47,7 +49,10 @@ log = logging.getLogger("trainwise.jobs")
 
 @dataclass
 class Steps:
-    """`take` carries out one move; `since_s` is how long this desk has seen the submission in its state."""
+    """`take` carries out one move; `since_s` is how long this desk has seen the submission in its state.
+
+    `ended_s()` is how long it has seen the platform's job ended.
+    """
 
     ledger: Ledger
     connection: Connection
@@ -55,6 +60,7 @@ class Steps:
     artifacts: Path
     now: float
     since_s: float
+    ended_s: Callable[[], float]
 
     def take(self, step: Move, remote: Remote) -> float | None:
         """Carries out the move; the seconds to wait before the next one, None: as usual."""
@@ -98,6 +104,11 @@ class Steps:
             if error.retry_after_s is None:
                 self._decide(remote, Outcome.FAILED, self._words(error))
             return error.retry_after_s or 0.0
+        except FinetuneError as error:  # the rows are gone, or the place of the runs stays away
+            if error.retryable and self.since_s <= CLEAR_S:
+                raise
+            self._decide(remote, Outcome.FAILED, self._words(error))
+            return 0.0
         count = remote.creates + 1
         remote = remotes.change(engine, remote, state=RemoteState.CREATING, creates=count, uploads=places)
         try:
@@ -155,14 +166,16 @@ class Steps:
         remote = self._end_extras(remote)
         state = self.ledger.job(remote.job_id).state
         is_over = self.is_over(sighting)
-        note = sighting.note
+        note = sighting.unread or sighting.note
         if state is State.CANCELLING and not is_over:
-            note = f"asked {self.label} to stop, still billing"
+            note = self._ask_to_stop(remote)
         elif sighting.stage is Stage.WAITING:
             note = f"waiting for a machine at {self.label}"
         remote = remotes.note_sighting(self.ledger.engine, remote, sighting, note, self.now)
         if state is State.CANCELLING:
-            return self._cancel(remote, is_over)
+            if is_over:
+                self._decide(remote, Outcome.CANCELLED, f"{self.label} has ended it", ended_at=self.now)
+            return 0.0 if is_over else None
         return self._judge(remote, sighting)
 
     def _judge(self, remote: Remote, sighting: Sighting) -> float | None:
@@ -184,7 +197,8 @@ class Steps:
                 remote, Outcome.BUDGET, f"{self.label} ended it at its time limit, which its budget set"
             )
         elif sighting.stage in ENDED:
-            if sighting.stage is Stage.SUCCEEDED and self.since_s < LAST_WORD_S:
+            patience_s = LAST_WORD_S if sighting.stage is Stage.SUCCEEDED else 0.0
+            if self.ended_s() < (CLEAR_S if sighting.unread else patience_s):
                 return None
             self._decide(remote, Outcome.LOST, f"ended by {self.label} ({sighting.word or sighting.stage})")
         elif sighting.stage is Stage.WAITING and self.since_s > self.connection.platform.queue_s:
@@ -198,12 +212,13 @@ class Steps:
             return None
         return 0.0
 
-    def _cancel(self, remote: Remote, is_over: bool) -> float | None:
-        if is_over:
-            self._decide(remote, Outcome.CANCELLED, f"{self.label} has ended it", ended_at=self.now)
-            return 0.0
-        self.connection.adapter.cancel(reference(remote))
-        return None
+    def _ask_to_stop(self, remote: Remote) -> str:
+        """Asks for the end; what the card says of it."""
+        try:
+            self.connection.adapter.cancel(reference(remote))
+        except (NoAnswer, NotMade) as error:
+            return f"{self.label} did not take the request to stop: {self._words(error)}"[:300]
+        return f"asked {self.label} to stop, still billing"
 
     def _unseen(self, remote: Remote, error: Exception) -> float | None:
         """Nobody can look: the card says so, and after all limits the report names what may still run."""
@@ -262,18 +277,18 @@ class Steps:
         draft.mkdir(parents=True)
         try:
             result = self.connection.adapter.result(reference(remote), draft)
-        except (NoAnswer, NotMade, CorruptResult) as error:
+            if (draft / "files").is_dir():
+                folder = home / attempt_name(remote)
+                shutil.rmtree(folder, ignore_errors=True)
+                (draft / "files").replace(folder)
+                drop_earlier(folder)
+        except (NoAnswer, NotMade, CorruptResult, OSError) as error:
             most_s = CORRUPT_S if isinstance(error, CorruptResult) else CLEAR_S / 2
             if self.since_s <= most_s:
                 raise NoAnswer(str(error)) from error
             why = f"The result could not be fetched: {self._words(error)}"
             return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
         finally:
-            if (draft / "files").is_dir():
-                folder = home / attempt_name(remote)
-                shutil.rmtree(folder, ignore_errors=True)
-                (draft / "files").replace(folder)
-                drop_earlier(folder)
             shutil.rmtree(draft, ignore_errors=True)
         report = {**result.report, **({"hosted_model": result.model} if result.model else {})}
         return remotes.keep_result(self.ledger.engine, remote, report, result.plots)

@@ -147,6 +147,14 @@ def note_sighting(engine: Engine, remote: Remote, sighting: Sighting, note: str,
         return remote
 
 
+def note_state(engine: Engine, remote: Remote, note: str, now: float) -> None:
+    """The note on the card of the submission's job; nothing is written where it stands there already."""
+    with writing(engine) as connection:
+        job = locked_job(connection, remote.job_id)
+        if job.progress.get("platform_note", "") != note and job.state not in END_STATES:
+            set_columns(connection, job, now, progress={**job.progress, "platform_note": note})
+
+
 def decide_outcome(
     engine: Engine, remote: Remote, outcome: Outcome, why: str, now: float, **columns: Any
 ) -> Remote:
@@ -187,7 +195,8 @@ def close(engine: Engine, remote: Remote, notes: list[str], now: float, **column
             job = set_columns(connection, job, now, spent_usd=job.spent_usd + more)
         outcome, report = Outcome(remote.outcome), remote.report
         if outcome is Outcome.FINISHED and report is not None:
-            report = {**report, "notes": [*(report.get("notes") or []), *notes]}
+            own = report.get("notes")
+            report = {**report, "notes": [*(own if isinstance(own, list) else []), *notes]}
         follow(connection, job, _ending(job, outcome, remote.why, notes, report, now), now, DESK)
         return remote
 
