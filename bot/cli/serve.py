@@ -123,7 +123,11 @@ def _prepare(job: str, error_rate: float | None, share: float) -> Versions:
     except VersionError:
         pointer = None
     if pointer is not None:
-        versions_there.use(pointer.current, "started", error_rate)
+        if error_rate not in (
+            None,
+            pointer.error_rate,
+        ):  # else a restart would end a trial and hide a rollback
+            versions_there.use(pointer.current, "another promise", error_rate)
         return versions_there
     folder = model_folder(job)
     console.print(f"Making a version of {job}: exported, scored on its held-out tickets.", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +17,8 @@ from bot.slack.ui.duty import DutyCard, message_text
 from bot.slack.ui.escape import question_of
 from bot.slack.users import Person
 from finetune.evaluation.on_duty import DutyFigures, Observation, figures_of, new_words
-from finetune.evaluation.promise import audit_share
-from finetune.serving.answers import ServedModel
+from finetune.evaluation.promise import Threshold, audit_share
+from finetune.serving.answers import Answer, ServedModel
 from finetune.serving.versions import VersionError, Versions, names_served
 from worker.ledger import duty
 from worker.ledger.duty import DutyTicket, Label, Watch
@@ -25,6 +26,7 @@ from worker.ledger.duty import DutyTicket, Label, Watch
 SPOKEN = (None, "file_share", "bot_message")
 MONTH_S = 30 * 86_400.0
 LEAST_NEW = 5  # tickets near no training ticket before they are told of
+log = logging.getLogger(__name__)
 
 
 def ticket_in(message: Mapping[str, Any], bot_user: str) -> str | None:
@@ -79,9 +81,24 @@ def load_model(place: Path, watch: Watch) -> ServedModel | None:
     if folder is None:
         return None
     model = load_version(folder, watch.error_rate)
-    if watch.threshold is not None:
-        model.threshold = replace(model.threshold, value=watch.threshold)
+    model.threshold = threshold_of(watch, model.threshold)
     return model
+
+
+def threshold_of(watch: Watch, own: Threshold) -> Threshold:
+    """The threshold that was set since on the watch's labels, else the version's own; above 1 stands for none."""
+    if watch.threshold is None:
+        return own
+    return replace(own, value=None if watch.threshold > 1 else watch.threshold)
+
+
+def answer_to(model: ServedModel, ticket: DutyTicket) -> Answer:
+    """The model's answer; where it breaks on a ticket it abstains, so that the ticket goes to people and no other waits."""
+    try:
+        return model.answer(ticket.text)
+    except Exception as error:  # the edge: each library has its own; no text, as it may quote the ticket
+        log.error("the model of watch %s failed on a ticket (%s)", ticket.watch_id, type(error).__name__)
+        return Answer(None, 0.0, (), "it failed on this ticket")
 
 
 def confidences_of(model: ServedModel | None) -> np.ndarray:

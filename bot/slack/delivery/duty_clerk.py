@@ -21,8 +21,10 @@ from slack_sdk import WebClient
 from bot.slack.delivery.placing import Answer
 from bot.slack.delivery.rounds import Rounds
 from bot.slack.delivery.succession import follow
+from bot.slack.failures import tell_privately
 from bot.slack.on_duty import (
     MONTH_S,
+    answer_to,
     card_of,
     confidences_of,
     key_of,
@@ -46,7 +48,7 @@ from worker.ledger.duty import DutyTicket, Watch
 
 READS_EVERY_S = 120.0
 LONGEST_PAUSE_S = 60.0
-PAGE, PAGES = 200, 25
+PAGE = 200
 HOUR_OF_CARD = 8
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class DutyClerk:
     ) -> None:
         self.services, self._client, self.place, self._tick = services, client, place, tick
         self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
+        self._broken: dict[tuple[str, str, float, float | None], float] = {}  # when it did not load
         self._read_at: dict[str, float] = {}
         self._looked_at: dict[str, tuple[int, int, float]] = {}
         self._cards: set[str] = set()
@@ -83,26 +86,54 @@ class DutyClerk:
         self._rounds.wake()
 
     def work_once(self) -> None:
-        """One round over every watch at work."""
-        for watch in duty.watches_at_work(self.services.ledger.engine):
-            self.catch_up(watch)
-            model = self.model_of(watch)
-            if model is None:
-                continue
-            if self._settle_waiting(watch, model):
-                self.services.wake()
-            self._judge(watch, model)
-            if watch.successor and (text := follow(self.services, watch, model)):
-                self.tell(watch, text, f"succession:{watch.successor}")
-            self._owe_card(watch, model)
+        """One round over every watch at work; what fails in one channel holds up no other, and is raised at the end."""
+        watches = duty.watches_at_work(self.services.ledger.engine)
+        ids = {watch.id for watch in watches}
+        self._models = {key: model for key, model in self._models.items() if key[0] in ids}
+        failures = []
+        for watch in watches:
+            try:
+                self._work_on(watch)
+            except Exception as failure:  # the edge: Rounds logs it and makes the pauses longer
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def _work_on(self, watch: Watch) -> None:
+        if self.services.keeps_jobs_out(watch.channel):
+            self._leave(watch)
+            return
+        self.catch_up(watch)
+        model = self.model_of(watch)
+        if model is None:
+            return
+        if self._settle_waiting(watch, model):
+            self.services.wake()
+        self._judge(watch, model)
+        if watch.successor and (text := follow(self.services, watch, model)):
+            self.tell(watch, text, f"succession:{watch.successor}")
+        self._owe_card(watch, model)
+
+    def _leave(self, watch: Watch) -> None:
+        """Ends a watch whose channel people from outside have come to; whoever asked for it is told alone."""
+        why = "people from outside read along"
+        if duty.set_mode(self.services.ledger.engine, watch, duty.STOPPED, why, self.services.clock()):
+            text = (
+                f"🛑 Model {watch.version} is off duty in <#{watch.channel}>: {why} there now. `/triage watch` puts it back once "
+                "they are gone."
+            )
+            tell_privately(self._client, watch.by, text, [section(text)])
 
     def model_of(self, watch: Watch) -> ServedModel | None:
         """The watch's model, loaded once; None while it is being made or does not load."""
         key = (watch.id, watch.version, watch.error_rate, watch.threshold)
         if key not in self._models:
+            if self._tick() - self._broken.get(key, float("-inf")) < LONGEST_PAUSE_S:
+                return None
             try:
                 model = load_model(self.place, watch)
             except FinetuneError as error:
+                self._broken = {key: self._tick()}
                 log.error("the model of %s does not load: %s", watch.channel, error)
                 return None
             if model is None:
@@ -118,36 +149,35 @@ class DutyClerk:
             return
         try:
             bot_user = self._bot_user = self._bot_user or str(self._client.auth_test()["user_id"])
-            messages = self._history(watch)
+            newest = self._enter_history(watch, bot_user)
         except SLACK_TROUBLE as error:
             log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
             self._read_at[watch.id] = self._tick()
             return
-        now = self.services.clock()
-        for message in sorted(messages, key=lambda one: float(one["ts"])):
-            text = ticket_in(message, bot_user)
-            if text is not None:
-                key, ts = key_of(watch.channel, str(message["ts"])), str(message["ts"])
-                duty.enter(self.services.ledger.engine, watch.id, key, ts, without_personal_data(text), now)
-        if messages:
-            newest = max((str(one["ts"]) for one in messages), key=float)
+        if newest:
             duty.note_read(self.services.ledger.engine, watch.id, newest)
         self._read_at[watch.id] = self._tick()
 
-    def _history(self, watch: Watch) -> list[dict[str, Any]]:
-        messages: list[dict[str, Any]] = []
+    def _enter_history(self, watch: Watch, bot_user: str) -> str:
+        """Enters every ticket since `read_ts`, page by page; the newest message's ts, "" where there is none or it has to stop."""
         query: dict[str, Any] = {"channel": watch.channel, "oldest": watch.read_ts, "limit": PAGE}
-        for _ in range(PAGES):
+        newest, now = "", self.services.clock()
+        while not self._rounds.is_over:
             answer = self._client.conversations_history(**query)
-            messages += answer.get("messages") or []
+            for message in sorted(answer.get("messages") or [], key=lambda one: float(one["ts"])):
+                ts = str(message["ts"])
+                newest = max(newest, ts, key=lambda one: float(one or 0))
+                if (text := ticket_in(message, bot_user)) is not None:
+                    ticket = (key_of(watch.channel, ts), ts, without_personal_data(text), min(now, float(ts)))
+                    duty.enter(self.services.ledger.engine, watch.id, *ticket)
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                break
+                return newest
             query["cursor"] = cursor
-        return messages
+        return ""
 
     def _settle_waiting(self, watch: Watch, model: ServedModel) -> int:
-        """Lets the model look at what waits; how many tickets it outcome."""
+        """Lets the model look at what waits; how many tickets it settled."""
         engine = self.services.ledger.engine
         batch = duty.waiting(engine, watch.id)
         if not batch:
@@ -163,13 +193,13 @@ class DutyClerk:
         return count
 
     def _settle(self, watch: Watch, model: ServedModel, ticket: DutyTicket, share: float) -> bool:
-        answer = model.answer(ticket.text)
+        answer = answer_to(model, ticket)
         lot = int.from_bytes(hashlib.sha256(f"{watch.id}:{ticket.key}".encode()).digest()[:8], "big") / 2**64
         outcome = replace(
             ticket,
             state=duty.ABSTAINED if answer.queue is None else duty.ANSWERED,
             queue=answer.queue,
-            confidence=answer.confidence,
+            confidence=answer.confidence if answer.likeliest else None,
             likeliest=answer.likeliest,
             reason=answer.reason,
             is_near=answer.is_near,
@@ -180,7 +210,7 @@ class DutyClerk:
         return duty.settle(self.services.ledger.engine, outcome, line, watch.channel, self.services.clock())
 
     def _line(self, watch: Watch, ticket: DutyTicket) -> dict[str, Any]:
-        text, blocks = ticket_line(ticket, quotes=not ticket.ts)
+        text, blocks = ticket_line(ticket)
         answer = Answer(watch.channel, ticket.ts, watch.by, text, validate_message(blocks, text), key="")
         return replace(answer, since=self.services.clock()).to_json()
 

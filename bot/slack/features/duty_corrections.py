@@ -37,7 +37,7 @@ def on_right(services: Services, ack: Ack, body: Body, action: Body, client: Web
     ticket, watch, user = _line_of(services, body, action)
     if ticket.queue is None:
         raise BotError("The model gave no answer here: press the right queue.")
-    _label(services, client, (watch, ticket, user), ticket.queue, message_place(body)[2])
+    _label(services, client, (watch, ticket, user), ticket.queue, message_place(body))
 
 
 def on_pick(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -47,7 +47,7 @@ def on_pick(services: Services, ack: Ack, body: Body, action: Body, client: WebC
     at = int(str(action["action_id"])[-1])
     if at >= len(ticket.likeliest):
         raise BotError("This line is older than its ticket: press a queue of the newest line.")
-    _label(services, client, (watch, ticket, user), ticket.likeliest[at][0], message_place(body)[2])
+    _label(services, client, (watch, ticket, user), ticket.likeliest[at][0], message_place(body))
 
 
 def on_other(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -56,7 +56,8 @@ def on_other(services: Services, ack: Ack, body: Body, action: Body, client: Web
     ticket, watch, _ = _line_of(services, body, action)
     model = services.duty.model_of(watch) if services.duty else None
     classes = model.classes if model is not None else tuple(name for name, _ in ticket.likeliest)
-    memory = Memory(watch.channel, message_place(body)[2], f"{ticket.watch_id}:{ticket.key}").pack()
+    channel, _, ts = message_place(body)
+    memory = Memory(channel, ts, f"{ticket.watch_id}:{ticket.key}").pack()
     view = queue_modal(classes, memory)
     client.views_open(trigger_id=body["trigger_id"], view=validate_view(view))
 
@@ -77,7 +78,7 @@ def on_queue_form(services: Services, ack: Ack, body: Body, view: View, client: 
     ack()
     with PrivateFailure(client, memory, body):
         _check_corrector(services, watch, user)
-        _label(services, client, (watch, ticket, user), queue, str(memory.thread_ts))
+        _label(services, client, (watch, ticket, user), queue, (memory.channel, "", str(memory.thread_ts)))
 
 
 def _line_of(services: Services, body: Body, action: Body) -> tuple[DutyTicket, Watch, str]:
@@ -101,13 +102,17 @@ def _check_corrector(services: Services, watch: Watch, user: str) -> None:
 
 
 def _label(
-    services: Services, client: WebClient, line: tuple[Watch, DutyTicket, str], queue: str, ts: str
+    services: Services,
+    client: WebClient,
+    line: tuple[Watch, DutyTicket, str],
+    queue: str,
+    place: tuple[str, str, str],
 ) -> None:
-    """Keeps the person's word and shows on the line what everyone has said."""
-    watch, ticket, user = line
+    """Keeps the person's word and shows on the line what everyone has said; the line may stand in somebody's messages."""
+    (watch, ticket, user), (channel, _, ts) = line, place
     duty.label(services.ledger.engine, watch.id, ticket.key, user, queue, services.clock())
     labels = duty.labels_of(services.ledger.engine, watch.id).get(ticket.key, [])
     text, blocks = labelled_line(ticket, labels)
-    client.chat_update(channel=watch.channel, ts=ts, text=text, blocks=validate_message(blocks, text))
+    client.chat_update(channel=channel, ts=ts, text=text, blocks=validate_message(blocks, text))
     if services.duty:
         services.duty.wake()

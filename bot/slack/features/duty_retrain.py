@@ -38,7 +38,9 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
     spec = parse_spec({**old.spec, "dataset": card.name, "digest": card.digest})
     place = Place(user, watch.team, watch.channel, None, f"retrain:{watch.id}:{card.digest[:16]}")
     job = launch(services, "finetune", spec.to_json(), place, card)
-    duty.change_watch(services.ledger.engine, watch, {"successor": job.id})
+    watch = duty.watch_by(services.ledger.engine, watch.id)  # an alarm may have moved it meanwhile
+    if not duty.change_watch(services.ledger.engine, watch, {"successor": job.id}):
+        raise BotError("The model was just moved to another mode. Press Retrain once more.")
     text = (
         f"{count} judged tickets are version {card.version} of {card.name}; job `{job.id}` trains on it. Then old and new meet the same "
         "fresh tickets, and the better one stays on duty."

@@ -15,7 +15,7 @@ from slack_bolt import Ack, App, BoltResponse, Respond
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from bot.errors import BotError
+from bot.errors import OURS, BotError
 from bot.slack.failures import SLACK_ADVICE, PrivateFailure, guard
 from bot.slack.launch import launch_deployment, model_job
 from bot.slack.on_duty import (
@@ -28,6 +28,7 @@ from bot.slack.on_duty import (
 )
 from bot.slack.payload import Body, Command, Place, View, message_place, where
 from bot.slack.services import Services
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.duty import (
     CORRECTORS,
     MODES,
@@ -39,6 +40,7 @@ from bot.slack.ui.duty import (
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.limits import validate_message, validate_view
+from bot.slack.users import Person
 from worker.ledger import duty
 from worker.ledger.duty import LIVE, SHADOW, STOPPED, Watch
 
@@ -173,11 +175,20 @@ def on_watch_form(services: Services, ack: Ack, body: Body, view: View, client: 
             raise BotError(denial)
         watch = fresh_watch(memory.channel, str(body["team"]["id"]), user, form, services.clock())
         watch = duty.open_watch(services.ledger.engine, watch)
-        if services.permissions.is_admin(person):
-            begin(services, client, watch, user)
-            return
-        text, blocks = request_message(watch)
-        client.chat_postMessage(channel=watch.channel, text=text, blocks=validate_message(blocks, text))
+        try:
+            _ask(services, client, watch, person)
+        except (*OURS, *SLACK_TROUBLE):  # nobody could see or decide it, and the channel would be taken
+            duty.set_mode(services.ledger.engine, watch, STOPPED, "it could not begin", services.clock())
+            raise
+
+
+def _ask(services: Services, client: WebClient, watch: Watch, person: Person) -> None:
+    """An admin's own request begins; for everyone else's the channel is shown the buttons."""
+    if services.permissions.is_admin(person):
+        begin(services, client, watch, person.id)
+        return
+    text, blocks = request_message(watch)
+    client.chat_postMessage(channel=watch.channel, text=text, blocks=validate_message(blocks, text))
 
 
 def on_approve(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -212,15 +223,15 @@ def _asked_watch(services: Services, body: Body, action: Body) -> tuple[Watch, s
 def begin(services: Services, client: WebClient, watch: Watch, admin: str) -> None:
     """Puts the model to work, makes its version where it is missing, and tells the channel what will happen."""
     check_open(services, watch)
-    now = services.clock()
-    values = {"mode": watch.wish, "mode_at": now, "approved_by": admin, "read_ts": f"{now:.6f}"}
-    if not duty.change_watch(services.ledger.engine, watch, values):
-        raise BotError("This has been decided already.")
     waits = ""
     if services.duty and find_version(services.duty.place, watch.version) is None:
         job = services.ledger.job(watch.job_id)
         place = Place(admin, watch.team, watch.channel, None, f"deploy:{watch.id}")
         waits = f" Its version is being made first (job `{launch_deployment(services, job, place).id}`); tickets wait until then."
+    now = services.clock()
+    values = {"mode": watch.wish, "mode_at": now, "approved_by": admin, "read_ts": f"{now:.6f}"}
+    if not duty.change_watch(services.ledger.engine, watch, values):
+        raise BotError("This has been decided already.")
     words = {
         SHADOW: "It answers for itself; only answers drawn for checking are shown.",
         LIVE: "It writes a line beneath each new message; press what is right.",

@@ -72,10 +72,9 @@ def request_message(watch: Watch) -> tuple[str, list[Block]]:
     return text, [section(text), actions(row, block_id="duty_request")]
 
 
-def ticket_line(ticket: DutyTicket, quotes: bool) -> tuple[str, list[Block]]:
-    """The small line beneath a ticket, with its buttons; `quotes` shows the ticket's beginning where it has no message."""
-    value = f"{ticket.watch_id}:{ticket.key}"
-    quote = f"> {escape(one_line(ticket.text, 200))}\n" if quotes else ""
+def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
+    """The small line beneath a ticket, with its buttons."""
+    value, quote = f"{ticket.watch_id}:{ticket.key}", _quote(ticket)
     if ticket.queue is not None:
         share = f"{ticket.confidence or 0:.0%}"
         asks = "  ·  drawn for checking: is this right?" if ticket.is_audit else ""
@@ -91,6 +90,11 @@ def ticket_line(ticket: DutyTicket, quotes: bool) -> tuple[str, list[Block]]:
     return text, [section(text), actions(row, block_id="duty_line")]
 
 
+def _quote(ticket: DutyTicket) -> str:
+    """Number and beginning of a ticket that has no message here; "" for one whose message stands above the line."""
+    return "" if ticket.ts else f"> `{escape(ticket.key)}` {escape(one_line(ticket.text, 200))}\n"
+
+
 def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, list[Block]]:
     """The same line once people have spoken; their disagreement is shown as it is."""
     by_queue: dict[str, list[str]] = {}
@@ -100,10 +104,10 @@ def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, lis
         f"*{escape(one_line(queue, 80))}* ({', '.join(people)})" for queue, people in by_queue.items()
     )
     if len(by_queue) > 1:
-        text = f"⚖️ People disagree: {words}"
+        text = f"{_quote(ticket)}⚖️ People disagree: {words}"
     else:
         mark = "✅" if ticket.queue in by_queue else "✏️"
-        text = f"{mark} {words}"
+        text = f"{_quote(ticket)}{mark} {words}"
     value = f"{ticket.watch_id}:{ticket.key}"
     return text, [
         section(text),

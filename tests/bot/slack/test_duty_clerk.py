@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,15 @@ import pytest
 from sqlalchemy import select
 
 from bot.slack.delivery.duty_clerk import DutyClerk
-from bot.slack.on_duty import card_of
-from bot.slack.ui.duty import card_message
+from bot.slack.features.triage_duty import begin
+from bot.slack.launch import Refusal
+from bot.slack.on_duty import card_of, threshold_of
+from bot.slack.ui.duty import card_message, labelled_line, ticket_line
 from bot.slack.ui.limits import texts_of
 from finetune.evaluation.promise import Threshold
 from finetune.serving.answers import Answer
 from worker.ledger import duty
-from worker.ledger.duty import Watch
+from worker.ledger.duty import DutyTicket, Label, Watch
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import posts
 
@@ -60,7 +63,9 @@ def office(tmp_path: Path) -> Any:
         "0",
     )
     watch = duty.open_watch(ledger.engine, Watch(*fields))
-    services: Any = SimpleNamespace(ledger=ledger, clock=lambda: NOW, wake=lambda: None, duty=None)
+    services: Any = SimpleNamespace(
+        ledger=ledger, clock=lambda: NOW, wake=lambda: None, duty=None, keeps_jobs_out=lambda channel: False
+    )
     history = SimpleNamespace(
         auth_test=lambda: {"user_id": "U0"}, conversations_history=lambda **query: {"messages": []}
     )
@@ -158,3 +163,106 @@ def test_fresh_labels_set_the_threshold_anew_in_shadow(office: Any) -> None:
     assert watch is not None
     assert watch.threshold == 2.0
     assert any("abstains on everything" in text for text in notes(office))
+
+
+def test_a_ticket_that_breaks_the_model_goes_to_people(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It abstains on that one and says so; the others get their answers."""
+    monkeypatch.setattr(Sorter, "answer", lambda model, text: {}[text] if text.endswith(" 0") else WELL)
+    enter(office, 3)
+    work(office)
+    first, *others = duty.tickets_of(office.ledger.engine, office.watch.id)
+    assert (first.state, first.reason, first.confidence) == (duty.ABSTAINED, "it failed on this ticket", None)
+    assert {one.state for one in others} == {duty.ANSWERED}
+
+
+WELL = Answer("billing", 0.9, (("billing", 0.9),))
+
+
+def test_a_channel_that_fails_holds_up_no_other(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second channel's ticket is answered; the round's failure is raised afterwards, for the log."""
+    engine = office.ledger.engine
+    other = duty.open_watch(engine, replace(office.watch, channel="C2", created_at=2.0))
+    office.clerk._models[(other.id, "job1", 0.02, None)] = Sorter()
+    duty.enter(engine, other.id, "C2:1.0", "1.0", "ticket 1", 2.0)
+    catch_up = office.clerk.catch_up
+    monkeypatch.setattr(office.clerk, "catch_up", lambda one: catch_up(one) if one.channel == "C2" else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        office.clerk.work_once()
+    assert not duty.waiting(engine, other.id)
+
+
+def test_a_model_that_ended_leaves_the_memory(office: Any) -> None:
+    """Its weights are let go once nobody has it on duty."""
+    assert duty.set_mode(office.ledger.engine, office.watch, duty.STOPPED, "", NOW)
+    office.clerk.work_once()
+    assert not office.clerk._models
+
+
+def test_people_from_outside_end_a_watch(office: Any) -> None:
+    """A guest joins: nothing more is said in the channel, and whoever asked for the model is told alone."""
+    enter(office, 2)
+    told: list[str] = []
+    office.services.keeps_jobs_out = lambda channel: True
+    office.clerk._client.chat_postMessage = lambda channel, **message: told.append(channel)
+    office.clerk.work_once()
+    office.clerk.work_once()
+    assert duty.watch_in(office.ledger.engine, "C1") is None
+    assert told == ["U1"]
+    assert notes(office) == []
+
+
+def test_a_long_absence_loses_no_message(office: Any) -> None:
+    """6,000 messages in pages of 200, the newest first as Slack gives them: each is entered, then the place is noted."""
+
+    def page(cursor: str = "0", **query: Any) -> dict[str, Any]:
+        numbers = range(6_000 - int(cursor), 5_800 - int(cursor), -1)
+        messages = [{"ts": f"{number}.0", "user": "U5", "text": f"ticket {number}"} for number in numbers]
+        further = "" if numbers[-1] == 1 else str(int(cursor) + 200)
+        return {"messages": messages, "response_metadata": {"next_cursor": further}}
+
+    office.clerk._client.conversations_history = page
+    engine, entries = office.ledger.engine, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duty, "enter", lambda engine, watch, key, ts, text, at: entries.append((key, at)))
+        patch.setattr("bot.slack.delivery.duty_clerk.without_personal_data", lambda text: text)
+        office.clerk.catch_up(office.watch)
+    assert len({key for key, _ in entries}) == 6_000
+    assert ("C1:1.0", 1.0) in entries, "when it was said, not when it was read"
+    watch = duty.watch_in(engine, "C1")
+    assert watch is not None
+    assert watch.read_ts == "6000.0"
+
+
+def test_a_version_that_may_not_be_made_leaves_the_request_open(
+    office: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin agrees, the launch is refused: the model is not on duty without a version, and can be agreed to later."""
+    engine = office.ledger.engine
+    assert duty.set_mode(engine, office.watch, duty.ASKED, "", 2.0)
+    asked = duty.watch_by(engine, office.watch.id)
+
+    def refuse(*_: object) -> None:
+        raise Refusal("You have 5 unfinished jobs.")
+
+    monkeypatch.setattr("bot.slack.features.triage_duty.launch_deployment", refuse)
+    monkeypatch.setattr(office.ledger, "job", lambda job_id: None)
+    office.services.duty = office.clerk
+    with pytest.raises(Refusal):
+        begin(office.services, office.clerk._client, asked, "U1")
+    assert duty.watch_by(engine, asked.id).mode == duty.ASKED
+
+
+def test_no_safe_threshold_is_told_as_such(office: Any) -> None:
+    """2.0 stands for none, so the reason names the promise and no confidence of 2.00."""
+    own = Sorter.threshold
+    assert threshold_of(office.watch, own) == own
+    assert threshold_of(replace(office.watch, threshold=0.8), own).value == 0.8
+    assert threshold_of(replace(office.watch, threshold=2.0), own).value is None
+
+
+def test_a_ticket_of_another_system_can_be_known_by_its_line() -> None:
+    """Its number and beginning stand there, before and after people have spoken."""
+    ticket = DutyTicket("w", "zendesk:4711", "", "charged twice", duty.ANSWERED, 1.0, "billing", 0.9)
+    for text, _ in (ticket_line(ticket), labelled_line(ticket, [Label(ticket.key, "U1", "billing", 1.0)])):
+        assert "zendesk:4711" in text
+        assert "charged twice" in text
