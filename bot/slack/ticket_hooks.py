@@ -20,7 +20,7 @@ from typing import Any
 from bot.errors import BotError
 
 WITHIN_S = 300.0
-LONGEST_KEY = 45
+LONGEST_KEY = 41  # with source and watch it has to fit into what a form remembers (bot/slack/ui/forms.py)
 Headers = Mapping[str, str]
 
 

@@ -161,3 +161,12 @@ def test_what_a_line_quotes_is_forgotten_too(ledger: Ledger) -> None:
     assert "Call" not in bodies
     assert "Maria" not in bodies
     assert "a refund" in bodies
+
+
+def test_a_change_and_its_note_are_one_step(ledger: Ledger) -> None:
+    """A watch that goes back to shadow owes the channel the reason in the same transaction; whoever was too slow owes nothing."""
+    watch, engine = a_watch(ledger), ledger.engine
+    note = {**LINE, "key": "duty-note:1"}
+    assert duty.change_watch(engine, watch, {"mode": duty.SHADOW, "mode_at": 5.0}, note)
+    assert not duty.change_watch(engine, watch, {"mode": duty.SHADOW}, {**note, "key": "duty-note:2"})
+    assert [post.dedupe_key for post in ledger.due_posts(6.0)] == ["duty-note:1"]

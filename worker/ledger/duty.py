@@ -115,11 +115,17 @@ def watches_at_work(engine: Engine) -> list[Watch]:
         return [_watch(row) for row in connection.execute(query).mappings()]
 
 
-def change_watch(engine: Engine, watch: Watch, values: Mapping[str, Any]) -> bool:
-    """Changes a watch that is still in the mode that the caller saw; False where someone was faster."""
+def change_watch(
+    engine: Engine, watch: Watch, values: Mapping[str, Any], note: Mapping[str, Any] | None = None
+) -> bool:
+    """Changes a watch that is still in the mode that the caller saw, and owes its channel the note; False: someone was faster."""
     same = (watches.c.id == watch.id) & (watches.c.mode == watch.mode) & (watches.c.mode_at == watch.mode_at)
     with writing(engine) as connection:
-        return connection.execute(update(watches).where(same).values(dict(values))).rowcount == 1
+        if connection.execute(update(watches).where(same).values(dict(values))).rowcount != 1:
+            return False
+        if note is not None:
+            owe(connection, watch.channel, "", note, float(note["since"]))
+    return True
 
 
 def set_mode(engine: Engine, watch: Watch, mode: str, why: str, now: float) -> bool:

@@ -229,25 +229,32 @@ class DutyClerk:
         self._suspicious[watch.id] = is_suspicious(observations, watch.error_rate)
         if watch.mode == duty.LIVE:
             alarm = alarm_of(observations, confidences_of(model), watch.error_rate)
-            if alarm and duty.set_mode(engine, watch, duty.SHADOW, alarm, self.services.clock()):
-                self.tell(watch, f"⚠️ Model {watch.version} goes back to shadow: {alarm}.", "alarm")
+            if alarm:
+                values = {"mode": duty.SHADOW, "mode_at": self.services.clock(), "why": alarm}
+                text = f"⚠️ Model {watch.version} goes back to shadow: {alarm}."
+                if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
+                    self.services.wake()
             return
         fresh = recalibrate(observations, watch.error_rate) if watch.why else None
         if fresh is None or (fresh.value or 2.0) == watch.threshold:
             return
         value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
-        if duty.change_watch(engine, watch, {"threshold": value}):
-            words = fresh.describe(watch.error_rate)
-            self.tell(watch, f"🎯 Set anew on fresh labels: {words}", f"threshold:{len(labels)}")
+        text = f"🎯 Set anew on fresh labels: {fresh.describe(watch.error_rate)}"
+        if duty.change_watch(
+            engine, watch, {"threshold": value}, self._note(watch, text, f"threshold:{len(labels)}")
+        ):
+            self.services.wake()
 
     def tell(self, watch: Watch, text: str, about: str) -> None:
         """Owes a sentence to the channel."""
-        key = f"duty-note:{watch.id}:{about}:{watch.mode_at:.0f}"
-        answer = Answer(watch.channel, "", watch.by, text, [section(text)], key=key)
-        now = self.services.clock()
+        note = self._note(watch, text, about)
         with writing(self.services.ledger.engine) as connection:
-            duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
+            duty.owe(connection, watch.channel, "", note, note["since"])
         self.services.wake()
+
+    def _note(self, watch: Watch, text: str, about: str) -> dict[str, Any]:
+        key, now = f"duty-note:{watch.id}:{about}:{watch.mode_at:.0f}", self.services.clock()
+        return Answer(watch.channel, "", watch.by, text, [section(text)], key=key, since=now).to_json()
 
     def _owe_card(self, watch: Watch, model: ServedModel) -> None:
         """On Mondays from 8:00 UTC the channel gets the card, once a week."""

@@ -75,7 +75,7 @@ class Engine:
         most_waiting: int = 256,
         slowest_s: float = 1.0,
     ) -> None:
-        self.metrics, self._load, self._most, self._slowest_s = metrics, load, most_waiting, slowest_s
+        self.metrics, self._load, self._slowest_s, self.most_waiting = metrics, load, slowest_s, most_waiting
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="scoring")
         self._waiting = 0
         self._stopping = threading.Event()
@@ -97,7 +97,7 @@ class Engine:
 
     async def answer(self, name: str, tickets: Sequence[Ticket]) -> list[Reply]:
         """The answers in order. Busy where they do not fit into the queue; ModelFailure where a version breaks."""
-        if self._waiting + len(tickets) > self._most:
+        if self._waiting + len(tickets) > self.most_waiting:
             raise Busy("The queue is full. Try again in a second, or serve with more threads.")
         slot, loop = self.slots[name], asyncio.get_running_loop()
         self._count(len(tickets))

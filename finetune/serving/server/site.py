@@ -61,6 +61,8 @@ def build_site(engine: Engine, door: Door, state: State) -> Starlette:
 
     async def triage(request: Request) -> Response:
         question = read_triage(read_json(await _body(request)), names)
+        if len(question.tickets) > engine.most_waiting:
+            raise BadRequest(f"This server takes at most {engine.most_waiting} tickets in one request.")
         _hold_to_limit(request, door, len(question.tickets))
         replies = await engine.answer(question.model, question.tickets)
         rows = [

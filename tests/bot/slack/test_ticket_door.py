@@ -18,6 +18,8 @@ import pytest
 from bot.errors import BotError
 from bot.slack.http import bind, run_site
 from bot.slack.ticket_door import build_door, read_secrets
+from bot.slack.ticket_hooks import SOURCES, ticket_from
+from bot.slack.ui.forms import Memory
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.ledger import Ledger
@@ -166,3 +168,14 @@ def test_two_numbers_never_share_an_entry(door: tuple[httpx.Client, Ledger, Watc
         answer = client.post("/v1/tickets/C1", content=body, headers=headers)
         assert answer.json()["new"] is True, number
     assert len(duty.tickets_of(ledger.engine, watch.id)) == 6
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_longest_number_fits_into_a_form(source: str) -> None:
+    """The form behind "Other queue…" remembers watch and ticket."""
+    number = "7" * 300
+    payload = {"id": number, "text": "x y"}
+    payload |= {"issue": {"key": number, "fields": {"summary": "x y"}}} if source == "jira" else {}
+    payload |= {"data": {"item": {"id": number, "source": {"body": "x y"}}}} if source == "intercom" else {}
+    key, _ = ticket_from(source, payload)
+    assert Memory.parse(Memory("C1", "1.0", f"{'a' * 12}:{key}").pack()).about.endswith(key)

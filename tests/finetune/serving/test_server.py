@@ -154,6 +154,9 @@ def test_a_full_queue_says_503_early(home: Path) -> None:
         refusal = next(response for response in responses if response.status_code == 503)
         assert refusal.headers["retry-after"] == "1"
         assert "queue is full" in refusal.text
+        never = process.client.post("/v1/triage", json={"tickets": ["parcel is late"] * 5})
+        assert never.status_code == 400, "five would never fit, so waiting does not help"
+        assert "at most 4 tickets" in never.text
 
 
 def _ask_until(process: ServerProcess, stop: threading.Event, answers: list[tuple[int, str]]) -> None:
