@@ -217,7 +217,7 @@ def gpu(_: Settings) -> Finding:
 
 
 def platforms(settings: Settings) -> list[Finding]:
-    """Whether each configured platform takes our key: it is asked for a job that nobody has."""
+    """Whether each configured platform takes our key and its place of runs answers: both are asked for a job that nobody has."""
     from finetune.errors import FinetuneError
     from finetune.platforms import PLATFORMS
 
@@ -225,9 +225,16 @@ def platforms(settings: Settings) -> list[Finding]:
     findings = []
     for platform in PLATFORMS.values():
         if not platform.is_configured(values):
+            if names := platform.gaps(values):
+                text = f"half configured: {', '.join(names)} not set"
+                fix = "Set them, or take the others away; docs/platforms.md has the steps."
+                findings.append(Finding(platform.label, Level.WARN, text, fix))
             continue
         try:
-            platform.connect(values).find(NOBODY)
+            adapter = platform.connect(values)
+            adapter.find(NOBODY)
+            if runs := getattr(adapter, "runs", None):
+                runs.read(NOBODY, "order")
         except ImportError as error:
             fix = f"pip install 'trainwise[{platform.extra}]' where the bot runs."
             findings.append(Finding(platform.label, Level.FAIL, f"{error.name} is not installed", fix))
@@ -235,7 +242,11 @@ def platforms(settings: Settings) -> list[Finding]:
             fix = "Check the key, the address and the network; docs/platforms.md has the steps."
             findings.append(Finding(platform.label, Level.FAIL, str(error)[:200], fix))
         else:
-            findings.append(Finding(platform.label, Level.OK, "answers, and takes the key"))
+            findings.append(
+                Finding(
+                    platform.label, Level.OK, "answers, and takes the key; the place of the runs can be read"
+                )
+            )
     off = Finding("platforms", Level.OFF, "none configured: trainings run on this team's workers")
     return findings or [off]
 

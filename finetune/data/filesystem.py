@@ -24,11 +24,12 @@ class Files:
         self._local = "file" in protocols
         self._has_versions = "s3" in protocols
 
-    def read(self, path: str) -> bytes | None:
-        """The file's bytes, None if there is no such file."""
+    def read(self, path: str, most: int | None = None) -> bytes | None:
+        """The file's bytes, at most its first `most`; None if there is no such file."""
+        limits = {} if most is None else {"start": 0, "end": most}
         try:
             with self._in_words():
-                data: bytes = self._fs.cat_file(self._at(path))
+                data: bytes = self._fs.cat_file(self._at(path), **limits)
         except FileNotFoundError:
             return None
         return data
@@ -68,9 +69,23 @@ class Files:
             os.link(draft, self._at(path))
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            return self._create_exclusively(path, data)
         finally:
             os.unlink(draft)
         self._sync_folder(path)
+        return True
+
+    def _create_exclusively(self, path: str, data: bytes) -> bool:
+        """For a mounted bucket, which has no hard links: a reader may see a part of the file for a moment."""
+        try:
+            handle = os.open(self._at(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return False
+        with open(handle, "wb") as stream:
+            stream.write(data)
         return True
 
     def _create_remote(self, path: str, data: bytes) -> bool:
@@ -166,6 +181,7 @@ def _of_a_folder(root: str) -> Iterator[None]:
 
 
 S3 = ("s3", "s3a")
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 KEYLESS = ("NoCredentials", "PartialCredentials", "ProfileNotFound", "CredentialRetrieval", "TokenRetrieval")
 ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")

@@ -17,7 +17,7 @@ def refusal(
 
     5xx says nothing about whether something was made; 429 says that nothing was, and when to come back.
     """
-    words = f" ({detail[:200]})" if detail else ""
+    words = f" ({detail[:300]})" if detail else ""
     if status in (401, 403):
         return BadKey(f"{label} refuses the key: HTTP {status}{words}. Replace it where the bot runs.")
     if status == 429:

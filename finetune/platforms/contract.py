@@ -192,6 +192,10 @@ class Variable:
     default: str | None = ""  # None: without it the platform is not configured
 
 
+SHARED = ("TRAINWISE_IMAGE",)
+"""Settings of more than one platform: one that is set does not mean that this platform is wanted."""
+
+
 def no_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
     """Nothing: a container reads our own rows."""
     return {}
@@ -228,6 +232,13 @@ class Platform:
     def is_configured(self, values: Mapping[str, str]) -> bool:
         """Whether every setting without a default has a value."""
         return all(values.get(one.name) for one in self.variables if one.default is None)
+
+    def gaps(self, values: Mapping[str, str]) -> list[str]:
+        """The settings that are missing where one that only this platform has is set; none where nobody began."""
+        must = [one.name for one in self.variables if one.default is None]
+        own = [name for name in must if name.startswith("TRAINWISE_") and name not in SHARED]
+        has_begun = any(values.get(name) for name in own)
+        return [name for name in must if not values.get(name)] if has_begun else []
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from finetune.platforms.answers import refusal
 from finetune.platforms.contract import NoAnswer, NotMade
 
 TIMEOUT_S = 30.0
+DETAIL_CHARS = 4000
 
 
 class Missing(NotMade):
@@ -35,26 +38,49 @@ class JsonClient:
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self._label} did not answer ({type(error).__name__}).") from error
         if answer.status_code == 404:
-            raise Missing(f"{self._label} does not know it.")
+            raise Missing(f"{self._label} does not know it: check the names in its settings.")
         if answer.status_code >= 300:
-            raise refusal(self._label, answer.status_code, answer.reason_phrase, answer.headers)
+            detail = self._detail(answer.text[:DETAIL_CHARS]) or answer.reason_phrase
+            raise refusal(self._label, answer.status_code, detail, answer.headers)
+        at = time_of(answer.headers.get("date", ""))
         if not answer.content:
-            return Answer(self._label)
+            return Answer(self._label, at=at)
         try:
             value = answer.json()
         except ValueError as error:
             raise NoAnswer(f"{self._label} answered something that is not JSON.") from error
         if not isinstance(value, dict):
             raise NoAnswer(f"{self._label} answered something that is no object.")
-        return Answer(self._label, value)
+        return Answer(self._label, value, at)
+
+    def _detail(self, text: str) -> str:
+        """The sentence in an error's body, without any word of our login; "" where there is none."""
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return ""
+        fault = value.get("error", value) if isinstance(value, dict) else ""
+        words = (fault.get("message") or fault.get("detail")) if isinstance(fault, dict) else fault
+        detail = words if isinstance(words, str) else ""
+        for secret in " ".join(self._headers().values()).split():
+            detail = detail.replace(secret, "***")
+        return detail
 
 
 class Answer(dict[str, Any]):
-    """An answer whose missing fields count as no answer."""
+    """An answer whose missing fields count as no answer; `at` is its date by the platform's clock, None: undated."""
 
-    def __init__(self, label: str, value: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, label: str, value: Mapping[str, Any] | None = None, at: float | None = None) -> None:
         super().__init__(value or {})
-        self._label = label
+        self._label, self.at = label, at
 
     def __missing__(self, name: str) -> Any:
         raise NoAnswer(f"{self._label}'s answer has no {name}.")
+
+
+def time_of(header: str) -> float | None:
+    """A Date header as Unix seconds; None where there is none that can be read."""
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except (ValueError, TypeError):
+        return None

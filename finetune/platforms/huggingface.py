@@ -27,6 +27,7 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
+from finetune.platforms.machine_prices import date_of_today
 from finetune.platforms.runs import RunStore
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class HubMachines:
                 row.name,
                 row.pretty_name,
                 60 * row.unit_cost_usd,
-                "today",
+                date_of_today(),
                 gpu=row.accelerator.model if row.accelerator else "",
                 gpu_gib=gib_of(row.accelerator.vram) if row.accelerator else 0.0,
                 memory_gib=gib_of(row.ram),

@@ -1,6 +1,9 @@
-"""The machines of a platform that tells no price by itself: written into a setting with the team's dollars an hour. Pure."""
+"""What a machine costs an hour: as a setting of the team has it, or as a platform told it on a date."""
 
 from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
 
 from finetune.platforms.contract import PlatformError
 
@@ -11,9 +14,17 @@ def prices_of(text: str, variable: str) -> dict[str, float]:
     for part in filter(None, (one.strip() for one in text.split(","))):
         name, _, usd = part.partition("=")
         try:
-            prices[name.strip()] = float(usd)
+            price = float(usd)
         except ValueError:
+            price = math.nan
+        if not name.strip() or not 0 < price < math.inf:
             raise PlatformError(
-                f"{variable} has {part[:60]!r}: write a machine, =, and dollars an hour."
-            ) from None
+                f"{variable} has {part[:60]!r}: write a machine, =, and dollars an hour, more than 0."
+            )
+        prices[name.strip()] = price
     return prices
+
+
+def date_of_today() -> str:
+    """The day (UTC) on which a platform told a price; the price may be shown later."""
+    return datetime.now(UTC).date().isoformat()

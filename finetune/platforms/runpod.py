@@ -27,7 +27,8 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
-from finetune.platforms.http import TIMEOUT_S, JsonClient, Missing
+from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient, Missing
+from finetune.platforms.machine_prices import date_of_today
 from finetune.platforms.runs import RunStore
 
 LABEL = "RunPod"
@@ -47,9 +48,9 @@ STAGES = {
 class Pods:
     """The pods of one account, in the data centre of its network volume."""
 
-    def __init__(self, client: JsonClient, image: str, volume: str, data_center: str, clock: Any) -> None:
+    def __init__(self, client: JsonClient, image: str, volume: str, data_center: str) -> None:
         self._client, self._image = client, image
-        self._volume, self._data_center, self._clock = volume, data_center, clock
+        self._volume, self._data_center = volume, data_center
 
     def offers(self) -> list[Offer]:
         """The catalogue's GPUs with today's price, those in stock only."""
@@ -60,7 +61,7 @@ class Pods:
             if isinstance(usd, int | float) and row.get("stock") not in (None, "NONE"):
                 name, gib = str(row["id"]), float(row.get("memory") or 0)
                 offers.append(
-                    Offer(name, str(row.get("displayName") or name), float(usd), "today", name, gib)
+                    Offer(name, str(row.get("displayName") or name), float(usd), date_of_today(), name, gib)
                 )
         return offers
 
@@ -80,12 +81,14 @@ class Pods:
         return str(self._client.call("POST", "/pods", json=body)["id"])
 
     def find(self, tag: str) -> list[Sighting]:
-        pods = self._client.call("GET", "/pods")["pods"]
-        return [self._sighting(pod) for pod in pods if matches(str(pod.get("name", "")), tag)]
+        answer = self._client.call("GET", "/pods")
+        pods = [pod for pod in answer["pods"] if matches(str(pod.get("name", "")), tag)]
+        return [sighting_of(pod, answer) for pod in pods]
 
     def look(self, remote_id: str) -> Sighting:
         try:
-            return self._sighting(self._client.call("GET", f"/pods/{remote_id}"))
+            pod = self._client.call("GET", f"/pods/{remote_id}")
+            return sighting_of(pod, pod)
         except Missing:
             return Sighting(remote_id, Stage.GONE, "404")
 
@@ -106,27 +109,25 @@ class Pods:
         usd = float(record["metadata"]["totals"]["totalAmount"])
         return Bill(usd, usd > 0, "billing records of the pod")
 
-    def _sighting(self, pod: Mapping[str, Any]) -> Sighting:
-        try:
-            stage, note = stage_of(str(pod["status"]), STAGES)
-            began = pod.get("startedAt")
-            seconds = self._clock() - datetime.fromisoformat(str(began)).timestamp() if began else 0.0
-            return Sighting(
-                str(pod["id"]), stage, str(pod["status"]), str(pod["name"]), max(0.0, seconds), note
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise NoAnswer(f"{LABEL} showed something that is no pod ({type(error).__name__}).") from error
+
+def sighting_of(pod: Mapping[str, Any], answer: Answer) -> Sighting:
+    """A pod in our words; its seconds by RunPod's own clock, which dated the answer, so that ours may jump."""
+    try:
+        stage, note = stage_of(str(pod["status"]), STAGES)
+        began = pod.get("startedAt")
+        seconds = answer.at - datetime.fromisoformat(str(began)).timestamp() if began and answer.at else 0.0
+        return Sighting(str(pod["id"]), stage, str(pod["status"]), str(pod["name"]), max(0.0, seconds), note)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoAnswer(f"{LABEL} showed something that is no pod ({type(error).__name__}).") from error
 
 
 def connect(values: Mapping[str, str]) -> Adapter:
     """The adapter of one account."""
-    import time
-
     login = {"Authorization": f"Bearer {values['RUNPOD_API_KEY']}"}
     url, timeout_s = values.get("TRAINWISE_RUNPOD_URL") or URL, float(values.get("timeout_s") or TIMEOUT_S)
     client = JsonClient(LABEL, url, lambda: login, timeout_s)
     volume, center = values["TRAINWISE_RUNPOD_VOLUME"], values["TRAINWISE_RUNPOD_DATA_CENTER"]
-    pods = Pods(client, values["TRAINWISE_IMAGE"], volume, center, time.time)
+    pods = Pods(client, values["TRAINWISE_IMAGE"], volume, center)
     return ContainerPlatform(pods, RunStore(values["TRAINWISE_RUNPOD_RUNS_URL"]))
 
 

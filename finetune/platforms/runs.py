@@ -35,6 +35,7 @@ UNSENT = "checkpoints/"
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,6}")
 REPORT_BYTES = 4 * 2**20
 EVENT_BYTES = 64 * 1024
+RESULT_BYTES = 256 * 2**30
 EVENTS_AT_ONCE = 200
 DIGITS = 18
 CHUNK = 2**20
@@ -66,10 +67,10 @@ class RunStore:
         with self._in_words():
             self._files.write(f"{tag}/{path}", data)
 
-    def read(self, tag: str, path: str) -> bytes | None:
-        """One object of a run, None where there is none."""
+    def read(self, tag: str, path: str, most: int | None = None) -> bytes | None:
+        """One object of a run, at most its first `most` bytes; None where there is none."""
         with self._in_words():
-            return self._files.read(f"{tag}/{path}")
+            return self._files.read(f"{tag}/{path}", most)
 
     def create(self, tag: str, path: str, data: bytes) -> bool:
         """Write the object only if there is none; False where another writer was first."""
@@ -78,7 +79,7 @@ class RunStore:
 
     def json(self, tag: str, path: str, most: int = REPORT_BYTES) -> dict[str, Any] | None:
         """A JSON object of a run; None where there is none, or where it is none."""
-        data = self.read(tag, path)
+        data = self.read(tag, path, most + 1)
         return None if data is None or len(data) > most else plain_object(data)
 
     def append_event(self, tag: str, number: int, event: Mapping[str, Any]) -> None:
@@ -90,7 +91,7 @@ class RunStore:
         events: list[dict[str, Any]] = []
         while (
             len(events) < EVENTS_AT_ONCE
-            and (data := self.read(tag, event_path(cursor + len(events)))) is not None
+            and (data := self.read(tag, event_path(cursor + len(events)), EVENT_BYTES + 1)) is not None
         ):
             events.append((plain_object(data) if len(data) <= EVENT_BYTES else None) or {})
         return events
@@ -159,8 +160,11 @@ def manifest_entries(manifest: Mapping[str, Any]) -> list[FileEntry]:
             raise CorruptResult(
                 f"The result holds {entry.name[:80]!r}: only safetensors, JSON and text are taken."
             )
-    if REPORT not in {entry.name for entry in entries}:
+    sizes = {entry.name: entry.size for entry in entries}
+    if REPORT not in sizes:
         raise CorruptResult("The manifest of the result names no report.")
+    if sizes[REPORT] > REPORT_BYTES or sum(sizes.values()) > RESULT_BYTES or min(sizes.values()) < 0:
+        raise CorruptResult("The result is larger than one of ours can be; nothing of it is fetched.")
     return entries
 
 

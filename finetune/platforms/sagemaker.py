@@ -195,7 +195,7 @@ def sort(response: Mapping[str, Any]) -> PlatformError:
         return Missing(text)
     if code == "ValidationException" and "status" in text.lower():
         return Missing(text)  # stopping a job that has ended
-    return refusal(LABEL, status, code)
+    return refusal(LABEL, status, f"{code}: {text}" if text else code)
 
 
 def gpu_of(machine: str) -> str:

@@ -239,5 +239,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = do_PATCH = _serve
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the test's clock."""
+        return super().date_time_string(self.standin.clock())
+
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""

@@ -30,7 +30,7 @@ from worker.jobs.records import Job, JobRequest
 from worker.jobs.remotes import Outcome
 from worker.jobs.states import END_STATES, State
 from worker.ledger.ledger import Ledger
-from worker.ledger.remotes import remotes_of
+from worker.ledger.remotes import open_tags, remotes_of
 from worker.transport import signing
 
 IMAGE = "registry.example.com/trainwise:test"
@@ -52,7 +52,6 @@ class Wire:
     server: Callable[[Callable[[], float]], StandIn]
     values: Callable[[StandIn, str], dict[str, str]]
     machine: str
-    settle_s: float = 60.0
 
 
 @dataclass
@@ -190,8 +189,11 @@ class World:
         self.standin.is_key_good, self.standin.lag_s = True, 0.0
         self.standin.on_cancel = lambda job: self.standin.end(job, CANCELLED)
         for number in range(most):
+            owners = open_tags(self.ledger.engine)
             for job in list(self.standin.jobs.values()):
                 job.odd_word = ""
+                if owners.get(job.tag) not in ("", job.id, job.tag):
+                    continue  # nobody wants it: it bills until the desk ends it
                 self.advance(job, "start" if job.stage == WAITING else "finish")
             self.step(5.0 if number < 4 else 45.0)
             if all(self.ledger.job(one).state in END_STATES for one in self.jobs):
@@ -205,11 +207,15 @@ class World:
     def judge(self) -> None:
         """What must hold once everything is over."""
         jobs = [self.ledger.job(one) for one in self.jobs]
-        has_names = any(self.names_leftovers(job) for job in jobs)
-        if (left := [job.id for job in self.standin.running()]) and not has_names:
-            self.problems.append(f"left billed: {left}")
-        if (files := self.uploads()) and not has_names:
-            self.problems.append(f"left uploaded: {files[:3]}")
+        words = " ".join(
+            json.dumps(job.report) + (job.error or "") for job in jobs if self.names_leftovers(job)
+        )
+        left = [job for job in self.standin.running() if job.id not in words and job.tag not in words]
+        self.problems += [f"left billed: {job.id} of {job.tag}" for job in left]
+        tags = {one.tag for job in jobs for one in remotes_of(self.ledger.engine, job.id)}
+        exempt = [tag for tag in tags if tag in words]
+        silent = [place for place in self.uploads() if not any(tag in place for tag in exempt)]
+        self.problems += [f"left uploaded: {place}" for place in silent[:3]]
         self.problems += [f"{tag} was created twice" for tag in self.standin.doubles()]
         self.problems += [f"{tag} was trained {n} times" for tag, n in self.trainings.items() if n > 1]
         self.problems += self.standin.violations

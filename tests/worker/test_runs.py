@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from finetune.platforms.contract import NoAnswer
-from finetune.platforms.runs import CLAIM, DONE, MANIFEST, CorruptResult, RunStore, plain_object
+from finetune.platforms.runs import CLAIM, DONE, MANIFEST, REPORT_BYTES, CorruptResult, RunStore, plain_object
 from tests.s3_server import s3_server
 from worker.runtime.remote import Container
 from worker.transport import signing
@@ -63,6 +65,9 @@ def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore
         runs.append_event(TAG, number, event)
     assert [event["kind"] for event in runs.events(TAG, 0)] == ["phase", "step"]
     assert runs.events(TAG, 2) == []
+    runs.write(TAG, DONE, b'{"kind": "' + b"x" * REPORT_BYTES + b'"}')
+    assert len(runs.read(TAG, DONE, 100) or b"") == 100
+    assert runs.json(TAG, DONE) is None
     assert runs.erase(TAG) == []
     assert runs.read(TAG, CLAIM) is None
 
@@ -108,3 +113,31 @@ def test_what_a_database_or_a_float_refuses_counts_as_no_object(data: bytes) -> 
     """An infinity, half a character and a number of 400 digits would stop every later look at the job."""
     assert plain_object(data) is None
     assert plain_object(b'{"a": [1, 2.5, "\\u00e9"]}') == {"a": [1, 2.5, "é"]}
+
+
+def test_a_mounted_bucket_without_hard_links_has_one_claim_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a mount refuses links the container must not break, and only one may train."""
+
+    def link(*_: Any) -> None:
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(os, "link", link)
+    runs = RunStore(str(tmp_path / "runs"))
+    assert runs.create(TAG, CLAIM, b"one")
+    assert not runs.create(TAG, CLAIM, b"two")
+    assert runs.read(TAG, CLAIM) == b"one"
+    assert [path.name for path in (tmp_path / "runs" / TAG).iterdir()] == [CLAIM]
+
+
+@pytest.mark.parametrize("size", [2**50, -1])
+def test_a_result_of_an_impossible_size_is_not_fetched(tmp_path: Path, size: int) -> None:
+    """A manifest in a bucket may say anything; the bot's disk is not filled."""
+    runs = RunStore(str(tmp_path / "runs"))
+    entries = [
+        {"name": n, "size": size, "sha256": "0" * 64} for n in ("report.json", "files/model.safetensors")
+    ]
+    runs.write(TAG, MANIFEST, json.dumps({"files": entries}).encode())
+    with pytest.raises(CorruptResult, match="larger"):
+        runs.fetch(TAG, tmp_path / "back")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from finetune.data.filesystem import without_user
 from finetune.platforms.contract import NoAnswer
 from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
 from worker.errors import WorkerError
@@ -57,7 +58,7 @@ class Container:
         data = self.runs.read(self.tag, ORDER)
         if data is None:
             raise WorkerError(
-                f"{self.runs.url}/{self.tag} holds no order: check the address and who may read there."
+                f"{without_user(self.runs.url)}/{self.tag} holds no order: check the address and who may read there."
             )
         try:
             order = read_remote_order(data, self.bot, self.tag, time.time())

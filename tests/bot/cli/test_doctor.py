@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.doctor import Finding, Level, chat
+from bot.cli.doctor import Finding, Level, chat, platforms
 from bot.settings import load_settings
+from tests.platforms.huggingface_server import WIRE
 from tests.rag.llm_script import QualifiedServer, faithful
 
 pytestmark = pytest.mark.integration
@@ -58,3 +59,18 @@ def test_a_failure_names_the_setting(
 def test_no_model_is_no_failure(tmp_path: Path) -> None:
     """Without a key or a server the check is off."""
     assert chat(load_settings({"TRAINWISE_HOME": str(tmp_path)})).level is Level.OFF
+
+
+def test_a_platform_s_bucket_is_read_too_and_a_missing_setting_is_named(tmp_path: Path) -> None:
+    """A place of the runs that does not work shows here, not as a job that is being submitted for ever."""
+    standin = WIRE.server(lambda: 1_800_000_000.0)
+    try:
+        environ = {"TRAINWISE_HOME": str(tmp_path), **WIRE.values(standin, str(tmp_path / "runs"))}
+        assert platforms(load_settings(environ))[0].level is Level.OK
+        (tmp_path / "file").write_text("no folder")
+        (finding,) = platforms(load_settings({**environ, "TRAINWISE_HF_RUNS_URL": str(tmp_path / "file")}))
+        assert (finding.level, "place of the runs" in finding.detail) == (Level.FAIL, True)
+        (finding,) = platforms(load_settings({**environ, "HF_TOKEN": ""}))
+        assert (finding.level, "HF_TOKEN" in finding.detail) == (Level.WARN, True)
+    finally:
+        standin.close()

@@ -1,0 +1,80 @@
+"""What single adapters hold beside the contract: seconds by the platform's clock, prices with a date, reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.platforms.contract import NotMade, PlatformError, Submission
+from finetune.platforms.machine_prices import prices_of
+from finetune.platforms.sagemaker import sort
+from tests.platforms.runpod_server import GPU, WIRE
+from tests.platforms.standin import KEY, Answer
+from tests.platforms.world import World, open_world
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    clock = [0.0]
+    server = WIRE.server(lambda: clock[0])
+    here = open_world(WIRE, server, clock)
+    yield here
+    here.close()
+    server.close()
+
+
+def test_a_pod_s_seconds_are_those_of_runpod_s_clock(world: World) -> None:
+    """Ours may jump by a day: nobody is charged for that and no job ends of it."""
+    adapter = world.adapter
+    pod = adapter.create(Submission("tw-abcdef-x-1", GPU, 600.0, {}, "key"))
+    world.standin.start(world.standin.jobs[pod])
+    world.clock[0] += 1800.0
+    assert adapter.find("tw-abcdef-x-1")[0].ran_s == pytest.approx(1800.0, abs=1.0)
+
+
+def test_an_offer_bears_the_day_on_which_its_price_was_told(world: World) -> None:
+    """It may be shown long after, while the platform does not answer."""
+    assert world.adapter.offers()[0].as_of == datetime.now(UTC).date().isoformat()
+
+
+def test_a_refusal_says_the_platform_s_reason_and_never_the_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RunPod's 400 means a broken rule or no capacity: only its sentence tells which."""
+
+    def refuse(request: Any) -> Answer:
+        return Answer(400, {"error": {"message": f"no capacity in EU-RO-1 for {KEY}"}})
+
+    monkeypatch.setattr(type(world.standin), "answer", lambda self, request: refuse(request))
+    with pytest.raises(NotMade, match="no capacity in EU-RO-1") as refusal:
+        world.adapter.create(Submission("tw-abcdef-x-1", GPU, 600.0, {}, "key"))
+    assert KEY not in str(refusal.value)
+
+
+def test_a_quota_of_aws_is_told_in_its_words() -> None:
+    """The commonest first failure: the account may not have this machine."""
+    fault = {"Code": "ResourceLimitExceeded", "Message": "The limit 'ml.g5.xlarge' is 0 Instances."}
+    error = sort({"Error": fault, "ResponseMetadata": {"HTTPStatusCode": 400}})
+    assert "'ml.g5.xlarge' is 0 Instances" in str(error)
+
+
+@pytest.mark.parametrize("text", ["ml.g5=nan", "ml.g5=-1", "ml.g5=0", "ml.g5=inf", "=1.4", "ml.g5"])
+def test_a_price_that_limits_nothing_is_refused(text: str) -> None:
+    """The budget divided by the price is the time limit: without a price above 0 there is none."""
+    with pytest.raises(PlatformError, match="dollars an hour"):
+        prices_of(text, "MACHINES")
+
+
+def test_a_half_configured_platform_names_what_is_missing(tmp_path: Path) -> None:
+    """The image is every platform's: it alone means nothing."""
+    standin: Any = type("Here", (), {"url": "http://127.0.0.1:1"})()
+    values = WIRE.values(standin, str(tmp_path))
+    assert WIRE.platform.gaps({"TRAINWISE_IMAGE": "x"}) == []
+    assert WIRE.platform.gaps(values) == []
+    assert WIRE.platform.gaps({**values, "RUNPOD_API_KEY": ""}) == ["RUNPOD_API_KEY"]
