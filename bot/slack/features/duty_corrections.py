@@ -84,8 +84,11 @@ def on_queue_form(services: Services, ack: Ack, body: Body, view: View, client: 
 def _line_of(services: Services, body: Body, action: Body) -> tuple[DutyTicket, Watch, str]:
     """The ticket of a pressed line, its watch and the person, who may correct it."""
     user = where(body)[1]
-    ticket, watch = _ticket_and_watch(services, str(action.get("value")))
+    value, _, edits = str(action.get("value")).partition("#")
+    ticket, watch = _ticket_and_watch(services, value)
     _check_corrector(services, watch, user)
+    if edits not in ("", str(ticket.edits)):  # a line of an earlier version tells no edits
+        raise BotError("This ticket was edited after its line was written: press on the line that comes now.")
     return ticket, watch, user
 
 

@@ -74,7 +74,7 @@ def request_message(watch: Watch) -> tuple[str, list[Block]]:
 
 def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
     """The small line beneath a ticket, with its buttons."""
-    value, quote = f"{ticket.watch_id}:{ticket.key}", _quote(ticket)
+    value, quote = _value(ticket), _quote(ticket)
     if ticket.queue is not None:
         share = f"{ticket.confidence or 0:.0%}"
         asks = "  ·  drawn for checking: is this right?" if ticket.is_audit else ""
@@ -88,6 +88,11 @@ def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
         ]
         row.append(button("Other queue…", "duty_other", value))
     return text, [section(text), actions(row, block_id="duty_line")]
+
+
+def _value(ticket: DutyTicket) -> str:
+    """What a button says of its ticket: which one, and as which edit left it."""
+    return f"{ticket.watch_id}:{ticket.key}#{ticket.edits}"
 
 
 def _quote(ticket: DutyTicket) -> str:
@@ -108,7 +113,7 @@ def labelled_line(ticket: DutyTicket, labels: Sequence[Label]) -> tuple[str, lis
     else:
         mark = "✅" if ticket.queue in by_queue else "✏️"
         text = f"{_quote(ticket)}{mark} {words}"
-    value = f"{ticket.watch_id}:{ticket.key}"
+    value = _value(ticket)
     return text, [
         section(text),
         actions([button("Other queue…", "duty_other", value)], block_id="duty_line"),

@@ -1,6 +1,6 @@
 """Who may ask the served model, and how often: keys from a file, compared in constant time, with a limit for each name.
 
-The file has a line for each key, `NAME KEY` or `NAME KEY REQUESTS_A_MINUTE`. One name may have two keys at a time: the new one
+The file has a line for each key, `NAME KEY` or `NAME KEY TICKETS_A_MINUTE`. One name may have two keys at a time: the new one
 is added, every client is moved, then the old one is taken out. The file is read again when it changes.
 """
 
@@ -29,7 +29,7 @@ class KeysError(FinetuneError):
 
 @dataclass(frozen=True)
 class Key:
-    """A key's owner, its SHA-256 and how many requests a minute the owner may make."""
+    """A key's owner, its SHA-256 and how many tickets a minute the owner may make."""
 
     name: str
     digest: bytes
@@ -63,7 +63,7 @@ def read_keys(file: Path, per_minute: float) -> tuple[Key, ...]:
 
 def _key(words: list[str], place: str, per_minute: float) -> Key:
     if len(words) not in (2, 3):
-        raise KeysError(f"{place}: write `NAME KEY`, or `NAME KEY REQUESTS_A_MINUTE`.")
+        raise KeysError(f"{place}: write `NAME KEY`, or `NAME KEY TICKETS_A_MINUTE`.")
     if len(words[1]) < LEAST_CHARACTERS:
         raise KeysError(f"{place}: the key of {words[0]} is short. Make one: openssl rand -hex 24")
     try:
@@ -71,7 +71,7 @@ def _key(words: list[str], place: str, per_minute: float) -> Key:
     except ValueError:
         rate = 0.0
     if not rate > 0:
-        raise KeysError(f"{place}: `{words[2]}` is no number of requests a minute.")
+        raise KeysError(f"{place}: `{words[2]}` is no number of tickets a minute.")
     return Key(words[0], hashlib.sha256(words[1].encode()).digest(), rate)
 
 
@@ -100,8 +100,8 @@ class Door:
                 owner = key
         return owner if scheme.lower() == "bearer" else None
 
-    def wait_s(self, key: Key, requests: int = 1) -> float:
-        """Seconds until the name may make these requests: 0 lets them in and counts them.
+    def wait_s(self, key: Key, tickets: int = 1) -> float:
+        """Seconds until the name may send these tickets: 0 lets them in and counts them.
 
         A bucket that fills evenly and holds a minute's worth.
         """
@@ -111,7 +111,7 @@ class Door:
         with self._lock:
             level, at = self._levels.get(key.name, (key.per_minute, now))
             level = min(key.per_minute, level + (now - at) * key.per_minute / 60)
-            cost = min(float(requests), key.per_minute)
+            cost = min(float(tickets), key.per_minute)
             if level + 1e-9 < cost:
                 self._levels[key.name] = (level, now)
                 return (cost - level) * 60 / key.per_minute

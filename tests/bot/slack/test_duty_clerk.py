@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from bot.errors import BotError
 from bot.slack.delivery.duty_clerk import DutyClerk
+from bot.slack.features.duty_corrections import on_right
 from bot.slack.features.triage_duty import begin
 from bot.slack.launch import Refusal
 from bot.slack.on_duty import card_of, threshold_of
@@ -266,3 +268,30 @@ def test_a_ticket_of_another_system_can_be_known_by_its_line() -> None:
     for text, _ in (ticket_line(ticket), labelled_line(ticket, [Label(ticket.key, "U1", "billing", 1.0)])):
         assert "zendesk:4711" in text
         assert "charged twice" in text
+
+
+def test_right_is_said_of_the_words_that_the_line_was_written_for(office: Any) -> None:
+    """A ticket was edited, its line still shows the earlier answer: the press counts for nothing and says why."""
+    engine, shown = office.ledger.engine, []
+    office.services.permissions = SimpleNamespace(
+        denies_outsider=lambda person: None, is_admin=lambda person: True
+    )
+    office.services.users = SimpleNamespace(person=lambda user: SimpleNamespace(id=user))
+    client: Any = SimpleNamespace(chat_update=lambda **message: shown.append(message["channel"]))
+    (key,) = enter(office, 1)
+    work(office)
+    body = {"user": {"id": "U1"}, "container": {"channel_id": "D7", "message_ts": "9.0"}}
+
+    def press(line: DutyTicket) -> None:
+        row = ticket_line(line)[1][1]["elements"]
+        on_right(office.services, lambda: None, body, row[0], client)  # type: ignore[arg-type, return-value]
+
+    before = duty.ticket_of(engine, office.watch.id, key)
+    assert duty.edit(engine, office.watch.id, key, "ticket 7")
+    with pytest.raises(BotError, match="edited"):
+        press(before)
+    assert duty.labels_of(engine, office.watch.id) == {}
+    work(office)
+    press(duty.ticket_of(engine, office.watch.id, key))
+    assert len(duty.labels_of(engine, office.watch.id)[key]) == 1
+    assert shown == ["D7"], "the line that was pressed, wherever it stands"
