@@ -312,3 +312,24 @@ def test_a_report_with_notes_of_another_shape_still_closes_its_job(world: World)
     remote = keep_result(world.ledger.engine, remote, {"kind": "finetune", "notes": 7}, {})
     close(world.ledger.engine, remote, ["Not erased: x."], 2.0)
     assert (world.ledger.job(job).report or {})["notes"] == ["Not erased: x."]
+
+
+def test_a_slow_refusal_s_waiting_time_holds_in_a_pool_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passes go on while the create is under way: what they see of it does not end the wait that it brings back."""
+    create, answers = world.adapter.create, []
+
+    def slow(submission: Submission) -> str:
+        answers.append(submission.tag)
+        threading.Event().wait(0.3)
+        return create(submission)
+
+    monkeypatch.setattr(world.adapter, "create", slow)
+    job = world.submit()
+    world.standin.create_faults += ["429", "429", "429"]
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(19):
+            world.desks[0].step(world.wall(), world.clock[0] + number, pool)
+            threading.Event().wait(0.05)
+    assert (len(answers), world.ledger.job(job).state) == (1, State.SUBMITTING)

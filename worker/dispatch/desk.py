@@ -118,11 +118,12 @@ class Desk:
         for order in outbox.due_orders(self.ledger.engine, now, self.per_user, remote=True):
             if self._postponed.get(order.job_id, tick) <= tick:
                 self._begin(order.job_id, tick, partial(self._take, order, now), pool)
+        busy = self._busy.copy()  # before the rows are read: what ends meanwhile is left to the next pass
         pairs = open_remotes(self.ledger.engine)
-        self._memory = {r.tag: self._remember(r, tick) for r, _ in pairs}
+        self._memory = {r.tag: self._remember(r, tick, r.tag in busy) for r, _ in pairs}
         for remote, job in pairs:
             memory = self._memory[remote.tag]
-            if memory.due <= tick:
+            if memory.due <= tick and remote.tag not in busy:
                 act = partial(self._act, remote, job.state, memory, now, tick)
                 self._begin(remote.tag, tick, act, pool)
         if tick - self._reap_at >= REAP_S:
@@ -209,9 +210,12 @@ class Desk:
         else:
             self._postponed[name] = until
 
-    def _remember(self, remote: Remote, tick: float) -> _Memory:
+    def _remember(self, remote: Remote, tick: float, is_busy: bool) -> _Memory:
+        """The memory of a submission, a new one for a new state; states passed through in one step count for none."""
         memory = self._memory.get(remote.tag)
-        if memory is not None and (memory.state, memory.creates) == (remote.state, remote.creates):
+        if memory is not None and (
+            is_busy or (memory.state, memory.creates) == (remote.state, remote.creates)
+        ):
             return memory
         return _Memory(remote.state, remote.creates, tick)
 
