@@ -38,7 +38,7 @@ PRICES = Path(__file__).parent / "prices.yaml"
 
 
 def connect_platforms(settings: Settings) -> dict[str, Connection]:
-    """The adapters of the configured platforms, by name; one whose packages are missing is left out with a warning."""
+    """The adapters of the configured platforms, by name; one that cannot be used is left out with a warning."""
     from finetune.platforms import PLATFORMS
     from worker.dispatch.desk import Connection
 
@@ -49,7 +49,7 @@ def connect_platforms(settings: Settings) -> dict[str, Connection]:
             continue
         try:
             adapter = platform.connect(values)
-        except (ImportError, FinetuneError) as error:
+        except (ImportError, FinetuneError, ValueError) as error:  # also what a client says of an address
             log.warning("%s cannot be used: %s", platform.label, error)
             continue
         connections[name] = Connection(platform, adapter, getattr(adapter, "runs", None))

@@ -238,7 +238,7 @@ def platforms(settings: Settings) -> list[Finding]:
         except ImportError as error:
             fix = f"pip install 'trainwise[{platform.extra}]' where the bot runs."
             findings.append(Finding(platform.label, Level.FAIL, f"{error.name} is not installed", fix))
-        except FinetuneError as error:
+        except (FinetuneError, ValueError) as error:
             fix = "Check the key, the address and the network; docs/platforms.md has the steps."
             findings.append(Finding(platform.label, Level.FAIL, str(error)[:200], fix))
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from finetune.platforms.contract import NotMade, PlatformError, Submission
+from finetune.platforms.contract import NoAnswer, NotMade, PlatformError, Submission
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.sagemaker import sort
 from tests.platforms.runpod_server import GPU, WIRE
@@ -78,3 +78,21 @@ def test_a_half_configured_platform_names_what_is_missing(tmp_path: Path) -> Non
     assert WIRE.platform.gaps({"TRAINWISE_IMAGE": "x"}) == []
     assert WIRE.platform.gaps(values) == []
     assert WIRE.platform.gaps({**values, "RUNPOD_API_KEY": ""}) == ["RUNPOD_API_KEY"]
+
+
+def test_a_pod_is_deleted_before_its_result_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It bills on until then, and what it left lies in the volume."""
+
+    def result(reference: Any, folder: Path) -> Any:
+        raise NoAnswer("The volume is slow today.")
+
+    monkeypatch.setattr(world.adapter, "result", result)
+    world.submit()
+    world.step(1.0)
+    (pod,) = world.standin.jobs.values()
+    world.advance(pod, "start")
+    world.step(20.0)
+    world.advance(pod, "finish")
+    world.step(20.0)
+    world.step(20.0)
+    assert world.standin.running() == []

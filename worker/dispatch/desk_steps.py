@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,6 +245,9 @@ class Steps:
         """Fetches the result, sees the end at the platform, reads the bill, erases, and closes."""
         is_late = self.since_s > CLEAR_S
         leftovers: list[str] = []
+        if self.connection.platform.restarts:  # billed until it is ended: not while its result is fetched
+            with suppress(NoAnswer, NotMade):
+                remote, _ = self._see_end(remote)
         remote = self._fetch(remote)
         try:
             remote, has_ended = self._see_end(remote)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from bot.cli.doctor import Finding, Level, chat, platforms
+from bot.factories import connect_platforms
 from bot.settings import load_settings
 from tests.platforms.huggingface_server import WIRE
+from tests.platforms.sagemaker_server import WIRE as SAGEMAKER
 from tests.rag.llm_script import QualifiedServer, faithful
 
 pytestmark = pytest.mark.integration
@@ -74,3 +76,21 @@ def test_a_platform_s_bucket_is_read_too_and_a_missing_setting_is_named(tmp_path
         assert (finding.level, "HF_TOKEN" in finding.detail) == (Level.WARN, True)
     finally:
         standin.close()
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_SAGEMAKER", "TRAINWISE_SAGEMAKER_REGION"])
+def test_a_mistyped_address_of_a_platform_does_not_keep_the_bot_from_starting(
+    tmp_path: Path, name: str
+) -> None:
+    """The platform is left out; the doctor says what is wrong."""
+    standin = SAGEMAKER.server(lambda: 0.0)
+    standin.close()
+    values = {
+        **SAGEMAKER.values(standin, ""),
+        "TRAINWISE_SAGEMAKER_RUNS_URL": str(tmp_path),
+        name: "not a url",
+    }
+    settings = load_settings({"TRAINWISE_HOME": str(tmp_path), **values})
+    assert connect_platforms(settings) == {}
+    (finding,) = platforms(settings)
+    assert (finding.level, "not a url" in finding.detail) == (Level.FAIL, True)
