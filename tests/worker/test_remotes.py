@@ -113,6 +113,18 @@ def test_a_job_on_a_platform_is_not_paused(ledger: Ledger) -> None:
         ledger.request_pause(job, "U1")
 
 
+def test_a_pause_that_meets_the_submission_is_refused_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job was still in line when the person pressed the button: what counts is the row under its lock."""
+    job = submit(ledger)
+    seen = ledger.job(job)
+    intend(ledger)
+    monkeypatch.setattr(ledger, "job", lambda job_id: seen)
+    with pytest.raises(WorkerError, match="Cancel it"):
+        ledger.request_pause(job, "U1")
+
+
 @pytest.mark.parametrize("state", HELD)
 @pytest.mark.parametrize("remote_state", [s for s in RemoteState if s is not RemoteState.CLOSED])
 def test_every_state_has_someone_who_acts_on_it(

@@ -163,11 +163,6 @@ class Ledger:
 
     def request_pause(self, job_id: str, by: str, why: str = "") -> Job:
         """Pauses: at once when nothing runs, else after the next checkpoint (seconds); not on a platform that bills on."""
-        job = self.job(job_id)
-        if job.platform and job.state in ACTIVE_STATES:
-            raise WorkerError(
-                f"Job {job_id} runs on a platform, which bills a machine that pauses. Cancel it, and launch it again later."
-            )
         return self._ask(job_id, Trigger.PAUSE, State.PAUSING, by, why, "pause")
 
     def resume(self, job_id: str, by: str, why: str = "") -> Job:
@@ -302,6 +297,10 @@ class Ledger:
         now = self.clock()
         with writing(self.engine) as connection:
             job = locked_job(connection, job_id)
+            if trigger is Trigger.PAUSE and job.platform and job.state in ACTIVE_STATES:
+                raise WorkerError(
+                    f"Job {job_id} runs on a platform, which bills a machine that pauses. Cancel it, and launch it again later."
+                )
             if job.state != under_way:
                 job = move(connection, job, trigger, now, by, why)
                 if job.state == under_way:
