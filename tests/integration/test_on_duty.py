@@ -6,13 +6,15 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from bot.demo.stack import LocalStack
 from bot.playground import Person
-from bot.slack.retraining import judged_tickets
+from bot.slack.retraining import LEAST_FRESH, judged_tickets, to_compare
 from finetune.data.store import DatasetStore
 from tests.integration.conftest import CHANNEL, DATASET, Message, appears, private_reply, text_of, until
 from worker.ledger import duty
+from worker.ledger.duty_tables import duty_tickets
 from worker.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.integration
@@ -155,46 +157,66 @@ def test_bad_orders_are_refused_in_a_sentence(
     assert "on duty in this channel already" in text
 
 
-NETWORK = (
-    "the vpn tunnel drops every ten minutes on my laptop",
-    "cannot reach the office wifi from meeting room four",
-    "dns lookups fail since this morning on the second floor",
-    "the ethernet port at my desk is dead",
-    "video calls stutter, packet loss to the gateway is high",
-    "please open the firewall for the build server",
-    "my laptop gets no ip address from dhcp",
-    "the vpn client asks for a certificate that expired",
-    "wifi signal is weak in the warehouse, we need a repeater",
-    "switch in rack two blinks orange and nobody has network",
-    "remote desktop over vpn is very slow in the evening",
-    "router firmware update broke our guest wifi",
-    "ping to the printer subnet times out",
-    "please give the new laptop access to the lab vlan",
-    "the proxy blocks the package registry",
-    "fibre line to the branch office is down again",
-    "the access point in the lobby reboots every hour",
-    "cannot resolve internal host names over the vpn",
-    "network drive is unreachable after the switch was replaced",
-    "the wifi password was rotated and my phone cannot join",
+THINGS = (
+    "the vpn tunnel",
+    "the office wifi",
+    "the dns server",
+    "the ethernet port",
+    "the switch in rack two",
+    "the guest wifi router",
+    "the proxy",
+    "the fibre line",
+    "the access point",
+    "the dhcp lease",
+    "the firewall rule",
+    "the packet gateway",
 )
+TROUBLES = (
+    "drops every ten minutes",
+    "cannot be reached from the meeting room",
+    "fails since this morning",
+    "is dead on the second floor",
+    "loses packets all evening",
+    "broke after the firmware update",
+    "is very slow from home",
+    "blocks the build server",
+    "reboots every hour in the lobby",
+    "is down again in the branch office",
+    "rejects my laptop",
+    "times out from the printer subnet",
+)
+
+
+def enter_drawn_tickets(ledger: Ledger, watch: duty.Watch, person: str) -> None:
+    """Tickets of the day before the model went live, drawn for checking and named `network` by a person.
+
+    They are written into the ledger as the clerk would have left them: through the channel so many take minutes.
+    """
+    for n, (thing, trouble) in enumerate((thing, trouble) for thing in THINGS for trouble in TROUBLES):
+        ts = f"{watch.mode_at - 86_400 + n:.6f}"
+        ticket = duty.DutyTicket(
+            watch.id, f"{watch.channel}:{ts}", ts, f"{thing} {trouble}", duty.ANSWERED, float(ts)
+        )
+        row = {**vars(ticket), "likeliest": [["billing", 0.5]], "is_audit": True, "settled_at": float(ts)}
+        with ledger.engine.begin() as connection:
+            connection.execute(insert(duty_tickets).values(row))
+        duty.label(ledger.engine, watch.id, ticket.key, person, "network", float(ts) + 60)
 
 
 def test_corrections_train_a_better_model_that_takes_over(
     watch: duty.Watch, ravi: Person, maya: Person, ledger: Ledger
 ) -> None:
     """People name a queue that the model does not know; the card proposes to retrain, its button trains on a new version of the
-    dataset without the fresh tickets, and the model that is better on those takes over."""
-    for at, words in enumerate(NETWORK):
+    dataset without the fresh tickets, and the model that is shown to be better on drawn ones takes over."""
+    for words in ("the vpn client asks for an expired certificate", "nobody on our floor has network"):
         ticket = maya.say(CHANNEL, words)
         line = line_under(maya, ticket["ts"], "queue")
         maya.click(CHANNEL, line["ts"], "duty_other")
         assert maya.submit(maya.wait_view(title="Which queue?"), {"new_queue": "network"})["ok"]
-        rows = judged_tickets(
-            duty.tickets_of(ledger.engine, watch.id), duty.labels_of(ledger.engine, watch.id)
-        )
-        fresh = [one for one in rows if one.is_fresh and one.queue == "network"]
-        if at >= 13 and len(fresh) >= 3:
-            break
+    enter_drawn_tickets(ledger, watch, "U0MAYA")
+    rows = judged_tickets(duty.tickets_of(ledger.engine, watch.id), duty.labels_of(ledger.engine, watch.id))
+    fresh = [one for one in rows if one.is_fresh]
+    assert len(to_compare(rows)) >= LEAST_FRESH
     before = {message["ts"] for message in ravi.messages(CHANNEL)}
     ravi.command("/triage", "", CHANNEL)
     card = ravi.wait_message(CHANNEL, lambda m: m["ts"] not in before and "Retrain?" in text_of(m), 60)
@@ -202,7 +224,7 @@ def test_corrections_train_a_better_model_that_takes_over(
     assert "Only" in private_reply(maya, lambda: maya.command("/triage", "stop", CHANNEL))
     ravi.click(CHANNEL, card["ts"], "duty_retrain")
     end = ravi.wait_message(
-        CHANNEL, lambda m: "takes over from" in text_of(m) or "not better" in text_of(m), 300
+        CHANNEL, lambda m: "takes over from" in text_of(m) or "not shown to be better" in text_of(m), 300
     )
     assert "takes over from" in text_of(end)
     current = duty.watch_in(ledger.engine, watch.channel)

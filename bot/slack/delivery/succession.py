@@ -1,4 +1,4 @@
-"""From a retrained model to the one on duty: its version is made, both meet the same fresh tickets, the better one stays."""
+"""From a retrained model to the one on duty: its version is made, both meet the same fresh tickets, one that is shown to be better takes over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot.errors import BotError
 from bot.slack.launch import launch_deployment
 from bot.slack.on_duty import find_version
 from bot.slack.payload import Place
-from bot.slack.retraining import LEAST_FRESH, comparison, judged_tickets, rights
+from bot.slack.retraining import LEAST_FRESH, comparison, judged_tickets, rights, shortage, to_compare
 from bot.slack.services import Services
 from finetune.errors import FinetuneError
 from finetune.serving.answers import ServedModel
@@ -39,10 +39,12 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
     if folder is None:
         return _deploy(services, watch, job)
     rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
-    fresh = [one for one in rows if one.is_fresh]
+    fresh = to_compare(rows)
     if len(fresh) < LEAST_FRESH:
         return _end(
-            services, watch, f"There are no fresh tickets to compare on, so {watch.version} stays on duty."
+            services,
+            watch,
+            f"{shortage(len(fresh))} {watch.version} stays on duty; judge more, then retrain.",
         )
     try:
         new = load_version(folder, watch.error_rate)
@@ -53,7 +55,7 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
         return _end(
             services,
             watch,
-            f"🔁 The retrained model {job.id} is not better: {figures}. {watch.version} stays on duty.",
+            f"🔁 The retrained model {job.id} is not shown to be better: {figures}. {watch.version} stays on duty.",
         )
     now = services.clock()
     values = {"version": job.id, "successor": None, "threshold": None, "mode_at": now, "why": ""}

@@ -43,7 +43,7 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
         raise BotError("The model was just moved to another mode. Press Retrain once more.")
     text = (
         f"{count} judged tickets are version {card.version} of {card.name}; job `{job.id}` trains on it. Then old and new meet the same "
-        "fresh tickets, and the better one stays on duty."
+        "fresh tickets, and the new one takes over only if it is shown to be better."
     )
     respond(text=text, response_type="ephemeral", replace_original=False)
 
