@@ -1,4 +1,4 @@
-"""From a retrained model to the one on duty: its version is made, both meet the same fresh tickets, one that is shown to be better takes over."""
+"""From a retrained model to the one on duty: both meet the same fresh tickets, and a new one that is shown better takes over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from bot.slack.services import Services
 from finetune.errors import FinetuneError
 from finetune.serving.answers import ServedModel
 from finetune.serving.deploy import load_version
-from finetune.serving.versions import Versions
 from worker.errors import WorkerError
 from worker.jobs.records import Job
 from worker.jobs.states import END_STATES, State
@@ -61,9 +60,11 @@ def follow(services: Services, watch: Watch, model: ServedModel) -> str:
     values = {"version": job.id, "successor": None, "threshold": None, "mode_at": now, "why": ""}
     if not duty.change_watch(engine, watch, values):
         return ""
-    versions = Versions(folder.parents[2], folder.parents[1].name)
-    versions.use(job.id, f"better on duty: {figures}")
-    return f"🔁 Model {job.id} takes over from {watch.version}: {figures}."
+    name = folder.parents[1].name
+    return (
+        f"🔁 Model {job.id} takes over from {watch.version} in this channel: {figures}. What is served over HTTP stays as it is: "
+        f"`trainwise versions {name} --use {job.id}` makes this model the served one."
+    )
 
 
 def _deploy(services: Services, watch: Watch, job: Job) -> str:

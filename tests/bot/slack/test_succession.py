@@ -79,6 +79,17 @@ def test_corrections_that_people_picked_show_no_better_model(office: Any) -> Non
 def test_enough_drawn_tickets_let_the_better_model_take_over(office: Any) -> None:
     """30 drawn ones, all of which only the new model has right: it is on duty from now on."""
     judge(office, LEAST_FRESH, is_audit=True)
-    assert "Model new1 takes over from old1: 100% right against 0% on 30 fresh tickets" in follow(office)
+    assert (
+        "Model new1 takes over from old1 in this channel: 100% right against 0% on 30 fresh tickets"
+        in follow(office)
+    )
     watch = duty.watch_by(office.engine, office.watch.id)
     assert (watch.version, watch.successor) == ("new1", None)
+
+
+def test_a_takeover_in_a_channel_leaves_the_served_version_alone(office: Any) -> None:
+    """Nobody agreed to other answers over HTTP: the pointer stays, and the note names the command that moves it."""
+    before = office.versions.pointer()
+    judge(office, LEAST_FRESH, is_audit=True)
+    assert "`trainwise versions support --use new1`" in follow(office)
+    assert office.versions.pointer() == before
