@@ -42,14 +42,17 @@ def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: 
     if not duty.change_watch(services.ledger.engine, watch, {"successor": job.id}):
         raise BotError("The model was just moved to another mode. Press Retrain once more.")
     text = (
-        f"{count} judged tickets are version {card.version} of {card.name}; job `{job.id}` trains on it. Then old and new meet the same "
+        f"{count} judged tickets are version {card.version} of {card.name}, which only <#{watch.channel}> sees; job `{job.id}` trains on it. Then old and new meet the same "
         "fresh tickets, and the new one takes over only if it is shown to be better."
     )
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 
 def new_version(services: Services, watch: Watch, user: str) -> tuple[Card, int]:
-    """The dataset with what people taught, as its next version, and how many of their tickets it holds."""
+    """The dataset with what people taught, as its next version, and how many of their tickets it holds.
+
+    Only the watch's channel sees it: the corrections are its messages. BotError where that channel may not see the dataset.
+    """
     engine, store = services.ledger.engine, services.datasets
     rows = judged_tickets(duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id))
     lessons = to_learn(rows)
@@ -61,8 +64,13 @@ def new_version(services: Services, watch: Watch, user: str) -> tuple[Card, int]
     digest = str(old.spec.get("digest") or old.dataset)
     base, card = store.tickets(digest), store.get(digest)
     there = {row.id for row in base.rows}
+    mine = f"channel:{watch.channel}"
+    if not {"workspace", mine} & set(card.scopes):
+        raise BotError(
+            f"{card.name} belongs to other channels only. Its owner can share it with this one: `/datasets`."
+        )
     new = tuple(row for row in lessons if row.id not in there)
     people = len({one.person for one in rows if not one.is_fresh})
     source = f"{len(new)} corrections of {people} people in {watch.channel}"
     together = replace(base, rows=(*base.rows, *new))
-    return store.keep(together, card.name, user, frozenset(card.scopes), card.licence, source), len(new)
+    return store.keep(together, card.name, user, frozenset({mine}), card.licence, source), len(new)

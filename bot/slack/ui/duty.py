@@ -183,11 +183,15 @@ def error_line(figures: DutyFigures, promise: float) -> str:
     )
 
 
+NARROW = "What people taught here becomes a new version of the dataset, which only this channel sees, and a model trains on it."
+
+
 def _card_buttons(card: DutyCard) -> list[Block]:
     watch = card.watch
     row = []
     if card.proposal:
-        row.append(button("Retrain", "duty_retrain", watch.id, "primary"))
+        sure = confirm("Retrain?", NARROW, "Retrain", "Not now")
+        row.append(button("Retrain", "duty_retrain", watch.id, "primary", confirm=sure))
     if watch.mode == SHADOW:
         row.append(button("Go live", "duty_live", watch.id))
     if watch.mode == LIVE:
