@@ -14,7 +14,7 @@ demo: $(VENV)/.ready-ask ## the whole story on this machine: ask, measure, fine-
 	@$(BIN)/trainwise demo
 
 test: $(VENV)/.ready-dev lint ## lint, types, unit and integration tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 lint: $(VENV)/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .

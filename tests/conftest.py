@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not only_unit_tests(config) or not collection_path.match("test_*.py"):
         return None
     return True if MARK.search(collection_path.read_text("utf-8")) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that two workers end together: integration tests, and of them those with few tests a file."""
+    count = Counter(item.path for item in items)
+    with_servers = {item.path for item in items if item.get_closest_marker("integration")}
+    items.sort(key=lambda item: (item.path not in with_servers, count[item.path], str(item.path)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
