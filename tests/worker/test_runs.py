@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from s3fs import S3FileSystem
 
 from finetune.platforms.contract import NoAnswer
 from finetune.platforms.runs import CLAIM, DONE, MANIFEST, REPORT_BYTES, CorruptResult, RunStore, plain_object
@@ -32,6 +33,7 @@ def runs(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with s3_server(tmp_path) as server:
         for name, value in server.env.items():
             monkeypatch.setenv(name, value)
+        S3FileSystem.clear_instance_cache()  # it remembers the address of another test's server
         yield RunStore(server.bucket(uuid.uuid4().hex))
 
 

@@ -13,7 +13,7 @@ PROMPTS = [
     },
     {
         "title": "Make replies sound like us",
-        "message": "The answers are right but do not sound like us. We have 900 approved replies. Fine-tune?",
+        "message": "Replies should sound like us. We have 900 approved ones and have not tried a prompt yet. Fine-tune?",
     },
     {
         "title": "Our own foundation model",
