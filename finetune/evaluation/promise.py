@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SURE = 0.95
+MISTAKES = 2  # a start that affords none fails by one unlucky row, a later one where only few rows are sure
 ALARM = 0.01  # chance of an alarm where the promise is just kept
 
 
@@ -56,23 +57,40 @@ def upper_bound(wrong: int, answers: int) -> float:
 
 
 def loosest_threshold(confidence: np.ndarray, right: np.ndarray, promise: float) -> Threshold:
-    """The lowest confidence at which the upper bound of the errors at or above it stays under the promise.
+    """The last confidence, from the strictest down, whose upper bound of the errors at or above it stays under the promise.
 
     `confidence` (rows,) floats and `right` (rows,) booleans come from rows that the model did not learn from. Rows of equal
-    confidence are answered together.
+    confidence are answered together. A fixed sequence is tested and ends at the first failure, so that the 95% hold for the
+    threshold that comes out, however many are tested. Source: Angelopoulos and others, Learn then Test, 2021.
     """
     rows = len(confidence)
+    best = Threshold(None, rows)
     if not rows:
-        return Threshold(None, 0)
+        return best
     order = np.argsort(-np.asarray(confidence), kind="stable")
     values = np.asarray(confidence, dtype=float)[order]
     mistakes = np.cumsum(~np.asarray(right, dtype=bool)[order])
-    ends = np.flatnonzero(np.append(np.diff(values) != 0, True))
-    for at in ends[::-1]:
-        answers, wrong = int(at) + 1, int(mistakes[at])
-        if wrong < promise * answers and (upper := upper_bound(wrong, answers)) < promise:
-            return Threshold(float(values[at]), rows, answers, wrong, upper)
-    return Threshold(None, rows)
+    ends = np.flatnonzero(np.append(np.diff(values) != 0, True)) + 1
+    for answers in np.unique(ends[np.searchsorted(ends, sequence(rows, promise))]).tolist():
+        wrong = int(mistakes[answers - 1])
+        if wrong >= promise * answers or (upper := upper_bound(wrong, answers)) >= promise:
+            break
+        best = Threshold(float(values[answers - 1]), rows, answers, wrong, upper)
+    return best
+
+
+def sequence(rows: int, promise: float) -> np.ndarray:
+    """How many of the surest rows each test takes, fewest first: wherever one more mistake can be afforded, at last all.
+
+    It depends on no answer. The first test affords MISTAKES mistakes where half of the rows suffice for that, else none.
+    """
+    from scipy.stats import binom
+
+    affordable = binom.ppf(1 - SURE, np.arange(1, rows + 1), promise) - 1
+    sizes = np.flatnonzero(np.diff(affordable, prepend=-1) > 0) + 1
+    if len(sizes) > MISTAKES and sizes[MISTAKES] <= rows / 2:
+        sizes = sizes[MISTAKES:]
+    return np.append(sizes, rows)
 
 
 def breaks_promise(wrong: int, checks: int, promise: float, chance: float = ALARM) -> bool:

@@ -11,6 +11,7 @@ from finetune.evaluation.promise import (
     differs,
     loosest_threshold,
     more_than,
+    sequence,
     upper_bound,
 )
 
@@ -22,9 +23,9 @@ def test_no_mistake_among_few_proves_little(checks: int, percent: float) -> None
 
 
 def test_the_loosest_confidence_under_the_promise_is_taken() -> None:
-    """200 right above 0.5 and 100 wrong below: everything above is answered, and nothing below."""
-    confidence = np.concatenate([np.linspace(0.5, 1, 200), np.linspace(0.1, 0.4, 100)])
-    right = np.arange(300) < 200
+    """208 right above 0.5 and 100 wrong below: everything above is answered, and nothing below."""
+    confidence = np.concatenate([np.linspace(0.5, 1, 208), np.linspace(0.1, 0.4, 100)])
+    right = np.arange(308) < 208
     limit = loosest_threshold(confidence, right, 0.05)
     assert limit.value is not None
     assert limit.admits(0.5)
@@ -58,6 +59,25 @@ def test_the_promise_is_kept_on_new_tickets() -> None:
             answers = new[new >= limit.value]
             breaks += float((1 - answers).mean()) > 0.1
     assert breaks <= 20
+
+
+def test_a_threshold_is_not_picked_by_luck() -> None:
+    """Confidences that tell nothing and 11% wrong: any threshold breaks a promise of 10%, and at most 5% of 400 draws set one.
+
+    Taking the loosest of all that pass set one in 11% of them.
+    """
+    rng = np.random.default_rng(3)
+    limits = (loosest_threshold(rng.uniform(size=400), rng.uniform(size=400) < 0.89, 0.1) for _ in range(400))
+    assert np.mean([limit.value is not None for limit in limits]) <= 0.05
+
+
+def test_the_first_failure_ends_the_sequence() -> None:
+    """Many mistakes among the surest are not made good by right answers below them, and the sequence knows no answer."""
+    right = np.concatenate([np.arange(70) % 7 != 0, np.ones(430, dtype=bool)])
+    assert loosest_threshold(np.linspace(1, 0, 500), right, 0.1).value is None
+    assert sequence(75, 0.1).tolist() == [29, 46, 61, 75]
+    assert sequence(200, 0.1)[0] == 61
+    assert sequence(20, 0.1).tolist() == [20]
 
 
 def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
