@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from bot.slack.ui.prompts import PROMPTS
+
 ROOT = Path(__file__).parents[2]
 MANIFEST = yaml.safe_load((ROOT / "manifest.yml").read_text())
 CODE = "\n".join(path.read_text() for path in (ROOT / "bot").rglob("*.py") if "playground" not in path.parts)
@@ -18,6 +20,11 @@ def test_every_command_and_shortcut_has_a_listener_and_no_other_is_there() -> No
     shortcuts = {shortcut["callback_id"] for shortcut in MANIFEST["features"]["shortcuts"]}
     assert commands == set(re.findall(r'app\.command\("(/[^"]+)"\)', CODE))
     assert shortcuts == set(re.findall(r'app\.(?:shortcut|message_shortcut)\("([^"]+)"\)', CODE))
+
+
+def test_the_suggested_prompts_are_those_that_the_code_offers() -> None:
+    """Slack shows the manifest's before the bot sets its own: each has a test of its answer."""
+    assert MANIFEST["features"]["agent_view"]["suggested_prompts"] == PROMPTS
 
 
 def test_every_event_has_a_listener_and_no_other_is_there() -> None:
