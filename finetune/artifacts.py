@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def find_model(folder: Path) -> Path:
     if len(candidates) > 1 and candidates[0] in places[:2]:
         return candidates[0]
     return max(candidates, key=lambda place: (place / CARD).stat().st_mtime)
+
+
+def sha256_of(file: Path) -> str:
+    """The file's sha256 in hex, read in pieces."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import BotError
+from finetune.serving.server.body import read_body
 
 if TYPE_CHECKING:
     from slack_bolt import App
@@ -62,7 +63,7 @@ def build_site(app: App, signing_secret: str) -> Starlette:
     verifier, once = SignatureVerifier(signing_secret), Once()
 
     async def events(request: Request) -> Response:
-        body = await read_body(request)
+        body = await read_body(request, LARGEST_BODY)
         if body is None:
             return PlainTextResponse("too large\n", 413, {"connection": "close"})
         request._body = body  # what `request.body()` gives from here on
@@ -109,20 +110,6 @@ def run_site(site: Starlette, host: str, port: int) -> Callable[[], None]:
         listening.close()
 
     return stop
-
-
-async def read_body(request: Request) -> bytes | None:
-    """The body, or None once it is larger than LARGEST_BODY: what was announced and what came both count."""
-    announcement = request.headers.get("content-length", "0")
-    if not announcement.isdigit() or int(announcement) > LARGEST_BODY:
-        return None
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def is_payload(body: bytes, content_type: str) -> bool:

@@ -157,7 +157,8 @@ def _proposal(services: Services, watch: Watch, model: ServedModel, rows: Sequen
 
 def news_line(tickets: Sequence[DutyTicket]) -> str:
     """Drift in words: `New: 14 tickets about invoice, mahnung in German`; "" where nothing is new."""
-    from finetune.serving.ticket_text import NAMES, language_of
+    from finetune.data.languages import NAMES
+    from finetune.serving.ticket_text import language_of
 
     rows = [one for one in tickets if one.confidence is not None and one.text]
     far = [one.text for one in rows if not one.is_near]

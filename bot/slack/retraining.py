@@ -6,7 +6,6 @@ Of these only drawn and abstained ones are compared on: those that people pick t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from finetune.data.ticket import Ticket
 from finetune.evaluation.statistics import PairedGap, paired_gap, rows_to_settle
 from finetune.pricing import money
 from finetune.serving.answers import ServedModel
+from finetune.serving.versions import hashed_share
 from worker.jobs.records import Job
 from worker.ledger import duty
 from worker.ledger.duty import DutyTicket, Label
@@ -43,8 +43,7 @@ class Lesson:
     @property
     def is_fresh(self) -> bool:
         """Whether it is kept for comparing; the same answer whenever it is asked."""
-        digest = hashlib.sha256(f"fresh:{self.key}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64 < FRESH_SHARE
+        return hashed_share(f"fresh:{self.key}") < FRESH_SHARE
 
 
 def judged_tickets(tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]) -> list[Lesson]:

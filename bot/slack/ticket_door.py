@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import logging
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError
-from bot.slack.http import read_body, run_site
+from bot.slack.http import LARGEST_BODY, run_site
 from bot.slack.on_duty import without_personal_data
 from bot.slack.services import Services
 from bot.slack.ticket_hooks import SOURCES, ticket_from
 from bot.slack.ui.escape import visible
+from finetune.serving.server.body import read_body
+from finetune.serving.server.keys import KeysError, private_lines
 from worker.ledger import duty
 
 if TYPE_CHECKING:
@@ -32,19 +33,12 @@ log = logging.getLogger(__name__)
 
 def read_secrets(file: Path) -> Mapping[str, tuple[str, ...]]:
     """The secrets of each source; BotError names the line that is wrong, never a secret."""
-    try:
-        mode, lines = file.stat().st_mode, file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BotError(
-            f"{file} cannot be read as text: write a line `SOURCE SECRET` for each there."
-        ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise BotError(f"{file} can be read by others. Run: chmod 600 {file}")
     secrets: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
+    try:
+        lines = list(private_lines(file, "`SOURCE SECRET` for each"))
+    except KeysError as error:
+        raise BotError(str(error)) from error
+    for number, words in lines:
         if len(words) != 2 or words[0] not in SOURCES or len(words[1]) < 16:
             names = ", ".join(SOURCES)
             raise BotError(
@@ -64,7 +58,7 @@ def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> St
 
     async def take(request: Request) -> Response:
         source = str(request.path_params.get("source", "api"))
-        body = await read_body(request)
+        body = await read_body(request, LARGEST_BODY)
         if body is None:
             return JSONResponse({"error": "The body is larger than 2 MB."}, 413, {"connection": "close"})
         headers, now = dict(request.headers), services.clock()

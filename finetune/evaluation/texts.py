@@ -7,21 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from finetune.data.languages import NAMES, identify_language
 from finetune.evaluation.sample import Caution
 
 LONG_TEXTS, LANGUAGE = "long", "language"
 WORDS_READ = 190  # about the 256 tokens of the packaged encoder, in English
 MANY = 0.1  # share of the texts from which on a caution is worth its line
 LOOKED_AT, LEAST_WORDS, SURE = 300, 8, 0.9
-NAMES = {"de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "nl": "Dutch", "pt": "Portuguese"}
-NAMES |= {
-    "pl": "Polish",
-    "tr": "Turkish",
-    "ru": "Russian",
-    "ja": "Japanese",
-    "zh": "Chinese",
-    "sv": "Swedish",
-}
 
 
 def text_cautions(texts: Sequence[str], seed: int) -> list[Caution]:
@@ -51,12 +43,9 @@ def text_cautions(texts: Sequence[str], seed: int) -> list[Caution]:
 
 def foreign_languages(texts: Sequence[str]) -> Counter[str]:
     """The share of the texts that are for certain in each language but English; too short ones are passed over."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    long_enough = [text[:1_000] for text in texts if len(text.split()) >= LEAST_WORDS]
+    long_enough = [text for text in texts if len(text.split()) >= LEAST_WORDS]
     if not long_enough:
         return Counter()
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    guesses = [identifier.classify(text) for text in long_enough]
-    counts = Counter(str(code) for code, share in guesses if share > SURE and code not in ("en", "zxx"))
+    guesses = map(identify_language, long_enough)
+    counts = Counter(code for code, share in guesses if share > SURE and code not in ("en", ""))
     return Counter({code: count / len(long_enough) for code, count in counts.items()})

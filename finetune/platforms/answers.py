@@ -10,6 +10,10 @@ DEFAULT_RETRY_S = 30.0
 LONGEST_RETRY_S = 3600.0
 
 
+class Missing(NotMade):
+    """The platform does not know what was asked for."""
+
+
 def refusal(
     label: str, status: int, detail: str = "", headers: Mapping[str, str] | None = None
 ) -> PlatformError:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from finetune.data.filesystem import without_user
 from finetune.platforms.contract import (
-    ENDED,
     Bill,
     NoAnswer,
     Offer,
@@ -88,11 +87,6 @@ def stage_of(word: str, stages: dict[str, Stage]) -> tuple[Stage, str]:
     if stage is None:
         return Stage.RUNNING, f"the platform says {word[:40]!r}, which is not known here"
     return stage, ""
-
-
-def is_over(sighting: Sighting) -> bool:
-    """Whether the platform bills nothing more for it."""
-    return sighting.stage in ENDED
 
 
 def matches(tag: str, pattern: str) -> bool:

@@ -7,15 +7,11 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from finetune.platforms.answers import refusal
-from finetune.platforms.contract import NoAnswer, NotMade
+from finetune.platforms.answers import Missing, refusal
+from finetune.platforms.contract import NoAnswer
 
 TIMEOUT_S = 30.0
 DETAIL_CHARS = 4000
-
-
-class Missing(NotMade):
-    """The platform does not know what was asked for."""
 
 
 class JsonClient:

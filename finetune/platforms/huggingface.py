@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from finetune.platforms.answers import refusal
+from finetune.platforms.answers import Missing, refusal
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
@@ -142,10 +142,6 @@ def sighting_of(job: JobInfo) -> Sighting:
         stage = Stage.TIMED_OUT
     ran_s = job.durations.running_secs if job.durations else None
     return Sighting(str(job.id), stage, word, (job.labels or {}).get(KEY, ""), ran_s, note or message[:200])
-
-
-class Missing(NotMade):
-    """The Hub does not know the job."""
 
 
 @contextmanager

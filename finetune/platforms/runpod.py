@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from finetune.platforms.answers import Missing
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
@@ -27,7 +28,7 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
-from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient, Missing
+from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient
 from finetune.platforms.machine_prices import date_of_today
 from finetune.platforms.runs import RunStore
 

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.artifacts import sha256_of
 from finetune.data.filesystem import Files, without_user
 from finetune.data.ticket import DatasetError
 from finetune.platforms.contract import NoAnswer, PlatformError, Result
@@ -38,7 +39,6 @@ EVENT_BYTES = 64 * 1024
 RESULT_BYTES = 256 * 2**30
 EVENTS_AT_ONCE = 200
 DIGITS = 18
-CHUNK = 2**20
 
 
 class CorruptResult(PlatformError):
@@ -166,15 +166,6 @@ def manifest_entries(manifest: Mapping[str, Any]) -> list[FileEntry]:
     if sizes[REPORT] > REPORT_BYTES or sum(sizes.values()) > RESULT_BYTES or min(sizes.values()) < 0:
         raise CorruptResult("The result is larger than one of ours can be; nothing of it is fetched.")
     return entries
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def plain_object(data: bytes) -> dict[str, Any] | None:

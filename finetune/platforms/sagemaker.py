@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from finetune.platforms.answers import DEFAULT_RETRY_S, refusal
+from finetune.platforms.answers import DEFAULT_RETRY_S, Missing, refusal
 from finetune.platforms.container import ContainerPlatform, stage_of
 from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
@@ -53,7 +53,6 @@ BEFORE_TRAINING = frozenset(
         "Pending",
     }
 )
-MISSING = frozenset({"ResourceNotFound", "ValidationException"})
 BUSY = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
 NO_ACCESS = frozenset(
     {"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException"}
@@ -155,10 +154,6 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
     seconds = job.get("BillableTimeInSeconds") or job.get("TrainingTimeInSeconds")
     note = note or str(job.get("FailureReason") or "")[:200]
     return Sighting(name, stage, f"{word} {detail}".strip(), name, float(seconds or 0), note)
-
-
-class Missing(NotMade):
-    """SageMaker does not know the job, or it cannot be stopped any more."""
 
 
 class InUse(NotMade):

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from finetune.platforms.answers import Missing
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
@@ -29,7 +30,7 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
-from finetune.platforms.http import TIMEOUT_S, JsonClient, Missing
+from finetune.platforms.http import TIMEOUT_S, JsonClient
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.runs import RunStore
 

@@ -126,11 +126,17 @@ def _small(out: Path, card: dict[str, Any], rows: HeldOut) -> Form:
     return _score(out / "int8", "int8", card, rows)
 
 
-def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> Form:
-    """What the form in the folder says of the held-out tickets, by the code that will serve it."""
+def _open(folder: Path, card: dict[str, Any]) -> ServedTriage:
+    """A form before its threshold is known; its card is there only while it opens, so that a cut leaves no version."""
     (folder / SERVED).write_text(json.dumps(card | {"calibration": {"confidence": [], "right": []}}))
     candidate = ServedTriage(folder, 1.0)
     (folder / SERVED).unlink()
+    return candidate
+
+
+def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> Form:
+    """What the form in the folder says of the held-out tickets, by the code that will serve it."""
+    candidate = _open(folder, card)
     scores, vectors, times = [], [], []
     for text in rows.texts:
         began = time.thread_time()
@@ -145,9 +151,7 @@ def _score(folder: Path, name: str, card: dict[str, Any], rows: HeldOut) -> Form
 
 def _near(folder: Path, card: dict[str, Any], rows: HeldOut) -> np.ndarray:
     """(rows, hidden) unit vectors of training tickets."""
-    (folder / SERVED).write_text(json.dumps(card | {"calibration": {"confidence": [], "right": []}}))
-    candidate = ServedTriage(folder, 1.0)
-    (folder / SERVED).unlink()
+    candidate = _open(folder, card)
     vectors = [candidate.score(text)[1] for text in rows.training]
     return np.stack(vectors) if vectors else np.zeros((0, 1), dtype=np.float32)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.data.clutter import is_automatic, without_history, without_signature
+from finetune.data.languages import NAMES, identify_language
 from finetune.data.markup import plain
 from finetune.data.redact import redact_texts
 
@@ -15,16 +16,6 @@ LONGEST = 20_000  # characters of a ticket that are read; a model reads a few hu
 LEAST_LETTERS = 2
 COMMON_LANGUAGE = 0.02  # share of the training tickets from which on the model is taken to know a language
 LEAST_WORDS, SURE = 6, 0.95  # of a text, and of its language, before the language is held against it
-NAMES = {"de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "nl": "Dutch"}
-NAMES |= {
-    "pt": "Portuguese",
-    "pl": "Polish",
-    "sv": "Swedish",
-    "tr": "Turkish",
-    "ja": "Japanese",
-    "ru": "Russian",
-}
-NAMES |= {"zh": "Chinese", "ko": "Korean", "ar": "Arabic", "cs": "Czech", "da": "Danish", "fi": "Finnish"}
 
 
 @dataclass(frozen=True)
@@ -49,29 +40,12 @@ def read_ticket(raw: str, languages: Mapping[str, float]) -> TicketText:
     return TicketText(text)
 
 
-class _Identifier:
-    """py3langid's model, loaded with the first text."""
-
-    model = None
-
-    def classify(self, text: str) -> tuple[str, float]:
-        if self.model is None:
-            from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-            self.model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-        code, share = self.model.classify(text)
-        return str(code), float(share)
-
-
-_IDENTIFIER = _Identifier()
-
-
 def language_of(text: str) -> str:
     """The text's language as a two-letter code; "" where it is too short or not certain."""
     if len(text.split()) < LEAST_WORDS:
         return ""
-    code, share = _IDENTIFIER.classify(text[:1_000])
-    return code if share > SURE and code != "zxx" else ""
+    code, share = identify_language(text)
+    return code if share > SURE else ""
 
 
 def languages_of(texts: Sequence[str]) -> dict[str, float]:

@@ -45,8 +45,13 @@ class Pointer:
         """The version that answers this ticket: always the same one for the same id and percent."""
         if self.trial is None or not self.percent > 0:
             return self.current
-        number = int.from_bytes(hashlib.sha256(f"{self.trial}:{ticket_id}".encode()).digest()[:8], "big")
-        return self.trial if number / 2**64 < self.percent / 100 else self.current
+        is_drawn = hashed_share(f"{self.trial}:{ticket_id}") < self.percent / 100
+        return self.trial if is_drawn else self.current
+
+
+def hashed_share(key: str) -> float:
+    """A number from 0 to 1 (1 left out) that is even over keys and the same for one key whenever it is asked."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
 def name_of(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
-from finetune.artifacts import write_whole
+from finetune.artifacts import sha256_of, write_whole
 
 SEAL = "sealed.json"
 
@@ -17,7 +16,7 @@ def seal(folder: Path) -> None:
     """Sum every file of a finished checkpoint, flush them to disk, then write the seal."""
     sums = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL):
-        sums[str(file.relative_to(folder))] = _sum(file)
+        sums[str(file.relative_to(folder))] = sha256_of(file)
         with file.open("rb") as handle:
             os.fsync(handle.fileno())
     write_whole(folder / SEAL, json.dumps(sums, indent=1))
@@ -27,7 +26,7 @@ def is_intact(folder: Path) -> bool:
     """Whether the checkpoint is sealed and every file still has its sum."""
     try:
         sums = json.loads((folder / SEAL).read_text())
-        return bool(sums) and all(_sum(folder / name) == expected for name, expected in sums.items())
+        return bool(sums) and all(sha256_of(folder / name) == expected for name, expected in sums.items())
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -51,8 +50,3 @@ def discard(folders: list[Path]) -> None:
 def _step(folder: Path) -> int:
     tail = folder.name.rsplit("-", 1)[-1]
     return int(tail) if tail.isdigit() else -1
-
-
-def _sum(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,17 +40,14 @@ class TokenHeads:
             raise RagError(f"Cannot read {self._path}: {error}. Restore it with git.") from error
 
     @cached_property
-    def _labels(self) -> Mapping[str, Sequence[str]]:
-        return dict(json.loads(bytes(self._weights["about"]).decode())["heads"])
+    def _about(self) -> Mapping[str, Any]:
+        """The labels by head, the heads of one label, and the kinds, as `save_token_heads` wrote them."""
+        return dict(json.loads(bytes(self._weights["about"]).decode()))
 
-    @cached_property
+    @property
     def kind_names(self) -> Sequence[str]:
         """What a quantity may count, in the order of `kinds`."""
-        return tuple(json.loads(bytes(self._weights["about"]).decode())["kinds"])
-
-    @cached_property
-    def _exclusive(self) -> frozenset[str]:
-        return frozenset(json.loads(bytes(self._weights["about"]).decode())["exclusive"])
+        return tuple(self._about["kinds"])
 
     def states(self, encoding: TextEncoding) -> np.ndarray:
         """(tokens, 256): the tokens after the projection and one block of self-attention."""
@@ -77,9 +75,9 @@ class TokenHeads:
         logits = (shares * (states @ w["evidence.weight"].T).T).sum(axis=1)
         logits = logits + w["whole.weight"] @ row + w["whole.bias"]
         probabilities, start = {}, 0
-        for head, labels in self._labels.items():
+        for head, labels in self._about["heads"].items():
             part = logits[start : start + len(labels)]
-            values = softmax(part) if head in self._exclusive else 1 / (1 + np.exp(-part))
+            values = softmax(part) if head in self._about["exclusive"] else 1 / (1 + np.exp(-part))
             probabilities[head] = dict(zip(labels, map(float, values), strict=True))
             start += len(labels)
         return probabilities

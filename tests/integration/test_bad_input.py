@@ -165,7 +165,7 @@ def test_a_wrong_field_of_the_form_is_named_under_it(
         name: {"type": "static_select", "selected_option": {"value": value}}
         if name in ("base_model", "method", "task")
         else value
-        for name, value in values.items()
+        for name, value in ({"dataset": DATASET} | values).items()
     }
     response = maya.submit(view, form)
     assert part in response["errors"][field]

@@ -6,7 +6,6 @@ where it was left. Nothing comes twice: a ticket is entered by its key and settl
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -42,6 +41,7 @@ from bot.slack.ui.limits import validate_message
 from finetune.errors import FinetuneError
 from finetune.evaluation.on_duty import SUSPICION, alarm_of, is_suspicious, recalibrate
 from finetune.serving.answers import ServedModel
+from finetune.serving.versions import hashed_share
 from worker.ledger import duty
 from worker.ledger.database import writing
 from worker.ledger.duty import DutyTicket, Watch
@@ -152,8 +152,7 @@ class DutyClerk:
             newest = self._enter_history(watch, bot_user)
         except SLACK_TROUBLE as error:
             log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
-            self._read_at[watch.id] = self._tick()
-            return
+            newest = ""
         if newest:
             duty.note_read(self.services.ledger.engine, watch.id, newest)
         self._read_at[watch.id] = self._tick()
@@ -194,7 +193,6 @@ class DutyClerk:
 
     def _settle(self, watch: Watch, model: ServedModel, ticket: DutyTicket, share: float) -> bool:
         answer = answer_to(model, ticket)
-        lot = int.from_bytes(hashlib.sha256(f"{watch.id}:{ticket.key}".encode()).digest()[:8], "big") / 2**64
         outcome = replace(
             ticket,
             state=duty.ABSTAINED if answer.queue is None else duty.ANSWERED,
@@ -203,7 +201,7 @@ class DutyClerk:
             likeliest=answer.likeliest,
             reason=answer.reason,
             is_near=answer.is_near,
-            is_audit=lot < share,
+            is_audit=hashed_share(f"{watch.id}:{ticket.key}") < share,
             version=watch.version,
         )
         line = self._line(watch, outcome) if watch.mode == duty.LIVE or outcome.is_audit else None

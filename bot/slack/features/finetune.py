@@ -17,7 +17,15 @@ from bot.slack.services import Services, visible_job
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
-from bot.slack.ui.forms import FINETUNE_FIELDS, FormValues, Memory, finetune_modal, note_modal, recipe_of
+from bot.slack.ui.forms import (
+    FINETUNE_FIELDS,
+    FormValues,
+    Memory,
+    finetune_modal,
+    fitting_values,
+    note_modal,
+    recipe_of,
+)
 from bot.slack.ui.job_card import MORE_EPOCHS
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.where import HERE, machine_of, where_fields, where_text
@@ -179,11 +187,11 @@ def filled_form(services: Services, memory: Memory, values: Mapping[str, str]) -
     cards = services.datasets.list(services.scopes(memory.channel))
     if not cards:
         return validate_view(note_modal("Fine-tune", NO_TICKETS))
-    form = {"dataset": cards[0].name, **values}
-    estimate = estimate_line(services, form, memory.channel)
     machines = machines_of(services)
     has_gpu = not machines or any(machine.gpu_gib for machine in machines)
-    fields = where_fields(services.places(), form.get("where", HERE))
+    fields = where_fields(services.places(), values.get("where", HERE))
+    form = fitting_values({"dataset": cards[0].name, **values}, cards, has_gpu or bool(fields))
+    estimate = estimate_line(services, form, memory.channel)
     return validate_view(finetune_modal(cards, memory, form, estimate, has_gpu or bool(fields), fields))
 
 

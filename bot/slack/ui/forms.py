@@ -104,6 +104,14 @@ def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
     return form
 
 
+def fitting_values(values: Mapping[str, str], cards: Sequence[Card], has_gpu: bool) -> dict[str, str]:
+    """The values without a task, method or base that was picked before other tickets ruled it out."""
+    card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
+    choices = choices_for(card.kind, values, has_gpu)
+    offers = {"task": choices.tasks, "method": choices.methods, "base_model": choices.base_models}
+    return {name: value for name, value in values.items() if value in offers.get(name, (value,))}
+
+
 def finetune_modal(
     cards: Sequence[Card],
     memory: Memory,

@@ -12,7 +12,7 @@ import logging
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +36,27 @@ class Key:
     per_minute: float
 
 
-def read_keys(file: Path, per_minute: float) -> tuple[Key, ...]:
-    """The keys in the file; KeysError names the line that is wrong, never a key."""
+def private_lines(file: Path, what: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that is no comment, with its number; KeysError where others may read the file.
+
+    `what` stands in the advice where it cannot be read: a line ... there.
+    """
     try:
         mode, lines = file.stat().st_mode, file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(
-            f"{file} cannot be read as text: write a line `NAME KEY` for each client there."
-        ) from error
+        raise KeysError(f"{file} cannot be read as text: write a line {what} there.") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeysError(f"{file} can be read by others. Run: chmod 600 {file}")
-    keys: list[Key] = []
     for number, line in enumerate(lines, 1):
         words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
+        if words and not words[0].startswith("#"):
+            yield number, words
+
+
+def read_keys(file: Path, per_minute: float) -> tuple[Key, ...]:
+    """The keys in the file; KeysError names the line that is wrong, never a key."""
+    keys: list[Key] = []
+    for number, words in private_lines(file, "`NAME KEY` for each client"):
         keys.append(_key(words, f"{file} line {number}", per_minute))
         if sum(key.name == words[0] for key in keys) > AT_ONCE:
             raise KeysError(

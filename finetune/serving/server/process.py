@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 NOTICE_S = 3.0  # not ready, yet still answering: whoever asks `/ready` sends no more
 FINISHES_WITHIN_S = 20
+LINGER_S = 1.0  # for connections that were made before the port closed and have not asked yet
 
 
 class ServingError(FinetuneError):
@@ -73,6 +75,16 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def _accept_all(listening: socket.socket) -> list[socket.socket]:
+    """Every connection that the kernel has made and nobody has accepted: closing the port would reset them."""
+    clients = []
+    while True:
+        try:
+            clients.append(listening.accept()[0])
+        except OSError:
+            return clients
+
+
 def _server(site: object, state: State, options: Options) -> uvicorn.Server:
     """A uvicorn server that gives notice before it closes its port."""
     import uvicorn
@@ -90,6 +102,25 @@ def _server(site: object, state: State, options: Options) -> uvicorn.Server:
             if state.leaving and time.monotonic() >= self.leaves_at:
                 self.should_exit = True
             return await super().on_tick(counter)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Take over who has connected but was not accepted, close the port, and wait for their requests."""
+            loop = asyncio.get_running_loop()
+            waiting = [client for one in sockets or [] for client in _accept_all(one)]
+            for listener in self.servers:
+                listener.close()
+            for client in waiting:
+                await loop.connect_accepted_socket(self._protocol, client)
+            until = time.monotonic() + LINGER_S
+            while self.server_state.connections and time.monotonic() < until and not self.force_exit:
+                await asyncio.sleep(0.02)
+            await super().shutdown(sockets)
+
+        def _protocol(self) -> asyncio.Protocol:
+            protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return protocol
 
     config = uvicorn.Config(
         site,  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from finetune.serving.server.body import read_body
 from finetune.serving.server.engine import Busy, Engine, ModelFailure, Reply
 from finetune.serving.server.keys import Door
 from finetune.serving.server.requests import (
@@ -188,20 +189,13 @@ def _hold_to_limit(request: Request, door: Door, tickets: int) -> None:
 
 
 async def _body(request: Request) -> bytes:
-    """The request's body; Refusal once it is larger than LARGEST_BODY, by what was announced or by what came."""
-    refusal = Refusal(
-        413, f"The body is larger than {LARGEST_BODY // 2**20} MB. Send fewer or shorter tickets."
-    )
-    announcement = request.headers.get("content-length", "0")
-    if not announcement.isdigit() or int(announcement) > LARGEST_BODY:
-        raise refusal
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            raise refusal
-        chunks.append(chunk)
-    return b"".join(chunks)
+    """The request's body; Refusal once it is larger than LARGEST_BODY."""
+    body = await read_body(request, LARGEST_BODY)
+    if body is None:
+        raise Refusal(
+            413, f"The body is larger than {LARGEST_BODY // 2**20} MB. Send fewer or shorter tickets."
+        )
+    return body
 
 
 def completion_of(question: TriageRequest, reply: Reply, now: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.slack.features.finetune import typed_form
 from bot.slack.ui.estimate import estimate_text
-from bot.slack.ui.forms import Memory, finetune_modal, recipe_of
+from bot.slack.ui.forms import Memory, finetune_modal, fitting_values, recipe_of
 from bot.slack.ui.limits import validate_view
 from finetune.data.card import Card
 from finetune.estimate import RunEstimate
@@ -62,6 +62,23 @@ def test_a_method_that_needs_a_gpu_is_offered_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["triage", "reply"])
+def test_what_other_tickets_rule_out_is_dropped(kind: str) -> None:
+    """Task and method were picked for the other kind of tickets: what then stands in the form can be launched."""
+    choice = {
+        "task": {"triage": "reply", "reply": "triage"}[kind],
+        "method": "linear",
+        "base_model": "minilm",
+    }
+    values = fitting_values({"dataset": f"{kind}-tickets", **choice}, CARDS, has_gpu=False)
+    assert "task" not in values
+    inputs = fields(values, has_gpu=False)
+    assert inputs["task"]["element"]["initial_option"]["value"] == kind
+    assert (
+        parse_spec({"dataset": "d", "digest": "a" * 64, "task": kind} | recipe_of(values, kind)).task == kind
+    )
+
+
+@pytest.mark.parametrize("kind", ["triage", "reply"])
 @pytest.mark.parametrize("method", list(METHODS))
 def test_whatever_the_form_offers_goes_together(kind: str, method: str) -> None:
     """Also with a base model that was picked before the method ruled it out."""
@@ -84,17 +101,17 @@ def test_a_reply_dataset_needs_no_task_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "hint"),
+    ("text", "hint"),
     [
         ("sample-tickets lroa", "`lora`"),
         ("sample-tickets scrach", "`scratch`"),
         ("d reply trage", "`triage`"),
     ],
 )
-def test_a_misspelled_word_gets_a_hint(typed: str, hint: str) -> None:
+def test_a_misspelled_word_gets_a_hint(text: str, hint: str) -> None:
     """The nearest method or task is named."""
     with pytest.raises(SpecError, match=f"Did you mean {hint}"):
-        typed_form(typed)
+        typed_form(text)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +125,9 @@ def test_a_misspelled_word_gets_a_hint(typed: str, hint: str) -> None:
 )
 def test_a_misspelled_setting_gets_a_hint(form: dict[str, Any], field: str, hint: str) -> None:
     """In Slack and in the terminal, since both read the recipe by the same function."""
-    with pytest.raises(SpecError) as refused:
+    with pytest.raises(SpecError) as failure:
         parse_spec({"dataset": "d", **form})
-    assert f"Did you mean {hint}?" in refused.value.problems[field]
+    assert f"Did you mean {hint}?" in failure.value.problems[field]
 
 
 def test_an_estimate_says_where_its_size_is_from_and_when_it_has_none() -> None:
