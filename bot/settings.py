@@ -38,6 +38,7 @@ HELP = {
     "TRAINWISE_HTTP_PORT": "Port of HTTP mode; 0 picks a free one.",
     "TRAINWISE_TICKETS_PORT": "Port for tickets of other systems, beside TRAINWISE_HTTP_HOST; 0: none is opened (docs/live.md).",
     "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets, mode 600.",
+    "TRAINWISE_TICKETS_FILES": "Files of tickets that grow, JSON lines: `CHANNEL=/path/tickets.jsonl`, comma between (docs/live.md).",
     "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
     "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",
     "TRAINWISE_DATASETS_URL": "Where datasets lie: a folder or any fsspec URL such as `s3://bucket/path` (docs/storage.md).",
@@ -119,6 +120,7 @@ class Settings:
     http_port: int
     tickets_port: int
     tickets_keys: Path | None
+    ticket_files: Mapping[str, tuple[Path, ...]]
     openai_api_key: Secret | None
     openai_base_url: str | None
     hub_token: Secret | None  # for gated base models and `trainwise export --push`
@@ -195,6 +197,7 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         http_port=int(read.number("TRAINWISE_HTTP_PORT", 3000, low=0, high=65535, whole=True)),
         tickets_port=int(read.number("TRAINWISE_TICKETS_PORT", 0, low=0, high=65535, whole=True)),
         tickets_keys=read.existing_file("TRAINWISE_TICKETS_KEYS"),
+        ticket_files=read.files_by_channel("TRAINWISE_TICKETS_FILES"),
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
         hub_token=tokens["HF_TOKEN"],
@@ -303,6 +306,22 @@ class SettingsReader:
         if path is not None and not path.is_file():
             self.problems[name] = f"names {path}, which is not a file."
         return path
+
+    def files_by_channel(self, name: str) -> dict[str, tuple[Path, ...]]:
+        """`C0123ABCD=/path/tickets.jsonl`, comma between; a file may come later, its folder has to be there."""
+        files: dict[str, tuple[Path, ...]] = {}
+        for part in filter(None, (one.strip() for one in self.environ.get(name, "").split(","))):
+            channel, _, text = part.partition("=")
+            path = Path(text.strip()).expanduser()
+            if not re.fullmatch(r"[CG][A-Z0-9]+", channel) or path.suffix.lower() not in (
+                ".jsonl",
+                ".ndjson",
+            ):
+                self.problems[name] = f"has {part}: write CHANNEL=/path/tickets.jsonl, with the channel's id."
+            elif not path.parent.is_dir():
+                self.problems[name] = f"names {path}, whose folder is not there."
+            files[channel] = (*files.get(channel, ()), path)
+        return files
 
     def platform(self, variable: Variable) -> Secret:
         """A setting of a platform; kept as a secret whatever it is, "" where it is not set."""

@@ -193,7 +193,7 @@ def build(settings: Settings) -> Bot:
     thread_queue = ThreadQueue()
     desk = open_desk(settings, ledger, artifacts_folder(settings), notifier.wake)
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
-    clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING)
+    clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING, files=settings.ticket_files)
     services = clerk.services = replace(services, duty=clerk, places=desk.places)
     notifier.aftermath = aftermath = Aftermath(services, client)
     notifier.on_answer = aftermath.place_card

@@ -65,6 +65,10 @@ class VariableRecorder(SettingsReader):
         self._list(name, "", "a file")
         return super().existing_file(name)
 
+    def files_by_channel(self, name: str) -> dict[str, tuple[Path, ...]]:
+        self._list(name, "", "`CHANNEL=FILE`, comma between")
+        return super().files_by_channel(name)
+
     def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
         self._list(name, "", "Slack ids, comma between")
         return super().slack_ids(name, kinds)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bot.slack.duty_outcome import outcome_lines
 from bot.slack.retraining import Lesson, judged_tickets, measured_gain, proposal
 from bot.slack.services import Services
 from bot.slack.ui.duty import DutyCard, message_text
@@ -131,13 +132,13 @@ def card_of(services: Services, watch: Watch, model: ServedModel | None) -> Duty
     """The figures of all its tickets, everything that people said, what is new in words, and whether to retrain."""
     engine, now = services.ledger.engine, services.clock()
     tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
-    figures: DutyFigures = figures_of(
-        observations_of(tickets, labels), confidences_of(model), watch.error_rate
-    )
+    observations = observations_of(tickets, labels)
+    figures: DutyFigures = figures_of(observations, confidences_of(model), watch.error_rate)
     waits = [one for one in tickets if one.state == duty.WAITING]
     splits = sum(len({label.queue for label in words}) > 1 for words in labels.values())
     behind = now - waits[0].created_at if waits else 0.0
-    lines = tuple(filter(None, (news_line(tickets), queues_line(tickets, labels))))
+    outcome = outcome_lines(services, watch, observations, figures)
+    lines = tuple(filter(None, (*outcome, news_line(tickets), queues_line(tickets, labels))))
     words = (
         ""
         if watch.successor or model is None

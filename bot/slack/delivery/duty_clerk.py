@@ -1,7 +1,7 @@
 """The clerk of models on duty: reads what was missed, lets the model look at each ticket once, and rings the alarm.
 
 Nothing is lost by a restart: the ledger holds each ticket before a model sees it, and the channel's history is read again from
-where it was left. Nothing comes twice: a ticket is entered by its key and settled by compare-and-set.
+where it was left; what changed while the bot was away is looked for once after a start. Nothing comes twice: a ticket is entered by its key and settled by compare-and-set.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from bot.slack.delivery.duty_history import ChannelHistory
 from bot.slack.delivery.placing import Answer
 from bot.slack.delivery.rounds import Rounds
 from bot.slack.delivery.succession import follow
@@ -26,14 +27,12 @@ from bot.slack.on_duty import (
     answer_to,
     card_of,
     confidences_of,
-    key_of,
     load_model,
     observations_of,
     share_to_check,
-    ticket_in,
-    without_personal_data,
 )
 from bot.slack.services import Services
+from bot.slack.ticket_files import Files, read_file
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
@@ -48,13 +47,15 @@ from worker.ledger.duty import DutyTicket, Watch
 
 READS_EVERY_S = 120.0
 LONGEST_PAUSE_S = 60.0
-PAGE = 200
 HOUR_OF_CARD = 8
 log = logging.getLogger(__name__)
 
 
 class DutyClerk:
-    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once. Versions lie in `place`."""
+    """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once.
+
+    Versions lie in `place`; `files` are the files of tickets by channel.
+    """
 
     def __init__(
         self,
@@ -62,8 +63,10 @@ class DutyClerk:
         client: WebClient,
         place: Path,
         tick: Callable[[], float] = time.monotonic,
+        files: Files | None = None,
     ) -> None:
         self.services, self._client, self.place, self._tick = services, client, place, tick
+        self._files = files or {}
         self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
         self._broken: dict[tuple[str, str, float, float | None], float] = {}  # when it did not load
         self._read_at: dict[str, float] = {}
@@ -72,6 +75,9 @@ class DutyClerk:
         self._suspicious: dict[str, bool] = {}
         self._bot_user = ""
         self._rounds = Rounds(self.work_once, "duty", LONGEST_PAUSE_S)
+        self._history = ChannelHistory(
+            services.ledger.engine, services.clock, client, lambda: self._rounds.is_over
+        )
 
     def start(self) -> None:
         """Begins to look at tickets."""
@@ -104,6 +110,7 @@ class DutyClerk:
             self._leave(watch)
             return
         self.catch_up(watch)
+        self._read_files(watch)
         model = self.model_of(watch)
         if model is None:
             return
@@ -149,7 +156,10 @@ class DutyClerk:
             return
         try:
             bot_user = self._bot_user = self._bot_user or str(self._client.auth_test()["user_id"])
-            newest = self._enter_history(watch, bot_user)
+            newest = self._history.enter_new(watch, bot_user)
+            if last is None and not self._rounds.is_over:
+                for line in self._history.follow_changes(watch):
+                    self.drop_line(watch, line)
         except SLACK_TROUBLE as error:
             log.warning("the history of %s cannot be read: %s", watch.channel, type(error).__name__)
             newest = ""
@@ -157,23 +167,18 @@ class DutyClerk:
             duty.note_read(self.services.ledger.engine, watch.id, newest)
         self._read_at[watch.id] = self._tick()
 
-    def _enter_history(self, watch: Watch, bot_user: str) -> str:
-        """Enters every ticket since `read_ts`, page by page; the newest message's ts, "" where there is none or it has to stop."""
-        query: dict[str, Any] = {"channel": watch.channel, "oldest": watch.read_ts, "limit": PAGE}
-        newest, now = "", self.services.clock()
-        while not self._rounds.is_over:
-            answer = self._client.conversations_history(**query)
-            for message in sorted(answer.get("messages") or [], key=lambda one: float(one["ts"])):
-                ts = str(message["ts"])
-                newest = max(newest, ts, key=lambda one: float(one or 0))
-                if (text := ticket_in(message, bot_user)) is not None:
-                    ticket = (key_of(watch.channel, ts), ts, without_personal_data(text), min(now, float(ts)))
-                    duty.enter(self.services.ledger.engine, watch.id, *ticket)
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return newest
-            query["cursor"] = cursor
-        return ""
+    def _read_files(self, watch: Watch) -> None:
+        """Enters what other systems have appended to this channel's files; lines that are no tickets are told, a lost file is logged."""
+        for path in self._files.get(watch.channel, ()):
+            try:
+                outcome = read_file(self.services.ledger.engine, watch, path, self.services.clock())
+            except OSError as error:
+                log.error("%s cannot be read: %s", path, error.strerror or type(error).__name__)
+                continue
+            if text := outcome.sentence():
+                self.tell(watch, text, f"file:{path.name}:{self.services.clock():.0f}")
+            if outcome.is_more:
+                self.wake()
 
     def _settle_waiting(self, watch: Watch, model: ServedModel) -> int:
         """Lets the model look at what waits; how many tickets it settled."""

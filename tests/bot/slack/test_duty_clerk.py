@@ -68,8 +68,14 @@ def office(tmp_path: Path) -> Any:
     services: Any = SimpleNamespace(
         ledger=ledger, clock=lambda: NOW, wake=lambda: None, duty=None, keeps_jobs_out=lambda channel: False
     )
+
+    def conversations_history(oldest: str, **query: Any) -> dict[str, Any]:
+        tickets = duty.tickets_of(ledger.engine, watch.id)
+        rows = [{"ts": one.ts, "user": "U5", "text": one.text} for one in tickets]
+        return {"messages": [one for one in rows if float(one["ts"]) > float(oldest)]}
+
     history = SimpleNamespace(
-        auth_test=lambda: {"user_id": "U0"}, conversations_history=lambda **query: {"messages": []}
+        auth_test=lambda: {"user_id": "U0"}, conversations_history=conversations_history
     )
     clerk = DutyClerk(services, history, tmp_path)  # type: ignore[arg-type]
     clerk._models[(watch.id, "job1", 0.02, None)] = Sorter()
@@ -226,7 +232,7 @@ def test_a_long_absence_loses_no_message(office: Any) -> None:
     engine, entries = office.ledger.engine, []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duty, "enter", lambda engine, watch, key, ts, text, at: entries.append((key, at)))
-        patch.setattr("bot.slack.delivery.duty_clerk.without_personal_data", lambda text: text)
+        patch.setattr("bot.slack.delivery.duty_history.without_personal_data", lambda text: text)
         office.clerk.catch_up(office.watch)
     assert len({key for key, _ in entries}) == 6_000
     assert ("C1:1.0", 1.0) in entries, "when it was said, not when it was read"

@@ -1,0 +1,114 @@
+"""Tickets from files that grow: JSON lines that another system appends, one ticket a line, `{"id", "text"}`.
+
+A file is read on from where it was left; a file that was rotated (another inode, or shorter than what was read) from its
+beginning. A line counts once it is whole. A model that goes on duty reads what is appended from then on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import Engine
+
+from bot.errors import BotError
+from bot.slack.on_duty import without_personal_data
+from bot.slack.ticket_hooks import ticket_from
+from bot.slack.ui.escape import visible
+from worker.ledger import duty
+from worker.ledger.duty import Watch
+from worker.ledger.duty_files import FilePlace, file_place, note_file_place
+
+LINES_A_ROUND = 500
+LONGEST_LINE = 2 * 2**20  # bytes; what is longer is no ticket
+Files = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class FileRound:
+    """What one round took in of one file: new tickets, and the lines that are none, with the first one's number and fault."""
+
+    path: Path
+    tickets: int = 0
+    bad_lines: int = 0
+    first_bad_line: int = 0
+    fault: str = ""
+    is_more: bool = False
+
+    def sentence(self) -> str:
+        """The lines that are no tickets, in words; "" where there are none."""
+        if not self.bad_lines:
+            return ""
+        lines = "1 line is no ticket" if self.bad_lines == 1 else f"{self.bad_lines:,} lines are no tickets"
+        return f"⚠️ `{self.path.name}`: {lines}, the first is line {self.first_bad_line:,}. {self.fault}"
+
+
+def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound:
+    """Enters the tickets of up to LINES_A_ROUND new lines; entering is idempotent, so a crash in between loses and doubles none.
+
+    Raises OSError where the file cannot be read; one that is not there yet has nothing new.
+    """
+    place = file_place(engine, watch.id, str(path))
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        if place is None:
+            note_file_place(engine, watch.id, str(path), FilePlace(0, 0, 0))
+        return FileRound(path)
+    with stream:
+        status = os.fstat(stream.fileno())
+        if place is None:
+            end = _end_of_lines(stream, status.st_size)
+            note_file_place(engine, watch.id, str(path), FilePlace(status.st_ino, end, 0))
+            return FileRound(path)
+        if place.inode != status.st_ino or status.st_size < place.offset:
+            place = FilePlace(status.st_ino, 0, 0)
+        stream.seek(place.offset)
+        outcome, place = _read_lines(engine, watch, stream, place, FileRound(path), now)
+    note_file_place(engine, watch.id, str(path), place)
+    return outcome
+
+
+def _end_of_lines(stream: BinaryIO, size: int) -> int:
+    """Where the last whole line ends: what follows is still being written."""
+    stream.seek(max(0, size - LONGEST_LINE))
+    tail = stream.read(LONGEST_LINE)
+    return size - len(tail) + tail.rfind(b"\n") + 1
+
+
+def _read_lines(
+    engine: Engine, watch: Watch, stream: BinaryIO, place: FilePlace, outcome: FileRound, now: float
+) -> tuple[FileRound, FilePlace]:
+    tickets, faults = 0, []
+    offset, line = place.offset, place.line
+    for _ in range(LINES_A_ROUND):
+        data = stream.readline(LONGEST_LINE)
+        if not data.endswith(b"\n") and len(data) < LONGEST_LINE:
+            break  # the end, or a line that is still being written
+        offset, line = offset + len(data), line + data.endswith(b"\n")
+        if not data.strip():
+            continue
+        try:
+            tickets += _enter(engine, watch, data, now)
+        except (BotError, ValueError, RecursionError) as error:
+            fault = (
+                str(error)
+                if isinstance(error, BotError)
+                else 'Write one JSON object a line: {"id": 1, "text": "..."}.'
+            )
+            faults.append((line, fault))
+    else:
+        outcome = FileRound(outcome.path, is_more=True)
+    first, fault = faults[0] if faults else (0, "")
+    outcome = FileRound(outcome.path, tickets, len(faults), first, fault, outcome.is_more)
+    return outcome, FilePlace(place.inode, offset, line)
+
+
+def _enter(engine: Engine, watch: Watch, data: bytes, now: float) -> bool:
+    key, text = ticket_from("api", json.loads(data))
+    words = without_personal_data(visible(text).encode("utf-8", "replace").decode())
+    return duty.enter(engine, watch.id, key, "", words, now)
