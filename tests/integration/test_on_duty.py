@@ -114,11 +114,21 @@ def _message(person: Person, thread: str, ts: str) -> Message:
 def test_a_killed_bot_loses_no_ticket_and_answers_none_twice(
     stack: LocalStack, watch: duty.Watch, maya: Person, ledger: Ledger
 ) -> None:
-    """Tickets that came while the bot was dead are read from the history; each has one entry and one line."""
+    """Tickets that came while the bot was dead are read from the history; each has one entry and one line.
+
+    One that was deleted meanwhile leaves its entry without words, one that was edited is answered anew.
+    """
+    first_ticket, second_ticket = (
+        maya.say(CHANNEL, text) for text in ("4711 4711", "my card was charged twice, please help")
+    )
+    for ticket in (first_ticket, second_ticket):
+        line_under(maya, ticket["ts"], "queue")
     first = [maya.say(CHANNEL, f"where is my refund number {n}, please?") for n in range(3)]
     bot = stack.processes.pop("bot")
     bot.kill()
     bot.wait()
+    maya.edit(CHANNEL, first_ticket["ts"], "my card was charged twice, please refund the invoice")
+    maya.delete(CHANNEL, second_ticket["ts"])
     later = [maya.say(CHANNEL, f"the invoice {n} shows a wrong amount, help") for n in range(3)]
     stack.launch("bot")
     stack.wait_for_bot()
@@ -128,9 +138,25 @@ def test_a_killed_bot_loses_no_ticket_and_answers_none_twice(
     for ticket in [*first, *later]:
         lines = [m for m in maya.messages(CHANNEL, ticket["ts"]) if m["ts"] != ticket["ts"]]
         assert len(lines) == 1
+    until(lambda: duty.ticket_of(ledger.engine, watch.id, f"{watch.channel}:{first_ticket['ts']}").edits == 1)
+    lost_key = f"{watch.channel}:{second_ticket['ts']}"
+    until(lambda: duty.ticket_of(ledger.engine, watch.id, lost_key).state == duty.DELETED)
+    assert duty.ticket_of(ledger.engine, watch.id, lost_key).text == ""
     keys = [one.key for one in duty.tickets_of(ledger.engine, watch.id)]
     assert len(keys) == len(set(keys))
     assert {f"{watch.channel}:{ticket['ts']}" for ticket in [*first, *later]} <= set(keys)
+
+
+def test_without_redis_tickets_are_answered_as_ever(
+    stack: LocalStack, watch: duty.Watch, maya: Person
+) -> None:
+    """The queue carries jobs alone; a model on duty needs the ledger and Slack."""
+    stack.lose_redis()
+    try:
+        ticket = maya.say(CHANNEL, "the parcel came broken, I want my money back")
+        line_under(maya, ticket["ts"], "queue")
+    finally:
+        stack.bring_redis_back()
 
 
 def test_the_card_and_home_tell_how_it_does(watch: duty.Watch, ravi: Person) -> None:

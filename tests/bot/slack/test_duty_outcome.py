@@ -39,10 +39,10 @@ def test_wrong_answers_save_nothing(checks: int, wrong: int, hours: str) -> None
 
 def test_only_tickets_drawn_at_random_count_for_accuracy() -> None:
     """What people chose to correct is a biased sample; few checks say nothing yet."""
-    drawn = [Observation(0.9, True, is_audit=True, right=n % 4 != 0) for n in range(40)]
-    chosen = [Observation(0.9, True, right=False) for _ in range(40)]
-    line = accuracy_line([*drawn, *chosen], 0.83)
+    random_rows = [Observation(0.9, True, is_audit=True, right=n % 4 != 0) for n in range(40)]
+    picks = [Observation(0.9, True, right=False) for _ in range(40)]
+    line = accuracy_line([*random_rows, *picks], 0.83)
     assert line.startswith("Accuracy: 75% (60% to 86%) of 40 tickets")
     assert "its report said 83%" in line
-    assert accuracy_line(drawn[:5], 0.83) == ""
-    assert accuracy_line(drawn, None) == ""
+    assert accuracy_line(random_rows[:5], 0.83) == ""
+    assert accuracy_line(random_rows, None) == ""
