@@ -104,11 +104,19 @@ def recipe_of(values: Mapping[str, str], dataset_kind: str) -> dict[str, str]:
     return form
 
 
+OF_ONE_TASK = ("task", "method", "base_model", "hub_model", "epochs")
+
+
 def fitting_values(values: Mapping[str, str], cards: Sequence[Card], has_gpu: bool) -> dict[str, str]:
-    """The values without a task, method or base that was picked before other tickets ruled it out."""
+    """The values without what other tickets or another method have ruled out; the form then shows what it proposes there.
+
+    Where the tickets are of another kind everything that belonged to their task goes: its defaults are not these tickets'.
+    """
     card = next((card for card in cards if card.name == values.get("dataset")), cards[0])
     choices = choices_for(card.kind, values, has_gpu)
-    offers = {"task": choices.tasks, "method": choices.methods, "base_model": choices.base_models}
+    if values.get("task", choices.task) not in choices.tasks:
+        return {name: value for name, value in values.items() if name not in OF_ONE_TASK}
+    offers = {"method": choices.methods, "base_model": choices.base_models}
     return {name: value for name, value in values.items() if value in offers.get(name, (value,))}
 
 
