@@ -178,12 +178,15 @@ def check(
     card = store.get(name)
     tickets = store.tickets(card.digest)
     noise = find_noise(tickets, load_embedder(config.home / "cache"))
+    store.repairs.keep_check(card.digest, noise.to_check())
     store.annotate(card, noise=noise.to_card())
     suspects_file = out or Path(f"{card.name}.labels.csv")
     write_suspects(noise.suspects, tickets, suspects_file)
+    sampling = f", drawn at random from {noise.total:,}," if noise.row_count < noise.total else ""
     console.print(
-        f"{len(noise.suspects):,} of {noise.row_count:,} labels look wrong "
-        f"(the model agrees with {100 * noise.accuracy:.1f}%). All are in {suspects_file}:",
+        f"{len(noise.suspects):,} of {noise.row_count:,} labels{sampling} look wrong "
+        f"(the model agrees with {100 * noise.accuracy:.1f}%). `trainwise datasets repair {card.name}` asks about each. "
+        f"All are in {suspects_file}:",
         highlight=False,
         markup=False,
     )
@@ -282,12 +285,15 @@ def tell_problems(problems_file: Path) -> None:
 
 def tell_card(card: Card) -> None:
     """The card as lines, and the largest cuts before and after."""
-    from finetune.data.card import card_lines
+    from finetune.data.card import card_lines, repair_hint
     from finetune.data.import_report import cut_lines
 
     console.print(f"[bold]{card.name}[/bold] v{card.version}", highlight=False)
     for line in card_lines(card):
         console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    if repair_hint(card):
+        line = f"  `trainwise datasets repair {card.name}` asks about them one by one."
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if cuts := cut_lines(card.intake):
         console.print("  The largest cuts (redacted):", highlight=False)
     for line in cuts:

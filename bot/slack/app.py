@@ -35,6 +35,7 @@ from bot.slack.features import (
     questions,
     reading,
     removal,
+    repair,
     sharing,
     triage_duty,
     try_model,
@@ -60,6 +61,7 @@ FEATURES: tuple[Feature, ...] = (
     outsiders,  # before documents: `/docs outsiders`
     sharing,  # before documents and datasets: `/docs share`, `/datasets share`
     removal,  # before datasets: `/datasets remove`
+    repair,  # before datasets: `/datasets repair`
     questions,
     reading,
     measure,

@@ -95,6 +95,17 @@ class Permissions:
         whom = f"<@{creator}>, who made this channel, or {self._whom()}" if creator else self._whom()
         return f"Only admins and whoever made the channel change what it is told. Ask {whom}."
 
+    def denies_repair(self, person: Person, name: str, owner: str) -> Denial | None:
+        """Why this person may not change the labels and rows of a dataset, or None; `owner` added it."""
+        if denial := self.denies_outsider(person):
+            return denial
+        if person.id == owner or self.is_admin(person):
+            return None
+        whom = (
+            f"<@{owner}>, who added it, or {self._whom()}" if owner.startswith(("U", "W")) else self._whom()
+        )
+        return f"Only the person who added {name} or an admin can repair it. Ask {whom}."
+
     def denies_sight(self, person: Person, job: Job, channel: str) -> Denial | None:
         """Why this person may not open the job from this channel, or None."""
         if denial := self.denies_outsider(person):

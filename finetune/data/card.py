@@ -11,8 +11,11 @@ from typing import Any
 
 from finetune.data.duplicates import find_duplicates
 from finetune.data.import_report import report_lines
+from finetune.data.near_labels import near_labels
+from finetune.data.repair import Repairs, repair_lines
 from finetune.data.split import split
 from finetune.data.ticket import Tickets
+from finetune.data.tryouts import is_tryout
 
 CARD_SEED = 7
 
@@ -23,7 +26,8 @@ class Card:
     redacted ends of the largest cuts in `intake`, the import report.
 
     `balance` is the largest class over the smallest; `weeks` are (Monday, rows) pairs; `redactions` count
-    replacements by type; `noise` stays empty until labels were checked; `erased` rows are gone for good.
+    replacements by type; `noise` stays empty until labels were checked; `tryouts` are rows that look like tests;
+    `repairs` are people's decisions about the rows (finetune/data/repair.py); `erased` rows are gone for good.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Card:
     weeks: tuple[tuple[str, int], ...] = ()
     lengths: Mapping[str, int] = field(default_factory=dict)
     customers: int = 0
+    tryouts: int = 0
+    repairs: Mapping[str, Any] = field(default_factory=dict)
     erased: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -117,6 +123,7 @@ def describe(
         weeks=_weeks(tickets),
         lengths={"median": int(median(lengths)), "longest": max(lengths)},
         customers=len({row.customer for row in tickets.rows if row.customer}),
+        tryouts=sum(map(is_tryout, tickets.texts)),
         **counts,
     )
 
@@ -151,9 +158,27 @@ def care_lines(card: Card) -> list[str]:
         _copies(card),
         _redaction_line(card),
         labels,
+        repair_hint(card),
+        *repair_lines(Repairs.from_json(card.repairs, card.digest)),
         split,
     )
     return [line for line in lines if line]
+
+
+PAIRS_SHOWN = 3
+
+
+def repair_hint(card: Card) -> str:
+    """What a person should look at: labels that look like one, rows that look like tests; empty where there is nothing."""
+    decisions = Repairs.from_json(card.repairs, card.digest).in_force
+    apart = {frozenset(one.labels) for one in decisions if one.kind == "apart"}
+    pairs = [pair for pair in near_labels(card.classes) if frozenset(pair) not in apart]
+    tests = card.tryouts - sum(len(one.ids) for one in decisions if one.kind == "stay")
+    names = ", ".join(f"“{small}” and “{large}”" for small, large in pairs[:PAIRS_SHOWN])
+    more = f" and {len(pairs) - PAIRS_SHOWN} more" if len(pairs) > PAIRS_SHOWN else ""
+    parts = [f"labels that look like one: {names}{more}"] if pairs else []
+    parts += [f"{tests:,} {'row' if tests == 1 else 'rows'} that look like tests"] if tests > 0 else []
+    return f"To look at: {'; '.join(parts)}." if parts else ""
 
 
 def issues(card: Card) -> list[tuple[str, int]]:
@@ -227,8 +252,9 @@ def _redaction_line(card: Card) -> str:
 def _labels(card: Card) -> str:
     if not card.noise:
         return "Labels: not checked yet."
-    share = 100 * float(card.noise["share"])
-    return f"Labels: {card.noise['suspects']:,} of {card.noise['checked']:,} look wrong ({share:.1f}%)."
+    share, total = 100 * float(card.noise["share"]), int(card.noise.get("of", 0))
+    sampling = f"; {card.noise['checked']:,} of {total:,} were drawn" if total > card.noise["checked"] else ""
+    return f"Labels: {card.noise['suspects']:,} of {card.noise['checked']:,} look wrong ({share:.1f}%{sampling})."
 
 
 def _origin(card: Card) -> str:

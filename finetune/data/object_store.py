@@ -2,9 +2,11 @@
 
     rows/<digest>.jsonl          the canonical rows; the name is their sha256 and is checked on reading
     cards/<name>/v0001.json      written last: a version without its card does not exist
+    checks/<digest>.json         what a model holds against the labels of these rows: ids and labels
     removed/<name>.<time>/v0001.json   cards of a removal that can still be undone; its rows lie where they lay
 
 Whoever creates a card's file owns that version number, so adders on any machine can run at once.
+A repaired version has no rows of its own: its card names the rows and the decisions that they are made of.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import json
 from dataclasses import replace
 
 from finetune.data.card import Card
+from finetune.data.doubts import LabelCheck
 from finetune.data.filesystem import Files
+from finetune.data.repair import Repairs, apply_decisions
 from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets, canonical
 
 
@@ -53,13 +57,17 @@ class Shelf:
             self._files.write(_rows_path(card.digest), data)
         return version
 
+    def put_repaired(self, card: Card) -> bool:
+        """Create the card of a repaired version under its own number; False where that number is taken."""
+        return self._files.create(_card_path(card), _json(card))
+
     def rewrite(self, card: Card) -> None:
         """Replace a card in place."""
         self._files.write(_card_path(card), _json(card))
 
     def rows(self, digest: str) -> Tickets:
         """The rows of a digest, checked against it. Raises DatasetError if they were erased or damaged."""
-        data = self._files.read(_rows_path(digest))
+        data = self._files.read(_rows_path(digest)) or self._repaired_rows(digest)
         short = digest[:12]
         if data is None:
             raise DatasetError(
@@ -67,13 +75,41 @@ class Shelf:
             )
         if hashlib.sha256(data).hexdigest() != digest:
             raise DatasetError(f"The rows of {short} are damaged on disk.", what_next="Add the file again.")
-        rows = tuple(Ticket.from_json(json.loads(line)) for line in data.decode().split("\n") if line)
+        rows = _tickets(data)
         kind: Kind = "triage" if any(row.label is not None for row in rows) else "reply"
         return Tickets(rows, kind)
 
+    def _repaired_rows(self, digest: str) -> bytes | None:
+        """The rows of a repaired version, made anew; None where there is none of this digest, or its rows are gone."""
+        for cards in (self.all() | self.removals()).values():
+            for card in cards:
+                if card.digest == digest and card.repairs and not card.erased:
+                    repairs = Repairs.from_json(card.repairs, digest)
+                    data = self._files.read(_rows_path(repairs.base))
+                    return canonical(apply_decisions(_tickets(data), repairs.decisions)) if data else None
+        return None
+
     def has_rows(self, digest: str) -> bool:
-        """Whether the rows are still there."""
+        """Whether the rows are still there, or can be made anew."""
+        return self.has_whole_rows(digest) or self._repaired_rows(digest) is not None
+
+    def has_whole_rows(self, digest: str) -> bool:
+        """Whether the rows lie there as they are, not as decisions on others."""
         return self._files.exists(_rows_path(digest))
+
+    def write_whole(self, digest: str) -> None:
+        """Keep the rows of a repaired version as they are, since those that they are made of will go."""
+        if not self.has_whole_rows(digest) and (data := self._repaired_rows(digest)):
+            self._files.write(_rows_path(digest), data)
+
+    def keep_check(self, digest: str, check: LabelCheck) -> None:
+        """Keep what a model holds against the labels of these rows."""
+        self._files.write(_check_path(digest), json.dumps(check.to_json(), ensure_ascii=False).encode())
+
+    def check_of(self, digest: str) -> LabelCheck | None:
+        """What `keep_check` kept; None where these labels were not checked."""
+        data = self._files.read(_check_path(digest))
+        return LabelCheck.from_json(json.loads(data)) if data else None
 
     def erase_rows(self, digest: str, keep_for_others_than: str | None = None) -> None:
         """Erase a digest's rows; with a name (or a removal's key), only if nothing else holds the same rows."""
@@ -81,6 +117,7 @@ class Shelf:
         others.pop(keep_for_others_than or "", None)
         if not any(card.digest == digest and not card.erased for cards in others.values() for card in cards):
             self._files.delete(_rows_path(digest))
+            self._files.delete(_check_path(digest))
 
     def removals(self) -> dict[str, list[Card]]:
         """The cards of every removal that can still be undone, by its key."""
@@ -115,6 +152,14 @@ class Shelf:
 
 def _rows_path(digest: str) -> str:
     return f"rows/{digest}.jsonl"
+
+
+def _check_path(digest: str) -> str:
+    return f"checks/{digest}.json"
+
+
+def _tickets(data: bytes) -> tuple[Ticket, ...]:
+    return tuple(Ticket.from_json(json.loads(line)) for line in data.decode().split("\n") if line)
 
 
 def _card_path(card: Card) -> str:

@@ -20,6 +20,8 @@ from finetune.data.import_report import without_texts
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import check_whole, read_file, read_tickets, write_problems
+from finetune.data.repair import Repairs
+from finetune.data.repair_desk import RepairDesk
 from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
@@ -82,6 +84,7 @@ class DatasetStore:
         self._now = now
         self._prepare = prepare
         self.removals = removal.Removals(self._shelf, now)
+        self.repairs = RepairDesk(self._shelf, now, BUNDLED_BY)
 
     def add(
         self,
@@ -235,7 +238,11 @@ class DatasetStore:
                     hits.append((card, rows, erasures))
         by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
         results = [self._next_version(name, own, by, models_of) for name, own in by_name.items()]
-        for digest in {card.digest for card, _, _ in hits}:
+        digests = {card.digest for card, _, _ in hits}
+        for card in (one for cards in self._shelf.all().values() for one in cards):
+            if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
+                self._shelf.write_whole(card.digest)  # of decisions on rows that go now
+        for digest in digests:
             self._shelf.erase_rows(digest)
         for card, _, _ in hits:
             self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
@@ -251,7 +258,9 @@ class DatasetStore:
             try:
                 check_whole(rows, name)
                 fresh = self._card(rows, name, by, card.scopes, card.licence, source, facts)
-                new = self._shelf.put(replace(fresh, columns=card.columns, guessed=card.guessed), rows)
+                past = Repairs.from_json(card.repairs, fresh.digest).settled_on(fresh.digest)
+                fresh = replace(fresh, columns=card.columns, guessed=card.guessed, repairs=past.to_json())
+                new = self._shelf.put(fresh, rows)
             except DatasetError:  # too little is left: the rows go all the same
                 new = None
         digests = tuple(dict.fromkeys(old.digest for old, _, _ in hits))
@@ -290,7 +299,8 @@ class DatasetStore:
             raise DatasetError(
                 f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
             )
-        card_now = replace(card, **counts)  # type: ignore[arg-type]
+        stored = next((one for one in self._shelf.versions(card.name) if one.version == card.version), card)
+        card_now = replace(stored, **counts)  # type: ignore[arg-type]
         self._shelf.rewrite(card_now)
         return card_now
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from finetune.data.doubts import Doubt, LabelCheck, Overlap
 from finetune.data.duplicates import find_duplicates
 from finetune.data.ticket import DatasetError, Tickets
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 LEAST = 5  # rows that a class needs to be checked
-MOST = 20_000  # rows checked at once; more take minutes
+MOST = 20_000  # rows checked at once, drawn at random of more; so many take minutes
+LEAST_CONFUSIONS, OVERLAP = (
+    5,
+    0.3,
+)  # tickets in each direction, and of both labels' tickets, for two labels to overlap
 STRENGTH = 3.0  # C of the regression: docs/decisions.d/data.md has the choice and what lost
 
 Embed = Callable[[Sequence[str]], "np.ndarray"]
@@ -45,6 +50,8 @@ class Noise:
     row_count: int
     suspects: tuple[Suspect, ...]
     accuracy: float
+    overlaps: tuple[Overlap, ...] = ()
+    total: int = 0  # labelled rows, of which `row_count` were checked
 
     def to_card(self) -> dict[str, Any]:
         """What the card keeps: counts and queue names, no ticket."""
@@ -55,23 +62,39 @@ class Noise:
             "share": round(len(self.suspects) / self.row_count, 4),
             "by_class": dict(classes.most_common(5)),
             "method": "cleanlab, cross-validated",
+            "of": self.total,
         }
+
+    def to_check(self) -> LabelCheck:
+        """What is kept beside the rows, for the questions to a person."""
+        doubts = (
+            Doubt(one.id, one.given, one.suggested, round(one.given_share, 3), round(one.suggested_share, 3))
+            for one in self.suspects
+        )
+        return LabelCheck(self.row_count, self.total, tuple(doubts), self.overlaps)
 
 
 def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> Noise:
-    """Check every label (of the first MOST rows). `embed` gives (n, dim) rows; by default frozen MiniLM.
+    """Check every label (of MOST rows, drawn with `seed`, where there are more). `embed` gives (n, dim) rows; by default frozen MiniLM.
 
     Deterministic for a seed. Raises DatasetError where there are no two classes of LEAST rows.
     """
     import numpy as np
 
-    labels = [row.label for row in tickets.rows[:MOST]]
-    counts = Counter(label for label in labels if label)
+    every, total = list(range(len(tickets))), sum(count for _, count in tickets.classes)
+    places_drawn = (
+        every
+        if total <= MOST
+        else np.sort(np.random.default_rng(seed).permutation(len(every))[:MOST]).tolist()
+    )
+    labels = [row.label for row in tickets.rows]
+    counts = Counter(label for at in places_drawn if (label := labels[at]))
     names = sorted(label for label, count in counts.items() if count >= LEAST)
     if len(names) < 2:
         message = f"Labels can be checked from two queues of {LEAST} tickets on."
         raise DatasetError(message, what_next="Add labelled tickets.")
-    rows = [at for at, label in enumerate(labels) if label in set(names)]
+    queues = set(names)
+    rows = [at for at in places_drawn if labels[at] in queues]
     texts = [tickets.rows[at].text for at in rows]
     number = {name: at for at, name in enumerate(names)}
     targets = np.array([number[tickets.rows[at].label or ""] for at in rows])
@@ -82,7 +105,21 @@ def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> N
         best, row = int(shares[place].argmax()), tickets.rows[rows[place]]
         own, other = float(shares[place, targets[place]]), float(shares[place, best])
         suspects.append(Suspect(rows[place], row.id, names[targets[place]], names[best], own, other))
-    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()))
+    overlaps = _overlaps(names, targets, shares.argmax(1))
+    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, total)
+
+
+def _overlaps(names: Sequence[str], targets: np.ndarray, guesses: np.ndarray) -> tuple[Overlap, ...]:
+    """Pairs of labels that are given for one another, in both directions, the most confused first."""
+    pairs = Counter(zip(targets.tolist(), guesses.tolist(), strict=True))
+    sizes = Counter(targets.tolist())
+    overlaps = []
+    for (first, second), count in pairs.items():
+        back = pairs.get((second, first), 0)
+        share = (count + back) / (sizes[first] + sizes[second])
+        if first < second and min(count, back) >= LEAST_CONFUSIONS and share >= OVERLAP:
+            overlaps.append(Overlap(names[first], names[second], round(share, 3)))
+    return tuple(sorted(overlaps, key=lambda one: -one.share))
 
 
 def _out_of_fold(vectors: np.ndarray, targets: np.ndarray, groups: Sequence[int], seed: int) -> np.ndarray:

@@ -86,6 +86,14 @@ def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person,
         ravi, lambda: ravi.command("/datasets", "check doubtful", CHANNEL)
     )
     assert until(lambda: message(ravi), 150)
+    maya.click(CHANNEL, ts, "dataset_repair")  # the button of the card in the channel
+    question = until(lambda: "Which label is right?" in text_of(maya.view() or {}) and maya.view())
+    assert line_parts[0].strip('"')[:40] in text_of(question)
+    maya.use(question, "repair:change")
+    until(lambda: "version 2" in text_of(maya.view() or {}))
+    assert "Only the person who added" in private_reply(
+        ravi, lambda: ravi.command("/datasets", "repair doubtful", CHANNEL)
+    )
 
 
 def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: Person) -> None:

@@ -30,12 +30,10 @@ log = logging.getLogger(__name__)
 
 def can_check(card: Card) -> str:
     """Why the labels of this dataset cannot be checked; empty when they can."""
-    from finetune.evaluation.label_noise import LEAST, MOST
+    from finetune.evaluation.label_noise import LEAST
 
     if card.kind != "triage":
         return f"{card.name} has no labels: it teaches replies."
-    if card.rows > MOST:
-        return f"{card.name} has more than {MOST:,} tickets: use `trainwise datasets check` on the machine."
     if sum(count >= LEAST for _, count in card.classes) < 2:
         return f"Labels can be checked from two queues of {LEAST} tickets on."
     return ""
@@ -114,7 +112,7 @@ def _tell(
         return
     text = (
         f"{suspects:,} of {total:,} labels of `{card.name}` look wrong to a model that never saw them. Each is a "
-        "question, not a verdict: correct what is wrong in your file and add it again."
+        f"question, not a verdict: `/datasets repair {card.name}` asks you about them one by one."
     )
     try:
         direct = client.conversations_open(users=[person.id])["channel"]["id"]

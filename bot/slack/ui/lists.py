@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.slack.ui.blocks import Block, button, context, section
+from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import duration, job_text, recipe, status_line
 from bot.slack.ui.verdict_card import meter
@@ -117,7 +117,8 @@ def dataset_card(card: Card) -> list[Block]:
         title = "" if at else "*What was done*\n"
         blocks.append(section(title + "\n".join(notes[at : at + NOTES_A_BLOCK])))
     blocks.append(context("  ·  ".join(_origin(card))))
-    return [*blocks, context(f"Train on it: `/finetune {escape(card.name)}`")]
+    train = context(f"Train on it: `/finetune {escape(card.name)}`")
+    return [*blocks, train, actions([button("Repair", "dataset_repair", card.name)], block_id="repair")]
 
 
 def _queues(card: Card) -> str:

@@ -1,0 +1,221 @@
+"""Repairing a dataset in Slack: `/datasets repair NAME` and the button on its card open a form for one person.
+
+Each answer makes the next version (finetune/data/repair_desk.py) and can be taken back; whoever added the dataset and
+admins may answer. Tickets are quoted in the form alone.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.errors import BotError
+from bot.slack.delivery.label_check import check_labels
+from bot.slack.failures import advice, apologise, guard, tell_privately
+from bot.slack.payload import Body, Command, where
+from bot.slack.services import Services
+from bot.slack.ui.blocks import section
+from bot.slack.ui.escape import escape, one_line, question_of
+from bot.slack.ui.forms import Memory
+from bot.slack.ui.limits import validate_view
+from bot.slack.ui.repair_page import repair_view, waiting_view
+from bot.slack.users import Person
+from finetune.data.card import Card
+from finetune.data.repair import Decision, Repairs, decision_line
+from finetune.data.repair_desk import DECIDED, Decider, Inspection
+from finetune.data.ticket import DatasetError
+
+LARGE = 20_000  # rows from which on an answer takes seconds, so that the form says that it works
+INSPECTIONS = 4
+TELL_AGAIN = timedelta(days=1)
+
+
+class Inspections:
+    """What there is to decide about the versions that people are at now, so that "Next" reads no rows."""
+
+    def __init__(self) -> None:
+        self._inspections: OrderedDict[str, Inspection] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, services: Services, card: Card, anew: bool = False) -> Inspection:
+        """The open questions of a version; read `anew` where somebody asks to look again."""
+        key = f"{card.name} {card.version} {card.repairs}"
+        with self._lock:
+            inspection = None if anew else self._inspections.get(key)
+        inspection = inspection or services.datasets.repairs.inspect(card)
+        with self._lock:
+            self._inspections[key] = inspection
+            self._inspections.move_to_end(key)
+            while len(self._inspections) > INSPECTIONS:
+                self._inspections.popitem(last=False)
+        return inspection
+
+
+@dataclass(frozen=True)
+class Form:
+    """The open form: whose, where it is, what about."""
+
+    client: WebClient
+    view_id: str
+    memory: Memory
+    person: Person
+
+    def show(self, inspection: Inspection, after: str = "", notice: str = "") -> None:
+        """The question after this one in the form."""
+        view = repair_view(inspection, self.memory, after, notice)
+        self.client.views_update(view_id=self.view_id, view=validate_view(view))
+
+
+def register(app: App, services: Services) -> None:
+    """The command (ahead of its other texts), the button of a card, the buttons of the form."""
+    inspections = Inspections()
+    app.command("/datasets", matchers=[is_repair_order])(
+        guard(services, partial(on_command, inspections=inspections))
+    )
+    app.action("dataset_repair")(guard(services, partial(on_button, inspections=inspections)))
+    app.action(re.compile("^repair:"))(guard(services, partial(on_choice, inspections=inspections)))
+
+
+def is_repair_order(command: Command) -> bool:
+    """Whether the command's text names a dataset to repair."""
+    words = question_of(str(command.get("text") or "")).lower().split()
+    return words[:1] == ["repair"] and len(words) == 2
+
+
+def repairable(services: Services, name: str, person: Person, channel: str) -> Card:
+    """The newest version of the dataset, if this person may repair it: whoever added it, or an admin."""
+    admin = services.permissions.is_admin(person)
+    card = services.datasets.get(name.strip("`"), None if admin else services.scopes(channel))
+    if denial := services.permissions.denies_repair(person, card.name, card.added_by):
+        raise BotError(denial)
+    newest = [one for one in services.datasets.versions(card.name) if not one.erased][-1]
+    if newest.version != card.version:
+        raise BotError(f"{card.name} has a newer version, which is for another channel. Repair it there.")
+    return card
+
+
+def on_command(
+    services: Services, ack: Ack, command: Command, client: WebClient, *, inspections: Inspections
+) -> None:
+    """Opens the form for the dataset that is named."""
+    ack()
+    name, user = question_of(command["text"]).split()[1], command["user_id"]
+    _open(services, client, (name, user, command["channel_id"], command["trigger_id"]), inspections)
+
+
+def on_button(
+    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: Inspections
+) -> None:
+    """Opens the form for the dataset of the card."""
+    ack()
+    channel, user, _ = where(body)
+    _open(services, client, (str(action.get("value")), user, channel, body["trigger_id"]), inspections)
+
+
+def _open(
+    services: Services, client: WebClient, order: tuple[str, str, str, str], inspections: Inspections
+) -> None:
+    name, user, channel, trigger = order
+    person = services.users.person(user)
+    card = repairable(services, name, person, channel)
+    memory = Memory(channel, None, card.name)
+    answer = client.views_open(trigger_id=trigger, view=validate_view(waiting_view(card, memory)))
+    form = Form(client, str(answer["view"]["id"]), memory, person)
+    _queue(services, form, lambda: form.show(inspections.of(services, card)))
+
+
+def on_choice(
+    services: Services, ack: Ack, body: Body, action: Body, client: WebClient, *, inspections: Inspections
+) -> None:
+    """An answer, "Next", "Undo" or one of the checks; the right is looked at anew."""
+    ack()
+    person = services.users.person(where(body)[1])
+    memory = Memory.parse(body["view"]["private_metadata"])
+    card = repairable(services, memory.about, person, memory.channel)
+    form = Form(client, str(body["view"]["id"]), memory, person)
+    choice, value = str(action["action_id"]).partition(":")[2], str(action.get("value") or "")
+    if choice == "check":
+        check_labels(services, client, card, person, memory.channel)
+        notice = "🔎 A model is looking at the labels. I will tell you when it has; then press *Look again*."
+        _queue(services, form, lambda: form.show(inspections.of(services, card), notice=notice))
+        return
+    if card.rows > LARGE and choice not in ("next", "again"):
+        client.views_update(view_id=form.view_id, view=validate_view(waiting_view(card, memory)))
+    steps: dict[str, Callable[[], None]] = {
+        "next": lambda: form.show(inspections.of(services, card), value),
+        "again": lambda: form.show(inspections.of(services, card, anew=True)),
+        "undo": lambda: _undo(services, form, value, inspections),
+    }
+    _queue(services, form, steps.get(choice, lambda: _decide(services, form, choice, value, inspections)))
+
+
+def _queue(services: Services, form: Form, step: Callable[[], None]) -> None:
+    """One step after another for a dataset; what goes wrong is told to the person."""
+
+    def work(_stop: threading.Event) -> None:
+        try:
+            step()
+        except Exception as error:  # the edge: this thread has no caller to tell
+            apologise(form.client, error, form.memory.channel, form.person.id)
+
+    services.thread_queue.submit(("repair", form.memory.about), work)
+
+
+def _decide(services: Services, form: Form, choice: str, value: str, inspections: Inspections) -> None:
+    """The person's answer to a question that is still open; then the next one."""
+    id, _, place = value.partition(":")
+    card = services.datasets.get(form.memory.about)
+    questions = inspections.of(services, card).questions
+    at = next((at for at, one in enumerate(questions) if one.id == id), None)
+    if at is None:
+        form.show(inspections.of(services, card), notice=f"ℹ️ {DECIDED}")
+        return
+    before = questions[at - 1].id if at else ""
+    try:
+        draft = questions[at].draft(f"only:{place}" if choice == "only" else choice)
+        new = services.datasets.repairs.decide(card.name, draft, Decider(form.person.id, form.person.name))
+    except DatasetError as error:
+        form.show(inspections.of(services, card), before, f"⚠️ {advice(error)}")
+        return
+    decision = Repairs.from_json(new.repairs, new.digest).decisions[-1]
+    version = f": version {new.version}" if new.version != card.version else ""
+    notice = f"✅ {escape(one_line(decision_line(decision), 240))}{version}"
+    form.show(inspections.of(services, new), before, notice)
+    _tell_owner(services, form, new, decision)
+
+
+def _undo(services: Services, form: Form, value: str, inspections: Inspections) -> None:
+    """Takes a decision back; its question comes again."""
+    card = services.datasets.get(form.memory.about)
+    number = int(value) if value.isdigit() else 0
+    try:
+        new = services.datasets.repairs.undo(card.name, number, Decider(form.person.id, form.person.name))
+        notice = f"↩️ Decision {number} is taken back: version {new.version}"
+    except DatasetError as error:
+        new, notice = card, f"⚠️ {advice(error)}"
+    form.show(inspections.of(services, new), notice=notice)
+
+
+def _tell_owner(services: Services, form: Form, card: Card, decision: Decision) -> None:
+    """Whoever added the dataset hears of an admin's repairs, once a day and without a ticket's words."""
+    owner, decisions = card.added_by, Repairs.from_json(card.repairs, card.digest).decisions
+    if owner == form.person.id or not owner.startswith(("U", "W")):
+        return
+    since = datetime.fromtimestamp(services.clock(), UTC) - TELL_AGAIN
+    earlier = (one for one in decisions if one.number < decision.number and one.by == form.person.id)
+    if any(datetime.fromisoformat(one.at) >= since for one in earlier):
+        return
+    text = (
+        f"{escape(form.person.name)}, an admin, repairs your dataset *{escape(card.name)}*: "
+        f"{escape(one_line(decision_line(decision), 240))}. `/datasets repair {escape(card.name)}` shows every decision and "
+        "takes it back."
+    )
+    tell_privately(form.client, owner, text, [section(text)])

@@ -1,0 +1,164 @@
+"""What people decided about a dataset's labels and rows, and the rows that follow from it. Pure.
+
+A repaired version is a version of a file and the decisions on it: the same two give the same rows, so that any decision
+can be taken back, whatever was decided after it. Names of labels and ids of rows are kept, never a ticket's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from finetune.data.ticket import Ticket
+
+Kind = Literal["merge", "apart", "label", "keep", "drop", "stay"]
+CHANGES = frozenset({"merge", "label", "drop"})
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision before it is made: what, about which labels and rows.
+
+    merge: (from, into); apart: the two labels; label: (given, new) of the rows `ids`; keep: (given, suggested);
+    drop and stay: the rows `ids`.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision: who made it, when (ISO 8601, UTC), how many rows it changed, which version came of it.
+
+    `undone_by` is who took it back. An `is_settled` one stands in rows that cannot be made anew, so it stays.
+    """
+
+    number: int
+    kind: Kind
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    rows: int
+    by: str
+    by_name: str
+    at: str
+    version: int
+    undone_by: str = ""
+    undone_at: str = ""
+    is_settled: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds."""
+        return not self.undone_by
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self) | {"labels": list(self.labels), "ids": list(self.ids)}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Decision:
+        """What `to_json` wrote; unknown keys of a newer version are ignored."""
+        names = {item.name for item in fields(Decision)}
+        facts: dict[str, Any] = {key: value for key, value in values.items() if key in names}
+        return Decision(**facts | {"labels": tuple(facts["labels"]), "ids": tuple(facts["ids"])})
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """The decisions on the rows of `base`, a digest whose rows are kept whole."""
+
+    base: str
+    decisions: tuple[Decision, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As a card keeps it; nothing where nothing was decided."""
+        if not self.decisions:
+            return {}
+        return {"base": self.base, "decisions": [one.to_json() for one in self.decisions]}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any], base: str) -> Repairs:
+        """What `to_json` wrote; without any, no decisions on `base`."""
+        if not values:
+            return Repairs(base)
+        return Repairs(str(values["base"]), tuple(map(Decision.from_json, values["decisions"])))
+
+    @property
+    def in_force(self) -> tuple[Decision, ...]:
+        """The decisions that hold, in their order."""
+        return tuple(one for one in self.decisions if one.is_open)
+
+    def settled_on(self, base: str) -> Repairs:
+        """The same decisions, told as history, on rows that hold them already."""
+        return Repairs(base, tuple(replace(one, is_settled=True) for one in self.decisions))
+
+
+def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> tuple[Ticket, ...]:
+    """The rows as these decisions, in their order, leave them.
+
+    A merge takes every row that has its label then; a row's new label is its last one; rows that are gone stay gone.
+    """
+    steps = [one for one in decisions if one.kind in CHANGES and one.is_open and not one.is_settled]
+    merges = [(place, one.labels[0], one.labels[1]) for place, one in enumerate(steps) if one.kind == "merge"]
+    fresh = {
+        id: (place, one.labels[1]) for place, one in enumerate(steps) if one.kind == "label" for id in one.ids
+    }
+    drops = {id for one in steps if one.kind == "drop" for id in one.ids}
+    names: dict[tuple[int, str], str] = {}
+
+    def name_after(start: int, label: str) -> str:
+        if (start, label) not in names:
+            name = label
+            for place, old, new in merges:
+                name = new if place >= start and name == old else name
+            names[start, label] = name
+        return names[start, label]
+
+    result = []
+    for row in rows:
+        if row.id in drops:
+            continue
+        if row.label is not None:
+            label = name_after(*fresh.get(row.id, (0, row.label)))
+            row = row if label == row.label else replace(row, label=label)
+        result.append(row)
+    return tuple(result)
+
+
+def changed_rows(before: Iterable[Ticket], draft: Draft) -> int:
+    """How many of the rows a decision changes."""
+    ids = set(draft.ids)
+    if draft.kind == "merge":
+        old, new = draft.labels
+        return sum(row.label == old != new for row in before)
+    if draft.kind == "label":
+        return sum(row.id in ids and row.label != draft.labels[1] for row in before)
+    return sum(row.id in ids for row in before) if draft.kind == "drop" else 0
+
+
+def decision_line(one: Decision) -> str:
+    """What was decided, in words without a ticket's; no markup, labels unescaped."""
+    first, second = (*one.labels, "", "")[:2]
+    rows = f"{one.rows:,} {'row' if one.rows == 1 else 'rows'}"
+    many = f"{len(one.ids):,} {'row' if len(one.ids) == 1 else 'rows'}"
+    return {
+        "merge": f"“{first}” counts as “{second}” ({rows})",
+        "apart": f"“{first}” and “{second}” stay apart",
+        "label": f"{rows} from “{first}” to “{second}”",
+        "keep": f"“{first}” stays, not “{second}” ({many})",
+        "drop": f"{rows} dropped as tests",
+        "stay": f"{many} that look like tests stay",
+    }[one.kind]
+
+
+def repair_lines(repairs: Repairs, shown: int = 4) -> list[str]:
+    """The card's lines: merges by name, relabelled and dropped rows by number, each with who and when; the newest first."""
+    holding = [one for one in reversed(repairs.in_force) if one.kind in CHANGES]
+    lines = [f"{decision_line(one)}, by {one.by_name} on {one.at[:10]}" for one in holding[:shown]]
+    more = len(holding) - len(lines)
+    if not lines:
+        return []
+    return [f"Repaired: {'; '.join(lines)}{f'; and {more:,} more decisions' if more else ''}."]
