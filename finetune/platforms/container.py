@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from finetune.data.filesystem import without_user
 from finetune.platforms.contract import (
@@ -17,6 +18,7 @@ from finetune.platforms.contract import (
     Stage,
     Submission,
 )
+from finetune.platforms.run_key import Forgery, RunKey
 from finetune.platforms.runs import DONE, LIFE, RunStore
 
 
@@ -54,10 +56,11 @@ class ContainerPlatform:
     def look(self, reference: Reference) -> Sighting:
         """The platform's word joined with what the job itself has written; a place that is away hides only the latter."""
         sighting = self.machines.look(reference.remote_id)
+        key = RunKey(reference.tag, reference.run_key)
         try:
-            events = self.runs.events(reference.tag, reference.cursor)
-            at = (self.runs.json(reference.tag, LIFE) or {}).get("at")
-            end = self.runs.json(reference.tag, DONE)
+            events, doubt = self.runs.events(key, reference.cursor)
+            at = self._life(key)
+            end, refusal = self._last_word(key)
         except NoAnswer as error:
             return replace(sighting, cursor=reference.cursor, unread=str(error)[:300])
         return replace(
@@ -65,14 +68,28 @@ class ContainerPlatform:
             events=tuple(events),
             cursor=reference.cursor + len(events),
             end=end,
-            life_at=float(at) if isinstance(at, int | float) else None,
+            life_at=at,
+            note=doubt or sighting.note,
+            refusal=refusal,
         )
+
+    def _life(self, key: RunKey) -> float | None:
+        with suppress(Forgery):
+            at = (self.runs.signed(key, LIFE) or {}).get("at")
+            return float(at) if isinstance(at, int | float) else None
+        return None
+
+    def _last_word(self, key: RunKey) -> tuple[dict[str, Any] | None, str]:
+        try:
+            return self.runs.signed(key, DONE), ""
+        except Forgery as error:
+            return None, str(error)
 
     def cancel(self, reference: Reference) -> None:
         self.machines.cancel(reference.remote_id)
 
     def result(self, reference: Reference, folder: Path) -> Result:
-        return self.runs.fetch(reference.tag, folder)
+        return self.runs.fetch(RunKey(reference.tag, reference.run_key), folder)
 
     def bill(self, reference: Reference) -> Bill | None:
         return self.machines.bill(reference.remote_id)

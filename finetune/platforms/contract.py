@@ -61,7 +61,8 @@ class Sighting:
     """One job as its platform shows it: `word` is the platform's own status, `ran_s` the seconds it has billed for.
 
     `events` are those since the cursor that was asked with, `cursor` where to go on; `end` is what the job itself left as
-    its last word (its kind and data), `life_at` when it last showed life; `unread` says why these cannot be read now.
+    its last word (its kind and data), `life_at` when it last showed life; `unread` says why these cannot be read now,
+    `refusal` why a last word that lies there is not believed.
     """
 
     remote_id: str
@@ -75,6 +76,7 @@ class Sighting:
     end: Mapping[str, Any] | None = None
     life_at: float | None = None
     unread: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,16 @@ class Bill:
 
 CONTAINER_ENVIRONMENT = {"HF_HUB_OFFLINE": "0"}
 """What the container gets beside its command: our image keeps off the model hub, and there is no cache to rely on there."""
+RUN_KEY = "TRAINWISE_RUN_KEY"
+"""The variable in which the container gets the run's key; it goes through the platform, never through the bucket."""
 
 
 @dataclass(frozen=True)
 class Submission:
     """One job as it is handed to a platform: `files` go up before the create, by path below the tag.
 
-    `limit_s` is the platform's own time limit, `bot_key` the bot's public key, `recipe` the job's recipe for platforms that
-    tune by themselves.
+    `limit_s` is the platform's own time limit, `bot_key` the bot's public key, `run_key` the secret that proves the
+    container's words, `recipe` the job's recipe for platforms that tune by themselves.
     """
 
     tag: str
@@ -118,6 +122,17 @@ class Submission:
     files: Mapping[str, bytes]
     bot_key: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    run_key: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What the container gets by the platform's store of secrets, or in its environment where there is none."""
+        return {RUN_KEY: self.run_key}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The container's whole environment, its secret included."""
+        return {**CONTAINER_ENVIRONMENT, **self.secrets}
 
     def command(self, place: str) -> list[str]:
         """What our image runs; `place` is where the runs lie as the container sees it."""
@@ -126,11 +141,15 @@ class Submission:
 
 @dataclass(frozen=True)
 class Reference:
-    """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read."""
+    """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read.
+
+    `run_key` is the secret without which nothing that its container wrote is believed.
+    """
 
     tag: str
     remote_id: str = ""
     cursor: int = 0
+    run_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

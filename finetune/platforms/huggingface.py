@@ -83,6 +83,7 @@ class HubMachines:
                 image=self._image,
                 command=submission.command(MOUNT),
                 env=dict(CONTAINER_ENVIRONMENT),
+                secrets=submission.secrets,
                 flavor=submission.machine,
                 timeout=int(submission.limit_s),
                 attempts=1,

@@ -15,7 +15,6 @@ from typing import Any
 from finetune.platforms.answers import Missing
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
-    CONTAINER_ENVIRONMENT,
     Adapter,
     BadKey,
     Bill,
@@ -72,7 +71,7 @@ class Pods:
             "name": submission.tag,
             "image": self._image,
             "args": shlex.join(submission.command(MOUNT)[1:]),
-            "env": dict(CONTAINER_ENVIRONMENT),
+            "env": submission.environment,
             "gpu": {"id": submission.machine, "count": 1},
             "cloud": "SECURE",
             "dataCenterIds": [self._data_center],

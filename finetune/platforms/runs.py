@@ -4,19 +4,20 @@ URL/TAG/order              signed by the bot: what to run
 URL/TAG/data/rows/...      the rows
 URL/TAG/claim              create-only: the one container that trains
 URL/TAG/stop               signed by the bot: why to stop
-URL/TAG/events/000000.json one event each, in order
-URL/TAG/life.json          when it last showed life
+URL/TAG/events/000000.json one event each, in order *
+URL/TAG/life.json          when it last showed life *
 URL/TAG/files/...          weights: safetensors, JSON and plain text, nothing that could run
 URL/TAG/report.json        the report and its pictures
-URL/TAG/manifest.json      name, size and sha256 of every file of the result
-URL/TAG/done.json          written last: how it ended
+URL/TAG/manifest.json      name, size and sha256 of every file of the result, the report among them *
+URL/TAG/done.json          written last: how it ended *
+
+* with the proof of the run's key (`finetune/platforms/run_key.py`), so that nobody else who may write here is believed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,9 @@ from typing import Any
 from finetune.artifacts import sha256_of
 from finetune.data.filesystem import Files, without_user
 from finetune.data.ticket import DatasetError
-from finetune.platforms.contract import NoAnswer, PlatformError, Result
+from finetune.platforms.contract import NoAnswer, Result
+from finetune.platforms.plain_json import plain_object
+from finetune.platforms.run_key import CorruptResult, Forgery, RunKey
 
 ORDER, CLAIM, STOP, LIFE = "order", "claim", "stop", "life.json"
 REPORT, MANIFEST, DONE, DATA = "report.json", "manifest.json", "done.json", "data"
@@ -38,11 +41,6 @@ REPORT_BYTES = 4 * 2**20
 EVENT_BYTES = 64 * 1024
 RESULT_BYTES = 256 * 2**30
 EVENTS_AT_ONCE = 200
-DIGITS = 18
-
-
-class CorruptResult(PlatformError):
-    """The files that came back are not those of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +75,46 @@ class RunStore:
         with self._in_words():
             return self._files.create(f"{tag}/{path}", data)
 
-    def json(self, tag: str, path: str, most: int = REPORT_BYTES) -> dict[str, Any] | None:
-        """A JSON object of a run; None where there is none, or where it is none."""
-        data = self.read(tag, path, most + 1)
-        return None if data is None or len(data) > most else plain_object(data)
+    def signed(self, key: RunKey, path: str, most: int = REPORT_BYTES) -> dict[str, Any] | None:
+        """An object that the run's container wrote; None where there is none, Forgery where it does not bear the run's proof."""
+        data = self.read(key.tag, path, most + 1)
+        if data is None:
+            return None
+        if len(data) > most:
+            raise Forgery(path)
+        return key.unseal(path, data)
 
-    def append_event(self, tag: str, number: int, event: Mapping[str, Any]) -> None:
-        """Write event `number`, counted from 0."""
-        self.write(tag, event_path(number), json.dumps(event, allow_nan=False).encode())
+    def sign(self, key: RunKey, path: str, value: Mapping[str, Any]) -> None:
+        """Write an object of the run with the proof of its key."""
+        self.write(key.tag, path, key.seal(path, value))
 
-    def events(self, tag: str, cursor: int) -> list[dict[str, Any]]:
-        """The events from `cursor` on, in order, as far as they are there; an unreadable one is an empty object."""
+    def append_event(self, key: RunKey, number: int, event: Mapping[str, Any]) -> None:
+        """Write event `number`, counted from 0; ValueError for one that is too long."""
+        data = key.seal(event_path(number), event)
+        if len(data) > EVENT_BYTES:
+            raise ValueError(f"an event of {len(data)} bytes")
+        self.write(key.tag, event_path(number), data)
+
+    def events(self, key: RunKey, cursor: int) -> tuple[list[dict[str, Any]], str]:
+        """The container's events from `cursor` on, in order, as far as they are there, and why the next one is not taken.
+
+        One that does not bear the run's proof ends the list until the container's own stands there.
+        """
         events: list[dict[str, Any]] = []
-        while (
-            len(events) < EVENTS_AT_ONCE
-            and (data := self.read(tag, event_path(cursor + len(events)), EVENT_BYTES + 1)) is not None
-        ):
-            events.append((plain_object(data) if len(data) <= EVENT_BYTES else None) or {})
-        return events
+        while len(events) < EVENTS_AT_ONCE:
+            try:
+                event = self.signed(key, event_path(cursor + len(events)), EVENT_BYTES)
+            except Forgery as error:
+                return events, str(error)
+            if event is None:
+                break
+            events.append(event)
+        return events, ""
 
     def save_result(
-        self, tag: str, folder: Path, report: Mapping[str, Any], plots: Mapping[str, str]
+        self, key: RunKey, folder: Path, report: Mapping[str, Any], plots: Mapping[str, str]
     ) -> None:
-        """Write the model's files (no checkpoints, nothing that could run), the report and last their manifest."""
+        """Write the model's files (no checkpoints, nothing that could run), the report and last their signed manifest."""
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
         names = {path.relative_to(folder).as_posix(): path for path in paths}
         entries = []
@@ -107,23 +122,23 @@ class RunStore:
             if name.startswith(UNSENT) or not name.endswith(ALLOWED) or not SAFE.fullmatch(name):
                 continue
             with self._in_words():
-                self._files.upload(f"{tag}/files/{name}", path)
+                self._files.upload(f"{key.tag}/files/{name}", path)
             entries.append(asdict(FileEntry(f"files/{name}", path.stat().st_size, sha256_of(path))))
         data = json.dumps({"report": report, "plots": plots}, allow_nan=False).encode()
-        self.write(tag, REPORT, data)
+        self.write(key.tag, REPORT, data)
         entries.append(asdict(FileEntry(REPORT, len(data), hashlib.sha256(data).hexdigest())))
-        self.write(tag, MANIFEST, json.dumps({"files": entries}).encode())
+        self.sign(key, MANIFEST, {"files": entries})
 
-    def fetch(self, tag: str, folder: Path) -> Result:
-        """The result with its files in `folder`; CorruptResult where one is not as the manifest says."""
-        manifest = self.json(tag, MANIFEST)
+    def fetch(self, key: RunKey, folder: Path) -> Result:
+        """The result with its files in `folder`; Forgery for another's manifest, CorruptResult where a file is not as it says."""
+        manifest = self.signed(key, MANIFEST)
         if manifest is None:
             raise NoAnswer("The manifest of the result is not there yet.")
         for entry in manifest_entries(manifest):
             target = folder / entry.name
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._in_words():
-                there = self._files.download(f"{tag}/{entry.name}", target)
+                there = self._files.download(f"{key.tag}/{entry.name}", target)
             if not there or target.stat().st_size != entry.size or sha256_of(target) != entry.sha256:
                 raise CorruptResult(f"The file {entry.name} that came back is not the one that was written.")
         data = plain_object((folder / REPORT).read_bytes()) or {}
@@ -166,31 +181,6 @@ def manifest_entries(manifest: Mapping[str, Any]) -> list[FileEntry]:
     if sizes[REPORT] > REPORT_BYTES or sum(sizes.values()) > RESULT_BYTES or min(sizes.values()) < 0:
         raise CorruptResult("The result is larger than one of ours can be; nothing of it is fetched.")
     return entries
-
-
-def plain_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in `data` without NUL; None where it is none, or holds what a database refuses."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
-    def finite(text: str) -> float:
-        if not math.isfinite(value := float(text)):
-            raise ValueError(text)
-        return value
-
-    def whole(text: str) -> int:
-        if len(text) > DIGITS:
-            raise ValueError(text)
-        return int(text)
-
-    try:
-        text = data.replace(b"\\u0000", b"")
-        value = json.loads(text, parse_constant=refuse, parse_float=finite, parse_int=whole)
-        json.dumps(value, ensure_ascii=False).encode()  # half a character has no UTF-8
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def event_path(number: int) -> str:

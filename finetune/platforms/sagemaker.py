@@ -13,7 +13,6 @@ from typing import Any
 from finetune.platforms.answers import DEFAULT_RETRY_S, Missing, refusal
 from finetune.platforms.container import ContainerPlatform, stage_of
 from finetune.platforms.contract import (
-    CONTAINER_ENVIRONMENT,
     ENDED,
     Adapter,
     BadKey,
@@ -90,7 +89,7 @@ class TrainingJobs:
                 "VolumeSizeInGB": DISK_GB,
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": int(submission.limit_s)},
-            "Environment": dict(CONTAINER_ENVIRONMENT),
+            "Environment": submission.environment,
             "Tags": [{"Key": "trainwise", "Value": submission.tag}],
         }
         try:

@@ -15,7 +15,6 @@ from typing import Any
 from finetune.platforms.answers import Missing
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
-    CONTAINER_ENVIRONMENT,
     ENDED,
     Adapter,
     BadKey,
@@ -77,7 +76,7 @@ class CustomJobs:
             "containerSpec": {
                 "imageUri": self._image,
                 "command": submission.command(self._inside),
-                "env": [{"name": name, "value": value} for name, value in CONTAINER_ENVIRONMENT.items()],
+                "env": [{"name": name, "value": value} for name, value in submission.environment.items()],
             },
         }
         body = {

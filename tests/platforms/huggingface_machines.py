@@ -33,6 +33,7 @@ class HuggingFaceMachines(HuggingFaceServer):
             "PYTHONPATH": str(ROOT),
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
+            **body["secrets"],
         }
         command = [sys.executable, "-m", "bot.cli", *words]
         log = (self.bucket / f"{job.id}.log").open("wb")

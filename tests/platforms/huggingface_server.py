@@ -36,7 +36,7 @@ HARDWARE = [
     ("t4-small", "T4", "4 vCPU", "15 GB", "T4", 0.0067),
 ]
 MUST = {"command": list, "arguments": list, "environment": dict, "flavor": str, "timeoutSeconds": int}
-MUST |= {"labels": dict, "volumes": list, "dockerImage": str, "attempts": int}
+MUST |= {"labels": dict, "secrets": dict, "volumes": list, "dockerImage": str, "attempts": int}
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 

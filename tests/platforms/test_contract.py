@@ -83,6 +83,10 @@ class ContractMachine(RuleBasedStateMachine):
         if jobs:
             self.world.advance(jobs[number % len(jobs)], how)
 
+    @rule(what=st.sampled_from(["event", "result", "file"]))
+    def a_stranger_writes_in_the_bucket(self, what: str) -> None:
+        self.world.forge(what)
+
     @rule(lag_s=LAGS)
     def listing_lags(self, lag_s: float) -> None:
         self.standin.lag_s = lag_s

@@ -55,7 +55,8 @@ class Machines:
         return [Offer("anvil", "Anvil", 3.6, "today", memory_gib=64.0)]
 
     def create(self, submission):
-        return self.call("POST", "/jobs", json={"tag": submission.tag, "run": submission.command("/runs")})["id"]
+        body = {"tag": submission.tag, "run": submission.command("/runs"), "env": submission.environment}
+        return self.call("POST", "/jobs", json=body)["id"]
 
     def find(self, tag):
         jobs = self.call("GET", "/jobs")["jobs"]

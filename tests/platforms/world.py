@@ -13,6 +13,7 @@ from typing import Any
 
 from finetune.data.ticket import Ticket, Tickets
 from finetune.platforms.contract import Adapter, Platform
+from finetune.platforms.run_key import RunKey
 from finetune.platforms.runs import CLAIM, DATA, DONE, RunStore
 from tests.platforms.standin import (
     CANCELLED,
@@ -36,7 +37,8 @@ from worker.transport import signing
 IMAGE = "registry.example.com/trainwise:test"
 MEMORY = Path("/dev/shm")
 SPEC = {"dataset": "few", "digest": "d", "budget_usd": 50.0, "method": "lora", "task": "triage"}
-REPORT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
+RESULT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
+FALSE = "Written by a stranger."
 ROWS = Tickets(tuple(Ticket(f"t{n}", f"ticket {n}", label="ab"[n % 2]) for n in range(12)), "triage")
 
 
@@ -115,6 +117,8 @@ class World:
             if job.spent_usd < self.usd.get(job.id, 0.0) - 1e-9:
                 self.problems.append(f"{job.id}: dollars fell to {job.spent_usd}")
             self.usd[job.id] = job.spent_usd
+            if FALSE in json.dumps(job.report) or job.progress.get("step") == 777:
+                self.problems.append(f"{job.id} believes a stranger")
             if job.state is State.CANCELLED and not self.names_leftovers(job):
                 tags = {one.tag for one in remotes_of(self.ledger.engine, job.id)}
                 if tags & bill_tags:
@@ -143,10 +147,9 @@ class World:
             self.standin.start(job)
             self.begin(job)
         elif how == "event" and job.stage == RUNNING and self.claims(job):
-            number = len(self.runs.events(job.tag, 0))
-            self.runs.append_event(
-                job.tag, number, {"kind": "step", "step": number + 1, "steps": 9, "loss": 0.5}
-            )
+            key = self.run_key(job)
+            number = len(self.runs.events(key, 0)[0])
+            self.runs.append_event(key, number, {"kind": "step", "step": number + 1, "steps": 9, "loss": 0.5})
         elif how == "finish" and job.stage == RUNNING:
             self.finish(job)
         elif how in (FAILED, CANCELLED, TIMED_OUT):
@@ -165,7 +168,34 @@ class World:
             self.standin.end(job, SUCCEEDED)
             return
         self.trainings[job.tag] += 1
-        self.runs.append_event(job.tag, 0, {"kind": "phase", "phase": "training"})
+        self.runs.append_event(self.run_key(job), 0, {"kind": "phase", "phase": "training"})
+
+    def run_key(self, job: PlatformJob) -> RunKey:
+        """The run's key as the container has it: from the body of its create, and from nowhere else."""
+        secret = self.key.run_secret(job.tag)
+        return RunKey(job.tag, secret if secret in json.dumps(job.body) else "")
+
+    def forge(self, what: str) -> None:
+        """Someone who may write in the bucket, and has a key of another run, leaves something in the newest one."""
+        tags = [one.tag for one in self.standin.jobs.values() if self.runs.read(one.tag, "order") is not None]
+        if not tags:
+            return
+        theirs = RunKey(tags[-1], self.key.run_secret("tw-abcdef-another-1"))
+        if what == "event":
+            step = {"kind": "step", "step": 777, "steps": 999, "loss": 0.0}
+            self.runs.append_event(theirs, len(self.runs.events(self.own_key(tags[-1]), 0)[0]), step)
+        elif what == "result":
+            folder = self.home / "forged"
+            (folder / "model").mkdir(parents=True, exist_ok=True)
+            (folder / "model" / "model.safetensors").write_bytes(b"theirs")
+            self.runs.save_result(theirs, folder, {**RESULT, "headline": FALSE}, {})
+            self.runs.sign(theirs, DONE, {"kind": "finished", "data": {}})
+        elif self.runs.read(tags[-1], "files/model/model.safetensors") is not None:
+            self.runs.write(tags[-1], "files/model/model.safetensors", b"theirs")
+
+    def own_key(self, tag: str) -> RunKey:
+        """The key of one run of this installation."""
+        return RunKey(tag, self.key.run_secret(tag))
 
     def claims(self, job: PlatformJob) -> bool:
         """Whether this container is the one that trains."""
@@ -178,8 +208,8 @@ class World:
             (folder / "model").mkdir(parents=True, exist_ok=True)
             (folder / "model" / "trainwise.json").write_text('{"task": "triage", "method": "lora"}')
             (folder / "model" / "model.safetensors").write_bytes(b"weights")
-            self.runs.save_result(job.tag, folder, REPORT, {})
-            self.runs.write(job.tag, DONE, b'{"kind": "finished", "data": {}}')
+            self.runs.save_result(self.run_key(job), folder, RESULT, {})
+            self.runs.sign(self.run_key(job), DONE, {"kind": "finished", "data": {}})
         self.standin.end(job, SUCCEEDED)
 
     def settle(self, most: int = 400) -> None:
@@ -221,7 +251,7 @@ class World:
         self.problems += self.standin.violations
         with self.ledger.engine.connect() as connection:
             dump = "\n".join(connection.connection.dbapi_connection.iterdump())  # type: ignore[union-attr]
-        if "secret-key" in dump:
+        if "secret-key" in dump or any(self.key.run_secret(tag) in dump for tag in tags):
             self.problems.append("a secret stands in the ledger")
 
     def uploads(self) -> list[str]:

@@ -11,7 +11,9 @@ import pytest
 
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import canonical
-from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, CorruptResult, RunStore
+from finetune.platforms.contract import RUN_KEY
+from finetune.platforms.run_key import CorruptResult, RunKey
+from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
 from finetune.serving.predict import try_text
 from finetune.spec import parse_spec
 from tests.integration.conftest import add_dataset
@@ -21,6 +23,7 @@ from worker.transport.signing import PREFIX, Envelope, encode, order, seal
 
 pytestmark = pytest.mark.integration
 TAG = "tw-abcdef-job00001-1"
+KEY = RunKey(TAG, "7" * 64)
 
 
 @pytest.fixture
@@ -42,6 +45,7 @@ def container(tmp_path: Path, tag: str = TAG) -> subprocess.CompletedProcess[str
     """The command that the bot hands to a platform, with an environment that holds nothing of ours."""
     public = PREFIX + encode(signing.bot_key(tmp_path / "keys").public.raw.public_bytes_raw())
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
+    env[RUN_KEY] = KEY.secret
     words = [sys.executable, "-m", "bot.cli", "remote", str(tmp_path / "runs" / tag), "--bot-key", public]
     return subprocess.run(words, env=env, capture_output=True, text=True, timeout=900, cwd=tmp_path)
 
@@ -50,14 +54,17 @@ def test_an_order_is_run_its_result_checked_and_a_second_container_leaves(
     runs: RunStore, tmp_path: Path
 ) -> None:
     """Events one a line, a sign of life, the manifest, last `done.json`; the model that came back answers a ticket."""
+    runs.write(TAG, DONE, b'{"kind": "finished", "data": {}}')  # a stranger's: nobody leaves for it
+    runs.write(TAG, event_path(0), b'{"kind": "step"}')
     result = container(tmp_path)
+    assert KEY.secret not in result.stdout + result.stderr
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert next(line["phase"] for line in lines if line["kind"] == "phase") == "loading"
-    assert runs.json(TAG, LIFE) is not None
-    assert (runs.json(TAG, DONE) or {})["kind"] == "finished"
-    assert runs.events(TAG, 0)[0] == {"kind": "phase", "phase": "loading"}
-    report = runs.fetch(TAG, tmp_path / "back")
+    assert runs.signed(KEY, LIFE) is not None
+    assert (runs.signed(KEY, DONE) or {})["kind"] == "finished"
+    assert runs.events(KEY, 0)[0][0] == {"kind": "phase", "phase": "loading"}
+    report = runs.fetch(KEY, tmp_path / "back")
     assert report.report["kind"] == "finetune"
     assert report.plots
     assert try_text(tmp_path / "back" / "files", "I was charged twice").answer
@@ -65,7 +72,7 @@ def test_an_order_is_run_its_result_checked_and_a_second_container_leaves(
     assert "done already" in again.stdout
     (tmp_path / "runs" / TAG / "files" / "model" / "trainwise.json").write_text("{}")
     with pytest.raises(CorruptResult, match=r"trainwise\.json"):
-        runs.fetch(TAG, tmp_path / "twice")
+        runs.fetch(KEY, tmp_path / "twice")
 
 
 def test_who_comes_second_is_told_to_stop_or_meets_another_order_trains_nothing(

@@ -13,15 +13,18 @@ from typing import Any
 import pytest
 from s3fs import S3FileSystem
 
-from finetune.platforms.contract import NoAnswer
-from finetune.platforms.runs import CLAIM, DONE, MANIFEST, REPORT_BYTES, CorruptResult, RunStore, plain_object
+from finetune.platforms.contract import NoAnswer, PlatformError
+from finetune.platforms.plain_json import plain_object
+from finetune.platforms.run_key import CorruptResult, Forgery, RunKey
+from finetune.platforms.runs import CLAIM, DONE, MANIFEST, REPORT, REPORT_BYTES, RunStore, event_path
 from tests.s3_server import s3_server
 from worker.runtime.remote import Container
 from worker.transport import signing
 
 pytestmark = pytest.mark.integration
 TAG = "tw-abcdef-job00001-1"
-REPORT = {"kind": "finetune", "headline": "Done."}
+KEY = RunKey(TAG, "5" * 64)
+RESULT = {"kind": "finetune", "headline": "Done."}
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -51,10 +54,10 @@ def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"{}")
     with pytest.raises(NoAnswer):
-        runs.fetch(TAG, tmp_path / "early")
-    runs.save_result(TAG, folder, REPORT, {"loss.png": "aGk="})
-    result = runs.fetch(TAG, tmp_path / "back")
-    assert (result.report, result.plots) == (REPORT, {"loss.png": "aGk="})
+        runs.fetch(KEY, tmp_path / "early")
+    runs.save_result(KEY, folder, RESULT, {"loss.png": "aGk="})
+    result = runs.fetch(KEY, tmp_path / "back")
+    assert (result.report, result.plots) == (RESULT, {"loss.png": "aGk="})
     files = {
         path.relative_to(tmp_path / "back" / "files").as_posix()
         for path in (tmp_path / "back" / "files").rglob("*.*")
@@ -62,14 +65,15 @@ def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore
     assert files == {"model/model.safetensors", "model/trainwise.json"}
     runs.write(TAG, "files/model/model.safetensors", b"{{")
     with pytest.raises(CorruptResult):
-        runs.fetch(TAG, tmp_path / "spoilt")
+        runs.fetch(KEY, tmp_path / "spoilt")
     for number, event in enumerate(({"kind": "phase", "phase": "loading"}, {"kind": "step", "step": 1})):
-        runs.append_event(TAG, number, event)
-    assert [event["kind"] for event in runs.events(TAG, 0)] == ["phase", "step"]
-    assert runs.events(TAG, 2) == []
+        runs.append_event(KEY, number, event)
+    assert [event["kind"] for event in runs.events(KEY, 0)[0]] == ["phase", "step"]
+    assert runs.events(KEY, 2) == ([], "")
     runs.write(TAG, DONE, b'{"kind": "' + b"x" * REPORT_BYTES + b'"}')
     assert len(runs.read(TAG, DONE, 100) or b"") == 100
-    assert runs.json(TAG, DONE) is None
+    with pytest.raises(Forgery):
+        runs.signed(KEY, DONE)
     assert runs.erase(TAG) == []
     assert runs.read(TAG, CLAIM) is None
 
@@ -81,9 +85,9 @@ def test_a_manifest_that_leads_out_or_names_code_is_refused(tmp_path: Path, name
     """Whatever stands in the bucket, nothing is written outside the job's folder and nothing that could run is taken."""
     runs = RunStore(str(tmp_path / "runs"))
     entry = {"name": name, "size": 1, "sha256": "0" * 64}
-    runs.write(TAG, MANIFEST, json.dumps({"files": [entry]}).encode())
+    runs.sign(KEY, MANIFEST, {"files": [entry]})
     with pytest.raises(CorruptResult):
-        runs.fetch(TAG, tmp_path / "back")
+        runs.fetch(KEY, tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
 
@@ -93,7 +97,7 @@ def test_a_bucket_that_is_away_for_a_while_does_not_cost_the_result(
     """The last writes are tried again; one that never works is an error, so that nobody takes the run for done."""
     runs = RunStore(str(tmp_path / "runs"))
     key = signing.bot_key(tmp_path / "keys").public
-    container = Container(runs, TAG, key, io.StringIO(), waits_s=(0.0, 0.0))
+    container = Container(runs, KEY, key, io.StringIO(), waits_s=(0.0, 0.0))
     failures = [NoAnswer("away"), NoAnswer("away")]
 
     def write() -> None:
@@ -140,6 +144,61 @@ def test_a_result_of_an_impossible_size_is_not_fetched(tmp_path: Path, size: int
     entries = [
         {"name": n, "size": size, "sha256": "0" * 64} for n in ("report.json", "files/model.safetensors")
     ]
-    runs.write(TAG, MANIFEST, json.dumps({"files": entries}).encode())
+    runs.sign(KEY, MANIFEST, {"files": entries})
     with pytest.raises(CorruptResult, match="larger"):
-        runs.fetch(TAG, tmp_path / "back")
+        runs.fetch(KEY, tmp_path / "back")
+
+
+def test_what_the_run_s_key_did_not_prove_is_refused(tmp_path: Path) -> None:
+    """A manifest of a stranger or of another run, one moved to another name, an event, a last word: each is refused by name."""
+    runs, other = RunStore(str(tmp_path / "runs")), RunKey("tw-abcdef-job00002-1", "6" * 64)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for tag, key in ((TAG, KEY), (other.tag, other)):
+        (folder / "model.safetensors").write_bytes(tag.encode())
+        runs.save_result(key, folder, RESULT, {})
+        runs.append_event(key, 0, {"kind": "step", "step": 1})
+    genuine = runs.read(TAG, MANIFEST) or b""
+    for forged in (
+        json.dumps({"files": []}).encode(),
+        runs.read(other.tag, MANIFEST) or b"",
+        genuine.replace(b"model.safetensors", b"model.safetensor5"),
+        RunKey(TAG, "6" * 64).seal(MANIFEST, {"files": []}),
+        RunKey(other.tag, KEY.secret).seal(MANIFEST, {"files": []}),
+        KEY.seal(DONE, {"files": []}),
+        b'{"hmac_sha256": "\xff", "text": 7}',
+        b'{"hmac_sha256": "a", "text": "\\ud800"}',
+        b"[" * 100_000,
+    ):
+        runs.write(TAG, MANIFEST, forged)
+        with pytest.raises(Forgery, match=r"manifest\.json"):
+            runs.fetch(KEY, tmp_path / "back")
+        assert not (tmp_path / "back").exists()
+    runs.write(TAG, MANIFEST, genuine)
+    assert runs.fetch(KEY, tmp_path / "back").report == RESULT
+    runs.write(TAG, REPORT, b'{"report": {"headline": "Theirs"}, "plots": {}}')
+    with pytest.raises(CorruptResult, match="report"):
+        runs.fetch(KEY, tmp_path / "twice")
+    runs.write(TAG, event_path(1), runs.read(TAG, event_path(0)) or b"")
+    events, why = runs.events(KEY, 0)
+    assert (len(events), event_path(1) in why) == (1, True)
+    runs.append_event(KEY, 1, {"kind": "note"})
+    assert [one["kind"] for one in runs.events(KEY, 0)[0]] == ["step", "note"]
+
+
+def test_a_run_without_a_key_proves_and_believes_nothing(tmp_path: Path) -> None:
+    """An empty secret is one that everybody has."""
+    runs, keyless = RunStore(str(tmp_path / "runs")), RunKey(TAG, "")
+    with pytest.raises(PlatformError, match="no key"):
+        runs.sign(keyless, DONE, {})
+    proof = keyless._proof(DONE, "{}")
+    runs.write(TAG, DONE, json.dumps({"hmac_sha256": proof, "text": "{}"}).encode())
+    with pytest.raises(Forgery):
+        runs.signed(keyless, DONE)
+
+
+def test_text_about_nul_survives(tmp_path: Path) -> None:
+    """The six characters of a NUL's escape in a ticket are text; a NUL itself, which a database refuses, goes."""
+    runs = RunStore(str(tmp_path / "runs"))
+    runs.sign(KEY, DONE, {"text": "a\\u0000b", "nul": "c\x00d\x00\x00"})
+    assert runs.signed(KEY, DONE) == {"text": "a\\u0000b", "nul": "cd"}

@@ -66,13 +66,11 @@ class _Memory:
     creates: int
     since: float
     due: float = 0.0
-    end_at: float | None = None
+    marks: dict[str, float] = field(default_factory=dict)
 
-    def ended_s(self, tick: float) -> float:
-        """The seconds since the platform first showed it ended, counted from the first call."""
-        if self.end_at is None:
-            self.end_at = tick
-        return tick - self.end_at
+    def lasted_s(self, tick: float, what: str) -> float:
+        """The seconds since the first call with this word."""
+        return tick - self.marks.setdefault(what, tick)
 
 
 @dataclass
@@ -271,8 +269,8 @@ class Desk:
         since_s = tick - memory.since
         next_step = next_move(remote, job, since_s)
         memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
-        ended_s = partial(memory.ended_s, tick)
-        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s, ended_s)
+        lasted_s = partial(memory.lasted_s, tick)
+        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s, lasted_s)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:
             memory.due = tick + wait_s

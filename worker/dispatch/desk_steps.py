@@ -18,11 +18,10 @@ from finetune.platforms.contract import (
     NoAnswer,
     NotMade,
     Platform,
-    Reference,
     Sighting,
     Stage,
 )
-from finetune.platforms.runs import CorruptResult
+from finetune.platforms.run_key import CorruptResult
 from worker.dispatch.packing import LEAST_S, Packer, attempt_name
 from worker.jobs.remotes import Move, Outcome, Remote, RemoteState
 from worker.jobs.states import END_STATES, State
@@ -52,7 +51,7 @@ log = logging.getLogger("trainwise.jobs")
 class Steps:
     """`take` carries out one move; `since_s` is how long this desk has seen the submission in its state.
 
-    `ended_s()` is how long it has seen the platform's job ended.
+    `lasted_s("ended")` is how long it has known that, counted from the first call.
     """
 
     ledger: Ledger
@@ -61,7 +60,7 @@ class Steps:
     artifacts: Path
     now: float
     since_s: float
-    ended_s: Callable[[], float]
+    lasted_s: Callable[[str], float]
 
     def take(self, step: Move, remote: Remote) -> float | None:
         """Carries out the move; the seconds to wait before the next one, None: as usual."""
@@ -103,23 +102,23 @@ class Steps:
             places = self.connection.adapter.upload(submission)
         except NotMade as error:
             if error.retry_after_s is None:
-                self._decide(remote, Outcome.FAILED, self._words(error))
+                self._decide(remote, Outcome.FAILED, self._words(error, remote))
             return error.retry_after_s or 0.0
         except FinetuneError as error:  # the rows are gone, or the place of the runs stays away
             if error.retryable and self.since_s <= CLEAR_S:
                 raise
-            self._decide(remote, Outcome.FAILED, self._words(error))
+            self._decide(remote, Outcome.FAILED, self._words(error, remote))
             return 0.0
         count = remote.creates + 1
         remote = remotes.change(engine, remote, state=RemoteState.CREATING, creates=count, uploads=places)
         try:
             remote_id = self.connection.adapter.create(submission)
         except BadKey as error:
-            self._decide(remote, Outcome.FAILED, self._words(error))
+            self._decide(remote, Outcome.FAILED, self._words(error, remote))
             return 0.0
         except NotMade as error:
             if error.retry_after_s is None:
-                self._decide(remote, Outcome.FAILED, self._words(error))
+                self._decide(remote, Outcome.FAILED, self._words(error, remote))
                 return 0.0
             remotes.change(engine, remote, state=RemoteState.INTENT, creates=count - 1)
             return error.retry_after_s
@@ -161,7 +160,7 @@ class Steps:
     def _look(self, remote: Remote) -> float | None:
         """What the platform and the job itself show; a cancel that was asked for, and the limits."""
         try:
-            sighting = self.connection.adapter.look(reference(remote))
+            sighting = self.connection.adapter.look(self.packer.reference(remote))
         except (NoAnswer, NotMade) as error:
             return self._unseen(remote, error)
         remote = self._end_extras(remote)
@@ -193,13 +192,17 @@ class Steps:
             self._decide(
                 remote, Outcome.LOST, scrub(str(facts.get("error") or f"the run {kind} there"))[:2000]
             )
+        elif sighting.refusal:
+            if self.lasted_s("refused") < CORRUPT_S:
+                return None
+            self._decide(remote, Outcome.FAILED, sighting.refusal)
         elif sighting.stage is Stage.TIMED_OUT:
             self._decide(
                 remote, Outcome.BUDGET, f"{self.label} ended it at its time limit, which its budget set"
             )
         elif sighting.stage in ENDED:
             patience_s = LAST_WORD_S if sighting.stage is Stage.SUCCEEDED else 0.0
-            if self.ended_s() < (CLEAR_S if sighting.unread else patience_s):
+            if self.lasted_s("ended") < (CLEAR_S if sighting.unread else patience_s):
                 return None
             self._decide(remote, Outcome.LOST, f"ended by {self.label} ({sighting.word or sighting.stage})")
         elif sighting.stage is Stage.WAITING and self.since_s > self.connection.platform.queue_s:
@@ -216,14 +219,14 @@ class Steps:
     def _ask_to_stop(self, remote: Remote) -> str:
         """Asks for the end; what the card says of it."""
         try:
-            self.connection.adapter.cancel(reference(remote))
+            self.connection.adapter.cancel(self.packer.reference(remote))
         except (NoAnswer, NotMade) as error:
-            return f"{self.label} did not take the request to stop: {self._words(error)}"[:300]
+            return f"{self.label} did not take the request to stop: {self._words(error, remote)}"[:300]
         return f"asked {self.label} to stop, still billing"
 
     def _unseen(self, remote: Remote, error: Exception) -> float | None:
         """Nobody can look: the card says so, and after all limits the report names what may still run."""
-        note = f"{self.label} cannot be asked: {self._words(error)}"
+        note = f"{self.label} cannot be asked: {self._words(error, remote)}"
         blank = Sighting(remote.remote_id, Stage.RUNNING, remote.word, cursor=remote.cursor)
         remote = remotes.note_sighting(self.ledger.engine, remote, blank, note[:300], self.now)
         if self.since_s > remote.limit_s + self.connection.platform.queue_s:
@@ -235,7 +238,7 @@ class Steps:
         """Ends jobs that bear the same tag; the one that is looked at claims the run, so these train nothing."""
         rest = []
         for extra in remote.extras:
-            twin = Reference(remote.tag, extra, remote.cursor)
+            twin = self.packer.reference(remote, extra)
             if not self.is_over(self.connection.adapter.look(twin)):
                 self.connection.adapter.cancel(twin)
                 rest.append(extra)
@@ -255,16 +258,18 @@ class Steps:
                 if not is_late:
                     return None
                 leftovers.append(self._still_there(remote))
-            bill = self.connection.adapter.bill(reference(remote)) if remote.remote_id else NO_BILL
+            bill = (
+                self.connection.adapter.bill(self.packer.reference(remote)) if remote.remote_id else NO_BILL
+            )
             if (bill is None or not bill.is_final) and self.since_s < BILL_S:
                 return None
-            places = self.connection.adapter.erase(reference(remote))
+            places = self.connection.adapter.erase(self.packer.reference(remote))
             leftovers += [f"Not erased: {place}." for place in places]
         except (NoAnswer, NotMade) as error:
             if not is_late:
                 raise
             bill = None
-            leftovers = [f"Not erased at {self.label}: {remote.tag}. {self._words(error)}"]
+            leftovers = [f"Not erased at {self.label}: {remote.tag}. {self._words(error, remote)}"]
             leftovers += [self._still_there(remote)] if remote.ended_at is None and remote.remote_id else []
         usd = max(remote.usd, bill.usd if bill else 0.0)
         values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
@@ -280,7 +285,7 @@ class Steps:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         try:
-            result = self.connection.adapter.result(reference(remote), draft)
+            result = self.connection.adapter.result(self.packer.reference(remote), draft)
             if (draft / "files").is_dir():
                 folder = home / attempt_name(remote)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -290,7 +295,7 @@ class Steps:
             most_s = CORRUPT_S if isinstance(error, CorruptResult) else CLEAR_S / 2
             if self.since_s <= most_s:
                 raise NoAnswer(str(error)) from error
-            why = f"The result could not be fetched: {self._words(error)}"
+            why = f"The result could not be fetched: {self._words(error, remote)}"
             return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -306,9 +311,9 @@ class Steps:
             is_own_end = one.remote_id == remote.remote_id and remote.outcome == Outcome.FINISHED
             if is_own_end and self.since_s < END_GRACE_S and not self.connection.platform.restarts:
                 continue  # its container is just leaving
-            self.connection.adapter.cancel(Reference(remote.tag, one.remote_id))
+            self.connection.adapter.cancel(self.packer.reference(remote, one.remote_id))
         if remote.remote_id and remote.ended_at is None:
-            sighting = self.connection.adapter.look(reference(remote))
+            sighting = self.connection.adapter.look(self.packer.reference(remote))
             if self.is_over(sighting):
                 remote = remotes.note_sighting(self.ledger.engine, remote, sighting, "", self.now)
                 remote = remotes.change(self.ledger.engine, remote, ended_at=self.now)
@@ -324,15 +329,11 @@ class Steps:
         """Whether the platform bills nothing more for it."""
         return bills_no_more(self.connection.platform, sighting)
 
-    def _words(self, error: Exception) -> str:
-        return scrub(str(error))[:500]
+    def _words(self, error: Exception, remote: Remote) -> str:
+        """The error without secrets; a platform may repeat what it was sent, the run's key among it."""
+        return scrub(str(error), [self.packer.key.run_secret(remote.tag)])[:500]
 
 
 def bills_no_more(platform: Platform, sighting: Sighting) -> bool:
     """Whether nothing more is billed: ended, or gone where an ended container may be started anew."""
     return sighting.stage is Stage.GONE if platform.restarts else sighting.stage in ENDED
-
-
-def reference(remote: Remote) -> Reference:
-    """The submission as its adapter takes it."""
-    return Reference(remote.tag, remote.remote_id, remote.cursor)

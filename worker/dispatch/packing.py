@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.data.ticket import Tickets, canonical
-from finetune.platforms.contract import Platform, Submission
+from finetune.platforms.contract import Platform, Reference, Submission
 from finetune.platforms.runs import DATA, ORDER
 from worker.jobs.records import Job
 from worker.jobs.remotes import Remote
@@ -47,7 +47,13 @@ class Packer:
         }
         rows = {f"{DATA}/rows/{tickets.digest}.jsonl": canonical(tickets.rows)}
         files = {ORDER: seal(message, self.key), **rows}
-        return Submission(remote.tag, remote.machine, remote.limit_s, files, public, job.spec)
+        secret = self.key.run_secret(remote.tag)
+        return Submission(remote.tag, remote.machine, remote.limit_s, files, public, job.spec, secret)
+
+    def reference(self, remote: Remote, remote_id: str | None = None) -> Reference:
+        """The submission as its adapter takes it, or another job (`remote_id`) under its tag."""
+        name = remote.remote_id if remote_id is None else remote_id
+        return Reference(remote.tag, name, remote.cursor, self.key.run_secret(remote.tag))
 
 
 def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: int) -> Envelope:

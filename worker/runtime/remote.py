@@ -1,7 +1,7 @@
 """`trainwise remote`: one signed order, run in a container on someone else's machine, with no key, queue or Slack of ours.
 
 The order, the rows and the flag to stop come from the run's place (a bucket or a mounted folder); events, signs of life,
-the result and last `done.json` go back there. Who comes second, or after the end, leaves at once.
+the result and last `done.json` go back there, proved by the run's key. Who comes second, or after the end, leaves at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from finetune.data.filesystem import without_user
 from finetune.platforms.contract import NoAnswer
+from finetune.platforms.run_key import Forgery, RunKey
 from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
 from worker.errors import WorkerError
 from worker.kinds import KINDS
@@ -40,7 +41,7 @@ class Container:
     """One run: where its objects lie, whose order it takes, and where its events are printed, one JSON object a line."""
 
     runs: RunStore
-    tag: str
+    key: RunKey
     bot: PublicKey
     out: TextIO
     instance: str = field(default_factory=socket.gethostname)
@@ -51,9 +52,14 @@ class Container:
     _number: int = 0
     _step_at: float = float("-inf")
 
+    @property
+    def tag(self) -> str:
+        """The run's name."""
+        return self.key.tag
+
     def run(self) -> int:
         """The exit status: 0 also where there is nothing to do; WorkerError where the order is not one of this bot's."""
-        if self.runs.read(self.tag, DONE) is not None:
+        if self._has_written(DONE):
             return self._leave("done already")
         data = self.runs.read(self.tag, ORDER)
         if data is None:
@@ -68,13 +74,10 @@ class Container:
             return self._leave("told to stop before it began")
         if not self._claim():
             return self._leave("claimed by another container")
-        while (
-            self.runs.read(self.tag, event_path(self._number)) is not None
-        ):  # begun anew on the same machine
+        while self._has_written(event_path(self._number)):  # begun anew on the same machine
             self._number += 1
         end, result = self._work(order)
-        done = json.dumps({"kind": end, "data": result}).encode()
-        self._insist(lambda: self.runs.write(self.tag, DONE, done))
+        self._insist(lambda: self.runs.sign(self.key, DONE, {"kind": end, "data": result}))
         self._print({"kind": "done", "end": end})
         return 0
 
@@ -98,7 +101,7 @@ class Container:
                 end, data = run_attempt(KINDS[order.envelope.kind].run, work)
                 report, plots = data.pop("report", None), data.pop("plots", {})
                 if end == "finished":
-                    self._insist(lambda: self.runs.save_result(self.tag, folder, report, plots))
+                    self._insist(lambda: self.runs.save_result(self.key, folder, report, plots))
         finally:
             over.set()
             watch.join(self.look_s + 10)
@@ -117,7 +120,7 @@ class Container:
             self._step_at = time.monotonic()
         self._print(event)
         try:
-            self.runs.append_event(self.tag, self._number, event)
+            self.runs.append_event(self.key, self._number, event)
             self._number += 1
         except (NoAnswer, ValueError) as error:
             log.warning("an event was not written: %s", error)
@@ -132,6 +135,13 @@ class Container:
                 log.warning("%s; trying again in %.0f s", error, wait_s)
                 time.sleep(wait_s)
         act()
+
+    def _has_written(self, path: str) -> bool:
+        """Whether this run has left it; what others laid there does not count, and is written over."""
+        try:
+            return self.runs.signed(self.key, path) is not None
+        except Forgery:
+            return False
 
     def _claim(self) -> bool:
         """Whether this container is the one that trains: it was first, or it was started anew on the same machine."""
@@ -155,7 +165,7 @@ class Container:
             if time.monotonic() - life_at >= self.life_s:
                 life_at = time.monotonic()
                 try:
-                    self.runs.write(self.tag, LIFE, json.dumps({"at": time.time()}).encode())
+                    self.runs.sign(self.key, LIFE, {"at": time.time()})
                 except NoAnswer as error:
                     log.warning("no sign of life was written: %s", error)
             if over.wait(self.look_s):

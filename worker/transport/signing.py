@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import WorkerError
 from worker.jobs.records import rq_id
@@ -50,6 +52,11 @@ class PrivateKey:
     def sign(self, message: bytes) -> bytes:
         """64 bytes that prove this key saw `message`."""
         return self.raw.sign(message)
+
+    def run_secret(self, tag: str) -> str:
+        """The key of the run `tag`, always the same: made of this one (HKDF-SHA256), so that nobody has to keep it."""
+        maker = HKDF(hashes.SHA256(), 32, salt=None, info=b"trainwise run key\n" + tag.encode())
+        return maker.derive(self.raw.private_bytes_raw()).hex()
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.public.id})"
