@@ -37,12 +37,17 @@ log = logging.getLogger("trainwise")
 PRICES = Path(__file__).parent / "prices.yaml"
 
 
+def plug_in_values(settings: Settings) -> dict[str, str]:
+    """The settings of platforms and sources as they go to these, tokens included."""
+    return {name: value.reveal() for name, value in settings.platform_values.items()}
+
+
 def connect_platforms(settings: Settings) -> dict[str, Connection]:
     """The adapters of the configured platforms, by name; one that cannot be used is left out with a warning."""
     from finetune.platforms import PLATFORMS
     from worker.dispatch.desk import Connection
 
-    values = {name: value.reveal() for name, value in settings.platform_values.items()}
+    values = plug_in_values(settings)
     connections = {}
     for name, platform in PLATFORMS.items():
         if not platform.is_configured(values):

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from bot.errors import BotError
 from finetune.platforms import PLATFORMS
-from finetune.platforms.contract import Variable
+from finetune.registry import Variable
+from finetune.sources import SOURCES
 
 SLACK_API = "https://slack.com/api/"
 SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY", "HF_TOKEN")
@@ -66,6 +67,7 @@ HELP = {
 """What each variable is for, in one sentence; docs/settings.md is made of it (`make docs`)."""
 
 PLATFORM_VARIABLES = {one.name: one for platform in PLATFORMS.values() for one in platform.variables}
+PLATFORM_VARIABLES |= {one.name: one for source in SOURCES.values() for one in source.variables}
 HELP = {name: one.purpose for name, one in PLATFORM_VARIABLES.items()} | HELP
 
 
@@ -139,7 +141,9 @@ class Settings:
     card_interval_s: float
     log_level: str
     log_format: str  # "text" or "json"
-    platform_values: Mapping[str, Secret]  # the settings of platforms to train on, by variable
+    platform_values: Mapping[
+        str, Secret
+    ]  # the settings of platforms to train on and of sources to pull from, by variable
 
     @property
     def has_chat_model(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import signal
 import socket
 import threading
@@ -27,6 +28,7 @@ from bot.factories import (
     open_datasets,
     open_desk,
     open_ledger,
+    plug_in_values,
 )
 from bot.settings import WHERE, Settings
 from bot.slack.app import build_app, posting_client, slack_client, summaries
@@ -34,6 +36,8 @@ from bot.slack.audience import Audience
 from bot.slack.delivery.after_job import Aftermath
 from bot.slack.delivery.duty_clerk import DutyClerk
 from bot.slack.delivery.notifier import Notifier
+from bot.slack.delivery.pull_clerk import PullClerk
+from bot.slack.delivery.rounds import every
 from bot.slack.feedback_log import forget_feedback
 from bot.slack.files import downloader
 from bot.slack.permissions import Permissions
@@ -81,6 +85,7 @@ class Bot:
     desk: Desk
     notifier: Notifier
     clerk: DutyClerk
+    pull_clerk: PullClerk
     thread_queue: ThreadQueue
     ledger: Ledger
     client: WebClient
@@ -93,6 +98,7 @@ class Bot:
         self.desk.start()
         self.notifier.start()
         self.clerk.start()
+        self.pull_clerk.start()
         if self.settings.tickets_port:
             from bot.slack.ticket_door import open_door
 
@@ -124,6 +130,7 @@ class Bot:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
         self.thread_queue.close()
         self.clerk.stop()
+        self.pull_clerk.stop()
         self.notifier.stop()
         self.dispatcher.stop()
         self.desk.stop()
@@ -135,23 +142,6 @@ def close_socket(handler: SocketModeHandler) -> None:
     """Ends a socket; slack_sdk 3.47 trips over its own reconnect when one is under way."""
     with suppress(AttributeError):
         handler.close()
-
-
-def every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
-    """Does the work now and again after so many seconds, in a thread; gives what ends it."""
-    over = threading.Event()
-
-    def run() -> None:
-        while True:
-            try:
-                work()
-            except Exception:  # the edge of this thread: the next round may do better
-                log.exception("what is done every %.0f s failed", seconds)
-            if over.wait(seconds):
-                return
-
-    threading.Thread(target=run, name="housekeeping", daemon=True).start()
-    return over.set
 
 
 def redis_address(settings: Settings, cleanup: ExitStack) -> str:
@@ -194,7 +184,10 @@ def build(settings: Settings) -> Bot:
     desk = open_desk(settings, ledger, artifacts_folder(settings), notifier.wake)
     services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
     clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING, files=settings.ticket_files)
-    services = clerk.services = replace(services, duty=clerk, places=desk.places)
+    holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
+    pull_clerk = PullClerk(services, client, plug_in_values(settings), holder)
+    services = replace(services, duty=clerk, places=desk.places, pulls=pull_clerk)
+    clerk.services = pull_clerk.services = services
     notifier.aftermath = aftermath = Aftermath(services, client)
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out
@@ -207,6 +200,7 @@ def build(settings: Settings) -> Bot:
         desk,
         notifier,
         clerk,
+        pull_clerk,
         thread_queue,
         ledger,
         client,

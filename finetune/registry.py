@@ -5,9 +5,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One setting of a plug-in, read from the environment (a secret also from the file that NAME_FILE names)."""
+
+    name: str
+    purpose: str
+    secret: bool = False
+    default: str | None = ""  # None: without it the plug-in is not configured
 
 
 def entries_of(package: str, attribute: str, kind: type[T]) -> list[T]:

@@ -38,6 +38,7 @@ ORDER = {
         ("finetune.methods",),
         ("finetune.training",),
         ("finetune.llm",),
+        ("finetune.sources",),
         ("finetune.data",),
         ("finetune.artifacts", "finetune.device", "finetune.progress", "finetune.pricing"),
         ("finetune.reports",),
@@ -75,6 +76,7 @@ ORDER = {
         ("bot.slack",),
         ("bot.slack.ui",),
         ("bot.playground",),
+        ("bot.pulling",),
         ("bot.settings", "bot.endpoint", "bot.errors", "bot.extras"),
     ),
 }

@@ -124,13 +124,26 @@ def forget(
 
 def register() -> None:
     """Attach the command groups; they import this module for `console` and `settings`."""
-    from bot.cli import datasets, evaluate, finetune, index, jobs, measure, models, remote, repair, serve
+    from bot.cli import (
+        datasets,
+        evaluate,
+        finetune,
+        index,
+        jobs,
+        measure,
+        models,
+        pull,
+        remote,
+        repair,
+        serve,
+    )
 
     app.add_typer(index.app, name="index")
     datasets.app.command("repair")(repair.repair)
     app.add_typer(datasets.app, name="datasets")
     app.add_typer(jobs.app, name="jobs")
     app.add_typer(evaluate.app, name="eval")
+    pull.register(datasets.app)
     finetune.register(app)
     models.register(app)
     measure.register(app)

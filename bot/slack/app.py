@@ -20,6 +20,7 @@ from bot.slack.failures import handle_error
 from bot.slack.features import (
     channel_settings,
     compare,
+    dataset_pull,
     dataset_runs,
     datasets,
     deploy,
@@ -62,6 +63,7 @@ FEATURES: tuple[Feature, ...] = (
     sharing,  # before documents and datasets: `/docs share`, `/datasets share`
     removal,  # before datasets: `/datasets remove`
     repair,  # before datasets: `/datasets repair`
+    dataset_pull,  # before datasets: `/datasets pull`
     questions,
     reading,
     measure,

@@ -24,6 +24,7 @@ from worker.ledger.openings import openings
 
 if TYPE_CHECKING:
     from finetune.serving.answers import ServedModel
+    from finetune.sources.contract import Source
     from worker.ledger.duty import Watch
 
 
@@ -71,6 +72,16 @@ class Clerk(Protocol):
     def drop_line(self, watch: Watch, ts: str) -> None: ...
 
 
+class Pulls(Protocol):
+    """Whoever pulls tickets from help desks: bot.slack.delivery.pull_clerk.PullClerk."""
+
+    def wake(self) -> None: ...
+
+    def sources(self) -> list[Source]: ...
+
+    def check(self, source: str, project: str) -> None: ...
+
+
 MOST_APPROVERS = 20
 
 
@@ -96,6 +107,7 @@ class Services:
     places: Callable[[], list[PlaceOffer]] = list  # machines of connected platforms to train on
     clock: Callable[[], float] = time.time
     duty: Clerk | None = None
+    pulls: Pulls | None = None
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
 
     def scopes(self, channel: str) -> frozenset[str]:

@@ -86,7 +86,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     if not report:
         return []
     left_out = sum(report["left_out"].values())
-    lines = [f"The file's {report['rows']:,} rows: {report['kept']:,} kept, {left_out:,} left out."]
+    whose = report.get("whose", "The file's")
+    lines = [f"{whose} {report['rows']:,} rows: {report['kept']:,} kept, {left_out:,} left out."]
     lines += [
         f"{title}: {parts}."
         for title, key in (("Left out", "left_out"), ("Kept, with repairs or notes", "repaired"))

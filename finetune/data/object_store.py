@@ -4,6 +4,7 @@
     cards/<name>/v0001.json      written last: a version without its card does not exist
     checks/<digest>.json         what a model holds against the labels of these rows: ids and labels
     removed/<name>.<time>/v0001.json   cards of a removal that can still be undone; its rows lie where they lay
+    pulls/<name>/state.json      where a pull goes on, and the pages that no version holds yet (staging.py)
 
 Whoever creates a card's file owns that version number, so adders on any machine can run at once.
 A repaired version has no rows of its own: its card names the rows and the decisions that they are made of.
@@ -19,6 +20,7 @@ from finetune.data.card import Card
 from finetune.data.doubts import LabelCheck
 from finetune.data.filesystem import Files
 from finetune.data.repair import Repairs, apply_decisions
+from finetune.data.staging import Staging
 from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets, canonical
 
 
@@ -27,6 +29,7 @@ class Shelf:
 
     def __init__(self, url: str) -> None:
         self._files = Files(url)
+        self.pulls = Staging(self._files)
 
     def all(self) -> dict[str, list[Card]]:
         """Every name that has a card with its versions, by name; read together, since a bucket is far away."""

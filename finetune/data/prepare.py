@@ -11,8 +11,9 @@ import heapq
 import multiprocessing
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -177,6 +178,13 @@ def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
         "intake": report,
     }
     return redaction.tickets, facts
+
+
+@contextmanager
+def preparing_apart() -> Iterator[Callable[[Tickets], tuple[Tickets, Mapping[str, Any]]]]:
+    """`prepare` in one process of its own for many calls, as the pages of a pull are."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
+        yield lambda tickets: child.submit(prepare, tickets).result()
 
 
 def prepare_apart(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:

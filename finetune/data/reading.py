@@ -87,7 +87,7 @@ def read_tickets(
             raise _too_large(path, characters, max_bytes)
         rows.append(ticket)
     unreadable = sum(not problem.is_kept and problem.rule not in CELL_RULES for problem in problems)
-    tickets, notes = _settle(rows, dates)
+    tickets, notes = settle_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if reader.kind == "triage":
         tickets, several = settle_labels(tickets)
@@ -293,7 +293,7 @@ def _clean_value(raw: Any, field: str, changes: Counter[str]) -> tuple[str, bool
     return value, is_repair
 
 
-def _settle(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[str]]:
+def settle_rows(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[str]]:
     """Give rows their dates and distinct ids; messages that share an id are one thread."""
     times, notes = dates.resolve()
     rows = [replace(row, created_at=when) for row, when in zip(rows, times, strict=True)]

@@ -73,6 +73,8 @@ def purge(shelf: Shelf, is_over: Callable[[str], bool]) -> list[str]:
         for card in cards:
             shelf.erase_rows(card.digest, keep_for_others_than=key)
         shelf.drop_removal(cards, key)
+        if not shelf.versions(cards[-1].name):
+            shelf.pulls.drop(cards[-1].name)
     return keys
 
 

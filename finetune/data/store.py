@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any
 from finetune.data import removal
 from finetune.data.card import Card, describe
 from finetune.data.import_report import without_texts
+from finetune.data.names import NAME
+from finetune.data.names import check_name as check_name
+from finetune.data.names import suggest_name as suggest_name
 from finetune.data.object_store import Shelf
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.reading import check_whole, read_file, read_tickets, write_problems
@@ -26,7 +30,6 @@ from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
 
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -85,6 +88,13 @@ class DatasetStore:
         self._prepare = prepare
         self.removals = removal.Removals(self._shelf, now)
         self.repairs = RepairDesk(self._shelf, now, BUNDLED_BY)
+        self.pulls = self._shelf.pulls
+
+    def preparing(self, prepare: Prepare) -> DatasetStore:
+        """The same store, in which rows are prepared so."""
+        other = copy(self)
+        other._prepare = prepare
+        return other
 
     def add(
         self,
@@ -209,6 +219,7 @@ class DatasetStore:
             self._shelf.erase_rows(card.digest, keep_for_others_than=name)
         for card in cards:
             self._shelf.discard(card)
+        self.pulls.drop(name)
         return Removal(name, tuple(card.digest for card in cards), cards[-1].rows, models, by)
 
     def share(self, name: str, scopes: frozenset[str]) -> Card:
@@ -227,6 +238,7 @@ class DatasetStore:
         from finetune.data.erase import erase_requester
 
         removal.purge(self._shelf, lambda key: True)  # nothing that somebody wants erased waits out of sight
+        self.pulls.drop_pages()
         hits: Hits = []
         for cards in self._shelf.all().values():
             for card in (one for one in cards if not one.erased):
@@ -303,19 +315,6 @@ class DatasetStore:
         card_now = replace(stored, **counts)  # type: ignore[arg-type]
         self._shelf.rewrite(card_now)
         return card_now
-
-
-def check_name(name: str) -> str:
-    """The name, if it can be one: lower-case ASCII letters, digits and single hyphens inside, 64 at most."""
-    if not NAME.fullmatch(name):
-        message = "A dataset's name has lower-case letters, digits and hyphens, 64 at most."
-        raise DatasetError(message, what_next=f"Call it {suggest_name(name)!r}, for example.")
-    return name
-
-
-def suggest_name(text: str) -> str:
-    """A dataset name made of a file's or a person's words: `Tickets Q3` -> `tickets-q3`."""
-    return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40].strip("-") or "tickets"
 
 
 def _check_owner(name: str, added_by: str) -> None:

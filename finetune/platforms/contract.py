@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from finetune.errors import FinetuneError
+from finetune.registry import Variable as Variable
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -199,16 +200,6 @@ class Adapter(Protocol):
     def erase(self, reference: Reference) -> list[str]:
         """Erase what was uploaded and left; what could not be erased, in words. Doing it twice is no error."""
         ...
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One setting of a platform, read from the environment (a secret also from the file that NAME_FILE names)."""
-
-    name: str
-    purpose: str
-    secret: bool = False
-    default: str | None = ""  # None: without it the platform is not configured
 
 
 SHARED = ("TRAINWISE_IMAGE",)

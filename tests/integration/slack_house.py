@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ from typing import Any
 
 from slack_bolt import App, BoltRequest
 from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
 
 from bot.playground import Person, Playground
 from bot.playground.state.seed import APP_ID, TEAM_ID
@@ -180,8 +181,12 @@ def open_house(
     permissions: Permissions | None = None,
     features: Sequence[Feature] = FEATURES,
     manifest: Json = MANIFEST,
+    furnish: Callable[[Services, WebClient], Services] = lambda services, client: services,
 ) -> Iterator[House]:
-    """The app with `features`, connected; its notifier is there but runs only when a test lets it."""
+    """The app with `features`, connected; its notifier is there but runs only when a test lets it.
+
+    `furnish` gives the services what a test needs of the wiring's clerks.
+    """
     with ExitStack() as cleanup:
         workspace = cleanup.enter_context(Playground(manifest))
         workspace.set_rates(enforce=False)
@@ -208,6 +213,7 @@ def open_house(
             download=lambda url, path: None,
             summaries=summaries(features),
         )
+        services = furnish(services, client)
         app = build_app(client, services, 8, workspace.signing_secret, features)
         notifier = Notifier(posting_client(workspace.bot_token, workspace.api_url), ledger, 0.2)
         notifier.keeps_out = services.keeps_jobs_out

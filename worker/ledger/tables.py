@@ -256,6 +256,29 @@ undos = Table(
     Column("done_at", Float),
 )
 
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("dataset", String(64), primary_key=True),
+    Column("source", String(40), nullable=False),
+    Column("query", JSON, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("licence", String(200), nullable=False),
+    Column("by", String(40), nullable=False, quote=True),
+    Column("channel", String(40), nullable=False),
+    Column("every_s", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("next_at", Float),
+    Column("is_asked", Boolean, nullable=False, default=False),
+    Column("last_at", Float),
+    Column("last", Text, nullable=False, default="", quote=True),
+    Column("last_trouble", Text, nullable=False, default=""),
+    Column("version", Integer, nullable=False, default=0),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("lease_by", String(120), nullable=False, default=""),
+    Column("lease_until", Float, nullable=False, default=0.0),
+)
+
 comparisons = Table(
     "comparisons",
     metadata,

@@ -49,3 +49,20 @@ class Rounds:
                 pause = min(self._longest_s, pause * 2)
             self._wake.wait(pause)
             self._wake.clear()
+
+
+def every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+    """Does the work now and again after so many seconds, in a thread; gives what ends it."""
+    over = threading.Event()
+
+    def run() -> None:
+        while True:
+            try:
+                work()
+            except Exception:  # the edge of this thread: the next round may do better
+                log.exception("what is done every %.0f s failed", seconds)
+            if over.wait(seconds):
+                return
+
+    threading.Thread(target=run, name="housekeeping", daemon=True).start()
+    return over.set

@@ -31,7 +31,7 @@ from finetune.data.store import check_name, suggest_name
 from finetune.data.ticket import DatasetError
 
 log = logging.getLogger(__name__)
-SUMMARY = "`/datasets` lists, adds, checks, repairs, shares and removes tickets."
+SUMMARY = "`/datasets` lists, adds, pulls, checks, repairs, shares and removes tickets."
 
 
 def register(app: App, services: Services) -> None:
@@ -161,5 +161,5 @@ def on_datasets(services: Services, ack: Ack, command: Command, client: WebClien
     else:
         raise BotError(
             "I know `/datasets`, `/datasets NAME`, `/datasets show NAME`, `/datasets compare NAME JOB JOB`, "
-            "`/datasets add`, `/datasets check NAME`, `/datasets repair NAME`, `/datasets share NAME everyone|here` and `/datasets remove NAME`."
+            "`/datasets add`, `/datasets pull`, `/datasets check NAME`, `/datasets repair NAME`, `/datasets share NAME everyone|here` and `/datasets remove NAME`."
         )

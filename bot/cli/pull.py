@@ -1,0 +1,147 @@
+"""`trainwise datasets pull`: tickets from a help desk's API as the next version of a dataset."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bot.cli.console import console, settings
+from bot.errors import BotError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from finetune.data.store import DatasetStore
+    from finetune.sources.contract import Query, Source
+    from finetune.sources.pull import Order, PullResult
+
+
+def register(app: typer.Typer) -> None:
+    """Puts the command into the group of `datasets`."""
+    app.command("pull")(pull_tickets)
+
+
+def pull_tickets(
+    source: Annotated[str, typer.Argument(help="zendesk, intercom, freshdesk, jira or github.")],
+    project: Annotated[str, typer.Argument(help="Jira: the project's key. GitHub: OWNER/NAME.")] = "",
+    name: Annotated[
+        str | None, typer.Option(help="Its name here; default: the source's and project's.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Under which terms the team may use it.")] = "internal",
+    channel: Annotated[list[str] | None, typer.Option(help="Only for this channel (id).")] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="The field of the queue, by the source's name.")
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="The field of the ticket's text.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Only tickets with one of these labels; repeatable.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="First pull: only tickets changed since this day, 2026-01-31.")
+    ] = "",
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything again: only so deleted tickets are found.")
+    ] = False,
+) -> None:
+    """Pull tickets from a help desk: what changed since the last pull becomes a new version, redacted on arrival.
+
+    Address and token come from the settings (docs/howto/pull-tickets.md). A pull that was ended at any moment goes on from
+    there; where nothing is new no version is made.
+    """
+    from bot.factories import open_datasets, open_ledger, person, plug_in_values
+    from bot.pulling import Puller, find_source
+    from finetune.data.prepare import prepare
+    from finetune.data.store import check_name, suggest_name
+    from finetune.sources.pull import Order
+
+    config, help_desk = settings(), find_source(source)
+    values = plug_in_values(config)
+    help_desk.check(values, project)
+    dataset = check_name(name or suggest_name(f"{source} {project}"))
+    store, engine = open_datasets(config), open_ledger(config).engine
+    columns = {"label": label_column, "text": text_column}
+    columns_given = {field: column for field, column in columns.items() if column}
+    query = help_desk.query(project, columns_given, tuple(label or ()), check_day(since))
+    if not (columns_given or label or since):
+        query = earlier_query(store, dataset, help_desk, query)
+    scopes = frozenset(f"channel:{one}" for one in channel) if channel else frozenset({"workspace"})
+    order = Order(dataset, query, person(), scopes, licence, full)
+    holder = f"{person()} on {socket.gethostname()}, process {os.getpid()}"[:120]
+    puller = Puller(store, engine, values, holder)
+    with console.status("asking ...") as status:
+        result = run_under_lease(
+            engine, help_desk, order, holder, lambda: puller.run(help_desk, order, prepare, status.update)
+        )
+    tell_result(result)
+
+
+def check_day(text: str) -> str:
+    """The day, or "" for none; BotError for anything else."""
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise BotError(f"--since {text[:40]!r} is no day: write it as 2026-01-31.") from None
+
+
+def earlier_query(store: DatasetStore, dataset: str, source: Source, query: Query) -> Query:
+    """What the dataset's last pull asked, where it was the same source and project: nothing has to be said twice."""
+    from finetune.sources.contract import Query
+
+    state = store.pulls.state(dataset)
+    if state is None or state["source"] != source.name or not store.versions(dataset):
+        return query
+    earlier = Query.from_json(state["asked"])
+    return earlier if earlier.project == query.project else query
+
+
+def run_under_lease(
+    engine: Engine, source: Source, order: Order, holder: str, run: Callable[[], PullResult]
+) -> PullResult:
+    """Enters the pull in the ledger, holds it while `run` works, and notes how it ended."""
+    from finetune.sources.change_report import change_lines
+    from worker.ledger.pulls import Pull, end_pull, pull_of, set_pull, stop_pull, take_lease
+
+    now, there = time.time(), pull_of(engine, order.dataset)
+    if there is None:
+        scopes = tuple(sorted(order.scopes))
+        words = (order.dataset, source.name, order.query.to_json(), scopes, order.licence, order.by)
+        set_pull(engine, Pull(*words, channel="", every_s=0.0, created_at=now))
+    elif there.lease_until > now:
+        raise BotError(f"{order.dataset} is being pulled right now by {there.lease_by}. Wait for its end.")
+    elif there.source == source.name:
+        set_pull(engine, replace(there, query=order.query.to_json()))
+    if not take_lease(engine, order.dataset, holder, now):
+        raise BotError(f"{order.dataset} is being pulled right now by another process. Wait for its end.")
+    is_done = False
+    try:
+        result = run()
+        is_done = True
+    finally:
+        if not is_done:
+            end_pull(engine, order.dataset, holder, {})
+            if there is None:
+                stop_pull(engine, order.dataset)
+    end: dict[str, object] = {"last": change_lines(result.change)[0], "last_at": time.time()}
+    if result.change.version is not None:
+        end["version"] = result.change.version
+    end_pull(engine, order.dataset, holder, end)
+    return result
+
+
+def tell_result(result: PullResult) -> None:
+    """What changed, then the card where there is a new version."""
+    from bot.cli.datasets import tell_card
+    from finetune.sources.change_report import change_lines
+
+    for line in change_lines(result.change):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if result.change.version is not None:
+        tell_card(result.card)

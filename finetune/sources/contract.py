@@ -1,0 +1,165 @@
+"""What a help desk to pull from promises: three calls, the values they take and give, and the ways in which they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from finetune.errors import FinetuneError
+from finetune.registry import Variable
+
+Cursor = Mapping[str, Any]
+Wait = Callable[[float, str], None]
+"""Waits so many seconds, for the reason in words; may raise to end the pull, which then goes on from here next time."""
+
+
+class SourceError(FinetuneError):
+    """A pull did not do what it was asked; says what to do next."""
+
+
+class BadToken(SourceError):
+    """The source does not take the token (any more), or it may not read what was asked."""
+
+
+class Missing(SourceError):
+    """The source does not know the address or the project."""
+
+
+class Refusal(SourceError):
+    """The source calls the request wrong; `detail` is its own sentence."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class ExpiredCursor(SourceError):
+    """The source does not take the place where the pull was: it has to go on by time."""
+
+
+class NoAnswer(SourceError):
+    """The source did not answer: nothing is lost, and a later pull goes on where this one was."""
+
+    retryable = True
+
+
+class AskedToWait(NoAnswer):
+    """The source wants a longer pause than a pull waits for: `wait_s` seconds."""
+
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of a source: the project, our fields by the source's, and the oldest change to read (ISO date, "": all).
+
+    `labels` are those that count where a ticket has several. Holds no secret: it is kept in the ledger and beside the dataset.
+    """
+
+    project: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    since: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "project": self.project,
+            "columns": dict(self.columns),
+            "labels": list(self.labels),
+            "since": self.since,
+        }
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Query:
+        """What `to_json` wrote."""
+        return Query(values["project"], dict(values["columns"]), tuple(values["labels"]), values["since"])
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: its rows as the source has them, where to go on, and the newest change in it (Unix seconds).
+
+    The cursor of the last page is where the next pull begins. `gone_ids` are those of deleted tickets, `skips` rows that are no
+    customer's ticket, counted by what they are.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    cursor: Cursor
+    is_last: bool
+    until: float | None = None
+    gone_ids: tuple[str, ...] = ()
+    skips: Mapping[str, int] = field(default_factory=dict)
+
+
+class Connection(Protocol):
+    """One source with its token. Every call may raise SourceError."""
+
+    def settle(self, query: Query) -> Query:
+        """The query by the source's own names of fields; refuses a project or a field that is not there, where it can be asked."""
+        ...
+
+    def start(self, query: Query, since: float | None) -> Cursor:
+        """Where to begin to read what changed since (Unix seconds; None: everything)."""
+        ...
+
+    def page(self, query: Query, cursor: Cursor) -> Page:
+        """The rows from there on, in the order in which they changed. ExpiredCursor: `start` from the last change."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of help desk as data; `connect` makes a connection of the settings' values.
+
+    `columns` are its fields for ours, the label's only a default; `project` says what the word after its name is ("": it has
+    none), `projects` the setting that lists those allowed. `example` is a label field in its own words.
+    """
+
+    name: str
+    label: str
+    variables: tuple[Variable, ...]
+    connect: Callable[[Mapping[str, str], Wait], Connection]
+    columns: Mapping[str, str]
+    project: str = ""
+    projects: str = ""
+    example: str = ""
+
+    def is_configured(self, values: Mapping[str, str]) -> bool:
+        """Whether every setting without a default has a value."""
+        return not self.gaps(values)
+
+    def gaps(self, values: Mapping[str, str]) -> list[str]:
+        """The settings that are missing."""
+        return [one.name for one in self.variables if one.default is None and not values.get(one.name)]
+
+    def query(self, project: str, columns: Mapping[str, str], labels: tuple[str, ...], since: str) -> Query:
+        """The query with the source's usual fields where none was named."""
+        return Query(project.strip(), {**self.columns, **columns}, labels, since)
+
+    def check(self, values: Mapping[str, str], project: str) -> None:
+        """SourceError where settings lack, or the project is missing, none is taken, or it is not on the list."""
+        if gaps := self.gaps(values):
+            raise SourceError(
+                f"{self.label} is not connected: {', '.join(gaps)} {'is' if len(gaps) == 1 else 'are'} not set. Set them where "
+                "the bot and this command run (a token also as a file that NAME_FILE names); docs/howto/pull-tickets.md says how."
+            )
+        if self.project and not project.strip():
+            raise SourceError(f"{self.label} needs {self.project}: name it after `{self.name}`.")
+        if project.strip() and not self.project:
+            raise SourceError(f"{self.label} is pulled as a whole: leave {project.strip()[:40]!r} out.")
+        allow_list = [
+            one.strip().casefold() for one in values.get(self.projects, "").split(",") if one.strip()
+        ]
+        if allow_list and project.strip().casefold() not in allow_list:
+            raise SourceError(
+                f"{project.strip()[:80]} may not be pulled here: {self.projects} allows {', '.join(allow_list)[:200]}."
+            )
+
+
+def nobody_waits(seconds: float, why: str) -> None:
+    """For a connection that is only asked once: a source that wants a pause is told as it is."""
+    raise AskedToWait(f"{why}: try again in {seconds:.0f} seconds.", seconds)

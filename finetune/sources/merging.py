@@ -1,0 +1,102 @@
+"""The rows of a pull laid over the newest version: what is new, changed, the same and gone_ids. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from finetune.data.labels import merge_spellings
+from finetune.data.prepare import same_text
+from finetune.data.ticket import Ticket
+from finetune.sources.arrival import add_facts
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """All pages of a pull: the last state of each ticket by id, ids of those that left, what was counted, what was noted."""
+
+    rows: Mapping[str, Ticket]
+    departures: frozenset[str]
+    facts: Mapping[str, Any]
+    deletions: int = 0
+    earlier: int = 0  # rows of tickets that a later page had anew
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The rows of the next version in order, the ids of what became of them, and what the account of rows needs:
+    `replacements` of the base's rows by their later state, `departures` of those that are gone at the source, `copies` of others."""
+
+    rows: tuple[Ticket, ...]
+    new_ids: tuple[str, ...]
+    changed_ids: tuple[str, ...]
+    gone_ids: tuple[str, ...]
+    replacements: int
+    departures: int
+    copies: int
+    notes: tuple[str, ...] = ()
+
+
+def gather(pages: Iterable[Mapping[str, Any]]) -> Arrivals:
+    """The pages in one; a ticket that changed during the pull counts as it was last."""
+    rows: dict[str, Ticket] = {}
+    departures: set[str] = set()
+    facts: list[Mapping[str, Any]] = []
+    notes: list[str] = []
+    deletions = earlier = 0
+    for page in pages:
+        for one in page["left"]:
+            earlier += rows.pop(one, None) is not None
+            departures.add(one)
+        for values in page["rows"]:
+            row = Ticket.from_json(values)
+            earlier += rows.pop(row.id, None) is not None
+            rows[row.id] = row
+            departures.discard(row.id)
+        deletions += page["deleted"]
+        facts.append(page["facts"])
+        notes += page["notes"]
+    return Arrivals(
+        rows, frozenset(departures), add_facts(facts), deletions, earlier, tuple(dict.fromkeys(notes))
+    )
+
+
+def merge(base: Sequence[Ticket], arrivals: Arrivals, is_whole: bool = False) -> Merge:
+    """The base with each ticket as it is now, new ones at the end, none twice. `is_whole`: what did not arrive is gone_ids."""
+    rows: list[Ticket] = []
+    gone_ids: list[str] = []
+    old = {row.id: row for row in base}
+    for row in base:
+        if row.id in arrivals.rows:
+            rows.append(arrivals.rows[row.id])
+        elif row.id in arrivals.departures or is_whole:
+            gone_ids.append(row.id)
+        else:
+            rows.append(row)
+    departures = len(gone_ids)
+    rows += [row for key, row in arrivals.rows.items() if key not in old]
+    rows, copies = _without_copies(rows)
+    rows, notes = merge_spellings(rows)
+    after = {row.id: row for row in rows}
+    missing = set(gone_ids)
+    gone_ids += [key for key in old if key not in after and key not in missing]
+    return Merge(
+        tuple(rows),
+        tuple(key for key in after if key not in old),
+        tuple(key for key, row in after.items() if key in old and old[key] != row),
+        tuple(gone_ids),
+        sum(key in old for key in arrivals.rows),
+        departures,
+        copies,
+        tuple(notes),
+    )
+
+
+def _without_copies(rows: Sequence[Ticket]) -> tuple[list[Ticket], int]:
+    """The first of each set of rows that say the very same to the same end; how many others there were."""
+    first: dict[tuple[str, str], Ticket] = {}
+    for row in rows:
+        first.setdefault((same_text(row.text), row.label or same_text(row.answer or "")), row)
+    return list(first.values()), len(rows) - len(first)

@@ -1,0 +1,311 @@
+"""A pull: pages of a source into the next version of a dataset, from where the last pull ended.
+
+Each page is cleaned and redacted before it is kept, then the place where to go on is written: a pull that is killed, refused or
+told to wait goes on from there. The version comes last; made twice, it is the same version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from finetune.data.card import Card
+from finetune.data.reading import MAX_BYTES
+from finetune.data.store import DatasetStore, check_name
+from finetune.data.ticket import DatasetError, Ticket, Tickets
+from finetune.sources.arrival import Prepare, settle_columns, take_in
+from finetune.sources.change_report import Change, describe_change
+from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
+from finetune.sources.http import seconds_of
+from finetune.sources.merging import Arrivals, Merge, gather, merge
+
+OVERLAP_S = 120.0
+"""Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
+MARKS = 300
+"""Rows remembered, so that one that comes again unchanged counts once."""
+Step = Callable[[str], None]
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be pulled into which dataset, for whom; `is_full` reads everything again, which alone finds deletions.
+
+    `scopes` and `licence` are for a new dataset: one that is there keeps its own.
+    """
+
+    dataset: str
+    query: Query
+    by: str
+    scopes: frozenset[str]
+    licence: str = "not stated"
+    is_full: bool = False
+
+
+@dataclass(frozen=True)
+class PullResult:
+    """The newest version's card, and what the pull changed."""
+
+    card: Card
+    change: Change
+
+
+def pull(
+    store: DatasetStore, source: Source, connection: Connection, order: Order, prepare: Prepare, step: Step
+) -> PullResult:
+    """Read what changed since the last pull, or everything at the first, and keep it as the next version.
+
+    `step` is told how far it is, before each request; it may raise to end the pull, which goes on from there next time.
+    SourceError and DatasetError say what to do; what was pulled so far is kept.
+    """
+    check_name(order.dataset)
+    state = _begin(store, source, connection, order)
+    while not state["is_read"]:
+        state = _read_page(store, source, connection, order.dataset, state, prepare, step)
+    step("making the version")
+    return _make_version(store, source, order, state)
+
+
+def _begin(store: DatasetStore, source: Source, connection: Connection, order: Order) -> State:
+    """The state to go on from: that of a pull under way with the same query, else of a new one after the last."""
+    old = store.pulls.state(order.dataset)
+    versions = [card for card in store.versions(order.dataset) if not card.erased]
+    origin = {"source": source.name, "asked": order.query.to_json()}
+    if old and (old["source"], old["asked"]["project"]) != (source.name, order.query.project) and versions:
+        raise SourceError(
+            f"The dataset {order.dataset} is pulled from {old['source']} {old['asked']['project']}".rstrip()
+            + ": pull this one under another name (--name)."
+        )
+    goes_on = old is not None and old["asked"] == origin["asked"] and (bool(versions) or not old["done"])
+    if goes_on and old is not None and old["is_started"] and old["is_full"] >= order.is_full:
+        return old
+    last_end = old["done"] if old and goes_on and not order.is_full else None
+    is_own = bool(old["is_own"]) if old and versions else not versions
+    state = {
+        **origin,
+        "query": connection.settle(order.query).to_json() if not (old and last_end) else old["query"],
+        "base": versions[-1].digest if versions else "",
+        "cursor": last_end,
+        "done": last_end,
+        "until": old["until"] if old and last_end else None,
+        "is_settled": bool(old and last_end and old["is_settled"]),
+        "is_own": is_own,
+        "is_full": last_end is None,
+        "is_started": True,
+        "is_read": False,
+        "pages": 0,
+        "tickets": 0,
+        "characters": 0,
+        "marks": old["marks"] if old and last_end else [],
+        "last": old["last"] if old and versions else None,
+    }
+    store.pulls.finish(order.dataset, state)
+    return state
+
+
+def _read_page(
+    store: DatasetStore,
+    source: Source,
+    connection: Connection,
+    dataset: str,
+    state: State,
+    prepare: Prepare,
+    step: Step,
+) -> State:
+    """The state after one page more."""
+    query = Query.from_json(state["query"])
+    step(f"{state['tickets']:,} tickets read")
+    cursor = state["cursor"] or connection.start(query, seconds_of(query.since) if query.since else None)
+    page = _ask(connection, query, cursor, state["until"])
+    if not state["is_settled"]:
+        query = settle_columns(page, query)
+    marks = [_mark(row) for row in page.rows]
+    page = replace(
+        page,
+        rows=tuple(row for row, mark in zip(page.rows, marks, strict=True) if mark not in state["marks"]),
+    )
+    page_values = take_in(page, query, prepare, state["tickets"] + 1)
+    characters = state["characters"] + sum(len(row["text"]) for row in page_values["rows"])
+    if characters > MAX_BYTES:
+        raise SourceError(
+            f"{source.label} has more than {MAX_BYTES / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
+            "20,000 are plenty."
+        )
+    after = {
+        **state,
+        "query": query.to_json(),
+        "is_settled": state["is_settled"] or bool(page.rows),
+        "cursor": dict(page.cursor),
+        "until": max((at for at in (state["until"], page.until) if at is not None), default=None),
+        "is_read": page.is_last,
+        "pages": state["pages"] + 1,
+        "tickets": state["tickets"] + len(page.rows),
+        "characters": characters,
+        "marks": list(dict.fromkeys([*state["marks"], *marks]))[-MARKS:],
+    }
+    store.pulls.keep_page(dataset, page_values, after)
+    return after
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """What tells a row that comes again unchanged, as pages that overlap in time have it."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def _ask(connection: Connection, query: Query, cursor: Cursor, until: float | None) -> Page:
+    """The page at the cursor; where the source has forgotten it, the page after the last change that was read."""
+    try:
+        return connection.page(query, cursor)
+    except ExpiredCursor:
+        oldest = seconds_of(query.since) if query.since else None
+        since = until - OVERLAP_S if until is not None else oldest
+        return connection.page(query, connection.start(query, since))
+
+
+def _make_version(store: DatasetStore, source: Source, order: Order, state: State) -> PullResult:
+    """The pages over the version that the pull began with; nothing new makes none."""
+    where = f"{source.label} {state['asked']['project']}".strip()
+    arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
+    newest = _newest(store, order.dataset)
+    base, is_remade = _base(store, newest, state)
+    whole = bool(state["is_full"] and state["is_own"] and base)
+    merger = merge(base, arrivals, whole)
+    if not (merger.new_ids or merger.changed_ids or merger.gone_ids):
+        if newest is None:
+            store.pulls.keep_state(order.dataset, {**state, "is_read": False})
+            raise SourceError(_nothing_usable(where, arrivals, state))
+        change = describe_change(where, base, arrivals, merger, None)
+        return _finish(store, order, state, PullResult(newest, change))
+    try:
+        card = _keep(store, order, where, newest, merger, arrivals, state)
+    except DatasetError as refused:
+        store.pulls.keep_state(order.dataset, {**state, "is_read": False})
+        raise DatasetError(
+            f"{where} gave {arrivals.facts['rows']:,} tickets, which are no dataset yet. {refused}\nWhat was pulled is kept: the "
+            "next pull adds to it. For another label, name it (--label-column) and pull again."
+        ) from refused
+    is_new = newest is None or card.version != newest.version or is_remade
+    change = describe_change(where, base, arrivals, merger, card.version if is_new else None)
+    return _finish(store, order, state, PullResult(card, change))
+
+
+def _newest(store: DatasetStore, dataset: str) -> Card | None:
+    versions = [card for card in store.versions(dataset) if not card.erased]
+    return versions[-1] if versions else None
+
+
+def _base(
+    store: DatasetStore, newest: Card | None, state: Mapping[str, Any]
+) -> tuple[tuple[Ticket, ...], bool]:
+    """The rows to merge with: the newest version's; whether that version was made of these pages by a pull that was killed."""
+    if newest is None:
+        return (), False
+    mark = state.get("made")
+    if mark is not None and mark == newest.digest:
+        before = state["base"]
+        there = before and any(
+            card.digest == before and not card.erased for card in store.versions(newest.name)
+        )
+        return (store.tickets(before).rows if there else ()), True
+    return store.tickets(newest.digest).rows, False
+
+
+def _keep(
+    store: DatasetStore,
+    order: Order,
+    where: str,
+    newest: Card | None,
+    merger: Merge,
+    arrivals: Arrivals,
+    state: State,
+) -> Card:
+    """The merged rows as a version, with the counts of the base's card and the pull's together."""
+    columns = dict(state["query"]["columns"])
+    notes = tuple(dict.fromkeys((*arrivals.notes, *merger.notes)))
+    tickets = Tickets(merger.rows, "triage", columns=columns, notes=notes)
+    state["base"] = newest.digest if newest and state.get("made") != newest.digest else state["base"]
+    state["made"] = tickets.digest
+    store.pulls.keep_state(order.dataset, state)  # so that a kill from here on is recognised
+    prepare = partial(_as_prepared, _facts(newest, merger, arrivals))
+    scopes = frozenset(newest.scopes) if newest else order.scopes
+    licence = newest.licence if newest else order.licence
+    return store.preparing(prepare).keep(tickets, order.dataset, order.by, scopes, licence, where)
+
+
+def _as_prepared(facts: Mapping[str, Any], tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
+    """The rows as they are: each page was prepared when it came."""
+    return tickets, facts
+
+
+def _facts(newest: Card | None, merger: Merge, arrivals: Arrivals) -> dict[str, Any]:
+    """The card's counts: those of the versions before, and of this pull."""
+    facts = arrivals.facts
+    before = newest.rows if newest else 0
+    left_out = {**facts["left_out"], **facts["skips"]}
+    more = {
+        "exact copies": merger.copies,
+        "earlier states of tickets": arrivals.earlier + merger.replacements,
+        "gone at the source": merger.departures,
+    }
+    for rule, count in more.items():
+        if count:
+            left_out[rule] = left_out.get(rule, 0) + count
+    report = {
+        "whose": "The earlier version's and the pull's" if before else "The pull's",
+        "rows": before + facts["rows"] + sum(facts["skips"].values()),
+        "kept": len(merger.rows),
+        "left_out": left_out,
+        "repaired": facts["repaired"],
+        "lines": {},
+        "characters": facts["characters"],
+        "cuts": [],
+        "also": {},
+        "unread": [],
+    }
+    return {
+        "cleaned": _sum(newest.cleaned if newest else {}, facts["cleaned"]),
+        "redactions": _sum((newest.redactions or {}) if newest else {}, facts["redactions"]),
+        "not_covered": facts["not_covered"],
+        "intake": report,
+    }
+
+
+def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
+
+
+def _finish(store: DatasetStore, order: Order, state: State, result: PullResult) -> PullResult:
+    """Writes where the next pull begins, then erases the pages."""
+    after = {
+        **state,
+        "done": state["cursor"],
+        "is_started": False,
+        "is_read": False,
+        "is_full": False,
+        "pages": 0,
+        "characters": 0,
+        "tickets": 0,
+        "made": None,
+        "last": result.change.to_json() if result.change.version is not None else state["last"],
+    }
+    store.pulls.finish(order.dataset, after)
+    return result
+
+
+def _nothing_usable(where: str, arrivals: Arrivals, state: Mapping[str, Any]) -> str:
+    if not arrivals.facts["rows"]:
+        since = state["asked"]["since"]
+        return (
+            f"{where} has no tickets{f' that changed since {since}' if since else ''}: there is nothing to make a dataset of. "
+            "Check the project, and what the token may see."
+        )
+    parts = ", ".join(f"{count:,} {rule}" for rule, count in arrivals.facts["left_out"].items())
+    label = state["query"]["columns"].get("label", "")
+    return (
+        f"None of the {arrivals.facts['rows']:,} tickets of {where} can be used: {parts}. The label is read from {label!r}: name "
+        "another field (--label-column), or label some tickets there and pull again."
+    )

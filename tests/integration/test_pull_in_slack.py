@@ -1,0 +1,237 @@
+"""`/datasets pull` over the real socket: the form, the schedule in the ledger, two bots, refusals, and what the channel is told.
+
+The help desk is GitHub's wire on loopback (never run live).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.playground import Person
+from bot.slack.delivery.pull_clerk import PullClerk
+from bot.slack.services import Services
+from finetune.data.prepare import prepare
+from rag.search.embedding import MiniLM
+from tests.finetune.sources.github_server import GitHubServer
+from tests.finetune.sources.help_desk import TOKEN, Answer, ticket
+from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
+from tests.integration.slack_house import House, open_house
+from worker.ledger.pulls import Pull, all_pulls, end_pull, pull_of, set_pull, take_due
+
+pytestmark = pytest.mark.integration
+DAY = 86_400.0
+
+
+@dataclass
+class Office:
+    """A house whose bot pulls, the help desk, and a second bot on the same ledger and datasets."""
+
+    house: House
+    desk: GitHubServer
+    client: WebClient
+    values: dict[str, str]
+
+    def clerk(self, name: str = "bot-1", **more: Any) -> PullClerk:
+        """A bot's clerk, as after a start."""
+        options = {"preparing": lambda: nullcontext(prepare)} | more
+        return PullClerk(self.house.services, self.client, self.values, name, **options)
+
+    def pull(self, dataset: str) -> Pull:
+        """What the ledger says."""
+        pull = pull_of(self.house.services.ledger.engine, dataset)
+        assert pull is not None
+        return pull
+
+    def make_due(self, dataset: str) -> None:
+        """Its time has come."""
+        pull = replace(self.pull(dataset), next_at=self.house.services.clock())
+        set_pull(self.house.services.ledger.engine, pull)
+
+    def work(self, clerk: PullClerk | None = None) -> None:
+        """The clerk has a round, and the notifier sends what it owes."""
+        (clerk or self.clerk()).work_once()
+        self.house.notifier.work_once()
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Office]:
+    """The house, connected to the help desk by its settings."""
+    desk = GitHubServer(count=24, page=50)
+    defaults = {one.name: one.default or "" for one in desk.source.variables}
+    values = defaults | desk.settings()
+    clients: list[WebClient] = []
+
+    def furnish(services: Services, client: WebClient) -> Services:
+        clients.append(client)
+        clerk = PullClerk(services, client, values, "bot-0")
+        return replace(services, pulls=clerk)
+
+    with open_house(tmp_path_factory.mktemp("pulls"), embed, furnish=furnish) as house:
+        yield Office(house, desk, clients[0], values)
+    desk.close()
+
+
+@pytest.fixture
+def maya(office: Office) -> Person:
+    """A member."""
+    return office.house.person("maya")
+
+
+FORM = {"source": "github", "project": "acme/shop", "name": "shop", "licence": "ours", "every": "day"}
+
+
+def open_form(person: Person) -> dict[str, Any]:
+    """The form that the command opens."""
+    person.command("/datasets", "pull github acme/shop", CHANNEL)
+    form = person.wait_view(title="Pull tickets")
+    assert "acme/shop" in str(form["blocks"])
+    return form
+
+
+def order(person: Person, **fields: str) -> dict[str, Any]:
+    """The form, sent."""
+    return person.submit(open_form(person), FORM | fields)
+
+
+def test_a_scheduled_pull_from_its_form_to_its_second_version(office: Office, maya: Person) -> None:
+    """What is wrong stands under its field; the channel gets the card, a restart keeps the schedule, nothing new is no message."""
+    form = open_form(maya)
+    refusals = maya.submit(form, FORM | {"scope": "workspace", "name": "Not A Name"})["errors"]
+    assert set(refusals) == {"scope", "name"}
+    assert "admin" in refusals["scope"]
+    reply = private_reply(maya, lambda: maya.submit(form, FORM | {"scope": "channel"}))
+    assert "then every day" in reply
+    first = text_of(appears(maya, office.work, "shop* has a new version, 1"))
+    assert "24 new, 0 changed, 0 gone" in first
+    assert "Billing" in first
+    card = office.house.services.datasets.get("shop")
+    assert card.scopes[0].startswith("channel:")
+    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + DAY, abs=120)
+
+    office.desk.add(*[ticket(number, "Legal") for number in range(40, 44)])
+    before = len(office.desk.requests)
+    office.work(office.clerk("bot-after-a-restart"))  # not due: not asked
+    assert len(office.desk.requests) == before
+    office.make_due("shop")
+    text = text_of(appears(maya, lambda: office.work(office.clerk("bot-after-a-restart")), "new version, 2"))
+    assert "New queues: Legal (4)." in text
+
+    office.make_due("shop")
+    posts = len(maya.messages(CHANNEL))
+    office.work()
+    assert len(maya.messages(CHANNEL)) == posts
+    assert office.pull("shop").last.startswith("Nothing new from GitHub acme/shop")
+    listing = private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
+    assert "Nothing new from GitHub" in listing
+    assert "every day" in listing
+    assert TOKEN not in str(all_pulls(office.house.services.ledger.engine))
+
+
+def test_nothing_new_is_said_to_whoever_asked_for_it(office: Office, maya: Person) -> None:
+    """By the words `pull NAME`, and the bot prepares in a process of its own as it does live."""
+    assert "Pulling *shop*" in private_reply(maya, lambda: maya.command("/datasets", "pull shop", CHANNEL))
+    live = PullClerk(office.house.services, office.client, office.values, "bot-live")
+    office.desk.add(ticket(50))
+    text = text_of(appears(maya, lambda: office.work(live), "has a new version"))
+    assert "1 new, 0 changed" in text
+    maya.command("/datasets", "pull shop now", CHANNEL)
+    appears(maya, office.work, "was pulled: nothing new")
+
+
+def test_two_bots_do_not_pull_twice(office: Office, maya: Person) -> None:
+    """Both see that it is due, one takes it: one version, one message, one walk over the pages."""
+    office.desk.add(ticket(60), ticket(61))
+    office.make_due("shop")
+    office.desk.rows = 0
+    versions = len(office.house.services.datasets.versions("shop"))
+    clerks = [office.clerk(f"bot-{number}") for number in (1, 2)]
+
+    def together() -> None:
+        threads = [threading.Thread(target=clerk.work_once) for clerk in clerks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        office.house.notifier.work_once()
+
+    appears(maya, together, "2 new, 0 changed")
+    assert len(office.house.services.datasets.versions("shop")) == versions + 1
+    assert office.desk.rows <= 5
+
+
+def test_a_version_made_before_a_kill_is_told_by_the_next_round(office: Office, maya: Person) -> None:
+    """The bot ended between the version and its message: the channel hears of it all the same, once."""
+    engine = office.house.services.ledger.engine
+    office.desk.add(ticket(70), ticket(71), ticket(72))
+    office.make_due("shop")
+    clerk = office.clerk("bot-killed")
+    assert take_due(engine, office.pull("shop"), "bot-killed", office.house.services.clock())
+    clerk._run(office.pull("shop"))
+    assert end_pull(engine, "shop", "bot-killed", {})  # as its lease lapses
+    assert "3 new, 0 changed" in text_of(appears(maya, office.work, "has a new version"))
+    office.make_due("shop")
+    posts = len(maya.messages(CHANNEL))
+    office.work()
+    assert len(maya.messages(CHANNEL)) == posts
+
+
+def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(office: Office, maya: Person) -> None:
+    """A token that was withdrawn: one direct message with what to do, no token in it, and the next round finds the rest."""
+    office.desk.token = "another"
+
+    def notes() -> list[str]:
+        texts = [text_of(message) for message in maya.messages("@trainwise")]
+        return [text for text in texts if "could not be pulled" in text]
+
+    for _ in range(3):
+        office.make_due("shop")
+        office.work()
+    (text,) = notes()
+    assert "TRAINWISE_GITHUB_TOKEN" in text
+    assert TOKEN not in text
+    office.desk.token = TOKEN
+    office.desk.faults = {len(office.desk.requests) + 1: Answer(429, {}, {"Retry-After": "7200"})}
+    office.make_due("shop")
+    office.work()
+    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + 7200, abs=120)
+    assert len(notes()) == 1
+
+
+def test_only_who_set_it_or_an_admin_changes_it(office: Office, maya: Person) -> None:
+    """Another member is refused by name, also through the form; an unknown pull is not told from one that is hidden."""
+    ravi, ana = office.house.person("ravi"), office.house.person("ana")
+    assert "Only <@" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
+    assert "taken by someone else" in order(ravi, scope="channel")["errors"]["name"]
+    assert "No pull makes" in private_reply(ravi, lambda: ravi.command("/datasets", "pull nothing", CHANNEL))
+    assert "not pulled any more" in private_reply(
+        ana, lambda: ana.command("/datasets", "pull shop stop", CHANNEL)
+    )
+    assert pull_of(office.house.services.ledger.engine, "shop") is None
+    assert office.house.services.datasets.get("shop").rows > 24
+
+
+def test_a_dataset_that_was_removed_is_not_pulled_anew(office: Office, maya: Person) -> None:
+    """Its schedule ends with it, and who set it is told."""
+    private_reply(maya, lambda: order(maya, scope="channel"))
+    office.work()
+    office.house.services.datasets.removals.hide("shop")
+    office.make_due("shop")
+    office.work()
+    assert pull_of(office.house.services.ledger.engine, "shop") is None
+    assert any("its dataset was removed" in text_of(one) for one in maya.messages("@trainwise"))
+
+
+def test_a_help_desk_that_is_not_connected_is_said_so(office: Office, maya: Person) -> None:
+    """The sentence names the settings; a project that may not be pulled is refused under its field."""
+    reply = private_reply(maya, lambda: maya.command("/datasets", "pull zendesk", CHANNEL))
+    assert "TRAINWISE_ZENDESK_URL" in reply
+    office.values["TRAINWISE_GITHUB_REPOSITORIES"] = "acme/site"
+    assert "allows acme/site" in order(maya, scope="channel", name="other")["errors"]["project"]
+    del office.values["TRAINWISE_GITHUB_REPOSITORIES"]
