@@ -27,7 +27,7 @@ TICKETS = (
     "olefile",
     "dateutil",
 )
-DOCUMENTS = ("markitdown", "pypdfium2", "bs4", "defusedxml")
+DOCUMENTS = ("markitdown", "pypdfium2", "bs4", "defusedxml", "docutils", "odfdo", "striprtf", "orgparse")
 TRAIN = (
     "torch",
     "transformers",

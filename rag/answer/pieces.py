@@ -20,6 +20,7 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"[A-Z]\w+: \S")
+_HEADING = re.compile(r"#{1,6}\s")
 _QUESTION = re.compile(r"[?？][\"')\]*_]*$")
 
 
@@ -74,6 +75,10 @@ def split_pieces(passage: Passage) -> list[Piece]:
                 pieces.setdefault(line, Piece(passage, line, before=header))
             continue
         header = ""
+        if _HEADING.match(line):  # one without text of its own (rag/search/chunking.py)
+            _flush(passage, run, pieces, before)
+            before = line.lstrip("# ")
+            continue
         run.append(line)
     _flush(passage, run, pieces, before)
     return list(pieces.values())

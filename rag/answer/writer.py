@@ -15,6 +15,7 @@ from rag.llm import CallBudget, LanguageModelError
 from rag.reply import Verdict
 from rag.search.embedding import Remembered
 from rag.search.retrieval import retrieve
+from rag.signals.document_orders import is_order
 from rag.signals.rules import EmbeddedReader
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Writer:
                 clean_question = self._reader.without_orders(question)
                 most = max(MAX_SENTENCES, len(parts))
                 decision = describe_decision(advice)
-                assignment = Assignment(clean_question, decision, tuple(sources), self._reader.is_order, most)
+                assignment = Assignment(clean_question, decision, tuple(sources), is_order, most)
                 answer = phrase(assignment, budget, self._rows)
                 if answer is not None and (answer.claims or factual):
                     return answer if answer.claims else refusal(passages, document_count)
@@ -62,7 +63,7 @@ class Writer:
             queries=queries,
             parts=parts,
             document_count=document_count,
-            skip=self._reader.is_order,
+            skip=is_order,
         )
 
     def surely(self, question: str, scopes: frozenset[str], own: bool, expected: bool) -> Answer:
@@ -81,7 +82,7 @@ class Writer:
             self._rows,
             document_count=len(documents),
             min_log_odds=None if expected else load_weights().min_log_odds_unasked,
-            skip=self._reader.is_order,
+            skip=is_order,
         )
 
 

@@ -15,9 +15,10 @@ from rag.ingest.readers.text import plain_stem
 from rag.ingest.sandbox import Sandbox
 
 HINTS = {
-    ".doc": "Save it as .docx", ".ppt": "Save it as .pptx", ".odt": "Save it as .docx or PDF",
-    ".odp": "Save it as .pptx or PDF", ".pages": "Export it as PDF", ".key": "Export it as PDF",
-    ".rtf": "Save it as .docx", ".xlsx": "Save the sheet as CSV", ".xls": "Save the sheet as CSV",
+    ".doc": "Save it as .docx", ".ppt": "Save it as .pptx", ".odp": "Save it as .pptx or PDF", ".pages": "Export it as PDF",
+    ".key": "Export it as PDF", ".xlsx": "Save the sheet as CSV", ".xls": "Save the sheet as CSV", ".ods": "Save the sheet as CSV",
+    ".msg": "Save the message as .eml", ".mobi": "Save it as .epub", ".azw3": "Save it as .epub", ".adoc": "Export it as HTML",
+    ".tex": "Export it as PDF", ".wpd": "Save it as .docx", ".json": "A Slack export stays packed as .zip; save other JSON as CSV or text",
 }  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def load(path: Path, name: str, sandbox: Sandbox) -> Iterator[Text | Unreadable]
 
 
 def _read(reader: Reader, path: Path, name: str, sandbox: Sandbox) -> Iterator[Text]:
-    documents = sandbox.read(reader.name, path, name) if reader.is_confined else reader.read(path, name)
+    is_confined = reader.is_confined or (reader.holds_markup is not None and reader.holds_markup(path))
+    documents = sandbox.read(reader.name, path, name) if is_confined else reader.read(path, name)
     for document in documents:
         title = plain_stem(name) if document.title == Path(name).stem else document.title
         yield replace(document, title=title, text=document.text.replace("\x00", ""))

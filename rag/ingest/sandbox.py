@@ -1,7 +1,7 @@
 """The readers of foreign formats, in a process of their own: what they break or eat is theirs alone.
 
 A child takes one order per line and gives one answer per line. It has limits of processor time, memory and
-open files, cannot write, connect or start anything, and sees no environment; it is ended when it takes too long.
+open files, cannot write, connect or start anything, and sees no environment; it is ended when it uses the processor for too long.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from rag.errors import RagError
 from rag.ingest.readers.reader import Text
 
-SECONDS = 90.0
+CPU_SECONDS = 60  # of one file
+QUIET_SECONDS = 120.0  # without any use of the processor: it waits for what will not come
+LOOK_SECONDS = 0.5
 MOST_ANSWER = 60_000_000
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needs more time or memory to read than I allow. Split it, or save it as PDF or text."
@@ -30,11 +34,35 @@ class ReadTimeout(RagError):
     """The reader was ended; on another day it might be quicker."""
 
 
+class _Clock:
+    """A child's time for one file: by its processor, and by how long it has used none."""
+
+    def __init__(self, pid: int, cpu_seconds: float, quiet_seconds: float) -> None:
+        self._pid, self._most, self._most_quiet = pid, cpu_seconds, quiet_seconds
+        self._start = self._last = self._used()
+        self._since = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether the time is up; a child that has ended is not judged here."""
+        used, now = self._used(), time.monotonic()
+        if used - self._last > 0.01:
+            self._last, self._since = used, now
+        return used - self._start > self._most or now - self._since > self._most_quiet
+
+    def _used(self) -> float:
+        try:
+            times = psutil.Process(self._pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
+
 class Sandbox:
     """A context manager; the child starts with the first order and again after one that it did not survive."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self, cpu_seconds: float = CPU_SECONDS, quiet_seconds: float = QUIET_SECONDS) -> None:
+        """`cpu_seconds` of processor time are for one file, however long a busy machine takes to give them."""
+        self._cpu_seconds, self._quiet_seconds = cpu_seconds, quiet_seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="trainwise-sandbox-")
 
@@ -64,7 +92,7 @@ class Sandbox:
         answer = json.loads(line)
         if "error" in answer:
             raise RagError(answer["error"])
-        return [Text(**document) for document in answer["documents"]]
+        return [Text(**{**document, "notes": tuple(document["notes"])}) for document in answer["documents"]]
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
@@ -76,15 +104,18 @@ class Sandbox:
         return self._child
 
     def _answer(self, child: subprocess.Popen[bytes]) -> bytes:
-        """The next line of the child; b"" when it ended instead. ReadTimeout after the time is up."""
+        """The next line of the child; b"" when it ended instead. ReadTimeout after its processor time is up."""
         assert child.stdout
-        until, answer = time.monotonic() + self._seconds, bytearray()
+        answer = bytearray()
+        clock = _Clock(child.pid, self._cpu_seconds, self._quiet_seconds)
         with selectors.DefaultSelector() as ready:
             ready.register(child.stdout, selectors.EVENT_READ)
             while not answer.endswith(b"\n"):
-                if not ready.select(max(0.0, until - time.monotonic())):
-                    self._end()
-                    raise ReadTimeout(TOO_MUCH)
+                if not ready.select(min(LOOK_SECONDS, self._cpu_seconds)):
+                    if clock.is_over():
+                        self._end()
+                        raise ReadTimeout(TOO_MUCH)
+                    continue
                 part = os.read(child.stdout.fileno(), 1 << 20)
                 answer += part
                 if not part or len(answer) > MOST_ANSWER:

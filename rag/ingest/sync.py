@@ -24,29 +24,36 @@ from rag.ingest.sources import Item, ItemRecord, Listing, Sources, is_address, l
 from rag.search.chunking import Chunk, chunk_markdown, sub_chunks
 from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
+from rag.signals.document_orders import order_note
 
-CHUNKER = "3"  # part of a text's hash: another way of cutting cuts every document again
+CHUNKER = "4"  # part of a text's hash: another way of cutting cuts every document again
 MEMBER = "!/"
 MANY = 10  # a source that loses more than half of more than this keeps them until a person says so
 BATCH = 64
 SHOWN = 20
+NOTHING_IN_IT = (
+    "Of a Slack export I read public channels alone; otherwise add a file or folder with documents in it."
+)
 OnProgress = Callable[[int, int, str], None]
 
 
 @dataclass
 class SyncReport:
-    """What a sync did; `problems` names each source that was left out and what to do."""
+    """What a sync did; `problems` names each source that was left out and what to do, `notes` what to know of the others."""
 
     additions: int = 0
     repeats: int = 0
     removals: int = 0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         line = f"{self.additions} added or changed, {self.repeats} unchanged, {self.removals} removed."
-        more = len(self.problems) - SHOWN
+        more, more_notes = len(self.problems) - SHOWN, len(self.notes) - SHOWN
         rest = [f"... and {more} more files that were left out."] if more > 0 else []
-        return "\n".join([line, *self.problems[:SHOWN], *rest])
+        notes = [f"Note: {note}" for note in self.notes[:SHOWN]]
+        notes += [f"... and {more_notes} more notes."] if more_notes > 0 else []
+        return "\n".join([line, *self.problems[:SHOWN], *rest, *notes])
 
 
 class Sync:
@@ -158,12 +165,14 @@ class Sync:
         """What could not be read of an item, and whether trying again with the same bytes is of no use."""
         problems: list[str] = []
         unknown: dict[str, int] = {}
+        count = 0
         try:
             for result in load(path, item.name, self._sandbox):
                 if isinstance(result, Text):
+                    count += 1
                     self._name = f"{item.name}: {result.title}" if result.member else item.name
                     self._tell(self._count, self._total, self._name)
-                    self._document(work, item, result, raw)
+                    problems += self._document(work, item, result, raw)
                 elif result.suffix:
                     unknown[result.suffix] = unknown.get(result.suffix, 0) + 1
                 else:
@@ -175,20 +184,28 @@ class Sync:
             return [f"{item.id}: {error}{note}"], not isinstance(error, ReadTimeout)
         if unknown:
             problems.append(f"{item.id}: {left_out_of(unknown)}")
+        if not count and not problems:
+            problems.append(f"{item.id}: holds no document that I may read. {NOTHING_IN_IT}")
         return problems, True
 
-    def _document(self, work: _Work, item: Item, text: Text, raw: str) -> None:
+    def _document(self, work: _Work, item: Item, text: Text, raw: str) -> list[str]:
+        """Writes a document that has changed; the problem of one that gives no passage."""
         source = _address(item, text)
         if source in work.taken_out:
-            return
+            return []
         doc_id = hashlib.sha256(f"{work.root}\n{source}".encode()).hexdigest()[:12]
         old = work.by_id.get(doc_id)
         digest = hashlib.sha256(f"{CHUNKER}\n{text.title}\n{text.text}".encode()).hexdigest()
         work.kept_ids.add(doc_id)
         if old and old.text_hash == digest:
             self.report.repeats += 1
-            return
+            return []
         chunks = chunk_markdown(text.text, text.title, self._embed.count_tokens)
+        if not chunks:
+            note = " I kept the version that I had." if old else ""
+            return [
+                f"{source}: holds nothing that an answer could show. Add a file with sentences in it.{note}"
+            ]
         url = work.url or (work.root if is_address(work.root) else None)
         scopes = old.scopes if old else work.scopes
         document = Document(
@@ -196,6 +213,8 @@ class Sync:
         )
         self._store.write_document(document, text.text, chunks, self._embedded(chunks), self._embed.name)
         self.report.additions += 1
+        self.report.notes += [f"{source}: {note}" for note in (*text.notes, *order_note(text.text))]
+        return []
 
     def _embedded(self, chunks: Sequence[Chunk]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         present = self._store.known_vectors((chunk.digest for chunk in chunks), self._embed.name)

@@ -18,6 +18,7 @@ SUB_TOKENS = 48
 LONG_TOKEN = 8  # characters; prose has about 4.5 per wordpiece
 _ENDLESS = re.compile(r"(\S{500})(?=\S)")
 HEADERS = [("#" * depth, f"h{depth}") for depth in range(1, 5)]
+_HEADING = re.compile(r"#{1,4}\s")
 # Paragraph, line, sentence, clause, word: the first that fits is where a long section is cut.
 SEPARATORS = [r"\n\s*\n", r"\n", r"(?<=[.!?。！？])\s+", r"(?<=[;,:])\s+", r"\s+", ""]
 
@@ -43,20 +44,43 @@ class Chunk:
 
 
 def chunk_markdown(text: str, title: str, count_tokens: Callable[[str], int]) -> list[Chunk]:
-    """Every passage of `text` in order; together they hold all of it but the headings and tables' captions."""
+    """Every passage of `text` in order; together they hold all of it but the headings and tables' captions.
+
+    A heading that nothing stands below goes with what follows it, or with the end.
+    """
     from langchain_text_splitters import MarkdownHeaderTextSplitter
 
-    sections = MarkdownHeaderTextSplitter(HEADERS, strip_headers=True).split_text(text)
+    sections = MarkdownHeaderTextSplitter(HEADERS, strip_headers=False).split_text(text)
     find = _finder(text)
     chunks: list[Chunk] = []
-    for section in sections:
+    bare: list[str] = []  # headings without text of their own, which no later path holds
+    for number, section in enumerate(sections):
         path = [section.metadata[name] for _, name in HEADERS if section.metadata.get(name)]
+        lines, body = _split_headings(section.page_content)
+        if not body:
+            following = sections[number + 1].metadata.items() if number + 1 < len(sections) else ()
+            is_above = section.metadata.items() <= dict(following).items()
+            bare += [line for line in lines[-1:] if not is_above and line.lstrip("# ") != title]
+            continue
         path = path if section.metadata.get("h1") else [title, *path]
-        for block in split_blocks(section.page_content):
+        for block in split_blocks(body):
             heading = " > ".join([*path, block.caption] if block.caption else path)
             for piece, place in _cut(block, count_tokens):
-                chunks.append(Chunk(len(chunks), heading, piece, *find(place)))
+                whole = "\n\n".join(["\n".join(bare), piece]) if bare else piece
+                chunks.append(Chunk(len(chunks), heading, whole, *find(place)))
+                bare = []
+    for piece in split_text("\n".join(bare), CHUNK_TOKENS, count_tokens):
+        chunks.append(Chunk(len(chunks), title, piece, *find(piece)))
     return chunks
+
+
+def _split_headings(content: str) -> tuple[list[str], str]:
+    """The headings that a section opens with, and the text below them."""
+    lines = content.splitlines()
+    at = 0
+    while at < len(lines) and (not lines[at].strip() or _HEADING.match(lines[at].strip())):
+        at += 1
+    return [line.strip() for line in lines[:at] if line.strip()], "\n".join(lines[at:]).strip()
 
 
 def _cut(block: Block, count_tokens: Callable[[str], int]) -> Iterator[tuple[str, str]]:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 MAX_CAPTION_CHARS = 140
 _RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)*\|?")
 _CAPTION = re.compile(
-    r"(?:\*\*|__)?(?:table|tab\.|figure)\b|.*[:：](?:\*\*|__)?$|(?:\*\*|__).+(?:\*\*|__)$", re.I
+    r"(?:\*\*|__|\*|_)?(?:table|tab\.|tabelle|tableau|tabla|figure|fig\.)\s|.*[:：](?:\*\*|__)?$|(?:\*\*|__).+(?:\*\*|__)$"
+    r"|(?:\*|_)[^*_].*(?:\*|_)$|(?=.*\b(?:(?:19|20)\d\d|FY ?\d\d|[QH][1-4])\b)[^.!?]*$",
+    re.I,
 )
+_CAPTION_BELOW = re.compile(r"(?:\*\*|__|\*|_)?(?:table|tab\.|tabelle|tableau|tabla)\s+[\dIVX]", re.I)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def split_blocks(text: str) -> list[Block]:
             prose.append(lines[at])
             at += 1
             continue
-        caption = _take_caption(prose)
+        caption = _take_caption(prose) or _caption_below(lines, end)
         blocks += [Block("\n".join(prose))] if any(line.strip() for line in prose) else []
         prose = []
         rule = next((i for i, line in enumerate(table) if is_rule(line)), 0)
@@ -83,6 +86,14 @@ def cells_of(line: str) -> list[str]:
     """The cells of a row, without Markdown's escapes."""
     inner = line.strip().removeprefix("|").removesuffix("|")
     return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inner)]
+
+
+def _caption_below(lines: list[str], at: int) -> str:
+    """The numbered caption right below a table ("Table 3: ..."), where no further table could own it; it stays text."""
+    rest = [line.strip() for line in lines[at:] if line.strip()]
+    if not rest or len(rest[0]) > MAX_CAPTION_CHARS or not _CAPTION_BELOW.match(rest[0]):
+        return ""
+    return "" if len(rest) > 1 and is_row(rest[1]) else rest[0].strip("*_ ").rstrip(":： ")
 
 
 def _take_caption(prose: list[str]) -> str:

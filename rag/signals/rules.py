@@ -7,7 +7,6 @@ sets signals only; it never reaches a weight of the table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from rag.search.embedding import Embedder
@@ -22,9 +21,6 @@ GAP_SURE = 0.3  # ... and a gap from this one: the sentences that name one name 
 DOUBT = 0.3  # chatter is this likely: enough where a message names neither task nor failure
 SIZES = ("examples", "classes", "per_class", "eval_n", "score", "volume_month", "latency_ms", "monthly_cost")
 MAX_TEXT = 4000
-MOST_SENTENCES_KEPT = (
-    4096  # of documents: most answers look at the same ones, and looking for orders costs 1 ms
-)
 FLAGS = {
     "citations": ("citations", True),
     "acl": ("acl", True),
@@ -54,15 +50,10 @@ class EmbeddedReader:
         self._lexicon: Lexicon = load_lexicon()
         self._gloss = load_glossary()
         self._heads = heads or load_heads(signature(self._lexicon, embed.name))
-        self._holds_order = lru_cache(MOST_SENTENCES_KEPT)(lambda text: bool(screen(text, self._lexicon).cut))
 
     def without_orders(self, text: str) -> str:
         """The text without the sentences that give the adviser orders; it may be empty."""
         return screen(text[:MAX_TEXT], self._lexicon).clean
-
-    def is_order(self, text: str) -> bool:
-        """Whether a text, such as a sentence of a document, gives the adviser orders."""
-        return self._holds_order(text)
 
     def __call__(self, question: str) -> Signals:
         """What the question says; orders to the adviser in it are cut before anything is read."""

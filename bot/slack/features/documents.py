@@ -219,6 +219,11 @@ def _outcome(report: SyncReport, source: str = "", name: str = "") -> str:
     problems = [escape(one_line(p.replace(source, name) if name else p, 300)) for p in report.problems[:8]]
     more = len(report.problems) - len(problems)
     problems += [f"and {more:,} more that were left out"] if more else []
+    problems += [
+        "⚠️ " + escape(one_line(n.replace(source, name) if name else n, 400)) for n in report.notes[:8]
+    ]
+    more_notes = len(report.notes) - 8
+    problems += [f"and {more_notes:,} more notes"] if more_notes > 0 else []
     text = ", ".join(counts) or "nothing added"
     return text + ("\n• " + "\n• ".join(problems) if problems else "")
 

@@ -12,11 +12,15 @@ MAX_TEXT_BYTES = 10_000_000  # of formats that are text throughout
 
 @dataclass(frozen=True)
 class Text:
-    """A document's Markdown; `member` is its place inside the file, "" for the file itself."""
+    """A document's Markdown; `member` is its place inside the file, "" for the file itself.
+
+    `notes` tell the person who adds it what was left out, each as the end of a sentence that the file's name begins.
+    """
 
     member: str
     title: str
     text: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class Reader:
     `read(path, name)` gives the documents of the file that calls itself `name`, or raises RagError with what to do.
     It runs in the confined process (rag/ingest/sandbox.py), where `preload` names the modules that load a shared
     library, because no library can be loaded there later. `is_confined=False` is only for code of our own that parses
-    nothing but text. A file is of this kind by its suffix, or by its whole name inside a zip (`file_names`);
-    `media_types` are those under which web servers send it.
+    nothing but text; `holds_markup` then tells files that need the confined process all the same. A file is of this
+    kind by its suffix, or by its whole name inside a zip (`file_names`); `media_types` are those under which web
+    servers send it.
     """
 
     name: str
@@ -39,3 +44,4 @@ class Reader:
     is_confined: bool = True
     preload: tuple[str, ...] = ()
     max_bytes: int = MAX_FILE_BYTES
+    holds_markup: Callable[[Path], bool] | None = None

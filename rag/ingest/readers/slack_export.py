@@ -1,4 +1,4 @@
-"""A Slack export's public channels: one document per channel and month, one section per thread.
+"""A Slack export's public channels: one document per channel and month, one section per conversation.
 
 Private channels and direct messages are in some exports too: they are left out, whoever adds the file.
 """
@@ -10,42 +10,67 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rag.errors import RagError
 from rag.ingest.archive import members
+from rag.ingest.readers.conversations import Conversation, group
+from rag.ingest.readers.conversations import Message as Line
 from rag.ingest.readers.reader import Text
 
-NOISE = {"channel_join", "channel_leave", "channel_topic", "channel_purpose", "channel_name", "bot_add"}
+NOISE = {"channel_join", "channel_leave", "channel_topic", "channel_purpose", "channel_name", "channel_archive",
+         "channel_unarchive", "bot_add", "bot_remove", "pinned_item", "tombstone", "reminder_add", "group_join"}  # fmt: skip
+MOST_HEADING = 120
 _DAY = re.compile(r"(?P<channel>[^/]+)/(?P<month>\d{4}-\d{2})-\d{2}\.json$")
 _MARK = re.compile(r"<([@#!]?)([^>|]+)(?:\|([^>]*))?>")
 Message = Mapping[str, Any]
 
 
 def is_slack_export(names: list[str]) -> bool:
-    """Whether these are the files of a workspace export."""
-    return "channels.json" in names and "users.json" in names
+    """Whether these are the files of a workspace export, at the top or below one folder."""
+    return _top(names) is not None
+
+
+def _top(names: list[str]) -> str | None:
+    """The folder that holds the lists of channels and people: "" for the top, None for no export."""
+    for name in names:
+        place = PurePosixPath(name)
+        if place.name == "channels.json" and len(place.parts) <= 2 and "__MACOSX" not in place.parts:
+            folder = "" if len(place.parts) == 1 else f"{place.parent}/"
+            if f"{folder}users.json" in names:
+                return folder
+    return None
 
 
 def read_slack(path: Path) -> Iterator[Text]:
     """A document by channel and month; RagError when a file of it is no JSON."""
     channels: set[str] = set()
     people: dict[str, str] = {}
-    months: dict[tuple[str, str], list[Message]] = {}
+    channel_messages: dict[str, list[Message]] = {}
     for member in members(path):
-        if member.name == "channels.json":
-            channels = {str(channel["name"]) for channel in _json(member.path, member.name)}
-        elif member.name == "users.json":
-            people = {str(user["id"]): _name(user) for user in _json(member.path, member.name)}
+        name = PurePosixPath(member.name).name
+        depth = len(PurePosixPath(member.name).parts)
+        if name == "channels.json" and depth <= 2:
+            channels = {str(channel.get("name")) for channel in _json(member.path, member.name)}
+        elif name == "users.json" and depth <= 2:
+            people = {str(user.get("id")): _name(user) for user in _json(member.path, member.name)}
         elif day := _DAY.search(member.name):
-            key = (day["channel"], day["month"])
-            months.setdefault(key, []).extend(_json(member.path, member.name))
-    for (channel, month), messages in sorted(months.items()):
-        if channel in channels and (sections := _sections(messages, people)):
-            title = f"#{channel}, {month}"
-            text = f"# {title}\n\n" + "\n\n".join(sections)
-            yield Text(f"{channel}/{month}", title, text)
+            channel_messages.setdefault(day["channel"], []).extend(_json(member.path, member.name))
+    for channel in sorted(channels & channel_messages.keys()):
+        yield from _months(channel, channel_messages[channel], people)
+
+
+def _months(channel: str, messages: list[Message], people: Mapping[str, str]) -> Iterator[Text]:
+    """A channel's conversations, each in the month of its first message."""
+    lines = [line for message in messages if (line := _line(message, people))]
+    months: dict[str, list[str]] = {}
+    for conversation in group(lines):
+        day = _day(conversation.messages[0].at)
+        months.setdefault(day[:7], []).append(_section(conversation, day))
+    for month, sections in sorted(months.items()):
+        title = f"#{channel}, {month}"
+        yield Text(f"{channel}/{month}", title, f"# {title}\n\n" + "\n\n".join(sections))
 
 
 def _json(path: Path, name: str) -> list[Any]:
@@ -61,33 +86,74 @@ def _name(user: Message) -> str:
     return str(profile.get("real_name") or user.get("real_name") or user.get("name") or user["id"])
 
 
-def _sections(messages: list[Message], people: Mapping[str, str]) -> list[str]:
-    threads: dict[str, list[Message]] = {}
-    remarks = [m for m in messages if m.get("subtype") not in NOISE and str(m.get("text") or "").strip()]
-    for message in sorted(remarks, key=lambda m: str(m.get("ts") or "")):
-        threads.setdefault(str(message.get("thread_ts") or message.get("ts")), []).append(message)
-    return [_section(thread, people) for thread in threads.values()]
-
-
-def _section(thread: list[Message], people: Mapping[str, str]) -> str:
-    first = _text(thread[0], people)
+def _line(message: Message, people: Mapping[str, str]) -> Line | None:
+    """A message as a person reads it; None for what the channel's machinery says, and for one without words."""
+    if message.get("subtype") in NOISE:
+        return None
+    text = _text(_raw_text(message), people)
+    if not text.strip():
+        return None
     try:
-        day = datetime.fromtimestamp(float(thread[0].get("ts") or 0), UTC).date().isoformat()
+        at = float(message.get("ts") or 0)
+    except (TypeError, ValueError):
+        at = 0.0
+    user, profile = (
+        str(message.get("user") or ""),
+        message.get("user_profile") or message.get("bot_profile") or {},
+    )
+    name = (
+        people.get(user)
+        or profile.get("real_name")
+        or profile.get("name")
+        or message.get("username")
+        or "Someone"
+    )
+    return Line(at, str(name), text, str(message.get("thread_ts") or message.get("ts") or ""))
+
+
+def _raw_text(message: Message) -> str:
+    """The words of a message, those of its attachments and the names of its files."""
+    attachments = [one for one in message.get("attachments") or () if isinstance(one, dict)]
+    extra = [
+        "\n".join(str(one[key]) for key in ("pretext", "title", "text") if one.get(key))
+        or str(one.get("fallback") or "")
+        for one in attachments
+    ]
+    files = [
+        f"(file: {one.get('title') or one.get('name')})"
+        for one in message.get("files") or ()
+        if isinstance(one, dict) and (one.get("title") or one.get("name"))
+    ]
+    return "\n".join(part for part in [str(message.get("text") or ""), *extra, *files] if part.strip())
+
+
+def _day(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).date().isoformat() if at else "undated"
     except (ValueError, OverflowError, OSError):
-        day = "undated"
-    opening = " ".join(first.split())[:80].strip("#* ")
-    lines = [f"{people.get(str(m.get('user')), 'Someone')}: {_text(m, people)}" for m in thread]
+        return "undated"
+
+
+def _section(conversation: Conversation, day: str) -> str:
+    """The messages below the question that opens them, which each of their passages carries as heading."""
+    opening = " ".join(conversation.first_question.text.split()).strip("#* ")
+    if len(opening) > MOST_HEADING:
+        opening = opening[:MOST_HEADING].rsplit(" ", 1)[0] + " …"
+    lines = [f"{line.author}: {line.text}" for line in conversation.messages]
     return f"## {day} {opening}\n\n" + "\n\n".join(lines)
 
 
-def _text(message: Message, people: Mapping[str, str]) -> str:
+def _text(raw: str, people: Mapping[str, str]) -> str:
     """Slack's markup as a person reads it; headings are taken apart, so that no message starts a section."""
 
     def plain(match: re.Match[str]) -> str:
         sign, target, label = match[1], match[2], match[3]
         if sign == "@":
             return "@" + people.get(target, label or "someone")
-        return ("#" if sign == "#" else "@" if sign == "!" else "") + (label or target)
+        if sign == "!" and target.startswith("date^"):
+            return label or ""
+        return ("#" if sign == "#" else "@" if sign == "!" else "") + (label or target).lstrip(
+            "@#" if sign == "!" else ""
+        )
 
-    text = html.unescape(_MARK.sub(plain, str(message["text"])))
-    return re.sub(r"(?m)^#", r"\\#", text)
+    return re.sub(r"(?m)^#", r"\\#", html.unescape(_MARK.sub(plain, raw)))

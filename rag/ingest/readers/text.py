@@ -1,4 +1,4 @@
-"""Text and tables that need no foreign reader: encodings told apart, a CSV FAQ made into sections."""
+"""Text and tables that need no foreign reader: encodings told apart, a CSV FAQ made into sections, other CSV into a table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from rag.errors import RagError
@@ -15,17 +16,58 @@ BOMS = [(codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")]  # fmt: skip
 QUESTION = {"question", "q", "questions", "title", "subject", "problem", "frage"}
 ANSWER = {"answer", "a", "answers", "reply", "response", "body", "solution", "text", "antwort"}
+MOST_TITLE_ROWS = 5
+MIN_WIDTH, MOST_WIDTH = 50, 100  # characters of a line that an editor may have broken
+_OWN_LINE = re.compile(r"\s*(?:[-*+•>|#]|\d{1,3}[.)]\s|\(?[a-z]\)\s|`{3}|~{3}|<|:::|\[!|=+$|-+$|\w+: )")
 NOT_TEXT = "is not text, whatever its name says. Save it as UTF-8 text and add that."
 
 
 def read_text(path: Path, name: str) -> list[Text]:
-    """A text or Markdown file as it is; RagError when it holds no words."""
-    return [_document(decode(path.read_bytes()), name)]
+    """A text file as it is; RagError when it holds no words."""
+    return [_document(join_wrapped(decode(path.read_bytes())), name)]
 
 
 def read_table(path: Path, name: str) -> list[Text]:
-    """A table of comma- or tab-separated values, a section per row."""
-    return [_document(faq_markdown(decode(path.read_bytes()), name), name)]
+    """A table of comma- or tab-separated values: questions with answers a section each, other rows under their header."""
+    return [_document(table_markdown(decode(path.read_bytes()), name), name)]
+
+
+def join_wrapped(text: str, is_markdown: bool = False) -> str:
+    """Lines that an editor broke at a width are joined to paragraphs, so that no sentence is torn.
+
+    A break is the editor's where the next word would not have fitted; in plain text all breaks of a paragraph must be.
+    In Markdown a line that goes on in small letters is joined too. Lists, tables, headings and quotes stay.
+    """
+    blocks = re.split(r"(\n[ \t]*\n)", text)
+    return "".join(_join(block, is_markdown) if at % 2 == 0 else block for at, block in enumerate(blocks))
+
+
+def _join(block: str, is_markdown: bool) -> str:
+    lines = block.split("\n")
+    width = max(len(line) for line in lines)
+    if (
+        len(lines) < 2
+        or not MIN_WIDTH <= width <= MOST_WIDTH
+        or any(line.startswith("    ") for line in lines)
+    ):
+        return block
+    breaks = [_is_wrapped(line, after, width, is_markdown) for line, after in pairwise(lines)]
+    if not is_markdown and not all(breaks):
+        return block
+    text = lines[0]
+    for line, is_wrapped in zip(lines[1:], breaks, strict=True):
+        text = f"{text.rstrip()} {line.strip()}" if is_wrapped else f"{text}\n{line}"
+    return text
+
+
+def _is_wrapped(line: str, after: str, width: int, is_markdown: bool) -> bool:
+    if not line.strip() or not after.strip() or line.endswith(("  ", "\\")) or _OWN_LINE.match(after):
+        return False
+    if is_markdown and re.match(r"\s*(?:#{1,6}\s|\|)", line):
+        return False
+    if is_markdown and after.lstrip()[:1].islower():
+        return True
+    return len(line.rstrip()) + 1 + len(after.split()[0]) > width - 3
 
 
 def _document(text: str, name: str) -> Text:
@@ -39,7 +81,7 @@ def decode(data: bytes) -> str:
     for mark, encoding in BOMS:
         if data.startswith(mark):
             try:
-                return data.decode(encoding)
+                return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
             except UnicodeDecodeError as error:
                 raise RagError(NOT_TEXT) from error
     try:
@@ -70,24 +112,52 @@ def plain_stem(name: str) -> str:
     return stem.strip()[:120] or "Untitled"
 
 
-def faq_markdown(text: str, name: str) -> str:
-    """A table as Markdown: a section per row, headed by its question (or its first cell)."""
+def table_markdown(text: str, name: str) -> str:
+    """A table as Markdown: a section per question where it has questions and answers, else a table with its header."""
+    rows = _rows_of(text)
+    above, rows = _split_title(rows)
+    if len(rows) < 2:
+        raise RagError("has no rows below its header. Add a file with questions and answers.")
+    header = [cell.strip() for cell in rows[0]]
+    names = [cell.casefold() for cell in header]
+    title = f"# {plain_stem(name)}\n\n" + (f"{above}\n\n" if above else "")
+    asks = next((i for i, cell in enumerate(names) if cell in QUESTION), None)
+    says = next((i for i, cell in enumerate(names) if cell in ANSWER and i != asks), None)
+    if says is None and not (asks is not None and len(header) == 2):
+        return title + _pipe_table(header, rows[1:])
+    sections = [_row(row, header, asks or 0, says) for row in rows[1:]]
+    return title + "\n\n".join(section for section in sections if section)
+
+
+def _rows_of(text: str) -> list[list[str]]:
     try:
         dialect: type[csv.Dialect] | csv.Dialect = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|")
     except csv.Error:
         dialect = csv.excel
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), dialect) if any(cell.strip() for cell in row)]
+        return [row for row in csv.reader(io.StringIO(text), dialect) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise RagError("cannot be read as a table. Save it as CSV in UTF-8 and add that.") from error
-    if len(rows) < 2:
-        raise RagError("has no rows below its header. Add a file with questions and answers.")
-    header = [cell.strip() for cell in rows[0]]
-    names = [cell.casefold() for cell in header]
-    asks = next((i for i, cell in enumerate(names) if cell in QUESTION), 0)
-    says = next((i for i, cell in enumerate(names) if cell in ANSWER and i != asks), None)
-    sections = [_row(row, header, asks, says) for row in rows[1:]]
-    return f"# {plain_stem(name)}\n\n" + "\n\n".join(section for section in sections if section)
+
+
+def _split_title(rows: list[list[str]]) -> tuple[str, list[list[str]]]:
+    """Lines above the header, which fill one cell where the header fills most, and the table from its header on."""
+    width = max((sum(bool(cell.strip()) for cell in row) for row in rows), default=0)
+    at = 0
+    while (
+        at < min(len(rows) - 2, MOST_TITLE_ROWS) and width > 2 and sum(bool(c.strip()) for c in rows[at]) == 1
+    ):
+        at += 1
+    return " ".join(cell.strip() for row in rows[:at] for cell in row if cell.strip()), rows[at:]
+
+
+def _pipe_table(header: list[str], rows: list[list[str]]) -> str:
+    width = max(len(header), *(len(row) for row in rows))
+    lines = [[*header, *[""] * (width - len(header))], ["---"] * width]
+    lines += [[*map(_plain_cell, row), *[""] * (width - len(row))] for row in rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in line) + " |" for line in lines
+    )
 
 
 _HTML = re.compile(
@@ -133,15 +203,6 @@ def _row(row: list[str], header: list[str], asks: int, says: int | None) -> str:
 
 
 READERS = (
-    Reader(
-        "markdown",
-        "Markdown",
-        read_text,
-        (".md", ".markdown"),
-        media_types=("text/markdown",),
-        is_confined=False,
-        max_bytes=MAX_TEXT_BYTES,
-    ),
     Reader("text", "TXT", read_text, (".txt", ".text"), is_confined=False, max_bytes=MAX_TEXT_BYTES),
     Reader(
         "table",

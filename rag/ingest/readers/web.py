@@ -1,74 +1,97 @@
-"""HTML to Markdown: what a reader of the page sees, without scripts, menus and hidden text."""
+"""HTML to Markdown: what a visitor of the page reads or opens, without scripts and menus."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.html_cleaning import HEADINGS, MENU, LeftOut, clean
+from rag.ingest.readers.html_tables import Element, straighten_tables
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
+from rag.signals.document_orders import order_note
 
-UNSEEN = ["script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "form", "nav",
-          "footer", "aside", "button", "input", "select", "head"]  # fmt: skip
 # Where known exporters and site builders put the article itself.
-ARTICLE = ["#main-content", "article", "main", "[role=main]", ".wiki-content", ".page-body"]
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:[a-z%]*\s*(?:;|$))", re.I
-)
+ARTICLE = ["#main-content", "main", "[role=main]", "article", ".wiki-content", ".page-body"]
+FEWEST_CHARS = 40
+MIN_SHARE = 0.6  # of the page's words that are no links: with less, the article is only a part of the page
 
 
 def read_html(path: Path, name: str) -> list[Text]:
-    """The page's article as Markdown; RagError when nothing of it is text."""
-    title, text = markdown_of(path.read_bytes(), Path(name).stem)
-    return [Text("", title, text)]
+    """The page as Markdown; RagError when nothing of it is text."""
+    title, text, notes = read_page(path.read_bytes(), Path(name).stem)
+    return [Text("", title, text, notes)]
 
 
 def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
     """Title and Markdown of an HTML page."""
+    title, text, _ = read_page(data, fallback)
+    return title, text
+
+
+def read_page(data: bytes | str, fallback: str) -> tuple[str, str, tuple[str, ...]]:
+    """Title and Markdown of an HTML page, and what was left out of it that a person should know."""
     from bs4 import BeautifulSoup
     from markitdown.converters import HtmlConverter
 
-    soup: Any = BeautifulSoup(data, "lxml")
+    soup: Element = BeautifulSoup(data, "lxml")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
     first = soup.find("h1")
     title = title or (" ".join(first.get_text().split()) if first else "") or fallback
-    for element in soup(UNSEEN):
-        element.decompose()
-    for element in soup.find_all(_unseen):
-        element.decompose()
-    body: Any = next((element for where in ARTICLE if (element := soup.select_one(where))), None)
-    if body is None or len(body.get_text(strip=True)) < 40:
-        body = soup.body or soup  # a menu page, or an article tag used for a teaser
+    left_out = clean(soup)
+    body = _article(soup, left_out)
     for link in body.find_all("a"):
         link.unwrap()
-    for caption in body.find_all("caption"):
-        _lift_caption(soup, caption)
-    for image in body.find_all(["img", "picture", "video", "audio", "canvas"]):
+    for image in body.find_all(["img", "picture"]):
         image.replace_with(str(image.get("alt") or ""))
-    text = HtmlConverter().convert_string(str(body)).markdown.strip()
+    straighten_tables(soup, body)
+    text = HtmlConverter().convert_string(f"<body>{body}</body>").markdown.strip()
     if not re.search(r"\w", text):
         raise RagError("holds no text without its scripts. Save the page from your browser, or as PDF.")
+    notes = (*left_out.notes(), *order_note(" \n".join(left_out.unseen), "out of a visitor's sight"))
     has_top = re.match(r"#\s", text)
-    return title[:120], text if has_top else f"# {title[:120]}\n\n{text}"
+    return title[:120], text if has_top else f"# {title[:120]}\n\n{text}", tuple(notes)
 
 
-def _lift_caption(soup: Any, caption: Any) -> None:
-    """A caption inside its table hides the header row from the converter; as bold text above, both are kept."""
-    table, line = caption.find_parent("table"), soup.new_tag("p")
-    if table is not None:
-        line.append(soup.new_tag("strong", string=" ".join(caption.get_text().split())))
-        table.insert_before(line)
-        caption.decompose()
+def _article(soup: Element, left_out: LeftOut) -> Element:
+    """The smallest known container that holds most of the page's words; else the whole page."""
+    whole = soup.body or soup
+    words = _own_words(whole)
+    for where in ARTICLE:
+        containers = soup.select(where)
+        inner = [
+            one
+            for one in containers
+            if not any(other is not one and other in one.parents for other in containers)
+        ]
+        if len(inner) > 1:  # each post or answer is an article of its own
+            inner = [_around(inner)]
+        for element in inner:
+            own = _own_words(element)
+            if len(element.get_text(strip=True)) >= FEWEST_CHARS and own >= MIN_SHARE * words:
+                outside = len(whole.get_text(" ").split()) - len(element.get_text(" ").split())
+                left_out.words[MENU] = left_out.words.get(MENU, 0) + outside
+                if words - own >= FEWEST_CHARS:
+                    left_out.words["around the article"] = words - own
+                return element
+    return whole
 
 
-def _unseen(tag: Any) -> bool:
-    """Hidden from people: a place to hide instructions for a machine."""
-    attributes = tag.attrs or {}
-    return (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or bool(_HIDDEN.search(str(attributes.get("style", ""))))
+def _around(elements: list[Element]) -> Element:
+    """The nearest element that holds all of them."""
+    others = [set(map(id, element.parents)) for element in elements[1:]]
+    return next(
+        (parent for parent in elements[0].parents if all(id(parent) in some for some in others)), elements[0]
+    )
+
+
+def _own_words(element: Element) -> int:
+    """The words that are neither links nor headings."""
+    words = len(element.get_text(" ").split())
+    return words - sum(
+        len(part.get_text(" ").split())
+        for part in element.find_all(["a", *HEADINGS])
+        if part.find_parent(["a", *HEADINGS]) is None
     )
 
 

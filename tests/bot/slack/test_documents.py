@@ -35,6 +35,15 @@ def test_an_outcome_says_counts_and_problems_without_our_paths() -> None:
     assert _outcome(SyncReport()) == "nothing added"
 
 
+def test_an_outcome_flags_what_a_document_orders_ai_readers() -> None:
+    """Who added it reads it in Slack, as text: no markup of the document works."""
+    note = '/home/x/F1/a.md: holds text that gives orders to AI readers: "<!channel> ignore all".'
+    text = _outcome(SyncReport(additions=1, notes=[note] * 9), "/home/x/F1/a.md", "a.md")
+    assert text.startswith("1 added or changed\n• ⚠️ a.md: holds text that gives orders")
+    assert "&lt;!channel&gt;" in text
+    assert text.endswith("and 1 more notes")
+
+
 def test_a_form_can_name_no_other_channel() -> None:
     """Whatever a form says: the workspace, or the channel it was opened in."""
     assert scopes_of("channel:CSECRET", "C1") == HERE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,7 +239,7 @@ def test_one_bad_member_leaves_the_rest_of_a_zip(tmp_path: Path, sandbox: Sandbo
 def test_a_reader_that_hangs_or_dies_is_replaced(tmp_path: Path) -> None:
     """The next file is read by a new one."""
     good = write_file(tmp_path, "good.pdf", make.pdf([make.SENTENCE]))
-    with Sandbox(seconds=0.001) as hasty, pytest.raises(RagError, match="more time or memory"):
+    with Sandbox(cpu_seconds=0.001) as hasty, pytest.raises(RagError, match="more time or memory"):
         hasty.read("pdf", good, "good.pdf")
     with Sandbox() as sandbox:
         sandbox.read("pdf", good, "good.pdf")
@@ -247,6 +249,28 @@ def test_a_reader_that_hangs_or_dies_is_replaced(tmp_path: Path) -> None:
         with pytest.raises(RagError, match="more time or memory"):
             sandbox.read("pdf", good, "good.pdf")
         assert sandbox.read("pdf", good, "good.pdf")
+
+
+def test_a_reader_on_a_busy_machine_is_waited_for(tmp_path: Path) -> None:
+    """Time is counted by the processor: a reader that is held up is not ended for it, unless nothing moves any more."""
+    good = write_file(tmp_path, "good.pdf", make.pdf([make.SENTENCE]))
+    with Sandbox(quiet_seconds=0.5) as sandbox:
+        sandbox.read("pdf", good, "good.pdf")
+        child = sandbox._child
+        assert child is not None
+        child.send_signal(signal.SIGSTOP)
+        with pytest.raises(RagError, match="more time or memory"):
+            sandbox.read("pdf", good, "good.pdf")
+        assert sandbox.read("pdf", good, "good.pdf")
+    with Sandbox() as patient:
+        patient.read("pdf", good, "good.pdf")
+        child = patient._child
+        assert child is not None
+        child.send_signal(signal.SIGSTOP)
+        waker = threading.Timer(1.2, child.send_signal, [signal.SIGCONT])
+        waker.start()
+        assert patient.read("pdf", good, "good.pdf")
+        assert patient._child is child
 
 
 def test_readers_can_neither_connect_nor_write_nor_start_programs(tmp_path: Path) -> None:

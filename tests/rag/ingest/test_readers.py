@@ -86,18 +86,21 @@ def test_two_readers_may_not_claim_one_suffix(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_reader_says_what_it_reads() -> None:
     """The sentence for an unknown kind and the file picker name all of them."""
-    assert registry.labels() == "CSV, DOCX, HTML, Markdown, PDF, PPTX, TXT and zip"
+    assert (
+        registry.labels()
+        == "CSV, DOCX, EML, EPUB, HTML, Markdown, MBOX, MDX, ODT, Org, PDF, PPTX, RST, RTF, TXT and zip"
+    )
     assert {".md", ".pdf", ".zip"} <= set(registry.known_suffixes())
     assert all(reader.suffixes or reader.file_names for reader in registry.load_readers().values())
 
 
 def test_html_in_a_tables_cells_is_read_as_text() -> None:
     """Articles that a knowledge base exports are quoted to people without their tags."""
-    from rag.ingest.readers.text import faq_markdown
+    from rag.ingest.readers.text import table_markdown
 
     table = "id,title,body\n1,Returns,<p>Send it back within <b>30 days</b>.</p><ul><li>box</li><li>slip</li></ul>\n"
     table += "2,Warranty,<p>Two years&nbsp;on motors.</p>\n3,Ports,a < b and <port> stay\n"
-    text = faq_markdown(table, "kb.csv")
+    text = table_markdown(table, "kb.csv")
     assert "Send it back within 30 days.\n- box\n- slip" in text
     assert "Two years on motors." in text
     assert "a < b and <port> stay" in text

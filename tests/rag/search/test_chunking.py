@@ -58,3 +58,29 @@ def test_a_long_table_carries_its_header_in_each_passage(embed: MiniLM) -> None:
         assert chunk.heading == "Report > Revenue 2022"
         assert chunk.text.startswith("| Region | Road | Rail |\n|---|---|---|\n| Region ")
         assert squeeze(text[chunk.start : chunk.end]).endswith(squeeze(chunk.text.splitlines()[-1]))
+
+
+def test_a_heading_without_text_goes_with_what_follows(embed: MiniLM) -> None:
+    """A heading that is a path of others is none of those; one at the end, and a file of headings, are passages."""
+    text = "# Notes\n\n## Printer two is broken\n\n## Coffee\n\nOrder beans.\n\n### Tea\n\n#### Green\n\nIs out.\n\n## Closed on Friday\n"
+    chunks = chunk_markdown(text, "Notes", embed.count_tokens)
+    assert [(chunk.heading, chunk.text) for chunk in chunks] == [
+        ("Notes > Coffee", "## Printer two is broken\n\nOrder beans."),
+        ("Notes > Coffee > Tea > Green", "Is out."),
+        ("Notes", "## Closed on Friday"),
+    ]
+    (only,) = chunk_markdown("# A\n\n## B\n\n## C\n", "A", embed.count_tokens)
+    assert only.text == "## B\n## C"
+    assert chunk_markdown("", "A", embed.count_tokens) == []
+
+
+def test_a_caption_is_the_line_above_with_a_year_or_the_numbered_one_below(embed: MiniLM) -> None:
+    """Tables that differ by their year alone are told apart by the heading of their passages."""
+    table = "| Region | Parcels |\n|---|---|\n| North | {0} |\n"
+    text = f"# Report\n\nParcels by region in 2021\n\n{table.format(1)}\n*Parcels by region*\n\n{table.format(2)}\nTable 3: Parcels, 2023\n"
+    tables = [
+        chunk.heading for chunk in chunk_markdown(text, "Report", embed.count_tokens) if "|" in chunk.text
+    ]
+    assert tables == ["Report > Parcels by region in 2021", "Report > Parcels by region"]
+    below = f"# Report\n\n{table.format(2)}\nTable 3: Parcels, 2023\n"
+    assert chunk_markdown(below, "Report", embed.count_tokens)[0].heading == "Report > Table 3: Parcels, 2023"
