@@ -33,6 +33,25 @@ def scopes_of(name: str) -> frozenset[str]:
     return frozenset({f"channel:{name.replace('.', '-')}"})
 
 
+NEAR_MISSES = [
+    ("lab.org", "Who is the keeper of the freezer East?"),
+    ("rooms2.odt", "When does the Leeds office close on Mondays?"),
+    ("team.mbox", "Who resets the badge reader at the south gate?"),
+    ("docks.csv", "When does the warehouse in Gdansk close?"),
+    ("docks.csv", "When does the warehouse in Lisbon open?"),
+    ("letter.html", "When does the winter sale end?"),
+    ("bees.epub", "How often is each hive opened in winter?"),
+    ("years.md", "How many parcels did the region North have in 2020?"),
+]
+
+
+@pytest.mark.parametrize(("name", "question"), NEAR_MISSES)
+def test_a_near_miss_is_refused(name: str, question: str, index: Index) -> None:
+    """Another row, day, gate or year than the document has, or the opposite of what it says, is not answered."""
+    answer = answer_fact(question, retrieve(index, question, scopes_of(name)), index.embed).answer
+    assert not answer.claims
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 def test_a_question_gets_the_sentence_or_the_cell(kind: Kind, index: Index) -> None:
     """Added without a problem, found, and cited with the right value."""

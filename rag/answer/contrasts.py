@@ -1,0 +1,101 @@
+"""Where a piece speaks of the other one: another weekday, gate, row or number than the question, or the opposite of it.
+
+A near miss shares all words of the question but one, and that one often stands in the piece in another value. Covers words
+that exclude each other (ALTERNATIVES), the row's label beside the column's own name ("the freezer East"), and a count
+beside a column's name ("with 20 seats"). Does not cover other names in prose: companies are named in many questions
+whose answer does not name them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from rag.answer.pieces import Piece
+from rag.answer.question_terms import read_question, stem, stems, tokens
+from rag.search.tables import cells_of
+
+NEAR_WORDS = 2  # a name this near to the column's name is the label that is asked for
+ALTERNATIVES = (
+    "monday tuesday wednesday thursday friday saturday sunday",
+    "weekday weekend",
+    "january february march april june july august september october november december",
+    "spring summer autumn winter",
+    "north south east west", "northern southern eastern western",
+    "begin|begins|start|starts end|ends|finish|finishes", "open|opens|opening close|closes|closing|shut|shuts",
+    "minimum|smallest|lowest|least maximum|largest|highest|most", "arrive|arrives|arrival depart|departs|departure|leave|leaves",
+    "import imports export exports", "buy|buys sell|sells", "morning afternoon evening night", "day night", "adult adults child children",
+    "left right", "upper lower", "inbound outbound", "domestic international", "internal external",
+    "lend|lends borrow|borrows", "increase|increases|rise|rises|rose decrease|decreases|fall|falls|fell", "gross net",
+    "monthly yearly|annual|annually weekly daily hourly quarterly", "indoor outdoor", "windows|macos|linux",
+    "android ios", "dog|dogs cat|cats", "breakfast lunch dinner",
+)  # fmt: skip
+_COUNT = re.compile(r"\b(\d[\d.,]*)\s+([^\W\d_]{3,})")
+_ONE_NUMBER = re.compile(r"\D{0,3}(\d[\d.,]*)\s*[^\W\d_]{0,12}\.?")
+_ASKS_WHICH = re.compile(r"\b(?:which|what|any|each|every|all|how many)\s+(?:of the )?$", re.I)
+
+
+@lru_cache(maxsize=1)
+def _rivals() -> dict[str, frozenset[str]]:
+    """The stems that exclude a word, by its stem."""
+    table: dict[str, set[str]] = {}
+    for line in ALTERNATIVES:
+        groups = [frozenset(map(stem, group.split("|"))) for group in line.split(" ")]
+        groups = [frozenset({one}) for one in groups[0]] if len(groups) == 1 else groups
+        for group in groups:
+            for word in group:
+                table.setdefault(word, set()).update(*(other for other in groups if other != group))
+    return {word: frozenset(others) for word, others in table.items()}
+
+
+def strangeness(question: str, piece: Piece) -> float:
+    """How much a piece is about another value than the one that the question names: 0 not at all, 1 by an opposite
+    word, 2 by a row that is another's."""
+    if piece.header and _is_other_row(question, piece):
+        return 2.0
+    return float(_is_opposite(question, piece))
+
+
+def _is_opposite(question: str, piece: Piece) -> bool:
+    rivals = _rivals()
+    asked_for = stems(question)
+    own = stems(piece.text) | (stems(piece.before) if piece.header else frozenset())
+    near = own | stems(piece.before) | stems(piece.passage.heading) | stems(piece.passage.title)
+    for word in asked_for & rivals.keys():
+        others = rivals[word] - asked_for
+        same = {word} | {one for one in rivals if rivals[one] == rivals[word]}
+        if not same & near and others & own:
+            return True
+    return False
+
+
+def _is_other_row(question: str, piece: Piece) -> bool:
+    cells = cells_of(piece.text)
+    for number, noun in _COUNT.findall(question):
+        for name, cell in zip(piece.header, cells, strict=False):
+            match = _ONE_NUMBER.fullmatch(cell)
+            if match and stem(noun) in stems(name) and match[1].strip(".,") != number.strip(".,"):
+                return True
+    names = _label_names(question, piece.header[0])
+    return bool(names) and not (names | read_question(question).words.keys()) & stems(cells[0])
+
+
+def _label_names(question: str, column: str) -> frozenset[str]:
+    """The capitalised words and codes beside the name of the label's column, by their stems; none where it asks which."""
+    words = tokens(question)
+    nouns = stems(column)
+    names: set[str] = set()
+    for at, word in enumerate(words):
+        if stem(word) not in nouns:
+            continue
+        if _ASKS_WHICH.search(question[: question.find(word)]):
+            return frozenset()
+        for place in range(max(1, at - NEAR_WORDS), min(len(words), at + NEAR_WORDS + 1)):
+            beside = words[place]
+            if (
+                place != at
+                and (beside[:1].isupper() or re.fullmatch(r"[A-Za-z]*-?\d+", beside))
+                and beside != "I"
+            ):
+                names.add(stem(beside))
+    return frozenset(names - nouns)

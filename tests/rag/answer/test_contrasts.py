@@ -1,0 +1,63 @@
+"""A piece that speaks of another day, row or number than the question is told from one that answers it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.answer.contrasts import strangeness
+from rag.answer.pieces import Piece
+from rag.search.retrieval import Passage
+
+ROW, HEADER = "| Team | 10 | $35 |", "| Plan | Seats | Price |"
+
+
+def piece(text: str, before: str = "", heading: str = "Handbook") -> Piece:
+    return Piece(Passage("1", "d", "Handbook", heading, text, None, 0.5), text, before=before)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("When does the office close on Mondays?", "The office closes at eight on Fridays."),
+        ("When does the winter sale end?", "The winter sale begins on the ninth of December."),
+        ("Who guards the south gate?", "Ask the desk about the north gate."),
+        ("What is the minimum order?", "The maximum order is 400 pieces."),
+        ("How do I install it on Linux?", "On macOS run the installer."),
+    ],
+)
+def test_an_opposite_or_another_of_its_kind_is_strange(question: str, text: str) -> None:
+    """And the same question with the piece's own word is not."""
+    assert strangeness(question, piece(text)) == 1
+    assert strangeness(text, piece(text)) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "heading"),
+    [
+        ("When does the shop open?", "It opens at nine and closes at five.", "Handbook"),
+        ("When does the office close on Mondays?", "From Monday to Friday at eight.", "Handbook"),
+        ("When does it end on Mondays?", "On other days than Friday at six.", "Mondays"),
+        ("Who is Monday?", "He lives on the ground floor.", "Handbook"),
+        ("What starts the pump?", "The green button starts the pump.", "Handbook"),
+    ],
+)
+def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: str) -> None:
+    """In any form, beside its opposite, or in the heading above it."""
+    assert strangeness(question, piece(text, heading=heading)) == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "strange"),
+    [
+        ("What is the price of the Team plan with 10 seats?", 0),
+        ("What is the price of the Team plan with 20 seats?", 2),
+        ("What is the price of the Solo plan?", 2),
+        ("Which plan has 10 seats?", 0),
+        ("Which plan does Acme have?", 0),
+        ("What is the price of the team plan of Acme?", 0),
+        ("What does Acme charge for ten seats?", 0),
+    ],
+)
+def test_a_row_is_another_by_its_label_or_its_count(question: str, strange: int) -> None:
+    """A company's name in the question makes no row another's."""
+    assert strangeness(question, piece(ROW, HEADER)) == strange
