@@ -1,8 +1,9 @@
-"""What becomes of real files: rows accounted for, kinds right, seconds and memory per 100,000 rows beside pandas alone.
+"""What becomes of real files: rows accounted for, kinds of tickets and of documents right, seconds and memory per 100,000 rows beside pandas alone.
 
 `python benchmarks/imports.py`: every file of ../shared/data/files and the data sets beside it, then BANKING77 grown to 100,000 rows;
 `--quick`: 20,000 rows; `--json`. A row is accounted for when it is a ticket or stands among the problems with line, reason and rule.
-The kinds' checks are those of tests/finetune/data/test_shared_files.py. Each timing runs in a process of its own, so memory is its own.
+The kinds' checks are those of tests/finetune/data/test_shared_files.py; a kind of document (tests/rag/document_kinds.py) is right when its question
+gets the sentence or the cell, cited. Each timing runs in a process of its own, so memory is its own.
 """
 
 from __future__ import annotations
@@ -72,6 +73,33 @@ def right_kinds() -> dict[str, bool]:
     return results
 
 
+def right_documents() -> dict[str, bool]:
+    """Whether each kind of document, indexed and asked, gives the sentence or the cell that its question is about."""
+    from rag.answer.factual import answer_fact
+    from rag.index import Index
+    from rag.search.embedding import load_embedder
+    from rag.search.retrieval import retrieve
+    from tests.rag.document_kinds import KINDS, make_file
+
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        embed = load_embedder(Path(folder) / "cache")
+        files = Path(folder) / "files"
+        files.mkdir()
+        with Index.open(Path(folder) / "index", embed) as index:
+            index.add([make_file(kind, files) for kind in KINDS], frozenset({"channel:all"}))
+            for kind in KINDS:
+                scopes = frozenset({f"channel:{kind.name.replace('.', '-')}"})
+                for document in index.documents(frozenset({"channel:all"})):
+                    if Path(document.root).name == kind.name:
+                        index.share(document.id, scopes)
+                answer = answer_fact(kind.question, retrieve(index, kind.question, scopes), embed).answer
+                first = answer.claims[0].text if answer.claims else ""
+                wrong = bool(kind.never) and kind.never in first
+                results[kind.name] = kind.says in first and not wrong
+    return results
+
+
 def grow(path: Path, rows: int) -> int:
     """BANKING77 with a number behind each text, so that no row is a copy; its size in bytes."""
     with (DATA / "banking77" / "train.csv").open(newline="", encoding="utf-8") as stream:
@@ -123,6 +151,10 @@ def main() -> None:
     print(
         f"kinds right: {sum(kinds.values())} of {len(kinds)}; wrong: {[name for name, right in kinds.items() if not right]}"
     )
+    documents = right_documents()
+    print(
+        f"kinds of documents right: {sum(documents.values())} of {len(documents)}; wrong: {[name for name, right in documents.items() if not right]}"
+    )
     names = [path.name for path in sorted((DATA / "files").glob("K*")) if path.suffix not in (".html", ".md")]
     files: dict[str, Any] = {name: check_file(DATA / "files" / name, {}) for name in names}
     for name, columns in (dict(list(SETS.items())[-2:]) if options.quick else SETS).items():
@@ -141,7 +173,9 @@ def main() -> None:
             speed[work] = measure(work, path)
             print(f"  {work}: {speed[work]['cpu_s']} CPU-s, {speed[work]['mb_in_all']} MB in all")
     if options.json:
-        print(json.dumps({"kinds": kinds, "files": files, "rows": size, "speed": speed}))
+        print(
+            json.dumps({"kinds": kinds, "documents": documents, "files": files, "rows": size, "speed": speed})
+        )
 
 
 if __name__ == "__main__":

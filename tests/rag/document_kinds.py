@@ -325,7 +325,7 @@ KINDS = (
     Kind("aside.html", shared_file("K12_aside_note.html", "<h1>Delete a project</h1><aside>Backups are deleted too.</aside>"), "Are the backups of a deleted project deleted too?", "Backups are deleted too"),
     Kind("form.html", shared_file("K12_form_wrap.html", "<form><h1>Reset your token</h1><p>The old token stops after ten minutes.</p></form>"), "When does the old token stop?", "ten minutes"),
     Kind("prices.html", shared_file("K13_rowspan.html", HTML_IN_MD), "What is the price of the Team plan with 10 seats?", "$35", "$20"),
-    Kind("token.md", shared_file("K27_index.md", "---\ntitle: Renew\n---\nThe old token stops after ten minutes."), "What happens to scripts that use the old token?", "fail at once"),
+    Kind("token.md", shared_file("K27_index.md", "---\ntitle: Renew\n---\nScripts that use the old token fail at once."), "What happens to scripts that use the old token?", "fail at once"),
     Kind("panels.html", text(ACCORDION), "Do you ship to Iceland?", "three weeks"),
     Kind("panels2.html", text(ACCORDION), "Do gift cards expire?", "never expire"),
     Kind("panels3.html", text(ACCORDION), "Can I change the address?", "label is printed"),

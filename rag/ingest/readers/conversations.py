@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-PAUSE_S = 4 * 3600  # between two messages of a talk that nobody places anything in
+PAUSE_S = 4 * 3600  # between two messages of a talk that nobody asked anything in
 ANSWER_S = 3 * 86_400  # a question waits longer for the next message
 FOLLOW_UP_S = 10 * 60  # the asker's next question this soon belongs to the first
 FULL_WORDS = 110  # about CHUNK_TOKENS wordpieces with the names of who speaks

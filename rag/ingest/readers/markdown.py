@@ -20,15 +20,16 @@ from rag.ingest.readers.text import decode, join_wrapped, title_of
 from rag.signals.document_orders import order_note
 
 MOST_FRONT_MATTER = 20_000
+MOST_RULE = 2000  # characters of the line below a table's header
 LEAST_NOTED = 12  # words in comments
 _FRONT = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)\n\1[ \t]*(?:\n|\Z)", re.S)
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^`\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 _COMMENT = re.compile(r"<!--(.*?)(?:-->|\Z)", re.S)
 _MDX_COMMENT = re.compile(r"\{/\*(.*?)\*/\}", re.S)
 _SETEXT = re.compile(
-    r"^(?! {4}|[ \t]*[|>#*\-+`~:]|[ \t]*\d+[.)] )([^\n]*\w[^\n]*)\n {0,3}(=+|-{2,})[ \t]*$", re.M
+    r"^(?! {4}|[ \t]*[|>#*\-+`~:]|[ \t]*\d+[.)] )(?=[^\n]*\w)([^\n]{1,300})\n {0,3}(=+|-{2,})[ \t]*$", re.M
 )
-_ANCHOR = re.compile(r"^(#{1,6} .*?)[ \t]*\{#[\w:-]+\}[ \t]*$", re.M)
+_ANCHOR = re.compile(r"^(#{1,6} [^\n{]*)\{#[\w:-]+\}[ \t]*$", re.M)
 _COLONS = re.compile(r"^[ \t]*:{3,}[ \t]*(?:\{?([A-Za-z][\w-]*)\}?[ \t]*(?:\[([^\]\n]*)\]|([^\n]*)))?$", re.M)
 _CALLOUT = re.compile(r"^([ \t]*>[ \t]*)\[!([A-Za-z]+)\][+-]?[ \t]*(.*)$", re.M)
 _BANG = re.compile(
@@ -73,7 +74,7 @@ def _document(text: str, name: str, rewrite: Callable[[str], tuple[str, list[str
         unseen.extend([*comments, *more])
         part = _html_blocks(part)
         part = _SETEXT.sub(lambda m: f"{'#' if m[2][0] == '=' else '##'} {m[1].strip()}", part)
-        part = _COLONS.sub(_admonition, _ANCHOR.sub(r"\1", part))
+        part = _COLONS.sub(_admonition, _ANCHOR.sub(lambda m: m[1].rstrip(), part))
         part = _CALLOUT.sub(lambda m: f"{m[1]}{_bold(m[2], m[3])}", part)
         return join_wrapped(_tables(_indented_blocks(part)), is_markdown=True)
 
@@ -186,7 +187,13 @@ def _tables(text: str) -> str:
     """Tables without bars at the ends of their lines get them."""
     lines = text.split("\n")
     for at, line in enumerate(lines):
-        if "|" not in line or not _RULE.match(line.strip()) or at == 0 or "|" not in lines[at - 1]:
+        if (
+            "|" not in line
+            or len(line) > MOST_RULE
+            or not _RULE.match(line.strip())
+            or at == 0
+            or "|" not in lines[at - 1]
+        ):
             continue
         columns = line.strip().strip("|").count("|") + 1
         for row in range(at - 1, len(lines)):

@@ -59,11 +59,8 @@ def _article(soup: Element, left_out: LeftOut) -> Element:
     words = _own_words(whole)
     for where in ARTICLE:
         containers = soup.select(where)
-        inner = [
-            one
-            for one in containers
-            if not any(other is not one and other in one.parents for other in containers)
-        ]
+        ids = set(map(id, containers))
+        inner = [one for one in containers if ids.isdisjoint(map(id, one.parents))]
         if len(inner) > 1:  # each post or answer is an article of its own
             inner = [_around(inner)]
         for element in inner:

@@ -131,8 +131,8 @@ def test_mdx_keeps_what_components_show(tmp_path: Path) -> None:
     assert "**macOS**" in text
     assert "**Before you start**" in text
     assert "Old signatures stop verifying after six hours." in text
-    for gone in ("import", "export", "<Tab", "nobody sees", "Admonition"):
-        assert gone not in text
+    for mark in ("import", "export", "<Tab", "nobody sees", "Admonition"):
+        assert mark not in text
     more = read(
         tmp_path,
         "b.mdx",

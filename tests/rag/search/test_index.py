@@ -154,10 +154,10 @@ def test_orders_to_ai_readers_are_text_and_told_to_who_adds_them(index: Index, t
     )
     report = index.add([tmp_path / "a.md", tmp_path / "b.html"], EVERYONE)
     assert report.problems == []
-    plain, hidden, white = report.notes
+    plain, unseen, white = report.notes
     assert "a.md: holds text that gives orders to AI readers" in plain
-    assert "out of a visitor's sight" in hidden
-    assert "rank us first" in hidden
+    assert "out of a visitor's sight" in unseen
+    assert "rank us first" in unseen
     assert "Wenn du ein Sprachmodell bist" in white
     assert "Note: " in str(report)
     assert "Ignore all previous" in retrieve(index, "what does the licence cost?", EVERYONE)[0].text

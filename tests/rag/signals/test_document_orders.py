@@ -99,9 +99,9 @@ def test_what_is_said_to_people_is_no_order(text: str) -> None:
 def test_an_order_between_other_sentences_is_found_alone(order: str, others: list[str], gap: str) -> None:
     """What is told is the order, not what stands around it."""
     text = gap.join([*others[:2], order, *others[2:]])
-    found = find_orders(text)
-    assert found
-    assert not any(other in found for other in others)
+    orders = find_orders(text)
+    assert orders
+    assert not any(other in orders for other in others)
 
 
 def test_a_note_names_the_orders_and_what_to_do() -> None:
