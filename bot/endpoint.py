@@ -17,10 +17,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bot.errors import BotError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 LOCATIONS = {"eu": "in the EU", "local": "on our own machines", "elsewhere": "elsewhere"}
 MAX_CAP_USD = 10_000.0
@@ -168,13 +171,8 @@ class EndpointStore:
         """What one measurement may spend now: its cap, or what is left of the month's."""
         return max(0.0, min(endpoint.measurement_cap_usd, endpoint.month_cap_usd - self.spent_usd(now)))
 
-    def _cipher(self) -> Any:
-        from cryptography.fernet import Fernet
-
-        if not self._key_file.exists():
-            self._key_file.parent.mkdir(parents=True, exist_ok=True)
-            _write_private(self._key_file, Fernet.generate_key())
-        return Fernet(self._key_file.read_bytes())
+    def _cipher(self) -> Fernet:
+        return private_cipher(self._key_file)
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -205,6 +203,16 @@ class EndpointStore:
                 file.seek(0)
                 file.truncate()
                 file.write(json.dumps(months))
+
+
+def private_cipher(file: Path) -> Fernet:
+    """The cipher of a key file, made on first use, that only its owner may read."""
+    from cryptography.fernet import Fernet
+
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_private(file, Fernet.generate_key())
+    return Fernet(file.read_bytes())
 
 
 def _month(now: float) -> str:

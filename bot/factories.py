@@ -61,13 +61,23 @@ def connect_platforms(settings: Settings) -> dict[str, Connection]:
     return connections
 
 
-def open_desk(settings: Settings, ledger: Ledger, artifacts: Path, on_change: Callable[[], None]) -> Desk:
-    """The desk of jobs on platforms; without a configured one it only sees to jobs that an earlier setting began."""
+def open_desk(
+    settings: Settings,
+    ledger: Ledger,
+    artifacts: Path,
+    on_change: Callable[[], None],
+    signer: tuple[Path, str],
+) -> Desk:
+    """The desk of jobs on platforms; without a configured one it only sees to jobs that an earlier setting began.
+
+    `signer` is the folder of the bot's keys, and the team.
+    """
     from worker.dispatch.desk import Desk
     from worker.dispatch.packing import Packer
 
     datasets = open_datasets(settings)
-    packer = Packer(bot_key(settings.home / "keys"), datasets.tickets, load_prices(settings))
+    keys, team = signer
+    packer = Packer(bot_key(keys), datasets.tickets, load_prices(settings), team)
     return Desk(
         ledger,
         connect_platforms(settings),
@@ -87,6 +97,13 @@ def load_prices(settings: Settings) -> dict[str, Any]:
     """The dated price table: the team's own file where one is set, else the shipped one."""
     text = (settings.prices_file or PRICES).read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
+
+
+def artifacts_folder(settings: Settings) -> Path:
+    """Where weights and checkpoints go."""
+    from worker.runtime.options import local_folder
+
+    return local_folder(settings.artifacts_url)
 
 
 def open_ledger(settings: Settings) -> Ledger:

@@ -14,61 +14,29 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import BotError
+from bot.setting_texts import HELP as TEXTS
 from finetune.platforms import PLATFORMS
 from finetune.registry import Variable
 from finetune.sources import SOURCES
+from worker.teams import is_team
 
 SLACK_API = "https://slack.com/api/"
-SECRET_NAMES = ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "OPENAI_API_KEY", "HF_TOKEN")
+OAUTH_SECRET = "TRAINWISE_SLACK_CLIENT_SECRET"  # noqa: S105  (a variable's name)
+SECRET_NAMES = (
+    *("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", OAUTH_SECRET),
+    *("OPENAI_API_KEY", "HF_TOKEN"),
+)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 WHERE = {
     "SLACK_BOT_TOKEN": "Copy the xoxb- token from your app's page: OAuth & Permissions, after Install App.",
     "SLACK_APP_TOKEN": "Make an xapp- token with connections:write: Basic Information, App-Level Tokens.",
+    OAUTH_SECRET: "Copy the client secret of TRAINWISE_SLACK_CLIENT_ID: Basic Information, App Credentials.",
     "SLACK_SIGNING_SECRET": "HTTP mode checks each request with it: Basic Information, App Credentials.",
 }
 
-
-HELP = {
-    "TRAINWISE_HOME": "Folder for everything that is kept here: ledger, keys, datasets, index, logs.",
-    "SLACK_BOT_TOKEN": "Bot token (`xoxb-…`): your app's page, *OAuth & Permissions*.",
-    "SLACK_APP_TOKEN": "App-level token (`xapp-…`) with `connections:write`, for Socket Mode.",
-    "SLACK_SIGNING_SECRET": "Checks each request in HTTP mode: *Basic Information*, *App Credentials*.",
-    "SLACK_API_URL": "Another address for Slack's Web API: the local workspace, or a proxy.",
-    "TRAINWISE_SLACK_MODE": "`socket` needs no public address; `http` takes signed requests at `/slack/events`.",
-    "TRAINWISE_HTTP_HOST": "Address that HTTP mode listens on.",
-    "TRAINWISE_HTTP_PORT": "Port of HTTP mode; 0 picks a free one.",
-    "TRAINWISE_TICKETS_PORT": "Port for tickets of other systems, beside TRAINWISE_HTTP_HOST; 0: none is opened (docs/live.md).",
-    "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets, mode 600.",
-    "TRAINWISE_TICKETS_FILES": "Files of tickets that grow, JSON lines: `CHANNEL=/path/tickets.jsonl`, comma between (docs/live.md).",
-    "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
-    "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",
-    "TRAINWISE_DATASETS_URL": "Where datasets lie: a folder or any fsspec URL such as `s3://bucket/path` (docs/storage.md).",
-    "TRAINWISE_ARTIFACTS_URL": "Where models and reports lie: a folder that outlives the machine if jobs are to resume elsewhere.",
-    "TRAINWISE_CHROMA_URL": "A Chroma server for the vectors; without it Chroma runs inside the bot.",
-    "OPENAI_API_KEY": "Key of a language model that reads questions, phrases answers and is measured as an alternative.",
-    "OPENAI_BASE_URL": "Another server that speaks OpenAI's API (docs/language-models.md); then no key is needed.",
-    "TRAINWISE_CHAT_MODEL": "Name of that model.",
-    "TRAINWISE_CHAT_TIMEOUT": "Seconds that one question may wait for it in all; then the embedded answer goes out.",
-    "HF_TOKEN": "Token of the model hub, for gated base models and `trainwise export --push`.",
-    "TRAINWISE_PRICES": "A price table of your own in the form of `bot/prices.yaml`.",
-    "TRAINWISE_ADMINS": "Slack user ids of admins, beside the workspace's own admins; comma between.",
-    "TRAINWISE_ASKERS": "Users, user groups and channels that may ask; empty: everyone, everywhere.",
-    "TRAINWISE_LAUNCHERS": "Users, user groups and channels that may launch jobs; empty: everyone, everywhere.",
-    "TRAINWISE_APPROVERS": "Users and user groups that approve jobs, beside the admins.",
-    "TRAINWISE_JOB_BUDGET": "US dollars that one job may be given at most.",
-    "TRAINWISE_MONTH_BUDGET": "US dollars for each workspace and calendar month; `/jobs budget` changes it for a month.",
-    "TRAINWISE_JOBS_PER_PERSON": "Unfinished jobs that one person may have at a time.",
-    "TRAINWISE_KEEP_DAYS": "Days that threads, feedback and quoted tickets are kept; 0 keeps them for ever.",
-    "TRAINWISE_LISTENER_THREADS": "Threads that serve Slack's events.",
-    "TRAINWISE_CARD_INTERVAL": "Least seconds between two updates of a job's card.",
-    "TRAINWISE_LOG_LEVEL": "Least level that is logged.",
-    "TRAINWISE_LOG_FORMAT": "`json`: one JSON object a line, with ids, for a log collector.",
-}
-"""What each variable is for, in one sentence; docs/settings.md is made of it (`make docs`)."""
-
 PLATFORM_VARIABLES = {one.name: one for platform in PLATFORMS.values() for one in platform.variables}
 PLATFORM_VARIABLES |= {one.name: one for source in SOURCES.values() for one in source.variables}
-HELP = {name: one.purpose for name, one in PLATFORM_VARIABLES.items()} | HELP
+HELP = {name: one.purpose for name, one in PLATFORM_VARIABLES.items()} | TEXTS
 
 
 class SettingsError(BotError):
@@ -104,6 +72,19 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class Installing:
+    """How many workspaces install the app by OAuth; with `client_id` "" there is one, with its token.
+
+    `leave_days`: until the state of a workspace that removed the app is erased.
+    """
+
+    client_id: str
+    client_secret: Secret | None
+    public_url: str | None
+    leave_days: float
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything the bot can be told from outside; no field is read below the wiring."""
 
@@ -117,6 +98,8 @@ class Settings:
     slack_app_token: Secret | None
     slack_signing_secret: Secret | None
     slack_api_url: str
+    installing: Installing
+    team: str  # whose state commands of the terminal work on
     slack_mode: str  # "socket" or "http"
     http_host: str
     http_port: int
@@ -152,14 +135,18 @@ class Settings:
 
     def secrets(self) -> list[str]:
         """Every token and key, for the one place that keeps them out of the logs (addresses: their passwords)."""
-        values = (getattr(self, field.name) for field in fields(self))
+        values = [self.installing.client_secret, *(getattr(self, field.name) for field in fields(self))]
         secrets = [value.reveal() for value in values if isinstance(value, Secret)]
         secrets += [v.reveal() for n, v in self.platform_values.items() if PLATFORM_VARIABLES[n].secret]
         return [value for value in secrets if value and "://" not in value]
 
     def slack_problems(self) -> dict[str, str]:
         """What is missing to talk to Slack in the chosen mode; empty when `trainwise up` can start."""
-        credentials: dict[str, Secret | None] = {"SLACK_BOT_TOKEN": self.slack_bot_token}
+        credentials: dict[str, Secret | None] = {}
+        if self.installing.client_id:
+            credentials[OAUTH_SECRET] = self.installing.client_secret
+        else:
+            credentials["SLACK_BOT_TOKEN"] = self.slack_bot_token
         if self.slack_mode == "socket":
             credentials["SLACK_APP_TOKEN"] = self.slack_app_token
         else:
@@ -167,6 +154,8 @@ class Settings:
         problems = {
             name: f"is missing. {WHERE[name]}" for name, value in credentials.items() if value is None
         }
+        if self.installing.client_id and self.tickets_port:
+            problems["TRAINWISE_TICKETS_PORT"] = "opens a door of one workspace; unset it, or the client id."
         return problems
 
     def require_slack(self) -> None:
@@ -196,6 +185,8 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         slack_app_token=tokens["SLACK_APP_TOKEN"],
         slack_signing_secret=tokens["SLACK_SIGNING_SECRET"],
         slack_api_url=(read.url("SLACK_API_URL", https=True) or SLACK_API).rstrip("/") + "/",
+        installing=read.installing(tokens[OAUTH_SECRET]),
+        team=read.team("TRAINWISE_TEAM"),
         slack_mode=read.choice("TRAINWISE_SLACK_MODE", ("socket", "http")),
         http_host=read.text("TRAINWISE_HTTP_HOST", "127.0.0.1"),
         http_port=int(read.number("TRAINWISE_HTTP_PORT", 3000, low=0, high=65535, whole=True)),
@@ -332,6 +323,21 @@ class SettingsReader:
         if variable.secret:
             return self.secret(variable.name) or Secret("")
         return Secret(self.text(variable.name, variable.default or ""))
+
+    def installing(self, client_secret: Secret | None) -> Installing:
+        return Installing(
+            client_id=self.text("TRAINWISE_SLACK_CLIENT_ID", ""),
+            client_secret=client_secret,
+            public_url=self.url("TRAINWISE_PUBLIC_URL", https=True),
+            leave_days=self.number("TRAINWISE_LEAVE_DAYS", 7, low=0, high=365),
+        )
+
+    def team(self, name: str) -> str:
+        value = self.text(name, "")
+        if not is_team(value):
+            self.problems[name] = f"is {value[:40]!r}: give a workspace's id like T0123ABCD."
+            return ""
+        return value
 
     def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
         ids = [part for part in re.split(r"[,\s]+", self.environ.get(name, "")) if part]

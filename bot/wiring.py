@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Protocol
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.factories import (
-    chat_model,
-    load_prices,
-    measuring_llm,
-    open_datasets,
-    open_desk,
-    open_ledger,
-    plug_in_values,
-)
+from bot.factories import artifacts_folder, load_prices, measuring_llm
+from bot.manifest import bot_scopes
 from bot.settings import WHERE, Settings
-from bot.slack.app import build_app, posting_client, slack_client, summaries
-from bot.slack.audience import Audience
-from bot.slack.delivery.after_job import Aftermath
-from bot.slack.delivery.duty_clerk import DutyClerk
-from bot.slack.delivery.notifier import Notifier
-from bot.slack.delivery.pull_clerk import PullClerk
+from bot.slack.app import FEATURES, build_app, posting_client, slack_client
 from bot.slack.delivery.rounds import every
-from bot.slack.feedback_log import forget_feedback
-from bot.slack.files import downloader
-from bot.slack.permissions import Permissions
-from bot.slack.services import Services
-from bot.slack.thread_queue import ThreadQueue
-from bot.slack.users import Users
-from finetune.data.prepare import prepare_apart
-from worker.dispatch.dispatcher import Dispatcher
-from worker.dispatch.reconciler import Reconciler
-from worker.ledger.ledger import Ledger
+from bot.slack.teams import OneTeam
+from bot.teams.office import Line, open_office, open_shared
+from bot.teams.place import hold_home, holds_data, settings_of
 from worker.logs import start_logging
 from worker.transport import signing
 from worker.transport.embedded_redis import embedded_redis
@@ -55,8 +31,10 @@ from worker.transport.embedded_redis import embedded_redis
 if TYPE_CHECKING:
     from slack_bolt import App
     from slack_bolt.adapter.socket_mode import SocketModeHandler
+    from starlette.routing import Route
 
-    from worker.dispatch.desk import Desk
+    from bot.teams.directory import Directory
+    from bot.teams.tokens import Tokens
 
 PRELOAD = (
     "torch",
@@ -68,11 +46,19 @@ PRELOAD = (
     "finetune.measurement.run",
     "finetune.serving.predict",
 )
-SERVING = "serving"  # beside the jobs' folders, as finetune.serving.deploy.FOLDER
 SOCKETS = 2  # Slack sends each envelope to one of them, so a hang-up of one is no gap
-HOUR_S = 3600.0
-DAY_S = 24 * HOUR_S
+MINUTE_S, HOUR_S = 60.0, 3600.0
 log = logging.getLogger("trainwise")
+
+
+class Runs(Protocol):
+    """What answers for one team or for many."""
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def upkeep(self) -> None: ...
 
 
 @dataclass
@@ -81,38 +67,35 @@ class Bot:
 
     settings: Settings
     app: App
-    dispatcher: Dispatcher
-    desk: Desk
-    notifier: Notifier
-    clerk: DutyClerk
-    pull_clerk: PullClerk
-    thread_queue: ThreadQueue
-    ledger: Ledger
     client: WebClient
     cleanup: ExitStack
-    purge: Callable[[], object]  # erases what was removed a day ago
+    begin: Callable[[], None]  # what answers for the team or the teams begins to work
+    runs: Runs
+    routes: Sequence[Route] = ()  # by which workspaces install the app
 
     def start(self) -> None:
         """Carries jobs, pays posts and listens to Slack."""
-        self.dispatcher.start()
-        self.desk.start()
-        self.notifier.start()
-        self.clerk.start()
-        self.pull_clerk.start()
-        if self.settings.tickets_port:
-            from bot.slack.ticket_door import open_door
+        self.begin()
+        self.cleanup.callback(every(HOUR_S if not self.routes else MINUTE_S, self.runs.upkeep))
+        settings = self.settings
+        if settings.slack_mode == "http":
+            from bot.slack.http import build_site, run_site
 
-            host, port = self.settings.http_host, self.settings.tickets_port
-            self.cleanup.callback(open_door(self.clerk.services, host, port, self.settings.tickets_keys))
-        self.cleanup.callback(every(HOUR_S, self.purge))
-        if self.settings.slack_mode == "http":
-            from bot.slack.http import serve_http
-
-            assert self.settings.slack_signing_secret
-            secret = self.settings.slack_signing_secret.reveal()
-            port = self.settings.http_port
-            self.cleanup.callback(serve_http(self.app, self.settings.http_host, port, secret))
+            assert settings.slack_signing_secret
+            site = build_site(self.app, settings.slack_signing_secret.reveal(), self.routes)
+            self.cleanup.callback(run_site(site, settings.http_host, settings.http_port))
             return
+        if self.routes:
+            from starlette.applications import Starlette
+
+            from bot.slack.http import health_route, run_site
+
+            site = Starlette(routes=[health_route(), *self.routes])
+            self.cleanup.callback(run_site(site, settings.http_host, settings.http_port))
+        self._open_sockets()
+
+    def _open_sockets(self) -> None:
+        """One app-level token serves every team."""
         from slack_bolt.adapter.socket_mode import SocketModeHandler
 
         assert self.settings.slack_app_token
@@ -128,14 +111,9 @@ class Bot:
 
     def stop(self) -> None:
         """Finishes the answers under way, then lets go of everything; jobs go on without the bot."""
-        self.thread_queue.close()
-        self.clerk.stop()
-        self.pull_clerk.stop()
-        self.notifier.stop()
-        self.dispatcher.stop()
-        self.desk.stop()
+        self.runs.stop()
         self.cleanup.close()
-        self.ledger.close()
+        self.runs.close()
 
 
 def close_socket(handler: SocketModeHandler) -> None:
@@ -159,54 +137,89 @@ def redis_address(settings: Settings, cleanup: ExitStack) -> str:
 def build(settings: Settings) -> Bot:
     """The bot, built but not started; raises SettingsError for missing Slack credentials, BotError for bad ones."""
     settings.require_slack()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return build_for_many(settings) if settings.installing.client_id else build_for_one(settings)
+
+
+def build_for_one(settings: Settings) -> Bot:
+    """The bot of one team, with its token and its state in the home itself."""
     assert settings.slack_bot_token
     token = settings.slack_bot_token.reveal()
     client = slack_client(token, settings.slack_api_url)
     greet(client)
-    settings.home.mkdir(parents=True, exist_ok=True)
     cleanup = ExitStack()
-    ledger = open_ledger(settings)
-    redis_url = redis_address(settings, cleanup)
+    shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
-    dispatcher = Dispatcher(
-        ledger,
-        redis_url,
-        settings.home / "keys",
-        artifacts_folder(settings),
-        per_user=settings.jobs_per_person,
-        reconciler=Reconciler(ledger, keep_s=settings.keep_days * DAY_S or None),
-    )
-    if settings.keep_days:
-        forget_feedback(settings.home, time.time() - settings.keep_days * DAY_S)
-    poster = posting_client(token, settings.slack_api_url)
-    notifier = Notifier(poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
-    thread_queue = ThreadQueue()
-    desk = open_desk(settings, ledger, artifacts_folder(settings), notifier.wake)
-    services = make_services(settings, ledger, client, dispatcher, notifier, thread_queue, cleanup)
-    clerk = DutyClerk(services, client, artifacts_folder(settings) / SERVING, files=settings.ticket_files)
-    holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
-    pull_clerk = PullClerk(services, client, plug_in_values(settings), holder)
-    services = replace(services, duty=clerk, places=desk.places, pulls=pull_clerk)
-    clerk.services = pull_clerk.services = services
-    notifier.aftermath = aftermath = Aftermath(services, client)
-    notifier.on_answer = aftermath.place_card
-    notifier.keeps_out = services.keeps_jobs_out
-    secret = settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
-    app = build_app(client, services, settings.listener_threads, secret)
-    return Bot(
-        settings,
-        app,
-        dispatcher,
-        desk,
-        notifier,
-        clerk,
-        pull_clerk,
-        thread_queue,
-        ledger,
+    line = Line(client, posting_client(token, settings.slack_api_url), lambda: token)
+    office = open_office(settings, "", line, shared)
+    app = build_app(client, OneTeam(office.services), settings.listener_threads, signing_secret(settings))
+
+    def begin() -> None:
+        office.start()
+        if settings.tickets_port:
+            from bot.slack.ticket_door import open_door
+
+            host, port = settings.http_host, settings.tickets_port
+            cleanup.callback(open_door(office.services, host, port, settings.tickets_keys))
+
+    return Bot(settings, app, client, cleanup, begin, office)
+
+
+def build_for_many(settings: Settings) -> Bot:
+    """The bot of every team that installs the app by OAuth; nothing is opened for a team before `start()`."""
+    from bot.teams.directory import Directory, open_engine
+    from bot.teams.install import install_routes, open_flow
+    from bot.teams.leaving import Leaving
+    from bot.teams.offices import Offices, TeamAuthorize
+    from bot.teams.tokens import SealedStore, Tokens
+
+    assert settings.installing.client_secret
+    cleanup = ExitStack()
+    cleanup.callback(hold_home(settings.home))
+    engine = open_engine(settings.home, settings.database_url.reveal())
+    cleanup.callback(engine.dispose)
+    store = SealedStore(settings.installing.client_id, engine, settings.home / "keys")
+    secret = settings.installing.client_secret.reveal()
+    tokens = Tokens(store, settings.installing.client_id, secret, settings.slack_api_url)
+    directory = Directory(engine)
+    take_over(settings, directory, tokens)
+    shared = open_shared(settings, redis_address(settings, cleanup))
+    signing.pair_locally(settings.home / "keys")
+    offices = Offices(settings, shared, directory, tokens)
+    client = slack_client("", settings.slack_api_url)
+    client.token = None
+    app = build_app(
         client,
-        cleanup,
-        services.datasets.removals.purge,
+        offices,
+        settings.listener_threads,
+        signing_secret(settings),
+        (Leaving(offices), *FEATURES),
+        TeamAuthorize(offices),
     )
+    routes = install_routes(open_flow(offices, bot_scopes()))
+    return Bot(settings, app, client, cleanup, offices.open_all, offices, routes)
+
+
+def take_over(settings: Settings, directory: Directory, tokens: Tokens) -> None:
+    """What a bot with one token left in this home becomes its team's; BotError where nobody knows whose it is."""
+    from bot.teams.offices import adopt
+
+    if any(not record.place for record in directory.all()) or not holds_data(settings):
+        return
+    if settings.slack_bot_token is None:
+        raise BotError(
+            f"{settings.home} holds the state of a workspace, and without SLACK_BOT_TOKEN I cannot tell of which. Start "
+            "once with that workspace's token; or set TRAINWISE_HOME to another folder."
+        )
+    client = slack_client(settings.slack_bot_token.reveal(), settings.slack_api_url)
+    greet(client)
+    record = adopt(directory, tokens, client)
+    log.info("what lies in %s is the state of %s", settings.home, record.id)
+
+
+def signing_secret(settings: Settings) -> str:
+    """What HTTP mode checks requests with; Socket Mode has none."""
+    return settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
 
 
 def greet(client: WebClient) -> None:
@@ -227,55 +240,6 @@ def refused_token(variable: str, error: SlackApiError) -> str:
     code = error.response.get("error")
     return (
         f"Slack refuses {variable} ({code}). {WHERE[variable]} Then start again; jobs and reports are kept."
-    )
-
-
-def make_services(
-    settings: Settings,
-    ledger: Ledger,
-    client: WebClient,
-    dispatcher: Dispatcher,
-    notifier: Notifier,
-    thread_queue: ThreadQueue,
-    cleanup: ExitStack,
-) -> Services:
-    """What the listeners work with; the index opens here, so its libraries load here and not on import."""
-    from rag.adviser import Adviser
-    from rag.index import Index
-    from rag.search.embedding import load_embedder
-
-    assert settings.slack_bot_token
-    embed = load_embedder(settings.home / "cache")
-    index = cleanup.enter_context(Index.open(settings.home / "index", embed, settings.chroma_url))
-    index.ensure_guide()
-    prices = load_prices(settings)
-    users = Users(client, insiders=settings.admins)
-    hosts = frozenset({urlsplit(settings.slack_api_url).netloc, "files.slack.com"})
-    return Services(
-        adviser=Adviser(index, embed, prices, chat=chat_model(settings)),
-        ledger=ledger,
-        datasets=open_datasets(settings, prepare_apart),
-        index=index,
-        prices=prices,
-        permissions=Permissions(
-            settings.admins,
-            settings.launchers,
-            settings.job_budget_usd,
-            settings.month_budget_usd,
-            settings.jobs_per_person,
-            settings.askers,
-            settings.approvers,
-        ),
-        users=users,
-        audience=Audience(client, users),
-        thread_queue=thread_queue,
-        home=settings.home,
-        file_hosts=hosts,
-        summaries=summaries(),
-        download=downloader(settings.slack_bot_token.reveal(), hosts),
-        queue_up=lambda: dispatcher.redis_ok,
-        workers=dispatcher.workers,
-        wake=notifier.wake,
     )
 
 
@@ -320,7 +284,7 @@ def run_worker(
         spool=settings.home / "spool",
         artifacts=artifacts_folder(settings),
         datasets_url=settings.datasets_url,
-        find_llm=partial(measuring_llm, settings),
+        find_llm=lambda team: measuring_llm(settings_of(settings, team)),
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),
         gpus=gpu,
@@ -329,10 +293,3 @@ def run_worker(
         max_jobs=1 if burst else None,
     )
     serve(options)
-
-
-def artifacts_folder(settings: Settings) -> Path:
-    """Where weights and checkpoints go."""
-    from worker.runtime.options import local_folder
-
-    return local_folder(settings.artifacts_url)

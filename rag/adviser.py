@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -72,6 +73,12 @@ class Adviser:
         self._llm_reader = LlmReader(self._reader)
         self._moves = MoveReader(embed)
         self._write = Writer(index, embed, self._reader)
+
+    def over(self, index: Index) -> Adviser:
+        """An adviser with the same readers over another index: it cites nothing of this one's."""
+        other = copy(self)
+        other._write = Writer(index, index.embed, self._reader)
+        return other
 
     def ask(
         self,

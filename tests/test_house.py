@@ -53,13 +53,16 @@ ORDER = {
         ("worker.transport",),
         ("worker.kinds",),
         ("worker.jobs",),
-        ("worker.logs",),
+        ("worker.logs", "worker.teams"),
         ("worker.errors",),
     ),
     "bot": (
         ("bot.cli",),
         ("bot.demo",),
         ("bot.wiring",),
+        ("bot.teams.install", "bot.teams.leaving"),
+        ("bot.teams.offices",),
+        ("bot.teams.office", "bot.teams.tokens"),
         ("bot.factories",),
         ("bot.slack.ticket_door",),
         ("bot.slack.app", "bot.slack.http", "bot.slack.gate"),
@@ -77,7 +80,9 @@ ORDER = {
         ("bot.slack.ui",),
         ("bot.playground",),
         ("bot.pulling",),
-        ("bot.settings", "bot.endpoint", "bot.errors", "bot.extras"),
+        ("bot.teams.directory",),
+        ("bot.teams",),
+        ("bot.settings", "bot.setting_texts", "bot.endpoint", "bot.manifest", "bot.errors", "bot.extras"),
     ),
 }
 """From the top down: a file imports from its own place and from those below it, never from above."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bot.cli.console import OUR_ERRORS, console, refuse, settings
+from bot.cli.console import OUR_ERRORS, bot_settings, console, refuse, settings
 from bot.extras import advise_missing
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ def demo(
     """Play the whole story on this machine: ask, fine-tune, report. Needs no Slack, key, GPU or Redis."""
     from bot.demo.story import play
 
-    play(settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
+    play(bot_settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
 
 
 @app.command()
@@ -35,7 +35,7 @@ def up() -> None:
     """Run the bot: Slack over Socket Mode or signed HTTP, the ledger and the outbox."""
     from bot.wiring import run_bot
 
-    run_bot(settings())
+    run_bot(bot_settings())
 
 
 @app.command()
@@ -48,7 +48,7 @@ def worker(
     """Run a worker that trains: on a GPU machine, or here on the CPU."""
     from bot.wiring import run_worker
 
-    run_worker(settings(), name, burst, gpu, health_port)
+    run_worker(bot_settings(), name, burst, gpu, health_port)
 
 
 @app.command()
@@ -58,7 +58,7 @@ def playground(
     """Run the local workspace with the bot and a worker in it, and print the page's address."""
     from bot.demo.stack import local_stack
 
-    with local_stack(settings().home / "playground", port=port) as stack:
+    with local_stack(bot_settings().home / "playground", port=port) as stack:
         stack.wait_for_bot()
         console.print(f"The workspace is at [bold]{stack.url}[/bold]. Ctrl-C ends it.")
         stack.wait()
@@ -104,7 +104,7 @@ def doctor() -> None:
     }
     table = Table("", "dependency", "found", "what to do", box=None)
     worst = False
-    for finding in examine(settings()):
+    for finding in examine(bot_settings()):
         table.add_row(marks[finding.level], finding.name, finding.detail, finding.fix)
         worst = worst or finding.level is Level.FAIL
     console.print(table)
@@ -136,12 +136,14 @@ def register() -> None:
         remote,
         repair,
         serve,
+        teams,
     )
 
     app.add_typer(index.app, name="index")
     datasets.app.command("repair")(repair.repair)
     app.add_typer(datasets.app, name="datasets")
     app.add_typer(jobs.app, name="jobs")
+    app.add_typer(teams.app, name="teams")
     app.add_typer(evaluate.app, name="eval")
     pull.register(datasets.app)
     finetune.register(app)

@@ -21,6 +21,23 @@ OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
 
 
 def settings() -> Settings:
+    """The settings of the workspace that the terminal works on: the one there is, or TRAINWISE_TEAM's."""
+    settings_ = bot_settings()
+    if not settings_.installing.client_id and not settings_.team:
+        return settings_
+    from bot.teams.directory import Directory, open_engine
+    from bot.teams.place import settings_of
+
+    directory = Directory(open_engine(settings_.home, settings_.database_url.reveal()))
+    records = directory.all()
+    if not settings_.team and len(records) != 1:
+        names = ", ".join(record.id for record in records) or "none has installed the app yet"
+        raise BotError(f"Say which workspace with TRAINWISE_TEAM. There are: {names}.")
+    record = directory.known(settings_.team or records[0].id)
+    return settings_of(settings_, record.place, record.own)
+
+
+def bot_settings() -> Settings:
     """The settings of this process's environment; the hub's library reads its token there, a file's too."""
     settings_ = load_settings(os.environ)
     if settings_.hub_token is not None:

@@ -98,11 +98,24 @@ def datasets(settings: Settings) -> Finding:
     return Finding("datasets", Level.OK, f"{number} at {without_user(settings.datasets_url)}")
 
 
+def workspaces(settings: Settings) -> Finding:
+    """How many workspaces have installed the app, and how many have removed it."""
+    from bot.teams.directory import Directory, open_engine
+
+    records = Directory(open_engine(settings.home, settings.database_url.reveal())).all()
+    absent = sum(record.left_at is not None for record in records)
+    where = f"{len(records) - absent} workspaces installed, {absent} left ({settings.slack_mode} mode)"
+    fix = "" if records else "Open /slack/install at the bot's public address and allow the app."
+    return Finding("slack", Level.OK if records else Level.WARN, where, fix)
+
+
 def slack(settings: Settings) -> Finding:
     """Whether the bot token is accepted by Slack's `auth.test`."""
     if problems := settings.slack_problems():
         name, text = next(iter(problems.items()))
         return Finding("slack", Level.OFF, f"{name} is not set", text.removeprefix("is missing. "))
+    if settings.installing.client_id:
+        return workspaces(settings)
     from slack_sdk import WebClient
     from slack_sdk.errors import SlackApiError
 

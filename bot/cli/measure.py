@@ -96,7 +96,7 @@ def measure(
 
 def known_models(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
     """What finished jobs and measurements in this home have shown on the same rows."""
-    from bot.wiring import artifacts_folder
+    from bot.factories import artifacts_folder
     from finetune.artifacts import REPORT
     from finetune.measurement.evidence import evidence_of
 

@@ -65,6 +65,6 @@ def model_folder(job: str) -> Path:
     for folder in (Path(job), here):
         if folder.is_dir():
             return folder
-    from bot.wiring import artifacts_folder
+    from bot.factories import artifacts_folder
 
     return artifacts_folder(settings()) / open_ledger(settings()).job(job).root

@@ -103,7 +103,7 @@ def show_versions(
 
 def serving_place() -> Path:
     """Where versions lie: beside the jobs' artifacts."""
-    from bot.wiring import artifacts_folder
+    from bot.factories import artifacts_folder
     from finetune.serving.deploy import FOLDER
 
     return artifacts_folder(settings()) / FOLDER

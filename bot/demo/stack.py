@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from sysconfig import get_path
 
 import httpx
-import yaml
 
 from bot.errors import BotError
+from bot.manifest import read_manifest
 from bot.playground import Playground
 from bot.playground.patience import Patience
 from worker.transport.embedded_redis import EmbeddedRedis, embedded_redis
@@ -127,12 +126,6 @@ class LocalStack:
                 time.sleep(0.5)
 
 
-def manifest_path() -> Path:
-    """The app's manifest: of this checkout, else of the installed package."""
-    checkout = ROOT / "manifest.yml"
-    return checkout if checkout.is_file() else Path(get_path("data")) / "share" / "trainwise" / "manifest.yml"
-
-
 def is_connected(client: httpx.Client) -> bool:
     """Whether the workspace has a Socket Mode connection of the bot."""
     return bool(client.post("/control/state", json={}).json().get("sockets"))
@@ -166,7 +159,7 @@ def local_stack(
         (home / "logs" / f"{name}.log").unlink(missing_ok=True)
     with ExitStack() as cleanup:
         redis = embedded_redis(home / "redis")
-        manifest = yaml.safe_load(manifest_path().read_text(encoding="utf-8"))
+        manifest = read_manifest()
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None
         workspace = Playground(manifest, port=port, store=home / "workspace", http_target=target)

@@ -12,6 +12,7 @@ from bot.playground.state.seed import Channel, User
 from bot.playground.state.workspace import Json
 from bot.playground.web_api.api import CODE, FAULTS, Api
 from bot.playground.web_api.conversations import add_member, new_group_dm
+from bot.playground.web_api.oauth import remove_app
 from bot.playground.web_api.streams import clear_expired
 
 
@@ -69,7 +70,7 @@ async def channel(api: Api, args: Json) -> Json:
         others = [member for member in target.members if member != seed.BOT_USER]
         target.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
     elif what == "share":
-        target.shared_with = list(args.get("teams") or [seed.OTHER_TEAM])
+        target.shared_with = list(args.get("teams") or [api.floor.workspace.team.neighbour])
     else:
         raise PlaygroundError(
             f"{what!r} cannot be done to a channel: archive, restore, remove, invite, share."
@@ -83,10 +84,13 @@ async def person(api: Api, args: Json) -> Json:
     workspace, fields = api.floor.workspace, {k: v for k, v in args.items() if k != "channels"}
     old = workspace.users.get(str(fields["id"]))
     first = {"real_name": str(args.get("name") or args["id"]), "title": "", "color": "#475569"}
+    first |= {"team": workspace.team.id, "home": workspace.team.id}
     user = User(**{**(vars(old) if old else first), **fields})
     workspace.keep_user(user)
     if not any(c.user == user.id for c in workspace.channels.values()):
-        direct = Channel(f"D0{user.id[2:]}", "", "im", [user.id, seed.BOT_USER], user=user.id)
+        direct = Channel(
+            f"D0{user.id[2:]}", "", "im", [user.id, seed.BOT_USER], user=user.id, team=workspace.team.id
+        )
         workspace.keep_channel(direct)
     for reference in args.get("channels") or ():
         target = workspace.channel_of(reference)
@@ -100,6 +104,18 @@ async def group(api: Api, args: Json) -> Json:
     workspace = api.floor.workspace
     members = sorted({*(workspace.person(name).id for name in args["people"]), seed.BOT_USER})
     return {"channel": new_group_dm(api.floor, members).id}
+
+
+async def rotation(api: Api, args: Json) -> Json:
+    """Tokens given from now on live for `seconds` and are rotated; 0: they live for ever."""
+    seconds = float(args.get("seconds") or 0)
+    api.floor.workspace.keep_tokens(lifetime_s=seconds or None)
+    return {"lifetime_s": seconds}
+
+
+async def uninstall(api: Api, args: Json) -> Json:
+    """An admin removes the app: its tokens are revoked, and the app hears both events of it."""
+    return {"events": remove_app(api.floor)}
 
 
 async def redeliver(api: Api, args: Json) -> Json:
@@ -135,5 +151,5 @@ async def state(api: Api, args: Json) -> Json:
 
 LEVERS: dict[str, Any] = {
     "log": log, "person": person, "group": group, "disconnect": disconnect, "channel": channel, "revoke": revoke, "rates": rates, "fail": fail,
-    "redeliver": redeliver, "advance": advance, "state": state,
+    "redeliver": redeliver, "rotation": rotation, "uninstall": uninstall, "advance": advance, "state": state,
 }  # fmt: skip

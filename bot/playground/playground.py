@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from bot.playground.patience import Patience
 from bot.playground.server import build
 from bot.playground.state.clock import Clock
 from bot.playground.state.manifest import read_manifest
+from bot.playground.state.seed import SOUTHWIND
 from bot.playground.state.workspace import Workspace
 
 START_SECONDS = 15.0
@@ -27,7 +29,8 @@ class Playground:
 
     `port=0` picks a free port; `http_target` is the app's request URL when events come by signed HTTP
     instead of Socket Mode; `store` is a folder to keep everything in across restarts. Use it with `with`,
-    or with start() and stop().
+    or with start() and stop(). With `second` the same app serves a second workspace, whose people and channels have
+    the same names and ids; `other` is that one.
     """
 
     def __init__(
@@ -36,18 +39,28 @@ class Playground:
         port: int = 0,
         http_target: str | None = None,
         store: Path | None = None,
+        second: bool = False,
     ) -> None:
         self.workspace = Workspace(read_manifest(manifest), store, Clock())
+        self.others: list[Workspace] = []
+        if second:
+            place, clock = store / "second" if store else None, self.workspace.clock
+            other = Workspace(read_manifest(manifest), place, clock, SOUTHWIND)
+            shared = ("app", "signing_secret", "verification", "client_id", "client_secret")
+            other.keep_tokens(**{name: self.workspace.tokens[name] for name in shared})
+            self.others.append(other)
         self._http_target = http_target
         self._listener = _listen(port)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.workspace.base_url = self.url
+        for one in self.others:
+            one.base_url = f"{self.url}/teams/{one.team.id}"
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def api_url(self) -> str:
-        """WebClient's base_url (SLACK_API_URL)."""
+        """WebClient's base_url (SLACK_API_URL); below the root it answers for one workspace, at the root for both."""
         return f"{self.url}/api/"
 
     @property
@@ -67,7 +80,7 @@ class Playground:
 
     def start(self) -> Playground:
         """Serve in a thread of its own; returns when the address answers."""
-        app = build(self.workspace, self._http_target)
+        app = build([self.workspace, *self.others], self._http_target)
         config = uvicorn.Config(app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -89,7 +102,16 @@ class Playground:
             self._thread.join(timeout=10)
             self._server = None
         self._listener.close()
-        self.workspace.store.close()
+        for one in (self.workspace, *self.others):
+            one.store.close()
+
+    @property
+    def other(self) -> Playground:
+        """The second workspace: its address, token and levers; it starts and stops with the first."""
+        twin = copy(self)
+        twin.workspace, twin.others = self.others[0], []
+        twin.url = twin.workspace.base_url
+        return twin
 
     def __enter__(self) -> Playground:
         return self.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlparse
@@ -15,7 +15,14 @@ from starlette.datastructures import UploadFile
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -31,8 +38,9 @@ from bot.playground.errors import ApiError, PlaygroundError
 from bot.playground.state.live import Live
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json, Workspace
-from bot.playground.web_api.api import Api
+from bot.playground.web_api.api import Api, read_call
 from bot.playground.web_api.files import keep_content
+from bot.playground.web_api.oauth import Codes, allow_page, way_back
 from bot.playground.web_api.rates import Rates
 from bot.playground.web_api.streams import clear_expired
 
@@ -40,30 +48,82 @@ STATIC = Path(__file__).parent / "static"
 HOSTS = ["127.0.0.1", "localhost", "testserver"]
 
 
-def build(workspace: Workspace, http_target: str | None) -> Starlette:
-    """The ASGI application around a workspace; `http_target` is the app's request URL when it speaks HTTP."""
-    live, links = Live(), Links(workspace.clock)
-    sockets = Sockets(workspace.clock, lambda count: live.tell({"type": "app", "connected": count}))
-    link: Link = SignedHttp(http_target, workspace.tokens["signing_secret"]) if http_target else sockets
-    floor = Floor(workspace, Outbox(workspace, link), live, links, sockets)
-    desk = Desk(Api(floor, Rates(workspace.clock)), floor)
+def build(workspaces: Sequence[Workspace], http_target: str | None) -> Starlette:
+    """The ASGI application around the workspaces; `http_target` is the app's request URL when it speaks HTTP.
+
+    The first workspace stands at the root, each other one below `/teams/ID`; the app's calls go by their token.
+    """
+    first, lives = workspaces[0], [Live() for _ in workspaces]
+
+    def tell(count: int) -> None:
+        for live in lives:
+            live.tell({"type": "app", "connected": count})
+
+    sockets = Sockets(first.clock, tell)
+    link: Link = SignedHttp(http_target, first.tokens["signing_secret"]) if http_target else sockets
+    codes, desks = Codes(), []
+    for workspace, live in zip(workspaces, lives, strict=True):
+        floor = Floor(workspace, Outbox(workspace, link), live, Links(workspace.clock), sockets)
+        floor.codes = codes
+        codes.floors[workspace.team.id] = floor
+        desks.append(Desk(Api(floor, Rates(workspace.clock)), floor))
+    desk, installing = desks[0], Installing(desks, codes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        floor.outbox.resume()
-        sweeper = asyncio.create_task(desk.sweep())
+        for one in desks:
+            one.floor.outbox.resume()
+        sweepers = [asyncio.create_task(one.sweep()) for one in desks]
         yield
-        sweeper.cancel()
+        for sweeper in sweepers:
+            sweeper.cancel()
         if isinstance(link, SignedHttp):
             await link.close()
 
     app = Starlette(
-        routes=desk.routes(),
+        routes=[
+            *installing.routes(),
+            *(Mount(f"/teams/{one.floor.workspace.team.id}", routes=one.routes()) for one in desks[1:]),
+            *desk.routes(),
+        ],
         lifespan=lifespan,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
     )
     app.state.desk = desk
     return app
+
+
+class Installing:
+    """What belongs to the app and to no workspace: the allow page, and the calls' way to the workspace of their token."""
+
+    def __init__(self, desks: Sequence[Desk], codes: Codes) -> None:
+        self.desks, self.codes = desks, codes
+
+    def routes(self) -> list[Route]:
+        """Ahead of the first workspace's own."""
+        return [
+            Route("/oauth/v2/authorize", self.page),
+            Route("/oauth/v2/allow", self.allow, methods=["POST"]),
+            Route("/api/{method:path}", self.call, methods=["GET", "POST"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """Where the app's own page sends an admin."""
+        return HTMLResponse(allow_page(self.codes.floors, dict(request.query_params)))
+
+    async def allow(self, request: Request) -> Response:
+        """The admin has chosen."""
+        async with request.form() as form:
+            return RedirectResponse(way_back(self.codes, dict(form)), status_code=302)
+
+    async def call(self, request: Request) -> Response:
+        """A call of the app, answered by the workspace whose token it carries."""
+        _, token, _ = await read_call(request)
+        for desk in self.desks[1:]:
+            tokens = desk.floor.workspace.tokens
+            if desk.floor.workspace.bot_token_state(token) or token in tokens["revoked"]:
+                return await desk.api.answer(request)
+        return await self.desks[0].api.answer(request)
 
 
 class Desk:
@@ -172,7 +232,8 @@ class Desk:
         """A file for the app: its token, or Slack's sign-in page (which is HTML with status 200)."""
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         tokens = self.floor.workspace.tokens
-        is_allowed = token == tokens["bot"] and token not in tokens["revoked"]
+        state = self.floor.workspace.bot_token_state(token)
+        is_allowed = state == "valid" and token not in tokens["revoked"]
         if not is_allowed or "files:read" not in self.floor.workspace.app.scopes:
             return RedirectResponse("/signin", status_code=302)
         file_id = request.path_params["file"].split("/")[0].split("-")[-1]

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from slack_bolt import Ack, App, BoltResponse
+from slack_bolt.authorization.authorize import Authorize
 from slack_sdk import WebClient
 from slack_sdk.http_retry import HttpRequest
 from slack_sdk.http_retry.builtin_handlers import (
@@ -43,7 +44,7 @@ from bot.slack.features import (
 )
 from bot.slack.gate import gate
 from bot.slack.payload import Body
-from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.lists import feature_list
 
 
@@ -53,7 +54,7 @@ class Feature(Protocol):
     `SUMMARY`, where a feature begins with a command, is the line about it for home and `/COMMAND help` (mrkdwn).
     """
 
-    def register(self, app: App, services: Services) -> None:
+    def register(self, app: App, teams: Teams) -> None:
         """Adds the feature's listeners to the app."""
 
 
@@ -127,21 +128,26 @@ def summaries(features: Sequence[Feature] = FEATURES) -> tuple[str, ...]:
 
 def build_app(
     client: WebClient,
-    services: Services,
+    teams: Teams,
     threads: int,
     signing_secret: str,
     features: Sequence[Feature] = FEATURES,
+    authorize: Authorize | None = None,
 ) -> App:
-    """The app with all listeners behind the gate; `signing_secret` is checked in HTTP mode only (Socket Mode has none)."""
+    """The app with all listeners behind the gate; `signing_secret` is checked in HTTP mode only (Socket Mode has none).
+
+    `authorize` finds the token of a payload's team where there are several; without it all is done with the client's.
+    """
     app = App(
         client=client,
+        authorize=authorize,  # type: ignore[arg-type]  # None where the app is not installed, as Authorize has it
         signing_secret=signing_secret,
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
     )
-    app.use(gate(services))
+    app.use(gate(teams))
     app.use(help_middleware(summaries(features)))
-    register(app, services, features)
+    register(app, teams, features)
     return app
 
 
@@ -158,10 +164,10 @@ def help_middleware(lines: Sequence[str]) -> Callable[..., BoltResponse | None]:
     return answer_help
 
 
-def register(app: App, services: Services, features: Sequence[Feature] = FEATURES) -> None:
+def register(app: App, teams: Teams, features: Sequence[Feature] = FEATURES) -> None:
     """Every listener of the manifest, then the catch-alls: Slack redelivers what nobody acknowledges."""
     for feature in features:
-        feature.register(app, services)
+        feature.register(app, teams)
     app.action(re.compile(".*"))(acknowledge)
     app.event(re.compile(".+"))(acknowledge)
     app.error(handle_error)

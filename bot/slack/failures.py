@@ -10,7 +10,6 @@ import inspect
 import logging
 import secrets
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from slack_bolt import Ack
@@ -30,7 +29,7 @@ from bot.slack.ui.limits import split_text
 if TYPE_CHECKING:
     from slack_bolt import Args, Respond
 
-    from bot.slack.services import Services
+    from bot.slack.teams import Teams
 
 SLACK_ADVICE = {
     "not_in_channel": "I am not in this channel. Invite me with `/invite @trainwise` and try again.",
@@ -63,19 +62,22 @@ def advice(error: BaseException) -> str:
     return f"Something went wrong on my side. Try again; if it stays, give an admin the error id `{fault}`."
 
 
-def guard(services: Services, listener: Callable[..., None]) -> Callable[[Args], None]:
-    """The listener with `services` as its first argument; whatever it raises is told to the person.
+def guard(teams: Teams, listener: Callable[..., None]) -> Callable[[Args], None]:
+    """The listener with the services of the payload's team as its first argument; what it raises is told to the person.
 
     Nothing is left for Bolt to see: an exception soon after `ack()` makes it forget the ack, and Slack then
     shows a timeout beside our sentence.
     """
-    handler = partial(listener, services)
-    parameters = inspect.signature(handler).parameters.values()
+    parameters = list(inspect.signature(listener).parameters.values())[1:]
     arguments = [one.name for one in parameters if one.default is one.empty]
 
     def run(args: Args) -> None:
+        services = teams.services(args.context)
+        if services is None:  # the gate has said so already
+            args.ack()
+            return
         try:
-            handler(**{name: getattr(args, name) for name in arguments})
+            listener(services, **{name: getattr(args, name) for name in arguments})
         except Exception as error:  # the edge for every listener
             if args.ack.response is None:
                 args.ack()

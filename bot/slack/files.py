@@ -21,6 +21,8 @@ from bot.errors import BotError
 from bot.slack.ui.escape import one_line, visible
 
 MOST_BYTES = 200_000_000
+TokenOf = Callable[[], str]
+"""Gives the bot's token of this moment: one that is rotated lives for hours."""
 CHUNK = 1 << 16
 
 
@@ -70,7 +72,7 @@ def check_publishing(file: SlackFile, scope: str, user: str, admin: bool) -> Non
 
 
 def downloader(
-    token: str, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
+    token: TokenOf, hosts: frozenset[str], timeout_s: float = 60, most: int = MOST_BYTES
 ) -> Callable[[str, Path], None]:
     """A function that fetches a file of Slack's to a path; other hosts and redirects to them are refused.
 
@@ -82,7 +84,7 @@ def downloader(
         place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
         if place not in hosts and not (parts.scheme == "https" and place.endswith(".slack.com")):
             raise BadFile("This file is not kept by Slack, so I did not fetch it. Upload it to Slack itself.")
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token()}"}
         size = 0
         with (
             httpx.stream("GET", url, headers=headers, timeout=timeout_s, follow_redirects=False) as answer,

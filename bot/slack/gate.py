@@ -20,6 +20,7 @@ from slack_sdk import WebClient
 from bot.slack.failures import whisper
 from bot.slack.payload import Body, message_place, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.thread_memory import Conversation
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import context, header, section
@@ -50,6 +51,7 @@ MAY = (
     "In channels that we share you can ask me whether to train a model; I answer from my guide and from that "
     "channel's own documents. Documents, datasets, jobs and budgets are for members of this workspace."
 )
+NO_TEAM = "I am not installed in this workspace. Ask one of its admins to add the app again."
 log = logging.getLogger(__name__)
 
 
@@ -90,14 +92,17 @@ def door_of(body: Body) -> Door:
     return Door(f"other:{kind}", user, team)
 
 
-def gate(services: Services) -> Callable[..., BoltResponse | None]:
+def gate(teams: Teams) -> Callable[..., BoltResponse | None]:
     """Bolt's middleware that lets through or refuses; the first of all, so that no listener is without it."""
     pool = ThreadPoolExecutor(8, thread_name_prefix="gate")
 
     def pass_door(
         body: Body, ack: Ack, client: WebClient, respond: Respond, next: Callable[[], None], context: Any
     ) -> BoltResponse | None:
-        door = door_of(body)
+        door, services = door_of(body), teams.services(context)
+        if services is None:
+            log.warning("a payload at %s belongs to no team of this bot", door.name)
+            return _refuse_team(body, ack)
         if body.get("is_ext_shared_channel") and (channel := where(body)[0]):
             services.audience.mark_shared(channel)
         if door.kind == "event" and (not door.user or door.user == context.bot_user_id):
@@ -145,6 +150,13 @@ def _identify(services: Services, pool: ThreadPoolExecutor, door: Door) -> Perso
     if door.team and not person.outside and door.team not in {own.id, own.enterprise, *person.teams}:
         return users.mark_outside(door.user, STRANGER)
     return person
+
+
+def _refuse_team(body: Body, ack: Ack) -> BoltResponse:
+    """Acknowledges what came for a team that has not installed the app, and tells whoever typed a command."""
+    if "command" in body:
+        return ack(text=f"🔒 {NO_TEAM}", response_type="ephemeral")
+    return ack()
 
 
 def _refuse(

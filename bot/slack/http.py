@@ -12,7 +12,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import BotError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slack_sdk.signature import SignatureVerifier
     from starlette.applications import Starlette
     from starlette.requests import Request
+    from starlette.routing import Route
 
 PATH = "/slack/events"
 STARTS_WITHIN_S = 10.0
@@ -51,8 +52,11 @@ class Once:
         return True
 
 
-def build_site(app: App, signing_secret: str) -> Starlette:
-    """The site that takes POST /slack/events (events, commands, interactivity) and answers GET /health with 200."""
+def build_site(app: App, signing_secret: str, more: Sequence[Route] = ()) -> Starlette:
+    """The site that takes POST /slack/events (events, commands, interactivity) and answers GET /health with 200.
+
+    `more` are the routes by which workspaces install the app, where they do.
+    """
     from slack_bolt.adapter.starlette import SlackRequestHandler
     from slack_sdk.signature import SignatureVerifier
     from starlette.applications import Starlette
@@ -78,18 +82,18 @@ def build_site(app: App, signing_secret: str) -> Starlette:
             return PlainTextResponse("no payload of Slack's\n", 400)
         return await handler.handle(request)
 
+    return Starlette(routes=[Route(PATH, events, methods=["POST"]), health_route(), *more])
+
+
+def health_route() -> Route:
+    """GET /health answers 200."""
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    return Starlette(routes=[Route(PATH, events, methods=["POST"]), Route("/health", health)])
-
-
-def serve_http(app: App, host: str, port: int, signing_secret: str) -> Callable[[], None]:
-    """Serves Slack's site in a thread once the port is held.
-
-    Gives what stops it; raises BotError when the address is taken.
-    """
-    return run_site(build_site(app, signing_secret), host, port)
+    return Route("/health", health)
 
 
 def run_site(site: Starlette, host: str, port: int) -> Callable[[], None]:

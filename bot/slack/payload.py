@@ -34,10 +34,22 @@ class Place:
 View = dict[str, Any]
 
 
+def team_of(body: dict[str, Any]) -> str:
+    """The team of an interactive payload; with an organisation's installation Slack names it at the person or view alone."""
+    for place in (
+        body.get("team"),
+        {"id": (body.get("user") or {}).get("team_id")},
+        {"id": (body.get("view") or {}).get("team_id")},
+    ):
+        if place and place.get("id"):
+            return str(place["id"])
+    return ""
+
+
 def form_place(memory: Memory, body: Body, view: View) -> Place:
     """Slack sends the same view id when it delivers a submission twice: one job either way."""
     key = f"view:{view['id']}"
-    return Place(body["user"]["id"], body["team"]["id"], memory.channel, memory.thread_ts, key)
+    return Place(body["user"]["id"], team_of(body), memory.channel, memory.thread_ts, key)
 
 
 def errors_by_field(problems: dict[str, str], fields: tuple[str, ...]) -> dict[str, str]:

@@ -49,7 +49,8 @@ class Team:
 class Users:
     """`person(id)` and `in_group(id, groups)`, each one Slack call at most every ten minutes.
 
-    `insiders` are ids that the settings name as admins: they count as members whatever Slack says.
+    `insiders` are ids that the settings name as admins: they count as members whatever Slack says. `team` is the
+    bot's own where it is known; else Slack is asked (of an organisation's token it would name the organisation).
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Users:
         keep_s: float = 600,
         clock: Callable[[], float] = time.monotonic,
         insiders: frozenset[str] = frozenset(),
+        team: Team | None = None,
     ) -> None:
         self._client, self._keep_s, self._clock, self._insiders = client, keep_s, clock, insiders
+        self._own = team
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, object]] = {}
 
@@ -145,6 +148,8 @@ class Users:
         return entry[1] if entry and isinstance(entry[1], Team) else Team("")
 
     def _ask_team(self) -> Team:
+        if self._own is not None:
+            return self._own
         answer = self._client.auth_test()
         return Team(str(answer["team_id"]), str(answer.get("enterprise_id") or ""))
 

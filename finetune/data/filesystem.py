@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -138,6 +139,16 @@ class Files:
                     self._fs.rm_file(self._at(path))
         except FileNotFoundError:
             return
+
+    def erase_all(self, skip: str = "") -> None:
+        """Delete every file below the URL, but those whose path begins with `skip`; a local folder then goes too."""
+        with self._in_words():
+            paths = [path[len(self._root) + 1 :] for path in self._fs.find(self._root)]
+        for path in paths:
+            if not skip or not path.startswith(skip):
+                self.delete(path)
+        if self._local and not skip:
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def _in_words(self) -> AbstractContextManager[None]:
         return in_words(self._url) if not self._local else _of_a_folder(self._root)

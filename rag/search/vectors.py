@@ -283,6 +283,14 @@ class ChromaVectors:
                 self._client.delete_collection(name)
 
 
+def drop_collections(store_id: str, chroma_url: str) -> None:
+    """Deletes at a Chroma server every collection of the store with this id."""
+    client = _server(chroma_url)
+    for collection in client.list_collections():
+        if collection.name.startswith(f"tw-{store_id}-"):
+            client.delete_collection(collection.name)
+
+
 def open_vectors(store: Store, embedder: str, dim: int, folder: Path, chroma_url: str | None) -> Vectors:
     """Chroma at `chroma_url`, else Chroma in `folder`, else (another process owns it) exact search."""
     if chroma_url:

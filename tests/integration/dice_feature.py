@@ -12,6 +12,7 @@ from bot.errors import BotError
 from bot.slack.failures import PrivateFailure, guard
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import actions, button, modal, number_field, section
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.limits import validate_message, validate_view
@@ -19,11 +20,11 @@ from bot.slack.ui.limits import validate_message, validate_view
 SUMMARY = "`/dice` rolls a die with as many sides as you like."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The command, its button and its form."""
-    app.command("/dice")(guard(services, on_dice))
-    app.action("dice_roll")(guard(services, on_roll))
-    app.view("dice")(guard(services, on_form))
+    app.command("/dice")(guard(teams, on_dice))
+    app.action("dice_roll")(guard(teams, on_roll))
+    app.view("dice")(guard(teams, on_form))
 
 
 def on_dice(services: Services, ack: Ack, command: Command, client: WebClient) -> None:

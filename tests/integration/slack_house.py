@@ -26,6 +26,7 @@ from bot.slack.audience import Audience
 from bot.slack.delivery.notifier import Notifier
 from bot.slack.permissions import Permissions
 from bot.slack.services import Services
+from bot.slack.teams import OneTeam
 from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Users
 from finetune.data.store import DatasetStore
@@ -51,6 +52,7 @@ class House:
     answer_url: str
     people: dict[str, Person] = field(default_factory=dict)
     count: int = 0
+    team: str = TEAM_ID
 
     def person(self, name: str) -> Person:
         """A person at their client, by name or id."""
@@ -80,12 +82,12 @@ class House:
         calls = [call["params"] for call in self.workspace.api_log(since)]
         return json.dumps(calls, ensure_ascii=False) + "\n".join(self.answers[answers_since:])
 
-    def payload(self, kind: str, user: str, team: str = TEAM_ID) -> Json:
+    def payload(self, kind: str, user: str, team: str = "") -> Json:
         """What interactive payloads share."""
         self.count += 1
-        who = {"id": user, "username": "x", "name": "x", "team_id": team}
+        who = {"id": user, "username": "x", "name": "x", "team_id": team or self.team}
         trigger = f"{self.count}.{time.time_ns()}.x"
-        team_object = {"id": TEAM_ID, "domain": "northwind"}
+        team_object = {"id": self.team, "domain": "northwind"}
         return {
             "type": kind,
             "user": who,
@@ -96,7 +98,7 @@ class House:
         }
 
     def button(
-        self, user: str, action_id: str, value: str, place: tuple[str, str, str], team: str = TEAM_ID
+        self, user: str, action_id: str, value: str, place: tuple[str, str, str], team: str = ""
     ) -> Json:
         """A pressed button or a choice; `place` is channel, thread and message."""
         channel, thread, ts = place
@@ -111,9 +113,7 @@ class House:
             **{"channel": {"id": channel, "name": "c"}, "response_url": self.answer_url},
         }
 
-    def form(
-        self, user: str, callback_id: str, values: dict[str, str], memory: Json, team: str = TEAM_ID
-    ) -> Json:
+    def form(self, user: str, callback_id: str, values: dict[str, str], memory: Json, team: str = "") -> Json:
         """A submitted form with any memory and values."""
         state = {name: {"v": {"type": "plain_text_input", "value": text}} for name, text in values.items()}
         body = self.payload("view_submission", user, team)
@@ -122,17 +122,24 @@ class House:
             **{
                 "private_metadata": json.dumps(memory),
                 "state": {"values": state},
-                "team_id": TEAM_ID,
+                "team_id": self.team,
+                "app_installed_team_id": self.team,
                 "blocks": [],
             },
         }
         return body | {"view": view}
 
-    def command(self, user: str, command: str, text: str, channel: str, team: str = TEAM_ID) -> Json:
+    def command(self, user: str, command: str, text: str, channel: str, team: str = "") -> Json:
         """A typed slash command."""
         self.count += 1
         return {
-            **{"command": command, "text": text, "user_id": user, "user_name": "x", "team_id": team},
+            **{
+                "command": command,
+                "text": text,
+                "user_id": user,
+                "user_name": "x",
+                "team_id": team or self.team,
+            },
             **{"channel_id": channel, "api_app_id": APP_ID, "token": "t", "response_url": self.answer_url},
             **{"trigger_id": f"{self.count}.{time.time_ns()}.x"},
         }
@@ -140,10 +147,10 @@ class House:
     def event(self, event: Json, **envelope: Any) -> Json:
         """An event in its envelope."""
         self.count += 1
-        own = [{"team_id": TEAM_ID, "user_id": "U0TRAINWISE", "is_bot": True, "enterprise_id": None}]
+        own = [{"team_id": self.team, "user_id": "U0TRAINWISE", "is_bot": True, "enterprise_id": None}]
         body = {
             "type": "event_callback",
-            "team_id": TEAM_ID,
+            "team_id": self.team,
             "api_app_id": APP_ID,
             "token": "t",
             "event": event,
@@ -214,7 +221,7 @@ def open_house(
             summaries=summaries(features),
         )
         services = furnish(services, client)
-        app = build_app(client, services, 8, workspace.signing_secret, features)
+        app = build_app(client, OneTeam(services), 8, workspace.signing_secret, features)
         notifier = Notifier(posting_client(workspace.bot_token, workspace.api_url), ledger, 0.2)
         notifier.keeps_out = services.keeps_jobs_out
         handler = SocketModeHandler(app, workspace.app_token, web_client=client)

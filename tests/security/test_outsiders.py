@@ -88,6 +88,11 @@ def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[H
 @pytest.fixture(scope="module")
 def plants(house: House) -> Plants:
     """The secrets, planted while only members read in PLACE; then the people from outside come in."""
+    return plant(house)
+
+
+def plant(house: House) -> Plants:
+    """Every secret in one workspace, and the people from outside in its channels."""
     services, home = house.services, house.services.home
     for name, text, scope in (("quota.md", QUOTA, "workspace"), ("rodents.md", OTHER, f"channel:{ELSEWHERE}"),
                               ("badge.md", OWN, f"channel:{PARTNERS}")):  # fmt: skip
@@ -101,10 +106,10 @@ def plants(house: House) -> Plants:
     rows = [f"my {pair} from the shop,{'falconry' if n % 2 else 'parcels'}" for n, pair in enumerate(words)]
     (home / "t.csv").write_text("text,label\n" + "\n".join(rows))
     services.datasets.add(home / "t.csv", SECRETS["dataset name"], RAVI, frozenset({"workspace"}), "ours")
-    set_budget(services.ledger.engine, TEAM_ID, month_of(services.clock()), 7431.0, ANA, services.clock())
+    set_budget(services.ledger.engine, house.team, month_of(services.clock()), 7431.0, ANA, services.clock())
     job = plant_job(house)
     dear = services.ledger.submit(
-        JobRequest("finetune", {"method": "linear"}, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", TEAM_ID,
+        JobRequest("finetune", {"method": "linear"}, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", house.team,
                    PLACE, None, "dear", approval="It is dear.")
     )  # fmt: skip
     wide = question_of_maya(house, "#support-ml", f"{MENTION} {QUESTIONS[0]}", PLACE)
@@ -132,7 +137,7 @@ def plant_job(house: House) -> str:
         "base_model": "minilm",
         "digest": house.services.datasets.get(SECRETS["dataset name"]).digest,
     }
-    job = ledger.submit(JobRequest("finetune", form, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", TEAM_ID,
+    job = ledger.submit(JobRequest("finetune", form, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", house.team,
                                    PLACE, None, "planted"))  # fmt: skip
     live = _pairs(ledger.engine, set(State), job.id)[0].attempt
     example = {
@@ -185,7 +190,7 @@ def concrete(pattern: str) -> list[str]:
 
 def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
     """Every door with a payload that would open it for a member."""
-    team = TEAMS.get(user, TEAM_ID)
+    team = TEAMS.get(user, house.team)
     values = (plants.job, SECRETS["dataset name"], plants.approval)
     payloads: list[tuple[str, Json]] = []
     for pattern in names_in_code("action"):
@@ -237,7 +242,7 @@ def use(house: House, user: str, payloads: list[tuple[str, Json]]) -> dict[str, 
 
 def ask_everywhere(house: House, user: str, plants: Plants) -> dict[str, str]:
     """Each question by mention, in the shared channel and in one of ours, in the members' thread and directly."""
-    team = TEAMS.get(user, TEAM_ID)
+    team = TEAMS.get(user, house.team)
     results: dict[str, str] = {}
     stamp = iter(range(1, 10**6))
     for number, question in enumerate(QUESTIONS):

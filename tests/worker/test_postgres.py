@@ -19,6 +19,7 @@ from worker.jobs.states import State
 from worker.ledger import outbox
 from worker.ledger.apply_events import apply_events
 from worker.ledger.budgets import OverBudget
+from worker.ledger.database import erase_database, has_ledger
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import update_queue_positions
 from worker.transport.events import WorkerEvent
@@ -111,3 +112,21 @@ def test_of_two_bots_at_once_one_does_each_thing(url: str) -> None:
         assert sum(post.job_id == job.id for posts in batches for post in posts) == 1
     for ledger in bots:
         ledger.close()
+
+
+def test_two_teams_have_a_schema_each_and_one_goes_without_the_other(url: str) -> None:
+    """The same keys in both are two jobs; an earlier option of the address holds on."""
+    ledgers = [
+        Ledger(f"{url}?schema=team_{name}&options=-cstatement_timeout%3D60000") for name in ("t1", "t2")
+    ]
+    request = JobRequest("finetune", {}, "d", "U1", "maya", "T", "C1", None, "the same")
+    jobs = [ledger.submit(request).id for ledger in ledgers]
+    for ledger, job in zip(ledgers, jobs, strict=True):
+        assert [one.id for one in ledger.jobs()] == [job]
+        with ledger.engine.connect() as connection:
+            assert connection.exec_driver_sql("show statement_timeout").scalar_one() == "1min"
+    ledgers[0].close()
+    erase_database(f"{url}?schema=team_t1")
+    assert [one.id for one in ledgers[1].jobs()] == [jobs[1]]
+    assert Ledger(f"{url}?schema=team_t1").jobs() == []
+    assert has_ledger(f"{url}?schema=team_t2")

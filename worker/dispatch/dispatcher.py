@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Dispatcher:
 
     `keys_folder` holds the bot's key and the trusted workers; `artifacts` takes the stop flags as files.
     `per_user` limits how many jobs of one person are out at a time. `on_change` is called after the ledger
-    took something in, so that cards can follow at once.
+    took something in, so that cards can follow at once. `team` marks the orders and names the stream of their events.
     """
 
     def __init__(
@@ -47,17 +48,16 @@ class Dispatcher:
         artifacts: Path,
         *,
         per_user: int | None = None,
-        timeout_s: int = TIMEOUT_S,
         on_change: Callable[[], None] | None = None,
         reconciler: Reconciler | None = None,
+        team: str = "",
     ) -> None:
-        self.ledger = ledger
+        self.ledger, self._team = ledger, team
         self._url = redis_url
         self._key = signing.bot_key(keys_folder)
         self._keys_folder = keys_folder
         self._artifacts = artifacts
         self._per_user = per_user
-        self._timeout_s = timeout_s
         self._on_change = on_change
         self._over = threading.Event()
         self._owed = threading.Event()
@@ -142,10 +142,10 @@ class Dispatcher:
     def _send_attempt(self, connection: redis.Redis, order: Order) -> None:
         pair = outbox.attempt_to_send(self.ledger.engine, order)
         if pair is not None:
-            expires = expires_at(self._timeout_s, self.ledger.clock())
+            expires = expires_at(TIMEOUT_S, self.ledger.clock())
             attempt = pair.attempt
-            envelope = envelope_of(pair.job, attempt.attempt, attempt.fence, expires, self._timeout_s)
-            enqueue(connection, self._key, envelope)
+            envelope = envelope_of(pair.job, attempt.attempt, attempt.fence, expires, TIMEOUT_S)
+            enqueue(connection, self._key, replace(envelope, team=self._team))
 
     def _listen(self) -> None:
         connection = connect(self._url, timeout_s=5.0)
@@ -156,7 +156,7 @@ class Dispatcher:
                 if epoch is None:
                     epoch = events.epoch(connection)
                     cursor = threads.cursor(self.ledger.engine, f"events:{epoch}") or "0-0"
-                entries = events.receive(connection, cursor, block_ms=500)
+                entries = events.receive(connection, cursor, block_ms=500, team=self._team)
                 if not entries:
                     self._caught_up.set()
                     epoch = None
@@ -186,7 +186,7 @@ class Dispatcher:
         seqs: dict[str, int] = {}
         for event in batch:
             seqs[event.run] = max(event.seq, seqs.get(event.run, -1))
-        events.acknowledge(connection, seqs, cursor)
+        events.acknowledge(connection, seqs, cursor, self._team)
         if any(event.kind in events.LAST_KINDS for event in batch):
             self._owed.set()
         if batch and self._on_change is not None:

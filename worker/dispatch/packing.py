@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,17 @@ class Packer:
     key: PrivateKey
     rows: Callable[[str], Tickets]
     prices: Mapping[str, Any]
+    team: str = ""
 
     @property
     def prefix(self) -> str:
-        """How every tag of this installation begins: its key's first letters, so that two in one account stay apart."""
-        return f"tw-{self.key.public.id[:6]}-"
+        """How every tag of this installation begins: its key's first letters, so that two in one account stay apart.
+
+        So do two teams of one bot: what a team's desk finds under its own prefix and does not know, it ends.
+        """
+        if not self.team:
+            return f"tw-{self.key.public.id[:6]}-"
+        return f"tw-{hashlib.sha256(f'{self.key.public.id}/{self.team}'.encode()).hexdigest()[:12]}-"
 
     def submission(self, remote: Remote, job: Job, platform: Platform, now: float) -> Submission:
         """The job's order, signed for this submission alone, with its rows."""

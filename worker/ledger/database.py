@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from worker.errors import WorkerError
 from worker.ledger import duty_tables
@@ -20,16 +21,9 @@ from worker.ledger.tables import metadata
 
 def open_database(url: str) -> Engine:
     """An engine with the tables in place; a bare path means SQLite. WorkerError says what is wrong."""
-    if "://" not in url:
-        url = f"sqlite:///{url}"
+    address = _address_of(url)
     try:
-        address = make_url(url)
-    except ArgumentError as e:
-        raise WorkerError(
-            "TRAINWISE_DATABASE_URL is no database address; try sqlite:////data/ledger.db"
-        ) from e
-    try:
-        engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _server(address)
+        engine = connect_database(url)
         assert duty_tables.watches.metadata is metadata  # its tables are made with the others
         metadata.create_all(engine)
         _add_columns(engine)
@@ -40,6 +34,56 @@ def open_database(url: str) -> Engine:
             "writable and that the disk is not full; PostgreSQL needs `pip install 'trainwise[postgres]'`."
         ) from e
     return engine
+
+
+def connect_database(url: str) -> Engine:
+    """An engine without any table made; `?schema=NAME` of a server's address is where all its tables lie."""
+    address = _address_of(url)
+    return _sqlite(address) if address.get_backend_name() == "sqlite" else _server(address)
+
+
+def has_ledger(url: str) -> bool:
+    """Whether there are jobs' tables; an SQLite file that is not there is not made."""
+    if not _is_there(_address_of(url)):
+        return False
+    engine = connect_database(url)
+    try:
+        return inspect(engine).has_table("jobs")
+    finally:
+        engine.dispose()
+
+
+def erase_database(url: str) -> None:
+    """Drops the ledger for good: an SQLite file, a schema, or its tables where it has none of its own."""
+    address = _address_of(url)
+    if not _is_there(address):
+        return
+    if address.get_backend_name() == "sqlite":
+        for ending in ("-wal", "-shm", ""):
+            Path(f"{address.database}{ending}").unlink(missing_ok=True)
+        return
+    engine = connect_database(url)
+    try:
+        if schema := address.query.get("schema"):
+            with engine.begin() as connection:
+                connection.execute(DropSchema(str(schema), cascade=True, if_exists=True))
+        else:
+            metadata.drop_all(engine)
+    finally:
+        engine.dispose()
+
+
+def _address_of(url: str) -> URL:
+    try:
+        return make_url(url if "://" in url else f"sqlite:///{url}")
+    except ArgumentError as e:
+        raise WorkerError(
+            "TRAINWISE_DATABASE_URL is no database address; try sqlite:////data/ledger.db"
+        ) from e
+
+
+def _is_there(address: URL) -> bool:
+    return address.get_backend_name() != "sqlite" or Path(address.database or "").exists()
 
 
 @contextmanager
@@ -117,7 +161,17 @@ class Turnstile:
 def _server(address: URL) -> Engine:
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
-    return create_engine(address, pool_pre_ping=True, hide_parameters=True)
+    schema = str(address.query.get("schema") or "")
+    options = str(address.query.get("options") or "")
+    address = address.difference_update_query(["schema", "options"])
+    if schema:
+        options = f"{options} -csearch_path={schema}".strip()
+    more: dict[str, Any] = {"connect_args": {"options": options}} if options else {}
+    engine = create_engine(address, pool_pre_ping=True, hide_parameters=True, **more)
+    if schema:
+        with engine.begin() as connection:
+            connection.execute(CreateSchema(schema, if_not_exists=True))
+    return engine
 
 
 def _sqlite(address: URL) -> Engine:

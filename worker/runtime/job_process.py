@@ -19,6 +19,7 @@ from worker.logs import log_event
 from worker.runtime.attempt import Work, drop_earlier, prepare_folder, run_attempt, within_budget
 from worker.runtime.options import WorkerOptions
 from worker.runtime.processes import MARK, die_with_parent, start_guard
+from worker.teams import place_of
 from worker.transport.queue import connect
 from worker.transport.signing import Envelope, PrivateKey, PublicKey
 from worker.transport.spool import RunLog, run_path, write_end
@@ -79,7 +80,8 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
     envelope, options = spec.envelope, spec.options
     os.environ[MARK] = envelope.rq_id
     start_guard(envelope.rq_id, os.getpgrp())
-    flag = StopFlag(envelope.rq_id, spec.bot, options.artifacts, connect(options.redis_url))
+    artifacts = options.artifacts_of(envelope.team)
+    flag = StopFlag(envelope.rq_id, spec.bot, artifacts, connect(options.redis_url))
     stop = StopSignal(flag.look)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set("drain"))
@@ -87,16 +89,16 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
     path = run_path(spec.spool, envelope.job, envelope.attempt, spec.run_id)
     events = RunLog(path, envelope.job, envelope.attempt, envelope.fence, spec.run_id, spec.key)
     events.append("leased", worker=options.name, pid=os.getpid())
-    folder = prepare_folder(options.artifacts, envelope)
+    folder = prepare_folder(artifacts, envelope)
     work = Work(
         envelope,
         folder,
-        options.datasets_url,
+        place_of(options.datasets_url, envelope.team),
         _Emitter(events, envelope),
         within_budget(stop.current_reason, envelope, options.price_per_hour),
         options.price_per_hour,
         options.prices,
-        options.find_llm() if spec.kind.uses_llm else None,
+        options.find_llm(envelope.team) if spec.kind.uses_llm else None,
     )
     ids = {"job": envelope.job, "attempt": envelope.attempt, "kind": envelope.kind, "worker": options.name}
     log_event(log, "job started", **ids, dataset=envelope.dataset, pid=os.getpid())

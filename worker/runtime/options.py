@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from worker.errors import WorkerError
 from worker.kinds import KINDS
 from worker.kinds.job_kind import JobKind
+from worker.teams import place_of
 
 if TYPE_CHECKING:
     from finetune.llm import Llm
 
 
-def no_llm() -> Llm | None:
+def no_llm(team: str) -> Llm | None:
     """No language model: no prompt is scored."""
     return None
 
@@ -27,7 +28,7 @@ class WorkerOptions:
     `artifacts` outlives this machine if jobs are to resume elsewhere; `spool` is on its own disk. `preload` names
     modules to import once, so that jobs start at once (imports only: CUDA must not start there). `gpus` is what
     multi_gpu.choose_devices takes; `ranks` the processes of a fine-tune (None: one for each GPU of this worker).
-    `find_llm` is asked as each job of a kind that uses one begins: a model may be connected while the worker runs.
+    `find_llm` is asked with the team as each job of a kind that uses one begins: a model may be connected meanwhile.
     `max_jobs` ends the worker after so many.
     """
 
@@ -38,7 +39,7 @@ class WorkerOptions:
     artifacts: Path
     datasets_url: str
     kinds: Mapping[str, JobKind] = field(default_factory=lambda: KINDS)
-    find_llm: Callable[[], Llm | None] = no_llm
+    find_llm: Callable[[str], Llm | None] = no_llm
     prices: Mapping[str, Any] = field(default_factory=dict)
     price_per_hour: float = 0.0
     gpus: str | None = None
@@ -47,6 +48,10 @@ class WorkerOptions:
     health_port: int = 0
     preload: Sequence[str] = ()
     max_jobs: int | None = None
+
+    def artifacts_of(self, team: str) -> Path:
+        """Where the team's weights and checkpoints go."""
+        return Path(place_of(str(self.artifacts), team))
 
 
 def local_folder(url: str) -> Path:

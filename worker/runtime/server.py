@@ -32,6 +32,7 @@ from worker.runtime.heartbeat import HealthServer, Heartbeat, open_shippers
 from worker.runtime.job_process import ProcessSpec, run_job_process
 from worker.runtime.multi_gpu import over_ranks
 from worker.runtime.options import WorkerOptions
+from worker.teams import run_name
 from worker.transport import signing
 from worker.transport.lease import Lease, write_lease
 from worker.transport.queue import QUEUE, OrderJob, OrderQueue, OrderSerializer, connect, remove
@@ -86,10 +87,9 @@ class OrderWorker(Worker):
             log.warning("refused %s: %s", job.id, e)
             remove(self.connection, job.id)
             return
-        run_id = secrets.token_hex(8)
-        flag = StopFlag(
-            envelope.rq_id, self.context.bot, self.context.options.artifacts, self.context.connection
-        )
+        run_id = run_name(secrets.token_hex(8), envelope.team)
+        artifacts = self.context.options.artifacts_of(envelope.team)
+        flag = StopFlag(envelope.rq_id, self.context.bot, artifacts, self.context.connection)
         if self._ran_already(envelope) or flag.look() or not self._claim(envelope, run_id):
             remove(self.connection, job.id)
             return
@@ -103,7 +103,7 @@ class OrderWorker(Worker):
 
     def _ran_already(self, envelope: Envelope) -> bool:
         """Whether a worker has begun this very attempt before: then the order is a copy, whatever Redis says."""
-        return (self.context.options.artifacts / envelope.root / envelope.rq_id).exists()
+        return (self.context.options.artifacts_of(envelope.team) / envelope.root / envelope.rq_id).exists()
 
     def _claim(self, envelope: Envelope, run_id: str) -> bool:
         first = self.connection.set(f"tw:claim:{envelope.rq_id}", run_id, nx=True, ex=7 * 24 * 3600)

@@ -1,6 +1,6 @@
 """What workers tell the bot: small signed events on a Redis stream, each with its place in its run.
 
-Keys in Redis: `tw:events` (the stream), `tw:ack:<run>` (how far the bot has it), `tw:epoch` (a mark that
+Keys in Redis: `tw:events` (the stream; `tw:events:TEAM` where there are several teams), `tw:ack:<run>` (how far the bot has it), `tw:epoch` (a mark that
 changes when Redis lost its data), `tw:lease:<rq id>` (sign of life), `tw:stop:<rq id>` (signed stop flag),
 `tw:claim:<rq id>` (the run that took it), `tw:worker:<name>` (health of a worker).
 """
@@ -92,29 +92,36 @@ def _plain(body: str) -> Any:
     return json.loads(NUL.sub(r"\1", body), parse_constant=refuse)
 
 
-def send(connection: redis.Redis, lines: list[bytes]) -> None:
-    """Appends the lines to the stream, in order."""
+def stream_of(team: str) -> str:
+    """The stream of a team's events: one bot reads it to its end, so none takes another's away."""
+    return f"{STREAM}:{team}" if team else STREAM
+
+
+def send(connection: redis.Redis, lines: list[bytes], team: str = "") -> None:
+    """Appends the lines to the team's stream, in order."""
     with connection.pipeline(transaction=False) as pipe:
         for line in lines:
-            pipe.xadd(STREAM, {"e": line}, maxlen=STREAM_LIMIT, approximate=True)
+            pipe.xadd(stream_of(team), {"e": line}, maxlen=STREAM_LIMIT, approximate=True)
         pipe.execute()
 
 
-def receive(connection: redis.Redis, cursor: str, block_ms: int, count: int = 200) -> list[tuple[str, bytes]]:
+def receive(
+    connection: redis.Redis, cursor: str, block_ms: int, count: int = 200, team: str = ""
+) -> list[tuple[str, bytes]]:
     """Up to `count` (entry id, line) after `cursor`, waiting up to `block_ms` for the first."""
-    streams: Any = connection.xread({STREAM: cursor}, count=count, block=block_ms)
+    streams: Any = connection.xread({stream_of(team): cursor}, count=count, block=block_ms)
     if not streams:
         return []
     entries = next(iter(streams.values()))[0] if isinstance(streams, dict) else streams[0][1]
     return [(entry_id.decode(), values.get(b"e", b"")) for entry_id, values in entries]
 
 
-def acknowledge(connection: redis.Redis, seqs: Mapping[str, int], read_to: str) -> None:
-    """Tells the workers how far each run is in the ledger, and drops what was read from the stream."""
+def acknowledge(connection: redis.Redis, seqs: Mapping[str, int], read_to: str, team: str = "") -> None:
+    """Tells the workers how far each run is in the ledger, and drops what was read from the team's stream."""
     with connection.pipeline(transaction=False) as pipe:
         for run, seq in seqs.items():
             pipe.set(f"tw:ack:{run}", seq, ex=24 * 3600)
-        pipe.xtrim(STREAM, minid=read_to, approximate=True)
+        pipe.xtrim(stream_of(team), minid=read_to, approximate=True)
         pipe.execute()
 
 

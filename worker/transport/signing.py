@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import WorkerError
 from worker.jobs.records import rq_id
+from worker.teams import is_team
 
 PREFIX = "trainwise-ed25519 "
 
@@ -172,7 +173,10 @@ class Refusal(WorkerError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a worker is told: ids, the validated non-secret recipe, and limits. No token, no address."""
+    """What a worker is told: ids, the validated non-secret recipe, and limits. No token, no address.
+
+    `team` names the stores that the job works in (worker/teams.py); empty in a bot with one team.
+    """
 
     job: str
     attempt: int
@@ -185,6 +189,7 @@ class Envelope:
     timeout_s: int
     spent_usd: float
     budget_usd: float | None
+    team: str = ""
 
     @property
     def rq_id(self) -> str:
@@ -214,7 +219,10 @@ def unseal(data: bytes, key: PublicKey) -> dict[str, Any]:
 
 def order(envelope: Envelope) -> dict[str, Any]:
     """The envelope as the message that is signed."""
-    return {"call": FUNCTION, "envelope": asdict(envelope)}
+    values = asdict(envelope)
+    if not envelope.team:
+        del values["team"]
+    return {"call": FUNCTION, "envelope": values}
 
 
 def read_order(message: Mapping[str, Any], rq_job_id: str, now: float) -> Envelope:
@@ -222,9 +230,11 @@ def read_order(message: Mapping[str, Any], rq_job_id: str, now: float) -> Envelo
     if message.get("call") != FUNCTION:
         raise Refusal("the function asked for is not on the list")
     values = message.get("envelope")
-    if not isinstance(values, dict) or set(values) != {field.name for field in fields(Envelope)}:
+    if not isinstance(values, dict) or {*values, "team"} != {field.name for field in fields(Envelope)}:
         raise Refusal("the order's fields are not as expected; bot and worker must run the same version")
     envelope = Envelope(**values)
+    if not is_team(envelope.team):
+        raise Refusal("the order names no team")
     if envelope.rq_id != rq_job_id:
         raise Refusal("the order was signed for another job")
     if now > envelope.expires:

@@ -19,6 +19,7 @@ from typing import IO, Any
 import redis
 
 from worker.jobs.records import rq_id
+from worker.teams import team_of_run
 from worker.transport.events import LAST_KINDS, WorkerEvent, acknowledged_seq, send, sign_event
 from worker.transport.signing import PrivateKey
 
@@ -143,7 +144,7 @@ class Shipper:
     def _ship(self, path: Path, progress: _Progress) -> int:
         lines = self._new_lines(path, progress)
         if lines:
-            send(self._connection, lines)
+            send(self._connection, lines, team_of_run(_run_of(path)))
             progress.asked_at = self._clock()
             return len(lines)
         if progress.last_seq > progress.acked_seq and self._clock() - progress.asked_at >= 0.25:
@@ -164,7 +165,7 @@ class Shipper:
         return [line.rstrip(b"\n") for line in whole]
 
     def _check(self, path: Path, progress: _Progress) -> None:
-        seq = acknowledged_seq(self._connection, _stem(path).rsplit(".", 1)[1])
+        seq = acknowledged_seq(self._connection, _run_of(path))
         if seq > progress.acked_seq:
             progress.acked_seq, progress.asked_at = seq, self._clock()
             progress.acked_offset = max(
@@ -208,6 +209,10 @@ def last_kind(path: Path) -> str | None:
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".jsonl")
+
+
+def _run_of(path: Path) -> str:
+    return _stem(path).rsplit(".", 1)[1]
 
 
 def _age(path: Path) -> tuple[float, str]:

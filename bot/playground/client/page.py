@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bot.playground.delivery.signed_http import SignedHttp
-from bot.playground.state import seed
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
@@ -18,7 +17,7 @@ async def boot(floor: Floor, user: User, args: Json) -> Json:
     stack = workspace.stacks[user.id]
     return {
         "me": user.id,
-        "team": {"id": seed.TEAM_ID, "name": seed.TEAM_NAME},
+        "team": {"id": workspace.team.id, "name": workspace.team.name},
         "bot": {"user": BOT_USER, "name": workspace.app.bot_name, "description": workspace.app.description},
         "app": _app_for_page(floor),
         "users": [describe_user(floor, each) for each in workspace.users.values()],

@@ -10,7 +10,7 @@ from bot.playground.client.compose import encode, rich_text
 from bot.playground.client.page import boot, messages
 from bot.playground.delivery import interactions
 from bot.playground.errors import ApiError, PlaygroundError
-from bot.playground.state import posting, seed
+from bot.playground.state import posting
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
@@ -174,7 +174,7 @@ async def home_view(floor: Floor, user: User, args: Json) -> Json:
 async def look(floor: Floor, user: User, args: Json) -> Json:
     """The person looks at another channel while the app is visible (app_context_changed)."""
     channel = floor.workspace.place(args["channel"], user.id)
-    entity = {"type": "slack#/types/channel_id", "value": channel.id, "team_id": seed.TEAM_ID}
+    entity = {"type": "slack#/types/channel_id", "value": channel.id, "team_id": floor.workspace.team.id}
     event: Json = {"type": "app_context_changed", "user": user.id, "context": {"entities": [entity]}}
     if floor.workspace.app.agent:
         floor.outbox.emit(event | {"event_ts": floor.workspace.new_ts()})

@@ -59,7 +59,7 @@ class Outbox:
         place = event.get("channel")
         channel = self._workspace.channels.get(place if isinstance(place, str) else "")
         is_shared = channel is not None and bool(channel.shared_with)
-        body = event_body(event, self._workspace.tokens["verification"], is_shared)
+        body = event_body(event, self._workspace.tokens["verification"], self._workspace.team.id, is_shared)
         self._workspace.store.put("delivery", body["event_id"], body)
         self._remember(body)
         self._spawn(self._deliver(body))
@@ -111,13 +111,13 @@ class Outbox:
         task.add_done_callback(self._tasks.discard)
 
 
-def event_body(event: Json, verification: str, is_shared: bool = False) -> Json:
+def event_body(event: Json, verification: str, team: str, is_shared: bool = False) -> Json:
     """The Events API wrapper around one event; `is_shared`: of a channel shared with another company."""
     moment = float(event.get("event_ts") or 0)
     return {
         "token": verification,
-        "team_id": seed.TEAM_ID,
-        "context_team_id": seed.TEAM_ID,
+        "team_id": team,
+        "context_team_id": team,
         "context_enterprise_id": None,
         "api_app_id": seed.APP_ID,
         "event": event,
@@ -127,7 +127,7 @@ def event_body(event: Json, verification: str, is_shared: bool = False) -> Json:
         "authorizations": [
             {
                 "enterprise_id": None,
-                "team_id": seed.TEAM_ID,
+                "team_id": team,
                 "user_id": seed.BOT_USER,
                 "is_bot": True,
                 "is_enterprise_install": False,

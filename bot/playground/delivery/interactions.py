@@ -30,7 +30,7 @@ async def command(floor: Floor, user: User, channel: Channel, name: str, text: s
     payload = {
         "token": workspace.tokens["verification"],
         "team_id": user.team,
-        "team_domain": seed.TEAM_DOMAIN,
+        "team_domain": floor.workspace.team.domain,
         "channel_id": channel.id,
         "channel_name": channel.name or "directmessage",
         "user_id": user.id,
@@ -245,7 +245,7 @@ def _base(floor: Floor, kind: str, user: User) -> Json:
         "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
         "api_app_id": seed.APP_ID,
         "token": floor.workspace.tokens["verification"],
-        "team": {"id": seed.TEAM_ID, "domain": seed.TEAM_DOMAIN},
+        "team": {"id": floor.workspace.team.id, "domain": floor.workspace.team.domain},
         "enterprise": None,
         "is_enterprise_install": False,
     }

@@ -32,6 +32,7 @@ class Floor:
         self.outbox = outbox
         self.live = live
         self.links = links
+        self.codes: Any = None  # web_api.oauth.Codes, the same for every workspace of the app
 
     def tell(self, channel: Channel, note: Json, only: str | None = None) -> None:
         """Show a note to the members of a channel, or to one person."""
@@ -47,7 +48,7 @@ def post(floor: Floor, channel: Channel, message: Json, *, ephemeral_to: str | N
     message.setdefault("type", "message")
     message.setdefault("ts", workspace.new_ts())
     author = workspace.users.get(str(message.get("user")))
-    message.setdefault("team", author.team if author else seed.TEAM_ID)
+    message.setdefault("team", author.team if author else workspace.team.id)
     if channel.shared_with and author is not None:  # as Slack does in channels of two companies
         message |= {"user_team": author.team, "source_team": author.team}
     if ephemeral_to:
@@ -141,7 +142,7 @@ def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:
         "bot_id": seed.BOT_ID,
         "app_id": seed.APP_ID,
         "text": text,
-        "team": seed.TEAM_ID,
+        "team": workspace.team.id,
         "bot_profile": workspace.bot_profile(),
         **{key: value for key, value in more.items() if value is not None},
     }

@@ -28,8 +28,10 @@ class Workspace:
     leave the server.
     """
 
-    def __init__(self, app: AppConfig, folder: Path | None, clock: Clock) -> None:
-        self.app = app
+    def __init__(
+        self, app: AppConfig, folder: Path | None, clock: Clock, team: seed.Team = seed.NORTHWIND
+    ) -> None:
+        self.app, self.team = app, team
         self.clock = clock
         self.store = Store(folder)
         self.base_url = ""
@@ -61,22 +63,39 @@ class Workspace:
         self.read = self.store.load("read")
         self.tokens = self.store.load("tokens").get("all") or self._new_tokens()
         if not self.users:
-            for user in seed.first_users(self.app.bot_name):
+            for user in seed.first_users(self.app.bot_name, self.team):
                 self.keep_user(user)
-            for channel in seed.first_channels():
+            for channel in seed.first_channels(self.team):
                 self.keep_channel(channel)
-        self.usergroups = [dict(group) for group in seed.first_usergroups()]
+        self.usergroups = [dict(group) for group in seed.first_usergroups(self.team)]
 
     def _new_tokens(self) -> Json:
         tokens = {
-            "bot": f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}",
+            "bot": new_bot_token(),
             "app": f"xapp-1-{seed.APP_ID}-{secrets.randbelow(10**12):012d}-{secrets.token_hex(32)}",
             "signing_secret": secrets.token_hex(16),
             "verification": secrets.token_hex(12),
+            "client_id": f"{secrets.randbelow(10**12):012d}.{secrets.randbelow(10**12):012d}",
+            "client_secret": secrets.token_hex(16),
             "revoked": [],
         }
         self.store.put("tokens", "all", tokens)
         return tokens
+
+    def keep_tokens(self, **tokens: Any) -> None:
+        """Adds or replaces tokens by name."""
+        self.tokens |= tokens
+        self.store.put("tokens", "all", self.tokens)
+
+    def bot_token_state(self, token: str) -> str:
+        """ "valid" for the bot's token of now or one that a rotation left valid; "token_expired", or "" for another."""
+        if token == self.tokens["bot"]:
+            end = self.tokens.get("bot_expires_at")
+        else:
+            end = dict(self.tokens.get("older") or ()).get(token, 0.0)
+        if end == 0.0:
+            return ""
+        return "valid" if end is None or self.clock.now() < end else "token_expired"
 
     def revoke(self, kind: str) -> None:
         """Revoke the "bot" or "app" token for good, as an admin would."""
@@ -187,8 +206,13 @@ class Workspace:
             "icons": {"image_48": f"{self.base_url}/static/icon.svg"},
             "deleted": False,
             "updated": 1_767_225_600,
-            "team_id": seed.TEAM_ID,
+            "team_id": self.team.id,
         }
+
+
+def new_bot_token() -> str:
+    """A bot token in Slack's form."""
+    return f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}"
 
 
 def wire(message: Json) -> Json:

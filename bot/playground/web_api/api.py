@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from bot.playground.errors import ApiError
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json
-from bot.playground.web_api import chat, conversations, directory, files, streams, views
+from bot.playground.web_api import chat, conversations, directory, files, oauth, streams, views
 from bot.playground.web_api.calls import Method, missing_scope, parse_json_fields
 from bot.playground.web_api.rates import Rates
 
@@ -24,12 +25,14 @@ METHODS: dict[str, Method] = {
     **conversations.METHODS,
     **directory.METHODS,
     **files.METHODS,
+    **oauth.METHODS,
     **streams.METHODS,
     **views.METHODS,
 }
 FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow", "pass"}
 CODE = "error:"  # and one of Slack's codes: the call is refused with it
 SLOW_S = 1.5
+SECRET_FIELDS = {"token", "client_secret", "refresh_token", "code"}
 
 
 @dataclass
@@ -92,9 +95,13 @@ class Api:
             raise ApiError("not_authed")
         if token in tokens["revoked"]:
             raise ApiError("token_revoked")
-        if token not in (tokens["bot"], tokens["app"]):
+        bot_state = self.floor.workspace.bot_token_state(token)
+        if bot_state == "token_expired":
+            raise ApiError(bot_state)
+        kind = "bot" if bot_state else "app" if token == tokens["app"] else ""
+        if not kind:
             raise ApiError("invalid_auth")
-        if token != tokens[method.token]:
+        if kind != method.token:
             raise ApiError("not_allowed_token_type")
         if method.scopes and not self.floor.workspace.app.scopes & set(method.scopes):
             raise missing_scope(self.floor, method.scopes[0])
@@ -120,7 +127,7 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> Response:
         self.calls += 1
-        public = {key: value for key, value in params.items() if key != "token"}
+        public = {key: value for key, value in params.items() if key not in SECRET_FIELDS}
         took = round((time.time() - start) * 1000, 1)
         entry = {
             "n": self.calls,
@@ -173,6 +180,9 @@ async def read_call(request: Request) -> tuple[Json, str, bool]:
     elif kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")) and raw:
         params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
     bearer = request.headers.get("authorization", "")
+    if bearer.lower().startswith("basic "):  # oauth.v2.access names the app so
+        client_id, _, client_secret = base64.b64decode(bearer[6:]).decode().partition(":")
+        params |= {"client_id": client_id, "client_secret": client_secret}
     token = bearer[7:] if bearer.lower().startswith("bearer ") else str(params.get("token") or "")
     return params, token, malformed
 

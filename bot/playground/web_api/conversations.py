@@ -44,14 +44,14 @@ def describe(channel: Channel) -> Json:
         "is_ext_shared": bool(channel.shared_with),
         "is_org_shared": False,
         "is_pending_ext_shared": False,
-        "shared_team_ids": [seed.TEAM_ID, *channel.shared_with],
+        "shared_team_ids": [channel.team, *channel.shared_with],
         "connected_team_ids": list(channel.shared_with),
         "created": 1_767_225_600,
         "creator": seed.ANA,
         "topic": {"value": channel.topic, "creator": seed.ANA, "last_set": 0},
         "purpose": {"value": channel.purpose, "creator": seed.ANA, "last_set": 0},
         "num_members": len(channel.members),
-        "context_team_id": seed.TEAM_ID,
+        "context_team_id": channel.team,
     }
 
 
@@ -155,7 +155,9 @@ def group_dm(floor: Floor, users: list[str]) -> Channel:
 def new_group_dm(floor: Floor, members: list[str]) -> Channel:
     """A conversation of several people, as Slack names it."""
     names = "--".join(sorted(floor.workspace.users[user].name for user in members))
-    channel = Channel(floor.workspace.new_id("C"), f"mpdm-{names}-1", "mpim", members)
+    channel = Channel(
+        floor.workspace.new_id("C"), f"mpdm-{names}-1", "mpim", members, team=floor.workspace.team.id
+    )
     floor.workspace.keep_channel(channel)
     return channel
 
@@ -175,7 +177,7 @@ def add_member(floor: Floor, channel: Channel, user: str, inviter: str | None) -
     channel.members.append(user)
     floor.workspace.keep_channel(channel)
     event: Json = {"type": "member_joined_channel", "user": user, "channel": channel.id, "channel_type": "C"}
-    event |= {"team": seed.TEAM_ID, "event_ts": floor.workspace.new_ts()}
+    event |= {"team": channel.team, "event_ts": floor.workspace.new_ts()}
     floor.outbox.emit(event | ({"inviter": inviter} if inviter else {}))
     text = f"<@{user}> has joined the channel"
     posting.post(floor, channel, {"type": "message", "subtype": "channel_join", "user": user, "text": text})

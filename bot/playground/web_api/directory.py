@@ -57,9 +57,9 @@ def auth_test(floor: Floor, params: Json) -> Json:
     """auth.test."""
     return {
         "url": f"{floor.workspace.base_url}/",
-        "team": seed.TEAM_NAME,
+        "team": floor.workspace.team.name,
         "user": floor.workspace.users[BOT_USER].name,
-        "team_id": seed.TEAM_ID,
+        "team_id": floor.workspace.team.id,
         "user_id": BOT_USER,
         "bot_id": seed.BOT_ID,
         "is_enterprise_install": False,
@@ -123,9 +123,9 @@ def bots_info(floor: Floor, params: Json) -> Json:
 def team_info(floor: Floor, params: Json) -> Json:
     """team.info."""
     team = {
-        "id": seed.TEAM_ID,
-        "name": seed.TEAM_NAME,
-        "domain": seed.TEAM_DOMAIN,
+        "id": floor.workspace.team.id,
+        "name": floor.workspace.team.name,
+        "domain": floor.workspace.team.domain,
         "email_domain": "",
         "icon": {},
     }

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 from bot.playground.errors import ApiError, invalid_arguments
-from bot.playground.state import posting, seed
+from bot.playground.state import posting
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, Workspace, wire
@@ -74,7 +74,7 @@ def new_file(workspace: Workspace, name: str, size: int, user: str, alt: Any = N
     """A file's record before its bytes arrive."""
     file_id = workspace.new_id("F")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    path = f"{workspace.base_url}/files-pri/{seed.TEAM_ID}-{file_id}"
+    path = f"{workspace.base_url}/files-pri/{workspace.team.id}-{file_id}"
     record: Json = {
         "id": file_id,
         "created": int(float(workspace.new_ts())),
@@ -85,7 +85,7 @@ def new_file(workspace: Workspace, name: str, size: int, user: str, alt: Any = N
         "filetype": name.rsplit(".", 1)[-1].lower() if "." in name else "binary",
         "pretty_type": kind.split("/")[-1].upper(),
         "user": user,
-        "user_team": seed.TEAM_ID,
+        "user_team": workspace.team.id,
         "editable": False,
         "size": size,
         "mode": "hosted",

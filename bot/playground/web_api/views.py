@@ -156,7 +156,7 @@ def _blocks(blocks: Any, kind: str) -> Problems:
 def _build(floor: Floor, payload: Json, user: str, view_id: str | None = None) -> Json:
     view: Json = {
         "id": view_id or floor.workspace.new_id("V"),
-        "team_id": seed.TEAM_ID,
+        "team_id": floor.workspace.team.id,
         "type": payload["type"],
         "blocks": named_blocks(floor, payload["blocks"]),
         "private_metadata": payload.get("private_metadata", ""),
@@ -172,7 +172,7 @@ def _build(floor: Floor, payload: Json, user: str, view_id: str | None = None) -
         "root_view_id": view_id,
         "app_id": seed.APP_ID,
         "external_id": payload.get("external_id", ""),
-        "app_installed_team_id": seed.TEAM_ID,
+        "app_installed_team_id": floor.workspace.team.id,
         "bot_id": seed.BOT_ID,
         "_user": user,
     }

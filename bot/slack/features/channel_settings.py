@@ -11,6 +11,7 @@ from bot.errors import BotError, OldButton
 from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, this_month
+from bot.slack.teams import Teams
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, context, section
 from bot.slack.ui.limits import validate_message
@@ -28,11 +29,11 @@ TITLES = {
 USAGE = "Write `/jobs notify`, or for example `/jobs notify started off`."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The buttons of the panel; the command is a branch of `/jobs`."""
-    app.action("budget_undo")(guard(services, on_budget_undo))
+    app.action("budget_undo")(guard(teams, on_budget_undo))
     for name in NAMES:
-        app.action(f"notice:{name}")(guard(services, on_notice))
+        app.action(f"notice:{name}")(guard(teams, on_notice))
 
 
 def on_notify(

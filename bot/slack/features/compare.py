@@ -16,16 +16,17 @@ from bot.errors import BotError
 from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, visible_job
+from bot.slack.teams import Teams
 from bot.slack.ui.model_trials import TICKETS, _rows, ticket_message
 from worker.ledger import comparisons
 from worker.ledger.comparisons import tuned_first
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The buttons of a comparison."""
-    app.action("compare_start")(guard(services, on_start))
-    app.action(re.compile(r"^compare_vote:[012]$"))(guard(services, on_vote))
-    app.action("compare_close")(guard(services, on_close))
+    app.action("compare_start")(guard(teams, on_start))
+    app.action(re.compile(r"^compare_vote:[012]$"))(guard(teams, on_vote))
+    app.action("compare_close")(guard(teams, on_close))
 
 
 def on_start(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:

@@ -54,24 +54,27 @@ class Head(NamedTuple):
 
 
 class Heads:
-    """The heads of the files whose columns are being asked for now; only the newest few are kept, and in memory alone."""
+    """The heads of the files whose columns are being asked for now; only the newest few are kept, and in memory alone.
+
+    All teams share the places, never a head: it is kept under its team's home.
+    """
 
     def __init__(self) -> None:
-        self._heads: OrderedDict[Upload, Head] = OrderedDict()
+        self._heads: OrderedDict[tuple[Path, Upload], Head] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, upload: Upload, head: Head) -> None:
+    def keep(self, home: Path, upload: Upload, head: Head) -> None:
         """Remembers a head, and forgets the oldest beyond HEADS."""
         with self._lock:
-            self._heads[upload] = head
-            self._heads.move_to_end(upload)
+            self._heads[home, upload] = head
+            self._heads.move_to_end((home, upload))
             while len(self._heads) > HEADS:
                 self._heads.popitem(last=False)
 
-    def get(self, upload: Upload) -> Head | None:
+    def get(self, home: Path, upload: Upload) -> Head | None:
         """The head of an upload, if it is still remembered."""
         with self._lock:
-            return self._heads.get(upload)
+            return self._heads.get((home, upload))
 
 
 def ask_columns(
@@ -83,7 +86,7 @@ def ask_columns(
         text = CLOSED.format(name=upload.name)
         try:
             head = read_head(services, client, upload, user)
-            heads.keep(upload, head)
+            heads.keep(services.home, upload, head)
             view = validate_view(columns_modal(upload, head.file_name, head.preview))
         except Exception as error:  # the edge: this thread has no caller to tell
             text = advice(error)
@@ -105,8 +108,8 @@ def on_column_change(services: Services, ack: Ack, body: Body, client: WebClient
 
     def work(_stop: threading.Event) -> None:
         try:
-            head = heads.get(upload) or read_head(services, client, upload, user)
-            heads.keep(upload, head)
+            head = heads.get(services.home, upload) or read_head(services, client, upload, user)
+            heads.keep(services.home, upload, head)
             form = validate_view(columns_modal(upload, head.file_name, head.preview, values))
             client.views_update(view_id=view["id"], view=form)
         except SLACK_TROUBLE as refused:  # closed or sent meanwhile

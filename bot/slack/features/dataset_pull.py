@@ -15,6 +15,7 @@ from bot.slack.failures import PrivateFailure, guard, whisper
 from bot.slack.features.dataset_import import guard_name
 from bot.slack.payload import Body, Command, View, where
 from bot.slack.services import Pulls, Services, scopes_of
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.forms import FormValues, Memory
@@ -31,13 +32,13 @@ USAGE = (
 )
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The command (ahead of its other texts), the form, the buttons of the list."""
-    app.command("/datasets", matchers=[is_pull_order])(guard(services, on_command))
-    app.view("dataset_pull")(guard(services, on_form))
-    app.action("pull_new")(guard(services, on_new))
-    app.action("pull_now")(guard(services, on_now))
-    app.action("pull_stop")(guard(services, on_stop))
+    app.command("/datasets", matchers=[is_pull_order])(guard(teams, on_command))
+    app.view("dataset_pull")(guard(teams, on_form))
+    app.action("pull_new")(guard(teams, on_new))
+    app.action("pull_now")(guard(teams, on_now))
+    app.action("pull_stop")(guard(teams, on_stop))
 
 
 def is_pull_order(command: Command) -> bool:

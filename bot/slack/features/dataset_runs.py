@@ -8,6 +8,7 @@ from bot.slack.delivery.after_job import FORECASTS
 from bot.slack.failures import guard
 from bot.slack.payload import Body, where
 from bot.slack.services import Services, visible_job
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.dataset_page import comparison_page, dataset_page
 from bot.slack.ui.limits import validate_message
@@ -23,9 +24,9 @@ from worker.jobs.states import State
 JOBS_READ = 200
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button under a report."""
-    app.action("dataset_runs")(guard(services, on_dataset_runs))
+    app.action("dataset_runs")(guard(teams, on_dataset_runs))
 
 
 def on_dataset_runs(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:

@@ -20,6 +20,7 @@ from bot.slack.features.dataset_import import Heads, add_dataset, ask_columns, o
 from bot.slack.features.dataset_runs import compare, runs_page
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui import lists
 from bot.slack.ui.blocks import actions, button, modal
 from bot.slack.ui.column_form import Upload, column_errors, step_line
@@ -34,17 +35,17 @@ log = logging.getLogger(__name__)
 SUMMARY = "`/datasets` lists, adds, pulls, checks, repairs, shares and removes tickets."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/datasets`, the shortcut on a message with a file, the buttons and the two pages of the form."""
-    app.command("/datasets")(guard(services, on_datasets))
-    app.shortcut("add_dataset_from_message")(guard(services, on_dataset_from_message))
-    app.action("dataset_add")(guard(services, on_dataset_add))
-    app.action("home_datasets")(guard(services, on_home_datasets))
-    app.action("home_add_dataset")(guard(services, on_home_add_dataset))
+    app.command("/datasets")(guard(teams, on_datasets))
+    app.shortcut("add_dataset_from_message")(guard(teams, on_dataset_from_message))
+    app.action("dataset_add")(guard(teams, on_dataset_add))
+    app.action("home_datasets")(guard(teams, on_home_datasets))
+    app.action("home_add_dataset")(guard(teams, on_home_add_dataset))
     heads = Heads()
-    app.view("dataset_add")(guard(services, partial(on_dataset_form, heads=heads)))
-    app.action(re.compile("^column:"))(guard(services, partial(on_column_change, heads=heads)))
-    app.view("dataset_columns")(guard(services, on_columns_form))
+    app.view("dataset_add")(guard(teams, partial(on_dataset_form, heads=heads)))
+    app.action(re.compile("^column:"))(guard(teams, partial(on_column_change, heads=heads)))
+    app.view("dataset_columns")(guard(teams, on_columns_form))
 
 
 READING = f"{step_line(1)}\nYou will be asked which column is which; nothing is added before that."

@@ -9,11 +9,12 @@ from bot.slack.failures import guard
 from bot.slack.launch import launch_deployment, model_job, say_where
 from bot.slack.payload import Body, Place, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button."""
-    app.action("job_deploy")(guard(services, on_deploy))
+    app.action("job_deploy")(guard(teams, on_deploy))
 
 
 def on_deploy(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

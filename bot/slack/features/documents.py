@@ -19,6 +19,7 @@ from bot.slack.failures import PrivateFailure, apologise, guard
 from bot.slack.files import SlackFile, check_publishing, local_copy, look_up
 from bot.slack.payload import Body, Command, View, _direct_channel, where
 from bot.slack.services import Services, scopes_of
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import actions, button, modal, section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormValues, Memory, documents_modal
@@ -34,13 +35,13 @@ PROGRESS_S = 3.0
 SUMMARY = "`/docs` lists, adds, shares and removes the documents that answers cite."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/docs`, its button and its form."""
-    app.command("/docs")(guard(services, on_docs))
-    app.action("docs_add")(guard(services, on_docs_add))
-    app.view("docs_add")(guard(services, on_documents_form))
-    app.action("home_documents")(guard(services, on_home_documents))
-    app.action("home_add_document")(guard(services, on_home_add))
+    app.command("/docs")(guard(teams, on_docs))
+    app.action("docs_add")(guard(teams, on_docs_add))
+    app.view("docs_add")(guard(teams, on_documents_form))
+    app.action("home_documents")(guard(teams, on_home_documents))
+    app.action("home_add_document")(guard(teams, on_home_add))
 
 
 def add_documents(

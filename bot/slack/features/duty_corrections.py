@@ -15,6 +15,7 @@ from bot.slack.failures import PrivateFailure, guard
 from bot.slack.on_duty import may_correct
 from bot.slack.payload import Body, View, message_place, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.duty import NEW_QUEUE, labelled_line, queue_modal
 from bot.slack.ui.escape import one_line
 from bot.slack.ui.forms import FormValues, Memory
@@ -23,12 +24,12 @@ from worker.ledger import duty
 from worker.ledger.duty import DutyTicket, Watch
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The buttons of a line, and the form behind "Other queue…"."""
-    app.action("duty_right")(guard(services, on_right))
-    app.action(re.compile(r"^duty_pick:[0-9]$"))(guard(services, on_pick))
-    app.action("duty_other")(guard(services, on_other))
-    app.view("duty_queue")(guard(services, on_queue_form))
+    app.action("duty_right")(guard(teams, on_right))
+    app.action(re.compile(r"^duty_pick:[0-9]$"))(guard(teams, on_pick))
+    app.action("duty_other")(guard(teams, on_other))
+    app.view("duty_queue")(guard(teams, on_queue_form))
 
 
 def on_right(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

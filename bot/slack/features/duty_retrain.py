@@ -12,15 +12,16 @@ from bot.slack.launch import launch
 from bot.slack.payload import Body, Place, where
 from bot.slack.retraining import LEAST_LESSONS, judged_tickets, to_learn
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from finetune.data.card import Card
 from finetune.spec import parse_spec
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button."""
-    app.action("duty_retrain")(guard(services, on_retrain))
+    app.action("duty_retrain")(guard(teams, on_retrain))
 
 
 def on_retrain(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:

@@ -14,6 +14,7 @@ from bot.slack.failures import PrivateFailure, guard
 from bot.slack.launch import check_launch, launch, say_where
 from bot.slack.payload import Body, Command, Place, View, _direct_channel, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.estimate import BUDGET_FOR_UNKNOWN_SIZE, estimate_text
@@ -43,15 +44,15 @@ WORDS = {"budget": "budget_usd", "model": "base_model", "lr": "learning_rate"}
 SUMMARY = "`/finetune` trains on your tickets and brings the evaluation back here."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/finetune`, the buttons that open its form, and the form."""
-    app.command("/finetune")(guard(services, on_finetune))
-    app.action("job_continue")(guard(services, on_continue))
-    app.action("job_finetune")(guard(services, on_train))
-    app.action("finetune_open")(guard(services, on_open))
-    app.action("home_finetune")(guard(services, on_home_finetune))
-    app.action(re.compile("^(dataset|task|method|base_model|where)$"))(guard(services, on_recipe_change))
-    app.view("finetune")(guard(services, on_finetune_form))
+    app.command("/finetune")(guard(teams, on_finetune))
+    app.action("job_continue")(guard(teams, on_continue))
+    app.action("job_finetune")(guard(teams, on_train))
+    app.action("finetune_open")(guard(teams, on_open))
+    app.action("home_finetune")(guard(teams, on_home_finetune))
+    app.action(re.compile("^(dataset|task|method|base_model|where)$"))(guard(teams, on_recipe_change))
+    app.view("finetune")(guard(teams, on_finetune_form))
 
 
 def finetune_spec(

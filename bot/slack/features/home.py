@@ -11,8 +11,9 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.slack.failures import guard
-from bot.slack.payload import Body
+from bot.slack.payload import Body, team_of
 from bot.slack.services import Services, this_month
+from bot.slack.teams import Teams
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, actions, button, divider, header, section
 from bot.slack.ui.duty import home_lines
@@ -36,10 +37,10 @@ from worker.ledger.duty import watches_at_work
 log = logging.getLogger(__name__)
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The tab is opened, and refreshed by its button."""
-    app.event("app_home_opened")(guard(services, on_home))
-    app.action("home_refresh")(guard(services, on_home_refresh))
+    app.event("app_home_opened")(guard(teams, on_home))
+    app.action("home_refresh")(guard(teams, on_home_refresh))
 
 
 def home_view(services: Services, person: Person, team: str) -> Block:
@@ -100,9 +101,7 @@ def approvals(services: Services, person: Person) -> list[Block]:
 def on_home_refresh(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     ack()
     person = services.users.person(body["user"]["id"])
-    client.views_publish(
-        user_id=person.id, view=validate_view(home_view(services, person, body["team"]["id"]))
-    )
+    client.views_publish(user_id=person.id, view=validate_view(home_view(services, person, team_of(body))))
 
 
 def on_home(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:

@@ -13,6 +13,7 @@ from bot.slack.failures import PrivateFailure, guard
 from bot.slack.features import channel_settings, compare, questions
 from bot.slack.payload import Body, Command, View, _direct_channel, where
 from bot.slack.services import Services, approvers_of, visible_job
+from bot.slack.teams import Teams
 from bot.slack.ui import lists
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import FormValues, Memory
@@ -27,15 +28,15 @@ from worker.jobs.states import END_STATES, State
 SUMMARY = "`/jobs` lists, opens, pauses, cancels and repeats what runs; it sets notices and the budget."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/jobs`, the buttons of a job's card and of a request for approval, and the form that asks why not."""
-    app.command("/jobs")(guard(services, on_jobs))
+    app.command("/jobs")(guard(teams, on_jobs))
     for action_id, verb in JOB_VERBS.items():
-        app.action(action_id)(guard(services, partial(on_job_change, verb=verb)))
-    app.action("job_details")(guard(services, on_job_details))
-    app.action("job_approve")(guard(services, on_approve))
-    app.action("job_reject")(guard(services, on_reject))
-    app.view("job_reject")(guard(services, on_reject_form))
+        app.action(action_id)(guard(teams, partial(on_job_change, verb=verb)))
+    app.action("job_details")(guard(teams, on_job_details))
+    app.action("job_approve")(guard(teams, on_approve))
+    app.action("job_reject")(guard(teams, on_reject))
+    app.view("job_reject")(guard(teams, on_reject_form))
 
 
 def on_reject_form(services: Services, ack: Ack, body: Body, view: View, client: WebClient) -> None:

@@ -15,6 +15,7 @@ from bot.errors import BotError
 from bot.slack.failures import guard
 from bot.slack.payload import Body, Command, View
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.endpoint_form import FIELDS, connect_modal, connected_line, result_modal
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import FormValues
@@ -26,12 +27,12 @@ WORDS = ("connect", "connect model")
 SUMMARY = "`/should-i-train connect` connects a language model, so that prompts are measured too (admins)."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/should-i-train connect` (ahead of every other text of that command), home's button, the form and its button."""
-    app.command("/should-i-train", matchers=[is_connect_order])(guard(services, on_command))
-    app.action("endpoint_connect")(guard(services, on_button))
-    app.action("endpoint_remove")(guard(services, on_remove))
-    app.view("connect_model")(guard(services, on_form))
+    app.command("/should-i-train", matchers=[is_connect_order])(guard(teams, on_command))
+    app.action("endpoint_connect")(guard(teams, on_button))
+    app.action("endpoint_remove")(guard(teams, on_remove))
+    app.view("connect_model")(guard(teams, on_form))
 
 
 def is_connect_order(command: Command) -> bool:

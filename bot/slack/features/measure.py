@@ -15,6 +15,7 @@ from bot.slack.features.answering import card_at
 from bot.slack.launch import check_launch, launch, say_where
 from bot.slack.payload import Body, Place, View, _direct_channel, errors_by_field, form_place, where
 from bot.slack.services import Services, visible_job
+from bot.slack.teams import Teams
 from bot.slack.thread_memory import Conversation
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block
@@ -41,13 +42,13 @@ MOST_MINUTES = 10_000
 NO_LABELS = "There are no labelled tickets yet. Add some with /datasets add, then come back."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button "Measure it" and its form; the command is a branch of `/should-i-train`."""
-    app.action("measure")(guard(services, on_button))
-    app.view("measure")(guard(services, on_measure_form))
-    app.action("measure_pilot")(guard(services, on_pilot))
-    app.action("measure_dataset")(guard(services, on_dataset_change))
-    app.action("home_measure")(guard(services, on_home_measure))
+    app.action("measure")(guard(teams, on_button))
+    app.view("measure")(guard(teams, on_measure_form))
+    app.action("measure_pilot")(guard(teams, on_pilot))
+    app.action("measure_dataset")(guard(teams, on_dataset_change))
+    app.action("home_measure")(guard(teams, on_home_measure))
 
 
 def on_button(services: Services, ack: Ack, body: Body, client: WebClient) -> None:

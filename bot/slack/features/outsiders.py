@@ -11,6 +11,7 @@ from bot.errors import BotError, OldButton
 from bot.slack.failures import guard
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services, is_direct
+from bot.slack.teams import Teams
 from bot.slack.ui import blocks as ui
 from bot.slack.ui.blocks import Block, button, confirm, section
 from bot.slack.ui.escape import question_of
@@ -29,12 +30,12 @@ INTRODUCTION = (
 USAGE = "Write `/docs outsiders`, or for example `/docs outsiders documents on`."
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """`/docs outsiders` (ahead of every other text of that command), its buttons, and whoever joins a channel."""
-    app.command("/docs", matchers=[is_order])(guard(services, on_command))
-    app.event("member_joined_channel")(guard(services, on_join))
+    app.command("/docs", matchers=[is_order])(guard(teams, on_command))
+    app.event("member_joined_channel")(guard(teams, on_join))
     for name in NAMES:
-        app.action(f"opening:{name}")(guard(services, on_button))
+        app.action(f"opening:{name}")(guard(teams, on_button))
 
 
 def is_order(command: Command) -> bool:

@@ -15,8 +15,9 @@ from bot.slack.failures import PrivateFailure, guard, handle_error, whisper
 from bot.slack.features import measure
 from bot.slack.features.answering import Question, ask, card_at, check_asker, check_question
 from bot.slack.feedback_log import keep_feedback
-from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, message_place
+from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, message_place, team_of
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.thread_memory import Card
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import REFERENCE, escape, one_line, question_of
@@ -33,21 +34,21 @@ SUMMARY = (
 )
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """Mentions, messages, Stop, `/should-i-train`, the shortcut on a message, the buttons of the verdict's card."""
-    app.event("app_mention")(guard(services, on_mention))
-    app.event("message")(guard(services, on_message))
-    app.event("agent_session_stopped")(guard(services, on_stop))
-    app.command("/should-i-train")(guard(services, on_should_i_train))
-    app.shortcut("ask_about_message")(guard(services, on_ask_about_message))
-    app.action("why")(guard(services, on_why))
-    app.action("would_change")(guard(services, on_change))
-    app.action(re.compile(r"cite:\d{1,3}"))(guard(services, on_cite))
-    app.action(re.compile(r"follow_up:\d{1,2}"))(guard(services, on_follow_up))
-    app.action("feedback")(guard(services, on_feedback))
-    app.view("feedback_reason")(guard(services, on_feedback_form))
-    app.action("home_ask")(guard(services, on_home_ask))
-    app.view("ask")(guard(services, on_ask_form))
+    app.event("app_mention")(guard(teams, on_mention))
+    app.event("message")(guard(teams, on_message))
+    app.event("agent_session_stopped")(guard(teams, on_stop))
+    app.command("/should-i-train")(guard(teams, on_should_i_train))
+    app.shortcut("ask_about_message")(guard(teams, on_ask_about_message))
+    app.action("why")(guard(teams, on_why))
+    app.action("would_change")(guard(teams, on_change))
+    app.action(re.compile(r"cite:\d{1,3}"))(guard(teams, on_cite))
+    app.action(re.compile(r"follow_up:\d{1,2}"))(guard(teams, on_follow_up))
+    app.action("feedback")(guard(teams, on_feedback))
+    app.view("feedback_reason")(guard(teams, on_feedback_form))
+    app.action("home_ask")(guard(teams, on_home_ask))
+    app.view("ask")(guard(teams, on_ask_form))
 
 
 def on_mention(services: Services, event: dict[str, Any], client: WebClient, context: Any) -> None:
@@ -187,7 +188,7 @@ def on_ask_about_message(services: Services, ack: Ack, shortcut: Shortcut, clien
     ack()
     message, channel = shortcut["message"], shortcut["channel"]["id"]
     thread_ts = message.get("thread_ts") or message["ts"]
-    place = (shortcut["user"]["id"], shortcut["team"]["id"], channel, thread_ts)
+    place = (shortcut["user"]["id"], team_of(shortcut), channel, thread_ts)
     ask(services, client, Question(question_of(message.get("text", "")), *place))
 
 
@@ -235,7 +236,7 @@ def on_follow_up(services: Services, ack: Ack, body: Body, action: Body, client:
     person, text = services.users.person(body["user"]["id"]), follow_up.options[number]
     line = f"🙋 *{escape(person.name)}*: {escape(one_line(text, 500))}"
     client.chat_postMessage(channel=channel, thread_ts=thread_ts, text=line)
-    ask(services, client, Question(text, person.id, body["team"]["id"], channel, thread_ts))
+    ask(services, client, Question(text, person.id, team_of(body), channel, thread_ts))
 
 
 def on_feedback(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -320,4 +321,4 @@ def on_ask_form(services: Services, ack: Ack, body: Body, view: View, client: We
     ack(response_action="update", view=validate_view(note_modal("Ask", ASKED)))
     with PrivateFailure(client, memory, body):
         check_asker(services, body["user"]["id"], memory.channel)
-        ask_in_channel(services, client, text, body["user"]["id"], body["team"]["id"], memory.channel)
+        ask_in_channel(services, client, text, body["user"]["id"], team_of(body), memory.channel)

@@ -17,6 +17,7 @@ from bot.slack.failures import apologise, guard
 from bot.slack.features.answering import card_at, check_asker
 from bot.slack.payload import Body, message_place
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.thread_memory import Conversation
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.verdict_card import verdict_card, verdict_text
@@ -25,11 +26,11 @@ from rag.reply import Reply
 Change = Callable[[Conversation], Conversation]
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button under a verdict that opens its menus, the menus, the two readings in doubt."""
-    app.action("reading")(guard(services, on_toggle))
-    app.action(re.compile(r"reading:[a-z]+"))(guard(services, on_menu))
-    app.action(re.compile(r"choice:\d"))(guard(services, on_choice))
+    app.action("reading")(guard(teams, on_toggle))
+    app.action(re.compile(r"reading:[a-z]+"))(guard(teams, on_menu))
+    app.action(re.compile(r"choice:\d"))(guard(teams, on_choice))
 
 
 def on_toggle(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:

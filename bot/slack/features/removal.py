@@ -9,6 +9,7 @@ from bot.errors import BotError
 from bot.slack.failures import guard, tell_privately
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services, models_trained_on
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block, actions, button, section
 from bot.slack.ui.escape import escape, question_of
 from bot.slack.ui.limits import validate_message
@@ -16,11 +17,11 @@ from bot.slack.users import Person
 from finetune.data.card import Card
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The command (ahead of its other texts), the button that removes, the button that brings back."""
-    app.command("/datasets", matchers=[is_remove_order])(guard(services, on_command))
-    app.action("dataset_remove")(guard(services, on_dataset_remove))
-    app.action("dataset_undo")(guard(services, on_dataset_undo))
+    app.command("/datasets", matchers=[is_remove_order])(guard(teams, on_command))
+    app.action("dataset_remove")(guard(teams, on_dataset_remove))
+    app.action("dataset_undo")(guard(teams, on_dataset_undo))
 
 
 def is_remove_order(command: Command) -> bool:

@@ -22,6 +22,7 @@ from bot.slack.delivery.label_check import check_labels
 from bot.slack.failures import advice, apologise, guard, tell_privately
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.forms import Memory
@@ -39,7 +40,10 @@ TELL_AGAIN = timedelta(days=1)
 
 
 class Inspections:
-    """What there is to decide about the versions that people are at now, so that "Next" reads no rows."""
+    """What there is to decide about the versions that people are at now, so that "Next" reads no rows.
+
+    All teams share the places, never an inspection: it is kept under its team's home.
+    """
 
     def __init__(self) -> None:
         self._inspections: OrderedDict[str, Inspection] = OrderedDict()
@@ -47,7 +51,7 @@ class Inspections:
 
     def of(self, services: Services, card: Card, anew: bool = False) -> Inspection:
         """The open questions of a version; read `anew` where somebody asks to look again."""
-        key = f"{card.name} {card.version} {card.repairs}"
+        key = f"{services.home} {card.name} {card.version} {card.repairs}"
         with self._lock:
             inspection = None if anew else self._inspections.get(key)
         inspection = inspection or services.datasets.repairs.inspect(card)
@@ -74,14 +78,14 @@ class Form:
         self.client.views_update(view_id=self.view_id, view=validate_view(view))
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The command (ahead of its other texts), the button of a card, the buttons of the form."""
     inspections = Inspections()
     app.command("/datasets", matchers=[is_repair_order])(
-        guard(services, partial(on_command, inspections=inspections))
+        guard(teams, partial(on_command, inspections=inspections))
     )
-    app.action("dataset_repair")(guard(services, partial(on_button, inspections=inspections)))
-    app.action(re.compile("^repair:"))(guard(services, partial(on_choice, inspections=inspections)))
+    app.action("dataset_repair")(guard(teams, partial(on_button, inspections=inspections)))
+    app.action(re.compile("^repair:"))(guard(teams, partial(on_choice, inspections=inspections)))
 
 
 def is_repair_order(command: Command) -> bool:

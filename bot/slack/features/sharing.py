@@ -14,6 +14,7 @@ from bot.errors import BotError, OldButton
 from bot.slack.failures import guard, tell_privately
 from bot.slack.payload import Body, Command, where
 from bot.slack.services import Services, scopes_of
+from bot.slack.teams import Teams
 from bot.slack.ui.blocks import Block, actions, button, section
 from bot.slack.ui.escape import escape, one_line, question_of
 from bot.slack.ui.limits import validate_message
@@ -40,12 +41,12 @@ class Thing:
     scopes: frozenset[str]
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """Both commands (ahead of their other texts), the button that shares, the button that takes it back."""
-    app.command("/docs", matchers=[is_share_order])(guard(services, on_docs_share))
-    app.command("/datasets", matchers=[is_share_order])(guard(services, on_datasets_share))
-    app.action("share_do")(guard(services, on_share))
-    app.action("share_undo")(guard(services, on_undo))
+    app.command("/docs", matchers=[is_share_order])(guard(teams, on_docs_share))
+    app.command("/datasets", matchers=[is_share_order])(guard(teams, on_datasets_share))
+    app.action("share_do")(guard(teams, on_share))
+    app.action("share_undo")(guard(teams, on_undo))
 
 
 def is_share_order(command: Command) -> bool:

@@ -26,8 +26,9 @@ from bot.slack.on_duty import (
     ticket_in,
     without_personal_data,
 )
-from bot.slack.payload import Body, Command, Place, View, message_place, where
+from bot.slack.payload import Body, Command, Place, View, message_place, team_of, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.duty import (
     CORRECTORS,
@@ -51,24 +52,25 @@ LOWEST, HIGHEST = 0.5, 50.0
 log = logging.getLogger(__name__)
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The command, the form, the buttons of request and card, and the ear on every channel."""
-    app.use(ear(services))
-    app.command("/triage")(guard(services, on_triage))
-    app.view("duty_watch")(guard(services, on_watch_form))
-    app.action("duty_approve")(guard(services, on_approve))
-    app.action("duty_decline")(guard(services, on_decline))
-    app.action(re.compile(r"^duty_(live|shadow|stop)$"))(guard(services, on_mode))
+    app.use(ear(teams))
+    app.command("/triage")(guard(teams, on_triage))
+    app.view("duty_watch")(guard(teams, on_watch_form))
+    app.action("duty_approve")(guard(teams, on_approve))
+    app.action("duty_decline")(guard(teams, on_decline))
+    app.action(re.compile(r"^duty_(live|shadow|stop)$"))(guard(teams, on_mode))
 
 
-def ear(services: Services) -> Callable[..., BoltResponse | None]:
+def ear(teams: Teams) -> Callable[..., BoltResponse | None]:
     """Bolt's middleware that enters tickets of watched channels, follows edits and deletions, and passes all on."""
 
     def hear(body: Body, context: Any, next: Callable[[], None]) -> None:
         event = body.get("event") or {}
         if event.get("type") == "message" and str(event.get("channel", "")).startswith(("C", "G")):
             try:
-                _take(services, event, str(context.bot_user_id))
+                if services := teams.services(context):
+                    _take(services, event, str(context.bot_user_id))
             except Exception:  # the edge: the clerk reads the channel's history again
                 log.exception("a message was not entered; it is read from the history later")
         next()
@@ -173,7 +175,7 @@ def on_watch_form(services: Services, ack: Ack, body: Body, view: View, client: 
         person = services.users.person(user)
         if denial := services.permissions.denies_outsider(person):
             raise BotError(denial)
-        watch = fresh_watch(memory.channel, str(body["team"]["id"]), user, form, services.clock())
+        watch = fresh_watch(memory.channel, team_of(body), user, form, services.clock())
         watch = duty.open_watch(services.ledger.engine, watch)
         try:
             _ask(services, client, watch, person)

@@ -12,8 +12,9 @@ from slack_sdk import WebClient
 from bot.errors import BotError
 from bot.slack.failures import guard
 from bot.slack.launch import model_job
-from bot.slack.payload import Body, where
+from bot.slack.payload import Body, team_of, where
 from bot.slack.services import Services
+from bot.slack.teams import Teams
 from bot.slack.ui.forms import FormValues, Memory
 from bot.slack.ui.limits import validate_view
 from bot.slack.ui.model_trials import LONGEST, try_modal, waiting_modal
@@ -26,10 +27,10 @@ from worker.kinds.try_model import TRY
 AT_A_TIME = 3
 
 
-def register(app: App, services: Services) -> None:
+def register(app: App, teams: Teams) -> None:
     """The button and its form."""
-    app.action("job_try")(guard(services, on_try))
-    app.view("try")(guard(services, on_text))
+    app.action("job_try")(guard(teams, on_try))
+    app.view("try")(guard(teams, on_text))
 
 
 def on_try(services: Services, ack: Ack, body: Body, action: Body, client: WebClient) -> None:
@@ -49,7 +50,7 @@ def on_text(services: Services, ack: Ack, body: Body, view: Body) -> None:
         if not text:
             raise BotError("Type a ticket first.")
         job = model_job(services, memory.about, user, memory.channel)
-        _accept(services, job, text, memory.channel, (user, str(body["team"]["id"])), view)
+        _accept(services, job, text, memory.channel, (user, team_of(body)), view)
     except (BotError, FinetuneError) as wrong:
         ack(response_action="errors", errors={"text": str(wrong)[:300]})
         return

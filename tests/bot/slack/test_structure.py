@@ -61,3 +61,37 @@ def test_every_feature_of_the_folder_is_registered() -> None:
         if module.startswith(FEATURES) and "\ndef register(" in path.read_text()
     }
     assert {feature.__name__ for feature in REGISTRY} == files  # type: ignore[attr-defined]
+
+
+BY_TEAM = {"Heads", "Inspections"}
+"""What features keep between payloads in memory of their own. Each keeps its entries by `services.home`, so by team."""
+
+
+def test_features_keep_nothing_between_payloads_that_teams_could_share() -> None:
+    """An object made in `register`, or at the top of a file, serves every team: two datasets of one name would meet in it.
+
+    Keep state in the ledger. Where it must be memory, make the team's home part of its key and name it in BY_TEAM.
+    """
+    against = []
+    for module, path in FILES.items():
+        if not module.startswith(FEATURES):
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        registers = [
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "register"
+        ]
+        values = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+        for place in [*registers, *(value for value in values if value is not None)]:
+            makers = {
+                node.func.id
+                for node in ast.walk(place)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            }
+            makers &= {
+                name for name in makers if name[0].isupper() or name in ("dict", "set", "list", "defaultdict")
+            }
+            against += [f"{module}: {name}" for name in makers - BY_TEAM]
+    assert against == []
+    for name in BY_TEAM:
+        holder = next(path for module, path in FILES.items() if f"class {name}:" in path.read_text("utf-8"))
+        assert "services.home" in holder.read_text("utf-8"), name

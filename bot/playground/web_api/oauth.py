@@ -1,0 +1,128 @@
+"""Installing the app by OAuth: what the allow page hands out, oauth.v2.access, rotation, and being removed."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from bot.playground.errors import ApiError
+from bot.playground.state import seed
+from bot.playground.state.posting import Floor
+from bot.playground.state.workspace import Json, new_bot_token
+from bot.playground.web_api.calls import Method
+
+CODE_S = 600.0
+OVERLAP_S = 12 * 3600.0  # how long a token lives on after a rotation
+
+
+@dataclass
+class Codes:
+    """The codes that were handed out and not used, each for one floor; a code counts once."""
+
+    floors: dict[str, Floor] = field(default_factory=dict)
+    open: dict[str, tuple[Floor, float, str]] = field(default_factory=dict)
+
+    def issue(self, floor: Floor, redirect_uri: str) -> str:
+        """A code for this workspace's tokens."""
+        code = secrets.token_hex(12)
+        self.open[code] = (floor, floor.workspace.clock.now() + CODE_S, redirect_uri)
+        return code
+
+    def use(self, code: str) -> Floor:
+        """The workspace that allowed it; invalid_code for one that is unknown, used or too old."""
+        floor, end, _ = self.open.pop(code, (None, 0.0, ""))
+        if floor is None or floor.workspace.clock.now() > end:
+            raise ApiError("invalid_code")
+        return floor
+
+    def of_refresh_token(self, token: str) -> Floor:
+        """The workspace with this refresh token; invalid_refresh_token otherwise."""
+        for floor in self.floors.values():
+            if token and token == floor.workspace.tokens.get("refresh"):
+                return floor
+        raise ApiError("invalid_refresh_token")
+
+
+def access(floor: Floor, params: Json) -> Json:
+    """oauth.v2.access: tokens for a code, or fresh ones for a refresh token."""
+    tokens = floor.workspace.tokens
+    if params.get("client_id") != tokens["client_id"]:
+        raise ApiError("invalid_client_id")
+    if params.get("client_secret") != tokens["client_secret"]:
+        raise ApiError("bad_client_secret")
+    codes: Codes = floor.codes
+    if params.get("grant_type") == "refresh_token":
+        granting = codes.of_refresh_token(str(params.get("refresh_token") or ""))
+        return _grant(granting, anew=True)
+    return _grant(codes.use(str(params.get("code") or "")))
+
+
+def _grant(floor: Floor, anew: bool = False) -> Json:
+    workspace = floor.workspace
+    lifetime, now = workspace.tokens.get("lifetime_s"), workspace.clock.now()
+    bot, refresh = new_bot_token(), None
+    older = [pair for pair in workspace.tokens.get("older") or () if pair[1] > now]
+    if anew:
+        end = workspace.tokens.get("bot_expires_at") or now + OVERLAP_S
+        older.append([workspace.tokens["bot"], end])
+    if lifetime:
+        bot, refresh = f"xoxe.{bot}", f"xoxe-1-{secrets.token_hex(48)}"
+    end = now + lifetime if lifetime else None
+    workspace.keep_tokens(bot=bot, refresh=refresh, older=older, bot_expires_at=end)
+    team = {"id": workspace.team.id, "name": workspace.team.name}
+    return {
+        "app_id": seed.APP_ID,
+        "access_token": bot,
+        "token_type": "bot",
+        "scope": ",".join(sorted(workspace.app.scopes)),
+        "bot_user_id": seed.BOT_USER,
+        "team": team,
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "authed_user": {"id": seed.ANA},
+        **({"refresh_token": refresh, "expires_in": int(lifetime)} if lifetime else {}),
+    }
+
+
+def remove_app(floor: Floor) -> list[str | None]:
+    """Revokes the app's tokens and tells it so, as Slack does; the events' ids."""
+    workspace = floor.workspace
+    dead = [*workspace.tokens["revoked"], workspace.tokens["bot"]]
+    workspace.keep_tokens(revoked=dead, refresh=None, older=[])
+    stamp = {"event_ts": workspace.new_ts()}
+    tokens = {"oauth": [], "bot": [seed.BOT_USER]}
+    events = ({"type": "tokens_revoked", "tokens": tokens}, {"type": "app_uninstalled"})
+    return [floor.outbox.emit(event | stamp) for event in events]
+
+
+def allow_page(floors: dict[str, Floor], query: Json) -> str:
+    """The page on which an admin chooses the workspace and allows the app what it asks for."""
+    first = next(iter(floors.values())).workspace
+    fields = "".join(
+        f'<input type="hidden" name="{name}" value="{html.escape(str(query.get(name) or ""), quote=True)}">'
+        for name in ("redirect_uri", "state")
+    )
+    buttons = "".join(
+        f'<button name="team" value="{team}">Allow in {html.escape(floor.workspace.team.name)}</button> '
+        for team, floor in floors.items()
+    )
+    scopes = html.escape(str(query.get("scope") or "nothing"))
+    return (
+        f"<!DOCTYPE html><title>{html.escape(first.app.name)}</title>"
+        f"<h1>{html.escape(first.app.name)} wants to be installed</h1><p>It asks for: {scopes}</p>"
+        f'<form method="post" action="/oauth/v2/allow">{fields}{buttons}'
+        '<button name="team" value="">Cancel</button></form>'
+    )
+
+
+def way_back(codes: Codes, form: Json) -> str:
+    """Where the browser goes after the choice: the app's address with a code, or with access_denied."""
+    address, state = str(form.get("redirect_uri") or ""), str(form.get("state") or "")
+    floor = codes.floors.get(str(form.get("team") or ""))
+    answer = {"code": codes.issue(floor, address)} if floor else {"error": "access_denied"}
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({**answer, 'state': state})}"
+
+
+METHODS = {"oauth.v2.access": Method(access, token="none", per_minute=600)}  # noqa: S106

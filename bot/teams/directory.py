@@ -1,0 +1,143 @@
+"""Which teams have installed the app, since when, where their state lies and what is set for each: one small table.
+
+It lies in `teams.db` in the bot's home, or on the ledger's server, beside the installations (bot/teams/tokens.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+
+from bot.errors import BotError
+from bot.teams.place import read_own
+from worker.ledger.database import connect_database, reading, writing
+from worker.teams import is_team
+
+metadata = MetaData()
+teams = Table(
+    "trainwise_teams",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("enterprise", String(32), nullable=False),
+    Column("org_wide", Boolean, nullable=False),
+    Column("place", String(32), nullable=False, unique=True),
+    Column("added_at", Float, nullable=False),
+    Column("left_at", Float),
+    Column("own", JSON, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class TeamRecord:
+    """A team of Slack's. `place` is its id, or "" where its state lies in the bot's own home (bot/teams/place.py).
+
+    `org_wide`: it came with its organisation `enterprise`, whose one token serves it. `left_at`: when the app was
+    removed there, in Unix seconds; None while it is installed. `own` are its own settings, by variable.
+    """
+
+    id: str
+    name: str
+    enterprise: str
+    org_wide: bool
+    place: str
+    added_at: float
+    left_at: float | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_engine(home: Path, ledger_url: str) -> Engine:
+    """The database of teams and installations: a file in the home, or the ledger's own server."""
+    if make_url(ledger_url).get_backend_name() == "sqlite":
+        home.mkdir(parents=True, exist_ok=True)
+        return connect_database(str(home / "teams.db"))
+    return connect_database(ledger_url)
+
+
+class Directory:
+    """Reads and changes the table; every call is one transaction, so another process sees it whole."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        metadata.create_all(engine)
+
+    def all(self) -> list[TeamRecord]:
+        """Every team, also those that left and are not erased yet; the oldest first."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(teams).order_by(teams.c.added_at, teams.c.id)).mappings()
+            return [TeamRecord(**row) for row in rows]
+
+    def find(self, team: str) -> TeamRecord | None:
+        """The team with this id."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(teams).where(teams.c.id == team)).mappings().first()
+        return TeamRecord(**row) if row else None
+
+    def known(self, team: str) -> TeamRecord:
+        """The team with this id; BotError lists those there are."""
+        if record := self.find(team):
+            return record
+        names = ", ".join(one.id for one in self.all()) or "none yet"
+        raise BotError(f"There is no team {team[:40]!r} here. Teams: {names}.")
+
+    def add(self, record: TeamRecord) -> TeamRecord:
+        """Enters a team, or takes back one that had left: with the state and the settings that it had."""
+        if not record.id or not is_team(record.id):
+            raise BotError(f"Slack named a team {record.id[:40]!r}, which is no id of a team.")
+        row = {**vars(record), "own": dict(record.own)}
+        try:
+            with writing(self.engine) as connection:
+                connection.execute(insert(teams).values(row))
+        except IntegrityError:
+            fresh = {"name": record.name, "enterprise": record.enterprise, "org_wide": record.org_wide}
+            with writing(self.engine) as connection:
+                change = update(teams).where(teams.c.id == record.id)
+                connection.execute(change.values(**fresh, left_at=None))
+        return self.known(record.id)
+
+    def leave(self, team: str, at: float) -> None:
+        """The app was removed there; the first time counts."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(teams).where(teams.c.id == team, teams.c.left_at.is_(None)).values(left_at=at)
+            )
+
+    def end_grace(self, team: str) -> None:
+        """What a team left behind is erased in the next round; BotError while the app is installed there."""
+        if self.known(team).left_at is None:
+            raise BotError(f"Trainwise is installed in {team}. An admin removes the app in Slack first.")
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(teams).where(teams.c.id == team, teams.c.left_at.is_not(None)).values(left_at=0.0)
+            )
+
+    def forget(self, team: str) -> None:
+        """Drops the record, once the state is erased."""
+        with writing(self.engine) as connection:
+            connection.execute(delete(teams).where(teams.c.id == team, teams.c.left_at.is_not(None)))
+
+    def set_own(self, team: str, values: Mapping[str, str]) -> TeamRecord:
+        """Sets a team's own settings by variable, "" goes back to the bot's; SettingsError for what cannot be."""
+        read_own(values)
+        own = {name: value for name, value in {**self.known(team).own, **values}.items() if value}
+        with writing(self.engine) as connection:
+            connection.execute(update(teams).where(teams.c.id == team).values(own=own))
+        return self.known(team)

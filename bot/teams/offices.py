@@ -1,0 +1,233 @@
+"""The offices of all installed teams: opened when a team comes, closed when it leaves, erased after a time of grace."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.authorization.authorize import Authorize
+from slack_bolt.context import BoltContext
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.oauth.installation_store import Installation
+
+from bot.errors import OURS
+from bot.settings import Settings
+from bot.slack.app import posting_client, slack_client
+from bot.slack.services import Services
+from bot.slack.users import Team
+from bot.teams.directory import Directory, TeamRecord
+from bot.teams.office import DAY_S, Line, Office, Shared, open_office
+from bot.teams.place import erase, settings_of
+from bot.teams.tokens import TeamClient, Tokens, token_of
+from worker.transport.events import stream_of
+from worker.transport.queue import connect
+
+GONE = ("account_inactive", "invalid_auth", "not_authed", "team_access_not_granted", "token_revoked")
+HOUR_S = 3600.0
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Offices:
+    """A map from team to office, filled by what the directory names and by whoever installs the app.
+
+    It is the bot's `Teams` (bot/slack/teams.py): what Slack delivers for a team that is not in the directory, or that
+    has left, has no services.
+    """
+
+    settings: Settings
+    shared: Shared
+    directory: Directory
+    tokens: Tokens
+    clock: Callable[[], float] = time.time
+    offices: dict[str, Office] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    next_upkeep: float = 0.0
+
+    def open_all(self) -> None:
+        """Opens every team of the directory; one that left carries its stops until its state is erased."""
+        for record in self.directory.all():
+            try:
+                self.office(record)
+            except Exception:  # one team's broken store must not keep the others from their bot
+                log.exception("the office of %s did not open", record.id)
+
+    def record_of(self, context: BoltContext) -> TeamRecord | None:
+        """The installed team that a payload was delivered for; one of an organisation enters with its first word."""
+        team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
+        record = self.directory.find(team) if team else None
+        if record is not None and record.left_at is None:
+            return record
+        if not team or not enterprise or not context.is_enterprise_install:
+            return None
+        record = TeamRecord(team, record.name if record else "", enterprise, True, team, self.clock())
+        return self.directory.add(record) if self.tokens.bot(record) is not None else None
+
+    def services(self, context: BoltContext) -> Services | None:
+        """The services of the payload's team, whose office opens if it is not yet."""
+        record = self.record_of(context)
+        return self.office(record).services if record is not None else None
+
+    def office(self, record: TeamRecord) -> Office:
+        """The team's office, running; one at a time is opened."""
+        with self.lock:
+            office = self.offices.get(record.id)
+            if office is not None and (office.speaks or record.left_at is not None):
+                return office
+            self.shut(record)  # it was leaving, and has come back
+            settings = settings_of(self.settings, record.place, record.own)
+            office = open_office(settings, record.place, self.line(record), self.shared)
+            office.start(speaks=record.left_at is None)
+            self.offices[record.id] = office
+            log.info("the office of %s is open", record.id)
+            return office
+
+    def line(self, record: TeamRecord) -> Line:
+        """The team's clients; each call takes the token of its moment."""
+        token, url = token_of(self.tokens, record), self.settings.slack_api_url
+        client = TeamClient(token, slack_client("", url), record.id)
+        poster = TeamClient(token, posting_client("", url), record.id)
+        return Line(client, poster, token, Team(record.id, record.enterprise))
+
+    def welcome(self, installation: Installation) -> list[TeamRecord]:
+        """A workspace or an organisation has installed the app: its tokens are kept and its office opens at once.
+
+        A workspace that had left within the time of grace finds everything as it was.
+        """
+        self.tokens.store.save(installation)
+        enterprise = str(installation.enterprise_id or "")
+        if installation.is_enterprise_install:  # its other workspaces enter with their first word
+            records = [one for one in self.directory.all() if one.enterprise == enterprise and one.org_wide]
+        else:
+            name, team = str(installation.team_name or ""), str(installation.team_id or "")
+            records = [TeamRecord(team, name, enterprise, False, team, self.clock())]
+        for record in records:
+            fresh = self.directory.add(record)
+            self.tokens.look_again(fresh)
+            self.office(fresh)
+        return records
+
+    def check(self, context: BoltContext) -> None:
+        """Slack says that the app was removed: those teams leave whose token Slack refuses indeed.
+
+        A late or repeated event of a team that has come back in the meantime changes nothing.
+        """
+        team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
+        for record in self.directory.all():
+            of_org = record.org_wide and record.enterprise == enterprise and context.is_enterprise_install
+            if record.left_at is None and (record.id == team or of_org) and self.is_gone(record):
+                self.leave(record)
+
+    def is_gone(self, record: TeamRecord) -> bool:
+        """Whether Slack refuses the team's token."""
+        self.tokens.look_again(record)
+        try:
+            self.line(record).client.auth_test()
+        except SlackApiError as refused:
+            return refused.response.get("error") in GONE
+        return False
+
+    def leave(self, record: TeamRecord) -> None:
+        """Nothing is said or begun for the team any more, its jobs stop, its tokens are forgotten."""
+        self.directory.leave(record.id, self.clock())
+        self.tokens.drop(record)
+        with self.lock:
+            office = self.offices.get(record.id)
+        if office is not None:
+            office.leave()
+        log.warning(
+            "%s has removed the app; its state is erased in %g days",
+            record.id,
+            self.settings.installing.leave_days,
+        )
+
+    def shut(self, record: TeamRecord) -> None:
+        """Lets go of a team's stores."""
+        with self.lock:
+            office = self.offices.pop(record.id, None)
+        if office is not None:
+            office.stop()
+            office.close()
+
+    def stop(self) -> None:
+        """Ends every office's work; what they owe stays in their ledgers."""
+        for office in list(self.offices.values()):
+            office.stop()
+
+    def close(self) -> None:
+        """Lets go of every team's stores."""
+        for office in list(self.offices.values()):
+            office.close()
+
+    def upkeep(self) -> None:
+        """Erases the state of teams whose time of grace is over, and each hour does every open office's own upkeep."""
+        for record in self.directory.all():
+            if (
+                record.left_at is not None
+                and self.clock() >= record.left_at + self.settings.installing.leave_days * DAY_S
+            ):
+                self.shut(record)
+                erase(self.settings, record.place)
+                connect(self.shared.redis_url).delete(stream_of(record.place))
+                self.directory.forget(record.id)
+                log.warning("the state of %s is erased", record.id)
+        if self.clock() < self.next_upkeep:
+            return
+        self.next_upkeep = self.clock() + HOUR_S
+        for office in list(self.offices.values()):
+            try:
+                office.upkeep()
+            except (OSError, *OURS):  # the next round may do better, and the other teams do not wait
+                log.exception("the upkeep of %s failed", office.team)
+
+
+class TeamAuthorize(Authorize):
+    """Bolt's question whose token serves a payload: that of the team whose services it gets, and no other."""
+
+    def __init__(self, offices: Offices) -> None:
+        self.offices = offices
+
+    def __call__(self, *, context: BoltContext, **_ids: str | None) -> AuthorizeResult | None:
+        record = self.offices.record_of(context)
+        bot = self.offices.tokens.bot(record) if record is not None else None
+        if record is None or bot is None:
+            return None
+        return AuthorizeResult(
+            enterprise_id=record.enterprise or None,
+            team_id=record.id,
+            bot_user_id=bot.bot_user_id,
+            bot_id=bot.bot_id,
+            bot_token=bot.bot_token,
+        )
+
+
+def adopt(directory: Directory, tokens: Tokens, client: WebClient) -> TeamRecord:
+    """The home's own data become those of the team that the old bot token names; the token serves it from then on.
+
+    Nothing is moved: the record says that this team's place is the home itself. It is written last, in one
+    transaction, so that a start that was cut off is done again by the next.
+    """
+    who = client.auth_test()
+    team, enterprise = str(who["team_id"]), str(who.get("enterprise_id") or "")
+    record = TeamRecord(team, str(who.get("team") or ""), enterprise, False, "", time.time())
+    if tokens.bot(record) is None:
+        tokens.store.save(
+            Installation(
+                app_id="",
+                enterprise_id=enterprise or None,
+                team_id=team,
+                team_name=record.name,
+                bot_token=client.token,
+                bot_id=str(who.get("bot_id") or ""),
+                bot_user_id=str(who["user_id"]),
+                user_id=str(who["user_id"]),
+                bot_scopes="",
+                token_type="bot",  # noqa: S106
+            )
+        )
+    return directory.add(record)

@@ -1,0 +1,188 @@
+"""A workspace's life in a bot of many: taken over from a bot with one token, token rotated, removed, back, erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from typer.testing import CliRunner
+
+from bot.cli.app import app as cli
+from bot.cli.app import register
+from bot.errors import BotError
+from bot.playground.state.seed import ANA, OTHER_TEAM, RAVI, TEAM_ID
+from bot.settings import load_settings
+from bot.teams.directory import Directory
+from bot.teams.office import Office
+from bot.wiring import build
+from tests.integration.conftest import MENTION, few_tickets, until
+from tests.integration.two_teams import BOTH, TwoTeams, two_teams
+from worker.jobs.records import JobRequest
+from worker.jobs.states import State
+
+pytestmark = pytest.mark.integration
+ONE_WORKSPACE = ("TRAINWISE_SLACK_CLIENT_ID", "TRAINWISE_SLACK_CLIENT_SECRET")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[TwoTeams]:
+    """Both workspaces and a bot of many, over a home that a bot with one token has worked in."""
+    with two_teams(tmp_path, run=False) as running:
+        yield running
+
+
+def keep_something(two: TwoTeams, office: Office) -> None:
+    """A dataset, a thread and a job in an office's stores."""
+    file = office.settings.home / "few.csv"
+    file.write_bytes(few_tickets(40))
+    office.services.datasets.add(file, "ours", RAVI, frozenset({"workspace"}), "ours")
+    office.ledger.save_thread("C0SUPPORTML", "1.0", {"kept": office.team or "first"})
+    office.ledger.submit(JobRequest("tiny", {}, "ours", RAVI, "ravi", "T", "C0SUPPORTML", None, "k1"))
+
+
+def answers(two: TwoTeams, team: str) -> bool:
+    """Whether the bot answers a mention in this workspace."""
+    maya = two.house(team).person("maya")
+    message = maya.say("#support-ml", f"{MENTION} our help center changes weekly, should we fine-tune on it?")
+    return bool(until(lambda: maya.messages("#support-ml", message["ts"])[1:]))
+
+
+def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
+    two: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is guessed; a start that is cut off is done again; nothing moves; the second workspace sees none of it."""
+    token = {"SLACK_BOT_TOKEN": two.workspace.bot_token}
+    one = {name: value for name, value in two.env.items() if name not in ONE_WORKSPACE} | token
+    bot = build(load_settings(one))
+    assert isinstance(bot.runs, Office)
+    bot.start()
+    keep_something(two, bot.runs)
+    bot.stop()
+
+    with pytest.raises(BotError, match="without SLACK_BOT_TOKEN I cannot tell"):
+        build(load_settings(two.env))
+    add = Directory.add
+    monkeypatch.setattr(Directory, "add", lambda *_: (_ for _ in ()).throw(OSError("pulled plug")))
+    with pytest.raises(OSError, match="pulled plug"):
+        build(load_settings({**two.env, **token}))
+    monkeypatch.setattr(Directory, "add", add)
+    two.start({**two.env, **token})
+    two.stop()
+    two.start()  # from now on without the old token
+
+    first = two.house(TEAM_ID).services
+    assert first.home == load_settings(two.env).home
+    assert first.datasets.get("ours").rows == 40
+    assert first.ledger.thread("C0SUPPORTML", "1.0") == {"kept": "first"}
+    assert len(first.ledger.jobs(kind="tiny")) == 1
+    assert two.install(OTHER_TEAM).status_code == 200
+    second = two.house(OTHER_TEAM).services
+    assert second.ledger.thread("C0SUPPORTML", "1.0") is None
+    assert [card.name for card in second.datasets.list() if card.added_by != "trainwise"] == []
+    assert all(answers(two, team) for team in BOTH)
+
+
+def test_tokens_are_encrypted_at_rest_and_renewed_before_they_end(two: TwoTeams) -> None:
+    """The first token has expired at Slack and nobody has noticed."""
+    theirs = two.workspace.other
+    theirs.control("rotation", seconds=3600)
+    two.start()
+    assert two.install(OTHER_TEAM).status_code == 200
+    record = two.offices.directory.known(OTHER_TEAM)
+    first = two.offices.tokens.bot(record)
+    assert first is not None
+    two.workspace.advance(3500)
+    two.offices.tokens.look_again(record)
+    assert two.offices.line(record).client.auth_test()["team_id"] == OTHER_TEAM
+    two.workspace.advance(200)
+    with pytest.raises(SlackApiError, match="token_expired"):
+        WebClient(first.bot_token, base_url=two.workspace.api_url).auth_test()
+    assert answers(two, OTHER_TEAM)
+    home = load_settings(two.env).home
+    kept = b"".join(path.read_bytes() for path in home.glob("teams.db*"))
+    assert b"fernet:" in kept
+    assert b"xoxe" not in kept
+    assert b"xoxb" not in kept
+    assert (home / "keys" / "installations.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: TwoTeams) -> None:
+    """Its jobs end, its words are refused, the other goes on; back in time it finds all; after the grace nothing is left."""
+    two.start()
+    for team in BOTH:
+        assert two.install(team).status_code == 200
+        keep_something(two, two.offices.office(two.offices.directory.known(team)))
+    theirs, directory = two.workspace.other, two.offices.directory
+    ledger = two.house(OTHER_TEAM).services.ledger
+
+    events = theirs.control("uninstall")["events"]
+    until(lambda: directory.known(OTHER_TEAM).left_at is not None)
+    until(lambda: [job.state for job in ledger.jobs(kind="tiny")] == [State.CANCELLED])
+    house = two.house(TEAM_ID)
+    assert [job.state for job in house.services.ledger.jobs(kind="tiny")] == [State.QUEUED]
+    calls = theirs.state()["calls"]
+    house.send(house.command(ANA, "/jobs", "all", "C0SUPPORTML", OTHER_TEAM))
+    assert "no longer available" in until(lambda: two.answers and two.answers[-1])
+    assert theirs.state()["calls"] == calls
+    assert answers(two, TEAM_ID)
+
+    assert two.install(OTHER_TEAM).status_code == 200
+    two.houses.pop(OTHER_TEAM)
+    for event in events:  # late and repeated: they are of the time before
+        theirs.redeliver(event)
+    until(lambda: theirs.state()["waiting"] == 0)
+    assert directory.known(OTHER_TEAM).left_at is None
+    assert two.house(OTHER_TEAM).services.datasets.get("ours").rows == 40
+    assert answers(two, OTHER_TEAM)
+
+    theirs.control("uninstall")
+    until(lambda: directory.known(OTHER_TEAM).left_at is not None)
+    two.offices.upkeep()
+    assert directory.find(OTHER_TEAM) is not None  # the grace is not over
+    directory.end_grace(OTHER_TEAM)
+    two.offices.upkeep()
+    home = load_settings(two.env).home
+    assert directory.find(OTHER_TEAM) is None
+    assert [path for path in home.rglob("*") if OTHER_TEAM in str(path)] == []
+    assert two.house(TEAM_ID).services.datasets.get("ours").rows == 40
+
+
+def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace's own budget and admins hold there alone; its state goes at once when it is purged."""
+    two.start()
+    for team in BOTH:
+        assert two.install(team).status_code == 200
+    keep_something(two, two.offices.office(two.offices.directory.known(OTHER_TEAM)))
+    for name, value in two.env.items():
+        monkeypatch.setenv(name, value)
+    if "teams" not in [group.name for group in cli.registered_groups]:
+        register()
+
+    def trainwise(*words: str) -> str:
+        result = CliRunner().invoke(cli, list(words))
+        return result.output if result.exception is None else f"{result.output}{result.exception}"
+
+    assert "Northwind" in trainwise("teams", "list")
+    assert "TRAINWISE_MONTH_BUDGET" in trainwise("teams", "set", OTHER_TEAM, "TRAINWISE_MONTH_BUDGET=much")
+    assert "not a team's own" in trainwise("teams", "set", OTHER_TEAM, "OPENAI_API_KEY=x")
+    trainwise("teams", "set", OTHER_TEAM, "TRAINWISE_MONTH_BUDGET=77", f"TRAINWISE_ADMINS={RAVI}")
+    assert "TRAINWISE_TEAM" in trainwise("datasets", "list")
+    monkeypatch.setenv("TRAINWISE_TEAM", OTHER_TEAM)
+    assert "ours" in trainwise("datasets", "list")
+    monkeypatch.setenv("TRAINWISE_TEAM", TEAM_ID)
+    assert "ours" not in trainwise("datasets", "list")
+    assert "removes the app in Slack first" in trainwise("teams", "purge", OTHER_TEAM)
+    two.stop()
+    two.start()
+    rules = {team: two.house(team).services.permissions for team in BOTH}
+    assert (rules[OTHER_TEAM].month_budget_usd, rules[OTHER_TEAM].admins) == (77.0, frozenset({RAVI}))
+    assert (rules[TEAM_ID].month_budget_usd, rules[TEAM_ID].admins) == (500.0, frozenset())
+    two.workspace.other.control("uninstall")
+    until(lambda: two.offices.directory.known(OTHER_TEAM).left_at is not None)
+    assert "within a minute" in trainwise("teams", "purge", OTHER_TEAM)
+    two.stop()
+    assert "is erased" in trainwise("teams", "purge", OTHER_TEAM)
+    assert OTHER_TEAM not in trainwise("teams", "list")
