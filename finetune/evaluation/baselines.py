@@ -119,7 +119,8 @@ class CheapMethods:
             train, dev = self.sample.part(fold.train), self.sample.part(fold.dev)
             once = fold is self.sample.once
             names = self.sample.classes if once else self.sample.names
-            self._svms[key] = train_linear(train, dev, names, _no_embedder, progress or silent())
+            embedder = NoEmbedder(self.sample.encoder)
+            self._svms[key] = train_linear(train, dev, names, embedder, progress or silent())
         return self._svms[key]
 
     @cached_property
@@ -156,8 +157,14 @@ class CheapMethods:
         return self._words[key]
 
 
-def _no_embedder(*_: object) -> np.ndarray:
-    raise RuntimeError("This model was trained to be scored on rows that are embedded already.")
+@dataclass(frozen=True)
+class NoEmbedder:
+    """In the place of the encoder `key`, for a model that is scored on rows that are embedded already."""
+
+    key: str
+
+    def __call__(self, *_: object) -> np.ndarray:
+        raise RuntimeError("This model was trained to be scored on rows that are embedded already.")
 
 
 def _slice(rows: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finetune.catalog import MINILM
 from finetune.data.split import Split, split
 from finetune.data.ticket import Ticket, Tickets
 from finetune.device import work_seconds
@@ -54,6 +55,7 @@ class Sample:
 
     `labels` index `names`, in which the classes of `once.train` come first. `once` is the one cut for a system
     that is trained only once; `folds` holds it alone, or every fold of a cross-validation where rows are few.
+    `encoder` names the frozen encoder of the embeddings (finetune/catalog.py).
     """
 
     rows: tuple[Ticket, ...]
@@ -65,6 +67,7 @@ class Sample:
     cut: Split
     total: int
     embed_s_per_row: float
+    encoder: str = MINILM
 
     @property
     def texts(self) -> list[str]:
@@ -114,12 +117,18 @@ class Sample:
 
 
 def draw(
-    tickets: Tickets, seed: int, embed: Embed, progress: Progress, folder: Path, allowed_s: float
+    tickets: Tickets,
+    seed: int,
+    embed: Embed,
+    progress: Progress,
+    folder: Path,
+    allowed_s: float,
+    encoder: str = MINILM,
 ) -> Sample:
-    """The Sample of the labelled tickets; at most as many rows as can be embedded in the time allowed."""
+    """The Sample of the labelled tickets; at most as many rows as `embed`, the `encoder`, can embed in the time allowed."""
     labelled = [row for row in tickets.rows if row.label is not None]
     subset, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
-    return cut_rows(subset, seed, embed, progress, folder, len(labelled), per_row)
+    return cut_rows(subset, seed, embed, progress, folder, len(labelled), per_row, encoder)
 
 
 def cut_rows(
@@ -130,6 +139,7 @@ def cut_rows(
     folder: Path,
     total: int | None = None,
     embed_s_per_row: float | None = None,
+    encoder: str = MINILM,
 ) -> Sample:
     """Cut and embed labelled rows: the same rows and seed give the same Sample, whoever asks.
 
@@ -150,9 +160,10 @@ def cut_rows(
     once = _fold(cut.train, choosing, cut.test)
     folds = tuple(_fold(cut.training(at), (), test) for at, test in enumerate(cut.folds)) or (once,)
     began = work_seconds()
-    features = unit_embeddings([row.text for row in rows], embed, progress, folder)
+    features = unit_embeddings([row.text for row in rows], embed, progress, folder, encoder)
     per_row = (work_seconds() - began) / len(rows) if embed_s_per_row is None else embed_s_per_row
-    return Sample(tuple(rows), labels, names, features, once, folds, cut, total or len(rows), per_row)
+    whole = total or len(rows)
+    return Sample(tuple(rows), labels, names, features, once, folds, cut, whole, per_row, encoder)
 
 
 def _fold(*sides: Sequence[int]) -> Fold:
@@ -197,9 +208,12 @@ def _embed_seconds(embed: Embed, texts: Sequence[str]) -> float:
     return (work_seconds() - began) / len(texts)
 
 
-def unit_embeddings(texts: Sequence[str], embed: Embed, progress: Progress, folder: Path) -> np.ndarray:
-    """Unit embeddings in the order of `texts`, read from `folder` where an interrupted run left them."""
-    key = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+def unit_embeddings(
+    texts: Sequence[str], embed: Embed, progress: Progress, folder: Path, encoder: str = MINILM
+) -> np.ndarray:
+    """Unit embeddings in the order of `texts`, read from `folder` where an interrupted run with the same encoder left them."""
+    marks = [*texts] if encoder == MINILM else [encoder, *texts]
+    key = hashlib.sha256("\0".join(marks).encode()).hexdigest()[:16]
     file = folder / f"embeddings-{key}.npy"
     if file.is_file():
         return np.asarray(np.load(file))

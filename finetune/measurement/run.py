@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from finetune.artifacts import PROMPTED
+from finetune.catalog import MINILM
 from finetune.data.ticket import Tickets
 from finetune.device import work_seconds
 from finetune.estimate import measuring_limit_s
@@ -71,9 +72,9 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
         return write(bench.folder, _timed(few, began))
     _go_on_from(bench)
     budget = Budget(clock, bench.allowed_s or measuring_limit_s(labelled))
-    sample = draw(
-        tickets, request.seed, bench.embed or _default_embed(), progress, bench.folder, budget.allowed_s
-    )
+    embed = bench.embed or _default_embed(tickets)
+    encoder = getattr(embed, "key", MINILM)
+    sample = draw(tickets, request.seed, embed, progress, bench.folder, budget.allowed_s, encoder)
     findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings()
     progress.phase("reporting")
     verdict = _decide(findings, sample, request, bench)
@@ -108,10 +109,10 @@ def _labelled(tickets: Tickets) -> int:
     return count
 
 
-def _default_embed() -> Embed:
-    from finetune.training.embedding import FrozenEmbedder
+def _default_embed(tickets: Tickets) -> Embed:
+    from finetune.training.embedding import embedder_for
 
-    return FrozenEmbedder()
+    return embedder_for(tickets.texts)
 
 
 def _go_on_from(bench: Bench) -> None:
@@ -139,7 +140,7 @@ class Survey:
         """Baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
         sample, request, progress = self.sample, self.request, self.progress
         cheap = CheapMethods(sample)
-        notes = [*cautions(sample), *text_cautions(sample.texts, request.seed)]
+        notes = [*cautions(sample), *text_cautions(sample.texts, request.seed, sample.encoder)]
         progress.phase("baselines")
         ladder, baseline = baselines.score_ladder(sample, cheap, request.metric, progress)
         scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}

@@ -67,6 +67,13 @@ class OnnxEmbedder:
         return np.stack([self.graph.run(text)[0][0] for text in texts])
 
 
+def served_embedder(folder: Path, max_length: int) -> Any:
+    """The frozen encoder of a version: the multilingual one where its weights lie there, else the graph."""
+    from finetune.training.multilingual import WEIGHTS, MultilingualEmbedder
+
+    return MultilingualEmbedder(folder) if (folder / WEIGHTS).is_file() else OnnxEmbedder(folder, max_length)
+
+
 class ServedTriage:
     """A version in `folder` under the promise of `error_rate`; CorruptModel where a file is missing or damaged."""
 
@@ -93,7 +100,7 @@ class ServedTriage:
             from finetune.training.linear_model import load_linear
 
             half = folder / LINEAR_HALF
-            embedder = OnnxEmbedder(folder, int(self.card["embedder_length"]))
+            embedder = served_embedder(folder, int(self.card["embedder_length"]))
             self.linear = load_linear(half, read_card(half), embedder)
         if self.network is None and self.linear is None:
             raise CorruptModel("neither network nor linear half")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from finetune.artifacts import LINEAR_HALF, write_whole
+from finetune.catalog import MULTILINGUAL
 from finetune.errors import ExportError
 from finetune.evaluation.promise import loosest_threshold
 from finetune.evaluation.risk_coverage import ERROR_RATES
@@ -111,6 +112,9 @@ def _write_graphs(model: Any, job: Path, out: Path) -> dict[str, Any]:
     if linear is not None:
         half = find_model(job) / LINEAR_HALF if isinstance(model, Blend) else find_model(job)
         shutil.copytree(half, out / LINEAR_HALF)
+        if linear.embedder.key == MULTILINGUAL:
+            linear.embedder.save(out)
+            return card
         write_embedder(linear.embedder, out / EMBEDDER)
         linear.embedder.tokenizer.backend_tokenizer.save(str(out / EMBEDDER_WORDS))
     return card

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from finetune.catalog import MINILM, MULTILINGUAL
+from finetune.data.languages import encoder_for
 from finetune.device import mixed_precision, pick_device
+from finetune.errors import CorruptModel
 
 if TYPE_CHECKING:
     import torch
@@ -16,9 +19,37 @@ MAX_LENGTH = 256
 TOKENS_PER_BATCH = 4096
 
 
+class Embedder(Protocol):
+    """A frozen encoder at work: `key` is its name in finetune/catalog.py, `dim` the columns of its rows."""
+
+    key: str
+    dim: int
+
+    def __call__(self, texts: Sequence[str], check: Callable[[], None] = ...) -> np.ndarray: ...
+
+
+def open_embedder(key: str) -> Embedder:
+    """The frozen encoder of this name; BaseModelError where its package is missing, CorruptModel for an unknown name."""
+    if key == MULTILINGUAL:
+        from finetune.training.multilingual import MultilingualEmbedder
+
+        return MultilingualEmbedder()
+    if key != MINILM:
+        raise CorruptModel(
+            f"This model stands on the encoder `{key[:60]}`, which this version does not know."
+        )
+    return FrozenEmbedder()
+
+
+def embedder_for(texts: Sequence[str]) -> Embedder:
+    """The frozen encoder that these texts ask for: for the same texts the same one, in a measurement and a fine-tune."""
+    return open_embedder(encoder_for(texts))
+
+
 class FrozenEmbedder:
     """Texts to unit rows with the packaged MiniLM; loads once, keeps no gradients."""
 
+    key = MINILM
     name = "all-MiniLM-L6-v2"
 
     def __init__(self, device: str | None = None) -> None:

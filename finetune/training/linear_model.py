@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from finetune.artifacts import CARD
+from finetune.catalog import MINILM
 from finetune.errors import CorruptModel
-from finetune.training.embedding import FrozenEmbedder
+from finetune.training.embedding import open_embedder
 
 EMBEDDING_WEIGHT = 2.0  # against 3: 0.1 to 0.3 points better on BANKING77 (decisions)
 WEIGHTS = "linear.safetensors"
@@ -143,7 +144,7 @@ def save_linear(folder: Path, model: TunedLinear, method: str, title: str = "") 
     card: dict[str, Any] = {
         "task": "triage",
         "method": method,
-        "base_model": "minilm",
+        "base_model": getattr(model.embedder, "key", MINILM),
         "classes": list(model.classes),
     }
     card |= {"temperature": model.temperature, "name": title}
@@ -166,7 +167,7 @@ def load_linear(
             tensors["weights"],
             tensors["bias"],
             card["temperature"],
-            embedder or FrozenEmbedder(),
+            embedder or open_embedder(str(card.get("base_model", MINILM))),
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise CorruptModel(f"The model in {folder} does not load: run the job again.") from error

@@ -47,6 +47,7 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(
     assert "1 no text" in text
     assert "1 CARD" in text
     assert "Redacted is not anonymous" in text
+    assert "Languages: English" in text
 
     def picture() -> list[str]:
         replies = ravi.messages(CHANNEL, card["ts"])

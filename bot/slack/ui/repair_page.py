@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.forms import Memory
+from bot.slack.ui.limits import split_text
 from finetune.data.card import Card
 from finetune.data.questions import Question
 from finetune.data.repair import CHANGES, Decision, decision_line
@@ -65,7 +66,7 @@ def _merge(question: Question) -> list[Block]:
     blocks = [section(text)]
     for label in question.labels:
         own = [f"• {escape(text)}" for text, marks in question.texts if marks == (label,)]
-        blocks.append(section(f"*{escape(one_line(label, LABEL))}*\n" + "\n".join(own)))
+        blocks.append(_long_section(f"*{escape(one_line(label, LABEL))}*\n" + "\n".join(own)))
     choices = [
         button(f"All are {_short(larger)}", "repair:merge", question.id, "primary"),
         button(f"All are {_short(smaller)}", "repair:other", question.id),
@@ -96,7 +97,12 @@ def _label(question: Question) -> list[Block]:
         button(f"Keep {_short(label)}", "repair:keep", question.id),
         button(f"Change to {_short(other)}", "repair:change", question.id, "primary"),
     ]
-    return [section(text), _choices(question, choices)]
+    return [_long_section(text), _choices(question, choices)]
+
+
+def _long_section(text: str) -> Block:
+    """A section of a ticket's words, cut where Slack would not take the rest: a sign can be five letters there."""
+    return section(split_text(text)[0])
 
 
 def _choices(question: Question, choices: Sequence[Block]) -> Block:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from finetune.evaluation.sample import Sample, cut_rows
 from finetune.methods import METHODS
 from finetune.progress import Progress
 from finetune.reports.parts import CrossValidation
-from finetune.training.embedding import FrozenEmbedder
+from finetune.training.embedding import Embedder
 
 if TYPE_CHECKING:
     from finetune.spec import Spec
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
 THIN = 8  # training tickets of a queue, below which it will be weak
 
 
-def prepare(
-    spec: Spec, tickets: Tickets, embedder: FrozenEmbedder, folder: Path, progress: Progress
-) -> Sample:
+def prepare(spec: Spec, tickets: Tickets, embedder: Embedder, folder: Path, progress: Progress) -> Sample:
     """Number the classes, cut the rows and embed each once; says which queues cannot be learned well."""
     rows = tuple(row for row in tickets.rows if row.label is not None)
     _refuse_single_tickets([str(row.label) for row in rows])
-    sample = cut_rows(rows, spec.seed, lambda texts: embedder(texts, progress.check), progress, folder)
+    embed = partial(embedder, check=progress.check)
+    sample = cut_rows(rows, spec.seed, embed, progress, folder, encoder=embedder.key)
     unseen = sample.names[len(sample.classes) :]
     if unseen:
         progress.note(

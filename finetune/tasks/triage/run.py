@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finetune.artifacts import BEFORE, LINEAR_HALF, MODEL
+from finetune.catalog import MINILM
 from finetune.data.ticket import Tickets
 from finetune.evaluation.baselines import (
     LOGISTIC,
@@ -35,6 +36,7 @@ from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, 
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, drop_embeddings
 from finetune.evaluation.statistics import PairedGap, difference_in_points, paired_gap
+from finetune.evaluation.texts import LANGUAGE, text_cautions
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
 from finetune.methods import CHEAP, METHODS
@@ -52,7 +54,7 @@ from finetune.reports.parts import (
 )
 from finetune.tasks.triage.data import cross_validation, on_one_fold, prepare
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
-from finetune.training.embedding import FrozenEmbedder
+from finetune.training.embedding import Embedder, embedder_for
 from finetune.training.linear_model import logistic_model, save_linear
 from finetune.training.summary import TrainingSummary
 
@@ -67,7 +69,7 @@ def run_triage(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, llm: Llm | None = None
 ) -> FinetuneReport:
     """The task's part of the report: systems, difference, confusions, curve, plots and verdict."""
-    embedder = FrozenEmbedder()
+    embedder = embedder_for(tickets.texts)
     sample = prepare(spec, tickets, embedder, folder, progress)
     cheap = CheapMethods(sample)
     progress.phase("baselines")
@@ -84,7 +86,9 @@ def run_triage(
     points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress, labels)
     answers = Answers(sample, ladder, finetune, prompts)
     drop_embeddings(folder)
-    return conclude(answers, training, latency, points, folder, rising_classes(sample, labels))
+    report = conclude(answers, training, latency, points, folder, rising_classes(sample, labels))
+    cautions = text_cautions(sample.texts, spec.seed, sample.encoder) if sample.encoder != MINILM else []
+    return replace(report, notes=(*report.notes, *(one.text for one in cautions if one.kind == LANGUAGE)))
 
 
 def _curve(
@@ -105,7 +109,7 @@ def train(
     sample: Sample,
     cheap: CheapMethods,
     folder: Path,
-    embedder: FrozenEmbedder,
+    embedder: Embedder,
     progress: Progress,
 ) -> TrainingSummary:
     """Train unless this folder already did."""
@@ -131,9 +135,7 @@ def train(
     )
 
 
-def keep_before(
-    spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: FrozenEmbedder
-) -> None:
+def keep_before(spec: Spec, sample: Sample, cheap: CheapMethods, folder: Path, embedder: Embedder) -> None:
     """Save the cheap model that `trainwise try` shows as "before": the strongest one not asked for."""
     if not METHODS[spec.method].is_baseline:
         save_linear(folder / BEFORE, cheap.svm(sample.once).model, CHEAP.name, WORDS_SVM)

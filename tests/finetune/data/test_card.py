@@ -117,3 +117,10 @@ def test_the_picture_is_told_in_words() -> None:
     """Screen readers get the same numbers."""
     assert card_alt(CARD).startswith("Bar chart. Tickets per queue: billing_and_refunds 700, login 160")
     assert "doubtful labels 27" in card_alt(CARD)
+
+
+def test_the_card_says_which_languages_the_tickets_are_in() -> None:
+    """With shares; rows of a dataset that nobody looked at say nothing."""
+    text = "\n".join(card_lines(replace(CARD, languages={"de": 0.96, "en": 0.04})))
+    assert "Languages: German 96%, English 4%." in text
+    assert "Languages" not in "\n".join(card_lines(CARD))
