@@ -5,10 +5,10 @@ from __future__ import annotations
 import getpass
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -25,7 +25,9 @@ from worker.ledger.retention import forget_person
 from worker.transport.signing import bot_key
 
 if TYPE_CHECKING:
+    from finetune.hosted import Endpoint
     from finetune.llm import Llm
+    from finetune.platforms.contract import Host
     from rag.adviser import Adviser
     from rag.index import Index
     from rag.llm import LanguageModel
@@ -59,6 +61,24 @@ def connect_platforms(settings: Settings) -> dict[str, Connection]:
             continue
         connections[name] = Connection(platform, adapter, getattr(adapter, "runs", None))
     return connections
+
+
+def host_of(settings: Settings, card: Mapping[str, Any]) -> Host:
+    """The connected platform that hosts the model of this card; FinetuneError says what to set where it is none."""
+    from finetune.hosted import no_endpoint
+    from finetune.platforms import PLATFORMS
+
+    values = {name: value.reveal() for name, value in settings.platform_values.items()}
+    platform = PLATFORMS.get(str(card.get("platform")))
+    if platform is None or platform.gives != "hosted" or not platform.is_configured(values):
+        no_endpoint(card)
+    host: Any = platform.connect(values)
+    return cast("Host", host)
+
+
+def hosted_endpoint(settings: Settings, card: Mapping[str, Any]) -> Endpoint:
+    """Where a hosted model answers, by its card."""
+    return host_of(settings, card).endpoint(str(card.get("base_model")), str(card.get("hosted_model")))
 
 
 def open_desk(

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import BotError
-from bot.factories import artifacts_folder, load_prices, measuring_llm
+from bot.factories import artifacts_folder, hosted_endpoint, load_prices, measuring_llm
 from bot.manifest import bot_scopes
 from bot.settings import WHERE, Settings
 from bot.slack.app import FEATURES, build_app, posting_client, slack_client
@@ -285,6 +286,7 @@ def run_worker(
         artifacts=artifacts_folder(settings),
         datasets_url=settings.datasets_url,
         find_llm=lambda team: measuring_llm(settings_of(settings, team)),
+        find_endpoint=partial(hosted_endpoint, settings),
         prices=prices,
         price_per_hour=float(prices["cpu_hour"]["usd"]),
         gpus=gpu,

@@ -58,7 +58,8 @@ class Machine:
 class RunEstimate:
     """Seconds on a CPU worker from low to high, dollars there at most, memory in GiB, the same on a rented GPU.
 
-    `size.parameters` None: the base model's size is not known, and neither is anything else.
+    `size.parameters` None: the base model's size is not known, and neither is anything else but `tokens`, those of all rows
+    times the epochs, which a platform that tunes by itself is paid for.
     """
 
     size: ModelSize
@@ -68,21 +69,23 @@ class RunEstimate:
     gpu_name: str = ""
     gpu_seconds: float = 0.0
     gpu_usd: float = 0.0
+    tokens: float = 0.0
 
 
 def estimate_run(
     spec: Spec, card: Card, prices: Mapping[str, Any], size: Callable[[str], ModelSize] = size_of
 ) -> RunEstimate:
     """The estimate of a validated recipe on a dataset."""
-    weights = size(spec.base_model)
+    weights, rows_tokens = size(spec.base_model), tokens_a_row(spec, card) * card.rows * spec.epochs
     if weights.parameters is None:
-        return RunEstimate(weights)
+        return RunEstimate(weights, tokens=rows_tokens)
     method = METHODS[spec.method]
     tokens = tokens_of(spec, card)
     flops = method.flops_per_token * weights.parameters * tokens
     slow, fast = (flops / (rate * 1e9) + START_S for rate in CPU_GFLOPS)
     usd = slow / 3600 * float(prices.get("cpu_hour", {}).get("usd", 0))
-    estimate = RunEstimate(weights, (fast, slow), usd, memory_gib(method, weights.parameters))
+    memory = memory_gib(method, weights.parameters)
+    estimate = RunEstimate(weights, (fast, slow), usd, memory, tokens=rows_tokens)
     try:
         name = cheapest_gpu(prices)
         work = TrainingWork(weights.parameters, tokens, method.flops_per_token, method.mfu)
@@ -94,10 +97,11 @@ def estimate_run(
         weights,
         estimate.seconds,
         usd,
-        estimate.memory_gib,
+        memory,
         name,
         on_gpu.hours_high * 3600 + START_S,
         on_gpu.usd_high + START_S / 3600 * hourly,
+        rows_tokens,
     )
 
 
@@ -108,11 +112,16 @@ def measuring_limit_s(rows: int) -> float:
 
 def tokens_of(spec: Spec, card: Card) -> float:
     """Tokens that pass through the model in training; a method without epochs reads each row once."""
+    passes = spec.epochs if METHODS[spec.method].network else 1
+    return tokens_a_row(spec, card) * card.rows * passes
+
+
+def tokens_a_row(spec: Spec, card: Card) -> float:
+    """Tokens of a typical row, its answer included."""
     text = float(card.lengths.get("median", 400)) / CHARS_PER_TOKEN + TEMPLATE_TOKENS
     if TASKS[spec.task].architecture == "causal":
         text += ANSWER_TOKENS
-    passes = spec.epochs if METHODS[spec.method].network else 1
-    return min(spec.max_length, text) * card.rows * passes
+    return min(spec.max_length, text)
 
 
 def memory_gib(method: Method, parameters: float) -> float:

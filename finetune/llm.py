@@ -94,16 +94,17 @@ class _Asker:
         from openai import BadRequestError, UnprocessableEntityError
 
         for _ in range(len(OPTIONS) + len(LIMITS)):
+            earlier = self._refusals  # another thread may learn of one while this question is asked
             try:
-                return self._ask(prompt)
+                return self._ask(prompt, earlier)
             except (BadRequestError, UnprocessableEntityError) as refusal:
-                if not self._drop_named(f"{refusal.param} {refusal.body}"):
+                if not self._drop_named(f"{refusal.param} {refusal.body}", earlier):
                     raise
-        return self._ask(prompt)
+        return self._ask(prompt, self._refusals)
 
-    def _ask(self, prompt: str) -> ModelAnswer:
-        options = {name: value for name, value in OPTIONS.items() if name not in self._refusals}
-        options |= {name: LONGEST_ANSWER for name in LIMITS if name not in self._refusals}
+    def _ask(self, prompt: str, refusals: frozenset[str]) -> ModelAnswer:
+        options = {name: value for name, value in OPTIONS.items() if name not in refusals}
+        options |= {name: LONGEST_ANSWER for name in LIMITS if name not in refusals}
         completion = self._client().chat.completions.create(
             model=self._model, messages=[{"role": "user", "content": prompt}], extra_body=options
         )
@@ -113,17 +114,20 @@ class _Asker:
             text, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None
         )
 
-    def _drop_named(self, refusal: str) -> bool:
-        """Leaves out the options that a refusal names by their identifiers; whether there was one."""
-        names = {name for name in (*OPTIONS, *LIMITS) if name not in self._refusals and name in refusal}
-        if not names:
-            return False
-        refusals = self._refusals | names
-        # A refused limit comes back under its other name.
-        if names & set(LIMITS) and not set(LIMITS) <= self._refusals:
-            refusals = (refusals - set(LIMITS)) | (names & set(LIMITS))
-        self._refusals = frozenset(refusals)
-        return True
+    def _drop_named(self, refusal: str, earlier: frozenset[str]) -> bool:
+        """Leaves out the options that a refusal names by their identifiers; whether one of them was sent.
+
+        `earlier`: the refusals that were known when the question was sent.
+        """
+        names_sent = {name for name in (*OPTIONS, *LIMITS) if name not in earlier and name in refusal}
+        with self._lock:
+            names = names_sent - self._refusals
+            refusals = self._refusals | names
+            # A refused limit comes back under its other name.
+            if names & set(LIMITS) and not set(LIMITS) <= self._refusals:
+                refusals = (refusals - set(LIMITS)) | (names & set(LIMITS))
+            self._refusals = frozenset(refusals)
+        return bool(names_sent)
 
     def _client(self) -> Any:
         with self._lock:
@@ -140,7 +144,9 @@ class _Asker:
             return self._sdk
 
 
-def ask_once(model: str, api_key: str | None, base_url: str, prompt: str, timeout_s: float) -> ModelAnswer:
+def ask_once(
+    model: str, api_key: str | None, base_url: str | None, prompt: str, timeout_s: float
+) -> ModelAnswer:
     """One answer, as a test of a server that a person named; EndpointFailure with what to change.
 
     Nothing of the server's own words is in the failure: the address may lie in a private network.

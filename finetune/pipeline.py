@@ -20,12 +20,13 @@ from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_m
 from finetune.evaluation.model_card import model_card
 from finetune.llm import Llm
 from finetune.methods import METHODS
-from finetune.pricing import Rates
+from finetune.pricing import Rates, money
 from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, origin
 from finetune.reports.finetune import FinetuneReport
+from finetune.reports.parts import Spent
 from finetune.spec import Spec
-from finetune.tasks import TASKS
+from finetune.tasks import TASKS, HostedModel
 
 __all__ = ["Stopped", "run"]
 
@@ -67,6 +68,43 @@ def run(
     result = replace(result, notes=tuple(dict.fromkeys([*result.notes, *progress.notes])))
     whole = _with_origin(result, spec, pinned_spec, tickets)
     return _write(_with_costs(whole, seconds, rates), folder)
+
+
+def run_hosted(
+    spec: Spec,
+    tickets: Tickets,
+    folder: Path,
+    emit: Emit,
+    should_stop: ShouldStop,
+    model: HostedModel,
+    training: Spent,
+    machine_hour_usd: float = 0.0,
+) -> dict[str, Any]:
+    """Measure a model that a platform has tuned by `spec`, and return the report (FinetuneReport) as it is stored.
+
+    `training` is what the platform asks for the training. Raises Stopped and FinetuneError as `run` does; a finished folder
+    returns its report.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (report := _read_finished(folder, spec, tickets)) is not None:
+        return report
+    side = TASKS[spec.task].at_platform
+    if side is None:
+        raise TrainingDataError(f"The task `{spec.task}` has no hosted models in this version.")
+    meter, progress = Meter(), Progress(emit, should_stop)
+    progress.phase("loading")
+    result = side.run(spec, tickets, folder, progress, model)
+    progress.phase("reporting")
+    spent = cost(meter.read(), machine_hour_usd, result.spent.api_usd + training.usd)
+    basis = f"{training.basis}; {money(result.spent.api_usd)} for asking it about the held-out tickets"
+    result = replace(
+        result,
+        notes=tuple(dict.fromkeys([*result.notes, *progress.notes])),
+        spent=replace(spent, basis=basis),
+        carbon=carbon(meter.read(), pick_device() != "cpu"),
+        hosted_model=model.endpoint.model,
+    )
+    return _write(_with_origin(result, spec, None, tickets), folder)
 
 
 def _run_task(
@@ -136,8 +174,10 @@ def _base_version(spec: Spec) -> dict[str, str]:
     return {"base_model_sha256": files_sum(sorted(folder.glob("*.safetensors")))} if folder.is_dir() else {}
 
 
-def _with_origin(report: FinetuneReport, spec: Spec, pinned_spec: Spec, tickets: Tickets) -> FinetuneReport:
-    """The task's report with the recipe and where its rows and code come from."""
+def _with_origin(
+    report: FinetuneReport, spec: Spec, pinned_spec: Spec | None, tickets: Tickets
+) -> FinetuneReport:
+    """The task's report with the recipe and where its rows and code come from; None: the base model is a platform's."""
     rows = replace(
         report.dataset,
         name=spec.dataset,
@@ -146,7 +186,8 @@ def _with_origin(report: FinetuneReport, spec: Spec, pinned_spec: Spec, tickets:
         columns=dict(tickets.columns),
     )
     sums = {"dataset_sha256": tickets.digest, "recipe_sha256": spec.recipe_digest}
-    provenance = {**origin(), **_base_version(pinned_spec), **sums}
+    base = _base_version(pinned_spec) if pinned_spec else {}
+    provenance = {**origin(), **base, **sums}
     return replace(report, task=spec.task, spec=spec.to_json(), provenance=provenance, dataset=rows)
 
 

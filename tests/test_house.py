@@ -37,7 +37,7 @@ ORDER = {
         ("finetune.provenance",),
         ("finetune.methods",),
         ("finetune.training",),
-        ("finetune.llm",),
+        ("finetune.hosted", "finetune.llm"),
         ("finetune.sources",),
         ("finetune.data",),
         ("finetune.artifacts", "finetune.device", "finetune.progress", "finetune.pricing"),

@@ -233,6 +233,7 @@ def platforms(settings: Settings) -> list[Finding]:
     """Whether each configured platform takes our key and its place of runs answers: both are asked for a job that nobody has."""
     from finetune.errors import FinetuneError
     from finetune.platforms import PLATFORMS
+    from finetune.platforms.contract import PlatformError
 
     values = {name: value.reveal() for name, value in settings.platform_values.items()}
     findings = []
@@ -248,6 +249,10 @@ def platforms(settings: Settings) -> list[Finding]:
             adapter.find(NOBODY)
             if runs := getattr(adapter, "runs", None):
                 runs.read(NOBODY, "order")
+            elif not (offers := adapter.offers()):
+                raise PlatformError(
+                    f"{platform.label} offers nothing: name what to train on in its settings."
+                )
         except ImportError as error:
             fix = f"pip install 'trainwise[{platform.extra}]' where the bot runs."
             findings.append(Finding(platform.label, Level.FAIL, f"{error.name} is not installed", fix))
@@ -255,11 +260,13 @@ def platforms(settings: Settings) -> list[Finding]:
             fix = "Check the key, the address and the network; docs/platforms.md has the steps."
             findings.append(Finding(platform.label, Level.FAIL, str(error)[:200], fix))
         else:
-            findings.append(
-                Finding(
-                    platform.label, Level.OK, "answers, and takes the key; the place of the runs can be read"
-                )
+            text = "answers, and takes the key; "
+            text += (
+                "the place of the runs can be read"
+                if runs
+                else f"tunes {', '.join(one.label for one in offers)}"
             )
+            findings.append(Finding(platform.label, Level.OK, text))
     off = Finding("platforms", Level.OFF, "none configured: trainings run on this team's workers")
     return findings or [off]
 

@@ -109,7 +109,7 @@ def machine_at(where: str, spec: Spec) -> PlaceOffer:
             f"No platform `{where.partition('/')[0]}` is connected here: docs/platforms.md has the steps."
         )
     if spec.budget_usd is None:
-        raise BotError("Give a budget (--budget-usd): it sets the time limit there.")
+        raise BotError("Give a budget (--budget-usd): it limits time and cost there.")
     places = [PlaceOffer(connection.platform, offer) for offer in connection.adapter.offers()]
     place = next((one for one in places if one.name == where), None)
     if place is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ def register(root: typer.Typer) -> None:
     """Add the commands of this file to `trainwise`."""
     root.command("try")(try_model)
     root.command("export")(export_model)
+    root.command("erase-model")(erase_model)
 
 
 def try_model(
@@ -29,11 +31,13 @@ def try_model(
 ) -> None:
     """Answer one ticket before and after training, side by side."""
     from bot.cli.output import print_sides
+    from bot.factories import hosted_endpoint
     from finetune.serving.predict import try_both
 
     if not text.strip():
         raise BotError('There is no ticket text: `trainwise try JOB "my invoice is wrong"`.')
-    print_sides(console, try_both(model_folder(job), text), as_json)
+    find_endpoint = partial(hosted_endpoint, settings())
+    print_sides(console, try_both(model_folder(job), text, find_endpoint=find_endpoint), as_json)
 
 
 def export_model(
@@ -55,6 +59,27 @@ def export_model(
     console.print(f"{len(files)} files, {size / 1e6:.1f} MB in {out}", highlight=False)
     if push_to and token:
         console.print(f"Uploaded: {push(out, push_to, token.reveal(), private=not public)}", highlight=False)
+
+
+def erase_model(
+    job: Annotated[str, typer.Argument(help="The job whose hosted model is to go.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a model at the platform that hosts it: nobody can ask it any more; the report stays."""
+    from bot.factories import host_of
+    from finetune.artifacts import find_model, read_card
+    from finetune.hosted import is_hosted
+
+    card = read_card(find_model(model_folder(job)))
+    if not is_hosted(card):
+        raise BotError(f"The model of {job} lies in {model_folder(job)}: no platform hosts it.")
+    name, label = card["hosted_model"], card["label"]
+    if not yes and not typer.confirm(f"Delete {name} at {label}? It cannot be brought back."):
+        raise typer.Exit(1)
+    left = host_of(settings(), card).erase_model(name)
+    if left:
+        raise BotError(f"Not erased: {left[0]}.")
+    console.print(f"{label} has no model {name} any more.", highlight=False)
 
 
 def model_folder(job: str) -> Path:

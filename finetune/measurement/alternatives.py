@@ -13,6 +13,7 @@ from finetune.reports.costs import CostPart, Workload
 from finetune.reports.parts import Interval
 
 if TYPE_CHECKING:
+    from finetune.measurement.evidence import Evidence
     from finetune.measurement.findings import Bench, Findings, Request
 
 
@@ -39,7 +40,15 @@ def case_of(findings: Findings, costs: CostPart, request: Request, bench: Bench)
     if findings.pilot:
         share = findings.pilot.score.automatic.get(rate)
         options.append(Alternative("the fine-tune", "tuned", share, machine, _once(costs, PILOT.name)))
+    options += [_kept_there(one, work) for one in findings.evidence if one.model_there]
     return business_case(work, options)
+
+
+def _kept_there(evidence: Evidence, work: Workload) -> Alternative:
+    """A model that a platform tuned and keeps: paid by the ticket, without confidences, trained already."""
+    share = 1.0 if 1 - evidence.score.accuracy.value <= work.error_rate else 0.0
+    usd_month = work.volume / 1000 * evidence.usd_per_1000
+    return Alternative(evidence.name, "hosted", Interval(share, share, share), usd_month)
 
 
 def _once(costs: CostPart, method: str) -> float:

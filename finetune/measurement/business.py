@@ -24,7 +24,7 @@ class Alternative:
     """One way to answer: its automatic share (None where not measured), dollars a month to run, dollars once."""
 
     name: str
-    kind: str  # nothing | trained | prompt | tuned
+    kind: str  # nothing | trained | prompt | tuned | hosted
     share: Interval | None
     running_usd: float = 0.0
     once_usd: float = 0.0

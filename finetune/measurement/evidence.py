@@ -22,7 +22,7 @@ class Evidence:
 
     `rows` it was trained on, `test` the held-out ones; `gain` is it minus the cheap method `against` on the same
     rows (a share with 95% interval). `pilot` says that the model was thrown away, `whole` that it was trained on all
-    rows as a job trains it.
+    rows as a job trains it. `model_there` is the name of a model that a platform keeps and answers for `usd_per_1000` tickets.
     """
 
     job: str
@@ -40,6 +40,8 @@ class Evidence:
     finished_at: str = ""
     pilot: bool = False
     whole: bool = False
+    model_there: str = ""
+    usd_per_1000: float = 0.0
 
     @property
     def name(self) -> str:
@@ -76,7 +78,8 @@ def _of_finetune(report: FinetuneReport, job: str) -> list[Evidence]:
     spec, rows, gap, line = report.spec, report.dataset, report.difference, report.tuned
     if gap is None or line is None or gap.points is None or gap.low is None or gap.high is None:
         return []
-    if spec["task"] != PILOT_TASK or METHODS[spec["method"]].is_baseline or gap.rows != rows.test:
+    is_baseline = METHODS[spec["method"]].is_baseline and not report.hosted_model
+    if spec["task"] != PILOT_TASK or is_baseline or gap.rows != rows.test:
         return []
     return [
         Evidence(
@@ -93,6 +96,8 @@ def _of_finetune(report: FinetuneReport, job: str) -> list[Evidence]:
             line.seconds,
             report.spent.usd,
             str(report.provenance.get("finished_at", "")),
+            model_there=report.hosted_model,
+            usd_per_1000=report.latency.usd_per_1000 or 0.0,
         )
     ]
 

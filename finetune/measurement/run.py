@@ -205,8 +205,10 @@ class Survey:
     ) -> tuple[Pilot | None, float | None]:
         """What a fine-tune gains, and the minutes of a pilot that could change the answer and was not run.
 
-        A model that a job left on the same rows is the best evidence there is, an earlier pilot the next best.
+        A model that a job left on the same rows is the best evidence there is, an earlier pilot the next best. A hosted one
+        is an alternative of its own: it says nothing of training here.
         """
+        evidence = tuple(one for one in evidence if not one.model_there)
         sample, request = self.sample, self.request
         if evidence and not evidence[0].pilot:
             return _against(pilot_of(evidence[0]), baseline.name, score, request.metric), None

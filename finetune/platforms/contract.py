@@ -17,6 +17,7 @@ from finetune.registry import Variable as Variable
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
+    from finetune.hosted import Endpoint
 
 
 class PlatformError(FinetuneError):
@@ -82,7 +83,10 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Offer:
-    """A machine that can be had: US dollars an hour, usual wait in seconds (None: not known), date of the price."""
+    """A machine that can be had: US dollars an hour, usual wait in seconds (None: not known), date of the price.
+
+    Of a platform that tunes by itself it is a base model, and the price is dollars a million trained tokens.
+    """
 
     name: str
     label: str
@@ -92,6 +96,7 @@ class Offer:
     gpu_gib: float = 0.0
     memory_gib: float = 0.0
     wait_s: float | None = None
+    usd_per_million: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Submission:
     """One job as it is handed to a platform: `files` go up before the create, by path below the tag.
 
     `limit_s` is the platform's own time limit, `bot_key` the bot's public key, `run_key` the secret that proves the
-    container's words, `recipe` the job's recipe for platforms that tune by themselves.
+    container's words; `recipe` and `budget_usd`, which the job may still cost, are for platforms that tune by themselves.
     """
 
     tag: str
@@ -124,6 +129,7 @@ class Submission:
     bot_key: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     run_key: str = field(default="", repr=False)
+    budget_usd: float | None = None
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -144,13 +150,15 @@ class Submission:
 class Reference:
     """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read.
 
-    `run_key` is the secret without which nothing that its container wrote is believed.
+    `run_key` is the secret without which nothing that its container wrote is believed; `keeps_model` says that erasing it
+    leaves the model that the platform hosts.
     """
 
     tag: str
     remote_id: str = ""
     cursor: int = 0
     run_key: str = field(default="", repr=False)
+    keeps_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,6 +207,18 @@ class Adapter(Protocol):
 
     def erase(self, reference: Reference) -> list[str]:
         """Erase what was uploaded and left; what could not be erased, in words. Doing it twice is no error."""
+        ...
+
+
+class Host(Protocol):
+    """What the adapter of a platform that hosts its models gives beside the nine calls."""
+
+    def endpoint(self, base_model: str, model: str) -> Endpoint:
+        """Where the tuned model answers; no call is made."""
+        ...
+
+    def erase_model(self, model: str) -> list[str]:
+        """Delete the hosted model; what could not be deleted, in words. Doing it twice is no error."""
         ...
 
 

@@ -130,7 +130,8 @@ class FinetuneReport:
     """What a fine-tune came to; `measure` is the score that decides: accuracy or chrf.
 
     A task fills in what it measured, the pipeline the rest: `task`, `spent`, `carbon`, `spec` (the recipe as told) and
-    `provenance`. `settings` are those that a solver chose.
+    `provenance`. `settings` are those that a solver chose. `hosted_model` is
+    the model's name at the platform that keeps it, "" where the weights are here.
     """
 
     headline: str = "Done."
@@ -160,6 +161,7 @@ class FinetuneReport:
     perplexity: float | None = None
     judge: Judgement | None = None
     settings: Mapping[str, Any] | None = None
+    hosted_model: str = ""
 
     kind = "finetune"
 

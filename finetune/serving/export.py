@@ -10,6 +10,7 @@ from typing import Any
 from finetune.artifacts import CARD, LINEAR_HALF, find_model, read_card
 from finetune.catalog import hub_id_of, published_name
 from finetune.errors import ExportError
+from finetune.hosted import refuse_hosted
 from finetune.methods import MERGED, method_of
 from finetune.serving.predict import load
 from finetune.training.base_models import causes, status_of
@@ -34,6 +35,7 @@ def export(folder: Path, out: Path, form: str = "adapter") -> list[Path]:
         raise error
     place = find_model(folder)
     card = read_card(place)
+    refuse_hosted(card, "exported")
     if full and not _is_done(place, card, out, form):
         raise error
     if not full:

@@ -16,9 +16,11 @@ from finetune.registry import entries_of
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
+    from finetune.hosted import Endpoint
     from finetune.llm import Llm
     from finetune.progress import Progress
     from finetune.reports.finetune import FinetuneReport
+    from finetune.reports.parts import LossPoint
     from finetune.spec import Spec
 
 
@@ -34,6 +36,39 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class HostedModel:
+    """A model that a platform has tuned from `base_model` and hosts: where it answers, and what asking it may cost.
+
+    `history` is the loss as the platform told it.
+    """
+
+    endpoint: Endpoint
+    platform: str
+    base_model: str
+    spend_usd: float
+    history: tuple[LossPoint, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """How tables call it."""
+        return f"{self.base_model}, tuned at {self.endpoint.label}"
+
+
+Chats = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class HostedTask:
+    """A task for a model that a platform tunes: `question` asks about one ticket, `chats` gives questions with answers to
+    train on and to choose on, `run(spec, tickets, folder, progress, model)` measures it, `read(text, card)` its answer."""
+
+    question: Callable[[str], str]
+    chats: Callable[[Spec, Tickets], tuple[Chats, Chats]]
+    run: Callable[[Spec, Tickets, Path, Progress, HostedModel], FinetuneReport]
+    read: Callable[[str, Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True)
 class Task:
     """One thing that a model can learn to do.
 
@@ -42,7 +77,8 @@ class Task:
     model; `predict(model, text, top)` its answer; `load_before(place)` the model and name of what could answer before
     training, or None. `ticket_field` is the ticket's field it learns from, `requirement` that in words, `dataset_kind` the
     kind of dataset that has it, `purpose` continues "It ..." on the model card. `default_base` is "" where no trained
-    base model is packaged; `defaults` are recipe settings that differ from Spec's.
+    base model is packaged; `defaults` are recipe settings that differ from Spec's; `at_platform` is None where no platform
+    can tune for it.
     """
 
     name: str
@@ -61,6 +97,7 @@ class Task:
     default_shape: str
     defaults: Mapping[str, Any] = field(default_factory=dict)
     position: int = 100
+    at_platform: HostedTask | None = None
 
 
 def task_of(card: Mapping[str, Any]) -> Task:

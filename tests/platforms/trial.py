@@ -11,7 +11,7 @@ from typing import Any
 from finetune.errors import FinetuneError
 from finetune.platforms.contract import ENDED, Reference, Submission
 from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
-from tests.platforms.world import Crash, Wire, World, open_world
+from tests.platforms.world import ROWS, SPEC, Crash, Wire, World, open_world
 from worker.errors import WorkerError
 
 CREATE_FAULTS = ("503", "429", "cut", "cut", "silent", "")
@@ -103,9 +103,12 @@ def plain_run(wire: Wire, standin: StandIn, clock: list[float], seed: int, home:
     standin.create_faults += trouble.creates
     standin.lag_s = trouble.lag_s
     standin.on_cancel = lambda job: standin.end(job, CANCELLED)
-    submission = Submission(
-        f"plain-{seed}-1", wire.machine, 3600.0, {"order": b"x", "data/rows": b"y"}, "key"
-    )
+    is_hosted = wire.platform.gives == "hosted"
+    chats = wire.platform.training_files(ROWS, SPEC)
+    files = chats if is_hosted else {"order": b"x", "data/rows": b"y"}
+    tag = f"plain-{seed}-1"
+    secret = world.key.run_secret(tag)
+    submission = Submission(tag, wire.machine, 3600.0, files, "key", SPEC, secret)
     remote_id, starts = "", 2 if trouble.dies_in_create else 1
     for start in range(starts):
         if start == 0 and starts == 2:

@@ -8,11 +8,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from finetune.data.ticket import Ticket, Tickets
-from finetune.platforms.contract import Adapter, Platform
+from finetune.platforms.contract import Adapter, Platform, Result
 from finetune.platforms.run_key import RunKey
 from finetune.platforms.runs import CLAIM, DATA, DONE, RunStore
 from tests.platforms.standin import (
@@ -25,6 +26,7 @@ from tests.platforms.standin import (
     PlatformJob,
     StandIn,
 )
+from worker.dispatch.at_home import HostedRun
 from worker.dispatch.desk import Connection, Desk
 from worker.dispatch.packing import Packer
 from worker.jobs.records import Job, JobRequest
@@ -39,7 +41,13 @@ MEMORY = Path("/dev/shm")
 SPEC = {"dataset": "few", "digest": "d", "budget_usd": 50.0, "method": "lora", "task": "triage"}
 RESULT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
 FALSE = "Written by a stranger."
-ROWS = Tickets(tuple(Ticket(f"t{n}", f"ticket {n}", label="ab"[n % 2]) for n in range(12)), "triage")
+TEXTS = [f"{sha256(str(n).encode()).hexdigest()} asks about {n * n}" for n in range(48)]
+ROWS = Tickets(tuple(Ticket(f"t{n}", text, label="ab"[n % 2]) for n, text in enumerate(TEXTS)), "triage")
+
+
+def measure_at_once(run: HostedRun, should_stop: Callable[[], bool]) -> Result:
+    """In the place of the process that measures a hosted model: the report of a fine-tune, at once."""
+    return Result(RESULT, {}, run.endpoint.model)
 
 
 class Crash(BaseException):
@@ -88,7 +96,8 @@ class World:
         runs = self.runs if platform.gives == "weights" else None
         packer = Packer(self.key, lambda digest: ROWS, {"as_of": "2026-11"})
         connection = Connection(platform, self.adapter, runs)
-        return Desk(self.ledger, {platform.name: connection}, packer, self.home / "artifacts")
+        artifacts = self.home / "artifacts"
+        return Desk(self.ledger, {platform.name: connection}, packer, artifacts, measure=measure_at_once)
 
     def submit(self) -> str:
         """A job for the platform."""
@@ -255,9 +264,12 @@ class World:
             self.problems.append("a secret stands in the ledger")
 
     def uploads(self) -> list[str]:
-        """What still lies at the platform."""
+        """What still lies at the platform, but for the hosted models that a report names."""
         own = [str(path) for path in (self.home / "runs").rglob("*") if path.is_file()]
-        return own + [str(one) for one in getattr(self.standin, "files", {})]
+        files = [str(file["filename"]) for file in getattr(self.standin, "files", {}).values()]
+        kept_models = {(self.ledger.job(one).report or {}).get("hosted_model") for one in self.jobs}
+        models = [name for name in getattr(self.standin, "models", {}) if name not in kept_models]
+        return own + files + models
 
     def close(self) -> None:
         """Everything of this run is removed."""

@@ -159,7 +159,7 @@ def test_what_the_run_s_key_did_not_prove_is_refused(tmp_path: Path) -> None:
         runs.save_result(key, folder, RESULT, {})
         runs.append_event(key, 0, {"kind": "step", "step": 1})
     genuine = runs.read(TAG, MANIFEST) or b""
-    for forged in (
+    for fake in (
         json.dumps({"files": []}).encode(),
         runs.read(other.tag, MANIFEST) or b"",
         genuine.replace(b"model.safetensors", b"model.safetensor5"),
@@ -170,7 +170,7 @@ def test_what_the_run_s_key_did_not_prove_is_refused(tmp_path: Path) -> None:
         b'{"hmac_sha256": "a", "text": "\\ud800"}',
         b"[" * 100_000,
     ):
-        runs.write(TAG, MANIFEST, forged)
+        runs.write(TAG, MANIFEST, fake)
         with pytest.raises(Forgery, match=r"manifest\.json"):
             runs.fetch(KEY, tmp_path / "back")
         assert not (tmp_path / "back").exists()

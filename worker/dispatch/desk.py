@@ -25,8 +25,10 @@ from finetune.platforms.contract import (
     Reference,
 )
 from finetune.platforms.runs import RunStore
+from worker.dispatch.at_home import Measure, measure_at_home
 from worker.dispatch.desk_steps import Steps, bills_no_more
 from worker.dispatch.packing import Packer, limit_of
+from worker.dispatch.results import Fetcher
 from worker.jobs.records import Order
 from worker.jobs.remotes import Move, Remote, RemoteState, next_move
 from worker.jobs.states import State, Trigger
@@ -78,7 +80,7 @@ class Desk:
     """`step(now, tick)` acts once on everything that is due; `start()` does so each second in a thread.
 
     `artifacts` takes the files that come back; `per_user` limits how many jobs of a person are out; `on_change` is
-    called after something changed, so that cards follow.
+    called after something changed, so that cards follow; `measure` evaluates a model that a platform hosts.
     """
 
     ledger: Ledger
@@ -87,6 +89,7 @@ class Desk:
     artifacts: Path
     per_user: int | None = None
     on_change: Callable[[], None] = lambda: None
+    measure: Measure = measure_at_home
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
     _postponed: dict[str, float] = field(default_factory=dict)
@@ -270,7 +273,9 @@ class Desk:
         next_step = next_move(remote, job, since_s)
         memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
         lasted_s = partial(memory.lasted_s, tick)
-        steps = Steps(self.ledger, connection, self.packer, self.artifacts, now, since_s, lasted_s)
+        stopping = self._over.is_set
+        fetcher = Fetcher(self.ledger, connection, self.packer, self.artifacts, self.measure, stopping)
+        steps = Steps(self.ledger, connection, self.packer, fetcher, now, since_s, lasted_s)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:
             memory.due = tick + wait_s

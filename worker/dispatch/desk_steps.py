@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from finetune.errors import FinetuneError
@@ -21,14 +19,13 @@ from finetune.platforms.contract import (
     Sighting,
     Stage,
 )
-from finetune.platforms.run_key import CorruptResult
-from worker.dispatch.packing import LEAST_S, Packer, attempt_name
+from worker.dispatch.packing import LEAST_S, Packer
+from worker.dispatch.results import CORRUPT_S, Fetcher, measuring_usd
 from worker.jobs.remotes import Move, Outcome, Remote, RemoteState
 from worker.jobs.states import END_STATES, State
 from worker.ledger import remotes
 from worker.ledger.ledger import Ledger
 from worker.logs import scrub
-from worker.runtime.attempt import drop_earlier
 
 if TYPE_CHECKING:
     from worker.dispatch.desk import Connection
@@ -41,7 +38,6 @@ LAST_WORD_S = 60.0
 """A platform may say that a job has ended before its last words can be read in the bucket."""
 END_GRACE_S = 60.0
 LIMIT_SLACK_S = 600.0
-CORRUPT_S = 60.0
 NO_BILL = Bill(0.0, True, "never started")
 
 log = logging.getLogger("trainwise.jobs")
@@ -57,7 +53,7 @@ class Steps:
     ledger: Ledger
     connection: Connection
     packer: Packer
-    artifacts: Path
+    fetcher: Fetcher
     now: float
     since_s: float
     lasted_s: Callable[[str], float]
@@ -251,7 +247,7 @@ class Steps:
         if self.connection.platform.restarts:  # billed until it is ended: not while its result is fetched
             with suppress(NoAnswer, NotMade):
                 remote, _ = self._see_end(remote)
-        remote = self._fetch(remote)
+        remote = self.fetcher.fetch(remote, self.since_s, self.now)
         try:
             remote, has_ended = self._see_end(remote)
             if not has_ended:
@@ -272,35 +268,10 @@ class Steps:
             leftovers = [f"Not erased at {self.label}: {remote.tag}. {self._words(error, remote)}"]
             leftovers += [self._still_there(remote)] if remote.ended_at is None and remote.remote_id else []
         usd = max(remote.usd, bill.usd if bill else 0.0)
+        usd += measuring_usd(replace(remote, usd=usd))
         values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
         remotes.close(self.ledger.engine, remote, leftovers, self.now, **values)
         return None
-
-    def _fetch(self, remote: Remote) -> Remote:
-        """The finished job's files among the artifacts and its report in the ledger; a result that never comes is a failure."""
-        if remote.outcome != Outcome.FINISHED or remote.report is not None:
-            return remote
-        home = self.artifacts / self.ledger.job(remote.job_id).root
-        draft = home / f".{remote.tag}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        try:
-            result = self.connection.adapter.result(self.packer.reference(remote), draft)
-            if (draft / "files").is_dir():
-                folder = home / attempt_name(remote)
-                shutil.rmtree(folder, ignore_errors=True)
-                (draft / "files").replace(folder)
-                drop_earlier(folder)
-        except (NoAnswer, NotMade, CorruptResult, OSError) as error:
-            most_s = CORRUPT_S if isinstance(error, CorruptResult) else CLEAR_S / 2
-            if self.since_s <= most_s:
-                raise NoAnswer(str(error)) from error
-            why = f"The result could not be fetched: {self._words(error, remote)}"
-            return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        report = {**result.report, **({"hosted_model": result.model} if result.model else {})}
-        return remotes.keep_result(self.ledger.engine, remote, report, result.plots)
 
     def _see_end(self, remote: Remote) -> tuple[Remote, bool]:
         """Ends everything that bears the tag; True once the platform shows that nothing of it runs."""

@@ -11,7 +11,7 @@ from finetune.data.ticket import Tickets, canonical
 from finetune.platforms.contract import Platform, Reference, Submission
 from finetune.platforms.runs import DATA, ORDER
 from worker.jobs.records import Job
-from worker.jobs.remotes import Remote
+from worker.jobs.remotes import Outcome, Remote
 from worker.transport.signing import PREFIX, Envelope, PrivateKey, encode, order, rq_id, seal
 
 LEAST_S = 120.0
@@ -43,7 +43,11 @@ class Packer:
         public = PREFIX + encode(self.key.public.raw.public_bytes_raw())
         if platform.gives == "hosted":
             files = platform.training_files(tickets, job.spec)
-            return Submission(remote.tag, remote.machine, remote.limit_s, files, recipe=job.spec)
+            budget = job.spec.get("budget_usd")
+            left = None if budget is None else max(0.0, float(budget) - job.spent_usd)
+            return Submission(
+                remote.tag, remote.machine, remote.limit_s, files, recipe=job.spec, budget_usd=left
+            )
         expires = now + platform.queue_s + remote.limit_s
         envelope = envelope_of(job, remote.attempt, remote.tag, expires, int(remote.limit_s))
         message = {
@@ -60,7 +64,8 @@ class Packer:
     def reference(self, remote: Remote, remote_id: str | None = None) -> Reference:
         """The submission as its adapter takes it, or another job (`remote_id`) under its tag."""
         name = remote.remote_id if remote_id is None else remote_id
-        return Reference(remote.tag, name, remote.cursor, self.key.run_secret(remote.tag))
+        keeps = remote.outcome not in (Outcome.CANCELLED, Outcome.LOST) and name == remote.remote_id
+        return Reference(remote.tag, name, remote.cursor, self.key.run_secret(remote.tag), keeps)
 
 
 def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: int) -> Envelope:

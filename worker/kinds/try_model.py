@@ -24,7 +24,7 @@ def run(work: Work) -> Report:
     if not JOB_ID.fullmatch(root):
         raise FinetuneError("This try names no job.")
     try:
-        sides = try_both(work.folder.parents[1] / root, str(spec["text"]))
+        sides = try_both(work.folder.parents[1] / root, str(spec["text"]), find_endpoint=work.find_endpoint)
     except CorruptModel as error:
         raise CorruptModel(
             f"The files of model {model} are gone or damaged on this worker, so nothing can answer. "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.errors import FinetuneError, Stopped
+from finetune.hosted import FindEndpoint, no_endpoint
 from worker.errors import WorkerError
 from worker.kinds.job_kind import Run
 from worker.logs import scrub
@@ -35,7 +36,7 @@ class RunBroke(WorkerError):
 class Work:
     """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables.
 
-    `llm` is the language model of this machine, for kinds that use one.
+    `llm` is the language model of this machine, for kinds that use one, `find_endpoint` where a hosted model answers.
     """
 
     envelope: Envelope
@@ -46,6 +47,7 @@ class Work:
     price_per_hour: float
     prices: Mapping[str, Any]
     llm: Llm | None = None
+    find_endpoint: FindEndpoint = no_endpoint
 
 
 def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:
@@ -65,7 +67,7 @@ def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:
     except RunBroke as e:
         end, data = "failed", {"error": scrub(str(e)), "retryable": True}
     except Exception as e:
-        end, data = "failed", _explain(e)
+        end, data = "failed", explain(e)
     hours = (time.monotonic() - began) / 3600
     usd = hours * work.price_per_hour + api_usd(data.get("report"))
     return end, {**data, "seconds": round(hours * 3600, 3), "usd": round(usd, 6)}
@@ -133,7 +135,8 @@ def within_budget(
     return stop_reason
 
 
-def _explain(error: Exception) -> dict[str, Any]:
+def explain(error: Exception) -> dict[str, Any]:
+    """An error of no known kind as a sentence, with whether another try may work; its traceback goes to the log."""
     mark = secrets.token_hex(3)
     log.exception("run failed (%s)", mark)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -99,6 +99,7 @@ def run_job_process(spec: ProcessSpec, parent: int) -> int:
         options.price_per_hour,
         options.prices,
         options.find_llm(envelope.team) if spec.kind.uses_llm else None,
+        options.find_endpoint,
     )
     ids = {"job": envelope.job, "attempt": envelope.attempt, "kind": envelope.kind, "worker": options.name}
     log_event(log, "job started", **ids, dataset=envelope.dataset, pid=os.getpid())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.hosted import FindEndpoint, no_endpoint
 from worker.errors import WorkerError
 from worker.kinds import KINDS
 from worker.kinds.job_kind import JobKind
@@ -29,7 +30,7 @@ class WorkerOptions:
     modules to import once, so that jobs start at once (imports only: CUDA must not start there). `gpus` is what
     multi_gpu.choose_devices takes; `ranks` the processes of a fine-tune (None: one for each GPU of this worker).
     `find_llm` is asked with the team as each job of a kind that uses one begins: a model may be connected meanwhile.
-    `max_jobs` ends the worker after so many.
+    `find_endpoint` says where a model that a platform hosts answers. `max_jobs` ends the worker after so many.
     """
 
     redis_url: str
@@ -40,6 +41,7 @@ class WorkerOptions:
     datasets_url: str
     kinds: Mapping[str, JobKind] = field(default_factory=lambda: KINDS)
     find_llm: Callable[[str], Llm | None] = no_llm
+    find_endpoint: FindEndpoint = no_endpoint
     prices: Mapping[str, Any] = field(default_factory=dict)
     price_per_hour: float = 0.0
     gpus: str | None = None

@@ -29,7 +29,7 @@ from bot.slack.ui.forms import (
 )
 from bot.slack.ui.job_card import MORE_EPOCHS
 from bot.slack.ui.limits import validate_view
-from bot.slack.ui.where import HERE, machine_of, where_fields, where_text
+from bot.slack.ui.where import HERE, is_hosted, machine_of, where_fields, where_text
 from finetune.data.card import Card
 from finetune.data.ticket import DatasetError
 from finetune.errors import did_you_mean
@@ -92,7 +92,10 @@ def impossible(
 ) -> dict[str, str]:
     """What speaks against queueing this recipe, by field."""
     if machine is not None and not spec.budget_usd:
-        return {"budget_usd": f"Give a budget: it sets the time limit at {machine.platform.label}."}
+        limit = "is the most it may cost" if is_hosted(machine) else "sets the time limit"
+        return {"budget_usd": f"Give a budget: it {limit} at {machine.platform.label}."}
+    if machine is not None and is_hosted(machine):
+        return {}
     estimate = estimate_run(spec, card, services.prices)
     if estimate.size.parameters is None and not spec.budget_usd:
         return {"budget_usd": BUDGET_FOR_UNKNOWN_SIZE.format(base=spec.base_model)}

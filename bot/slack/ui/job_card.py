@@ -50,6 +50,7 @@ PHASES = {
     "reporting": "Writing the report",
 }
 CAN_PAUSE = (State.QUEUED, State.RUNNING)
+NOTED = (State.RUNNING, State.CANCELLING, State.FINALIZING)
 BAR_CELLS = 12
 BLOCKS = "▁▂▃▄▅▆▇█"
 MORE_EPOCHS = 2
@@ -91,7 +92,7 @@ def status_line(job: Job, now: float, redis_down: bool = False) -> str:
                 parts.append(f"starts in about {job.progress['starts_in_s'] / 60:.0f} min")
     if job.state == State.RUNNING:
         parts += _running_parts(job, now)
-    if job.state in (State.RUNNING, State.CANCELLING) and (note := job.progress.get("platform_note")):
+    if job.state in NOTED and (note := job.progress.get("platform_note")):
         parts.append(escape(one_line(str(note), 160)))
     return "  ·  ".join(parts)
 
@@ -129,10 +130,16 @@ def _course_line(progress: Mapping[str, Any]) -> str:
 def recipe(job: Job) -> str:
     """What was asked for, in a few words of its kind, and the budget."""
     spec = job.spec
-    parts = kind_of(job.kind).recipe(spec)
+    parts = kind_of(job.kind).recipe(spec)[is_tuned_there(job) :]  # the method is the platform's own
     if _number(spec.get("budget_usd")):
         parts.append(f"budget {money(spec['budget_usd'])}")
     return " · ".join(escape(one_line(str(part), 80)) for part in parts if part)
+
+
+def is_tuned_there(job: Job) -> bool:
+    """Whether a platform tunes it by its own method."""
+    platform = PLATFORMS.get(job.platform or "")
+    return platform is not None and platform.gives == "hosted"
 
 
 def duration(seconds: float) -> str:
@@ -204,7 +211,7 @@ def _buttons(job: Job) -> list[Block]:
         return []
     elements = []
     training = job.progress.get("phase") == "training" and job.progress.get("step")
-    if job.state == State.RUNNING and training and _trains_in_epochs(job):
+    if job.state == State.RUNNING and training and _trains_in_epochs(job) and not is_tuned_there(job):
         elements.append(finish_button(job))
     if job.state in CAN_PAUSE and not job.platform:
         elements.append(button("Pause", "job_pause", job.id))

@@ -75,7 +75,8 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
     ]
     if kind_of(job.kind).leaves_model:
         first = [button("Try it", "job_try", job.id, "primary")]
-        if job.spec.get("task", "triage") == "triage":
+        is_here = not (isinstance(report, FinetuneReport) and report.hosted_model)
+        if job.spec.get("task", "triage") == "triage" and is_here:
             first.append(button("Deploy", "job_deploy", job.id))
         return [
             *first,

@@ -30,8 +30,20 @@ def where_fields(places: Sequence[PlaceOffer], selection: str) -> list[Block]:
 def label_of(place: PlaceOffer) -> str:
     """Platform, machine and its price an hour; its usual wait where that is known."""
     wait = place.offer.wait_s
-    parts = [place.platform.label, place.offer.label, f"{money(place.offer.usd_per_hour)} an hour"]
+    parts = [place.platform.label, place.offer.label, price_of(place)]
     return " · ".join([*parts, *([f"waits {duration(wait)}"] if wait is not None else [])])
+
+
+def is_hosted(place: PlaceOffer) -> bool:
+    """Whether the platform tunes by itself and keeps the model."""
+    return place.platform.gives == "hosted"
+
+
+def price_of(place: PlaceOffer) -> str:
+    """Dollars an hour, or a million trained tokens."""
+    if is_hosted(place):
+        return f"{money(place.offer.usd_per_million)} a million trained tokens"
+    return f"{money(place.offer.usd_per_hour)} an hour"
 
 
 def machine_of(place: PlaceOffer) -> Machine:
@@ -41,6 +53,8 @@ def machine_of(place: PlaceOffer) -> Machine:
 
 def usd_at(place: PlaceOffer, estimate: RunEstimate) -> float:
     """Dollars at most, by the estimate's time and the offer's price."""
+    if is_hosted(place):
+        return estimate.tokens / 1e6 * place.offer.usd_per_million
     return seconds_at(place, estimate)[1] / 3600 * place.offer.usd_per_hour
 
 
@@ -53,6 +67,8 @@ def seconds_at(place: PlaceOffer, estimate: RunEstimate) -> tuple[float, float]:
 
 def where_text(place: PlaceOffer, estimate: RunEstimate) -> str:
     """Time and dollars there, the date of the price, and what leaves the house."""
+    if is_hosted(place):
+        return _hosted_text(place, estimate)
     low, high = seconds_at(place, estimate)
     wait = place.offer.wait_s
     text = (
@@ -61,3 +77,12 @@ def where_text(place: PlaceOffer, estimate: RunEstimate) -> str:
     )
     text += "the wait for a machine is not known." if wait is None else f"waits about {duration(wait)}."
     return f"{text} Leaves the house: {place.platform.leaves}"
+
+
+def _hosted_text(place: PlaceOffer, estimate: RunEstimate) -> str:
+    label, offer = place.platform.label, place.offer
+    return (
+        f"{label} tunes {offer.label} by its own method and keeps the model; only the epochs of this form count there. About "
+        f"{estimate.tokens:,.0f} tokens, {dollars(usd_at(place, estimate))} ({price_of(place)}, price of {offer.as_of}); the "
+        f"wait is not known. Leaves the house: {place.platform.leaves}"
+    )

@@ -39,6 +39,11 @@ BACKENDS: Mapping[str, Backend] = {
 def backend_for(job: Path) -> tuple[Backend, Path, dict[str, Any]]:
     """The backend that serves a job's model, the run's folder and its report; ExportError where there is none."""
     run, report = report_of(job)
+    if report.get("hosted_model"):
+        raise ExportError(
+            f"{report['hosted_model']} is hosted by its platform and its weights are not to be had, so it cannot be served "
+            "here. Ask it there by this name."
+        )
     task = str(report.get("task") or report["spec"]["task"])
     for backend in BACKENDS.values():
         if backend.task == task:

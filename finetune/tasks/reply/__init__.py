@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.artifacts import read_card
+from finetune.hosted import is_hosted
 from finetune.methods import method_of
-from finetune.tasks import Prediction, Task
+from finetune.tasks import Chats, HostedModel, HostedTask, Prediction, Task
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -44,11 +46,41 @@ def predict(model: Any, text: str, top: int) -> Prediction:
 def load_before(place: Path) -> tuple[Any, str] | None:
     """The base model as it was, where it had trained weights."""
     card = read_card(place)
+    if is_hosted(card):
+        return None
     if not method_of(card).pretrained:
         return None
     from finetune.tasks.reply.model import as_it_was
 
     return as_it_was(card), "base model, untuned"
+
+
+def question(text: str) -> str:
+    """The ticket as a hosted model is asked."""
+    from finetune.tasks.reply import hosted
+
+    return hosted.question(text)
+
+
+def chats(spec: Spec, tickets: Tickets) -> tuple[Chats, Chats]:
+    """What a platform is given to train on and to choose on."""
+    from finetune.tasks.reply import hosted
+
+    return hosted.chats(spec, tickets)
+
+
+def run_hosted(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: HostedModel
+) -> FinetuneReport:
+    """The task's part of the report of a hosted model."""
+    from finetune.tasks.reply import hosted
+
+    return hosted.run(spec, tickets, folder, progress, model)
+
+
+def read(text: str, card: Mapping[str, Any]) -> str:
+    """The reply as it was written."""
+    return text
 
 
 TASK = Task(
@@ -68,4 +100,5 @@ TASK = Task(
     default_shape="tiny-llama",
     defaults={"epochs": 3, "batch_size": 16, "max_length": 1024, "head": "linear"},
     position=20,
+    at_platform=HostedTask(question, chats, run_hosted, read),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.artifacts import BEFORE, CARD, read_card
 from finetune.methods import method_of
-from finetune.tasks import Prediction, Task
+from finetune.tasks import Chats, HostedModel, HostedTask, Prediction, Task
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -53,6 +53,38 @@ def load_before(place: Path) -> tuple[Any, str] | None:
     return (solver.load(folder, dict(card)), str(card.get("name", "before"))) if solver else None
 
 
+def question(text: str) -> str:
+    """The ticket as a hosted model is asked."""
+    from finetune.tasks.triage import hosted
+
+    return hosted.question(text)
+
+
+def chats(spec: Spec, tickets: Tickets) -> tuple[Chats, Chats]:
+    """What a platform is given to train on and to choose on."""
+    from finetune.tasks.triage import hosted
+
+    return hosted.chats(spec, tickets)
+
+
+def run_hosted(
+    spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: HostedModel
+) -> FinetuneReport:
+    """The task's part of the report of a hosted model."""
+    from finetune.tasks.triage import hosted
+
+    return hosted.run(spec, tickets, folder, progress, model)
+
+
+def read(text: str, card: Mapping[str, Any]) -> str:
+    """The queue that an answer names; the answer itself where it names none."""
+    from finetune.evaluation.prompting import read_answer
+
+    classes = [str(name) for name in card.get("classes", ())]
+    number = read_answer(text, classes)
+    return classes[number] if number >= 0 else text
+
+
 TASK = Task(
     name="triage",
     label="Triage: ticket text to queue or intent",
@@ -69,4 +101,5 @@ TASK = Task(
     default_base="minilm",
     default_shape="tiny-bert",
     position=10,
+    at_platform=HostedTask(question, chats, run_hosted, read),
 )

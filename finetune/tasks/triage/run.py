@@ -83,7 +83,7 @@ def run_triage(
     progress.phase("evaluating")
     finetune, latency = evaluate_tuned(spec, sample, cheap, folder, training, progress)
     labels: Labels = {}
-    points = _curve(sample, cheap, best_trained(ladder).name, spec.seed, progress, labels)
+    points = curve_of(sample, cheap, best_trained(ladder).name, spec.seed, progress, labels)
     answers = Answers(sample, ladder, finetune, prompts)
     drop_embeddings(folder)
     report = conclude(answers, training, latency, points, folder, rising_classes(sample, labels))
@@ -91,7 +91,7 @@ def run_triage(
     return replace(report, notes=(*report.notes, *(one.text for one in cautions if one.kind == LANGUAGE)))
 
 
-def _curve(
+def curve_of(
     sample: Sample, cheap: CheapMethods, method: str, seed: int, progress: Progress, labels: Labels
 ) -> list[Point]:
     """The learning curve of the best cheap method, the one that a measurement of these rows draws."""

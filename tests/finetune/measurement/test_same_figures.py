@@ -105,6 +105,22 @@ def test_a_finished_job_decides(
     assert Evidence.from_json(evidence[0].to_json()) == evidence[0]
 
 
+def test_a_hosted_model_is_an_alternative_with_its_price(
+    linear: dict[str, Any], embed: CountingEmbedder, tmp_path: Path
+) -> None:
+    """It stands in the table and among the alternatives, paid by the ticket; it is no evidence for training here."""
+    there = {**job_report(linear, 0.97), "hosted_model": "ft:x", "latency": {"usd_per_1000": 0.12}}
+    evidence = tuple(evidence_of(there, "ef56"))
+    report = measurement_of(
+        TICKETS, 0.8, tmp_path, embed, evidence=evidence, volume=10_000, allowed_s=10.0, clock=Ticking(0.1)
+    )
+    assert next(row for row in report["ladder"] if row.get("job") == "ef56")["accuracy"]["value"] == 0.97
+    line = next(one for one in report["business"]["lines"] if one["kind"] == "hosted")
+    assert (line["running_usd"], line["share"]["value"]) == (pytest.approx(1.2), 1.0)
+    assert report["decision"] == "undecided"
+    assert Evidence.from_json(evidence[0].to_json()) == evidence[0]
+
+
 def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbedder, tmp_path: Path) -> None:
     """A job on other rows, or with another seed and so another split, says nothing here."""
     report = job_report(linear, 0.99)

@@ -1,0 +1,71 @@
+"""Replies by a model that a platform tunes and hosts: its training chats, and its evaluation at home on held-out tickets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.artifacts import CARD, MODEL
+from finetune.data.ticket import Tickets
+from finetune.hosted import card_of
+from finetune.llm import LONGEST_ANSWER, fence_ticket
+from finetune.methods import METHODS, PILOT
+from finetune.progress import Progress
+from finetune.reports.finetune import FinetuneReport, Latency
+from finetune.reports.parts import DatasetPart, Spent
+from finetune.tasks.reply.data import Pairs, WrittenAnswers, prepare
+from finetune.tasks.reply.run import RunOutputs, baselines, conclude, judge_pairs, nearest_crossed
+from finetune.training.embedding import FrozenEmbedder
+from finetune.training.summary import TrainingSummary
+
+if TYPE_CHECKING:
+    from finetune.spec import Spec
+    from finetune.tasks import HostedModel
+
+
+def question(text: str) -> str:
+    """The ticket as the model was trained to be asked."""
+    return f"Write the customer-service agent's next answer to this ticket.\n{fence_ticket(text)}"
+
+
+def chats(spec: Spec, tickets: Tickets) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Questions with the team's answers, to train on and to choose on; the cut is that of the evaluation."""
+    rows = prepare(spec, tickets)
+    return _pairs(rows.train), _pairs(rows.dev)
+
+
+def _pairs(side: Pairs) -> list[tuple[str, str]]:
+    return [(question(text), answer) for text, answer in zip(side.tickets, side.answers, strict=True)]
+
+
+def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: HostedModel) -> FinetuneReport:
+    """The task's part of the report: the hosted model's replies beside the nearest past answer, and pairs to compare blind."""
+    rows = prepare(spec, tickets)
+    embedder, test = FrozenEmbedder(), rows.test
+    scratch = next(one.name for one in METHODS.values() if one.network and not one.pretrained)
+    progress.phase("baselines")
+    systems, vectors = baselines(
+        replace(spec, method=scratch), rows.train, test, embedder, progress
+    )  # no base model is at hand to ask
+    progress.phase("evaluating")
+    questions = [question(text) for text in test.tickets]
+    outcome = model.endpoint.answers(questions, LONGEST_ANSWER, model.spend_usd, folder, progress)
+    ours = WrittenAnswers(model.title, "tuned", [text or "" for text in outcome.texts], outcome.seconds)
+    (folder / MODEL).mkdir(exist_ok=True)
+    card = card_of(model.endpoint, model.platform, model.base_model, "reply")
+    (folder / MODEL / CARD).write_text(json.dumps(card, indent=1))
+    outputs = RunOutputs([*systems, ours], rows, vectors, TrainingSummary(model.history))
+    report, opponent = conclude(outputs, embedder, folder, replace(spec, method=PILOT.name))
+    nearest, *others = report.systems
+    nearest = replace(nearest, cross_validated=nearest_crossed(rows.folds, embedder, spec.seed))
+    each = 1000 / len(test)
+    report = replace(
+        report,
+        systems=(nearest, *others),
+        spent=Spent(api_usd=outcome.usd),
+        dataset=DatasetPart(train=len(rows.train), dev=len(rows.dev), test=len(test), split=rows.how),
+        latency=Latency(each * outcome.seconds, usd_per_1000=each * outcome.usd),
+    )
+    return judge_pairs(report, None, test, (ours, opponent), folder, spec.seed, progress)

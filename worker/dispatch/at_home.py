@@ -1,0 +1,110 @@
+"""A model that a platform hosts, measured at home: a process of its own asks it about the held-out tickets and writes the report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.data.ticket import Tickets, canonical
+from finetune.hosted import Endpoint
+from finetune.platforms.contract import Bill, NoAnswer, Result
+from finetune.platforms.run_key import CorruptResult
+
+LEAST_USD_SHARE = 0.1  # of the budget, kept for the questions
+MOST_USD = 5.0
+LONGEST_S = 2 * 3600.0
+LOOK_S = 1.0
+COMMAND = ("-m", "worker.runtime.measure_hosted")
+log = logging.getLogger("trainwise.jobs")
+
+
+class MeasuringFailure(CorruptResult):
+    """The hosted model could not be measured, and trying again would not help."""
+
+
+@dataclass(frozen=True)
+class HostedRun:
+    """What the measurement is told: the recipe, its rows, where the model answers, and what its training cost.
+
+    `result` is what the platform left beside the model, its loss; the report and its pictures are written into `folder`.
+    """
+
+    spec: dict[str, Any]
+    tickets: Tickets
+    endpoint: Endpoint
+    platform: str
+    base_model: str
+    bill: Bill
+    result: Result
+    folder: Path
+
+    @property
+    def spend_usd(self) -> float:
+        """What the questions may cost: what the budget still has, a tenth of it at least."""
+        budget = self.spec.get("budget_usd")
+        if budget is None:
+            return MOST_USD
+        return max(float(budget) - self.bill.usd, LEAST_USD_SHARE * float(budget))
+
+    def order(self) -> bytes:
+        """The run as the process reads it from its standard input, the key included."""
+        message = {
+            "spec": self.spec,
+            "kind": self.tickets.kind,
+            "columns": dict(self.tickets.columns),
+            "rows": canonical(self.tickets.rows).decode(),
+            "endpoint": asdict(self.endpoint),
+            "platform": self.platform,
+            "base_model": self.base_model,
+            "spend_usd": self.spend_usd,
+            "trained": {"usd": self.bill.usd, "basis": self.bill.basis},
+            "loss": self.result.report.get("loss", []),
+            "folder": str(self.folder),
+        }
+        return json.dumps(message).encode()
+
+
+Measure = Callable[[HostedRun, Callable[[], bool]], Result]
+"""Measures a hosted model, until it is told to stop; NoAnswer where a later try may work, MeasuringFailure otherwise."""
+
+
+def measure_at_home(run: HostedRun, should_stop: Callable[[], bool]) -> Result:
+    """The report of a process that ends with this one's wish; its key goes through a pipe and stands in no argument."""
+    process = subprocess.Popen([sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    began = time.monotonic()
+    message: bytes | None = run.order()
+    try:
+        while True:
+            try:
+                output, _ = process.communicate(message, timeout=LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                message = None
+                if should_stop() or time.monotonic() - began > LONGEST_S:
+                    raise NoAnswer("The measurement of the hosted model was interrupted.") from None
+    finally:
+        process.kill()
+        process.wait()
+    answer = read_output(output)
+    if answer is None:
+        raise NoAnswer(f"The measurement of the hosted model broke (status {process.returncode}).")
+    if "error" in answer:
+        kind = NoAnswer if answer.get("retryable") else MeasuringFailure
+        raise kind(str(answer["error"]))
+    return Result(answer["report"], answer["plots"], run.endpoint.model)
+
+
+def read_output(output: bytes) -> dict[str, Any] | None:
+    """The process's last line as an object; None where there is none."""
+    try:
+        value = json.loads((output.splitlines() or [b""])[-1])
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

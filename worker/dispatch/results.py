@@ -1,0 +1,113 @@
+"""What a finished submission left: files by their manifest, or a hosted model that is measured here; never half of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.errors import FinetuneError
+from finetune.platforms.contract import Bill, NoAnswer, NotMade, Result
+from worker.dispatch.at_home import HostedRun, Measure
+from worker.dispatch.packing import Packer, attempt_name
+from worker.jobs.remotes import Outcome, Remote
+from worker.ledger import remotes
+from worker.ledger.ledger import Ledger
+from worker.logs import scrub
+from worker.runtime.attempt import api_usd, drop_earlier
+
+if TYPE_CHECKING:
+    from worker.dispatch.desk import Connection
+
+CORRUPT_S = 60.0
+FETCH_S = 900.0
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Brings results of one connection's jobs among the `artifacts`; `measure` evaluates what a platform hosts."""
+
+    ledger: Ledger
+    connection: Connection
+    packer: Packer
+    artifacts: Path
+    measure: Measure
+    should_stop: Callable[[], bool]
+
+    def fetch(self, remote: Remote, since_s: float, now: float) -> Remote:
+        """The finished job's files in its folder and its report in the ledger; a result that never comes is a failure.
+
+        `since_s`: how long it has been tried. NoAnswer: later again.
+        """
+        if remote.outcome != Outcome.FINISHED or remote.report is not None:
+            return remote
+        home, model = self.artifacts / self.ledger.job(remote.job_id).root, ""
+        draft = home / f".{remote.tag}"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        try:
+            result = self.connection.adapter.result(self.packer.reference(remote), draft)
+            model = result.model
+            if model:
+                result = self._measure(remote, result, now)
+            if (draft / "files").is_dir():
+                self._keep(draft / "files", home / attempt_name(remote))
+        except (FinetuneError, OSError) as error:
+            is_open = isinstance(error, NoAnswer | NotMade | OSError)
+            if since_s <= (FETCH_S if is_open else CORRUPT_S):
+                raise NoAnswer(str(error)) from error
+            return self._give_up(remote, model, error)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        report = dict(result.report)
+        if model:
+            label = self.connection.platform.label
+            stays = f"The model {model} stays at {label}; `trainwise erase-model {remote.job_id}` deletes it there."
+            own = report.get("notes")
+            report |= {"hosted_model": model, "notes": [*(own if isinstance(own, list) else []), stays]}
+        return remotes.keep_result(self.ledger.engine, remote, report, result.plots)
+
+    def _measure(self, remote: Remote, result: Result, now: float) -> Result:
+        """The hosted model measured on the held-out rows, in the folder of the attempt; what was answered is kept for a next try."""
+        job, folder = self.ledger.job(remote.job_id), self.artifacts / remote.root / f".{remote.tag}-measured"
+        bill = self.connection.adapter.bill(self.packer.reference(remote))
+        note = f"measuring {result.model} here on held-out tickets"
+        remotes.note_state(self.ledger.engine, remote, note, now)
+        host: Any = self.connection.adapter
+        run = HostedRun(
+            dict(job.spec),
+            self.packer.rows(str(job.spec.get("digest") or job.dataset)),
+            host.endpoint(remote.machine, result.model),
+            remote.platform,
+            remote.machine,
+            bill or Bill(remote.usd, False, "not billed yet"),
+            result,
+            folder,
+        )
+        evaluation = self.measure(run, self.should_stop)
+        if folder.is_dir():
+            self._keep(folder, self.artifacts / remote.root / attempt_name(remote))
+        return evaluation
+
+    def _keep(self, files: Path, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        files.replace(folder)
+        drop_earlier(folder)
+
+    def _give_up(self, remote: Remote, model: str, error: Exception) -> Remote:
+        words = scrub(str(error), [self.packer.key.run_secret(remote.tag)])[:500]
+        why = f"The result could not be fetched: {words}"
+        if model:
+            label = self.connection.platform.label
+            why = f"{model} was tuned and stays at {label}, but it could not be measured here: {words}"
+        return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
+
+
+def measuring_usd(remote: Remote) -> float:
+    """What it cost to measure a hosted model here; 0 for every other."""
+    report = remote.report or {}
+    if not report.get("hosted_model"):
+        return 0.0
+    return max(0.0, api_usd(report) - remote.usd)

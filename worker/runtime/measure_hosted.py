@@ -1,0 +1,63 @@
+"""The process that measures a hosted model at home: the order on its standard input, the report as the last line of its output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import FinetuneError
+from finetune.hosted import Endpoint
+from worker.logs import scrub
+from worker.runtime.attempt import explain, plots_of
+
+
+def main() -> None:
+    """One order, one line: the report with its pictures, or the error with whether a later try may work."""
+    order = json.loads(sys.stdin.buffer.read())
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints goes to the log
+    lines.write(json.dumps(answer(order)) + "\n")
+    lines.flush()
+
+
+def answer(order: dict[str, Any]) -> dict[str, Any]:
+    """What became of an order."""
+    secret = str(order["endpoint"]["key"])
+    try:
+        report = measure(order)
+        return {"report": report, "plots": plots_of(report, Path(order["folder"]))}
+    except FinetuneError as error:
+        return {"error": scrub(str(error), [secret]), "retryable": error.retryable}
+    except Exception as error:  # the edge of this process: the log has the traceback, the bot a sentence
+        return explain(error)
+
+
+def measure(order: dict[str, Any]) -> dict[str, Any]:
+    """The report, as the pipeline stores it in the order's folder."""
+    from finetune.data.ticket import Ticket, Tickets
+    from finetune.pipeline import run_hosted
+    from finetune.reports.parts import LossPoint, Spent
+    from finetune.spec import Spec
+    from finetune.tasks import HostedModel
+
+    rows = tuple(Ticket.from_json(json.loads(line)) for line in order["rows"].split("\n") if line)
+    tickets = Tickets(rows, order["kind"], columns=order["columns"])
+    history = tuple(LossPoint(int(one["step"]), float(one["loss"])) for one in order["loss"])
+    endpoint = Endpoint(**order["endpoint"])
+    model = HostedModel(endpoint, order["platform"], order["base_model"], order["spend_usd"], history)
+    return run_hosted(
+        Spec.from_json(order["spec"]),
+        tickets,
+        Path(order["folder"]),
+        lambda event: None,
+        lambda: None,
+        model,
+        Spent(**order["trained"]),
+    )
+
+
+if __name__ == "__main__":
+    main()
