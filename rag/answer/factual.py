@@ -172,5 +172,7 @@ def _as_claim(piece: Piece, terms: QuestionTerms) -> Piece:
     shares = [len(stems(name) & terms.words.keys()) for name in names]
     best = max(shares, default=0)
     columns = [i for i in range(len(cells)) if cells[i] and (shares[i] == best or best == 0)]
+    beside = [c for i, c in enumerate(cells) if i not in columns and stems(c) & terms.words.keys()]
+    label = ", ".join([label, *beside])  # "Norway, Bergen" where a merged cell is the label of several rows
     values = "; ".join(f"{names[i]}: {cells[i]}" if names[i] else cells[i] for i in columns)
     return replace(piece, said=f"{piece.leaf}: {label}: {values}" if values else f"{piece.leaf}: {label}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rag.search.chunking import sentences
 from rag.search.retrieval import Passage
 from rag.search.tables import cells_of, is_row, is_rule
+from rag.signals.document_orders import is_order
 
 MIN_WORDS, MIN_WORDS_ALONE, MAX_WORDS = 3, 5, 70
 MOST_WORDS_BEFORE = 16  # of the sentence before a piece, for the answerability model
@@ -112,6 +113,10 @@ def _runs(text: str, keep_leaning: bool) -> list[str]:
         for sentence in sentences(line.strip().lstrip("-*•").strip()):
             leans = bool(_LEANS.match(sentence))
             if open_run and (leans or len(runs[-1].split()) < SHORT_WORDS):
+                if is_order(sentence):  # must not take the fact before it along
+                    runs.append(sentence)
+                    open_run = False
+                    continue
                 runs[-1] = f"{runs[-1]} {sentence}"
             elif keep_leaning or not leans:
                 runs.append(sentence)

@@ -31,9 +31,9 @@ from finetune.data.card import Card
 from finetune.methods import METHODS
 from finetune.spec import Choices, choices_for
 from finetune.tasks import TASKS
+from rag.ingest.readers.registry import known_suffixes
 
 DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
-DOCUMENT_KINDS = ("md", "html", "pdf", "docx", "pptx", "txt", "csv", "zip")
 CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
 STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
 ABOUT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
@@ -221,7 +221,9 @@ def documents_modal(memory: Memory) -> Block:
     """The form that adds documents that answers may cite."""
     scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]
     blocks = [
-        input_field("file", "File", file_input("file", DOCUMENT_KINDS), optional=True),
+        input_field(
+            "file", "File", file_input("file", [suffix[1:] for suffix in known_suffixes()]), optional=True
+        ),
         input_field(
             "link",
             "or link",

@@ -7,6 +7,7 @@ import pytest
 from bot.errors import BotError
 from bot.slack.features.documents import _outcome, document_line, web_address
 from bot.slack.services import scopes_of
+from bot.slack.ui.forms import Memory, documents_modal
 from rag.ingest.sync import SyncReport
 from rag.search.store import Document
 
@@ -42,6 +43,16 @@ def test_an_outcome_flags_what_a_document_orders_ai_readers() -> None:
     assert text.startswith("1 added or changed\n• ⚠️ a.md: holds text that gives orders")
     assert "&lt;!channel&gt;" in text
     assert text.endswith("and 1 more notes")
+
+
+def test_the_form_takes_every_kind_that_a_reader_reads() -> None:
+    """A reader that people cannot pick a file for is none."""
+    (picker,) = [
+        block["element"]
+        for block in documents_modal(Memory("C1"))["blocks"]
+        if block.get("block_id") == "file"
+    ]
+    assert {"odt", "rtf", "epub", "rst", "org", "mdx", "eml", "zip"} <= set(picker["filetypes"])
 
 
 def test_a_form_can_name_no_other_channel() -> None:
