@@ -26,7 +26,7 @@ from rag.search.embedding import MiniLM
 from rag.search.store import Document, Store
 from rag.signals.document_orders import order_note
 
-CHUNKER = "4"  # part of a text's hash: another way of cutting cuts every document again
+CHUNKER = "4"  # part of every hash: another way of reading or cutting reads and cuts every document again
 MEMBER = "!/"
 MANY = 10  # a source that loses more than half of more than this keeps them until a person says so
 BATCH = 64
@@ -103,6 +103,8 @@ class Sync:
 
     def _item(self, work: _Work, item: Item) -> Sequence[str]:
         old = work.records.get(item.id)
+        if old and not old.raw_hash.startswith(f"{CHUNKER}:"):  # read by an earlier version
+            old = None
         mine = work.by_item.get(item.id, [])
         again = self._anew and old is not None and bool(old.problems)
         if old and old.stamp == item.stamp and item.stamp and not again:
@@ -149,7 +151,7 @@ class Sync:
         again: bool,
     ) -> Sequence[str]:
         with path.open("rb") as file:
-            raw = hashlib.file_digest(file, "sha256").hexdigest()
+            raw = f"{CHUNKER}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if old and old.raw_hash == raw and not again:
             self._sources.note(work.root, item.id, ItemRecord(stamp, raw, old.problems))
             return self._same(work, item, old, mine)

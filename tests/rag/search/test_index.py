@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag.index import Index
+from rag.ingest import sync
 from rag.search.retrieval import retrieve
 from tests.rag import documents as make
 from tests.rag.conftest import Counting
@@ -53,6 +54,19 @@ def test_unchanged_files_cost_nothing(index: Index, folder: Path, counting: Coun
     (folder / "article-03.md").write_text(article(3))
     assert index.sync().repeats == 12
     assert counting.texts == []
+
+
+def test_a_new_way_of_reading_reads_every_document_again(
+    index: Index, folder: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index of an earlier version does not keep what it read wrong; what is the same is not embedded again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "CHUNKER", "an earlier one")
+        assert index.add([folder], EVERYONE).additions == 12
+    counting.texts.clear()
+    assert index.sync().additions == 12
+    assert counting.texts == []
+    assert index.sync().repeats == 12
 
 
 def test_a_changed_section_embeds_only_itself(index: Index, folder: Path, counting: Counting) -> None:
@@ -246,6 +260,7 @@ import sys
 from pathlib import Path
 from rag.search.embedding import load_embedder
 from rag.index import Index
+from rag.ingest import sync
 cache, home, folder = map(Path, sys.argv[1:])
 with Index.open(home, load_embedder(cache)) as index:
     index.sync(lambda done, total, name: print(done, flush=True))
