@@ -109,6 +109,25 @@ class RepairDesk:
                 return new
         raise DatasetError(f"Others are changing {name} right now.", what_next="Try again in a minute.")
 
+    def before(self, card: Card) -> str:
+        """The digest of the rows as they were before people's decisions; the version's own where there are none."""
+        return self._repairs(card).base
+
+    def carry(self, before: str, card: Card) -> Card:
+        """What was decided on the rows `before`, decided on the rows of `card`, a newer version, too: the version that comes of it.
+
+        `card` itself where nothing was decided; where it was carried already, the version of then.
+        """
+        for _ in range(TRIES):
+            live = self._shelf.live(card.name)
+            newest, past = live[-1], [one for one in live if one.repairs and self.before(one) == before]
+            if not past or before == card.digest or (newest.repairs and self.before(newest) == card.digest):
+                return newest
+            repairs = replace(self._repairs(past[-1]), base=card.digest)
+            if new := self._stand(newest, repairs, self._shelf.rows(card.digest).rows):
+                return new
+        raise DatasetError(f"Others are changing {card.name} right now.", what_next="Try again in a minute.")
+
     def _newest(self, name: str) -> Card:
         cards = self._shelf.live(name)
         if not cards:
@@ -146,16 +165,10 @@ class RepairDesk:
         return fresh if self._shelf.put_repaired(fresh) else None
 
     def _describe(self, card: Card, tickets: Tickets) -> Card:
+        """The card with the counts of these rows."""
         now = self._now().isoformat(timespec="seconds")
-        same = ("columns", "guessed", "rejected", "repaired", "notes", "cleaned", "redactions", "not_covered")
-        if len(tickets) <= DESCRIBE_MOST:
-            facts = {field: getattr(card, field) for field in (*same, "intake")}
-            origin = {
-                field: getattr(card, field) for field in ("name", "scopes", "licence", "added_by", "source")
-            }
-            return replace(describe(tickets, added_at=now, **origin), **facts)
         sizes = [count for _, count in tickets.classes]
-        return replace(
+        card = replace(
             card,
             digest=tickets.digest,
             rows=len(tickets),
@@ -164,6 +177,13 @@ class RepairDesk:
             tryouts=sum(map(is_tryout, tickets.texts)),
             added_at=now,
         )
+        if len(tickets) > DESCRIBE_MOST:
+            return card
+        fresh = describe(
+            tickets, name=card.name, scopes=card.scopes, licence="", added_by=card.added_by, added_at=now
+        )
+        counts = ("duplicates", "splits", "weeks", "lengths", "customers")
+        return replace(card, **{count: getattr(fresh, count) for count in counts})
 
     def _noise(self, card: Card, repairs: Repairs, tickets: Tickets) -> Mapping[str, Any]:
         """What the card says of the labels: the doubts that are still open."""

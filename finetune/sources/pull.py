@@ -88,7 +88,7 @@ def _begin(store: DatasetStore, source: Source, connection: Connection, order: O
     state = {
         **origin,
         "query": connection.settle(order.query).to_json() if not (old and last_end) else old["query"],
-        "base": versions[-1].digest if versions else "",
+        "base": store.repairs.before(versions[-1]) if versions else "",
         "cursor": last_end,
         "done": last_end,
         "until": old["until"] if old and last_end else None,
@@ -181,7 +181,8 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
         change = describe_change(where, base, arrivals, merger, None)
         return _finish(store, order, state, PullResult(newest, change))
     try:
-        card = _keep(store, order, where, newest, merger, arrivals, state)
+        whole_newest = replace(newest, rows=len(base)) if newest else None
+        card = _keep(store, order, where, whole_newest, merger, arrivals, state)
     except DatasetError as refused:
         store.pulls.keep_state(order.dataset, {**state, "is_read": False})
         raise DatasetError(
@@ -201,17 +202,21 @@ def _newest(store: DatasetStore, dataset: str) -> Card | None:
 def _base(
     store: DatasetStore, newest: Card | None, state: Mapping[str, Any]
 ) -> tuple[tuple[Ticket, ...], bool]:
-    """The rows to merge with: the newest version's; whether that version was made of these pages by a pull that was killed."""
+    """The rows to merge with: the newest version's as they were before people's repairs, which are made again afterwards.
+
+    And whether that version was made of these pages by a pull that was killed.
+    """
     if newest is None:
         return (), False
     mark = state.get("made")
-    if mark is not None and mark == newest.digest:
+    before_repairs = store.repairs.before(newest)
+    if mark is not None and mark == before_repairs:
         before = state["base"]
         there = before and any(
             card.digest == before and not card.erased for card in store.versions(newest.name)
         )
         return (store.tickets(before).rows if there else ()), True
-    return store.tickets(newest.digest).rows, False
+    return store.tickets(before_repairs).rows, False
 
 
 def _keep(
@@ -227,13 +232,17 @@ def _keep(
     columns = dict(state["query"]["columns"])
     notes = tuple(dict.fromkeys((*arrivals.notes, *merger.notes)))
     tickets = Tickets(merger.rows, "triage", columns=columns, notes=notes)
-    state["base"] = newest.digest if newest and state.get("made") != newest.digest else state["base"]
+    before_repairs = store.repairs.before(newest) if newest else ""
+    state["base"] = before_repairs if newest and state.get("made") != before_repairs else state["base"]
+    if newest and before_repairs == tickets.digest != newest.digest:
+        return newest  # a killed pull had come to its end
     state["made"] = tickets.digest
     store.pulls.keep_state(order.dataset, state)  # so that a kill from here on is recognised
     prepare = partial(_as_prepared, _facts(newest, merger, arrivals))
     scopes = frozenset(newest.scopes) if newest else order.scopes
     licence = newest.licence if newest else order.licence
-    return store.preparing(prepare).keep(tickets, order.dataset, order.by, scopes, licence, where)
+    card = store.preparing(prepare).keep(tickets, order.dataset, order.by, scopes, licence, where)
+    return store.repairs.carry(str(state["base"]), card) if newest else card
 
 
 def _as_prepared(facts: Mapping[str, Any], tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:

@@ -346,3 +346,22 @@ def test_decisions_read_what_a_newer_version_wrote() -> None:
     values = Repairs("d", (decision("merge", ("a", "b")),)).to_json()
     values["decisions"][0]["mood"] = "certain"
     assert Repairs.from_json(values, "x") == Repairs("d", (decision("merge", ("a", "b")),))
+
+
+def test_what_was_decided_holds_for_rows_that_come_later(store: DatasetStore) -> None:
+    """A pull brings rows and old ones anew: merges, labels and drops are made again, and can still be taken back."""
+    first = store.keep(messy_tickets(), "tickets", "U1", HERE, "internal")
+    for draft in (
+        Draft("merge", ("Biling", "Billing")),
+        Draft("label", ("Login", "Billing"), ("t20",)),
+        Draft("drop", (), ("x0",)),
+    ):
+        store.repairs.decide("tickets", draft, MAYA)
+    later = Tickets((*messy_tickets().rows, Ticket("n1", words("new"), "Biling")), "triage")
+    assert store.repairs.before(store.get("tickets")) == first.digest
+    card = store.repairs.carry(first.digest, store.keep(later, "tickets", "U1", HERE, "internal"))
+    rows = {row.id: row.label for row in store.tickets(card.digest).rows}
+    assert (rows["n1"], rows["t20"], "x0" in rows) == ("Billing", "Billing", False)
+    assert store.repairs.carry(first.digest, store.get(later.digest)) == card
+    back = store.repairs.undo("tickets", 1, ANA)
+    assert {row.label for row in store.tickets(back.digest).rows if row.id in ("n1", "t12")} == {"Biling"}

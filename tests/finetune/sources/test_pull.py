@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from finetune.data.filesystem import Files
+from finetune.data.repair import Draft
+from finetune.data.repair_desk import Decider
 from finetune.data.ticket import DatasetError
 from finetune.sources.change_report import change_lines
 from finetune.sources.contract import AskedToWait, BadToken, Missing, NoAnswer, SourceError
@@ -286,3 +288,41 @@ def test_a_desk_that_does_not_answer_is_asked_four_times(zendesk: Rig) -> None:
     with pytest.raises(NoAnswer, match="TRAINWISE_ZENDESK_URL"):
         zendesk.pull()
     assert [seconds for seconds, _ in zendesk.waits] == [2.0, 4.0, 8.0]
+
+
+def test_what_people_repaired_outlives_the_next_pull(zendesk: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A label that was corrected and a ticket that was dropped come again from the source; a kill in between loses nothing."""
+    zendesk.pull()
+    queues = sorted({one.queue for one in zendesk.desk.tickets if one.queue})
+    rows = zendesk.store.tickets(zendesk.store.get(NAME).digest).rows
+    ids = {row.id.removeprefix("SUP-"): row.id for row in rows}
+    wrong = next(row for row in rows if row.label == queues[0])
+    who, repairs = Decider("U2", "Ana"), zendesk.store.repairs
+    repairs.decide(NAME, Draft("label", (queues[0], queues[1]), (wrong.id,)), who)
+    repairs.decide(NAME, Draft("drop", (), (ids["3"] if ids["3"] != wrong.id else ids["4"],)), who)
+    drops = {row.id for row in rows} - {
+        row.id for row in zendesk.store.tickets(zendesk.store.get(NAME).digest).rows
+    }
+    assert (
+        zendesk.pull().change.version is None
+    )  # what people changed is not taken for a change of the source
+    zendesk.desk.add(ticket(31))
+    for id in (wrong.id, *drops):
+        zendesk.desk.touch(
+            int(id.removeprefix("SUP-")), text=f"{id}: it says something else now, about the lamp."
+        )
+
+    def die(*_: object) -> None:
+        raise Kill
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(repairs), "carry", die)
+        with pytest.raises(Kill):
+            zendesk.pull()
+    result = zendesk.pull()
+    labels = zendesk.labels()
+    assert result.change.new_rows == 1
+    assert labels[wrong.id.removeprefix("SUP-")] == queues[1]
+    assert labels["31"]
+    assert not drops & {row.id for row in zendesk.store.tickets(result.card.digest).rows}
+    assert [one["by"] for one in result.card.repairs["decisions"]] == ["U2", "U2"]
