@@ -1,9 +1,9 @@
 """Repairing a large dataset: seconds of the steps that a person waits for, with planted spellings, tests and doubts.
 
-    python benchmarks/repair.py [--rows N] [--quick] [--json]
+    python benchmarks/repair.py [--rows N] [--check] [--quick] [--json]
 
 BANKING77's questions (../shared/data), each with a number, until there are N (100,000); 1% of one label is misspelled and
-0.1% of the rows are tests. `--quick`: 5,000, in seconds. Prints wall and CPU seconds, the peak of memory, the store's bytes.
+0.1% of the rows are tests. `--quick`: 5,000, in seconds; `--check`: the model's look at the labels, too. Prints wall and CPU seconds, the peak of memory, the store's bytes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from finetune.data.object_store import Shelf  # noqa: E402
 from finetune.data.repair_desk import Decider, RepairDesk  # noqa: E402
 from finetune.data.store import DatasetStore  # noqa: E402
 from finetune.data.ticket import Ticket, Tickets  # noqa: E402
+from finetune.evaluation.label_noise import find_noise  # noqa: E402
+from rag.search.embedding import load_embedder  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "banking77" / "train.csv"
 ME = Decider("me", "me")
@@ -59,6 +61,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--check", action="store_true", help="time the check of the labels, too")
     parser.add_argument("--quick", action="store_true", help="5,000 rows")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options = parser.parse_args()
@@ -88,6 +91,10 @@ def main() -> None:
             _, steps[f"{kind}: next question"] = timed(lambda: desk.inspect(store.get("bench")))
         _, steps["undo the first"] = timed(lambda: desk.undo("bench", 1, ME))
         _, steps["read the newest rows"] = timed(lambda: store.tickets("bench"))
+        if options.check:
+            embed = load_embedder(Path(folder) / "cache")
+            noise, steps["check the labels"] = timed(lambda: find_noise(rows, embed))
+            print(f"{noise.row_count:,} of {noise.total:,} labels checked")
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     result = {
         "rows": len(rows),

@@ -108,7 +108,9 @@ def _show(question: Question) -> None:
     counts = question.counts
     head = {
         "merge": f"Are “{first}” ({counts[0]:,}) and “{second}” ({counts[-1]:,}) one label? {question.why}",
-        "drop": f"{counts[0]:,} rows look like tests. Drop them?",
+        "drop": "1 row looks like a test. Drop it?"
+        if counts[0] == 1
+        else f"{counts[0]:,} rows look like tests. Drop them?",
         "label": f"“{first}”, or rather “{second}”? {question.why}",
     }[question.kind]
     _say(f"\n{head}")

@@ -182,7 +182,11 @@ def repair_hint(card: Card) -> str:
     names = ", ".join(f"“{small}” and “{large}”" for small, large in pairs[:PAIRS_SHOWN])
     more = f" and {len(pairs) - PAIRS_SHOWN} more" if len(pairs) > PAIRS_SHOWN else ""
     parts = [f"labels that look like one: {names}{more}"] if pairs else []
-    parts += [f"{tests:,} {'row' if tests == 1 else 'rows'} that look like tests"] if tests > 0 else []
+    parts += (
+        ["1 row that looks like a test" if tests == 1 else f"{tests:,} rows that look like tests"]
+        if tests > 0
+        else []
+    )
     return f"To look at: {'; '.join(parts)}." if parts else ""
 
 

@@ -51,7 +51,7 @@ class Noise:
     suspects: tuple[Suspect, ...]
     accuracy: float
     overlaps: tuple[Overlap, ...] = ()
-    total: int = 0  # labelled rows, of which `row_count` were checked
+    total: int = 0  # more than `row_count` where these were drawn at random from so many labelled rows
 
     def to_card(self) -> dict[str, Any]:
         """What the card keeps: counts and queue names, no ticket."""
@@ -106,7 +106,8 @@ def find_noise(tickets: Tickets, embed: Embed | None = None, seed: int = 7) -> N
         own, other = float(shares[place, targets[place]]), float(shares[place, best])
         suspects.append(Suspect(rows[place], row.id, names[targets[place]], names[best], own, other))
     overlaps = _overlaps(names, targets, shares.argmax(1))
-    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, total)
+    whole = total if total > MOST else len(rows)
+    return Noise(len(rows), tuple(suspects), float((shares.argmax(1) == targets).mean()), overlaps, whole)
 
 
 def _overlaps(names: Sequence[str], targets: np.ndarray, guesses: np.ndarray) -> tuple[Overlap, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from finetune.data.reading import read_tickets
 from finetune.data.ticket import DatasetError, Ticket, Tickets
+from finetune.evaluation import label_noise
 from finetune.evaluation.label_noise import find_noise
 
 pytestmark = pytest.mark.integration
@@ -71,6 +73,35 @@ def test_the_suggestion_is_the_other_queue() -> None:
     labels[8] = "cat"
     [suspect] = find_noise(some_rows(labels), by_word).suspects
     assert (suspect.row, suspect.given, suspect.suggested) == (8, "cat", "dog")
+
+
+def test_two_labels_of_one_kind_of_ticket_overlap() -> None:
+    """Tickets of one kind with a label drawn at random; the labels of clear ones overlap with nothing."""
+    draw = random.Random(5)
+    labels = ["dog" if at % 2 == 0 else draw.choice(["cat", "kitten"]) for at in range(120)]
+    noise = find_noise(some_rows(labels), by_word_and_noise)
+    (overlap,) = noise.overlaps
+    assert {overlap.first, overlap.second} == {"cat", "kitten"}
+    assert 0.3 <= overlap.share <= 0.7
+    assert noise.to_check().overlaps == (overlap,)
+
+
+def by_word_and_noise(texts: Sequence[str]) -> np.ndarray:
+    """The toy embedding with an axis that says nothing."""
+    extra = np.random.default_rng(0).normal(size=(len(texts), 6))
+    return np.hstack([3 * by_word(texts), extra])
+
+
+def test_of_many_labels_a_random_sample_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the first ones, and it is said of how many; below the limit nothing is drawn, whatever is too rare to check."""
+    monkeypatch.setattr(label_noise, "MOST", 40)
+    labels = ["dog", "cat"] * 30
+    labels[58] = "cat"
+    noise = find_noise(some_rows(labels), by_word)
+    assert (noise.row_count, noise.total, noise.to_card()["of"]) == (40, 60, 60)
+    assert find_noise(some_rows(labels), by_word) == noise
+    monkeypatch.setattr(label_noise, "MOST", 100)
+    assert find_noise(some_rows(labels + ["bird"] * 3), by_word).total == 60
 
 
 def test_a_copy_with_the_same_wrong_label_defends_nothing() -> None:
