@@ -51,7 +51,7 @@ class Inspections:
 
     def of(self, services: Services, card: Card, anew: bool = False) -> Inspection:
         """The open questions of a version; read `anew` where somebody asks to look again."""
-        key = f"{services.home} {card.name} {card.version} {card.repairs}"
+        key = f"{services.home} {card.digest} {card.repairs}"
         with self._lock:
             inspection = None if anew else self._inspections.get(key)
         inspection = inspection or services.datasets.repairs.inspect(card)
