@@ -166,6 +166,17 @@ def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None
     assert server_of(world).files == {}
 
 
+def test_a_status_that_nobody_knows_ends_nothing(world: World) -> None:
+    """`paused` exists in the client and in no type of a status: the job counts as running, and the card says the word."""
+    job, theirs = trained_job(world)
+    theirs.odd_word = "paused"
+    for _ in range(4):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.RUNNING
+    assert "paused" in str(job_card(world.ledger.job(job), world.wall()))
+    assert world.problems == []
+
+
 def test_rows_that_are_erased_before_the_measurement_end_the_job_in_words(world: World) -> None:
     """Somebody asked to be forgotten while the platform tuned: nobody tries for ever, and the model is named."""
 
