@@ -31,6 +31,9 @@ def answer(order: dict[str, Any]) -> dict[str, Any]:
         return {"report": report, "plots": plots_of(report, Path(order["folder"]))}
     except FinetuneError as error:
         return {"error": scrub(str(error), [secret]), "retryable": error.retryable}
+    except ModuleNotFoundError as error:
+        fix = "pip install 'trainwise[train]' where the bot runs, then launch it again"
+        return {"error": f"{error.name} is not installed here: {fix}.", "retryable": False}
     except Exception as error:  # the edge of this process: the log has the traceback, the bot a sentence
         return explain(error)
 
