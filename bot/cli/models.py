@@ -62,7 +62,9 @@ def export_model(
 
 
 def erase_model(
-    job: Annotated[str, typer.Argument(help="The job whose hosted model is to go.")],
+    job: Annotated[
+        str, typer.Argument(help="The job whose hosted model is to go, or the model's name (ft:...).")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a model at the platform that hosts it: nobody can ask it any more; the report stays."""
@@ -70,7 +72,7 @@ def erase_model(
     from finetune.artifacts import find_model, read_card
     from finetune.hosted import is_hosted
 
-    card = read_card(find_model(model_folder(job)))
+    card = hosted_card(job) if ":" in job else read_card(find_model(model_folder(job)))
     if not is_hosted(card):
         raise BotError(f"The model of {job} lies in {model_folder(job)}: no platform hosts it.")
     name, label = card["hosted_model"], card["label"]
@@ -80,6 +82,19 @@ def erase_model(
     if left:
         raise BotError(f"Not erased: {left[0]}.")
     console.print(f"{label} has no model {name} any more.", highlight=False)
+
+
+def hosted_card(name: str) -> dict[str, str]:
+    """What stands for a hosted model that no job's folder holds, as it could not be measured; BotError without a platform."""
+    from finetune.hosted import METHOD
+    from finetune.platforms import PLATFORMS
+
+    values = {variable: value.reveal() for variable, value in settings().platform_values.items()}
+    for platform in PLATFORMS.values():
+        if platform.gives == "hosted" and platform.is_configured(values):
+            names = {"platform": platform.name, "label": platform.label, "hosted_model": name}
+            return {"method": METHOD, **names}
+    raise BotError("No platform that hosts models is connected here: docs/platforms.md has the steps.")
 
 
 def model_folder(job: str) -> Path:

@@ -163,6 +163,7 @@ def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None
     assert row.state is State.FAILED
     assert model in (row.error or "")
     assert "stays at OpenAI" in (row.error or "")
+    assert f"erase-model {model}" in (row.error or "")
     assert server_of(world).files == {}
 
 

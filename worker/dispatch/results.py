@@ -101,7 +101,7 @@ class Fetcher:
         why = f"The result could not be fetched: {words}"
         if model:
             label = self.connection.platform.label
-            why = f"{model} was tuned and stays at {label}, but it could not be measured here: {words}"
+            why = f"{model} was tuned and stays at {label}, but it could not be measured here: {words} `trainwise erase-model {model}` deletes it there."
         return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
 
 

@@ -37,3 +37,6 @@ def test_a_hosted_model_answers_and_is_deleted_where_it_is(server: OpenAiServer,
     gone = trainwise(tmp_path, env, "erase-model", "job1", "--yes")
     assert f"no model {MODEL} any more" in " ".join(gone.stdout.split()), gone.stderr
     assert server.models == {}
+    server.models[MODEL] = {}
+    trainwise(tmp_path, env, "erase-model", MODEL, "--yes")
+    assert server.models == {}
