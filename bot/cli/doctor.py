@@ -17,7 +17,7 @@ from typing import Any
 from bot.cli.findings import Finding, Level
 from bot.cli.machine_checks import packages, port, processor, proxy, python, user
 from bot.extras import missing_modules
-from bot.factories import chat_model
+from bot.factories import chat_model, plug_in_values
 from bot.settings import Settings
 
 Check = Callable[[Settings], Finding]
@@ -235,7 +235,7 @@ def platforms(settings: Settings) -> list[Finding]:
     from finetune.platforms import PLATFORMS
     from finetune.platforms.contract import PlatformError
 
-    values = {name: value.reveal() for name, value in settings.platform_values.items()}
+    values = plug_in_values(settings)
     findings = []
     for platform in PLATFORMS.values():
         if not platform.is_configured(values):
@@ -271,6 +271,30 @@ def platforms(settings: Settings) -> list[Finding]:
     return findings or [off]
 
 
+def help_desks(settings: Settings) -> list[Finding]:
+    """Whether each help desk to pull from answers and takes the token; those that nobody has set are not named."""
+    from finetune.errors import FinetuneError
+    from finetune.sources import SOURCES
+    from finetune.sources.contract import nobody_waits
+
+    values = plug_in_values(settings)
+    fix = "docs/howto/pull-tickets.md has the settings."
+    findings = []
+    for source in SOURCES.values():
+        label, gaps = f"{source.label}, to pull from", source.gaps(values)
+        if gaps:
+            if any(values.get(one.name) for one in source.variables if one.default is None):
+                findings.append(Finding(label, Level.WARN, f"half set: {', '.join(gaps)} not set", fix))
+            continue
+        try:
+            source.connect(values, nobody_waits).ping()
+        except FinetuneError as error:
+            findings.append(Finding(label, Level.FAIL, str(error)[:200], fix))
+        else:
+            findings.append(Finding(label, Level.OK, "answers, and takes the token"))
+    return findings
+
+
 NOBODY = "tw-doctor-nobody-0"
 CHECKS: tuple[Check, ...] = (
     python,
@@ -298,3 +322,4 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for check in CHECKS:
         yield check(settings)
     yield from platforms(settings)
+    yield from help_desks(settings)

@@ -1,4 +1,4 @@
-"""What a help desk to pull from promises: three calls, the values they take and give, and the ways in which they fail."""
+"""What a help desk to pull from promises: four calls, the values they take and give, and the ways in which they fail."""
 
 from __future__ import annotations
 
@@ -97,6 +97,10 @@ class Page:
 
 class Connection(Protocol):
     """One source with its token. Every call may raise SourceError."""
+
+    def ping(self) -> None:
+        """Asks for nothing, to see that the address answers and the token is taken."""
+        ...
 
     def settle(self, query: Query) -> Query:
         """The query by the source's own names of fields; refuses a project or a field that is not there, where it can be asked."""

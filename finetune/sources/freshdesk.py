@@ -28,6 +28,9 @@ class Freshdesk:
         self._client = client
         self._groups: dict[Any, str] | None = None
 
+    def ping(self) -> None:
+        self._client.get("/api/v2/agents/me")
+
     def settle(self, query: Query) -> Query:
         return query
 

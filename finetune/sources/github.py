@@ -25,6 +25,9 @@ class GitHub:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
+    def ping(self) -> None:
+        self._client.get("/rate_limit")
+
     def settle(self, query: Query) -> Query:
         if not REPOSITORY.fullmatch(query.project) or query.project.endswith(("/.", "/..")):
             raise SourceError(

@@ -27,6 +27,9 @@ class Intercom:
         self._client = client
         self._teams: dict[str, str] | None = None
 
+    def ping(self) -> None:
+        self._client.get("/me")
+
     def settle(self, query: Query) -> Query:
         """`tags` and `topics` are lists one level down; everything else is checked on the first rows."""
         label = query.columns["label"]

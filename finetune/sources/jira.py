@@ -43,6 +43,9 @@ class Jira:
         self._client = client
         self._zone: tzinfo | None = None
 
+    def ping(self) -> None:
+        self._find_zone()
+
     def settle(self, query: Query) -> Query:
         """The label's field by name or id. Asking who we are first: a search with a wrong token just finds nothing."""
         if not KEY.fullmatch(query.project):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from finetune.data.labels import merge_spellings
 from finetune.data.prepare import same_text
+from finetune.data.repair import Decision, apply_decisions
 from finetune.data.ticket import Ticket
 from finetune.sources.arrival import add_facts
 
@@ -61,6 +62,30 @@ def gather(pages: Iterable[Mapping[str, Any]]) -> Arrivals:
     return Arrivals(
         rows, frozenset(departures), add_facts(facts), deletions, earlier, tuple(dict.fromkeys(notes))
     )
+
+
+DROPPED_BY_PEOPLE = "dropped by people before"
+
+
+def as_decided(arrivals: Arrivals, decisions: Sequence[Decision]) -> Arrivals:
+    """The arrivals as people's decisions about the dataset leave them: labels merged and settled, dropped rows left out.
+
+    A label that people settled counts until the source gives the ticket another than they were asked about.
+    """
+    open_ones = [replace(one, is_settled=False) for one in decisions if one.is_open]
+    labels_now = {key: row.label for key, row in arrivals.rows.items()}
+    fitting = [
+        replace(one, ids=tuple(key for key in one.ids if labels_now.get(key) == one.labels[0]))
+        if one.kind == "label"
+        else one
+        for one in open_ones
+    ]
+    rows = {row.id: row for row in apply_decisions(arrivals.rows.values(), fitting)}
+    if not (drops := len(arrivals.rows) - len(rows)):
+        return replace(arrivals, rows=rows)
+    left_out = {**arrivals.facts["left_out"], DROPPED_BY_PEOPLE: drops}
+    departures = arrivals.departures | (labels_now.keys() - rows.keys())
+    return replace(arrivals, rows=rows, departures=departures, facts={**arrivals.facts, "left_out": left_out})
 
 
 def merge(base: Sequence[Ticket], arrivals: Arrivals, is_whole: bool = False) -> Merge:

@@ -15,13 +15,14 @@ from typing import Any
 
 from finetune.data.card import Card
 from finetune.data.reading import MAX_BYTES
+from finetune.data.repair import Repairs
 from finetune.data.store import DatasetStore, check_name
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.sources.arrival import Prepare, settle_columns, take_in
 from finetune.sources.change_report import Change, describe_change
 from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
 from finetune.sources.http import seconds_of
-from finetune.sources.merging import Arrivals, Merge, gather, merge
+from finetune.sources.merging import Arrivals, Merge, as_decided, gather, merge
 
 OVERLAP_S = 120.0
 """Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
@@ -171,6 +172,8 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
     where = f"{source.label} {state['asked']['project']}".strip()
     arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
     newest = _newest(store, order.dataset)
+    decisions = Repairs.from_json(newest.repairs, newest.digest).decisions if newest else ()
+    arrivals = as_decided(arrivals, decisions)
     base, is_remade = _base(store, newest, state)
     whole = bool(state["is_full"] and state["is_own"] and base)
     merger = merge(base, arrivals, whole)
@@ -238,7 +241,11 @@ def _keep(
         return newest  # a killed pull had come to its end
     state["made"] = tickets.digest
     store.pulls.keep_state(order.dataset, state)  # so that a kill from here on is recognised
-    prepare = partial(_as_prepared, _facts(newest, merger, arrivals))
+    facts = _facts(newest, merger, arrivals)
+    if newest and newest.repairs:  # people's decisions hold in these rows, and for what comes
+        past = Repairs.from_json(newest.repairs, newest.digest).settled_on(tickets.digest)
+        facts["repairs"] = past.to_json()
+    prepare = partial(_as_prepared, facts)
     scopes = frozenset(newest.scopes) if newest else order.scopes
     licence = newest.licence if newest else order.licence
     card = store.preparing(prepare).keep(tickets, order.dataset, order.by, scopes, licence, where)

@@ -49,6 +49,9 @@ class Zendesk:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
+    def ping(self) -> None:
+        self._client.get("/api/v2/users/me.json")
+
     def settle(self, query: Query) -> Query:
         """A label that is no field of every ticket is looked up among the ticket fields, by title or id."""
         label = query.columns["label"]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.doctor import Finding, Level, chat, platforms
+from bot.cli.doctor import Finding, Level, chat, help_desks, platforms
 from bot.factories import connect_platforms
 from bot.settings import load_settings
+from tests.finetune.sources.wires import WIRES
 from tests.platforms.huggingface_server import WIRE
 from tests.platforms.sagemaker_server import WIRE as SAGEMAKER
 from tests.rag.llm_script import QualifiedServer, faithful
@@ -94,3 +95,24 @@ def test_a_mistyped_address_of_a_platform_does_not_keep_the_bot_from_starting(
     assert connect_platforms(settings) == {}
     (finding,) = platforms(settings)
     assert (finding.level, "not a url" in finding.detail) == (Level.FAIL, True)
+
+
+@pytest.mark.parametrize("name", sorted(WIRES))
+def test_a_help_desk_is_asked_whether_it_takes_the_token(tmp_path: Path, name: str) -> None:
+    """One that is not set is not named; a token that is refused, or a setting that is missing, is said with its name."""
+    home = {"TRAINWISE_HOME": str(tmp_path)}
+    assert help_desks(load_settings(home)) == []
+    desk = WIRES[name]()
+    environ = home | desk.settings()
+    assert [one.level for one in help_desks(load_settings(environ))] == [Level.OK]
+    token = environ[f"TRAINWISE_{name.upper()}_TOKEN"]
+    desk.token = "another"
+    (finding,) = help_desks(load_settings(environ))
+    assert (finding.level, f"TRAINWISE_{name.upper()}_TOKEN" in finding.detail) == (Level.FAIL, True)
+    assert token not in str(finding)
+    desk.close()
+    (finding,) = help_desks(load_settings(environ))
+    assert "did not answer" in finding.detail
+    if len([one for one in desk.source.variables if one.default is None]) > 1:
+        (finding,) = help_desks(load_settings({**environ, f"TRAINWISE_{name.upper()}_TOKEN": ""}))
+        assert finding.level is Level.WARN

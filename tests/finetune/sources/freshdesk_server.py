@@ -31,6 +31,8 @@ class FreshdeskServer(HelpDesk):
         query = request.query
         if request.path == "/api/v2/groups":
             return Answer(200, [{"id": number, "name": name} for name, number in GROUPS.items()])
+        if request.path == "/api/v2/agents/me":
+            return Answer(200, {"id": 1, "type": "support_agent"})
         if request.path != "/api/v2/tickets":
             return self.refusal(404, "not matches")
         assert (query["order_by"], query["order_type"], query["include"]) == (

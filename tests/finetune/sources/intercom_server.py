@@ -29,6 +29,8 @@ class IntercomServer(HelpDesk):
         if request.path == "/teams":
             teams = [{"type": "team", "id": number, "name": name} for name, number in TEAMS.items()]
             return Answer(200, {"type": "team.list", "teams": teams})
+        if request.path == "/me":
+            return Answer(200, {"type": "admin", "id": "1"})
         if (request.method, request.path) != ("POST", "/conversations/search"):
             return self.refusal(404, "not matches")
         body = request.json

@@ -270,6 +270,33 @@ def test_rows_that_were_there_before_the_first_pull_stay(zendesk: Rig) -> None:
     assert "6" not in zendesk.labels()
 
 
+def test_what_people_decided_holds_for_what_comes(zendesk: Rig) -> None:
+    """Labels that they merged stay merged, a label that they settled stays until the help desk gives another, tests stay out."""
+    zendesk.pull()
+    ana = Decider("U1", "Ana")
+    for draft in (
+        Draft("label", ("Billing", "Refunds"), ("2", "4")),
+        Draft("merge", ("Login", "Billing")),
+        Draft("drop", (), ("6",)),
+    ):
+        zendesk.store.repairs.decide(NAME, draft, ana)
+    zendesk.desk.add(ticket(31, "Login"), ticket(32, "Legal"))
+    zendesk.desk.touch(2, requester="another")
+    zendesk.desk.touch(4, queue="Legal")
+    zendesk.desk.touch(6, requester="another")
+    result = zendesk.pull()
+    labels = zendesk.labels()
+    assert "6" not in labels
+    assert (labels["31"], labels["32"], labels["2"], labels["4"]) == ("Billing", "Legal", "Refunds", "Legal")
+    assert result.change.left_out == {"dropped by people before": 1}
+    assert [one["kind"] for one in result.card.repairs["decisions"]] == ["label", "merge", "drop"]
+    zendesk.desk.add(ticket(33, "Login"))
+    assert zendesk.pull().change.new_queues == ()
+    assert zendesk.labels()["33"] == "Billing"
+    card = zendesk.store.get(NAME)
+    assert card.intake["rows"] == card.intake["kept"] + sum(card.intake["left_out"].values())
+
+
 def test_who_is_to_be_forgotten_leaves_a_pull_under_way_too(zendesk: Rig) -> None:
     """Its pages are erased, and it reads on from its last version."""
     zendesk.desk.faults = {3: Answer(429, {}, {"Retry-After": "3600"})}

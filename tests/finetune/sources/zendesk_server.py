@@ -37,6 +37,8 @@ class ZendeskServer(HelpDesk):
         if request.path == "/api/v2/ticket_fields.json":
             fields = [{"id": TOPIC, "title": "Topic", "type": "tagger"}, {"id": 1, "title": "Subject"}]
             return Answer(200, {"ticket_fields": fields, "next_page": None, "count": 2})
+        if request.path == "/api/v2/users/me.json":
+            return Answer(200, {"user": {"id": 1, "role": "admin"}})
         if request.path != "/api/v2/incremental/tickets/cursor.json":
             return self.refusal(404, "RecordNotFound")
         if cursor := request.query.get("cursor"):
