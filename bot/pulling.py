@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from bot.errors import BotError
 from finetune.data.store import DatasetStore
 from finetune.errors import did_you_mean
+from finetune.pulls.arrival import Prepare
+from finetune.pulls.pull import Order, PullResult, pull
 from finetune.sources import SOURCES
-from finetune.sources.arrival import Prepare
 from finetune.sources.contract import Source
-from finetune.sources.pull import Order, PullResult, pull
 from worker.ledger.pulls import renew_lease
 
 PIECE_S = 20.0  # of a pause; the lease is renewed after each

@@ -38,6 +38,7 @@ ORDER = {
         ("finetune.methods",),
         ("finetune.training",),
         ("finetune.hosted", "finetune.llm"),
+        ("finetune.pulls",),
         ("finetune.sources",),
         ("finetune.data",),
         ("finetune.artifacts", "finetune.device", "finetune.progress", "finetune.pricing"),

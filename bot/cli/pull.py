@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from finetune.data.store import DatasetStore
+    from finetune.pulls.pull import Order, PullResult
     from finetune.sources.contract import Query, Source
-    from finetune.sources.pull import Order, PullResult
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def pull_tickets(
     from bot.pulling import Puller, find_source
     from finetune.data.prepare import prepare
     from finetune.data.store import check_name, suggest_name
-    from finetune.sources.pull import Order
+    from finetune.pulls.pull import Order
 
     config, help_desk = settings(), find_source(source)
     values = plug_in_values(config)
@@ -106,7 +106,7 @@ def run_under_lease(
     engine: Engine, source: Source, order: Order, holder: str, run: Callable[[], PullResult]
 ) -> PullResult:
     """Enters the pull in the ledger, holds it while `run` works, and notes how it ended."""
-    from finetune.sources.change_report import change_lines
+    from finetune.pulls.change_report import change_lines
     from worker.ledger.pulls import Pull, end_pull, pull_of, set_pull, stop_pull, take_lease
 
     now, there = time.time(), pull_of(engine, order.dataset)
@@ -139,7 +139,7 @@ def run_under_lease(
 def tell_result(result: PullResult) -> None:
     """What changed, then the card where there is a new version."""
     from bot.cli.datasets import tell_card
-    from finetune.sources.change_report import change_lines
+    from finetune.pulls.change_report import change_lines
 
     for line in change_lines(result.change):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -25,11 +25,11 @@ from bot.slack.ui.limits import validate_message
 from bot.slack.ui.pulls import pull_report
 from bot.slack.users import UNKNOWN
 from finetune.data.prepare import preparing_apart
+from finetune.pulls.arrival import Prepare
+from finetune.pulls.change_report import Change, change_lines
+from finetune.pulls.pull import Order, PullResult
 from finetune.sources import SOURCES
-from finetune.sources.arrival import Prepare
-from finetune.sources.change_report import Change, change_lines
 from finetune.sources.contract import AskedToWait, Query, Source
-from finetune.sources.pull import Order, PullResult
 from worker.ledger.pulls import Pull, due_pulls, end_pull, stop_pull, take_due
 
 LONGEST_PAUSE_S = 60.0

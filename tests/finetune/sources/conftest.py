@@ -10,8 +10,8 @@ import pytest
 
 from finetune.data.prepare import prepare
 from finetune.data.store import DatasetStore
+from finetune.pulls.pull import Order, PullResult, pull
 from finetune.sources.contract import Query
-from finetune.sources.pull import Order, PullResult, pull
 from tests.finetune.sources.help_desk import HelpDesk
 from tests.finetune.sources.wires import WIRES
 

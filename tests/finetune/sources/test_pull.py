@@ -11,7 +11,7 @@ from finetune.data.filesystem import Files
 from finetune.data.repair import Draft
 from finetune.data.repair_desk import Decider
 from finetune.data.ticket import DatasetError
-from finetune.sources.change_report import change_lines
+from finetune.pulls.change_report import change_lines
 from finetune.sources.contract import AskedToWait, BadToken, Missing, NoAnswer, SourceError
 from tests.finetune.sources.conftest import NAME, Rig
 from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, ticket

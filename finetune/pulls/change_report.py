@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.data.languages import NAMES, identify_language
 from finetune.data.ticket import Ticket
-from finetune.sources.merging import Arrivals, Merge
+from finetune.pulls.merging import Arrivals, Merge
 
 LEAST_FOR_DRIFT = 30  # new tickets
 SIGNIFICANT = 0.01

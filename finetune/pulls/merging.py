@@ -10,7 +10,7 @@ from finetune.data.labels import merge_spellings
 from finetune.data.prepare import same_text
 from finetune.data.repair import Decision, apply_decisions
 from finetune.data.ticket import Ticket
-from finetune.sources.arrival import add_facts
+from finetune.pulls.arrival import add_facts
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from finetune.data.ticket import Ticket
-from finetune.sources.change_report import Change, change_lines, describe_change, drift_of, languages_of
-from finetune.sources.merging import Arrivals, merge
+from finetune.pulls.change_report import Change, change_lines, describe_change, drift_of, languages_of
+from finetune.pulls.merging import Arrivals, merge
 
 FACTS = {"rows": 60, "left_out": {"no label": 3}, "skips": {}, "not_covered": ""}
 GERMAN = "Ich kann mich seit gestern nicht mehr anmelden, obwohl das Passwort ganz sicher stimmt, Nummer"

@@ -18,11 +18,11 @@ from finetune.data.reading import MAX_BYTES
 from finetune.data.repair import Repairs
 from finetune.data.store import DatasetStore, check_name
 from finetune.data.ticket import DatasetError, Ticket, Tickets
-from finetune.sources.arrival import Prepare, settle_columns, take_in
-from finetune.sources.change_report import Change, describe_change
+from finetune.pulls.arrival import Prepare, settle_columns, take_in
+from finetune.pulls.change_report import Change, describe_change
+from finetune.pulls.merging import Arrivals, Merge, as_decided, gather, merge
 from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
 from finetune.sources.http import seconds_of
-from finetune.sources.merging import Arrivals, Merge, as_decided, gather, merge
 
 OVERLAP_S = 120.0
 """Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
