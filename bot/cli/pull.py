@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -114,10 +115,15 @@ def run_under_lease(
         scopes = tuple(sorted(order.scopes))
         words = (order.dataset, source.name, order.query.to_json(), scopes, order.licence, order.by)
         set_pull(engine, Pull(*words, channel="", every_s=0.0, created_at=now))
-    elif there.lease_until > now:
-        raise BotError(f"{order.dataset} is being pulled right now by {there.lease_by}. Wait for its end.")
+    elif there.lease_until > now and not has_died(there.lease_by):
+        raise BotError(
+            f"{order.dataset} is being pulled right now by {there.lease_by}. Wait for its end; where that one was killed, "
+            f"{there.lease_until - now:.0f} seconds."
+        )
     elif there.source == source.name:
         set_pull(engine, replace(there, query=order.query.to_json()))
+    if there is not None and has_died(there.lease_by):
+        end_pull(engine, order.dataset, there.lease_by, {})
     if not take_lease(engine, order.dataset, holder, now):
         raise BotError(f"{order.dataset} is being pulled right now by another process. Wait for its end.")
     is_done = False
@@ -134,6 +140,16 @@ def run_under_lease(
         end["version"] = result.change.version
     end_pull(engine, order.dataset, holder, end)
     return result
+
+
+def has_died(holder: str) -> bool:
+    """Whether a lease's holder was a command on this machine that runs no more."""
+    match = re.search(r" on (?P<host>\S+), process (?P<pid>\d+)$", holder)
+    if match is None or match["host"] != socket.gethostname():
+        return False
+    import psutil
+
+    return not psutil.pid_exists(int(match["pid"]))
 
 
 def tell_result(result: PullResult) -> None:

@@ -191,7 +191,7 @@ class PullClerk:
         values = {
             "next_at": now + pause if pause else None,
             "last_at": now,
-            "last": text,
+            "last": str(error) if isinstance(error, OURS) else text,
             "is_asked": False,
             "last_trouble": text,
             "tries": pull.tries + 1,

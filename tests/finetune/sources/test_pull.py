@@ -10,11 +10,13 @@ import pytest
 from finetune.data.filesystem import Files
 from finetune.data.repair import Draft
 from finetune.data.repair_desk import Decider
+from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError
 from finetune.pulls.change_report import change_lines
 from finetune.sources.contract import AskedToWait, BadToken, Missing, NoAnswer, SourceError
 from tests.finetune.sources.conftest import NAME, Rig
 from tests.finetune.sources.help_desk import NOTE, TOKEN, Answer, ticket
+from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.integration
 
@@ -307,6 +309,19 @@ def test_who_is_to_be_forgotten_leaves_a_pull_under_way_too(zendesk: Rig) -> Non
     assert not list((zendesk.folder / "pulls" / NAME).glob("page-*"))
     zendesk.pull()
     assert len(zendesk.labels()) == 24
+
+
+def test_a_bucket_holds_pages_and_place_as_a_folder_does(zendesk: Rig, s3_here: S3Server) -> None:
+    """Over S3's real wire: stopped on the way, gone on with, and nothing left but the state."""
+    url = s3_here.bucket("pull-test")
+    zendesk.store = DatasetStore(url)
+    zendesk.desk.faults = {3: Answer(429, {}, {"Retry-After": "3600"})}
+    with pytest.raises(AskedToWait):
+        zendesk.pull()
+    zendesk.store = DatasetStore(url)  # another machine
+    zendesk.pull()
+    assert len(zendesk.labels()) == 24
+    assert Files(url).names("pulls") == ["support/state.json"]
 
 
 def test_a_desk_that_does_not_answer_is_asked_four_times(zendesk: Rig) -> None:
