@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
 import time
@@ -38,7 +39,8 @@ from bot.slack.users import Team, Users
 from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
-from worker.jobs.states import END_STATES
+from worker.errors import WorkerError
+from worker.jobs.states import END_STATES, State
 from worker.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 SERVING = "serving"  # beside the jobs' folders, as finetune.serving.deploy.FOLDER
 DAY_S = 24 * 3600.0
+log = logging.getLogger(__name__)
 LEAVING = "Trainwise was removed from this workspace."
 
 
@@ -123,9 +126,11 @@ class Office:
             self.pull_clerk.stop()
             self.notifier.stop()
             self.speaks = False
-        open_states = [state for state in type(next(iter(END_STATES))) if state not in END_STATES]
-        for job in self.ledger.jobs(states=open_states, limit=100_000):
-            self.ledger.request_cancel(job.id, "slack", LEAVING)
+        for job in self.ledger.jobs(states=set(State) - END_STATES, limit=100_000):
+            try:
+                self.ledger.request_cancel(job.id, "slack", LEAVING)
+            except WorkerError as error:  # it has just ended, or is being cancelled
+                log.info("job %s of a team that leaves: %s", job.id, error)
 
     def upkeep(self) -> None:
         """Erases what was removed a day ago, and feedback that has become old."""

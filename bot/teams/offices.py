@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from slack_bolt.authorization import AuthorizeResult
@@ -19,6 +19,7 @@ from bot.errors import OURS
 from bot.settings import Settings
 from bot.slack.app import posting_client, slack_client
 from bot.slack.services import Services
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.users import Team
 from bot.teams.directory import Directory, TeamRecord
 from bot.teams.office import DAY_S, Line, Office, Shared, open_office
@@ -27,7 +28,9 @@ from bot.teams.tokens import TeamClient, Tokens, token_of
 from worker.transport.events import stream_of
 from worker.transport.queue import connect
 
-GONE = ("account_inactive", "invalid_auth", "not_authed", "team_access_not_granted", "token_revoked")
+GONE = ("account_inactive", "token_revoked")
+GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", "team_access_not_granted")
+"""What Slack says of a token after an event of removal; without one, `invalid_auth` may be a wrong SLACK_API_URL."""
 HOUR_S = 3600.0
 log = logging.getLogger(__name__)
 
@@ -120,16 +123,22 @@ class Offices:
         team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
         for record in self.directory.all():
             of_org = record.org_wide and record.enterprise == enterprise and context.is_enterprise_install
-            if record.left_at is None and (record.id == team or of_org) and self.is_gone(record):
+            if (
+                record.left_at is None
+                and (record.id == team or of_org)
+                and self.is_gone(record, GONE_AS_TOLD)
+            ):
                 self.leave(record)
 
-    def is_gone(self, record: TeamRecord) -> bool:
-        """Whether Slack refuses the team's token."""
+    def is_gone(self, record: TeamRecord, codes: Collection[str] = GONE) -> bool:
+        """Whether Slack refuses the team's token; False where it does not answer."""
         self.tokens.look_again(record)
         try:
             self.line(record).client.auth_test()
         except SlackApiError as refused:
-            return refused.response.get("error") in GONE
+            return refused.response.get("error") in codes
+        except SLACK_TROUBLE:
+            log.warning("Slack was not reached: whether %s has removed the app is asked again", record.id)
         return False
 
     def leave(self, record: TeamRecord) -> None:
@@ -179,6 +188,9 @@ class Offices:
         if self.clock() < self.next_upkeep:
             return
         self.next_upkeep = self.clock() + HOUR_S
+        for record in self.directory.all():  # its event may have come while the bot was down
+            if record.left_at is None and self.is_gone(record):
+                self.leave(record)
         for office in list(self.offices.values()):
             try:
                 office.upkeep()

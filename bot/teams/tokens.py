@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from sqlalchemy import Engine, MetaData, Table, Text
 
 from bot.endpoint import private_cipher
 from bot.errors import BotError
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.teams.directory import TeamRecord
 
 SEALED = "fernet:"
@@ -100,13 +102,13 @@ class Tokens:
         self.store = store
         client = WebClient(base_url=api_url, timeout=20)
         self._rotator = TokenRotator(client_id=client_id, client_secret=client_secret, client=client)
-        self._lock = threading.Lock()
+        self._locks: defaultdict[tuple[str | None, str | None], threading.Lock] = defaultdict(threading.Lock)
         self._bots: dict[tuple[str | None, str | None], tuple[float, Bot]] = {}
 
     def bot(self, record: TeamRecord) -> Bot | None:
         """The bot of a team; None where nothing is installed."""
         enterprise, team = _key(record)
-        with self._lock:
+        with self._locks[enterprise, team]:
             at, bot = self._bots.get((enterprise, team), (float("-inf"), None))
             if bot is not None and time.monotonic() - at < TRUST_S:
                 return bot
@@ -119,13 +121,13 @@ class Tokens:
     def drop(self, record: TeamRecord) -> None:
         """Deletes a team's tokens: the app was removed there, they open nothing any more."""
         enterprise, team = _key(record)
-        with self._lock:
+        with self._locks[enterprise, team]:
             self._bots.pop((enterprise, team), None)
             self.store.delete_all(enterprise_id=enterprise, team_id=team)
 
     def look_again(self, record: TeamRecord) -> None:
         """The next `bot` comes from the store."""
-        with self._lock:
+        with self._locks[_key(record)]:
             self._bots.pop(_key(record), None)
 
     def _find(self, enterprise: str | None, team: str | None) -> Bot | None:
@@ -134,12 +136,12 @@ class Tokens:
     def _renew(self, bot: Bot) -> Bot:
         try:
             fresh = self._rotator.perform_bot_token_rotation(bot=bot, minutes_before_expiration=RENEW_MINUTES)
-        except SlackTokenRotationError as refused:
-            # another process may have been first: a refresh token counts once
+        except (SlackTokenRotationError, *SLACK_TROUBLE) as refused:
+            # another process may have been first (a refresh token counts once); else this one has two hours left
             other = self._find(bot.enterprise_id, None if bot.is_enterprise_install else bot.team_id)
             if other is not None and other.bot_token != bot.bot_token:
                 return other
-            log.warning("a token was not renewed: %s", refused)
+            log.warning("a token was not renewed yet: %s", type(refused).__name__)
             return bot
         if fresh is None:
             return bot

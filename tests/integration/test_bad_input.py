@@ -134,7 +134,7 @@ def test_a_download_that_grows_past_the_limit_is_cut_off(
     """Whatever size was declared, no more than the limit is written."""
     url = maya.upload(None, "long.csv", GOOD * 500)["file"]["url_private_download"]
     host = stack.url.removeprefix("http://")
-    fetch = downloader(stack.workspace.bot_token, frozenset({host}), most=100_000)
+    fetch = downloader(lambda: stack.workspace.bot_token, frozenset({host}), most=100_000)
     with pytest.raises(BadFile, match="is the most"):
         fetch(url, tmp_path / "long.csv")
     assert (tmp_path / "long.csv").stat().st_size <= 100_000
