@@ -5,7 +5,7 @@ One implementation and one set of constants, for measurements and fine-tunes ali
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,7 @@ COSINE_DECIMALS = 5
 LOGISTIC = "Logistic regression on frozen embeddings"
 WORDS_SVM = METHOD.title
 ROLES = {MAJORITY: "floor", NEAREST: "lookup", LOGISTIC: "trained", WORDS_SVM: "trained"}
+REGULARISATION_SVM = 0.5  # of a training that is only timed
 REGULARISATION = 10.0  # best on BANKING77's dev rows; see training.md's table
 FEW_CHOOSING, CHOOSING_FOLDS = 150, 5  # of fewer choosing rows a lucky few would name the method
 
@@ -86,12 +87,18 @@ class CheapMethods:
 
     sample: Sample
     _svms: dict[bytes, Solution] = field(default_factory=dict, init=False)
+    _logistics: dict[bytes, Logistic] = field(default_factory=dict, init=False)
     _words: dict[bytes, Any] = field(default_factory=dict, init=False)
 
     def predict(
         self, method: str, fold: Fold, test: np.ndarray, share: float = 1.0, seed: Sequence[int] = (0,)
     ) -> np.ndarray:
-        """Labels for the rows `test` after training `method` on this share of the fold, drawn with `seed`."""
+        """Labels for the rows `test` after training `method` on this share of the fold, drawn with `seed`.
+
+        What was trained on the whole fold before is not trained again.
+        """
+        if share >= 1 and test is fold.test and ROLES[method] == "trained" and self._learns(fold):
+            return _predict_fold(self.sample, self, method, fold)[0]
         train = _slice(fold.train, share, seed)
         return self.predict_after(method, fold, train, _slice(fold.dev, share, seed), test)
 
@@ -122,6 +129,19 @@ class CheapMethods:
             embedder = NoEmbedder(self.sample.encoder)
             self._svms[key] = train_linear(train, dev, names, embedder, progress or silent())
         return self._svms[key]
+
+    def logistic(self, fold: Fold) -> Logistic:
+        """The logistic regression of the whole fold, asked about its held-out rows, then its choosing rows."""
+        key, sample = fold.train.tobytes() + fold.test.tobytes(), self.sample
+        if key not in self._logistics:
+            rows = sample.features[np.concatenate([fold.test, fold.dev])]
+            self._logistics[key] = logistic(
+                sample.features[fold.train], sample.labels[fold.train], rows, len(sample.names)
+            )
+        return self._logistics[key]
+
+    def _learns(self, fold: Fold) -> bool:
+        return len(np.unique(self.sample.labels[fold.train])) > 1
 
     @cached_property
     def choosing_folds(self) -> list[Fold]:
@@ -175,16 +195,33 @@ def _slice(rows: np.ndarray, share: float, seed: Sequence[int]) -> np.ndarray:
     return np.asarray(order[: round(share * len(rows))])
 
 
+def trials(texts: Sequence[str], vectors: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
+    """One training of each trained method on these rows, to be timed; nothing where there is one class only."""
+    classes = int(labels.max()) + 1
+    if classes < 2:
+        return {}
+    return {
+        LOGISTIC: lambda: logistic(vectors, labels, vectors[:0], classes),
+        WORDS_SVM: lambda: fit_svm(Words.learn(texts)(texts, vectors), labels, classes, REGULARISATION_SVM),
+    }
+
+
 def score_ladder(
-    sample: Sample, cheap: CheapMethods, metric: str, progress: Progress
+    sample: Sample,
+    cheap: CheapMethods,
+    metric: str,
+    progress: Progress,
+    before: Callable[[str], None] = lambda method: None,
 ) -> tuple[list[Predictions], Predictions]:
     """The cheap systems on every held-out row, and the trained one that does best on the choosing rows.
 
-    Without choosing rows that is logistic regression, the better of the two on few rows (training.md).
+    Without choosing rows that is logistic regression, the better of the two on few rows (training.md). `before` hears
+    each method's name before it is trained.
     """
     systems = []
     for number, method in enumerate(ROLES, 1):
         progress.check()
+        before(method)
         systems.append(_predict_folds(sample, cheap, method, metric))
         progress.step(number, len(ROLES), None, None)
     return systems, best_trained(systems)
@@ -217,9 +254,7 @@ def _predict_fold(
         model = cheap.svm(fold).model
         scores = model.score(model.words(test.texts, test.embeddings))
     elif method == LOGISTIC and len(np.unique(labels)) > 1:
-        scores = logistic(
-            sample.features[fold.train], labels, test.embeddings, len(sample.names)
-        ).probabilities
+        scores = cheap.logistic(fold).probabilities[: len(fold.test)]
     else:
         return cheap.predict(method, fold, fold.test), None
     return scores.argmax(axis=1), scores
@@ -233,6 +268,8 @@ def _choosing_score(sample: Sample, cheap: CheapMethods, method: str, metric: st
     truth = sample.labels[np.concatenate([fold.test for fold in folds])]
     if len(folds) == 1 and method == WORDS_SVM and (likely := cheap.svm(once).dev_probabilities) is not None:
         labels = likely.argmax(axis=1)
+    elif len(folds) == 1 and method == LOGISTIC and len(np.unique(sample.labels[once.train])) > 1:
+        labels = cheap.logistic(once).probabilities[len(once.test) :].argmax(axis=1)
     elif len(folds) == 1:
         labels = cheap.predict_after(method, once, once.train, once.dev[:0], once.dev)
     else:

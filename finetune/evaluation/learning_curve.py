@@ -46,19 +46,33 @@ def seeds_for(rows: int) -> int:
     return SEEDS if rows <= MANY_ROWS else SEEDS_OF_MANY
 
 
-def curve_points(rows: int, score_of: SizeScore, progress: Progress) -> list[Point]:
-    """The curve's points: every size with each seed, the full size once, as it is the same for every seed.
+def curve_plan(rows: int) -> list[tuple[int, int]]:
+    """The sizes and seeds of the curve's points: every size with each seed, the full size once, as it is the same for all."""
+    steps = sizes(rows)
+    return [(rows, 0)] + [(size, seed) for seed in range(seeds_for(rows)) for size in steps if size < rows]
+
+
+def curve_work(rows: int) -> float:
+    """The trainings of a curve, counted in trainings on all rows; the full size is trained already."""
+    return sum(size for size, _ in curve_plan(rows) if size < rows) / max(1, rows)
+
+
+def curve_points(
+    rows: int, score_of: SizeScore, progress: Progress, affordable: Callable[[int], bool] = lambda size: True
+) -> list[Point]:
+    """The curve's points by `curve_plan`, without those of sizes that are not `affordable` when their turn comes.
 
     `score_of(size, seed)` trains and returns the held-out score.
     """
-    steps = sizes(rows)
-    plan = [(rows, 0)] + [(size, seed) for seed in range(seeds_for(rows)) for size in steps if size < rows]
+    plan = curve_plan(rows)
     began, work, total = time.perf_counter(), 0, sum(size for size, _ in plan)
     points: list[Point] = []
     for size, seed in plan:
         progress.check()
-        points.append(Point(size, seed, score_of(size, seed)))
         work += size
+        if size < rows and not affordable(size):
+            continue
+        points.append(Point(size, seed, score_of(size, seed)))
         left = (time.perf_counter() - began) / work * (total - work)
         progress.step(len(points), len(plan), None, round(left, 1))
     return points

@@ -22,10 +22,6 @@ from finetune.device import work_seconds
 from finetune.errors import TrainingDataError
 from finetune.progress import Progress
 
-MOST_ROWS = 28_000  # of more, a sample is measured and the rest is forecast
-LEAST_SAMPLE = 3_500  # rows; halving ends here
-PROBE_ROWS, PROBE_PARTS = 192, 4
-EMBED_SHARE = 0.45  # of the time allowed
 BLOCK = 512
 
 Embed = Callable[..., np.ndarray]
@@ -116,21 +112,6 @@ class Sample:
         return Part([self.rows[i].text for i in numbers], self.labels[numbers], self.features[numbers])
 
 
-def draw(
-    tickets: Tickets,
-    seed: int,
-    embed: Embed,
-    progress: Progress,
-    folder: Path,
-    allowed_s: float,
-    encoder: str = MINILM,
-) -> Sample:
-    """The Sample of the labelled tickets; at most as many rows as `embed`, the `encoder`, can embed in the time allowed."""
-    labelled = [row for row in tickets.rows if row.label is not None]
-    subset, per_row = _affordable(labelled, seed, embed, progress, allowed_s)
-    return cut_rows(subset, seed, embed, progress, folder, len(labelled), per_row, encoder)
-
-
 def cut_rows(
     rows: Sequence[Ticket],
     seed: int,
@@ -169,43 +150,6 @@ def cut_rows(
 def _fold(*sides: Sequence[int]) -> Fold:
     train, dev, test = (np.array(side, dtype=int) for side in sides)
     return Fold(train, dev, test)
-
-
-def _affordable(
-    rows: Sequence[Ticket], seed: int, embed: Embed, progress: Progress, allowed_s: float
-) -> tuple[list[Ticket], float]:
-    """A uniform sample in the original order, and the measured seconds of work for embedding one row.
-
-    Halves MOST_ROWS until the sample can be embedded in its share of the time: few sizes, and the fastest of a few
-    like parts, so that noise in the measured speed gives no other rows.
-    """
-    rng = np.random.default_rng(seed)
-    probe = [rows[i].text for i in rng.choice(len(rows), min(PROBE_ROWS, len(rows)), replace=False)]
-    embed(probe[:16])  # the first call loads and warms up
-    per_row = min(_embed_seconds(embed, part) for part in _alike(probe))
-    most = MOST_ROWS
-    while most > LEAST_SAMPLE and most * per_row > EMBED_SHARE * allowed_s:
-        most //= 2
-    if len(rows) <= most:
-        return list(rows), per_row
-    progress.note(
-        f"Measuring a random sample of {most:,} of the {len(rows):,} tickets; the rest is forecast."
-    )
-    return [rows[i] for i in np.sort(rng.choice(len(rows), most, replace=False))], per_row
-
-
-def _alike(texts: Sequence[str]) -> list[list[str]]:
-    """A few parts with texts of the same lengths; one where they are too few."""
-    order = sorted(texts, key=len)
-    parts = PROBE_PARTS if len(order) >= 8 * PROBE_PARTS else 1
-    return [order[at::parts] for at in range(parts)]
-
-
-def _embed_seconds(embed: Embed, texts: Sequence[str]) -> float:
-    """Seconds of work for embedding one of the texts."""
-    began = work_seconds()
-    embed(texts)
-    return (work_seconds() - began) / len(texts)
 
 
 def unit_embeddings(

@@ -126,25 +126,35 @@ def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
 
     Counts seconds of this process's work at the speed that embedding was measured to have.
     """
-    rows = len(sample.once.train)
-    most = min(MOST_ROWS, rows)
-    least = max(LEAST_ROWS, round(sample.train_rows / REACH) if sample.train_rows <= MOST_ROWS * REACH else 0)
-    sizes = [(round(most * part), EPOCHS) for part in PARTS]
-    sizes = [(rows, RECIPE.epochs), *sizes] if most == rows else sizes
+    once = sample.once
     plans = [
         PilotPlan(rows, epochs, seconds, seconds <= allowed_s)
-        for rows, epochs in sizes
-        if rows >= least
-        for seconds in (_seconds(sample, rows, epochs),)
+        for rows, epochs in _sizes(len(once.train), sample.train_rows)
+        for seconds in (_seconds(rows, epochs, len(once.dev), len(once.test), sample.embed_s_per_row),)
     ]
     if not plans:
         return None
     return next((plan for plan in plans if plan.fits), min(plans, key=lambda plan: (-plan.rows, plan.epochs)))
 
 
-def _seconds(sample: Sample, rows: int, epochs: int) -> float:
-    read = len(sample.once.test) + epochs * min(DEV_ROWS, len(sample.once.dev))
-    return sample.embed_s_per_row * (rows * (1 + STEP_COST * epochs) + read)
+def cheapest_pilot_s(train: int, dev: int, test: int, embed_s_per_row: float) -> float:
+    """Seconds of work of the least pilot that tells something of so many rows; 0 where they are too few for one."""
+    plans = (_seconds(*size, dev, test, embed_s_per_row) for size in _sizes(train, train))
+    return min(plans, default=0.0)
+
+
+def _sizes(train: int, fold_rows: int) -> list[tuple[int, int]]:
+    """Rows and epochs that a pilot may have: enough of both that its gain reaches all of the sample's rows."""
+    most = min(MOST_ROWS, train)
+    least = max(LEAST_ROWS, round(fold_rows / REACH) if fold_rows <= MOST_ROWS * REACH else 0)
+    sizes = [(round(most * part), EPOCHS) for part in PARTS]
+    sizes = [(train, RECIPE.epochs), *sizes] if most == train else sizes
+    return [size for size in sizes if size[0] >= least]
+
+
+def _seconds(rows: int, epochs: int, dev: int, test: int, embed_s_per_row: float) -> float:
+    read = test + epochs * min(DEV_ROWS, dev)
+    return embed_s_per_row * (rows * (1 + STEP_COST * epochs) + read)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,7 +173,7 @@ def _signals(
 
     That "nothing" meets the target is only said where a prompt was scored as well.
     """
-    counts = Counter(str(row.label) for row in tickets.rows if row.label is not None)
+    counts = dict(tickets.classes)
     best = findings.score_of(findings.best).score(request.metric).value
     prompt_scored = any(system.role == "prompt" for system in findings.systems)
     signals: dict[str, Any] = {

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,11 @@ from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
 from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
-from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, draw, drift_cautions
+from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, drift_cautions
 from finetune.evaluation.texts import text_cautions
 from finetune.measurement.alternatives import case_of
 from finetune.measurement.bill import BillFacts, bill
+from finetune.measurement.budget import Budget
 from finetune.measurement.business import BusinessCase
 from finetune.measurement.decision import Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
@@ -42,9 +42,10 @@ from finetune.measurement.pilot import (
     within_reach,
 )
 from finetune.measurement.report import PricedDecision, assemble, finished_report, too_few, write
+from finetune.measurement.sizing import CurveWatch, Lab, Trial, find_sample
 from finetune.methods import PILOT
 from finetune.pricing import tokens_of
-from finetune.progress import Progress
+from finetune.progress import FINISH, Progress
 from finetune.reports.costs import CostPart
 from finetune.reports.measurement import MeasurementReport
 from finetune.reports.parts import Interval, Spent
@@ -52,7 +53,6 @@ from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 LEAST_ROWS = 50
 PROMPTS_S = 300.0  # of waiting for a language model's server
-RESERVE_S = 10.0
 AHEAD = (1.25, 1.5, 2.0, 3.0, 4.0)  # times the rows at hand
 
 
@@ -67,15 +67,17 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     began, clock = time.monotonic(), bench.clock or work_seconds
     progress = Progress(bench.emit, bench.should_stop)
     progress.phase("loading")
-    if (labelled := _labelled(tickets)) < LEAST_ROWS:
+    labels = _labels(tickets)
+    if (labelled := sum(label is not None for label in labels)) < LEAST_ROWS:
         few = too_few(tickets, request, labelled, LEAST_ROWS, bench.dataset)
         return write(bench.folder, _timed(few, began))
     _go_on_from(bench)
     budget = Budget(clock, bench.allowed_s or measuring_limit_s(labelled))
     embed = bench.embed or _default_embed(tickets)
-    encoder = getattr(embed, "key", MINILM)
-    sample = draw(tickets, request.seed, embed, progress, bench.folder, budget.allowed_s, encoder)
-    findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings()
+    lab = Lab(embed, progress, bench.folder, budget, getattr(embed, "key", MINILM))
+    trial = find_sample(tickets.rows, labels, request.seed, request.metric, lab)
+    sample = trial.sample
+    findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings(trial)
     progress.phase("reporting")
     verdict = _decide(findings, sample, request, bench)
     result = assemble(findings, verdict, sample, request, tickets, bench)
@@ -86,27 +88,12 @@ def _timed(report: MeasurementReport, began: float) -> MeasurementReport:
     return replace(report, spent=Spent(wall_s=round(time.monotonic() - began, 1)))
 
 
-@dataclass
-class Budget:
-    """The work that a measurement may do, in seconds of `clock` from now on."""
-
-    clock: Callable[[], float]
-    allowed_s: float
-
-    def __post_init__(self) -> None:
-        self._began = self.clock()
-
-    @property
-    def left(self) -> float:
-        return self.allowed_s - (self.clock() - self._began) - RESERVE_S
-
-
-def _labelled(tickets: Tickets) -> int:
-    """Rows with a label; MeasureError where there are rows and none has one."""
-    count = sum(row.label is not None for row in tickets.rows)
-    if count == 0 and len(tickets):
+def _labels(tickets: Tickets) -> list[str | None]:
+    """Every row's label; MeasureError where there are rows and none has one."""
+    labels = [row.label for row in tickets.rows]
+    if labels and not any(label is not None for label in labels):
         raise MeasureError("These tickets have no labels. Measuring needs the queue each ticket belongs to.")
-    return count
+    return labels
 
 
 def _default_embed(tickets: Tickets) -> Embed:
@@ -135,14 +122,14 @@ class Survey:
     progress: Progress
     budget: Budget
     digest: str
+    _short_pilot: str = field(default="", init=False)
 
-    def findings(self) -> Findings:
-        """Baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
+    def findings(self, trial: Trial) -> Findings:
+        """The trial's baselines, prompts, curve, fine-tune pilot and forecasts, in this order."""
         sample, request, progress = self.sample, self.request, self.progress
-        cheap = CheapMethods(sample)
+        cheap, ladder, baseline = trial.cheap, trial.ladder, trial.baseline
         notes = [*cautions(sample), *text_cautions(sample.texts, request.seed, sample.encoder)]
         progress.phase("baselines")
-        ladder, baseline = baselines.score_ladder(sample, cheap, request.metric, progress)
         scores = {system.name: score_system(system, sample.truth, len(sample.names)) for system in ladder}
         drift = drift_cautions(
             sample,
@@ -154,11 +141,9 @@ class Survey:
         best = _better(baseline, prompts)
         progress.phase("curve")
         answers: Answers = {}
-        points = curve_points(
-            sample.train_rows,
-            slice_score(sample, cheap, baseline.name, request.metric, request.seed, answers),
-            progress,
-        )
+        score_of = slice_score(sample, cheap, baseline.name, request.metric, request.seed, answers)
+        watch = CurveWatch(trial, self.budget)
+        points = curve_points(sample.train_rows, score_of, progress, watch)
         evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
         value = scores[baseline.name].score(request.metric)
         pilot, missing = self._pilot(cheap, best, baseline, evidence, value.value)
@@ -166,7 +151,8 @@ class Survey:
         floor = scores[baselines.MAJORITY].score(request.metric).value
         more, at_all, now = _forecasts(points, sample, floor, value, request)
         lines = [*scores.values(), *(_prompt_line(sample, system) for system in prompts.systems)]
-        texts = [caution.text for caution in (*notes, *drift)] + list(prompts.notes)
+        texts = [trial.reason, *(caution.text for caution in (*notes, *drift)), *prompts.notes]
+        texts += [_thin_curve(watch.left_out, len(points)), self._short_pilot]
         return Findings(
             [*ladder, *prompts.systems],
             lines,
@@ -181,7 +167,7 @@ class Survey:
             baselines.learnable(baseline.labels, sample.truth),
             evidence,
             any(caution.kind == DRIFT for caution in drift),
-            texts,
+            [text for text in texts if text],
             rising_classes(sample, answers),
         )
 
@@ -227,7 +213,32 @@ class Survey:
         )
         self.progress.phase("pilot")
         run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.bench.folder)
-        return run_pilot(sample, cheap, run, self.progress), None
+        return self._in_time(sample, cheap, run), None
+
+    def _in_time(self, sample: Sample, cheap: CheapMethods, run: PilotRun) -> Pilot:
+        """The pilot; one that would overrun ends with the epochs that it has, and the report says so."""
+
+        def reason() -> str | None:
+            is_over = self.budget.left_for_scores < 0 and not self.request.whole_pilot
+            return self.progress.reason_to_stop() or (FINISH if is_over else None)
+
+        progress = Progress(self.progress.emit, reason)
+        pilot = run_pilot(sample, cheap, run, progress)
+        if not progress.finish_early:
+            return pilot
+        self._short_pilot = (
+            "The pilot ended before its last epoch: its time was over. A full fine-tune may gain more."
+        )
+        return replace(pilot, whole=False)
+
+
+def _thin_curve(left_out: int, points: int) -> str:
+    if not left_out:
+        return ""
+    return (
+        f"The learning curve rests on {points} of {points + left_out} trainings: the others would have taken longer "
+        "than the time allowed."
+    )
 
 
 def _against(pilot: Pilot, name: str, score: float, metric: str) -> Pilot:

@@ -14,7 +14,7 @@ from bot.cli.measure import business_table, money_table
 from bot.slack.ui.limits import texts_of
 from bot.slack.ui.report import final_report
 from finetune.evaluation.predictions import SystemScore
-from finetune.evaluation.sample import draw
+from finetune.evaluation.sample import cut_rows
 from finetune.measurement.evidence import Evidence
 from finetune.pricing import money
 from finetune.progress import silent
@@ -43,7 +43,7 @@ def job_on_these_rows(digest: str, held_out: int) -> Evidence:
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A measurement of 3,000 tickets a month with a price for everything that the form asks."""
     folder, embed = tmp_path_factory.mktemp("money"), CountingEmbedder()
-    held_out = draw(TICKETS, 7, embed, silent(), folder, 270).held_out
+    held_out = cut_rows(TICKETS.rows, 7, embed, silent(), folder).held_out
     evidence = (job_on_these_rows(TICKETS.digest, held_out),)
     return measurement_of(TICKETS, 0.95, folder, embed, evidence=evidence, **WORK)
 

@@ -26,7 +26,7 @@ from finetune.evaluation.prompting import (
     read_answer,
     rows_in_time,
 )
-from finetune.evaluation.sample import Sample, draw
+from finetune.evaluation.sample import Sample, cut_rows
 from finetune.llm import (
     MAX_TICKET_CHARACTERS,
     EndpointFailure,
@@ -55,7 +55,9 @@ LABELS = {" ".join(text.split()): label for text, label in sample_rows()}
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return draw(tickets(sample_rows()), 7, CountingEmbedder(), silent(), tmp_path_factory.mktemp("s"), 270)
+    return cut_rows(
+        tickets(sample_rows()).rows, 7, CountingEmbedder(), silent(), tmp_path_factory.mktemp("s")
+    )
 
 
 def reader(body: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune.evaluation.prompting import MIN_TEST, VARIANTS, ZERO, prompting_systems
-from finetune.evaluation.sample import draw
+from finetune.evaluation.sample import cut_rows
 from finetune.llm import Llm, SpendLimit, asker
 from finetune.progress import silent
 from tests import small_model
@@ -24,7 +24,7 @@ EVERY = 5  # of the bundled tickets
 def test_a_weak_model_is_scored_on_as_many_tickets_as_its_pace_allows(tmp_path: Path) -> None:
     """Prompts stand with scores of their own, all on the same tickets; a model of 135M does not beat the cheap method."""
     rows = tickets(sample_rows()[::EVERY])
-    sample = draw(rows, 7, CountingEmbedder(), silent(), tmp_path, 270)
+    sample = cut_rows(rows.rows, 7, CountingEmbedder(), silent(), tmp_path)
     with small_model.small_model() as base_url:
         llm = Llm(asker(small_model.MODEL, "any", base_url, 120), small_model.MODEL, 0.0, free=True)
         systems, best, notes = prompting_systems(

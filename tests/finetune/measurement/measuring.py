@@ -88,3 +88,14 @@ def measurement_of(
     form = {name: more.pop(name) for name in list(more) if name in Request.__dataclass_fields__}
     bench = {"emit": lambda _: None, "should_stop": lambda: None, "prices": PRICES, "embed": embed}
     return measure(rows, Request(target, **form), Bench(folder=folder, **{**bench, **more}))
+
+
+class Ticking:
+    """A clock that goes on by `step` seconds at every look."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now

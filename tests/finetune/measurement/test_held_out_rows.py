@@ -11,7 +11,7 @@ import pytest
 from finetune.evaluation.baselines import LOGISTIC, ROLES, CheapMethods, score_ladder
 from finetune.evaluation.learning_curve import sizes, slice_score
 from finetune.evaluation.predictions import Predictions
-from finetune.evaluation.sample import Sample, draw
+from finetune.evaluation.sample import Sample, cut_rows
 from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import Budget, Survey
 from finetune.progress import silent
@@ -24,7 +24,9 @@ Ladder = tuple[list[Predictions], Predictions]
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    return draw(tickets(sample_rows()), 7, CountingEmbedder(), silent(), tmp_path_factory.mktemp("s"), 270)
+    return cut_rows(
+        tickets(sample_rows()).rows, 7, CountingEmbedder(), silent(), tmp_path_factory.mktemp("s")
+    )
 
 
 @pytest.fixture(scope="module")

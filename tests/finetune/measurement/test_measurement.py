@@ -14,12 +14,21 @@ from finetune.errors import Stopped
 from finetune.evaluation.forecast import Point
 from finetune.measurement.findings import MeasureError
 from finetune.measurement.plots import Picture, _in_figures
-from tests.finetune.measurement.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
+from tests.finetune.measurement.measuring import (
+    CountingEmbedder,
+    Ticking,
+    measurement_of,
+    sample_rows,
+    tickets,
+)
 
 pytestmark = pytest.mark.integration
 
 ROWS = sample_rows()
-NO_PILOT: dict[str, Any] = {"allowed_s": 10.0}  # seconds of work: enough for all but a LoRA pilot
+NO_PILOT: dict[str, Any] = {  # enough for all but a LoRA pilot, on a busy machine too
+    "allowed_s": 10.0,
+    "clock": Ticking(0.01),
+}
 
 
 @pytest.fixture(scope="module")

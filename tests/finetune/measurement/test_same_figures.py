@@ -11,7 +11,13 @@ from finetune.evaluation.baselines import LOGISTIC, MAJORITY, NEAREST, WORDS_SVM
 from finetune.measurement.evidence import Evidence, evidence_of
 from finetune.pipeline import run
 from finetune.spec import parse_spec
-from tests.finetune.measurement.measuring import CountingEmbedder, measurement_of, sample_rows, tickets
+from tests.finetune.measurement.measuring import (
+    CountingEmbedder,
+    Ticking,
+    measurement_of,
+    sample_rows,
+    tickets,
+)
 
 pytestmark = pytest.mark.integration
 TICKETS = tickets(sample_rows())
@@ -130,7 +136,9 @@ def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbed
     ]
     evidence = tuple(one for other in strange for one in evidence_of(other, "cd34"))
     assert len(evidence) == 2
-    measurement = measurement_of(TICKETS, 0.995, tmp_path, embed, evidence=evidence, allowed_s=11.0)
+    measurement = measurement_of(
+        TICKETS, 0.995, tmp_path, embed, evidence=evidence, allowed_s=11.0, clock=Ticking(0.01)
+    )
     assert not any(row.get("job") == "cd34" for row in measurement["ladder"])
 
 
@@ -178,14 +186,3 @@ def test_a_pilot_on_all_rows_is_the_job(embed: CountingEmbedder, tmp_path: Path)
     again = measurement_of(few, 0.95, tmp_path / "again", embed, evidence=evidence)
     assert again["decision"] == measurement["decision"]
     assert again["forecast"]["tuned"] == measurement["forecast"]["tuned"]
-
-
-class Ticking:
-    """A clock that goes on by `step` seconds at every look."""
-
-    def __init__(self, step: float) -> None:
-        self.now, self.step = 0.0, step
-
-    def __call__(self) -> float:
-        self.now += self.step
-        return self.now

@@ -1,0 +1,139 @@
+"""A measurement keeps its time whatever the rows are: classes, length of texts and number of trainings count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from finetune.data.ticket import Ticket, Tickets
+from finetune.evaluation import baselines
+from finetune.measurement.findings import Bench, Request
+from finetune.measurement.run import measure
+from finetune.training import linear_model
+from tests.finetune.measurement.measuring import PRICES
+
+pytestmark = pytest.mark.integration
+
+ALLOWED_S = 60.0
+Law = Callable[[int, int], float]  # (rows, classes) of a training to its seconds
+
+
+class Meter:
+    """A clock that goes on with the work that is done: texts embedded, and trainings by their rows and classes."""
+
+    def __init__(self, law: Law, text_s: float = 0.001) -> None:
+        self.now, self._law, self._text_s = 0.0, law, text_s
+        self.trainings, self.slow_from = 0, 10**9
+
+    def __call__(self) -> float:
+        return self.now
+
+    def embed(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        """Unit rows from the texts' words."""
+        self.now += self._text_s * len(texts)
+        counts = HashingVectorizer(n_features=32, norm="l2").transform(texts)
+        return np.asarray(counts.toarray(), dtype=np.float32)
+
+    def count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every real training is fit_and_count before it runs."""
+        for module, name in ((baselines, "logistic"), (baselines, "fit_svm"), (linear_model, "fit_svm")):
+            monkeypatch.setattr(module, name, self._count_calls(getattr(module, name)))
+
+    def _count_calls(self, fit: Callable[..., Any]) -> Callable[..., Any]:
+        def fit_and_count(features: Any, labels: np.ndarray, *more: Any) -> Any:
+            self.trainings += 1
+            slowness = 12 if self.trainings > self.slow_from else 1
+            self.now += slowness * self._law(len(labels), len(np.unique(labels)))
+            return fit(features, labels, *more)
+
+        return fit_and_count
+
+
+def many(rows: int, classes: int) -> Tickets:
+    """Short tickets, each class with a word of its own."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghij"), 7)) for _ in range(4 * rows)]
+    lines = []
+    for at in range(rows):
+        label = f"queue {at % classes}"
+        lines.append(Ticket(str(at), f"topic{at % classes} {' '.join(words[4 * at : 4 * at + 4])}", label))
+    return Tickets(tuple(lines), "triage")
+
+
+def measure_on(meter: Meter, rows: Tickets, folder: Path) -> dict[str, Any]:
+    """A measurement with a target that no fine-tune is needed for, on the meter's time."""
+    bench = Bench(
+        folder,
+        PRICES,
+        lambda _: None,
+        lambda: None,
+        allowed_s=ALLOWED_S,
+        embed=meter.embed,
+        clock=meter,
+    )
+    return measure(rows, Request(0.02), bench)
+
+
+def linear(rows: int, classes: int) -> float:
+    """Each row of each class costs the same."""
+    return 4.5e-5 * rows * classes
+
+
+def test_many_classes_are_measured_on_fewer_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """60 classes of short tickets: training costs, embedding does not; the sample is smaller, said so, and in time."""
+    meter = Meter(linear)
+    meter.count(monkeypatch)
+    report = measure_on(meter, many(2_600, 60), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert 600 <= report["dataset"]["measured"] < 2_600
+    assert any("random sample" in warning for warning in report["warnings"])
+    assert len({point["rows"] for point in report["pilot"]}) >= 4
+
+
+def test_few_classes_are_measured_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As many rows in 3 classes fit as a whole, by way of a smaller sample: nothing is left out or warned of."""
+    meter = Meter(linear)
+    meter.count(monkeypatch)
+    report = measure_on(meter, many(2_600, 3), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert report["dataset"]["measured"] == 2_600
+    assert not any("sample" in warning or "trainings" in warning for warning in report["warnings"])
+
+
+def test_a_sample_that_takes_longer_than_foreseen_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """From 1,400 rows on a training takes 80 times as long: the smaller sample is the report's, which says why."""
+    meter = Meter(lambda rows, classes: 4e-5 * rows * classes * (80 if rows >= 1_400 else 1))
+    meter.count(monkeypatch)
+    report = measure_on(meter, many(2_600, 4), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert report["dataset"]["measured"] == 1_250
+    assert any("2,600 turned out to take longer" in warning for warning in report["warnings"])
+
+
+def test_a_curve_that_would_overrun_is_thinned_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After the scores each training takes 12 times as long: the curve has fewer of them, and the report says so."""
+    meter = Meter(linear)
+    meter.count(monkeypatch)
+    monkeypatch.setattr(meter, "slow_from", 12)
+    report = measure_on(meter, many(900, 12), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert any("The learning curve rests on" in warning for warning in report["warnings"])
+
+
+def test_long_texts_are_sampled_by_what_embedding_costs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """0.05 s a text leaves no time for a thousand: 625 are measured, in one split, and the report says of how many."""
+    meter = Meter(lambda rows, classes: 1e-6 * rows * classes, text_s=0.05)
+    meter.count(monkeypatch)
+    report = measure_on(meter, many(2_600, 3), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert report["dataset"]["measured"] == 625
+    assert report["dataset"]["rows"] == 2_600
