@@ -1,7 +1,7 @@
 """What becomes of real files: rows accounted for, kinds of tickets and of documents right, seconds and memory per 100,000 rows beside pandas alone.
 
 `python benchmarks/imports.py`: every file of ../shared/data/files and the data sets beside it, then BANKING77 grown to 100,000 rows;
-`--quick`: 20,000 rows; `--json`. A row is accounted for when it is a ticket or stands among the problems with line, reason and rule.
+`--quick`: 20,000 rows; `--large`: instead 1,000,000 rows added whole, as 100 MB and as 2 GB; `--json`. A row is accounted for when it is a ticket or stands among the problems with line, reason and rule.
 The kinds' checks are those of tests/finetune/data/test_shared_files.py; a kind of document (tests/rag/document_kinds.py) is right when its question
 gets the sentence or the cell, cited. Each timing runs in a process of its own, so memory is its own.
 """
@@ -12,7 +12,6 @@ import argparse
 import csv
 import json
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -100,7 +99,7 @@ def right_documents() -> dict[str, bool]:
     return results
 
 
-def grow(path: Path, rows: int) -> int:
+def grow(path: Path, rows: int, sentences: int = 1) -> int:
     """BANKING77 with a number behind each text, so that no row is a copy; its size in bytes."""
     with (DATA / "banking77" / "train.csv").open(newline="", encoding="utf-8") as stream:
         source = list(csv.DictReader(stream))
@@ -109,7 +108,9 @@ def grow(path: Path, rows: int) -> int:
         writer.writerow(["id", "text", "category", "status"])
         for at in range(rows):
             row = source[at % len(source)]
-            writer.writerow([at, f"{row['text']} ({at // len(source)})", row["category"], "open"])
+            more = (source[(at * (7 + one) + one) % len(source)]["text"] for one in range(1, sentences))
+            text = " ".join((row["text"], *more))
+            writer.writerow([at, f"{text} ({at // len(source)})", row["category"], "open"])
     return path.stat().st_size
 
 
@@ -119,33 +120,87 @@ def measure(work: str, path: Path) -> dict[str, float]:
         return pool.apply(_measure, (work, str(path)))
 
 
-def _measure(work: str, path: str) -> dict[str, float]:
+def _measure(work: str, path: str) -> dict[str, Any]:
+    start, facts = time.process_time(), {}
     if work == "pandas":
         import pandas
 
         start = time.process_time()
         pandas.read_csv(path)
+    elif work == "add":
+        facts = _add(Path(path))
     else:
         from finetune.data.prepare import prepare
 
-        start = time.process_time()
         tickets = read_tickets(Path(path))
         if work == "read, clean and redact":
             prepare(tickets)
-    return {"cpu_s": round(time.process_time() - start, 2), "mb_in_all": round(_peak())}
+    return {"cpu_s": round(time.process_time() - start, 2), "mb_in_all": round(peak_mb()), **facts}
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _add(path: Path) -> dict[str, Any]:
+    """The whole of `trainwise datasets add`: every row of the report accounted for, and the rows stored."""
+    from finetune.data.importing import ImportOrder, add_file
+
+    everyone = frozenset({"workspace"})
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        places = f"{folder}/store", Path(folder) / "imports", path, "large"
+        order = ImportOrder(*places, "me", everyone, "", {}, Path(folder) / "problems.csv")
+        card = add_file(order, _tell)
+    report = card.intake
+    is_whole = report["rows"] == report["kept"] + sum(report["left_out"].values())
+    return {"rows": report["rows"], "kept": report["kept"], "accounted": is_whole}
+
+
+def _tell(event: dict[str, Any]) -> None:
+    if event["kind"] == "phase":
+        print(f"    {event['phase']} at {time.process_time():.0f} CPU-s, {peak_mb():.0f} MB", file=sys.stderr)
+
+
+def peak_mb() -> float:
+    """This process's peak memory in MB; a child counts from its own start."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def large(folder: Path, rows: int, sentences: int) -> dict[str, Any]:
+    """A large file added whole, beside pandas reading it: seconds and memory per 100,000 rows."""
+    path = folder / "large.csv"
+    size = grow(path, rows, sentences)
+    result: dict[str, Any] = {"rows": rows, "mb": round(size / 1e6)}
+    for work in ("pandas", "add"):
+        result[work] = measure(work, path)
+        line, per = result[work], 100_000 / rows
+        print(
+            f"{rows:,} rows, {size / 1e6:,.0f} MB, {work}: {line['cpu_s']} CPU-s ({line['cpu_s'] * per:.1f} per 100,000), "
+            f"{line['mb_in_all']:,} MB in all ({line['mb_in_all'] * per:.0f} per 100,000)"
+            + (f"; every row accounted for: {line['accounted']}" if "accounted" in line else "")
+        )
+    path.unlink()
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--sentences", default="1,30", help="of a row, one run each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not DATA.is_dir():
         print(f"skipped: no shared data at {DATA}")
+        return
+    if options.large:
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [large(Path(folder), options.rows, int(one)) for one in options.sentences.split(",")]
+        if options.json:
+            print(json.dumps(runs))
         return
     kinds = right_kinds()
     print(

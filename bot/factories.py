@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from bot.settings import Settings
 from bot.slack.feedback_log import blank_feedback
 from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
+from finetune.data.importing import IMPORTS
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.store import DatasetStore, Prepare
 from finetune.errors import FinetuneError
@@ -210,6 +212,7 @@ def forget_requester(settings: Settings, requester: str) -> list[str]:
     """Erases a requester's rows and words everywhere; what was erased and what cannot be, line by line."""
     store, ledger, mention = open_datasets(settings), open_ledger(settings), mention_of(requester)
     removals = store.forget(requester, person(), models_trained_on(ledger))
+    shutil.rmtree(settings.home / IMPORTS, ignore_errors=True)
     digests = frozenset(digest for removal in removals for digest in removal.erased)
     blanks = forget_person(ledger.engine, requester, digests, time.time())
     blanks += blank_feedback(settings.home, mention)

@@ -20,6 +20,7 @@ from bot.errors import BotError
 if TYPE_CHECKING:
     from finetune.data.card import Card
     from finetune.data.columns import Columns
+    from finetune.data.importing import ImportOrder
     from finetune.data.reading import Preview
     from finetune.data.ticket import Tickets
     from finetune.evaluation.label_noise import Suspect
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The ticket data that the team shares.")
 SHOWN = 5
 JOBS_READ = 200
+LARGE_BYTES = 2_000_000  # from here on adding takes seconds and shows a bar
 SUSPECT_COLUMNS = ("id", "given", "suggested", "share of given", "share of suggested", "text")
 
 
@@ -66,7 +68,8 @@ def add(
     ] = False,
 ) -> None:
     """Check, clean and redact a file row by row and keep its good rows; bad ones are listed in a file."""
-    from bot.factories import open_datasets, person
+    from bot.factories import person
+    from finetune.data.importing import IMPORTS, ImportOrder
     from finetune.data.store import check_name, suggest_name
 
     columns = {
@@ -82,15 +85,39 @@ def add(
     dataset = check_name(name or suggest_name(path.stem))
     problems_file = Path(f"{dataset}.problems.csv")
     problems_file.unlink(missing_ok=True)
+    home = settings()
+    order = ImportOrder(
+        home.datasets_url,
+        home.home / IMPORTS,
+        path,
+        dataset,
+        person(),
+        scopes,
+        licence,
+        mapping,
+        problems_file,
+        part,
+    )
     try:
-        store = open_datasets(settings())
-        card = store.add(
-            path, dataset, person(), scopes, licence, mapping, problems_to=problems_file, part=part
-        )
+        card = _added(order)
     finally:
         if problems_file.is_file():
             tell_problems(problems_file)
     tell_card(card)
+
+
+def _added(order: ImportOrder) -> Card:
+    """The dataset's card; of a large file with a bar, and Ctrl-C says how it goes on."""
+    from bot.cli.output import JobProgress
+    from finetune.data.importing import add_file
+
+    if order.path.is_file() and order.path.stat().st_size < LARGE_BYTES:
+        return add_file(order, lambda event: None)
+    try:
+        with JobProgress(console) as bar:
+            return add_file(order, bar.show)
+    except KeyboardInterrupt:
+        raise BotError("Cancelled: nothing was added. The same command goes on where it stopped.") from None
 
 
 def show_history(card: Card) -> None:

@@ -130,9 +130,13 @@ class JobProgress:
             self.bar.console.print(f"[dim]{escape(str(event['text']))}[/dim]", highlight=False)
 
 
+MANY_STEPS = 5_000  # from here on they are rows of a file
+
+
 def step_detail(event: Mapping[str, Any]) -> str:
     """`step 12/60, loss 1.234, 40 s left` from a step event, leaving out what it does not carry."""
-    parts = [f"step {event['step']}/{event['steps']}"]
+    step, steps = event["step"], event["steps"]
+    parts = [f"step {step}/{steps}" if steps < MANY_STEPS else f"{step:,} of about {steps:,}"]
     if event.get("loss") is not None:
         parts.append(f"loss {event['loss']:.3f}")
     if event.get("eta_s") is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from array import array
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from statistics import median
 from typing import Any
@@ -19,6 +21,7 @@ from finetune.data.ticket import Tickets
 from finetune.data.tryouts import is_tryout
 
 CARD_SEED = 7
+MOST_COMPARED = 50_000  # rows among which near copies are counted and a split is tried
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ def describe(
     **counts: Any,
 ) -> Card:
     """The card of these rows (version 0: the store numbers it); `counts` are clean and redact's counts."""
-    copies = find_duplicates(tickets.texts)
-    sides = split(tickets, CARD_SEED, clusters=copies.of)
-    lengths = [len(text) for text in tickets.texts]
+    some = _some(tickets)
+    copies = find_duplicates(some.texts)
+    sides = split(some, CARD_SEED, clusters=copies.of)
+    lengths = array("q", (len(row.text) for row in tickets.rows))
     sizes = [count for _, count in tickets.classes]
     return Card(
         name=name,
@@ -114,7 +118,7 @@ def describe(
         repaired=len(tickets.problems) - len(tickets.rejections),
         notes=tickets.notes,
         balance=round(max(sizes) / min(sizes), 1) if sizes else 1.0,
-        duplicates={"exact": copies.exact, "near": copies.near},
+        duplicates={"exact": copies.exact, "near": copies.near, **_of(some, tickets)},
         splits={
             "train": len(sides.train),
             "dev": len(sides.dev),
@@ -122,6 +126,7 @@ def describe(
             "left_out": len(sides.left_out),
             "folds": len(sides.folds),
             "how": sides.how,
+            **_of(some, tickets),
         },
         weeks=_weeks(tickets),
         lengths={"median": int(median(lengths)), "longest": max(lengths)},
@@ -132,8 +137,21 @@ def describe(
     )
 
 
+def _some(tickets: Tickets) -> Tickets:
+    """The rows, or MOST_COMPARED of them at random, in their order: finding near copies takes long and much memory."""
+    if len(tickets) <= MOST_COMPARED:
+        return tickets
+    places = sorted(random.Random(CARD_SEED).sample(range(len(tickets)), MOST_COMPARED))
+    return replace(tickets, rows=tuple(tickets.rows[at] for at in places), problems=())
+
+
+def _of(some: Tickets, tickets: Tickets) -> dict[str, int]:
+    """How many rows were looked at, where these are not all."""
+    return {"of": len(some)} if len(some) < len(tickets) else {}
+
+
 def _weeks(tickets: Tickets) -> tuple[tuple[str, int], ...]:
-    dates = [row.created_at.date() for row in tickets.rows if row.created_at]
+    dates = (row.created_at.date() for row in tickets.rows if row.created_at)
     mondays = Counter(date - timedelta(days=date.weekday()) for date in dates)
     return tuple((monday.isoformat(), count) for monday, count in sorted(mondays.items()))
 
@@ -153,7 +171,7 @@ def card_lines(card: Card) -> list[str]:
 def care_lines(card: Card) -> list[str]:
     """What was done to the rows and what to know of them: left out, cleaned, redacted, doubtful, split."""
     labels = _labels(card) if card.kind == "triage" else ""
-    split = f"Split: {card.splits.get('how', 'not made')}."
+    split = f"Split{_among(card.splits)}: {card.splits.get('how', 'not made')}."
     lines = (
         _columns(card),
         *(report_lines(card.intake) or [_read(card)]),
@@ -248,7 +266,11 @@ def _cleaning_line(card: Card) -> str:
 
 def _copies(card: Card) -> str:
     near = card.duplicates.get("near", 0)
-    return f"Near copies: {near:,}, kept on one side of the split." if near else ""
+    return f"Near copies{_among(card.duplicates)}: {near:,}, kept on one side of the split." if near else ""
+
+
+def _among(counts: Mapping[str, Any]) -> str:
+    return f" among {counts['of']:,} tickets drawn at random" if counts.get("of") else ""
 
 
 def _redaction_line(card: Card) -> str:

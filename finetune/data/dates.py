@@ -6,6 +6,7 @@ A form that can mean two days is decided by the whole column, or not used and sa
 from __future__ import annotations
 
 import re
+from array import array
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -38,28 +39,31 @@ class DateReader:
     """Collects a column's values in row order and decides its format once all are seen."""
 
     def __init__(self) -> None:
-        self._values: list[tuple[str, int, str]] = []
+        self._values: list[str] = []
+        self._lines, self._units = array("q"), list[str]()
         self._unread: list[int] = []
 
     def add(self, value: str, line: int, unit: str) -> None:
         """Take the next row's value ('' if it has none)."""
-        self._values.append((value.strip(), line, unit))
+        self._values.append(value.strip())
+        self._lines.append(line)
+        self._units.append(unit)
 
     def resolve(self) -> tuple[list[datetime | None], list[str]]:
         """The UTC times in row order (None where unread) and notes on what was decided."""
         day_first, notes = self._slash_order()
         times_of: dict[str, datetime | None] = {}
         times = []
-        for value, _, _ in self._values:
+        for value in self._values:
             if value not in times_of:
                 times_of[value] = _read(value, day_first)
             times.append(times_of[value])
-        unread = [at for at, when in enumerate(times) if when is None and self._values[at][0]]
-        count = sum(bool(value) for value, _, _ in self._values)
+        unread = [at for at, when in enumerate(times) if when is None and self._values[at]]
+        count = sum(map(bool, self._values))
         if notes or not unread:
             return times, notes
         if len(unread) > MOST_UNREAD * count:
-            example = self._values[unread[0]][0][:40]
+            example = self._values[unread[0]][:40]
             note = (
                 f"dates not understood ({example!r}, {len(unread):,} rows): split at random; write 2026-11-24"
             )
@@ -73,7 +77,9 @@ class DateReader:
             Problem(
                 line, f"{value[:40]!r} is no date that I know; write 2026-11-24", column, value, True, unit
             )
-            for value, line, unit in (self._values[at] for at in self._unread)
+            for value, line, unit in (
+                (self._values[at], self._lines[at], self._units[at]) for at in self._unread
+            )
         ]
 
     def _slash_order(self) -> tuple[bool | None, list[str]]:
@@ -81,7 +87,7 @@ class DateReader:
 
         Told by a part above 12, by dots (German dates), or by the order of the rows: one reading runs in time.
         """
-        matches = [_SLASHES.match(value) for value, _, _ in self._values]
+        matches = (_SLASHES.match(value) for value in self._values)
         dates = [
             (int(match[1]), int(match[3]), int(match[4]), match[2])
             for match in matches

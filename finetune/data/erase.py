@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from finetune.data.redact import pseudonym
+from finetune.data.row_file import gather
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 
 MARK = "<ERASED>"
@@ -21,16 +23,20 @@ def erase_requester(tickets: Tickets, requester: str) -> tuple[Tickets, int]:
     name = requester.strip().casefold()
     known_as = pseudonym(requester)
     mention = mention_of(requester)
-    rows = []
     changes = 0
-    for row in tickets.rows:
-        if (row.customer or "").strip().casefold() in (name, known_as):
-            changes += 1
-            continue
-        blank = _blank(row, mention)
-        changes += blank != row
-        rows.append(blank)
-    return (replace(tickets, rows=tuple(rows)), changes) if changes else (tickets, 0)
+
+    def rest() -> Iterator[Ticket]:
+        nonlocal changes
+        for row in tickets.rows:
+            if (row.customer or "").strip().casefold() in (name, known_as):
+                changes += 1
+                continue
+            blank = _blank(row, mention)
+            changes += blank != row
+            yield blank
+
+    rows = gather(rest())
+    return (replace(tickets, rows=rows), changes) if changes else (tickets, 0)
 
 
 def mention_of(requester: str) -> re.Pattern[str]:

@@ -7,12 +7,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from finetune.data.ticket import DatasetError
+
+PIECE, DEAD_S = 1 << 20, 3_600.0  # bytes; seconds after which nobody writes to a draft any more
 
 
 class Files:
@@ -55,17 +59,43 @@ class Files:
     def write(self, path: str, data: bytes) -> None:
         """Write the file, replacing it; a reader sees the old or the new one, never a part."""
         if self._local:
-            os.replace(self._beside(path, data), self._at(path))
+            os.replace(self._beside(path, [data]), self._at(path))
             self._sync_folder(path)
         else:
             with self._in_words():
                 self._fs.pipe_file(self._at(path), data)
 
+    def write_pieces(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write the file piece by piece, so that it need not fit into memory; whole or not at all, as `write`."""
+        if self._local:
+            self._drop_old_drafts(path)
+            os.replace(self._beside(path, pieces), self._at(path))
+            self._sync_folder(path)
+            return
+        with tempfile.NamedTemporaryFile(buffering=PIECE) as stream:
+            stream.writelines(pieces)
+            stream.flush()
+            self.upload(path, Path(stream.name))
+
+    def open(self, path: str) -> BinaryIO | None:
+        """The file for reading, where it lies or as a copy without a name on this machine; None if there is none."""
+        if self._local:
+            try:
+                return open(self._at(path), "rb")
+            except FileNotFoundError:
+                return None
+        with tempfile.NamedTemporaryFile(delete=False) as copy:
+            pass
+        try:
+            return open(copy.name, "rb") if self.download(path, Path(copy.name)) else None
+        finally:
+            os.unlink(copy.name)
+
     def create(self, path: str, data: bytes) -> bool:
         """Write the file only if there is none; False if another writer was first."""
         if not self._local:
             return self._create_remote(self._at(path), data)
-        draft = self._beside(path, data)
+        draft = self._beside(path, [data])
         try:
             os.link(draft, self._at(path))
         except FileExistsError:
@@ -156,17 +186,28 @@ class Files:
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"
 
-    def _beside(self, path: str, data: bytes) -> str:
+    def _drop_old_drafts(self, path: str) -> None:
+        """Remove drafts of writers that were killed: nobody has written to them for a while."""
+        folder = Path(self._at(path)).parent
+        for draft in folder.glob(".draft-*") if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < time.time() - DEAD_S:
+                    draft.unlink()
+
+    def _beside(self, path: str, pieces: Iterable[bytes]) -> str:
         """A finished draft in the same folder (local only)."""
         target = self._at(path)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         draft = f"{os.path.dirname(target)}/.draft-{secrets.token_hex(8)}"
         try:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(data)
+                stream.writelines(pieces)
                 stream.flush()
                 os.fsync(stream.fileno())
-        except OSError as error:
+        except BaseException as error:
+            if not isinstance(error, OSError):
+                os.unlink(draft)
+                raise
             if os.path.exists(draft):
                 os.unlink(draft)
             message = f"The dataset could not be written: {error.strerror or 'disk error'}."

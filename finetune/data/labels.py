@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from finetune.data.row_file import gather
 from finetune.data.ticket import Ticket
 
 _NO_LABEL = frozenset(
@@ -26,7 +27,7 @@ def is_no_label(value: str) -> bool:
     return not re.search(r"\w", text) or text.casefold() in _NO_LABEL
 
 
-def settle_labels(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
+def settle_labels(rows: Sequence[Ticket]) -> tuple[Sequence[Ticket], list[str]]:
     """Cells of several labels become their first that tells something; notes say what was chosen from what."""
     parts_of = _parts_by_cell(Counter(row.label for row in rows if row.label))
     if not parts_of:
@@ -43,7 +44,7 @@ def settle_labels(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
     rest = Counter(
         part for row in rows for part in parts_of.get(row.label or "", ()) if part != first[row.label or ""]
     )
-    rows = [replace(row, label=first.get(row.label or "", row.label)) for row in rows]
+    rows = gather(replace(row, label=first.get(row.label or "", row.label)) for row in rows)
     if not several:
         return rows, []
     others = ", ".join(f"{name} {count:,}" for name, count in rest.most_common(6))
@@ -89,7 +90,7 @@ def _listed_parts(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))
 
 
-def merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
+def merge_spellings(rows: Sequence[Ticket]) -> tuple[Sequence[Ticket], list[str]]:
     """Labels that differ only by case or separators become the most frequent spelling."""
     counts = Counter(row.label for row in rows if row.label)
     best: dict[str, str] = {}
@@ -100,7 +101,11 @@ def merge_spellings(rows: list[Ticket]) -> tuple[list[Ticket], list[str]]:
         f"label {label!r} counts as {best[_label_key(label)]!r} ({counts[label]:,} rows)"
         for label in spellings
     ]
-    return [replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows], notes
+    if not spellings:
+        return rows, notes
+    return gather(
+        replace(row, label=best[_label_key(row.label)]) if row.label else row for row in rows
+    ), notes
 
 
 def _label_key(label: str) -> str:

@@ -33,7 +33,7 @@ def language_shares(texts: Sequence[str], seed: int = 7) -> dict[str, float]:
 
     Where nearly all are short, short ones are read together. {} where there is too little to tell.
     """
-    some = random.Random(seed).sample(list(texts), min(LOOKED_AT, len(texts)))
+    some = random.Random(seed).sample(texts, min(LOOKED_AT, len(texts)))
     units = [text for text in some if len(text.split()) >= LEAST_WORDS]
     if len(units) < min(LEAST_TEXTS, len(some)):
         units = _join(some)

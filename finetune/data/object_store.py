@@ -12,7 +12,6 @@ A repaired version has no rows of its own: its card names the rows and the decis
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -20,8 +19,9 @@ from finetune.data.card import Card
 from finetune.data.doubts import LabelCheck
 from finetune.data.filesystem import Files
 from finetune.data.repair import Repairs, apply_decisions
+from finetune.data.row_file import RowFile, stored_rows
 from finetune.data.staging import Staging
-from finetune.data.ticket import DatasetError, Kind, Ticket, Tickets, canonical
+from finetune.data.ticket import DatasetError, Kind, Tickets, canonical_lines
 
 
 class Shelf:
@@ -50,14 +50,13 @@ class Shelf:
 
     def put(self, card: Card, tickets: Tickets) -> Card:
         """Rows first, card last, as the next free version; the card with its number."""
-        data = canonical(tickets.rows)
-        self._files.write(_rows_path(card.digest), data)
+        self._files.write_pieces(_rows_path(card.digest), canonical_lines(tickets.rows))
         versions = self.versions(card.name)
         number = versions[-1].version + 1 if versions else 1
         while not self._files.create(_card_path(version := replace(card, version=number)), _json(version)):
             number += 1
         if not self._files.exists(_rows_path(card.digest)):  # erased for another name in between
-            self._files.write(_rows_path(card.digest), data)
+            self._files.write_pieces(_rows_path(card.digest), canonical_lines(tickets.rows))
         return version
 
     def put_repaired(self, card: Card) -> bool:
@@ -69,32 +68,61 @@ class Shelf:
         self._files.write(_card_path(card), _json(card))
 
     def rows(self, digest: str) -> Tickets:
-        """The rows of a digest, checked against it. Raises DatasetError if they were erased or damaged."""
-        data = self._files.read(_rows_path(digest)) or self._repaired_rows(digest)
-        short = digest[:12]
-        if data is None:
-            raise DatasetError(
-                f"The rows of {short} are gone.", what_next="They were removed: add them again."
-            )
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise DatasetError(f"The rows of {short} are damaged on disk.", what_next="Add the file again.")
-        rows = _tickets(data)
-        kind: Kind = "triage" if any(row.label is not None for row in rows) else "reply"
-        return Tickets(rows, kind)
+        """The rows of a digest, checked against it; many are read where they lie, as they are asked for.
 
-    def _repaired_rows(self, digest: str) -> bytes | None:
-        """The rows of a repaired version, made anew; None where there is none of this digest, or its rows are gone."""
+        Raises DatasetError if they were erased or damaged.
+        """
+        tickets = self._whole_rows(digest)
+        if tickets is None and (repairs := self._repairs_of(digest)):
+            tickets = self._repaired_rows(repairs, digest)
+        if tickets is None:
+            raise DatasetError(
+                f"The rows of {digest[:12]} are gone.", what_next="They were removed: add them again."
+            )
+        return tickets
+
+    def _whole_rows(self, digest: str) -> Tickets | None:
+        """The rows as they lie there; None where they do not."""
+        stream = self._files.open(_rows_path(digest))
+        if stream is None:
+            return None
+        rows, has_labels = stored_rows(stream)
+        if rows.digest != digest:
+            stream.close()
+            raise _damage(digest)
+        kind: Kind = "triage" if has_labels else "reply"
+        if rows.is_large:
+            return Tickets(rows, kind)
+        with stream:
+            return Tickets(tuple(rows), kind)
+
+    def _repairs_of(self, digest: str) -> Repairs | None:
+        """The decisions that these rows follow from; None where there are none."""
         for cards in (self.all() | self.removals()).values():
             for card in cards:
                 if card.digest == digest and card.repairs and not card.erased:
-                    repairs = Repairs.from_json(card.repairs, digest)
-                    data = self._files.read(_rows_path(repairs.base))
-                    return canonical(apply_decisions(_tickets(data), repairs.decisions)) if data else None
+                    return Repairs.from_json(card.repairs, digest)
         return None
+
+    def _repaired_rows(self, repairs: Repairs, digest: str) -> Tickets | None:
+        """The rows of a repaired version, made anew; None where the rows that they are made of are gone."""
+        base = self._whole_rows(repairs.base)
+        if base is None:
+            return None
+        rows = apply_decisions(base.rows, repairs.decisions)
+        tickets = Tickets(rows, base.kind)
+        if tickets.digest != digest:
+            raise _damage(digest)
+        if isinstance(rows, RowFile):
+            rows.digest = digest
+        return tickets
 
     def has_rows(self, digest: str) -> bool:
         """Whether the rows are still there, or can be made anew."""
-        return self.has_whole_rows(digest) or self._repaired_rows(digest) is not None
+        if self.has_whole_rows(digest):
+            return True
+        repairs = self._repairs_of(digest)
+        return repairs is not None and self.has_whole_rows(repairs.base)
 
     def has_whole_rows(self, digest: str) -> bool:
         """Whether the rows lie there as they are, not as decisions on others."""
@@ -102,8 +130,10 @@ class Shelf:
 
     def write_whole(self, digest: str) -> None:
         """Keep the rows of a repaired version as they are, since those that they are made of will go."""
-        if not self.has_whole_rows(digest) and (data := self._repaired_rows(digest)):
-            self._files.write(_rows_path(digest), data)
+        if self.has_whole_rows(digest) or (repairs := self._repairs_of(digest)) is None:
+            return
+        if (tickets := self._repaired_rows(repairs, digest)) is not None:
+            self._files.write_pieces(_rows_path(digest), canonical_lines(tickets.rows))
 
     def keep_check(self, digest: str, check: LabelCheck) -> None:
         """Keep what a model holds against the labels of these rows."""
@@ -161,8 +191,8 @@ def _check_path(digest: str) -> str:
     return f"checks/{digest}.json"
 
 
-def _tickets(data: bytes) -> tuple[Ticket, ...]:
-    return tuple(Ticket.from_json(json.loads(line)) for line in data.decode().split("\n") if line)
+def _damage(digest: str) -> DatasetError:
+    return DatasetError(f"The rows of {digest[:12]} are damaged on disk.", what_next="Add the file again.")
 
 
 def _card_path(card: Card) -> str:

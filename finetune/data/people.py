@@ -6,13 +6,16 @@ Will, Grant, Page) only behind a greeting, a title or the like, never where a se
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from finetune.data.secrets import Span
 from finetune.data.ticket import Ticket
 
+MOST_WORDS, RARE = 500_000, 0.0005  # words counted at once; the share below which one is forgotten then
 COMMON_SHARE = 0.005  # a word in this share of the tickets in lower case is no name, whoever is called so
 SHORTEST_NAME = 3
 NAMES_THAT_ARE_WORDS = frozenset(
@@ -83,12 +86,22 @@ class People:
 
     def __init__(self, rows: Sequence[Ticket]) -> None:
         lower: Counter[str] = Counter()
-        for row in rows:
+        names: set[str] = set()
+        for number, row in enumerate(rows, 1):
             lower.update({word for word in _WORD.findall(row.text) if word[0].islower()})
+            names.update(row.names)
+            if len(lower) > MOST_WORDS:  # rare ones go: they cannot become common but by a tenth of the share
+                least = max(1, RARE * number)
+                lower = Counter({word: count for word, count in lower.items() if count > least})
         most = max(2, COMMON_SHARE * len(rows))
         self._common = frozenset(word for word, count in lower.items() if count > most)
-        names = {name for row in rows for name in row.names}
         self._full = frozenset(words for name in names if len(words := name_words(name)) in (2, 3))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What these people are, in few characters: the same rows and names give the same."""
+        everything = [*sorted(self._common), "", *sorted(" ".join(words) for words in self._full)]
+        return hashlib.sha256("\n".join(everything).encode()).hexdigest()
 
     def spans(self, text: str, own: Sequence[str]) -> Iterable[Span]:
         """Where people are named: introduced by words, full names of anyone, words of the row's own people."""

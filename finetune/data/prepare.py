@@ -10,8 +10,9 @@ from __future__ import annotations
 import heapq
 import multiprocessing
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,14 @@ from functools import partial
 from statistics import median
 from typing import Any
 
+from finetune.data.checkpoints import Checkpoints
 from finetune.data.clutter import is_automatic, without_history, without_signature
 from finetune.data.import_report import CUTS_SHOWN, Cut, report_of
 from finetune.data.markup import plain
 from finetune.data.redact import redact, redact_texts
-from finetune.data.ticket import RAW_SHOWN, Problem, Ticket, Tickets
+from finetune.data.row_file import gather
+from finetune.data.ticket import RAW_SHOWN, Problem, ProblemLog, Ticket, Tickets
+from finetune.progress import Progress
 
 __all__ = [
     "clean",
@@ -35,6 +39,8 @@ __all__ = [
     "without_signature",
 ]
 
+LETTER = re.compile(r"[^\W\d_]")
+TOLD_EVERY = 1_000  # rows
 LONG_TIMES = 20  # times the median length
 LONG_LEAST = 5_000  # characters below which nothing is too long
 
@@ -75,39 +81,60 @@ class CutLog:
         return tuple(cut for _, _, cut in sorted(self._largest, key=lambda item: -item[0]))
 
 
-def clean(tickets: Tickets) -> CleaningResult:
+def clean(tickets: Tickets, progress: Progress | None = None) -> CleaningResult:
     """Clean every row. Keeps order and ids; the same rows give the same result."""
     counts: Counter[str] = Counter()
-    problems: list[Problem] = []
-    rows: list[Ticket] = []
+    problems = ProblemLog()
     log = CutLog()
-    for row in tickets.rows:
+    rows_with_words = gather(_with_words(counted(tickets.rows, progress), counts, problems, log))
+    rows = _without_copies(rows_with_words, counts, problems)
+    _note_lengths(rows, counts, problems)
+    if conflicts := conflicting(rows):
+        counts["same text, other label"] = len(conflicts)
+    problems_by_line = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
+    rest = replace(tickets, rows=rows, problems=problems_by_line)
+    return CleaningResult(rest, dict(counts), dict(log.cut_sizes), log.cuts)
+
+
+def _with_words(
+    rows: Iterable[Ticket], counts: Counter[str], problems: ProblemLog, log: CutLog
+) -> Iterator[Ticket]:
+    """The rows that a person wrote, without clutter; the others are told as problems."""
+    for row in rows:
         if is_automatic(row.text):
             counts["automatic replies"] += 1
             problems.append(_left_out(row, "is an automatic reply", "automatic replies"))
             continue
         row_without_history = _strip(row, counts, log)
-        if len(re.findall(r"[^\W\d_]", row_without_history.text)) < 2:
+        if len(LETTER.findall(row_without_history.text)) < 2:
             counts["without words"] += 1
             problems.append(_left_out(row, "has no words", "without words"))
         else:
-            rows.append(row_without_history)
-    rows = _without_copies(rows, counts, problems)
-    _note_lengths(rows, counts, problems)
-    if conflicts := conflicting(rows):
-        counts["same text, other label"] = len(conflicts)
-    problems_by_line = tuple(sorted((*tickets.problems, *problems), key=lambda problem: problem.line))
-    rest = replace(tickets, rows=tuple(rows), problems=problems_by_line)
-    return CleaningResult(rest, dict(counts), dict(log.cut_sizes), log.cuts)
+            yield row_without_history
+
+
+def counted(rows: Sequence[Ticket], progress: Progress | None) -> Iterator[Ticket]:
+    """The rows one by one, telling how far it is and asking whether to stop on the way."""
+    for number, row in enumerate(rows, 1):
+        yield row
+        if progress is not None and number % TOLD_EVERY == 0:
+            progress.check()
+            progress.step(number, len(rows), None, None)
 
 
 def conflicting(rows: Sequence[Ticket]) -> list[int]:
     """Rows whose text stands elsewhere with another label: at least one of them is wrong."""
-    homes: dict[str, list[int]] = defaultdict(list)
-    for at, row in enumerate(rows):
-        if row.label is not None:
-            homes[same_text(row.text)].append(at)
-    return sorted(at for group in homes.values() if len({rows[i].label for i in group}) > 1 for at in group)
+    label_of: dict[int, str | None] = {}  # by the text's hash: a million texts are not held twice
+    several: set[int] = set()
+    keys = array("q")
+    for row in rows:
+        key = hash(same_text(row.text))
+        keys.append(key)
+        if row.label is not None and label_of.setdefault(key, row.label) != row.label:
+            several.add(key)
+    if not several:
+        return []
+    return [at for at, row in enumerate(rows) if keys[at] in several and row.label is not None]
 
 
 def same_text(text: str) -> str:
@@ -136,26 +163,35 @@ def _strip(row: Ticket, counts: Counter[str], log: CutLog) -> Ticket:
     return row if (text, answer) == (row.text, row.answer) else replace(row, text=text, answer=answer)
 
 
-def _without_copies(rows: list[Ticket], counts: Counter[str], problems: list[Problem]) -> list[Ticket]:
+def _without_copies(rows: Sequence[Ticket], counts: Counter[str], problems: ProblemLog) -> Sequence[Ticket]:
     """The first of each set of rows that say the very same to the same end."""
-    first: dict[tuple[str, str], Ticket] = {}
-    rows_left = []
-    for row in rows:
-        key = same_text(row.text), row.label or same_text(row.answer or "")
-        if (original := first.setdefault(key, row)) is row:
-            rows_left.append(row)
+    first: dict[int, int] = {}  # by the words' hash; what it finds is compared word by word
+    copies: set[int] = set()
+    for at, row in enumerate(rows):
+        key = _meaning(row)
+        place = first.setdefault(hash(key), at)
+        if place == at or _meaning(original := rows[place]) != key:
             continue
-        counts["exact copies"] += 1
+        copies.add(at)
         where = f"of {original.id}" if not original.line else f"of the row at {original.line}"
         problems.append(_left_out(row, f"is a copy {where}", "exact copies"))
-    return rows_left
+    if not copies:
+        return rows
+    counts["exact copies"] += len(copies)
+    return gather(row for at, row in enumerate(rows) if at not in copies)
 
 
-def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: list[Problem]) -> None:
+def _meaning(row: Ticket) -> tuple[str, str]:
+    return same_text(row.text), row.label or same_text(row.answer or "")
+
+
+def _note_lengths(rows: Sequence[Ticket], counts: Counter[str], problems: ProblemLog) -> None:
     """Report rows far longer than the others: they stay, but a model reads only their beginning."""
-    limit = max(LONG_LEAST, LONG_TIMES * median([len(row.text) for row in rows] or [0]))
-    for row in rows:
-        if len(row.text) > limit:
+    sizes = array("q", (len(row.text) for row in rows))
+    limit = max(LONG_LEAST, LONG_TIMES * median(sizes or [0]))
+    for at, size in enumerate(sizes):
+        if size > limit:
+            row = rows[at]
             counts["very long"] += 1
             message = f"is very long ({len(row.text):,} characters): a model reads only its beginning"
             problems.append(replace(_left_out(row, message, "very long"), is_kept=True))
@@ -165,10 +201,19 @@ def _left_out(row: Ticket, message: str, rule: str) -> Problem:
     return Problem(row.line, message, "text", row.text[:RAW_SHOWN], rule=rule)
 
 
-def prepare(tickets: Tickets) -> tuple[Tickets, Mapping[str, Any]]:
-    """The rows to keep and the card's `cleaned`, `redactions`, `not_covered` and `intake`."""
-    cleaning = clean(tickets)
-    redaction = redact(cleaning.tickets)
+def prepare(
+    tickets: Tickets, progress: Progress | None = None, checkpoints: Checkpoints | None = None
+) -> tuple[Tickets, Mapping[str, Any]]:
+    """The rows to keep and the card's `cleaned`, `redactions`, `not_covered` and `intake`.
+
+    Raises Stopped where the owner of `progress` asks for it; with `checkpoints` another try then goes on.
+    """
+    if progress is not None:
+        progress.phase("cleaning")
+    cleaning = clean(tickets, progress)
+    if progress is not None:
+        progress.phase("redacting")
+    redaction = redact(cleaning.tickets, progress=progress, checkpoints=checkpoints)
     counts = {name: count for name, count in cleaning.counts.items() if count}
     report = report_of(redaction.tickets, cleaning.cut_sizes, cleaning.cuts, redact_texts)
     facts = {

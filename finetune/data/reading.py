@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.data.columns import Columns, choose_columns, guess_columns, one_hot_name
 from finetune.data.containers import folder_files
 from finetune.data.dates import DateReader
-from finetune.data.encoding import clean_text
 from finetune.data.formats import read_records
-from finetune.data.labels import is_no_label, merge_spellings, settle_labels
+from finetune.data.labels import merge_spellings, settle_labels
+from finetune.data.row_file import gather
 from finetune.data.ticket import (
     RAW_SHOWN,
     DatasetError,
     Intake,
-    Kind,
     Problem,
+    ProblemLog,
     Record,
     Ticket,
     Tickets,
     canonical,
 )
+from finetune.data.ticket_reader import CELL_RULES, TicketReader, settle_rows
+from finetune.progress import Progress
 
 __all__ = [
     "DatasetError",
@@ -43,12 +44,11 @@ __all__ = [
     "write_problems",
 ]
 
-MAX_BYTES = 200_000_000
-MAX_TEXT = 50_000  # characters of one field
-MAX_LABEL = 80
+MAX_BYTES = 4_000_000_000  # of the file, and of its texts
 MAX_CLASSES = 500
 MIN_ROWS = 10  # the least that any provider accepts for tuning
 SAMPLE_ROWS = 1_000
+TOLD_EVERY = 1_000  # rows
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -58,34 +58,27 @@ def read_tickets(
     *,
     max_bytes: int = MAX_BYTES,
     part: str | None = None,
+    progress: Progress | None = None,
 ) -> Tickets:
     """Read every good row of the file; `columns` maps our fields to the file's, the rest is guessed.
 
-    `part` names a workbook's sheet or an archive's file.
+    `part` names a workbook's sheet or an archive's file. Rows that are too many for memory lie on disk.
 
     Bad rows are left out and stand in `Tickets.problems` with line and column. Raises DatasetError, listing
     every problem, when what is left is no dataset: no rows, under MIN_ROWS, one class, wrong columns.
     """
     _check_file(path, max_bytes)
     records = read_records(path, part)
-    problems: list[Problem] = []
+    problems = ProblemLog()
     ahead = list(itertools.islice(_records(records, problems), SAMPLE_ROWS))
     if not ahead:
         wrong = "no row that can be read" if problems else "no rows below its header"
         raise DatasetError(f"{path.name} has {wrong}.", problems, "Add tickets, one a line.")
     choice = choose_columns(_header(ahead), [record.values for record in ahead], columns)
     dates = DateReader()
-    reader, rows = TicketReader(choice, dates, problems), []
-    characters = total = 0
-    for record in itertools.chain(ahead, _records(records, problems)):
-        total += 1
-        ticket = reader.ticket(record)
-        if ticket is None:
-            continue
-        characters += len(ticket.text) + len(ticket.answer or "")
-        if characters > max_bytes:
-            raise _too_large(path, characters, max_bytes)
-        rows.append(ticket)
+    reader = TicketReader(choice, dates, problems)
+    counter = RowCounter(path, ahead, max_bytes, progress)
+    rows = gather(counter.tickets(itertools.chain(ahead, _records(records, problems)), reader))
     unreadable = sum(not problem.is_kept and problem.rule not in CELL_RULES for problem in problems)
     tickets, notes = settle_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
@@ -94,16 +87,41 @@ def read_tickets(
         tickets, spellings = merge_spellings(tickets)
         notes += several + spellings
     result = Tickets(
-        rows=tuple(tickets),
+        rows=tickets,
         kind=reader.kind,
         problems=tuple(sorted(problems, key=lambda problem: problem.line)),
         columns=dict(choice.fields),
         guessed=choice.how != "given",
         notes=tuple(notes + _guess_note(choice)),
-        intake=Intake(total + unreadable, dict(choice.also), choice.unread, dict(reader.changes)),
+        intake=Intake(counter.total + unreadable, dict(choice.also), choice.unread, dict(reader.changes)),
     )
     check_whole(result, path.name)
     return result
+
+
+class RowCounter:
+    """Counts a file's rows while they become tickets: how far it is, and whether its texts are too many."""
+
+    def __init__(self, path: Path, ahead: Sequence[Record], most: int, progress: Progress | None) -> None:
+        self.total = 0
+        self._path, self._most, self._progress = path, most, progress
+        size = sum(len(record.raw.encode()) + 1 for record in ahead) / len(ahead)
+        self._about = round(path.stat().st_size / size) if path.is_file() else 0
+
+    def tickets(self, records: Iterable[Record], reader: TicketReader) -> Iterator[Ticket]:
+        """The tickets of the records. Raises DatasetError beyond the most characters, Stopped where it is asked for."""
+        characters = 0
+        for record in records:
+            self.total += 1
+            if self._progress is not None and self.total % TOLD_EVERY == 0:
+                self._progress.check()
+                self._progress.step(self.total, max(self._about, self.total + 1), None, None)
+            if (ticket := reader.ticket(record)) is None:
+                continue
+            characters += len(ticket.text) + len(ticket.answer or "")
+            if characters > self._most:
+                raise _too_large(self._path, characters, self._most)
+            yield ticket
 
 
 @dataclass(frozen=True)
@@ -124,10 +142,13 @@ def read_file(
     columns: Mapping[str, str] | None = None,
     problems_to: Path | None = None,
     part: str | None = None,
+    progress: Progress | None = None,
 ) -> Tickets:
     """The rows of a file; where it is refused as a whole, `problems_to` gets the list of what is wrong with it."""
+    if progress is not None:
+        progress.phase("reading")
     try:
-        return read_tickets(path, columns, part=part)
+        return read_tickets(path, columns, part=part, progress=progress)
     except DatasetError as refused:
         if problems_to and refused.problems:
             write_problems(refused, problems_to)
@@ -203,113 +224,6 @@ def _records(records: Iterator[Record | Problem], problems: list[Problem]) -> It
 
 def _header(ahead: list[Record]) -> list[str]:
     return list(dict.fromkeys(name for record in ahead for name in record.values))
-
-
-CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels"))
-
-
-class TicketReader:
-    """Makes tickets of a file's records, and keeps each record's problems and what was changed in its texts."""
-
-    def __init__(self, choice: Columns, dates: DateReader, problems: list[Problem]) -> None:
-        self.kind: Kind = "triage" if "label" in choice.fields else "reply"
-        self.changes: Counter[str] = Counter()
-        self._choice, self._dates, self._problems = choice, dates, problems
-
-    def ticket(self, record: Record) -> Ticket | None:
-        """The record as a ticket, or None after noting why not. A ticket without a body is its subject."""
-        repairs: list[Problem] = []
-        values = {
-            field: self._value(record, field, column, repairs)
-            for field, column in self._choice.fields.items()
-        }
-        text, subject = values["text"], values.get("subject", "")
-        if subject and not text.casefold().startswith(subject.casefold()):
-            text = f"{subject}\n\n{text}".strip()
-        label, answer = " ".join(values.get("label", "").split()), values.get("answer", "")
-        if (rejection := self._rejection(text, label, answer)) is not None:
-            rule, message, field = rejection
-            self._problems.append(_problem(record, rule, message, self._choice.fields[field]))
-            return None
-        self._problems.extend(repairs)
-        self._dates.add(values.get("created_at", ""), record.line, record.unit)
-        people = {clean_text(str(record.values.get(column) or ""))[0] for column in self._choice.people}
-        return Ticket(
-            id=values.get("id") or f"{record.unit}-{record.line}",
-            text=text,
-            label=None if is_no_label(label) else label,
-            answer=answer or None,
-            customer=values.get("customer") or None,
-            thread=values.get("thread") or None,
-            names=tuple(sorted(people - {""})),
-            line=record.line,
-        )
-
-    def _value(self, record: Record, field: str, column: str, repairs: list[Problem]) -> str:
-        """The field's text, repaired and cut to length, either of which is noted."""
-        value, is_repair = _clean_value(self._choice.value(record.values, field), field, self.changes)
-        if len(value) > MAX_TEXT:
-            message = f"has {len(value):,} characters: cut to {MAX_TEXT:,}"
-            repairs.append(_problem(record, "cut to length", message, column, is_kept=True))
-            self.changes["cut to length"] += len(value) - MAX_TEXT
-        elif is_repair:
-            message = "had garbled characters (wrong encoding), now repaired"
-            repairs.append(_problem(record, "other encodings", message, column, is_kept=True))
-        return value[:MAX_TEXT]
-
-    def _rejection(self, text: str, label: str, answer: str) -> tuple[str, str, str] | None:
-        """Why these texts are no ticket: the rule, the message and the field that is to blame; None where they are."""
-        if not text:
-            return "no text", "is empty", "text"
-        if self.kind == "reply":
-            return None if answer else ("no answer", "is empty", "answer")
-        if is_no_label(label):
-            return "no label", f"has no label ({label!r})" if label else "has no label: it is empty", "label"
-        if len(label) > MAX_LABEL and not self._choice.one_hot and not _is_list(label):
-            message = f"is no queue name: {len(label)} characters (at most {MAX_LABEL})"
-            return "long labels", message, "label"
-        return None
-
-
-def _problem(record: Record, rule: str, message: str, column: str, is_kept: bool = False) -> Problem:
-    return Problem(record.line, message, column, record.raw[:RAW_SHOWN], is_kept, record.unit, rule)
-
-
-def _is_list(label: str) -> bool:
-    return label.startswith(("[", "{")) or label.count(",") > 2 or label.count(";") > 2
-
-
-def _clean_value(raw: Any, field: str, changes: Counter[str]) -> tuple[str, bool]:
-    """The value without damage, and whether letters were repaired; what changed in texts is counted."""
-    before = "" if raw is None else str(raw)
-    value, is_repair = clean_text(before)
-    if field in ("text", "answer", "subject") and value != before:
-        if is_repair:
-            changes["garbled letters repaired"] += abs(len(before) - len(value)) or 1
-        elif blank := len(before) - len(before.strip()):
-            changes["blank at the ends"] += blank
-        if not is_repair and (rest := len(before.strip()) - len(value)) > 0:
-            changes["control and direction marks"] += rest
-    return value, is_repair
-
-
-def settle_rows(rows: list[Ticket], dates: DateReader) -> tuple[list[Ticket], list[str]]:
-    """Give rows their dates and distinct ids; messages that share an id are one thread."""
-    times, notes = dates.resolve()
-    rows = [replace(row, created_at=when) for row, when in zip(rows, times, strict=True)]
-    counts = Counter(row.id for row in rows)
-    shared = [id for id, count in counts.items() if count > 1]
-    if not shared:
-        return rows, notes
-    notes.append(f"{len(shared)} ids stand on several rows; rows that share an id count as one thread")
-    place: Counter[str] = Counter()
-    dated_rows = []
-    for row in rows:
-        if counts[row.id] > 1:
-            place[row.id] += 1
-            row = replace(row, id=f"{row.id}#{place[row.id]}", thread=row.thread or row.id)
-        dated_rows.append(row)
-    return dated_rows, notes
 
 
 def _guess_note(choice: Columns) -> list[str]:

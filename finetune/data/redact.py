@@ -9,13 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
+from finetune.data.checkpoints import PART_ROWS, Checkpoints, part_key
 from finetune.data.people import People
 from finetune.data.personal_numbers import personal_spans
+from finetune.data.row_file import gather
 from finetune.data.secrets import Span, secret_spans
-from finetune.data.ticket import Tickets
+from finetune.data.ticket import Ticket, Tickets
+from finetune.progress import Progress
 
 __all__ = [
     "NOT_COVERED",
@@ -45,20 +50,81 @@ class RedactionResult:
     not_covered: str
 
 
-def redact(tickets: Tickets, find: Find = personal_spans) -> RedactionResult:
-    """Redact every text and answer, and turn customers into pseudonyms."""
+def redact(
+    tickets: Tickets,
+    find: Find = personal_spans,
+    progress: Progress | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> RedactionResult:
+    """Redact every text and answer, and turn customers into pseudonyms.
+
+    Of many rows, parts that an earlier try finished are taken from `checkpoints`, and finished ones are kept there.
+    """
     people = People(tickets.rows)
     counts: Counter[str] = Counter()
-    rows = []
-    for row in tickets.rows:
+    many = checkpoints if len(tickets) > PART_ROWS else None
 
-        def hide(text: str, names: Sequence[str] = row.names) -> str:
-            return hide_spans(text, [*secret_spans(text), *find(text), *people.spans(text, names)], counts)
+    def rows_in_parts() -> Iterator[Ticket]:
+        for at in range(0, len(tickets), PART_ROWS):
+            rows, own = _part(tickets.rows[at : at + PART_ROWS], find, people, many, progress)
+            if at == 0 and many is not None and progress is not None:
+                _tell_start(many, progress)
+            counts.update(own)
+            yield from rows
+            if progress is not None:
+                progress.check()
+                progress.step(min(at + PART_ROWS, len(tickets)), len(tickets), None, None)
 
-        customer = pseudonym(row.customer) if row.customer else None
-        answer = hide(row.answer) if row.answer else row.answer
-        rows.append(replace(row, text=hide(row.text), answer=answer, customer=customer))
-    return RedactionResult(replace(tickets, rows=tuple(rows)), dict(counts.most_common()), NOT_COVERED)
+    rows = gather(rows_in_parts())
+    return RedactionResult(replace(tickets, rows=rows), dict(counts.most_common()), NOT_COVERED)
+
+
+def _part(
+    rows: Sequence[Ticket],
+    find: Find,
+    people: People,
+    checkpoints: Checkpoints | None,
+    progress: Progress | None,
+) -> tuple[list[Ticket], Counter[str]]:
+    """Some rows redacted, and what was replaced in them; from disk where they were done already."""
+    key = part_key(rows, people.fingerprint, rules_digest()) if checkpoints else ""
+    if checkpoints and (part := checkpoints.read(key)):
+        return part
+    counts: Counter[str] = Counter()
+    results = []
+    for row in rows:
+        if progress is not None:
+            progress.check()
+        results.append(_redact_row(row, find, people, counts))
+    if checkpoints:
+        checkpoints.write(key, results, counts)
+    return results, counts
+
+
+def _redact_row(row: Ticket, find: Find, people: People, counts: Counter[str]) -> Ticket:
+    def hide(text: str) -> str:
+        spans = [*secret_spans(text), *find(text), *people.spans(text, row.names)]
+        return hide_spans(text, spans, counts)
+
+    customer = pseudonym(row.customer) if row.customer else None
+    answer = hide(row.answer) if row.answer else row.answer
+    return replace(row, text=hide(row.text), answer=answer, customer=customer)
+
+
+def _tell_start(checkpoints: Checkpoints, progress: Progress) -> None:
+    """Whether this import goes on from an earlier one of the same rows, or starts anew."""
+    left = checkpoints.waits()
+    if checkpoints.hits:
+        progress.note(f"Going on: an earlier import had finished {left} parts of {PART_ROWS:,} rows each.")
+    elif left > 1:
+        progress.note("Starting anew: what an earlier import left is of other rows.")
+
+
+@cache
+def rules_digest() -> str:
+    """The sha256 of the files that say what is redacted: other rules give other results."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def redact_texts(texts: Sequence[str]) -> list[str]:

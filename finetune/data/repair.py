@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from finetune.data.row_file import gather
 from finetune.data.ticket import Ticket
 
 Kind = Literal["merge", "apart", "label", "keep", "drop", "stay"]
@@ -96,7 +97,7 @@ class Repairs:
         return Repairs(base, tuple(replace(one, is_settled=True) for one in self.decisions))
 
 
-def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> tuple[Ticket, ...]:
+def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> Sequence[Ticket]:
     """The rows as these decisions, in their order, leave them.
 
     A merge takes every row that has its label then; a row's new label is its last one; rows that are gone stay gone.
@@ -117,15 +118,13 @@ def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> tu
             names[start, label] = name
         return names[start, label]
 
-    result = []
-    for row in rows:
-        if row.id in drops:
-            continue
-        if row.label is not None:
-            label = name_after(*fresh.get(row.id, (0, row.label)))
-            row = row if label == row.label else replace(row, label=label)
-        result.append(row)
-    return tuple(result)
+    def decide_on(row: Ticket) -> Ticket:
+        if row.label is None:
+            return row
+        label = name_after(*fresh.get(row.id, (0, row.label)))
+        return row if label == row.label else replace(row, label=label)
+
+    return gather(decide_on(row) for row in rows if row.id not in drops)
 
 
 def changed_rows(before: Iterable[Ticket], draft: Draft) -> int:

@@ -6,7 +6,7 @@ a version by its digest, so what runs keeps its rows. Who decided and when stand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -149,7 +149,7 @@ class RepairDesk:
         at = self._now().isoformat(timespec="seconds")
         return Decision(number, draft.kind, draft.labels, draft.ids, rows, who.id, who.name, at, version)
 
-    def _stand(self, card: Card, repairs: Repairs, base: tuple[Ticket, ...]) -> Card | None:
+    def _stand(self, card: Card, repairs: Repairs, base: Sequence[Ticket]) -> Card | None:
         """The card under which these decisions stand; None where somebody else was first."""
         tickets = Tickets(apply_decisions(base, repairs.decisions), card.kind, columns=card.columns)  # type: ignore[arg-type]
         facts: dict[str, Any] = {

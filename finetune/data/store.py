@@ -29,6 +29,7 @@ from finetune.data.repair_desk import RepairDesk
 from finetune.data.scopes import check_scopes
 from finetune.data.ticket import DatasetError, Tickets
 from finetune.errors import did_you_mean
+from finetune.progress import Progress, silent
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ Forgettings = list[ErasureResult]
 class DatasetStore:
     """The team's datasets at an fsspec URL (a plain path is a local folder).
 
-    `now` gives the time for cards; `prepare` cleans and redacts rows before they are stored.
+    `now` gives the time for cards; `prepare` cleans and redacts rows; `progress` hears how far adding is, and stops it.
     """
 
     def __init__(
@@ -82,10 +83,11 @@ class DatasetStore:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         prepare: Prepare = prepare_rows,
+        progress: Progress | None = None,
     ) -> None:
-        self._shelf = Shelf(url)
-        self._now = now
-        self._prepare = prepare
+        self.url, self._shelf = url, Shelf(url)
+        self._now, self._prepare = now, prepare
+        self._progress = progress or silent()
         self.removals = removal.Removals(self._shelf, now)
         self.repairs = RepairDesk(self._shelf, now, BUNDLED_BY)
         self.pulls = self._shelf.pulls
@@ -113,7 +115,7 @@ class DatasetStore:
         DatasetError for a bad name, scope or file; then nothing was stored.
         """
         check_name(name)
-        tickets = read_file(path, columns, problems_to, part)
+        tickets = read_file(path, columns, problems_to, part, self._progress)
         return self.keep(tickets, name, added_by, scopes, licence, path.name, problems_to)
 
     def keep(
@@ -133,10 +135,12 @@ class DatasetStore:
         if problems_to and rows.problems:
             write_problems(rows, problems_to)
         check_whole(rows, f"{source or name}, cleaned,")
+        self._progress.phase("describing")
         card = self._card(rows, name, added_by, scopes, licence, source, facts)
         left_out = len(tickets.rejections)  # by reading; what cleaning left out stands in `cleaned`
         repairs = sum(one.is_kept and not one.rule.endswith("left out") for one in tickets.problems)
         card = replace(card, rejected=left_out, repaired=repairs)
+        self._progress.phase("storing")
         return self._write(rows, card)
 
     def _card(
@@ -301,8 +305,8 @@ class DatasetStore:
         tickets = read_tickets(SAMPLES / file)
         if newest and newest.digest == tickets.digest and self._shelf.has_rows(newest.digest):
             return newest
-        workspace, facts = ("workspace",), {"not_covered": BUNDLED_NOTE}
-        card = self._card(tickets, name, BUNDLED_BY, workspace, BUNDLED_LICENCE, file, facts)
+        facts = {"not_covered": BUNDLED_NOTE}
+        card = self._card(tickets, name, BUNDLED_BY, ("workspace",), BUNDLED_LICENCE, file, facts)
         return self._shelf.put(card, tickets)
 
     def annotate(self, card: Card, **counts: object) -> Card:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from finetune.errors import FinetuneError
 
 Kind = Literal["triage", "reply"]
 SHOWN_PROBLEMS = 8
+RAW_KEPT = 20_000  # bad rows of which the text is kept
 RAW_SHOWN = 2_000  # characters of a bad row that are kept for a person to repair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """One resolved ticket: what came in, and the queue it belongs to and/or the answer it got.
 
@@ -64,7 +65,7 @@ class Ticket:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One finding about one place in the file; `is_kept` says that the row was repaired and stays.
 
@@ -84,7 +85,7 @@ class Problem:
         return f"{place}: {self.message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One row as the file has it: where it starts, its values by column, its text for the bad rows' list."""
 
@@ -108,11 +109,36 @@ class Intake:
     characters: Mapping[str, int] = field(default_factory=dict)
 
 
+class Texts(Sequence[str]):
+    """The texts of rows that are not all in memory."""
+
+    def __init__(self, rows: Sequence[Ticket]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [row.text for row in self._rows[at]]
+        return self._rows[at].text
+
+    def __iter__(self) -> Iterator[str]:
+        return (row.text for row in self._rows)
+
+
 @dataclass(frozen=True)
 class Tickets:
-    """Rows of one kind, with what was wrong in the file they came from and how its columns were read."""
+    """Rows of one kind, with what was wrong in the file they came from and how its columns were read.
 
-    rows: tuple[Ticket, ...]
+    Many rows lie on disk (`row_file`): go through them in order, or ask for one; never copy them all.
+    """
+
+    rows: Sequence[Ticket]
     kind: Kind
     problems: tuple[Problem, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -124,8 +150,9 @@ class Tickets:
         return len(self.rows)
 
     @property
-    def texts(self) -> list[str]:
-        return [row.text for row in self.rows]
+    def texts(self) -> Sequence[str]:
+        """The rows' texts; of rows on disk each is read when it is asked for."""
+        return [row.text for row in self.rows] if isinstance(self.rows, tuple) else Texts(self.rows)
 
     @property
     def rejections(self) -> tuple[Problem, ...]:
@@ -141,13 +168,36 @@ class Tickets:
     @cached_property
     def digest(self) -> str:
         """sha256 of the canonical rows: equal rows in equal order give equal digests."""
-        return hashlib.sha256(canonical(self.rows)).hexdigest()
+        if known := getattr(self.rows, "digest", ""):
+            return str(known)
+        digest = hashlib.sha256()
+        for line in canonical_lines(self.rows):
+            digest.update(line)
+        return digest.hexdigest()
+
+
+def canonical_lines(rows: Iterable[Ticket]) -> Iterator[bytes]:
+    """The rows as JSON lines with sorted keys: what is hashed and what is stored."""
+    for row in rows:
+        yield (json.dumps(row.to_json(), sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def canonical(rows: Iterable[Ticket]) -> bytes:
-    """The rows as JSON lines with sorted keys: what is hashed and what is stored."""
-    lines = (json.dumps(row.to_json(), sort_keys=True, ensure_ascii=False) for row in rows)
-    return "".join(line + "\n" for line in lines).encode()
+    """All of `canonical_lines` at once."""
+    return b"".join(canonical_lines(rows))
+
+
+class ProblemLog(list[Problem]):
+    """Problems of a file in the order that they were found; those beyond the first `RAW_KEPT` without their text."""
+
+    def append(self, problem: Problem) -> None:
+        """Take one more."""
+        super().append(problem if len(self) < RAW_KEPT or not problem.raw else replace(problem, raw=""))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Take these too."""
+        for problem in problems:
+            self.append(problem)
 
 
 class DatasetError(FinetuneError):

@@ -213,10 +213,12 @@ class Survey:
         )
         self.progress.phase("pilot")
         run = PilotRun(plan.rows, plan.epochs, baseline, request.metric, request.seed, self.bench.folder)
-        return self._in_time(sample, cheap, run), None
+        return self._in_time(sample, cheap, run, plan.seconds)
 
-    def _in_time(self, sample: Sample, cheap: CheapMethods, run: PilotRun) -> Pilot:
-        """The pilot; one that would overrun ends with the epochs that it has, and the report says so."""
+    def _in_time(
+        self, sample: Sample, cheap: CheapMethods, run: PilotRun, planned_s: float
+    ) -> tuple[Pilot, float | None]:
+        """The pilot; one that would overrun ends with the epochs that it has, and then a whole one is missing still."""
 
         def reason() -> str | None:
             is_over = self.budget.left_for_scores < 0 and not self.request.whole_pilot
@@ -225,11 +227,11 @@ class Survey:
         progress = Progress(self.progress.emit, reason)
         pilot = run_pilot(sample, cheap, run, progress)
         if not progress.finish_early:
-            return pilot
+            return pilot, None
         self._short_pilot = (
-            "The pilot ended before its last epoch: its time was over. A full fine-tune may gain more."
+            "The pilot ended before its last epoch: its time was over. A whole one may gain more."
         )
-        return replace(pilot, whole=False)
+        return replace(pilot, whole=False), max(planned_s, 2 * pilot.seconds) / 60
 
 
 def _thin_curve(left_out: int, points: int) -> str:

@@ -11,8 +11,8 @@ from finetune.data.column_names import PEOPLE, name_forms, plain_name
 from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.exports import flat_values
-from finetune.data.reading import TicketReader, settle_rows
 from finetune.data.ticket import Intake, Problem, Record, Ticket, Tickets
+from finetune.data.ticket_reader import TicketReader, settle_rows
 from finetune.errors import did_you_mean
 from finetune.sources.contract import Page, Query, SourceError
 

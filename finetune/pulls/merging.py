@@ -103,12 +103,12 @@ def merge(base: Sequence[Ticket], arrivals: Arrivals, is_whole: bool = False) ->
     departures = len(gone_ids)
     rows += [row for key, row in arrivals.rows.items() if key not in old]
     rows, copies = _without_copies(rows)
-    rows, notes = merge_spellings(rows)
-    after = {row.id: row for row in rows}
+    merged_rows, notes = merge_spellings(rows)
+    after = {row.id: row for row in merged_rows}
     missing = set(gone_ids)
     gone_ids += [key for key in old if key not in after and key not in missing]
     return Merge(
-        tuple(rows),
+        tuple(merged_rows),
         tuple(key for key in after if key not in old),
         tuple(key for key, row in after.items() if key in old and old[key] != row),
         tuple(gone_ids),

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from finetune.data.card import Card
-from finetune.data.reading import MAX_BYTES
 from finetune.data.repair import Repairs
 from finetune.data.store import DatasetStore, check_name
 from finetune.data.ticket import DatasetError, Ticket, Tickets
@@ -26,6 +25,7 @@ from finetune.sources.http import seconds_of
 
 OVERLAP_S = 120.0
 """Read again after an expired cursor: clocks and indexes of the source lag behind each other."""
+MOST_CHARACTERS = 200_000_000  # of a pull: it stands in memory
 MARKS = 300
 """Rows remembered, so that one that comes again unchanged counts once."""
 Step = Callable[[str], None]
@@ -131,9 +131,9 @@ def _read_page(
     )
     page_values = take_in(page, query, prepare, state["tickets"] + 1)
     characters = state["characters"] + sum(len(row["text"]) for row in page_values["rows"])
-    if characters > MAX_BYTES:
+    if characters > MOST_CHARACTERS:
         raise SourceError(
-            f"{source.label} has more than {MAX_BYTES / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
+            f"{source.label} has more than {MOST_CHARACTERS / 1e6:,.0f} MB of tickets. Pull the newer ones: --since 2026-01-01; "
             "20,000 are plenty."
         )
     after = {
@@ -204,7 +204,7 @@ def _newest(store: DatasetStore, dataset: str) -> Card | None:
 
 def _base(
     store: DatasetStore, newest: Card | None, state: Mapping[str, Any]
-) -> tuple[tuple[Ticket, ...], bool]:
+) -> tuple[Sequence[Ticket], bool]:
     """The rows to merge with: the newest version's as they were before people's repairs, which are made again afterwards.
 
     And whether that version was made of these pages by a pull that was killed.

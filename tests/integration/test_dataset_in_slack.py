@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bot.demo.stack import LocalStack
@@ -60,6 +62,28 @@ def test_a_dropped_file_becomes_a_card_a_picture_and_a_list(
 
     assert until(lambda: "from-slack.problems.csv" in listing(maya))
     assert "from-slack.problems.csv" not in listing(ravi)
+
+
+def test_an_import_is_cancelled_by_who_started_it(stack: LocalStack, maya: Person, ravi: Person) -> None:
+    """The bar has a button: another person is refused, the one who added the file ends it, and nothing was added."""
+    rows = (f"{line.rpartition(',')[0]},{n % 3}" for n in range(900) for line in LINES)
+    form = offer_file(maya, "cut-off.csv", "\n".join(("text,label", *rows)).encode())
+    assert maya.submit(form)["ok"]
+
+    def is_reading(message: dict[str, Any]) -> bool:
+        return "cut-off" in text_of(message) and "Step 3" in text_of(message)
+
+    ts = maya.wait_message(CHANNEL, is_reading, 120)["ts"]
+    refusal = private_reply(ravi, lambda: ravi.click(CHANNEL, ts, "import_cancel"))
+    assert "Only who added the file" in refusal
+    maya.click(CHANNEL, ts, "import_cancel")
+
+    def is_over() -> bool:
+        message = next(m for m in ravi.messages(CHANNEL) if m["ts"] == ts)
+        return "cancelled adding *cut-off*" in text_of(message)
+
+    assert until(is_over)
+    assert DatasetStore(str(stack.home / "datasets")).versions("cut-off") == []
 
 
 def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person, ravi: Person) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,7 +27,7 @@ from bot.slack.files import check_publishing, local_copy, look_up
 from bot.slack.payload import Body
 from bot.slack.services import Services, scopes_of
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.slack.ui.blocks import Block, context, modal, section
+from bot.slack.ui.blocks import Block, actions, button, context, modal, section
 from bot.slack.ui.column_form import Upload, chosen_columns, columns_modal, step_line
 from bot.slack.ui.escape import escape
 from bot.slack.ui.forms import FormValues
@@ -34,12 +35,19 @@ from bot.slack.ui.limits import split_text, validate_view
 from bot.slack.ui.lists import dataset_card
 from bot.slack.users import Person
 from finetune.data.card import Card
-from finetune.data.reading import Preview, preview, read_file
+from finetune.data.importing import IMPORTS, ImportOrder, add_file_apart
+from finetune.data.reading import Preview, preview
 from finetune.data.store import check_name
+from finetune.errors import Stopped
 from finetune.evaluation.dataset_plot import card_alt, card_png
 
 log = logging.getLogger(__name__)
 HEADS = 32
+CANCEL = "import_cancel"
+TOLD_EVERY_S = 3.0  # between two updates of the bar
+STEP_OF_PHASE = {"reading": 3, "cleaning": 4, "redacting": 4, "describing": 4, "storing": 4}
+DETAIL_OF_PHASE = {"describing": "looking for copies", "storing": "storing"}
+GOES_ON = "Add the same file again: what was done is not done twice."
 CLOSED = (
     "The form was closed before the columns of `{name}` were confirmed, so nothing was added. "
     "Add the file again."
@@ -140,14 +148,16 @@ def add_dataset(
     `values` are what the form holds: a column (`c0` is the first) for each field.
     """
 
-    def work(_stop: threading.Event) -> None:
+    def work(stop: threading.Event) -> None:
         steps = ImportSteps(client, upload, person, services.quiet_place(upload.channel, person))
         try:
-            card = _import(services, client, upload, values, person, steps)
+            card = _import(services, client, upload, values, person, steps, stop)
             place = steps.end(card)
             if not card.noise:
                 show = partial(_show_again, client, person, place)
                 check_labels(services, client, card, person, upload.channel, then=show)
+        except Stopped:
+            steps.say_cancelled()
         except Exception as error:  # the edge: this thread has no caller to tell
             steps.give_up()
             apologise(client, error, upload.channel, person.id)
@@ -162,8 +172,12 @@ def _import(
     values: Mapping[str, str],
     person: Person,
     steps: ImportSteps,
+    stop: threading.Event,
 ) -> Card:
-    """The dataset of an upload; `steps` shows how far it is, and the person gets the rows that were left out."""
+    """The dataset of an upload, made in a process of its own; `steps` shows how far it is, `stop` ends it.
+
+    The person gets the rows that were left out.
+    """
     steps.show(2)
     file = look_up(client, upload.file, person.id, upload.channel)
     check_publishing(file, upload.scope, person.id, services.permissions.is_admin(person))
@@ -172,12 +186,19 @@ def _import(
         guard_name(services, check_name(upload.name), person)
         problems = path.with_name("problems.csv")
         scopes = scopes_of(upload.scope, upload.channel)
+        order = ImportOrder(
+            services.datasets.url,
+            services.home / IMPORTS,
+            path,
+            upload.name,
+            person.id,
+            scopes,
+            upload.licence,
+            columns,
+            problems,
+        )
         try:
-            steps.show(3)
-            tickets = read_file(path, columns, problems_to=problems)
-            steps.show(4, f"{len(tickets):,} tickets")
-            origin = (upload.name, person.id, scopes, upload.licence, path.name, problems)
-            return services.datasets.keep(tickets, *origin)
+            return add_file_apart(order, steps.hear, lambda: "cancel" if stop.is_set() else None)
         finally:
             send_problems(client, person, upload.name, problems)
 
@@ -188,17 +209,39 @@ class ImportSteps:
     def __init__(self, client: WebClient, upload: Upload, person: Person, channel: str) -> None:
         self._client, self._upload, self._person, self._channel = client, upload, person, channel
         self._place: tuple[str, str] | None = None
+        self._step, self._told_at = 0, 0.0
+        self._who, self._what = f"📥 {escape(person.name)}", f"*{escape(upload.name)}*"
 
     def show(self, step: int, detail: str = "") -> None:
         """The bar at this step; the message is posted at the first."""
-        who, what = escape(self._person.name), escape(self._upload.name)
-        text = f"📥 {who} adds *{what}*\n{step_line(step, detail)}"
-        call: dict[str, Any] = {"text": text, "blocks": [section(text)]}
+        text = f"{self._who} adds {self._what}\n{step_line(step, detail)}"
+        cancel = button("Cancel", CANCEL, f"{self._person.id}:{self._upload.name}", style="danger")
+        call: dict[str, Any] = {"text": text, "blocks": [section(text), actions([cancel])]}
         if self._place is None:
             message = self._client.chat_postMessage(channel=self._channel, **call)
             self._place = str(message["channel"]), str(message["ts"])
         else:
             with suppress(SlackClientError):  # progress is a courtesy; the card is not
+                self._client.chat_update(channel=self._place[0], ts=self._place[1], **call)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """An event of the import: a new phase at once, rows no more often than Slack likes."""
+        if event["kind"] == "phase":
+            self._step = STEP_OF_PHASE[event["phase"]]
+            self.show(self._step, DETAIL_OF_PHASE.get(event["phase"], ""))
+            self._told_at = time.monotonic()
+        elif event["kind"] == "step" and time.monotonic() - self._told_at >= TOLD_EVERY_S:
+            self.show(self._step, f"{event['step']:,} of about {event['steps']:,} rows")
+            self._told_at = time.monotonic()
+        elif event["kind"] == "note":
+            self.show(self._step, str(event["text"]))
+
+    def say_cancelled(self) -> None:
+        """Says in the message's place that nothing was added, and how to go on."""
+        text = f"{self._who} cancelled adding {self._what}. Nothing was added. {GOES_ON}"
+        if self._place is not None:
+            with suppress(SlackClientError):
+                call: dict[str, Any] = {"text": text, "blocks": [section(text)]}
                 self._client.chat_update(channel=self._place[0], ts=self._place[1], **call)
 
     def end(self, card: Card) -> tuple[str, str]:
@@ -212,6 +255,17 @@ class ImportSteps:
         if self._place is not None:
             with suppress(SlackClientError):
                 self._client.chat_delete(channel=self._place[0], ts=self._place[1])
+
+
+def on_import_cancel(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
+    """Ends an import that runs; whoever started it may, and an admin."""
+    ack()
+    owner, _, name = str(body["actions"][0].get("value", "")).partition(":")
+    person = services.users.person(body["user"]["id"])
+    if person.id != owner and not services.permissions.is_admin(person):
+        raise BotError("Only who added the file, or an admin, can cancel this.")
+    if not services.thread_queue.stop(("dataset", name)):
+        raise BotError(f"`{name}` is not being added any more.")
 
 
 def guard_name(services: Services, name: str, person: Person) -> None:

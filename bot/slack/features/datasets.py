@@ -16,7 +16,14 @@ from slack_sdk import WebClient
 from bot.errors import BotError
 from bot.slack.delivery.label_check import check_labels
 from bot.slack.failures import PrivateFailure, guard
-from bot.slack.features.dataset_import import Heads, add_dataset, ask_columns, on_column_change
+from bot.slack.features.dataset_import import (
+    CANCEL,
+    Heads,
+    add_dataset,
+    ask_columns,
+    on_column_change,
+    on_import_cancel,
+)
 from bot.slack.features.dataset_runs import compare, runs_page
 from bot.slack.payload import Body, Command, Shortcut, View, _direct_channel, where
 from bot.slack.services import Services
@@ -46,6 +53,7 @@ def register(app: App, teams: Teams) -> None:
     app.view("dataset_add")(guard(teams, partial(on_dataset_form, heads=heads)))
     app.action(re.compile("^column:"))(guard(teams, partial(on_column_change, heads=heads)))
     app.view("dataset_columns")(guard(teams, on_columns_form))
+    app.action(CANCEL)(guard(teams, on_import_cancel))
 
 
 READING = f"{step_line(1)}\nYou will be asked which column is which; nothing is added before that."

@@ -1,0 +1,119 @@
+"""A file becomes a dataset: with its progress, cancelled when asked, going on where an earlier try was cut off.
+
+Here or in a process of its own, so that a million rows never stand in the process that others wait for.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from finetune.data.card import Card
+from finetune.data.checkpoints import Checkpoints, drop_stale
+from finetune.data.prepare import prepare
+from finetune.data.store import DatasetStore
+from finetune.data.ticket import DatasetError
+from finetune.errors import FinetuneError, Stopped
+from finetune.progress import Emit, Progress, ShouldStop
+
+IMPORTS = "imports"  # in the home folder: finished parts of imports that were cut off
+LOOK_S, EVERY_S = 0.3, 0.5
+CUT_OFF = "The import ended before its time (the machine was out of memory, or somebody ended it). Nothing was added."
+
+
+@dataclass(frozen=True)
+class ImportOrder:
+    """What is added to the store at `url`, by whom, for whom; `work` keeps finished parts of an import that is cut off."""
+
+    url: str
+    work: Path
+    path: Path
+    name: str
+    added_by: str
+    scopes: frozenset[str]
+    licence: str
+    columns: Mapping[str, str]
+    problems_to: Path
+    part: str | None = None
+
+
+def add_file(
+    order: ImportOrder, emit: Emit, should_stop: ShouldStop = lambda: None, every_s: float = EVERY_S
+) -> Card:
+    """The card of the file's dataset. Raises Stopped where it is asked for: the same file then goes on from there.
+
+    `every_s` limits how often it tells and asks.
+    """
+    drop_stale(order.work)
+    progress = Progress(emit, should_stop, every_s=every_s)
+    checkpoints = Checkpoints(order.work / order.name)
+    store = DatasetStore(
+        order.url,
+        prepare=partial(prepare, progress=progress, checkpoints=checkpoints),
+        progress=progress,
+    )
+    columns = dict(order.columns)
+    card = store.add(
+        order.path,
+        order.name,
+        order.added_by,
+        order.scopes,
+        order.licence,
+        columns,
+        order.problems_to,
+        order.part,
+    )
+    checkpoints.clear()
+    return card
+
+
+def add_file_apart(order: ImportOrder, emit: Emit, should_stop: ShouldStop) -> Card:
+    """`add_file` in a process of its own, which is ended where `should_stop` gives a reason."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_work, args=(order, there), daemon=True)
+    child.start()
+    there.close()
+    try:
+        return _listen(here, emit, should_stop)
+    finally:
+        child.terminate()
+        child.join()
+        here.close()
+
+
+def _listen(pipe: Connection, emit: Emit, should_stop: ShouldStop) -> Card:
+    while True:
+        if reason := should_stop():
+            raise Stopped(reason)
+        if not pipe.poll(LOOK_S):
+            continue
+        try:
+            kind, value = pipe.recv()
+        except EOFError:
+            raise DatasetError(CUT_OFF, what_next="Add the file again: it goes on where it was.") from None
+        if kind == "card":
+            return Card.from_json(value)
+        if kind == "refused":
+            raise value
+        emit(value)
+
+
+def _work(order: ImportOrder, pipe: Connection) -> None:
+    """In the child: events, then the card or the refusal."""
+
+    def tell(kind: str, value: Any) -> None:
+        with suppress(BrokenPipeError):
+            pipe.send((kind, value))
+
+    emit: Callable[[dict[str, Any]], None] = partial(tell, "event")
+    try:
+        tell("card", add_file(order, emit).to_json())
+    except FinetuneError as refused:
+        tell("refused", refused)
