@@ -200,3 +200,16 @@ def test_what_was_launched_keeps_its_version(house: House, name: str) -> None:
     shows(ravi, "version 2")
     assert store.get(name).digest != digest
     assert store.tickets(digest).rows == rows
+
+
+def test_a_name_that_was_removed_and_taken_anew_shows_nothing_of_before(house: House, name: str) -> None:
+    """The questions go with the rows: the form quotes the tickets that are there now."""
+    ravi, store = house.person("ravi"), house.services.datasets
+    ravi.command("/datasets", f"repair {name}", HERE)
+    assert SECRET in text_of(shows(ravi, "Are these one label?"))
+    store.remove(name, RAVI)
+    file = house.services.home / f"{name}.csv"
+    file.write_text(file.read_text().replace(SECRET, "the parcel of osprey number"))
+    store.add(file, name, RAVI, frozenset({"channel:C0SUPPORTML"}), "ours")
+    ravi.command("/datasets", f"repair {name}", HERE)
+    assert SECRET not in text_of(shows(ravi, "the parcel of osprey number"))
