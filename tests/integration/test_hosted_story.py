@@ -79,7 +79,7 @@ def test_a_hosted_model_is_measured_at_home_and_answers_a_ticket(
     words = f"{DATASET} epochs=3 budget=5 where={PLACE}"
     card = appears(ravi, lambda: ravi.command("/finetune", words, CHANNEL), f"Fine-tune · {DATASET}")
     report = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 600, card["ts"])
-    assert "Done" in card_of(ravi, card["ts"])
+    until(lambda: "Done" in card_of(ravi, card["ts"]), 60)
     assert f"{BASE}, tuned at OpenAI" in text_of(report)
     assert "job_deploy" not in str(report["blocks"])
     assert openai.files == {}

@@ -97,7 +97,7 @@ def test_a_result_comes_back_is_reported_erased_there_and_answers_a_ticket(
     words = f"{DATASET} linear budget=2 where={PLACE}"
     card = appears(ravi, lambda: ravi.command("/finetune", words, CHANNEL), f"Fine-tune · {DATASET}")
     report = ravi.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 600, card["ts"])
-    assert "Done" in card_of(ravi, card["ts"])
+    until(lambda: "Done" in card_of(ravi, card["ts"]), 60)
     assert uploads(hub) == []
     row = next(block for block in report["blocks"] if block["type"] == "actions")
     job = next(one["value"] for one in row["elements"] if one["action_id"] == "job_try")
