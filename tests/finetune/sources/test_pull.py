@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,6 +245,23 @@ def test_the_label_s_field_is_named_as_people_know_it(rig: Rig) -> None:
     field, labels = FIELDS[rig.desk.source.name]
     result = rig.pull(rig.query(label=field))
     assert {name for name, _ in result.card.classes} == labels
+
+
+def test_only_labels_that_were_named_count_and_only_tickets_since_a_day(rig: Rig) -> None:
+    """Of several labels the named one is taken, tickets without any of them are left out and counted; older ones are not read."""
+    for number in (5, 6, 7):
+        rig.desk.touch(number, queue="Legal")
+    query = replace(rig.query(), labels=("Billing", "Login"))
+    result = rig.pull(query)
+    assert {name for name, _ in result.card.classes} == {"Billing", "Login"}
+    assert result.card.rows == 21
+    assert result.change.left_out["no label"] == 3
+    rig.store.remove(NAME, "U1")
+    for one in rig.desk.tickets[:8]:
+        one.updated_at -= 400 * 86_400
+    rig.desk.rows = 0
+    assert rig.pull(replace(query, since="2025-01-01")).card.rows >= 13
+    assert rig.desk.rows <= 16 + 6
 
 
 def test_a_dataset_has_one_source(zendesk: Rig) -> None:
