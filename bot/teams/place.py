@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from bot.errors import BotError
 from bot.settings import Secret, Settings, SettingsError, load_settings
 from finetune.sources import SOURCES
-from worker.ledger.database import erase_database, has_ledger
+from worker.ledger.database import erase_database, holds_rows
 from worker.teams import place_of
 
 OWN = {
@@ -84,8 +84,8 @@ def ledger_of(url: str, team: str) -> str:
 
 
 def holds_data(settings: Settings) -> bool:
-    """Whether a bot has worked in this home itself: it has a ledger, or an index of documents."""
-    return has_ledger(settings.database_url.reveal()) or (settings.home / "index" / "index.db").exists()
+    """Whether a bot has worked in this home itself: its ledger has rows (a look by `doctor` makes none), or documents lie there."""
+    return holds_rows(settings.database_url.reveal()) or (settings.home / "index" / "index.db").exists()
 
 
 def hold_home(home: Path) -> Callable[[], None]:

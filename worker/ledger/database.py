@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect
+from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.schema import CreateSchema, DropSchema
@@ -42,13 +42,16 @@ def connect_database(url: str) -> Engine:
     return _sqlite(address) if address.get_backend_name() == "sqlite" else _server(address)
 
 
-def has_ledger(url: str) -> bool:
-    """Whether there are jobs' tables; an SQLite file that is not there is not made."""
+def holds_rows(url: str) -> bool:
+    """Whether anything is written in a ledger there; an SQLite file that is not there is not made."""
     if not _is_there(_address_of(url)):
         return False
     engine = connect_database(url)
     try:
-        return inspect(engine).has_table("jobs")
+        names = set(inspect(engine).get_table_names())
+        tables = [table for table in metadata.tables.values() if table.name in names]
+        with reading(engine) as connection:
+            return any(connection.execute(select(table).limit(1)).first() is not None for table in tables)
     finally:
         engine.dispose()
 

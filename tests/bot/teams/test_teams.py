@@ -144,7 +144,10 @@ def test_erasing_a_team_leaves_the_others(tmp_path: Path) -> None:
     for team in ("", ONE, TWO):
         own = settings_of(here, team)
         own.home.mkdir(parents=True, exist_ok=True)
-        Ledger(own.database_url.reveal()).close()
+        ledger = Ledger(own.database_url.reveal())
+        assert not holds_data(own)  # empty, as `trainwise doctor` leaves it
+        ledger.save_thread("C1", "1.0", {"team": team})
+        ledger.close()
         DatasetStore(own.datasets_url).ensure_samples()
         (own.home / "feedback.jsonl").write_text("{}")
         (Path(own.artifacts_url) / "job").mkdir(parents=True)
