@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from statistics import median
@@ -21,7 +21,10 @@ from finetune.data.ticket import Tickets
 from finetune.data.tryouts import is_tryout
 
 CARD_SEED = 7
-MOST_COMPARED = 50_000  # rows among which near copies are counted and a split is tried
+MOST_COMPARED, MOST_CHARACTERS = (
+    50_000,
+    100_000_000,
+)  # rows, and characters of theirs, among which near copies are counted and a split is tried
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,10 @@ def describe(
     **counts: Any,
 ) -> Card:
     """The card of these rows (version 0: the store numbers it); `counts` are clean and redact's counts."""
-    some = _some(tickets)
+    lengths = array("q", (len(row.text) for row in tickets.rows))
+    some = _some(tickets, lengths)
     copies = find_duplicates(some.texts)
     sides = split(some, CARD_SEED, clusters=copies.of)
-    lengths = array("q", (len(row.text) for row in tickets.rows))
     sizes = [count for _, count in tickets.classes]
     return Card(
         name=name,
@@ -137,11 +140,12 @@ def describe(
     )
 
 
-def _some(tickets: Tickets) -> Tickets:
-    """The rows, or MOST_COMPARED of them at random, in their order: finding near copies takes long and much memory."""
-    if len(tickets) <= MOST_COMPARED:
+def _some(tickets: Tickets, lengths: Sequence[int]) -> Tickets:
+    """The rows, or so many of them at random, in their order, that finding near copies keeps its time and memory."""
+    most = min(MOST_COMPARED, round(MOST_CHARACTERS * len(lengths) / max(1, sum(lengths))))
+    if len(tickets) <= most:
         return tickets
-    places = sorted(random.Random(CARD_SEED).sample(range(len(tickets)), MOST_COMPARED))
+    places = sorted(random.Random(CARD_SEED).sample(range(len(tickets)), most))
     return replace(tickets, rows=tuple(tickets.rows[at] for at in places), problems=())
 
 

@@ -115,7 +115,8 @@ def _tell_start(checkpoints: Checkpoints, progress: Progress) -> None:
     """Whether this import goes on from an earlier one of the same rows, or starts anew."""
     left = checkpoints.waits()
     if checkpoints.hits:
-        progress.note(f"Going on: an earlier import had finished {left} parts of {PART_ROWS:,} rows each.")
+        parts = f"{left} {'part' if left == 1 else 'parts'} of {PART_ROWS:,} rows"
+        progress.note(f"Going on: an earlier import had finished {parts}.")
     elif left > 1:
         progress.note("Starting anew: what an earlier import left is of other rows.")
 
