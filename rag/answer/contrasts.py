@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from rag.answer.pieces import Piece
 from rag.answer.question_terms import read_question, stem, stems, tokens
@@ -19,7 +20,7 @@ NEAR_WORDS = 2  # a name this near to the column's name is the label that is ask
 ALTERNATIVES = (
     "monday tuesday wednesday thursday friday saturday sunday",
     "weekday weekend",
-    "january february march april june july august september october november december",
+    "january february march april may june july august september october november december",
     "spring summer autumn winter",
     "north south east west", "northern southern eastern western",
     "begin|begins|start|starts end|ends|finish|finishes", "open|opens|opening close|closes|closing|shut|shuts",
@@ -28,10 +29,18 @@ ALTERNATIVES = (
     "left right", "upper lower", "inbound outbound", "domestic international", "internal external",
     "lend|lends borrow|borrows", "increase|increases|rise|rises|rose decrease|decreases|fall|falls|fell", "gross net",
     "monthly yearly|annual|annually weekly daily hourly quarterly", "indoor outdoor", "windows|macos|linux",
-    "android ios", "dog|dogs cat|cats", "breakfast lunch dinner",
+    "android ios", "low medium high", "dog|dogs cat|cats", "breakfast lunch dinner",
 )  # fmt: skip
+_MAY = re.compile(r"(?:[\w,] |\| |^)May\b(?! (?:i|we|you|one|the|a|an)\b)")
 _COUNT = re.compile(r"\b(\d[\d.,]*)\s+([^\W\d_]{3,})")
 _ONE_NUMBER = re.compile(r"\D{0,3}(\d[\d.,]*)\s*[^\W\d_]{0,12}\.?")
+_COMMON = re.compile(
+    r"\w+est|with|from|your|their|this|that|these|those|each|every|which|what|same|other|another|best|next|last|first|second|third|most|more"
+    r"|paid|current|whole|entire|single|given|have|does|many|much|cheaper|larger|smaller|bigger|higher|lower|about|under|over|only|main|exact|right"
+)
+_LESSER = re.compile(
+    r"\b(?:deputy|vice|assistant|former|acting|previous|honorary|interim|co-?founder)\b", re.I
+)
 _ASKS_WHICH = re.compile(r"\b(?:which|what|any|each|every|all|how many)\s+(?:of the )?$", re.I)
 
 
@@ -51,22 +60,31 @@ def _rivals() -> dict[str, frozenset[str]]:
 def strangeness(question: str, piece: Piece) -> float:
     """How much a piece is about another value than the one that the question names: 0 not at all, 1 by an opposite
     word, 2 by a row that is another's."""
-    if piece.header and _is_other_row(question, piece):
+    if piece.header and (_is_other_row(question, piece) or _is_opposite(question, piece, only_label=True)):
         return 2.0
-    return float(_is_opposite(question, piece))
+    lesser = set(_LESSER.findall(question.lower())) - set(
+        _LESSER.findall(f"{piece.text} {piece.passage.heading}".lower())
+    )
+    return float(bool(lesser) or _is_opposite(question, piece))
 
 
-def _is_opposite(question: str, piece: Piece) -> bool:
+def _is_opposite(question: str, piece: Piece, only_label: bool = False) -> bool:
     rivals = _rivals()
-    asked_for = stems(question)
-    own = stems(piece.text) | (stems(piece.before) if piece.header else frozenset())
-    near = own | stems(piece.before) | stems(piece.passage.heading) | stems(piece.passage.title)
+    asked_for = _stems(question)
+    own = _stems(piece.text) | (_stems(piece.before) if piece.header else frozenset())
+    near = own | _stems(piece.before) | _stems(piece.passage.heading) | _stems(piece.passage.title)
     for word in asked_for & rivals.keys():
         others = rivals[word] - asked_for
         same = {word} | {one for one in rivals if rivals[one] == rivals[word]}
-        if not same & near and others & own:
+        if not same & near and others & (_stems(cells_of(piece.text)[0]) if only_label else own):
             return True
     return False
+
+
+@lru_cache(maxsize=1024)
+def _stems(text: str) -> frozenset[str]:
+    """The words of a text by their stems; "may" only where it is a month."""
+    return stems(text) if _MAY.search(text) else stems(text) - {"may"}
 
 
 def _is_other_row(question: str, piece: Piece) -> bool:
@@ -76,8 +94,25 @@ def _is_other_row(question: str, piece: Piece) -> bool:
             match = _ONE_NUMBER.fullmatch(cell)
             if match and stem(noun) in stems(name) and match[1].strip(".,") != number.strip(".,"):
                 return True
+    if modifier := _modifier(question, piece.header[0]):
+        held = stems(f"{cells[0]} {piece.before} {piece.passage.heading} {piece.passage.title}")
+        if modifier not in held:
+            return True
     names = _label_names(question, piece.header[0])
-    return bool(names) and not (names | read_question(question).words.keys()) & stems(cells[0])
+    others = {stem(word) for word in re.findall(r"\b[A-Z][\w-]*", cells[0])} - stems(question)
+    if not names & stems(cells[0]):
+        return bool(names) and not read_question(question).words.keys() & stems(cells[0])
+    return bool(names - stems(cells[0]) and others)
+
+
+def _modifier(question: str, column: str) -> str:
+    """The word right before the name of the label's column ("the senior card"), by its stem; "" for a common one."""
+    words = tokens(question)
+    nouns = stems(column)
+    for before, word in pairwise(words):
+        if stem(word) in nouns and before.islower() and len(before) > 3 and not _COMMON.fullmatch(before):
+            return stem(before) if stem(before) not in nouns else ""
+    return ""
 
 
 def _label_names(question: str, column: str) -> frozenset[str]:
@@ -93,9 +128,11 @@ def _label_names(question: str, column: str) -> frozenset[str]:
         for place in range(max(1, at - NEAR_WORDS), min(len(words), at + NEAR_WORDS + 1)):
             beside = words[place]
             if (
-                place != at
-                and (beside[:1].isupper() or re.fullmatch(r"[A-Za-z]*-?\d+", beside))
-                and beside != "I"
+                place == at
+                or words[place - 1].lower() in ("at", "of", "by", "from", "with", "for")
+                or beside == "I"
             ):
+                continue
+            if beside[:1].isupper() or re.fullmatch(r"[A-Za-z]*-?\d+", beside):
                 names.add(stem(beside))
     return frozenset(names - nouns)

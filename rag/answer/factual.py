@@ -15,6 +15,7 @@ import numpy as np
 from rag.answer.answer_model import LOGITS, load_answer_model
 from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
 from rag.answer.citations import Answer, cite, refusal, with_corrections
+from rag.answer.doubts import doubts
 from rag.answer.pieces import Piece, piece_in_context, split_pieces
 from rag.answer.precedence import with_precedence
 from rag.answer.question_terms import QuestionTerms, read_question, stems
@@ -93,7 +94,7 @@ def answer_fact(
     terms = read_question(question)
     if not ranking.pieces or not terms.words:  # "cannot say" asks for nothing
         return FactualAnswer(refusal(passages, document_count), 0.0)
-    every = with_precedence(question, ranking.pieces, ranking.odds)
+    every = with_precedence(question, ranking.pieces, ranking.odds - doubts(question, ranking.pieces))
     best = int(every.argmax())
     odds = float(every[best])
     if odds < (load_weights().min_log_odds if min_log_odds is None else min_log_odds):

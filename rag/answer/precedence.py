@@ -11,13 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.answer.contrasts import strangeness
 from rag.answer.pieces import Piece
 from rag.answer.question_terms import read_question, stem, tokens
 
 OPENING_WORDS = 6
 NO_RULE = 4.0  # log-odds taken from a piece that allows and forbids nothing, where a rule is asked for
-OTHER_VALUE = 4.0  # ... and from one that holds another value where the question names one
 _ASKS_FOR_A_WORD = re.compile(r"^\W*(?:what(?:['’]?s| is| are| does)|define|explain)\b", re.IGNORECASE)
 _ASKS_FOR_A_RULE = re.compile(
     r"\bmay (?:we|i|one|you|they|he|she|it|(?:the|our|an?|my) \w+|agents?|employees?|staff)\b"
@@ -40,10 +38,9 @@ def asks_for_a_rule(question: str) -> bool:
 def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) -> np.ndarray:
     """The pieces' log-odds with the entry of this very question as likely as the best; `odds` is left as it is.
 
-    Where a rule is asked for, a piece that gives none falls by NO_RULE; one of another day, row or number by OTHER_VALUE.
+    Where a rule is asked for, a piece that gives none falls by NO_RULE.
     """
     values = np.array(odds, dtype=float)
-    values -= [OTHER_VALUE * strangeness(question, piece) for piece in pieces]
     if asks_for_a_rule(question):
         values -= [0.0 if _RULE.search(piece.text) else NO_RULE for piece in pieces]
     entries = [i for i, piece in enumerate(pieces) if opens_entry(question, piece)]

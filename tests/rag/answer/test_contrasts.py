@@ -23,12 +23,22 @@ def piece(text: str, before: str = "", heading: str = "Handbook") -> Piece:
         ("Who guards the south gate?", "Ask the desk about the north gate."),
         ("What is the minimum order?", "The maximum order is 400 pieces."),
         ("How do I install it on Linux?", "On macOS run the installer."),
+        ("Who is the deputy head?", "Joran Lunde is the head."),
     ],
 )
 def test_an_opposite_or_another_of_its_kind_is_strange(question: str, text: str) -> None:
     """And the same question with the piece's own word is not."""
     assert strangeness(question, piece(text)) == 1
     assert strangeness(text, piece(text)) == 0
+
+
+def test_a_row_of_another_month_is_anothers() -> None:
+    """The label decides, not a cell."""
+    header = "| Month | Rain | Sun |"
+    assert (
+        strangeness("How many hours of sun are there in May?", piece("| April | 84 mm | 152 |", header)) == 2
+    )
+    assert strangeness("How many hours of sun are there in May?", piece("| May | 71 mm | 199 |", header)) == 0
 
 
 @pytest.mark.parametrize(
@@ -56,6 +66,9 @@ def test_a_piece_that_holds_the_word_is_not(question: str, text: str, heading: s
         ("Which plan does Acme have?", 0),
         ("What is the price of the team plan of Acme?", 0),
         ("What does Acme charge for ten seats?", 0),
+        ("What is the price of the senior plan?", 2),
+        ("What is the price of the cheapest plan?", 0),
+        ("What is the price of the team plan?", 0),
     ],
 )
 def test_a_row_is_another_by_its_label_or_its_count(question: str, strange: int) -> None:

@@ -1,0 +1,103 @@
+"""Whether a piece holds the kind of thing that a question asks for by name: a phone number, a mail address, a code, a price.
+
+Near misses name the thing whose number, price or author is asked for and do not give it. Covers what has a form of its own;
+amounts, dates and reasons are left to the fitted score (rag/answer/answerability.py).
+"""
+
+from __future__ import annotations
+
+import re
+
+from rag.answer.pieces import Piece
+from rag.answer.question_terms import NUMBER_WORDS, has_digit, stem, tokens
+
+_PHONE = re.compile(r"(?:\+|\b)\(?\d[\d\s()/.-]{4,}\d\b")
+_CODE = re.compile(r"\b(?=\w*\d)[\w-]{3,}\b|\b[A-Z][A-Z0-9-]{3,}\b|`[^`]+`")
+_ADDRESS = re.compile(r"://|www\.|\b[\w-]+\.(?:com|org|net|io|example|[a-z]{2})\b|(?<!\w)/\w+|#\w", re.I)
+_MONEY = re.compile(
+    r"[€£$¥₹]|\b(?:euros?|pounds?|dollars?|francs?|crowns?|pence|cents?|eur|usd|gbp|chf|sek|nok|dkk)\b|\d\s?[pk]\b",
+    re.I,
+)
+_NO_MONEY = re.compile(
+    r"\b(?:free|no charge|no cost|nothing|included?|includes|at cost|charged?|waived|discount|half|same price)\b",
+    re.I,
+)
+_FORMS = (
+    (re.compile(r"\b(?:phone|telephone|fax|mobile) (?:number|no)\b|\bphone\b.*\bwhat number\b", re.I), _PHONE),
+    (re.compile(r"\be-?mail address\b", re.I), re.compile(r"\S@\S|\[at\]|\(at\)")),
+    (re.compile(r"\bwhat(?:'s| is| was) the (?:\w+ ){0,3}(?:code|pin|password|passphrase|serial number|iban)\b", re.I), _CODE),
+    (re.compile(r"\bwhat(?:'s| is) the (?:\w+ ){0,3}(?:url|web address|link)\b", re.I), _ADDRESS),
+)  # fmt: skip
+_PRICE = re.compile(
+    r"\bhow much (?:is|are|was|were|does .{3,60} cost|do .{3,60} cost|did .{3,60} cost)\b|\b(?:price|cost|fee|rent|salary) (?:of|for)\b"
+    r"|\bwhat (?:does|do|did) .{2,60} cost\b|\bwhat (?:does|do|did) .{2,60} charge\b|\binsured for\b",
+    re.I,
+)
+_PRICED = re.compile(
+    r"\b(?:costs?|prices?|fees?|charged?|charges|rent|pay|pays|paid|salary|worth|budget|rates?)\b", re.I
+)
+_HOW_MANY = re.compile(r"\bhow many ([^\W\d_]{3,})", re.I)
+_WHERE = re.compile(r"^\W*where\b", re.I)
+_PLACE = re.compile(
+    r"\b(?:in|at|into|near|behind|under|below|above|beside|opposite|by|on|to|from|via|through|inside|outside|between|beneath|next)\s+(?!\d|(?:the\s+)?"
+    r"(?:first|second|third|fourth|last|next|\w+days?|morning|evening|noon|night|january|february|march|april|may|june|july|august|september|october"
+    r"|november|december|each|every|advance|writing|time|average|total)\b)[\w#`'\"*]|\b(?:here|there|online|settings|menu|room|floor|street|page|lives?|stands?|found)\b|[>→/]",
+    re.I,
+)
+_TIME_NAME = re.compile(
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?$|(?:january|february|march|april|may|june|july|august|september|october|november|december)$",
+    re.I,
+)
+_WHO = re.compile(
+    r"^\W*who(?!se)\b(?! (?:can|may|must|should|has to|needs|is allowed|is entitled|gets))", re.I
+)
+_ACTOR = re.compile(
+    r"\b(?:team|desk|office|officer|manager|head|lead|director|board|committee|chair\w*|president|owner|council|company|ltd|inc|gmbh|department|staff"
+    r"|crew|engineer\w*|agents?|admins?|administrator|support|finance|legal|security|facilities|supplier|vendor|contractor|customer\w*|user\w*"
+    r"|everyone|everybody|nobody|anyone|somebody|people|members?|employees?|parents?|trust\w*|i|we|you|he|she)\b",
+    re.I,
+)
+_NAME = re.compile(r"\b[A-Z][\w'’-]+")
+
+
+def lacks_kind(question: str, piece: Piece) -> bool:
+    """Whether the question asks for something of a form of its own that the piece does not hold."""
+    text = piece.text
+    for asks, form in _FORMS:
+        if asks.search(question):
+            return not form.search(text)
+    if _PRICE.search(question):
+        return not _holds_price(piece)
+    if _WHO.search(question):
+        names = {name for name in _NAME.findall(text) if not _TIME_NAME.match(name)}
+        return not _ACTOR.search(text) and not names - set(_NAME.findall(question)) - {_first_word(text)}
+    if _WHERE.search(question) and not piece.header:
+        return not _PLACE.search(text)
+    return not piece.header and _counts_another(question, text)
+
+
+def _counts_another(question: str, text: str) -> bool:
+    """Whether a sentence names what is to be counted and has no number beside it."""
+    match = _HOW_MANY.search(question)
+    if match is None:
+        return False
+    words = tokens(text)
+    places = [at for at, word in enumerate(words) if stem(word) == stem(match[1])]
+    numbers = [at for at, word in enumerate(words) if has_digit(word) or word.lower() in NUMBER_WORDS]
+    return bool(places) and not any(-5 <= number - at <= 4 for at in places for number in numbers)
+
+
+def _holds_price(piece: Piece) -> bool:
+    """An amount of money, or words for none; a row's money may stand in its header or caption."""
+    if _NO_MONEY.search(piece.text):
+        return True
+    if not re.search(r"\d", piece.text):
+        return False
+    return bool(
+        piece.header or _MONEY.search(f"{piece.text} {piece.passage.heading}") or _PRICED.search(piece.text)
+    )
+
+
+def _first_word(text: str) -> str:
+    match = re.match(r"\W*([\w'’-]+)", text)
+    return match[1] if match else ""

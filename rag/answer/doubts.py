@@ -1,0 +1,22 @@
+"""What speaks against a piece beside its fitted score: it is about another value, or lacks the kind of thing asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag.answer.answer_kinds import lacks_kind
+from rag.answer.contrasts import strangeness
+from rag.answer.pieces import Piece
+
+NO_KIND = 4.0  # log-odds, for a piece without the number, price, place or name that is asked for
+OTHER_VALUE = 5.0  # ... and for one of another day or gate; twice that for another row
+
+
+def doubts(question: str, pieces: Sequence[Piece]) -> np.ndarray:
+    """The log-odds to take from each piece; 0 for most."""
+    return np.asarray(
+        [OTHER_VALUE * strangeness(question, p) + NO_KIND * lacks_kind(question, p) for p in pieces],
+        dtype=float,
+    )
