@@ -88,6 +88,7 @@ def clean(soup: Element) -> LeftOut:
             words.replace_with(re.sub(r"\s*\n\s*", " ", words))
     _drop_hidden(soup, left_out)
     _drop_menus(soup, left_out)
+    _head_tabs(soup)
     _head_panels(soup, left_out)
     _join_terms(soup)
     for item in soup("li"):
@@ -213,6 +214,22 @@ def _heads_a_panel(tag: Element, words: str) -> bool:
     names = " ".join(name for near in [tag, *list(tag.parents)[:2]] for name in _names(near))
     opens = any(name in tag.attrs for name in _OPENS) or bool(_OPENED.search(names))
     return bool(words) and (words.endswith(("?", "？")) or (opens and len(words.split()) >= 2))
+
+
+def _head_tabs(soup: Element) -> None:
+    """Each panel of tabs gets the words of its tab as heading; the row of tabs is a menu then."""
+    levels = [int(heading.name[1]) for heading in soup.find_all(HEADINGS)]
+    level = min(min(levels, default=1) + 1, DEEPEST)
+    for panel in soup.find_all(attrs={"role": "tabpanel"}):
+        own = str(panel.get("id") or "")
+        tab = own and soup.find(attrs={"role": "tab", "aria-controls": own})
+        tab = tab or soup.find(id=str(panel.get("aria-labelledby") or "") or None, attrs={"role": "tab"})
+        words = " ".join(tab.get_text(" ").split()) if tab else ""
+        if words:
+            heading = soup.new_tag(f"h{level}", string=words)
+            heading["data-made"] = "yes"
+            panel.insert(0, heading)
+            tab.decompose()
 
 
 def _close_section(soup: Element, whole: Element, base: Element) -> None:

@@ -16,6 +16,7 @@ _BLOCKS = ("p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "dd", "dt
 _LAYOUT = ("h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "pre", "table", "blockquote")
 _NUMBER = re.compile(r"[\d.,%$€£\s+-]*\d[\d.,%$€£\s+-]*")
 Element: TypeAlias = Any  # of BeautifulSoup, whose own types do not know what was found
+_YEAR = re.compile(r"(?:FY ?)?(?:19|20)\d\d")
 Grid = list[list[str]]
 
 
@@ -143,11 +144,10 @@ def looks_like_header(rows: Grid) -> bool:
         return False
     if any(len(cell.split()) > MOST_HEADER_WORDS or cell.endswith(("?", ".")) for cell in first):
         return False
-    numbers = sum(bool(_NUMBER.fullmatch(cell)) for cell in first[1:])
-    below = sum(bool(_NUMBER.fullmatch(cell)) for row in rows[1:] for cell in row[1:])
-    if numbers and not all(re.fullmatch(r"(?:19|20)\d\d", cell) for cell in first[1:] if cell[:1].isdigit()):
+    if any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in first[1:]):
         return False
-    return len(first) > 2 or below > 0 or not first[0].endswith(":")
+    below = sum(bool(_NUMBER.fullmatch(cell)) for row in rows[1:] for cell in row[1:])
+    return len(first) > 2 or below > 0  # two columns of words are labels and what they say
 
 
 def _table(soup: Element, caption: str, label: str, header: list[str], rows: Grid) -> list[Element]:

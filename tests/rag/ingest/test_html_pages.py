@@ -163,6 +163,31 @@ def test_header_rows_are_joined_and_groups_become_captions() -> None:
     assert text.index("**Fees of the port, Sea**") < text.index("| Tanker | 425 | 560 |")
 
 
+def test_a_panel_of_tabs_is_headed_by_its_tab() -> None:
+    """What holds on one system is not told of the other."""
+    page = (
+        "<h1>Install</h1><ul role=tablist><li role=tab aria-controls=w>Windows</li><li role=tab id=t2>macOS</li></ul>"
+        "<div id=w role=tabpanel><p>Run setup.exe as administrator.</p></div>"
+        "<div role=tabpanel aria-labelledby=t2 hidden><p>Drag the icon to Applications.</p></div>"
+    )
+    lines = [line for line in markdown_of(page, "x")[1].splitlines() if line]
+    assert lines == [
+        "# Install",
+        "## Windows",
+        "Run setup.exe as administrator.",
+        "## macOS",
+        "Drag the icon to Applications.",
+    ]
+
+
+def test_a_table_of_labels_has_no_header() -> None:
+    """A phone number is no column's name; a first row of words above numbers is one."""
+    labels = "<h1>Contact us here</h1><table><tr><td>Phone</td><td>+1 555 0100 22</td></tr><tr><td>Mail</td><td>a@b.example</td></tr></table>"
+    assert "| --- | --- |\n| Phone | +1 555 0100 22 |" in markdown_of(labels, "x")[1]
+    prices = "<h1>Prices of all plans</h1><table><tr><td>Plan</td><td>Price</td></tr><tr><td>Team</td><td>$20</td></tr></table>"
+    assert "| Plan | Price |\n| --- | --- |\n| Team | $20 |" in markdown_of(prices, "x")[1]
+
+
 def test_spans_that_lie_do_not_make_a_page_large() -> None:
     """A cell that claims ten million columns makes no more than a table may have."""
     cells = "<td rowspan=65000 colspan=100000>x</td>" * 50
