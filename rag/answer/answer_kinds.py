@@ -48,6 +48,7 @@ _TIME_NAME = re.compile(
     r"(?:mon|tues|wednes|thurs|fri|satur|sun)days?$|(?:january|february|march|april|may|june|july|august|september|october|november|december)$",
     re.I,
 )
+_QUESTION_WORD = re.compile(r"\b(?:how|what|when|where|who|which|why)\b", re.I)
 _WHO = re.compile(
     r"^\W*who(?!se)\b(?! (?:can|may|must|should|has to|needs|is allowed|is entitled|gets))", re.I
 )
@@ -63,6 +64,8 @@ _NAME = re.compile(r"\b[A-Z][\w'’-]+")
 def lacks_kind(question: str, piece: Piece) -> bool:
     """Whether the question asks for something of a form of its own that the piece does not hold."""
     text = piece.text
+    if len(_QUESTION_WORD.findall(question)) > 1:  # a piece may answer one of two questions
+        return False
     for asks, form in _FORMS:
         if asks.search(question):
             return not form.search(text)

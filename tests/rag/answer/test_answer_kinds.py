@@ -44,6 +44,7 @@ def test_the_kind_of_thing_is_looked_for(question: str, answer: str, other: str)
         ("What does the dashboard show?", "It shows the tickets of the week."),
         ("Where do I set the language?", "Open Settings > Language."),
         ("How many seats are there?", "The hall holds sixty guests."),
+        ("How long does tuning take and what does it cost?", "Tuning takes two to eight hours."),
     ],
 )
 def test_other_questions_are_left_to_the_fitted_score(question: str, text: str) -> None:
