@@ -147,7 +147,7 @@ def looks_like_header(rows: Grid) -> bool:
     if any(_NUMBER.fullmatch(cell) and not _YEAR.fullmatch(cell) for cell in first[1:]):
         return False
     below = sum(bool(_NUMBER.fullmatch(cell)) for row in rows[1:] for cell in row[1:])
-    return len(first) > 2 or below > 0  # two columns of words are labels and what they say
+    return len(first) > 2 or below > 0 or not re.search(r"[@:]", "".join(first))
 
 
 def _table(soup: Element, caption: str, label: str, header: list[str], rows: Grid) -> list[Element]:
