@@ -33,6 +33,7 @@ from rag.llm import CallBudget, LanguageModel, LanguageModelError
 from rag.llm.waiting import waiting_steps
 from rag.reply import Choice, Menu, Reply, State, Verdict
 from rag.signals.confidence import share_right
+from rag.signals.learning import LearningHead
 from rag.signals.llm_reader import LlmReader
 from rag.signals.model_vote import with_model_vote
 from rag.signals.reading import Doubt, Reading
@@ -69,7 +70,9 @@ class Adviser:
     ) -> None:
         self._prices, self._chat = prices, chat
         self._reader, self._table = EmbeddedReader(embed), load_table()
-        self._pair = ReaderPair(self._reader, load_tuned_reader(embed.cache), self._verdict_of)
+        self._pair = ReaderPair(
+            self._reader, load_tuned_reader(embed.cache), self._verdict_of, LearningHead(embed)
+        )
         self._llm_reader = LlmReader(self._reader)
         self._moves = MoveReader(embed)
         self._write = Writer(index, embed, self._reader)

@@ -1,4 +1,5 @@
-"""What a short message asks about the verdict itself ("why?", "ok, do it") or about the bot ("help"): by the nearest known sentence."""
+"""What a short message asks about the verdict itself ("why?", "ok, do it"), by trained heads, or about the bot ("help"), by the nearest
+known sentence."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from typing import Literal, cast, get_args
 import numpy as np
 import yaml
 
+from rag.advice.move_heads import MoveHeads
 from rag.errors import RagError
 from rag.search.embedding import Embedder
 from rag.signals.language import language_of
 from rag.signals.lexicon import load_glossary
 from rag.signals.multilingual import load_encoder
+from rag.signals.two_encoders import two_encodings
 
 MOVES = Path(__file__).parents[1] / "data" / "moves.yaml"
 MIN_COSINE_TO_BE_A_MOVE = 0.5  # `none` lines hold the look-alikes
@@ -47,11 +50,7 @@ class MoveReader:
     """`moves(text)` tells what a short message asks about the verdict itself, `moves.service(text)` about the bot."""
 
     def __init__(self, embed: Embedder, path: Path = MOVES) -> None:
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-            lines = [(name, text) for name, texts in raw.items() for text in texts]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
-            raise RagError(f"The moves {path} cannot be used: {error}. Restore it with git.") from error
+        lines = read_lines(path)
         self._embed, self._gloss = embed, load_glossary()
         self._names: list[str] = [name for name, _ in lines]
         self._exact: dict[str, str] = {bare(text): name for name, text in lines}
@@ -61,7 +60,7 @@ class MoveReader:
 
     def __call__(self, text: str) -> Move | None:
         """A message without figures of at most twelve words; a longer one by its pattern, or by a last short sentence."""
-        name = self._exact.get(bare(text)) or _by_pattern(text) or self._nearest(text)
+        name = self._exact.get(bare(text)) or _by_pattern(text) or self.likeliest_move(text)
         ends = re.split(r"(?<=[.!?:;])\s+", text.strip())
         if name == "none" and len(ends) > 1 and len(ends[-1].split()) <= MOST_WORDS_OF_AN_END:
             words = bare(ends[-1])
@@ -89,9 +88,36 @@ class MoveReader:
         best = int(np.argmax(cosines))
         return self._names[best] if cosines[best] >= least else "none"
 
+    def likeliest_move(self, text: str) -> str:
+        """The move of a short message without figures by the trained heads, "none" for something else."""
+        words = bare(text)
+        name = self._exact.get(words) or self._core.get(core(words))
+        if name is not None:
+            return name
+        if not words or len(words.split()) > MOST_WORDS or re.search(r"\d", words):
+            return "none"
+        return self._heads.likeliest(two_encodings(text, language_of(words), self._embed, self._encode))
+
+    def nearest_move(self, text: str) -> str:
+        """The same by the nearest known sentence: the baseline of rag/evaluation/train_moves.py."""
+        return self._nearest(text)
+
+    @cached_property
+    def _heads(self) -> MoveHeads:
+        return MoveHeads.load(self._embed.name, self._encode.name)
+
     @cached_property
     def _multilingual_rows(self) -> np.ndarray:
         return self._encode([text for _, text in self._lines])
+
+
+def read_lines(path: Path = MOVES) -> list[tuple[str, str]]:
+    """(name, sentence) of every line of the file; RagError where it cannot be used."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return [(str(name), str(text)) for name, texts in raw.items() for text in texts]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+        raise RagError(f"The moves {path} cannot be used: {error}. Restore it with git.") from error
 
 
 def _by_pattern(text: str) -> Move | None:

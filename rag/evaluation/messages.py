@@ -77,7 +77,12 @@ class LabelledMessage:
 
 FOLDS = (1, 2, 3)
 FOLD_OF_AUTHOR = {"author_a": 1, "author_b": 2, "author_d": 1, "author_e": 3, "author_f": 2}
-FOLDS_OF_FAMILIES = {"author_c": (1, 2), "author_g": (2, 3)}  # who alone write other languages
+FOLDS_OF_FAMILIES = {
+    "author_c": (1, 2),
+    "author_g": (2, 3),
+    "author_h": (1, 3),
+    "author_i": (1, 2),
+}  # who write other languages
 
 
 def fold_of(message: LabelledMessage) -> int | None:

@@ -9,6 +9,7 @@ from rag.advice.decision_table import load_table
 from rag.advice.facts import facts_of
 from rag.evaluation.advice import Reader
 from rag.search.embedding import Embedder
+from rag.signals.learning import LearningHead
 from rag.signals.rules import EmbeddedReader
 from rag.signals.schema import Signals
 from rag.signals.tuned import ReaderPair, load_tuned_reader
@@ -21,7 +22,7 @@ def load_reader_pair(embed: Embedder, cache: Path) -> ReaderPair:
     def verdict_of(signals: Signals) -> str:
         return str(decide(facts_of(signals), table)[0])
 
-    return ReaderPair(EmbeddedReader(embed), load_tuned_reader(cache), verdict_of)
+    return ReaderPair(EmbeddedReader(embed), load_tuned_reader(cache), verdict_of, LearningHead(embed))
 
 
 def load_reader(embed: Embedder, cache: Path) -> Reader:

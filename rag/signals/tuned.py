@@ -7,7 +7,7 @@ network; at most 256 wordpieces of a message are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from rag.search.embedding import built_folder, open_session
 from rag.search.minilm_onnx import PROBES, load_tokenizer
 from rag.signals.confidence import measured_trust
 from rag.signals.language import language_of
+from rag.signals.learning import LearningHead
 from rag.signals.lexicon import words_around
 from rag.signals.likeliest import likeliest_reading
 from rag.signals.multilingual_heads import MultilingualHeads, mix
@@ -156,9 +157,14 @@ class ReaderPair:
     """`pair(question)` gives a Reading: both readers' signals merged by measured trust, with their doubts."""
 
     def __init__(
-        self, embedded: EmbeddedReader, second: TunedReader, verdict_of: Callable[[Signals], str]
+        self,
+        embedded: EmbeddedReader,
+        second: TunedReader,
+        verdict_of: Callable[[Signals], str],
+        learning: LearningHead,
     ) -> None:
         self._embedded, self._second, self._verdict_of = embedded, second, verdict_of
+        self._learning = learning
         self._trust = measured_trust()
 
     def __call__(self, question: str, in_case: bool = False) -> Reading:
@@ -171,6 +177,10 @@ class ReaderPair:
         clean = self._embedded.without_orders(question[:MAX_TEXT])
         if not clean or first.topic == "injection":
             return Reading(first)
+        reading = self._pair_reading(first, clean, in_case)
+        return replace(reading, signals=self._learning.applied(reading.signals, clean))
+
+    def _pair_reading(self, first: Signals, clean: str, in_case: bool) -> Reading:
         second = self._second.look(clean)
         if not in_case or _is_small_talk(self._merge(first, second.signals()).signals):
             return self._merge(first, second.signals(), second.probabilities)
