@@ -118,7 +118,7 @@ def test_a_hosted_model_is_an_alternative_with_its_price(
     there = {**job_report(linear, 0.97), "hosted_model": "ft:x", "latency": {"usd_per_1000": 0.12}}
     evidence = tuple(evidence_of(there, "ef56"))
     report = measurement_of(
-        TICKETS, 0.8, tmp_path, embed, evidence=evidence, volume=10_000, allowed_s=10.0, clock=Ticking(0.1)
+        TICKETS, 0.8, tmp_path, embed, evidence=evidence, volume=10_000, allowed_s=10.0, clock=Ticking(0.01)
     )
     assert next(row for row in report["ladder"] if row.get("job") == "ef56")["accuracy"]["value"] == 0.97
     line = next(one for one in report["business"]["lines"] if one["kind"] == "hosted")
@@ -144,7 +144,7 @@ def test_other_rows_are_no_evidence(linear: dict[str, Any], embed: CountingEmbed
 
 def test_a_pilot_without_time_leaves_it_undecided(embed: CountingEmbedder, tmp_path: Path) -> None:
     """No time: not decided yet, with the minutes, nothing for the adviser, and the embeddings kept for the pilot."""
-    report = measurement_of(TICKETS, 0.8, tmp_path, embed, allowed_s=10.0, clock=Ticking(0.1))
+    report = measurement_of(TICKETS, 0.8, tmp_path, embed, allowed_s=10.0, clock=Ticking(0.01))
     assert report["decision"] == "undecided"
     assert report["pilot_minutes"] >= 1
     assert "measured_best" not in report["signals"]
@@ -156,7 +156,7 @@ def test_a_pilot_without_time_leaves_it_undecided(embed: CountingEmbedder, tmp_p
 def test_the_pilot_goes_on_where_the_measurement_stopped(embed: CountingEmbedder, tmp_path: Path) -> None:
     """The same request with the whole pilot embeds nothing again, trains on all rows it may see, and decides."""
     few = tickets(sample_rows()[:260])
-    first = measurement_of(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.1))
+    first = measurement_of(few, 0.9, tmp_path / "first", embed, allowed_s=10.0, clock=Ticking(0.01))
     assert first["decision"] == "undecided"
     count, bench = embed.count, {"earlier": tmp_path / "first", "allowed_s": 10.0}
     second = measurement_of(few, 0.9, tmp_path / "second", embed, whole_pilot=True, **bench)
