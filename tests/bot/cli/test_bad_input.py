@@ -25,7 +25,11 @@ CASES = {
     "unknown setting": (["finetune", "--set", "colour=red"], "colour: There is no such setting"),
     "setting out of range": (["finetune", "--set", "max-length=1"], "max_length: Give a whole number from 8"),
     "no such platform": (["finetune", "--where", "moon/big", "--budget-usd", "5"], "No platform `moon`"),
-    "an order of nobody": (["remote", "/nowhere/tw-a-b-1", "--bot-key", "x"], "no Trainwise public key"),
+    "an order of nobody": (
+        ["remote", "/nowhere/tw-a-b-1", "--bot-key", "x", "--run-key", "ab" * 32],
+        "no Trainwise public key",
+    ),
+    "a run without its key": (["remote", "/nowhere/tw-a-b-1", "--bot-key", "x"], "TRAINWISE_RUN_KEY"),
     "model of no job": (["try", "zzz", "hello"], "`trainwise jobs list` shows"),
     "serving no job": (["serve", "zzz"], "no job zzz"),
     "serving with no error rate": (["serve", "zzz", "--error-rate", "5"], "0.1 for 10%"),
