@@ -59,13 +59,14 @@ def pull_tickets(
     from bot.pulling import Puller, find_source
     from finetune.data.prepare import prepare
     from finetune.data.store import check_name, suggest_name
-    from finetune.pulls.pull import Order
+    from finetune.pulls.pull import Order, check_origin
 
     config, help_desk = settings(), find_source(source)
     values = plug_in_values(config)
     help_desk.check(values, project)
     dataset = check_name(name or suggest_name(f"{source} {project}"))
     store, engine = open_datasets(config), open_ledger(config).engine
+    check_origin(store, dataset, source, project)  # before a schedule of it is changed
     columns = {"label": label_column, "text": text_column}
     columns_given = {field: column for field, column in columns.items() if column}
     query = help_desk.query(project, columns_given, tuple(label or ()), check_day(since))

@@ -10,10 +10,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from finetune.data.ticket import DatasetError
+
 if TYPE_CHECKING:
     from finetune.data.filesystem import Files
 
 State = Mapping[str, Any]
+
+
+class LostPages(DatasetError):
+    """Pages of a pull under way were erased meanwhile, since somebody was to be forgotten; a later pull reads them anew."""
+
+    retryable = True
 
 
 class Staging:
@@ -37,10 +45,16 @@ class Staging:
         self.keep_state(name, state)
 
     def pages(self, name: str, count: int) -> Iterator[dict[str, Any]]:
-        """The pages that the state counts, in order."""
+        """The pages that the state counts, in order; LostPages where one is gone, and the pull then reads on from its last version."""
         for number in range(1, count + 1):
             data = self._files.read(_page_path(name, number))
-            yield dict(json.loads(data or b"{}"))
+            if data is None:
+                self._start_over(name)
+                raise LostPages(
+                    f"What was pulled of {name} so far was erased meanwhile, since somebody is to be forgotten.",
+                    what_next="Pull again: it is read anew.",
+                )
+            yield dict(json.loads(data))
 
     def finish(self, name: str, state: State) -> None:
         """Write the state of a pull whose rows a version holds, then erase its pages."""
@@ -55,18 +69,21 @@ class Staging:
     def drop_pages(self) -> None:
         """Erase the pages of every pull under way, since somebody is to be forgotten: each reads on from its last version."""
         for name in {path.partition("/")[0] for path in self._files.names("pulls")}:
-            state = self.state(name)
-            self._erase_pages(name)
-            if state and state.get("pages"):
-                fresh: dict[str, Any] = {
-                    "pages": 0,
-                    "tickets": 0,
-                    "characters": 0,
-                    "is_read": False,
-                    "until": None,
-                    "marks": [],
-                }
-                self.keep_state(name, {**state, **fresh, "cursor": state["done"]})
+            self._start_over(name)
+
+    def _start_over(self, name: str) -> None:
+        state = self.state(name)
+        self._erase_pages(name)
+        if state and state.get("pages"):
+            fresh: dict[str, Any] = {
+                "pages": 0,
+                "tickets": 0,
+                "characters": 0,
+                "is_read": False,
+                "until": None,
+                "marks": [],
+            }
+            self.keep_state(name, {**state, **fresh, "cursor": state["done"]})
 
     def _erase_pages(self, name: str) -> None:
         for path in self._files.names(f"pulls/{name}"):

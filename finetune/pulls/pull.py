@@ -71,16 +71,24 @@ def pull(
     return _make_version(store, source, order, state)
 
 
+def check_origin(store: DatasetStore, dataset: str, source: str, project: str) -> None:
+    """SourceError where the dataset is pulled from another source or project; before a schedule is changed, too."""
+    old = store.pulls.state(dataset)
+    if old is None or (old["source"], old["asked"]["project"]) == (source, project.strip()):
+        return
+    if any(not card.erased for card in store.versions(dataset)):
+        raise SourceError(
+            f"The dataset {dataset} is pulled from {old['source']} {old['asked']['project']}".rstrip()
+            + ": pull this one under another name (--name)."
+        )
+
+
 def _begin(store: DatasetStore, source: Source, connection: Connection, order: Order) -> State:
     """The state to go on from: that of a pull under way with the same query, else of a new one after the last."""
     old = store.pulls.state(order.dataset)
     versions = [card for card in store.versions(order.dataset) if not card.erased]
     origin = {"source": source.name, "asked": order.query.to_json()}
-    if old and (old["source"], old["asked"]["project"]) != (source.name, order.query.project) and versions:
-        raise SourceError(
-            f"The dataset {order.dataset} is pulled from {old['source']} {old['asked']['project']}".rstrip()
-            + ": pull this one under another name (--name)."
-        )
+    check_origin(store, order.dataset, source.name, order.query.project)
     goes_on = old is not None and old["asked"] == origin["asked"] and (bool(versions) or not old["done"])
     if goes_on and old is not None and old["is_started"] and old["is_full"] >= order.is_full:
         return old

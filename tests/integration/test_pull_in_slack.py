@@ -202,6 +202,24 @@ def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(office: Off
     office.work()
     assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + 7200, abs=120)
     assert len(notes()) == 1
+    office.desk.faults = {len(office.desk.requests) + 1: Answer(429, {}, {"Retry-After": "9" * 15})}
+    office.make_due("shop")
+    office.work()
+    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + DAY, abs=120)
+    assert "next" in private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
+    engine = office.house.services.ledger.engine
+    set_pull(engine, replace(office.pull("shop"), tries=5_000))
+    clerk = office.clerk()
+    assert take_due(engine, office.pull("shop"), "bot-1", office.house.services.clock() + 2 * DAY)
+    clerk._note_failure(office.pull("shop"), RuntimeError("broken for months"))
+    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + 3600, abs=120)
+
+
+def test_another_project_is_refused_before_the_schedule_is_changed(office: Office, maya: Person) -> None:
+    """The dataset keeps its source: the form says so under the name."""
+    refusals = order(maya, project="acme/site", scope="channel")["errors"]
+    assert "is pulled from github acme/shop" in refusals["name"]
+    assert office.pull("shop").query["project"] == "acme/shop"
 
 
 def test_only_who_set_it_or_an_admin_changes_it(office: Office, maya: Person) -> None:

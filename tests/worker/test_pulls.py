@@ -86,6 +86,21 @@ def test_a_bot_that_was_killed_holds_nobody_up_and_comes_too_late(tmp_path: Path
     assert not take_due(engine, PULL, "third", 4000.0)  # it was due at another time than third saw
 
 
+def test_what_is_asked_during_a_pull_is_done_after_it(tmp_path: Path) -> None:
+    """ "Pull now" and another schedule outlive the end of the pull that was under way."""
+    engine = open_database(str(tmp_path / "ledger.db"))
+    set_pull(engine, PULL)
+    assert take_due(engine, PULL, "bot", 200.0)
+    set_pull(engine, replace(PULL, every_s=60.0, next_at=210.0, is_asked=True))
+    end = {"next_at": None, "is_asked": False, "last": "2 new"}
+    assert end_pull(engine, "support", "bot", end, due_at=PULL.next_at)
+    (pull,) = due_pulls(engine, 210.0)
+    assert (pull.is_asked, pull.last) == (True, "2 new")
+    assert take_due(engine, pull, "bot", 220.0)
+    assert end_pull(engine, "support", "bot", end, due_at=pull.next_at)
+    assert due_pulls(engine, 9e9) == []
+
+
 def test_a_change_or_a_stop_reaches_a_pull_under_way(tmp_path: Path) -> None:
     """A change leaves the lease alone; a stop ends it at its next step."""
     engine = open_database(str(tmp_path / "ledger.db"))

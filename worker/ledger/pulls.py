@@ -126,11 +126,18 @@ def end_pull(
     holder: str,
     values: Mapping[str, Any],
     message: Mapping[str, Any] | None = None,
+    due_at: float | None = None,
 ) -> bool:
-    """Writes how it ended, lets go of the lease and owes the message, all in one; False where the lease was lost."""
+    """Writes how it ended, lets go of the lease and owes the message, all in one; False where the lease was lost.
+
+    `due_at`: when it was due. Where somebody has asked for another time since, that stands.
+    """
     mine = (pulls.c.dataset == dataset) & (pulls.c.lease_by == holder)
+    end = {**values, "lease_by": "", "lease_until": 0.0}
     with writing(engine) as connection:
-        end = {**values, "lease_by": "", "lease_until": 0.0}
+        row = connection.execute(select(pulls.c.next_at).where(mine).with_for_update()).first()
+        if due_at is not None and row is not None and row.next_at != due_at:
+            end = {name: value for name, value in end.items() if name not in ("next_at", "is_asked")}
         if connection.execute(update(pulls).where(mine).values(end)).rowcount != 1:
             return False
         if message is not None:

@@ -93,7 +93,9 @@ class PullClerk:
             self._settle(pull, {})
         except AskedToWait as error:
             log.info("the pull of %s waits for its source", pull.dataset)
-            self._settle(pull, {"next_at": self.services.clock() + error.wait_s, "last": str(error)})
+            self._settle(
+                pull, {"next_at": self.services.clock() + min(error.wait_s, DAY_S), "last": str(error)}
+            )
         except Exception as error:  # the edge: this thread has no caller to tell
             self._note_failure(pull, error)
         else:
@@ -187,7 +189,7 @@ class PullClerk:
         """Tries again later where that may help; whoever set it is told once what is in the way, and of each try that they asked for."""
         now, text = self.services.clock(), advice(error)
         may_help = not isinstance(error, OURS) or bool(getattr(error, "retryable", False))
-        pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2**pull.tries) if may_help else pull.every_s
+        pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(pull.tries, 16)) if may_help else pull.every_s
         values = {
             "next_at": now + pause if pause else None,
             "last_at": now,
@@ -205,7 +207,8 @@ class PullClerk:
     def _settle(
         self, pull: Pull, values: Mapping[str, Any], message: Mapping[str, Any] | None = None
     ) -> bool:
-        is_mine = end_pull(self.services.ledger.engine, pull.dataset, self._holder, values, message)
+        engine, holder = self.services.ledger.engine, self._holder
+        is_mine = end_pull(engine, pull.dataset, holder, values, message, pull.next_at)
         if message is not None:
             self.services.wake()
         return is_mine

@@ -23,6 +23,7 @@ from bot.slack.ui.limits import validate_message, validate_view
 from bot.slack.ui.pulls import EVERY, NOT_CONNECTED, pull_list, pull_modal
 from bot.slack.users import Person
 from finetune.data.store import check_name
+from finetune.pulls.pull import check_origin
 from finetune.sources import SOURCES
 from worker.ledger.pulls import Pull, all_pulls, ask_now, pull_of, set_pull, stop_pull
 
@@ -193,6 +194,7 @@ def form_errors(services: Services, form: Mapping[str, str], person: Person) -> 
     errors: dict[str, str] = {}
     try:
         guard_pull(services, check_name(form.get("name", "")), person)
+        check_origin(services.datasets, form["name"], form.get("source", ""), form.get("project", ""))
     except OURS as wrong:
         errors["name"] = str(wrong)[:300]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from finetune.data.filesystem import Files
 from finetune.data.repair import Draft
 from finetune.data.repair_desk import Decider
+from finetune.data.staging import LostPages
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError
 from finetune.pulls.change_report import change_lines
@@ -327,6 +329,22 @@ def test_who_is_to_be_forgotten_leaves_a_pull_under_way_too(zendesk: Rig) -> Non
     assert not list((zendesk.folder / "pulls" / NAME).glob("page-*"))
     zendesk.pull()
     assert len(zendesk.labels()) == 24
+
+
+@pytest.mark.parametrize("moment", ["0 tickets", "6 tickets", "making the version"])
+def test_who_is_forgotten_during_a_pull_costs_what_was_read(zendesk: Rig, moment: str) -> None:
+    """The pages go in the middle of it: the pull says so and ends, and the next one reads everything."""
+    zendesk.pull()
+    zendesk.desk.add(*[ticket(number) for number in range(30, 50)])
+
+    def step(text: str) -> None:
+        if text.startswith(moment):
+            zendesk.store.forget("somebody@example.org", "U1")
+
+    with suppress(LostPages):
+        zendesk.pull(full=True, step=step)
+    zendesk.pull(full=True)
+    assert len(zendesk.labels()) == 44
 
 
 def test_a_bucket_holds_pages_and_place_as_a_folder_does(zendesk: Rig, s3_here: S3Server) -> None:
