@@ -5,20 +5,34 @@ There are no weights: the folder holds a card with the model's name at the platf
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from finetune.artifacts import write_whole
 from finetune.errors import FinetuneError
-from finetune.llm import Answers, AskLLM, Llm, SpendLimit, UnansweredError, ask_all, ask_once, asker
+from finetune.llm import (
+    MAX_CALLS_AT_ONCE,
+    Answers,
+    AskLLM,
+    Llm,
+    ModelAnswer,
+    SpendLimit,
+    UnansweredError,
+    ask_all,
+    ask_once,
+    asker,
+)
 from finetune.progress import Progress
 
 METHOD = "hosted"
 """What the card of such a model names as its method."""
-ANSWERED = "hosted_answers.json"
+ANSWERED = "hosted_answers.jsonl"
 TRIES = 3  # of a question that got no answer, before none of them counts
 TIMEOUT_S = 60.0
 ALLOWED_S = 1800.0  # for the answers to all held-out tickets
@@ -60,42 +74,72 @@ class Endpoint:
         folder: Path,
         progress: Progress,
     ) -> Answers:
-        """An answer a question, several at a time, kept in `folder` so that none is paid twice; MissingAnswers where time,
-        money or the platform ends."""
-        file = folder / ANSWERED
-        if file.is_file():
-            return Answers(**json.loads(file.read_text(encoding="utf-8")))
-        texts: dict[int, str] = {}
-        seconds = usd = 0.0
-        for _ in range(TRIES):
-            open_rows = [row for row in range(len(questions)) if row not in texts]
-            round_answers = self._ask_all(
-                [questions[row] for row in open_rows], answer_tokens, spend_usd - usd, progress
-            )
-            seconds, usd = seconds + round_answers.seconds, usd + round_answers.usd
-            texts |= {
-                row: text
-                for row, text in zip(open_rows, round_answers.texts, strict=True)
-                if text is not None
-            }
-            if len(texts) == len(questions):
-                answers = Answers([texts[row] for row in range(len(questions))], seconds, usd)
-                write_whole(file, json.dumps(asdict(answers)))
-                return answers
-        missing = len(questions) - len(texts)
-        raise MissingAnswers(
-            f"{self.model} at {self.label} left {missing} of {len(questions)} held-out tickets unanswered."
-        )
+        """An answer a question, several at a time; MissingAnswers where time, money or the platform ends.
 
-    def _ask_all(
-        self, questions: Sequence[str], answer_tokens: int, spend_usd: float, progress: Progress
-    ) -> Answers:
+        Each is kept in `folder` as it comes: a later try there asks the rest alone, within the same `spend_usd`.
+        """
+        kept = KeptAnswers(folder / ANSWERED)
         prices = {"api_per_million": {self.model: {"in": self.usd_in, "out": self.usd_out}}}
-        llm = Llm(self.ask(), self.model, spend_usd, prices)
-        try:
-            return ask_all(llm, questions, answer_tokens, SpendLimit(llm), progress, ALLOWED_S)
-        except UnansweredError as error:
-            raise MissingAnswers(f"{self.model} at {self.label} could not be measured: {error}") from error
+        llm = Llm(kept.keeping(self.ask()), self.model, spend_usd, prices)
+        limit = SpendLimit(llm, folder)
+        seconds = kept.seconds
+        for _ in range(TRIES):
+            if not (missing := [one for one in questions if one not in kept]):
+                break
+            try:
+                seconds += ask_all(llm, missing, answer_tokens, limit, progress, ALLOWED_S).seconds
+            except UnansweredError as error:
+                raise MissingAnswers(
+                    f"{self.model} at {self.label} could not be measured: {error}"
+                ) from error
+        if left := sum(one not in kept for one in questions):
+            raise MissingAnswers(
+                f"{self.model} at {self.label} left {left} of {len(questions)} held-out tickets unanswered."
+            )
+        return Answers([kept[one] for one in questions], seconds, limit.total_usd)
+
+
+class KeptAnswers:
+    """Answers in a file, a line each under the question's hash, written as they come; `seconds`: about how long they took."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._lock = file, threading.Lock()
+        self._texts: dict[str, str] = {}
+        self.seconds = 0.0
+        for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+            with suppress(ValueError, KeyError, TypeError):  # the last line of a process that was killed
+                value = json.loads(line)
+                self._add(str(value["question"]), str(value["text"]), float(value["seconds"]))
+
+    def __contains__(self, question: str) -> bool:
+        return _hash(question) in self._texts
+
+    def __getitem__(self, question: str) -> str:
+        return self._texts[_hash(question)]
+
+    def keeping(self, ask: AskLLM) -> AskLLM:
+        """`ask`, whose answers are kept."""
+
+        def ask_and_keep(question: str) -> ModelAnswer:
+            began = time.monotonic()
+            answer = ask(question)
+            key, text, seconds = _hash(question), answer.text.strip(), time.monotonic() - began
+            line = json.dumps({"question": key, "text": text, "seconds": round(seconds, 4)})
+            with self._lock:
+                with self._file.open("a", encoding="utf-8") as stream:
+                    stream.write(f"\n{line}")  # ends what a killed process left half written
+                self._add(key, text, seconds)
+            return answer
+
+        return ask_and_keep
+
+    def _add(self, key: str, text: str, seconds: float) -> None:
+        self._texts[key] = text
+        self.seconds += seconds / MAX_CALLS_AT_ONCE
+
+
+def _hash(question: str) -> str:
+    return hashlib.sha256(question.encode()).hexdigest()[:32]
 
 
 FindEndpoint = Callable[[Mapping[str, Any]], Endpoint]

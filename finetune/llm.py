@@ -193,10 +193,15 @@ class SpendLimit:
     def __init__(self, llm: Llm, folder: Path | None = None, share: float = 1.0) -> None:
         self._llm, self._file = llm, folder / SPENT_FILE if folder else None
         self.row = "" if llm.free else price_row(llm)
-        self.usd_before = _spent_before(self._file)
+        self.usd_before = spent_in(folder)
         self.cap_usd = max(0.0, llm.spend_usd * share - self.usd_before)
         self.spent_usd = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def total_usd(self) -> float:
+        """What this attempt and the earlier ones have spent."""
+        return self.usd_before + self.spent_usd
 
     @property
     def notes(self) -> list[str]:
@@ -235,15 +240,16 @@ class SpendLimit:
         with self._lock:
             self.spent_usd += cost - estimate
             if self._file is not None:
-                write_whole(self._file, json.dumps({"usd": self.usd_before + self.spent_usd}))
+                write_whole(self._file, json.dumps({"usd": self.total_usd}))
         if cost:
             self._llm.record(cost)
         return cost
 
 
-def _spent_before(file: Path | None) -> float:
+def spent_in(folder: Path | None) -> float:
+    """What calls of a language model have cost that were made for the work in a folder."""
     try:
-        return float(json.loads(file.read_text())["usd"]) if file else 0.0
+        return float(json.loads((folder / SPENT_FILE).read_text())["usd"]) if folder else 0.0
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.hosted import Endpoint
 from finetune.platforms.answers import Missing
-from finetune.platforms.chats import TRAIN, chat_files, tokens_of
+from finetune.platforms.chats import TRAIN, chat_files, tokens_of, tokens_of_size
 from finetune.platforms.container import matches
 from finetune.platforms.contract import (
     ENDED,
@@ -247,12 +247,12 @@ class Tunings:
         with in_words(self._key):
             size = self._client.files.retrieve(job.training_file).bytes
         epochs = job.hyperparameters.n_epochs if job.hyperparameters else 1
-        return tokens_of(b" " * size, epochs if isinstance(epochs, int) else 1)
+        return tokens_of_size(int(size), epochs if isinstance(epochs, int) else 1)
 
     def erase(self, reference: Reference) -> list[str]:
         """The files of the tag and what its jobs wrote; a model too, unless it is the one that is wanted."""
         left: list[str] = []
-        files = list(self._files(reference.tag).values())
+        files = [number for _, number in self._listed(reference.tag)]
         for job in self._jobs(reference.tag):
             files += job.result_files
             if job.fine_tuned_model and not (reference.keeps_model and job.id == reference.remote_id):
@@ -291,9 +291,13 @@ class Tunings:
 
     def _files(self, tag: str) -> dict[str, str]:
         """The ids of the tag's files by name."""
+        return dict(self._listed(tag))
+
+    def _listed(self, tag: str) -> list[tuple[str, str]]:
+        """Name and id of each file of the tag; two of a name where an upload was repeated that had not been listed yet."""
         with in_words(self._key):
             rows = [(file.filename, file.id) for file in self._client.files.list(purpose="fine-tune")]
-        return {name: number for name, number in rows if name.startswith(f"{tag}-")}
+        return [(name, number) for name, number in rows if name.startswith(f"{tag}-")]
 
 
 def connect(values: Mapping[str, str]) -> Tunings:

@@ -16,8 +16,9 @@ from bot.slack.ui.job_card import job_card
 from bot.slack.ui.where import label_of, where_text
 from finetune.data.ticket import DatasetError
 from finetune.estimate import RunEstimate
+from finetune.llm import SPENT_FILE
 from finetune.model_size import ModelSize
-from finetune.platforms.chats import chat_files
+from finetune.platforms.chats import chat_files, tokens_of
 from finetune.platforms.contract import NotMade, PlaceOffer, PlatformError, Reference, Submission
 from finetune.platforms.machine_prices import token_prices_of
 from finetune.platforms.openai import TokenPrice, Tunings
@@ -99,8 +100,25 @@ def test_an_upload_that_is_repeated_leaves_one_file_of_each_name(world: World) -
     assert sorted(names) == [f"{TAG}-dev.jsonl", f"{TAG}-train.jsonl"]
 
 
+def test_every_file_of_a_name_is_erased(world: World) -> None:
+    """An upload that was repeated before the first was listed has left two."""
+    world.adapter.upload(submission())
+    files = server_of(world).files
+    files |= {f"{number}-again": dict(file) for number, file in list(files.items())}
+    assert world.adapter.erase(Reference(TAG, "")) == []
+    assert files == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "least"), [("請求書が二重に届きました", 12), ("Die Rechnung", 4), ("счёт", 2)]
+)
+def test_every_script_is_priced_rather_too_dear(text: str, least: float) -> None:
+    """A sign of Chinese or Japanese is about a token, a letter a quarter."""
+    assert tokens_of(text.encode(), 1) >= least
+
+
 def test_a_budget_that_does_not_pay_for_it_is_refused_before_anything_leaves(world: World) -> None:
-    """By the characters of the rows, rather too dear than too cheap."""
+    """By the bytes of the rows, rather too dear than too cheap."""
     with pytest.raises(NotMade, match="fewer epochs"):
         world.adapter.upload(submission(budget_usd=0.01, epochs=100))
     assert server_of(world).files == {}
@@ -148,9 +166,11 @@ def test_what_a_cancelled_job_trained_is_billed_by_its_steps_and_its_model_goes(
 
 
 def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None:
-    """It has been paid for."""
+    """It has been paid for, as have the questions that it answered before."""
 
     def fail(run: HostedRun, should_stop: Callable[[], bool]) -> Any:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / SPENT_FILE).write_text(json.dumps({"usd": 0.75}))
         raise MeasuringFailure("scikit-learn is not installed where the bot runs.")
 
     job, theirs = trained_job(world)
@@ -164,6 +184,7 @@ def test_a_model_that_cannot_be_measured_is_kept_and_named(world: World) -> None
     assert model in (row.error or "")
     assert "stays at OpenAI" in (row.error or "")
     assert f"erase-model {model}" in (row.error or "")
+    assert row.spent_usd == pytest.approx(theirs.body["tokens"] / 1e6 * 1.5 + 0.75)
     assert server_of(world).files == {}
 
 

@@ -20,7 +20,7 @@ from finetune.platforms.contract import (
     Stage,
 )
 from worker.dispatch.packing import LEAST_S, Packer
-from worker.dispatch.results import CORRUPT_S, Fetcher, measuring_usd
+from worker.dispatch.results import CORRUPT_S, Fetcher
 from worker.jobs.remotes import Move, Outcome, Remote, RemoteState
 from worker.jobs.states import END_STATES, State
 from worker.ledger import remotes
@@ -268,7 +268,7 @@ class Steps:
             leftovers = [f"Not erased at {self.label}: {remote.tag}. {self._words(error, remote)}"]
             leftovers += [self._still_there(remote)] if remote.ended_at is None and remote.remote_id else []
         usd = max(remote.usd, bill.usd if bill else 0.0)
-        usd += measuring_usd(replace(remote, usd=usd))
+        usd += self.fetcher.measuring_usd(replace(remote, usd=usd))
         values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
         remotes.close(self.ledger.engine, remote, leftovers, self.now, **values)
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.errors import FinetuneError
+from finetune.llm import spent_in
 from finetune.platforms.contract import Bill, NoAnswer, NotMade, Result
 from worker.dispatch.at_home import HostedRun, Measure
 from worker.dispatch.packing import Packer, attempt_name
@@ -71,7 +72,7 @@ class Fetcher:
 
     def _measure(self, remote: Remote, result: Result, now: float) -> Result:
         """The hosted model measured on the held-out rows, in the folder of the attempt; what was answered is kept for a next try."""
-        job, folder = self.ledger.job(remote.job_id), self.artifacts / remote.root / f".{remote.tag}-measured"
+        job, folder = self.ledger.job(remote.job_id), self._measured(remote)
         bill = self.connection.adapter.bill(self.packer.reference(remote))
         note = f"measuring {result.model} here on held-out tickets"
         remotes.note_state(self.ledger.engine, remote, note, now)
@@ -104,10 +105,15 @@ class Fetcher:
             why = f"{model} was tuned and stays at {label}, but it could not be measured here: {words} `trainwise erase-model {model}` deletes it there."
         return remotes.change(self.ledger.engine, remote, outcome=Outcome.FAILED, why=why)
 
+    def measuring_usd(self, remote: Remote) -> float:
+        """What it cost to measure a hosted model here, also where that came to nothing; 0 for every other."""
+        if self.connection.platform.gives != "hosted":
+            return 0.0
+        home = self.artifacts / remote.root
+        folder = self._measured(remote) if remote.report is None else home / attempt_name(remote)
+        if usd := spent_in(folder):
+            return usd
+        return max(0.0, api_usd(remote.report) - remote.usd) if remote.report else 0.0
 
-def measuring_usd(remote: Remote) -> float:
-    """What it cost to measure a hosted model here; 0 for every other."""
-    report = remote.report or {}
-    if not report.get("hosted_model"):
-        return 0.0
-    return max(0.0, api_usd(report) - remote.usd)
+    def _measured(self, remote: Remote) -> Path:
+        return self.artifacts / remote.root / f".{remote.tag}-measured"
