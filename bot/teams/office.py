@@ -36,6 +36,8 @@ from bot.slack.permissions import Permissions
 from bot.slack.services import Services
 from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Team, Users
+from finetune.data.checkpoints import drop_stale
+from finetune.data.importing import IMPORTS
 from finetune.data.prepare import prepare_apart
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
@@ -133,8 +135,9 @@ class Office:
                 log.info("job %s of a team that leaves: %s", job.id, error)
 
     def upkeep(self) -> None:
-        """Erases what was removed a day ago, and feedback that has become old."""
+        """Erases what was removed a day ago, parts of imports that nobody went on with, and feedback that has become old."""
         self.services.datasets.removals.purge()
+        drop_stale(self.settings.home / IMPORTS)
         if self.settings.keep_days:
             forget_feedback(self.settings.home, time.time() - self.settings.keep_days * DAY_S)
 

@@ -144,10 +144,12 @@ class Files:
                 os.makedirs(os.path.dirname(self._at(path)), mode=0o700, exist_ok=True)
             self._fs.put_file(str(local), self._at(path))
 
-    def download(self, path: str, local: Path) -> bool:
-        """Copy a file to this machine, in pieces; False where there is none."""
+    def download(self, path: str, local: Path, size: int | None = None) -> bool:
+        """Copy a file to this machine, in pieces; False where there is none, or none of so many bytes."""
         try:
             with self._in_words():
+                if size is not None and self._fs.size(self._at(path)) != size:
+                    return False
                 self._fs.get_file(self._at(path), str(local))
         except FileNotFoundError:
             return False
@@ -292,20 +294,18 @@ def in_words(url: str) -> Iterator[None]:
 def _explain(place: str, error: Exception) -> DatasetError:
     name, code = type(error).__name__, code_of(error)
     if name.startswith(KEYLESS):
+        message = f"There are no usable credentials here for {place} ({name})."
         next_step = (
             "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE) where bot and workers run."
         )
-        return DatasetError(
-            f"There are no usable credentials here for {place} ({name}).", what_next=next_step
-        )
+        return DatasetError(message, what_next=next_step)
     if code in ELSEWHERE:
         return DatasetError(
             f"{place} is in another region ({code}).", what_next="Set AWS_DEFAULT_REGION to the bucket's."
         )
     if isinstance(error, PermissionError):
         next_step = (
-            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; they must be allowed to list, read, write and "
-            "delete there."
+            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; they must list, read, write and delete there."
         )
         return DatasetError(f"{place} refuses these credentials ({code or name}).", what_next=next_step)
     next_step = "Check the network, and AWS_ENDPOINT_URL if it is set; then try again. Nothing was lost."

@@ -156,12 +156,16 @@ class RepairDesk:
             "repairs": repairs.to_json(),
             "noise": self._noise(card, repairs, tickets),
         }
-        if tickets.digest == card.digest:
-            new = replace(card, **facts)
+        is_same = tickets.digest == card.digest
+        if not is_same:
+            check_whole(tickets, f"{card.name}, so repaired,")
+        new = replace(card if is_same else self._describe(card, tickets), **facts)
+        if self._newest(card.name) != card:  # reading and describing rows takes a while
+            return None
+        if is_same:
             self._shelf.rewrite(new)
             return new if self._newest(card.name).version == card.version else None
-        check_whole(tickets, f"{card.name}, so repaired,")
-        fresh = replace(self._describe(card, tickets), version=card.version + 1, **facts)
+        fresh = replace(new, version=card.version + 1)
         return fresh if self._shelf.put_repaired(fresh) else None
 
     def _describe(self, card: Card, tickets: Tickets) -> Card:

@@ -315,9 +315,10 @@ class DatasetStore:
             raise DatasetError(
                 f"A card's {', '.join(sorted(fixed))} cannot change.", what_next="Add a new version."
             )
-        stored = next((one for one in self._shelf.versions(card.name) if one.version == card.version), card)
-        card_now = replace(stored, **counts)  # type: ignore[arg-type]
-        self._shelf.rewrite(card_now)
+        stored = next((one for one in self._shelf.versions(card.name) if one.version == card.version), None)
+        if stored is None:  # removed meanwhile: its card must not come back
+            raise DatasetError(f"{card.name} was removed meanwhile.", what_next="Add the file again.")
+        self._shelf.rewrite(card_now := replace(stored, **counts))  # type: ignore[arg-type]
         return card_now
 
 

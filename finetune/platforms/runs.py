@@ -138,7 +138,8 @@ class RunStore:
             target = folder / entry.name
             target.parent.mkdir(parents=True, exist_ok=True)
             with self._in_words():
-                there = self._files.download(f"{key.tag}/{entry.name}", target)
+                # of its size only: a stranger's may be larger than the disk
+                there = self._files.download(f"{key.tag}/{entry.name}", target, entry.size)
             if not there or target.stat().st_size != entry.size or sha256_of(target) != entry.sha256:
                 raise CorruptResult(f"The file {entry.name} that came back is not the one that was written.")
         data = plain_object((folder / REPORT).read_bytes()) or {}

@@ -56,6 +56,7 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
     `first` is the number of the page's first ticket in the pull. Nothing of a field that was not asked for stays.
     """
     fields_wanted = set(query.columns.values())
+    page = _last_states(page, query.columns["id"])
     flat = [flat_values(row) for row in page.rows]
     ids = [str(values.get(query.columns["id"], "")) for values in flat]
     people = tuple(
@@ -105,6 +106,14 @@ def take_in(page: Page, query: Query, prepare: Prepare, first: int) -> dict[str,
             "skips": dict(page.skips),
         },
     }
+
+
+def _last_states(page: Page, column: str) -> Page:
+    """The page with each ticket once, as it is last there: rows that share an id would count as a thread."""
+    ids = [str(flat_values(row).get(column, "")) for row in page.rows]
+    last = {one: at for at, one in enumerate(ids) if one}
+    rows = tuple(row for at, row in enumerate(page.rows) if last.get(ids[at], at) == at)
+    return replace(page, rows=rows)
 
 
 def _list_at(row: Mapping[str, Any], name: str) -> list[str]:

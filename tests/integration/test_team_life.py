@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bot.settings import load_settings
 from bot.teams.directory import Directory
 from bot.teams.office import Office
 from bot.wiring import build
+from finetune.data.importing import IMPORTS
 from tests.integration.conftest import MENTION, few_tickets, until
 from tests.integration.two_teams import BOTH, TwoTeams, two_teams
 from worker.jobs.records import JobRequest
@@ -151,6 +153,13 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     assert directory.find(OTHER_TEAM) is None
     assert [path for path in home.rglob("*") if OTHER_TEAM in str(path)] == []
     assert two.house(TEAM_ID).services.datasets.get("ours").rows == 40
+
+    parts = two.house(TEAM_ID).services.home / IMPORTS / "cut-off"  # nobody goes on with them
+    parts.mkdir(parents=True)
+    os.utime(parts, (0, 0))
+    two.offices.next_upkeep = 0.0
+    two.offices.upkeep()
+    assert not parts.exists()
 
 
 def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,18 @@ def runs(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield RunStore(server.bucket(uuid.uuid4().hex))
 
 
+def test_a_file_that_was_swapped_for_a_larger_one_is_not_fetched(runs: RunStore, tmp_path: Path) -> None:
+    """Its size is looked at first: it might not fit on the disk."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "model.safetensors").write_bytes(b"ours")
+    runs.save_result(KEY, tmp_path / "work", RESULT, {})
+    runs.write(TAG, "files/model.safetensors", b"theirs" * 100)
+    back = tmp_path / "back"
+    with pytest.raises(CorruptResult, match=r"model\.safetensors"):
+        runs.fetch(KEY, back)
+    assert [path for path in back.rglob("*") if path.is_file()] == []
+
+
 def test_one_claims_the_result_comes_back_whole_and_nothing_stays(runs: RunStore, tmp_path: Path) -> None:
     """The second claim is refused; checkpoints and what could run stay behind; a spoilt file is noticed; erasing leaves none."""
     assert runs.create(TAG, CLAIM, b"one")

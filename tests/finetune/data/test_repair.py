@@ -258,6 +258,24 @@ def test_leaving_things_alone_is_kept_without_a_version(store: DatasetStore) -> 
         store.repairs.decide("tickets", question.draft("merge"), ANA)
 
 
+@pytest.mark.parametrize("mine", [Draft("stay", (), ("x0",)), Draft("drop", (), ("x0",))])
+def test_two_who_decide_at_once_lose_nothing(store: DatasetStore, url: str, mine: Draft) -> None:
+    """Another bot's answer comes in while the first one reads the rows: both stand, and so does what was counted meanwhile."""
+    store.keep(messy_tickets(), "tickets", "U1", HERE, "internal")
+    others = [Draft("apart", ("Biling", "Billing"))]
+
+    def now() -> datetime:
+        if others:
+            card = store.repairs.decide("tickets", others.pop(), ANA)
+            store.annotate(card, noise={"checked": 20, "suspects": 2})
+        return datetime(2026, 11, 29, tzinfo=UTC)
+
+    card = DatasetStore(url, now=now, prepare=as_they_are).repairs.decide("tickets", mine, MAYA)
+    assert [one["kind"] for one in card.repairs["decisions"]] == ["apart", mine.kind]
+    assert card.noise["suspects"] == 2
+    assert store.get("tickets") == card
+
+
 def test_what_would_leave_no_dataset_is_refused(store: DatasetStore) -> None:
     """Merging the last two labels, dropping nearly all rows."""
     store.keep(messy_tickets(), "tickets", "U1", HERE, "internal")

@@ -309,6 +309,10 @@ def test_counts_found_later_can_be_added_to_a_card(store: DatasetStore) -> None:
     assert store.get("tickets") == update == replace(card, noise={"suspects": 2})
     with pytest.raises(DatasetError, match="rows cannot change"):
         store.annotate(card, rows=3)
+    store.remove("tickets", "U1")
+    with pytest.raises(DatasetError, match="removed meanwhile"):
+        store.annotate(card, noise={"suspects": 2})
+    assert store.list() == []
 
 
 def test_an_unknown_kind_of_address_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,15 @@ def test_long_texts_are_sampled_by_what_embedding_costs(
     assert meter.now <= ALLOWED_S
     assert report["dataset"]["measured"] == 625
     assert report["dataset"]["rows"] == 2_600
+
+
+def test_a_probe_of_one_class_is_timed_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One ticket in 40 is of the second queue and texts are slow: none of it among the first few that are tried."""
+    meter = Meter(linear, text_s=0.1)
+    meter.count(monkeypatch)
+    rows = tuple(
+        replace(row, label="rare" if at % 40 == 0 else "common") for at, row in enumerate(many(600, 2).rows)
+    )
+    report = measure_on(meter, Tickets(rows, "triage"), tmp_path)
+    assert meter.now <= ALLOWED_S
+    assert report["dataset"]["measured"] < 600
