@@ -23,6 +23,7 @@ from finetune.data.ticket import RAW_SHOWN, DatasetError, ReadResult
 
 MAX_UNPACKED = 2_000_000_000  # bytes on disk
 MAX_MEMBERS = 20_000
+MAX_WORKBOOK = 1_000_000_000  # bytes of its sheets, which stand in memory as a whole
 DATA = frozenset(
     (
         ".csv",
@@ -129,6 +130,7 @@ def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult
     """The rows of a workbook's sheet (XLSX, XLS, XLSB, ODS); sheets with the same header are read together."""
     import python_calamine as calamine
 
+    _check_workbook(path)
     try:
         with path.open("rb") as stream:
             book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
@@ -145,6 +147,17 @@ def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult
         return
     about = [(name, f" ({len(rows) - 1:,} rows)") for name, rows in tables.items()]
     yield from _sheet_records(tables[_choose(path, about, part, "sheet")], "")
+
+
+def _check_workbook(path: Path) -> None:
+    """DatasetError for a workbook that is too large for memory, before it is read."""
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+    if size > MAX_WORKBOOK:
+        message = f"{path.name} has {size / 1e6:,.0f} MB of sheets; a workbook may have {MAX_WORKBOOK / 1e6:,.0f} MB."
+        raise DatasetError(message, what_next="Save the sheet as CSV: it is read in a stream.")
 
 
 def _size(row: list[Any]) -> int:

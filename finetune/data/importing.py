@@ -90,14 +90,17 @@ def add_file_apart(order: ImportOrder, emit: Emit, should_stop: ShouldStop) -> C
 
 def _listen(pipe: Connection, emit: Emit, should_stop: ShouldStop) -> Card:
     while True:
-        if reason := should_stop():
-            raise Stopped(reason)
-        if not pipe.poll(LOOK_S):
+        reason = should_stop()
+        if not pipe.poll(0 if reason else LOOK_S):
+            if reason:
+                raise Stopped(reason)
             continue
         try:
             kind, value = pipe.recv()
         except EOFError:
             raise DatasetError(CUT_OFF, what_next="Add the file again: it goes on where it was.") from None
+        if reason and kind == "event":  # what was added already is told, not called cancelled
+            continue
         if kind == "card":
             return Card.from_json(value)
         if kind == "refused":

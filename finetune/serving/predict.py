@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import find_model, read_card
+from finetune.data.redact import redact_texts
 from finetune.errors import CorruptModel
 from finetune.hosted import Endpoint, FindEndpoint, is_hosted, no_endpoint, refuse_hosted
 from finetune.tasks import Prediction, Task, task_of
@@ -57,6 +58,7 @@ def _ask(task: Task, card: Mapping[str, Any], text: str, endpoint: Endpoint) -> 
     if task.at_platform is None:
         raise CorruptModel(f"The task `{task.name}` has no hosted models in this version.")
     began = time.perf_counter()
+    (text,) = redact_texts([text])  # it leaves the house, as the rows did that were trained on
     answer = task.at_platform.read(endpoint.ask_once(task.at_platform.question(text)), card)
     name = f"tuned, {card['base_model']} at {endpoint.label}"
     return Prediction(task.name, answer, seconds=time.perf_counter() - began, name=name)

@@ -88,6 +88,9 @@ def test_a_hosted_triage_model_is_measured_tried_and_listed_like_any_other(
     sides = try_both(tmp_path / "job", tickets.rows[0].text, find_endpoint=lambda card: run.endpoint)
     assert sides.after.answer in {row.label for row in tickets.rows}
     assert sides.before is not None
+    try_both(tmp_path / "job", "Write to ada@example.org, please", find_endpoint=lambda card: run.endpoint)
+    assert "ada@example.org" not in server.questions[-1]
+    assert "<EMAIL>" in server.questions[-1]
     with pytest.raises(FinetuneError, match="not connected"):
         try_both(tmp_path / "job", "hello")
     with pytest.raises(FinetuneError, match="cannot be exported"):

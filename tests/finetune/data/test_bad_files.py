@@ -8,11 +8,13 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from finetune.data import containers
 from finetune.data.reading import DatasetError, neutral_cell, read_tickets, write_problems
 
 TOPICS = (("the invoice is wrong", "billing"), ("I cannot log in", "login"), ("the app crashes", "bug"))
@@ -124,6 +126,19 @@ def test_a_huge_file_is_refused_without_being_read(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"5,000 MB; the limit is 4,000 MB"):
         read_tickets(path)
     assert time.perf_counter() - start < 0.5
+
+
+def test_a_workbook_that_unpacks_to_more_than_memory_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few kilobytes of zeros in the file, more than the most in its sheet."""
+    monkeypatch.setattr(containers, "MAX_WORKBOOK", 20_000_000)
+    path = tmp_path / "bomb.xlsx"
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive, archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
+        for _ in range(21):
+            sheet.write(bytes(1_000_000))
+    with pytest.raises(DatasetError, match=r"21 MB of sheets(.|\n)*as CSV"):
+        read_tickets(path)
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder.csv"])

@@ -14,7 +14,7 @@ import pytest
 
 from finetune.data import redact, row_file
 from finetune.data.checkpoints import Checkpoints, drop_stale
-from finetune.data.importing import ImportOrder, add_file, add_file_apart
+from finetune.data.importing import ImportOrder, _listen, add_file, add_file_apart
 from finetune.data.row_file import RowFile, gather
 from finetune.data.store import DatasetStore
 from finetune.data.ticket import DatasetError, Ticket, Tickets
@@ -190,3 +190,14 @@ def test_an_import_apart_tells_its_steps_and_can_be_stopped(tmp_path: Path) -> N
     bad.write_text("id,text,queue\n1,only one,a\n")
     with pytest.raises(DatasetError, match="at least 10"):
         add_file_apart(order_of(tmp_path, bad), lambda event: None, lambda: None)
+
+
+def test_a_cancel_that_comes_too_late_does_not_hide_what_was_added(tmp_path: Path) -> None:
+    """The card lies in the pipe already: nobody is told that nothing was added."""
+    card = add_file(order_of(tmp_path, write_tickets(tmp_path / "few.csv", 60)), lambda event: None)
+    here, there = multiprocessing.Pipe(duplex=False)
+    there.send(("event", {"kind": "phase", "phase": "storing"}))
+    there.send(("card", card.to_json()))
+    assert _listen(here, lambda event: None, lambda: "cancel") == card
+    with pytest.raises(Stopped):
+        _listen(here, lambda event: None, lambda: "cancel")
