@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from slack_bolt import Ack, App, BoltResponse
 from slack_bolt.authorization.authorize import Authorize
+from slack_bolt.context import BoltContext
 from slack_sdk import WebClient
 from slack_sdk.http_retry import HttpRequest
 from slack_sdk.http_retry.builtin_handlers import (
@@ -141,6 +142,7 @@ def build_app(
     app = App(
         client=client,
         authorize=authorize,  # type: ignore[arg-type]  # None where the app is not installed, as Authorize has it
+        before_authorize=name_team if authorize is not None else None,
         signing_secret=signing_secret,
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
@@ -149,6 +151,13 @@ def build_app(
     app.use(help_middleware(summaries(features)))
     register(app, teams, features)
     return app
+
+
+def name_team(body: Body, context: BoltContext, next: Callable[[], None]) -> None:
+    """Gives an event of an organisation's installation its team: in `authorizations`, where Bolt looks, it may be null."""
+    if not context.team_id and context.is_enterprise_install:
+        context["team_id"] = body.get("context_team_id") or body.get("team_id")
+    next()
 
 
 def help_middleware(lines: Sequence[str]) -> Callable[..., BoltResponse | None]:

@@ -102,6 +102,7 @@ class Services:
     file_hosts: frozenset[str]  # where Slack serves files: the bot token is sent nowhere else
     download: Callable[[str, Path], None]
     summaries: tuple[str, ...] = ()  # one line on each feature, for home
+    team: str = ""  # the workspace's id in a bot of many, for what runs in another process
     queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
     places: Callable[[], list[PlaceOffer]] = list  # machines of connected platforms to train on

@@ -220,6 +220,7 @@ def make_services(
         file_hosts=hosts,
         summaries=summaries(),
         download=downloader(line.token, hosts),
+        team=line.team.id if line.team is not None else "",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from slack_bolt.authorization import AuthorizeResult
@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth.installation_store import Installation
 
-from bot.errors import OURS
+from bot.errors import OURS, BotError
 from bot.settings import Settings
 from bot.slack.app import posting_client, slack_client
 from bot.slack.services import Services
@@ -28,10 +28,13 @@ from bot.teams.tokens import TeamClient, Tokens, token_of
 from worker.transport.events import stream_of
 from worker.transport.queue import connect
 
+NO_TOKEN, NOT_GRANTED = "no_token", "team_access_not_granted"
 GONE = ("account_inactive", "token_revoked")
-GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", "team_access_not_granted")
-"""What Slack says of a token after an event of removal; without one, `invalid_auth` may be a wrong SLACK_API_URL."""
+GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", NOT_GRANTED, NO_TOKEN)
+"""What is said of a token after an event of removal. Without one, `invalid_auth` may be a wrong SLACK_API_URL, and a
+token that is not kept here another TRAINWISE_SLACK_CLIENT_ID."""
 HOUR_S = 3600.0
+LISTED_S = 60.0  # how long Slack's list of an organisation's workspaces counts
 log = logging.getLogger(__name__)
 
 
@@ -51,14 +54,19 @@ class Offices:
     offices: dict[str, Office] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     next_upkeep: float = 0.0
+    listed: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
 
     def open_all(self) -> None:
         """Opens every team of the directory; one that left carries its stops until its state is erased."""
         for record in self.directory.all():
-            try:
-                self.office(record)
-            except Exception:  # one team's broken store must not keep the others from their bot
-                log.exception("the office of %s did not open", record.id)
+            self.try_open(record)
+
+    def try_open(self, record: TeamRecord) -> None:
+        """Opens a team's office where that can be done; the next upkeep tries it again."""
+        try:
+            self.office(record)
+        except Exception:  # one team's broken store must not keep the others from their bot
+            log.exception("the office of %s did not open", record.id)
 
     def record_of(self, context: BoltContext) -> TeamRecord | None:
         """The installed team that a payload was delivered for; one of an organisation enters with its first word."""
@@ -69,7 +77,27 @@ class Offices:
         if not team or not enterprise or not context.is_enterprise_install:
             return None
         record = TeamRecord(team, record.name if record else "", enterprise, True, team, self.clock())
-        return self.directory.add(record) if self.tokens.bot(record) is not None else None
+        return self.directory.add(record) if self.is_of_organisation(record) else None
+
+    def is_of_organisation(self, record: TeamRecord) -> bool:
+        """Whether Slack has the workspace among those that use the organisation's installation.
+
+        What somebody of another company presses in a shared channel names that company's workspace.
+        """
+        bot = self.tokens.bot(record)
+        if bot is None:
+            return False
+        until, teams = self.listed.get(record.enterprise, (0.0, frozenset()))
+        if self.clock() >= until:
+            client = slack_client(str(bot.bot_token), self.settings.slack_api_url)
+            try:
+                pages = [page["teams"] for page in client.auth_teams_list(limit=200)]
+            except SLACK_TROUBLE as refused:
+                log.warning("the workspaces of %s are not known: %s", record.enterprise, refused)
+                return False
+            teams = frozenset(str(team["id"]) for page in pages for team in page)
+            self.listed[record.enterprise] = (self.clock() + LISTED_S, teams)
+        return record.id in teams
 
     def services(self, context: BoltContext) -> Services | None:
         """The services of the payload's team, whose office opens if it is not yet."""
@@ -77,8 +105,12 @@ class Offices:
         return self.office(record).services if record is not None else None
 
     def office(self, record: TeamRecord) -> Office:
-        """The team's office, running; one at a time is opened."""
+        """The team's office, running; one at a time is opened, and nobody else waits for it. BotError for one erased."""
+        office = self.offices.get(record.id)
+        if office is not None and (office.speaks or record.left_at is not None):
+            return office
         with self.lock:
+            record = self.directory.known(record.id)  # it may have left, come back or been opened meanwhile
             office = self.offices.get(record.id)
             if office is not None and (office.speaks or record.left_at is not None):
                 return office
@@ -87,6 +119,8 @@ class Offices:
             office = open_office(settings, record.place, self.line(record), self.shared)
             office.start(speaks=record.left_at is None)
             self.offices[record.id] = office
+            if record.left_at is not None:  # the bot may have been killed between the removal and the stops
+                office.leave()
             log.info("the office of %s is open", record.id)
             return office
 
@@ -102,17 +136,19 @@ class Offices:
 
         A workspace that had left within the time of grace finds everything as it was.
         """
-        self.tokens.store.save(installation)
         enterprise = str(installation.enterprise_id or "")
-        if installation.is_enterprise_install:  # its other workspaces enter with their first word
-            records = [one for one in self.directory.all() if one.enterprise == enterprise and one.org_wide]
-        else:
-            name, team = str(installation.team_name or ""), str(installation.team_id or "")
-            records = [TeamRecord(team, name, enterprise, False, team, self.clock())]
-        for record in records:
-            fresh = self.directory.add(record)
-            self.tokens.look_again(fresh)
-            self.office(fresh)
+        with self.lock:  # what lets a team leave or erases it waits, and looks again
+            self.tokens.install(installation)
+            if installation.is_enterprise_install:  # its other workspaces enter with their first word
+                self.listed.pop(enterprise, None)
+                records = [
+                    one for one in self.directory.all() if one.enterprise == enterprise and one.org_wide
+                ]
+            else:
+                name, team = str(installation.team_name or ""), str(installation.team_id or "")
+                records = [TeamRecord(team, name, enterprise, False, team, self.clock())]
+            for record in records:
+                self.office(self.directory.add(record))
         return records
 
     def check(self, context: BoltContext) -> None:
@@ -123,32 +159,49 @@ class Offices:
         team, enterprise = str(context.team_id or ""), str(context.enterprise_id or "")
         for record in self.directory.all():
             of_org = record.org_wide and record.enterprise == enterprise and context.is_enterprise_install
-            if (
-                record.left_at is None
-                and (record.id == team or of_org)
-                and self.is_gone(record, GONE_AS_TOLD)
-            ):
-                self.leave(record)
+            if record.left_at is None and (record.id == team or of_org):
+                self.leave_if_gone(record, told=True)
 
-    def is_gone(self, record: TeamRecord, codes: Collection[str] = GONE) -> bool:
-        """Whether Slack refuses the team's token; False where it does not answer."""
+    def leave_if_gone(self, record: TeamRecord, told: bool = False) -> None:
+        """Lets a team leave whose token is refused; `told`: Slack has said that the app was removed there."""
+        codes = GONE_AS_TOLD if told else GONE
+        if self.refusal(record) in codes:
+            with self.lock:
+                if (why := self.refusal(record)) in codes:  # else it came back in this very moment
+                    self.leave(record, keep_token=why == NOT_GRANTED)
+
+    def refusal(self, record: TeamRecord) -> str:
+        """Slack's code where it refuses the team's token, NO_TOKEN where none is kept; "" where it is taken or unknown."""
         self.tokens.look_again(record)
         try:
+            if self.tokens.bot(record) is None:
+                log.warning(
+                    "no token of %s is kept: is TRAINWISE_SLACK_CLIENT_ID that of its app?", record.id
+                )
+                return NO_TOKEN
             self.line(record).client.auth_test()
         except SlackApiError as refused:
-            return refused.response.get("error") in codes
+            return str(refused.response.get("error"))
         except SLACK_TROUBLE:
             log.warning("Slack was not reached: whether %s has removed the app is asked again", record.id)
-        return False
+        except OURS as error:  # its tokens cannot be read
+            log.error("%s: %s", record.id, error)
+        return ""
 
-    def leave(self, record: TeamRecord) -> None:
-        """Nothing is said or begun for the team any more, its jobs stop, its tokens are forgotten."""
+    def leave(self, record: TeamRecord, keep_token: bool = False) -> None:
+        """Nothing is said or begun for the team any more, its jobs stop, its tokens are forgotten.
+
+        An organisation's token is kept while another of its workspaces uses it, or where Slack has closed it to this
+        workspace alone (`keep_token`).
+        """
         self.directory.leave(record.id, self.clock())
-        self.tokens.drop(record)
         with self.lock:
             office = self.offices.get(record.id)
-        if office is not None:
-            office.leave()
+            if office is not None:
+                office.leave()
+        others = (one for one in self.directory.all() if one.left_at is None and one.org_wide)
+        if not record.org_wide or not (keep_token or record.enterprise in {one.enterprise for one in others}):
+            self.tokens.drop(record)
         log.warning(
             "%s has removed the app; its state is erased in %g days",
             record.id,
@@ -176,26 +229,38 @@ class Offices:
     def upkeep(self) -> None:
         """Erases the state of teams whose time of grace is over, and each hour does every open office's own upkeep."""
         for record in self.directory.all():
-            if (
-                record.left_at is not None
-                and self.clock() >= record.left_at + self.settings.installing.leave_days * DAY_S
-            ):
-                self.shut(record)
-                erase(self.settings, record.place)
-                connect(self.shared.redis_url).delete(stream_of(record.place))
-                self.directory.forget(record.id)
-                log.warning("the state of %s is erased", record.id)
+            if record.left_at is None and record.id not in self.offices:
+                self.try_open(record)  # it did not open at the start
+            try:
+                self.erase_when_over(record.id)
+            except (
+                Exception
+            ):  # a store that does not answer: the next round goes on, and the other teams do not wait
+                log.exception("the state of %s is not erased yet", record.id)
         if self.clock() < self.next_upkeep:
             return
         self.next_upkeep = self.clock() + HOUR_S
         for record in self.directory.all():  # its event may have come while the bot was down
-            if record.left_at is None and self.is_gone(record):
-                self.leave(record)
+            if record.left_at is None:
+                self.leave_if_gone(record)
         for office in list(self.offices.values()):
             try:
                 office.upkeep()
             except (OSError, *OURS):  # the next round may do better, and the other teams do not wait
                 log.exception("the upkeep of %s failed", office.team)
+
+    def erase_when_over(self, team: str) -> None:
+        """Erases a team's state where its time of grace is over by now; a team that comes back waits for the end."""
+        with self.lock:
+            record = self.directory.find(team)  # it may have come back since the list was read
+            grace_s = self.settings.installing.leave_days * DAY_S
+            if record is None or record.left_at is None or self.clock() < record.left_at + grace_s:
+                return
+            self.shut(record)
+            erase(self.settings, record.place)
+            connect(self.shared.redis_url).delete(stream_of(record.place))
+            self.directory.forget(record.id)
+        log.warning("the state of %s is erased", team)
 
 
 class TeamAuthorize(Authorize):
@@ -227,6 +292,11 @@ def adopt(directory: Directory, tokens: Tokens, client: WebClient) -> TeamRecord
     who = client.auth_test()
     team, enterprise = str(who["team_id"]), str(who.get("enterprise_id") or "")
     record = TeamRecord(team, str(who.get("team") or ""), enterprise, False, "", time.time())
+    if (there := directory.find(team)) is not None and there.place:
+        raise BotError(
+            f"{team} has a place of its own here (teams/{there.place}), and what lies in TRAINWISE_HOME itself is another "
+            "state of it, of a bot with one token. Set TRAINWISE_HOME to another folder for one of the two bots."
+        )
     if tokens.bot(record) is None:
         tokens.store.save(
             Installation(

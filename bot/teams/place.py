@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 
 from bot.errors import BotError
 from bot.settings import Secret, Settings, SettingsError, load_settings
+from finetune.data.importing import IMPORTS
 from finetune.sources import SOURCES
 from worker.ledger.database import erase_database, holds_rows
 from worker.teams import place_of
@@ -35,7 +36,7 @@ OWN = {
 HELP_DESKS = frozenset(variable.name for source in SOURCES.values() for variable in source.variables)
 FILES = (
     *("endpoint.json", "endpoint_spending.json", "keys/endpoint.key", "feedback.jsonl", "forecasts.jsonl"),
-    *("index", "documents"),
+    *("index", "documents", "runs", IMPORTS),
 )
 """What lies in a team's home beside its ledger, its datasets and its artifacts."""
 

@@ -21,6 +21,7 @@ from slack_sdk.oauth.installation_store import Bot, Installation
 from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
 from slack_sdk.oauth.token_rotation import TokenRotator
 from sqlalchemy import Engine, MetaData, Table, Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.endpoint import private_cipher
 from bot.errors import BotError
@@ -104,6 +105,9 @@ class Tokens:
         self._rotator = TokenRotator(client_id=client_id, client_secret=client_secret, client=client)
         self._locks: defaultdict[tuple[str | None, str | None], threading.Lock] = defaultdict(threading.Lock)
         self._bots: dict[tuple[str | None, str | None], tuple[float, Bot]] = {}
+        self._unsaved: dict[
+            tuple[str | None, str | None], Bot
+        ] = {}  # renewed while the database took nothing
 
     def bot(self, record: TeamRecord) -> Bot | None:
         """The bot of a team; None where nothing is installed."""
@@ -112,17 +116,30 @@ class Tokens:
             at, bot = self._bots.get((enterprise, team), (float("-inf"), None))
             if bot is not None and time.monotonic() - at < TRUST_S:
                 return bot
-            bot = self._find(enterprise, team)
+            if late := self._unsaved.get((enterprise, team)):
+                bot = self._save((enterprise, team), late)
+            else:
+                bot = self._find(enterprise, team)
             if bot is not None:
-                bot = self._renew(bot)
+                bot = self._renew((enterprise, team), bot)
                 self._bots[enterprise, team] = (time.monotonic(), bot)
             return bot
+
+    def install(self, installation: Installation) -> None:
+        """Keeps what an installation brought in the place of what was known of it."""
+        team = None if installation.is_enterprise_install else installation.team_id
+        key = (installation.enterprise_id or None, team)
+        with self._locks[key]:
+            self._unsaved.pop(key, None)
+            self._bots.pop(key, None)
+            self.store.save(installation)
 
     def drop(self, record: TeamRecord) -> None:
         """Deletes a team's tokens: the app was removed there, they open nothing any more."""
         enterprise, team = _key(record)
         with self._locks[enterprise, team]:
             self._bots.pop((enterprise, team), None)
+            self._unsaved.pop((enterprise, team), None)
             self.store.delete_all(enterprise_id=enterprise, team_id=team)
 
     def look_again(self, record: TeamRecord) -> None:
@@ -133,7 +150,7 @@ class Tokens:
     def _find(self, enterprise: str | None, team: str | None) -> Bot | None:
         return self.store.find_bot(enterprise_id=enterprise, team_id=team, is_enterprise_install=team is None)
 
-    def _renew(self, bot: Bot) -> Bot:
+    def _renew(self, key: tuple[str | None, str | None], bot: Bot) -> Bot:
         try:
             fresh = self._rotator.perform_bot_token_rotation(bot=bot, minutes_before_expiration=RENEW_MINUTES)
         except (SlackTokenRotationError, *SLACK_TROUBLE) as refused:
@@ -145,8 +162,18 @@ class Tokens:
             return bot
         if fresh is None:
             return bot
-        self.store.save_bot(fresh)
         log.info("a token was renewed")
+        return self._save(key, fresh)
+
+    def _save(self, key: tuple[str | None, str | None], fresh: Bot) -> Bot:
+        """Keeps a renewed token, here until the database takes it: a refresh token counts once, the old one is spent."""
+        try:
+            self.store.save_bot(fresh)
+        except SQLAlchemyError as error:
+            self._unsaved[key] = fresh
+            log.error("a renewed token is not written yet (%s); trying again", type(error).__name__)
+        else:
+            self._unsaved.pop(key, None)
         return fresh
 
 

@@ -37,6 +37,7 @@ def test_every_event_has_a_listener_and_no_other_is_there() -> None:
 SCOPES = {
     "agents_sessions_setStatus": {"chat:write"},
     "assistant_threads_setSuggestedPrompts": {"assistant:write"},
+    "auth_teams_list": set(),
     "auth_test": set(),
     "chat_appendStream": {"chat:write"},
     "chat_delete": {"chat:write"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot.cli.app import register
 from bot.errors import BotError
 from bot.playground.state.seed import ANA, OTHER_TEAM, RAVI, TEAM_ID
 from bot.settings import load_settings
+from bot.slack.delivery.label_check import check_labels
 from bot.teams.directory import Directory
 from bot.teams.office import Office
 from bot.wiring import build
@@ -160,6 +162,32 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     two.offices.next_upkeep = 0.0
     two.offices.upkeep()
     assert not parts.exists()
+
+
+def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes_on(
+    two: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is a process of its own that has to be told whose dataset; the bot was killed before the stops went out."""
+    two.start()
+    for team in BOTH:
+        assert two.install(team).status_code == 200
+    office = two.offices.office(two.offices.directory.known(OTHER_TEAM))
+    keep_something(two, office)
+    card, person = office.services.datasets.get("ours"), office.services.users.person(RAVI)
+    for name, value in two.env.items():
+        monkeypatch.setenv(name, value)
+    checked: list[str] = []
+    client = two.offices.line(two.offices.directory.known(OTHER_TEAM)).client
+    check_labels(
+        office.services, client, card, person, "C0SUPPORTML", lambda fresh: checked.append(fresh.name)
+    )
+    assert until(lambda: checked) == ["ours"]
+
+    two.offices.directory.leave(OTHER_TEAM, time.time())
+    two.stop()
+    two.start()
+    ledger = two.house(OTHER_TEAM).services.ledger
+    assert until(lambda: [job.state for job in ledger.jobs(kind="tiny")] == [State.CANCELLED])
 
 
 def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ on the card. A doubtful label is a question to a person, not a verdict.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def check_labels(
         try:
             with tempfile.TemporaryDirectory(dir=services.home, prefix="labels-") as folder:
                 suspects_file = Path(folder) / f"{card.name}.labels.csv"
-                _run(card, suspects_file)
+                _run(card, suspects_file, services.team)
                 latest = services.datasets.get(card.digest)
                 _tell(client, latest, person, channel, suspects_file, on_request=then is None)
             if then is not None:
@@ -74,7 +75,7 @@ def check_labels(
     services.thread_queue.submit(("labels",), work)
 
 
-def _run(card: Card, suspects_file: Path) -> None:
+def _run(card: Card, suspects_file: Path, team: str) -> None:
     polite = ["nice", "-n", "5"] if shutil.which("nice") else []
     command = [
         *polite,
@@ -88,7 +89,8 @@ def _run(card: Card, suspects_file: Path) -> None:
         str(suspects_file),
     ]
     try:
-        subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_S)
+        whose = {**os.environ, "TRAINWISE_TEAM": team} if team else None
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONGEST_S, env=whose)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
         log.warning("checking labels: %s", str(failed.stderr or failed).strip()[-500:])
         raise BotError(

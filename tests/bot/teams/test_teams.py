@@ -122,6 +122,7 @@ def test_a_payload_is_served_with_its_own_teams_token(offices: Offices) -> None:
     assert token(context(TWO, "E0ORG")) is None  # not installed for the organisation, says Slack
     assert token(context(TWO, "E0OTHER", org_wide=True)) is None
     assert token(context("", "E0ORG", org_wide=True)) is None
+    offices.listed["E0ORG"] = (float("inf"), frozenset({ONE, TWO}))  # as Slack lists them (test_offices.py)
     assert token(context(TWO, "E0ORG", org_wide=True)) == "xoxb-org"
     assert offices.directory.known(TWO).place == TWO
     offices.directory.leave(ONE, 5.0)
@@ -150,6 +151,9 @@ def test_erasing_a_team_leaves_the_others(tmp_path: Path) -> None:
         ledger.close()
         DatasetStore(own.datasets_url).ensure_samples()
         (own.home / "feedback.jsonl").write_text("{}")
+        for folder in ("imports", "runs"):
+            (own.home / folder).mkdir()
+            (own.home / folder / "part").write_text("a ticket")
         (Path(own.artifacts_url) / "job").mkdir(parents=True)
         (Path(own.artifacts_url) / "job" / "weights").write_text("x")
     (tmp_path / "keys").mkdir()
@@ -158,6 +162,7 @@ def test_erasing_a_team_leaves_the_others(tmp_path: Path) -> None:
     erase(here, "")
     assert not holds_data(here)
     assert not (tmp_path / "feedback.jsonl").exists()
+    assert not [folder for folder in ("imports", "runs") if (tmp_path / folder).exists()]
     assert (tmp_path / "keys" / "bot.key").exists()
     assert DatasetStore(here.datasets_url).list() == []
     erase(here, ONE)

@@ -1,0 +1,264 @@
+"""How teams come, stay and leave, against a loopback server that speaks Slack's auth and OAuth methods; never run live."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qs
+
+import pytest
+from slack_bolt import BoltRequest
+from slack_bolt.context import BoltContext
+from slack_sdk import WebClient
+from sqlalchemy.exc import OperationalError
+
+from bot.errors import BotError
+from bot.slack.app import build_app, slack_client
+from bot.teams import offices as offices_module
+from bot.teams.directory import Directory, TeamRecord, open_engine
+from bot.teams.offices import Offices, TeamAuthorize, adopt
+from bot.teams.tokens import SealedStore, Tokens
+from tests.bot.teams.test_teams import ONE, TWO, context, installation, settings
+
+ORG, STRANGER = "E0ORG", "T0STRANGER"
+
+
+@dataclass
+class Slack:
+    """What Slack answers: the organisation's workspaces, and a refusal by token or by token and team."""
+
+    url: str = ""
+    teams: list[str] = field(default_factory=lambda: [ONE, TWO])
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def answer(self, method: str, token: str, form: dict[str, str]) -> dict[str, Any]:
+        self.calls.append(method)
+        team = form.get("team_id", "")
+        if code := self.refused.get((token, "")) or self.refused.get((token, team)):
+            return {"ok": False, "error": code}
+        if method == "auth.teams.list":
+            first, rest = self.teams[:1], self.teams[1:]
+            more = {"next_cursor": "" if form.get("cursor") else "more"}
+            page = rest if form.get("cursor") else first
+            return {"ok": True, "teams": [{"id": one} for one in page], "response_metadata": more}
+        if method == "oauth.v2.access":
+            bot = {"access_token": "xoxe.xoxb-new", "refresh_token": "xoxe-1-new", "expires_in": 43200}
+            return {"ok": True, "token_type": "bot", "bot_user_id": "UBOT", "scope": "", **bot}
+        return {"ok": True, "team_id": ONE, "team": "Northwind", "user_id": "UBOT", "bot_id": "B1"}
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    """The server, on a port of its own."""
+    state = Slack()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
+            form = {name: values[0] for name, values in parse_qs(raw).items()}
+            token = (self.headers.get("authorization") or "").removeprefix("Bearer ")
+            body = json.dumps(state.answer(self.path.rpartition("/")[2], token, form)).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/api/"
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def offices(tmp_path: Path, slack: Slack) -> Offices:
+    """One installed team and an organisation's token; nothing is opened."""
+    here = settings(tmp_path, SLACK_API_URL=slack.url)
+    engine = open_engine(tmp_path, here.database_url.reveal())
+    directory, store = Directory(engine), SealedStore("1.2", engine, tmp_path / "keys")
+    store.save(installation(ONE, "xoxb-one"))
+    store.save(installation(None, "xoxb-org", ORG))
+    directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))
+    return Offices(here, cast(Any, None), directory, Tokens(store, "1.2", "secret", slack.url))
+
+
+def of_org(team: str) -> BoltContext:
+    return context(team, ORG, org_wide=True)
+
+
+def installed(offices: Offices) -> set[str]:
+    return {record.id for record in offices.directory.all() if record.left_at is None}
+
+
+def test_a_strangers_workspace_does_not_enter_an_organisation(offices: Offices, slack: Slack) -> None:
+    """What a stranger presses in a shared channel names the stranger's team: Slack's own list decides, asked once a minute."""
+    assert offices.record_of(of_org(STRANGER)) is None
+    assert offices.record_of(of_org(STRANGER)) is None
+    assert slack.calls == ["auth.teams.list"] * 2  # two pages, once
+    assert offices.record_of(of_org(TWO)) is not None
+    assert installed(offices) == {ONE, TWO}
+
+
+def test_nobody_enters_while_slack_does_not_list_the_organisation(offices: Offices, slack: Slack) -> None:
+    """The next word asks again."""
+    slack.refused["xoxb-org", ""] = "internal_error"
+    assert offices.record_of(of_org(TWO)) is None
+    slack.refused.clear()
+    assert offices.record_of(of_org(TWO)) is not None
+
+
+def test_an_event_of_an_organisation_has_its_team_beside_the_authorizations(
+    offices: Offices, slack: Slack
+) -> None:
+    """There Slack writes null for the team."""
+    seen: list[str | None] = []
+
+    class Seen:
+        def services(self, of: BoltContext) -> None:
+            seen.append(of.team_id)
+
+    app = build_app(slack_client("", slack.url), Seen(), 1, "s", (), TeamAuthorize(offices))
+    allowed = [
+        {
+            "enterprise_id": ORG,
+            "team_id": None,
+            "user_id": "UBOT",
+            "is_bot": True,
+            "is_enterprise_install": True,
+        }
+    ]
+    event = {"type": "app_mention", "user": "U1", "channel": "C1", "ts": "1.0", "text": "hi"}
+    body = {
+        "type": "event_callback",
+        "team_id": TWO,
+        "event": event,
+        "authorizations": allowed,
+        "event_id": "Ev1",
+    }
+    app.dispatch(BoltRequest(body=json.dumps(body), mode="socket_mode"))
+    assert seen == [TWO]
+
+
+def test_a_token_that_is_not_kept_is_no_proof_of_a_removal(offices: Offices) -> None:
+    """Another TRAINWISE_SLACK_CLIENT_ID finds no token: every team's jobs would have been stopped and its state erased."""
+    offices.tokens.store.client_id = "another"
+    offices.next_upkeep = 0.0
+    offices.try_open = lambda record: None  # type: ignore[method-assign]
+    offices.upkeep()
+    assert installed(offices) == {ONE}
+    offices.check(context(ONE))
+    assert installed(offices) == set()
+
+
+def test_tokens_of_another_key_hold_up_no_upkeep(offices: Offices, tmp_path: Path) -> None:
+    """The team stays, and the other offices' upkeep goes on."""
+    (tmp_path / "keys" / "installations.key").unlink()
+    offices.tokens.store = SealedStore("1.2", offices.directory.engine, tmp_path / "keys")
+    offices.leave_if_gone(offices.directory.known(ONE))
+    assert installed(offices) == {ONE}
+
+
+def test_one_workspace_leaves_its_organisation_and_the_token_stays(offices: Offices, slack: Slack) -> None:
+    """The token goes with the last of them."""
+    slack.teams.append("T0THREE")
+    for team in (TWO, "T0THREE"):
+        assert offices.record_of(of_org(team)) is not None
+    slack.refused["xoxb-org", TWO] = "team_access_not_granted"
+    offices.check(of_org(TWO))
+    assert installed(offices) == {ONE, "T0THREE"}
+    assert offices.tokens.bot(offices.directory.known("T0THREE")) is not None
+    slack.refused["xoxb-org", ""] = "token_revoked"
+    offices.check(of_org(TWO))
+    assert installed(offices) == {ONE}
+    assert offices.tokens.bot(offices.directory.known("T0THREE")) is None
+
+
+def test_a_team_that_comes_back_while_the_list_is_gone_through_is_not_erased(
+    offices: Offices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grace was over when the list was read."""
+    offices.directory.leave(ONE, 0.0)
+    old = offices.directory.all()
+    offices.directory.add(old[0])
+    monkeypatch.setattr(offices.directory, "all", lambda: old)
+    offices.next_upkeep = float("inf")
+    place = tmp_path / "teams" / ONE
+    place.mkdir(parents=True)
+    offices.upkeep()
+    assert place.exists()
+
+
+def test_a_state_that_cannot_be_erased_holds_up_nobody(
+    offices: Offices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hourly work is done all the same."""
+    offices.directory.leave(ONE, 0.0)
+    monkeypatch.setattr(offices_module, "erase", lambda *_: (_ for _ in ()).throw(OSError("bucket away")))
+    offices.upkeep()
+    assert offices.next_upkeep > time.time()
+    assert offices.directory.find(ONE) is not None
+
+
+def test_an_office_that_did_not_open_at_the_start_opens_later(offices: Offices) -> None:
+    """Its database was away; nobody has to say a word first."""
+    tried: list[str] = []
+    offices.try_open = lambda record: tried.append(record.id)  # type: ignore[method-assign]
+    offices.next_upkeep = float("inf")
+    offices.upkeep()
+    assert tried == [ONE]
+
+
+def test_nobody_waits_for_the_office_of_another_team(offices: Offices) -> None:
+    """Opening one takes a second, closing one several: Slack gives three."""
+
+    class Open:
+        speaks = True
+
+    offices.offices[ONE] = cast(Any, Open())
+    found: list[object] = []
+    asks = threading.Thread(
+        target=lambda: found.append(offices.office(offices.directory.known(ONE))), daemon=True
+    )
+    with offices.lock:
+        asks.start()
+        asks.join(10)
+    assert found == [offices.offices[ONE]]
+
+
+def test_a_renewed_token_outlives_a_database_that_takes_nothing(
+    offices: Offices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refresh token is spent: without the new one the workspace would be locked out."""
+    store, record = offices.tokens.store, offices.directory.known(ONE)
+    old = installation(ONE, "xoxe.xoxb-old")
+    old.bot_refresh_token, old.bot_token_expires_at = "xoxe-1-old", int(time.time()) + 60
+    offices.tokens.install(old)
+
+    def full(_bot: object) -> None:
+        raise OperationalError("insert", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "save_bot", full)
+        assert offices.tokens.bot(record).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
+        offices.tokens.look_again(record)
+        assert offices.tokens.bot(record).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
+    offices.tokens.look_again(record)
+    assert offices.tokens.bot(record).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
+    assert store.find_bot(enterprise_id=None, team_id=ONE).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
+
+
+def test_a_home_is_not_given_to_a_team_with_a_place_of_its_own(offices: Offices, slack: Slack) -> None:
+    """It was said to be taken over, shown nowhere, and the next start without the token was refused."""
+    with pytest.raises(BotError, match="another folder"):
+        adopt(offices.directory, offices.tokens, WebClient("xoxb-one", base_url=slack.url))
