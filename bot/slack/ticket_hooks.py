@@ -32,8 +32,8 @@ class Source:
     read: Callable[[Mapping[str, Any]], tuple[str, str]]
 
 
-def _same(expected: str, given: str) -> bool:
-    return hmac.compare_digest(expected.encode(), given.strip().encode("utf-8", "replace"))
+def _same(expected: str, secret: str) -> bool:
+    return hmac.compare_digest(expected.encode(), secret.strip().encode("utf-8", "replace"))
 
 
 def _hex(secret: str, body: bytes, kind: str) -> str:

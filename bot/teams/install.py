@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from slack_bolt import BoltRequest, BoltResponse
 from slack_bolt.oauth import OAuthFlow
 from slack_bolt.oauth.oauth_settings import OAuthSettings
 from slack_sdk.oauth.installation_store import Installation
+from slack_sdk.oauth.sqlalchemy_utils import normalize_datetime_for_db
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 
 from bot.settings import Settings
@@ -37,11 +39,23 @@ class Installing(OAuthFlow):
         self.offices.welcome(installation)
 
 
+class States(SQLAlchemyOAuthStateStore):
+    """slack_sdk's store, which keeps what nobody came back with for ever: the page of installing is open to everybody."""
+
+    def issue(self, *args: Any, **kwargs: Any) -> str:
+        column = self.oauth_states.c.expire_at
+        with self.engine.begin() as connection:
+            connection.execute(
+                self.oauth_states.delete().where(column < normalize_datetime_for_db(datetime.now(UTC)))
+            )
+        return super().issue(*args, **kwargs)
+
+
 def open_flow(offices: Offices, scopes: list[str]) -> Installing:
     """The flow with states in the database of teams, so that any of several bots takes the answer."""
     settings: Settings = offices.settings
     assert settings.installing.client_secret
-    states = SQLAlchemyOAuthStateStore(STATE_S, offices.directory.engine, log)
+    states = States(STATE_S, offices.directory.engine, log)
     states.create_tables()
     public = settings.installing.public_url
     return Installing(

@@ -25,16 +25,17 @@ from bot.teams.directory import Directory, TeamRecord
 from bot.teams.office import DAY_S, Line, Office, Shared, open_office
 from bot.teams.place import erase, settings_of
 from bot.teams.tokens import TeamClient, Tokens, token_of
+from worker.jobs.states import END_STATES, State
 from worker.transport.events import stream_of
 from worker.transport.queue import connect
 
 NO_TOKEN, NOT_GRANTED = "no_token", "team_access_not_granted"
-GONE = ("account_inactive", "token_revoked")
-GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", NOT_GRANTED, NO_TOKEN)
+GONE = ("account_inactive", "token_revoked", NOT_GRANTED)
+GONE_AS_TOLD = (*GONE, "invalid_auth", "not_authed", NO_TOKEN)
 """What is said of a token after an event of removal. Without one, `invalid_auth` may be a wrong SLACK_API_URL, and a
 token that is not kept here another TRAINWISE_SLACK_CLIENT_ID."""
 HOUR_S = 3600.0
-LISTED_S = 60.0  # how long Slack's list of an organisation's workspaces counts
+LIST_S = 60.0  # how long Slack's list of an organisation's workspaces counts
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +55,8 @@ class Offices:
     offices: dict[str, Office] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     next_upkeep: float = 0.0
-    listed: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    workspaces: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    over_since: dict[str, float] = field(default_factory=dict)
 
     def open_all(self) -> None:
         """Opens every team of the directory; one that left carries its stops until its state is erased."""
@@ -87,7 +89,7 @@ class Offices:
         bot = self.tokens.bot(record)
         if bot is None:
             return False
-        until, teams = self.listed.get(record.enterprise, (0.0, frozenset()))
+        until, teams = self.workspaces.get(record.enterprise, (0.0, frozenset()))
         if self.clock() >= until:
             client = slack_client(str(bot.bot_token), self.settings.slack_api_url)
             try:
@@ -96,7 +98,7 @@ class Offices:
                 log.warning("the workspaces of %s are not known: %s", record.enterprise, refused)
                 return False
             teams = frozenset(str(team["id"]) for page in pages for team in page)
-            self.listed[record.enterprise] = (self.clock() + LISTED_S, teams)
+            self.workspaces[record.enterprise] = (self.clock() + LIST_S, teams)
         return record.id in teams
 
     def services(self, context: BoltContext) -> Services | None:
@@ -140,10 +142,11 @@ class Offices:
         with self.lock:  # what lets a team leave or erases it waits, and looks again
             self.tokens.install(installation)
             if installation.is_enterprise_install:  # its other workspaces enter with their first word
-                self.listed.pop(enterprise, None)
-                records = [
+                self.workspaces.pop(enterprise, None)
+                of_org = [
                     one for one in self.directory.all() if one.enterprise == enterprise and one.org_wide
                 ]
+                records = [one for one in of_org if self.is_of_organisation(one)]
             else:
                 name, team = str(installation.team_name or ""), str(installation.team_id or "")
                 records = [TeamRecord(team, name, enterprise, False, team, self.clock())]
@@ -160,11 +163,11 @@ class Offices:
         for record in self.directory.all():
             of_org = record.org_wide and record.enterprise == enterprise and context.is_enterprise_install
             if record.left_at is None and (record.id == team or of_org):
-                self.leave_if_gone(record, told=True)
+                self.leave_if_gone(record, after_event=True)
 
-    def leave_if_gone(self, record: TeamRecord, told: bool = False) -> None:
-        """Lets a team leave whose token is refused; `told`: Slack has said that the app was removed there."""
-        codes = GONE_AS_TOLD if told else GONE
+    def leave_if_gone(self, record: TeamRecord, after_event: bool = False) -> None:
+        """Lets a team leave whose token is refused; `after_event`: Slack has said that the app was removed there."""
+        codes = GONE_AS_TOLD if after_event else GONE
         if self.refusal(record) in codes:
             with self.lock:
                 if (why := self.refusal(record)) in codes:  # else it came back in this very moment
@@ -195,6 +198,7 @@ class Offices:
         workspace alone (`keep_token`).
         """
         self.directory.leave(record.id, self.clock())
+        self.workspaces.pop(record.enterprise, None)
         with self.lock:
             office = self.offices.get(record.id)
             if office is not None:
@@ -255,12 +259,23 @@ class Offices:
             record = self.directory.find(team)  # it may have come back since the list was read
             grace_s = self.settings.installing.leave_days * DAY_S
             if record is None or record.left_at is None or self.clock() < record.left_at + grace_s:
+                self.over_since.pop(team, None)
+                return
+            if self.is_stopping(team):
                 return
             self.shut(record)
             erase(self.settings, record.place)
             connect(self.shared.redis_url).delete(stream_of(record.place))
             self.directory.forget(record.id)
+            self.over_since.pop(team, None)
         log.warning("the state of %s is erased", team)
+
+    def is_stopping(self, team: str) -> bool:
+        """Whether a job of the team has not ended yet, for an hour at most: its worker would write into what is erased."""
+        office = self.offices.get(team)
+        if office is None or self.clock() - self.over_since.setdefault(team, self.clock()) >= HOUR_S:
+            return False
+        return bool(office.ledger.jobs(states=set(State) - END_STATES, limit=1))
 
 
 class TeamAuthorize(Authorize):

@@ -176,12 +176,10 @@ def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes
     card, person = office.services.datasets.get("ours"), office.services.users.person(RAVI)
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
-    checked: list[str] = []
+    names: list[str] = []
     client = two.offices.line(two.offices.directory.known(OTHER_TEAM)).client
-    check_labels(
-        office.services, client, card, person, "C0SUPPORTML", lambda fresh: checked.append(fresh.name)
-    )
-    assert until(lambda: checked) == ["ours"]
+    check_labels(office.services, client, card, person, "C0SUPPORTML", lambda fresh: names.append(fresh.name))
+    assert until(lambda: names) == ["ours"]
 
     two.offices.directory.leave(OTHER_TEAM, time.time())
     two.stop()

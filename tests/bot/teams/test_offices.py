@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -22,9 +23,12 @@ from bot.errors import BotError
 from bot.slack.app import build_app, slack_client
 from bot.teams import offices as offices_module
 from bot.teams.directory import Directory, TeamRecord, open_engine
+from bot.teams.install import States
 from bot.teams.offices import Offices, TeamAuthorize, adopt
 from bot.teams.tokens import SealedStore, Tokens
 from tests.bot.teams.test_teams import ONE, TWO, context, installation, settings
+from worker.jobs.records import JobRequest
+from worker.ledger.ledger import Ledger
 
 ORG, STRANGER = "E0ORG", "T0STRANGER"
 
@@ -35,13 +39,13 @@ class Slack:
 
     url: str = ""
     teams: list[str] = field(default_factory=lambda: [ONE, TWO])
-    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    refusals: dict[tuple[str, str], str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
     def answer(self, method: str, token: str, form: dict[str, str]) -> dict[str, Any]:
         self.calls.append(method)
         team = form.get("team_id", "")
-        if code := self.refused.get((token, "")) or self.refused.get((token, team)):
+        if code := self.refusals.get((token, "")) or self.refusals.get((token, team)):
             return {"ok": False, "error": code}
         if method == "auth.teams.list":
             first, rest = self.teams[:1], self.teams[1:]
@@ -97,7 +101,7 @@ def of_org(team: str) -> BoltContext:
     return context(team, ORG, org_wide=True)
 
 
-def installed(offices: Offices) -> set[str]:
+def present(offices: Offices) -> set[str]:
     return {record.id for record in offices.directory.all() if record.left_at is None}
 
 
@@ -107,14 +111,14 @@ def test_a_strangers_workspace_does_not_enter_an_organisation(offices: Offices, 
     assert offices.record_of(of_org(STRANGER)) is None
     assert slack.calls == ["auth.teams.list"] * 2  # two pages, once
     assert offices.record_of(of_org(TWO)) is not None
-    assert installed(offices) == {ONE, TWO}
+    assert present(offices) == {ONE, TWO}
 
 
 def test_nobody_enters_while_slack_does_not_list_the_organisation(offices: Offices, slack: Slack) -> None:
     """The next word asks again."""
-    slack.refused["xoxb-org", ""] = "internal_error"
+    slack.refusals["xoxb-org", ""] = "internal_error"
     assert offices.record_of(of_org(TWO)) is None
-    slack.refused.clear()
+    slack.refusals.clear()
     assert offices.record_of(of_org(TWO)) is not None
 
 
@@ -122,14 +126,14 @@ def test_an_event_of_an_organisation_has_its_team_beside_the_authorizations(
     offices: Offices, slack: Slack
 ) -> None:
     """There Slack writes null for the team."""
-    seen: list[str | None] = []
+    ids: list[str | None] = []
 
-    class Seen:
+    class Recorder:
         def services(self, of: BoltContext) -> None:
-            seen.append(of.team_id)
+            ids.append(of.team_id)
 
-    app = build_app(slack_client("", slack.url), Seen(), 1, "s", (), TeamAuthorize(offices))
-    allowed = [
+    app = build_app(slack_client("", slack.url), Recorder(), 1, "s", (), TeamAuthorize(offices))
+    authorizations = [
         {
             "enterprise_id": ORG,
             "team_id": None,
@@ -143,11 +147,11 @@ def test_an_event_of_an_organisation_has_its_team_beside_the_authorizations(
         "type": "event_callback",
         "team_id": TWO,
         "event": event,
-        "authorizations": allowed,
+        "authorizations": authorizations,
         "event_id": "Ev1",
     }
     app.dispatch(BoltRequest(body=json.dumps(body), mode="socket_mode"))
-    assert seen == [TWO]
+    assert ids == [TWO]
 
 
 def test_a_token_that_is_not_kept_is_no_proof_of_a_removal(offices: Offices) -> None:
@@ -156,9 +160,9 @@ def test_a_token_that_is_not_kept_is_no_proof_of_a_removal(offices: Offices) -> 
     offices.next_upkeep = 0.0
     offices.try_open = lambda record: None  # type: ignore[method-assign]
     offices.upkeep()
-    assert installed(offices) == {ONE}
+    assert present(offices) == {ONE}
     offices.check(context(ONE))
-    assert installed(offices) == set()
+    assert present(offices) == set()
 
 
 def test_tokens_of_another_key_hold_up_no_upkeep(offices: Offices, tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def test_tokens_of_another_key_hold_up_no_upkeep(offices: Offices, tmp_path: Pat
     (tmp_path / "keys" / "installations.key").unlink()
     offices.tokens.store = SealedStore("1.2", offices.directory.engine, tmp_path / "keys")
     offices.leave_if_gone(offices.directory.known(ONE))
-    assert installed(offices) == {ONE}
+    assert present(offices) == {ONE}
 
 
 def test_one_workspace_leaves_its_organisation_and_the_token_stays(offices: Offices, slack: Slack) -> None:
@@ -174,13 +178,13 @@ def test_one_workspace_leaves_its_organisation_and_the_token_stays(offices: Offi
     slack.teams.append("T0THREE")
     for team in (TWO, "T0THREE"):
         assert offices.record_of(of_org(team)) is not None
-    slack.refused["xoxb-org", TWO] = "team_access_not_granted"
+    slack.refusals["xoxb-org", TWO] = "team_access_not_granted"
     offices.check(of_org(TWO))
-    assert installed(offices) == {ONE, "T0THREE"}
+    assert present(offices) == {ONE, "T0THREE"}
     assert offices.tokens.bot(offices.directory.known("T0THREE")) is not None
-    slack.refused["xoxb-org", ""] = "token_revoked"
+    slack.refusals["xoxb-org", ""] = "token_revoked"
     offices.check(of_org(TWO))
-    assert installed(offices) == {ONE}
+    assert present(offices) == {ONE}
     assert offices.tokens.bot(offices.directory.known("T0THREE")) is None
 
 
@@ -210,13 +214,60 @@ def test_a_state_that_cannot_be_erased_holds_up_nobody(
     assert offices.directory.find(ONE) is not None
 
 
-def test_an_office_that_did_not_open_at_the_start_opens_later(offices: Offices) -> None:
-    """Its database was away; nobody has to say a word first."""
-    tried: list[str] = []
-    offices.try_open = lambda record: tried.append(record.id)  # type: ignore[method-assign]
+def test_nothing_is_erased_under_a_job_that_is_stopping(
+    offices: Offices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For an hour at most: a worker that is gone for good never says that it has stopped."""
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ledger.submit(JobRequest("tiny", {}, "ours", "U1", "ravi", "T", "C1", None, "k1"))
+    office = SimpleNamespace(ledger=ledger, speaks=False, stop=lambda: None, close=lambda: None)
+    offices.offices[ONE] = cast(Any, office)
+    places: list[str] = []
+    monkeypatch.setattr(offices_module, "erase", lambda _settings, place: places.append(place))
+    offices.directory.leave(ONE, 0.0)
     offices.next_upkeep = float("inf")
     offices.upkeep()
-    assert tried == [ONE]
+    assert places == []
+    now = time.time()
+    offices.clock = lambda: now + 3601
+    offices.upkeep()
+    assert places == [ONE]
+    ledger.close()
+
+
+def test_a_workspace_closed_to_the_organisations_app_leaves_within_the_hour_and_stays_out(
+    offices: Offices, slack: Slack
+) -> None:
+    """Without a word of Slack's; another install of the organisation does not bring it back."""
+    assert offices.record_of(of_org(TWO)) is not None
+    slack.teams.remove(TWO)
+    slack.refusals["xoxb-org", TWO] = "team_access_not_granted"
+    offices.leave_if_gone(offices.directory.known(TWO))
+    assert offices.record_of(of_org(TWO)) is None
+    assert offices.welcome(installation(None, "xoxb-org", ORG)) == []
+    assert present(offices) == {ONE}
+
+
+def test_states_that_nobody_came_back_with_are_dropped(offices: Offices) -> None:
+    """Whoever opens the page of installing makes one."""
+    states = States(-1, offices.directory.engine)
+    states.create_tables()
+    for _ in range(3):
+        states.issue()
+    with offices.directory.engine.connect() as connection:
+        assert len(connection.execute(states.oauth_states.select()).all()) == 1
+    fresh = States(60, offices.directory.engine)
+    one, other = fresh.issue(), fresh.issue()
+    assert (fresh.consume(one), fresh.consume(one), fresh.consume(other)) == (True, False, True)
+
+
+def test_an_office_that_did_not_open_at_the_start_opens_later(offices: Offices) -> None:
+    """Its database was away; nobody has to say a word first."""
+    attempts: list[str] = []
+    offices.try_open = lambda record: attempts.append(record.id)  # type: ignore[method-assign]
+    offices.next_upkeep = float("inf")
+    offices.upkeep()
+    assert attempts == [ONE]
 
 
 def test_nobody_waits_for_the_office_of_another_team(offices: Offices) -> None:
@@ -226,14 +277,14 @@ def test_nobody_waits_for_the_office_of_another_team(offices: Offices) -> None:
         speaks = True
 
     offices.offices[ONE] = cast(Any, Open())
-    found: list[object] = []
+    answers: list[object] = []
     asks = threading.Thread(
-        target=lambda: found.append(offices.office(offices.directory.known(ONE))), daemon=True
+        target=lambda: answers.append(offices.office(offices.directory.known(ONE))), daemon=True
     )
     with offices.lock:
         asks.start()
         asks.join(10)
-    assert found == [offices.offices[ONE]]
+    assert answers == [offices.offices[ONE]]
 
 
 def test_a_renewed_token_outlives_a_database_that_takes_nothing(
@@ -248,8 +299,8 @@ def test_a_renewed_token_outlives_a_database_that_takes_nothing(
     def full(_bot: object) -> None:
         raise OperationalError("insert", {}, Exception("database or disk is full"))
 
-    with monkeypatch.context() as broken:
-        broken.setattr(store, "save_bot", full)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "save_bot", full)
         assert offices.tokens.bot(record).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
         offices.tokens.look_again(record)
         assert offices.tokens.bot(record).bot_token == "xoxe.xoxb-new"  # type: ignore[union-attr]
@@ -259,6 +310,6 @@ def test_a_renewed_token_outlives_a_database_that_takes_nothing(
 
 
 def test_a_home_is_not_given_to_a_team_with_a_place_of_its_own(offices: Offices, slack: Slack) -> None:
-    """It was said to be taken over, shown nowhere, and the next start without the token was refused."""
+    """It was said to be taken over, shown nowhere, and the next start without the token was refusals."""
     with pytest.raises(BotError, match="another folder"):
         adopt(offices.directory, offices.tokens, WebClient("xoxb-one", base_url=slack.url))

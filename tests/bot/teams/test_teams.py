@@ -122,7 +122,10 @@ def test_a_payload_is_served_with_its_own_teams_token(offices: Offices) -> None:
     assert token(context(TWO, "E0ORG")) is None  # not installed for the organisation, says Slack
     assert token(context(TWO, "E0OTHER", org_wide=True)) is None
     assert token(context("", "E0ORG", org_wide=True)) is None
-    offices.listed["E0ORG"] = (float("inf"), frozenset({ONE, TWO}))  # as Slack lists them (test_offices.py)
+    offices.workspaces["E0ORG"] = (
+        float("inf"),
+        frozenset({ONE, TWO}),
+    )  # as Slack lists them (test_offices.py)
     assert token(context(TWO, "E0ORG", org_wide=True)) == "xoxb-org"
     assert offices.directory.known(TWO).place == TWO
     offices.directory.leave(ONE, 5.0)
