@@ -127,6 +127,21 @@ def apply_decisions(rows: Iterable[Ticket], decisions: Sequence[Decision]) -> Se
     return gather(decide_on(row) for row in rows if row.id not in drops)
 
 
+def without_moved(
+    decisions: Sequence[Decision], before: Iterable[Ticket], after: Iterable[Ticket]
+) -> tuple[Decision, ...]:
+    """The decisions without those about the label of rows that have come with another label since."""
+    own = {id for one in decisions if one.kind in ("label", "keep") for id in one.ids}
+    labels = {row.id: (row.label or "").casefold() for row in before if row.id in own}
+    moved = {row.id for row in after if row.id in labels and labels[row.id] != (row.label or "").casefold()}
+    return tuple(
+        replace(one, ids=tuple(id for id in one.ids if id not in moved))
+        if one.kind in ("label", "keep")
+        else one
+        for one in decisions
+    )
+
+
 def changed_rows(before: Iterable[Ticket], draft: Draft) -> int:
     """How many of the rows a decision changes."""
     ids = set(draft.ids)

@@ -17,7 +17,15 @@ from finetune.data.doubts import LabelCheck
 from finetune.data.object_store import Shelf
 from finetune.data.questions import MOST_DOUBTS, Question, open_doubts, open_questions
 from finetune.data.reading import check_whole
-from finetune.data.repair import CHANGES, Decision, Draft, Repairs, apply_decisions, changed_rows
+from finetune.data.repair import (
+    CHANGES,
+    Decision,
+    Draft,
+    Repairs,
+    apply_decisions,
+    changed_rows,
+    without_moved,
+)
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.data.tryouts import is_tryout
 
@@ -116,15 +124,17 @@ class RepairDesk:
     def carry(self, before: str, card: Card) -> Card:
         """What was decided on the rows `before`, decided on the rows of `card`, a newer version, too: the version that comes of it.
 
-        `card` itself where nothing was decided; where it was carried already, the version of then.
+        `card` itself where nothing was decided; where it was carried already, the version of then. A label that was settled
+        counts until the row comes with another than before.
         """
         for _ in range(TRIES):
             live = self._shelf.live(card.name)
             newest, past = live[-1], [one for one in live if one.repairs and self.before(one) == before]
             if not past or before == card.digest or (newest.repairs and self.before(newest) == card.digest):
                 return newest
-            repairs = replace(self._repairs(past[-1]), base=card.digest)
-            if new := self._stand(newest, repairs, self._shelf.rows(card.digest).rows):
+            rows, repairs = self._shelf.rows(card.digest).rows, self._repairs(past[-1])
+            decisions = without_moved(repairs.decisions, self._shelf.rows(before).rows, rows)
+            if new := self._stand(newest, Repairs(card.digest, decisions), rows):
                 return new
         raise DatasetError(f"Others are changing {card.name} right now.", what_next="Try again in a minute.")
 

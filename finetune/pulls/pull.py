@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any
 
 from finetune.data.card import Card
-from finetune.data.repair import Repairs
-from finetune.data.store import DatasetStore, check_name
+from finetune.data.repair import Decision, Repairs
+from finetune.data.store import BUNDLED_BY, DatasetStore, check_name
 from finetune.data.ticket import DatasetError, Ticket, Tickets
 from finetune.pulls.arrival import Prepare, settle_columns, take_in
 from finetune.pulls.change_report import Change, describe_change
-from finetune.pulls.merging import Arrivals, Merge, as_decided, gather, merge
+from finetune.pulls.merging import DROPPED_BY_PEOPLE, Arrivals, Merge, as_decided, gather, merge
 from finetune.sources.contract import Connection, Cursor, ExpiredCursor, Page, Query, Source, SourceError
 from finetune.sources.http import seconds_of
 
@@ -36,7 +36,7 @@ State = dict[str, Any]
 class Order:
     """What is to be pulled into which dataset, for whom; `is_full` reads everything again, which alone finds deletions.
 
-    `scopes` and `licence` are for a new dataset: one that is there keeps its own.
+    `by`, `scopes` and `licence` are for a new dataset: one that is there keeps its own, and whose it is.
     """
 
     dataset: str
@@ -180,9 +180,11 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
     where = f"{source.label} {state['asked']['project']}".strip()
     arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
     newest = _newest(store, order.dataset)
-    decisions = Repairs.from_json(newest.repairs, newest.digest).decisions if newest else ()
-    arrivals = as_decided(arrivals, decisions)
     base, is_remade = _base(store, newest, state)
+    decisions = _decisions(store, newest, state)
+    drops = {key for one in decisions if one.kind == "drop" and not one.is_settled for key in one.ids}
+    dropped = len(drops & arrivals.rows.keys())
+    arrivals = as_decided(arrivals, [one for one in decisions if one.is_settled])  # the others: `carry`
     whole = bool(state["is_full"] and state["is_own"] and base)
     merger = merge(base, arrivals, whole)
     if not (merger.new_ids or merger.changed_ids or merger.gone_ids):
@@ -190,7 +192,7 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
             store.pulls.keep_state(order.dataset, {**state, "is_read": False})
             raise SourceError(_nothing_usable(where, arrivals, state))
         change = describe_change(where, base, arrivals, merger, None)
-        return _finish(store, order, state, PullResult(newest, change))
+        return _finish(store, order, state, PullResult(newest, replace(change, rows=newest.rows)))
     try:
         whole_newest = replace(newest, rows=len(base)) if newest else None
         card = _keep(store, order, where, whole_newest, merger, arrivals, state)
@@ -202,12 +204,27 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
         ) from refused
     is_new = newest is None or card.version != newest.version or is_remade
     change = describe_change(where, base, arrivals, merger, card.version if is_new else None)
+    before = change.before if newest is None or is_remade else newest.rows
+    left_out = {**change.left_out, **({DROPPED_BY_PEOPLE: dropped} if dropped else {})}
+    # as the cards count, without what people dropped
+    change = replace(change, rows=card.rows, before=before, left_out=left_out)
     return _finish(store, order, state, PullResult(card, change))
 
 
 def _newest(store: DatasetStore, dataset: str) -> Card | None:
     versions = [card for card in store.versions(dataset) if not card.erased]
     return versions[-1] if versions else None
+
+
+def _decisions(store: DatasetStore, newest: Card | None, state: Mapping[str, Any]) -> tuple[Decision, ...]:
+    """People's decisions in force: the newest version's, or those of the one before that a killed pull began with."""
+    if newest is None:
+        return ()
+    made = state.get("made") == newest.digest
+    cards = [one for one in store.versions(newest.name) if not one.erased and one.repairs]
+    old = [one for one in cards if store.repairs.before(one) == state["base"]] if made else []
+    card = old[-1] if old and not newest.repairs else newest
+    return Repairs.from_json(card.repairs, card.digest).in_force
 
 
 def _base(
@@ -249,14 +266,11 @@ def _keep(
         return newest  # a killed pull had come to its end
     state["made"] = tickets.digest
     store.pulls.keep_state(order.dataset, state)  # so that a kill from here on is recognised
-    facts = _facts(newest, merger, arrivals)
-    if newest and newest.repairs:  # people's decisions hold in these rows, and for what comes
-        past = Repairs.from_json(newest.repairs, newest.digest).settled_on(tickets.digest)
-        facts["repairs"] = past.to_json()
-    prepare = partial(_as_prepared, facts)
+    prepare = partial(_as_prepared, _facts(newest, merger, arrivals))
     scopes = frozenset(newest.scopes) if newest else order.scopes
     licence = newest.licence if newest else order.licence
-    card = store.preparing(prepare).keep(tickets, order.dataset, order.by, scopes, licence, where)
+    by = newest.added_by if newest and newest.added_by != BUNDLED_BY else order.by
+    card = store.preparing(prepare).keep(tickets, order.dataset, by, scopes, licence, where)
     return store.repairs.carry(str(state["base"]), card) if newest else card
 
 

@@ -33,13 +33,17 @@ class Rig:
         return source.query(self.desk.project if project is None else project, columns, (), since)
 
     def pull(
-        self, query: Query | None = None, full: bool = False, step: Callable[[str], None] = lambda text: None
+        self,
+        query: Query | None = None,
+        full: bool = False,
+        step: Callable[[str], None] = lambda text: None,
+        by: str = "U1",
     ) -> PullResult:
         """One pull to its end."""
         source = self.desk.source
         connection = source.connect(self.values(), lambda seconds, why: self.waits.append((seconds, why)))
         scopes = frozenset({"workspace"})
-        order = Order(NAME, query or self.query(), "U1", scopes, "ours", full)
+        order = Order(NAME, query or self.query(), by, scopes, "ours", full)
         return pull(self.store, source, connection, order, prepare, step)
 
     def values(self) -> dict[str, str]:

@@ -309,14 +309,50 @@ def test_what_people_decided_holds_for_what_comes(zendesk: Rig) -> None:
     result = zendesk.pull()
     labels = zendesk.labels()
     assert "6" not in labels
+    assert "Login" not in labels.values()  # nor of the rows that did not come again
     assert (labels["31"], labels["32"], labels["2"], labels["4"]) == ("Billing", "Legal", "Refunds", "Legal")
     assert result.change.left_out == {"dropped by people before": 1}
     assert [one["kind"] for one in result.card.repairs["decisions"]] == ["label", "merge", "drop"]
     zendesk.desk.add(ticket(33, "Login"))
     assert zendesk.pull().change.new_queues == ()
     assert zendesk.labels()["33"] == "Billing"
+    zendesk.store.repairs.decide(NAME, Draft("drop", (), ("8", "9")), ana)
+    zendesk.store.repairs.decide(NAME, Draft("label", ("Billing", "Refunds"), ("10",)), ana)
+    zendesk.desk.add(ticket(34))
+    result = zendesk.pull(by="root")
+    assert (result.change.before, result.change.rows) == (24, 25)
+    assert (result.card.rows, result.card.added_by) == (25, "U1")
+    assert zendesk.pull().change.rows == 25
+    assert zendesk.labels()["10"] == "Refunds"
+    assert not {"6", "8", "9"} & zendesk.labels().keys()
+    zendesk.store.repairs.undo(NAME, 3, ana)  # a decision stays one that can be taken back
+    assert "6" in zendesk.labels()
     card = zendesk.store.get(NAME)
     assert card.intake["rows"] == card.intake["kept"] + sum(card.intake["left_out"].values())
+
+
+def test_decisions_that_are_settled_hold_for_what_comes(zendesk: Rig) -> None:
+    """Somebody was forgotten, so the rows before the decisions are gone: what comes is decided all the same."""
+    zendesk.pull()
+    for draft in (
+        Draft("label", ("Billing", "Refunds"), ("2",)),
+        Draft("merge", ("Login", "Billing")),
+        Draft("drop", (), ("6",)),
+    ):
+        zendesk.store.repairs.decide(NAME, draft, Decider("U1", "Ana"))
+    zendesk.store.forget("number 12", "U1")
+    assert zendesk.store.get(NAME).repairs["decisions"][0]["is_settled"]
+    zendesk.desk.add(ticket(31, "Login"), ticket(32, "Legal"))
+    for number in (2, 6):
+        zendesk.desk.touch(number, requester="another")
+    for _ in range(2):
+        result = zendesk.pull()
+        labels = zendesk.labels()
+        assert (labels["31"], labels["2"], "6" in labels) == ("Billing", "Refunds", False)
+        assert "Login" not in labels.values()
+        assert [one["kind"] for one in result.card.repairs["decisions"]] == ["label", "merge", "drop"]
+        zendesk.desk.add(ticket(33, "Login"))
+    assert zendesk.labels()["33"] == "Billing"
 
 
 def test_who_is_to_be_forgotten_leaves_a_pull_under_way_too(zendesk: Rig) -> None:
