@@ -105,6 +105,10 @@ def workspaces(settings: Settings) -> Finding:
     records = Directory(open_engine(settings.home, settings.database_url.reveal())).all()
     absent = sum(record.left_at is not None for record in records)
     where = f"{len(records) - absent} workspaces installed, {absent} left ({settings.slack_mode} mode)"
+    if records and (settings.admins or settings.approvers) and all(record.place for record in records):
+        fix = "Say them for each: `trainwise teams set ID TRAINWISE_ADMINS=...` (and TRAINWISE_APPROVERS)."
+        where += "; the environment's admins and approvers hold for none of them"
+        return Finding("slack", Level.WARN, where, fix)
     fix = "" if records else "Open /slack/install at the bot's public address and allow the app."
     return Finding("slack", Level.OK if records else Level.WARN, where, fix)
 

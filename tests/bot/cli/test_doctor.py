@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.doctor import Finding, Level, chat, help_desks, platforms
+from bot.cli.doctor import Finding, Level, chat, help_desks, platforms, workspaces
 from bot.factories import connect_platforms
 from bot.settings import load_settings
+from bot.teams.directory import Directory, TeamRecord, open_engine
 from tests.finetune.sources.wires import WIRES
 from tests.platforms.huggingface_server import WIRE
 from tests.platforms.sagemaker_server import WIRE as SAGEMAKER
@@ -116,3 +117,16 @@ def test_a_help_desk_is_asked_whether_it_takes_the_token(tmp_path: Path, name: s
     if len([one for one in desk.source.variables if one.default is None]) > 1:
         (finding,) = help_desks(load_settings({**environ, f"TRAINWISE_{name.upper()}_TOKEN": ""}))
         assert finding.level is Level.WARN
+
+
+@pytest.mark.parametrize(("place", "level"), [("T0NORTHWIND", Level.WARN), ("", Level.OK)])
+def test_admins_of_the_environment_that_hold_nowhere_are_told(
+    tmp_path: Path, place: str, level: Level
+) -> None:
+    """They are those of the workspace that was here before OAuth."""
+    settings = load_settings({"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_ADMINS": "U1"})
+    directory = Directory(open_engine(tmp_path, settings.database_url.reveal()))
+    directory.add(TeamRecord("T0NORTHWIND", "Northwind", "", False, place, 1.0))
+    finding = workspaces(settings)
+    assert finding.level == level
+    assert ("trainwise teams set" in finding.fix) == (level == Level.WARN)
