@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from finetune.data.ticket import DatasetError
 
@@ -70,6 +70,11 @@ class Staging:
         """Erase the pages of every pull under way, since somebody is to be forgotten: each reads on from its last version."""
         for name in {path.partition("/")[0] for path in self._files.names("pulls")}:
             self._start_over(name)
+
+    def end_removed(self, name: str) -> NoReturn:
+        """Erase the pages of a pull whose dataset was removed meanwhile; DatasetError says so."""
+        self._start_over(name)
+        raise DatasetError(f"{name} was removed meanwhile, so nothing was kept of this pull.")
 
     def _start_over(self, name: str) -> None:
         state = self.state(name)

@@ -178,8 +178,10 @@ def _ask(connection: Connection, query: Query, cursor: Cursor, until: float | No
 def _make_version(store: DatasetStore, source: Source, order: Order, state: State) -> PullResult:
     """The pages over the version that the pull began with; nothing new makes none."""
     where = f"{source.label} {state['asked']['project']}".strip()
-    arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
     newest = _newest(store, order.dataset)
+    if newest is None and state["base"]:
+        store.pulls.end_removed(order.dataset)
+    arrivals = gather(store.pulls.pages(order.dataset, state["pages"]))
     base, is_remade = _base(store, newest, state)
     decisions = _decisions(store, newest, state)
     drops = {key for one in decisions if one.kind == "drop" and not one.is_settled for key in one.ids}
@@ -206,8 +208,7 @@ def _make_version(store: DatasetStore, source: Source, order: Order, state: Stat
     change = describe_change(where, base, arrivals, merger, card.version if is_new else None)
     before = change.before if newest is None or is_remade else newest.rows
     left_out = {**change.left_out, **({DROPPED_BY_PEOPLE: dropped} if dropped else {})}
-    # as the cards count, without what people dropped
-    change = replace(change, rows=card.rows, before=before, left_out=left_out)
+    change = replace(change, rows=card.rows, before=before, left_out=left_out)  # as the cards count
     return _finish(store, order, state, PullResult(card, change))
 
 

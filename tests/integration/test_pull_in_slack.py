@@ -244,6 +244,14 @@ def test_a_dataset_that_was_removed_is_not_pulled_anew(office: Office, maya: Per
     office.work()
     assert pull_of(office.house.services.ledger.engine, "shop") is None
     assert any("its dataset was removed" in text_of(one) for one in maya.messages("@trainwise"))
+    private_reply(maya, lambda: order(maya, scope="channel", name="shop-2"))
+    office.work()
+    assert office.pull("shop-2").version == 1
+    office.house.services.datasets.remove("shop-2", "U1")  # with the place where it was
+    office.make_due("shop-2")
+    office.work()
+    assert pull_of(office.house.services.ledger.engine, "shop-2") is None
+    assert office.house.services.datasets.versions("shop-2") == []
 
 
 def test_a_help_desk_that_is_not_connected_is_said_so(office: Office, maya: Person) -> None:

@@ -105,7 +105,8 @@ class PullClerk:
         """Why this pull shall not go on: its dataset was removed, or who set it is no member any more. "" otherwise."""
         state = self.services.datasets.pulls.state(pull.dataset)
         versions = self.services.datasets.versions(pull.dataset)
-        if state and state.get("done") and not any(not card.erased for card in versions):
+        was_made = bool(pull.version or (state and state.get("done")))  # a day later the state is gone too
+        if was_made and all(card.erased for card in versions):
             return "its dataset was removed"
         if pull.by.startswith(("U", "W")):
             person = self.services.users.person(pull.by)

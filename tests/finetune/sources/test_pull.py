@@ -383,6 +383,20 @@ def test_who_is_forgotten_during_a_pull_costs_what_was_read(zendesk: Rig, moment
     assert len(zendesk.labels()) == 44
 
 
+def test_a_dataset_that_is_removed_during_a_pull_stays_removed(zendesk: Rig) -> None:
+    """The pull keeps nothing of what it has read."""
+    zendesk.pull()
+
+    def step(text: str) -> None:
+        if text.startswith("making"):
+            zendesk.store.remove(NAME, "U1")
+
+    with pytest.raises(DatasetError, match="removed meanwhile"):
+        zendesk.pull(full=True, step=step)
+    assert zendesk.store.list() == []
+    assert not list((zendesk.folder / "pulls" / NAME).glob("page-*"))
+
+
 def test_a_bucket_holds_pages_and_place_as_a_folder_does(zendesk: Rig, s3_here: S3Server) -> None:
     """Over S3's real wire: stopped on the way, gone on with, and nothing left but the state."""
     url = s3_here.bucket("pull-test")
