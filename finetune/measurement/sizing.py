@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from finetune.catalog import MINILM
 from finetune.data.ticket import Ticket
-from finetune.errors import FinetuneError
+from finetune.errors import FinetuneError, TrainingDataError
 from finetune.evaluation import baselines
 from finetune.evaluation.baselines import LOGISTIC, ROLES, WORDS_SVM, CheapMethods
 from finetune.evaluation.predictions import Predictions, score_system
@@ -30,6 +31,7 @@ from finetune.progress import Progress
 MOST_ROWS = 20_000  # of more, a sample is measured and the rest is forecast: no pilot tells of larger ones
 LEAST_ROWS = 150  # halving ends here
 WHOLE_AT_ONCE, FIRST_ROWS = 2_500, 1_250  # up to so many rows all are tried first; of more, so many
+LARGEST_PART = 0.75  # of all rows: a sample of nearly all spares nothing
 GROWTH = 4  # times the rows of a sample: costs are foreseen no further
 PROBE_ROWS, PROBE_PARTS, WARM_UP = 192, 4, 16
 PROBE_SHARE = 0.04  # of the time allowed
@@ -98,8 +100,7 @@ class Sizing:
 
     def trial(self) -> Trial:
         """The largest sample that can be measured in the time allowed, scored."""
-        cost = self._probe()
-        trial, given_up = self._score(self._first(cost), cost, None), 0
+        trial, given_up = self._first_trial(self._probe()), 0
         while size := self._next(trial):
             try:
                 trial = self._score(size, trial.cost, trial)
@@ -107,6 +108,14 @@ class Sizing:
                 given_up = size
                 break
         return self._with_reason(trial, given_up)
+
+    def _first_trial(self, cost: Cost) -> Trial:
+        """The first sample, or the next larger one where its split has too few classes; TrainingDataError where all rows have."""
+        first, sizes = self._first(cost), self._sizes()
+        for size in [one for one in sizes if first <= one < sizes[-1]]:
+            with suppress(TrainingDataError):
+                return self._score(size, cost, None)
+        return self._score(sizes[-1], cost, None)
 
     def _with_reason(self, trial: Trial, given_up: int) -> Trial:
         total = len(self.numbers)
@@ -129,7 +138,8 @@ class Sizing:
         total, halves = len(self.numbers), [MOST_ROWS]
         while halves[-1] // 2 >= LEAST_ROWS:
             halves.append(halves[-1] // 2)
-        return sorted([size for size in halves if size < total] + ([total] if total <= MOST_ROWS else []))
+        smaller = [size for size in halves if size <= LARGEST_PART * total or size == MOST_ROWS < total]
+        return sorted(smaller + ([total] if total <= MOST_ROWS else []))
 
     def _classes(self, rows: int) -> int:
         return len(np.unique(self.labels[self._order[:rows]]))
