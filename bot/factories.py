@@ -19,6 +19,7 @@ from bot.slack.feedback_log import blank_feedback
 from bot.slack.services import models_trained_on
 from finetune.data.erase import mention_of
 from finetune.data.importing import IMPORTS
+from finetune.data.languages import forget_identifier
 from finetune.data.prepare import prepare as prepare_rows
 from finetune.data.store import DatasetStore, Prepare
 from finetune.errors import FinetuneError
@@ -138,6 +139,7 @@ def open_datasets(settings: Settings, prepare: Prepare = prepare_rows) -> Datase
     """The team's datasets, with the bundled sample among them; `prepare` cleans and redacts what is added."""
     store = DatasetStore(settings.datasets_url, prepare=prepare)
     store.offer_samples()
+    forget_identifier()  # describing them has read it; the bot seldom needs it afterwards
     return store
 
 
