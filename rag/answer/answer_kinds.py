@@ -94,11 +94,16 @@ def _holds_price(piece: Piece) -> bool:
     """An amount of money, or words for none; a row's money may stand in its header or caption."""
     if _NO_MONEY.search(piece.text):
         return True
-    if not re.search(r"\d", piece.text):
+    if not _has_number(piece.text):
         return False
     return bool(
         piece.header or _MONEY.search(f"{piece.text} {piece.passage.heading}") or _PRICED.search(piece.text)
     )
+
+
+def _has_number(text: str) -> bool:
+    """Digits, or a number in words ("forty-two crowns")."""
+    return has_digit(text) or any(word in NUMBER_WORDS for word in re.findall(r"[^\W\d_]+", text.lower()))
 
 
 def _first_word(text: str) -> str:

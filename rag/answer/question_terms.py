@@ -15,7 +15,7 @@ ASKING_WORDS = frozenset(
     ["cannot", "can't", "don't", "doesn't", "isn't", "won't", "please", "thanks", "yes", "ok", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "long", "often", "does", "do", "did", "is", "are", "was", "were", "mean", "means", "meaning", "tell", "name", "called", "there", "may", "might", "shall", "let", "say", "says", "according", "give", "list", "show", "explain", "between", "under", "per", "during", "after", "before", "into", "up", "down", "off", "over", "only", "also"]
 )  # fmt: skip
 NUMBER_WORDS = frozenset(
-    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "hundred", "thousand", "million", "billion", "half", "once", "twice", "first", "second", "third", "none"]
+    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "dozen", "hundred", "thousand", "million", "billion", "half", "once", "twice", "first", "second", "third", "none"]
 )  # fmt: skip
 FIRST_WORD_ID, VOCABULARY = 1996, 28_000  # MiniLM's word pieces stand by how common they are in English
 STEM_LETTERS = 6

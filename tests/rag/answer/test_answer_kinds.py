@@ -21,6 +21,8 @@ CASES = [
     ("How much does the charger cost?", "The charger is sold for 89 euros.", "The charger weighs 2 kg."),
     ("What does Nordrein charge for cleaning?", "Nordrein gets 400 euros a month.", "The house is cleaned by Nordrein."),
     ("What is the price of delivery?", "Delivery is free inside the city.", "Delivery takes 2 days."),
+    ("What does a lost key cost?", "A lost key costs forty-two crowns.", "A lost key is replaced on Thursdays."),
+    ("How much is the deposit?", "The deposit is ninety dollars.", "The deposit is handed back in dollars."),
     ("Who leads the circle?", "The circle is led by Mira Tveit.", "The circle meets on Mondays in May."),
     ("Who signs the form?", "Your manager signs the form.", "The form is signed within a week."),
     ("Where does the circle meet?", "The circle meets in the map room.", "The circle meets at 19:00 on Mondays."),
