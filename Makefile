@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2 # processes that run tests; each takes 2 to 3 GB with the bot and worker that it starts
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
 
@@ -14,7 +15,7 @@ demo: $(VENV)/.ready-ask ## the whole story on this machine: ask, measure, fine-
 	@$(BIN)/trainwise demo
 
 test: $(VENV)/.ready-dev lint ## lint, types, unit and integration tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 
 lint: $(VENV)/.ready-dev ## ruff and mypy
 	$(BIN)/ruff check .
@@ -22,7 +23,7 @@ lint: $(VENV)/.ready-dev ## ruff and mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.ready-dev ## seconds: no server, no training
-	$(BIN)/python -m pytest -n 2 -q -m 'not integration and not slow and not live'
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m 'not integration and not slow and not live'
 
 integration: $(VENV)/.ready-dev ## real Redis, real slack-bolt, real browser, real training
 	$(BIN)/python -m pytest -q -m 'integration and not slow and not live'

@@ -62,15 +62,15 @@ def test_bad_files_end_in_one_message(
 def test_missing_folders_and_huge_files_are_answered_at_once(
     command: list[str], trainwise: Terminal, tmp_path: Path
 ) -> None:
-    """No file, a folder, a (sparse) gigabyte: refused in seconds without reading."""
+    """No file, a folder, five (sparse) gigabytes: refused in seconds without reading."""
     (tmp_path / "folder.csv").mkdir()
     with (tmp_path / "huge.csv").open("wb") as stream:
-        os.truncate(stream.fileno(), 10**9)
+        os.truncate(stream.fileno(), 5 * 10**9)
     start = time.process_time()
     text = {
         "missing.csv": "no file missing.csv",
         "folder.csv": "no file folder.csv",
-        "huge.csv": "limit is 200 MB",
+        "huge.csv": "limit is 4,000 MB",
     }
     for name, message in text.items():
         code, _, err = trainwise(command[0], *command[1:], name)
