@@ -32,6 +32,7 @@ from rag.answer.writer import Writer
 from rag.llm import CallBudget, LanguageModel, LanguageModelError
 from rag.llm.waiting import waiting_steps
 from rag.reply import Choice, Menu, Reply, State, Verdict
+from rag.search.embedding import Remembered
 from rag.signals.confidence import share_right
 from rag.signals.learning import LearningHead
 from rag.signals.llm_reader import LlmReader
@@ -69,12 +70,12 @@ class Adviser:
         self, index: Index, embed: MiniLM, prices: Mapping[str, Any], chat: LanguageModel | None = None
     ) -> None:
         self._prices, self._chat = prices, chat
-        self._reader, self._table = EmbeddedReader(embed), load_table()
-        self._pair = ReaderPair(
-            self._reader, load_tuned_reader(embed.cache), self._verdict_of, LearningHead(embed)
-        )
+        shared = Remembered(embed, most=64)  # several readers look at the same message
+        self._reader, self._table = EmbeddedReader(shared), load_table()
+        tuned = load_tuned_reader(embed.cache)
+        self._pair = ReaderPair(self._reader, tuned, self._verdict_of, LearningHead(shared))
         self._llm_reader = LlmReader(self._reader)
-        self._moves = MoveReader(embed)
+        self._moves = MoveReader(shared)
         self._write = Writer(index, embed, self._reader)
 
     def over(self, index: Index) -> Adviser:

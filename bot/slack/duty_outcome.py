@@ -78,14 +78,12 @@ def measured_workload(services: Services, watch: Watch) -> tuple[Workload, CaseL
     Only of one asked for in this channel, or where the model was trained: other channels' figures are their own.
     """
     channels = {watch.channel, *(job.channel for job in [_job(services, watch.job_id)] if job)}
-    jobs = services.ledger.jobs(states=[State.SUCCEEDED], dataset=watch.dataset, limit=JOBS_READ)
+    jobs = services.ledger.jobs(
+        states=[State.SUCCEEDED], dataset=watch.dataset, kind="measure", limit=JOBS_READ
+    )
     for job in sorted(jobs, key=lambda one: one.ended_at or one.updated_at, reverse=True):
-        report = read_report(job.report)
-        if (
-            not isinstance(report, MeasurementReport)
-            or report.business is None
-            or job.channel not in channels
-        ):
+        report = read_report(job.report) if job.channel in channels else None
+        if not isinstance(report, MeasurementReport) or report.business is None:
             continue
         lines = [line for line in report.business.lines if line.kind == "tuned" and line.share is not None]
         return report.business.workload, max(lines, key=lambda line: line.hours, default=None)

@@ -15,7 +15,7 @@ from bot.slack.duty_outcome import outcome_lines
 from bot.slack.retraining import Lesson, judged_tickets, measured_gain, proposal
 from bot.slack.services import Services
 from bot.slack.ui.duty import DutyCard, message_text
-from bot.slack.ui.escape import question_of
+from bot.slack.ui.escape import question_of, visible
 from bot.slack.users import Person
 from finetune.evaluation.on_duty import DutyFigures, Observation, figures_of, new_words
 from finetune.evaluation.promise import Threshold, audit_share
@@ -46,6 +46,11 @@ def without_personal_data(text: str) -> str:
     from finetune.serving.ticket_text import LONGEST
 
     return redact_texts([text[:LONGEST]])[0]
+
+
+def words_from_elsewhere(text: str) -> str:
+    """The words of another system's ticket as they are kept: printable, and without personal data."""
+    return without_personal_data(visible(text).encode("utf-8", "replace").decode())
 
 
 def key_of(channel: str, ts: str) -> str:

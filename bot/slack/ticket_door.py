@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from bot.errors import BotError
 from bot.slack.http import LARGEST_BODY, run_site
-from bot.slack.on_duty import without_personal_data
+from bot.slack.on_duty import words_from_elsewhere
 from bot.slack.services import Services
 from bot.slack.ticket_hooks import SOURCES, ticket_from
-from bot.slack.ui.escape import visible
 from finetune.serving.server.body import read_body
 from finetune.serving.server.keys import KeysError, private_lines
 from worker.ledger import duty
@@ -77,8 +76,7 @@ def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> St
             return JSONResponse(
                 {"error": "No model is on duty in this channel: `/triage watch` puts one there."}, 409
             )
-        words = without_personal_data(visible(text).encode("utf-8", "replace").decode())
-        is_new = duty.enter(services.ledger.engine, watch.id, key, "", words, now)
+        is_new = duty.enter(services.ledger.engine, watch.id, key, "", words_from_elsewhere(text), now)
         if services.duty:
             services.duty.wake()
         return JSONResponse({"ticket": key, "new": is_new}, 202)

@@ -16,9 +16,8 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from bot.errors import BotError
-from bot.slack.on_duty import without_personal_data
+from bot.slack.on_duty import words_from_elsewhere
 from bot.slack.ticket_hooks import ticket_from
-from bot.slack.ui.escape import visible
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.duty_files import FilePlace, file_place, note_file_place
@@ -68,8 +67,9 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
         if place.inode != status.st_ino or status.st_size < place.offset:
             place = FilePlace(status.st_ino, 0, 0)
         stream.seek(place.offset)
-        outcome, place = _read_lines(engine, watch, stream, place, FileRound(path), now)
-    note_file_place(engine, watch.id, str(path), place)
+        outcome, end_place = _read_lines(engine, watch, stream, place, path, now)
+    if end_place != place:
+        note_file_place(engine, watch.id, str(path), end_place)
     return outcome
 
 
@@ -81,9 +81,9 @@ def _end_of_lines(stream: BinaryIO, size: int) -> int:
 
 
 def _read_lines(
-    engine: Engine, watch: Watch, stream: BinaryIO, place: FilePlace, outcome: FileRound, now: float
+    engine: Engine, watch: Watch, stream: BinaryIO, place: FilePlace, path: Path, now: float
 ) -> tuple[FileRound, FilePlace]:
-    tickets, faults = 0, []
+    tickets, faults, is_more = 0, [], False
     offset, line = place.offset, place.line
     for _ in range(LINES_A_ROUND):
         data = stream.readline(LONGEST_LINE)
@@ -102,13 +102,12 @@ def _read_lines(
             )
             faults.append((line, fault))
     else:
-        outcome = FileRound(outcome.path, is_more=True)
+        is_more = True
     first, fault = faults[0] if faults else (0, "")
-    outcome = FileRound(outcome.path, tickets, len(faults), first, fault, outcome.is_more)
+    outcome = FileRound(path, tickets, len(faults), first, fault, is_more)
     return outcome, FilePlace(place.inode, offset, line)
 
 
 def _enter(engine: Engine, watch: Watch, data: bytes, now: float) -> bool:
     key, text = ticket_from("api", json.loads(data))
-    words = without_personal_data(visible(text).encode("utf-8", "replace").decode())
-    return duty.enter(engine, watch.id, key, "", words, now)
+    return duty.enter(engine, watch.id, key, "", words_from_elsewhere(text), now)

@@ -86,18 +86,18 @@ def check_origin(store: DatasetStore, dataset: str, source: str, project: str) -
 def _begin(store: DatasetStore, source: Source, connection: Connection, order: Order) -> State:
     """The state to go on from: that of a pull under way with the same query, else of a new one after the last."""
     old = store.pulls.state(order.dataset)
-    versions = [card for card in store.versions(order.dataset) if not card.erased]
+    newest = _newest(store, order.dataset)
     origin = {"source": source.name, "asked": order.query.to_json()}
     check_origin(store, order.dataset, source.name, order.query.project)
-    goes_on = old is not None and old["asked"] == origin["asked"] and (bool(versions) or not old["done"])
+    goes_on = old is not None and old["asked"] == origin["asked"] and (newest is not None or not old["done"])
     if goes_on and old is not None and old["is_started"] and old["is_full"] >= order.is_full:
         return old
     last_end = old["done"] if old and goes_on and not order.is_full else None
-    is_own = bool(old["is_own"]) if old and versions else not versions
+    is_own = bool(old["is_own"]) if old and newest else newest is None
     state = {
         **origin,
         "query": connection.settle(order.query).to_json() if not (old and last_end) else old["query"],
-        "base": store.repairs.before(versions[-1]) if versions else "",
+        "base": store.repairs.before(newest) if newest else "",
         "cursor": last_end,
         "done": last_end,
         "until": old["until"] if old and last_end else None,
@@ -110,7 +110,7 @@ def _begin(store: DatasetStore, source: Source, connection: Connection, order: O
         "tickets": 0,
         "characters": 0,
         "marks": old["marks"] if old and last_end else [],
-        "last": old["last"] if old and versions else None,
+        "last": old["last"] if old and newest else None,
     }
     store.pulls.finish(order.dataset, state)
     return state

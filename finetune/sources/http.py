@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -28,6 +29,12 @@ class Login:
     authorization: str
     url_setting: str
     token_setting: str
+
+    @classmethod
+    def of_person(cls, person: str, token: str, url_setting: str, token_setting: str) -> Login:
+        """With a person (the name before the colon) the token is that person's API token, without one an OAuth token."""
+        basic = base64.b64encode(f"{person}:{token}".encode()).decode()
+        return cls(f"Basic {basic}" if person else f"Bearer {token}", url_setting, token_setting)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ driven in tests against a server on loopback that speaks it; never run live.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -143,9 +142,7 @@ def _words(value: Any) -> Any:
 
 def connect(values: Mapping[str, str], wait: Wait) -> Jira:
     """With an address of a person the token is an API token, without one an OAuth token."""
-    token, email = values[TOKEN], values.get(EMAIL, "")
-    basic = base64.b64encode(f"{email}:{token}".encode()).decode()
-    login = Login(f"Basic {basic}" if email else f"Bearer {token}", URL, TOKEN)
+    login = Login.of_person(values.get(EMAIL, ""), values[TOKEN], URL, TOKEN)
     return Jira(ApiClient("Jira", values[URL], login, wait))
 
 

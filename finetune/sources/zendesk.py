@@ -6,7 +6,6 @@ loopback that speaks it; never run live. The export has no choice of fields: wha
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -105,9 +104,8 @@ def _row(ticket: Mapping[str, Any], groups: Mapping[Any, str]) -> dict[str, Any]
 
 def connect(values: Mapping[str, str], wait: Wait) -> Zendesk:
     """With an address of an agent the token is an API token, without one an OAuth token."""
-    token, email = values[TOKEN], values.get(EMAIL, "")
-    basic = base64.b64encode(f"{email}/token:{token}".encode()).decode()
-    login = Login(f"Basic {basic}" if email else f"Bearer {token}", URL, TOKEN)
+    email = values.get(EMAIL, "")
+    login = Login.of_person(f"{email}/token" if email else "", values[TOKEN], URL, TOKEN)
     return Zendesk(ApiClient("Zendesk", values[URL], login, wait))
 
 

@@ -60,25 +60,24 @@ class MoveReader:
 
     def __call__(self, text: str) -> Move | None:
         """A message without figures of at most twelve words; a longer one by its pattern, or by a last short sentence."""
-        name = self._exact.get(bare(text)) or _by_pattern(text) or self.likeliest_move(text)
+        name = self._exact.get(bare(text)) or _by_pattern(text) or self._likeliest(text)
         ends = re.split(r"(?<=[.!?:;])\s+", text.strip())
         if name == "none" and len(ends) > 1 and len(ends[-1].split()) <= MOST_WORDS_OF_AN_END:
-            words = bare(ends[-1])
-            end = self._exact.get(words) or self._core.get(core(words)) or "none"
+            end = self._known(bare(ends[-1])) or "none"
             name = "none" if end in ("wrong", "hello", "help") else end
         return cast(Move, name) if name in get_args(Move) else None
 
     def service(self, text: str) -> Service | None:
         """What a short message wants from the bot itself; None for a question or a case."""
-        name = self._nearest(text, MIN_COSINE_TO_BE_A_SERVICE)
+        name = self.nearest(text, MIN_COSINE_TO_BE_A_SERVICE)
         return cast(Service, name) if name in get_args(Service) else None
 
-    def _nearest(self, text: str, least: float = MIN_COSINE_TO_BE_A_MOVE) -> str:
+    def nearest(self, text: str, least: float = MIN_COSINE_TO_BE_A_MOVE) -> str:
+        """What the nearest known sentence is, from `least` of the cosine on; "none" for a long message and one with figures."""
         words = bare(text)
-        name = self._exact.get(words) or self._core.get(core(words))
-        if name is not None:
+        if name := self._known(words):
             return name
-        if not words or len(words.split()) > MOST_WORDS or re.search(r"\d", words):
+        if not _is_short(words):
             return "none"
         if language_of(words) == "en":
             cosines = self._rows @ self._embed([text])[0]
@@ -88,19 +87,18 @@ class MoveReader:
         best = int(np.argmax(cosines))
         return self._names[best] if cosines[best] >= least else "none"
 
-    def likeliest_move(self, text: str) -> str:
+    def _likeliest(self, text: str) -> str:
         """The move of a short message without figures by the trained heads, "none" for something else."""
         words = bare(text)
-        name = self._exact.get(words) or self._core.get(core(words))
-        if name is not None:
+        if name := self._known(words):
             return name
-        if not words or len(words.split()) > MOST_WORDS or re.search(r"\d", words):
+        if not _is_short(words):
             return "none"
         return self._heads.likeliest(two_encodings(text, language_of(words), self._embed, self._encode))
 
-    def nearest_move(self, text: str) -> str:
-        """The same by the nearest known sentence: the baseline of rag/evaluation/train_moves.py."""
-        return self._nearest(text)
+    def _known(self, words: str) -> str | None:
+        """The name of a known sentence that has these words, fillings aside."""
+        return self._exact.get(words) or self._core.get(core(words))
 
     @cached_property
     def _heads(self) -> MoveHeads:
@@ -118,6 +116,11 @@ def read_lines(path: Path = MOVES) -> list[tuple[str, str]]:
         return [(str(name), str(text)) for name, texts in raw.items() for text in texts]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise RagError(f"The moves {path} cannot be used: {error}. Restore it with git.") from error
+
+
+def _is_short(words: str) -> bool:
+    """Whether there are words at all, at most MOST_WORDS, and no figure among them."""
+    return bool(words) and len(words.split()) <= MOST_WORDS and not re.search(r"\d", words)
 
 
 def _by_pattern(text: str) -> Move | None:

@@ -122,7 +122,7 @@ def main() -> int:
     rows, reader = rows_of(moves, embed, encode), MoveReader(embed)
     for author in sorted({one.author for one in moves} - {MOVES.stem, MESSAGES}):
         outside = [n for n, one in enumerate(moves) if one.author == author]
-        nearest = [reader.nearest_move(moves[n].text) for n in outside]
+        nearest = [reader.nearest(moves[n].text) for n in outside]
         sys.stdout.write(
             f"{author}\n  nearest of moves.yaml: {shares_right([moves[n] for n in outside], nearest)}\n"
         )

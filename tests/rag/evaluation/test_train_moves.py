@@ -41,7 +41,7 @@ def test_an_author_left_out_is_read_better_than_by_the_nearest_sentence(tmp_path
     reader, rows = MoveReader(embed), rows_of(outside, embed, encode)
     right = {"nearest": [0, 0], "trained": [0, 0]}
     for one, row in zip(outside, rows, strict=True):
-        for name, got in (("nearest", reader.nearest_move(one.text)), ("trained", heads.likeliest(row))):
+        for name, got in (("nearest", reader.nearest(one.text)), ("trained", heads.likeliest(row))):
             right[name][one.move == NONE] += got == one.move
     assert right["trained"][0] > 1.5 * right["nearest"][0]
     assert right["trained"][1] >= 0.98 * right["nearest"][1]
