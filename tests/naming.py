@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,15 @@ TERMS = frozenset(
 """Words in -ed that are terms of the field, or no participles at all."""
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """The file's syntax tree, read once for all that look at it."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def assigned_names(path: Path) -> Iterator[str]:
     """Variables, parameters, attributes, functions and classes, once for each time that one is set."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.naming import participles_per_thousand
+from tests.naming import participles_per_thousand, tree_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("bot", "rag", "finetune", "worker")
@@ -106,9 +107,11 @@ FILES = {module_name(path): path for package in PACKAGES for path in (ROOT / pac
 
 def imports_of(path: Path) -> set[str]:
     """Our modules that a file imports when it runs, at the top or inside a function; not those for type checks."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     checks = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
     ]
     type_checks = {id(inside) for node in checks for inside in ast.walk(node)}
     modules: set[str] = set()
@@ -123,7 +126,10 @@ def imports_of(path: Path) -> set[str]:
     return modules & set(FILES)
 
 
-GRAPH = {name: imports_of(path) for name, path in FILES.items()}
+@functools.cache
+def import_graph() -> dict[str, set[str]]:
+    """Each of our modules with those of ours that it imports; read once, and only where a test asks for it."""
+    return {name: imports_of(path) for name, path in FILES.items()}
 
 
 def place_of(module: str) -> int | None:
@@ -142,7 +148,7 @@ def test_imports_follow_the_house() -> None:
     """rag and finetune know none of ours, worker knows finetune, bot knows all."""
     against = [
         f"{module} -> {other}"
-        for module, others in GRAPH.items()
+        for module, others in import_graph().items()
         for other in others
         if other.partition(".")[0] not in MAY_IMPORT[module.partition(".")[0]]
     ]
@@ -154,7 +160,7 @@ def test_every_file_has_its_place_and_imports_only_downwards() -> None:
     assert [m for m in FILES if place_of(m) is None and m not in PACKAGES] == []
     against = [
         f"{module} -> {other}"
-        for module, others in GRAPH.items()
+        for module, others in import_graph().items()
         for other in others
         if module.partition(".")[0] == other.partition(".")[0]
         and "." in module
@@ -172,11 +178,11 @@ def test_no_circle_of_files() -> None:
         assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
         if module in result:
             return
-        for other in GRAPH[module]:
+        for other in import_graph()[module]:
             walk(other, (*trail, module))
         result.add(module)
 
-    for module in GRAPH:
+    for module in import_graph():
         walk(module, ())
 
 
@@ -263,10 +269,12 @@ def method_branches(path: Path) -> list[int]:
 
     A task names its default method; that is the one place outside of the registry where a name may stand.
     """
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     constants = [
         node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in METHOD_NAMES
     ]
+    if not constants:
+        return []
     defaults = {
         id(keyword.value)
         for node in ast.walk(tree)
@@ -327,21 +335,22 @@ def test_names_are_nouns_and_verbs_not_participles(folder: str) -> None:
 MOST_PARAMETERS, MOST_LINES_OF_A_FUNCTION = 8, 60
 
 
+def is_command(expression: ast.expr) -> bool:
+    """Whether the expression takes an attribute `command`, as Typer's registration of one does."""
+    return any(isinstance(node, ast.Attribute) and node.attr == "command" for node in ast.walk(expression))
+
+
 def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Each function of a file; commands of the terminal aside, whose parameters are options."""
-    tree = ast.parse(path.read_text("utf-8"))
-    registrations = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and "attr='command'" in ast.dump(node.func)
-    ]
+    tree = tree_of(path)
+    registrations = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and is_command(node.func)]
     commands = {arg.id for node in registrations for arg in node.args if isinstance(arg, ast.Name)}
     return [
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name not in commands
-        and not any("attr='command'" in ast.dump(decorator) for decorator in node.decorator_list)
+        and not any(is_command(decorator) for decorator in node.decorator_list)
     ]
 
 

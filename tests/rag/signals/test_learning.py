@@ -8,14 +8,14 @@ import pytest
 
 from rag.errors import RagError
 from rag.evaluation.train_learning import other_rows, read_rows
-from rag.search.embedding import load_embedder
+from rag.search.embedding import MiniLM
 from rag.signals.learning import LearningHead
 from rag.signals.schema import Signals
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> LearningHead:
-    return LearningHead(load_embedder(tmp_path_factory.mktemp("models")))
+def head(embed: MiniLM) -> LearningHead:
+    return LearningHead(embed)
 
 
 @pytest.mark.parametrize(
