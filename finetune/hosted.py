@@ -25,10 +25,9 @@ from finetune.llm import (
     SpendLimit,
     UnansweredError,
     ask_all,
-    ask_once,
-    asker,
 )
 from finetune.progress import Progress
+from finetune.wires import WIRES
 
 METHOD = "hosted"
 """What the card of such a model names as its method."""
@@ -46,9 +45,10 @@ class MissingAnswers(FinetuneError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a hosted model answers, in OpenAI's chat wire: `label` names the platform, dollars are a million tokens.
+    """Where a hosted model answers: `label` names the platform, dollars are a million tokens.
 
-    `base_url` None: OpenAI's own address.
+    `wire` names how it is asked (`finetune/wires`), `base_url` another address than that wire's own; `key` is a text that
+    the wire reads.
     """
 
     label: str
@@ -57,14 +57,16 @@ class Endpoint:
     base_url: str | None = None
     usd_in: float = 0.0
     usd_out: float = 0.0
+    wire: str = "openai"
 
     def ask(self) -> AskLLM:
         """One question, one answer."""
-        return asker(self.model, self.key, self.base_url, TIMEOUT_S)
+        return WIRES[self.wire].asker(self.model, self.key, self.base_url, TIMEOUT_S)
 
     def ask_once(self, question: str) -> str:
         """One answer; EndpointFailure says in a sentence what to change."""
-        return ask_once(self.model, self.key, self.base_url, question, TIMEOUT_S).text
+        ask = WIRES[self.wire].ask_once
+        return ask(self.model, self.key, self.base_url, question, TIMEOUT_S).text
 
     def answers(
         self,

@@ -63,7 +63,7 @@ def export_model(
 
 def erase_model(
     job: Annotated[
-        str, typer.Argument(help="The job whose hosted model is to go, or the model's name (ft:...).")
+        str, typer.Argument(help="The job whose hosted model is to go, or the model's name there.")
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
@@ -71,14 +71,19 @@ def erase_model(
     from bot.factories import host_of
     from finetune.artifacts import find_model, read_card
     from finetune.hosted import is_hosted
+    from finetune.platforms.hosted_models import erase_hosted
 
-    card = hosted_card(job) if ":" in job else read_card(find_model(model_folder(job)))
+    card = (
+        hosted_card(job)
+        if ":" in job or job.startswith("projects/")
+        else read_card(find_model(model_folder(job)))
+    )
     if not is_hosted(card):
         raise BotError(f"The model of {job} lies in {model_folder(job)}: no platform hosts it.")
     name, label = card["hosted_model"], card["label"]
     if not yes and not typer.confirm(f"Delete {name} at {label}? It cannot be brought back."):
         raise typer.Exit(1)
-    left = host_of(settings(), card).erase_model(name)
+    left = erase_hosted(host_of(settings(), card), name)
     if left:
         raise BotError(f"Not erased: {left[0]}.")
     console.print(f"{label} has no model {name} any more.", highlight=False)
@@ -86,15 +91,16 @@ def erase_model(
 
 def hosted_card(name: str) -> dict[str, str]:
     """What stands for a hosted model that no job's folder holds, as it could not be measured; BotError without a platform."""
+    from bot.factories import plug_in_values
     from finetune.hosted import METHOD
     from finetune.platforms import PLATFORMS
+    from finetune.platforms.hosted_models import host_of_name
 
-    values = {variable: value.reveal() for variable, value in settings().platform_values.items()}
-    for platform in PLATFORMS.values():
-        if platform.gives == "hosted" and platform.is_configured(values):
-            names = {"platform": platform.name, "label": platform.label, "hosted_model": name}
-            return {"method": METHOD, **names}
-    raise BotError("No platform that hosts models is connected here: docs/platforms.md has the steps.")
+    platform = host_of_name(name, PLATFORMS.values(), plug_in_values(settings()))
+    if platform is None:
+        raise BotError("No platform that hosts models is connected here: docs/platforms.md has the steps.")
+    names = {"platform": platform.name, "label": platform.label, "hosted_model": name}
+    return {"method": METHOD, **names}
 
 
 def model_folder(job: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from finetune.data.ticket import Tickets
@@ -15,8 +15,19 @@ TRAIN, DEV = "train.jsonl", "dev.jsonl"
 BYTES_PER_TOKEN = 3.0  # fewer than English has; a Chinese sign has three: so that a budget is not passed
 
 
-def chat_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
-    """The rows to train on, and those to choose on where there are some, one chat a line in OpenAI's shape.
+Line = Callable[[str, str], dict[str, Any]]
+"""A question and its answer as one line of a platform's file."""
+
+
+def openai_line(question: str, answer: str) -> dict[str, Any]:
+    """A chat as OpenAI's wire has it."""
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def files_by(
+    line: Line, tickets: Tickets, recipe: Mapping[str, Any], most_dev: int | None = None
+) -> dict[str, bytes]:
+    """The rows to train on, and at most `most_dev` of those to choose on where there are some, one chat a line.
 
     The cut is the one that the evaluation at home makes; its test rows are in neither file.
     """
@@ -25,16 +36,18 @@ def chat_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
     if side is None:
         raise NotMade(f"The task `{spec.task}` cannot be tuned by a platform: choose this team's workers.")
     train, dev = side.chats(spec, tickets)
-    return {TRAIN: lines_of(train), **({DEV: lines_of(dev)} if dev else {})}
+    dev = dev[:most_dev]
+    return {TRAIN: lines_of(line, train), **({DEV: lines_of(line, dev)} if dev else {})}
 
 
-def lines_of(pairs: Sequence[tuple[str, str]]) -> bytes:
-    """Questions and answers as chat lines."""
-    lines = []
-    for question, answer in pairs:
-        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        lines.append(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
-    return "".join(lines).encode()
+def chat_files(tickets: Tickets, recipe: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files in OpenAI's shape."""
+    return files_by(openai_line, tickets, recipe)
+
+
+def lines_of(line: Line, pairs: Sequence[tuple[str, str]]) -> bytes:
+    """Questions and answers as lines of JSON."""
+    return "".join(json.dumps(line(*pair), ensure_ascii=False) + "\n" for pair in pairs).encode()
 
 
 def tokens_of(lines: bytes, epochs: int) -> float:

@@ -258,6 +258,8 @@ class Platform:
     training_files: Callable[[Tickets, Mapping[str, Any]], dict[str, bytes]] = (
         no_files  # what a recipe platform reads
     )
+    model_prefix: str = ""
+    upkeep: str = ""
 
     def is_configured(self, values: Mapping[str, str]) -> bool:
         """Whether every setting without a default has a value."""

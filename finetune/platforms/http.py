@@ -25,12 +25,15 @@ class JsonClient:
         self._label, self._headers = label, headers
         self._client = httpx.Client(base_url=url, timeout=timeout_s)
 
-    def call(self, method: str, path: str, **more: Any) -> Answer:
+    def call(
+        self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any
+    ) -> Answer:
         """The JSON object of an answer ({} for an empty one); Missing for 404, else NotMade, BadKey or NoAnswer."""
         import httpx
 
+        headers = {**self._headers(), **(more_headers or {})}
         try:
-            answer = self._client.request(method, path, headers=dict(self._headers()), **more)
+            answer = self._client.request(method, path, headers=headers, **more)
         except httpx.HTTPError as error:
             raise NoAnswer(f"{self._label} did not answer ({type(error).__name__}).") from error
         if answer.status_code == 404:

@@ -7,7 +7,7 @@ an earlier day. Driven in tests with the real client against a server on loopbac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.hosted import Endpoint
 from finetune.platforms.answers import Missing
-from finetune.platforms.chats import TRAIN, chat_files, tokens_of, tokens_of_size
+from finetune.platforms.chats import chat_files, tokens_of_size
 from finetune.platforms.container import matches
 from finetune.platforms.contract import (
     ENDED,
@@ -32,7 +32,6 @@ from finetune.platforms.contract import (
     Variable,
 )
 from finetune.platforms.http import time_of
-from finetune.platforms.machine_prices import token_prices_of
 from finetune.platforms.openai_jobs import (
     KEY,
     LABEL,
@@ -46,6 +45,7 @@ from finetune.platforms.openai_jobs import (
     step_of,
     tag_of,
 )
+from finetune.platforms.token_prices import PriceList, TokenPrice, epochs_of, price_list
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -53,19 +53,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 LEAST_EXAMPLES = 10
-SPARE = 0.9  # of the budget is for training; the rest asks the model about the held-out tickets
+MODELS = "TRAINWISE_OPENAI_MODELS"
 LISTED_S = 15.0
 MOST_JOBS = 500  # of an account that a search reads, newest first
 EXPIRY_S = (3600, 30 * 86400)
-
-
-@dataclass(frozen=True)
-class TokenPrice:
-    """US dollars a million tokens: trained, read and written by the tuned model."""
-
-    training: float
-    reading: float
-    writing: float
 
 
 class Tunings:
@@ -79,7 +70,8 @@ class Tunings:
         login: tuple[str, str],
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        self._client, self._prices, self._as_of, self._today = client, prices, as_of, today
+        self._client, self._today = client, today
+        self._list = PriceList(LABEL, MODELS, prices, as_of)
         self._url, self._key = login
         self._closes: dict[str, date] = {}
 
@@ -87,15 +79,11 @@ class Tunings:
         """The base models of the settings that still take jobs; NotMade with the day where none does any more."""
         with in_words(self._key):
             days = {model.id: getattr(model, "shutdown_date", None) for model in self._client.models.list()}
-        self._closes = {name: closing_day(self._url, days.get(name)) for name in self._prices}
-        names = [name for name in self._prices if self._today() < self._closes[name]]
+        self._closes = {name: closing_day(self._url, days.get(name)) for name in self._list.prices}
+        names = [name for name in self._list.prices if self._today() < self._closes[name]]
         if not names:
             raise NotMade(closing_words(min(self._closes.values())))
-        offers = [
-            Offer(name, self._label(name), 0.0, self._as_of, usd_per_million=self._prices[name].training)
-            for name in names
-        ]
-        return sorted(offers, key=lambda offer: offer.usd_per_million)
+        return self._list.offers({name: self._label(name) for name in names})
 
     def _label(self, name: str) -> str:
         day = self._closes[name]
@@ -103,7 +91,7 @@ class Tunings:
 
     def upload(self, submission: Submission) -> list[str]:
         """The chat files under the tag's name, with an expiry, once the budget is known to pay for them."""
-        self._afford(submission)
+        self._list.afford(submission, LEAST_EXAMPLES)
         names = {name: f"{submission.tag}-{name}" for name in submission.files}
         present = self._files(submission.tag)
         seconds = int(min(max(EXPIRY_S[0], 2 * submission.limit_s), EXPIRY_S[1]))
@@ -118,23 +106,6 @@ class Tunings:
                 )
         return [f"{LABEL}, the file {name}" for name in names.values()]
 
-    def _afford(self, submission: Submission) -> None:
-        examples = submission.files[TRAIN].count(b"\n")
-        if examples < LEAST_EXAMPLES:
-            raise NotMade(
-                f"{LABEL} tunes on {LEAST_EXAMPLES} rows or more, these are {examples}: add tickets."
-            )
-        epochs = int(submission.recipe.get("epochs") or 1)
-        price = self._prices.get(submission.machine)
-        if price is None:
-            raise NotMade(f"{submission.machine} has no price in TRAINWISE_OPENAI_MODELS any more: add it.")
-        usd = tokens_of(submission.files[TRAIN], epochs) / 1e6 * price.training
-        if submission.budget_usd is not None and usd > SPARE * submission.budget_usd:
-            raise NotMade(
-                f"{LABEL} would ask up to ${usd:,.2f} for {examples} rows and {epochs} epochs, and a tenth of the budget of "
-                f"${submission.budget_usd:,.2f} is kept for measuring: give it more, or fewer epochs."
-            )
-
     def create(self, submission: Submission) -> str:
         """One POST with the tag as metadata and as suffix; the file names lead to the files, also after a crash."""
         day = self._closes.get(submission.machine) or closing_day(self._url, None)
@@ -144,7 +115,7 @@ class Tunings:
         train, *dev = [files.get(f"{submission.tag}-{name}") for name in submission.files]
         if train is None:
             raise NotMade(f"{LABEL} does not list the file that was uploaded yet.", LISTED_S)
-        hyperparameters: Any = {"n_epochs": int(submission.recipe.get("epochs") or 1)}
+        hyperparameters: Any = {"n_epochs": epochs_of(submission)}
         more: Any = {"validation_file": dev[0]} if dev and dev[0] else {}
         with in_words(self._key):
             job = self._client.fine_tuning.jobs.create(
@@ -231,9 +202,9 @@ class Tunings:
         except Missing:
             return None
         has_ended = STAGES.get(job.status) in ENDED
-        price = self._price_of(job.model).training / 1e6
+        price = self._list.price_of(job.model).training / 1e6
         if job.trained_tokens is not None:
-            text = f"{job.trained_tokens:,} trained tokens, price of {self._as_of}"
+            text = f"{job.trained_tokens:,} trained tokens, price of {self._list.as_of}"
             return Bill(job.trained_tokens * price, has_ended, text)
         if not has_ended:
             return None
@@ -278,16 +249,9 @@ class Tunings:
         return []
 
     def endpoint(self, base_model: str, model: str) -> Endpoint:
-        price = self._price_of(base_model)
+        price = self._list.price_of(base_model)
         own = None if self._url == URL else self._url
         return Endpoint(LABEL, model, self._key, own, price.reading, price.writing)
-
-    def _price_of(self, base_model: str) -> TokenPrice:
-        """The settings' price; of a name that they do not hold that of the name it begins with, else the dearest."""
-        alike = [name for name in self._prices if base_model.startswith(name)]
-        if alike:
-            return self._prices[max(alike, key=len)]
-        return max(self._prices.values(), key=lambda price: price.training)
 
     def _files(self, tag: str) -> dict[str, str]:
         """The ids of the tag's files by name."""
@@ -305,11 +269,11 @@ def connect(values: Mapping[str, str]) -> Tunings:
     from openai import OpenAI
 
     url, key = values.get("TRAINWISE_OPENAI_URL") or URL, values["TRAINWISE_OPENAI_KEY"]
-    prices = token_prices_of(values["TRAINWISE_OPENAI_MODELS"], "TRAINWISE_OPENAI_MODELS")
+    as_of = values["TRAINWISE_OPENAI_PRICES_DATE"]
+    prices = price_list(LABEL, MODELS, values[MODELS], as_of).prices
     limit_s = float(values.get("timeout_s") or TIMEOUT_S)
     client = OpenAI(api_key=key, base_url=url, timeout=limit_s, max_retries=0)
-    table = {name: TokenPrice(*three) for name, three in prices.items()}
-    return Tunings(client, table, values["TRAINWISE_OPENAI_PRICES_DATE"], (url.rstrip("/"), key))
+    return Tunings(client, prices, as_of, (url.rstrip("/"), key))
 
 
 PLATFORM = Platform(
@@ -326,7 +290,7 @@ PLATFORM = Platform(
             default=None,
         ),
         Variable(
-            "TRAINWISE_OPENAI_MODELS",
+            MODELS,
             "Base models to tune at OpenAI, with dollars a million tokens for training/reading/writing: MODEL=1.50/0.20/0.80, ...",
             default=None,
         ),

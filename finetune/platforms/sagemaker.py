@@ -6,22 +6,18 @@ body by botocore's own model of the service; never run live.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from finetune.platforms.answers import DEFAULT_RETRY_S, Missing, refusal
+from finetune.platforms.answers import Missing
+from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, in_words, key_in
 from finetune.platforms.container import ContainerPlatform, stage_of
 from finetune.platforms.contract import (
     ENDED,
     Adapter,
-    BadKey,
     Bill,
-    NoAnswer,
-    NotMade,
     Offer,
     Platform,
-    PlatformError,
     Sighting,
     Stage,
     Submission,
@@ -29,9 +25,9 @@ from finetune.platforms.contract import (
 )
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.runs import RunStore
+from finetune.wires.bedrock import client_of
 
 LABEL = "Amazon SageMaker"
-TIMEOUT_S = 30.0
 DISK_GB = 100
 MACHINES = "TRAINWISE_SAGEMAKER_MACHINES"
 STAGES = {
@@ -51,10 +47,6 @@ BEFORE_TRAINING = frozenset(
         "DownloadingTrainingImage",
         "Pending",
     }
-)
-BUSY = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
-NO_ACCESS = frozenset(
-    {"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException"}
 )
 
 
@@ -93,7 +85,7 @@ class TrainingJobs:
             "Tags": [{"Key": "trainwise", "Value": submission.tag}],
         }
         try:
-            with in_words():
+            with in_words(LABEL):
                 arn = self._client.create_training_job(**body)["TrainingJobArn"]
         except InUse:
             return submission.tag
@@ -105,7 +97,7 @@ class TrainingJobs:
             sighting = self.look(tag)
             return [] if sighting.stage is Stage.GONE else [sighting]
         names: list[str] = []
-        with in_words():
+        with in_words(LABEL):
             for page in self._client.get_paginator("list_training_jobs").paginate(NameContains=tag):
                 rows = page["TrainingJobSummaries"]
                 names += [
@@ -115,7 +107,7 @@ class TrainingJobs:
 
     def look(self, remote_id: str) -> Sighting:
         try:
-            with in_words():
+            with in_words(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
                 return sighting_of(job)
         except Missing:
@@ -123,7 +115,7 @@ class TrainingJobs:
 
     def cancel(self, remote_id: str) -> None:
         try:
-            with in_words():
+            with in_words(LABEL):
                 self._client.stop_training_job(TrainingJobName=remote_id)
         except Missing:
             return  # it has ended already: the next look says so
@@ -131,7 +123,7 @@ class TrainingJobs:
     def bill(self, remote_id: str) -> Bill | None:
         """Billable seconds at the team's price of the instance type."""
         try:
-            with in_words():
+            with in_words(LABEL):
                 job = self._client.describe_training_job(TrainingJobName=remote_id)
                 machine = job["ResourceConfig"]["InstanceType"]
                 sighting = sighting_of(job)
@@ -155,43 +147,6 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
     return Sighting(name, stage, f"{word} {detail}".strip(), name, float(seconds or 0), note)
 
 
-class InUse(NotMade):
-    """The name is taken: it is ours alone, so an earlier create was made."""
-
-
-@contextmanager
-def in_words() -> Iterator[None]:
-    """The client's own errors as ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        raise sort(error.response) from error
-    except PlatformError:
-        raise
-    except (BotoCoreError, OSError, ValueError, KeyError, TypeError) as error:
-        raise NoAnswer(f"{LABEL} gave no answer that can be read ({type(error).__name__}).") from error
-
-
-def sort(response: Mapping[str, Any]) -> PlatformError:
-    """What an error answer of AWS means."""
-    fault, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
-    code, text = str(fault.get("Code", "")), str(fault.get("Message", ""))
-    status = int(meta.get("HTTPStatusCode", 500))
-    if code == "ResourceInUse":
-        return InUse(text)
-    if code in BUSY or status == 429:
-        return NotMade(f"{LABEL} asks to wait.", DEFAULT_RETRY_S)
-    if code in NO_ACCESS:
-        return BadKey(f"{LABEL} refuses these credentials ({code}). Check the role and the key of the bot.")
-    if code == "ResourceNotFound" or (code == "ValidationException" and "not found" in text.lower()):
-        return Missing(text)
-    if code == "ValidationException" and "status" in text.lower():
-        return Missing(text)  # stopping a job that has ended
-    return refusal(LABEL, status, f"{code}: {text}" if text else code)
-
-
 def gpu_of(machine: str) -> str:
     """The kind of chip behind an instance type, "" for a CPU."""
     family = machine.removeprefix("ml.").split(".")[0]
@@ -201,18 +156,13 @@ def gpu_of(machine: str) -> str:
 
 def connect(values: Mapping[str, str]) -> Adapter:
     """The adapter of one account and region; credentials come as for every AWS client."""
-    import boto3
-    from botocore.config import Config
-
-    seconds = float(values.get("timeout_s") or TIMEOUT_S)
-    config = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
-    client = boto3.client(
+    address = values.get("AWS_ENDPOINT_URL_SAGEMAKER") or None
+    client = client_of(
         "sagemaker",
-        region_name=values["TRAINWISE_SAGEMAKER_REGION"],
-        endpoint_url=values.get("AWS_ENDPOINT_URL_SAGEMAKER") or None,
-        aws_access_key_id=values.get("AWS_ACCESS_KEY_ID") or None,
-        aws_secret_access_key=values.get("AWS_SECRET_ACCESS_KEY") or None,
-        config=config,
+        values["TRAINWISE_SAGEMAKER_REGION"],
+        key_in(values),
+        address,
+        float(values.get("timeout_s") or TIMEOUT_S),
     )
     runs_url = values["TRAINWISE_SAGEMAKER_RUNS_URL"].rstrip("/")
     machines = prices_of(values[MACHINES], MACHINES)
@@ -240,8 +190,7 @@ PLATFORM = Platform(
             default=None,
         ),
         Variable("TRAINWISE_SAGEMAKER_REGION", "AWS region of the training jobs.", default="us-east-1"),
-        Variable("AWS_ACCESS_KEY_ID", "Key id for AWS; empty: as AWS clients look for it."),
-        Variable("AWS_SECRET_ACCESS_KEY", "Secret key for AWS.", secret=True),
+        *KEYS,
         Variable("AWS_ENDPOINT_URL_SAGEMAKER", "Another address of SageMaker."),
     ),
     connect=connect,

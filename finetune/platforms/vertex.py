@@ -6,10 +6,7 @@ id: a lost answer is found by its label. Driven in tests against a server on loo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from finetune.platforms.answers import Missing
@@ -23,34 +20,20 @@ from finetune.platforms.contract import (
     NotMade,
     Offer,
     Platform,
-    PlatformError,
     Sighting,
     Stage,
     Submission,
     Variable,
 )
+from finetune.platforms.google import CREDENTIALS, STAGES, Login, time_of
 from finetune.platforms.http import TIMEOUT_S, JsonClient
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.runs import RunStore
 
 LABEL = "Vertex AI"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 MACHINES = "TRAINWISE_VERTEX_MACHINES"
 KEY = "trainwise"  # of the label that holds our tag
 DEADLINE_EXCEEDED = 4
-STAGES = {
-    "JOB_STATE_QUEUED": Stage.WAITING,
-    "JOB_STATE_PENDING": Stage.WAITING,
-    "JOB_STATE_RUNNING": Stage.RUNNING,
-    "JOB_STATE_SUCCEEDED": Stage.SUCCEEDED,
-    "JOB_STATE_PARTIALLY_SUCCEEDED": Stage.SUCCEEDED,
-    "JOB_STATE_FAILED": Stage.FAILED,
-    "JOB_STATE_CANCELLING": Stage.RUNNING,
-    "JOB_STATE_CANCELLED": Stage.CANCELLED,
-    "JOB_STATE_PAUSED": Stage.RUNNING,
-    "JOB_STATE_UPDATING": Stage.RUNNING,
-    "JOB_STATE_EXPIRED": Stage.GONE,
-}
 
 
 class CustomJobs:
@@ -145,65 +128,10 @@ def sighting_of(job: Mapping[str, Any]) -> Sighting:
         raise NoAnswer(f"{LABEL} showed something that is no job ({type(error).__name__}).") from error
 
 
-def time_of(text: str) -> float:
-    """Google's RFC 3339 time as Unix seconds."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-class Login:
-    """The bearer token of a service account's key file, renewed by google-auth over our own HTTP client."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        import httpx
-        from google.oauth2 import service_account
-
-        try:
-            info = json.loads(Path(path).read_text(encoding="utf-8"))
-            self._credentials: Any = service_account.Credentials.from_service_account_info(
-                info, scopes=[SCOPE]
-            )
-        except (OSError, ValueError) as error:
-            raise PlatformError(
-                f"GOOGLE_APPLICATION_CREDENTIALS names {path}, which is no key file of a service account."
-            ) from error
-        self._client = httpx.Client(timeout=timeout_s)
-
-    def headers(self) -> dict[str, str]:
-        """The header with a token that is still valid; BadKey where Google does not give one."""
-        from google.auth.exceptions import GoogleAuthError, TransportError
-
-        if not self._credentials.valid:
-            try:
-                self._credentials.refresh(self._request)
-            except TransportError as error:
-                raise NoAnswer(f"{LABEL}: Google gave no token ({type(error).__name__}).") from error
-            except GoogleAuthError as error:
-                raise BadKey(
-                    f"{LABEL} refuses the service account: check GOOGLE_APPLICATION_CREDENTIALS."
-                ) from error
-        return {"Authorization": f"Bearer {self._credentials.token}"}
-
-    def _request(self, url: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any) -> Any:
-        """google-auth's transport: an answer with status, headers and data."""
-        import httpx
-        from google.auth.exceptions import TransportError
-
-        try:
-            answer = self._client.request(method, url, content=body, headers=headers)
-        except httpx.HTTPError as error:
-            raise TransportError(type(error).__name__) from error
-        return _TokenAnswer(answer.status_code, dict(answer.headers), answer.content)
-
-
-class _TokenAnswer:
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-        self.status, self.headers, self.data = status, headers, data
-
-
 def connect(values: Mapping[str, str]) -> Adapter:
     """The adapter of one project and region."""
     timeout_s = float(values.get("timeout_s") or TIMEOUT_S)
-    login = Login(values["GOOGLE_APPLICATION_CREDENTIALS"], timeout_s)
+    login = Login(LABEL, values[CREDENTIALS.name], timeout_s)
     project, region = values["TRAINWISE_VERTEX_PROJECT"], values["TRAINWISE_VERTEX_REGION"]
     address = values.get("TRAINWISE_VERTEX_URL") or f"https://{region}-aiplatform.googleapis.com"
     client = JsonClient(
@@ -227,7 +155,7 @@ PLATFORM = Platform(
     extra="gcp",
     modules=("google",),
     variables=(
-        Variable("GOOGLE_APPLICATION_CREDENTIALS", "Path of the service account's key file.", default=None),
+        CREDENTIALS,
         Variable("TRAINWISE_VERTEX_PROJECT", "Google Cloud project that is billed.", default=None),
         Variable("TRAINWISE_VERTEX_RUNS_URL", "gs:// prefix for the runs.", default=None),
         Variable("TRAINWISE_VERTEX_IMAGE", "Our container image in Artifact Registry.", default=None),

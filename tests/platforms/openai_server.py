@@ -15,6 +15,7 @@ from typing import Any
 from openai.types.fine_tuning.job_create_params import JobCreateParams
 
 from finetune.platforms import PLATFORMS
+from tests.platforms.lessons import answer_to, lessons_of
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -154,13 +155,7 @@ class OpenAiServer(StandIn):
             return self.refusal(404)
         question = body["messages"][-1]["content"]
         self.questions.append(question)
-        words = set(question.lower().split())
-        near = max(
-            lessons,
-            key=lambda text: len(words & set(text.split())) / len(words | set(text.split())),
-            default="",
-        )
-        text = lessons.get(near, "")
+        words, text = set(question.lower().split()), answer_to(question, lessons)
         usage = {"prompt_tokens": len(words), "completion_tokens": 3, "total_tokens": len(words) + 3}
         choice = {
             "index": 0,
@@ -191,7 +186,7 @@ class OpenAiServer(StandIn):
         if job.ended_at is None and stage == SUCCEEDED:
             file = self.files.get(job.body["training_file"], {"data": b""})
             chats = [json.loads(line)["messages"] for line in file["data"].decode().splitlines()]
-            self.models[model_of(job)] = {ask["content"].lower(): tell["content"] for ask, tell in chats}
+            self.models[model_of(job)] = lessons_of((ask["content"], tell["content"]) for ask, tell in chats)
             for name in results_of(job):
                 self.files[name] = {"filename": f"{name}.csv", "data": b"step,loss", "purpose": RESULTS}
             job.body = {**job.body, "tokens": len(file["data"]) // 4}

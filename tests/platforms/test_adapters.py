@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from finetune.platforms.aws import sort
 from finetune.platforms.contract import NoAnswer, NotMade, PlatformError, Submission
 from finetune.platforms.machine_prices import prices_of
-from finetune.platforms.sagemaker import sort
 from tests.platforms.runpod_server import GPU, WIRE
 from tests.platforms.standin import KEY, Answer
 from tests.platforms.world import World, open_world
@@ -60,7 +60,7 @@ def test_a_refusal_says_the_platform_s_reason_and_never_the_key(
 def test_a_quota_of_aws_is_told_in_its_words() -> None:
     """The commonest first failure: the account may not have this machine."""
     fault = {"Code": "ResourceLimitExceeded", "Message": "The limit 'ml.g5.xlarge' is 0 Instances."}
-    error = sort({"Error": fault, "ResponseMetadata": {"HTTPStatusCode": 400}})
+    error = sort("Amazon SageMaker", {"Error": fault, "ResponseMetadata": {"HTTPStatusCode": 400}})
     assert "'ml.g5.xlarge' is 0 Instances" in str(error)
 
 

@@ -21,8 +21,9 @@ from finetune.model_size import ModelSize
 from finetune.platforms.chats import chat_files, tokens_of
 from finetune.platforms.contract import NotMade, PlaceOffer, PlatformError, Reference, Submission
 from finetune.platforms.machine_prices import token_prices_of
-from finetune.platforms.openai import TokenPrice, Tunings
+from finetune.platforms.openai import Tunings
 from finetune.platforms.openai_jobs import URL
+from finetune.platforms.token_prices import TokenPrice
 from tests.platforms.openai_server import BASE, WIRE, OpenAiServer, settings_for
 from tests.platforms.standin import CANCELLED, KEY, SUCCEEDED, Answer
 from tests.platforms.world import ROWS, SPEC, World, open_world

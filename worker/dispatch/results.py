@@ -64,8 +64,9 @@ class Fetcher:
             shutil.rmtree(draft, ignore_errors=True)
         report = dict(result.report)
         if model:
-            label = self.connection.platform.label
+            label, upkeep = self.connection.platform.label, self.connection.platform.upkeep
             stays = f"The model {model} stays at {label}; `trainwise erase-model {remote.job_id}` deletes it there."
+            stays += f" {upkeep}" if upkeep else ""
             own = report.get("notes")
             report |= {"hosted_model": model, "notes": [*(own if isinstance(own, list) else []), stays]}
         return remotes.keep_result(self.ledger.engine, remote, report, result.plots)

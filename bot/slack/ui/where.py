@@ -84,5 +84,5 @@ def _hosted_text(place: PlaceOffer, estimate: RunEstimate) -> str:
     return (
         f"{label} tunes {offer.label} by its own method and keeps the model; only the epochs of this form count there. About "
         f"{estimate.tokens:,.0f} tokens, {dollars(usd_at(place, estimate))} ({price_of(place)}, price of {offer.as_of}); the "
-        f"wait is not known. Leaves the house: {place.platform.leaves}"
+        f"wait is not known. {place.platform.upkeep + ' ' if place.platform.upkeep else ''}Leaves the house: {place.platform.leaves}"
     )

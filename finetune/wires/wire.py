@@ -1,0 +1,49 @@
+"""What a chat wire gives: a way to ask, and one question whose failure is a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from finetune.llm import AskLLM, EndpointFailure, ModelAnswer
+
+Asker = Callable[[str, str, str | None, float], AskLLM]
+"""(model, key, address or None for the platform's own, seconds to wait) as a way to ask; it makes no call yet."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One way to ask a hosted model; `ask_once(model, key, address, question, seconds)` raises EndpointFailure."""
+
+    name: str
+    asker: Asker
+    ask_once: Callable[[str, str, str | None, str, float], ModelAnswer]
+
+
+def failure_of(status: int) -> EndpointFailure:
+    """What an answer that is no success means for the person who asked; none of the server's own words."""
+    if status in (401, 403):
+        return EndpointFailure("refused the key", "Check the key and what it may do.")
+    if status == 404:
+        return EndpointFailure("knows no such model", "It may have been erased there.")
+    if status == 429:
+        return EndpointFailure("has no capacity or no credit left", "Check the account, then try again.")
+    return EndpointFailure(f"answered with status {status}", "Try again.")
+
+
+def ask_in_words(
+    make: Asker,
+) -> Callable[[str, str, str | None, str, float], ModelAnswer]:
+    """`ask_once` of a wire whose asker raises EndpointFailure by itself; whatever else it does becomes a sentence."""
+
+    def ask(model: str, key: str, address: str | None, question: str, timeout_s: float) -> ModelAnswer:
+        try:
+            return make(model, key, address, timeout_s)(question)
+        except EndpointFailure:
+            raise
+        except Exception as error:  # the edge to a foreign server
+            raise EndpointFailure(
+                f"gave no answer that can be read ({type(error).__name__})", "Try again; see the network."
+            ) from None
+
+    return ask

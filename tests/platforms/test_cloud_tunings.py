@@ -1,0 +1,275 @@
+"""Gemini and Bedrock, which tune by themselves: what leaves the house, what it costs, what answers, what goes and what stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bot.cli.doctor import platforms
+from bot.settings import load_settings
+from bot.slack.ui.where import where_text
+from finetune.data.split import split
+from finetune.estimate import RunEstimate
+from finetune.llm import EndpointFailure
+from finetune.model_size import ModelSize
+from finetune.platforms import PLATFORMS
+from finetune.platforms.contract import NoAnswer, NotMade, PlaceOffer, PlatformError, Reference, Submission
+from finetune.platforms.hosted_models import erase_hosted, host_of_name
+from tests.platforms import bedrock_server, gemini_server
+from tests.platforms.sagemaker_server import KEY_ID
+from tests.platforms.standin import KEY, SUCCEEDED
+from tests.platforms.world import ROWS, SPEC, Wire, World, open_world
+from worker.jobs.states import State
+
+pytestmark = pytest.mark.integration
+TAG = "tw-abcdef-x-1"
+WIRES = {"gemini": gemini_server.WIRE, "bedrock": bedrock_server.WIRE}
+
+
+@pytest.fixture(params=list(WIRES))
+def wire(request: Any) -> Wire:
+    return WIRES[request.param]
+
+
+def open_before(wire: Wire) -> Iterator[World]:
+    """A world before the platform, which ends with the test."""
+    clock = [0.0]
+    server = wire.server(lambda: clock[0])
+    here = open_world(wire, server, clock)
+    yield here
+    here.close()
+    server.close()
+
+
+@pytest.fixture
+def world(wire: Wire) -> Iterator[World]:
+    yield from open_before(wire)
+
+
+@pytest.fixture
+def gemini() -> Iterator[World]:
+    yield from open_before(WIRES["gemini"])
+
+
+@pytest.fixture
+def bedrock() -> Iterator[World]:
+    yield from open_before(WIRES["bedrock"])
+
+
+def submission(world: World, budget_usd: float | None = 50.0, **recipe: Any) -> Submission:
+    """The rows of the world as the platform's files."""
+    spec = {**SPEC, "epochs": 3, **recipe}
+    files = world.wire.platform.training_files(ROWS, spec)
+    return Submission(TAG, world.wire.machine, 3600.0, files, recipe=spec, budget_usd=budget_usd)
+
+
+def standin(world: World) -> Any:
+    """The platform's side, with its files, models and questions."""
+    return world.standin
+
+
+def tuned(world: World) -> Any:
+    """A job that was tuned, measured and closed."""
+    job = world.submit()
+    world.step(1.0)
+    (theirs,) = world.standin.jobs.values()
+    world.advance(theirs, "start")
+    world.step(35.0)
+    world.advance(theirs, "finish")
+    for _ in range(8):
+        world.step(20.0)
+    return world.ledger.job(job)
+
+
+def test_held_out_tickets_are_in_no_file_and_an_upload_is_repeatable(world: World) -> None:
+    """Rows to train on go up, at Google also those to choose on; no test row does, and a second upload replaces the first."""
+    for _ in range(2):
+        world.adapter.upload(submission(world))
+    files = standin(world).files
+    assert all(TAG in name for name in files)
+    text = "".join(file["data"].decode() for file in files.values())
+    cut = split(ROWS, 7)
+    there = {n for n, row in enumerate(ROWS.rows) if json.dumps(row.text)[1:-1] in text}
+    wanted = {*cut.train, *cut.dev} if len(files) == 2 else {*cut.train}
+    assert (there, world.standin.violations) == (wanted, [])
+
+
+def test_a_budget_that_does_not_pay_is_refused_before_anything_leaves(world: World) -> None:
+    """By the bytes of the rows, rather too dear than too cheap."""
+    with pytest.raises(NotMade, match="fewer epochs"):
+        world.adapter.upload(submission(world, budget_usd=0.005, epochs=5))
+    assert standin(world).files == {}
+
+
+def test_a_tuned_model_is_billed_answers_and_is_erased_where_it_is(world: World) -> None:
+    """Its name stands in the report with what it costs; its files go at the end, the model when somebody asks for that."""
+    row, adapter = tuned(world), standin(world)
+    assert row.state is State.SUCCEEDED, row.error
+    assert not [name for name in adapter.files if TAG in name or "tw-" in name]
+    model = (row.report or {})["hosted_model"]
+    assert list(adapter.models) == [model]
+    notes = " ".join((row.report or {})["notes"])
+    assert "erase-model" in notes
+    assert world.wire.platform.upkeep in notes
+    assert 0 < row.spent_usd < 0.1
+    host: Any = world.adapter
+    endpoint = host.endpoint(world.wire.machine, model)
+    assert KEY not in repr(endpoint)
+    answer = endpoint.ask()(ROWS.rows[0].text)
+    assert (answer.text in ("a", "b"), answer.tokens_in, answer.tokens_out) == (True, 4, 3)
+    assert endpoint.ask_once(ROWS.rows[1].text) in ("a", "b")
+    assert erase_hosted(host, model, world_sleep(world)) == []
+    assert adapter.models == {}
+    assert host.erase_model(model) == []
+    with pytest.raises(EndpointFailure, match="erased there"):
+        endpoint.ask_once("Is anybody there?")
+    assert world.problems == []
+    assert world.standin.violations == []
+
+
+def world_sleep(world: World) -> Any:
+    """Waiting moves the test's clock."""
+
+    def sleep(seconds: float) -> None:
+        world.clock[0] += seconds
+
+    return sleep
+
+
+def test_a_model_that_nobody_waits_for_any_more_is_deleted(world: World) -> None:
+    """It was ready just before the cancel came in."""
+    job = world.submit()
+    world.step(1.0)
+    (theirs,) = world.standin.jobs.values()
+    world.advance(theirs, "start")
+    world.step(35.0)
+    world.ledger.request_cancel(job, "U1", "enough")
+    world.standin.end(theirs, SUCCEEDED)
+    for _ in range(12):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.CANCELLED
+    assert (standin(world).models, standin(world).files) == ({}, {})
+
+
+def test_the_form_shows_the_price_with_its_day_and_what_it_costs_afterwards(world: World) -> None:
+    """Before launch: dollars by the token, what leaves the house, what an idle model costs."""
+    place = PlaceOffer(world.wire.platform, world.adapter.offers()[0])
+    text = where_text(place, RunEstimate(ModelSize(1e6, "catalog"), tokens=2_000_000.0))
+    assert "price of 2026-11-29" in text
+    assert "Held-out tickets are not uploaded" in text
+    assert world.wire.platform.upkeep in text
+
+
+def test_doctor_asks_for_a_job_and_reads_the_place_of_the_rows(world: World, tmp_path: Any) -> None:
+    """With read-only calls; a key that is refused is told as that, and none of it is shown."""
+    values = world.wire.values(world.standin, "")
+    settings = load_settings({"TRAINWISE_HOME": str(tmp_path), **values})
+    finding = next(one for one in platforms(settings) if one.name == world.wire.platform.label)
+    assert (str(finding.level), world.wire.machine in finding.detail) == ("ok", True), finding
+    world.standin.is_key_good = False
+    finding = next(one for one in platforms(settings) if one.name == world.wire.platform.label)
+    assert "refuse" in finding.detail
+    assert KEY not in finding.detail
+
+
+def test_a_model_s_platform_is_known_by_its_name() -> None:
+    """Whoever could not be measured is erased by name alone."""
+    values = dict.fromkeys((v.name for one in PLATFORMS.values() for v in one.variables), "x")
+    names = {
+        "projects/1/locations/us-central1/endpoints/9": "gemini",
+        "arn:aws:bedrock:us-east-1:1:custom-model/a/b": "bedrock",
+        "ft:gpt-4.1-nano:northwind:tw-x:1": "openai",
+    }
+    for name, platform in names.items():
+        host = host_of_name(name, PLATFORMS.values(), values)
+        assert host is not None
+        assert host.name == platform
+    assert host_of_name("ft:x", PLATFORMS.values(), {}) is None
+
+
+def test_what_google_keeps_is_named(gemini: World) -> None:
+    """The job's record with sample rows, and a bucket whose soft delete keeps what was deleted."""
+    standin(gemini).soft_delete_s = 604_800
+    notes = " ".join((tuned(gemini).report or {})["notes"])
+    assert "no call to delete it" in notes
+    assert "recoverable for 7 days" in notes
+
+
+def test_a_base_that_refuses_a_thinking_budget_is_asked_without_one(gemini: World) -> None:
+    """The refusal names it; it is left out from then on."""
+    model = (tuned(gemini).report or {})["hosted_model"]
+    host: Any = gemini.adapter
+    standin(gemini).knows_thinking = False
+    ask = host.endpoint(gemini.wire.machine, model).ask()
+    before = gemini.standin.requests
+    assert {ask(ROWS.rows[n].text).text for n in range(2)} <= {"a", "b"}
+    assert gemini.standin.requests - before == 4  # a token, a refusal, two answers
+
+
+def test_bedrock_s_limits_are_told_before_anything_is_made() -> None:
+    """A base that needs Provisioned Throughput is billed by the hour; Nova takes five epochs at most."""
+    values = {**bedrock_server.WIRE.values(type("S", (), {"url": "http://127.0.0.1:1"})(), "")}
+    with pytest.raises(PlatformError, match="billed by the hour"):
+        PLATFORMS["bedrock"].connect({**values, "TRAINWISE_BEDROCK_MODELS": "meta.llama3-3-70b=1/1/1"})
+    adapter = PLATFORMS["bedrock"].connect(values)
+    rows = {"train.jsonl": b"{}\n" * 12}
+    with pytest.raises(NotMade, match="5 times at most"):
+        adapter.upload(Submission(TAG, bedrock_server.BASE, 3600.0, rows, recipe={"epochs": 6}))
+
+
+def test_bedrock_s_jobs_and_files_stand_before_moto() -> None:
+    """The same calls against a stand-in that others wrote: rows up, created once, found, stopped, every version erased."""
+    from moto import mock_aws
+
+    with mock_aws():
+        import boto3
+
+        keys = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": KEY}
+        store = boto3.client("s3", region_name="us-east-1", **keys)
+        store.create_bucket(Bucket=bedrock_server.BUCKET)
+        kept = {"Bucket": bedrock_server.BUCKET, "VersioningConfiguration": {"Status": "Enabled"}}
+        store.put_bucket_versioning(**kept)
+        values = bedrock_server.WIRE.values(type("S", (), {"url": ""})(), "")
+        adapter = PLATFORMS["bedrock"].connect({**values, "timeout_s": "5"})
+        rows = PLATFORMS["bedrock"].training_files(ROWS, SPEC)
+        order = Submission(TAG, bedrock_server.BASE, 3600.0, rows, recipe=SPEC)
+        assert adapter.offers()[0].name == bedrock_server.BASE
+        for _ in range(2):
+            adapter.upload(order)
+        assert adapter.create(order) == TAG
+        assert adapter.create(order) == TAG
+        (sighting,) = adapter.find(TAG)
+        assert sighting.remote_id == TAG
+        assert [one.remote_id for one in adapter.find("tw-abcdef-")] == [TAG]
+        reference = Reference(TAG, TAG)
+        adapter.cancel(reference)
+        assert adapter.look(reference).word == "Stopped"
+        bill = adapter.bill(reference)
+        assert bill is not None
+        assert bill.is_final
+        with_versions = store.list_object_versions(Bucket=bedrock_server.BUCKET)
+        assert len(with_versions["Versions"]) == 2
+        assert adapter.erase(Reference(TAG, TAG, keeps_model=True)) == []  # moto has no deployments
+        after = store.list_object_versions(Bucket=bedrock_server.BUCKET)
+        assert ("Versions" in after, "DeleteMarkers" in after) == (False, False)
+        assert adapter.look(Reference(TAG, "nobody-1")).stage == "gone"
+
+
+def test_a_deployment_that_takes_its_time_is_waited_for(bedrock: World) -> None:
+    """NoAnswer while AWS is at it, so that the desk comes again; then the model's ARN and the losses of AWS's table."""
+    adapter, server = bedrock.adapter, bedrock.standin
+    adapter.upload(submission(bedrock))
+    job = adapter.create(submission(bedrock))
+    (theirs,) = server.jobs.values()
+    server.end(theirs, SUCCEEDED)
+    reference = Reference(TAG, job)
+    for _ in range(2):
+        with pytest.raises(NoAnswer, match="still deploying"):
+            adapter.result(reference, bedrock.home)
+    bedrock.clock[0] += 120.0
+    result = adapter.result(reference, bedrock.home)
+    assert result.model in standin(bedrock).models
+    assert [one["loss"] for one in result.report["loss"]] == [2.0, 1.0]
