@@ -31,6 +31,7 @@ from bot.slack.features import (
     duty_retrain,
     finetune,
     home,
+    hosted_model,
     jobs,
     language_model,
     measure,
@@ -82,6 +83,7 @@ FEATURES: tuple[Feature, ...] = (
     compare,
     channel_settings,
     home,
+    hosted_model,
 )
 """What people can do in Slack; a new feature is one file and one more name here (docs/howto/add-a-slack-feature.md)."""
 NOT_REPEATABLE = ("chat.postMessage", "chat.startStream", "files.completeUploadExternal")

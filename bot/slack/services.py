@@ -85,6 +85,11 @@ class Pulls(Protocol):
 MOST_APPROVERS = 20
 
 
+def no_platform(platform: str, model: str) -> list[str]:
+    """No platform is connected, so nothing can be erased there."""
+    raise BotError(f"{platform} is not connected here, so {model} is to be erased there by hand.")
+
+
 @dataclass(frozen=True)
 class Services:
     """Built once by the wiring, handed to every listener; holds no credential."""
@@ -106,6 +111,9 @@ class Services:
     queue_up: Callable[[], bool] = lambda: True
     workers: Callable[[], list[dict[str, Any]]] = list
     places: Callable[[], list[PlaceOffer]] = list  # machines of connected platforms to train on
+    erase_model: Callable[[str, str], list[str]] = (
+        no_platform  # (platform, model): what could not be erased there
+    )
     clock: Callable[[], float] = time.time
     duty: Clerk | None = None
     pulls: Pulls | None = None

@@ -180,7 +180,9 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
     clerk = DutyClerk(services, line.client, artifacts / SERVING, files=settings.ticket_files)
     holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
     pull_clerk = PullClerk(services, line.client, plug_in_values(settings), holder)
-    services = replace(services, duty=clerk, places=desk.places, pulls=pull_clerk)
+    services = replace(
+        services, duty=clerk, places=desk.places, erase_model=desk.erase_model, pulls=pull_clerk
+    )
     clerk.services = pull_clerk.services = services
     notifier.aftermath = aftermath = Aftermath(services, line.client)
     notifier.on_answer = aftermath.place_card

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from finetune.platforms.contract import (
     Adapter,
@@ -24,11 +25,13 @@ from finetune.platforms.contract import (
     Platform,
     Reference,
 )
+from finetune.platforms.hosted_models import erase_hosted
 from finetune.platforms.runs import RunStore
 from worker.dispatch.at_home import Measure, measure_at_home
 from worker.dispatch.desk_steps import Steps, bills_no_more
 from worker.dispatch.packing import Packer, limit_of
 from worker.dispatch.results import Fetcher
+from worker.errors import WorkerError
 from worker.jobs.records import Order
 from worker.jobs.remotes import Move, Remote, RemoteState, next_move
 from worker.jobs.states import State, Trigger
@@ -139,6 +142,14 @@ class Desk:
             for name, offers in list(self._offers.items())
             for offer in offers
         ]
+
+    def erase_model(self, platform: str, model: str) -> list[str]:
+        """Delete a model that a platform hosts, which may take minutes; what could not be deleted, in words."""
+        connection = self.connections.get(platform)
+        if connection is None or connection.platform.gives != "hosted":
+            raise WorkerError(f"{platform} is not connected here: give the bot its settings again.")
+        host: Any = connection.adapter
+        return erase_hosted(host, model)
 
     def read_offers(self) -> None:
         """Asks every platform for its machines; one that does not answer keeps what it last told."""

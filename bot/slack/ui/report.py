@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.slack.ui.blocks import Block, actions, button, context, divider, modal, section
+from bot.slack.ui.blocks import Block, actions, button, confirm, context, divider, modal, section
 from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.job_card import STATES, duration, recipe
 from bot.slack.ui.limits import split_text
 from bot.slack.ui.model_trials import can_compare
 from bot.slack.ui.verdict_card import meter
+from finetune.platforms import PLATFORMS
 from finetune.pricing import money
 from finetune.reports import FinetuneReport, MeasurementReport, read_report
 from finetune.reports.deployment import DeploymentReport
@@ -82,6 +83,7 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
             *first,
             *([button("Compare blind", "compare_start", job.id)] if can_compare(job) else []),
             *buttons,
+            *([] if is_here else [_erase_button(job)]),
         ]
     if isinstance(report, MeasurementReport):
         if report.decision in ("train", "out_of_reach"):
@@ -89,6 +91,19 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
         if report.decision == "undecided":
             return [button("Run the pilot", "measure_pilot", job.id, "primary"), *buttons]
     return buttons
+
+
+def _erase_button(job: Job) -> Block:
+    """Asks before a hosted model goes."""
+    platform = PLATFORMS.get(job.platform or "")
+    place = platform.label if platform is not None else "its platform"
+    sure = confirm(
+        "Erase the model?",
+        f"Nobody can ask it at {place} any more, and it cannot be brought back. The report stays.",
+        "Erase it",
+        "Keep it",
+    )
+    return button("Erase the model", "model_erase", job.id, confirm=sure)
 
 
 def details_modal(job: Job, history: Sequence[Event]) -> Block:

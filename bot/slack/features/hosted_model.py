@@ -1,0 +1,77 @@
+"""The button "Erase the model" under the report of a model that a platform hosts: for whoever launched it, and admins.
+
+The platform may take minutes: a thread asks it, and the person is told how that ended. The report stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from slack_bolt import Ack, App, Respond
+
+from bot.errors import BotError
+from bot.slack.failures import guard
+from bot.slack.launch import model_job
+from bot.slack.payload import Body, where
+from bot.slack.services import Services
+from bot.slack.teams import Teams
+from bot.slack.ui.escape import escape, one_line
+from bot.slack.users import Person
+from finetune.errors import FinetuneError
+from finetune.reports import FinetuneReport, read_report
+from worker.errors import WorkerError
+from worker.jobs.records import Job
+from worker.ledger.hosted_models import note_erasure
+
+log = logging.getLogger("trainwise")
+
+
+def register(app: App, teams: Teams) -> None:
+    """The button, which has asked before."""
+    app.action("model_erase")(guard(teams, on_erase))
+
+
+def on_erase(services: Services, ack: Ack, body: Body, action: Body, respond: Respond) -> None:
+    """Says that it begins, then erases it at its platform."""
+    ack()
+    channel, user, _ = where(body)
+    job = model_job(services, str(action.get("value")), user, channel)
+    person = services.users.person(user)
+    if denial := services.permissions.denies_change(person, job, "erase the model of"):
+        raise BotError(denial)
+    model = hosted_model(job)
+    respond(
+        text=f"Erasing {escape(model)} there. I will say when it is done.",
+        response_type="ephemeral",
+        replace_original=False,
+    )
+    work = (services, job, model, person, respond)
+    threading.Thread(target=erase, args=work, name="erase-model", daemon=True).start()
+
+
+def hosted_model(job: Job) -> str:
+    """The name of the model at the job's platform; BotError where none is hosted."""
+    report = read_report(job.report)
+    if not isinstance(report, FinetuneReport) or not report.hosted_model or not job.platform:
+        raise BotError(f"No platform hosts a model of job {job.id}.")
+    return report.hosted_model
+
+
+def erase(services: Services, job: Job, model: str, person: Person, respond: Respond) -> None:
+    """Erases it, keeps that in the job's history, and tells the person; a failure is told with what to do."""
+    try:
+        left = services.erase_model(str(job.platform), model)
+        if left:
+            raise BotError(f"Not erased: {'; '.join(left)}.")
+        words = f"The model {model} was erased at its platform on request of {person.name}."
+        note_erasure(services.ledger.engine, job.id, person.id, words, services.clock())
+        text = f"🗑️ {escape(model)} is erased there: nobody can ask it any more. The report stays."
+    except (FinetuneError, WorkerError, BotError) as error:
+        text = f"{escape(one_line(str(error), 500))} Press the button again later; what is gone already is no error."
+    except Exception:  # the edge of this thread
+        log.exception("the model of %s could not be erased", job.id)
+        text = (
+            "The model could not be erased, and the bot's log has the reason. Press the button again later."
+        )
+    respond(text=text, response_type="ephemeral", replace_original=False)

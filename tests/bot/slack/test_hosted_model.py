@@ -1,0 +1,116 @@
+"""The button that erases a hosted model: it asks before, only the owner or an admin may, and what became of it is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.errors import BotError
+from bot.slack.features.hosted_model import on_erase
+from bot.slack.permissions import Permissions
+from bot.slack.services import no_platform
+from bot.slack.ui.report import final_report
+from bot.slack.users import Person
+from tests.platforms.openai_server import WIRE, OpenAiServer
+from tests.platforms.standin import SUCCEEDED
+from tests.platforms.world import World, open_world
+from worker.errors import WorkerError
+from worker.jobs.records import Job
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    clock = [0.0]
+    server = WIRE.server(lambda: clock[0])
+    here = open_world(WIRE, server, clock)
+    yield here
+    here.close()
+    server.close()
+
+
+@pytest.fixture
+def job(world: World) -> Job:
+    """A fine-tune that the platform has tuned and keeps; U1 launched it."""
+    number = world.submit()
+    world.step(1.0)
+    (theirs,) = world.standin.jobs.values()
+    world.advance(theirs, "start")
+    world.step(35.0)
+    world.standin.end(theirs, SUCCEEDED)
+    for _ in range(4):
+        world.step(20.0)
+    return world.ledger.job(number)
+
+
+def press(world: World, job: Job, user: str, erase: Any = None) -> list[str]:
+    """What is told when a person has confirmed the button; the thread is waited for."""
+    answers: list[str] = []
+    services: Any = SimpleNamespace(
+        ledger=world.ledger,
+        permissions=Permissions(frozenset({"UADMIN"}), frozenset(), 5.0, 100.0, 3),
+        users=SimpleNamespace(person=lambda user: Person(user, user.lower(), False)),
+        clock=world.wall,
+        erase_model=erase or world.desks[0].erase_model,
+    )
+    body = {"channel": {"id": "C1"}, "user": {"id": user}}
+    respond: Any = lambda text, **more: answers.append(text)  # noqa: E731
+    on_erase(services, lambda **_: None, body, {"value": job.id}, respond)  # type: ignore[arg-type]
+    for thread in threading.enumerate():
+        if thread.name == "erase-model":
+            thread.join(20)
+    return answers
+
+
+def test_the_report_of_a_hosted_model_has_the_button_and_it_asks_before(job: Job) -> None:
+    """The platform is named, and that it cannot be taken back; a model that lies here has no such button."""
+    buttons = [one for block in final_report(job)[1] for one in block.get("elements", [])]
+    (own,) = [one for one in buttons if one.get("action_id") == "model_erase"]
+    assert "at OpenAI" in own["confirm"]["text"]["text"]
+    assert "cannot be brought back" in own["confirm"]["text"]["text"]
+    here = replace(job, report={**(job.report or {}), "hosted_model": ""})
+    assert "model_erase" not in str(final_report(here)[1])
+
+
+@pytest.mark.parametrize("user", ["U1", "UADMIN"])
+def test_the_owner_or_an_admin_erases_it_where_it_is(world: World, job: Job, user: str) -> None:
+    """It is gone at the platform; history and report say who asked for that; again is no error."""
+    server = world.standin
+    assert isinstance(server, OpenAiServer)
+    model = (job.report or {})["hosted_model"]
+    first, last = press(world, job, user)
+    assert first.startswith("Erasing")
+    assert "is erased there" in last
+    assert server.models == {}
+    after = world.ledger.job(job.id)
+    assert f"{model} was erased at its platform on request of {user.lower()}" in str(after.report)
+    assert "hosted model erased" in [line.what for line in world.ledger.history(job.id)]
+    assert "is erased there" in press(world, job, user)[-1]
+
+
+def test_nobody_else_does(world: World, job: Job) -> None:
+    """They are told who may; the model stays."""
+    with pytest.raises(BotError, match=r"Only maya or an admin can erase the model"):
+        press(world, job, "U2")
+    assert len(world.standin.models) == 1  # type: ignore[attr-defined]
+
+
+def test_a_failure_is_told_with_what_to_do(world: World, job: Job) -> None:
+    """The platform is away, not connected any more, or refuses: nothing is said to be erased."""
+    world.standin.is_key_good = False
+    assert "Press the button again later" in press(world, job, "U1")[-1]
+    assert "not connected here" in press(world, job, "U1", no_platform)[-1]
+    with pytest.raises(WorkerError, match="give the bot its settings"):
+        world.desks[0].erase_model("bedrock", "arn:x")
+
+    def refuse(platform: str, model: str) -> list[str]:
+        return [f"the model {model}, whose deletion needs an owner of the account"]
+
+    assert "needs an owner" in press(world, job, "U1", refuse)[-1]
+    assert "was erased" not in str(world.ledger.job(job.id).report)

@@ -1,0 +1,20 @@
+"""What the ledger keeps of a hosted model that somebody had erased."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from worker.jobs.records import HistoryLine
+from worker.ledger.database import writing
+from worker.ledger.transitions import locked_job, record, set_columns
+
+
+def note_erasure(engine: Engine, job_id: str, who: str, words: str, now: float) -> None:
+    """A line in the job's history, and among its report's notes."""
+    with writing(engine) as connection:
+        job = locked_job(connection, job_id)
+        report = dict(job.report or {})
+        notes = report.get("notes")
+        report["notes"] = [*(notes if isinstance(notes, list) else []), words]
+        set_columns(connection, job, now, report=report)
+        record(connection, HistoryLine(job.id, now, who, "hosted model erased", words))
