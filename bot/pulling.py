@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import BotError
 from finetune.data.store import DatasetStore
@@ -15,7 +19,9 @@ from finetune.pulls.arrival import Prepare
 from finetune.pulls.pull import Order, PullResult, pull
 from finetune.sources import SOURCES
 from finetune.sources.contract import Source
-from worker.ledger.pulls import renew_lease
+from worker.ledger.pulls import LEASE_S, renew_lease
+
+log = logging.getLogger(__name__)
 
 PIECE_S = 20.0  # of a pause; the lease is renewed after each
 
@@ -47,6 +53,7 @@ class Puller:
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
     is_over: Callable[[], bool] = lambda: False
+    renew_s: float = LEASE_S / 4
 
     def run(self, source: Source, order: Order, prepare: Prepare, show: Callable[[str], None]) -> PullResult:
         """Pulls while the lease that was taken before is held; EndOfPull where it is not. `show` is told each step."""
@@ -64,7 +71,28 @@ class Puller:
                 self._hold(order.dataset)
 
         connection = source.connect(self.values, wait)
-        return pull(self.store, source, connection, order, prepare, step)
+        with self._holding(order.dataset):
+            return pull(self.store, source, connection, order, prepare, step)
+
+    @contextmanager
+    def _holding(self, dataset: str) -> Iterator[None]:
+        """Renews the lease while one step takes long, as a version of many rows does; who lost it hears so at the next step."""
+        is_done = threading.Event()
+
+        def renew() -> None:
+            while not is_done.wait(self.renew_s):
+                try:
+                    renew_lease(self.engine, dataset, self.holder, self.clock())
+                except SQLAlchemyError as error:  # a database that is back in a moment costs nothing
+                    log.warning("the lease of %s was not renewed: %s", dataset, type(error).__name__)
+
+        thread = threading.Thread(target=renew, name="pull-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_done.set()
+            thread.join()
 
     def _hold(self, dataset: str) -> None:
         if self.is_over():

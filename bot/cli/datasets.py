@@ -5,23 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bot.cli.columns import Several, settle_columns
 from bot.cli.console import console, path_to_read, settings
 from bot.errors import BotError
 
 if TYPE_CHECKING:
     from finetune.data.card import Card
-    from finetune.data.columns import Columns
     from finetune.data.importing import ImportOrder
-    from finetune.data.reading import Preview
     from finetune.data.ticket import Tickets
     from finetune.evaluation.label_noise import Suspect
 
@@ -63,6 +61,7 @@ def add(
     part: Annotated[
         str | None, typer.Option(help="The workbook's sheet or the archive's file, where there are several.")
     ] = None,
+    several: Several = "",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the guessed columns without asking.")
     ] = False,
@@ -80,7 +79,8 @@ def add(
         "created_at": date_column,
     }
     options = {field: column for field, column in columns.items() if column}
-    mapping = settle_columns(path_to_read(path), options, part, ask=not yes and sys.stdin.isatty())
+    is_asked = not yes and sys.stdin.isatty()
+    mapping, way = settle_columns(path_to_read(path), options, part, several, ask=is_asked)
     scopes = frozenset(f"channel:{c}" for c in channel) if channel else frozenset({"workspace"})
     dataset = check_name(name or suggest_name(path.stem))
     problems_file = Path(f"{dataset}.problems.csv")
@@ -97,6 +97,7 @@ def add(
         mapping,
         problems_file,
         part,
+        way,
     )
     try:
         card = _added(order)
@@ -239,64 +240,6 @@ def remove(name: Annotated[str, typer.Argument(help="The dataset's name.")]) -> 
     console.print(f"Erased {removal.rows} rows of {removal.name}.")
     if removal.models:
         console.print(f"Trained on them, and cannot forget: jobs {', '.join(removal.models)}.")
-
-
-def settle_columns(
-    path: Path, options: dict[str, str], part: str | None = None, ask: bool = False, quiet: bool = False
-) -> dict[str, str]:
-    """The columns to read: as given, the rest guessed, shown and (on a terminal) confirmed or chosen."""
-    from finetune.data.reading import preview
-
-    head = preview(path, part=part, choice=options)
-    if ask and head.guess.rivals_for_label and "label" not in options:
-        label = choose_label(head)
-        head = preview(path, part=part, choice={**options, "label": label})
-        options = {**options, "label": label}
-    if not quiet:
-        show_columns(head.guess)
-    if not ask or len(head.guess.fields) < 2:  # too few to confirm: reading says what is missing
-        return options
-    for row in range(len(head.rows))[:2]:
-        sample = {field: head.cell(row, column)[:60] for field, column in head.guess.fields.items()}
-        console.print(f"  {sample}", highlight=False, markup=False, soft_wrap=True)
-    if not typer.confirm("Read the file so?", default=True):
-        raise BotError("Nothing was added. Say which column is which with --text-column and --label-column.")
-    return options
-
-
-def show_columns(guess: Columns) -> None:
-    """Which columns are read, which fitted a field too, and which are not read."""
-    if guess.fields:
-        summary = ", ".join(f"{field} = {column!r}" for field, column in guess.fields.items())
-        how = "Columns" if guess.how == "given" else f"Columns guessed by {guess.how}"
-        console.print(f"{how}: {summary}", highlight=False, markup=False, soft_wrap=True)
-    for field, names in guess.also.items():
-        line = f"  fitted {field} too: {', '.join(map(repr, names))}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if guess.unread:
-        line = f"  not read: {', '.join(map(repr, guess.unread))}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def show_intake(intake: Mapping[str, Any]) -> None:
-    """What became of the file's rows and characters, in lines."""
-    from finetune.data.import_report import report_lines
-
-    for line in report_lines(intake):
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-
-
-def choose_label(head: Preview) -> str:
-    """Asks which of the columns that fit equally is the queue."""
-    for number, name in enumerate(head.guess.rivals_for_label, 1):
-        values = sorted({head.cell(row, name) for row in range(len(head.rows))} - {""})
-        line = f"  {number}  {name}: {', '.join(values)[:80]}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    most = len(head.guess.rivals_for_label)
-    number = typer.prompt(
-        "Several columns could be the queue. Which one (number)?", type=click.IntRange(1, most)
-    )
-    return head.guess.rivals_for_label[number - 1]
 
 
 def tell_problems(problems_file: Path) -> None:

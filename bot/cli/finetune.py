@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from bot.cli.columns import Several
 from bot.cli.console import console, path_to_read, settings
 from bot.errors import BotError
 from bot.settings import Settings
@@ -51,6 +52,7 @@ def finetune(
     text_column: Annotated[str | None, typer.Option(help="Of a file: the column of the text.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a file: the column of the queue.")] = None,
     answer_column: Annotated[str | None, typer.Option(help="Of a file: the column of the answer.")] = None,
+    several: Several = "",
     more: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +73,7 @@ def finetune(
     extra_settings = settings_of(more or [])
     columns = {"text": text_column, "label": label_column, "answer": answer_column}
     options = {field: column for field, column in columns.items() if column}
-    card = dataset_card(datasets, dataset, options, quiet=as_json)
+    card = dataset_card(datasets, dataset, options, several, quiet=as_json)
     form = {
         "task": task or default_task(card.kind),
         "base_model": base_model,
@@ -142,18 +144,22 @@ def print_estimate(spec: Spec, card: Card, here: bool, quiet: bool) -> None:
         )
 
 
-def dataset_card(store: DatasetStore, name: str, columns: Mapping[str, str], quiet: bool) -> Any:
+def dataset_card(
+    store: DatasetStore, name: str, columns: Mapping[str, str], several: str, quiet: bool
+) -> Card:
     """The card of a registered dataset, or of a file that is registered on the way, its columns and rows told."""
-    from bot.cli.datasets import settle_columns, show_intake
+    from bot.cli.columns import settle_columns, show_intake
     from bot.factories import person
+    from finetune.data.reading import read_file
     from finetune.data.store import suggest_name
 
     path = Path(name)
     if not path.suffix:
         return store.get(name)
-    choice = settle_columns(path_to_read(path), dict(columns), quiet=quiet)
+    choice, way = settle_columns(path_to_read(path), dict(columns), several=several, quiet=quiet)
     everyone = frozenset({"workspace"})
-    card = store.add(path, suggest_name(path.stem), person(), everyone, "internal", choice)
+    tickets = read_file(path, choice, several=way)
+    card = store.keep(tickets, suggest_name(path.stem), person(), everyone, "internal", path.name)
     if not quiet:
         show_intake(card.intake)
     return card

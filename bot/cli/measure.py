@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from bot.cli.columns import Several
 from bot.cli.console import console, path_to_read, settings
 from bot.cli.report import AsJson, here_with_bar
 from bot.settings import Settings
@@ -43,6 +44,7 @@ def measure(
     part: Annotated[
         str | None, typer.Option(help="Of a file: the workbook's sheet or the archive's file.")
     ] = None,
+    several: Several = "",
     llm_usd: Annotated[float, typer.Option(help="Most to spend on prompts, if a model is set.")] = 0.5,
     pilot: Annotated[
         bool, typer.Option("--pilot", help="Run the fine-tune pilot, however long it takes.")
@@ -60,7 +62,7 @@ def measure(
     home_settings = settings()
     llm = measuring_llm(home_settings, llm_usd)
     columns = {"text": text_column, "label": label_column}
-    tickets, name = tickets_of(home_settings, dataset, columns, part, quiet=as_json)
+    tickets, name = tickets_of(home_settings, dataset, columns, part, several, quiet=as_json)
     request = Request(
         target,
         volume,
@@ -116,13 +118,14 @@ def tickets_of(
     dataset: str,
     columns: Mapping[str, str | None],
     part: str | None = None,
+    several: str = "",
     quiet: bool = False,
 ) -> tuple[Tickets, str]:
     """The rows of a registered dataset, or those that a dataset of this file would have; and the name they go by.
 
     Either way they are cleaned and redacted, and carry the columns that they were read from, for the report.
     """
-    from bot.cli.datasets import settle_columns, show_intake
+    from bot.cli.columns import settle_columns, show_intake
     from bot.factories import open_datasets
     from finetune.data.prepare import prepare
     from finetune.data.reading import check_whole, read_tickets
@@ -134,8 +137,8 @@ def tickets_of(
         card = store.get(dataset)
         return store.tickets(card.digest), dataset
     options = {field: column for field, column in columns.items() if column}
-    choice = settle_columns(path_to_read(path), options, part, quiet=quiet)
-    tickets, facts = prepare(read_tickets(path, choice, part=part))
+    choice, way = settle_columns(path_to_read(path), options, part, several, quiet=quiet)
+    tickets, facts = prepare(read_tickets(path, choice, part=part, several=way))
     check_whole(tickets, f"{path.name}, cleaned,")
     if not quiet and isinstance(intake := facts["intake"], Mapping):
         show_intake(intake)

@@ -24,6 +24,7 @@ class Waiting:
 
     order: str
     work: Work = field(compare=False)
+    run: str = field(default="", compare=False)
 
 
 class TooBusy(BotError):
@@ -43,30 +44,34 @@ class ThreadQueue:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._waiting: dict[Hashable, list[Waiting]] = {}
-        self._stops: dict[Hashable, threading.Event] = {}
+        self._stops: dict[Hashable, tuple[str, threading.Event]] = {}
         self._count = 0
         self._most = most_waiting
         self._is_closed = False
 
-    def submit(self, key: Hashable, work: Work, order: str = "") -> None:
-        """Queues the work by its order among those of its key; raises TooBusy when too many wait or at the end."""
+    def submit(self, key: Hashable, work: Work, order: str = "", run: str = "") -> None:
+        """Queues the work by its order among those of its key; raises TooBusy when too many wait or at the end.
+
+        `run` names it for `stop`.
+        """
         with self._lock:
             if self._is_closed or self._count >= self._most:
                 raise TooBusy
             self._count += 1
             if key in self._waiting:
-                insort(self._waiting[key], Waiting(order, work))
+                insort(self._waiting[key], Waiting(order, work, run))
                 return
-            self._waiting[key] = [Waiting(order, work)]
+            self._waiting[key] = [Waiting(order, work, run)]
         self._pool.submit(self._run, key)
 
-    def stop(self, key: Hashable) -> bool:
-        """Asks what runs for the key to stop; True when something did run."""
+    def stop(self, key: Hashable, run: str = "") -> bool:
+        """Asks what runs for the key to stop, or only the work of this name; True when it did run."""
         with self._lock:
-            event = self._stops.get(key)
-        if event is not None:
-            event.set()
-        return event is not None
+            name, event = self._stops.get(key, ("", None))
+        if event is None or (run and run != name):
+            return False
+        event.set()
+        return True
 
     def holds(self, key: Hashable) -> bool:
         """Whether work of this key runs or waits."""
@@ -90,10 +95,11 @@ class ThreadQueue:
     def _run(self, key: Hashable) -> None:
         """One work of the key, then the next is queued behind other keys: no thread starves the rest."""
         with self._lock:
-            work = self._waiting[key].pop(0).work
-            stop = self._stops[key] = threading.Event()
+            first = self._waiting[key].pop(0)
+            stop = threading.Event()
+            self._stops[key] = first.run, stop
         try:
-            work(stop)
+            first.work(stop)
         finally:
             with self._idle:
                 del self._stops[key]

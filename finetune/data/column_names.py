@@ -132,6 +132,14 @@ def label_tier(name: str) -> int:
     return 0 if forms & FIRST_CHOICE else 2 if forms & LAST_CHOICE else 1
 
 
+_LIST_NAMES = frozenset(("tags", "tag", "labels", "categories", "topics", "components", "component s", "etiquetas", "etiquettes"))  # fmt: skip
+
+
+def is_list_name(name: str) -> bool:
+    """Whether the name says that a row may have several of it, as tags and labels."""
+    return bool(_LIST_NAMES & {form.removeprefix("ticket ") for form in name_forms(name)})
+
+
 NEVER_LABEL = frozenset(
     """state status flag priority severity urgency impact gender sex language lang locale country region city channel
     source origin via satisfaction rating score csat nps sla escalated resolved closed open age month weekday year day

@@ -1,4 +1,4 @@
-"""Files in files: gzip, zip archives, Excel and OpenDocument workbooks, Hugging Face dataset folders.
+"""Files in files: gzip, zip archives, Hugging Face dataset folders; a zip that is a workbook goes to `workbooks`.
 
 `part` names the sheet or the file inside. Where several would do and differ, DatasetError names them.
 """
@@ -6,24 +6,21 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
-from finetune.data.delimited import Dialect, Row, table_records
 from finetune.data.mail import eml_mail, thread_records
-from finetune.data.ticket import RAW_SHOWN, DatasetError, ReadResult
+from finetune.data.parts import choose_part
+from finetune.data.ticket import DatasetError, ReadResult
+from finetune.data.workbooks import workbook_records
 
 MAX_UNPACKED = 2_000_000_000  # bytes on disk
 MAX_MEMBERS = 20_000
-MAX_WORKBOOK = 1_000_000_000  # bytes of its sheets, which stand in memory as a whole
 DATA = frozenset(
     (
         ".csv",
@@ -96,7 +93,7 @@ def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult
                 for place, name in enumerate(mails, 1)
             )
             return
-        member = _choose(path, [(name, "") for name in files], part, "file")
+        member = choose_part(path, [(name, "") for name in files], part, "file")
         with archive.open(member) as stream, _unpack(path, stream, member) as inner:
             yield from read(inner, None)
 
@@ -104,92 +101,6 @@ def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     with archive.open(name) as stream:
         return stream.read(50_000_000)
-
-
-def _choose(path: Path, parts: list[tuple[str, str]], part: str | None, what: str) -> str:
-    """The part that is asked for, or the only one. Raises DatasetError that names them."""
-    names = [name for name, _ in parts]
-    listing = ", ".join(f"{name!r}{about}" for name, about in parts[:10])
-    if part is not None:
-        for name in names:
-            if part.casefold() in (name.casefold(), PurePosixPath(name).name.casefold()):
-                return name
-        raise DatasetError(f"{path.name} has no {what} {part!r}.", what_next=f"It has: {listing or 'none'}.")
-    if not names:
-        raise DatasetError(
-            f"{path.name} holds no {what} of tickets.", what_next="Put a CSV file into it, or send that."
-        )
-    if len(names) > 1:
-        message = f"{path.name} holds {len(names)} {what}s: {listing}."
-        way = f'Say which one with --part "{names[0]}"; for Slack, save it as a file of its own.'
-        raise DatasetError(message, what_next=way)
-    return names[0]
-
-
-def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult]:
-    """The rows of a workbook's sheet (XLSX, XLS, XLSB, ODS); sheets with the same header are read together."""
-    import python_calamine as calamine
-
-    _check_workbook(path)
-    try:
-        with path.open("rb") as stream:
-            book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
-            sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
-    except (calamine.CalamineError, OSError, ValueError) as error:
-        message = f"{path.name} is a damaged or locked Excel workbook: it cannot be read."
-        raise DatasetError(
-            message, what_next="Save it without a password, or save the sheet as CSV."
-        ) from error
-    tables = {name: rows for name, rows in sheets.items() if sum(_size(row) > 1 for row in rows) > 1}
-    if part is None and len({_first_wide(rows) for rows in tables.values()}) == 1:
-        for name, rows in tables.items():
-            yield from _sheet_records(rows, name if len(tables) > 1 else "")
-        return
-    about = [(name, f" ({len(rows) - 1:,} rows)") for name, rows in tables.items()]
-    yield from _sheet_records(tables[_choose(path, about, part, "sheet")], "")
-
-
-def _check_workbook(path: Path) -> None:
-    """DatasetError for a workbook that is too large for memory, before it is read."""
-    size = path.stat().st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-    if size > MAX_WORKBOOK:
-        message = f"{path.name} has {size / 1e6:,.0f} MB of sheets; a workbook may have {MAX_WORKBOOK / 1e6:,.0f} MB."
-        raise DatasetError(message, what_next="Save the sheet as CSV: it is read in a stream.")
-
-
-def _size(row: list[Any]) -> int:
-    return sum(cell not in (None, "") for cell in row)
-
-
-def _first_wide(rows: list[list[Any]]) -> tuple[str, ...]:
-    """The header as far as it can be told: the first row as wide as most."""
-    width = Counter(_size(row) for row in rows if _size(row) > 1).most_common(1)[0][0]
-    return tuple(_cell(cell) for cell in next(row for row in rows if _size(row) >= min(width, 2)))
-
-
-def _sheet_records(rows: list[list[Any]], name: str) -> Iterator[ReadResult]:
-    def lines() -> Iterator[Row]:
-        for number, row in enumerate(rows, 1):
-            cells = [_cell(cell) for cell in row]
-            yield number, cells, ",".join(cells)[:RAW_SHOWN]
-
-    widths = Counter(_size(row) for row in rows if _size(row))
-    width = max(widths, key=lambda size: (widths[size], size), default=0)
-    yield from table_records(lines(), Dialect(",", width=width), unit=f"{name} row" if name else "row")
-
-
-def _cell(value: Any) -> str:
-    """A cell as text: whole numbers without `.0`, dates as ISO 8601."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value)
-    return "" if value is None else str(value)
 
 
 # -- Arrow, Parquet and Hugging Face's folders of them ---------------------------------------------

@@ -17,7 +17,8 @@ from typing import Any
 from finetune.data.card import Card
 from finetune.data.checkpoints import Checkpoints, drop_stale
 from finetune.data.prepare import prepare
-from finetune.data.store import DatasetStore
+from finetune.data.reading import read_file
+from finetune.data.store import DatasetStore, check_name
 from finetune.data.ticket import DatasetError
 from finetune.errors import FinetuneError, Stopped
 from finetune.progress import Emit, Progress, ShouldStop
@@ -41,6 +42,7 @@ class ImportOrder:
     columns: Mapping[str, str]
     problems_to: Path
     part: str | None = None
+    several: str = "first"
 
 
 def add_file(
@@ -58,17 +60,11 @@ def add_file(
         prepare=partial(prepare, progress=progress, checkpoints=checkpoints),
         progress=progress,
     )
+    check_name(order.name)
     columns = dict(order.columns)
-    card = store.add(
-        order.path,
-        order.name,
-        order.added_by,
-        order.scopes,
-        order.licence,
-        columns,
-        order.problems_to,
-        order.part,
-    )
+    tickets = read_file(order.path, columns, order.problems_to, order.part, progress, order.several)
+    whose = order.name, order.added_by, order.scopes, order.licence
+    card = store.keep(tickets, *whose, order.path.name, order.problems_to)
     checkpoints.clear()
     return card
 

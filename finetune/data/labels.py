@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from finetune.data.column_names import is_list_name
 from finetune.data.row_file import gather
-from finetune.data.ticket import Ticket
+from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, Ticket
 
 _NO_LABEL = frozenset(
     """nan null none n/a na #n/a #na n.a. nil undefined unknown (blank) blank (none) (null) (empty) empty not_set
     unassigned unset tbd missing #ref! #value! unbekannt keine keiner inconnu aucun aucune desconocido ninguno ninguna
     desconhecido nenhum sconosciuto nessuno nessuna onbekend geen nat pd.na 不明 なし 未設定""".split()  # noqa: SIM905 - a list of words reads best as words
 ) | {"not set", "no label", "not available", "not applicable", "no category", "k.a.", "<na>", "ohne"}
-_SEPARATORS = (",", ";", "|")
+LINE = "\n"
+_SEPARATORS = (",", ";", "|", LINE, "、", "，", "；")
+_TAGS = re.compile(r"[a-z0-9_:.-]+(?: [a-z0-9_:.-]+)+")
+LONGEST = 300  # characters of a cell that may hold labels
+RULE = "several labels"
+SEVERAL = {
+    "first": "the first was taken",
+    "frequent": "the one in most rows was taken",
+    "leave-out": "these rows were left out",
+}
+"""What is done with rows of several labels, and the words that say so."""
 _LISTED = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 EVERYWHERE = 0.95  # of the rows; a part that stands in more tells nothing
 
@@ -27,49 +38,118 @@ def is_no_label(value: str) -> bool:
     return not re.search(r"\w", text) or text.casefold() in _NO_LABEL
 
 
-def settle_labels(rows: Sequence[Ticket]) -> tuple[Sequence[Ticket], list[str]]:
-    """Cells of several labels become their first that tells something; notes say what was chosen from what."""
-    parts_of = _parts_by_cell(Counter(row.label for row in rows if row.label))
+@dataclass(frozen=True)
+class SettledLabels:
+    """The rows with one label each, notes on what was chosen, and the rows that were left out for having several."""
+
+    rows: Sequence[Ticket]
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = "") -> SettledLabels:
+    """Cells of several labels become one by `several`, a key of SEVERAL; a part that is in nearly every row is passed over.
+
+    In a `column` called tags, labels or the like a cell is a list where one of its parts stands elsewhere, in others where all do.
+
+    Raises DatasetError for another way than those.
+    """
+    if several not in SEVERAL:
+        what_next = f"Use {', '.join(SEVERAL)}."
+        raise DatasetError(f"There is no way {several!r} to read several labels.", what_next=what_next)
+    parts_of = parts_by_cell(Counter(row.label for row in rows if row.label), column)
     if not parts_of:
-        return rows, []
+        return SettledLabels(_in_one_line(rows))
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(set(parts_of.get(row.label or "", (row.label or "",))))
     common = {part for part, count in counts.items() if count > EVERYWHERE * len(rows)}
-    first = {
-        cell: next((part for part in parts if part not in common), parts[0])
-        for cell, parts in parts_of.items()
-    }
-    several = sum(len(parts_of.get(row.label or "", ())) > 1 for row in rows)
-    rest = Counter(
-        part for row in rows for part in parts_of.get(row.label or "", ()) if part != first[row.label or ""]
+    telling = {cell: [part for part in parts if part not in common] for cell, parts in parts_of.items()}
+    best = {cell: _best(telling[cell] or parts, counts, several) for cell, parts in parts_of.items()}
+    crowded = {cell for cell, parts in parts_of.items() if len(telling[cell] or parts) > 1}
+    number, rest = 0, Counter[str]()
+    problems = []
+    for row in rows:
+        label = row.label or ""
+        if len(parts_of.get(label, ())) < 2:
+            continue
+        number += 1
+        rest.update(part for part in parts_of[label] if part != best[label])
+        if several == "leave-out" and label in crowded:
+            message = f"has several labels ({label.replace(LINE, ', ')})"
+            problems.append(Problem(row.line, message, column, row.text[:RAW_SHOWN], rule=RULE))
+    rows = gather(
+        replace(row, label=best.get(row.label or "", row.label))
+        for row in rows
+        if several != "leave-out" or row.label not in crowded
     )
-    rows = gather(replace(row, label=first.get(row.label or "", row.label)) for row in rows)
-    if not several:
-        return rows, []
-    others = ", ".join(f"{name} {count:,}" for name, count in rest.most_common(6))
-    note = (
-        f"{several:,} rows have several labels in one cell: the first was taken (left out: {others}). A column of one "
-        "label a row says it better; training on several at once is not offered"
-    )
-    return rows, [note]
+    notes = (_several_note(number, rest, several),) if number else ()
+    return SettledLabels(_in_one_line(rows), notes, tuple(problems))
 
 
-def _parts_by_cell(cells: Counter[str]) -> dict[str, tuple[str, ...]]:
+def _best(parts: Sequence[str], counts: Mapping[str, int], several: str) -> str:
+    """The part to keep: the first, or the one in most rows, of equal ones the first."""
+    return max(parts, key=lambda part: counts[part]) if several == "frequent" else parts[0]
+
+
+def _several_note(count: int, rest: Counter[str], several: str) -> str:
+    others = ", ".join(f"{name} {number:,}" for name, number in rest.most_common(6))
+    more = f" and {len(rest) - 6:,} more" if len(rest) > 6 else ""
+    ways = " or ".join(f"`--several {way}`" for way in SEVERAL if way != several)
+    return (
+        f"{count:,} rows have several labels in one cell: {SEVERAL[several]} (labels not used: {others}{more}). One label a "
+        f"ticket is learned, never several at once; in the form, or with {ways}, it is read otherwise"
+    )
+
+
+def _in_one_line(rows: Sequence[Ticket]) -> Sequence[Ticket]:
+    """Labels that were written on several lines and are one."""
+    if not any(row.label and LINE in row.label for row in rows):
+        return rows
+    return gather(replace(row, label=(row.label or "").replace(LINE, " ") or None) for row in rows)
+
+
+def one_line_each(label: str) -> str:
+    """The label without needless blanks; each of its lines stays one, as Jira and Excel list labels."""
+    return LINE.join(" ".join(line.split()) for line in label.splitlines() if line.strip())
+
+
+def count_several(cells: Sequence[str], column: str) -> int:
+    """How many of a column's cells hold several labels; 0 where they are texts."""
+    labels = [one_line_each(cell) for cell in cells]
+    if any(len(label) > LONGEST and not _LISTED.fullmatch(label) for label in labels):
+        return 0
+    parts_of = parts_by_cell(Counter(label for label in labels if label), column)
+    return sum(len(parts_of.get(label, ())) > 1 for label in labels)
+
+
+def parts_by_cell(cells: Counter[str], column: str) -> dict[str, tuple[str, ...]]:
     """The parts of each cell that holds a list, or is made of parts that stand in other cells too; the rest is left out."""
+    enough = any if is_list_name(column) else all
     parts_of = {cell: parts for cell in cells if (parts := _listed_parts(cell))}
-    for mark in _SEPARATORS:
+    for mark in (*_SEPARATORS, *((" ",) if _are_tags(cells) else ())):
         joined = {cell: _split(cell, mark) for cell in cells if mark in cell and cell not in parts_of}
         homes: dict[str, set[str]] = defaultdict(set)
         for cell in cells:
             for part in joined.get(cell, (cell,)):
                 homes[part.casefold()].add(cell)
         shared = [
-            cell for cell, parts in joined.items() if all(len(homes[part.casefold()]) > 1 for part in parts)
+            cell
+            for cell, parts in joined.items()
+            if enough(len(homes[part.casefold()]) > 1 for part in parts)
         ]
         if joined and 2 * len(shared) >= len(joined):
             parts_of |= {cell: parts for cell, parts in joined.items() if len(parts) > 0}
     return parts_of
+
+
+def _are_tags(cells: Iterable[str]) -> bool:
+    """Whether every cell is made of words as help desks write tags, and those with several blanks between are most."""
+    names = list(cells)
+    several = [cell for cell in names if _TAGS.fullmatch(cell)]
+    words = {word for cell in several for word in cell.split()}
+    is_plain = all(re.fullmatch(r"[a-z0-9_:. -]+", cell) for cell in names)
+    return is_plain and 2 * len(several) > len(names) and any("_" in word for word in words)
 
 
 def _split(cell: str, mark: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from finetune.data.columns import Columns, choose_columns, guess_columns, one_ho
 from finetune.data.containers import folder_files
 from finetune.data.dates import DateReader
 from finetune.data.formats import read_records
-from finetune.data.labels import merge_spellings, settle_labels
+from finetune.data.labels import count_several, merge_spellings, settle_labels
 from finetune.data.row_file import gather
 from finetune.data.ticket import (
     RAW_SHOWN,
@@ -59,10 +59,12 @@ def read_tickets(
     max_bytes: int = MAX_BYTES,
     part: str | None = None,
     progress: Progress | None = None,
+    several: str = "first",
 ) -> Tickets:
     """Read every good row of the file; `columns` maps our fields to the file's, the rest is guessed.
 
-    `part` names a workbook's sheet or an archive's file. Rows that are too many for memory lie on disk.
+    `part` names a workbook's sheet or an archive's file, `several` says what is done with rows of several labels
+    (`labels.SEVERAL`). Rows that are too many for memory lie on disk.
 
     Bad rows are left out and stand in `Tickets.problems` with line and column. Raises DatasetError, listing
     every problem, when what is left is no dataset: no rows, under MIN_ROWS, one class, wrong columns.
@@ -83,9 +85,10 @@ def read_tickets(
     tickets, notes = settle_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if reader.kind == "triage":
-        tickets, several = settle_labels(tickets)
-        tickets, spellings = merge_spellings(tickets)
-        notes += several + spellings
+        settled = settle_labels(tickets, several, choice.fields["label"])
+        tickets, spellings = merge_spellings(settled.rows)
+        problems.extend(settled.problems)
+        notes += [*settled.notes, *spellings]
     result = Tickets(
         rows=tickets,
         kind=reader.kind,
@@ -126,11 +129,15 @@ class RowCounter:
 
 @dataclass(frozen=True)
 class Preview:
-    """The head of a file: its columns in order, the first rows by column, and the guess to be confirmed."""
+    """The head of a file: its columns in order, the first rows by column, and the guess to be confirmed.
+
+    `several` are the columns of which cells hold several labels, with the share of cells that do.
+    """
 
     header: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
     guess: Columns
+    several: Mapping[str, float] = field(default_factory=dict)
 
     def cell(self, row: int, column: str | None) -> str:
         """A row's value in one line, empty without one."""
@@ -143,12 +150,13 @@ def read_file(
     problems_to: Path | None = None,
     part: str | None = None,
     progress: Progress | None = None,
+    several: str = "first",
 ) -> Tickets:
     """The rows of a file; where it is refused as a whole, `problems_to` gets the list of what is wrong with it."""
     if progress is not None:
         progress.phase("reading")
     try:
-        return read_tickets(path, columns, part=part, progress=progress)
+        return read_tickets(path, columns, part=part, progress=progress, several=several)
     except DatasetError as refused:
         if problems_to and refused.problems:
             write_problems(refused, problems_to)
@@ -172,7 +180,13 @@ def preview(
     if guess.one_hot:  # the yes/no columns are one answer: shown as a column of its own
         header = [*header, one_hot_name(guess.one_hot)]
         first = [{**row, header[-1]: guess.value(row, "label")} for row in first]
-    return Preview(tuple(header), tuple(first), guess)
+    cells = {
+        name: [str(guess.value(row, "label") if name not in row else row[name] or "") for row in sample]
+        for name in header
+    }
+    counts = {name: count_several(values, name) / len(sample) for name, values in cells.items()}
+    several = {name: share for name, share in counts.items() if share}
+    return Preview(tuple(header), tuple(first), guess, several)
 
 
 def write_problems(tickets: Tickets | DatasetError, path: Path) -> int:

@@ -237,7 +237,8 @@ class DatasetStore:
     def forget(self, requester: str, by: str, models_of: ModelsOf | None = None) -> Forgettings:
         """Erase a requester's rows from every version of every dataset; each newest version gets a successor.
 
-        Also replaces the requester's name or address in other people's tickets by <ERASED>.
+        Also replaces the requester's name or address in other people's tickets by <ERASED>. Whose the datasets are stays;
+        `by` stands in the log.
         """
         from finetune.data.erase import erase_requester
 
@@ -252,8 +253,9 @@ class DatasetStore:
                 rows, erasures = erase_requester(self._shelf.rows(card.digest), requester)
                 if erasures:
                     hits.append((card, rows, erasures))
+        log.info("%s has a requester forgotten in %d versions", by, len(hits))
         by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
-        results = [self._next_version(name, own, by, models_of) for name, own in by_name.items()]
+        results = [self._next_version(name, own, models_of) for name, own in by_name.items()]
         digests = {card.digest for card, _, _ in hits}
         for card in (one for cards in self._shelf.all().values() for one in cards):
             if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
@@ -264,7 +266,7 @@ class DatasetStore:
             self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
         return results
 
-    def _next_version(self, name: str, hits: Hits, by: str, models_of: ModelsOf | None) -> ErasureResult:
+    def _next_version(self, name: str, hits: Hits, models_of: ModelsOf | None) -> ErasureResult:
         """Keep what is left of the newest version as the next one, if it still is a dataset."""
         card, rows, _ = hits[-1]
         new = None
@@ -273,7 +275,7 @@ class DatasetStore:
             facts = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}
             try:
                 check_whole(rows, name)
-                fresh = self._card(rows, name, by, card.scopes, card.licence, source, facts)
+                fresh = self._card(rows, name, card.added_by, card.scopes, card.licence, source, facts)
                 past = Repairs.from_json(card.repairs, fresh.digest).settled_on(fresh.digest)
                 fresh = replace(fresh, columns=card.columns, guessed=card.guessed, repairs=past.to_json())
                 new = self._shelf.put(fresh, rows)

@@ -11,7 +11,7 @@ from typing import Any
 from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.encoding import clean_text
-from finetune.data.labels import is_no_label
+from finetune.data.labels import LINE, is_no_label, one_line_each
 from finetune.data.row_file import gather
 from finetune.data.ticket import RAW_SHOWN, Kind, Problem, Record, Ticket
 
@@ -38,7 +38,7 @@ class TicketReader:
         text, subject = values["text"], values.get("subject", "")
         if subject and not text.casefold().startswith(subject.casefold()):
             text = f"{subject}\n\n{text}".strip()
-        label, answer = " ".join(values.get("label", "").split()), values.get("answer", "")
+        label, answer = one_line_each(values.get("label", "")), values.get("answer", "")
         if (rejection := self._rejection(text, label, answer)) is not None:
             rule, message, field = rejection
             self._problems.append(_problem(record, rule, message, self._choice.fields[field]))
@@ -88,7 +88,7 @@ def _problem(record: Record, rule: str, message: str, column: str, is_kept: bool
 
 
 def _is_list(label: str) -> bool:
-    return label.startswith(("[", "{")) or label.count(",") > 2 or label.count(";") > 2
+    return label.startswith(("[", "{")) or LINE in label or label.count(",") > 2 or label.count(";") > 2
 
 
 def _clean_value(raw: Any, field: str, changes: Counter[str]) -> tuple[str, bool]:

@@ -13,6 +13,9 @@ Cursor = Mapping[str, Any]
 Wait = Callable[[float, str], None]
 """Waits so many seconds, for the reason in words; may raise to end the pull, which then goes on from here next time."""
 
+LAG_S = 120.0
+"""A search index shows a change some time after it happened: the next pull reads so much before the last change again."""
+
 
 class SourceError(FinetuneError):
     """A pull did not do what it was asked; says what to do next."""

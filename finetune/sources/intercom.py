@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from finetune.registry import Variable
-from finetune.sources.contract import Cursor, ExpiredCursor, Page, Query, Refusal, Source, Wait
+from finetune.sources.contract import LAG_S, Cursor, ExpiredCursor, Page, Query, Refusal, Source, Wait
 from finetune.sources.http import ApiClient, Login, newest
 
 URL, TOKEN = "TRAINWISE_INTERCOM_URL", "TRAINWISE_INTERCOM_TOKEN"
@@ -60,12 +60,14 @@ class Intercom:
         onward = (reply.object().get("pages") or {}).get("next") or {}
         going_on = onward.get("starting_after") if isinstance(onward, dict) else None
         until = newest(conversations)
-        latest = max(since, int(until or 0), int(cursor.get("latest", 0)))
+        latest = max(int(until or 0), int(cursor.get("latest", 0)))
         rows = [self._row(one, query) for one in conversations if _author(one) in CUSTOMERS]
         skips = len(conversations) - len(rows)
         return Page(
             tuple(rows),
-            {"since": since, "after": going_on, "latest": latest} if going_on else {"since": latest},
+            {"since": since, "after": going_on, "latest": latest}
+            if going_on
+            else {"since": max(since, latest - int(LAG_S))},
             not going_on,
             until,
             skips={"begun by the team, not by a customer": skips} if skips else {},

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from finetune.errors import did_you_mean
 from finetune.registry import Variable
 from finetune.sources.contract import (
+    LAG_S,
     Cursor,
     ExpiredCursor,
     Missing,
@@ -102,9 +103,13 @@ class Jira:
         issues, onward = reply.rows("issues"), reply.object().get("nextPageToken")
         times = [at for one in issues if (at := seconds_of(_fields(one).get("updated"))) is not None]
         until = max(times, default=None)
-        latest = max([*times, *([cursor["latest"]] if cursor.get("latest") else [])], default=cursor["since"])
+        latest = max([*times, *([cursor["latest"]] if cursor.get("latest") else [])], default=None)
         label = query.columns["label"].split(".")[1]
-        place = {"since": cursor["since"], "token": onward, "latest": latest} if onward else {"since": latest}
+        place = (
+            {"since": cursor["since"], "token": onward, "latest": latest}
+            if onward
+            else {"since": _next_start(cursor["since"], latest)}
+        )
         return Page(tuple(_row(one, label) for one in issues), place, not onward, until)
 
     def _jql(self, query: Query, since: float | None) -> str:
@@ -115,6 +120,11 @@ class Jira:
             when = datetime.fromtimestamp(since, zone or UTC) - (timedelta(0) if zone else WIDEST_ZONE)
             clause = f' AND updated >= "{when:%Y-%m-%d %H:%M}"'
         return f'project = "{query.project}"{clause} ORDER BY updated ASC, key ASC'
+
+
+def _next_start(since: float | None, latest: float | None) -> float | None:
+    """Some time before the last change that was seen, never before this pull's start."""
+    return since if latest is None else max(latest - LAG_S, since or 0.0)
 
 
 def _fields(issue: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -123,8 +123,11 @@ def test_doubtful_labels_are_looked_for_and_sent_to_who_added_them(maya: Person,
 
 def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: Person) -> None:
     """A file with names that mean nothing, dropped in the channel: what the person chooses is what is read."""
-    rows = (f'{n % 7},{line},"Thanks, we look into number {n}."' for n, line in enumerate(LINES))
-    content = "ref,notes,area,sent back\n" + "\n".join(rows)
+    rows = (
+        f'{n % 7},{line},"Thanks, we look into number {n}.","{"vip, late" if n % 3 else "late"}"'
+        for n, line in enumerate(LINES)
+    )
+    content = "ref,notes,area,sent back,tags\n" + "\n".join(rows)
     text = maya.say(
         CHANNEL, "our tickets", files=[maya.upload(None, "Q3 export.csv", content.encode())["file"]["id"]]
     )
@@ -137,6 +140,9 @@ def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: P
     until(
         lambda: "“Thanks, we look into number 0.”" in text_of(maya.view() or {})
     )  # the first rows follow the choice
+    maya.use(maya.view() or {}, "column:label", "c4")
+    until(lambda: "Several labels" in text_of(maya.view() or {}))  # asked only where the column has some
+    form = maya.view() or {}
     choice = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
     card = text_of(appears(maya, lambda: maya.submit(form, choice), "added *chosen-columns*"))
     assert "reply tickets" in card

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -148,8 +149,10 @@ def add_dataset(
     `values` are what the form holds: a column (`c0` is the first) for each field.
     """
 
+    run = uuid.uuid4().hex[:12]
+
     def work(stop: threading.Event) -> None:
-        steps = ImportSteps(client, upload, person, services.quiet_place(upload.channel, person))
+        steps = ImportSteps(client, upload, person, services.quiet_place(upload.channel, person), run)
         try:
             card = _import(services, client, upload, values, person, steps, stop)
             place = steps.end(card)
@@ -162,7 +165,7 @@ def add_dataset(
             steps.give_up()
             apologise(client, error, upload.channel, person.id)
 
-    services.thread_queue.submit(("dataset", upload.name), work)
+    services.thread_queue.submit(("dataset", upload.name), work, run=run)
 
 
 def _import(
@@ -196,6 +199,7 @@ def _import(
             upload.licence,
             columns,
             problems,
+            several=values.get("several", "first"),
         )
         try:
             return add_file_apart(order, steps.hear, lambda: "cancel" if stop.is_set() else None)
@@ -206,8 +210,9 @@ def _import(
 class ImportSteps:
     """One message in the channel: how far the import is, then the dataset's card in its place; gone where it fails."""
 
-    def __init__(self, client: WebClient, upload: Upload, person: Person, channel: str) -> None:
+    def __init__(self, client: WebClient, upload: Upload, person: Person, channel: str, run: str) -> None:
         self._client, self._upload, self._person, self._channel = client, upload, person, channel
+        self._run = run
         self._place: tuple[str, str] | None = None
         self._step, self._told_at = 0, 0.0
         self._who, self._what = f"📥 {escape(person.name)}", f"*{escape(upload.name)}*"
@@ -215,7 +220,9 @@ class ImportSteps:
     def show(self, step: int, detail: str = "") -> None:
         """The bar at this step; the message is posted at the first."""
         text = f"{self._who} adds {self._what}\n{step_line(step, detail)}"
-        cancel = button("Cancel", CANCEL, f"{self._person.id}:{self._upload.name}", style="danger")
+        cancel = button(
+            "Cancel", CANCEL, f"{self._person.id}:{self._upload.name}:{self._run}", style="danger"
+        )
         call: dict[str, Any] = {"text": text, "blocks": [section(text), actions([cancel])]}
         if self._place is None:
             message = self._client.chat_postMessage(channel=self._channel, **call)
@@ -260,12 +267,12 @@ class ImportSteps:
 def on_import_cancel(services: Services, ack: Ack, body: Body, client: WebClient) -> None:
     """Ends an import that runs; whoever started it may, and an admin."""
     ack()
-    owner, _, name = str(body["actions"][0].get("value", "")).partition(":")
+    owner, name, run = (*str(body["actions"][0].get("value", "")).split(":"), "", "")[:3]
     person = services.users.person(body["user"]["id"])
     if person.id != owner and not services.permissions.is_admin(person):
         raise BotError("Only who added the file, or an admin, can cancel this.")
-    if not services.thread_queue.stop(("dataset", name)):
-        raise BotError(f"`{name}` is not being added any more.")
+    if not services.thread_queue.stop(("dataset", name), run or "of an older card"):
+        raise BotError(f"This import of `{name}` is over.")
 
 
 def guard_name(services: Services, name: str, person: Person) -> None:

@@ -29,6 +29,11 @@ ASKED = {
     "customer": ("Customer", "All tickets of a customer stay on one side of the test."),
     "created_at": ("Date", "With dates the latest weeks become the test."),
 }
+WAYS = {
+    "first": "Take the first",
+    "frequent": "Take the one in most rows",
+    "leave-out": "Leave these rows out",
+}
 STEPS = ("reading the columns", "fetching the file", "reading the rows", "cleaning and redacting")
 KINDS_OF_GUESS = {"name": "by their names", "content": "by what stands in them"}
 
@@ -88,8 +93,19 @@ def columns_modal(
         choice = select(f"column:{name}", options, initial, "Choose a column")
         blocks.append(input_field(name, label, choice, hint=hint, live=True))
     fields = head.guess.fields if values is None else _columns_in_form(values, head)
+    if share := head.several.get(fields.get("label", "")):
+        blocks.append(_several_field(share, (values or {}).get("several")))
     blocks.append(context(*_first_rows(head, fields)) | {"block_id": "preview"})
     return modal("dataset_columns", "Check the columns", blocks, "Add", upload.pack())
+
+
+def _several_field(share: float, way: str | None) -> Block:
+    """Asks what is done with rows of several labels, where the chosen column has some."""
+    options = [option(text, name) for name, text in WAYS.items()]
+    hint = (
+        f"{share:.0%} of the first rows have several. One label a ticket is learned, never several at once."
+    )
+    return input_field("several", "Several labels", select("several", options, way or "first"), hint=hint)
 
 
 def column_errors(values: Mapping[str, str]) -> dict[str, str]:

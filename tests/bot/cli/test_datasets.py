@@ -121,6 +121,36 @@ def test_a_person_confirms_the_guess(
     assert trainwise("datasets", "add", "tickets.csv")[0] == 0
 
 
+def test_rows_of_several_labels_are_told_and_asked_about(
+    trainwise: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their share and what is done stand there, an option decides, and on a terminal the person is asked."""
+    import io
+
+    lines = [
+        f'{text},"{"refund, billing" if at % 5 == 0 else label}"' for at, (text, label) in enumerate(ROWS)
+    ]
+    save(tmp_path, "text,tags\n" + "\n".join(lines))
+    code, out, _ = trainwise("datasets", "add", "tickets.csv", "--name", "one")
+    assert (code, "20% of the first rows have several labels in 'tags': the first was taken" in out) == (
+        0,
+        True,
+    )
+    assert "6 rows have several labels in one cell" in out
+    code, out, _ = trainwise("datasets", "add", "tickets.csv", "--several", "leave-out", "--name", "two")
+    assert (code, "6 several labels (lines 2, 7, 12, 17, 22, ...)" in out) == (0, True), out
+    code, _, err = trainwise("measure", "tickets.csv", "--several", "all")
+    assert (code, "--several takes first, frequent, leave-out" in err) == (2, True)
+
+    class Input(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Input("y\n2\n"))
+    code, out, _ = trainwise("datasets", "add", "tickets.csv", "--name", "three")
+    assert (code, "the one in most rows was taken (labels not used: refund 6)" in out) == (0, True), out
+
+
 def test_good_rows_are_kept_and_bad_ones_listed_in_a_file(trainwise: Terminal, tmp_path: Path) -> None:
     """The list has line and reason and runs nothing in a spreadsheet; the next good file leaves no old list."""
     rows = "\n".join(map(",".join, ROWS))

@@ -63,3 +63,21 @@ def test_a_flood_and_the_end_are_refused_with_a_sentence() -> None:
     assert queue.close(10)
     with pytest.raises(TooBusy):
         queue.submit("d", lambda _stop: None)
+
+
+def test_a_stop_by_name_reaches_only_the_work_of_that_name() -> None:
+    """The button of an import that is over does not end the next one under the same key."""
+    queue, start, stops = ThreadQueue(threads=2), threading.Event(), []
+
+    def hanging(stop: threading.Event) -> None:
+        start.set()
+        stops.append(stop.wait(10))
+
+    queue.submit("import", lambda _stop: None, run="first")
+    queue.submit("import", hanging, run="second")
+    assert start.wait(10)
+    assert not queue.stop("import", "first")
+    assert not stops
+    assert queue.stop("import", "second")
+    assert queue.close(10)
+    assert stops == [True]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from finetune.data import containers
+from finetune.data import workbooks
 from finetune.data.reading import DatasetError, neutral_cell, read_tickets, write_problems
 
 TOPICS = (("the invoice is wrong", "billing"), ("I cannot log in", "login"), ("the app crashes", "bug"))
@@ -132,12 +132,84 @@ def test_a_workbook_that_unpacks_to_more_than_memory_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few kilobytes of zeros in the file, more than the most in its sheet."""
-    monkeypatch.setattr(containers, "MAX_WORKBOOK", 20_000_000)
+    monkeypatch.setattr(workbooks, "MAX_WORKBOOK", 20_000_000)
     path = tmp_path / "bomb.xlsx"
     with ZipFile(path, "w", ZIP_DEFLATED) as archive, archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
         for _ in range(21):
             sheet.write(bytes(1_000_000))
     with pytest.raises(DatasetError, match=r"21 MB of sheets(.|\n)*as CSV"):
+        read_tickets(path)
+
+
+XLSX = {
+    "[Content_Types].xml": """<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
+<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>
+<Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml"
+ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>""",
+    "_rels/.rels": """<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
+<Relationship Id="rId1" Target="xl/workbook.xml"
+Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"/></Relationships>""",
+    "xl/workbook.xml": """<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">
+<sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets></workbook>""",
+    "xl/_rels/workbook.xml.rels": """<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
+<Relationship Id="rId1" Target="worksheets/sheet1.xml"
+Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet"/>
+<Relationship Id="rId2" Target="sharedStrings.xml"
+Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"/></Relationships>""",
+}
+
+
+def save_workbook(path: Path, cells: str, texts: str = "") -> None:
+    """A workbook of one sheet, as its own markup says it."""
+    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for name, text in XLSX.items():
+            archive.writestr(name, text)
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f"<worksheet {main}><sheetData>{cells}</sheetData></worksheet>"
+        )
+        archive.writestr("xl/sharedStrings.xml", f"<sst {main}>{texts}</sst>")
+
+
+SMALL_SHEET = "".join(
+    f'<row r="{at}"><c r="A{at}" t="inlineStr"><is><t>{text}</t></is></c>'
+    f'<c r="B{at}" t="inlineStr"><is><t>{label}</t></is></c></row>'
+    for at, (text, label) in enumerate([("text", "label"), *ROWS], 1)
+)
+
+
+def test_a_value_far_from_the_table_is_told_not_laid_out(tmp_path: Path) -> None:
+    """One value in the sheet's last cell would be 17 billion cells in memory; a style there is nothing."""
+    path = tmp_path / "far.xlsx"
+    save_workbook(path, SMALL_SHEET + '<row r="1048576"><c r="XFD1048576" s="1"/></row>')
+    assert len(read_tickets(path)) == 30
+    save_workbook(path, SMALL_SHEET + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+    with pytest.raises(DatasetError, match=r"1,048,576 rows by 16,384 columns(.|\n)*save the sheet as CSV"):
+        read_tickets(path)
+
+
+def test_one_text_that_thousands_of_cells_refer_to_is_counted_each_time(tmp_path: Path) -> None:
+    """A megabyte that stands once in the file and 20,000 times in the sheet is 20 GB."""
+    path = tmp_path / "texts.xlsx"
+    cells = "".join(f'<row r="{at}"><c r="A{at}" t="s"><v>0</v></c></row>' for at in range(1, 20_001))
+    save_workbook(path, cells, f"<si><t>{'x' * 1_000_000}</t></si>")
+    with pytest.raises(DatasetError, match=r"20,00\d MB of sheets; a workbook may have 1,000 MB"):
+        read_tickets(path)
+
+
+def test_repeated_cells_of_an_opendocument_sheet_are_counted(tmp_path: Path) -> None:
+    """A value repeated over a million rows of a thousand columns is refused; empty repetitions are usual."""
+    path = tmp_path / "wide.ods"
+    cell = '<table:table-cell office:value-type="float" table:number-columns-repeated="1000"/>'
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(
+            "content.xml",
+            '<table:table table:name="S"><table:table-row table:number-rows-repeated="1000000">'
+            f"{cell}</table:table-row></table:table>",
+        )
+    with pytest.raises(DatasetError, match="1,000,000 rows by 1,000 columns"):
         read_tickets(path)
 
 

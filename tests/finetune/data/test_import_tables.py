@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -398,3 +399,60 @@ def test_what_cannot_be_unpacked_is_said(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(table(["text", "label"], ROWS).encode())[:60])
     with pytest.raises(DatasetError, match="damaged or locked"):
         read_tickets(path)
+
+
+SEVERAL_ROWS = [
+    [text, "refund, billing" if at % 5 == 0 else "login" if label == "bug" else label]
+    for at, (text, label) in enumerate(ROWS)
+]
+
+
+@pytest.mark.parametrize(
+    ("way", "classes", "left_out"),
+    [
+        ("first", {"billing": 8, "login": 16, "refund": 6}, 0),
+        ("frequent", {"billing": 14, "login": 16}, 0),
+        ("leave-out", {"billing": 8, "login": 16}, 6),
+    ],
+)
+def test_rows_of_several_labels_are_read_as_a_person_says(
+    way: str, classes: dict[str, int], left_out: int, tmp_path: Path
+) -> None:
+    """The first label, the most frequent one, or the rows left out, each counted and said; no other way."""
+    path = save(tmp_path, table(["text", "tags"], SEVERAL_ROWS))
+    tickets = read_tickets(path, several=way)
+    assert dict(tickets.classes) == classes
+    assert any("6 rows have several labels in one cell" in note for note in tickets.notes)
+    assert [one.rule for one in tickets.rejections] == ["several labels"] * left_out
+    assert covers_each_row(tickets)
+    with pytest.raises(DatasetError, match="Use first, frequent, leave-out"):
+        read_tickets(path, several="all")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("billing, refund", "billing", "refund, login", "login"),
+        ("billing\nrefund", "billing", "refund\nlogin", "login"),
+        ('["billing", "refund"]', '["billing"]', '["refund", "login"]', '["login"]'),
+        ("{billing,refund}", "{billing}", "{refund,login}", "{login}"),
+        ("vip_user billing", "refund_late billing", "login refund_late", "login vip_user"),
+        ("請求、返金", "請求", "返金、ログイン", "ログイン"),
+    ],
+)
+def test_tags_are_lists_however_they_are_written(cells: tuple[str, ...], tmp_path: Path) -> None:
+    """Commas, lines, JSON, PostgreSQL, help desks' blanks, Japanese commas: no class is a list."""
+    rows = [[text, cells[at % 4]] for at, (text, _) in enumerate(ROWS)]
+    path = save(tmp_path, table(["text", "tags"], rows))
+    head, tickets = preview(path), read_tickets(path)
+    assert head.several["tags"] >= 0.4
+    assert any("have several labels" in note for note in tickets.notes)
+    assert not any(re.search(r"[\s,、\[{]", name) for name, _ in tickets.classes)
+
+
+def test_a_queue_of_two_words_or_lines_is_no_list(tmp_path: Path) -> None:
+    """`billing issue` and a name that a spreadsheet wrapped stay one queue."""
+    names = {"billing": "billing issue", "login": "login\nissue", "bug": "bug report"}
+    path = save(tmp_path, table(["text", "tags"], [[text, names[label]] for text, label in ROWS]))
+    assert {name for name, _ in read_tickets(path).classes} == {"billing issue", "login issue", "bug report"}
+    assert not preview(path).several

@@ -221,6 +221,7 @@ def test_forgetting_erases_a_requester_everywhere(store: DatasetStore) -> None:
             store.tickets(digest)
     left = store.get("tickets", HERE)
     assert (left.version, left.scopes, left.licence) == (3, ("channel:C1",), "mine")
+    assert left.added_by == "U1"  # whoever has somebody forgotten does not become the owner
     rows = store.tickets("tickets").rows
     assert len(rows) == 21
     assert all("user3@" not in (row.text + str(row.customer)).casefold() for row in rows)
