@@ -155,6 +155,21 @@ NEVER_LABEL = frozenset(
 )
 """Words of columns that say how a ticket stands, not where it goes."""
 
+ROLES = frozenset(
+    ("role", "author role", "author type", "sender", "sender type", "sender role", "from type", "direction", "speaker",
+     "message direction", "author kind", "created by type", "user role", "participant", "participant type", "written by")
+)  # fmt: skip
+"""Columns that say who wrote a message, where a file has a row for each message of a conversation."""
+BY_CUSTOMER = frozenset(
+    """customer user end-user end_user enduser requester client contact inbound incoming lead visitor human kunde cliente
+    in received""".split()  # noqa: SIM905 - a list of words reads best as words
+)
+BY_TEAM = frozenset(
+    """agent admin staff support assistant bot outbound outgoing employee operator teammate rep representative system
+    mitarbeiter agente out sent""".split()  # noqa: SIM905
+)
+
+
 _ENVELOPE = frozenset(
     ("fields", "properties", "attributes", "data", "payload", "source", "ticket", "source body")
 )

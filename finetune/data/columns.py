@@ -15,8 +15,11 @@ from statistics import median
 from typing import Any
 
 from finetune.data.column_names import (
+    BY_CUSTOMER,
+    BY_TEAM,
     GIVEN,
     PEOPLE,
+    ROLES,
     is_never_label,
     label_tier,
     name_forms,
@@ -42,7 +45,7 @@ class Columns:
     """The file's column for each of our fields, and the columns that hold people's names.
 
     `also` are columns that fitted a field too, `rivals_for_label` those among which a person must choose the label,
-    `one_hot` the yes/no columns that the label is read from, `unread` what is not read at all.
+    `one_hot` the yes/no columns that the label is read from, `role` tells customers' messages from the team's, `unread` is not read.
     """
 
     fields: Mapping[str, str]
@@ -53,6 +56,11 @@ class Columns:
     one_hot: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     hint: str = ""
+    role: str = ""
+
+    def is_by_team(self, values: Mapping[str, Any]) -> bool:
+        """Whether the record is a message of the team."""
+        return bool(self.role) and str(values.get(self.role) or "").strip().casefold() in BY_TEAM
 
     def value(self, values: Mapping[str, Any], name: str) -> Any:
         """The record's value for one of our fields; None where the file has no column for it."""
@@ -119,10 +127,22 @@ def guess_columns(
         rivals_for_label, hint, by_content = _guess_label(fields, facts, group, people, also)
         how = "content" if by_content and how == "name" else how
     one_hot = group if fields.get("label") == one_hot_name(group) else ()
-    used = {*fields.values(), *one_hot, *people}
+    role = _find_role(facts, set(fields.values())) if "answer" not in fields else ""
+    used = {*fields.values(), *one_hot, *people, role}
     unread = tuple(name for name in header if name not in used)
     fields = {name: fields[name] for name in GIVEN if name in fields}
-    return Columns(fields, people, how, also, rivals_for_label, one_hot, unread, hint)
+    return Columns(fields, people, how, also, rivals_for_label, one_hot, unread, hint, role)
+
+
+def _find_role(facts: Mapping[str, Facts], used: set[str]) -> str:
+    """The column that tells customers' messages from the team's; "" where there is none."""
+    for name in facts:
+        if name in used or not ROLES & set(name_forms(name)):
+            continue
+        values = {value.casefold() for value in facts[name].counts}
+        if values <= BY_CUSTOMER | BY_TEAM and values & BY_CUSTOMER and values & BY_TEAM:
+            return name
+    return ""
 
 
 class Facts:

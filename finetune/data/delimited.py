@@ -23,7 +23,7 @@ CAREFUL_RECORD = 100_000  # the same, once RESCAN characters were read in vain
 RESCAN = 50_000_000
 DELIMITERS = ",;\t|"
 SNIFF_LINES, SNIFF_CHARACTERS = 200, 100_000
-FOOTER_LINES = 3
+FOOTER_LINES, TAIL_LINES = 3, 40
 csv.field_size_limit(MAX_RECORD + 1_000_000)
 
 Row = tuple[int, list[str], str]
@@ -92,6 +92,7 @@ def _size(fields: list[str]) -> int:
 def _below_header(rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialect) -> Iterator[ReadResult]:
     """Records by the header: the first row of which most cells are filled; what stands above it is told."""
     header: list[str] | None = None
+    names: list[str] = []
     least = max(2, round(0.6 * dialect.width)) if dialect.width else 1
     for row in rows:
         if isinstance(row, Problem):
@@ -99,15 +100,21 @@ def _below_header(rows: Iterator[Row | Problem] | Iterator[Row], dialect: Dialec
             continue
         number, fields, raw = row
         if header is None:
-            if sum(bool(field.strip()) for field in fields) >= least:
-                header = _header(fields)
+            is_wide = sum(bool(field.strip()) for field in fields) >= least
+            if is_wide and not is_summary(fields, dialect.width):
+                header = names = _header(fields)
             elif raw.strip(f'{dialect.delimiter} \t"'):
                 message = "stands above the header and is no ticket"
                 yield Problem(number, message, raw=raw[:RAW_SHOWN], rule="title lines")
             continue
         if not any(field.strip() for field in fields):
             continue
-        yield from _record(number, fields, raw, header)
+        if len(fields) == len(header) > 1 and sorted(_header(fields)) == sorted(header):
+            names = _header(fields)
+            order = "" if names == header else ", in another order: the rows below are read by it"
+            yield Problem(number, f"is the header again{order}", raw=raw[:RAW_SHOWN], rule="repeated headers")
+            continue
+        yield from _record(number, fields, raw, names)
 
 
 def _record(number: int, fields: list[str], raw: str, header: list[str]) -> Iterator[ReadResult]:
@@ -159,25 +166,59 @@ _FOOTER = re.compile(
 
 
 def _without_footer(items: Iterator[ReadResult], width: int) -> Iterator[ReadResult]:
-    """The items without the lines at the file's end that sum it up: `Total,36`, `Exported by Ada`."""
+    """The items without the lines at the file's end that sum it up: `Total,36`, `Exported by Ada`.
+
+    They are the last three, or below an empty line as many as stand there, names with counts among them.
+    """
     tail: deque[ReadResult] = deque()
     for item in items:
         tail.append(item)
-        if len(tail) > FOOTER_LINES:
+        if len(tail) > TAIL_LINES:
             yield tail.popleft()
+    records = [item for item in tail if isinstance(item, Record)]
+    words = {name for record in records for name, value in record.values.items() if not _is_number(value)}
+    below = _below_gap(records, width, words)
+    last = {id(record) for record in records[-FOOTER_LINES:] if _sums_up(record, width, words)}
     for item in tail:
-        if isinstance(item, Record) and _is_footer(list(item.values.values()), width):
+        if id(item) in below | last:
             yield Problem(item.line, "is a footer, no ticket", raw=item.raw, rule="footers")
         else:
             yield item
 
 
-def _is_footer(fields: list[str], width: int) -> bool:
+def _below_gap(records: list[Record], width: int, words: set[str]) -> set[int]:
+    """The records below the last empty line, where the first of them sums up and the others are names with counts."""
+    for place in range(len(records) - 1, 0, -1):
+        above, record = records[place - 1], records[place]
+        if record.line <= above.line + above.raw.count("\n") + 1 or len(above.raw) >= RAW_SHOWN:
+            continue
+        rest = records[place:]
+        if _sums_up(record, width, words) and all(_is_count(one, words) for one in rest[1:]):
+            return set(map(id, rest))
+    return set()
+
+
+def _sums_up(record: Record, width: int, words: set[str]) -> bool:
+    return is_summary(list(record.values.values()), width) and _is_count(record, words)
+
+
+def _is_count(record: Record, words: set[str]) -> bool:
+    """Whether it is a name alone, or with numbers where other rows have words."""
+    filled = [(name, value) for name, value in record.values.items() if value.strip()]
+    return all(_is_number(value) and name in words for name, value in filled[1:])
+
+
+def _is_number(value: str) -> bool:
+    return bool(re.fullmatch(r"[\d.,:/ %-]+", value.strip()))
+
+
+def is_summary(fields: list[str], width: int) -> bool:
+    """Whether the row says how many or when: `Total,36`, `Generated,2026-01-02`."""
     cells = [field.strip() for field in fields if field.strip()]
     if not cells or not _FOOTER.match(cells[0]) or len(cells[0]) > 60:
         return False
     rest = cells[1:]
-    return all(re.fullmatch(r"[\d.,:/ -]+", cell) for cell in rest) and (width > 2 or bool(rest))
+    return all(_is_number(cell) for cell in rest) and (width > 2 or bool(rest))
 
 
 def _assemble(lines: Iterator[Line], dialect: Dialect, is_head: bool = False) -> Iterator[Row | Problem]:

@@ -1,6 +1,6 @@
 """Help desks' API answers as rows: Zendesk, Intercom, Freshdesk, HubSpot, Jira, ServiceNow, Salesforce. Pure.
 
-Envelopes are opened, objects flattened three levels deep (`fields.issuetype.name`), lists of words joined; the first
+Envelopes are opened, objects flattened (`fields.issuetype.name`), lists of words joined; the first
 public answer of an agent is added as `answer`. Every field keeps its name, so that it can be asked for.
 """
 
@@ -19,7 +19,7 @@ ENVELOPES = (
 _CONTENTS = re.compile(
     r"text|body|description|subject|summary|title|question|message|prompt|instruction", re.I
 )
-DEPTH = 3
+DEPTH = 8
 _NAMES = ("display_value", "displayName", "name", "value", "title", "label", "key", "text", "email", "id")
 
 

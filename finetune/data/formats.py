@@ -17,6 +17,7 @@ from finetune.data.chats import join_instruction, read_chat
 from finetune.data.delimited import csv_records
 from finetune.data.encoding import HEAD_BYTES, decode_lines, is_binary
 from finetune.data.exports import flat_values, rows_of
+from finetune.data.html_tables import html_records, is_html_table
 from finetune.data.mail import eml_mail, is_eml, is_mbox, mbox_records, msg_mail, thread_records
 from finetune.data.ticket import RAW_SHOWN, DatasetError, Problem, ReadResult, Record
 
@@ -68,6 +69,8 @@ def _text_records(path: Path, head: bytes, stream: BinaryIO) -> Iterator[ReadRes
         yield from mbox_records(path)
     elif is_eml(head):
         yield from thread_records([eml_mail(stream.read(MAX_JSON))])
+    elif is_html_table(head):
+        yield from html_records(stream.read(MAX_JSON), path.name)
     elif (shape := _json_shape(head)) is not None:
         yield from _json_lines(stream) if shape == "lines" else _json_whole(stream, path)
     else:
@@ -96,6 +99,11 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
     for magic, meaning in MAGIC.items():
         if head.startswith(magic):
             raise DatasetError(f"{path.name} is {meaning}.", what_next=f"Trainwise reads {FORMATS}.")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().replace(b"\0", b"")
+    if start.startswith(b"<?xml") and not is_html_table(head):
+        raise DatasetError(
+            f"{path.name} is XML.", what_next=f"Export the tickets as CSV. Trainwise reads {FORMATS}."
+        )
     if is_binary(head):
         raise DatasetError(f"{path.name} is not text but binary.", what_next=f"Trainwise reads {FORMATS}.")
 
@@ -112,12 +120,12 @@ def _json_shape(head: bytes) -> str | None:
         return "whole"
     first, _, rest = start.partition(b"\n")
     try:
-        value = json.loads(first)
+        json.loads(first)
     except ValueError:
         line = first.strip()
         is_broken_line = line.endswith(b"}") and b'":' in line.replace(b" ", b"")
         return "lines" if is_broken_line else "whole"
-    return "whole" if rows_of(value) is not None and not rest.strip() else "lines"
+    return "lines" if rest.strip() else "whole"
 
 
 def _json_lines(stream: BinaryIO) -> Iterator[ReadResult]:
@@ -161,7 +169,7 @@ def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
         raise DatasetError(f"{path.name} is nested too deep to be tickets.", what_next="Send CSV.") from error
     items = rows_of(value)
     if items is None:
-        items = _columns_to_rows(value) or [value]
+        items = _table_to_rows(value) or _columns_to_rows(value) or [value]
     for place, item in enumerate(items, 1):
         yield from _from_object(item, place, "", "item")
 
@@ -172,6 +180,18 @@ def _json_value(data: bytes) -> Any:
         return json.loads(data)
     except UnicodeDecodeError:
         return json.loads(data.decode("cp1252", errors="replace"))
+
+
+def _table_to_rows(value: Any) -> list[dict[str, Any]] | None:
+    """The rows of a table with its column names apart, as pandas' `orient="split"` does; None for anything else."""
+    if not isinstance(value, dict) or not {"columns", "data"} <= value.keys():
+        return None
+    names, rows = value["columns"], value["data"]
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return None
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    return [dict(zip(map(str, names), row, strict=True)) for row in rows]
 
 
 def _columns_to_rows(value: Any) -> list[dict[str, Any]] | None:

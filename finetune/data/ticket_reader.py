@@ -17,7 +17,7 @@ from finetune.data.ticket import RAW_SHOWN, Kind, Problem, Record, Ticket
 
 MAX_TEXT = 50_000  # characters of one field
 MAX_LABEL = 80
-CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels"))
+CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels", "written by the team"))
 
 
 class TicketReader:
@@ -39,6 +39,10 @@ class TicketReader:
         if subject and not text.casefold().startswith(subject.casefold()):
             text = f"{subject}\n\n{text}".strip()
         label, answer = one_line_each(values.get("label", "")), values.get("answer", "")
+        if self.kind == "triage" and self._choice.is_by_team(record.values):
+            message = "is a message of the team, no ticket"
+            self._problems.append(_problem(record, "written by the team", message, self._choice.role))
+            return None
         if (rejection := self._rejection(text, label, answer)) is not None:
             rule, message, field = rejection
             self._problems.append(_problem(record, rule, message, self._choice.fields[field]))

@@ -43,7 +43,7 @@ def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult
     try:
         with path.open("rb") as stream:
             book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(stream.read()))
-            sheets = {name: book.get_sheet_by_name(name).to_python() for name in book.sheet_names}
+            sheets = {name: _filled(book.get_sheet_by_name(name)) for name in book.sheet_names}
     except (calamine.CalamineError, OSError, ValueError) as error:
         message = f"{path.name} is a damaged or locked Excel workbook: it cannot be read."
         raise DatasetError(
@@ -56,6 +56,19 @@ def workbook_records(path: Path, part: str | None = None) -> Iterator[ReadResult
         return
     about = [(name, f" ({len(rows) - 1:,} rows)") for name, rows in tables.items()]
     yield from _sheet_records(tables[choose_part(path, about, part, "sheet")], "")
+
+
+def _filled(sheet: Any) -> list[list[Any]]:
+    """The sheet's rows; a cell that was merged over several rows stands in each of them."""
+    rows: list[list[Any]] = sheet.to_python()
+    top, left = sheet.start or (0, 0)
+    for (first, column), (last, _) in sheet.merged_cell_ranges or ():
+        if not (0 <= first - top < len(rows) and 0 <= column - left < len(rows[first - top])):
+            continue
+        value = rows[first - top][column - left]
+        for row in rows[first - top + 1 : last - top + 1]:
+            row[column - left] = value if row[column - left] in (None, "") else row[column - left]
+    return rows
 
 
 def _size(row: list[Any]) -> int:
