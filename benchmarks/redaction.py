@@ -1,7 +1,8 @@
 """What redaction hides and what it leaves: precision and recall by type, over 1,680 spans and 1,600 look-alikes a voice.
 
 `python benchmarks/redaction.py`: both voices; `--quick`: the development voice; `--misses N`: show N misses of each type (development
-only: the held-out voice is scored, never read); `--presidio`: Presidio's patterns beside it, where installed; `--json`.
+only: the held-out voice is scored, never read); `--names`: full names in free English and French text, with the extra `names`;
+`--presidio`: Presidio's patterns beside it, where installed; `--json`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.redaction_cases import KINDS, Case, look_alike_cases, personal_cases
+from benchmarks.redaction_names import name_cases
+from finetune.data.name_models import NameFinder
 from finetune.data.people import People
 from finetune.data.personal_numbers import personal_spans
 from finetune.data.redact import join_spans
@@ -27,10 +30,16 @@ from finetune.data.ticket import Ticket
 Find = Callable[[str, tuple[str, ...]], list[Span]]
 
 
-def ours(cases: Sequence[Case]) -> Find:
+def ours(cases: Sequence[Case], together: bool = True) -> Find:
     """Everything that the product looks for, with the cases' people as the file's name columns."""
-    people = People([Ticket(str(at), case.text, names=case.names) for at, case in enumerate(cases)])
-    return lambda text, names: [*secret_spans(text), *personal_spans(text), *people.spans(text, names)]
+    rows = [Ticket(str(at), case.text, names=case.names) for at, case in enumerate(cases)]
+    people, finder = People(rows), NameFinder(rows if together else ())
+    return lambda text, names: [
+        *secret_spans(text),
+        *personal_spans(text),
+        *people.spans(text, names),
+        *finder.spans(text),
+    ]
 
 
 def presidio(_cases: Sequence[Case]) -> Find:
@@ -111,14 +120,16 @@ def score(cases: Sequence[Case], find: Find, misses: int = 0) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for flag in ("--quick", "--presidio", "--json"):
+    for flag in ("--quick", "--names", "--presidio", "--json"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--misses", type=int, default=0)
     options = parser.parse_args()
     results = {}
     for voice in ("development",) if options.quick or options.misses else ("development", "held out"):
-        cases = [*personal_cases(voice), *look_alike_cases(voice)]
+        cases = name_cases(voice) if options.names else [*personal_cases(voice), *look_alike_cases(voice)]
         results[voice] = {"ours": score(cases, ours(cases), options.misses)}
+        if options.names:
+            results[voice]["each text alone"] = score(cases, ours(cases, together=False))
         if options.presidio:
             results[voice]["presidio"] = score(cases, presidio(cases))
         for system, result in results[voice].items():
@@ -126,6 +137,8 @@ def main() -> None:
                 f"{voice}, {system}: {result['look_alikes_touched']} of {result['look_alikes']} look-alikes touched, {result['ms_per_text']} ms a text"
             )
             for kind, line in result["types"].items():
+                if options.names and kind != "NAME":
+                    continue
                 print(
                     f"  {kind:9} {line['spans']:4} spans  recall {line['recall']:.3f}  precision {line['precision']:.3f}"
                 )

@@ -204,8 +204,8 @@ def _sums_up(record: Record, width: int, words: set[str]) -> bool:
 
 def _is_count(record: Record, words: set[str]) -> bool:
     """Whether it is a name alone, or with numbers where other rows have words."""
-    filled = [(name, value) for name, value in record.values.items() if value.strip()]
-    return all(_is_number(value) and name in words for name, value in filled[1:])
+    cells = [(name, value) for name, value in record.values.items() if value.strip()]
+    return all(_is_number(value) and name in words for name, value in cells[1:])
 
 
 def _is_number(value: str) -> bool:

@@ -34,8 +34,8 @@ def html_records(data: bytes, name: str) -> Iterator[ReadResult]:
         raise DatasetError(
             f"{name} is a web page without a table of tickets.", what_next="Export them as CSV."
         )
-    filled = [[cell for cell in row if cell] for row in rows]
-    widths = Counter(len(cells) for cells in filled if cells)
+    rows_with_text = [[cell for cell in row if cell] for row in rows]
+    widths = Counter(len(cells) for cells in rows_with_text if cells)
     width = max(widths, key=lambda size: (widths[size], size))
 
     def lines() -> Iterator[Row]:
@@ -48,8 +48,8 @@ def html_records(data: bytes, name: str) -> Iterator[ReadResult]:
 def _decode(data: bytes) -> str:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
-    said = _CHARSET.search(data[:4_000])
-    for encoding in ("utf-8-sig", said[1].decode() if said else "cp1252", "cp1252"):
+    charset = _CHARSET.search(data[:4_000])
+    for encoding in ("utf-8-sig", charset[1].decode() if charset else "cp1252", "cp1252"):
         try:
             return data.decode(encoding)
         except (UnicodeDecodeError, LookupError):
@@ -118,10 +118,10 @@ class _Tables(HTMLParser):
         text = re.sub(r" *\n *", "\n", "".join(self._cell)).strip()
         rows, columns = self._span
         for place in range(columns):
-            shown = text if place == 0 else ""
+            text_there = text if place == 0 else ""
             if rows > 1:
-                self._below[len(self._row)] = rows - 1, shown
-            self._row.append(shown)
+                self._below[len(self._row)] = rows - 1, text_there
+            self._row.append(text_there)
         self._cell = None
 
     def _cover(self) -> None:

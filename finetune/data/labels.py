@@ -66,7 +66,7 @@ def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = 
     common = {part for part, count in counts.items() if count > EVERYWHERE * len(rows)}
     telling = {cell: [part for part in parts if part not in common] for cell, parts in parts_of.items()}
     best = {cell: _best(telling[cell] or parts, counts, several) for cell, parts in parts_of.items()}
-    crowded = {cell for cell, parts in parts_of.items() if len(telling[cell] or parts) > 1}
+    ambiguous = {cell for cell, parts in parts_of.items() if len(telling[cell] or parts) > 1}
     number, rest = 0, Counter[str]()
     problems = []
     for row in rows:
@@ -75,13 +75,13 @@ def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = 
             continue
         number += 1
         rest.update(part for part in parts_of[label] if part != best[label])
-        if several == "leave-out" and label in crowded:
+        if several == "leave-out" and label in ambiguous:
             message = f"has several labels ({label.replace(LINE, ', ')})"
             problems.append(Problem(row.line, message, column, row.text[:RAW_SHOWN], rule=RULE))
     rows = gather(
         replace(row, label=best.get(row.label or "", row.label))
         for row in rows
-        if several != "leave-out" or row.label not in crowded
+        if several != "leave-out" or row.label not in ambiguous
     )
     notes = (_several_note(number, rest, several),) if number else ()
     return SettledLabels(_in_one_line(rows), notes, tuple(problems))
@@ -128,18 +128,16 @@ def parts_by_cell(cells: Counter[str], column: str) -> dict[str, tuple[str, ...]
     enough = any if is_list_name(column) else all
     parts_of = {cell: parts for cell in cells if (parts := _listed_parts(cell))}
     for mark in (*_SEPARATORS, *((" ",) if _are_tags(cells) else ())):
-        joined = {cell: _split(cell, mark) for cell in cells if mark in cell and cell not in parts_of}
+        lists = {cell: _split(cell, mark) for cell in cells if mark in cell and cell not in parts_of}
         homes: dict[str, set[str]] = defaultdict(set)
         for cell in cells:
-            for part in joined.get(cell, (cell,)):
+            for part in lists.get(cell, (cell,)):
                 homes[part.casefold()].add(cell)
         shared = [
-            cell
-            for cell, parts in joined.items()
-            if enough(len(homes[part.casefold()]) > 1 for part in parts)
+            cell for cell, parts in lists.items() if enough(len(homes[part.casefold()]) > 1 for part in parts)
         ]
-        if joined and 2 * len(shared) >= len(joined):
-            parts_of |= {cell: parts for cell, parts in joined.items() if len(parts) > 0}
+        if lists and 2 * len(shared) >= len(lists):
+            parts_of |= {cell: parts for cell, parts in lists.items() if len(parts) > 0}
     return parts_of
 
 

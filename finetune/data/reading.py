@@ -85,10 +85,10 @@ def read_tickets(
     tickets, notes = settle_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if reader.kind == "triage":
-        settled = settle_labels(tickets, several, choice.fields["label"])
-        tickets, spellings = merge_spellings(settled.rows)
-        problems.extend(settled.problems)
-        notes += [*settled.notes, *spellings]
+        labels = settle_labels(tickets, several, choice.fields["label"])
+        tickets, spellings = merge_spellings(labels.rows)
+        problems.extend(labels.problems)
+        notes += [*labels.notes, *spellings]
     result = Tickets(
         rows=tickets,
         kind=reader.kind,

@@ -141,7 +141,9 @@ def test_columns_are_chosen_on_the_message_s_own_form(stack: LocalStack, maya: P
         lambda: "“Thanks, we look into number 0.”" in text_of(maya.view() or {})
     )  # the first rows follow the choice
     maya.use(maya.view() or {}, "column:label", "c4")
-    until(lambda: "Several labels" in text_of(maya.view() or {}))  # asked only where the column has some
+    until(
+        lambda: "Several labels" in str((maya.view() or {}).get("blocks"))
+    )  # asked only where the column has some
     form = maya.view() or {}
     choice = {"text": "c1", "label": "none", "answer": "c3", "customer": "c0"}
     card = text_of(appears(maya, lambda: maya.submit(form, choice), "added *chosen-columns*"))

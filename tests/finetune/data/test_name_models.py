@@ -1,0 +1,51 @@
+"""Names in free text by the optional models: hidden where they are installed, what stands in many rows stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from finetune.data import name_models, redact
+from finetune.data.name_models import names_are_found
+from finetune.data.ticket import Ticket, Tickets
+
+needs_models = pytest.mark.skipif(not names_are_found(), reason="the extra `names` is not installed")
+FRENCH = "Merci de supprimer l'accès de Margaux Chevalier, elle a quitté la société hier."
+ENGLISH = "The technician Daniel Johnson came by yesterday and replaced the router, but it is still slow."
+
+
+def tickets(*texts: str) -> Tickets:
+    return Tickets(tuple(Ticket(str(n), text, "it") for n, text in enumerate(texts)), "triage")
+
+
+@needs_models
+def test_full_names_in_english_and_french_are_hidden_and_things_stay() -> None:
+    """A product that stands in many rows is no person, whatever the model takes it for; the card says what is missed."""
+    things = [f"Visa Gold does not open any more since update {n}." for n in range(12)]
+    result = redact.redact(tickets(ENGLISH, FRENCH, *things))
+    texts = list(result.tickets.texts)
+    assert texts[0] == ENGLISH.replace("Daniel Johnson", "<NAME>")
+    assert texts[1] == FRENCH.replace("Margaux Chevalier", "<NAME>")
+    assert texts[2:] == things
+    assert "one in eight full names" in result.not_covered
+
+
+def test_without_the_extra_nothing_is_loaded_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names stay, as NOT_COVERED tells."""
+    monkeypatch.setattr(name_models, "names_are_found", lambda: False)
+    monkeypatch.setattr(redact, "names_are_found", lambda: False)
+    result = redact.redact(tickets(ENGLISH))
+    assert result.tickets.texts[0] == ENGLISH
+    assert result.not_covered == redact.NOT_COVERED
+
+
+def test_the_models_are_loaded_with_the_first_text_that_may_name_someone() -> None:
+    """Importing redaction, and texts in small letters, load no spaCy."""
+    code = (
+        "import sys; from finetune.data.redact import redact_texts; redact_texts(['the printer is broken again']); "
+        "print('spacy' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "False"
