@@ -25,20 +25,33 @@ ASKS_ADVICE = re.compile(
     r"\b(?:should|better|worth|recommend|need to|do we need|sollen|faut-il|devrions|deberíamos)\b",
     re.IGNORECASE,
 )
+ASKS_A_VERDICT = re.compile(  # what the table decides, whatever a document has to say
+    r"\b(?:train\w*|fine-?\s?tun\w*|finetun\w*|tun(?:e|ing)|prompt\w*|rag|retriev\w*|models?|llms?|gpt\S*)\b",
+    re.IGNORECASE,
+)
 
 
 def may_be_fact(question: str, decision: TurnDecision) -> bool:
-    """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case."""
+    """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case.
+
+    Advice without a case is looked up too, where an entry has the very question as its heading (`is_advice`).
+    """
     verdict = decision.advice.verdict
     if verdict is Verdict.OFF_TOPIC:
         return True
-    if ASKS_ADVICE.search(question):
-        return False
+    if is_advice(question):
+        is_open = verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh
+        return is_open and not ASKS_A_VERDICT.search(question)
     if ASKS_A_RULE.search(question):
         return True
     if verdict is Verdict.GUIDE_ANSWER:
         return False
     return verdict is Verdict.NEED_MORE_INFO and decision.thread.fresh and bool(ASKS_A_FACT.search(question))
+
+
+def is_advice(question: str) -> bool:
+    """Whether a message asks what to do, which a document answers only where its author foresaw the question."""
+    return bool(ASKS_ADVICE.search(question))
 
 
 def expects_document(question: str, readings: Sequence[Reading]) -> bool:

@@ -37,6 +37,9 @@ _PRICED = re.compile(
     r"\b(?:costs?|prices?|fees?|charged?|charges|rent|pay|pays|paid|salary|worth|budget|rates?)\b", re.I
 )
 _HOW_MANY = re.compile(r"\bhow many ([^\W\d_]{3,})", re.I)
+_COMPOUND = re.compile(
+    r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|first|second|third)-(?=[a-z])", re.I
+)
 _WHERE = re.compile(r"^\W*where\b", re.I)
 _PLACE = re.compile(
     r"\b(?:in|at|into|near|behind|under|below|above|beside|opposite|by|on|to|from|via|through|inside|outside|between|beneath|next)\s+(?!\d|(?:the\s+)?"
@@ -84,10 +87,19 @@ def _counts_another(question: str, text: str) -> bool:
     match = _HOW_MANY.search(question)
     if match is None:
         return False
-    words = tokens(text)
+    words = tokens(_COMPOUND.sub(" ", text))
     places = [at for at, word in enumerate(words) if stem(word) == stem(match[1])]
-    numbers = [at for at, word in enumerate(words) if has_digit(word) or word.lower() in NUMBER_WORDS]
+    numbers = [
+        at
+        for at, word in enumerate(words)
+        if (has_digit(word) or word.lower() in NUMBER_WORDS) and not (at and _is_standard(words[at - 1]))
+    ]
     return bool(places) and not any(-5 <= number - at <= 4 for at in places for number in numbers)
+
+
+def _is_standard(word: str) -> bool:
+    """Whether the number behind a word belongs to its name, as in SCIM 2.0."""
+    return len(word) > 1 and word.isalpha() and word.isupper()
 
 
 def _holds_price(piece: Piece) -> bool:

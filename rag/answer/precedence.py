@@ -1,7 +1,7 @@
 """Which piece speaks first where the form of a question says so: a definition, an entry of a list of questions, a rule.
 
-The fitted score weighs words and meaning, and a sentence beside the one that answers shares most of both. Nothing here
-lifts a piece above the best, so it decides which sentence speaks, and for a question of a rule whether one may.
+The fitted score weighs words and meaning, and a sentence beside the one that answers shares most of both. The entry whose
+heading is the very question is its answer, however the score sees it; for a question of a rule it decides whether one may.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.answer.pieces import Piece
+from rag.answer.pieces import Piece, split_pieces
 from rag.answer.question_terms import read_question, stem, tokens
+from rag.search.retrieval import Passage
 
 OPENING_WORDS = 6
+ENTRY = (
+    1.5  # log-odds, at the least, of the entry of this very question: its author wrote it to be the answer
+)
 NO_RULE = 4.0  # log-odds taken from a piece that allows and forbids nothing, where a rule is asked for
 _ASKS_FOR_A_WORD = re.compile(r"^\W*(?:what(?:['’]?s| is| are| does)|define|explain)\b", re.IGNORECASE)
 _ASKS_FOR_A_RULE = re.compile(
@@ -36,7 +40,7 @@ def asks_for_a_rule(question: str) -> bool:
 
 
 def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) -> np.ndarray:
-    """The pieces' log-odds with the entry of this very question as likely as the best; `odds` is left as it is.
+    """The pieces' log-odds with the entry of this very question as likely as the best, and ENTRY at the least.
 
     Where a rule is asked for, a piece that gives none falls by NO_RULE.
     """
@@ -46,10 +50,15 @@ def with_precedence(question: str, pieces: Sequence[Piece], odds: np.ndarray) ->
     entries = [i for i, piece in enumerate(pieces) if opens_entry(question, piece)]
     if entries:
         first = max(entries, key=lambda i: values[i])
-        best = values.max()
+        best = max(float(values.max()), ENTRY)
         values = np.minimum(values, best - 1e-6)
         values[first] = best
     return values
+
+
+def has_entry(question: str, passage: Passage) -> bool:
+    """Whether a passage is the entry that this very question heads."""
+    return any(opens_entry(question, piece) for piece in split_pieces(passage))
 
 
 def opens_entry(question: str, piece: Piece) -> bool:

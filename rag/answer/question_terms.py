@@ -6,19 +6,21 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from rag.search.minilm_onnx import load_tokenizer, packaged_model
 from rag.search.retrieval import STOP_WORDS
 
 ASKING_WORDS = frozenset(
-    ["cannot", "can't", "don't", "doesn't", "isn't", "won't", "please", "thanks", "yes", "ok", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "long", "often", "does", "do", "did", "is", "are", "was", "were", "mean", "means", "meaning", "tell", "name", "called", "there", "may", "might", "shall", "let", "say", "says", "according", "give", "list", "show", "explain", "between", "under", "per", "during", "after", "before", "into", "up", "down", "off", "over", "only", "also"]
+    ["cannot", "can't", "don't", "doesn't", "isn't", "won't", "please", "thanks", "yes", "ok", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "many", "much", "long", "often", "does", "do", "did", "is", "are", "was", "were", "mean", "means", "meaning", "tell", "name", "called", "there", "may", "might", "shall", "let", "say", "says", "according", "give", "list", "show", "explain", "define", "between", "under", "per", "during", "after", "before", "into", "up", "down", "off", "over", "only", "also"]
 )  # fmt: skip
 NUMBER_WORDS = frozenset(
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "dozen", "hundred", "thousand", "million", "billion", "half", "once", "twice", "first", "second", "third", "none"]
 )  # fmt: skip
 FIRST_WORD_ID, VOCABULARY = 1996, 28_000  # MiniLM's word pieces stand by how common they are in English
 STEM_LETTERS = 6
+MOST_DIGITS_OF_LEVEL = 3  # more is no level, quarter or priority
 _TOKEN = re.compile(r"[^\W_]+(?:[.\-/:_'’,@][^\W_]+)*", re.UNICODE)
 _EDGES = "'’.,-/:_"
 _MONEY = re.compile(
@@ -90,8 +92,14 @@ def tokens(text: str) -> list[str]:
 
 @lru_cache(maxsize=1024)  # a passage's words are asked for with each of its pieces
 def stems(text: str) -> frozenset[str]:
-    """The words of a text, each by its stem."""
-    return frozenset(map(stem, tokens(text)))
+    """The words of a text, each by its stem; "Priority 1" is P1 too, as people shorten it."""
+    words = tokens(text)
+    short = {
+        f"{word[0].lower()}{number}"
+        for word, number in pairwise(words)
+        if number.isdigit() and len(number) < MOST_DIGITS_OF_LEVEL and len(word) > 1 and word.isalpha()
+    }
+    return frozenset(map(stem, words)) | short
 
 
 @lru_cache(maxsize=100_000)

@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rag.advice.decide import Advice, verdict_phrase
+from rag.advice.facts_first import is_advice
 from rag.answer.answerability import load_weights
 from rag.answer.evidence import gather, load_phrases, parts_of, queries_for
 from rag.answer.extractive import Answer, compose, refusal
 from rag.answer.generative import MAX_SENTENCES, Assignment, phrase
+from rag.answer.precedence import has_entry
 from rag.llm import CallBudget, LanguageModelError
 from rag.reply import Verdict
 from rag.search.embedding import Remembered
@@ -70,12 +72,16 @@ class Writer:
         """The answer to a question that may be none of facts: given only where a passage surely holds it.
 
         `own`: from the team's own documents alone; `expected`: it was read as one for documents, so the usual bar holds.
+        Who asks for advice gets the entry with that very question, or nothing.
         """
+        advice = is_advice(question)
         passages = retrieve(self._index, question, scopes)
         documents = self._index.documents(scopes)
         if own:
             mine = {document.id for document in documents if document.root != "guide"}
             passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
+        if advice:
+            passages = [passage for passage in passages if has_entry(question, passage)]
         return compose(
             question,
             passages,

@@ -92,6 +92,11 @@ def read_fields(path: Path) -> list[Field]:
     return fields
 
 
+def row_of(cells: str) -> str:
+    """A row of a Markdown table from its cells between semicolons."""
+    return f"| {' | '.join(split_parts(cells, ';'))} |"
+
+
 def as_typed(question: str, chance: random.Random) -> str:
     chance_value = chance.random()
     if chance_value < 0.35:

@@ -27,6 +27,7 @@ from rag.evaluation.answer_lines import (
     pair_of,
     read_fields,
     read_lines,
+    row_of,
     split_parts,
 )
 from rag.evaluation.answer_tables import pairs_of_table
@@ -169,13 +170,27 @@ def _of_chat(chance: random.Random) -> list[AnswerPair]:
     return pairs
 
 
+def passage_titles() -> frozenset[str]:
+    """The titles of the documents by hand, which are the groups of their pairs."""
+    return frozenset(text[2:].partition(">")[0].strip() for text in _passage_lines() if text.startswith("> "))
+
+
+def _passage_lines() -> list[str]:
+    return [line for path in sorted(FOLDER.glob("passages*.txt")) for line in read_lines(path)]
+
+
 def _of_passages(chance: random.Random) -> Iterator[AnswerPair]:
-    """The passages by hand: `> title > heading`, its sentences between |, `? question => sentence`, `x question`."""
+    """The passages by hand: `> title > heading`, `= columns` above rows, sentences or rows between |,
+    `? question => sentence`, `x question` that nothing answers."""
     title = leaf = ""
     lines: list[Line] = []
-    for text in read_lines(FOLDER / "passages.txt"):
+    header: tuple[str, ...] = ()
+    for text in _passage_lines():
         if text.startswith("> "):
             title, _, leaf = (part.strip() for part in text[2:].partition(">"))
+            header = ()
+        elif text.startswith("= "):
+            header = split_parts(text[2:], ";")
         elif text.startswith("? "):
             question, _, number = text[2:].partition(" => ")
             answer = lines[int(number) - 1]
@@ -189,8 +204,10 @@ def _of_passages(chance: random.Random) -> Iterator[AnswerPair]:
             for near in _nearest(question, lines, 3, chance):
                 yield pair_of(question, title, near, NO_ANSWER, title)
         else:
-            sentences = split_parts(text)
+            parts = split_parts(text)
+            sentences = [row_of(part) for part in parts] if header else parts
+            befores = [""] * len(parts) if header else ["", *parts]
             lines = [
-                Line(Fact("", (), (), (), ""), Values(chance), sentence, leaf or title, before)
-                for sentence, before in zip(sentences, ("", *sentences), strict=False)
+                Line(Fact("", (), (), (), ""), Values(chance), sentence, leaf or title, before, header)
+                for sentence, before in zip(sentences, befores, strict=False)
             ]

@@ -63,6 +63,9 @@ def first_claim(reply: Reply) -> str:
         ("what is batch size?", "how many examples a model reads"),
         ("what is an epoch?", "one pass of training"),
         ("what is overfitting?", "by heart"),
+        ("define overfitting", "by heart"),
+        ("do we need a GPU", "No GPU is needed for a prompt"),
+        ("which learning rate should we start with", "2e-5 to 5e-5"),
         ("how many labelled tickets do we need?", "from 50 for each class"),
     ],
 )
@@ -72,6 +75,12 @@ def test_the_guide_answers_what_people_ask_first(guide: Adviser, question: str, 
     assert reply.verdict is Verdict.GUIDE_ANSWER
     assert held in first_claim(reply)
     assert reply.citations
+
+
+@pytest.mark.parametrize("question", ["should we train a model?", "do we need to fine-tune?"])
+def test_the_question_of_a_verdict_is_the_tables(guide: Adviser, question: str) -> None:
+    """A section of the guide with that very heading does not stand in for a verdict."""
+    assert guide.ask(question).verdict is not Verdict.GUIDE_ANSWER
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ CASES = [
     ("Who leads the circle?", "The circle is led by Mira Tveit.", "The circle meets on Mondays in May."),
     ("Who signs the form?", "Your manager signs the form.", "The form is signed within a week."),
     ("Where does the circle meet?", "The circle meets in the map room.", "The circle meets at 19:00 on Mondays."),
+    ("How many users do we have?", "We have 12 users.", "SCIM 2.0 removes users, and each user can turn on a two-step lock."),
     ("How many lockers are there?", "There are 40 lockers.", "A locker takes a coin and the hall has 2 doors, one of them locked."),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from rag.advice.decision_table import load_table
 from rag.advice.moves import Service
 from rag.advice.turns import turn_of
 from rag.answer.pieces import Piece, split_pieces
-from rag.answer.precedence import NO_RULE, asks_for_a_rule, with_precedence
+from rag.answer.precedence import ENTRY, NO_RULE, asks_for_a_rule, with_precedence
 from rag.search.retrieval import Passage
 
 
@@ -38,11 +38,11 @@ ENTRIES = [
     ],
 )
 def test_the_opening_of_the_entry_that_is_asked_for_speaks_first(question: str, first: str) -> None:
-    """A later sentence with more of the words does not outvote it, and the likelihood of an answer stays as it was."""
-    odds = np.linspace(-1.0, 1.0, len(ENTRIES))
-    values = with_precedence(question, ENTRIES, odds)
-    assert ENTRIES[int(values.argmax())].text.startswith(first)
-    assert values.max() == pytest.approx(1.0)
+    """A later sentence with more of the words does not outvote it, and a low score does not keep it back."""
+    for least, highest in ((-1.0, 3.0), (-6.0, -4.0)):
+        values = with_precedence(question, ENTRIES, np.linspace(least, highest, len(ENTRIES)))
+        assert ENTRIES[int(values.argmax())].text.startswith(first)
+        assert values.max() == pytest.approx(max(highest, ENTRY))
 
 
 @pytest.mark.parametrize(
