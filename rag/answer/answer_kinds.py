@@ -10,6 +10,7 @@ import re
 
 from rag.answer.pieces import Piece
 from rag.answer.question_terms import NUMBER_WORDS, has_digit, stem, tokens
+from rag.search.tables import cells_of
 
 _PHONE = re.compile(r"(?:\+|\b)\(?\d[\d\s()/.-]{4,}\d\b")
 _CODE = re.compile(r"\b(?=\w*\d)[\w-]{3,}\b|\b[A-Z][A-Z0-9-]{3,}\b|`[^`]+`")
@@ -25,8 +26,8 @@ _NO_MONEY = re.compile(
 _FORMS = (
     (re.compile(r"\b(?:phone|telephone|fax|mobile) (?:number|no)\b|\bphone\b.*\bwhat number\b", re.I), _PHONE),
     (re.compile(r"\be-?mail address\b", re.I), re.compile(r"\S@\S|\[at\]|\(at\)")),
-    (re.compile(r"\bwhat(?:'s| is| was) the (?:\w+ ){0,3}(?:code|pin|password|passphrase|serial number|iban)\b", re.I), _CODE),
-    (re.compile(r"\bwhat(?:'s| is) the (?:\w+ ){0,3}(?:url|web address|link)\b", re.I), _ADDRESS),
+    (re.compile(r"\bwhat(?:'s| is| was) the (?:[\w'’]+ ){0,3}(?:code|pin|password|passphrase|serial number|iban)\b", re.I), _CODE),
+    (re.compile(r"\bwhat(?:'s| is) the (?:[\w'’]+ ){0,3}(?:url|web address|link)\b", re.I), _ADDRESS),
 )  # fmt: skip
 _PRICE = re.compile(
     r"\bhow much (?:is|are|was|were|does .{3,60} cost|do .{3,60} cost|did .{3,60} cost)\b|\b(?:price|cost|fee|rent|salary) (?:of|for)\b"
@@ -40,6 +41,8 @@ _HOW_MANY = re.compile(r"\bhow many ([^\W\d_]{3,})", re.I)
 _COMPOUND = re.compile(
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|first|second|third)-(?=[a-z])", re.I
 )
+_HOW_MANY_THERE = re.compile(r"\bhow many ([^\W\d_]{3,}) (?:are|were) there\b", re.I)
+_COUNTING = frozenset(map(stem, ("number", "count", "total", "quantity", "pieces", "amount", "value")))
 _WHERE = re.compile(r"^\W*where\b", re.I)
 _PLACE = re.compile(
     r"\b(?:in|at|into|near|behind|under|below|above|beside|opposite|by|on|to|from|via|through|inside|outside|between|beneath|next)\s+(?!\d|(?:the\s+)?"
@@ -79,7 +82,7 @@ def lacks_kind(question: str, piece: Piece) -> bool:
         return not _ACTOR.search(text) and not names - set(_NAME.findall(question)) - {_first_word(text)}
     if _WHERE.search(question) and not piece.header:
         return not _PLACE.search(text)
-    return not piece.header and _counts_another(question, text)
+    return _counts_label(question, piece) if piece.header else _counts_another(question, text)
 
 
 def _counts_another(question: str, text: str) -> bool:
@@ -94,7 +97,17 @@ def _counts_another(question: str, text: str) -> bool:
         for at, word in enumerate(words)
         if (has_digit(word) or word.lower() in NUMBER_WORDS) and not (at and _is_standard(words[at - 1]))
     ]
-    return bool(places) and not any(-5 <= number - at <= 4 for at in places for number in numbers)
+    return bool(places) and not any(-3 <= number - at <= 4 for at in places for number in numbers)
+
+
+def _counts_label(question: str, piece: Piece) -> bool:
+    """Whether the things that are to be counted are the row's own label, and its columns tell something else of them."""
+    match = _HOW_MANY_THERE.search(question)
+    if match is None:
+        return False
+    noun = stem(match[1])
+    columns = {stem(word) for name in piece.header[1:] for word in tokens(name)}
+    return noun in map(stem, tokens(cells_of(piece.text)[0])) and not columns & {noun, *_COUNTING}
 
 
 def _is_standard(word: str) -> bool:

@@ -26,6 +26,8 @@ CASES = [
     ("Who leads the circle?", "The circle is led by Mira Tveit.", "The circle meets on Mondays in May."),
     ("Who signs the form?", "Your manager signs the form.", "The form is signed within a week."),
     ("Where does the circle meet?", "The circle meets in the map room.", "The circle meets at 19:00 on Mondays."),
+    ("What is the fuel card's code?", "The fuel card's code is 4417.", "Pay with the fuel card; its code is at the desk."),
+    ("How many vans are there?", "There are nine vans.", "Only people over 21 may ever drive vans."),
     ("How many users do we have?", "We have 12 users.", "SCIM 2.0 removes users, and each user can turn on a two-step lock."),
     ("How many lockers are there?", "There are 40 lockers.", "A locker takes a coin and the hall has 2 doors, one of them locked."),
 ]  # fmt: skip
@@ -59,3 +61,10 @@ def test_money_of_a_row_stands_in_its_header() -> None:
     """A cell with a bare number answers for a price where its table is one of prices."""
     row = piece("| Barge | 125 |", "| Vessel | Fee |")
     assert not lacks_kind("What is the fee for a barge?", row)
+
+
+def test_a_row_of_prices_does_not_count_its_label() -> None:
+    """Asked how many huts there are, the price of one is no answer; a column of counts is."""
+    assert lacks_kind("how many huts are there?", piece("| Hut | 44 |", "| Per night | Low season |"))
+    assert not lacks_kind("how many huts are there?", piece("| Hut | 12 |", "| Kind | Number |"))
+    assert not lacks_kind("how many guests fit in a hut?", piece("| Hut | 4 |", "| Kind | Guests |"))
