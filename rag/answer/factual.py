@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rag.answer.answer_model import LOGITS, load_answer_model
-from rag.answer.answerability import FEATURES, confidence, features, load_weights, log_odds
+from rag.answer.answer_model import load_answer_model
+from rag.answer.answerability import (
+    FEATURES,
+    confidence,
+    features,
+    load_weights,
+    log_odds,
+    shares_of_words,
+)
 from rag.answer.citations import Answer, cite, refusal, with_corrections
 from rag.answer.doubts import doubts
 from rag.answer.pieces import Piece, piece_in_context, split_pieces
@@ -32,6 +39,7 @@ MAX_PIECES_READ = 6  # by the answerability model, at 7 CPU-ms each
 MAX_ODDS_BELOW_BEST = 0.7  # log-odds: further below the best, a piece does not stand beside it
 MAX_COSINE_BETWEEN_CLAIMS = 0.82  # two pieces nearer than this say the same
 WEIGHT_OF_COSINE = 4.0  # beside the shares of words, in choosing what the model reads
+WEIGHTS_OF_WORDS = (1.0, 1.0, 2.0)  # in the piece, near it, and the rank of its passage
 MIN_SHARE_OF_WORDS = 0.1  # less of the question's words in the answer: it is near in meaning alone
 NEAREST = "None of the documents uses your words; this is the nearest in meaning, so check that it is meant."
 GUIDE = "guide"
@@ -132,9 +140,7 @@ def _best(
     """At most `most` pieces with their places, in order: those of the first passages that share most, and are nearest."""
     if len(pieces) <= most:
         return pieces, list(range(len(pieces)))
-    table = features(question, pieces, cosines, np.zeros((len(pieces), LOGITS)))
-    own, near = table[:, FEATURES.index("words_in_piece")], table[:, FEATURES.index("words_near")]
-    score = own + near + WEIGHT_OF_COSINE * cosines + 2 * table[:, FEATURES.index("passage_rank")]
+    score = shares_of_words(question, pieces) @ WEIGHTS_OF_WORDS + WEIGHT_OF_COSINE * cosines
     order = sorted(map(int, np.argsort(-score, kind="stable")[:most]))
     return [pieces[i] for i in order], order
 

@@ -123,7 +123,7 @@ def stem(word: str) -> str:
 
 def has_digit(word: str) -> bool:
     """Whether a word is a number, year, version or code."""
-    return any(char.isdigit() for char in word)
+    return not word.isalpha() and any(map(str.isdigit, word))
 
 
 def code_shape(code: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rag.answer.answer_model import LOGITS
-from rag.answer.answerability import FEATURES, features
+from rag.answer.answerability import FEATURES, features, shares_of_words
 from rag.answer.extractive import Answer, compose
 from rag.answer.factual import NEAREST, answer_from_documents
 from rag.answer.pieces import split_pieces
@@ -149,3 +149,24 @@ def test_a_question_tells_what_it_expects(question: str, expects: str, codes: se
     terms = read_question(question)
     assert terms.expects == expects
     assert terms.codes == codes
+
+
+def test_the_quick_shares_are_those_of_the_features() -> None:
+    """What chooses the pieces to be read is what the score sees of them."""
+    passages = [
+        Passage(
+            "1",
+            "d",
+            "Handbook",
+            "Handbook > Leave",
+            "Staff get 25 days of leave. Ask Mira for more.",
+            None,
+            0.5,
+        ),
+        Passage("2", "d", "Handbook", "Handbook > Pay", "Pay comes on the 25th of the month.", None, 0.4),
+    ]
+    pieces = [piece for passage in passages for piece in split_pieces(passage)]
+    question = "how many days of leave do staff get?"
+    table = features(question, pieces, np.zeros(len(pieces)), np.zeros((len(pieces), LOGITS)))
+    columns = [FEATURES.index(name) for name in ("words_in_piece", "words_near", "passage_rank")]
+    assert np.allclose(shares_of_words(question, pieces), table[:, columns])
