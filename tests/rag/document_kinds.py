@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from tests.rag.documents import docx, pptx, zip_file
+from tests.rag.documents import docx, light_document, pptx, zip_file
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "files"
 Make = Callable[[Path], object]
@@ -153,9 +153,7 @@ def mbox(path: Path) -> None:
 
 def merged_docx(path: Path) -> None:
     """A price list whose plan stands in one cell beside two rows."""
-    from docx import Document
-
-    document = Document()
+    document = light_document()
     document.add_heading("Prices of all plans", 1)
     table = document.add_table(4, 3)
     rows = [("Plan", "Seats", "Price"), ("Team", "5", "$20"), ("", "10", "$35"), ("Solo", "1", "$9")]

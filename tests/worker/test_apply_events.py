@@ -156,5 +156,5 @@ class Life(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Life.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestLife = Life.TestCase

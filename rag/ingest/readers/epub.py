@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from rag.errors import RagError
 from rag.ingest.archive import check_zip
+from rag.ingest.readers.markdown_library import load_markitdown
 from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import plain_stem
 from rag.ingest.readers.web import read_page
@@ -18,16 +19,14 @@ _FONTS = ("obfuscation", "2008/embedding")
 
 def read_epub(path: Path, name: str) -> list[Text]:
     """A book with its chapters; RagError for one that is locked or holds no text."""
-    from markitdown import StreamInfo
-    from markitdown.converters import EpubConverter
-
+    library = load_markitdown()
     if _is_locked(path, check_zip(path)):
         raise RagError("is locked by its seller (DRM). Add a copy without the lock.")
     chapters = _Chapters()
-    converter = EpubConverter()
+    converter = library.converters.EpubConverter()
     converter._html_converter = cast(Any, chapters)
     with path.open("rb") as stream:
-        result = converter.convert(stream, StreamInfo(extension=".epub"))
+        result = converter.convert(stream, library.StreamInfo(extension=".epub"))
     if not any(chapters.texts):
         raise RagError(
             "holds no text. If it shows pictures of text, save it as PDF and run text recognition."
@@ -54,15 +53,13 @@ class _Chapters:
         self.notes: list[str] = []
 
     def convert(self, stream: Any, info: Any, **_options: Any) -> Any:
-        from markitdown import DocumentConverterResult
-
         try:
             _, text, notes = read_page(stream.read(), Path(info.filename or "chapter").stem)
         except RagError:  # a cover, or the table of contents
             text, notes = "", ()
         self.texts.append(re.sub(r"(?m)^(#{1,5}) ", r"#\1 ", text))
         self.notes += notes
-        return DocumentConverterResult(markdown=text)
+        return load_markitdown().DocumentConverterResult(markdown=text)
 
 
 READERS = (Reader("epub", "EPUB", read_epub, (".epub",), media_types=("application/epub+zip",)),)

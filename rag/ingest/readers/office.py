@@ -10,6 +10,7 @@ from typing import Any, cast
 from rag.errors import RagError
 from rag.ingest.archive import check_zip
 from rag.ingest.readers.html_tables import straighten_tables
+from rag.ingest.readers.markdown_library import load_markitdown
 from rag.ingest.readers.reader import Reader, Text
 from rag.signals.document_orders import order_note
 
@@ -22,14 +23,12 @@ _COMMENT = re.compile(r"<!--.*?-->", re.S)
 
 def read_docx(path: Path, name: str) -> list[Text]:
     """A Word document with its headings, lists and tables."""
-    from markitdown import StreamInfo
-    from markitdown.converters import DocxConverter
-
+    library = load_markitdown()
     _check(path)
-    converter = DocxConverter()
+    converter = library.converters.DocxConverter()
     converter._html_converter = cast(Any, _StraightTables())
     with path.open("rb") as stream:
-        text = converter.convert(stream, StreamInfo(extension=".docx")).markdown
+        text = converter.convert(stream, library.StreamInfo(extension=".docx")).markdown
     return _document(text, name, tuple(order_note(_unseen_words(path), "in a comment or hidden text")))
 
 
@@ -38,11 +37,10 @@ class _StraightTables:
 
     def convert_string(self, html: str, **options: Any) -> Any:
         from bs4 import BeautifulSoup
-        from markitdown.converters import HtmlConverter
 
         soup: Any = BeautifulSoup(f"<body>{html}</body>", "lxml")
         straighten_tables(soup, soup.body)
-        return HtmlConverter().convert_string(str(soup.body), **options)
+        return load_markitdown().converters.HtmlConverter().convert_string(str(soup.body), **options)
 
 
 def _unseen_words(path: Path) -> str:
@@ -65,14 +63,12 @@ def _unseen_words(path: Path) -> str:
 
 def read_pptx(path: Path, name: str) -> list[Text]:
     """A presentation: a section per slide, with its notes."""
-    from markitdown import StreamInfo
-    from markitdown.converters import PptxConverter
-
+    library = load_markitdown()
     _check(path)
-    converter = PptxConverter()
+    converter = library.converters.PptxConverter()
     converter._convert_table_to_markdown = _slide_table  # type: ignore[method-assign]
     with path.open("rb") as stream:
-        text = converter.convert(stream, StreamInfo(extension=".pptx")).markdown
+        text = converter.convert(stream, library.StreamInfo(extension=".pptx")).markdown
     text = _SLIDE.sub(lambda m: f"## Slide {m[1]}" + (f": {m[2].strip()}" if m[2] else "") + "\n", text)
     return _document(text, name)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rag.errors import RagError
 from rag.ingest.readers.html_cleaning import HEADINGS, MENU, LeftOut, clean
 from rag.ingest.readers.html_tables import Element, straighten_tables
+from rag.ingest.readers.markdown_library import load_markitdown
 from rag.ingest.readers.reader import MAX_TEXT_BYTES, Reader, Text
 from rag.signals.document_orders import order_note
 
@@ -32,7 +33,6 @@ def markdown_of(data: bytes | str, fallback: str) -> tuple[str, str]:
 def read_page(data: bytes | str, fallback: str) -> tuple[str, str, tuple[str, ...]]:
     """Title and Markdown of an HTML page, and what was left out of it that a person should know."""
     from bs4 import BeautifulSoup
-    from markitdown.converters import HtmlConverter
 
     soup: Element = BeautifulSoup(data, "lxml")
     title = " ".join(soup.title.get_text().split()) if soup.title else ""
@@ -45,7 +45,9 @@ def read_page(data: bytes | str, fallback: str) -> tuple[str, str, tuple[str, ..
     for image in body.find_all(["img", "picture"]):
         image.replace_with(str(image.get("alt") or ""))
     straighten_tables(soup, body)
-    text = HtmlConverter().convert_string(f"<body>{body}</body>").markdown.strip()
+    text = (
+        load_markitdown().converters.HtmlConverter().convert_string(f"<body>{body}</body>").markdown.strip()
+    )
     if not re.search(r"\w", text):
         raise RagError("holds no text without its scripts. Save the page from your browser, or as PDF.")
     notes = (*left_out.notes(), *order_note(" \n".join(left_out.unseen), "out of a visitor's sight"))

@@ -16,6 +16,7 @@ from rag.ingest.readers.reader import Text
 from rag.ingest.readers.rst import read_rst
 from rag.ingest.readers.rtf import read_rtf
 from rag.search.tables import cells_of, split_blocks
+from tests.rag.documents import light_document
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ def merges(draw: st.DrawFn) -> Merge:
 
 
 def docx(path: Path, merge: Merge) -> None:
-    from docx import Document
-
-    document = Document()
+    document = light_document()
     table = document.add_table(merge.high + 1, merge.wide)
     _fill(table, merge)
     table.cell(merge.top + 1, merge.left).merge(table.cell(merge.bottom + 1, merge.right))

@@ -14,6 +14,7 @@ import rag
 from rag.errors import RagError
 from rag.ingest.readers import office, registry
 from rag.ingest.readers.reader import Reader, Text
+from tests.rag import documents as make
 
 RECIPE_READER = '''"""Recipes: a name on the first line, a step on each other."""
 
@@ -66,6 +67,20 @@ def test_a_reader_is_added_with_one_file(tmp_path: Path, embed_cache: Path) -> N
     assert process.returncode == 0, process.stderr
     assert "Add the lentils after an hour." in process.stdout
     assert "Lentil soup" in process.stdout
+
+
+def test_reading_an_office_file_loads_no_library_of_tables(tmp_path: Path) -> None:
+    """Whoever reads a Word document first does not wait for pandas; a later import of it is not in the way."""
+    document = make.docx(tmp_path / "refund.docx")
+    code = (
+        "import sys; from pathlib import Path; from rag.ingest.readers.office import read_docx;"
+        "(text,) = read_docx(Path(sys.argv[1]), 'refund.docx'); assert '| Pro | 30 |' in text.text;"
+        "print(sorted({'pandas', 'pdfminer'} & set(sys.modules)))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(document)], capture_output=True, text=True, check=False
+    )
+    assert process.stdout.strip() == "[]", process.stderr
 
 
 def test_two_readers_may_not_claim_one_suffix(monkeypatch: pytest.MonkeyPatch) -> None:
