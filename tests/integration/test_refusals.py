@@ -12,7 +12,7 @@ from bot.playground import Playground
 from tests.integration.notifier_harness import MANIFEST
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from slack_refusals import Case, Stand
+from slack_refusals import Case, RefusalBench
 
 pytestmark = pytest.mark.integration
 CASES = [
@@ -31,13 +31,13 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefusalBench]:
     with Playground(MANIFEST) as workspace:
         workspace.set_rates(enforce=False)
-        yield Stand(workspace, tmp_path_factory.mktemp("refusals"))
+        yield RefusalBench(workspace, tmp_path_factory.mktemp("refusals"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_answer_is_readable_exactly_once_and_nothing_turns(stand: Stand, case: Case) -> None:
+def test_the_answer_is_readable_exactly_once_and_nothing_turns(bench: RefusalBench, case: Case) -> None:
     """In its thread, or in the asker's own messages."""
-    assert stand.answer(case) == {"shown": 1, "turning": 0}
+    assert bench.answer(case) == {"shown": 1, "turning": 0}

@@ -260,9 +260,9 @@ def helps(network: np.ndarray, linear: np.ndarray, labels: np.ndarray) -> bool:
 
     Likelihood, not accuracy: on 100 dev rows one lucky row would decide.
     """
-    return surprise((network + linear) / 2, labels) < surprise(network, labels)
+    return log_loss((network + linear) / 2, labels) < log_loss(network, labels)
 
 
-def surprise(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean negative log-likelihood of `labels`."""
     return float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-9).mean())
