@@ -12,6 +12,7 @@ HELP = {
     "TRAINWISE_SLACK_CLIENT_ID": "Client id: *Basic Information*. With it many workspaces install the app (docs/slack-app.md).",
     "TRAINWISE_SLACK_CLIENT_SECRET": "Client secret beside it.",
     "TRAINWISE_PUBLIC_URL": "Address at which browsers reach HTTP mode's host and port, for installing.",
+    "TRAINWISE_MAY_INSTALL": "Workspaces (`T…`), organisations (`E…`) and domains that may install; empty: any that opens the page.",
     "TRAINWISE_LEAVE_DAYS": "Days until the state of a workspace that removed the app is erased.",
     "TRAINWISE_TEAM": "Workspace whose state the other commands of the terminal work on, such as `T0123ABCD`.",
     "TRAINWISE_HTTP_HOST": "Address that HTTP mode listens on.",

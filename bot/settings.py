@@ -75,12 +75,13 @@ class Secret:
 class Installing:
     """How many workspaces install the app by OAuth; with `client_id` "" there is one, with its token.
 
-    `leave_days`: until the state of a workspace that removed the app is erased.
+    `allowed`: ids and domains that may install, empty: all; `leave_days`: until what a departed one left is erased.
     """
 
     client_id: str
     client_secret: Secret | None
     public_url: str | None
+    allowed: frozenset[str]
     leave_days: float
 
 
@@ -329,6 +330,7 @@ class SettingsReader:
             client_id=self.text("TRAINWISE_SLACK_CLIENT_ID", ""),
             client_secret=client_secret,
             public_url=self.url("TRAINWISE_PUBLIC_URL", https=True),
+            allowed=self.slack_ids("TRAINWISE_MAY_INSTALL", "TE", r"[a-z0-9.-]+\.slack\.com"),
             leave_days=self.number("TRAINWISE_LEAVE_DAYS", 7, low=0, high=365),
         )
 
@@ -339,8 +341,10 @@ class SettingsReader:
             return ""
         return value
 
-    def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
+    def slack_ids(self, name: str, kinds: str, other: str = "(?!)") -> frozenset[str]:
         ids = [part for part in re.split(r"[,\s]+", self.environ.get(name, "")) if part]
-        if wrong := [i for i in ids if not re.fullmatch(rf"[{kinds}][A-Z0-9]+", i)]:
-            self.problems[name] = f"has {', '.join(wrong)}: give Slack ids like U0123ABCD, comma between."
+        if wrong := [i for i in ids if not re.fullmatch(rf"[{kinds}][A-Z0-9]+|{other}", i)]:
+            self.problems[name] = (
+                f"has {', '.join(wrong)}: give Slack ids like {kinds[0]}0123ABCD, comma between."
+            )
         return frozenset(ids)

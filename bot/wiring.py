@@ -23,6 +23,7 @@ from bot.settings import WHERE, Settings
 from bot.slack.app import FEATURES, build_app, posting_client, slack_client
 from bot.slack.delivery.rounds import every
 from bot.slack.teams import OneTeam
+from bot.teams.directory import require_home_of_one
 from bot.teams.office import Line, open_office, open_shared
 from bot.teams.place import hold_home, holds_data, settings_of
 from worker.logs import start_logging
@@ -147,8 +148,10 @@ def build_for_one(settings: Settings) -> Bot:
     assert settings.slack_bot_token
     token = settings.slack_bot_token.reveal()
     client = slack_client(token, settings.slack_api_url)
-    greet(client)
+    team = greet(client)
+    require_home_of_one(settings.home, settings.database_url.reveal(), team)
     cleanup = ExitStack()
+    cleanup.callback(hold_home(settings.home, alone=False))
     shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
     line = Line(client, posting_client(token, settings.slack_api_url), lambda: token)
@@ -223,10 +226,10 @@ def signing_secret(settings: Settings) -> str:
     return settings.slack_signing_secret.reveal() if settings.slack_signing_secret else "unused"
 
 
-def greet(client: WebClient) -> None:
-    """Asks Slack who we are; BotError says what to do about a refused token or a Slack out of reach."""
+def greet(client: WebClient) -> str:
+    """Asks Slack whose bot we are, and gives the team's id; BotError says what to do about a refused token or a Slack out of reach."""
     try:
-        client.auth_test()
+        return str(client.auth_test()["team_id"])
     except SlackApiError as refused:
         raise BotError(refused_token("SLACK_BOT_TOKEN", refused)) from refused
     except (OSError, HTTPException) as error:

@@ -69,9 +69,10 @@ class VariableRecorder(SettingsReader):
         self._list(name, "", "`CHANNEL=FILE`, comma between")
         return super().files_by_channel(name)
 
-    def slack_ids(self, name: str, kinds: str) -> frozenset[str]:
-        self._list(name, "", "Slack ids, comma between")
-        return super().slack_ids(name, kinds)
+    def slack_ids(self, name: str, kinds: str, other: str = "(?!)") -> frozenset[str]:
+        values = "Slack ids" if other == "(?!)" else "Slack ids and domains like `name.slack.com`"
+        self._list(name, "", f"{values}, comma between")
+        return super().slack_ids(name, kinds, other)
 
 
 def read_variables() -> list[Variable]:

@@ -20,11 +20,12 @@ from sqlalchemy import (
     Table,
     delete,
     insert,
+    inspect,
     select,
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from bot.errors import BotError
 from bot.teams.place import read_own
@@ -70,6 +71,29 @@ def open_engine(home: Path, ledger_url: str) -> Engine:
         home.mkdir(parents=True, exist_ok=True)
         return connect_database(str(home / "teams.db"))
     return connect_database(ledger_url)
+
+
+def require_home_of_one(home: Path, ledger_url: str, team: str) -> None:
+    """BotError where a bot with the token of `team` would serve what a bot of many workspaces keeps here.
+
+    Going back is possible once that token's workspace is the only one, and what lies in the home is its own.
+    """
+    if make_url(ledger_url).get_backend_name() == "sqlite" and not (home / "teams.db").exists():
+        return
+    try:
+        engine = open_engine(home, ledger_url)
+        records = Directory(engine).all() if inspect(engine).has_table(teams.name) else []
+        engine.dispose()
+    except (SQLAlchemyError, ImportError):  # the ledger's own opening says what to do
+        return
+    others = [one.id for one in records if one.left_at is None and (one.place or one.id != team)]
+    others += [one.id for one in records if one.left_at is not None and not one.place and one.id != team]
+    if others:
+        raise BotError(
+            f"{home} is the home of a bot of many workspaces ({', '.join(sorted(others)[:5])}), and SLACK_BOT_TOKEN alone "
+            f"would serve {team} without them. Set TRAINWISE_SLACK_CLIENT_ID and TRAINWISE_SLACK_CLIENT_SECRET again; or set "
+            "TRAINWISE_HOME (and TRAINWISE_DATABASE_URL) to another place for the bot with one token."
+        )
 
 
 class Directory:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from slack_bolt import BoltRequest, BoltResponse
+from slack_bolt.error import BoltError
 from slack_bolt.oauth import OAuthFlow
+from slack_bolt.oauth.callback_options import FailureArgs
 from slack_bolt.oauth.oauth_settings import OAuthSettings
 from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.sqlalchemy_utils import normalize_datetime_for_db
@@ -15,6 +19,7 @@ from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 
 from bot.settings import Settings
 from bot.slack.app import slack_client
+from bot.slack.trouble import SLACK_TROUBLE
 from bot.teams.offices import Offices
 
 if TYPE_CHECKING:
@@ -27,16 +32,73 @@ STATE_S = 600
 log = logging.getLogger("trainwise.installations")
 
 
+class NotAllowed(BoltError):
+    """A workspace that is not on the list of those that may install; its text is for whoever tried."""
+
+
 class Installing(OAuthFlow):
-    """Bolt's flow, whose last step opens the team's office: the page that says "installed" is true when it shows."""
+    """Bolt's flow, whose last step opens the team's office: the page that says "installed" is true when it shows.
+
+    A workspace that TRAINWISE_MAY_INSTALL does not name gives its token back and is told so; one that is served
+    already may install again.
+    """
 
     def __init__(self, offices: Offices, settings: OAuthSettings) -> None:
         self.offices = offices
         client = slack_client("", offices.settings.slack_api_url)
         super().__init__(client=client, logger=log, settings=settings)
+        self.failure_handler = self.show_failure
 
     def store_installation(self, request: BoltRequest, installation: Installation) -> None:
+        if not self.is_allowed(installation):
+            self.give_back(installation)
+            raise NotAllowed(refusal_of(installation))
         self.offices.welcome(installation)
+
+    def is_allowed(self, installation: Installation) -> bool:
+        """Whether the list names the workspace, its organisation or its domain, or it is served already."""
+        allowed = self.offices.settings.installing.allowed
+        team = None if installation.is_enterprise_install else installation.team_id
+        if not allowed or allowed & {team, installation.enterprise_id}:
+            return True
+        record = self.offices.directory.find(team) if team else None
+        if record is not None and record.left_at is None:
+            return True
+        if all(is_id(one) for one in allowed):
+            return False
+        answer = self.client.auth_test(token=installation.bot_token)
+        return urlsplit(str(answer.get("url"))).hostname in allowed
+
+    def give_back(self, installation: Installation) -> None:
+        """Has Slack remove the app there again: nobody keeps a token that nothing uses."""
+        log.warning("%s is not on TRAINWISE_MAY_INSTALL", installation.team_id or installation.enterprise_id)
+        app = {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
+        try:
+            self.client.apps_uninstall(**app, token=installation.bot_token)
+        except SLACK_TROUBLE as refused:
+            log.warning("the app stays there until an admin removes it: %s", refused)
+
+    def show_failure(self, failure: FailureArgs) -> BoltResponse:
+        """Bolt's page, or ours for a workspace that may not install."""
+        if not isinstance(failure.error, NotAllowed):
+            return failure.default.failure(failure)
+        body = f"<!DOCTYPE html><title>Not installed</title><h1>Not installed</h1><p>{escape(str(failure.error))}</p>"
+        return BoltResponse(status=403, headers={"Content-Type": "text/html; charset=utf-8"}, body=body)
+
+
+def is_id(entry: str) -> bool:
+    """Whether an entry of the list is an id; else it is a domain."""
+    return "." not in entry
+
+
+def refusal_of(installation: Installation) -> str:
+    """What is said to whoever tried to install, with the id that the operator would add."""
+    name = installation.team_name or installation.enterprise_name or "This workspace"
+    return (
+        f"{name} ({installation.team_id or installation.enterprise_id}) is not on the list of workspaces that this bot "
+        "serves, so the app was taken out again and nothing was kept. Ask whoever runs the bot to add that id to "
+        "TRAINWISE_MAY_INSTALL, then install again."
+    )
 
 
 class States(SQLAlchemyOAuthStateStore):

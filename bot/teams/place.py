@@ -89,14 +89,20 @@ def holds_data(settings: Settings) -> bool:
     return holds_rows(settings.database_url.reveal()) or (settings.home / "index" / "index.db").exists()
 
 
-def hold_home(home: Path) -> Callable[[], None]:
-    """Marks the home as that of a running bot of many teams; gives what lets go. BotError where another one runs."""
+def hold_home(home: Path, alone: bool = True) -> Callable[[], None]:
+    """Marks the home as that of a running bot; gives what lets go. BotError where that cannot be.
+
+    `alone`: the bot of many teams, beside which no other runs here; bots with one token bear each other.
+    """
     handle = (home / "teams.lock").open("w")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except OSError:
         handle.close()
-        raise BotError(f"A bot of many workspaces runs in {home} already.") from None
+        other = "Another bot" if alone else "A bot of many workspaces"
+        raise BotError(
+            f"{other} runs in {home} already. Stop it first, or set another TRAINWISE_HOME."
+        ) from None
     return handle.close
 
 

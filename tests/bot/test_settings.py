@@ -19,12 +19,13 @@ def test_empty_environment_gives_working_defaults(tmp_path: Path) -> None:
 
 
 def test_all_problems_come_at_once() -> None:
-    """Five wrong variables give one error with five named problems."""
+    """Six wrong variables give one error with six named problems."""
     wrong = {
         "SLACK_BOT_TOKEN": "xapp-oops",
         "TRAINWISE_REDIS_URL": "http://nope",
         "TRAINWISE_HTTP_PORT": "-1",
         "TRAINWISE_ADMINS": "ana",
+        "TRAINWISE_MAY_INSTALL": "northwind.com",
         "TRAINWISE_SLACK_MODE": "carrier pigeon",
     }
     with pytest.raises(SettingsError) as error:

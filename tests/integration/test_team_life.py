@@ -64,6 +64,8 @@ def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
     assert isinstance(bot.runs, Office)
     bot.start()
     keep_something(two, bot.runs)
+    with pytest.raises(BotError, match="Another bot runs in"):
+        build(load_settings({**two.env, **token}))
     bot.stop()
 
     with pytest.raises(BotError, match="without SLACK_BOT_TOKEN I cannot tell"):
@@ -87,6 +89,9 @@ def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
     assert second.ledger.thread("C0SUPPORTML", "1.0") is None
     assert [card.name for card in second.datasets.list() if card.added_by != "trainwise"] == []
     assert all(answers(two, team) for team in BOTH)
+    two.stop()
+    with pytest.raises(BotError, match=f"home of a bot of many workspaces .*{OTHER_TEAM}"):
+        build(load_settings(one))
 
 
 def test_tokens_are_encrypted_at_rest_and_renewed_before_they_end(two: TwoTeams) -> None:

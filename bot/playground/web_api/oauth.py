@@ -11,7 +11,7 @@ from bot.playground.errors import ApiError
 from bot.playground.state import seed
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json, new_bot_token
-from bot.playground.web_api.calls import Method
+from bot.playground.web_api.calls import Method, flag
 
 CODE_S = 600.0
 OVERLAP_S = 12 * 3600.0  # how long a token lives on after a rotation
@@ -125,4 +125,24 @@ def way_back(codes: Codes, form: Json) -> str:
     return f"{address}{'&' if '?' in address else '?'}{urlencode({**answer, 'state': state})}"
 
 
+def uninstall(floor: Floor, params: Json) -> Json:
+    """apps.uninstall: the app removes itself, by its own id and secret."""
+    tokens = floor.workspace.tokens
+    if params.get("client_id") != tokens["client_id"]:
+        raise ApiError("invalid_client_id")
+    if params.get("client_secret") != tokens["client_secret"]:
+        raise ApiError("bad_client_secret")
+    remove_app(floor)
+    return {}
+
+
+def revoke(floor: Floor, params: Json) -> Json:
+    """auth.revoke: this token opens nothing any more; `test` only asks."""
+    if flag(params.get("test")):
+        return {"revoked": False}
+    remove_app(floor)
+    return {"revoked": True}
+
+
 METHODS = {"oauth.v2.access": Method(access, token="none", per_minute=600)}  # noqa: S106
+METHODS |= {"apps.uninstall": Method(uninstall), "auth.revoke": Method(revoke)}

@@ -124,9 +124,13 @@ def test_admins_of_the_environment_that_hold_nowhere_are_told(
     tmp_path: Path, place: str, level: Level
 ) -> None:
     """They are those of the workspace that was here before OAuth."""
-    settings = load_settings({"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_ADMINS": "U1"})
+    env = {"TRAINWISE_HOME": str(tmp_path), "TRAINWISE_ADMINS": "U1", "TRAINWISE_MAY_INSTALL": "T0NORTHWIND"}
+    settings = load_settings(env)
     directory = Directory(open_engine(tmp_path, settings.database_url.reveal()))
     directory.add(TeamRecord("T0NORTHWIND", "Northwind", "", False, place, 1.0))
     finding = workspaces(settings)
     assert finding.level == level
     assert ("trainwise teams set" in finding.fix) == (level == Level.WARN)
+    if level is Level.OK:
+        finding = workspaces(load_settings({**env, "TRAINWISE_MAY_INSTALL": ""}))
+        assert (finding.level, "TRAINWISE_MAY_INSTALL" in finding.fix) == (Level.WARN, True)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from urllib.parse import parse_qs
 
 import pytest
 from slack_bolt import BoltRequest
@@ -22,79 +18,15 @@ from sqlalchemy.exc import OperationalError
 from bot.errors import BotError
 from bot.slack.app import build_app, slack_client
 from bot.teams import offices as offices_module
-from bot.teams.directory import Directory, TeamRecord, open_engine
 from bot.teams.install import States
 from bot.teams.offices import Offices, TeamAuthorize, adopt
-from bot.teams.tokens import SealedStore, Tokens
-from tests.bot.teams.test_teams import ONE, TWO, context, installation, settings
+from bot.teams.tokens import SealedStore
+from tests.bot.teams.conftest import ORG, Slack
+from tests.bot.teams.test_teams import ONE, TWO, context, installation
 from worker.jobs.records import JobRequest
 from worker.ledger.ledger import Ledger
 
-ORG, STRANGER = "E0ORG", "T0STRANGER"
-
-
-@dataclass
-class Slack:
-    """What Slack answers: the organisation's workspaces, and a refusal by token or by token and team."""
-
-    url: str = ""
-    teams: list[str] = field(default_factory=lambda: [ONE, TWO])
-    refusals: dict[tuple[str, str], str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-
-    def answer(self, method: str, token: str, form: dict[str, str]) -> dict[str, Any]:
-        self.calls.append(method)
-        team = form.get("team_id", "")
-        if code := self.refusals.get((token, "")) or self.refusals.get((token, team)):
-            return {"ok": False, "error": code}
-        if method == "auth.teams.list":
-            first, rest = self.teams[:1], self.teams[1:]
-            more = {"next_cursor": "" if form.get("cursor") else "more"}
-            page = rest if form.get("cursor") else first
-            return {"ok": True, "teams": [{"id": one} for one in page], "response_metadata": more}
-        if method == "oauth.v2.access":
-            bot = {"access_token": "xoxe.xoxb-new", "refresh_token": "xoxe-1-new", "expires_in": 43200}
-            return {"ok": True, "token_type": "bot", "bot_user_id": "UBOT", "scope": "", **bot}
-        return {"ok": True, "team_id": ONE, "team": "Northwind", "user_id": "UBOT", "bot_id": "B1"}
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    """The server, on a port of its own."""
-    state = Slack()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
-            form = {name: values[0] for name, values in parse_qs(raw).items()}
-            token = (self.headers.get("authorization") or "").removeprefix("Bearer ")
-            body = json.dumps(state.answer(self.path.rpartition("/")[2], token, form)).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_port}/api/"
-    yield state
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def offices(tmp_path: Path, slack: Slack) -> Offices:
-    """One installed team and an organisation's token; nothing is opened."""
-    here = settings(tmp_path, SLACK_API_URL=slack.url)
-    engine = open_engine(tmp_path, here.database_url.reveal())
-    directory, store = Directory(engine), SealedStore("1.2", engine, tmp_path / "keys")
-    store.save(installation(ONE, "xoxb-one"))
-    store.save(installation(None, "xoxb-org", ORG))
-    directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))
-    return Offices(here, cast(Any, None), directory, Tokens(store, "1.2", "secret", slack.url))
+STRANGER = "T0STRANGER"
 
 
 def of_org(team: str) -> BoltContext:

@@ -12,7 +12,7 @@ from slack_sdk.oauth.installation_store import Installation
 
 from bot.errors import BotError
 from bot.settings import Settings, SettingsError, load_settings
-from bot.teams.directory import Directory, TeamRecord, open_engine
+from bot.teams.directory import Directory, TeamRecord, open_engine, require_home_of_one
 from bot.teams.offices import Offices, TeamAuthorize
 from bot.teams.place import HELP_DESKS, erase, hold_home, holds_data, ledger_of, settings_of
 from bot.teams.tokens import SealedStore, Tokens
@@ -182,5 +182,32 @@ def test_one_bot_of_many_holds_a_home(tmp_path: Path) -> None:
     let_go = hold_home(tmp_path)
     with pytest.raises(BotError, match="runs in"):
         hold_home(tmp_path)
+    with pytest.raises(BotError, match="many workspaces runs in"):
+        hold_home(tmp_path, alone=False)
     let_go()
     hold_home(tmp_path)()
+    ends = [hold_home(tmp_path, alone=False) for _ in range(2)]  # bots with one token share
+    with pytest.raises(BotError, match="Another bot runs in"):
+        hold_home(tmp_path)
+    for end in ends:
+        end()
+
+
+def test_a_bot_with_one_token_goes_back_only_to_a_home_that_is_all_its_own(tmp_path: Path) -> None:
+    """Otherwise other workspaces would get no answer, or its answers would come from another's state."""
+    url = settings(tmp_path).database_url.reveal()
+    require_home_of_one(tmp_path, url, ONE)
+    assert not (tmp_path / "teams.db").exists()  # a look makes no home of many
+    directory = Directory(open_engine(tmp_path, url))
+    directory.add(TeamRecord(ONE, "Northwind", "", False, "", 1.0))
+    require_home_of_one(tmp_path, url, ONE)
+    with pytest.raises(BotError, match=f"many workspaces \\({ONE}\\).*TRAINWISE_SLACK_CLIENT_ID"):
+        require_home_of_one(tmp_path, url, TWO)
+    directory.add(TeamRecord(TWO, "Southwind", "", False, TWO, 2.0))
+    with pytest.raises(BotError, match=TWO):
+        require_home_of_one(tmp_path, url, ONE)
+    directory.leave(TWO, 3.0)
+    require_home_of_one(tmp_path, url, ONE)
+    directory.leave(ONE, 3.0)
+    with pytest.raises(BotError, match=ONE):  # what lies there is still the other's
+        require_home_of_one(tmp_path, url, TWO)

@@ -1,0 +1,64 @@
+"""Who may install the app (TRAINWISE_MAY_INSTALL), through Bolt's own flow against the loopback server of test_offices.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import pytest
+from slack_bolt import BoltRequest
+
+from bot.teams.install import open_flow
+from bot.teams.offices import Offices
+from tests.bot.teams.conftest import Slack
+from tests.bot.teams.test_offices import present
+from tests.bot.teams.test_teams import ONE, TWO, settings
+
+
+def come_back(offices: Offices, slack: Slack, allowed: str) -> tuple[int, str]:
+    """Slack sends the browser back with a code: the page that Bolt's flow answers with."""
+    here = settings(
+        offices.settings.home,
+        SLACK_API_URL=slack.url,
+        TRAINWISE_SLACK_CLIENT_ID="1.2",
+        TRAINWISE_SLACK_CLIENT_SECRET="secret",
+        TRAINWISE_MAY_INSTALL=allowed,
+    )
+    offices.settings = here
+    offices.office = lambda record: cast(Any, record)  # type: ignore[method-assign]
+    flow = open_flow(offices, ["chat:write"])
+    first = flow.handle_installation(BoltRequest(body="", mode="http"))
+    state = re.search(r"state=([\w-]+)", first.body)
+    assert state
+    cookie = first.headers["set-cookie"][0].split(";")[0]
+    query = {"code": "c", "state": state[1]}
+    back = flow.handle_callback(BoltRequest(body="", query=query, headers={"cookie": cookie}, mode="http"))
+    return back.status, back.body
+
+
+@pytest.mark.parametrize("allowed", ["", TWO, f"T0X,{TWO}", "E0GRID", "southwind.slack.com"])
+def test_a_workspace_on_the_list_installs(offices: Offices, slack: Slack, allowed: str) -> None:
+    """By its id, its organisation's or its domain; an empty list is open to all."""
+    slack.installer, slack.enterprise = TWO, "E0GRID"
+    assert come_back(offices, slack, allowed)[0] == 200
+    assert present(offices) == {ONE, TWO}
+    assert "apps.uninstall" not in slack.calls
+
+
+@pytest.mark.parametrize("allowed", ["T0X", "E0X", "wind.slack.com,T0X"])
+def test_a_workspace_that_is_not_on_the_list_is_told_and_keeps_no_app(
+    offices: Offices, slack: Slack, allowed: str
+) -> None:
+    """The page names the id that the operator would add; the token is given back; one that is served may come again."""
+    slack.installer = TWO
+    status, page = come_back(offices, slack, allowed)
+    assert status == 403
+    assert TWO in page
+    assert "TRAINWISE_MAY_INSTALL" in page
+    assert "&lt;b&gt;Wind" in page
+    assert slack.calls[-1] == "apps.uninstall"
+    assert present(offices) == {ONE}
+    assert offices.tokens.store.find_bot(enterprise_id=None, team_id=TWO) is None
+    slack.installer = ONE
+    assert come_back(offices, slack, allowed)[0] == 200
+    assert slack.calls.count("apps.uninstall") == 1
