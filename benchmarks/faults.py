@@ -4,6 +4,8 @@ One trial: a person launches one to three jobs in the local workspace, one fault
 seeded random moment and ends again, and all that is left is counted in three places: the ledger, Slack's
 messages, and the event log that the training processes write themselves. `--quick` takes under a minute.
 
+`--postgres`: two workspaces, two bots and a PostgreSQL that is killed, cut off, and gives way to a copy.
+
 lost: not ended, or ended otherwise than as asked. doubled: two endings counted. ran_twice: the training came to
 its end twice (a partitioned run whose result was then thrown away). recovery: fault -> running elsewhere.
 """
@@ -19,10 +21,11 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from fault_injection.environment import FAKETIME, running_environment
+from fault_injection.environment import FAKETIME, Environment, running_environment
 from fault_injection.faults import CLOCKS, FAULTS, LONG
 from fault_injection.plain_rq import APPLICABLE, plain_trial
 from fault_injection.trial import trial
@@ -42,7 +45,7 @@ COUNTED = ("lost", "doubled", "reports_missing", "reports_doubled", "ran_twice",
 Row = dict[str, Any]
 
 
-def schedule(runs: int, seed: int, only: str | None) -> list[str]:
+def schedule(runs: int, seed: int, only: str | None, postgres: bool = False) -> list[str]:
     """Every fault equally often, in seeded order; one long outage for each hundred trials.
 
     Clocks jump only where libfaketime is installed.
@@ -50,8 +53,8 @@ def schedule(runs: int, seed: int, only: str | None) -> list[str]:
     if only:
         return [only] * runs
     dice = random.Random(seed)
-    names: list[str] = list(LONG) * (runs // 100)
-    each = [*FAULTS, *(CLOCKS if FAKETIME else ())]
+    names: list[str] = [] if postgres else list(LONG) * (runs // 100)
+    each = list(two_bots().FAULTS_HERE) if postgres else [*FAULTS, *(CLOCKS if FAKETIME else ())]
     while len(names) < runs:
         names += dice.sample(each, len(each))
     names = names[:runs]
@@ -59,13 +62,27 @@ def schedule(runs: int, seed: int, only: str | None) -> list[str]:
     return names
 
 
-def play(part: Sequence[tuple[int, str]], durable: bool, raw: Path | None) -> list[Row]:
+def two_bots() -> Any:
+    """The module of the environment on PostgreSQL, which needs the extra `postgres` and the distribution's package."""
+    from fault_injection import two_bots as module
+
+    return module
+
+
+def play(
+    part: Sequence[tuple[int, str]], durable: bool, raw: Path | None, postgres: bool = False
+) -> list[Row]:
     """The trials (seed, fault) of one environment, one after another; every fourth one also cancels a job."""
     rows = []
-    with running_environment(durable, clocks=any(name in CLOCKS for _, name in part)) as here:
+    clocks = any(name in CLOCKS for _, name in part)
+    environment: AbstractContextManager[Environment] = (
+        two_bots().running_two_bots() if postgres else running_environment(durable, clocks=clocks)
+    )
+    more = two_bots().DATABASE if postgres else {}
+    with environment as here:
         for seed, name in part:
             began = time.monotonic()
-            row = trial(here, name, seed, cancel=seed % 4 == 3).row()
+            row = trial(here, name, seed, cancel=seed % 4 == 3, more=more).row()
             rows.append(row | {"took_s": round(time.monotonic() - began, 1), "durable": durable})
             bad = {key: row[key] for key in (*COUNTED, "notes") if row[key]}
             print(f"{rows[-1]['took_s']:6.1f} s  seed {seed:<6} {name}  {bad or 'ok'}", file=sys.stderr)
@@ -88,7 +105,10 @@ def baseline(runs: int, seed: int, deadline_s: float) -> list[Row]:
 
 def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
     """Ours and plain RQ's rows, played on `shards` environments at a time."""
-    names = list(QUICK) if options.quick else schedule(options.runs, options.seed, options.only)
+    short = two_bots().QUICK if options.postgres else QUICK
+    names = (
+        list(short) if options.quick else schedule(options.runs, options.seed, options.only, options.postgres)
+    )
     trials = list(enumerate(names[: options.runs], options.seed))
     if options.raw and options.raw.exists():  # goes on where an interrupted matrix stopped
         rows = [json.loads(line) for line in options.raw.read_text().splitlines()]
@@ -96,11 +116,13 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
         trials = [(seed, name) for seed, name in trials if seed not in finished_seeds]
     size = -(-len(trials) // options.shards) if options.quick else TRIALS_PER_ENVIRONMENT
     parts = [trials[n : n + size] for n in range(0, len(trials), size)]
-    plain = 0 if options.no_baseline else (2 if options.quick else options.baseline)
+    plain = 0 if options.no_baseline or options.postgres else (2 if options.quick else options.baseline)
     with ThreadPoolExecutor(options.shards) as pool, ThreadPoolExecutor(1) as beside:
         waits = 25.0 if options.quick else 60.0
         theirs: Future[list[Row]] = beside.submit(baseline, plain, options.seed, waits)
-        futures = [pool.submit(play, part, n % 3 != 2, options.raw) for n, part in enumerate(parts)]
+        futures = [
+            pool.submit(play, part, n % 3 != 2, options.raw, options.postgres) for n, part in enumerate(parts)
+        ]
         return [row for part in futures for row in part.result()], theirs.result()
 
 
@@ -124,7 +146,9 @@ def table(ours: list[Row], plain: list[Row]) -> str:
     """Markdown: one line per fault, the totals, plain RQ by fault and in all."""
     head = ("fault", "runs", "jobs", *COUNTED, "recovery p50", "p95", "heal to last report p95")
     lines = ["| " + " | ".join(head).replace("_", " ") + " |", "|" + " --- |" * len(head)]
-    lines += [_line(name, rows) for name in [*FAULTS, *CLOCKS, *LONG] if (rows := _of(name, ours))]
+    known = [*FAULTS, *CLOCKS, *LONG]
+    others = sorted({row["fault"] for row in ours} - set(known))
+    lines += [_line(name, rows) for name in [*known, *others] if (rows := _of(name, ours))]
     lines.append(_line("**all, Trainwise**", ours))
     lines += [_line(f"plain RQ: {name}", rows) for name in APPLICABLE if (rows := _of(name, plain))]
     if plain:
@@ -150,6 +174,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--shards", type=int, default=2, help="environments at a time")
+    parser.add_argument("--postgres", action="store_true", help="two bots of two workspaces on PostgreSQL")
     parser.add_argument("--only", help="one fault by name")
     parser.add_argument("--baseline", type=int, default=22, help="trials of plain RQ")
     parser.add_argument("--no-baseline", action="store_true")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Environment:
         signing.pair_locally(home / "keys")
         self.event_log = EventLog(home / "events.pipe")
         self.people = {name: Person(self.url, name, timeout=8) for name in ("ravi", "maya", "ana")}
+        self.workplaces = [self.people]  # of each workspace; a row of the ledger says which is its own
 
     @property
     def url(self) -> str:
@@ -132,12 +133,12 @@ class Environment:
         """Returns once the bot holds a socket."""
         self._wait(lambda: self.control("state")["sockets"] > 0, "the bot did not connect", timeout_s)
 
-    def query(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        """Rows of the ledger, read beside the bot."""
+    def query(self, sql: str, *values: Any) -> Sequence[Mapping[str, Any]]:
+        """Rows of the ledger, read beside the bot, each with the number of its `workplace`."""
         connection = sqlite3.connect(f"file:{self.home / 'ledger.db'}?mode=ro", uri=True, timeout=10)
         connection.row_factory = sqlite3.Row
         try:
-            return connection.execute(sql, values).fetchall()
+            return [{**dict(row), "workplace": 0} for row in connection.execute(sql, values)]
         finally:
             connection.close()
 
@@ -198,7 +199,7 @@ class Environment:
     def _tokens(self, log: Path) -> bool:
         """Reads the workspace's tokens from what it prints, once it answers."""
         for line in log.read_text().splitlines():
-            if line.startswith("export SLACK_") and "SLACK_API_URL" not in line:
+            if line.startswith(("export SLACK_", "export TRAINWISE_SLACK_")) and "SLACK_API_URL" not in line:
                 name, value = line.removeprefix("export ").split("=", 1)
                 self.tokens[name] = value.strip("'\"")
         with contextlib.suppress(httpx.TransportError):

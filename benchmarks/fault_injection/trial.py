@@ -6,17 +6,19 @@ import contextlib
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 import psutil
 
+from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
 from fault_injection.environment import Environment
-from fault_injection.faults import CLOCKS, FAULTS, LONG, undo
+from fault_injection.faults import CLOCKS, FAULTS, LONG, Fault, undo
 from worker.jobs.states import END_STATES
 
 DEADLINE_S = 120.0
@@ -48,10 +50,19 @@ class Result:
         return asdict(self)
 
 
-def trial(environment: Environment, fault_name: str, seed: int, cancel: bool = False) -> Result:
-    """Launches one to three jobs, injects the fault somewhere in their life, waits for all ends and judges."""
+def trial(
+    environment: Environment,
+    fault_name: str,
+    seed: int,
+    cancel: bool = False,
+    more: Mapping[str, Fault] = MappingProxyType({}),
+) -> Result:
+    """Launches one to three jobs, injects the fault somewhere in their life, waits for all ends and judges.
+
+    `more` are faults of an environment of another kind.
+    """
     dice = random.Random(seed)
-    fault = {**FAULTS, **CLOCKS, **LONG}[fault_name]
+    fault = {**FAULTS, **CLOCKS, **LONG, **more}[fault_name]
     result = Result(seed, fault_name)
     before = {row["id"] for row in environment.query("select id from jobs")}
     began = time.time()
@@ -89,7 +100,8 @@ def trial(environment: Environment, fault_name: str, seed: int, cancel: bool = F
 
 def launch(environment: Environment, dice: random.Random) -> bool:
     """A person types the command; whether Slack showed it as taken."""
-    person = environment.people[dice.choice(["ravi", "maya"])]
+    people = dice.choice(environment.workplaces) if len(environment.workplaces) > 1 else environment.people
+    person = people[dice.choice(["ravi", "maya"])]
     try:
         text = f"sample-tickets linear epochs={dice.randint(2, 9)}"
         return bool(person.command("/finetune", text, dice.choice(CHANNELS)).get("ok"))
@@ -110,9 +122,10 @@ def cancel_one(environment: Environment, before: set[str], result: Result) -> fl
     """Seconds from the acknowledged cancel of a running job until its last process is gone."""
     deadline = time.monotonic() + 4.0
     while time.monotonic() < deadline:
-        for row in environment.query("select * from jobs where state = 'running'"):
-            if row["id"] not in before and pids(environment, row["id"]):
-                return cancel(environment, row, result)
+        with contextlib.suppress(ConnectionError):  # the database may be what is away
+            for row in environment.query("select * from jobs where state = 'running'"):
+                if row["id"] not in before and pids(environment, row["id"]):
+                    return cancel(environment, row, result)
         time.sleep(0.05)
     return None
 
@@ -120,7 +133,8 @@ def cancel_one(environment: Environment, before: set[str], result: Result) -> fl
 def cancel(environment: Environment, row: Any, result: Result) -> float | None:
     """Types /jobs cancel and watches the processes."""
     try:
-        answer = environment.people["ana"].command("/jobs", f"cancel {row['id']}", row["channel"])
+        ana = environment.workplaces[row["workplace"]]["ana"]
+        answer = ana.command("/jobs", f"cancel {row['id']}", row["channel"])
     except (PlaygroundError, httpx.TransportError):
         return None
     if not answer.get("ok"):
@@ -146,10 +160,10 @@ def pids(environment: Environment, job: str) -> set[int]:
 def apologies(environment: Environment, since: float) -> int:
     """How many launches were answered with a sentence why not, instead of a job."""
     count = 0
-    for name in ("ravi", "maya"):
+    for person in (people[name] for people in environment.workplaces for name in ("ravi", "maya")):
         with contextlib.suppress(PlaygroundError, httpx.TransportError):
             for channel in CHANNELS:
-                messages = environment.people[name].messages(channel)
+                messages = person.messages(channel)
                 count += sum(bool(m.get("is_ephemeral")) and float(m["ts"]) > since for m in messages)
     return count
 
@@ -160,7 +174,7 @@ def wait_for_ends(environment: Environment, before: set[str], launches: Callable
     while True:
         with contextlib.suppress(Exception):  # the ledger may be locked or half restored for a moment
             jobs = [row for row in environment.query("select * from jobs") if row["id"] not in before]
-            owed = environment.query("select count(*) as n from posts where done_at is null")[0]["n"]
+            owed = count_rows(environment, "select count(*) as n from posts where done_at is null")
             stale = [job for job in jobs if job["card_version"] < job["version"]]
             all_ended = all(job["state"] in END_STATES for job in jobs)
             if all_ended and not owed and not stale and len(jobs) >= launches():
@@ -173,22 +187,24 @@ def wait_for_ends(environment: Environment, before: set[str], launches: Callable
 
 def judge(environment: Environment, jobs: list[Any], result: Result) -> None:
     """Counts what each job left in the ledger, in the event log and in Slack."""
-    messages = all_messages(environment, {job["channel"] for job in jobs})
+    messages = [
+        all_messages(people["ravi"], {job["channel"] for job in jobs}) for people in environment.workplaces
+    ]
     for job in jobs:
-        cancels = environment.query(
-            "select count(*) as n from events where job_id = ? and what = 'cancel'", job["id"]
-        )[0]["n"]
+        cancels = count_rows(
+            environment, "select count(*) as n from events where job_id = ? and what = 'cancel'", job["id"]
+        )
         good = ("succeeded", "cancelled") if cancels else ("succeeded",)
         if job["state"] not in good:
             result.lost.append(job["id"])
             result.notes.append(f"{job['id']} is {job['state']}: {job['error']}")
         ends = ",".join(f"'{state}'" for state in END_STATES)
         sql = f"select count(*) as n from events where job_id = ? and applied and to_state in ({ends})"
-        if environment.query(sql, job["id"])[0]["n"] > 1:
+        if count_rows(environment, sql, job["id"]) > 1:
             result.doubled.append(job["id"])
         if sum(line.what == "end" for line in environment.event_log.of(job["id"])) > 1:
             result.ran_twice.append(job["id"])
-        count_reports(job, messages, result)
+        count_reports(job, messages[job["workplace"]], result)
 
 
 def count_reports(job: Any, messages: list[dict[str, Any]], result: Result) -> None:
@@ -206,10 +222,14 @@ def count_reports(job: Any, messages: list[dict[str, Any]], result: Result) -> N
         result.cards_wrong.append(job["id"])
 
 
-def all_messages(environment: Environment, channels: set[str]) -> list[dict[str, Any]]:
+def count_rows(environment: Environment, sql: str, *values: Any) -> int:
+    """The sum of a count (`n`) over the ledgers of all workspaces."""
+    return sum(int(row["n"]) for row in environment.query(sql, *values))
+
+
+def all_messages(person: Person, channels: set[str]) -> list[dict[str, Any]]:
     """All messages of the channels with those of their threads."""
     by_ts: dict[str, dict[str, Any]] = {}
-    person = environment.people["ravi"]
     for channel in channels:
         for message in person.messages(channel):
             by_ts[message["ts"]] = message

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.factories import (
     artifacts_folder,
@@ -44,6 +45,7 @@ from worker.dispatch.reconciler import Reconciler
 from worker.errors import WorkerError
 from worker.jobs.states import END_STATES, State
 from worker.ledger.ledger import Ledger
+from worker.ledger.voice import Voice
 
 if TYPE_CHECKING:
     from rag.adviser import Adviser
@@ -172,6 +174,10 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
         team=team,
     )
     notifier = Notifier(line.poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
+    if ledger.engine.dialect.name != "sqlite":  # a server's ledger may have several bots
+        voice = Voice(ledger.engine, f"{socket.gethostname()}:{settings.home}", ledger.clock)
+        notifier.voice = voice.turn
+        cleanup.callback(give_way, voice)
     desk = open_desk(settings, ledger, artifacts, notifier.wake, (shared.keys, team))
     services = make_services(settings, ledger, line, shared, cleanup)
     services = replace(
@@ -188,6 +194,14 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out
     return Office(team, settings, services, dispatcher, desk, notifier, clerk, pull_clerk, cleanup)
+
+
+def give_way(voice: Voice) -> None:
+    """Lets another bot speak at once; where the ledger is away, after the lease."""
+    try:
+        voice.let_go()
+    except SQLAlchemyError:
+        log.info("the ledger is away; another bot speaks when this one's lease is over")
 
 
 def make_services(

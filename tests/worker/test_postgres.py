@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.stack import free_port
+from tests.postgres_server import Postgres, find_programs
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger import outbox
@@ -22,6 +19,7 @@ from worker.ledger.budgets import OverBudget
 from worker.ledger.database import erase_database, holds_rows
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import update_queue_positions
+from worker.ledger.voice import Voice
 from worker.transport.events import WorkerEvent
 
 pytestmark = pytest.mark.integration
@@ -31,28 +29,14 @@ pytestmark = pytest.mark.integration
 def url() -> Iterator[str]:
     """A PostgreSQL of its own in a temporary folder."""
     pytest.importorskip("psycopg", reason="pip install 'trainwise[postgres]'")
-    folders = (
-        sorted(Path("/usr/lib/postgresql").glob("*/bin")) if os.path.isdir("/usr/lib/postgresql") else []
-    )
-    if not folders:
+    if find_programs() is None:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        as_user = ["su", "postgres", "-c"] if os.geteuid() == 0 else ["sh", "-c"]
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-        bin_folder, data = folders[-1], f"{folder}/data"
-
-        def run(command: str) -> None:
-            subprocess.run([*as_user, command], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-        run(f"{bin_folder}/initdb -D {data} -A trust -U trainwise")
-        options = f"-p {port} -k {folder} -c fsync=off"
-        run(f"{bin_folder}/pg_ctl -D {data} -o '{options}' -l {folder}/log -w start")
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        server = Postgres(Path(folder)).create()
         try:
-            yield f"postgresql://trainwise@127.0.0.1:{port}/postgres"
+            yield server.url_at(server.port)
         finally:
-            run(f"{bin_folder}/pg_ctl -D {data} -m immediate stop")
+            server.kill()
 
 
 def test_a_job_lives_from_request_to_report(url: str) -> None:
@@ -130,3 +114,27 @@ def test_two_teams_have_a_schema_each_and_one_goes_without_the_other(url: str) -
     assert [one.id for one in ledgers[1].jobs()] == [jobs[1]]
     assert Ledger(f"{url}?schema=team_t1").jobs() == []
     assert holds_rows(f"{url}?schema=team_t2")
+
+
+def test_one_of_two_bots_speaks_and_the_other_takes_over(url: str) -> None:
+    """By a lease: renewed while its holder lives, the holder's own again after its restart, another's when it is over."""
+    ledger, now = Ledger(f"{url}?schema=team_voice"), 1_000_000.0
+
+    def voice(holder: str) -> Voice:
+        return Voice(ledger.engine, holder, lambda: now, lambda: now)
+
+    one, two = voice("one"), voice("two")
+    assert (one.turn(), two.turn(), one.turn()) == (1, 0, 1)
+    for _ in range(4):
+        now += 20.0
+        assert (one.turn(), two.turn()) == (1, 0)
+    assert voice("one").turn() == 1  # started again
+    now += 31.0
+    assert (two.turn(), one.turn()) == (1, 0)
+    now += 31.0
+    assert one.turn() == 2, "it has to look what was sent meanwhile"
+    one.let_go()
+    assert two.turn() == 2
+    now -= 86_400.0  # the clock went back: no lease can end so late
+    assert voice("three").turn() == 1
+    ledger.close()

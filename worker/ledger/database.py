@@ -161,6 +161,16 @@ class Turnstile:
             return len(self._waiting)
 
 
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A server that has gone without a word (its machine is off) is given up within half a minute, not within two hours."""
+
+
 def _server(address: URL) -> Engine:
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
@@ -169,8 +179,9 @@ def _server(address: URL) -> Engine:
     address = address.difference_update_query(["schema", "options"])
     if schema:
         options = f"{options} -csearch_path={schema}".strip()
-    more: dict[str, Any] = {"connect_args": {"options": options}} if options else {}
-    engine = create_engine(address, pool_pre_ping=True, hide_parameters=True, **more)
+    defaults = {name: value for name, value in PATIENCE.items() if name not in address.query}
+    connect_args: dict[str, Any] = {**defaults, **({"options": options} if options else {})}
+    engine = create_engine(address, pool_pre_ping=True, hide_parameters=True, connect_args=connect_args)
     if schema:
         with engine.begin() as connection:
             connection.execute(CreateSchema(schema, if_not_exists=True))

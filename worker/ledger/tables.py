@@ -189,6 +189,14 @@ cursors = Table(
     Column("value", String(80), nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(120), nullable=False),
+    Column("until", Float, nullable=False),
+)
+
 deliveries = Table(
     "seen",
     metadata,

@@ -39,10 +39,14 @@ def thread(engine: Engine, channel: str, ts: str) -> dict[str, Any] | None:
 def save_thread(engine: Engine, channel: str, ts: str, state: Mapping[str, Any], now: float) -> None:
     """Keeps `state` (JSON) for this Slack thread, in place of what was there."""
     mine = (threads.c.channel == channel) & (threads.c.ts == ts)
-    with writing(engine) as connection:
-        values = {"state": dict(state), "updated_at": now}
-        if connection.execute(update(threads).where(mine).values(values)).rowcount == 0:
-            connection.execute(insert(threads).values(channel=channel, ts=ts, **values))
+    values = {"state": dict(state), "updated_at": now}
+    try:
+        with writing(engine) as connection:
+            if connection.execute(update(threads).where(mine).values(values)).rowcount == 0:
+                connection.execute(insert(threads).values(channel=channel, ts=ts, **values))
+    except IntegrityError:  # another bot was faster with the first of them
+        with writing(engine) as connection:
+            connection.execute(update(threads).where(mine).values(values))
 
 
 def cursor(engine: Engine, name: str) -> str | None:

@@ -77,6 +77,8 @@ class Notifier:
         self._queue_up = queue_up
         self._cards = CardSchedule(ledger, card_interval_s, queue_up, tick)
         self._uncertain: set[str] | None = None
+        self.voice: Callable[[], int] = lambda: 1  # worker.ledger.voice, where other bots share the ledger
+        self._turn = 0
         self._token_trouble = ""
         self.aftermath: Aftermath | None = None
         self.keeps_out: Callable[[str], bool | None] = lambda channel: False  # services.keeps_jobs_out
@@ -99,22 +101,31 @@ class Notifier:
 
     def work_once(self) -> None:
         """One round: cards first, so that a report finds the thread it belongs to."""
-        if self._is_silent():
+        if self._is_silent() or not self._has_voice():
             return
         stale = [*self._cards.changed_by_queue(), *self._ledger.stale_cards()]
         if self._uncertain is None:  # an earlier process may have sent these without noting it
             self._uncertain = {card.id for card in stale if not card.card_ts}
         for card in sorted(stale, key=self._cards.urgency):
-            if self._rounds.is_over:
+            if self._rounds.is_over or not self._has_voice() or self._uncertain is None:
                 return
             if self._is_due(card):
                 self._show(card)
         for card in self._cards.aging():
             if not self._rounds.is_over and self._is_due(card):
                 self._show(card)
-        for post in [] if self._is_silent() else self._ledger.due_posts(self._clock()):
+        for post in (
+            [] if self._is_silent() or not self._has_voice() else self._ledger.due_posts(self._clock())
+        ):
             self._pay(post)
         self._cards.forget_old()
+
+    def _has_voice(self) -> bool:
+        """Whether this bot speaks; what another one may have sent meanwhile is uncertain."""
+        turn = self.voice()
+        if turn != self._turn:
+            self._turn, self._uncertain = turn, None
+        return bool(turn)
 
     def _is_silent(self) -> bool:
         return self._tick() < self._silent_until
