@@ -149,7 +149,7 @@ def build_app(
         token_verification_enabled=False,
         listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
     )
-    app.use(gate(teams))
+    app.use(gate(teams, app.dispatch))
     app.use(help_middleware(summaries(features)))
     register(app, teams, features)
     return app

@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot.errors import OURS, BotError
 from bot.extras import advise_missing
+from bot.slack.form_client import FormClient
 from bot.slack.payload import Body, where
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import Block, modal, section
@@ -82,6 +83,9 @@ def guard(teams: Teams, listener: Callable[..., None]) -> Callable[[Args], None]
             if args.ack.response is None:
                 args.ack()
             handle_error(error, args.body, args.client, args.respond)
+        finally:
+            if isinstance(args.client, FormClient):
+                args.client.end()
 
     run.__name__ = getattr(listener, "__name__", "listener")
     return run
@@ -149,6 +153,8 @@ def handle_error(
     """Tells whoever sent the payload what went wrong; also Bolt's own error handler."""
     text = advice(error)
     channel, user, thread_ts = where(body)
+    if isinstance(client, FormClient) and client.say(text):
+        return
     if user and not shown_over_home(body, client, text):
         whisper(client, text, channel or user, user, thread_ts, respond)
 

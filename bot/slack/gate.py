@@ -6,6 +6,7 @@ answers that they could read anyway. Everything else, also what comes later, is 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from slack_bolt import Ack, BoltResponse, Respond
+from slack_bolt import Ack, BoltRequest, BoltResponse, Respond
 from slack_sdk import WebClient
 
 from bot.slack.failures import whisper
+from bot.slack.form_client import FormClient, opens_form
 from bot.slack.payload import Body, message_place, where
 from bot.slack.services import Services
 from bot.slack.teams import Teams
@@ -30,6 +32,9 @@ from bot.slack.ui.limits import validate_view
 from bot.slack.users import BOT, GUEST, STRANGER, UNKNOWN, Person
 
 ANSWER_WITHIN_S = 2.0  # of Slack's three for a command, button or form
+LATE_S = 30.0  # how long one that was acknowledged waits for Slack to say who it is
+AGAIN = ("command", "action", "shortcut")  # what can be heard later; a form that was sent cannot
+LATE, FORM = "trainwise_late", "trainwise_form"  # in Bolt's context
 OPEN = {
     "event:app_mention",
     "event:message",
@@ -92,12 +97,23 @@ def door_of(body: Body) -> Door:
     return Door(f"other:{kind}", user, team)
 
 
-def gate(teams: Teams) -> Callable[..., BoltResponse | None]:
-    """Bolt's middleware that lets through or refuses; the first of all, so that no listener is without it."""
+def gate(teams: Teams, again: Callable[[BoltRequest], BoltResponse]) -> Callable[..., BoltResponse | None]:
+    """Bolt's middleware that lets through or refuses; the first of all, so that no listener is without it.
+
+    `again` dispatches a request anew: a command or button whose person Slack takes long to name is acknowledged, and
+    heard once the person is known.
+    """
     pool = ThreadPoolExecutor(8, thread_name_prefix="gate")
+    late = ThreadPoolExecutor(16, thread_name_prefix="late")  # they wait for what is done in the other
 
     def pass_door(
-        body: Body, ack: Ack, client: WebClient, respond: Respond, next: Callable[[], None], context: Any
+        req: BoltRequest,
+        body: Body,
+        ack: Ack,
+        client: WebClient,
+        respond: Respond,
+        next: Callable[[], None],
+        context: Any,
     ) -> BoltResponse | None:
         door, services = door_of(body), teams.services(context)
         if services is None:
@@ -111,7 +127,14 @@ def gate(teams: Teams) -> Callable[..., BoltResponse | None]:
         if door.kind == "event" and door.name in OPEN and not door.team:
             next()  # open to all; whoever answers looks at who asks
             return None
-        person = _identify(services, pool, door)
+        if context.get(FORM) is None and opens_form(body):
+            context[FORM] = FormClient(client, body["trigger_id"])
+        client = context["client"] = context.get(FORM) or client
+        work = None if context.get(LATE) else _ask_for(services, pool, door)
+        if work is not None and not work.done():
+            late.submit(_come_late, again, req, work, respond)
+            return ack()
+        person = _identify(services, door)
         if not person.outside or is_open(services, door, body):
             next()
             return None
@@ -135,17 +158,44 @@ def is_open(services: Services, door: Door, body: Body) -> bool:
     return card is not None and not card.wide
 
 
-def _identify(services: Services, pool: ThreadPoolExecutor, door: Door) -> Person:
-    """Who it is; a command or form does not wait longer than Slack does, and is then refused as unknown."""
+def _ask_for(services: Services, pool: ThreadPoolExecutor, door: Door) -> Future[Person] | None:
+    """The question who it is, on its way or answered; None where nothing has to be asked.
+
+    A command, button or form does not wait longer than Slack does.
+    """
+    users = services.users
+    if not door.user or users.is_cached(door.user):
+        return None
+    work: Future[Person] = pool.submit(users.person, door.user)
+    with suppress(FutureTimeout):
+        work.result(None if door.kind == "event" else ANSWER_WITHIN_S)
+    return work if door.kind in AGAIN or work.done() else None
+
+
+def _come_late(
+    again: Callable[[BoltRequest], BoltResponse], req: BoltRequest, work: Future[Person], respond: Respond
+) -> None:
+    """Dispatches a request that was acknowledged, once its person is known; what its listener acknowledges with is sent."""
+    with suppress(FutureTimeout, *SLACK_TROUBLE):
+        work.result(LATE_S)
+    late = {LATE: True, FORM: req.context.get(FORM)}
+    if req.mode == "socket_mode":
+        answer = again(BoltRequest(body=req.body, mode=req.mode, headers=req.headers, context=late))
+    else:
+        raw = BoltRequest(body=req.raw_body, mode=req.mode, headers=req.headers, context=late)
+        answer = again(raw)
+    text = answer.body if isinstance(answer.body, str) else ""
+    if text.startswith("{") and respond.response_url:
+        respond(**json.loads(text))
+
+
+def _identify(services: Services, door: Door) -> Person:
+    """Who it is; unknown, and so from outside, where Slack has not said it by now."""
     users, person = services.users, Person(door.user, door.user, outside=UNKNOWN)
     if not door.user:
         return person
     if users.is_cached(door.user):
         person = users.person(door.user)
-    else:
-        work: Future[Person] = pool.submit(users.person, door.user)
-        with suppress(FutureTimeout):
-            person = work.result(None if door.kind == "event" else ANSWER_WITHIN_S)
     own = users.team()
     if door.team and not person.outside and door.team not in {own.id, own.enterprise, *person.teams}:
         return users.mark_outside(door.user, STRANGER)
@@ -170,6 +220,8 @@ def _refuse(
 ) -> BoltResponse:
     """Acknowledges and tells the person alone; the home tab shows what they may do here."""
     text = f"{WHO.get(person.outside, 'You are not a member here')}. {MAY}"
+    if isinstance(client, FormClient) and client.say(text):
+        return ack()
     if door.kind == "command":
         return ack(text=f"🔒 {text}", response_type="ephemeral")
     if door.name.startswith("view:") and body.get("type") == "view_submission":

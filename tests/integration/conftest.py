@@ -21,6 +21,7 @@ from bot.playground import Person, Playground
 from bot.playground.patience import Patience
 from bot.playground.state.seed import BOT_USER
 from finetune.data.store import SAMPLES, DatasetStore
+from tests.bot.test_manifest import SCOPES, wire_names
 from tests.integration.notifier_harness import MANIFEST, NotifierHarness, text_of
 
 CHANNEL = "#support-ml"
@@ -47,6 +48,9 @@ def stack(short_folder: Path) -> Iterator[LocalStack]:
         running.workspace.set_rates(enforce=False)
         running.wait_for_bot()
         yield running
+        methods = {str(call["method"]) for call in running.workspace.api_log()}
+        known = {name for call in SCOPES for name in wire_names(call)} | {"apps.connections.open"}
+        assert methods <= known, "a call that tests/bot/test_manifest.py does not know the scopes of"
 
 
 def add_dataset(folder: Path, name: str) -> None:

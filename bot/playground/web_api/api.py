@@ -16,22 +16,34 @@ from starlette.responses import JSONResponse, Response
 from bot.playground.errors import ApiError
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json
-from bot.playground.web_api import chat, conversations, directory, files, oauth, streams, views
+from bot.playground.web_api import (
+    channels,
+    chat,
+    conversations,
+    directory,
+    files,
+    oauth,
+    scheduled,
+    streams,
+    views,
+)
 from bot.playground.web_api.calls import Method, missing_scope, parse_json_fields
 from bot.playground.web_api.rates import Rates
 
 METHODS: dict[str, Method] = {
+    **channels.METHODS,
     **chat.METHODS,
     **conversations.METHODS,
     **directory.METHODS,
     **files.METHODS,
     **oauth.METHODS,
+    **scheduled.METHODS,
     **streams.METHODS,
     **views.METHODS,
 }
 FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow", "pass"}
 CODE = "error:"  # and one of Slack's codes: the call is refused with it
-SLOW_S = 1.5
+SLOW, SLOW_S = "slow:", 1.5  # and seconds that the call takes, where it is not SLOW_S
 SECRET_FIELDS = {"token", "client_secret", "refresh_token", "code"}
 
 
@@ -58,8 +70,8 @@ class Api:
             return self._log_call(name, params, body, 200, start)
         if fault == "drop":
             return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, start)
-        if fault == "slow":
-            await asyncio.sleep(SLOW_S)
+        if fault and fault.startswith("slow"):
+            await asyncio.sleep(float(fault.removeprefix(SLOW)) if fault.startswith(SLOW) else SLOW_S)
         body, status, headers = self._run(name, params, token, malformed)
         if fault == "accepted_drop":
             return self._drop(request, name, params, body, start)

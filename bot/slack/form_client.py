@@ -1,0 +1,114 @@
+"""Forms open before Slack is asked: a trigger lives for three seconds, and who somebody is may take Slack longer.
+
+The listener of a form gets a client whose `views_open` is given the time that it needs: where it has not come after a
+second, a form that says "one moment" takes the trigger, and the listener's form takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.web import SlackResponse
+
+from bot.slack.payload import Body
+from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.ui.escape import question_of
+from bot.slack.ui.forms import note_modal
+from bot.slack.ui.limits import validate_view
+
+WAITING_AFTER_S = 1.0
+COMMANDS = {
+    "/finetune": lambda words: not words,
+    "/should-i-train": lambda words: words in (["measure"], ["connect"]),
+    "/datasets": lambda words: (
+        words[:1] in (["add"], ["repair"]) or (words[:1] == ["pull"] and len(words) > 1)
+    ),
+    "/docs": lambda words: words == ["add"],
+    "/triage": lambda words: words[:1] == ["watch"],
+}
+"""The words of a command after which a form comes."""
+BUTTONS = frozenset(
+    {
+        *("why", "would_change", "cite", "feedback", "measure", "finetune_open", "endpoint_connect"),
+        *("job_try", "job_details", "job_reject", "job_finetune", "duty_other"),
+        *("docs_add", "dataset_add", "dataset_repair", "pull_new"),
+        *("home_ask", "home_documents", "home_datasets", "home_finetune", "home_measure"),
+    }
+)
+"""The buttons, by action id up to its colon, after which a form comes (tests/integration/test_forms_open_first.py)."""
+SHORTCUTS = frozenset({"add_dataset_from_message"})
+log = logging.getLogger(__name__)
+
+
+def opens_form(body: Body) -> bool:
+    """Whether a form comes after this payload, by what was typed or pressed."""
+    if "trigger_id" not in body:
+        return False
+    if "command" in body:
+        words = question_of(str(body.get("text") or "")).lower().split()
+        return bool(COMMANDS.get(str(body["command"]), lambda words: False)(words))
+    if body.get("type") == "block_actions":
+        action = (body.get("actions") or [{}])[0]
+        if action.get("action_id") == "feedback" and action.get("value") != "bad":
+            return False
+        return str(action.get("action_id")).partition(":")[0] in BUTTONS
+    return body.get("type") in ("message_action", "shortcut") and body.get("callback_id") in SHORTCUTS
+
+
+class FormClient(WebClient):
+    """A client like another, for one trigger. `end()` when the listener is through: no form says "one moment" for ever."""
+
+    def __init__(self, like: WebClient, trigger: str, after_s: float = WAITING_AFTER_S) -> None:
+        super().__init__(token=like.token, base_url=like.base_url, timeout=like.timeout)
+        self.retry_handlers = list(like.retry_handlers)
+        self._trigger, self._lock = trigger, threading.Lock()
+        self._view, self._is_waiting, self._is_over = "", False, False
+        self._timer = threading.Timer(after_s, self._wait)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def views_open(self, *, view: Any, trigger_id: str | None = None, **more: Any) -> SlackResponse:  # type: ignore[override]
+        """Opens the form, or puts it in the place of the one that waits."""
+        with self._lock:
+            if not self._is_waiting:
+                self._is_over = True
+                return super().views_open(trigger_id=trigger_id, view=view, **more)
+            self._is_waiting = False
+            return super().views_update(view_id=self._view, view=view)
+
+    def say(self, text: str) -> bool:
+        """Puts a sentence in the place of the form that waits; False where none does."""
+        with self._lock:
+            self._is_over = True
+            if not self._is_waiting:
+                return False
+            self._is_waiting = False
+            try:
+                self.views_update(view_id=self._view, view=validate_view(note_modal("Not now", text)))
+            except SLACK_TROUBLE as error:
+                log.info("a waiting form did not change: %s", type(error).__name__)
+                return False
+            return True
+
+    def end(self) -> None:
+        """The listener is through."""
+        self._timer.cancel()
+        self.say("Done. What there is to say stands in the conversation; you can close this.")
+
+    def _wait(self) -> None:
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over = True
+            view = validate_view(
+                note_modal("One moment", "I am asking Slack. The form comes in a few seconds.")
+            )
+            try:
+                answer = super().views_open(trigger_id=self._trigger, view=view)
+            except SLACK_TROUBLE as error:
+                log.info("no waiting form: %s", type(error).__name__)
+                return
+            self._view, self._is_waiting = str(answer["view"]["id"]), True
