@@ -18,7 +18,7 @@ HELP = {
     "TRAINWISE_HTTP_HOST": "Address that HTTP mode listens on.",
     "TRAINWISE_HTTP_PORT": "Port of HTTP mode; 0 picks a free one.",
     "TRAINWISE_TICKETS_PORT": "Port for tickets of other systems, beside TRAINWISE_HTTP_HOST; 0: none is opened (docs/live.md).",
-    "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets, mode 600.",
+    "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets (many workspaces: `TEAM SOURCE SECRET`), mode 600.",
     "TRAINWISE_TICKETS_FILES": "Files of tickets that grow, JSON lines: `CHANNEL=/path/tickets.jsonl`, comma between (docs/live.md).",
     "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
     "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",

@@ -75,13 +75,13 @@ class Secret:
 class Installing:
     """How many workspaces install the app by OAuth; with `client_id` "" there is one, with its token.
 
-    `allowed`: ids and domains that may install, empty: all; `leave_days`: until what a departed one left is erased.
+    `allow_list`: ids and domains that may install, empty: all; `leave_days`: until what a departed one left is erased.
     """
 
     client_id: str
     client_secret: Secret | None
     public_url: str | None
-    allowed: frozenset[str]
+    allow_list: frozenset[str]
     leave_days: float
 
 
@@ -155,8 +155,6 @@ class Settings:
         problems = {
             name: f"is missing. {WHERE[name]}" for name, value in credentials.items() if value is None
         }
-        if self.installing.client_id and self.tickets_port:
-            problems["TRAINWISE_TICKETS_PORT"] = "opens a door of one workspace; unset it, or the client id."
         return problems
 
     def require_slack(self) -> None:
@@ -330,7 +328,7 @@ class SettingsReader:
             client_id=self.text("TRAINWISE_SLACK_CLIENT_ID", ""),
             client_secret=client_secret,
             public_url=self.url("TRAINWISE_PUBLIC_URL", https=True),
-            allowed=self.slack_ids("TRAINWISE_MAY_INSTALL", "TE", r"[a-z0-9.-]+\.slack\.com"),
+            allow_list=self.slack_ids("TRAINWISE_MAY_INSTALL", "TE", r"[a-z0-9.-]+\.slack\.com"),
             leave_days=self.number("TRAINWISE_LEAVE_DAYS", 7, low=0, high=365),
         )
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slack_bolt.adapter.socket_mode import SocketModeHandler
     from starlette.routing import Route
 
+    from bot.slack.services import Services
     from bot.teams.directory import Directory
     from bot.teams.tokens import Tokens
 
@@ -160,11 +161,7 @@ def build_for_one(settings: Settings) -> Bot:
 
     def begin() -> None:
         office.start()
-        if settings.tickets_port:
-            from bot.slack.ticket_door import open_door
-
-            host, port = settings.http_host, settings.tickets_port
-            cleanup.callback(open_door(office.services, host, port, settings.tickets_keys))
+        open_tickets(settings, lambda team: None if team else office.services, cleanup)
 
     return Bot(settings, app, client, cleanup, begin, office)
 
@@ -201,7 +198,22 @@ def build_for_many(settings: Settings) -> Bot:
         TeamAuthorize(offices),
     )
     routes = install_routes(open_flow(offices, bot_scopes()))
-    return Bot(settings, app, client, cleanup, offices.open_all, offices, routes)
+
+    def begin() -> None:
+        offices.open_all()
+        open_tickets(settings, offices.services_of, cleanup)
+
+    return Bot(settings, app, client, cleanup, begin, offices, routes)
+
+
+def open_tickets(settings: Settings, find: Callable[[str], Services | None], cleanup: ExitStack) -> None:
+    """The door for tickets of other systems, where a port is set for it."""
+    if settings.tickets_port:
+        from bot.slack.ticket_door import open_door
+
+        many = bool(settings.installing.client_id)
+        door = open_door(find, settings.http_host, settings.tickets_port, settings.tickets_keys, many)
+        cleanup.callback(door)
 
 
 def take_over(settings: Settings, directory: Directory, tokens: Tokens) -> None:

@@ -109,7 +109,7 @@ def workspaces(settings: Settings) -> Finding:
         fix = "Say them for each: `trainwise teams set ID TRAINWISE_ADMINS=...` (and TRAINWISE_APPROVERS)."
         where += "; the environment's admins and approvers hold for none of them"
         return Finding("slack", Level.WARN, where, fix)
-    if not settings.installing.allowed:
+    if not settings.installing.allow_list:
         fix = "Name those that may: TRAINWISE_MAY_INSTALL=T0123ABCD,name.slack.com."
         where += "; whoever opens /slack/install can add another"
         return Finding("slack", Level.WARN, where, fix)

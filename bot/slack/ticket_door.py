@@ -1,14 +1,16 @@
 """Tickets of other systems over HTTP: signed webhooks of Zendesk, Jira, Intercom and Freshdesk, and POST /v1/tickets.
 
 Off unless TRAINWISE_TICKETS_PORT and TRAINWISE_TICKETS_KEYS are set; it listens on the address of HTTP mode. The file has a line
-`SOURCE SECRET` for each (`api` is for /v1/tickets), two of one source for rotation, mode 600. A ticket goes to the watch of the channel in
-the path. Covers: no or a wrong signature (401), a body above 2 MB (413), what is no ticket (400), no model on duty (409).
+`SOURCE SECRET` for each (`api` is for /v1/tickets), two of one source for rotation, mode 600; in a bot of many workspaces `TEAM SOURCE SECRET`,
+and the paths begin with `/teams/TEAM`: a secret opens one workspace. A ticket goes to the watch of the channel in the path. Covers: no or a
+wrong signature (401), a body above 2 MB (413), what is no ticket (400), no model on duty (409), a workspace that has left (410).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,47 +23,58 @@ from bot.slack.ticket_hooks import SOURCES, ticket_from
 from finetune.serving.server.body import read_body
 from finetune.serving.server.keys import KeysError, private_lines
 from worker.ledger import duty
+from worker.teams import is_team
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
+Secrets = Mapping[tuple[str, str], tuple[str, ...]]
+FindServices = Callable[[str], "Services | None"]
 log = logging.getLogger(__name__)
 
 
-def read_secrets(file: Path) -> Mapping[str, tuple[str, ...]]:
-    """The secrets of each source; BotError names the line that is wrong, never a secret."""
-    secrets: dict[str, tuple[str, ...]] = {}
+def read_secrets(file: Path, many: bool = False) -> Secrets:
+    """The secrets by team and source; BotError names the line that is wrong, never a secret.
+
+    `many`: each line names its team; else the team is "".
+    """
+    secrets: dict[tuple[str, str], tuple[str, ...]] = {}
+    form = "`TEAM SOURCE SECRET`" if many else "`SOURCE SECRET`"
     try:
-        lines = list(private_lines(file, "`SOURCE SECRET` for each"))
+        lines = list(private_lines(file, f"{form} for each"))
     except KeysError as error:
         raise BotError(str(error)) from error
-    for number, words in lines:
-        if len(words) != 2 or words[0] not in SOURCES or len(words[1]) < 16:
+    for number, line in lines:
+        words = line if many else ["", *line]
+        if len(words) != 3 or not is_team(words[0]) or words[1] not in SOURCES or len(words[2]) < 16:
             names = ", ".join(SOURCES)
-            raise BotError(
-                f"{file} line {number}: write `SOURCE SECRET`, a source of {names}, 16 characters or more."
-            )
-        secrets[words[0]] = (*secrets.get(words[0], ()), words[1])
+            raise BotError(f"{file} line {number}: write {form}, a source of {names}, 16 characters or more.")
+        secrets[words[0], words[1]] = (*secrets.get((words[0], words[1]), ()), words[2])
     if not secrets:
-        raise BotError(f"{file} holds no secret: write a line `SOURCE SECRET` for each source there.")
+        raise BotError(f"{file} holds no secret: write a line {form} for each source there.")
     return secrets
 
 
-def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> Starlette:
-    """POST /hooks/SOURCE/CHANNEL, and POST /v1/tickets/CHANNEL with `Authorization: Bearer SECRET` of `api`."""
+def build_door(find: FindServices, secrets: Secrets, clock: Callable[[], float] = time.time) -> Starlette:
+    """POST /hooks/SOURCE/CHANNEL, and POST /v1/tickets/CHANNEL with `Authorization: Bearer SECRET` of `api`.
+
+    Both also below `/teams/TEAM`; `find` gives a team's services, None for one that is not served.
+    """
     from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse
-    from starlette.routing import Route
+    from starlette.routing import Mount, Route
 
     async def take(request: Request) -> Response:
         source = str(request.path_params.get("source", "api"))
         body = await read_body(request, LARGEST_BODY)
         if body is None:
             return JSONResponse({"error": "The body is larger than 2 MB."}, 413, {"connection": "close"})
-        headers, now = dict(request.headers), services.clock()
-        if not any(SOURCES[source].is_signed(one, headers, body, now) for one in secrets.get(source, ())):
+        headers, now, team = dict(request.headers), clock(), str(request.path_params.get("team", ""))
+        own = secrets.get((team, source), ())
+        if not any(SOURCES[source].is_signed(one, headers, body, now) for one in own):
             return JSONResponse(
                 {"error": "This request carries no signature or key that is known here."}, 401
             )
@@ -71,6 +84,9 @@ def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> St
             return JSONResponse({"error": str(error)}, 400)
         except (ValueError, RecursionError):
             return JSONResponse({"error": "The body is no JSON."}, 400)
+        services = await run_in_threadpool(find, team)
+        if services is None:
+            return JSONResponse({"error": "This workspace has removed the app."}, 410)
         watch = duty.watch_in(services.ledger.engine, str(request.path_params["channel"]))
         if watch is None or watch.mode not in duty.AT_WORK:
             return JSONResponse(
@@ -86,7 +102,7 @@ def build_door(services: Services, secrets: Mapping[str, tuple[str, ...]]) -> St
         Route("/hooks/{source}/{channel}", _only(names, take), methods=["POST"]),
         Route("/v1/tickets/{channel}", take, methods=["POST"]),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=[*routes, Mount("/teams/{team}", routes=routes)])
 
 
 def _only(names: list[str], endpoint: Callable[..., object]) -> Callable[..., object]:
@@ -102,10 +118,12 @@ def _only(names: list[str], endpoint: Callable[..., object]) -> Callable[..., ob
     return call
 
 
-def open_door(services: Services, host: str, port: int, keys: Path | None) -> Callable[[], None]:
+def open_door(
+    find: FindServices, host: str, port: int, keys: Path | None, many: bool = False
+) -> Callable[[], None]:
     """Serves the door in a thread; gives what stops it. BotError for a file of keys that cannot be used, or a taken address."""
     if keys is None:
         raise BotError(
             "Tickets of other systems need TRAINWISE_TICKETS_KEYS: a file with a line `SOURCE SECRET` for each."
         )
-    return run_site(build_door(services, read_secrets(keys)), host, port)
+    return run_site(build_door(find, read_secrets(keys, many)), host, port)

@@ -32,7 +32,7 @@ STATE_S = 600
 log = logging.getLogger("trainwise.installations")
 
 
-class NotAllowed(BoltError):
+class InstallRefusal(BoltError):
     """A workspace that is not on the list of those that may install; its text is for whoever tried."""
 
 
@@ -50,24 +50,24 @@ class Installing(OAuthFlow):
         self.failure_handler = self.show_failure
 
     def store_installation(self, request: BoltRequest, installation: Installation) -> None:
-        if not self.is_allowed(installation):
+        if not self.may_install(installation):
             self.give_back(installation)
-            raise NotAllowed(refusal_of(installation))
+            raise InstallRefusal(refusal_of(installation))
         self.offices.welcome(installation)
 
-    def is_allowed(self, installation: Installation) -> bool:
+    def may_install(self, installation: Installation) -> bool:
         """Whether the list names the workspace, its organisation or its domain, or it is served already."""
-        allowed = self.offices.settings.installing.allowed
+        entries = self.offices.settings.installing.allow_list
         team = None if installation.is_enterprise_install else installation.team_id
-        if not allowed or allowed & {team, installation.enterprise_id}:
+        if not entries or entries & {team, installation.enterprise_id}:
             return True
         record = self.offices.directory.find(team) if team else None
         if record is not None and record.left_at is None:
             return True
-        if all(is_id(one) for one in allowed):
+        if all(is_id(one) for one in entries):
             return False
         answer = self.client.auth_test(token=installation.bot_token)
-        return urlsplit(str(answer.get("url"))).hostname in allowed
+        return urlsplit(str(answer.get("url"))).hostname in entries
 
     def give_back(self, installation: Installation) -> None:
         """Has Slack remove the app there again: nobody keeps a token that nothing uses."""
@@ -75,12 +75,12 @@ class Installing(OAuthFlow):
         app = {"client_id": self.settings.client_id, "client_secret": self.settings.client_secret}
         try:
             self.client.apps_uninstall(**app, token=installation.bot_token)
-        except SLACK_TROUBLE as refused:
-            log.warning("the app stays there until an admin removes it: %s", refused)
+        except SLACK_TROUBLE as error:
+            log.warning("the app stays there until an admin removes it: %s", error)
 
     def show_failure(self, failure: FailureArgs) -> BoltResponse:
         """Bolt's page, or ours for a workspace that may not install."""
-        if not isinstance(failure.error, NotAllowed):
+        if not isinstance(failure.error, InstallRefusal):
             return failure.default.failure(failure)
         body = f"<!DOCTYPE html><title>Not installed</title><h1>Not installed</h1><p>{escape(str(failure.error))}</p>"
         return BoltResponse(status=403, headers={"Content-Type": "text/html; charset=utf-8"}, body=body)

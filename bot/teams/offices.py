@@ -106,6 +106,11 @@ class Offices:
         record = self.record_of(context)
         return self.office(record).services if record is not None else None
 
+    def services_of(self, team: str) -> Services | None:
+        """The services of an installed team by its id; None for one that is not here, or has left."""
+        record = self.directory.find(team) if team else None
+        return self.office(record).services if record is not None and record.left_at is None else None
+
     def office(self, record: TeamRecord) -> Office:
         """The team's office, running; one at a time is opened, and nobody else waits for it. BotError for one erased."""
         office = self.offices.get(record.id)

@@ -59,9 +59,14 @@ def door(tmp_path: Path) -> Iterator[tuple[httpx.Client, Ledger, Watch]]:
     )
     watch = duty.open_watch(ledger.engine, Watch(*fields))
     services: Any = SimpleNamespace(ledger=ledger, clock=lambda: NOW, duty=None)
+    secrets = {("", source): own for source, own in SECRETS.items()}
+    secrets |= {("T1", source): own for source, own in SECRETS.items()} | {
+        ("T2", "api"): ("another secret of T2",)
+    }
+    teams = {"": services, "T1": services}
     with bind("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
-    stop = run_site(build_door(services, SECRETS), "127.0.0.1", port)
+    stop = run_site(build_door(teams.get, secrets, lambda: NOW), "127.0.0.1", port)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         yield client, ledger, watch
     stop()
@@ -179,3 +184,32 @@ def test_the_longest_number_fits_into_a_form(source: str) -> None:
     payload |= {"data": {"item": {"id": number, "source": {"body": "x y"}}}} if source == "intercom" else {}
     key, _ = ticket_from(source, payload)
     assert Memory.parse(Memory("C1", "1.0", f"{'a' * 12}:{key}").pack()).about.endswith(key)
+
+
+def test_a_secret_opens_its_own_workspace_only(door: tuple[httpx.Client, Ledger, Watch]) -> None:
+    """By the path; a workspace that has left is said to be gone, to whoever has its secret."""
+    client, _, _ = door
+    body, headers = signed("zendesk", TICKET)
+    assert client.post("/teams/T1/hooks/zendesk/C1", content=body, headers=headers).status_code == 202
+    assert client.post("/teams/T2/hooks/zendesk/C1", content=body, headers=headers).status_code == 401
+    own, other = (
+        {"Authorization": f"Bearer {secret}"} for secret in ("another secret of T2", SECRETS["api"][0])
+    )
+    ticket = {"id": "7", "text": "charged twice"}
+    assert client.post("/teams/T2/v1/tickets/C1", json=ticket, headers=other).status_code == 401
+    assert client.post("/teams/T1/v1/tickets/C1", json=ticket, headers=own).status_code == 401
+    assert client.post("/teams/T2/v1/tickets/C1", json=ticket, headers=own).status_code == 410
+    assert client.post("/teams/T1/v1/tickets/C1", json=ticket, headers=other).status_code == 202
+
+
+def test_secrets_of_many_workspaces_name_theirs(tmp_path: Path) -> None:
+    """A line without a team is refused there, and one with a team elsewhere."""
+    file = tmp_path / "keys"
+    file.write_text("T0123ABCD api 0123456789abcdef0\nT0123ABCD api 0123456789abcdef1\n")
+    file.chmod(0o600)
+    assert read_secrets(file, many=True) == {("T0123ABCD", "api"): ("0123456789abcdef0", "0123456789abcdef1")}
+    with pytest.raises(BotError, match="line 1: write `SOURCE SECRET`"):
+        read_secrets(file)
+    file.write_text("api 0123456789abcdef0\n")
+    with pytest.raises(BotError, match="line 1: write `TEAM SOURCE SECRET`"):
+        read_secrets(file, many=True)

@@ -15,14 +15,14 @@ from tests.bot.teams.test_offices import present
 from tests.bot.teams.test_teams import ONE, TWO, settings
 
 
-def come_back(offices: Offices, slack: Slack, allowed: str) -> tuple[int, str]:
+def come_back(offices: Offices, slack: Slack, entries: str) -> tuple[int, str]:
     """Slack sends the browser back with a code: the page that Bolt's flow answers with."""
     here = settings(
         offices.settings.home,
         SLACK_API_URL=slack.url,
         TRAINWISE_SLACK_CLIENT_ID="1.2",
         TRAINWISE_SLACK_CLIENT_SECRET="secret",
-        TRAINWISE_MAY_INSTALL=allowed,
+        TRAINWISE_MAY_INSTALL=entries,
     )
     offices.settings = here
     offices.office = lambda record: cast(Any, record)  # type: ignore[method-assign]
@@ -36,22 +36,22 @@ def come_back(offices: Offices, slack: Slack, allowed: str) -> tuple[int, str]:
     return back.status, back.body
 
 
-@pytest.mark.parametrize("allowed", ["", TWO, f"T0X,{TWO}", "E0GRID", "southwind.slack.com"])
-def test_a_workspace_on_the_list_installs(offices: Offices, slack: Slack, allowed: str) -> None:
+@pytest.mark.parametrize("entries", ["", TWO, f"T0X,{TWO}", "E0GRID", "southwind.slack.com"])
+def test_a_workspace_on_the_list_installs(offices: Offices, slack: Slack, entries: str) -> None:
     """By its id, its organisation's or its domain; an empty list is open to all."""
     slack.installer, slack.enterprise = TWO, "E0GRID"
-    assert come_back(offices, slack, allowed)[0] == 200
+    assert come_back(offices, slack, entries)[0] == 200
     assert present(offices) == {ONE, TWO}
     assert "apps.uninstall" not in slack.calls
 
 
-@pytest.mark.parametrize("allowed", ["T0X", "E0X", "wind.slack.com,T0X"])
+@pytest.mark.parametrize("entries", ["T0X", "E0X", "wind.slack.com,T0X"])
 def test_a_workspace_that_is_not_on_the_list_is_told_and_keeps_no_app(
-    offices: Offices, slack: Slack, allowed: str
+    offices: Offices, slack: Slack, entries: str
 ) -> None:
     """The page names the id that the operator would add; the token is given back; one that is served may come again."""
     slack.installer = TWO
-    status, page = come_back(offices, slack, allowed)
+    status, page = come_back(offices, slack, entries)
     assert status == 403
     assert TWO in page
     assert "TRAINWISE_MAY_INSTALL" in page
@@ -60,5 +60,5 @@ def test_a_workspace_that_is_not_on_the_list_is_told_and_keeps_no_app(
     assert present(offices) == {ONE}
     assert offices.tokens.store.find_bot(enterprise_id=None, team_id=TWO) is None
     slack.installer = ONE
-    assert come_back(offices, slack, allowed)[0] == 200
+    assert come_back(offices, slack, entries)[0] == 200
     assert slack.calls.count("apps.uninstall") == 1
