@@ -10,10 +10,12 @@ from bot.playground.errors import PlaygroundError
 from bot.playground.state import seed
 from bot.playground.state.seed import Channel, User
 from bot.playground.state.workspace import Json
-from bot.playground.web_api.api import CODE, FAULTS, Api
+from bot.playground.web_api.api import CODE, FAULTS, SLOW, Api
+from bot.playground.web_api.channels import remove_member, rename_channel, set_archive
 from bot.playground.web_api.conversations import add_member, new_group_dm
 from bot.playground.web_api.oauth import remove_app
 from bot.playground.web_api.streams import clear_expired
+from bot.playground.web_api.webhooks import webhook_of
 
 
 async def log(api: Api, args: Json) -> Json:
@@ -54,7 +56,7 @@ async def fail(api: Api, args: Json) -> Json:
     if args.get("clear"):
         api.faults.clear()
         return {"waiting": {}}
-    if how not in FAULTS and not how.startswith(CODE):
+    if how not in FAULTS and not how.startswith((CODE, SLOW)):
         raise PlaygroundError(f"There is no fault {how!r}; use one of: {', '.join(sorted(FAULTS))}.")
     queue = api.faults.setdefault(args.get("method") or "*", deque())
     queue.extend([how] * int(args.get("times") or 1))
@@ -62,18 +64,28 @@ async def fail(api: Api, args: Json) -> Json:
 
 
 async def channel(api: Api, args: Json) -> Json:
-    """Do to a channel what admins do: `archive` or `restore` it, `remove` the app or `invite` it, `share` it with `teams`."""
+    """Do to a channel what admins do: `archive`, `restore`, `rename` (to `name`), `remove` the app or `invite` it, have a
+    `person` `leave`, `share` it with `teams`, give it a `webhook`."""
     target, what = api.floor.workspace.place(args["channel"], seed.ANA), args.get("do")
     if what in ("archive", "restore"):
-        target.is_archived = what == "archive"
+        set_archive(api.floor, target, what == "archive", seed.ANA)
+    elif what == "rename":
+        rename_channel(api.floor, target, args["name"], seed.ANA)
+    elif what == "leave":
+        remove_member(api.floor, target, api.floor.workspace.person(args["person"]).id)
+    elif what == "remove" and seed.BOT_USER in target.members:
+        remove_member(api.floor, target, seed.BOT_USER)
+    elif what == "invite" and seed.BOT_USER not in target.members:
+        add_member(api.floor, target, seed.BOT_USER, seed.ANA)
     elif what in ("remove", "invite"):
-        others = [member for member in target.members if member != seed.BOT_USER]
-        target.members[:] = [*others, *([seed.BOT_USER] if what == "invite" else [])]
+        pass  # it is as asked
+    elif what == "webhook":
+        return {"channel": target.id, "webhook": webhook_of(api.floor, target.id)}
     elif what == "share":
         target.shared_with = list(args.get("teams") or [api.floor.workspace.team.neighbour])
     else:
         raise PlaygroundError(
-            f"{what!r} cannot be done to a channel: archive, restore, remove, invite, share."
+            f"{what!r} cannot be done to a channel: archive, restore, rename, leave, remove, invite, share, webhook."
         )
     api.floor.workspace.keep_channel(target)
     return {"channel": target.id}
@@ -118,6 +130,11 @@ async def uninstall(api: Api, args: Json) -> Json:
     return {"events": remove_app(api.floor)}
 
 
+async def trigger(api: Api, args: Json) -> Json:
+    """A trigger id as what a person presses or types brings along, for a payload that no page can make."""
+    return {"trigger_id": api.floor.links.trigger(api.floor.workspace.person(args["user"]).id)}
+
+
 async def redeliver(api: Api, args: Json) -> Json:
     """Deliver an event again (the last one when no event_id is given)."""
     envelopes = api.floor.outbox.envelopes
@@ -151,5 +168,5 @@ async def state(api: Api, args: Json) -> Json:
 
 LEVERS: dict[str, Any] = {
     "log": log, "person": person, "group": group, "disconnect": disconnect, "channel": channel, "revoke": revoke, "rates": rates, "fail": fail,
-    "redeliver": redeliver, "rotation": rotation, "uninstall": uninstall, "advance": advance, "state": state,
+    "trigger": trigger, "redeliver": redeliver, "rotation": rotation, "uninstall": uninstall, "advance": advance, "state": state,
 }  # fmt: skip

@@ -43,6 +43,7 @@ from bot.playground.web_api.files import keep_content
 from bot.playground.web_api.oauth import Codes, allow_page, way_back
 from bot.playground.web_api.rates import Rates
 from bot.playground.web_api.streams import clear_expired
+from bot.playground.web_api.webhooks import receive
 
 STATIC = Path(__file__).parent / "static"
 HOSTS = ["127.0.0.1", "localhost", "testserver"]
@@ -139,6 +140,7 @@ class Desk:
             Route("/api/{method:path}", self.api.answer, methods=["GET", "POST"]),
             WebSocketRoute("/link/", self.floor.sockets.serve),
             Route("/response/{key}", self.response_url, methods=["POST"]),
+            Route("/services/{path:path}", self.webhook, methods=["POST"]),
             Route("/upload/v1/{file_id}", self.upload, methods=["POST", "PUT"]),
             Route("/files-pri/{file:path}", self.download),
             Route("/client/file/{file_id}", self.picture),
@@ -150,7 +152,12 @@ class Desk:
             Route("/signin", lambda request: PlainTextResponse("<!DOCTYPE html><title>Sign in</title>")),
             Route("/", self.page),
             Route("/archives/{rest:path}", self.page),
+            Route("/threads", self.page),
         ]
+
+    async def webhook(self, request: Request) -> Response:
+        """What comes to an incoming webhook."""
+        return await receive(self.floor, request)
 
     async def page(self, request: Request) -> Response:
         """The web page."""

@@ -77,7 +77,14 @@ def total_text(blocks: Any) -> int:
     return sum(total_text(item) for item in blocks) if isinstance(blocks, list) else 0
 
 
+def _only(block: Block, keys: set[str], path: str, problems: Problems) -> None:
+    """Slack refuses what it does not know."""
+    names = {"type", "block_id", *keys}
+    problems += [at(f"invalid additional property: {key}", path) for key in block if key not in names]
+
+
 def _section(block: Block, path: str, problems: Problems) -> None:
+    _only(block, {"text", "fields", "accessory", "expand"}, path, problems)
     if block.get("text") is None and not block.get("fields"):
         problems.append(at("missing required field: text", path))
     if block.get("text") is not None:
@@ -96,9 +103,7 @@ def _header(block: Block, path: str, problems: Problems) -> None:
 
 
 def _divider(block: Block, path: str, problems: Problems) -> None:
-    problems += [
-        at(f"invalid additional property: {key}", path) for key in block if key not in {"type", "block_id"}
-    ]
+    _only(block, set(), path, problems)
 
 
 def _image(block: Block, path: str, problems: Problems) -> None:
@@ -155,6 +160,8 @@ def _markdown(block: Block, path: str, problems: Problems) -> None:
 
 def _table(block: Block, path: str, problems: Problems) -> None:
     rows = _list(block, "rows", 100, path, problems)
+    if len({len(row) for row in rows if isinstance(row, list)}) > 1:
+        problems.append(at("all rows must have the same number of cells", f"{path}/rows"))
     for index, row in enumerate(rows):
         if not isinstance(row, list):
             problems.append(at("must be an array", f"{path}/rows/{index}"))
@@ -171,11 +178,24 @@ def _table(block: Block, path: str, problems: Problems) -> None:
         problems.append(at("the table's text must be less than 10001 characters", f"{path}/rows"))
 
 
+RICH_PARTS = frozenset(
+    {
+        *("text", "link", "emoji", "user", "usergroup", "channel", "broadcast", "color", "date", "team"),
+        "rich_text_section",
+    }
+)
+
+
 def _rich_text(block: Block, path: str, problems: Problems) -> None:
     kinds = {"rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote"}
     for index, item in enumerate(block.get("elements") or ()):
         if not isinstance(item, dict) or item.get("type") not in kinds:
             problems.append(at("unsupported type", f"{path}/elements/{index}/type"))
+            continue
+        inner = item.get("elements")
+        for place, part in enumerate(inner if isinstance(inner, list) else ()):
+            if not isinstance(part, dict) or part.get("type") not in RICH_PARTS:
+                problems.append(at("unsupported type", f"{path}/elements/{index}/elements/{place}/type"))
     if not isinstance(block.get("elements"), list):
         problems.append(at("missing required field: elements", path))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlparse
 
@@ -112,7 +113,16 @@ def _initial(element: dict[str, Any], path: str, problems: Problems, options: li
             problems.append(at("initial option must match one of the options", f"{path}/{key}"))
 
 
+BUTTON_KEYS = frozenset(
+    {
+        *("type", "action_id", "text", "value", "url", "style", "confirm", "accessibility_label"),
+        "visible_to_user_ids",
+    }
+)
+
+
 def _button(element: dict[str, Any], path: str, problems: Problems) -> None:
+    problems += [at(f"invalid additional property: {key}", path) for key in element if key not in BUTTON_KEYS]
     if need(element, ("text",), path, problems):
         text_object(element["text"], f"{path}/text", problems, 75, plain=True)
     if element.get("value") is not None:
@@ -168,12 +178,40 @@ def _feedback(element: dict[str, Any], path: str, problems: Problems) -> None:
 
 def _choice(element: dict[str, Any], path: str, problems: Problems) -> None:
     _options(element, path, problems, CHOICES[element["type"]])
+    options = element.get("options")
+    values = (
+        [str(one.get("value")) for one in options if isinstance(one, dict)]
+        if isinstance(options, list)
+        else []
+    )
+    if len(values) != len(set(values)):
+        problems.append(at("option values must be unique", f"{path}/options"))
+
+
+def _moment(element: dict[str, Any], path: str, problems: Problems) -> None:
+    """A date, a time, or a moment in Unix seconds."""
+    key, form = MOMENTS[element["type"]]
+    value = element.get(key)
+    if value is None:
+        return
+    try:
+        if form:
+            datetime.strptime(str(value), form)
+        elif not isinstance(value, int) or len(str(value)) != 10:
+            raise ValueError(value)
+    except ValueError:
+        problems.append(at("must be a valid date or time", f"{path}/{key}"))
 
 
 def _static(element: dict[str, Any], path: str, problems: Problems) -> None:
     _options(element, path, problems, 100)
 
 
+MOMENTS = {
+    "datepicker": ("initial_date", "%Y-%m-%d"),
+    "timepicker": ("initial_time", "%H:%M"),
+    "datetimepicker": ("initial_date_time", ""),
+}
 CHECKS: dict[str, Callable[[dict[str, Any], str, Problems], None]] = {
     "button": _button,
     "image": _image,
@@ -181,6 +219,7 @@ CHECKS: dict[str, Callable[[dict[str, Any], str, Problems], None]] = {
     "plain_text_input": _plain_input,
     "feedback_buttons": _feedback,
     **dict.fromkeys(CHOICES, _choice),
+    **dict.fromkeys(MOMENTS, _moment),
     **dict.fromkeys(STATIC, _static),
 }
 

@@ -9,6 +9,8 @@ from bot.playground.state.workspace import Json, wire
 from bot.playground.web_api.conversations import describe
 from bot.playground.web_api.directory import describe as describe_user
 
+FINDS = 30
+
 
 async def boot(floor: Floor, user: User, args: Json) -> Json:
     """Everything a page needs to draw itself."""
@@ -50,6 +52,46 @@ async def messages(floor: Floor, user: User, args: Json) -> Json:
         "prompts": prompts,
         "sessions": sessions,
     }
+
+
+async def search(floor: Floor, user: User, args: Json) -> Json:
+    """The newest messages that hold all of the words, of the conversations that this person finds."""
+    words = str(args.get("text") or "").lower().split()
+    hits: list[Json] = []
+    for channel in floor.workspace.channels.values():
+        if may_open(channel, user):
+            visible = floor.workspace.visible(channel.id, user.id)
+            hits += [
+                {"channel": channel.id, "message": wire(message)}
+                for message in visible
+                if words and all(word in str(message.get("text")).lower() for word in words)
+            ]
+    hits.sort(key=lambda hit: str(hit["message"]["ts"]), reverse=True)
+    return {"messages": hits[:FINDS]}
+
+
+async def threads(floor: Floor, user: User, args: Json) -> Json:
+    """The threads that this person began, wrote in, or is mentioned in, the one with the newest reply first."""
+    rows: list[Json] = []
+    for channel in floor.workspace.channels.values():
+        if not may_open(channel, user):
+            continue
+        visible = floor.workspace.visible(channel.id, user.id)
+        replies: dict[str, list[Json]] = {}
+        for message in visible:
+            if message.get("thread_ts") not in (None, message["ts"]):
+                replies.setdefault(message["thread_ts"], []).append(message)
+        roots = {message["ts"]: message for message in visible if message["ts"] in replies}
+        for ts, root in roots.items():
+            if any(
+                m.get("user") == user.id or f"<@{user.id}>" in str(m.get("text"))
+                for m in (root, *replies[ts])
+            ):
+                rows.append(
+                    {"channel": channel.id, "root": wire(root), "replies": [wire(m) for m in replies[ts]]}
+                )
+    rows.sort(key=lambda row: str(row["replies"][-1]["ts"]), reverse=True)
+    return {"threads": rows[:FINDS]}
 
 
 def may_open(channel: Channel, user: User) -> bool:

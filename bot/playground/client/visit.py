@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.playground.block_kit import forms
 from bot.playground.client.compose import encode, rich_text
-from bot.playground.client.page import boot, messages
+from bot.playground.client.page import boot, messages, search, threads
 from bot.playground.delivery import interactions
 from bot.playground.errors import ApiError, PlaygroundError
 from bot.playground.state import posting
@@ -295,5 +295,5 @@ VERBS: dict[str, Verb] = {
     "boot": boot, "messages": messages, "say": say, "upload": upload, "command": command, "click": click,
     "view_action": view_action, "submit": submit, "close": close, "view": view, "shortcut": shortcut,
     "suggest": suggest, "home": home, "home_view": home_view, "look": look, "stop": stop, "react": reaction,
-    "delete": delete, "edit": edit, "read": mark_read,
+    "delete": delete, "edit": edit, "read": mark_read, "search": search, "threads": threads,
 }  # fmt: skip

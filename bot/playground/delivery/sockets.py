@@ -19,6 +19,7 @@ from bot.playground.state.workspace import Json
 
 MAX_SOCKETS = 10
 GRACE_SECONDS = 10.0
+HANDOVER_S = 0.5  # how long the old socket serves beside its successor
 ANSWERABLE = {"slash_commands", "interactive"}
 Ack = asyncio.Future[Json]
 
@@ -39,8 +40,8 @@ class Sockets:
 
     @property
     def count(self) -> int:
-        """How many sockets the app holds open."""
-        return len(self._open)
+        """How many sockets the app holds open, without those that were asked to go."""
+        return len([socket for socket in self._open if socket not in self._leaving])
 
     def ticket(self) -> str:
         """A single-use ticket for apps.connections.open's URL."""
@@ -64,8 +65,7 @@ class Sockets:
         self._on_change(self.count)
         await socket.send_text(json.dumps(_hello(self.count)))
         for leaving in self._leaving:
-            self._see_off(leaving, 0.0)
-        self._leaving.clear()
+            self._see_off(leaving, HANDOVER_S)
         try:
             while True:
                 self._take_ack(await socket.receive_text())
@@ -94,12 +94,13 @@ class Sockets:
 
     async def disconnect(self, reason: str, *, close: bool, most: int | None = None) -> int:
         """Ask the sockets (`most` of them) to reconnect; with `close` also hang up at once. How many there were."""
-        sockets = list(self._open)[:most]
+        sockets = [socket for socket in self._open if socket not in self._leaving][:most]
         for socket in sockets:
             if reason != "none":
                 await socket.send_text(json.dumps(_disconnect(reason)))
-            self._open.remove(socket)
-            if not close:
+            if close:
+                self._open.remove(socket)
+            else:  # it serves on until its successor is there
                 self._leaving.append(socket)
             self._see_off(socket, 0.0 if close else GRACE_SECONDS)
         return len(sockets)
@@ -141,8 +142,9 @@ class Sockets:
             waiting[1].set_result(message.get("payload") or {})
 
     def _forget(self, socket: WebSocket) -> None:
-        if socket in self._open:
-            self._open.remove(socket)
+        for place in (self._open, self._leaving):
+            if socket in place:
+                place.remove(socket)
         self._on_change(self.count)
         for of, ack in list(self._acks.values()):
             if of is socket and not ack.done():

@@ -32,6 +32,8 @@ class Floor:
         self.outbox = outbox
         self.live = live
         self.links = links
+        self.later: dict[str, Json] = {}  # by id, web_api.scheduled
+        self.webhooks: dict[str, str] = {}  # channel by address, web_api.webhooks
         self.codes: Any = None  # web_api.oauth.Codes, the same for every workspace of the app
 
     def tell(self, channel: Channel, note: Json, only: str | None = None) -> None:
@@ -99,6 +101,9 @@ def remove(floor: Floor, channel: Channel, ts: str) -> None:
     """Delete a message; a deleted reply leaves its thread's count."""
     previous = floor.workspace.messages[channel.id][ts]
     only = previous.get("_ephemeral_to")
+    if previous.get("reply_count") and not only:
+        _entomb(floor, channel, previous)
+        return
     floor.workspace.drop_message(channel.id, ts)
     root = floor.workspace.messages[channel.id].get(previous.get("thread_ts") or "")
     if root is not None and root is not previous and not only:
@@ -114,6 +119,23 @@ def remove(floor: Floor, channel: Channel, ts: str) -> None:
             "hidden": True,
         }
         _emit_changed(floor, channel, body)
+
+
+def _entomb(floor: Floor, channel: Channel, root: Json) -> None:
+    """A deleted message with replies stays as a stone, so that its thread can be read."""
+    parts = (
+        "blocks",
+        "files",
+        "attachments",
+        "reactions",
+        "metadata",
+        "edited",
+        "bot_profile",
+        "bot_id",
+        "app_id",
+    )
+    stone = {"subtype": "tombstone", "text": "This message was deleted.", "user": "USLACKBOT", "hidden": True}
+    edit(floor, channel, root, {**dict.fromkeys(parts), **stone})
 
 
 def emit_message(floor: Floor, channel: Channel, message: Json) -> None:

@@ -39,6 +39,8 @@ def post_message(floor: Floor, params: Json) -> Json:
     )
     if flag(params.get("reply_broadcast")) and thread_ts:
         message["subtype"] = "thread_broadcast"
+        if root := floor.workspace.messages[channel.id].get(thread_ts):
+            message["root"] = wire(root)
     posting.post(floor, channel, message)
     clear_status(floor, channel, thread_ts)
     return {"channel": channel.id, "ts": message["ts"], "message": wire(message)}
@@ -51,6 +53,10 @@ def update(floor: Floor, params: Json) -> Json:
     message = _own(floor, channel.id, params["ts"], "cant_update_message")
     if message.get("streaming_state") == "in_progress":
         raise ApiError("streaming_state_conflict")
+    if flag(params.get("reply_broadcast")) and any(
+        params.get(key) for key in ("text", "blocks", "attachments")
+    ):
+        raise ApiError("no_dual_broadcast_content_update")
     check_content(params, text_most=UPDATE_TEXT)
     check_metadata(params.get("metadata"))
     changes: Json = {"edited": {"user": BOT_USER, "ts": floor.workspace.new_ts()}}

@@ -12,6 +12,7 @@ from bot.playground.state import seed
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json, new_bot_token
 from bot.playground.web_api.calls import Method, flag
+from bot.playground.web_api.webhooks import webhook_of
 
 CODE_S = 600.0
 OVERLAP_S = 12 * 3600.0  # how long a token lives on after a rotation
@@ -72,6 +73,7 @@ def _grant(floor: Floor, anew: bool = False) -> Json:
     end = now + lifetime if lifetime else None
     workspace.keep_tokens(bot=bot, refresh=refresh, older=older, bot_expires_at=end)
     team = {"id": workspace.team.id, "name": workspace.team.name}
+    webhook = None if anew else webhook_of(floor)
     return {
         "app_id": seed.APP_ID,
         "access_token": bot,
@@ -82,6 +84,7 @@ def _grant(floor: Floor, anew: bool = False) -> Json:
         "enterprise": None,
         "is_enterprise_install": False,
         "authed_user": {"id": seed.ANA},
+        **({"incoming_webhook": webhook} if webhook else {}),
         **({"refresh_token": refresh, "expires_in": int(lifetime)} if lifetime else {}),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from bot.playground.block_kit.blocks import check_blocks
@@ -13,6 +14,7 @@ from bot.playground.state.workspace import Json, view_hash, wire
 from bot.playground.web_api.calls import Method, named_blocks, need
 
 STACK = 3
+VIEW_MOST = 250_000  # bytes of JSON
 
 
 def open_view(floor: Floor, params: Json) -> Json:
@@ -123,6 +125,8 @@ def check_view(view: Any, kind: str | None) -> None:
     """invalid_arguments with everything that Slack would object to in a view."""
     if not isinstance(view, dict):
         raise invalid_arguments("must be an object [json-pointer:/view]")
+    if len(json.dumps(view)) > VIEW_MOST:
+        raise ApiError("view_too_large")
     problems: Problems = []
     view_type = view.get("type")
     if view_type not in {"modal", "home"} or (kind and view_type != kind):

@@ -2,12 +2,14 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { call, listen } from "./api.js";
 import { Bar } from "./Bar.jsx";
+import { Finder } from "./Finder.jsx";
 import { placeOf, useWorkspace, Workspace } from "./context.js";
 import { AppPage, Conversation } from "./Conversation.jsx";
 import { Modal } from "./Modal.jsx";
 import { Sidebar } from "./Sidebar.jsx";
 import { answeredThread, empty, isOpen, openChannel, reduce } from "./state.js";
 import { Thread } from "./Thread.jsx";
+import { Threads } from "./Threads.jsx";
 
 const remembered = (key, fallback) => localStorage.getItem(key) ?? fallback;
 
@@ -86,12 +88,13 @@ export function App() {
     if (!state.boot || state.place) return;
     const wanted = startPlace();
     const known = wanted && state.channels[wanted.channel];
-    if (known) dispatch({ type: "go", place: placeOf(known.info), thread: wanted.thread });
+    if (location.pathname === "/threads") dispatch({ type: "go", place: { kind: "threads" } });
+    else if (known) dispatch({ type: "go", place: placeOf(known.info), thread: wanted.thread });
     else if (innerWidth > 760) dispatch({ type: "go", place: placeOf(firstChannel(state)) });
   }, [state.boot, state.place, state.channels]);
 
   // who has not gone anywhere yet is shown the newest answer, as soon as there is one
-  const undecided = useRef(startPlace() === null && innerWidth > 760);
+  const undecided = useRef(startPlace() === null && location.pathname !== "/threads" && innerWidth > 760);
   const answered = answeredThread(state);
   useEffect(() => {
     if (!undecided.current || !state.boot || !state.place) return;
@@ -107,10 +110,21 @@ export function App() {
   useEffect(() => {
     if (!state.boot || !state.place) return;
     const thread = state.thread ? `/p${state.thread.replace(".", "")}` : "";
-    const path = here ? `/archives/${here}${thread}` : "/";
+    const path = state.place.kind === "threads" ? "/threads" : here ? `/archives/${here}${thread}` : "/";
     const named = new URLSearchParams(location.search).has("user") ? `?user=${encodeURIComponent(user)}` : "";
     history.replaceState(null, "", path + named);
   }, [state.boot, state.place, state.thread, here, user]);
+
+  useEffect(() => {
+    const keys = (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && !document.querySelector("dialog[open]")) {
+        event.preventDefault();
+        dispatch({ type: "finder", open: true });
+      }
+    };
+    document.addEventListener("keydown", keys);
+    return () => document.removeEventListener("keydown", keys);
+  }, []);
 
   const switchTo = (name) => {
     history.replaceState(null, "", location.pathname);
@@ -126,10 +140,11 @@ export function App() {
         <Bar flipTheme={flipTheme} switchTo={switchTo} />
         <Sidebar />
         <main className="main">
-          {state.place?.kind === "app" ? <AppPage /> : state.place ? <Conversation /> : null}
+          {state.place?.kind === "threads" ? <Threads /> : state.place?.kind === "app" ? <AppPage /> : state.place ? <Conversation /> : null}
         </main>
         {state.thread && openChannel(state) ? <Thread key={state.thread} focus={!state.quiet} /> : null}
         {state.view ? <Modal key={state.view.id} view={state.view} /> : null}
+        {state.finder ? <Finder /> : null}
         <Toast />
       </div>
     </Workspace.Provider>

@@ -5,7 +5,7 @@ import { Down, Moon, Sun } from "./icons.jsx";
 import { Avatar } from "./Message.jsx";
 
 export function Bar({ flipTheme, switchTo }) {
-  const { boot, state, theme } = useWorkspace();
+  const { boot, state, theme, dispatch } = useWorkspace();
   const online = boot.connected > 0;
   const said = state.live === "closed" ? "Reconnecting to the workspace…" : online ? `${boot.bot.name} is connected` : `${boot.bot.name} is not connected`;
   return (
@@ -19,6 +19,7 @@ export function Bar({ flipTheme, switchTo }) {
         {said}
       </div>
       <div className="bar-tools">
+        <button type="button" className="search-button" aria-label="Search (Ctrl+K)" title="Search (Ctrl+K)" onClick={() => dispatch({ type: "finder", open: true })}>Search</button>
         <button type="button" className="icon-button" onClick={flipTheme} aria-label={theme === "dark" ? "Use light colours" : "Use dark colours"}>
           {theme === "dark" ? <Sun /> : <Moon />}
         </button>

@@ -1,6 +1,7 @@
 // Where one types: completion for / @ # and :, formatting, files by button, paste or drop.
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { upload } from "./api.js";
+import { ownNewest } from "./state.js";
 import { useWorkspace } from "./context.js";
 import { useDraft } from "./draft.js";
 import { Bold, Clip, Close, Code, Italic, Send, Strike } from "./icons.jsx";
@@ -10,7 +11,7 @@ import { findEmoji, size } from "./words.js";
 const MARKS = [["Bold", "*", Bold, "b"], ["Italic", "_", Italic, "i"], ["Strikethrough", "~", Strike, null], ["Code", "`", Code, null]];
 
 export function Composer({ channel, thread = null, placeholder, focus = false }) {
-  const { boot, act, dispatch, user } = useWorkspace();
+  const { boot, state, act, dispatch, user } = useWorkspace();
   const [text, setText] = useDraft(`draft:${user}:${channel}:${thread ?? ""}`);
   const [files, setFiles] = useState([]);
   const [at, setAt] = useState(0);
@@ -101,6 +102,12 @@ export function Composer({ channel, thread = null, placeholder, focus = false })
     } else if (offers.length && event.key === "Escape") {
       event.preventDefault();
       setShut(true);
+    } else if (event.key === "ArrowUp" && !text) {
+      const own = ownNewest(state, channel, thread);
+      if (own) {
+        event.preventDefault();
+        dispatch({ type: "edit", ts: own });
+      }
     } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       send();

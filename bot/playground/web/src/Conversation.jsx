@@ -1,5 +1,5 @@
 // A conversation: header, messages by day, composer. And the app's own page with Home, Messages and About.
-import { Fragment, useEffect, useLayoutEffect, useRef } from "react";
+import { Fragment, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useWorkspace } from "./context.js";
 import { Composer } from "./Composer.jsx";
 import { Home } from "./Home.jsx";
@@ -113,7 +113,7 @@ function Messages({ id }) {
   const { state, boot, act, dispatch } = useWorkspace();
   const channel = state.channels[id];
   const list = ordered(channel).filter((message) => !message.thread_ts || message.thread_ts === message.ts || message.subtype === "thread_broadcast");
-  const box = useFollow(id, list.length ? list.at(-1) : null);
+  const { box, below, toEnd } = useFollow(id, list.length ? list.at(-1) : null, boot.me);
   const newFrom = useNewFrom(id, channel);
 
   useEffect(() => {
@@ -129,6 +129,7 @@ function Messages({ id }) {
   }, [id, newest, act, dispatch]);
 
   return (
+    <>
     <div className="scroll messages" ref={box} role="log" aria-label="Messages" tabIndex={0}>
       <Beginning channel={channel} empty={channel.loaded && !list.length} />
       {list.map((message, index) => {
@@ -145,6 +146,8 @@ function Messages({ id }) {
       })}
       <Status channel={id} thread={null} />
     </div>
+    {below ? <button type="button" className="below" onClick={toEnd}>New messages ↓</button> : null}
+    </>
   );
 }
 
@@ -195,10 +198,12 @@ function rest(box) {
   return Math.max(0, Math.min(end, top));
 }
 
-// Stays at the newest message, or at the end where the person went there, unless they have scrolled up.
-export function useFollow(key, newest) {
+// Stays at the newest message, or at the end where the person went there, unless they have scrolled up: then `below` says
+// that something new came, and `toEnd` goes there. One's own message is always gone to.
+export function useFollow(key, newest, me) {
   const box = useRef(null);
   const follow = useRef("newest");
+  const [below, setBelow] = useState(false);
   useEffect(() => {
     const element = box.current;
     let put = 0;
@@ -206,6 +211,7 @@ export function useFollow(key, newest) {
       if (Math.abs(element.scrollTop - put) <= 4) return;
       const away = element.scrollHeight - element.scrollTop - element.clientHeight;
       follow.current = away <= 80 ? "end" : null;
+      if (follow.current) setBelow(false);
     };
     const settle = () => {
       if (!follow.current) return;
@@ -228,11 +234,19 @@ export function useFollow(key, newest) {
   }, [key]);
   useLayoutEffect(() => {
     follow.current = "newest";
+    setBelow(false);
   }, [key]);
+  const toEnd = () => {
+    follow.current = "end";
+    setBelow(false);
+    box.current.scrollTop = box.current.scrollHeight;
+  };
   useLayoutEffect(() => {
-    if (follow.current) follow.current = "newest";
+    if (newest?.user === me && !follow.current) toEnd();
+    else if (follow.current) follow.current = "newest";
+    else if (newest) setBelow(true);
   }, [newest?.ts]);
-  return box;
+  return { box, below, toEnd };
 }
 
 function useNewFrom(id, channel) {

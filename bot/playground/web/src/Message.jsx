@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { Blocks, Words } from "./Blocks.jsx";
 import { useWorkspace } from "./context.js";
 import { Bolt, Eye, File, More, Reply, Smile } from "./icons.jsx";
-import { ago, clock, fullTime, glyph, initials, size } from "./words.js";
+import { ago, clock, findEmoji, fullTime, glyph, initials, plain, size } from "./words.js";
 
 const QUICK = ["eyes", "white_check_mark", "thumbsup", "tada", "heart", "thinking_face"];
 const GROUP_SECONDS = 300;
@@ -58,13 +58,39 @@ function Line({ name, message, user }) {
   );
 }
 
+function Edit({ channel, message }) {
+  const { boot, act, dispatch } = useWorkspace();
+  const [text, setText] = useState(() => plain(message.text, boot));
+  const leave = () => dispatch({ type: "edit", ts: null });
+  const save = async () => {
+    if (text.trim() && (await act("edit", { channel, ts: message.ts, text }))) leave();
+  };
+  const key = (event) => {
+    if (event.key === "Escape") {
+      event.preventDefault();
+      leave();
+    } else if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+      event.preventDefault();
+      save();
+    }
+  };
+  return (
+    <div className="edit">
+      <textarea autoFocus rows={2} value={text} aria-label="Edit message" onChange={(event) => setText(event.target.value)} onKeyDown={key} />
+      <button type="button" className="button" onClick={leave}>Cancel</button>
+      <button type="button" className="button primary" onClick={save}>Save</button>
+    </div>
+  );
+}
+
 function Content({ channel, message }) {
-  const { act } = useWorkspace();
+  const { act, boot, state } = useWorkspace();
   const use = (block, element, value) =>
     act("click", { channel, ts: message.ts, action_id: element.action_id, block_id: block.block_id, value });
   const suggest = (block, element, value) =>
     act("suggest", { channel, ts: message.ts, action_id: element.action_id, block_id: block.block_id, value });
   const streaming = message.streaming_state === "in_progress";
+  if (state.editing === message.ts && message.user === boot.me) return <Edit channel={channel} message={message} />;
   return (
     <div className="content" data-streaming={streaming} aria-busy={streaming}>
       {message.blocks?.length ? <Blocks blocks={message.blocks} use={use} suggest={suggest} /> : message.text ? <Words text={message.text} /> : null}
@@ -119,7 +145,7 @@ function Reactions({ channel, message }) {
           title={`${named(reaction.users)} reacted with :${reaction.name}:`}
           onClick={() => act("react", { channel, ts: message.ts, name: reaction.name })}
         >
-          {glyph(reaction.name)} <span>{reaction.count}</span>
+          <span className="emoji">{glyph(reaction.name)}</span> <span>{reaction.count}</span>
         </button>
       ))}
     </div>
@@ -140,6 +166,7 @@ function ThreadBar({ message }) {
 function Toolbar({ channel, message, inThread }) {
   const { boot, act, dispatch } = useWorkspace();
   const [open, setOpen] = useState(null);
+  const [wanted, setWanted] = useState("");
   const place = useRef(null);
   useEffect(() => {
     if (!open) return undefined;
@@ -177,8 +204,9 @@ function Toolbar({ channel, message, inThread }) {
       <button type="button" aria-label="More actions" aria-haspopup="menu" aria-expanded={open === "more"} onClick={() => setOpen(open === "more" ? null : "more")}><More /></button>
       {open === "react" ? (
         <div className="menu react-menu" role="menu" aria-label="Reactions">
-          {QUICK.map((name) => (
-            <button key={name} type="button" role="menuitem" aria-label={name} onClick={() => { setOpen(null); act("react", { channel, ts: message.ts, name }); }}>{glyph(name)}</button>
+          <input autoFocus value={wanted} placeholder="Find an emoji" aria-label="Find an emoji" onChange={(event) => setWanted(event.target.value)} />
+          {(wanted.length > 1 ? findEmoji(wanted.toLowerCase()).map((found) => found.name) : QUICK).map((name) => (
+            <button key={name} type="button" role="menuitem" aria-label={name} onClick={() => { setOpen(null); act("react", { channel, ts: message.ts, name }); }}><span className="emoji">{glyph(name)}</span></button>
           ))}
         </div>
       ) : null}
@@ -193,6 +221,7 @@ function Toolbar({ channel, message, inThread }) {
           <button type="button" role="menuitem" onClick={() => { setOpen(null); navigator.clipboard?.writeText(`${location.origin}/archives/${channel}/p${message.ts.replace(".", "")}`); }}>
             <span>Copy link</span>
           </button>
+          {message.user === boot.me ? <button type="button" role="menuitem" onClick={() => { setOpen(null); dispatch({ type: "edit", ts: message.ts }); }}><span>Edit message</span></button> : null}
           {message.user === boot.me ? <button type="button" role="menuitem" className="danger" onClick={drop}><span>Delete message</span></button> : null}
         </div>
       ) : null}

@@ -32,12 +32,19 @@ export function Modal({ view }) {
 
   useEffect(() => {
     if (!box.current.open) box.current.showModal();
+    focusFirst();
   }, []);
   useEffect(() => {
     setValues((typed) => ({ ...start(view), ...keep(typed, view) }));
     setErrors({});
     setTrouble(null);
+    requestAnimationFrame(() => box.current && !box.current.querySelector(".modal-body :focus") && focusFirst());
   }, [view.hash]);
+
+  // the first field, as in Slack; the dialog itself would take its Close button
+  function focusFirst() {
+    box.current.querySelector(".modal-body :is(input:not([type=file], [type=hidden]), textarea, select):not([disabled])")?.focus();
+  }
 
   const form = {
     values,

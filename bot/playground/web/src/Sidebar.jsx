@@ -1,16 +1,24 @@
 // Channels with their unread marks, and the app.
 import { placeOf, useWorkspace } from "./context.js";
-import { Hash, Lock } from "./icons.jsx";
+import { Hash, Lock, Reply } from "./icons.jsx";
 import { isOpen } from "./state.js";
 import { channelName } from "./words.js";
 
 export function Sidebar() {
-  const { state, boot } = useWorkspace();
+  const { state, boot, dispatch } = useWorkspace();
   const infos = Object.values(state.channels).map((channel) => channel.info);
   const rooms = infos.filter((info) => info.kind !== "im");
   const direct = infos.filter((info) => info.kind === "im" && info.user === boot.me);
   return (
     <nav className="sidebar" aria-label="Channels and apps">
+      <ul aria-label="Views">
+        <li>
+          <button type="button" className="row" data-here={state.place?.kind === "threads"} aria-current={state.place?.kind === "threads" ? "page" : undefined} onClick={() => dispatch({ type: "go", place: { kind: "threads" } })}>
+            <span className="row-icon"><Reply size={16} /></span>
+            <span className="row-name">Threads</span>
+          </button>
+        </li>
+      </ul>
       <h2 id="rooms">Channels</h2>
       <ul aria-labelledby="rooms">{rooms.map((info) => <Row key={info.id} info={info} />)}</ul>
       <h2 id="apps">Apps</h2>

@@ -5,6 +5,7 @@ import { useWorkspace } from "./context.js";
 import { useFollow } from "./Conversation.jsx";
 import { Close } from "./icons.jsx";
 import { Message } from "./Message.jsx";
+import { markOf } from "./Threads.jsx";
 import { openChannel, ordered } from "./state.js";
 import { Status } from "./Status.jsx";
 import { channelName } from "./words.js";
@@ -15,7 +16,11 @@ export function Thread({ focus }) {
   const channel = state.channels[id];
   const root = channel.messages[state.thread];
   const replies = ordered(channel).filter((message) => message.thread_ts === state.thread && message.ts !== state.thread);
-  const box = useFollow(state.thread, replies.at(-1));
+  const { box, below, toEnd } = useFollow(state.thread, replies.at(-1), boot.me);
+  const last = replies.at(-1)?.ts;
+  useEffect(() => {
+    if (last) localStorage.setItem(markOf(boot.me, id, state.thread), last);
+  }, [boot.me, id, state.thread, last]);
   const shut = () => dispatch({ type: "thread", ts: null });
   useEffect(() => {
     const leave = (event) => {
@@ -43,6 +48,7 @@ export function Thread({ focus }) {
         {replies.map((message, index) => <Message key={message.ts} channel={id} message={message} before={replies[index - 1]} inThread />)}
         <Status channel={id} thread={state.thread} />
       </div>
+      {below ? <button type="button" className="below" onClick={toEnd}>New messages ↓</button> : null}
       <Composer channel={id} thread={state.thread} placeholder="Reply…" focus={focus} />
     </aside>
   );

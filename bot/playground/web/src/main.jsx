@@ -3,6 +3,7 @@ import "@fontsource/lato/latin-400.css";
 import "@fontsource/lato/latin-400-italic.css";
 import "@fontsource/lato/latin-700.css";
 import "@fontsource/lato/latin-900.css";
+import "twemoji-colr-font/twemoji.css"; // for machines without a font of coloured emoji
 import "slack-blocks-to-jsx/dist/style.css";
 import "./style.css";
 import "./blocks.css";

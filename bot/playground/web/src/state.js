@@ -11,6 +11,8 @@ export const empty = {
   depth: 0,
   home: null,
   toast: null,
+  editing: null, // ts of the own message that is being changed
+  finder: false, // the dialog that jumps and searches
 };
 
 const without = (object, key) => Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
@@ -25,7 +27,7 @@ export function reduce(state, action) {
     case "live":
       return { ...state, live: action.state };
     case "go":
-      return { ...state, place: action.place, thread: action.thread ?? null, quiet: false };
+      return { ...state, place: action.place, thread: action.thread ?? null, quiet: false, finder: false, editing: null };
     case "thread":
       return { ...state, thread: action.ts, quiet: Boolean(action.quiet) };
     case "loaded": {
@@ -41,6 +43,10 @@ export function reduce(state, action) {
       return note(state, action.note);
     case "home": // the answer to opening it; what was published meanwhile is newer
       return { ...state, home: state.home ?? action.view };
+    case "edit":
+      return { ...state, editing: action.ts };
+    case "finder":
+      return { ...state, finder: action.open };
     case "toast":
       return { ...state, toast: action.text };
     default:
@@ -125,6 +131,13 @@ export function ordered(channel) {
   return Object.values(channel.messages).sort((a, b) => (a.ts < b.ts ? -1 : 1));
 }
 
+// The newest message of mine in a conversation or thread that I could change.
+export function ownNewest(state, channel, thread) {
+  const place = (message) => (message.thread_ts && message.thread_ts !== message.ts ? message.thread_ts : null);
+  const mine = ordered(state.channels[channel]).filter((message) => message.user === state.boot.me && !message.is_ephemeral && !message.subtype && place(message) === (thread ?? null));
+  return mine.at(-1)?.ts ?? null;
+}
+
 // The newest thread of the open channel that holds a finished answer of the app.
 export function answeredThread(state) {
   const channel = state.channels[openChannel(state)];
@@ -137,6 +150,7 @@ export function answeredThread(state) {
 
 export function openChannel(state) {
   if (!state.place || !state.boot) return null;
+  if (state.place.kind === "threads") return null;
   if (state.place.kind === "channel") return state.place.id;
   return Object.values(state.channels).find((channel) => channel.info.kind === "im")?.info.id ?? null;
 }

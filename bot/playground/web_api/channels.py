@@ -1,0 +1,176 @@
+"""What happens to channels: made, renamed, archived, joined and left, by the app (conversations.*) and by people."""
+
+from __future__ import annotations
+
+import re
+
+from bot.playground.errors import ApiError
+from bot.playground.state import posting
+from bot.playground.state.posting import Floor
+from bot.playground.state.seed import BOT_USER, Channel
+from bot.playground.state.workspace import Json
+from bot.playground.web_api.calls import Method, flag, need
+from bot.playground.web_api.conversations import add_member, describe
+
+NAME_MOST = 80
+HERE = {"channel": "channel", "group": "group"}
+
+
+def check_name(floor: Floor, name: str) -> str:
+    """The name, or Slack's word for what is wrong with it."""
+    if not name:
+        raise ApiError("invalid_name_required")
+    if len(name) > NAME_MOST:
+        raise ApiError("invalid_name_maxlength")
+    if not re.search(r"\w", name):
+        raise ApiError("invalid_name_punctuation")
+    if not re.fullmatch(r"[\w-]+", name) or name != name.lower():
+        raise ApiError("invalid_name_specials")
+    if any(channel.name == name for channel in floor.workspace.channels.values()):
+        raise ApiError("name_taken")
+    return name
+
+
+def create(floor: Floor, params: Json) -> Json:
+    """conversations.create: the app is its first member."""
+    name = check_name(floor, str(params.get("name") or ""))
+    kind = "group" if flag(params.get("is_private")) else "channel"
+    channel = Channel(floor.workspace.new_id("C"), name, kind, [BOT_USER], team=floor.workspace.team.id)
+    floor.workspace.keep_channel(channel)
+    event = {"type": "channel_created", "event_ts": floor.workspace.new_ts()}
+    if kind == "channel":
+        floor.outbox.emit({**event, "channel": {"id": channel.id, "name": name, "creator": BOT_USER}})
+    floor.tell(channel, {"type": "channel_changed"})
+    return {"channel": describe(channel)}
+
+
+def set_archive(floor: Floor, channel: Channel, to_archive: bool, by: str) -> None:
+    """Archives a channel or brings it back; members see it, the app hears of it."""
+    channel.is_archived = to_archive
+    floor.workspace.keep_channel(channel)
+    word = "archive" if to_archive else "unarchive"
+    kind = HERE.get(channel.kind, "channel")
+    event = {"channel": channel.id, "user": by, "event_ts": floor.workspace.new_ts()}
+    floor.outbox.emit({"type": f"{kind}_{word}", **event})
+    text = f"<@{by}> {'archived' if to_archive else 'un-archived'} the channel"
+    note(floor, channel, f"{kind}_{word}", by, text)
+
+
+def rename_channel(floor: Floor, channel: Channel, name: str, by: str) -> None:
+    """Gives a channel another name."""
+    old, channel.name = channel.name, check_name(floor, name)
+    floor.workspace.keep_channel(channel)
+    kind = HERE.get(channel.kind, "channel")
+    place = {"id": channel.id, "name": name, "name_normalized": name, "created": 1_767_225_600}
+    place |= {"is_channel": kind == "channel", "is_mpim": False}
+    floor.outbox.emit({"type": f"{kind}_rename", "channel": place, "event_ts": floor.workspace.new_ts()})
+    note(floor, channel, f"{kind}_name", by, f"has renamed the channel from {old!r} to {name!r}")
+
+
+def remove_member(floor: Floor, channel: Channel, user: str) -> None:
+    """Somebody leaves; where it is the app, it hears that it has left."""
+    if user not in channel.members:
+        raise ApiError("not_in_channel")
+    kind = HERE.get(channel.kind, "channel")
+    if user != BOT_USER:
+        event: Json = {"type": "member_left_channel", "user": user, "channel": channel.id}
+        event |= {"channel_type": kind[0].upper(), "team": channel.team, "event_ts": floor.workspace.new_ts()}
+        floor.outbox.emit(event)
+    channel.members[:] = [member for member in channel.members if member != user]
+    floor.workspace.keep_channel(channel)
+    if user == BOT_USER:
+        event = {"type": f"{kind}_left", "channel": channel.id, "actor_id": user}
+        floor.outbox.emit({**event, "event_ts": floor.workspace.new_ts()})
+    note(floor, channel, f"{kind}_leave", user, f"<@{user}> has left the channel")
+
+
+def note(floor: Floor, channel: Channel, subtype: str, user: str, text: str) -> None:
+    """The line in the channel that says what happened to it."""
+    posting.post(floor, channel, {"type": "message", "subtype": subtype, "user": user, "text": text})
+    floor.tell(channel, {"type": "channel_changed"})
+
+
+def archive(floor: Floor, params: Json) -> Json:
+    """conversations.archive."""
+    channel = _of_app(floor, params)
+    if channel.is_archived:
+        raise ApiError("already_archived")
+    if channel.name == "general":
+        raise ApiError("cant_archive_general")
+    set_archive(floor, channel, True, BOT_USER)
+    return {}
+
+
+def unarchive(floor: Floor, params: Json) -> Json:
+    """conversations.unarchive."""
+    channel = _of_app(floor, params)
+    if not channel.is_archived:
+        raise ApiError("not_archived")
+    set_archive(floor, channel, False, BOT_USER)
+    return {}
+
+
+def rename(floor: Floor, params: Json) -> Json:
+    """conversations.rename."""
+    channel = _of_app(floor, params)
+    rename_channel(floor, channel, str(params.get("name") or ""), BOT_USER)
+    return {"channel": describe(channel)}
+
+
+def leave(floor: Floor, params: Json) -> Json:
+    """conversations.leave; a second time says so and is no error."""
+    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    if channel.kind in ("im", "mpim"):
+        raise ApiError("method_not_supported_for_channel_type")
+    if channel.name == "general":
+        raise ApiError("cant_leave_general")
+    if BOT_USER not in channel.members:
+        return {"not_in_channel": True}
+    remove_member(floor, channel, BOT_USER)
+    return {}
+
+
+def invite(floor: Floor, params: Json) -> Json:
+    """conversations.invite."""
+    need(params, "users")
+    channel = _of_app(floor, params)
+    users = params["users"] if isinstance(params["users"], list) else str(params["users"]).split(",")
+    for user in users:
+        if user not in floor.workspace.users:
+            raise ApiError("user_not_found")
+        if user == BOT_USER:
+            raise ApiError("cant_invite_self")
+        if user in channel.members:
+            raise ApiError("already_in_channel")
+        add_member(floor, channel, user, BOT_USER)
+    return {"channel": describe(channel)}
+
+
+def set_topic(floor: Floor, params: Json) -> Json:
+    """conversations.setTopic."""
+    channel = _of_app(floor, params)
+    channel.topic = str(params.get("topic") or "")[:250]
+    floor.workspace.keep_channel(channel)
+    floor.tell(channel, {"type": "channel_changed"})
+    return {"channel": describe(channel)}
+
+
+def _of_app(floor: Floor, params: Json) -> Channel:
+    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    if channel.kind in ("im", "mpim"):
+        raise ApiError("method_not_supported_for_channel_type")
+    if BOT_USER not in channel.members:
+        raise ApiError("not_in_channel")
+    return channel
+
+
+MANAGE = ("channels:manage", "groups:write")
+METHODS = {
+    "conversations.create": Method(create, MANAGE, per_minute=20),
+    "conversations.archive": Method(archive, MANAGE, per_minute=20),
+    "conversations.unarchive": Method(unarchive, MANAGE, per_minute=20),
+    "conversations.rename": Method(rename, MANAGE, per_minute=20),
+    "conversations.leave": Method(leave, MANAGE),
+    "conversations.invite": Method(invite, MANAGE),
+    "conversations.setTopic": Method(set_topic, MANAGE, per_minute=20),
+}
