@@ -12,19 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import pkgutil
 import platform
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.platforms.trial import our_run, plain_run
-from tests.platforms.wires import WIRES
+from tests.platforms.wires import WIRES, waits_of_clients
 from tests.platforms.world import Wire
 from worker.jobs.states import END_STATES
 
@@ -33,12 +33,13 @@ Row = dict[str, Any]
 
 
 def no_waiting() -> None:
-    """The Hub's client sleeps a second before it repeats a read; here it does not."""
-    import huggingface_hub.utils._http as http
-
-    quick: Any = SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic, time=time.time)
-    http.time = quick
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    """Clients that wait between the tries of a call do not wait here."""
+    for name in WIRES:
+        for target, value in waits_of_clients(name).items():
+            place, _, attribute = target.rpartition(".")
+            setattr(pkgutil.resolve_name(place), attribute, value)
+    for name in ("huggingface_hub", "modal-client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def measure(name: str, wire: Wire, runs: int, seed: int) -> Row:

@@ -49,6 +49,7 @@ MODULES_OF: Mapping[str, tuple[str, ...]] = {
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
     "aws": ("boto3", "botocore"),
+    "modal": ("modal",),
     "gcp": ("google.auth", "google.oauth2"),  # the top package is also that of protobuf
 }
 PURPOSE = {
@@ -62,6 +63,7 @@ PURPOSE = {
     "s3": "A bucket",
     "aws": "Training on SageMaker",
     "gcp": "Training on Vertex AI",
+    "modal": "Training on Modal",
 }
 
 

@@ -135,6 +135,7 @@ def register() -> None:
         pull,
         remote,
         repair,
+        replicate,
         serve,
         teams,
     )
@@ -150,6 +151,7 @@ def register() -> None:
     models.register(app)
     measure.register(app)
     remote.register(app)
+    replicate.register(app)
     serve.register(app)
 
 

@@ -59,7 +59,7 @@ class ContainerPlatform:
         key = RunKey(reference.tag, reference.run_key)
         try:
             events, doubt = self.runs.events(key, reference.cursor)
-            at = self._life(key)
+            at, ran_s = self._life(key)
             end, refusal = self._last_word(key)
         except NoAnswer as error:
             return replace(sighting, cursor=reference.cursor, unread=str(error)[:300])
@@ -69,15 +69,19 @@ class ContainerPlatform:
             cursor=reference.cursor + len(events),
             end=end,
             life_at=at,
+            ran_s=ran_s if sighting.ran_s is None else sighting.ran_s,
             note=doubt or sighting.note,
             refusal=refusal,
         )
 
-    def _life(self, key: RunKey) -> float | None:
+    def _life(self, key: RunKey) -> tuple[float | None, float | None]:
+        """When the container last showed life, and the seconds since it began, by its own clock."""
         with suppress(Forgery):
-            at = (self.runs.signed(key, LIFE) or {}).get("at")
-            return float(at) if isinstance(at, int | float) else None
-        return None
+            facts = self.runs.signed(key, LIFE) or {}
+            at, since = facts.get("at"), facts.get("since")
+            if isinstance(at, int | float):
+                return float(at), max(0.0, at - since) if isinstance(since, int | float) else None
+        return None, None
 
     def _last_word(self, key: RunKey) -> tuple[dict[str, Any] | None, str]:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import IO, Any
 
 from finetune.platforms.answers import Missing, refusal
 from finetune.platforms.contract import NoAnswer
@@ -51,6 +51,31 @@ class JsonClient:
         if not isinstance(value, dict):
             raise NoAnswer(f"{self._label} answered something that is no object.")
         return Answer(self._label, value, at)
+
+    def download(self, url: str, stream: IO[bytes], most: int) -> None:
+        """Write what lies at an address into `stream`; NoAnswer where it is more than `most` bytes or does not come whole.
+
+        The login goes along to the platform's own host alone.
+        """
+        import httpx
+
+        is_own = httpx.URL(url).host == self._client.base_url.host
+        try:
+            with self._client.stream(
+                "GET", url, headers=dict(self._headers()) if is_own else {}, follow_redirects=False
+            ) as answer:
+                if answer.status_code >= 300:
+                    raise NoAnswer(f"{self._label} does not give a result: HTTP {answer.status_code}.")
+                for piece in answer.iter_bytes():
+                    most -= stream.write(piece)
+                    if most < 0:
+                        raise NoAnswer(
+                            f"{self._label} gives a result that is larger than one of ours can be."
+                        )
+        except httpx.HTTPError as error:
+            raise NoAnswer(
+                f"{self._label} broke off while a result was fetched ({type(error).__name__})."
+            ) from error
 
     def _detail(self, text: str) -> str:
         """The sentence in an error's body, without any word of our login; "" where there is none."""

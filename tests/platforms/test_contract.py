@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.platforms.standin import CANCELLED, FAILED, TIMED_OUT, StandIn
 from tests.platforms.trial import crash_in_create
-from tests.platforms.wires import WIRES
+from tests.platforms.wires import WIRES, waits_of_clients
 from tests.platforms.world import Wire, open_world
 from worker.errors import WorkerError
 
@@ -132,10 +130,9 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def standin(wire: Wire, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """The platform; the Hub's client waits a second between reads that it repeats, here it does not."""
-    if wire.platform.name == "huggingface":
-        quick = SimpleNamespace(sleep=lambda seconds: None, monotonic=time.monotonic, time=time.time)
-        monkeypatch.setattr("huggingface_hub.utils._http.time", quick)
+    """The platform; clients that wait between tries of a call do not wait here."""
+    for target, value in waits_of_clients(wire.platform.name).items():
+        monkeypatch.setattr(target, value)
     server = wire.server(lambda: clock[0])
     yield server
     server.close()

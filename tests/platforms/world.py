@@ -15,7 +15,7 @@ from typing import Any
 from finetune.data.ticket import Ticket, Tickets
 from finetune.platforms.contract import Adapter, Platform, Result
 from finetune.platforms.run_key import RunKey
-from finetune.platforms.runs import CLAIM, DATA, DONE, RunStore
+from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, RunStore
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -83,7 +83,12 @@ class World:
         self.ledger = Ledger(str(self.home / "ledger.db"), clock=self.wall)
         self.key = signing.bot_key(self.home / "keys")
         self.runs = RunStore(str(self.home / "runs"))
-        self.adapter: Adapter = connect(self.wire, self.standin, str(self.home / "runs"))
+        mirror = self.home / "mirror"
+        if hasattr(self.standin, "place"):  # the container's folder is its own, and the bot copies from there
+            self.standin.place = self.runs
+        else:
+            mirror = self.home / "runs"
+        self.adapter: Adapter = connect(self.wire, self.standin, str(mirror))
         self.desks = [self.open_desk()]
 
     def wall(self) -> float:
@@ -93,7 +98,7 @@ class World:
     def open_desk(self) -> Desk:
         """A desk as after a start of the bot: it remembers nothing."""
         platform = self.wire.platform
-        runs = self.runs if platform.gives == "weights" else None
+        runs = getattr(self.adapter, "runs", None)
         packer = Packer(self.key, lambda digest: ROWS, {"as_of": "2026-11"})
         connection = Connection(platform, self.adapter, runs)
         artifacts = self.home / "artifacts"
@@ -158,6 +163,7 @@ class World:
         elif how == "event" and job.stage == RUNNING and self.claims(job):
             key = self.run_key(job)
             number = len(self.runs.events(key, 0)[0])
+            self.show_life(job)
             self.runs.append_event(key, number, {"kind": "step", "step": number + 1, "steps": 9, "loss": 0.5})
         elif how == "finish" and job.stage == RUNNING:
             self.finish(job)
@@ -178,6 +184,10 @@ class World:
             return
         self.trainings[job.tag] += 1
         self.runs.append_event(self.run_key(job), 0, {"kind": "phase", "phase": "training"})
+
+    def show_life(self, job: PlatformJob) -> None:
+        """The container's sign of life, by its own clock, which does not jump with the bot's."""
+        self.runs.sign(self.run_key(job), LIFE, {"at": self.clock[0], "since": job.started_at})
 
     def run_key(self, job: PlatformJob) -> RunKey:
         """The run's key as the container has it: from the body of its create, and from nowhere else."""
@@ -217,6 +227,7 @@ class World:
             (folder / "model").mkdir(parents=True, exist_ok=True)
             (folder / "model" / "trainwise.json").write_text('{"task": "triage", "method": "lora"}')
             (folder / "model" / "model.safetensors").write_bytes(b"weights")
+            self.show_life(job)
             self.runs.save_result(self.run_key(job), folder, RESULT, {})
             self.runs.sign(self.run_key(job), DONE, {"kind": "finished", "data": {}})
         self.standin.end(job, SUCCEEDED)
@@ -265,7 +276,8 @@ class World:
 
     def uploads(self) -> list[str]:
         """What still lies at the platform, but for the hosted models that a report names."""
-        own = [str(path) for path in (self.home / "runs").rglob("*") if path.is_file()]
+        folders = (self.home / "runs", self.home / "mirror")
+        own = [str(path) for folder in folders for path in folder.rglob("*") if path.is_file()]
         files = [str(file["filename"]) for file in getattr(self.standin, "files", {}).values()]
         kept_models = {(self.ledger.job(one).report or {}).get("hosted_model") for one in self.jobs}
         models = [name for name in getattr(self.standin, "models", {}) if name not in kept_models]
@@ -284,7 +296,7 @@ def connect(wire: Wire, standin: StandIn, runs_url: str) -> Adapter:
     """The adapter of the platform with its real client before the stand-in; the client is made once, its place is new."""
     key = f"{wire.platform.name}:{standin.url}"
     if key not in ADAPTERS:
-        ADAPTERS[key] = wire.platform.connect({**wire.values(standin, runs_url), "timeout_s": "0.1"})
+        ADAPTERS[key] = wire.platform.connect({"timeout_s": "0.1", **wire.values(standin, runs_url)})
     adapter = ADAPTERS[key]
     if hasattr(adapter, "runs"):
         adapter.runs = RunStore(runs_url)

@@ -159,13 +159,13 @@ class Container:
 
     def _watch(self, stop: StopSignal, over: threading.Event) -> None:
         """Looks for the flag to stop every few seconds and shows life every minute."""
-        life_at = float("-inf")
+        life_at, began = float("-inf"), time.time()
         while True:
             stop.look()
             if time.monotonic() - life_at >= self.life_s:
                 life_at = time.monotonic()
                 try:
-                    self.runs.sign(self.key, LIFE, {"at": time.time()})
+                    self.runs.sign(self.key, LIFE, {"at": time.time(), "since": began})
                 except NoAnswer as error:
                     log.warning("no sign of life was written: %s", error)
             if over.wait(self.look_s):
