@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,11 +20,14 @@ PIECE, DEAD_S = 1 << 20, 3_600.0  # bytes; seconds after which nobody writes to 
 
 
 class Files:
-    """Files below one URL. Paths are relative, with '/', and made by the store, never taken from a user."""
+    """Files below one URL. Paths are relative, with '/', and made by the store, never taken from a user.
 
-    def __init__(self, url: str) -> None:
+    `login` is what an S3 client is to use in the place of the environment's key (`key`, `secret`, `endpoint_url`).
+    """
+
+    def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
         self._url = url if "://" in url else str(Path(url).expanduser())
-        self._fs, self._root = open_store(self._url)
+        self._fs, self._root = open_store(self._url, login)
         protocols = self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
         self._local = "file" in protocols
         self._has_versions = "s3" in protocols
@@ -254,12 +257,14 @@ class StoreUnreachable(DatasetError):
     retryable = True
 
 
-def open_store(url: str) -> tuple[Any, str]:
-    """(fsspec file system, root path) of a URL; DatasetError names the package that is missing."""
+def open_store(url: str, login: Mapping[str, str] | None = None) -> tuple[Any, str]:
+    """(fsspec file system, root path) of a URL; DatasetError names the package that is missing. `login` is for S3 alone."""
     from fsspec.core import url_to_fs
 
     scheme = url.split("://", maxsplit=1)[0] if "://" in url else ""
-    options = {"use_listings_cache": False, "config_kwargs": PATIENCE} if scheme in S3 else {}
+    options: dict[str, Any] = {}
+    if scheme in S3:
+        options = {"use_listings_cache": False, "config_kwargs": PATIENCE, **(login or {})}
     try:
         fs, root = url_to_fs(url, **options)
     except (ImportError, ValueError) as error:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from finetune.platforms.answers import DEFAULT_RETRY_S, Missing
+from finetune.platforms.bucket_login import bucket_login, bucket_variables
 from finetune.platforms.container import ContainerPlatform, matches
 from finetune.platforms.contract import (
     CONTAINER_ENVIRONMENT,
@@ -256,7 +257,7 @@ def connect(values: Mapping[str, str]) -> Adapter:
         prices_of(values[MACHINES], MACHINES),
         float(values.get("timeout_s") or TIMEOUT_S),
     )
-    return ContainerPlatform(sandboxes, RunStore(runs_url))
+    return ContainerPlatform(sandboxes, RunStore(runs_url, bucket_login(values, "TRAINWISE_MODAL")))
 
 
 PLATFORM = Platform(
@@ -285,6 +286,7 @@ PLATFORM = Platform(
         ),
         Variable("TRAINWISE_IMAGE", "Our container image, as the platforms pull it.", default=None),
         Variable("TRAINWISE_MODAL_REGISTRY_SECRET", "Name of the Modal Secret that may pull the image."),
+        *bucket_variables("TRAINWISE_MODAL", "Modal's runs"),
         Variable("MODAL_SERVER_URL", "Another address of Modal's API.", default=URL),
     ),
     connect=connect,

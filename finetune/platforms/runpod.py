@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from finetune.platforms.answers import Missing
+from finetune.platforms.bucket_login import bucket_login, bucket_variables
 from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     Adapter,
@@ -128,7 +129,8 @@ def connect(values: Mapping[str, str]) -> Adapter:
     client = JsonClient(LABEL, url, lambda: login, timeout_s)
     volume, center = values["TRAINWISE_RUNPOD_VOLUME"], values["TRAINWISE_RUNPOD_DATA_CENTER"]
     pods = Pods(client, values["TRAINWISE_IMAGE"], volume, center)
-    return ContainerPlatform(pods, RunStore(values["TRAINWISE_RUNPOD_RUNS_URL"]))
+    runs = RunStore(values["TRAINWISE_RUNPOD_RUNS_URL"], bucket_login(values, "TRAINWISE_RUNPOD"))
+    return ContainerPlatform(pods, runs)
 
 
 PLATFORM = Platform(
@@ -149,6 +151,7 @@ PLATFORM = Platform(
             "TRAINWISE_RUNPOD_RUNS_URL", "The same volume as the bot reaches it: s3://VOLUME.", default=None
         ),
         Variable("TRAINWISE_IMAGE", "Our container image, as the platforms pull it.", default=None),
+        *bucket_variables("TRAINWISE_RUNPOD", "RunPod's volume"),
         Variable("TRAINWISE_RUNPOD_URL", "Another address of RunPod's REST API.", default=URL),
     ),
     connect=connect,
@@ -158,7 +161,7 @@ PLATFORM = Platform(
     steps=(
         "Make a network volume in a data centre with RunPod's S3-compatible API, and an S3 key for it.",
         "Push the image of `deploy/Dockerfile` to a registry that RunPod can pull from.",
-        "Set RUNPOD_API_KEY and the TRAINWISE_RUNPOD_* settings, and the S3 key as AWS_* for the bot.",
+        "Set RUNPOD_API_KEY and the TRAINWISE_RUNPOD_* settings, the S3 key and its address among them.",
         "`trainwise doctor` lists the pods; the form then shows the GPUs in stock with their prices.",
     ),
 )

@@ -53,12 +53,12 @@ class FileEntry:
 
 
 class RunStore:
-    """The runs below one URL, as this machine reaches it. NoAnswer where the store does not answer."""
+    """The runs below one URL, as this machine reaches it, with the bucket's `login`. NoAnswer where the store does not answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
         self.url = url.rstrip("/")
         with self._in_words():
-            self._files = Files(self.url)
+            self._files = Files(self.url, login)
 
     def write(self, tag: str, path: str, data: bytes) -> None:
         """Write one object of a run, replacing it."""

@@ -167,7 +167,9 @@ def connect(values: Mapping[str, str]) -> Adapter:
     runs_url = values["TRAINWISE_SAGEMAKER_RUNS_URL"].rstrip("/")
     machines = prices_of(values[MACHINES], MACHINES)
     image, role = values["TRAINWISE_SAGEMAKER_IMAGE"], values["TRAINWISE_SAGEMAKER_ROLE"]
-    return ContainerPlatform(TrainingJobs(client, image, role, runs_url, machines), RunStore(runs_url))
+    login = {"key": values.get("AWS_ACCESS_KEY_ID"), "secret": values.get("AWS_SECRET_ACCESS_KEY")}
+    runs = RunStore(runs_url, {word: text for word, text in login.items() if text})
+    return ContainerPlatform(TrainingJobs(client, image, role, runs_url, machines), runs)
 
 
 PLATFORM = Platform(
