@@ -66,6 +66,7 @@ class Trainings:
         self, client: JsonClient, owner: str, trainers: Mapping[str, float], mirror: RunStore
     ) -> None:
         self._client, self._owner, self._trainers, self.mirror = client, owner, trainers, mirror
+        self._copies: dict[str, dict[str, int]] = {}
 
     def offers(self) -> list[Offer]:
         """The versions of the setting: a training runs on the hardware of the model that it is a training of."""
@@ -142,8 +143,11 @@ class Trainings:
             return Sighting(remote_id, Stage.GONE, "404")
         sighting = sighting_of(training, training.at)
         if sighting.tag:
+            copies = self._copies.setdefault(sighting.tag, {})
             for path, text in echoes_of(str(training.get("logs") or "")).items():
-                self.mirror.write(sighting.tag, path, text.encode())
+                if copies.get(path) != hash(text):  # a long log is not written anew at each look
+                    self.mirror.write(sighting.tag, path, text.encode())
+                    copies[path] = hash(text)
             output = training.get("output")
             url = output.get("weights") if isinstance(output, dict) else None
             if isinstance(url, str) and self.mirror.read(sighting.tag, REPORT, 1) is None:
@@ -186,6 +190,7 @@ class Trainings:
 
     def erase(self, tag: str) -> list[str]:
         """The file, and the model with what trainings pushed to it; NoAnswer while Replicate is still deleting."""
+        self._copies.pop(tag, None)
         for row in self._uploads(f"{tag}.zip"):
             self._delete(f"/files/{row['id']}")
         place = f"/models/{self._owner}/{tag}"
