@@ -30,7 +30,10 @@ _FULL_NAME = re.compile(r"[^\W\d_a-zà-ÿ][^\W\d_]*(?:['’.-][^\W\d_]+)*\.?(?: 
 
 def names_are_found() -> bool:
     """Whether the extra is installed; nothing is loaded."""
-    return all(find_spec(name) is not None for name in ("spacy", *PACKAGES.values()))
+    try:
+        return all(find_spec(name) is not None for name in ("spacy", *PACKAGES.values()))
+    except ModuleNotFoundError:  # a finder that refuses
+        return False
 
 
 class NameFinder:
