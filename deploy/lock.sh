@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes deploy/ask.lock (answers), deploy/bot.lock (documents, tickets, serving) and deploy/worker.lock (and training): every
+# Writes deploy/ask.lock (answers), deploy/bot.lock (documents, tickets, serving, replies) and deploy/worker.lock (and training): every
 # package that an installation gets, with version and hashes, for Linux on x86-64 and Python 3.11. Versions come from
 # constraints.txt; run it whenever that or pyproject.toml changes.
 set -euo pipefail
@@ -19,8 +19,8 @@ compile "$tool/model.lock" --no-deps "$model"
 for part in ask bot worker; do
   extras=(--extra postgres --extra s3)
   case $part in
-    bot) extras+=(--extra documents --extra tickets --extra serve) ;;
-    worker) extras+=(--extra train --extra serve) ;;
+    bot) extras+=(--extra documents --extra tickets --extra replies) ;;
+    worker) extras+=(--extra train --extra replies) ;;
   esac
   compile "$tool/part.lock" pyproject.toml "${extras[@]}"
   { echo "# Made by deploy/lock.sh. pip install --require-hashes --no-deps -r deploy/$part.lock && pip install --no-deps ."

@@ -78,6 +78,7 @@ ORDER = {
             "bot.slack.duty_outcome",
             "bot.slack.retraining",
             "bot.slack.ticket_files",
+            "bot.slack.served_rollback",
         ),
         ("bot.slack.services",),
         ("bot.slack",),

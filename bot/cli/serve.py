@@ -50,26 +50,39 @@ def serve_models(
     queue: Annotated[int, typer.Option(help="Tickets that may wait; more get 503.")] = 256,
     slowest_ms: Annotated[float, typer.Option(help="A version slower than this (95%) goes off duty.")] = 1000,
     only_make: Annotated[bool, typer.Option(help="Make the versions and stop.")] = False,
+    backend: Annotated[
+        str,
+        typer.Option(help="How a job's version is made: onnx, or for replies llama-cpp (CPU), vllm (GPU)."),
+    ] = "",
+    engine: Annotated[str, typer.Option(help="Where vLLM listens, for example http://127.0.0.1:8001.")] = "",
+    engine_key: Annotated[Path | None, typer.Option(help="A file with vLLM's key, chmod 600.")] = None,
 ) -> None:
-    """Serve tuned models over HTTP: their queues, or that they abstain, with a promised error rate."""
-    from finetune.serving.deploy import load_version
+    """Serve tuned models over HTTP: queues with a promised error rate, or drafts of replies."""
+    from finetune.serving.deploy import open_version
     from finetune.serving.server.engine import Engine
     from finetune.serving.server.metrics import Metrics
     from finetune.serving.server.process import Options, serve
 
     if error_rate is not None and not 0 < error_rate < 1:
         raise BotError(f"An error rate of {error_rate:g} is none: give a share such as 0.1 for 10%.")
-    places = {versions.name: versions for versions in (_prepare(job, error_rate, share) for job in jobs)}
+    if engine:
+        from finetune.serving.vllm_client import name_engine
+
+        name_engine(serving_place(), engine, engine_key)
+    places = {
+        versions.name: versions for versions in (_prepare(job, error_rate, share, backend) for job in jobs)
+    }
     if only_make:
         return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
     def make_engine() -> Engine:
-        return Engine(list(places.values()), load_version, Metrics(), threads, queue, slowest_ms / 1000)
+        return Engine(list(places.values()), open_version, Metrics(), threads, queue, slowest_ms / 1000)
 
     def say(address: str) -> None:
         console.print(
-            f"Serving {', '.join(places)} at {address} (POST /v1/triage). Ctrl-C ends it.", highlight=False
+            f"Serving {', '.join(places)} at {address} (POST /v1/triage, /v1/chat/completions). Ctrl-C ends it.",
+            highlight=False,
         )
 
     serve(make_engine, Options(host, port, keys, per_minute), say)
@@ -109,7 +122,7 @@ def serving_place() -> Path:
     return artifacts_folder(settings()) / FOLDER
 
 
-def _prepare(job: str, error_rate: float | None, share: float) -> Versions:
+def _prepare(job: str, error_rate: float | None, share: float, backend: str = "") -> Versions:
     """The served name that a job's version belongs to, made where it is missing and named by the pointer.
 
     The training library is loaded in a process of its own, so that the server's stays small.
@@ -131,7 +144,7 @@ def _prepare(job: str, error_rate: float | None, share: float) -> Versions:
         return versions_there
     folder = model_folder(job)
     console.print(f"Making a version of {job}: exported, scored on its held-out tickets.", highlight=False)
-    name, version = make_apart(folder, Path(job).name, place)
+    name, version = make_apart(folder, Path(job).name, place, backend)
     versions = Versions(place, name)
     if share:
         versions.share(version, share, "from the terminal")
@@ -140,21 +153,21 @@ def _prepare(job: str, error_rate: float | None, share: float) -> Versions:
     return versions
 
 
-def make_apart(folder: Path, version: str, place: Path) -> tuple[str, str]:
+def make_apart(folder: Path, version: str, place: Path, backend: str = "") -> tuple[str, str]:
     """The served name and version of a job's folder, made in a process of its own."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as child:
-        return child.submit(_make, folder, version, place, settings().datasets_url).result()
+        return child.submit(_make, folder, version, place, settings().datasets_url, backend).result()
 
 
-def _make(folder: Path, version: str, place: Path, datasets_url: str) -> tuple[str, str]:
+def _make(folder: Path, version: str, place: Path, datasets_url: str, backend: str) -> tuple[str, str]:
     from finetune.data.store import DatasetStore
     from finetune.serving.deploy import make_version
 
     store = DatasetStore(datasets_url)
-    return make_version(folder, version, place, store.tickets).name, version
+    return make_version(folder, version, place, store.tickets, backend_name=backend).name, version
 
 
 def _print(versions: Versions) -> None:

@@ -24,6 +24,7 @@ from worker.ledger.duty_files import FilePlace, file_place, note_file_place
 
 LINES_A_ROUND = 500
 LONGEST_LINE = 2 * 2**20  # bytes; what is longer is no ticket
+BLOCK = 2**20
 Files = Mapping[str, Sequence[Path]]
 
 
@@ -62,7 +63,9 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
         status = os.fstat(stream.fileno())
         if place is None:
             end = _end_of_lines(stream, status.st_size)
-            note_file_place(engine, watch.id, str(path), FilePlace(status.st_ino, end, 0))
+            note_file_place(
+                engine, watch.id, str(path), FilePlace(status.st_ino, end, _count_lines(stream, end))
+            )
             return FileRound(path)
         if place.inode != status.st_ino or status.st_size < place.offset:
             place = FilePlace(status.st_ino, 0, 0)
@@ -78,6 +81,15 @@ def _end_of_lines(stream: BinaryIO, size: int) -> int:
     stream.seek(max(0, size - LONGEST_LINE))
     tail = stream.read(LONGEST_LINE)
     return size - len(tail) + tail.rfind(b"\n") + 1
+
+
+def _count_lines(stream: BinaryIO, end: int) -> int:
+    """The lines before `end`: a bad line is told by its number in the file, as an editor shows it."""
+    stream.seek(0)
+    count = 0
+    while end > 0 and (block := stream.read(min(BLOCK, end))):
+        count, end = count + block.count(b"\n"), end - len(block)
+    return count
 
 
 def _read_lines(

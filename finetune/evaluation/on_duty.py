@@ -13,16 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.evaluation.promise import Threshold, breaks_promise, differs, loosest_threshold, more_than
+from finetune.evaluation.promise import Threshold, breaks_promise, loosest_threshold
+from finetune.evaluation.repeated_looks import bet_on_change, bet_on_rate
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
-LABELS_LOOKED_AT, TICKETS_LOOKED_AT = (
-    (30, 75, 150),
-    (30, 60, 150),
-)  # short ones see a sudden change, long ones a small one
-CHANCE = 1e-4  # of a false alarm at one look; a watch is looked at again and again
-LABEL_CHANCE, DOUBT = 5e-4, 0.1
+LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = (
+    0.02,
+    0.015,
+    0.015,
+)  # of a false alarm over all looks; 5% together
+LEAST_CHECKS, LEAST_TICKETS = 10, 30  # fewer ring nothing
+DOUBTED, DOUBT = 30, 0.1  # the last labels, and how unlikely they must be for more checks
 SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt
 FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction; on few of them up to twice that
 LEAST_TO_RECALIBRATE = 75
@@ -69,31 +71,39 @@ def alarm_of(observations: Sequence[Observation], calibration: np.ndarray, promi
     Labels tell of errors; before they come, other confidences and tickets near no training ticket tell of other tickets.
     Each of the two was blind where the other saw (docs/decisions.d/live.md).
     """
-    checks = _checks(observations)
-    for size in LABELS_LOOKED_AT:
-        part = checks[-size:]
+    checks = checks_of(observations)
+    if breaks_its_promise(checks, promise):
+        evidence = bet_on_rate([not right for right in checks], promise)
+        part = checks[-max(evidence.since, LEAST_CHECKS) :]
         wrong = sum(not right for right in part)
-        if len(part) == size and breaks_promise(wrong, size, promise, LABEL_CHANCE):
-            return f"the promise is broken: people found {wrong} of {size} answers wrong, and at most {promise:.0%} were promised"
-    for size in TICKETS_LOOKED_AT:
-        last = observations[-size:]
-        if len(last) < size:
-            break
-        far = sum(not one.is_near for one in last)
-        if more_than(2 * FAR_SHARE, far, size, CHANCE):
-            return f"the tickets have changed: {far} of the last {size} are near none that it was trained on"
-        if differs(calibration, np.array([one.confidence for one in last]), CHANCE):
-            return f"the tickets have changed: its confidences on the last {size} are not those that it was checked on"
+        return f"the promise is broken: people found {wrong} of {len(part)} answers wrong, and at most {promise:.0%} were promised"
+    if len(observations) < LEAST_TICKETS:
+        return ""
+    evidence = bet_on_rate([not one.is_near for one in observations], 2 * FAR_SHARE)
+    if evidence.rings(FAR_CHANCE):
+        part_of = observations[-max(evidence.since, LEAST_TICKETS) :]
+        far = sum(not one.is_near for one in part_of)
+        return (
+            f"the tickets have changed: {far} of the last {len(part_of)} are near none that it was trained on"
+        )
+    if bet_on_change(calibration.tolist(), [one.confidence for one in observations]).rings(CONFIDENCE_CHANCE):
+        return "the tickets have changed: its confidences are not those that it was checked on"
     return ""
+
+
+def breaks_its_promise(checks: Sequence[bool], promise: float) -> bool:
+    """Whether the answers that people checked, right or wrong, the oldest first, speak against the promise over all looks."""
+    wrong = [not right for right in checks]
+    return len(checks) >= LEAST_CHECKS and bet_on_rate(wrong, promise).rings(LABEL_CHANCE)
 
 
 def is_suspicious(observations: Sequence[Observation], promise: float) -> bool:
     """Whether the last labels leave a doubt: then SUSPICION times as many answers are shown to people until they settle it."""
-    part = _checks(observations)[-LABELS_LOOKED_AT[0] :]
+    part = checks_of(observations)[-DOUBTED:]
     return len(part) >= 5 and breaks_promise(sum(not right for right in part), len(part), promise, DOUBT)
 
 
-def _checks(observations: Sequence[Observation]) -> list[bool]:
+def checks_of(observations: Sequence[Observation]) -> list[bool]:
     """What people say of the answers that were drawn at random."""
     return [one.right for one in observations if one.is_answer and one.is_audit and one.right is not None]
 

@@ -105,24 +105,6 @@ def breaks_promise(wrong: int, checks: int, promise: float, chance: float = ALAR
     return bool(binom.sf(wrong - 1, checks, promise) < chance)
 
 
-def differs(before: np.ndarray, now: np.ndarray, chance: float = 0.001) -> bool:
-    """Whether two sets of confidences come from different tickets (two-sample Kolmogorov-Smirnov)."""
-    if len(before) < 2 or len(now) < 2:
-        return False
-    from scipy.stats import ks_2samp
-
-    return bool(ks_2samp(before, now).pvalue < chance)
-
-
-def more_than(share: float, count: int, rows: int, chance: float = 0.001) -> bool:
-    """Whether `count` of `rows` is more than a share of `share` gives by chance (one-sided exact binomial test)."""
-    if not rows or count <= share * rows:
-        return False
-    from scipy.stats import binom
-
-    return bool(binom.sf(count - 1, rows, share) < chance)
-
-
 def audit_share(answers_a_month: float, promise: float, share: float = 0.05) -> float:
     """The share of answered tickets to show to people: 5%, or what gives enough a month for the promise.
 

@@ -1,4 +1,4 @@
-"""What a served model says of a ticket, and what a version of a model offers whoever serves it. Pure."""
+"""What a served model says of a ticket or writes to it, and what a version of a model offers whoever serves it. Pure."""
 
 from __future__ import annotations
 
@@ -34,8 +34,21 @@ class Answer:
         }
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A reply that a model wrote, for a person to check; `is_cut`: it reached its longest and may end in mid-sentence.
+
+    `tokens` were read, `length` tokens written.
+    """
+
+    text: str
+    tokens: int = 0
+    length: int = 0
+    is_cut: bool = False
+
+
 class ServedModel(Protocol):
-    """A version, loaded: it answers one ticket at a time, from several threads."""
+    """A version that sorts, loaded: it answers one ticket at a time, from several threads."""
 
     classes: tuple[str, ...]
     threshold: Threshold
@@ -43,3 +56,14 @@ class ServedModel(Protocol):
     def answer(self, ticket: str) -> Answer:
         """The answer to a raw ticket."""
         ...
+
+
+class ServedWriter(Protocol):
+    """A version that writes replies, loaded: one ticket at a time, from several threads."""
+
+    def answer(self, ticket: str) -> Draft:
+        """The reply to a raw ticket."""
+        ...
+
+
+Served = ServedModel | ServedWriter

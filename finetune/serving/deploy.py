@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from finetune.data.ticket import Tickets
 from finetune.errors import CorruptModel
-from finetune.serving.answers import ServedModel
+from finetune.serving.answers import Served, ServedModel
 from finetune.serving.backends import BACKENDS, backend_for
 from finetune.serving.versions import SERVED, Versions
+from finetune.serving.writer import Writer
 
 FOLDER = "serving"  # beside the jobs' folders
 
@@ -22,19 +24,29 @@ def make_version(
     tickets_of: Callable[[str], Tickets],
     name: str = "",
     note: Callable[[str], None] = lambda _: None,
+    backend_name: str = "",
 ) -> Versions:
     """Write `version` from a finished job's folder, unless it is there; it answers nobody until a pointer names it.
 
-    `name` is what it is served as, by default its dataset's. Raises ExportError, CorruptModel or the dataset's own error.
+    `name` is what it is served as, by default its dataset's; `backend_name` the backend, by default its task's first. Raises ExportError, CorruptModel or the dataset's own error.
     """
-    backend, run, report = backend_for(job)
+    backend, run, report = backend_for(job, backend_name)
     versions = Versions(place, name or str(report["dataset"]["name"]))
     versions.add(version, lambda out: backend.publish(run, report, tickets_of, out, note))
+    backend.settle(place)
     return versions
 
 
 def load_version(folder: Path, error_rate: float) -> ServedModel:
-    """The version in a folder, under a promised error rate; CorruptModel where it cannot be read."""
+    """The version in a folder that sorts tickets, under a promised error rate; CorruptModel where it cannot be read or writes."""
+    model = open_version(folder, error_rate)
+    if isinstance(model, Writer):
+        raise CorruptModel(f"The version in {folder} writes replies: it sorts no tickets.")
+    return cast(ServedModel, model)
+
+
+def open_version(folder: Path, error_rate: float) -> Served:
+    """The version in a folder, whether it sorts or writes; CorruptModel where it cannot be read."""
     try:
         name = str(json.loads((folder / SERVED).read_text())["backend"])
     except (OSError, ValueError, KeyError, TypeError) as error:

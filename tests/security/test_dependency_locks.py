@@ -26,8 +26,8 @@ def read_lock(part: str) -> dict[str, str]:
     ("part", "extras"),
     [
         ("ask", ["postgres", "s3"]),
-        ("bot", ["postgres", "s3", "documents", "tickets", "serve"]),
-        ("worker", ["postgres", "s3", "documents", "tickets", "train", "serve"]),
+        ("bot", ["postgres", "s3", "documents", "tickets", "serve", "replies"]),
+        ("worker", ["postgres", "s3", "documents", "tickets", "train", "serve", "replies"]),
     ],
 )
 def test_every_dependency_is_locked_at_the_tested_version(part: str, extras: list[str]) -> None:

@@ -20,8 +20,9 @@ def run(work: Work) -> Report:
 
     from finetune.data.store import DatasetStore
     from finetune.errors import FinetuneError, Stopped
-    from finetune.serving.deploy import FOLDER, load_version, make_version
+    from finetune.serving.deploy import FOLDER, make_version, open_version
     from finetune.serving.versions import SERVED, VersionError
+    from finetune.serving.writer import Writer
 
     spec = work.envelope.spec
     model, root = str(spec["model"]), str(spec["root"])
@@ -41,7 +42,12 @@ def run(work: Work) -> Report:
     except VersionError:
         pointer = versions.use(model, "the first version")
     folder = versions.folder_of(model)
-    served = load_version(folder, pointer.error_rate)
+    served = open_version(folder, pointer.error_rate)
+    if isinstance(served, Writer):
+        promise = served.describe()
+        served.engine.close()
+    else:
+        promise = served.threshold.describe(pointer.error_rate)
     card: dict[str, Any] = json.loads((folder / SERVED).read_text())
     from finetune.reports.deployment import DeploymentReport
 
@@ -50,9 +56,9 @@ def run(work: Work) -> Report:
         name=versions.name,
         version=model,
         form=str(card["form"]),
-        promise=served.threshold.describe(pointer.error_rate),
+        promise=promise,
         takes_over=pointer.current == model,
-        cpu_ms=float(card["measured"]["cpu_ms"][card["form"]]),
+        cpu_ms=float(card["measured"]["cpu_ms"].get(card["form"], 0.0)),
         rows=int(card["measured"]["rows"]),
     ).to_json()
 

@@ -31,6 +31,7 @@ from bot.slack.on_duty import (
     observations_of,
     share_to_check,
 )
+from bot.slack.served_rollback import roll_served_back
 from bot.slack.services import Services
 from bot.slack.ticket_files import Files, read_file
 from bot.slack.trouble import SLACK_TROUBLE
@@ -38,7 +39,14 @@ from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
 from bot.slack.ui.limits import validate_message
 from finetune.errors import FinetuneError
-from finetune.evaluation.on_duty import SUSPICION, alarm_of, is_suspicious, recalibrate
+from finetune.evaluation.on_duty import (
+    SUSPICION,
+    alarm_of,
+    breaks_its_promise,
+    checks_of,
+    is_suspicious,
+    recalibrate,
+)
 from finetune.serving.answers import ServedModel
 from finetune.serving.versions import hashed_share
 from worker.ledger import duty
@@ -235,6 +243,9 @@ class DutyClerk:
             if alarm:
                 values = {"mode": duty.SHADOW, "mode_at": self.services.clock(), "why": alarm}
                 text = f"⚠️ Model {watch.version} goes back to shadow: {alarm}."
+                if breaks_its_promise(checks_of(observations), watch.error_rate):
+                    tickets = duty.tickets_of(engine, watch.id)
+                    text = f"{text} {roll_served_back(self.place, watch, tickets, labels)}".strip()
                 if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
                     self.services.wake()
             return

@@ -77,7 +77,7 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
     if kind_of(job.kind).leaves_model:
         first = [button("Try it", "job_try", job.id, "primary")]
         is_here = not (isinstance(report, FinetuneReport) and report.hosted_model)
-        if job.spec.get("task", "triage") == "triage" and is_here:
+        if is_here:
             first.append(button("Deploy", "job_deploy", job.id))
         return [
             *first,
@@ -148,9 +148,10 @@ def _deployment(job: Job, report: DeploymentReport) -> tuple[str, list[Block]]:
     """What was made, what it promises, and the commands that start it or let it take over."""
     name, version = escape(one_line(report.name, 60)), escape(one_line(report.version, 80))
     lines = [f"🚀 *{escape(one_line(report.headline, 300))}*", escape(one_line(report.promise, 500))]
-    lines.append(
-        f"{report.cpu_ms:.0f} ms of one core a ticket as {escape(report.form)}, measured on {report.rows:,} tickets."
-    )
+    if report.rows:
+        lines.append(
+            f"{report.cpu_ms:.0f} ms of one core a ticket as {escape(report.form)}, measured on {report.rows:,} tickets."
+        )
     if report.takes_over:
         lines.append(
             f"Start it where it shall answer: `trainwise serve {name}`. It listens on this machine at port 8100."

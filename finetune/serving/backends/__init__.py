@@ -13,31 +13,42 @@ from typing import Any
 from finetune.data.ticket import Tickets
 from finetune.errors import ExportError
 from finetune.registry import entries_of
-from finetune.serving.answers import ServedModel
+from finetune.serving.answers import Served
 from finetune.serving.held_out import report_of
+
+
+def _settle_nothing(place: Path) -> None:
+    """A version needs nothing beside its folder."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One way to serve the models of a task.
+    """One way to serve the models of a task; of several for one task the first by `position` is taken unless one is named.
 
     `publish(run, report, tickets_of, out, note)` writes a version into the folder `out`, served.json last; `tickets_of` gives
-    a dataset's rows by digest. `load(folder, error_rate)` opens it under that promise.
+    a dataset's rows by digest. `load(folder, error_rate)` opens it under that promise. `settle(place)` is called with the folder
+    of all served models once a version is there.
     """
 
     name: str
     task: str
     publish: Callable[[Path, Mapping[str, Any], Callable[[str], Tickets], Path, Callable[[str], None]], None]
-    load: Callable[[Path, float], ServedModel]
+    load: Callable[[Path, float], Served]
+    settle: Callable[[Path], None] = _settle_nothing
+    position: int = 100
 
 
 BACKENDS: Mapping[str, Backend] = {
-    backend.name: backend for backend in entries_of(__name__, "BACKEND", Backend)
+    backend.name: backend
+    for backend in sorted(entries_of(__name__, "BACKEND", Backend), key=lambda backend: backend.position)
 }
 
 
-def backend_for(job: Path) -> tuple[Backend, Path, dict[str, Any]]:
-    """The backend that serves a job's model, the run's folder and its report; ExportError where there is none."""
+def backend_for(job: Path, name: str = "") -> tuple[Backend, Path, dict[str, Any]]:
+    """The backend that serves a job's model, the one of this `name` if any is given, the run's folder and its report.
+
+    ExportError where there is none.
+    """
     run, report = report_of(job)
     if report.get("hosted_model"):
         raise ExportError(
@@ -45,8 +56,12 @@ def backend_for(job: Path) -> tuple[Backend, Path, dict[str, Any]]:
             "here. Ask it there by this name."
         )
     task = str(report.get("task") or report["spec"]["task"])
-    for backend in BACKENDS.values():
-        if backend.task == task:
-            return backend, run, report
-    served = ", ".join(sorted({backend.task for backend in BACKENDS.values()}))
-    raise ExportError(f"A model for the task `{task}` cannot be served here; what can be: {served}.")
+    fitting = [backend for backend in BACKENDS.values() if backend.task == task]
+    if not fitting:
+        served = ", ".join(sorted({backend.task for backend in BACKENDS.values()}))
+        raise ExportError(f"A model for the task `{task}` cannot be served here; what can be: {served}.")
+    backend = next((one for one in fitting if name in ("", one.name)), None)
+    if backend is None:
+        names = ", ".join(one.name for one in fitting)
+        raise ExportError(f"There is no backend `{name}` for the task `{task}`. There are: {names}.")
+    return backend, run, report

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.errors import FinetuneError
-from finetune.serving.answers import Answer, ServedModel
+from finetune.serving.answers import Answer, Draft, Served
 from finetune.serving.server.health import Health
 from finetune.serving.server.metrics import Metrics
 from finetune.serving.versions import Pointer, Versions
+from finetune.serving.writer import Writer
 
 PROBE = "My invoice shows the wrong amount, and I was charged twice."
 LOOKS_EVERY_S = 1.0
 log = logging.getLogger("trainwise.serve")
-Load = Callable[[Path, float], ServedModel]
+Load = Callable[[Path, float], Served]
 
 
 class Busy(FinetuneError):
@@ -43,7 +44,7 @@ class Ticket:
 class Reply:
     """An answer and the version that gave it."""
 
-    answer: Answer
+    answer: Answer | Draft
     version: str
 
 
@@ -53,7 +54,7 @@ class Slot:
 
     versions: Versions
     pointer: Pointer
-    models: dict[str, ServedModel]
+    models: dict[str, Served]
     health: dict[str, Health] = field(default_factory=dict)
     bad_pointer: Pointer | None = (
         None  # a pointer whose version did not load; not tried again until it changes
@@ -91,9 +92,17 @@ class Engine:
         threading.Thread(target=self._follow, name="pointers", daemon=True).start()
 
     def close(self) -> None:
-        """Stop following; what is being scored is finished first."""
+        """Stop following; what is being scored is finished, a reply that nobody waits for any more is not."""
         self._stopping.set()
+        for slot in self.slots.values():
+            for model in slot.models.values():
+                if isinstance(model, Writer):
+                    model.engine.close()
         self._pool.shutdown(wait=True)
+
+    def writes(self, name: str) -> bool:
+        """Whether what is served under this name writes replies rather than sorting."""
+        return any(isinstance(model, Writer) for model in self.slots[name].models.values())
 
     async def answer(self, name: str, tickets: Sequence[Ticket]) -> list[Reply]:
         """The answers in order. Busy where they do not fit into the queue; ModelFailure where a version breaks."""
@@ -139,9 +148,7 @@ class Engine:
             except Exception:  # the edge: a full disk, a mount that is away; the next look may work
                 log.exception("could not look at the pointers")
 
-    def _open(
-        self, versions: Versions, pointer: Pointer, earlier: dict[str, ServedModel]
-    ) -> dict[str, ServedModel]:
+    def _open(self, versions: Versions, pointer: Pointer, earlier: dict[str, Served]) -> dict[str, Served]:
         """The models of current and trial version, each having answered one ticket."""
         models = {}
         for version in filter(None, (pointer.current, pointer.trial)):
@@ -152,7 +159,7 @@ class Engine:
             models[version] = model
         return models
 
-    def _probe(self, model: ServedModel, name: str, version: str) -> None:
+    def _probe(self, model: Served, name: str, version: str) -> None:
         try:
             model.answer(PROBE)
         except Exception as error:
@@ -165,10 +172,11 @@ class Engine:
         version = pointer.version_for(ticket.id)
         if version not in models:  # the pointer moved between the two lines above
             version = next(iter(models))
-        began, failure = time.perf_counter(), True
+        began, failure, pieces = time.perf_counter(), True, 1
         try:
             answer = models[version].answer(ticket.text)
             failure = False
+            pieces = max(1, answer.length) if isinstance(answer, Draft) else 1
         except Exception as error:
             self.metrics.errors.labels(name, version).inc()
             log.error(
@@ -178,12 +186,15 @@ class Engine:
                 "The model could not answer this ticket. Its operator's log says why."
             ) from None
         finally:
-            self._judge(name, slot, version, time.perf_counter() - began, failure)
+            self._judge(name, slot, version, (time.perf_counter() - began) / pieces, failure)
         self.metrics.count(name, version, answer)
         return Reply(answer, version)
 
     def _judge(self, name: str, slot: Slot, version: str, seconds: float, failure: bool) -> None:
-        """Note how the version did, and take it off duty where it does badly and there is another."""
+        """Note how the version did, and take it off duty where it does badly and there is another.
+
+        `seconds` are those of a ticket, or of a token that was written.
+        """
         health = slot.health.setdefault(version, Health(self._slowest_s))
         health.record(seconds, failure)
         complaint = health.complaint()

@@ -11,7 +11,7 @@ MOST_FAILURES = 0.02
 
 @dataclass
 class Health:
-    """The last LOOKED_AT tickets of one version: seconds of scoring (without waiting), and which failed."""
+    """The last LOOKED_AT tickets of one version: seconds of scoring or of writing a token, and which failed."""
 
     slowest_s: float
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=LOOKED_AT))
@@ -32,5 +32,5 @@ class Health:
             return f"error rate: it failed on {share:.0%} of its last {count} tickets"
         p95 = sorted(self.seconds)[int(0.95 * (count - 1))]
         if p95 > self.slowest_s:
-            return f"latency: 95% of its last {count} tickets took up to {1000 * p95:.0f} ms"
+            return f"latency: 95% of its last {count} tickets (or the tokens it wrote) took up to {1000 * p95:.0f} ms"
         return ""

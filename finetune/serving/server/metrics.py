@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.serving.answers import Answer
+from finetune.serving.answers import Answer, Draft
 
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -26,6 +26,10 @@ class Metrics:
         self.abstained = counter(
             "abstained", "Tickets left to people, by likeliest queue.", *about_model, "queue"
         )
+        self.drafts = counter(
+            "drafts", "Replies written, whole or cut at their longest.", *about_model, "end"
+        )
+        self.tokens = counter("written_tokens", "Tokens of replies.", *about_model)
         self.far = counter("far", "Tickets near no training ticket.", *about_model)
         self.rollbacks = counter("rollbacks", "Versions taken off duty by the server.", "model", "reason")
         self.load_failures = counter("load_failures", "Versions that did not load.", "model")
@@ -53,8 +57,12 @@ class Metrics:
             registry=self.registry,
         )
 
-    def count(self, model: str, version: str, answer: Answer) -> None:
-        """One answered or abstained ticket."""
+    def count(self, model: str, version: str, answer: Answer | Draft) -> None:
+        """One answered or abstained ticket, or one reply."""
+        if isinstance(answer, Draft):
+            self.drafts.labels(model, version, "cut" if answer.is_cut else "whole").inc()
+            self.tokens.labels(model, version).inc(answer.length)
+            return
         side = self.answered if answer.queue is not None else self.abstained
         side.labels(model, version, answer.likeliest[0][0]).inc()
         self.confidence.labels(model, version).observe(answer.confidence)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from finetune.serving.answers import Answer, Draft
 from finetune.serving.server.body import read_body
 from finetune.serving.server.engine import Busy, Engine, ModelFailure, Reply
 from finetune.serving.server.keys import Door
@@ -65,10 +66,13 @@ def build_site(engine: Engine, door: Door, state: State) -> Starlette:
         if len(question.tickets) > engine.most_waiting:
             raise BadRequest(f"This server takes at most {engine.most_waiting} tickets in one request.")
         _hold_to_limit(request, door, len(question.tickets))
+        if engine.writes(question.model):
+            raise BadRequest(f"`{question.model}` writes replies: ask it at /v1/chat/completions.")
         replies = await engine.answer(question.model, question.tickets)
         rows = [
             {"id": ticket.id, "model": question.model, "version": reply.version, **reply.answer.to_json()}
             for ticket, reply in zip(question.tickets, replies, strict=True)
+            if isinstance(reply.answer, Answer)
         ]
         return JSONResponse({"answers": rows} if question.many else rows[0])
 
@@ -199,20 +203,30 @@ async def _body(request: Request) -> bytes:
 
 
 def completion_of(question: TriageRequest, reply: Reply, now: int) -> dict[str, Any]:
-    """OpenAI's chat completion: the queue alone, or `unsure: A, B or C`; `triage` holds the whole answer."""
+    """OpenAI's chat completion: the reply that was written; or the queue alone, or `unsure: A, B or C`, and `triage` with it all."""
     answer = reply.answer
+    if isinstance(answer, Draft):
+        reason = "length" if answer.is_cut else "stop"
+        return _completion(question, reply, now, answer.text, (answer.tokens, answer.length), reason)
     names = [name for name, _ in answer.likeliest]
     unsure = f"unsure: {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"unsure: {names[0]}"
-    message = {"role": "assistant", "content": answer.queue if answer.queue is not None else unsure}
+    text = answer.queue if answer.queue is not None else unsure
+    return _completion(question, reply, now, text, (answer.tokens, 1)) | {"triage": answer.to_json()}
+
+
+def _completion(
+    question: TriageRequest, reply: Reply, now: int, text: str, tokens: tuple[int, int], reason: str = "stop"
+) -> dict[str, Any]:
+    """The envelope around a text, with the tokens read and written."""
+    message = {"role": "assistant", "content": text}
     return {
         "id": f"chatcmpl-{question.tickets[0].id}",
         "object": "chat.completion",
         "created": now,
         "model": question.model,
         "system_fingerprint": reply.version,
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": answer.tokens, "completion_tokens": 1, "total_tokens": answer.tokens + 1},
-        "triage": answer.to_json(),
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
+        "usage": {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)},
     }
 
 
@@ -220,7 +234,10 @@ def chunks_of(completion: dict[str, Any]) -> list[str]:
     """The same as the events of a stream."""
     head = {name: completion[name] for name in ("id", "created", "model", "system_fingerprint")}
     head["object"] = "chat.completion.chunk"
-    delta = completion["choices"][0]["message"]
-    parts = [{"delta": delta, "finish_reason": None}, {"delta": {}, "finish_reason": "stop"}]
+    choice = completion["choices"][0]
+    parts = [
+        {"delta": choice["message"], "finish_reason": None},
+        {"delta": {}, "finish_reason": choice["finish_reason"]},
+    ]
     events = [json.dumps({**head, "choices": [{"index": 0, **part}]}) for part in parts]
     return [f"data: {event}\n\n" for event in (*events, "[DONE]")]

@@ -54,15 +54,19 @@ class Encoder:
         A long ticket loses its oldest words.
         """
         rooms = [room] * len(tickets) if isinstance(room, int) else room
-        before = self._ids([self.template.before])[0]
-        if self.tokenizer.bos_token_id is not None and before[:1] != [self.tokenizer.bos_token_id]:
-            before = [self.tokenizer.bos_token_id, *before]
-        after = self._ids([self.template.after])[0]
+        before, after = self.frame()
         fixed = len(before) + len(after)
         return [
             [*before, *ids[-max(self.max_length - space - fixed, 1) :], *after]
             for ids, space in zip(self._ids(tickets), rooms, strict=True)
         ]
+
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The token ids before and after a ticket."""
+        before, after = self._ids([self.template.before])[0], self._ids([self.template.after])[0]
+        if self.tokenizer.bos_token_id is not None and before[:1] != [self.tokenizer.bos_token_id]:
+            before = [self.tokenizer.bos_token_id, *before]
+        return before, after
 
     def rows(self, tickets: Sequence[str], answers: Sequence[str]) -> list[dict[str, list[int]]]:
         """Training rows: `labels` repeat the answer's tokens and the end token, IGNORED elsewhere.

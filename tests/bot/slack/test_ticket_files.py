@@ -86,6 +86,15 @@ def test_a_line_that_is_no_ticket_is_told_and_holds_up_no_other(
     assert "secret" not in outcome.sentence()
 
 
+def test_a_bad_line_is_told_by_its_number_in_the_file(ledger: Ledger, watch: Watch, tmp_path: Path) -> None:
+    """Also where the file had lines, and half of one, before the model went on duty."""
+    file = tmp_path / "tickets.jsonl"
+    file.write_text(lines(1, 2, 3) + '{"id": 4, "te')
+    read_file(ledger.engine, watch, file, 5.0)
+    append(file, 'xt": "late"}\n' + lines(5) + "no ticket\n")
+    assert read_file(ledger.engine, watch, file, 5.0).first_bad_line == 6
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 400), max_size=8), crashes=st.sets(st.integers(0, 8)))
 def test_written_in_any_pieces_and_read_through_crashes_each_comes_once(

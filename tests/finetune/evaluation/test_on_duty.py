@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from finetune.evaluation.on_duty import Observation, alarm_of, figures_of, new_words, recalibrate
+from finetune.evaluation.repeated_looks import bet_on_change, bet_on_rate
 
 RNG = np.random.default_rng(3)
 BEFORE = RNG.beta(9, 1.5, 600)
@@ -67,3 +68,22 @@ def test_news_are_told_in_their_own_words() -> None:
     far = ["Mahnung zur Rechnung erhalten", "die Mahnung ist falsch", "noch eine Mahnung bitte"]
     assert new_words(far, ["please reset my password", "where is my parcel"] * 20)[0] == "mahnung"
     assert new_words(far[:1], ["please reset my password"]) == []
+
+
+def test_alarms_are_false_in_few_streams_however_often_they_are_looked_at() -> None:
+    """At the promised rate itself, and on confidences like those before, the largest wealth of 200 streams rings in at most 5%."""
+    rng = np.random.default_rng(5)
+    rates = [bet_on_rate((rng.random(400) < 0.1).tolist(), 0.1).rings(0.05) for _ in range(200)]
+    changes = [bet_on_change(rng.random(100), rng.random(300), seed).rings(0.05) for seed in range(200)]
+    assert sum(rates) <= 10
+    assert sum(changes) <= 10
+
+
+def test_a_change_after_a_long_quiet_time_is_seen_soon() -> None:
+    """Wealth that was lost while nothing happened does not hold up the bets that start later."""
+    rng = np.random.default_rng(6)
+    quiet = (rng.random(300) < 0.04).tolist()
+    evidence = bet_on_rate([*quiet, *(rng.random(60) < 0.35).tolist()], 0.1)
+    assert evidence.rings(0.02)
+    assert 40 <= evidence.since <= 80
+    assert bet_on_change(rng.random(100), [*rng.random(300), *(0.6 * rng.random(100))]).rings(0.02)

@@ -8,9 +8,7 @@ import pytest
 from finetune.evaluation.promise import (
     audit_share,
     breaks_promise,
-    differs,
     loosest_threshold,
-    more_than,
     sequence,
     upper_bound,
 )
@@ -87,16 +85,6 @@ def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
     assert not breaks_promise(0, 0, 0.1)
     rng = np.random.default_rng(1)
     assert np.mean([breaks_promise(int(wrong), 75, 0.1) for wrong in rng.binomial(75, 0.1, 2000)]) <= 0.015
-
-
-def test_confidences_and_far_tickets_ring_before_labels_come() -> None:
-    """Other confidences and many tickets near nothing ring; the same ones do not."""
-    rng = np.random.default_rng(2)
-    before = rng.beta(8, 2, 400)
-    assert differs(before, rng.beta(4, 4, 150))
-    assert not differs(before, rng.beta(8, 2, 150))
-    assert more_than(0.05, 30, 150)
-    assert not more_than(0.05, 9, 150)
 
 
 def test_enough_answers_are_shown_to_people() -> None:
