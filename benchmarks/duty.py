@@ -1,6 +1,6 @@
 """Models on duty, replayed: is the promise kept, how much is answered, when is a loss noticed, how often is an alarm false?
 
-    python benchmarks/duty.py [--quick] [--json] [--promise 0.1]
+    python benchmarks/duty.py [--quick] [--json] [--promise 0.1] [--policies refit,reserve] [--stream planted]
 
 Dated sets run in time order (`issues_dated`, for both of its tasks), made-up streams have a shift that is known (BANKING77: new
 queues halfway, queues that change their meaning, a planted loss of ten points), shuffled ones have none. The model is TF-IDF
@@ -8,7 +8,8 @@ with logistic regression, so that a replay takes seconds; threshold, alarms, sha
 product's own (finetune/evaluation/promise.py, on_duty.py). People answer 75 tickets late and are wrong 5% of the time; they
 check the drawn answers, and sort what the model leaves to them. `fixed` never looks again; `alarms` goes back to shadow and stays
 there; `refit` trains anew on what people sorted once an alarm rang or 300 new labels came, and sets the threshold on the last
-150 random ones, kept out of the fit. Quick: fewer replays.
+150 random ones, kept out of the fit; `reserve` does the same with thresholds for half of the promise (TRAINWISE_PROMISE_RESERVE=0.5).
+Quick: fewer replays.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 LOOK, LATE, WORST, KEPT_OUT, REFIT_AFTER = 10, 8, 75, 150, 300
 MISTAKES = 0.05
 csv.field_size_limit(10_000_000)
-POLICIES = ("fixed", "alarms", "refit")
+RETRY_AFTER = 30  # new labels before a model that may not answer is fitted once more
+RESERVE = 0.5  # of the promise, for what is wrong before a change is noticed
+POLICIES = ("fixed", "alarms", "refit", "reserve")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -94,7 +97,8 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
     history = list(stream.rows[: stream.start])
     order = rng.permutation(len(history))
     cut = max(1, len(history) // 5)
-    model = Model([history[i] for i in order[cut:]], [history[i] for i in order[:cut]], promise)
+    usable = promise * (1 - RESERVE if policy == "reserve" else 1)
+    model = Model([history[i] for i in order[cut:]], [history[i] for i in order[:cut]], usable)
     names = sorted({label for _, label in stream.rows})
     usual_share = audit_share(len(stream.rows) - stream.start, promise)
     outcome, live, observations = Outcome(), True, []
@@ -115,8 +119,9 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
             outcome.alarms.append(begin - stream.start)
             outcome.reasons.append(alarm)
             live = False
-        if policy == "refit" and (not live or new >= REFIT_AFTER) and len(sorted_rows) > KEPT_OUT:
-            anew = Model([*history, *sorted_rows[:-KEPT_OUT]], sorted_rows[-KEPT_OUT:], promise)
+        enough = new >= (REFIT_AFTER if live else RETRY_AFTER)
+        if policy in ("refit", "reserve") and enough and len(sorted_rows) > KEPT_OUT:
+            anew = Model([*history, *sorted_rows[:-KEPT_OUT]], sorted_rows[-KEPT_OUT:], usable)
             model, live, new = anew, anew.threshold.value is not None, 0
             observations, guesses = [], []
             late = [[(10**9, text, label) for _, text, label in part] for part in late]
@@ -210,10 +215,12 @@ def without_order(stream: Stream, seed: int) -> Stream:
     return Stream(f"{stream.name}, shuffled", [stream.rows[i] for i in order], stream.start)
 
 
-def table(groups: dict[str, list[tuple[Stream, int]]], promise: float) -> Iterator[dict[str, Any]]:
+def table(
+    groups: dict[str, list[tuple[Stream, int]]], promise: float, policies: Sequence[str] = POLICIES
+) -> Iterator[dict[str, Any]]:
     """A line for each group of streams and each policy."""
     for name, streams in groups.items():
-        for policy in POLICIES:
+        for policy in policies:
             outcomes = [(stream, replay(stream, policy, promise, seed)) for stream, seed in streams]
             yield _line(name, policy, outcomes, promise)
 
@@ -279,12 +286,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--promise", type=float, default=0.1)
+    parser.add_argument("--policies", default=",".join(POLICIES), help="some of them, with commas")
+    parser.add_argument("--stream", default="", help="only the streams whose name begins so")
     options = parser.parse_args()
     lines = []
     print(f"Promise: at most {options.promise:.0%} wrong among answers.\n")
     print("| stream | policy | answered % | wrong % | kept | worst batch % | noticed after | false alarms |")
     print("|---|---|---|---|---|---|---|---|")
-    for one in table(groups_of(options.quick), options.promise):
+    groups = {
+        name: rows for name, rows in groups_of(options.quick).items() if name.startswith(options.stream)
+    }
+    for one in table(groups, options.promise, options.policies.split(",")):
         lines.append(one)
         wait = one["tickets_until_noticed"]
         after = "-" if wait is None else f"{wait:.0f} ({one['noticed']} of {one['replays']})"

@@ -107,6 +107,7 @@ class Settings:
     tickets_port: int
     tickets_keys: Path | None
     ticket_files: Mapping[str, tuple[Path, ...]]
+    promise_reserve: float
     openai_api_key: Secret | None
     openai_base_url: str | None
     hub_token: Secret | None  # for gated base models and `trainwise export --push`
@@ -192,6 +193,7 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         tickets_port=int(read.number("TRAINWISE_TICKETS_PORT", 0, low=0, high=65535, whole=True)),
         tickets_keys=read.existing_file("TRAINWISE_TICKETS_KEYS"),
         ticket_files=read.files_by_channel("TRAINWISE_TICKETS_FILES"),
+        promise_reserve=read.number("TRAINWISE_PROMISE_RESERVE", 0.0, low=0.0, high=0.9),
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
         hub_token=tokens["HF_TOKEN"],

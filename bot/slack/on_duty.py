@@ -79,14 +79,17 @@ def find_version(place: Path, version: str) -> Path | None:
     return None
 
 
-def load_model(place: Path, watch: Watch) -> ServedModel | None:
-    """The watch's model under its promise, with the threshold that was set since; None while its version is missing."""
+def load_model(place: Path, watch: Watch, reserve: float = 0.0) -> ServedModel | None:
+    """The watch's model under its promise less the share in reserve, with the threshold that was set since.
+
+    None while its version is missing.
+    """
     from finetune.serving.deploy import load_version
 
     folder = find_version(place, watch.version)
     if folder is None:
         return None
-    model = load_version(folder, watch.error_rate)
+    model = load_version(folder, watch.error_rate * (1 - reserve))
     model.threshold = threshold_of(watch, model.threshold)
     return model
 

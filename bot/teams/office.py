@@ -183,7 +183,13 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
     services = replace(
         services, queue_up=lambda: dispatcher.redis_ok, workers=dispatcher.workers, wake=notifier.wake
     )
-    clerk = DutyClerk(services, line.client, artifacts / SERVING, files=settings.ticket_files)
+    clerk = DutyClerk(
+        services,
+        line.client,
+        artifacts / SERVING,
+        files=settings.ticket_files,
+        reserve=settings.promise_reserve,
+    )
     holder = f"{socket.gethostname()}:{secrets.token_hex(4)}"
     pull_clerk = PullClerk(services, line.client, plug_in_values(settings), holder)
     services = replace(

@@ -62,7 +62,8 @@ log = logging.getLogger(__name__)
 class DutyClerk:
     """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once.
 
-    Versions lie in `place`; `files` are the files of tickets by channel.
+    Versions lie in `place`; `files` are the files of tickets by channel. Thresholds are set for the promised rate less the share
+    `reserve`, alarms for all of it: what is wrong between a change and its alarm has to fit in as well.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class DutyClerk:
         place: Path,
         tick: Callable[[], float] = time.monotonic,
         files: Files | None = None,
+        reserve: float = 0.0,
     ) -> None:
+        self._reserve = reserve
         self.services, self._client, self.place, self._tick = services, client, place, tick
         self._files = files or {}
         self._models: dict[tuple[str, str, float, float | None], ServedModel] = {}
@@ -146,7 +149,7 @@ class DutyClerk:
             if self._tick() - self._broken.get(key, float("-inf")) < LONGEST_PAUSE_S:
                 return None
             try:
-                model = load_model(self.place, watch)
+                model = load_model(self.place, watch, self._reserve)
             except FinetuneError as error:
                 self._broken = {key: self._tick()}
                 log.error("the model of %s does not load: %s", watch.channel, error)
@@ -249,11 +252,12 @@ class DutyClerk:
                 if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
                     self.services.wake()
             return
-        fresh = recalibrate(observations, watch.error_rate) if watch.why else None
+        rate = watch.error_rate * (1 - self._reserve)
+        fresh = recalibrate(observations, rate) if watch.why else None
         if fresh is None or (fresh.value or 2.0) == watch.threshold:
             return
         value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
-        text = f"🎯 Set anew on fresh labels: {fresh.describe(watch.error_rate)}"
+        text = f"🎯 Set anew on fresh labels: {fresh.describe(rate)}"
         if duty.change_watch(
             engine, watch, {"threshold": value}, self._note(watch, text, f"threshold:{len(labels)}")
         ):

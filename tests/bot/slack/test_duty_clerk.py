@@ -301,3 +301,22 @@ def test_right_is_said_of_the_words_that_the_line_was_written_for(office: Any) -
     press(duty.ticket_of(engine, office.watch.id, key))
     assert len(duty.labels_of(engine, office.watch.id)[key]) == 1
     assert shown == ["D7"], "the line that was pressed, wherever it stands"
+
+
+def test_a_reserve_sets_stricter_thresholds_and_leaves_the_alarms(office: Any) -> None:
+    """120 labels, 2 of them wrong: safe for a promise of 10%, not for the half of it that a reserve of 50% leaves."""
+    engine = office.ledger.engine
+    assert duty.set_mode(engine, office.watch, duty.SHADOW, "the tickets have changed", 80_000.0)
+    keys = enter(office, 120)
+    work(office)
+    for at, key in enumerate(keys):
+        duty.label(engine, office.watch.id, key, "U2", "login" if at in (3, 70) else "billing", 95_000.0)
+    watch = duty.watch_by(engine, office.watch.id)
+    office.clerk._judge(replace(watch, error_rate=0.1), office.model)
+    loose = duty.watch_by(engine, office.watch.id).threshold
+    office.clerk._looked_at, office.clerk._reserve = {}, 0.5
+    office.clerk._judge(replace(duty.watch_by(engine, office.watch.id), error_rate=0.1), office.model)
+    strict = duty.watch_by(engine, office.watch.id).threshold
+    assert loose is not None
+    assert strict is not None
+    assert strict > loose
