@@ -22,7 +22,7 @@ from rag.advice.decide import decide, verdict_phrase
 from rag.advice.decision_table import load_table
 from rag.advice.explanation import answer_move, headline, next_step, question_words, would_change
 from rag.advice.facts import facts_of
-from rag.advice.facts_first import expects_document, may_be_fact, own_first
+from rag.advice.facts_first import bar_for, may_be_fact, own_first
 from rag.advice.menus import Correction, changes_between, choice_of, menus_of, parse_correction
 from rag.advice.moves import Move, MoveReader, Service
 from rag.advice.phrases import Phrases, load_phrases_of
@@ -183,9 +183,9 @@ class Adviser:
 
         decision = decide_turn(after_hearing(thread, question, read, self._table), self._table)
         if may_be_fact(question, decision):
-            expected = expects_document(question, readings)
+            bar = bar_for(question, decision, readings)
             for own in own_first(question, decision):
-                answer = self._write.surely(question, turn.scopes, own=own, expected=expected)
+                answer = self._write.surely(question, turn.scopes, own=own, bar=bar)
                 if answer.claims:
                     return noted(self._from_documents(answer, thread), budget)
         if decision.advice.verdict is Verdict.OFF_TOPIC:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 
 from rag.advice.conversation import TurnDecision
 from rag.reply import Verdict
@@ -34,7 +35,7 @@ ASKS_A_VERDICT = re.compile(  # what the table decides, whatever a document has 
 def may_be_fact(question: str, decision: TurnDecision) -> bool:
     """Whether documents may answer: whatever is no case, a question of a rule, a question of fact without a case.
 
-    Advice without a case is looked up too, where an entry has the very question as its heading (`is_advice`).
+    Advice without a case is looked up too, where an entry has the very question as its heading (`Bar.ENTRY`).
     """
     verdict = decision.advice.verdict
     if verdict is Verdict.OFF_TOPIC:
@@ -54,13 +55,23 @@ def is_advice(question: str) -> bool:
     return bool(ASKS_ADVICE.search(question))
 
 
-def expects_document(question: str, readings: Sequence[Reading]) -> bool:
-    """Whether a document should hold the answer: a question of a rule, or one that either reader took for such."""
+class Bar(StrEnum):
+    """What a document must hold to answer before a verdict."""
+
+    USUAL = "usual"
+    SURE = "sure"
+    ENTRY = "entry"  # an entry with this very question as its heading
+
+
+def bar_for(question: str, decision: TurnDecision, readings: Sequence[Reading]) -> Bar:
+    """USUAL for a question of a rule, or one that either reader took for a document's; ENTRY where advice is asked."""
+    if is_advice(question) and decision.advice.verdict is Verdict.NEED_MORE_INFO:
+        return Bar.ENTRY
     doubtful = {
         value for one in readings for doubt in one.doubts if doubt.signal == "topic" for value in doubt.values
     }
     topics = {one.signals.topic for one in readings} | doubtful
-    return "document" in topics or bool(ASKS_A_RULE.search(question))
+    return Bar.USUAL if "document" in topics or ASKS_A_RULE.search(question) else Bar.SURE
 
 
 def own_first(question: str, decision: TurnDecision) -> tuple[bool, ...]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rag.advice.decide import Advice, verdict_phrase
-from rag.advice.facts_first import is_advice
+from rag.advice.facts_first import Bar
 from rag.answer.answerability import load_weights
 from rag.answer.evidence import gather, load_phrases, parts_of, queries_for
 from rag.answer.extractive import Answer, compose, refusal
@@ -68,26 +68,24 @@ class Writer:
             skip=is_order,
         )
 
-    def surely(self, question: str, scopes: frozenset[str], own: bool, expected: bool) -> Answer:
+    def surely(self, question: str, scopes: frozenset[str], own: bool, bar: Bar) -> Answer:
         """The answer to a question that may be none of facts: given only where a passage surely holds it.
 
-        `own`: from the team's own documents alone; `expected`: it was read as one for documents, so the usual bar holds.
-        Who asks for advice gets the entry with that very question, or nothing.
+        `own`: from the team's own documents alone.
         """
-        advice = is_advice(question)
         passages = retrieve(self._index, question, scopes)
         documents = self._index.documents(scopes)
         if own:
             mine = {document.id for document in documents if document.root != "guide"}
             passages = [passage for passage in passages if passage.doc_id in mine] if mine else []
-        if advice:
+        if bar is Bar.ENTRY:
             passages = [passage for passage in passages if has_entry(question, passage)]
         return compose(
             question,
             passages,
             self._rows,
             document_count=len(documents),
-            min_log_odds=None if expected else load_weights().min_log_odds_unasked,
+            min_log_odds=None if bar is Bar.USUAL else load_weights().min_log_odds_unasked,
             skip=is_order,
         )
 
