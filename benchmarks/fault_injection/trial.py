@@ -220,6 +220,8 @@ def count_reports(job: Any, messages: list[dict[str, Any]], result: Result) -> N
     word = {"succeeded": "done", "cancelled": "cancelled"}.get(job["state"], "")
     if len(cards) != 1 or not re.search(word, cards[0].get("text", ""), re.IGNORECASE):
         result.cards_wrong.append(job["id"])
+        texts = [(card["ts"], (card.get("edited") or {}).get("ts"), card.get("text", "")) for card in cards]
+        result.notes.append(f"{job['id']} has {len(cards)} cards: {texts}")
 
 
 def count_rows(environment: Environment, sql: str, *values: Any) -> int:

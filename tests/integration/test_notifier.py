@@ -179,3 +179,17 @@ def test_a_waiting_card_says_that_the_queue_is_away_and_that_it_is_back(harness:
     harness.queue = True
     harness.later(4)
     assert "Redis" not in text_of(harness.card(job))
+
+
+def test_a_card_that_was_shown_while_another_bot_took_over_is_shown_anew(harness: NotifierHarness) -> None:
+    """Two updates of one card may arrive in either order; the last word is the one that speaks now."""
+    job = harness.submit()
+    harness.later(4)
+    turns = iter([1, 1, 1])
+    harness.notifier.voice = lambda: next(turns, 2)  # taken over before the update was noted
+    harness.event(job, "leased", pid=1)
+    harness.notifier.work_once()
+    assert [card.id for card in harness.ledger.stale_cards()] == [job.id]
+    harness.notifier.voice = lambda: 2
+    harness.later(4)
+    assert harness.ledger.stale_cards() == []

@@ -246,6 +246,10 @@ class Ledger:
         """The card `ts` now shows the job as of `version`."""
         outbox.record_card(self.engine, job_id, ts, version)
 
+    def doubt_card(self, job_id: str) -> None:
+        """The card may show an older state than it was recorded with; it counts as out of date."""
+        outbox.doubt_card(self.engine, job_id)
+
     def set_card_channel(self, job_id: str, channel: str | None) -> None:
         """The job's card goes to `channel`; None: to the job's own."""
         outbox.set_card_channel(self.engine, job_id, channel)

@@ -293,6 +293,12 @@ def forget_card(engine: Engine, job_id: str) -> None:
         connection.execute(update(tables.jobs).where(mine).values(card_ts=None, card_version=0))
 
 
+def doubt_card(engine: Engine, job_id: str) -> None:
+    """The card may show an older state than it was recorded with: it is shown anew, where it stands."""
+    with writing(engine) as connection:
+        connection.execute(update(tables.jobs).where(tables.jobs.c.id == job_id).values(card_version=0))
+
+
 def record_card(engine: Engine, job_id: str, ts: str, version: int) -> None:
     """The card `ts` now shows the job as of `version`; an older report than the last one changes nothing."""
     mine = (tables.jobs.c.id == job_id) & (tables.jobs.c.card_version <= version)

@@ -154,6 +154,10 @@ class Notifier:
         self._well()
         self._cards.note_shown(job.id)
         self._ledger.record_card(job.id, ts, job.version)
+        if (
+            self.voice() != self._turn
+        ):  # another bot spoke meanwhile: what it showed may lie beneath what we did
+            self._ledger.doubt_card(job.id)
         if self._uncertain is not None:  # only now: a ledger that could not note it would have it sent again
             self._uncertain.discard(job.id)
 
