@@ -27,7 +27,17 @@ TICKETS = (
     "olefile",
     "dateutil",
 )
-DOCUMENTS = ("markitdown", "pypdfium2", "bs4", "defusedxml", "docutils", "odfdo", "striprtf", "orgparse")
+DOCUMENTS = (
+    "markitdown",
+    "pypdfium2",
+    "bs4",
+    "defusedxml",
+    "docutils",
+    "odfdo",
+    "striprtf",
+    "orgparse",
+    "python_calamine",
+)
 TRAIN = (
     "torch",
     "transformers",

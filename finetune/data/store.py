@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -235,10 +236,9 @@ class DatasetStore:
         return [self.annotate(card, scopes=tuple(sorted(scopes))) for card in cards][-1]
 
     def forget(self, requester: str, by: str, models_of: ModelsOf | None = None) -> Forgettings:
-        """Erase a requester's rows from every version of every dataset; each newest version gets a successor.
+        """Erase a requester's rows from every version of every dataset, and the name in other people's tickets (<ERASED>).
 
-        Also replaces the requester's name or address in other people's tickets by <ERASED>. Whose the datasets are stays;
-        `by` stands in the log.
+        Each newest version gets a successor. `by` stands in the log, and owns nothing more.
         """
         from finetune.data.erase import erase_requester
 
@@ -254,8 +254,8 @@ class DatasetStore:
                 if erasures:
                     hits.append((card, rows, erasures))
         log.info("%s has a requester forgotten in %d versions", by, len(hits))
-        by_name = {card.name: [hit for hit in hits if hit[0].name == card.name] for card, _, _ in hits}
-        results = [self._next_version(name, own, models_of) for name, own in by_name.items()]
+        by_name = groupby(hits, key=lambda hit: hit[0].name)  # as the shelf has them
+        results = [self._next_version(list(own), models_of) for _, own in by_name]
         digests = {card.digest for card, _, _ in hits}
         for card in (one for cards in self._shelf.all().values() for one in cards):
             if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
@@ -266,10 +266,10 @@ class DatasetStore:
             self._shelf.rewrite(replace(card, erased=True, intake=without_texts(card.intake)))
         return results
 
-    def _next_version(self, name: str, hits: Hits, models_of: ModelsOf | None) -> ErasureResult:
-        """Keep what is left of the newest version as the next one, if it still is a dataset."""
+    def _next_version(self, hits: Hits, models_of: ModelsOf | None) -> ErasureResult:
+        """Keep what is left of a dataset's newest version as the next one, if it still is a dataset."""
         card, rows, _ = hits[-1]
-        new = None
+        name, new = card.name, None
         if card.version == self._shelf.live(name)[-1].version:
             source = f"version {card.version} without a requester who asked to be forgotten"
             facts = {field: getattr(card, field) for field in ("cleaned", "redactions", "not_covered")}

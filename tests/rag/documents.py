@@ -11,13 +11,33 @@ from typing import Any
 SENTENCE = "Refunds are paid within fourteen days of the request, to the card that paid."
 
 
+def table_pdf(rows: list[list[str]], above: str, below: str) -> bytes:
+    """A page with a line of text, a table with a line around each cell, and a line of text."""
+    words = [
+        f"BT /F1 11 Tf 50 700 Td ({above}) Tj ET",
+        f"BT /F1 11 Tf 50 {640 - 20 * len(rows)} Td ({below}) Tj ET",
+    ]
+    lines = []
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            lines.append(f"{50 + 120 * x} {660 - 20 * y} 120 20 re S")
+            words.append(f"BT /F1 10 Tf {54 + 120 * x} {666 - 20 * y} Td ({cell}) Tj ET")
+    return _pdf_of([" ".join([*words, *lines])])
+
+
 def pdf(pages: list[str]) -> bytes:
     """A PDF with one line of text (or none) per page."""
+    return _pdf_of(
+        [f"BT /F1 11 Tf 50 700 Td ({text}) Tj ET" if text else "0 0 m 100 100 l S" for text in pages]
+    )
+
+
+def _pdf_of(streams: list[str]) -> bytes:
+    """A PDF with these pages, each as its content stream."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
     kids = []
     font = "<< /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
-    for text in pages:
-        stream = f"BT /F1 11 Tf 50 700 Td ({text}) Tj ET" if text else "0 0 m 100 100 l S"
+    for stream in streams:
         kids.append(f"{len(objects) + 1} 0 R")
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 900 792] /Resources {font} "

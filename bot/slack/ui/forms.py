@@ -33,7 +33,8 @@ from finetune.spec import Choices, choices_for
 from finetune.tasks import TASKS
 from rag.ingest.readers.registry import known_suffixes
 
-DATASET_KINDS = ("csv", "tsv", "jsonl", "json", "parquet", "txt")
+DATASET_KINDS = ("csv", "tsv", "jsonl", "ndjson", "json", "parquet", "txt", "xlsx", "xls", "ods", "gz")
+PACKED_OR_MAIL = ("zip", "mbox", "eml", "msg", "html")  # also documents: tickets where a person says so
 CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,31}")
 STAMP = re.compile(r"\d{1,12}\.\d{1,9}")
 ABOUT = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
@@ -193,8 +194,8 @@ def dataset_modal(memory: Memory, name: str = "", has_file: bool = False) -> Blo
     upload = input_field(
         "file",
         "File",
-        file_input("file", DATASET_KINDS),
-        hint="CSV, TSV, JSONL, Parquet or a Zendesk JSON export, up to 10 MB. A larger file: drop it in the "
+        file_input("file", (*DATASET_KINDS, *PACKED_OR_MAIL)),
+        hint="CSV, Excel, JSON, Parquet, a mailbox or a help desk's export, up to 10 MB. A larger file: drop it in the "
         "channel and use Add file as dataset on its message.",
     )
     scopes = [option("This channel only", "channel"), option("The whole workspace", "workspace")]

@@ -1,4 +1,4 @@
-"""ODT with odfdo: headings, lists, tables with merged cells, notes and text boxes; comments and deleted text stay out."""
+"""ODT and ODP with odfdo: headings, lists, tables with merged cells, notes and text boxes; comments and deleted text stay out."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def read_odt(path: Path, name: str) -> list[Text]:
     return [Text("", (title or page_title)[:120], text, notes)]
 
 
+def read_odp(path: Path, name: str) -> list[Text]:
+    """A presentation: a section per slide, with its notes."""
+    return read_odt(path, name)
+
+
 def _manifest(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         return archive.read("META-INF/manifest.xml").decode("utf-8", "replace")
@@ -69,6 +74,10 @@ def _element(element: Any, unseen: list[str]) -> Iterator[str]:
         unseen.append(" ".join(str(element.inner_text or element.text_recursive).split()))
     elif tag in TABLE_OF_CONTENTS:
         return
+    elif tag == "draw:page":
+        title = " ".join(str(element.get_attribute("draw:name") or "").split())
+        yield f"<h2>{html.escape(title or 'Slide')}</h2>"
+        yield from _children(element, unseen)
     elif tag == "text:h":
         level = min(int(element.get_attribute("text:outline-level") or 1), 6)
         yield f"<h{level}>{''.join(_children(element, unseen))}</h{level}>"
@@ -125,4 +134,8 @@ def _cells(row: Any, kind: str, unseen: list[str]) -> Iterator[str]:
 
 
 _ODF = "application/vnd.oasis.opendocument.text"
-READERS = (Reader("odt", "ODT", read_odt, (".odt", ".ott"), media_types=(_ODF,), preload=("lxml.etree",)),)
+_ODP = "application/vnd.oasis.opendocument.presentation"
+READERS = (
+    Reader("odp", "ODP", read_odp, (".odp", ".otp"), media_types=(_ODP,), preload=("lxml.etree",)),
+    Reader("odt", "ODT", read_odt, (".odt", ".ott"), media_types=(_ODF,), preload=("lxml.etree",)),
+)

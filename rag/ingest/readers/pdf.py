@@ -1,4 +1,4 @@
-"""PDF to Markdown with Chrome's own reader (pdfium): one section per page, lines joined to paragraphs."""
+"""PDF to Markdown with Chrome's own reader (pdfium): one section per page, lines joined to paragraphs, ruled tables as rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.readers.pdf_tables import TableFinder
 from rag.ingest.readers.reader import Reader, Text
 
 MOST_PAGES = 5000
@@ -23,13 +24,15 @@ def read_pdf(path: Path, name: str) -> list[Text]:
         if "assword" in str(error) or "ecurity" in str(error):
             raise RagError("is encrypted. Save a copy without a password and add that.") from error
         raise RagError("is damaged: no PDF reader can open it. Export it again and add that.") from error
+    finder = TableFinder(path)
     try:
         pages = len(document)
         if not 0 < pages <= MOST_PAGES:
             raise RagError(f"has {pages:,} pages; I read 1 to {MOST_PAGES:,}. Split it into parts.")
         title = str(document.get_metadata_dict().get("Title") or "").strip()[:120] or Path(name).stem
-        texts = [_page_text(document, number) for number in range(pages)]
+        texts = [_page_text(document, number, finder) for number in range(pages)]
     finally:
+        finder.close()
         document.close()
     if not any(texts):
         raise RagError(
@@ -37,15 +40,32 @@ def read_pdf(path: Path, name: str) -> list[Text]:
             "ocrmypdf) and add the result."
         )
     body = [f"## Page {number}\n\n{text}" for number, text in enumerate(texts, start=1) if text]
-    return [Text("", title, "\n\n".join([f"# {title}", *body]))]
+    notes = (
+        ()
+        if finder.last_page is None
+        else (
+            f"has so many tables that I read those from page {finder.last_page + 1} on as lines of text. Split it into parts.",
+        )
+    )
+    return [Text("", title, "\n\n".join([f"# {title}", *body]), notes)]
 
 
-def _page_text(document: Any, number: int) -> str:
+def _page_text(document: Any, number: int, finder: TableFinder) -> str:
+    """The page's words, each table in its place; one that has words beside it stands below the page's text."""
     page = document[number]
     try:
         text_page = page.get_textpage()
         try:
-            return reflow(text_page.get_text_bounded())
+            height = page.get_height()
+            parts, top = [], 0.0
+            tables = finder.tables(page, number)
+            for table in (one for one in tables if one.is_wide and one.top >= top):
+                above = text_page.get_text_bounded(bottom=height - table.top, top=height - top)
+                parts += [reflow(above), table.markdown]
+                top = table.bottom
+            rest = text_page.get_text_bounded(top=height - top) if top else text_page.get_text_bounded()
+            beside = [one.markdown for one in tables if not one.is_wide]
+            return "\n\n".join(part for part in (*parts, reflow(rest), *beside) if part)
         finally:
             text_page.close()
     finally:
