@@ -213,8 +213,7 @@ class DatasetStore:
     def remove(self, name: str, by: str, models_of: ModelsOf | None = None) -> Removal:
         """Erase every version of a dataset; `models_of(digest)` names the models trained on one.
 
-        Rows that another dataset shares stay for it. Rows go before cards, so an interrupted removal can be
-        asked for again and nothing is left behind unseen.
+        Rows that another dataset shares stay for it. Rows go before cards: an interrupted removal can be asked for again.
         """
         cards = self.versions(name)
         if not cards:
@@ -254,8 +253,9 @@ class DatasetStore:
                 if erasures:
                     hits.append((card, rows, erasures))
         log.info("%s has a requester forgotten in %d versions", by, len(hits))
-        by_name = groupby(hits, key=lambda hit: hit[0].name)  # as the shelf has them
-        results = [self._next_version(list(own), models_of) for _, own in by_name]
+        results = [
+            self._next_version(list(own), models_of) for _, own in groupby(hits, lambda hit: hit[0].name)
+        ]
         digests = {card.digest for card, _, _ in hits}
         for card in (one for cards in self._shelf.all().values() for one in cards):
             if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
