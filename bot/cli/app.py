@@ -25,7 +25,8 @@ def demo(
     stay: Annotated[bool | None, typer.Option(help="Stay up afterwards (default: on a terminal).")] = None,
 ) -> None:
     """Play the whole story on this machine: ask, fine-tune, report. Needs no Slack, key, GPU or Redis."""
-    from bot.demo.story import play
+    console.print("Starting Redis, a local Slack workspace and the bot on this machine ...")
+    from bot.demo.story import play  # a second by itself: after the first line
 
     play(bot_settings(), port=port, stay=sys.stdin.isatty() if stay is None else stay, console=console)
 

@@ -6,9 +6,8 @@ person who adds tickets too early reads that instead of a refusal.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from types import TracebackType
 
 from rich.console import Console
 
+from bot.demo import packages
 from bot.errors import BotError
 from bot.extras import INSTALLING, missing_modules
 from bot.playground.patience import Patience
@@ -26,9 +26,10 @@ from bot.playground.patience import Patience
 ROOT = Path(__file__).parents[2]
 LARGE_MB = 20.0  # packages above it get a line of their own
 SILENCE_S = 300.0  # of this machine's time without a word from the installer
-WHEEL = re.compile(r"(?:Downloading|Processing|Using cached) (\S+\.whl)")
-SIZE = re.compile(r"\(([\d.]+) ([kMG])B\)")
-MB_OF = {"k": 1e-3, "M": 1.0, "G": 1e3}
+WHEEL = re.compile(r"(?:Downloading|Processing|Using cached) (\S+\.whl)")  # of pip
+PACKAGE = re.compile(r"Downloading (\S+) \(")  # of uv
+SIZE = re.compile(r"\(([\d.]+) ?([kMG]B|[KMG]iB)\)")
+MB_OF = {"kB": 1e-3, "MB": 1.0, "GB": 1e3, "KiB": 2**10 / 1e6, "MiB": 2**20 / 1e6, "GiB": 2**30 / 1e6}
 
 
 class Installation:
@@ -81,7 +82,7 @@ class Installation:
         while self._thread.is_alive():
             self._thread.join(0.2)
             if patience.is_over(len(self._lines)):
-                self._process.kill()
+                self._process.terminate()
                 raise BotError(
                     f"Waited {patience} for the installer, and it said nothing. {self._last_words()}"
                 )
@@ -103,46 +104,31 @@ class Installation:
 
     def _last_words(self) -> str:
         words = "\n".join(self._lines[-8:])
-        return f"Run it by hand: {' '.join(self._command())}\nIts output ends:\n{words}"
+        return f"Run it by hand: {shlex.join(self._command())}\nIts output ends:\n{words}"
 
 
 def large_package(line: str) -> str | None:
-    """`torch 2.13.0 (201 MB)` for a line of the installer about a package of at least LARGE_MB."""
-    match = WHEEL.search(line)
-    if match is None:
+    """`torch 2.13.0 (201 MB)` for a line of the installer about a package of at least LARGE_MB; uv tells no version."""
+    if match := WHEEL.search(line):
+        name, version_, *_ = Path(match[1]).name.split("-")
+        title = f"{name} {version_}"
+    elif match := PACKAGE.search(line):
+        title = match[1]
+    else:
         return None
     size, file = SIZE.search(line), Path(match[1])
     if size:
         megabytes = float(size[1]) * MB_OF[size[2]]
     else:  # pip tells no size of a wheel in a folder of its own
         megabytes = file.stat().st_size / 1e6 if file.is_file() else 0.0
-    name, version_, *_ = file.name.split("-")
-    return f"{name} {version_} ({megabytes:.0f} MB)" if megabytes >= LARGE_MB else None
+    return f"{title} ({megabytes:.0f} MB)" if megabytes >= LARGE_MB else None
 
 
 def installer() -> list[str]:
-    """The command that installs the extra `train` into this environment.
+    """The command that installs the extra `train` into this environment (bot/demo/packages.py).
 
-    `uv` where it is on the PATH and pip has no settings of its own (uv does not read pip's index, proxy or folder of
-    wheels); pip otherwise. From a checkout with the versions of constraints.txt, else this version from the index.
+    From a checkout with the versions of constraints.txt, else this version from the index.
     """
     checkout = (ROOT / "pyproject.toml").is_file()
-    target = (
-        ["-c", "constraints.txt", "-e", ".[train]"]
-        if checkout
-        else [f"trainwise[train]=={version('trainwise')}"]
-    )
-    if shutil.which("uv") and not _pip_has_settings():
-        return ["uv", "pip", "install", "--python", sys.executable, *target]
-    pip = [sys.executable, "-m", "pip", "install", "--no-compile", "--progress-bar", "off"]
-    return [*pip, "--disable-pip-version-check", *target]
-
-
-def _pip_has_settings() -> bool:
-    # pip's own variables, not ours: whether the person has set pip up decides who installs
-    if any(name.startswith("PIP_") for name in os.environ):
-        return True
-    listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    )
-    return bool(listing.stdout.strip())
+    arguments = "-c constraints.txt -e .[train]" if checkout else f"trainwise[train]=={version('trainwise')}"
+    return [sys.executable, "-u", str(Path(packages.__file__)), sys.prefix, arguments]

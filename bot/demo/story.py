@@ -18,7 +18,6 @@ from bot.demo.installation import Installation
 from bot.demo.stack import LocalStack, local_stack
 from bot.demo.transcript import Transcript
 from bot.errors import BotError
-from bot.factories import open_datasets
 from bot.playground.client.person import Person
 from bot.playground.errors import PlaygroundError
 from bot.playground.state.seed import BOT_USER
@@ -44,13 +43,14 @@ def play(settings: Settings, port: int, stay: bool, console: Console) -> None:
     began = time.monotonic()
     home = settings.home / "demo"
     installation = Installation(home, console)
-    console.print("Starting Redis, a local Slack workspace and the bot on this machine ...")
     with local_stack(home, port=port, fresh=True, processes=("bot",), more_env=installation.env) as stack:
 
         def wait_for_trainer() -> None:
             installation.wait()
             if installation.is_needed:  # the bot could not read the bundled tickets when it started
                 importlib.invalidate_caches()
+                from bot.factories import open_datasets
+
                 open_datasets(load_settings(stack.env))
 
         console.print(f"The workspace is at [bold]{stack.url}[/bold]")

