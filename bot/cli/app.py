@@ -15,6 +15,7 @@ app = typer.Typer(
     name="trainwise",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help: the boxes cost as much as everything else before the first word
     help="Should we train a model? Answers with evidence, and runs the training when the answer is yes.",
 )
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
 from bot.errors import BotError
-from bot.settings import Settings, load_settings
 from finetune.errors import FinetuneError
 from rag.errors import RagError
 from worker.errors import WorkerError
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
 
 console = Console()
 OUR_ERRORS = (BotError, FinetuneError, RagError, WorkerError)
@@ -39,6 +41,8 @@ def settings() -> Settings:
 
 def bot_settings() -> Settings:
     """The settings of this process's environment; the hub's library reads its token there, a file's too."""
+    from bot.settings import load_settings  # knows every platform and source: after the first word
+
     settings_ = load_settings(os.environ)
     if settings_.hub_token is not None:
         os.environ["HF_TOKEN"] = settings_.hub_token.reveal()

@@ -13,11 +13,11 @@ from rich.markup import escape
 from bot.cli.columns import Several
 from bot.cli.console import console, path_to_read, settings
 from bot.errors import BotError
-from bot.settings import Settings
 from finetune.methods import METHODS
 from finetune.tasks import TASKS
 
 if TYPE_CHECKING:
+    from bot.settings import Settings
     from finetune.data.card import Card
     from finetune.data.store import DatasetStore
     from finetune.data.ticket import Tickets

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bot.cli.console import console, settings
-from bot.settings import Settings
 
 if TYPE_CHECKING:
+    from bot.settings import Settings
     from finetune.platforms.contract import PlaceOffer
 
 from bot.cli.report import AsJson, show_report

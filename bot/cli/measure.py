@@ -15,9 +15,9 @@ from rich.table import Table
 from bot.cli.columns import Several
 from bot.cli.console import console, path_to_read, settings
 from bot.cli.report import AsJson, here_with_bar
-from bot.settings import Settings
 
 if TYPE_CHECKING:
+    from bot.settings import Settings
     from finetune.data.ticket import Tickets
     from finetune.measurement.evidence import Evidence
     from finetune.reports.costs import BusinessPart, CostPart

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from bot.cli.console import bot_settings, console
 from bot.errors import BotError
-from bot.settings import Settings
 
 if TYPE_CHECKING:
+    from bot.settings import Settings
     from bot.teams.directory import Directory
 
 app = typer.Typer(

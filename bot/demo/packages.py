@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import venv
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -117,9 +116,12 @@ class Environment:
         if folder.resolve() == Path(sys.prefix).resolve():
             self.python = Path(sys.executable)
 
-    def create(self) -> None:
-        """Makes the environment; without a pip of its own where this Python has one (it takes 4 CPU-seconds)."""
-        venv.EnvBuilder(symlinks=os.name != "nt", with_pip=not has_recent_pip()).create(self.folder)
+    def create(self) -> int:
+        """Makes the environment, without a pip of its own where this Python has one (it takes 4 CPU-seconds); 0 or venv's status."""
+        options = ["--without-pip"] if has_recent_pip() else []
+        return subprocess.run(
+            [sys.executable, "-m", "venv", *options, str(self.folder)], check=False
+        ).returncode
 
     def pip(self, *arguments: str) -> list[str]:
         """The command of the environment's own pip, or of this Python's."""
@@ -199,8 +201,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the installer that runs, too
     environment = Environment(options.environment, options.quiet)
-    if not environment.python.exists():
-        environment.create()
+    if not environment.python.exists() and (status := environment.create()):
+        return status
     return environment.install(options.installations, options.fetch_uv)
 
 

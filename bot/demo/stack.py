@@ -159,6 +159,7 @@ def local_stack(
         (home / "logs" / f"{name}.log").unlink(missing_ok=True)
     with ExitStack() as cleanup:
         redis = embedded_redis(home / "redis")
+        cleanup.callback(redis.stop)  # also where the rest does not start: a port that is taken
         manifest = read_manifest()
         bot_port = free_port() if http else None
         target = f"http://127.0.0.1:{bot_port}/slack/events" if http else None

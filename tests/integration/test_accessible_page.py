@@ -97,6 +97,23 @@ def test_the_page_opens_on_the_answer(page: Any) -> None:
     assert not thread.get_by_label("Reply…").evaluate("element => element === document.activeElement")
 
 
+def test_a_phone_opens_on_the_answer_too(browser: Any, stack: LocalStack, thread: str) -> None:
+    """At 390 px the thread covers the channel; closing it leads to the channel, one step back to the list, and stays there."""
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    phone.set_default_timeout(60_000)
+    phone.goto(f"{stack.url}/?user=maya")
+    pane = phone.get_by_role("complementary", name="Thread")
+    verdict = pane.get_by_text("Retrieve, don't train (RAG)").first
+    verdict.wait_for()
+    assert 0 <= verdict.bounding_box()["y"] <= 844 / 2
+    phone.get_by_role("button", name="Close thread").click()
+    phone.get_by_label("Message #support-ml").wait_for()
+    phone.get_by_role("button", name="Back to channels").click()
+    phone.get_by_role("button", name="general").first.wait_for()
+    assert phone.get_by_label("Message #support-ml").count() == 0
+    phone.close()
+
+
 def test_everything_that_acts_has_a_role_and_a_name(page: Any) -> None:
     """The browser's own accessibility tree: no control, landmark or dialog without a name; pictures say what they show."""
     session = page.context.new_cdp_session(page)

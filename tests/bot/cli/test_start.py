@@ -9,7 +9,18 @@ import pytest
 
 from tests.terminal import ROOT
 
-HEAVY = {"numpy", "sqlalchemy", "slack_sdk", "chromadb", "openai", "torch", "pyarrow", "ftfy"}
+HEAVY = {
+    "numpy",
+    "sqlalchemy",
+    "slack_sdk",
+    "chromadb",
+    "openai",
+    "torch",
+    "pyarrow",
+    "ftfy",
+    "bot.settings",
+    "rich.markdown",
+}
 PROBE = f"""
 import sys
 from typer.testing import CliRunner

@@ -83,18 +83,20 @@ export function App() {
     );
   }, [me, boot]);
 
-  // where to begin: the address, else #support-ml on a wide screen (a phone begins with the list)
+  // where to begin, once: the address, else #support-ml; on a phone the list is one step back
+  const begun = useRef(false);
   useEffect(() => {
-    if (!state.boot || state.place) return;
+    if (!state.boot || state.place || begun.current) return;
+    begun.current = true;
     const wanted = startPlace();
     const known = wanted && state.channels[wanted.channel];
     if (location.pathname === "/threads") dispatch({ type: "go", place: { kind: "threads" } });
     else if (known) dispatch({ type: "go", place: placeOf(known.info), thread: wanted.thread });
-    else if (innerWidth > 760) dispatch({ type: "go", place: placeOf(firstChannel(state)) });
+    else dispatch({ type: "go", place: placeOf(firstChannel(state)) });
   }, [state.boot, state.place, state.channels]);
 
   // who has not gone anywhere yet is shown the newest answer, as soon as there is one
-  const undecided = useRef(startPlace() === null && location.pathname !== "/threads" && innerWidth > 760);
+  const undecided = useRef(startPlace() === null && location.pathname !== "/threads");
   const answered = answeredThread(state);
   useEffect(() => {
     if (!undecided.current || !state.boot || !state.place) return;
