@@ -1,7 +1,6 @@
 """Datasets kept for the team: content-addressed rows, versioned cards, one folder or bucket (fsspec URL).
 
-Covers erasing rows from the store and naming the models trained on them; does not cover those models'
-weights, which keep what they saw, nor backups of the folder.
+Covers erasing rows and naming the models trained on them; not those models' weights, nor backups of the folder.
 """
 
 from __future__ import annotations
@@ -253,9 +252,8 @@ class DatasetStore:
                 if erasures:
                     hits.append((card, rows, erasures))
         log.info("%s has a requester forgotten in %d versions", by, len(hits))
-        results = [
-            self._next_version(list(own), models_of) for _, own in groupby(hits, lambda hit: hit[0].name)
-        ]
+        groups = [list(own) for _, own in groupby(hits, lambda hit: hit[0].name)]
+        results = [self._next_version(own, models_of) for own in groups]
         digests = {card.digest for card, _, _ in hits}
         for card in (one for cards in self._shelf.all().values() for one in cards):
             if Repairs.from_json(card.repairs, "").base in digests and card.digest not in digests:
