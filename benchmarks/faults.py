@@ -70,13 +70,17 @@ def two_bots() -> Any:
 
 
 def play(
-    part: Sequence[tuple[int, str]], durable: bool, raw: Path | None, postgres: bool = False
+    part: Sequence[tuple[int, str]],
+    durable: bool,
+    raw: Path | None,
+    postgres: bool = False,
+    cache: Path | None = None,
 ) -> list[Row]:
     """The trials (seed, fault) of one environment, one after another; every fourth one also cancels a job."""
     rows = []
     clocks = any(name in CLOCKS for _, name in part)
     environment: AbstractContextManager[Environment] = (
-        two_bots().running_two_bots() if postgres else running_environment(durable, clocks=clocks)
+        two_bots().running_two_bots() if postgres else running_environment(durable, clocks, cache)
     )
     more = two_bots().DATABASE if postgres else {}
     with environment as here:
@@ -121,7 +125,8 @@ def run(options: argparse.Namespace) -> tuple[list[Row], list[Row]]:
         waits = 25.0 if options.quick else 60.0
         theirs: Future[list[Row]] = beside.submit(baseline, plain, options.seed, waits)
         futures = [
-            pool.submit(play, part, n % 3 != 2, options.raw, options.postgres) for n, part in enumerate(parts)
+            pool.submit(play, part, n % 3 != 2, options.raw, options.postgres, options.cache)
+            for n, part in enumerate(parts)
         ]
         return [row for part in futures for row in part.result()], theirs.result()
 
@@ -178,6 +183,9 @@ def main() -> int:
     parser.add_argument("--only", help="one fault by name")
     parser.add_argument("--baseline", type=int, default=22, help="trials of plain RQ")
     parser.add_argument("--no-baseline", action="store_true")
+    parser.add_argument(
+        "--cache", type=Path, help="a home's folder `cache`: no environment builds its graphs"
+    )
     parser.add_argument("--raw", type=Path, help="append each trial; go on where it ends")
     parser.add_argument("--from-raw", type=Path, nargs="+", help="no trials: the table of such files")
     options = parser.parse_args()

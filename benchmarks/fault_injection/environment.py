@@ -218,12 +218,17 @@ class Environment:
 
 
 @contextlib.contextmanager
-def running_environment(durable: bool = True, clocks: bool = False) -> Iterator[Environment]:
+def running_environment(
+    durable: bool = True, clocks: bool = False, cache: Path | None = None
+) -> Iterator[Environment]:
     """An environment in a folder of its own, all up; everything is ended and removed afterwards.
 
-    With `clocks` the wall clocks of bot and workers can be set (libfaketime, from PyPI, beneath real processes).
+    With `clocks` the wall clocks of bot and workers can be set (libfaketime, from PyPI, beneath real processes);
+    `cache` holds embedding graphs that are built already.
     """
     with tempfile.TemporaryDirectory(prefix="faults", ignore_cleanup_errors=True) as home:
+        if cache:
+            (Path(home) / "cache").symlink_to(cache.resolve(), target_is_directory=True)
         here = Environment(Path(home), durable, clocks)
         try:
             here.begin()

@@ -22,6 +22,7 @@ from bot.playground.patience import Patience
 from bot.playground.state.seed import BOT_USER
 from finetune.data.store import SAMPLES, DatasetStore
 from tests.bot.test_manifest import SCOPES, wire_names
+from tests.homes import home_with_graphs
 from tests.integration.notifier_harness import MANIFEST, NotifierHarness, text_of
 
 CHANNEL = "#support-ml"
@@ -40,9 +41,9 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(short_folder: Path) -> Iterator[LocalStack]:
+def stack(short_folder: Path, embed_cache: Path) -> Iterator[LocalStack]:
     """Redis, workspace, bot and worker; every test that changes how they run puts it back."""
-    home = short_folder / "home"
+    home = home_with_graphs(short_folder / "home", embed_cache)
     add_dataset(home / "datasets", DATASET)
     with local_stack(home, more_env={"TRAINWISE_CARD_INTERVAL": "1"}) as running:
         running.workspace.set_rates(enforce=False)

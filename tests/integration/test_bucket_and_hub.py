@@ -18,6 +18,7 @@ import pytest
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person
 from tests.finetune.tiny import save_encoder
+from tests.homes import home_with_graphs
 from tests.hub_server import Account, Hub
 from tests.integration.conftest import CHANNEL, DATASET, appears, few_tickets, until
 from tests.integration.test_listeners_jobs import id_of, shows, thread
@@ -54,9 +55,9 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(embed_cache: Path) -> Iterator[Place]:
     """A stack whose datasets are in a bucket and whose base models come from a hub on this machine."""
-    home = Path(tempfile.mkdtemp(prefix="tw"))
+    home = home_with_graphs(Path(tempfile.mkdtemp(prefix="tw")), embed_cache)
     hub = Hub()
     hub.accounts[TOKEN] = Account("me")
     encoder = save_encoder(home / "bert")

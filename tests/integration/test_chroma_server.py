@@ -17,7 +17,7 @@ from bot.demo.stack import free_port
 from bot.playground.patience import Patience
 from rag.errors import RagError
 from rag.index import Index
-from rag.search.embedding import load_embedder
+from rag.search.embedding import MiniLM
 from rag.search.retrieval import Legs, retrieve
 
 pytestmark = pytest.mark.integration
@@ -59,10 +59,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], tuple[str, subprocess.Pope
 
 
 def test_bots_share_a_server_and_survive_its_loss(
-    serve: Callable[[str], tuple[str, subprocess.Popen[bytes]]], tmp_path: Path
+    serve: Callable[[str], tuple[str, subprocess.Popen[bytes]]], tmp_path: Path, embed: MiniLM
 ) -> None:
     """Two processes' indexes beside each other; a server that lost everything is fed again from SQLite."""
-    embed = load_embedder(tmp_path / "cache")
     url, process = serve("first")
     (tmp_path / "a.md").write_text("# Leave\n\nThe office is closed in the last week of December.")
     with Index.open(tmp_path / "one", embed, url) as one, Index.open(tmp_path / "two", embed, url) as two:
@@ -79,7 +78,7 @@ def test_bots_share_a_server_and_survive_its_loss(
         assert "December" in retrieve(again, "when does nobody work?", EVERYONE, legs=BY_MEANING)[0].text
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_named(tmp_path: Path, embed: MiniLM) -> None:
     """With the address and what to do about it."""
     with pytest.raises(RagError, match=r"127.0.0.1:9 does not answer. Start it with `chroma run`"):
-        Index.open(tmp_path / "x", load_embedder(tmp_path / "cache"), "http://127.0.0.1:9")
+        Index.open(tmp_path / "x", embed, "http://127.0.0.1:9")

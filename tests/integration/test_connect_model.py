@@ -11,6 +11,7 @@ import pytest
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground import Person
 from tests.finetune.evaluation.test_prompting import reader
+from tests.homes import home_with_graphs
 from tests.integration.conftest import private_reply, text_of, until
 from tests.openai_server import OpenAIServer
 
@@ -20,8 +21,9 @@ KEY = "sk-live-51c0ffee77aa51c0"
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with local_stack(tmp_path_factory.mktemp("connect"), fresh=True) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[LocalStack]:
+    home = home_with_graphs(tmp_path_factory.mktemp("connect"), embed_cache)
+    with local_stack(home, fresh=True) as running:
         running.wait_for_bot()
         yield running
 

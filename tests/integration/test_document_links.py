@@ -13,6 +13,7 @@ import pytest
 
 from bot.demo.stack import ROOT, LocalStack, local_stack
 from bot.playground import Person
+from tests.homes import home_with_graphs
 from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
 from tests.integration.test_documents import answer_to, id_of, listing_of
 
@@ -56,9 +57,9 @@ def site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def near(short_folder: Path) -> Iterator[LocalStack]:
+def near(short_folder: Path, embed_cache: Path) -> Iterator[LocalStack]:
     """The workspace and the bot that may open the site."""
-    with local_stack(short_folder / "near", processes=()) as running:
+    with local_stack(home_with_graphs(short_folder / "near", embed_cache), processes=()) as running:
         running.workspace.set_rates(enforce=False)
         argv = [sys.executable, "-m", "tests.integration.bot_near_a_site"]
         with (running.logs / "bot.log").open("ab") as out:

@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
 
-def test_eight_plugs_pulled_lose_and_double_nothing() -> None:
+def test_eight_plugs_pulled_lose_and_double_nothing(embed_cache: Path) -> None:
     """benchmarks/faults.py --quick, as the README tells people to run it; the whole matrix is in docs/reliability.md."""
     command = [sys.executable, "benchmarks/faults.py", "--quick", "--no-baseline", "--json"]
+    command += ["--cache", str(embed_cache)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
     assert result.returncode == 0, result.stdout + result.stderr
     match = json.loads(result.stdout.splitlines()[-1])

@@ -15,14 +15,16 @@ from bot.playground.client.person import Person
 from bot.playground.delivery.signed_http import signature
 from bot.playground.state.seed import BOT_USER
 from bot.slack.http import Once, bind
+from tests.homes import home_with_graphs
 
 CHANNEL = "#support-ml"
 
 
 @pytest.mark.integration
-def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path) -> None:
+def test_a_question_a_command_and_a_form_go_by_signed_requests(tmp_path: Path, embed_cache: Path) -> None:
     """The same bot without a socket: it answers, opens the form, refuses a bad field and takes a good one."""
-    with local_stack(tmp_path, fresh=True, http=True) as stack:
+    home = home_with_graphs(tmp_path, embed_cache)
+    with local_stack(home, fresh=True, http=True, processes=("bot",)) as stack:
         stack.wait_for_bot()
         maya = Person(stack.url, "maya")
         question = maya.say(

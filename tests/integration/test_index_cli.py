@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.homes import home_with_graphs
 from tests.rag import documents as make
 
 pytestmark = pytest.mark.integration
 
 
-def test_add_list_share_sync_and_remove(tmp_path: Path) -> None:
+def test_add_list_share_sync_and_remove(tmp_path: Path, embed_cache: Path) -> None:
     """A folder with good and bad files: counts and problems are printed, exit codes tell failure."""
 
+    home = home_with_graphs(tmp_path / "home", embed_cache)
+
     def trainwise(*words: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "TRAINWISE_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+        env = {**os.environ, "TRAINWISE_HOME": str(home), "COLUMNS": "200"}
         return subprocess.run(
             [sys.executable, "-m", "bot.cli", *words],
             capture_output=True,

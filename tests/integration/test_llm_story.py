@@ -12,6 +12,7 @@ from bot.demo.stack import local_stack
 from bot.demo.story import CHANNEL
 from bot.playground.client.person import Person
 from bot.playground.state.seed import BOT_USER
+from tests.homes import home_with_graphs
 from tests.rag.llm_script import QualifiedServer, answer_requests, faithful
 
 pytestmark = pytest.mark.integration
@@ -31,7 +32,7 @@ def answer_to(person: Person, question: str) -> str:
 
 
 def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, embed_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mention is answered in the model's checked words; the server gone, the next one by the embedded reader."""
     key = "sk-live-3f9a77c2b1d84e55"
@@ -39,7 +40,8 @@ def test_the_bot_phrases_with_the_model_and_does_without_when_it_dies(
         monkeypatch.setenv("OPENAI_API_KEY", key)
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         monkeypatch.setenv("TRAINWISE_CHAT_TIMEOUT", "120")  # as long as a busy machine may need
-        with local_stack(tmp_path, fresh=True) as stack:
+        home = home_with_graphs(tmp_path, embed_cache)
+        with local_stack(home, fresh=True, processes=("bot",)) as stack:
             stack.wait_for_bot()
             maya = Person(stack.url, "maya")
             first = answer_to(maya, QUESTION)

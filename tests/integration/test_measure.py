@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bot.demo.stack import LocalStack, local_stack
 from bot.playground.client.person import Person
 from bot.playground.patience import Patience
+from tests.homes import home_with_graphs
 
 pytestmark = pytest.mark.integration
 
@@ -21,8 +23,9 @@ QUESTION = (
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with local_stack(tmp_path_factory.mktemp("measure"), fresh=True) as job:
+def stack(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[LocalStack]:
+    home = home_with_graphs(tmp_path_factory.mktemp("measure"), embed_cache)
+    with local_stack(home, fresh=True) as job:
         job.wait_for_bot()
         yield job
 

@@ -101,6 +101,6 @@ def test_the_installed_command_answers_and_its_workspace_and_bot_start(python: P
 
     command = str(python.with_name("trainwise"))
     assert "RAG" in run(command, "ask", "our help center changes every week, should we fine-tune on it?")
-    words = run(str(python), "-c", STACK, str(tmp_path / "stack")).split()
+    words = run(str(python), "-c", STACK, str(tmp_path / "home")).split()
     assert words[:2] == ["200", "200"]
     assert words[2].startswith(str(python.parents[1]))

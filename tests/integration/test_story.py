@@ -13,6 +13,7 @@ from rich.console import Console
 from bot.demo.stack import local_stack
 from bot.demo.story import CHANNEL, play_story
 from bot.playground.client.person import Person
+from tests.homes import home_with_graphs
 from tests.integration.conftest import private_reply, text_of
 
 pytestmark = pytest.mark.integration
@@ -24,10 +25,13 @@ def pressed_with(message: dict[str, Any], action: str) -> list[str]:
     return [str(one["value"]) for one in elements if str(one.get("action_id", "")).startswith(action)]
 
 
-def test_a_question_a_measurement_a_fine_tune_and_a_try_end_in_the_channel(tmp_path: Path) -> None:
+def test_a_question_a_measurement_a_fine_tune_and_a_try_end_in_the_channel(
+    tmp_path: Path, embed_cache: Path
+) -> None:
     """A cited verdict, a measured one, one report with pictures beside the forecast, one ticket answered; in that order."""
     out = io.StringIO()
-    with local_stack(tmp_path, fresh=True, processes=("bot",)) as stack:
+    home = home_with_graphs(tmp_path, embed_cache)
+    with local_stack(home, fresh=True, processes=("bot",)) as stack:
         stack.wait_for_bot()
         play_story(stack, Console(file=out, width=200))
         ravi = Person(stack.url, "ravi")

@@ -22,6 +22,7 @@ from bot.teams.directory import Directory
 from bot.teams.office import Office
 from bot.wiring import build
 from finetune.data.importing import IMPORTS
+from tests.homes import home_with_graphs
 from tests.integration.conftest import MENTION, few_tickets, until
 from tests.integration.two_teams import BOTH, TwoTeams, two_teams
 from worker.jobs.records import JobRequest
@@ -32,9 +33,9 @@ ONE_WORKSPACE = ("TRAINWISE_SLACK_CLIENT_ID", "TRAINWISE_SLACK_CLIENT_SECRET")
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[TwoTeams]:
+def two(tmp_path: Path, embed_cache: Path) -> Iterator[TwoTeams]:
     """Both workspaces and a bot of many, over a home that a bot with one token has worked in."""
-    with two_teams(tmp_path, run=False) as running:
+    with two_teams(home_with_graphs(tmp_path, embed_cache), run=False) as running:
         yield running
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.demo.stack import LocalStack, local_stack
+from tests.homes import home_with_graphs
 from tests.integration.conftest import workspace_page
 
 pytestmark = pytest.mark.integration
@@ -24,9 +26,10 @@ HELP_CENTER = "@trainwise our help center changes every week, should we fine-tun
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def fresh(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[LocalStack]:
     """A workspace of its own, with bot and worker."""
-    with local_stack(tmp_path_factory.mktemp("browser"), fresh=True) as running:
+    home = home_with_graphs(tmp_path_factory.mktemp("browser"), embed_cache)
+    with local_stack(home, fresh=True) as running:
         running.wait_for_bot()
         yield running
 

@@ -21,6 +21,7 @@ from bot.playground.client.person import Person
 from bot.playground.delivery.signed_http import encode, signature
 from bot.playground.patience import Patience
 from bot.playground.state.seed import ANA, APP_ID, MAYA, RAVI, TEAM_ID
+from tests.homes import home_with_graphs
 from worker.ledger.ledger import Ledger
 from worker.ledger.notifications import Notices, notices, set_notice
 
@@ -105,9 +106,10 @@ class Doors:
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+def doors(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[Doors]:
     """One bot for all tests of this file, no worker: jobs stay queued."""
-    with local_stack(tmp_path_factory.mktemp("doors"), fresh=True, http=True, processes=("bot",)) as stack:
+    home = home_with_graphs(tmp_path_factory.mktemp("doors"), embed_cache)
+    with local_stack(home, fresh=True, http=True, processes=("bot",)) as stack:
         stack.wait_for_bot()
         stack.workspace.set_rates(enforce=False)
         yield Doors(stack)

@@ -6,10 +6,12 @@ The doors are those of test_outsiders.py, read from the code; here members and a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bot.playground.state.seed import ANA, MAYA, OTHER_TEAM, RAVI, TEAM_ID
+from tests.homes import home_with_graphs
 from tests.integration.conftest import until
 from tests.integration.two_teams import BOTH, TwoTeams, two_teams
 from tests.security.test_outsiders import (
@@ -28,9 +30,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoTeams]:
+def two(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[TwoTeams]:
     """The bot, installed in both."""
-    with two_teams(tmp_path_factory.mktemp("two")) as running:
+    with two_teams(home_with_graphs(tmp_path_factory.mktemp("two"), embed_cache)) as running:
         for team in BOTH:
             assert running.install(team).status_code == 200
         yield running
