@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.playground.patience import Patience
+
 MAY_ALL = ("s3:*", "iam:*")
 OPEN_CALLS = 3  # until then nobody is asked for a signature: user, policy and key are made
 
@@ -101,12 +103,12 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
     """Returns once somebody listens on the port."""
-    until = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
-            if process.poll() is not None or time.monotonic() > until:
+            if process.poll() is not None or patience.is_over():
                 raise AssertionError(log.read_text()) from None
             time.sleep(0.05)

@@ -10,7 +10,7 @@ from bot.demo.stack import LocalStack
 from bot.playground import Person
 from tests.integration.conftest import CHANNEL, MENTION, answer, text_of, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 QUESTION = "our support mails: 3,000 of them are labelled with 8 queues, should we train?"
 
 

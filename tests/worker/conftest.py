@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bot.playground.patience import Patience
 from worker.dispatch.dispatcher import Dispatcher
 from worker.dispatch.reconciler import Reconciler
 from worker.jobs.records import Job, JobRequest
@@ -66,8 +67,8 @@ class Place:
 
     def wait(self, job_id: str, until: Callable[[Job], Any], timeout_s: float = 40.0) -> Job:
         """The job as soon as `until` holds for it."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        patience = Patience(timeout_s)
+        while not patience.is_over():
             job = self.ledger.job(job_id)
             if until(job):
                 return job

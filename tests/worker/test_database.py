@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.playground.patience import Patience
 from worker.ledger.database import Turnstile, open_database, writing
 from worker.ledger.tables import jobs
 
@@ -50,9 +51,9 @@ def test_a_failed_write_lets_the_next_one_in(tmp_path: Path) -> None:
 
 
 def wait_until_in_line(turnstile: Turnstile, number: int) -> None:
-    deadline = time.monotonic() + 10
+    patience = Patience(10)
     while turnstile.waiting < number:
-        assert time.monotonic() < deadline
+        assert not patience.is_over()
         time.sleep(0.001)
 
 

@@ -99,7 +99,6 @@ def test_a_stopped_measurement_goes_on_without_embedding_again(
     assert embed.count - count < 230  # the probe only
 
 
-@pytest.mark.timeout(900)  # a LoRA pilot: minutes on a busy machine
 def test_shuffled_labels_leave_nothing_to_learn(embed: CountingEmbedder, tmp_path: Path) -> None:
     """Labels drawn at random: it says that there is nothing to learn, whatever the target."""
     some = ROWS[:130]

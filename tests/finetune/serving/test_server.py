@@ -15,6 +15,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from bot.playground.patience import Patience
 from finetune.serving.server.engine import Engine
 from finetune.serving.server.process import Options, ServingError, serve
 from finetune.serving.versions import Versions
@@ -178,8 +179,8 @@ def test_a_new_version_takes_over_under_load_without_a_loss(home: Path, tuned_jo
         while len(answers) < 50:
             time.sleep(0.01)
         versions.use("v2", "better")
-        until = time.monotonic() + 60
-        while answers[-1][1] != "v2" and time.monotonic() < until:
+        patience = Patience(60)
+        while answers[-1][1] != "v2" and not patience.is_over():
             time.sleep(0.01)
         stop.set()
         for client in clients:
@@ -219,9 +220,9 @@ def _break(versions: Versions, version: str) -> None:
 
 
 def _wait_for(condition: object) -> None:
-    until = time.monotonic() + 60
+    patience = Patience(60)
     while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until
+        assert not patience.is_over()
         time.sleep(0.05)
 
 

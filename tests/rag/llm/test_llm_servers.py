@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bot.playground.patience import Patience
 from rag.adviser import Adviser
 from rag.index import Index
 from rag.llm import ChatClient, LanguageModel
@@ -193,8 +194,8 @@ def test_a_server_that_still_loads_serves_the_next_question(guide_index: Index) 
         first = assistant.ask(WEEKLY)
         assert "did not answer in time" in (first.note or "")
         is_loaded.set()
-        deadline = time.monotonic() + 120
-        while model.pace is None and time.monotonic() < deadline:
+        patience = Patience(120)
+        while model.pace is None and not patience.is_over():
             time.sleep(0.05)
         second = assistant.ask(WEEKLY)
     assert read_by_the_model(second), second.note
