@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,27 +61,42 @@ def cut_sample(train: int, dev: int, test: int, classes: int = 4) -> Sample:
     return Sample(tickets_, labels, names, features, once, (once,), cut, rows, 0.01)
 
 
-VECTORS: dict[tuple[str, ...], np.ndarray] = {}
+VECTORS = ROOT / ".pytest_cache" / "vectors"
 
 
 class CountingEmbedder:
-    """The real MiniLM, remembering what it has embedded, so that all tests of a process pay for a list of texts once.
+    """The real MiniLM, remembering what it has embedded, so that all processes that test pay for a list of texts once.
 
-    Lists, not texts: what stands beside a text in a batch moves its vector in the last digits.
+    Lists, not texts: what stands beside a text in a batch moves its vector in the last digits. A list is embedded anew
+    once the code that embeds, torch or the machine's vector unit is another.
     """
 
     def __init__(self) -> None:
-        from finetune.training.embedding import FrozenEmbedder
+        import torch
 
-        self._embed = FrozenEmbedder()
+        from finetune.training import embedding
+
+        self._embed = embedding.FrozenEmbedder()
+        self._code = [
+            Path(embedding.__file__).read_text(),
+            torch.__version__,
+            torch.backends.cpu.get_cpu_capability(),
+            torch.get_num_threads(),
+        ]
         self.count = 0
 
     def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
         self.count += len(texts)
-        key = tuple(texts)
-        if key not in VECTORS:
-            VECTORS[key] = self._embed(texts, check)
-        return VECTORS[key]
+        name = hashlib.sha256(json.dumps([*self._code, *texts]).encode()).hexdigest()
+        file = VECTORS / f"{name}.npy"
+        if not file.exists():
+            vectors = self._embed(texts, check)
+            VECTORS.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=VECTORS, delete=False) as draft:
+                np.save(draft, vectors)
+            Path(draft.name).replace(file)
+        rows: np.ndarray = np.load(file)
+        return rows
 
 
 def measurement_of(
