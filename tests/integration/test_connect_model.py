@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.demo.stack import LocalStack, local_stack
+from bot.demo.stack import LocalStack
 from bot.playground import Person
 from tests.finetune.evaluation.test_prompting import reader
-from tests.homes import home_with_graphs
-from tests.integration.conftest import private_reply, text_of, until
+from tests.integration.conftest import appears, private_reply, text_of, until
 from tests.openai_server import OpenAIServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 CHANNEL = "#support-ml"
 KEY = "sk-live-51c0ffee77aa51c0"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator[LocalStack]:
-    home = home_with_graphs(tmp_path_factory.mktemp("connect"), embed_cache)
-    with local_stack(home, fresh=True) as running:
-        running.wait_for_bot()
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +76,8 @@ def test_a_connected_model_is_compared_and_removed(stack: LocalStack, server: Op
     connect(ana, base_url=server.base_url)
     assert "gpt-6-luna" in outcome(ana, "Connected")
     ana.close(ana.view() or {})
-    ana.command("/finetune", "sample-tickets linear", CHANNEL)
-    card = ana.wait_message(CHANNEL, lambda m: "Fine-tune · sample-tickets" in text_of(m), 60)
+    launch = partial(ana.command, "/finetune", "sample-tickets linear", CHANNEL)
+    card = appears(ana, launch, "Fine-tune · sample-tickets")
     report = text_of(ana.wait_message(CHANNEL, lambda m: "job_try" in str(m.get("blocks")), 240, card["ts"]))
     assert report.count("Prompt, ") >= 3
     assert "requests with ticket texts went to gpt-6-luna" in report
