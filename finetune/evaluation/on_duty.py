@@ -18,11 +18,7 @@ from finetune.evaluation.repeated_looks import bet_on_change, bet_on_rate
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
-LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = (
-    0.02,
-    0.015,
-    0.015,
-)  # of a false alarm over all looks; 5% together
+LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = 0.01, 0.005, 0.005  # false alarms over all looks at one model
 LEAST_CHECKS, LEAST_TICKETS = 10, 30  # fewer ring nothing
 DOUBTED, DOUBT = 30, 0.1  # the last labels, and how unlikely they must be for more checks
 SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt
