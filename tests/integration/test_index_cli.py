@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.homes import home_with_graphs
 from tests.rag import documents as make
+from tests.terminal import warm_trainwise
 
 pytestmark = pytest.mark.integration
 
@@ -22,14 +22,7 @@ def test_add_list_share_sync_and_remove(tmp_path: Path, embed_cache: Path) -> No
     home = home_with_graphs(tmp_path / "home", embed_cache)
 
     def trainwise(*words: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "TRAINWISE_HOME": str(home), "COLUMNS": "200"}
-        return subprocess.run(
-            [sys.executable, "-m", "bot.cli", *words],
-            capture_output=True,
-            text=True,
-            env=env,
-            check=False,
-        )
+        return warm_trainwise({**os.environ, "TRAINWISE_HOME": str(home), "COLUMNS": "200"}, *words)
 
     docs = tmp_path / "docs"
     docs.mkdir()

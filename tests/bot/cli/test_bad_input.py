@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.terminal import warm_trainwise
 
 pytestmark = pytest.mark.integration
 
@@ -54,34 +55,14 @@ def trainwise(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_here(arguments: list[str], env: dict[str, str], folder: Path) -> None:
-    """The command in this process, its output in files of `folder`; exits with the command's code."""
-    from bot.cli import main
-
-    os.environ.clear()
-    os.environ.update(env)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(folder / name, os.O_CREAT | os.O_WRONLY), number)
-    sys.argv = ["trainwise", *arguments]
-    main()
-
-
-SERVER = multiprocessing.get_context("forkserver")
-"""Starts each command from a process that has imported the terminal's code already: seventeen starts cost one."""
-SERVER.set_forkserver_preload(["bot.cli.app", "bot.wiring", "finetune.spec", "finetune.data.store"])
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_is_refused_in_one_message(name: str, tmp_path: Path) -> None:
     """Exit code 2, the field and the way out on stderr, no traceback."""
     arguments, text = CASES[name]
-    process = SERVER.Process(target=run_here, args=(arguments, environment(tmp_path), tmp_path))
-    process.start()
-    process.join(600)
-    output = (tmp_path / "stderr").read_text()
-    assert process.exitcode == 2, (tmp_path / "stdout").read_text() + output
-    assert text in output
-    assert "Traceback" not in output
+    result = warm_trainwise(environment(tmp_path), *arguments)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.fixture
