@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +31,7 @@ from worker.transport.signing import bot_key
 if TYPE_CHECKING:
     from finetune.hosted import Endpoint
     from finetune.llm import Llm
+    from finetune.llm_access import LlmAccount
     from finetune.platforms.contract import Host
     from rag.adviser import Adviser
     from rag.index import Index
@@ -108,6 +110,7 @@ def open_desk(
         artifacts,
         per_user=settings.jobs_per_person,
         on_change=on_change,
+        find_llm=partial(measuring_account, settings),
     )
 
 
@@ -166,19 +169,19 @@ def chat_model(settings: Settings) -> LanguageModel | None:
     return LanguageModel(client, settings.chat_timeout_s)
 
 
-def measuring_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | None:
+def measuring_account(settings: Settings, most_usd: float = JOB_LLM_USD) -> LlmAccount | None:
     """The language model for prompts in a job: OPENAI_*'s of this machine, else the one that an admin connected.
 
     `most_usd` is for one job. None where there is neither, or where nothing may be spent.
     """
-    from finetune.llm import Llm, asker
+    from finetune.llm_access import LlmAccess, LlmAccount
 
     if most_usd <= 0:
         return None
     if settings.has_chat_model:
         key = settings.openai_api_key.reveal() if settings.openai_api_key else None
-        ask = asker(settings.chat_model, key, settings.openai_base_url, settings.chat_timeout_s)
-        return Llm(ask, settings.chat_model, most_usd)
+        address, seconds = settings.openai_base_url, settings.chat_timeout_s
+        return LlmAccount(LlmAccess(settings.chat_model, key, address, seconds, most_usd), lambda usd: None)
     store = EndpointStore(settings.home)
     try:
         endpoint, key = store.load(), store.api_key()
@@ -192,13 +195,14 @@ def measuring_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | No
     if not free and allowance <= 0:
         log.info("the month's cap for the connected language model is used up: prompts are not measured")
         return None
-    return Llm(
-        asker(endpoint.model, key, endpoint.base_url, ENDPOINT_TIMEOUT_S),
-        endpoint.model,
-        allowance,
-        free=free,
-        record=lambda usd: store.record_spending(usd, time.time()),
-    )
+    access = LlmAccess(endpoint.model, key, endpoint.base_url, ENDPOINT_TIMEOUT_S, allowance, free)
+    return LlmAccount(access, lambda usd: store.record_spending(usd, time.time()))
+
+
+def measuring_llm(settings: Settings, most_usd: float = JOB_LLM_USD) -> Llm | None:
+    """The same, ready to be asked by this process; its dollars are recorded as they are spent."""
+    account = measuring_account(settings, most_usd)
+    return account.access.open({}, account.record) if account else None
 
 
 @contextmanager

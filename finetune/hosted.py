@@ -25,6 +25,7 @@ from finetune.llm import (
     SpendLimit,
     UnansweredError,
     ask_all,
+    spent_in,
 )
 from finetune.progress import Progress
 from finetune.wires import WIRES
@@ -32,6 +33,8 @@ from finetune.wires import WIRES
 METHOD = "hosted"
 """What the card of such a model names as its method."""
 ANSWERED = "hosted_answers.jsonl"
+PROMPTS = "prompts"
+"""The folder of what the language model beside it has answered, with its own account of dollars."""
 TRIES = 3  # of a question that got no answer, before none of them counts
 TIMEOUT_S = 60.0
 ALLOWED_S = 1800.0  # for the answers to all held-out tickets
@@ -146,6 +149,17 @@ def _hash(question: str) -> str:
 
 FindEndpoint = Callable[[Mapping[str, Any]], Endpoint]
 """The endpoint for a hosted model's card; FinetuneError says what to set where this machine has none."""
+
+
+def prompts_folder(folder: Path) -> Path:
+    """Where the prompts beside a hosted model are kept."""
+    (folder / PROMPTS).mkdir(exist_ok=True)
+    return folder / PROMPTS
+
+
+def measuring_usd(folder: Path) -> float:
+    """What the questions of a measurement in this folder have cost, those to the language model beside it among them."""
+    return spent_in(folder) + spent_in(folder / PROMPTS)
 
 
 def is_hosted(card: Mapping[str, Any]) -> bool:

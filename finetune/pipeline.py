@@ -96,7 +96,7 @@ def run_hosted(
     result = side.run(spec, tickets, folder, progress, model)
     progress.phase("reporting")
     spent = cost(meter.read(), machine_hour_usd, result.spent.api_usd + training.usd)
-    basis = f"{training.basis}; {money(result.spent.api_usd)} for asking it about the held-out tickets"
+    basis = f"{training.basis}; {money(result.spent.api_usd)} for asking about the held-out tickets"
     result = replace(
         result,
         notes=tuple(dict.fromkeys([*result.notes, *progress.notes])),

@@ -39,7 +39,7 @@ ORDER = {
         ("finetune.methods",),
         ("finetune.training",),
         ("finetune.hosted",),
-        ("finetune.wires",),
+        ("finetune.wires", "finetune.llm_access"),
         ("finetune.llm",),
         ("finetune.pulls",),
         ("finetune.sources",),

@@ -6,7 +6,7 @@ Importing it loads no training library: a task imports those where it uses them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ class Prediction:
 class HostedModel:
     """A model that a platform has tuned from `base_model` and hosts: where it answers, and what asking it may cost.
 
-    `history` is the loss as the platform told it.
+    `history` is the loss as the platform told it. `llm` is the language model whose prompts stand beside it, which gets
+    what the held-out answers leave of `spend_usd`.
     """
 
     endpoint: Endpoint
@@ -47,6 +48,14 @@ class HostedModel:
     base_model: str
     spend_usd: float
     history: tuple[LossPoint, ...] = ()
+    llm: Llm | None = None
+
+    def llm_after(self, usd: float) -> Llm | None:
+        """The language model with what is left once asking the hosted model has cost `usd`; None where nothing is."""
+        left = self.spend_usd - usd
+        if self.llm is None or left <= 0:
+            return None
+        return replace(self.llm, spend_usd=min(self.llm.spend_usd, left))
 
     @property
     def title(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from finetune.data.split import split
 from finetune.data.store import SAMPLE_REPLIES, DatasetStore
 from finetune.data.ticket import Tickets
 from finetune.errors import FinetuneError
-from finetune.hosted import Endpoint
+from finetune.hosted import PROMPTS, Endpoint, measuring_usd
+from finetune.llm import spent_in
+from finetune.llm_access import LlmAccess
 from finetune.measurement.evidence import evidence_of
 from finetune.platforms.chats import TRAIN, chat_files
 from finetune.platforms.contract import Bill, Result
@@ -103,15 +106,25 @@ def test_a_hosted_triage_model_is_measured_tried_and_listed_like_any_other(
 
 
 def test_a_hosted_reply_model_has_pairs_to_compare_blind(server: OpenAiServer, tmp_path: Path) -> None:
-    """Against the nearest past answer, on the held-out tickets; the same report as of a model trained here."""
+    """Against the best other, on the held-out tickets; a language model's prompts stand beside it and it judges the pairs."""
     store = DatasetStore(str(tmp_path / "datasets"))
     store.ensure_samples()
     rows = store.tickets(store.get(SAMPLE_REPLIES).digest).rows
     tickets = Tickets(rows[:80], "reply")
     spec = parse_spec({"dataset": "r", "digest": tickets.digest, "task": "reply", "budget_usd": 5}).to_json()
     run = run_of(server, tickets, spec, tmp_path / "job")
+    server.models["plain"] = {"which is better": "A"}
+    access = LlmAccess("plain", KEY, f"{server.url}/v1", 30.0, 0.5)
+    prices = {"api_per_million": {"plain": {"in": 1.0, "out": 2.0}}}
+    run = replace(run, llm=access, prices=prices)
     report = read_report(measure_at_home(run, lambda: False).report)
     assert isinstance(report, FinetuneReport)
+    assert "Prompting was not measured: too few test tickets." in report.notes
+    assert report.judge is not None
+    usd = measuring_usd(run.folder)
+    assert 0 < spent_in(run.folder / PROMPTS) < usd
+    assert report.spent.usd == pytest.approx(BILL.usd + usd, abs=1e-4)
+    assert KEY not in repr(access)
     assert (report.measure, report.pairs.tuned) == ("chrf", f"{BASE}, tuned at OpenAI")
     assert report.pairs.rows
     answer = try_both(tmp_path / "job", tickets.rows[0].text, find_endpoint=lambda card: run.endpoint)

@@ -7,13 +7,14 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from finetune.data.ticket import Tickets, canonical
 from finetune.hosted import Endpoint
+from finetune.llm_access import LlmAccess
 from finetune.platforms.contract import Bill, NoAnswer, Result
 from finetune.platforms.run_key import CorruptResult
 
@@ -34,6 +35,7 @@ class HostedRun:
     """What the measurement is told: the recipe, its rows, where the model answers, and what its training cost.
 
     `result` is what the platform left beside the model, its loss; the report and its pictures are written into `folder`.
+    `llm` is the language model whose prompts are measured beside it, by the table `prices`.
     """
 
     spec: dict[str, Any]
@@ -44,6 +46,8 @@ class HostedRun:
     bill: Bill
     result: Result
     folder: Path
+    llm: LlmAccess | None = None
+    prices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spend_usd(self) -> float:
@@ -64,6 +68,8 @@ class HostedRun:
             "platform": self.platform,
             "base_model": self.base_model,
             "spend_usd": self.spend_usd,
+            "llm": asdict(self.llm) if self.llm else None,
+            "prices": dict(self.prices),
             "trained": {"usd": self.bill.usd, "basis": self.bill.basis},
             "loss": self.result.report.get("loss", []),
             "folder": str(self.folder),

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from finetune.llm_access import FindLlm, no_llm
 from finetune.platforms.contract import (
     Adapter,
     NoAnswer,
@@ -83,7 +84,8 @@ class Desk:
     """`step(now, tick)` acts once on everything that is due; `start()` does so each second in a thread.
 
     `artifacts` takes the files that come back; `per_user` limits how many jobs of a person are out; `on_change` is
-    called after something changed, so that cards follow; `measure` evaluates a model that a platform hosts.
+    called after something changed, so that cards follow; `measure` evaluates a model that a platform hosts, beside the prompts
+    of the language model that `find_llm` knows then.
     """
 
     ledger: Ledger
@@ -93,6 +95,7 @@ class Desk:
     per_user: int | None = None
     on_change: Callable[[], None] = lambda: None
     measure: Measure = measure_at_home
+    find_llm: FindLlm = no_llm
     _memory: dict[str, _Memory] = field(default_factory=dict)
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
     _postponed: dict[str, float] = field(default_factory=dict)
@@ -285,7 +288,8 @@ class Desk:
         memory.due = tick + (AGAIN_S if next_step in (Move.FIND, Move.CLEAR) else LOOK_S)
         lasted_s = partial(memory.lasted_s, tick)
         stopping = self._over.is_set
-        fetcher = Fetcher(self.ledger, connection, self.packer, self.artifacts, self.measure, stopping)
+        who = (self.ledger, connection, self.packer, self.artifacts)
+        fetcher = Fetcher(*who, self.measure, self.find_llm, stopping)
         steps = Steps(self.ledger, connection, self.packer, fetcher, now, since_s, lasted_s)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:

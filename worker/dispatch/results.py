@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.errors import FinetuneError
+from finetune.hosted import PROMPTS, measuring_usd
 from finetune.llm import spent_in
+from finetune.llm_access import FindLlm
 from finetune.platforms.contract import Bill, NoAnswer, NotMade, Result
 from worker.dispatch.at_home import HostedRun, Measure
 from worker.dispatch.packing import Packer, attempt_name
@@ -35,6 +37,7 @@ class Fetcher:
     packer: Packer
     artifacts: Path
     measure: Measure
+    find_llm: FindLlm
     should_stop: Callable[[], bool]
 
     def fetch(self, remote: Remote, since_s: float, now: float) -> Remote:
@@ -73,7 +76,7 @@ class Fetcher:
 
     def _measure(self, remote: Remote, result: Result, now: float) -> Result:
         """The hosted model measured on the held-out rows, in the folder of the attempt; what was answered is kept for a next try."""
-        job, folder = self.ledger.job(remote.job_id), self._measured(remote)
+        job, folder, account = self.ledger.job(remote.job_id), self._measured(remote), self.find_llm()
         bill = self.connection.adapter.bill(self.packer.reference(remote))
         note = f"measuring {result.model} here on held-out tickets"
         remotes.note_state(self.ledger.engine, remote, note, now)
@@ -87,8 +90,15 @@ class Fetcher:
             bill or Bill(remote.usd, False, "not billed yet"),
             result,
             folder,
+            account.access if account else None,
+            self.packer.prices,
         )
-        evaluation = self.measure(run, self.should_stop)
+        before = spent_in(folder / PROMPTS)
+        try:
+            evaluation = self.measure(run, self.should_stop)
+        finally:
+            if account and (usd := spent_in(folder / PROMPTS) - before) > 0:
+                account.record(usd)
         if folder.is_dir():
             self._keep(folder, self.artifacts / remote.root / attempt_name(remote))
         return evaluation
@@ -112,7 +122,7 @@ class Fetcher:
             return 0.0
         home = self.artifacts / remote.root
         folder = self._measured(remote) if remote.report is None else home / attempt_name(remote)
-        if usd := spent_in(folder):
+        if usd := measuring_usd(folder):
             return usd
         return max(0.0, api_usd(remote.report) - remote.usd) if remote.report else 0.0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from finetune.errors import FinetuneError
 from finetune.hosted import Endpoint
+from finetune.llm_access import LlmAccess
 from worker.logs import scrub
 from worker.runtime.attempt import explain, plots_of
 
@@ -25,12 +26,12 @@ def main() -> None:
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
     """What became of an order."""
-    secret = str(order["endpoint"]["key"])
+    secrets = [str(one["key"]) for one in (order["endpoint"], order.get("llm") or {}) if one.get("key")]
     try:
         report = measure(order)
         return {"report": report, "plots": plots_of(report, Path(order["folder"]))}
     except FinetuneError as error:
-        return {"error": scrub(str(error), [secret]), "retryable": error.retryable}
+        return {"error": scrub(str(error), secrets), "retryable": error.retryable}
     except ModuleNotFoundError as error:
         fix = "pip install 'trainwise[train]' where the bot runs, then launch it again"
         return {"error": f"{error.name} is not installed here: {fix}.", "retryable": False}
@@ -50,7 +51,9 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     tickets = Tickets(rows, order["kind"], columns=order["columns"])
     history = tuple(LossPoint(int(one["step"]), float(one["loss"])) for one in order["loss"])
     endpoint = Endpoint(**order["endpoint"])
-    model = HostedModel(endpoint, order["platform"], order["base_model"], order["spend_usd"], history)
+    llm = LlmAccess(**order["llm"]).open(order["prices"]) if order.get("llm") else None
+    names = order["platform"], order["base_model"]
+    model = HostedModel(endpoint, *names, order["spend_usd"], history, llm)
     return run_hosted(
         Spec.from_json(order["spec"]),
         tickets,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from finetune.artifacts import CARD, MODEL
 from finetune.data.ticket import Tickets
-from finetune.hosted import card_of
+from finetune.hosted import card_of, prompts_folder
 from finetune.llm import LONGEST_ANSWER, fence_ticket
 from finetune.methods import METHODS, PILOT
 from finetune.progress import Progress
 from finetune.reports.finetune import FinetuneReport, Latency
 from finetune.reports.parts import DatasetPart, Spent
 from finetune.tasks.reply.data import Pairs, WrittenAnswers, prepare
+from finetune.tasks.reply.prompts import prompted_replies
 from finetune.tasks.reply.run import RunOutputs, baselines, conclude, judge_pairs, nearest_crossed
 from finetune.training.embedding import FrozenEmbedder
 from finetune.training.summary import TrainingSummary
@@ -56,7 +57,9 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     (folder / MODEL).mkdir(exist_ok=True)
     card = card_of(model.endpoint, model.platform, model.base_model, "reply")
     (folder / MODEL / CARD).write_text(json.dumps(card, indent=1))
-    outputs = RunOutputs([*systems, ours], rows, vectors, TrainingSummary(model.history))
+    llm, beside = model.llm_after(outcome.usd), prompts_folder(folder)
+    prompts = prompted_replies(llm, rows.train, test, vectors, beside, spec.seed, progress)
+    outputs = RunOutputs([*systems, *prompts.written, ours], rows, vectors, TrainingSummary(model.history))
     report, opponent = conclude(outputs, embedder, folder, replace(spec, method=PILOT.name))
     nearest, *others = report.systems
     nearest = replace(nearest, cross_validated=nearest_crossed(rows.folds, embedder, spec.seed))
@@ -64,8 +67,9 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     report = replace(
         report,
         systems=(nearest, *others),
-        spent=Spent(api_usd=outcome.usd),
+        notes=(*report.notes, *prompts.notes),
+        spent=Spent(api_usd=outcome.usd + prompts.usd),
         dataset=DatasetPart(train=len(rows.train), dev=len(rows.dev), test=len(test), split=rows.how),
         latency=Latency(each * outcome.seconds, usd_per_1000=each * outcome.usd),
     )
-    return judge_pairs(report, None, test, (ours, opponent), folder, spec.seed, progress)
+    return judge_pairs(report, llm, test, (ours, opponent), beside, spec.seed, progress)

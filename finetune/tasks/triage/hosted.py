@@ -18,14 +18,14 @@ from finetune.evaluation.learning_curve import rising_classes
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.prompting import read_answer
 from finetune.evaluation.sample import drop_embeddings
-from finetune.hosted import card_of
+from finetune.hosted import card_of, prompts_folder
 from finetune.llm import fence_ticket
 from finetune.methods import PILOT
 from finetune.progress import Progress
 from finetune.reports.finetune import FinetuneReport, Latency
 from finetune.reports.parts import Spent
 from finetune.tasks.triage.data import prepare
-from finetune.tasks.triage.prompts import PromptAnswers
+from finetune.tasks.triage.prompts import prompt_answers
 from finetune.tasks.triage.run import Answers, conclude, curve_of, keep_before
 from finetune.training.embedding import FrozenEmbedder
 from finetune.training.summary import TrainingSummary
@@ -77,9 +77,13 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
     card = card_of(model.endpoint, model.platform, model.base_model, "triage", classes=list(sample.names))
     (folder / MODEL / CARD).write_text(json.dumps(card, indent=1))
     drop_embeddings(folder)
-    answers = Answers(sample, ladder, ours, PromptAnswers())
+    llm = model.llm_after(outcome.usd)
+    prompts = prompt_answers(llm, sample, prompts_folder(folder), spec.seed, progress)
+    answers = Answers(sample, ladder, ours, prompts)
     latency = Latency(1000 * outcome.seconds / len(rows), usd_per_1000=1000 * outcome.usd / len(rows))
     training = TrainingSummary(model.history, seconds=outcome.seconds)
     report = conclude(answers, training, latency, points, folder, rising_classes(sample, curve))
     notes = [f"{odd} of {len(rows)} answers named no queue: they count as wrong."] if odd else []
-    return replace(report, spent=Spent(api_usd=outcome.usd), notes=(*report.notes, *notes))
+    return replace(
+        report, spent=Spent(api_usd=report.spent.api_usd + outcome.usd), notes=(*report.notes, *notes)
+    )
