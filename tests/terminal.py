@@ -55,10 +55,11 @@ def warm_trainwise(env: Mapping[str, str], *words: str) -> subprocess.CompletedP
 
 def _run_here(arguments: list[str], env: dict[str, str], folder: str) -> None:
     """The command in this process, its output in files of `folder`; exits with the command's code."""
-    from bot.cli import main
+    from bot.cli import console, main
 
     os.environ.clear()
     os.environ.update(env)
+    console.console.width = int(env["COLUMNS"])  # it took its width when it was first imported
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder, name), os.O_CREAT | os.O_WRONLY), number)
     sys.argv = ["trainwise", *arguments]
