@@ -30,6 +30,7 @@ TICKETS = (
 DOCUMENTS = (
     "markitdown",
     "pypdfium2",
+    "pdfplumber",
     "bs4",
     "defusedxml",
     "docutils",

@@ -86,8 +86,8 @@ def ledger(settings: Settings) -> Finding:
 
 def datasets(settings: Settings) -> Finding:
     """Whether the team's datasets can be listed: the folder, or the bucket with this machine's credentials."""
-    from finetune.data.filesystem import without_user
     from finetune.data.store import DatasetStore
+    from finetune.data.store_errors import without_user
     from finetune.data.ticket import DatasetError
 
     try:

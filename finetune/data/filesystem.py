@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from finetune.data.store_errors import code_of, in_words
 from finetune.data.ticket import DatasetError
 
 PIECE, DEAD_S = 1 << 20, 3_600.0  # bytes; seconds after which nobody writes to a draft any more
@@ -240,8 +240,6 @@ def _of_a_folder(root: str) -> Iterator[None]:
 S3 = ("s3", "s3a")
 NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-KEYLESS = ("NoCredentials", "PartialCredentials", "ProfileNotFound", "CredentialRetrieval", "TokenRetrieval")
-ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
 SECOND = ("PreconditionFailed", "ConditionalRequestConflict", "412")
 PATIENCE = {
     "connect_timeout": 3,
@@ -249,12 +247,6 @@ PATIENCE = {
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
 """A bucket that is down is told within seconds: a person waits, or the job is tried again by its worker."""
-
-
-class StoreUnreachable(DatasetError):
-    """The store did not answer: nothing is wrong with the rows, and a later try may work."""
-
-    retryable = True
 
 
 def open_store(url: str, login: Mapping[str, str] | None = None) -> tuple[Any, str]:
@@ -276,54 +268,6 @@ def open_store(url: str, login: Mapping[str, str] | None = None) -> tuple[Any, s
     if scheme in S3:
         fs.retries = 1  # on top of botocore's own: a store that hangs would be waited for 15 times
     return fs, str(root).rstrip("/")
-
-
-@contextmanager
-def in_words(url: str) -> Iterator[None]:
-    """What a store answers instead of doing its work, as DatasetError; a missing or existing file passes."""
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except FileNotFoundError as missing:
-        if code_of(missing) != "NoSuchBucket":
-            raise
-        message = f"There is no bucket for {without_user(url)}."
-        raise DatasetError(message, what_next="Make it, or correct TRAINWISE_DATASETS_URL.") from missing
-    except DatasetError:
-        raise
-    except Exception as error:  # the edge: each store's library has its own kinds
-        raise _explain(without_user(url), error) from error
-
-
-def _explain(place: str, error: Exception) -> DatasetError:
-    name, code = type(error).__name__, code_of(error)
-    if name.startswith(KEYLESS):
-        message = f"There are no usable credentials here for {place} ({name})."
-        next_step = (
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE) where bot and workers run."
-        )
-        return DatasetError(message, what_next=next_step)
-    if code in ELSEWHERE:
-        return DatasetError(
-            f"{place} is in another region ({code}).", what_next="Set AWS_DEFAULT_REGION to the bucket's."
-        )
-    if isinstance(error, PermissionError):
-        next_step = (
-            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; they must list, read, write and delete there."
-        )
-        return DatasetError(f"{place} refuses these credentials ({code or name}).", what_next=next_step)
-    next_step = "Check the network, and AWS_ENDPOINT_URL if it is set; then try again. Nothing was lost."
-    return StoreUnreachable(f"{place} does not answer ({code or name}).", what_next=next_step)
-
-
-def code_of(error: BaseException) -> str:
-    """The store's own word for an error (S3: `NoSuchBucket`, `AccessDenied`), empty if it has none."""
-    for one in (error, error.__cause__):
-        response = getattr(one, "response", None)
-        if isinstance(response, dict):
-            return str(response.get("Error", {}).get("Code", ""))
-    return ""
 
 
 def was_second(error: OSError) -> bool:
@@ -348,8 +292,3 @@ def erase(fs: Any, path: str) -> None:
             "still in them.",
             what_next="Allow s3:ListBucketVersions and s3:DeleteObjectVersion, then do this again.",
         ) from refused
-
-
-def without_user(url: str) -> str:
-    """The address without a user or key in it."""
-    return re.sub(r"(?<=://)[^/]*@", "", url)

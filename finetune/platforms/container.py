@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from finetune.data.filesystem import without_user
+from finetune.data.store_errors import without_user
 from finetune.platforms.contract import (
     Bill,
     NoAnswer,

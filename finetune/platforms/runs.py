@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import sha256_of
-from finetune.data.filesystem import Files, without_user
+from finetune.data.filesystem import Files
+from finetune.data.store_errors import without_user
 from finetune.data.ticket import DatasetError
 from finetune.platforms.contract import NoAnswer, Result
 from finetune.platforms.plain_json import plain_object

@@ -111,7 +111,8 @@ def _write_sizes(writer: Any, config: Any, architecture: str) -> None:
     writer.add_key_length(size)
     writer.add_value_length(size)
     rope = getattr(config, "rope_parameters", None) or {}
-    writer.add_rope_freq_base(float(rope.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)))
+    theta: Any = rope.get("rope_theta") or getattr(config, "rope_theta", 10_000.0)
+    writer.add_rope_freq_base(float(theta))
 
 
 def _write_words(writer: Any, words: Mapping[str, Any], size: int, ids: Mapping[str, int | None]) -> None:

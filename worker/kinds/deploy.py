@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from worker.jobs.records import JOB_ID
 from worker.kinds.job_kind import JobKind, JobSpec, Report
 
 if TYPE_CHECKING:
+    from finetune.serving.answers import ServedModel
     from worker.runtime.attempt import Work
 
 DEPLOY = "deploy"
@@ -47,7 +48,7 @@ def run(work: Work) -> Report:
         promise = served.describe()
         served.engine.close()
     else:
-        promise = served.threshold.describe(pointer.error_rate)
+        promise = cast("ServedModel", served).threshold.describe(pointer.error_rate)
     card: dict[str, Any] = json.loads((folder / SERVED).read_text())
     from finetune.reports.deployment import DeploymentReport
 

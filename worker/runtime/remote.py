@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from finetune.data.filesystem import without_user
+from finetune.data.store_errors import without_user
 from finetune.platforms.contract import NoAnswer
 from finetune.platforms.run_key import Forgery, RunKey
 from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
