@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -37,6 +39,7 @@ DATA = frozenset(
         ".gz",
     )
 )
+DAMAGES = (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError, zlib.error, lzma.LZMAError)
 Read = Callable[[Path, str | None], Iterator[ReadResult]]
 
 
@@ -60,12 +63,16 @@ def _unpack(path: Path, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterato
                         message = f"{path.name} unpacks to more than {MAX_UNPACKED / 1e9:.0f} GB."
                         raise DatasetError(message, what_next="Send the most recent tickets only.")
                     out.write(block)
-        except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, ValueError) as error:
-            if isinstance(error, DatasetError):
-                raise
-            message = f"{path.name} is damaged or locked: it cannot be unpacked."
-            raise DatasetError(message, what_next="Pack it again without a password.") from error
+        except DatasetError:
+            raise
+        except DAMAGES as error:
+            raise _damaged(path) from error
         yield inner
+
+
+def _damaged(path: Path) -> DatasetError:
+    message = f"{path.name} is damaged or locked: it cannot be unpacked."
+    return DatasetError(message, what_next="Pack it again without a password.")
 
 
 def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult]:
@@ -76,7 +83,10 @@ def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult
         message = f"{path.name} is a damaged zip archive or workbook."
         raise DatasetError(message, what_next="Save it again, or send CSV.") from error
     with archive:
-        names = [info.filename for info in archive.infolist() if not info.is_dir()][:MAX_MEMBERS]
+        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        if len(names) > MAX_MEMBERS:
+            message = f"{path.name} holds {len(names):,} files; {MAX_MEMBERS:,} are read at most."
+            raise DatasetError(message, what_next="Pack them into several archives, or into one mbox file.")
         if any(name.startswith(("xl/", "content.xml")) for name in names):
             yield from workbook_records(path, part)
             return
@@ -89,18 +99,28 @@ def zip_records(path: Path, part: str | None, read: Read) -> Iterator[ReadResult
         files = [name for name in names if PurePosixPath(name).suffix.lower() in DATA]
         if mails and (not part or not files):
             yield from thread_records(
-                eml_mail(_member(archive, name), place, PurePosixPath(name).parent.name)
+                eml_mail(_member(archive, path, name), place, PurePosixPath(name).parent.name)
                 for place, name in enumerate(mails, 1)
             )
             return
         member = choose_part(path, [(name, "") for name in files], part, "file")
-        with archive.open(member) as stream, _unpack(path, stream, member) as inner:
+        with _open(archive, path, member) as stream, _unpack(path, stream, member) as inner:
             yield from read(inner, None)
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as stream:
-        return stream.read(50_000_000)
+def _open(archive: zipfile.ZipFile, path: Path, name: str) -> IO[bytes]:
+    try:
+        return archive.open(name)
+    except DAMAGES as error:
+        raise _damaged(path) from error
+
+
+def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+    with _open(archive, path, name) as stream:
+        try:
+            return stream.read(50_000_000)
+        except DAMAGES as error:
+            raise _damaged(path) from error
 
 
 # -- Arrow, Parquet and Hugging Face's folders of them ---------------------------------------------

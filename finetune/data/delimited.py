@@ -149,12 +149,15 @@ def _header(fields: list[str]) -> list[str]:
     """The column names; a name that stands again gets a number, an empty one its place."""
     while len(fields) > 1 and not fields[-1].strip():
         fields = fields[:-1]
-    names: list[str] = []
+    names: dict[str, None] = {}
+    uses: Counter[str] = Counter()
     for place, field in enumerate(fields, 1):
-        name = field.strip() or f"column {place}"
-        again = next(n for n in itertools.count(1) if (name if n == 1 else f"{name} {n}") not in names)
-        names.append(name if again == 1 else f"{name} {again}")
-    return names
+        name = own = field.strip() or f"column {place}"
+        while own in names:
+            uses[name] += 1
+            own = f"{name} {uses[name] + 1}"
+        names[own] = None
+    return list(names)
 
 
 _FOOTER = re.compile(

@@ -70,7 +70,7 @@ def _text_records(path: Path, head: bytes, stream: BinaryIO) -> Iterator[ReadRes
     elif is_eml(head):
         yield from thread_records([eml_mail(stream.read(MAX_JSON))])
     elif is_html_table(head):
-        yield from html_records(stream.read(MAX_JSON), path.name)
+        yield from html_records(_read_whole(stream, path, "HTML page", "CSV: it is"), path.name)
     elif (shape := _json_shape(head)) is not None:
         yield from _json_lines(stream) if shape == "lines" else _json_whole(stream, path)
     else:
@@ -154,12 +154,7 @@ def _json_lines(stream: BinaryIO) -> Iterator[ReadResult]:
 
 
 def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
-    data = stream.read(MAX_JSON + 1)
-    if len(data) > MAX_JSON:
-        message = f"{path.name} is one JSON value of more than {MAX_JSON / 1e6:.0f} MB."
-        raise DatasetError(
-            message, what_next="Export JSON lines (one ticket a line): they are read in a stream."
-        )
+    data = _read_whole(stream, path, "JSON value", "JSON lines (one ticket a line): they are")
     try:
         value = _json_value(data.removeprefix(b"\xef\xbb\xbf"))
     except json.JSONDecodeError as error:
@@ -172,6 +167,15 @@ def _json_whole(stream: BinaryIO, path: Path) -> Iterator[ReadResult]:
         items = _table_to_rows(value) or _columns_to_rows(value) or [value]
     for place, item in enumerate(items, 1):
         yield from _from_object(item, place, "", "item")
+
+
+def _read_whole(stream: BinaryIO, path: Path, what: str, instead: str) -> bytes:
+    """The file's bytes. Raises DatasetError for more than MAX_JSON, of which none is read."""
+    data = stream.read(MAX_JSON + 1)
+    if len(data) > MAX_JSON:
+        message = f"{path.name} is one {what} of more than {MAX_JSON / 1e6:.0f} MB."
+        raise DatasetError(message, what_next=f"Export {instead} read in a stream.")
+    return data
 
 
 def _json_value(data: bytes) -> Any:

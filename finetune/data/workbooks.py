@@ -62,9 +62,13 @@ def _filled(sheet: Any) -> list[list[Any]]:
     """The sheet's rows; a cell that was merged over several rows stands in each of them."""
     rows: list[list[Any]] = sheet.to_python()
     top, left = sheet.start or (0, 0)
+    room = sum(map(len, rows))  # merged cells cannot be more than all cells: they do not overlap
     for (first, column), (last, _) in sheet.merged_cell_ranges or ():
         if not (0 <= first - top < len(rows) and 0 <= column - left < len(rows[first - top])):
             continue
+        room -= min(last - top + 1, len(rows)) - (first - top)
+        if room < 0:
+            raise ValueError("merged cells overlap")
         value = rows[first - top][column - left]
         for row in rows[first - top + 1 : last - top + 1]:
             row[column - left] = value if row[column - left] in (None, "") else row[column - left]

@@ -11,8 +11,14 @@ from typing import Any
 SENTENCE = "Refunds are paid within fourteen days of the request, to the card that paid."
 
 
-def table_pdf(rows: list[list[str]], above: str, below: str) -> bytes:
-    """A page with a line of text, a table with a line around each cell, and a line of text."""
+BOX = "/MediaBox [0 0 900 792]"
+
+
+def table_pdf(rows: list[list[str]], above: str, below: str, boxes: str = BOX, start: str = "") -> bytes:
+    """A page with a line of text, a table with a line around each cell, and a line of text.
+
+    A cell `^` is under the one above it; `boxes` are the page's own entries, `start` stands before what is drawn.
+    """
     words = [
         f"BT /F1 11 Tf 50 700 Td ({above}) Tj ET",
         f"BT /F1 11 Tf 50 {640 - 20 * len(rows)} Td ({below}) Tj ET",
@@ -20,9 +26,12 @@ def table_pdf(rows: list[list[str]], above: str, below: str) -> bytes:
     lines = []
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
-            lines.append(f"{50 + 120 * x} {660 - 20 * y} 120 20 re S")
+            if cell == "^":
+                continue
+            height = 40 if y + 1 < len(rows) and rows[y + 1][x] == "^" else 20
+            lines.append(f"{50 + 120 * x} {680 - 20 * y - height} 120 {height} re S")
             words.append(f"BT /F1 10 Tf {54 + 120 * x} {666 - 20 * y} Td ({cell}) Tj ET")
-    return _pdf_of([" ".join([*words, *lines])])
+    return _pdf_of([" ".join([start, *words, *lines])], boxes)
 
 
 def pdf(pages: list[str]) -> bytes:
@@ -32,7 +41,7 @@ def pdf(pages: list[str]) -> bytes:
     )
 
 
-def _pdf_of(streams: list[str]) -> bytes:
+def _pdf_of(streams: list[str], boxes: str = BOX) -> bytes:
     """A PDF with these pages, each as its content stream."""
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
     kids = []
@@ -40,8 +49,7 @@ def _pdf_of(streams: list[str]) -> bytes:
     for stream in streams:
         kids.append(f"{len(objects) + 1} 0 R")
         objects.append(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 900 792] /Resources {font} "
-            f"/Contents {len(objects) + 2} 0 R >>"
+            f"<< /Type /Page /Parent 2 0 R {boxes} /Resources {font} /Contents {len(objects) + 2} 0 R >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
     objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"

@@ -56,15 +56,21 @@ def _page_text(document: Any, number: int, finder: TableFinder) -> str:
     try:
         text_page = page.get_textpage()
         try:
-            height = page.get_height()
-            parts, top = [], 0.0
+            _, low, _, high = page.get_mediabox()  # a table's place is told from the top of this box
+            is_turned = page.get_rotation() != 0  # then its place on the sheet is another
+            parts: list[str] = []
+            edge: float | None = None  # down to which the page is read
             tables = finder.tables(page, number)
-            for table in (one for one in tables if one.is_wide and one.top >= top):
-                above = text_page.get_text_bounded(bottom=height - table.top, top=height - top)
+            wide = [one for one in tables if one.is_wide and not is_turned]
+            for table in wide:
+                top, bottom = high - low - table.top, high - low - table.bottom
+                if edge is not None and top > edge:
+                    continue
+                above = text_page.get_text_bounded(bottom=top, top=edge)
                 parts += [reflow(above), table.markdown]
-                top = table.bottom
-            rest = text_page.get_text_bounded(top=height - top) if top else text_page.get_text_bounded()
-            beside = [one.markdown for one in tables if not one.is_wide]
+                edge = bottom
+            rest = text_page.get_text_bounded(top=edge)
+            beside = [one.markdown for one in tables if one not in wide]
             return "\n\n".join(part for part in (*parts, reflow(rest), *beside) if part)
         finally:
             text_page.close()

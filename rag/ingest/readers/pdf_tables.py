@@ -7,6 +7,8 @@ horizontal rules alone: those stay lines of text.
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ class TableFinder:
     def __init__(self, path: Path) -> None:
         self._path, self._start = path, time.process_time()
         self._file: Any = None
+        self._pages: Sequence[Any] | None = None
         self.last_page: int | None = None
 
     def tables(self, page: Any, number: int) -> list[PageTable]:
@@ -41,18 +44,32 @@ class TableFinder:
         if time.process_time() - self._start > CPU_SECONDS:
             self.last_page = number
             return []
-        import pdfplumber
-
-        self._file = self._file or pdfplumber.open(self._path)
-        page_of_lines = self._file.pages[number]
-        candidates = [_page_table(page_of_lines, table) for table in page_of_lines.find_tables()]
-        page_of_lines.close()
+        try:
+            page_of_lines = self._open()[number]
+            candidates = [_page_table(page_of_lines, table) for table in page_of_lines.find_tables()]
+            page_of_lines.close()
+        except (MemoryError, ModuleNotFoundError):
+            raise
+        except Exception:  # the edge: pdfium reads damaged files that break pdfminer in many ways
+            return []
         return sorted((one for one in candidates if one is not None), key=lambda one: one.top)
+
+    def _open(self) -> Sequence[Any]:
+        """The file's pages; none where pdfminer cannot tell them, which is tried once."""
+        if self._pages is None:
+            import pdfplumber
+
+            self._pages = ()
+            self._file = pdfplumber.open(self._path)
+            self._pages = self._file.pages
+        return self._pages
 
     def close(self) -> None:
         """Lets go of the file."""
-        if self._file is not None:
+        if self._file is not None and self._pages:
             self._file.close()
+        elif self._file is not None:  # closing asks for its pages, which cannot be told
+            self._file.stream.close()
 
 
 def _has_lines(page: Any) -> bool:
@@ -69,11 +86,11 @@ def _has_lines(page: Any) -> bool:
 
 def _page_table(page: Any, table: Any) -> PageTable | None:
     """The table in Markdown with its first row as header; None for boxes that hold no table."""
-    rows = [[None if cell is None else " ".join(cell.split()) for cell in row] for row in table.extract()]
-    rows = [row for row in rows if any(row)]
+    words = [[None if cell is None else " ".join(cell.split()) for cell in row] for row in table.extract()]
+    sizes = [sum(map(bool, row)) for row in words]
+    rows = [row for row, size in zip(_spread(words, table.cells), sizes, strict=True) if size]
     width = max(map(len, rows), default=0)
-    cells = sum(bool(cell) for row in rows for cell in row)
-    if len(rows) < 2 or width < 2 or cells < LEAST_FILLED * len(rows) * width:
+    if len(rows) < 2 or width < 2 or sum(sizes) < LEAST_FILLED * len(rows) * width:
         return None
     left, top, right, bottom = table.bbox
     beside = [word for word in page.extract_words() if top < (word["top"] + word["bottom"]) / 2 < bottom]
@@ -81,17 +98,23 @@ def _page_table(page: Any, table: Any) -> PageTable | None:
     return PageTable(top, bottom, _markdown(rows, width), is_wide)
 
 
+def _spread(
+    rows: list[list[str | None]], cells: list[tuple[float, float, float, float]]
+) -> list[list[str | None]]:
+    """The rows with a merged cell's words in each place that it covers; `cells` are its boxes (x0, top, x1, bottom)."""
+    lefts, tops = sorted({cell[0] for cell in cells}), sorted({cell[1] for cell in cells})
+    for left, top, right, bottom in cells:
+        column, line = bisect_left(lefts, left), bisect_left(tops, top)
+        words = rows[line][column]
+        for y in range(line, bisect_left(tops, bottom)):
+            for x in range(column, bisect_left(lefts, right)):
+                rows[y][x] = words if rows[y][x] is None else rows[y][x]
+    return rows
+
+
 def _markdown(rows: list[list[str | None]], width: int) -> str:
-    """A merged cell's words stand in each cell that it covers."""
-    grid: list[list[str]] = []
-    for row in rows:
-        line: list[str] = []
-        for place in range(width):
-            cell = row[place] if place < len(row) else ""
-            if cell is None:
-                cell = line[-1] if line else grid[-1][place] if grid else ""
-            line.append(cell)
-        grid.append(line)
+    """A place without a cell is empty."""
+    grid = [[cell or "" for cell in row] + [""] * (width - len(row)) for row in rows]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in grid]
     lines.insert(1, "|" + " --- |" * width)
     return "\n".join(lines)

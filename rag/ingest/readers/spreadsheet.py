@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import groupby
@@ -13,6 +14,7 @@ from rag.ingest.readers.reader import Reader, Text
 from rag.ingest.readers.text import plain_stem
 
 MOST_CELLS = 2_000_000
+_NUMBER = re.compile(r"(?!(?:19|20)\d\d$)[-+€$£]?\s?\d[\d.,:/ %T-]*[€$£]?")  # a bare year may head a column
 Rows = list[list[str]]
 
 
@@ -61,21 +63,39 @@ def _cell(value: Any) -> str:
 
 
 def _blocks(rows: Rows) -> Iterator[str]:
-    """The sheet's blocks between empty rows: titles as text, the rest as a table below its header."""
+    """The sheet's blocks between empty rows: titles as text, the rest as a table below its header.
+
+    A block that begins with numbers in columns of the one above goes on with it, under the same header.
+    """
+    header: list[str] = []
+    places_above: list[int] = []
     for is_block, group in groupby(rows, key=any):
         if not is_block:
             continue
         block = list(group)
         places = [place for place in range(len(block[0])) if any(row[place] for row in block)]
+        if header and _goes_on(block[0], header, places, places_above):
+            block, places = [header, *block], places_above
         block = [[row[place] for place in places] for row in block]
         while block and len(set(filter(None, block[0]))) == 1 and (len(places) > 1 or len(block) == 1):
             yield next(filter(None, block.pop(0)))
         if len(places) == 1:
             yield "\n".join(row[0] for row in block)
         elif block:
+            header, places_above = ["" for _ in rows[0]], places
+            for place, cell in zip(places, block[0], strict=True):
+                header[place] = cell
             lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in block]
             lines.insert(1, "|" + " --- |" * len(places))
             yield "\n".join(lines)
+
+
+def _goes_on(first: list[str], header: list[str], places: list[int], places_above: list[int]) -> bool:
+    """Whether a block's first row is a row of the table above: it has numbers, and that one's header has none."""
+    filled = [place for place in places if first[place]]
+    numbers = [place for place in filled if _NUMBER.fullmatch(first[place])]
+    is_inside = set(places) <= set(places_above) and len(filled) > 1
+    return is_inside and bool(numbers) and not any(map(_NUMBER.fullmatch, header))
 
 
 READERS = (

@@ -32,6 +32,16 @@ def test_full_names_in_english_and_french_are_hidden_and_things_stay() -> None:
     assert "one in eight full names" in result.not_covered
 
 
+@needs_models
+def test_names_in_a_long_text_are_hidden_wherever_they_stand() -> None:
+    """The model reads it in pieces: none ends within a name, and the last reaches the text's end."""
+    filler = "the printer on the second floor is slow again and nobody knows why. "
+    for size in range(1_920, 2_000, 13):  # the name stands across the 2,000th character in some
+        text = f"{'x' * (size % len(filler))} {filler * (size // len(filler))}{ENGLISH}"
+        assert "Daniel Johnson" not in redact.redact(tickets(text)).tickets.texts[0]
+    assert "Daniel Johnson" not in redact.redact(tickets(filler * 350 + ENGLISH)).tickets.texts[0]
+
+
 def test_without_the_extra_nothing_is_loaded_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names stay, as NOT_COVERED tells."""
     monkeypatch.setattr(name_models, "names_are_found", lambda: False)

@@ -49,6 +49,8 @@ def test_the_kind_of_thing_is_looked_for(question: str, answer: str, other: str)
         ("What does the dashboard show?", "It shows the tickets of the week."),
         ("Where do I set the language?", "Open Settings > Language."),
         ("How many seats are there?", "The hall holds sixty guests."),
+        ("How many days of PTO do we get?", "PTO: 25 working days a year."),
+        ("How many hours do we have?", "For P1 the SLA is met; at most SLA 4 hours."),
         ("How long does tuning take and what does it cost?", "Tuning takes two to eight hours."),
     ],
 )

@@ -44,6 +44,74 @@ def test_a_ruled_table_of_a_pdf_stands_in_its_place(tmp_path: Path, sandbox: San
     assert text.count("34 dollars") == 1
 
 
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        "/MediaBox [0 0 900 792] /CropBox [20 100 880 720]",
+        "/MediaBox [0 100 900 892]",
+        "/MediaBox [0 -50 900 742] /CropBox [0 0 900 742]",
+    ],
+)
+def test_a_cropped_page_loses_no_line_beside_its_table(boxes: str, tmp_path: Path, sandbox: Sandbox) -> None:
+    """A table's place is told from the top of the sheet, not of the part that is shown."""
+    path = tmp_path / "cropped.pdf"
+    path.write_bytes(make.table_pdf(PRICES, "Prices a month.", "All without tax.", boxes))
+    text = one_document(path, sandbox).text
+    assert text.index("Prices a month.") < text.index(ROW) < text.index("All without tax.")
+    assert text.count("34 dollars") == 1
+
+
+def test_a_turned_page_loses_no_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    """What is read off a turned page stands whole, its table below it."""
+    path = tmp_path / "turned.pdf"
+    above = " ".join(f"word{number}" for number in range(14, 32))
+    boxes, turn = "/MediaBox [0 0 792 900] /Rotate 90", "0 1 -1 0 792 0 cm"
+    path.write_bytes(make.table_pdf(PRICES, above, "All without tax.", boxes, turn))
+    text = one_document(path, sandbox).text
+    assert above in " ".join(text.split())
+    assert "All without tax." in text
+    assert ROW in text
+
+
+def test_a_cell_that_spans_rows_of_a_pdf_stands_in_each(tmp_path: Path, sandbox: Sandbox) -> None:
+    """In its own column, whatever stands to its left."""
+    path = tmp_path / "merged.pdf"
+    rows = [["Region", "Plan", "Price"], ["Europe", "Team", "29 dollars"], ["Asia", "^", "34 dollars"]]
+    path.write_bytes(make.table_pdf(rows, "Our prices.", "Without tax."))
+    assert "| Asia | Team | 34 dollars |" in one_document(path, sandbox).text
+
+
+def test_a_pdf_that_only_one_of_two_readers_opens_is_read(tmp_path: Path, sandbox: Sandbox) -> None:
+    """Its table is lines of text then, and nothing is lost."""
+    path = tmp_path / "odd.pdf"
+    path.write_bytes(make.table_pdf(PRICES, "Our prices.", "Without tax.", f"{make.BOX} /Rotate /None"))
+    assert "34 dollars" in one_document(path, sandbox).text
+
+
+def test_rows_below_a_gap_keep_their_header(tmp_path: Path, sandbox: Sandbox) -> None:
+    """A block of a sheet that begins with numbers goes on with the table above; one of words and years is its own."""
+    xlsxwriter = pytest.importorskip("xlsxwriter")
+    book = xlsxwriter.Workbook(str(tmp_path / "gaps.xlsx"))
+    sheet = book.add_worksheet("Rates")
+    rows = (
+        ["Plan", "Seats", "Price"],
+        ["Solo", 1, 9],
+        [],
+        ["Team", 5, 29],
+        ["Firm", 50, 199],
+        [],
+        ["City", 2025, 2026],
+        ["Oslo", 22, 33],
+    )
+    for number, row in enumerate(rows):
+        sheet.write_row(number, 0, row)
+    book.close()
+    text = one_document(tmp_path / "gaps.xlsx", sandbox).text
+    header = "| Plan | Seats | Price |\n| --- | --- | --- |\n"
+    assert f"{header}| Team | 5 | 29 |\n| Firm | 50 | 199 |" in text
+    assert "| City | 2025 | 2026 |\n| --- | --- | --- |\n| Oslo | 22 | 33 |" in text
+
+
 def test_a_workbook_is_a_section_per_sheet(tmp_path: Path, sandbox: Sandbox) -> None:
     """Titles above a table are words, merged cells are repeated, an empty sheet is nothing, dates are dates."""
     xlsxwriter = pytest.importorskip("xlsxwriter")
