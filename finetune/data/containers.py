@@ -66,11 +66,11 @@ def _unpack(path: Path, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterato
         except DatasetError:
             raise
         except DAMAGES as error:
-            raise _damaged(path) from error
+            raise _damage_error(path) from error
         yield inner
 
 
-def _damaged(path: Path) -> DatasetError:
+def _damage_error(path: Path) -> DatasetError:
     message = f"{path.name} is damaged or locked: it cannot be unpacked."
     return DatasetError(message, what_next="Pack it again without a password.")
 
@@ -112,7 +112,7 @@ def _open(archive: zipfile.ZipFile, path: Path, name: str) -> IO[bytes]:
     try:
         return archive.open(name)
     except DAMAGES as error:
-        raise _damaged(path) from error
+        raise _damage_error(path) from error
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
@@ -120,7 +120,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
         try:
             return stream.read(50_000_000)
         except DAMAGES as error:
-            raise _damaged(path) from error
+            raise _damage_error(path) from error
 
 
 # -- Arrow, Parquet and Hugging Face's folders of them ---------------------------------------------

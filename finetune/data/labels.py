@@ -120,14 +120,14 @@ def _without_long(
     if longest is None or not any(len(row.label or "") > longest for row in rows):
         return rows, ()
     problems = tuple(
-        Problem(row.line, long_label(row.label, longest), column, row.text[:RAW_SHOWN], rule=LONG)
+        Problem(row.line, describe_long_label(row.label, longest), column, row.text[:RAW_SHOWN], rule=LONG)
         for row in rows
         if row.label and len(row.label) > longest
     )
     return gather(row for row in rows if len(row.label or "") <= longest), problems
 
 
-def long_label(label: str, longest: int) -> str:
+def describe_long_label(label: str, longest: int) -> str:
     """Why a label is none."""
     return f"is no queue name: {len(label)} characters (at most {longest})"
 

@@ -11,7 +11,7 @@ from typing import Any
 from finetune.data.columns import Columns
 from finetune.data.dates import DateReader
 from finetune.data.encoding import clean_text
-from finetune.data.labels import LINE, LONG, is_no_label, long_label, one_line_each
+from finetune.data.labels import LINE, LONG, describe_long_label, is_no_label, one_line_each
 from finetune.data.row_file import gather
 from finetune.data.ticket import RAW_SHOWN, Kind, Problem, Record, Ticket
 
@@ -82,7 +82,7 @@ class TicketReader:
         if is_no_label(label):
             return "no label", f"has no label ({label!r})" if label else "has no label: it is empty", "label"
         if len(label) > MAX_LABEL and not self._choice.one_hot and not _is_list(label):
-            return LONG, long_label(label, MAX_LABEL), "label"
+            return LONG, describe_long_label(label, MAX_LABEL), "label"
         return None
 
 

@@ -41,7 +41,7 @@ _HOW_MANY = re.compile(r"\bhow many ([^\W\d_]{3,})", re.I)
 _COMPOUND = re.compile(
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|first|second|third)-(?=[a-z])", re.I
 )
-_LABELLED = re.compile(r"(?<=[A-Z])\s*[:=]\s+(?=\d)")  # "PTO: 25" tells a number, "SCIM 2.0" is a name
+_COLON_NUMBER = re.compile(r"(?<=[A-Z])\s*[:=]\s+(?=\d)")  # "PTO: 25" tells a number, "SCIM 2.0" is a name
 _HOW_MANY_THERE = re.compile(r"\bhow many ([^\W\d_]{3,}) (?:are|were) there\b", re.I)
 _COUNTING = frozenset(map(stem, ("number", "count", "total", "quantity", "pieces", "amount", "value")))
 _WHERE = re.compile(r"^\W*where\b", re.I)
@@ -91,7 +91,7 @@ def _counts_another(question: str, text: str) -> bool:
     match = _HOW_MANY.search(question)
     if match is None:
         return False
-    words = tokens(_LABELLED.sub(" is ", _COMPOUND.sub(" ", text)))
+    words = tokens(_COLON_NUMBER.sub(" is ", _COMPOUND.sub(" ", text)))
     places = [at for at, word in enumerate(words) if stem(word) == stem(match[1])]
     numbers = [
         at

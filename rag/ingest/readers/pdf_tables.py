@@ -88,7 +88,7 @@ def _page_table(page: Any, table: Any) -> PageTable | None:
     """The table in Markdown with its first row as header; None for boxes that hold no table."""
     words = [[None if cell is None else " ".join(cell.split()) for cell in row] for row in table.extract()]
     sizes = [sum(map(bool, row)) for row in words]
-    rows = [row for row, size in zip(_spread(words, table.cells), sizes, strict=True) if size]
+    rows = [row for row, size in zip(_spread_words(words, table.cells), sizes, strict=True) if size]
     width = max(map(len, rows), default=0)
     if len(rows) < 2 or width < 2 or sum(sizes) < LEAST_FILLED * len(rows) * width:
         return None
@@ -98,7 +98,7 @@ def _page_table(page: Any, table: Any) -> PageTable | None:
     return PageTable(top, bottom, _markdown(rows, width), is_wide)
 
 
-def _spread(
+def _spread_words(
     rows: list[list[str | None]], cells: list[tuple[float, float, float, float]]
 ) -> list[list[str | None]]:
     """The rows with a merged cell's words in each place that it covers; `cells` are its boxes (x0, top, x1, bottom)."""

@@ -92,9 +92,9 @@ def _blocks(rows: Rows) -> Iterator[str]:
 
 def _goes_on(first: list[str], header: list[str], places: list[int], places_above: list[int]) -> bool:
     """Whether a block's first row is a row of the table above: it has numbers, and that one's header has none."""
-    filled = [place for place in places if first[place]]
-    numbers = [place for place in filled if _NUMBER.fullmatch(first[place])]
-    is_inside = set(places) <= set(places_above) and len(filled) > 1
+    cells = [place for place in places if first[place]]
+    numbers = [place for place in cells if _NUMBER.fullmatch(first[place])]
+    is_inside = set(places) <= set(places_above) and len(cells) > 1
     return is_inside and bool(numbers) and not any(map(_NUMBER.fullmatch, header))
 
 
