@@ -42,6 +42,17 @@ def test_names_in_a_long_text_are_hidden_wherever_they_stand() -> None:
     assert "Daniel Johnson" not in redact.redact(tickets(filler * 350 + ENGLISH)).tickets.texts[0]
 
 
+def test_a_text_is_read_in_pieces_that_end_with_its_sentences() -> None:
+    """Nothing is left out, no piece is longer than the model takes, and a text without sentences is cut all the same."""
+    long = f"{ENGLISH} " * 500
+    pieces = list(name_models._pieces(long))
+    assert "".join(piece for _, piece in pieces) == long
+    assert all(long[at : at + len(piece)] == piece for at, piece in pieces)
+    assert all(piece.rstrip().endswith(".") for _, piece in pieces)
+    assert max(len(piece) for _, piece in pieces) <= name_models.PIECE
+    assert [len(piece) for _, piece in name_models._pieces("x" * 5_000)] == [2_000, 2_000, 1_000]
+
+
 def test_without_the_extra_nothing_is_loaded_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names stay, as NOT_COVERED tells."""
     monkeypatch.setattr(name_models, "names_are_found", lambda: False)
