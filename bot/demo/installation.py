@@ -12,10 +12,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 from rich.console import Console
 
 from bot.demo import packages
@@ -25,7 +27,7 @@ from bot.playground.patience import Patience
 
 ROOT = Path(__file__).parents[2]
 LARGE_MB = 20.0  # packages above it get a line of their own
-SILENCE_S = 300.0  # of this machine's time without a word from the installer
+SILENCE_S = 300.0  # of this machine's time without a sign of life from the installer
 WHEEL = re.compile(r"(?:Downloading|Processing|Using cached) (\S+\.whl)")  # of pip
 PACKAGE = re.compile(r"Downloading (\S+) \(")  # of uv
 SIZE = re.compile(r"\(([\d.]+) ?([kMG]B|[KMG]iB)\)")
@@ -80,11 +82,11 @@ class Installation:
             return
         patience = Patience(SILENCE_S)
         while self._thread.is_alive():
-            self._thread.join(0.2)
-            if patience.is_over(len(self._lines)):
+            self._thread.join(1.0)
+            if patience.is_over(self._sign()):
                 self._process.terminate()
                 raise BotError(
-                    f"Waited {patience} for the installer, and it said nothing. {self._last_words()}"
+                    f"Waited {patience} for the installer, and it did nothing. {self._last_words()}"
                 )
         if self._process.returncode:
             raise BotError(f"The trainer could not be installed. {self._last_words()}")
@@ -101,6 +103,17 @@ class Installation:
             if text := large_package(line):
                 self._console.print(f"[dim]  installing {text}[/dim]", highlight=False)
         self._process.wait()
+
+    def _sign(self) -> tuple[int, float]:
+        """What changes while the installer lives: its lines, and its processes' CPU-seconds (a large download is silent)."""
+        assert self._process is not None
+        seconds = 0.0
+        with suppress(psutil.Error):
+            top = psutil.Process(self._process.pid)
+            for one in (top, *top.children(recursive=True)):
+                with suppress(psutil.Error):
+                    seconds += sum(one.cpu_times()[:2])
+        return len(self._lines), round(seconds, 1)
 
     def _last_words(self) -> str:
         words = "\n".join(self._lines[-8:])

@@ -71,24 +71,32 @@ WITHOUT_EFFECT = frozenset(
     ]
 )
 PLACES = ("index-url", "extra-index-url", "find-links", "no-index")
+PLACES_OF_UV = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    *("UV_FIND_LINKS", "UV_OFFLINE"),
+)
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """pip's settings by name from what `pip config list` prints; the environment goes before files."""
+    """pip's settings by name from what `pip config list` prints; the environment goes before files, nothing is no setting."""
     settings: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
         for line in listing.splitlines():
             if line.startswith(section) and "=" in line:
                 name, value = line.removeprefix(section).split("=", 1)
-                settings[name] = str(ast.literal_eval(value))
+                if text := str(ast.literal_eval(value)):
+                    settings[name] = text
     return settings
 
 
-def uv_variables(settings: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def uv_variables(
+    settings: Mapping[str, str], environ: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
     """The environment in which uv follows pip's settings, and the names of those that it cannot follow.
 
     Like pip, uv takes the best version of all indexes and folders, so a CPU wheel of torch in a folder goes before
-    PyPI's of several gigabytes. Where nobody set a place for packages, uv chooses the build of torch for this machine.
+    PyPI's of several gigabytes. Where nobody set a place for packages, for pip or in `environ` for uv, uv chooses the
+    build of torch for this machine.
     """
     variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     foreign = []
@@ -102,7 +110,8 @@ def uv_variables(settings: Mapping[str, str]) -> tuple[dict[str, str], list[str]
                 variables |= [SWITCHES[name]]
         elif name not in WITHOUT_EFFECT:
             foreign.append(name)
-    if not any(name in settings for name in PLACES):
+    own = any((environ or {}).get(name) for name in PLACES_OF_UV)
+    if not own and not any(name in settings for name in PLACES):
         variables["UV_TORCH_BACKEND"] = "auto"
     return variables, foreign
 
@@ -140,10 +149,16 @@ class Environment:
 
     def install(self, installations: Sequence[str], fetch_uv: bool) -> int:
         """Runs one installation after the other; the exit status of the first that pip could not do either, or 0."""
-        listing = subprocess.run(self.pip("config", "list"), capture_output=True, text=True, check=False)
-        variables, foreign = uv_variables(pip_settings(listing.stdout))
-        uv = None if foreign else self.uv(fetch_uv)
-        if foreign:
+        env = {**os.environ, "PIP_QUIET": "0"}  # a quiet pip lists nothing
+        listing = subprocess.run(
+            self.pip("config", "list"), env=env, capture_output=True, text=True, check=False
+        )
+        is_unread = listing.returncode != 0 and "No module named pip" not in listing.stderr
+        variables, foreign = uv_variables(pip_settings(listing.stdout), os.environ)
+        uv = None if foreign or is_unread else self.uv(fetch_uv)
+        if is_unread:
+            say("pip installs: its settings cannot be listed.")
+        elif foreign:
             say(f"pip installs: uv cannot follow its setting {', '.join(foreign)}.")
         elif uv is None and fetch_uv:
             say(f"pip installs, which takes longer: {UV} could not be had.")
@@ -155,7 +170,8 @@ class Environment:
         return 0
 
     def _run_uv(self, uv: str, arguments: str, variables: Mapping[str, str]) -> int:
-        command = [uv, "pip", "install", "--python", str(self.python), *shlex.split(arguments)]
+        no_index = ["--no-index"] if "UV_NO_INDEX" in variables else []  # uv reads no such variable
+        command = [uv, "pip", "install", "--python", str(self.python), *no_index, *shlex.split(arguments)]
         env = {**os.environ, **{k: v for k, v in variables.items() if k[:3] != "UV_" or k not in os.environ}}
         try:
             status = subprocess.run([*command, *self._quietly], env=env, check=False).returncode

@@ -67,6 +67,20 @@ def test_an_installer_that_fails_is_told_with_its_last_words(tmp_path: Path) -> 
         one.wait()
 
 
+def test_a_silent_installer_is_waited_for_while_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large package over a slow line brings no word for many minutes; one that does nothing is given up."""
+    monkeypatch.setattr("bot.demo.installation.SILENCE_S", 1.2)
+    one, out = installation(tmp_path, "import time\nwhile time.process_time() < 3.5: pass")
+    with one:
+        one.wait()
+    assert "the trainer is ready" in out.getvalue()
+    one, _ = installation(tmp_path, "import time; time.sleep(600)")
+    with one, pytest.raises(BotError, match="it did nothing"):
+        one.wait()
+
+
 def test_a_demo_that_ends_early_ends_the_installer(tmp_path: Path) -> None:
     """No process stays behind, and no marker."""
     one, _ = installation(tmp_path, "import time; time.sleep(600)")
