@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -45,7 +46,7 @@ from worker.dispatch.reconciler import Reconciler
 from worker.errors import WorkerError
 from worker.jobs.states import END_STATES, State
 from worker.ledger.ledger import Ledger
-from worker.ledger.voice import Voice
+from worker.ledger.voice import Voice, server_time
 
 if TYPE_CHECKING:
     from rag.adviser import Adviser
@@ -175,7 +176,8 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
     )
     notifier = Notifier(line.poster, ledger, settings.card_interval_s, lambda: dispatcher.redis_ok)
     if ledger.engine.dialect.name != "sqlite":  # a server's ledger may have several bots
-        voice = Voice(ledger.engine, f"{socket.gethostname()}:{settings.home}", ledger.clock)
+        holder, clock = f"{socket.gethostname()}:{settings.home}", partial(server_time, ledger.engine)
+        voice = Voice(ledger.engine, holder, clock)
         notifier.voice = voice.turn
         cleanup.callback(give_way, voice)
     desk = open_desk(settings, ledger, artifacts, notifier.wake, (shared.keys, team))

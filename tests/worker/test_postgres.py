@@ -19,7 +19,7 @@ from worker.ledger.budgets import OverBudget
 from worker.ledger.database import erase_database, holds_rows
 from worker.ledger.ledger import Ledger
 from worker.ledger.queue_position import update_queue_positions
-from worker.ledger.voice import Voice
+from worker.ledger.voice import LEASE_S, Voice, server_time
 from worker.transport.events import WorkerEvent
 
 pytestmark = pytest.mark.integration
@@ -135,6 +135,19 @@ def test_one_of_two_bots_speaks_and_the_other_takes_over(url: str) -> None:
     assert one.turn() == 2, "it has to look what was sent meanwhile"
     one.let_go()
     assert two.turn() == 2
-    now -= 86_400.0  # the clock went back: no lease can end so late
+    late, now = now, now - 86_400.0  # the clock went back: no lease can end so late
     assert voice("three").turn() == 1
+    ahead = Voice(ledger.engine, "three", lambda: late, lambda: late)
+    assert ahead.turn() == 1
+    behind = Voice(ledger.engine, "four", lambda: late - 0.01, lambda: late)
+    assert behind.turn() == 0, "a clock that is a little behind makes no lease free"
+    ledger.close()
+
+
+def test_bots_of_several_machines_speak_by_the_servers_clock(url: str) -> None:
+    """One machine's clock is an hour ahead; both ask the server, so the lease holds for both."""
+    ledger = Ledger(f"{url}?schema=team_clock")
+    assert abs(server_time(ledger.engine) - time.time()) < LEASE_S
+    one, two = (Voice(ledger.engine, name, lambda: server_time(ledger.engine)) for name in ("one", "two"))
+    assert (one.turn(), two.turn(), one.turn()) == (1, 0, 1)
     ledger.close()

@@ -1,4 +1,4 @@
-"""Which of several bots over one ledger speaks: a lease in the database, is_renewal while its holder lives.
+"""Which of several bots over one ledger speaks: a lease in the database, renewed while its holder lives.
 
 Cards are not handed out one by one as owed messages are, and Slack's speed limit is one for all bots; so one bot at a
 time shows cards and pays what is owed. It is no lock: who comes after looks in Slack for what the last one may have sent.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, extract, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.ledger.database import reading, writing
@@ -17,14 +17,21 @@ from worker.ledger.tables import leases
 
 LEASE_S = 30.0  # longer than one call of Slack's may take
 RENEW_S = 5.0
+JUMP_S = 600.0  # a lease may be renewed between our look at the clock and at it, so a little later is no jump
 NAME = "voice"
+
+
+def server_time(engine: Engine) -> float:
+    """What time it is for a PostgreSQL server, in Unix seconds: one clock for the bots of several machines."""
+    with reading(engine) as connection:
+        return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
 
 
 class Voice:
     """`turn()` is 0 while another bot speaks, else the number of this bot's turn: another one after each pause.
 
-    `holder` names the bot and is the same after its restart. Times are Unix seconds; a lease that ends later than any
-    could was written by a clock that has jumped, and is free.
+    `holder` names the bot and is the same after its restart. Times are Unix seconds; a lease that ends JUMP_S later than
+    any could was written by a clock that has jumped, and is free.
     """
 
     def __init__(
@@ -61,9 +68,8 @@ class Voice:
     def _write(self, renew: bool) -> bool:
         """Holds the lease for LEASE_S from now: one that is this bot's and runs, or one that is free."""
         now = self._clock()
-        is_free = (
-            (leases.c.until <= now) | (leases.c.until > now + LEASE_S) | (leases.c.holder == self._holder)
-        )
+        is_over = (leases.c.until <= now) | (leases.c.until > now + LEASE_S + JUMP_S)
+        is_free = is_over | (leases.c.holder == self._holder)
         runs = (leases.c.holder == self._holder) & (leases.c.until > now)
         values = {"holder": self._holder, "until": now + LEASE_S}
         with reading(self._engine) as connection:
