@@ -15,9 +15,10 @@ from slack_sdk.web import SlackResponse
 
 from bot.slack.payload import Body
 from bot.slack.trouble import SLACK_TROUBLE
+from bot.slack.ui.blocks import modal, section
 from bot.slack.ui.escape import question_of
 from bot.slack.ui.forms import note_modal
-from bot.slack.ui.limits import validate_view
+from bot.slack.ui.limits import split_text, validate_view
 
 WAITING_AFTER_S = 1.0
 COMMANDS = {
@@ -76,18 +77,20 @@ class FormClient(WebClient):
             if not self._is_waiting:
                 self._is_over = True
                 return super().views_open(trigger_id=trigger_id, view=view, **more)
-            self._is_waiting = False
-            return super().views_update(view_id=self._view, view=view)
+            answer = super().views_update(view_id=self._view, view=view)
+            self._is_waiting = False  # not before: where Slack refuses, `say` puts why in its place
+            return answer
 
     def say(self, text: str) -> bool:
-        """Puts a sentence in the place of the form that waits; False where none does."""
+        """Puts a text, in Slack's mrkdwn, in the place of the form that waits; False where none does."""
+        blocks = [section(piece) for piece in split_text(text, 2900)][:10]
         with self._lock:
             self._is_over = True
             if not self._is_waiting:
                 return False
             self._is_waiting = False
             try:
-                self.views_update(view_id=self._view, view=validate_view(note_modal("Not now", text)))
+                self.views_update(view_id=self._view, view=validate_view(modal("note", "Not now", blocks)))
             except SLACK_TROUBLE as error:
                 log.info("a waiting form did not change: %s", type(error).__name__)
                 return False

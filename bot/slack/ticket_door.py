@@ -123,7 +123,8 @@ def open_door(
 ) -> Callable[[], None]:
     """Serves the door in a thread; gives what stops it. BotError for a file of keys that cannot be used, or a taken address."""
     if keys is None:
+        form = "`TEAM SOURCE SECRET`" if many else "`SOURCE SECRET`"
         raise BotError(
-            "Tickets of other systems need TRAINWISE_TICKETS_KEYS: a file with a line `SOURCE SECRET` for each."
+            f"Tickets of other systems need TRAINWISE_TICKETS_KEYS: a file with a line {form} for each."
         )
     return run_site(build_door(find, read_secrets(keys, many)), host, port)

@@ -17,7 +17,7 @@ import pytest
 
 from bot.errors import BotError
 from bot.slack.http import bind, run_site
-from bot.slack.ticket_door import build_door, read_secrets
+from bot.slack.ticket_door import build_door, open_door, read_secrets
 from bot.slack.ticket_hooks import SOURCES, ticket_from
 from bot.slack.ui.forms import Memory
 from worker.ledger import duty
@@ -213,3 +213,5 @@ def test_secrets_of_many_workspaces_name_theirs(tmp_path: Path) -> None:
     file.write_text("api 0123456789abcdef0\n")
     with pytest.raises(BotError, match="line 1: write `TEAM SOURCE SECRET`"):
         read_secrets(file, many=True)
+    with pytest.raises(BotError, match="a line `TEAM SOURCE SECRET`"):
+        open_door(lambda team: None, "127.0.0.1", 0, None, many=True)
