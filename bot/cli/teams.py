@@ -65,12 +65,16 @@ def purge(
 
     directory, settings = _directory()
     directory.end_grace(team)
+    place = directory.known(team).place
     try:
-        let_go = hold_home(settings.home)
+        let_go = hold_home(settings.home, alone=False)  # bots with one token erase nothing of another team
     except BotError:
         console.print(f"The running bot erases the state of {team} within a minute.", highlight=False)
         return
-    erase(settings, directory.known(team).place)
+    if not place:  # what lies in the home itself is theirs
+        let_go()
+        let_go = hold_home(settings.home)
+    erase(settings, place)
     directory.forget(team)
     let_go()
     console.print(

@@ -61,9 +61,11 @@ class Installing(OAuthFlow):
         team = None if installation.is_enterprise_install else installation.team_id
         if not entries or entries & {team, installation.enterprise_id}:
             return True
-        record = self.offices.directory.find(team) if team else None
-        if record is not None and record.left_at is None:
-            return True
+        organisation = installation.enterprise_id if installation.is_enterprise_install else None
+        for record in self.offices.directory.all():
+            is_its_own = record.id == team or (record.org_wide and record.enterprise == organisation)
+            if is_its_own and record.left_at is None:
+                return True
         if all(is_id(one) for one in entries):
             return False
         answer = self.client.auth_test(token=installation.bot_token)

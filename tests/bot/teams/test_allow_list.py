@@ -7,12 +7,14 @@ from typing import Any, cast
 
 import pytest
 from slack_bolt import BoltRequest
+from slack_bolt.oauth.oauth_settings import OAuthSettings
 
-from bot.teams.install import open_flow
+from bot.teams.directory import TeamRecord
+from bot.teams.install import Installing, open_flow
 from bot.teams.offices import Offices
-from tests.bot.teams.conftest import Slack
+from tests.bot.teams.conftest import ORG, Slack
 from tests.bot.teams.test_offices import present
-from tests.bot.teams.test_teams import ONE, TWO, settings
+from tests.bot.teams.test_teams import ONE, TWO, installation, settings
 
 
 def come_back(offices: Offices, slack: Slack, entries: str) -> tuple[int, str]:
@@ -43,6 +45,18 @@ def test_a_workspace_on_the_list_installs(offices: Offices, slack: Slack, entrie
     assert come_back(offices, slack, entries)[0] == 200
     assert present(offices) == {ONE, TWO}
     assert "apps.uninstall" not in slack.calls
+
+
+def test_an_organisation_that_is_served_may_install_again(offices: Offices) -> None:
+    """Its app is not taken out of all of its workspaces because nobody put it on the list."""
+    offices.settings = settings(offices.settings.home, TRAINWISE_MAY_INSTALL="T0X")
+    flow = Installing(offices, OAuthSettings(client_id="1.2", client_secret="secret"))
+    again = installation(None, "xoxb-org", ORG)
+    assert not flow.may_install(again)
+    offices.directory.add(TeamRecord(TWO, "Southwind", ORG, True, TWO, 1.0))
+    assert flow.may_install(again)
+    offices.directory.leave(TWO, 2.0)
+    assert not flow.may_install(again)
 
 
 @pytest.mark.parametrize("entries", ["T0X", "E0X", "wind.slack.com,T0X"])
