@@ -205,6 +205,8 @@ class Desk:
             return JSONResponse({"ok": True, **await lever(self.api, await request.json())})
         except PlaygroundError as error:
             return JSONResponse({"ok": False, "error": str(error)}, status_code=400)
+        except ApiError as error:
+            return JSONResponse({"ok": False, "error": f"Slack refuses: {error.code}."}, status_code=400)
 
     async def response_url(self, request: Request) -> Response:
         """A post to a response_url."""

@@ -26,7 +26,7 @@ def schedule(floor: Floor, params: Json) -> Json:
     except (TypeError, ValueError) as error:
         raise ApiError("invalid_time") from error
     now = floor.workspace.clock.now()
-    if at <= now:
+    if not at > now:  # nor is a number that is none
         raise ApiError("time_in_past")
     if at > now + FAR_S:
         raise ApiError("time_too_far")

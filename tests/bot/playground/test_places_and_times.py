@@ -12,6 +12,7 @@ from slack_bolt import App
 from slack_sdk import WebClient
 
 from bot.playground import Person, Playground
+from bot.playground.errors import PlaygroundError
 from bot.playground.state.seed import BOT_USER, MAYA
 from tests.bot.playground.conftest import MANIFEST, until
 from tests.bot.playground.test_people_and_codes import code_of
@@ -53,6 +54,8 @@ def test_the_life_of_a_channel(playground: Playground, client: WebClient) -> Non
     assert code_of(client.conversations_invite, channel=channel, users=[MAYA]) == "already_in_channel"
     client.conversations_rename(channel=channel, name="roll-out")
     assert client.conversations_info(channel=channel)["channel"]["name"] == "roll-out"
+    with pytest.raises(PlaygroundError, match="name_taken"):
+        playground.control("channel", channel=channel, do="rename", name="general")
     playground.control("channel", channel=channel, do="leave", person="maya")
     assert client.conversations_members(channel=channel)["members"] == [BOT_USER]
     client.conversations_archive(channel=channel)
@@ -93,6 +96,7 @@ def test_a_message_for_later_is_posted_at_its_time_or_taken_back(
         code_of(client.chat_scheduleMessage, channel=ROOM, post_at=int(now) + 11_000_000, text="x")
         == "time_too_far"
     )
+    assert code_of(client.chat_scheduleMessage, channel=ROOM, post_at="nan", text="x") == "time_in_past"
     first = client.chat_scheduleMessage(channel=ROOM, post_at=int(now) + 60, text="in a minute")
     second = client.chat_scheduleMessage(channel=ROOM, post_at=int(now) + 61, text="never")
     rows = client.chat_scheduledMessages_list()["scheduled_messages"]
