@@ -66,9 +66,13 @@ def serve_models(
     if error_rate is not None and not 0 < error_rate < 1:
         raise BotError(f"An error rate of {error_rate:g} is none: give a share such as 0.1 for 10%.")
     if engine:
+        from finetune.serving.versions import names_served
         from finetune.serving.vllm_client import name_engine
 
-        name_engine(serving_place(), engine, engine_key)
+        place = serving_place()
+        names = [one for one in names_served(place) if one in jobs]  # each base has a port of its own
+        for folder in [place / one for one in names] or [place]:
+            name_engine(folder, engine, engine_key)
     places = {
         versions.name: versions for versions in (_prepare(job, error_rate, share, backend) for job in jobs)
     }
@@ -163,10 +167,14 @@ def make_apart(folder: Path, version: str, place: Path, backend: str = "") -> tu
 
 
 def _make(folder: Path, version: str, place: Path, datasets_url: str, backend: str) -> tuple[str, str]:
+    """Another backend than the task's first makes a version beside the job's, JOB-BACKEND, and never passes for it."""
     from finetune.data.store import DatasetStore
+    from finetune.serving.backends import backend_for
     from finetune.serving.deploy import make_version
 
     store = DatasetStore(datasets_url)
+    if backend and backend_for(folder, backend)[0] != backend_for(folder)[0]:
+        version = f"{version}-{backend}"
     return make_version(folder, version, place, store.tickets, backend_name=backend).name, version
 
 

@@ -123,10 +123,13 @@ def observations_of(
     for one in tickets:
         if one.confidence is None or one.state == duty.DELETED:
             continue
-        truth = duty.verdict_on(labels.get(one.key, ()))
+        words = labels.get(one.key, ())
+        truth = duty.verdict_on(words)
         best = one.likeliest[0][0] if one.likeliest else None
         right = None if truth is None else truth == best
-        result.append(Observation(one.confidence, one.queue is not None, one.is_near, one.is_audit, right))
+        word_at = words[0].at if words else 0.0  # the first word: a second one moves nothing
+        facts = (one.confidence, one.queue is not None, one.is_near, one.is_audit, right, word_at)
+        result.append(Observation(*facts))
     return result
 
 

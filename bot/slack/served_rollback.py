@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.slack.on_duty import find_version, observations_of
+from finetune.errors import FinetuneError
 from finetune.evaluation.on_duty import breaks_its_promise, checks_of
 from finetune.serving.versions import VersionError, Versions
 from worker.ledger.duty import DutyTicket, Label, Watch
@@ -28,10 +29,13 @@ def roll_served_back(
         pointer = versions.pointer()
     except VersionError:
         return ""
-    if pointer.current != watch.version:
+    why = f"broken promise of {watch.version} on duty in {watch.channel}"
+    is_back = pointer.why == why and pointer.at >= watch.mode_at  # by another bot, or before a crash
+    if pointer.current != watch.version and not is_back:
         return ""
+    before = pointer.current if is_back else pointer.previous
     what = f"What is served over HTTP as `{versions.name}`"
-    earlier = [one for one in tickets if one.version == pointer.previous]
+    earlier = [one for one in tickets if one.version == before]
     checks = checks_of(observations_of(earlier, labels))
     wrong = sum(not right for right in checks)
     has_kept = (
@@ -39,15 +43,17 @@ def roll_served_back(
         and wrong <= watch.error_rate * len(checks)
         and not breaks_its_promise(checks, watch.error_rate)
     )
-    if (
-        not has_kept
-        or versions.roll_back(f"broken promise on duty in {watch.channel}", watch.version) is None
-    ):
+    try:
+        is_back = is_back or (has_kept and versions.roll_back(why, watch.version) is not None)
+    except (OSError, FinetuneError) as error:  # the model has to leave its duty all the same
+        reason = (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
+        return f"{what} could not be taken back ({reason}): an operator runs `trainwise versions {versions.name} --back`."
+    if not is_back:
         return (
             f"{what} stays at {watch.version}: no version before it is known to have kept the promise here. "
             f"`trainwise versions {versions.name} --back` takes it off all the same."
         )
     return (
-        f"{what} goes back from {watch.version} to {pointer.previous}, which kept the promise here ({wrong} of {len(checks)} checked "
+        f"{what} goes back from {watch.version} to {before}, which kept the promise here ({wrong} of {len(checks)} checked "
         "answers wrong). A running server follows within seconds."
     )

@@ -1,15 +1,18 @@
 """Tickets from files that grow: JSON lines that another system appends, one ticket a line, `{"id", "text"}`.
 
 A file is read on from where it was left; a file that was rotated (another inode, or shorter than what was read) from its
-beginning. A line counts once it is whole. A model that goes on duty reads what is appended from then on.
+beginning, after the rest of the old one where that lies beside it (`tickets.jsonl.1`). A line counts once it is whole. A model
+that goes on duty reads what is appended from then on.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +28,7 @@ from worker.ledger.duty_files import FilePlace, file_place, note_file_place
 LINES_A_ROUND = 500
 LONGEST_LINE = 2 * 2**20  # bytes; what is longer is no ticket
 BLOCK = 2**20
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 Files = Mapping[str, Sequence[Path]]
 
 
@@ -67,6 +71,15 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
                 engine, watch.id, str(path), FilePlace(status.st_ino, end, _count_lines(stream, end))
             )
             return FileRound(path)
+        if place.inode != status.st_ino and (rest := _rest_of(path, place)):
+            with rest:
+                rest.seek(place.offset)
+                outcome, end_place = _read_lines(engine, watch, rest, place, path, now)
+            if end_place != place:
+                note_file_place(engine, watch.id, str(path), end_place)
+                return replace(outcome, is_more=True)
+            if not status.st_size:  # whoever writes has not turned to the new file yet
+                return FileRound(path)
         if place.inode != status.st_ino or status.st_size < place.offset:
             place = FilePlace(status.st_ino, 0, 0)
         stream.seek(place.offset)
@@ -74,6 +87,15 @@ def read_file(engine: Engine, watch: Watch, path: Path, now: float) -> FileRound
     if end_place != place:
         note_file_place(engine, watch.id, str(path), end_place)
     return outcome
+
+
+def _rest_of(path: Path, place: FilePlace) -> BinaryIO | None:
+    """The file that was read so far, under the name that it was moved to; None where it is gone or packed."""
+    for other in path.parent.glob(f"{glob.escape(path.name)}?*"):
+        with suppress(OSError):
+            if other.stat().st_ino == place.inode and other.suffix not in PACKED:
+                return other.open("rb")
+    return None
 
 
 def _end_of_lines(stream: BinaryIO, size: int) -> int:

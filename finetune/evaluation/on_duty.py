@@ -28,13 +28,14 @@ LEAST_TO_RECALIBRATE = 75
 
 @dataclass(frozen=True)
 class Observation:
-    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing."""
+    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing; since `word_at`."""
 
     confidence: float
     is_answer: bool
     is_near: bool = True
     is_audit: bool = False
     right: bool | None = None
+    word_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,12 @@ def is_suspicious(observations: Sequence[Observation], promise: float) -> bool:
 
 
 def checks_of(observations: Sequence[Observation]) -> list[bool]:
-    """What people say of the answers that were drawn at random."""
-    return [one.right for one in observations if one.is_answer and one.is_audit and one.right is not None]
+    """What people say of the answers that were drawn at random, in the order in which they said it.
+
+    A bet holds over all looks only where each new word comes behind those that were bet on before (repeated_looks.py).
+    """
+    rows = sorted(observations, key=lambda one: one.word_at)
+    return [one.right for one in rows if one.is_answer and one.is_audit and one.right is not None]
 
 
 def recalibrate(observations: Sequence[Observation], promise: float) -> Threshold | None:

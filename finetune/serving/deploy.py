@@ -11,7 +11,7 @@ from finetune.data.ticket import Tickets
 from finetune.errors import CorruptModel
 from finetune.serving.answers import Served, ServedModel
 from finetune.serving.backends import BACKENDS, backend_for
-from finetune.serving.versions import SERVED, Versions
+from finetune.serving.versions import SERVED, Versions, name_of
 from finetune.serving.writer import Writer
 
 FOLDER = "serving"  # beside the jobs' folders
@@ -28,13 +28,31 @@ def make_version(
 ) -> Versions:
     """Write `version` from a finished job's folder, unless it is there; it answers nobody until a pointer names it.
 
-    `name` is what it is served as, by default its dataset's; `backend_name` the backend, by default its task's first. Raises ExportError, CorruptModel or the dataset's own error.
+    `name` is what it is served as, by default its dataset's, with the task behind where another task has that name; `backend_name`
+    the backend, by default its task's first. Raises ExportError, CorruptModel or the dataset's own error.
     """
     backend, run, report = backend_for(job, backend_name)
-    versions = Versions(place, name or str(report["dataset"]["name"]))
+    versions = Versions(place, name or name_for(place, str(report["dataset"]["name"]), backend.task))
     versions.add(version, lambda out: backend.publish(run, report, tickets_of, out, note))
     backend.settle(place)
     return versions
+
+
+def name_for(place: Path, dataset: str, task: str) -> str:
+    """The dataset's name; NAME-TASK where models of other tasks are served under it, whose clients expect other answers."""
+    name = name_of(dataset)
+    versions = Versions(place, name)
+    tasks = {task_of(versions.folder_of(version)) for version in versions.list()} - {""}
+    return name if not tasks or task in tasks else f"{name[: 59 - len(task)]}-{task}"
+
+
+def task_of(folder: Path) -> str:
+    """The task of a version's backend; "" where it cannot be told."""
+    try:
+        name = str(json.loads((folder / SERVED).read_text())["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return BACKENDS[name].task if name in BACKENDS else ""
 
 
 def load_version(folder: Path, error_rate: float) -> ServedModel:

@@ -84,6 +84,10 @@ class LlamaProcess:
             json=body,
             headers={"authorization": f"Bearer {self._key}"},
             timeout=LONGEST_S,
+            verify=url.startswith(
+                "https:"
+            ),  # it is not: certificates would be read for nothing, at each reply
+            trust_env=False,  # a proxy would get the ticket and the key, and does not reach this process
         )
         response.raise_for_status()
         data: dict[str, Any] = response.json()

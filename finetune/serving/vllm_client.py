@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from finetune.artifacts import write_whole
 from finetune.errors import FinetuneError
 from finetune.serving.versions import SERVED
-from finetune.serving.writer import Writing
+from finetune.serving.writer import EngineAway, Writing
 
 IMAGE = "vllm/vllm-openai:v0.33.0"
 COMPOSE, ENGINE = "vllm.yml", "vllm.json"
@@ -25,10 +26,16 @@ DRAINS_S = 20
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that `--max-lora-rank` takes
 LONGEST_S = 300.0
 FIRST_PORT = 8001
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+REFUSALS = (400, 413, 422)  # of what was asked; every other status is vLLM's own trouble
 
 
 class VllmError(FinetuneError):
-    """vLLM is not there, or does not know the version; the text says what to do."""
+    """vLLM refuses what it was asked; the text says what to do."""
+
+
+class VllmAway(VllmError, EngineAway):
+    """vLLM is not there, or does not know the version yet: once it is started anew it may."""
 
 
 def model_name(name: str, version: str) -> str:
@@ -41,19 +48,20 @@ class VllmClient:
     """A version at the vLLM that listens at `url`."""
 
     url: str
-    key: str
+    key: str = field(repr=False)
     model: str
 
     @classmethod
     def of(cls, place: Path, model: str) -> VllmClient:
-        """As PLACE/vllm.json says, once vLLM answers that it has the model; VllmError says what to start otherwise."""
-        file = place / ENGINE
+        """As PLACE/NAME/vllm.json says, else PLACE/vllm.json, once vLLM answers that it has the model; VllmAway says what to start otherwise."""
+        own = place / model.partition("--")[0] / ENGINE
+        file = own if own.is_file() else place / ENGINE
         try:
             data = json.loads(file.read_text())
             key = Path(data["key_file"]).read_text().strip() if data.get("key_file") else ""
             client = cls(str(data["url"]).rstrip("/"), key, model)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise VllmError(
+            raise VllmAway(
                 f"Nobody said where vLLM listens: start it (`docker compose -f {place / COMPOSE} up -d`), then `trainwise serve "
                 "NAME --engine http://127.0.0.1:8001 --engine-key FILE`."
             ) from error
@@ -61,11 +69,11 @@ class VllmClient:
         return client
 
     def check(self) -> None:
-        """VllmError where vLLM does not answer, refuses the key, or does not serve this version."""
+        """VllmAway where vLLM does not answer, refuses the key, or does not serve this version."""
         data = self._ask("GET", "/v1/models")
         names = [str(one.get("id")) for one in data.get("data") or ()]
         if self.model not in names:
-            raise VllmError(
+            raise VllmAway(
                 f"vLLM at {self.url} does not serve `{self.model}` (it has {', '.join(names) or 'nothing'}): it reads {COMPOSE} when it "
                 "starts, so start it anew."
             )
@@ -85,18 +93,28 @@ class VllmClient:
         import httpx
 
         headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        away = f"vLLM at {self.url} does not answer: is it running there?"
         try:
             response = httpx.request(
-                method, f"{self.url}{path}", json=body, headers=headers, timeout=LONGEST_S
+                method,
+                f"{self.url}{path}",
+                json=body,
+                headers=headers,
+                timeout=LONGEST_S,
+                verify=self.url.startswith(
+                    "https:"
+                ),  # else certificates are read for nothing, at each request
+                trust_env=urlsplit(self.url).hostname not in LOOPBACK,  # no proxy for this machine itself
             )
             response.raise_for_status()
             data: dict[str, Any] = response.json()
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
             advice = "give its key with --engine-key FILE" if status == 401 else "its log says why"
-            raise VllmError(f"vLLM at {self.url} answered with status {status}: {advice}.") from error
-        except (httpx.HTTPError, ValueError) as error:
-            raise VllmError(f"vLLM at {self.url} does not answer: is it running there?") from error
+            kind = VllmError if status in REFUSALS else VllmAway
+            raise kind(f"vLLM at {self.url} answered with status {status}: {advice}.") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise VllmAway(away) from error
         return data
 
 
@@ -111,7 +129,8 @@ def write_compose(place: Path) -> None:
     import yaml
 
     groups: dict[tuple[str, str], list[tuple[str, str, dict[str, Any]]]] = defaultdict(list)
-    for file in sorted(place.glob(f"*/versions/*/{SERVED}")):
+    files = place.glob(f"*/versions/[!.]*/{SERVED}")  # a draft's name begins with a dot
+    for file in sorted(files, key=lambda one: (one.stat().st_mtime, str(one))):  # a new base moves no port
         card = json.loads(file.read_text())
         if card.get("backend") != "vllm":
             continue
@@ -121,7 +140,7 @@ def write_compose(place: Path) -> None:
         groups[key].append((name, folder, card))
     services = {
         f"vllm-{at}": _service(base, commit, rows, FIRST_PORT + at)
-        for at, ((base, commit), rows) in enumerate(sorted(groups.items()))
+        for at, ((base, commit), rows) in enumerate(groups.items())
     }
     stack = {"name": "trainwise-vllm", "services": services, "volumes": {"vllm-cache": {}}}
     write_whole(place / COMPOSE, yaml.safe_dump(stack, sort_keys=False))

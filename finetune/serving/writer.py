@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from finetune.errors import CorruptModel
+from finetune.errors import CorruptModel, FinetuneError
 from finetune.serving.answers import Draft
 from finetune.serving.ticket_text import read_ticket
 from finetune.serving.versions import SERVED
 
 WORDS = "tokenizer.json"
+
+
+class EngineAway(FinetuneError):
+    """The program that writes is not to be had now, through no fault of the version; the text says what to do."""
 
 
 @dataclass(frozen=True)

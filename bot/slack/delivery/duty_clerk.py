@@ -151,7 +151,8 @@ class DutyClerk:
             try:
                 model = load_model(self.place, watch, self._reserve)
             except FinetuneError as error:
-                self._broken = {key: self._tick()}
+                self._broken = {one: at for one, at in self._broken.items() if one[0] != watch.id}
+                self._broken[key] = self._tick()
                 log.error("the model of %s does not load: %s", watch.channel, error)
                 return None
             if model is None:
@@ -237,7 +238,11 @@ class DutyClerk:
         pulse = duty.pulse(engine, watch.id)
         if self._looked_at.get(watch.id) == pulse:
             return
-        self._looked_at[watch.id] = pulse
+        self._look(watch, model)
+        self._looked_at[watch.id] = pulse  # a look that failed is taken again
+
+    def _look(self, watch: Watch, model: ServedModel) -> None:
+        engine = self.services.ledger.engine
         labels = duty.labels_of(engine, watch.id)
         observations = observations_of(duty.tickets_of(engine, watch.id, watch.mode_at), labels)
         self._suspicious[watch.id] = is_suspicious(observations, watch.error_rate)
@@ -284,11 +289,11 @@ class DutyClerk:
         key = f"duty-card:{watch.id}:{year}-{week}"
         if key in self._cards:
             return
-        self._cards.add(key)
         text, blocks = card_message(card_of(self.services, watch, model))
         answer = Answer(watch.channel, "", watch.by, text, validate_message(blocks, text), key=key)
         with writing(self.services.ledger.engine) as connection:
             duty.owe(connection, watch.channel, "", replace(answer, since=now).to_json(), now)
+        self._cards.add(key)
         self.services.wake()
 
     def drop_line(self, watch: Watch, ts: str) -> None:

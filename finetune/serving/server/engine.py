@@ -16,7 +16,7 @@ from finetune.serving.answers import Answer, Draft, Served
 from finetune.serving.server.health import Health
 from finetune.serving.server.metrics import Metrics
 from finetune.serving.versions import Pointer, Versions
-from finetune.serving.writer import Writer
+from finetune.serving.writer import EngineAway, Writer
 
 PROBE = "My invoice shows the wrong amount, and I was charged twice."
 LOOKS_EVERY_S = 1.0
@@ -59,6 +59,7 @@ class Slot:
     bad_pointer: Pointer | None = (
         None  # a pointer whose version did not load; not tried again until it changes
     )
+    may_mend: bool = False  # unless it is its engine that is away
 
 
 class Engine:
@@ -125,15 +126,22 @@ class Engine:
             except FinetuneError as error:
                 log.warning("%s: %s", name, error)
                 continue
-            if pointer in (slot.pointer, slot.bad_pointer):
+            is_same = pointer == slot.bad_pointer
+            if pointer == slot.pointer or (is_same and not slot.may_mend):
                 continue
             try:
                 rate_changed = pointer.error_rate != slot.pointer.error_rate
-                models = self._open(slot.versions, pointer, {} if rate_changed else slot.models)
+                earlier = {
+                    version: model
+                    for version, model in slot.models.items()
+                    if not rate_changed or isinstance(model, Writer)  # which promises no rate
+                }
+                models = self._open(slot.versions, pointer, earlier)
             except FinetuneError as error:
-                slot.bad_pointer = pointer
-                self.metrics.load_failures.labels(name).inc()
-                log.error("%s stays at %s: %s", name, slot.pointer.current, error)
+                slot.bad_pointer, slot.may_mend = pointer, isinstance(error, EngineAway)
+                if not is_same:
+                    self.metrics.load_failures.labels(name).inc()
+                    log.error("%s stays at %s: %s", name, slot.pointer.current, error)
                 continue
             slot.models = models
             slot.health = {v: h for v, h in slot.health.items() if v in models}
@@ -162,6 +170,8 @@ class Engine:
     def _probe(self, model: Served, name: str, version: str) -> None:
         try:
             model.answer(PROBE)
+        except EngineAway:
+            raise
         except Exception as error:
             raise ModelFailure(
                 f"{name}'s version {version} loads but cannot answer a ticket: make it anew with `trainwise serve JOB`."
@@ -172,36 +182,44 @@ class Engine:
         version = pointer.version_for(ticket.id)
         if version not in models:  # the pointer moved between the two lines above
             version = next(iter(models))
-        began, failure, pieces = time.perf_counter(), True, 1
+        began = time.perf_counter()
         try:
             answer = models[version].answer(ticket.text)
-            failure = False
-            pieces = max(1, answer.length) if isinstance(answer, Draft) else 1
+        except EngineAway as error:  # the version is not judged by it
+            log.error("%s cannot write: %s", version, error)
+            raise Busy("The engine that writes is away. Try again in a moment.") from None
         except Exception as error:
             self.metrics.errors.labels(name, version).inc()
             log.error(
                 "%s failed on a ticket (%s)", version, type(error).__name__
             )  # no text: it may quote one
+            self._judge(name, slot, version, time.perf_counter() - began, True)
             raise ModelFailure(
                 "The model could not answer this ticket. Its operator's log says why."
             ) from None
-        finally:
-            self._judge(name, slot, version, (time.perf_counter() - began) / pieces, failure)
+        pieces = max(1, answer.length) if isinstance(answer, Draft) else 1
+        self._judge(name, slot, version, (time.perf_counter() - began) / pieces, False)
         self.metrics.count(name, version, answer)
         return Reply(answer, version)
 
     def _judge(self, name: str, slot: Slot, version: str, seconds: float, failure: bool) -> None:
         """Note how the version did, and take it off duty where it does badly and there is another.
 
-        `seconds` are those of a ticket, or of a token that was written.
+        `seconds` are those of a ticket, or of a token that was written. What ends with the server is no fault of a version.
         """
+        if self._stopping.is_set():
+            return
         health = slot.health.setdefault(version, Health(self._slowest_s))
         health.record(seconds, failure)
         complaint = health.complaint()
         if not complaint:
             return
         slot.health[version] = Health(self._slowest_s)
-        pointer = slot.versions.roll_back(complaint, version)
+        try:
+            pointer = slot.versions.roll_back(complaint, version)
+        except (OSError, FinetuneError) as error:
+            log.error("%s's version %s should go (%s), but: %s", name, version, complaint, error)
+            return
         if pointer is None:
             log.error("%s's version %s should go (%s), but there is none before it", name, version, complaint)
             return

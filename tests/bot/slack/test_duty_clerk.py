@@ -145,6 +145,21 @@ def test_a_broken_promise_takes_it_back_to_shadow(office: Any) -> None:
     assert len([text for text in notes(office) if "back to shadow" in text]) == 1
 
 
+def test_a_look_that_fails_is_taken_again(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger was locked when the alarm rang: the next round rings it, though no ticket and no label came since."""
+    enter(office, 60, "strange ticket")
+    while duty.waiting(office.ledger.engine, office.watch.id):
+        office.clerk._settle_waiting(office.watch, office.model)
+    with monkeypatch.context() as patch:
+        patch.setattr(duty, "change_watch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            office.clerk.work_once()
+    office.clerk.work_once()
+    watch = duty.watch_in(office.ledger.engine, "C1")
+    assert watch is not None
+    assert watch.mode == duty.SHADOW
+
+
 def test_strange_tickets_take_it_back_before_any_label(office: Any) -> None:
     """Half of the tickets are near none that it was trained on."""
     enter(office, 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,22 @@ def test_it_goes_back_to_a_version_that_kept_the_promise(versions: Versions, tmp
     text = roll_served_back(tmp_path, WATCH, *history("old", 60, 2))
     pointer = versions.pointer()
     assert pointer.current == "old"
-    assert pointer.why == "broken promise on duty in C1"
+    assert pointer.why == "broken promise of new on duty in C1"
     assert "goes back from new to old, which kept the promise here (2 of 60" in text
-    assert roll_served_back(tmp_path, WATCH, *history("old", 60, 2)) == "", "it is the served one no more"
+    assert roll_served_back(tmp_path, WATCH, *history("old", 60, 2)) == text, (
+        "as a second bot tells it that was slower"
+    )
+    later = replace(WATCH, mode_at=pointer.at + 1)
+    assert roll_served_back(tmp_path, later, *history("old", 60, 2)) == "", "it is the served one no more"
+
+
+def test_a_pointer_that_cannot_be_moved_is_told(versions: Versions, tmp_path: Path) -> None:
+    """No error comes of it, as the model has to leave its duty all the same."""
+    (versions.folder / "current.json.part").mkdir()
+    text = roll_served_back(tmp_path, WATCH, *history("old", 60, 2))
+    assert "could not be taken back (Is a directory)" in text
+    assert "`trainwise versions d --back`" in text
+    assert versions.pointer().current == "new"
 
 
 @pytest.mark.parametrize(("count", "wrong"), [(0, 0), (10, 0), (60, 12)])

@@ -73,6 +73,27 @@ def test_a_new_file_of_the_same_name_is_read_from_its_beginning(
     assert len(keys(ledger, watch)) == 7
 
 
+def test_the_rest_of_a_rotated_file_is_read_before_the_new_one(
+    ledger: Ledger, watch: Watch, tmp_path: Path
+) -> None:
+    """What was appended between the last look and the rotation, and while the writer has not turned to the new file yet."""
+    file, old = tmp_path / "tickets.jsonl", tmp_path / "tickets.jsonl.1"
+    read_file(ledger.engine, watch, file, 5.0)
+    file.write_text(lines(1))
+    assert read_file(ledger.engine, watch, file, 5.0).tickets == 1
+    append(file, lines(2))
+    os.rename(file, old)
+    file.touch()
+    outcome = read_file(ledger.engine, watch, file, 5.0)
+    assert (outcome.tickets, outcome.is_more) == (1, True)
+    assert read_file(ledger.engine, watch, file, 5.0).tickets == 0
+    append(old, lines(3) + '{"id"')
+    assert read_file(ledger.engine, watch, file, 5.0).tickets == 1
+    append(file, lines(4))
+    assert [read_file(ledger.engine, watch, file, 5.0).tickets for _ in range(2)] == [1, 0]
+    assert keys(ledger, watch) == ["api:1", "api:2", "api:3", "api:4"]
+
+
 def test_a_line_that_is_no_ticket_is_told_and_holds_up_no_other(
     ledger: Ledger, watch: Watch, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from finetune.evaluation.on_duty import Observation, alarm_of, figures_of, new_words, recalibrate
+from finetune.evaluation.on_duty import Observation, alarm_of, checks_of, figures_of, new_words, recalibrate
 from finetune.evaluation.repeated_looks import bet_on_change, bet_on_rate
 
 RNG = np.random.default_rng(3)
@@ -32,6 +34,17 @@ def test_only_random_checks_count_as_errors() -> None:
     figures = figures_of([*corrections, *others, *checks], BEFORE, 0.1)
     assert (figures.tickets, figures.checks, figures.wrong) == (140, 40, 0)
     assert figures.error.high < 0.1
+
+
+def test_a_late_label_comes_behind_those_that_were_bet_on() -> None:
+    """People judge out of order: a bet holds over all looks only where what was looked at stays as it was."""
+    rows = [
+        Observation(0.9, True, True, True, at % 7 != 3, word_at=float((at * 31) % 60)) for at in range(60)
+    ]
+    order = sorted(rows, key=lambda one: one.word_at)
+    for count in (20, 40, 60):
+        by_now = [replace(one, right=one.right if one.word_at < count else None) for one in rows]
+        assert checks_of(by_now) == [one.right for one in order[:count]]
 
 
 def test_labels_ring_where_confidences_see_nothing() -> None:
