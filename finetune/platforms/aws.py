@@ -39,6 +39,10 @@ def key_in(values: Mapping[str, str]) -> str:
     return key_of(*(values.get(one.name) or "" for one in KEYS))
 
 
+class WrongStatus(NotMade):
+    """What was asked for does not fit the thing's status: it has ended, or is still being made."""
+
+
 @contextmanager
 def in_words(label: str) -> Iterator[None]:
     """The client's own errors as ours."""
@@ -69,5 +73,5 @@ def sort(label: str, response: Mapping[str, Any]) -> PlatformError:
     if code in MISSING or (code == "ValidationException" and "not found" in text.lower()):
         return Missing(text)
     if code == "ValidationException" and "status" in text.lower():
-        return Missing(text)  # stopping a job that has ended
+        return WrongStatus(text)
     return refusal(label, status, f"{code}: {text}" if text else code)

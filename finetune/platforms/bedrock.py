@@ -14,7 +14,7 @@ from typing import Any
 
 from finetune.hosted import Endpoint
 from finetune.platforms.answers import Missing
-from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, in_words, key_in
+from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, in_words, key_in
 from finetune.platforms.bedrock_jobs import (
     BASES,
     LABEL,
@@ -24,6 +24,7 @@ from finetune.platforms.bedrock_jobs import (
     TOKENS,
     bedrock_files,
     end_of,
+    has_begun,
     losses_of,
     sighting_of,
 )
@@ -50,6 +51,7 @@ from finetune.wires.bedrock import client_of
 MODELS = "TRAINWISE_BEDROCK_MODELS"
 DATA_URL = "TRAINWISE_BEDROCK_DATA_URL"
 OUTPUT = "output"
+OURS = "tw-"  # how the name of every model of ours begins
 NOBODY = "nobody"
 
 
@@ -135,20 +137,30 @@ class Customizations:
         try:
             with in_words(LABEL):
                 self._client.stop_model_customization_job(jobIdentifier=reference.remote_id)
-        except (Missing, InUse):
+        except (Missing, InUse, WrongStatus):
             return  # it has ended: the next look says so
 
     def result(self, reference: Reference, folder: Path) -> Result:
-        """The model's ARN once its deployment answers, and the losses that AWS wrote into the bucket."""
+        """The model's ARN once its deployment answers, and the losses that AWS wrote into the bucket.
+
+        A failure bears the ARN, as AWS bills the model's storage from now on.
+        """
         arn = str(self._job(reference.remote_id)["outputModelArn"])
-        deployment = self._deployment(reference.tag, arn)
+        try:
+            return self._result_of(reference.tag, arn)
+        except PlatformError as error:
+            error.model = arn
+            raise
+
+    def _result_of(self, tag: str, arn: str) -> Result:
+        deployment = self._deployment(tag, arn)
         if deployment["status"] == "Failed":
             raise PlatformError(
                 f"{LABEL} could not deploy {arn}: {str(deployment.get('failureMessage') or 'no reason was given')[:200]}"
             )
         if deployment["status"] != "Active":
             raise NoAnswer(f"{LABEL} is still deploying the model.")
-        names = [key for key, _ in self._files.versions(f"{reference.tag}/{OUTPUT}") if key.endswith(METRICS)]
+        names = [key for key, _ in self._files.versions(f"{tag}/{OUTPUT}") if key.endswith(METRICS)]
         return Result({"loss": losses_of(self._files.read(names[0])) if names else []}, model=arn)
 
     def _deployment(self, tag: str, arn: str) -> Mapping[str, Any]:
@@ -175,8 +187,7 @@ class Customizations:
         except Missing:
             return None
         sighting = sighting_of(job, 0, None)
-        training = ((job.get("statusDetails") or {}).get("trainingDetails") or {}).get("status")
-        if sighting.stage in ENDED and training in (None, "NotStarted") and job["status"] != "Completed":
+        if sighting.stage in ENDED and not has_begun(job) and job["status"] != "Completed":
             return Bill(0.0, True, "never started")
         with in_words(LABEL):
             tags = self._client.list_tags_for_resource(resourceARN=job["jobArn"])["tags"]
@@ -198,7 +209,17 @@ class Customizations:
         return self._files.erase(reference.tag)
 
     def erase_model(self, model: str) -> list[str]:
-        """The deployments, then the custom model, whose storage is billed until it is gone; NoAnswer while AWS is at it."""
+        """The deployments, then the custom model, whose storage is billed until it is gone; NoAnswer while AWS is at it.
+
+        One that no job of ours has tuned is left alone, whoever names it.
+        """
+        try:
+            with in_words(LABEL):
+                name = str(self._client.get_custom_model(modelIdentifier=model)["modelName"])
+        except Missing:
+            return []
+        if not name.startswith(OURS):
+            return [f"{model} at {LABEL}, which no job of Trainwise has tuned"]
         self._drop(model)
         return []
 
@@ -206,14 +227,14 @@ class Customizations:
         with in_words(LABEL):
             rows = self._client.list_custom_model_deployments(modelArnEquals=arn)["modelDeploymentSummaries"]
         for name in [one["customModelDeploymentArn"] for one in rows]:
-            with suppress(Missing, InUse), in_words(LABEL):
+            with suppress(Missing, InUse, WrongStatus), in_words(LABEL):
                 self._client.delete_custom_model_deployment(customModelDeploymentIdentifier=name)
         try:
             with in_words(LABEL):
                 self._client.delete_custom_model(modelIdentifier=arn)
         except Missing:
             return
-        except InUse as error:
+        except (InUse, WrongStatus) as error:
             raise NoAnswer(f"{LABEL} is still deleting the model's deployment.") from error
 
     def endpoint(self, base_model: str, model: str) -> Endpoint:

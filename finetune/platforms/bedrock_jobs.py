@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,7 @@ def sighting_of(job: Mapping[str, Any], cursor: int, end: Mapping[str, Any] | No
     try:
         name, word = str(job["jobName"]), str(job["status"])
         stage, note = stage_of(word, STAGES)
-        details = job.get("statusDetails") or {}
-        training = (details.get("trainingDetails") or {}).get("status")
-        if word == "InProgress" and training in (None, "NotStarted"):
+        if word == "InProgress" and not has_begun(job):
             stage = Stage.WAITING
         until = job.get("endTime")
         headers = job["ResponseMetadata"].get("HTTPHeaders") or {}
@@ -59,6 +58,12 @@ def sighting_of(job: Mapping[str, Any], cursor: int, end: Mapping[str, Any] | No
     is_new = cursor == 0 and stage is not Stage.WAITING
     events = ({"kind": "phase", "phase": "training"},) if is_new else ()
     return Sighting(name, stage, word, name, ran_s, note, events, 1 if is_new else cursor, end)
+
+
+def has_begun(job: Mapping[str, Any]) -> bool:
+    """Whether training has begun; AWS promises details for distillation alone, and without any a job counts as begun."""
+    details = job.get("statusDetails")
+    return not details or (details.get("trainingDetails") or {}).get("status") not in (None, "NotStarted")
 
 
 def end_of(job: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -75,6 +80,7 @@ def losses_of(table: bytes) -> list[dict[str, float]]:
     """Steps with their loss from the table that AWS writes (columns step_number and training_loss); none where it is another."""
     try:
         rows = list(csv.DictReader(io.StringIO(table.decode())))
-        return [{"step": int(row["step_number"]) + 1, "loss": float(row["training_loss"])} for row in rows]
+        losses = [{"step": int(row["step_number"]) + 1, "loss": float(row["training_loss"])} for row in rows]
+        return [one for one in losses if math.isfinite(one["loss"])]
     except (KeyError, ValueError, TypeError):
         return []

@@ -56,6 +56,8 @@ class ContainerPlatform:
     def look(self, reference: Reference) -> Sighting:
         """The platform's word joined with what the job itself has written; a place that is away hides only the latter."""
         sighting = self.machines.look(reference.remote_id)
+        if sighting.unread:
+            return replace(sighting, cursor=reference.cursor)
         key = RunKey(reference.tag, reference.run_key)
         try:
             events, doubt = self.runs.events(key, reference.cursor)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class PlatformError(FinetuneError):
-    """A platform did not do what it was asked."""
+    """A platform did not do what it was asked; `model` is one that it hosts already and that nobody can use yet."""
+
+    model = ""
 
 
 class NotMade(PlatformError):
@@ -251,6 +253,7 @@ class Platform:
     restarts: bool = (
         False  # a container that has ended may be started anew and billed on: it must be cancelled
     )
+    hears_stop: bool = True  # whether a container can be told to stop training and keep the best
     settle_s: float = 120.0
     queue_s: float = 6 * 3600.0
     longest_s: float = 24 * 3600.0
@@ -260,6 +263,11 @@ class Platform:
     )
     model_prefix: str = ""
     upkeep: str = ""
+
+    @property
+    def can_end_early(self) -> bool:
+        """Whether a training there can be ended with its best weights so far."""
+        return self.gives == "weights" and self.hears_stop
 
     def is_configured(self, values: Mapping[str, str]) -> bool:
         """Whether every setting without a default has a value."""

@@ -191,9 +191,19 @@ class GeminiTunings:
         return left + self._bucket.erase(reference.tag)
 
     def erase_model(self, model: str) -> list[str]:
-        """The endpoint and the model behind it; NoAnswer while Google is still at it."""
+        """The endpoint and the model behind it; NoAnswer while Google is still at it.
+
+        Google keeps the job's record: an endpoint that none of ours names is another's, and left alone.
+        """
         models = [model_of(job) for job in self._jobs("")]
-        return self._drop(next((one for one in models if one.get("endpoint") == model), {"endpoint": model}))
+        ours = next((one for one in models if one.get("endpoint") == model), None)
+        if ours is not None:
+            return self._drop(ours)
+        try:
+            self._client.call("GET", f"/v1/{model}")
+        except Missing:
+            return []
+        return [f"{model} at {LABEL}, which no job of Trainwise has tuned"]
 
     def _drop(self, model: Mapping[str, Any]) -> list[str]:
         """Undeploys, then deletes endpoint and model; each is asked for once and may take until a later call."""

@@ -40,8 +40,8 @@ MACHINES = "TRAINWISE_MODAL_MACHINES"
 CPU = "cpu"  # the machine without a GPU
 CORES, MEMORY_MIB = 4.0, 16_384
 TIMEOUT_S = 30.0
-BUILD_S = 1200.0
-"""Modal copies the image once; until then nothing of the job has been made."""
+BUILD_S = 45.0
+"""Modal copies the image once, which may take longer: then the create is refused for now, so that a cancel is heard meanwhile."""
 REPORTED_DAYS = 3
 
 

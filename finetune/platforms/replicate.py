@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
 
 from finetune.platforms.answers import Missing
@@ -38,7 +41,7 @@ from finetune.platforms.contract import (
 from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.plain_json import plain_object
-from finetune.platforms.runs import ALLOWED, DONE, LIFE, MANIFEST, REPORT, SAFE, RunStore
+from finetune.platforms.runs import ALLOWED, DONE, LIFE, MANIFEST, REPORT, REPORT_BYTES, SAFE, RunStore
 
 LABEL = "Replicate"
 URL = "https://api.replicate.com/v1"
@@ -136,23 +139,32 @@ class Trainings:
         return [one for one in rows if one.tag and matches(one.tag, tag)]
 
     def look(self, remote_id: str) -> Sighting:
-        """The training; what its log and its output hold is copied before anything else, as it is gone after an hour."""
+        """The training; what its log and its output hold is copied here first, as it is gone after an hour, or is `unread`."""
         try:
             training = self._client.call("GET", f"/trainings/{remote_id}")
         except Missing:
             return Sighting(remote_id, Stage.GONE, "404")
         sighting = sighting_of(training, training.at)
-        if sighting.tag:
-            copies = self._copies.setdefault(sighting.tag, {})
-            for path, text in echoes_of(str(training.get("logs") or "")).items():
-                if copies.get(path) != hash(text):  # a long log is not written anew at each look
-                    self.mirror.write(sighting.tag, path, text.encode())
-                    copies[path] = hash(text)
-            output = training.get("output")
-            url = output.get("weights") if isinstance(output, dict) else None
-            if isinstance(url, str) and self.mirror.read(sighting.tag, REPORT, 1) is None:
-                self._copy_output(url, sighting.tag)
+        try:
+            self._copy(training, sighting)
+        except (NoAnswer, OSError) as error:
+            return replace(sighting, unread=f"What {LABEL} shows is not copied yet: {error}"[:300])
         return sighting
+
+    def _copy(self, training: Mapping[str, Any], sighting: Sighting) -> None:
+        """The proved objects of the log and the files of the output; the last word after the end, as it comes before the output."""
+        if not sighting.tag:
+            return
+        copies = self._copies.setdefault(sighting.tag, {})
+        for path, text in echoes_of(str(training.get("logs") or "")).items():
+            is_early = path == DONE and sighting.stage not in ENDED
+            if not is_early and copies.get(path) != hash(text):  # a long log is not written anew at each look
+                self.mirror.write(sighting.tag, path, text.encode())
+                copies[path] = hash(text)
+        output = training.get("output")
+        url = output.get("weights") if isinstance(output, dict) else None
+        if isinstance(url, str) and self.mirror.read(sighting.tag, REPORT, 1) is None:
+            self._copy_output(url, sighting.tag)
 
     def _copy_output(self, url: str, tag: str) -> None:
         """The files of the archive, the report last; which of them count, the manifest says."""
@@ -160,11 +172,24 @@ class Trainings:
             self._client.download(url, stream, WEIGHTS_BYTES)
             try:
                 with zipfile.ZipFile(stream) as archive:
-                    names = [one.filename for one in archive.infolist() if is_result(one)]
-                    for name in sorted(names, key=lambda name: name == REPORT):
-                        self.mirror.write(tag, name, archive.read(name))
-            except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+                    self._unpack(archive, tag)
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
                 raise NoAnswer(f"{LABEL} gave an output that is no archive.") from error
+
+    def _unpack(self, archive: zipfile.ZipFile, tag: str) -> None:
+        """File by file over the disk, as weights need not fit into the bot's memory."""
+        entries = sorted(filter(is_result, archive.infolist()), key=lambda one: one.filename == REPORT)
+        sizes = {one.filename: one.file_size for one in entries}
+        if sum(sizes.values()) > WEIGHTS_BYTES or sizes.get(REPORT, 0) > REPORT_BYTES:
+            raise NoAnswer(f"{LABEL} gives a result that is larger than one of ours can be.")
+        for entry in entries:
+            with archive.open(entry) as source, NamedTemporaryFile() as copy:
+                if entry.filename == REPORT:
+                    self.mirror.write(tag, REPORT, source.read())
+                    continue
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+                self.mirror.upload(tag, entry.filename, Path(copy.name))
 
     def cancel(self, remote_id: str) -> None:
         try:
@@ -230,7 +255,8 @@ class ReplicatePlatform(ContainerPlatform):
         return super().look(reference)
 
     def erase(self, reference: Reference) -> list[str]:
-        return self.machines.erase(reference.tag) + self.runs.erase(reference.tag)
+        """The bot's own copy first: Replicate may take long."""
+        return self.runs.erase(reference.tag) + self.machines.erase(reference.tag)
 
 
 def is_result(entry: zipfile.ZipInfo) -> bool:
@@ -311,6 +337,7 @@ PLATFORM = Platform(
     ),
     connect=connect,
     leaves="The redacted tickets, the recipe; to Replicate's file store, erased at the end.",
+    hears_stop=False,
     settle_s=120.0,
     steps=(
         "Make a token, and a model on replicate.com with the hardware to train on.",

@@ -66,6 +66,11 @@ class RunStore:
         with self._in_words():
             self._files.write(f"{tag}/{path}", data)
 
+    def upload(self, tag: str, path: str, local: Path) -> None:
+        """Copy a file of this machine to one object of a run, in pieces."""
+        with self._in_words():
+            self._files.upload(f"{tag}/{path}", local)
+
     def read(self, tag: str, path: str, most: int | None = None) -> bytes | None:
         """One object of a run, at most its first `most` bytes; None where there is none."""
         with self._in_words():

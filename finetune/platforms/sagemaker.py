@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from finetune.platforms.answers import Missing
-from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, in_words, key_in
+from finetune.platforms.aws import KEYS, TIMEOUT_S, InUse, WrongStatus, in_words, key_in
 from finetune.platforms.container import ContainerPlatform, stage_of
 from finetune.platforms.contract import (
     ENDED,
@@ -117,7 +117,7 @@ class TrainingJobs:
         try:
             with in_words(LABEL):
                 self._client.stop_training_job(TrainingJobName=remote_id)
-        except Missing:
+        except (Missing, WrongStatus):
             return  # it has ended already: the next look says so
 
     def bill(self, remote_id: str) -> Bill | None:

@@ -210,7 +210,8 @@ class BedrockServer(StandIn):
             return self.refusal(404)
         if request.method == "GET":
             facts = {"jobArn": f"{HOME}:model-customization-job/x", "creationTime": stamp(self.clock())}
-            return Answer(200, {"modelArn": arn, "modelName": name, **facts})
+            own = next(one for one, there in self.names.items() if there == arn)
+            return Answer(200, {"modelArn": arn, "modelName": own, **facts})
         if any(one["modelArn"] == arn for one in self.deployments.values()):
             return self.refusal(409)
         del self.models[arn]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,22 @@ from finetune.estimate import RunEstimate
 from finetune.llm import EndpointFailure
 from finetune.model_size import ModelSize
 from finetune.platforms import PLATFORMS
-from finetune.platforms.contract import NoAnswer, NotMade, PlaceOffer, PlatformError, Reference, Submission
+from finetune.platforms.contract import (
+    Bill,
+    NoAnswer,
+    NotMade,
+    PlaceOffer,
+    PlatformError,
+    Reference,
+    Result,
+    Submission,
+)
 from finetune.platforms.hosted_models import erase_hosted, host_of_name
 from tests.platforms import bedrock_server, gemini_server
 from tests.platforms.sagemaker_server import KEY_ID
 from tests.platforms.standin import KEY, SUCCEEDED
 from tests.platforms.world import ROWS, SPEC, Wire, World, open_world
+from worker.dispatch.at_home import HostedRun
 from worker.jobs.states import State
 
 pytestmark = pytest.mark.integration
@@ -207,6 +218,27 @@ def test_a_base_that_refuses_a_thinking_budget_is_asked_without_one(gemini: Worl
     before = gemini.standin.requests
     assert {ask(ROWS.rows[n].text).text for n in range(2)} <= {"a", "b"}
     assert gemini.standin.requests - before == 4  # a token, a refusal, two answers
+
+
+def test_an_endpoint_of_somebody_else_is_left_alone(gemini: World) -> None:
+    """A name that was typed wrong erases nothing of what answers in the project besides."""
+    name = "projects/northwind/locations/us-central1/endpoints/77"
+    standin(gemini).resources[name] = {"deployedModels": [{"id": "1", "model": "projects/x/models/1"}]}
+    host: Any = gemini.adapter
+    (words,) = host.erase_model(name)
+    assert "no job of Trainwise" in words
+    assert standin(gemini).resources[name]["deployedModels"]
+    assert host.erase_model(name[:-1]) == []
+
+
+def test_questions_get_what_all_attempts_leave_of_the_budget(gemini: World) -> None:
+    """An earlier attempt that was lost has cost too; a tenth is there in any case."""
+    host: Any = gemini.adapter
+    place = host.endpoint(gemini.wire.machine, "projects/x"), "gemini", gemini.wire.machine
+    parts = Bill(1.0, True, "tokens"), Result({}), gemini.home
+    run = HostedRun({"budget_usd": 5.0}, ROWS, *place, *parts, spent_usd=3.0)
+    assert run.spend_usd == pytest.approx(1.0)
+    assert replace(run, spent_usd=4.9).spend_usd == pytest.approx(0.5)
 
 
 def test_bedrock_s_limits_are_told_before_anything_is_made() -> None:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from bot.cli.replicate import app
+from bot.slack.ui.job_card import job_card
 from finetune.data.ticket import canonical
-from finetune.platforms.contract import NotMade, Reference, Stage, Submission
+from finetune.platforms.contract import BadKey, NoAnswer, NotMade, Reference, Stage, Submission
 from finetune.platforms.replicate import echo, echoes_of
 from finetune.platforms.run_key import RunKey
-from finetune.platforms.runs import DATA, ORDER
+from finetune.platforms.runs import DATA, ORDER, REPORT_BYTES
 from finetune.spec import parse_spec
 from tests.platforms.replicate_server import KEPT_S, WIRE, ReplicateServer
-from tests.platforms.standin import SUCCEEDED
+from tests.platforms.standin import CANCELLED, SUCCEEDED, PlatformJob
 from tests.platforms.world import ROWS, World, open_world
+from worker.errors import WorkerError
+from worker.jobs.states import State
 from worker.runtime.cog_training import train_run
 from worker.transport.signing import PREFIX, Envelope, encode, order, seal
 
@@ -97,6 +102,105 @@ def test_a_real_run_comes_back_by_log_and_output_and_stays_when_replicate_has_fo
     assert world.uploads() == []
 
 
+def job_in_training(world: World) -> tuple[str, PlatformJob]:
+    """A job of the desk whose container trains."""
+    job = world.submit()
+    world.step(1.0)
+    (theirs,) = world.standin.jobs.values()
+    world.advance(theirs, "start")
+    world.step(20.0)
+    return job, theirs
+
+
+def test_a_last_word_is_believed_once_the_output_is_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log shows the container's end while its weights still go up: nobody looks for files that are not there yet."""
+    job, theirs = job_in_training(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.standin, "end", lambda *_: None)
+        world.advance(theirs, "finish")
+    for _ in range(8):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.RUNNING
+    world.standin.end(theirs, SUCCEEDED)
+    for _ in range(8):
+        world.step(20.0)
+    assert (world.ledger.job(job).state, world.problems) == (State.SUCCEEDED, [])
+
+
+def test_a_full_disk_here_keeps_nobody_from_a_cancel(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the log holds cannot be copied: the card says so, and Replicate is asked to end the training."""
+    job, theirs = job_in_training(world)
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(world.adapter.runs, "write", refuse)  # type: ignore[attr-defined]
+    world.standin.on_cancel = lambda one: world.standin.end(one, CANCELLED)
+    world.advance(theirs, "event")
+    world.step(20.0)
+    assert "No space left" in str(world.ledger.job(job).progress["platform_note"])
+    world.ledger.request_cancel(job, "U1", "enough")
+    for _ in range(4):
+        world.step(20.0)
+    assert world.standin.running() == []
+    assert world.ledger.job(job).state is State.CANCELLED
+
+
+def test_the_bot_s_own_copy_goes_while_replicate_still_deletes(world: World) -> None:
+    """Weights that nobody needs any more lie on no disk here, however long Replicate takes."""
+    order_of_job = submission(world)
+    world.adapter.upload(order_of_job)
+    reference = Reference(TAG, world.adapter.create(order_of_job))
+    world.standin.models[f"acme/{TAG}"].append("v1")  # type: ignore[attr-defined]
+    store: Any = world.adapter
+    store.runs.write(TAG, "life.json", b"{}")
+    with pytest.raises(NoAnswer, match="still deleting"):
+        world.adapter.erase(reference)
+    assert store.runs.read(TAG, "life.json") is None
+
+
+def test_an_output_larger_than_ours_can_be_is_not_unpacked(world: World, tmp_path: Path) -> None:
+    """Its own list of sizes says so, before a byte of it is written."""
+    machines: Any = world.adapter
+    path = tmp_path / "output.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("report.json", b" " * (REPORT_BYTES + 1))
+    with zipfile.ZipFile(path) as archive, pytest.raises(NoAnswer, match="larger"):
+        machines.machines._unpack(archive, TAG)
+
+
+def test_a_training_at_replicate_cannot_be_ended_early(world: World) -> None:
+    """No word reaches its container: the card has no such button, and who asks all the same is told."""
+    job, theirs = job_in_training(world)
+    world.advance(theirs, "event")
+    world.step(20.0)
+    card = str(job_card(world.ledger.job(job), world.wall()))
+    assert "step 2" in card.lower()
+    assert "job_finish" not in card
+    with pytest.raises(WorkerError, match="Replicate trains job"):
+        world.ledger.request_finish(job, "U1")
+
+
+def test_a_bill_that_is_refused_keeps_no_rows_at_the_platform(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that may not read its bills: the time at the offer's price counts, and everything is erased soon."""
+    job, theirs = job_in_training(world)
+
+    def refuse_bill(*_: Any) -> Any:
+        raise BadKey("This plan has no billing report.")
+
+    monkeypatch.setattr(world.adapter, "bill", refuse_bill)
+    world.advance(theirs, "finish")
+    for _ in range(12):
+        world.step(20.0)
+    row = world.ledger.job(job)
+    assert (row.state, world.uploads()) == (State.SUCCEEDED, [])
+    assert "Not erased" not in str(row.report)
+
+
 def test_only_lines_of_the_container_s_own_objects_are_taken_from_a_log() -> None:
     """Other lines, other paths and broken ones count for nothing; of two for one path the later."""
     log = "\n".join(
@@ -152,6 +256,9 @@ def test_push_gives_cog_our_code_with_the_entry_points_beside_it(
         "worker",
         "finetune",
     } <= names
+    build = (Path(__file__).parents[2] / "deploy" / "replicate" / "cog.yaml").read_text()
+    assert "python_requirements: worker.lock" in build
+    assert "run:" not in build  # Cog's commands are carried out before our code is there
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     missing = CliRunner().invoke(app, ["push", "acme/trainwise"])
     assert "Cog is not installed here" in str(missing.exception)

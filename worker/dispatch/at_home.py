@@ -35,7 +35,8 @@ class HostedRun:
     """What the measurement is told: the recipe, its rows, where the model answers, and what its training cost.
 
     `result` is what the platform left beside the model, its loss; the report and its pictures are written into `folder`.
-    `llm` is the language model whose prompts are measured beside it, by the table `prices`.
+    `llm` is the language model whose prompts are measured beside it, by the table `prices`. `spent_usd` is what earlier
+    attempts of the job have cost.
     """
 
     spec: dict[str, Any]
@@ -48,6 +49,7 @@ class HostedRun:
     folder: Path
     llm: LlmAccess | None = None
     prices: Mapping[str, Any] = field(default_factory=dict)
+    spent_usd: float = 0.0
 
     @property
     def spend_usd(self) -> float:
@@ -55,7 +57,7 @@ class HostedRun:
         budget = self.spec.get("budget_usd")
         if budget is None:
             return MOST_USD
-        return max(float(budget) - self.bill.usd, LEAST_USD_SHARE * float(budget))
+        return max(float(budget) - self.spent_usd - self.bill.usd, LEAST_USD_SHARE * float(budget))
 
     def order(self) -> bytes:
         """The run as the process reads it from its standard input, the key included."""

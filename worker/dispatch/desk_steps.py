@@ -254,9 +254,7 @@ class Steps:
                 if not is_late:
                     return None
                 leftovers.append(self._still_there(remote))
-            bill = (
-                self.connection.adapter.bill(self.packer.reference(remote)) if remote.remote_id else NO_BILL
-            )
+            bill = self._bill(remote, is_late)
             if (bill is None or not bill.is_final) and self.since_s < BILL_S:
                 return None
             places = self.connection.adapter.erase(self.packer.reference(remote))
@@ -272,6 +270,19 @@ class Steps:
         values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
         remotes.close(self.ledger.engine, remote, leftovers, self.now, **values)
         return None
+
+    def _bill(self, remote: Remote, is_late: bool) -> Bill | None:
+        """The platform's figures; None where it refuses them or stays away: the rows are erased all the same."""
+        if not remote.remote_id:
+            return NO_BILL
+        try:
+            return self.connection.adapter.bill(self.packer.reference(remote))
+        except (NoAnswer, NotMade) as error:
+            may_come = isinstance(error, NoAnswer) or error.retry_after_s is not None
+            if may_come and not is_late:
+                raise
+            log.info("%s tells no bill of %s: %s", self.label, remote.tag, self._words(error, remote))
+            return None
 
     def _see_end(self, remote: Remote) -> tuple[Remote, bool]:
         """Ends everything that bears the tag; True once the platform shows that nothing of it runs."""

@@ -62,7 +62,7 @@ class Fetcher:
             is_open = isinstance(error, NoAnswer | NotMade | OSError)
             if since_s <= (FETCH_S if is_open else CORRUPT_S):
                 raise NoAnswer(str(error)) from error
-            return self._give_up(remote, model, error)
+            return self._give_up(remote, model or getattr(error, "model", ""), error)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         report = dict(result.report)
@@ -92,6 +92,7 @@ class Fetcher:
             folder,
             account.access if account else None,
             self.packer.prices,
+            max(0.0, job.spent_usd - remote.usd),
         )
         before = spent_in(folder / PROMPTS)
         try:

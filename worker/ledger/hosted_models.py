@@ -8,13 +8,22 @@ from worker.jobs.records import HistoryLine
 from worker.ledger.database import writing
 from worker.ledger.transitions import locked_job, record, set_columns
 
+REQUEST = " on request of "
+
 
 def note_erasure(engine: Engine, job_id: str, who: str, words: str, now: float) -> None:
-    """A line in the job's history, and among its report's notes."""
+    """A line in the job's history, and among its report's notes; of several the first stays alone.
+
+    `words` begin with what was erased, and end with on whose request.
+    """
     with writing(engine) as connection:
         job = locked_job(connection, job_id)
         report = dict(job.report or {})
         notes = report.get("notes")
-        report["notes"] = [*(notes if isinstance(notes, list) else []), words]
+        notes = notes if isinstance(notes, list) else []
+        fact = words.partition(REQUEST)[0]
+        if any(str(one).partition(REQUEST)[0] == fact for one in notes):
+            return
+        report["notes"] = [*notes, words]
         set_columns(connection, job, now, report=report)
         record(connection, HistoryLine(job.id, now, who, "hosted model erased", words))

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from finetune.platforms import PLATFORMS
 from finetune.progress import FINISH
 from worker.errors import UnknownJob, WorkerError
 from worker.jobs.records import (
@@ -149,13 +150,18 @@ class Ledger:
     def request_finish(self, job_id: str, by: str, why: str = "") -> Job:
         """Ends the training of a running fine-tune now; its best weights so far are evaluated and reported.
 
-        Asking twice is asking once; WorkerError when it does not run.
+        Asking twice is asking once; WorkerError when it does not run, or where its platform passes no word on to it.
         """
         now = self.clock()
         with writing(self.engine) as connection:
             job = locked_job(connection, job_id)
             if job.state != State.RUNNING:
                 raise WorkerError(f"Job {job_id} is not running, so there is no training to end early.")
+            platform = PLATFORMS.get(job.platform or "")
+            if platform is not None and not platform.can_end_early:
+                raise WorkerError(
+                    f"{platform.label} trains job {job_id} to its end: cancel it, or let it go on."
+                )
             owe_order(connection, "stop", job_id, job.attempt, now, now, FINISH)
             record(connection, HistoryLine(job_id, now, by, "finish early", why, attempt=job.attempt))
         self._owed()

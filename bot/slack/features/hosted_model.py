@@ -22,9 +22,12 @@ from finetune.errors import FinetuneError
 from finetune.reports import FinetuneReport, read_report
 from worker.errors import WorkerError
 from worker.jobs.records import Job
-from worker.ledger.hosted_models import note_erasure
+from worker.ledger.hosted_models import REQUEST, note_erasure
 
 log = logging.getLogger("trainwise")
+UNDER_WAY: set[tuple[str, str]] = set()
+"""Platform and model of each that is being erased: a second press starts no second thread."""
+LOCK = threading.Lock()
 
 
 def register(app: App, teams: Teams) -> None:
@@ -59,19 +62,34 @@ def hosted_model(job: Job) -> str:
 
 
 def erase(services: Services, job: Job, model: str, person: Person, respond: Respond) -> None:
-    """Erases it, keeps that in the job's history, and tells the person; a failure is told with what to do."""
+    """Erases it once, however often the button is pressed meanwhile, and tells the person how that ended."""
+    place = (str(job.platform), model)
+    with LOCK:
+        is_first = place not in UNDER_WAY
+        UNDER_WAY.add(place)
+    text = f"{escape(model)} is being erased already: whoever asked for that first is told how it ends."
+    if is_first:
+        try:
+            text = erase_now(services, job, model, person)
+        finally:
+            with LOCK:
+                UNDER_WAY.discard(place)
+    respond(text=text, response_type="ephemeral", replace_original=False)
+
+
+def erase_now(services: Services, job: Job, model: str, person: Person) -> str:
+    """Erases it at its platform and keeps that in the job's history; how it ended, in words."""
     try:
         left = services.erase_model(str(job.platform), model)
         if left:
             raise BotError(f"Not erased: {'; '.join(left)}.")
-        words = f"The model {model} was erased at its platform on request of {person.name}."
+        words = f"The model {model} was erased at its platform{REQUEST}{person.name}."
         note_erasure(services.ledger.engine, job.id, person.id, words, services.clock())
-        text = f"🗑️ {escape(model)} is erased there: nobody can ask it any more. The report stays."
+        return f"🗑️ {escape(model)} is erased there: nobody can ask it any more. The report stays."
     except (FinetuneError, WorkerError, BotError) as error:
-        text = f"{escape(one_line(str(error), 500))} Press the button again later; what is gone already is no error."
+        return f"{escape(one_line(str(error), 500))} Press the button again later; what is gone already is no error."
     except Exception:  # the edge of this thread
         log.exception("the model of %s could not be erased", job.id)
-        text = (
+        return (
             "The model could not be erased, and the bot's log has the reason. Press the button again later."
         )
-    respond(text=text, response_type="ephemeral", replace_original=False)

@@ -211,7 +211,9 @@ def _buttons(job: Job) -> list[Block]:
         return []
     elements = []
     training = job.progress.get("phase") == "training" and job.progress.get("step")
-    if job.state == State.RUNNING and training and _trains_in_epochs(job) and not is_tuned_there(job):
+    platform = PLATFORMS.get(job.platform or "")
+    can_end_early = _trains_in_epochs(job) and (platform is None or platform.can_end_early)
+    if job.state == State.RUNNING and training and can_end_early:
         elements.append(finish_button(job))
     if job.state in CAN_PAUSE and not job.platform:
         elements.append(button("Pause", "job_pause", job.id))

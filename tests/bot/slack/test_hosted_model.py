@@ -92,6 +92,27 @@ def test_the_owner_or_an_admin_erases_it_where_it_is(world: World, job: Job, use
     assert f"{model} was erased at its platform on request of {user.lower()}" in str(after.report)
     assert "hosted model erased" in [line.what for line in world.ledger.history(job.id)]
     assert "is erased there" in press(world, job, user)[-1]
+    assert str(world.ledger.job(job.id).report).count("was erased at its platform") == 1
+
+
+def test_a_second_press_meanwhile_erases_nothing_twice(world: World, job: Job) -> None:
+    """The platform is asked once; whoever is second is told that it is under way."""
+    calls: list[str] = []
+    is_asked, may_end = threading.Event(), threading.Event()
+
+    def erase(platform: str, model: str) -> list[str]:
+        calls.append(model)
+        is_asked.set()
+        may_end.wait(20)
+        return []
+
+    first = threading.Thread(target=press, args=(world, job, "U1", erase))
+    first.start()
+    assert is_asked.wait(20)
+    threading.Timer(0.3, may_end.set).start()
+    assert "being erased already" in " ".join(press(world, job, "UADMIN", erase))
+    first.join(20)
+    assert len(calls) == 1
 
 
 def test_nobody_else_does(world: World, job: Job) -> None:
