@@ -16,6 +16,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.errors import OURS, BotError
+from bot.slack.delivery.duty_history import GONE
 from bot.slack.failures import SLACK_ADVICE, PrivateFailure, guard
 from bot.slack.launch import launch_deployment, model_job
 from bot.slack.on_duty import (
@@ -83,15 +84,17 @@ def _take(services: Services, event: dict[str, Any], bot_user: str) -> None:
     watch = duty.watch_in(engine, channel)
     if watch is None or watch.mode not in duty.AT_WORK:
         return
-    if event.get("subtype") == "message_changed":
-        message = event.get("message") or {}
+    message = event.get("message") or {}
+    is_gone = event.get("subtype") == "message_deleted" or message.get("subtype") == GONE
+    if is_gone:
+        ts = str(event.get("deleted_ts") or message.get("ts"))
+        line = duty.delete_ticket(engine, watch.id, key_of(channel, ts))
+        if line and services.duty:
+            services.duty.drop_line(watch, line)
+    elif event.get("subtype") == "message_changed":
         if "edited" in message:
             words = without_personal_data(question_of(message_text(message)))
             duty.edit(engine, watch.id, key_of(channel, str(message.get("ts"))), words)
-    elif event.get("subtype") == "message_deleted":
-        line = duty.delete_ticket(engine, watch.id, key_of(channel, str(event.get("deleted_ts"))))
-        if line and services.duty:
-            services.duty.drop_line(watch, line)
     elif (text := ticket_in(event, bot_user)) is not None:
         ts = str(event["ts"])
         duty.enter(engine, watch.id, key_of(channel, ts), ts, without_personal_data(text), services.clock())

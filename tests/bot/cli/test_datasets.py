@@ -75,7 +75,9 @@ def test_missing_folders_and_huge_files_are_answered_at_once(
     for name, message in text.items():
         code, _, err = trainwise(command[0], *command[1:], name)
         assert (code, message in err) == (2, True), err
-    assert time.process_time() - start < 10
+    assert (
+        time.process_time() - start < 30
+    )  # imports are most of it; reading five gigabytes takes many minutes
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "A b", "..", "x" * 65])
