@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from bot.cli.console import console
@@ -85,7 +84,7 @@ def choose_several(share: float) -> str:
     for number, (way, words) in enumerate(SEVERAL.items(), 1):
         console.print(f"  {number}  {way}: {words}", highlight=False, markup=False, soft_wrap=True)
     question = f"{share:.0%} of the rows have several labels, and one is learned. Which way (number)?"
-    return list(SEVERAL)[typer.prompt(question, type=click.IntRange(1, len(SEVERAL)), default=1) - 1]
+    return list(SEVERAL)[_ask_number(question, len(SEVERAL), default=1) - 1]
 
 
 def show_intake(intake: Mapping[str, Any]) -> None:
@@ -103,7 +102,14 @@ def choose_label(head: Preview) -> str:
         line = f"  {number}  {name}: {', '.join(values)[:80]}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     most = len(head.guess.rivals_for_label)
-    number = typer.prompt(
-        "Several columns could be the queue. Which one (number)?", type=click.IntRange(1, most)
-    )
+    number = _ask_number("Several columns could be the queue. Which one (number)?", most)
     return head.guess.rivals_for_label[number - 1]
+
+
+def _ask_number(question: str, most: int, default: int | None = None) -> int:
+    """A whole number from 1 to `most`; asked again until it is one."""
+    while True:
+        number: int = typer.prompt(question, type=int, default=default)
+        if 1 <= number <= most:
+            return number
+        console.print(f"A number from 1 to {most}, please.", highlight=False, markup=False)

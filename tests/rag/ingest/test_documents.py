@@ -156,7 +156,7 @@ BAD = [
     ("old.docx", lambda: b"\xd0\xcf\x11\xe0" + bytes(500), "encrypted or of the old"),
     ("torn.zip", lambda: b"PK\x03\x04" + os.urandom(500), "is damaged"),
     ("photo.png", lambda: b"\x89PNG", "a kind I do not read"),
-    ("sheet.xlsx", lambda: b"PK", "Save the sheet as CSV"),
+    ("sheet.xlsx", lambda: b"PK", "Save it anew as .xlsx"),
     ("binary.txt", lambda: os.urandom(5000), "is not text"),
     ("blank.md", lambda: b" \n\n ", "no words"),
     ("script.html", lambda: b"<html><script>run()</script></html>", "no text without its scripts"),
