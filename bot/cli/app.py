@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -124,8 +125,9 @@ def forget(
         console.print(line)
 
 
+@cache
 def register() -> None:
-    """Attach the command groups; they import this module for `console` and `settings`."""
+    """Attach the command groups, once in a process; they import this module for `console` and `settings`."""
     from bot.cli import (
         datasets,
         evaluate,
