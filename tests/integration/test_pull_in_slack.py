@@ -141,7 +141,9 @@ def test_nothing_new_is_said_to_whoever_asked_for_it(office: Office, maya: Perso
     office.desk.add(ticket(50))
     text = text_of(appears(maya, lambda: office.work(live), "has a new version"))
     assert "1 new, 0 changed" in text
-    maya.command("/datasets", "pull shop now", CHANNEL)
+    private_reply(
+        maya, lambda: maya.command("/datasets", "pull shop now", CHANNEL)
+    )  # it is in the ledger by now
     appears(maya, office.work, "was pulled: nothing new")
 
 

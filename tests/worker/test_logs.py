@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bot.playground.patience import Patience
 from bot.slack.features import answering
 from tests.worker.conftest import Place
 from worker.jobs.states import State
@@ -44,6 +46,9 @@ def test_worker_and_bot_log_a_jobs_life_with_its_id(place: Place, lines: io.Stri
     place.worker(log_format="json")
     job_id = place.submit(steps=3, text=TICKET)
     assert place.end_of(job_id).state is State.SUCCEEDED
+    patience = Patience(30)
+    while "job ended" not in lines.getvalue() and not patience.is_over():  # it is logged after the commit
+        time.sleep(0.02)
     for side, text in (("bot", lines.getvalue()), ("worker", (place.home / "w1.log").read_text())):
         assert TICKET not in text
         assert "Maria" not in text
