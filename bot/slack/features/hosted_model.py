@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from slack_bolt import Ack, App, Respond
 
@@ -25,9 +27,30 @@ from worker.jobs.records import Job
 from worker.ledger.hosted_models import REQUEST, note_erasure
 
 log = logging.getLogger("trainwise")
-UNDER_WAY: set[tuple[str, str]] = set()
-"""Platform and model of each that is being erased: a second press starts no second thread."""
-LOCK = threading.Lock()
+
+
+class Erasures:
+    """The models that are being erased, of each team its own: a second press erases nothing twice."""
+
+    def __init__(self) -> None:
+        self._lock, self._places = threading.Lock(), set[tuple[str, str]]()
+
+    @contextmanager
+    def first(self, services: Services, model: str) -> Iterator[bool]:
+        """Whether nobody else of this team is erasing the model; it is this caller's until the end of the block."""
+        place = (str(services.home), model)
+        with self._lock:
+            is_first = place not in self._places
+            self._places.add(place)
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                with self._lock:
+                    self._places.discard(place)
+
+
+ERASURES = Erasures()
 
 
 def register(app: App, teams: Teams) -> None:
@@ -63,17 +86,10 @@ def hosted_model(job: Job) -> str:
 
 def erase(services: Services, job: Job, model: str, person: Person, respond: Respond) -> None:
     """Erases it once, however often the button is pressed meanwhile, and tells the person how that ended."""
-    place = (str(job.platform), model)
-    with LOCK:
-        is_first = place not in UNDER_WAY
-        UNDER_WAY.add(place)
     text = f"{escape(model)} is being erased already: whoever asked for that first is told how it ends."
-    if is_first:
-        try:
+    with ERASURES.first(services, f"{job.platform} {model}") as is_first:
+        if is_first:
             text = erase_now(services, job, model, person)
-        finally:
-            with LOCK:
-                UNDER_WAY.discard(place)
     respond(text=text, response_type="ephemeral", replace_original=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +58,7 @@ def press(world: World, job: Job, user: str, erase: Any = None) -> list[str]:
         permissions=Permissions(frozenset({"UADMIN"}), frozenset(), 5.0, 100.0, 3),
         users=SimpleNamespace(person=lambda user: Person(user, user.lower(), False)),
         clock=world.wall,
+        home=Path("home"),
         erase_model=erase or world.desks[0].erase_model,
     )
     body = {"channel": {"id": "C1"}, "user": {"id": user}}

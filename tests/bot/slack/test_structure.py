@@ -65,7 +65,7 @@ def test_every_feature_of_the_folder_is_registered() -> None:
     assert {feature.__name__ for feature in REGISTRY} == files  # type: ignore[attr-defined]
 
 
-BY_TEAM = {"Heads", "Inspections"}
+BY_TEAM = {"Erasures", "Heads", "Inspections"}
 """What features keep between payloads in memory of their own. Each keeps its entries by `services.home`, so by team."""
 
 
