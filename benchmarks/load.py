@@ -53,8 +53,8 @@ Row = dict[str, Any]
 
 
 @contextlib.contextmanager
-def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float], EventLog]]:
-    """The bot's stand with many channels, counting workers, and a list that fills with ack times (s)."""
+def ack_times() -> Iterator[list[float]]:
+    """A list that fills with the seconds that each delivery over a socket took to be acknowledged."""
     acks: list[float] = []
     plain = Sockets.send
 
@@ -66,7 +66,19 @@ def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float]
             acks.append(time.monotonic() - began)
 
     Sockets.send = send  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder:
+    try:
+        yield acks
+    finally:
+        Sockets.send = plain  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float], EventLog]]:
+    """The bot's stand with many channels, counting workers, and a list that fills with ack times (s)."""
+    with (
+        ack_times() as acks,
+        tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True) as folder,
+    ):
         home = Path(folder)
         signing.pair_locally(home / "keys")
         event_log = EventLog(home / "events.pipe")
@@ -84,7 +96,6 @@ def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float]
             for n in range(workers):
                 cleanup.enter_context(counting_worker(home, stack.redis.url, f"w{n}", step_s))
             yield stack, acks, event_log
-    Sockets.send = plain  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -25,13 +25,12 @@ from typing import Any, cast
 
 import psutil
 from fault_injection.installing import install
-from load import CHANNELS, answers, ask, rank, settle, warm_up
+from load import CHANNELS, ack_times, answers, ask, rank, settle, warm_up
 
 from bot.demo.stack import LocalStack, free_port
 from bot.manifest import read_manifest
 from bot.playground import Playground
 from bot.playground.client.person import Person
-from bot.playground.delivery.sockets import Sockets
 from bot.playground.state.seed import BOT_USER, Channel
 from worker.transport.embedded_redis import embedded_redis
 
@@ -41,7 +40,7 @@ Row = dict[str, Any]
 
 @dataclass
 class TwoTeams:
-    """Both workspaces, the bot's process, and the seconds that each delivery settle_s for its ack."""
+    """Both workspaces, the bot's process, and the seconds that each delivery waits for its ack."""
 
     home: Path
     workspaces: tuple[Playground, Playground]
@@ -58,18 +57,7 @@ class TwoTeams:
 @contextlib.contextmanager
 def place_of_two() -> Iterator[TwoTeams]:
     """The bot with both workspaces installed."""
-    acks: list[float] = []
-    plain = Sockets.send
-
-    async def send(self: Sockets, kind: str, payload: Any, retry: int, reason: str | None) -> Any:
-        began = time.monotonic()
-        try:
-            return await plain(self, kind, payload, retry, reason)
-        finally:
-            acks.append(time.monotonic() - began)
-
-    Sockets.send = send  # type: ignore[method-assign]
-    with contextlib.ExitStack() as cleanup:
+    with ack_times() as acks, contextlib.ExitStack() as cleanup:
         home = Path(
             cleanup.enter_context(tempfile.TemporaryDirectory(prefix="load", ignore_cleanup_errors=True))
         )
@@ -109,7 +97,6 @@ def place_of_two() -> Iterator[TwoTeams]:
         for one in both:
             install(f"http://127.0.0.1:{port}", first.url, one.workspace.team.id)
         yield TwoTeams(home, both, psutil.Process(process.pid), acks)
-    Sockets.send = plain  # type: ignore[method-assign]
 
 
 def mentions(seconds: int, per_second: int) -> Row:

@@ -71,13 +71,11 @@ def erase_model(
     from bot.factories import host_of
     from finetune.artifacts import find_model, read_card
     from finetune.hosted import is_hosted
-    from finetune.platforms.hosted_models import erase_hosted
+    from finetune.platforms import PLATFORMS
+    from finetune.platforms.hosted_models import erase_hosted, is_model_name
 
-    card = (
-        hosted_card(job)
-        if ":" in job or job.startswith("projects/")
-        else read_card(find_model(model_folder(job)))
-    )
+    is_name = is_model_name(job, PLATFORMS.values())
+    card = hosted_card(job) if is_name else read_card(find_model(model_folder(job)))
     if not is_hosted(card):
         raise BotError(f"The model of {job} lies in {model_folder(job)}: no platform hosts it.")
     name, label = card["hosted_model"], card["label"]

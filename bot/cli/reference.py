@@ -101,8 +101,7 @@ def cli_page() -> str:
     """docs/cli.md: every command with its options, as `--help` shows them."""
     from bot.cli.app import app, register
 
-    if not app.registered_groups:
-        register()
+    register()
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="trainwise")
     text = typer.cli.get_docs_for_click(obj=command, ctx=context, name="trainwise", title="The command")

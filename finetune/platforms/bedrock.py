@@ -70,7 +70,7 @@ class Customizations:
     def offers(self) -> list[Offer]:
         """The base models of the settings, once the place of the rows can be read."""
         self._files.versions(NOBODY)
-        return self._prices.offers({name: name for name in self._prices.prices})
+        return self._prices.offers()
 
     def upload(self, submission: Submission) -> list[str]:
         """The rows below the tag, once the budget is known to pay for them; a second time replaces them."""

@@ -32,7 +32,6 @@ from finetune.platforms.contract import (
     Variable,
 )
 from finetune.platforms.gemini_jobs import (
-    KEY,
     LABEL,
     TOKENS,
     end_of,
@@ -45,7 +44,7 @@ from finetune.platforms.gemini_jobs import (
     statistics_of,
     tag_of,
 )
-from finetune.platforms.google import CREDENTIALS, Login
+from finetune.platforms.google import CREDENTIALS, KEY, Login, cancel_job, labelled_jobs
 from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient
 from finetune.platforms.token_prices import PriceList, epochs_of, price_list, tokens_to_train
 
@@ -70,7 +69,7 @@ class GeminiTunings:
     def offers(self) -> list[Offer]:
         """The base models of the settings, once the place of the rows can be read."""
         self._bucket.names(NOBODY)
-        return self._prices.offers({name: name for name in self._prices.prices})
+        return self._prices.offers()
 
     def upload(self, submission: Submission) -> list[str]:
         """The chat files below the tag, once the budget is known to pay for them; a second time replaces them."""
@@ -102,16 +101,8 @@ class GeminiTunings:
         return [sighting_of(job) for job in self._jobs(tag)]
 
     def _jobs(self, tag: str) -> list[Mapping[str, Any]]:
-        pattern = f"labels.{KEY}:*" if tag.endswith("-") or not tag else f'labels.{KEY}="{tag}"'
-        jobs: list[Mapping[str, Any]] = []
-        page = ""
-        while True:
-            where = {"filter": pattern, "pageToken": page}
-            answer = self._client.call("GET", f"{self._home}/tuningJobs", params=where)
-            jobs += answer.get("tuningJobs", [])
-            page = answer.get("nextPageToken", "")
-            if not page:
-                return [job for job in jobs if not tag or matches(tag_of(job), tag)]
+        jobs = labelled_jobs(self._client, f"{self._home}/tuningJobs", "tuningJobs", tag)
+        return [job for job in jobs if not tag or matches(tag_of(job), tag)]
 
     def look(self, reference: Reference) -> Sighting:
         """The job and its last word; Google tells no loss before the end, so the card shows the phase alone."""
@@ -137,14 +128,7 @@ class GeminiTunings:
         return self._client.call("GET", f"{self._home}/tuningJobs/{remote_id}")
 
     def cancel(self, reference: Reference) -> None:
-        try:
-            self._client.call("POST", f"{self._home}/tuningJobs/{reference.remote_id}:cancel", json={})
-        except Missing:
-            return
-        except NotMade as error:
-            if isinstance(error, BadKey) or error.retry_after_s is not None:
-                raise
-            return  # it has ended: the next look says so
+        cancel_job(self._client, f"{self._home}/tuningJobs/{reference.remote_id}")
 
     def result(self, reference: Reference, folder: Path) -> Result:
         """The endpoint that answers; there are no files and no losses."""

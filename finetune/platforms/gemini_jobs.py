@@ -9,10 +9,10 @@ from finetune.data.ticket import Tickets
 from finetune.platforms.chats import files_by
 from finetune.platforms.container import stage_of
 from finetune.platforms.contract import NoAnswer, Sighting, Stage
-from finetune.platforms.google import STAGES, time_of
+from finetune.platforms.google import KEY, STAGES, time_of
 
 LABEL = "Google Gemini"
-KEY, TOKENS = "trainwise", "trainwise_tokens"  # labels: our tag, and the tokens that we expect to be trained
+TOKENS = "trainwise_tokens"  # a label: the tokens that we expect to be trained
 MOST_DEV = 5000  # rows to choose on that Google takes
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from finetune.platforms.contract import BadKey, NoAnswer, PlatformError, Stage, Variable
+from finetune.platforms.answers import Missing
+from finetune.platforms.contract import BadKey, NoAnswer, NotMade, PlatformError, Stage, Variable
+from finetune.platforms.http import JsonClient
 from finetune.wires.google import Account
 
 CREDENTIALS = Variable(
     "GOOGLE_APPLICATION_CREDENTIALS", "Path of the service account's key file.", default=None
 )
+KEY = "trainwise"  # of the label that holds our tag
 STAGES = {
     "JOB_STATE_QUEUED": Stage.WAITING,
     "JOB_STATE_PENDING": Stage.WAITING,
@@ -55,3 +60,30 @@ class Login:
 def time_of(text: str) -> float:
     """Google's RFC 3339 time as Unix seconds."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def labelled_jobs(client: JsonClient, path: str, rows: str, tag: str) -> list[Mapping[str, Any]]:
+    """The jobs at `path` whose label is `tag`, all that have one where it is a prefix ("tw-") or empty; `rows` is their field.
+
+    A prefix is not looked at here: whoever asks keeps what matches.
+    """
+    pattern = f"labels.{KEY}:*" if tag.endswith("-") or not tag else f'labels.{KEY}="{tag}"'
+    jobs: list[Mapping[str, Any]] = []
+    page = ""
+    while True:
+        answer = client.call("GET", path, params={"filter": pattern, "pageToken": page})
+        jobs += answer.get(rows, [])
+        page = answer.get("nextPageToken", "")
+        if not page:
+            return jobs
+
+
+def cancel_job(client: JsonClient, path: str) -> None:
+    """Ask for the end of the job at `path`; one that is unknown or has ended is left to the next look."""
+    try:
+        client.call("POST", f"{path}:cancel", json={})
+    except Missing:
+        return
+    except NotMade as error:
+        if isinstance(error, BadKey) or error.retry_after_s is not None:
+            raise

@@ -18,6 +18,12 @@ def host_of_name(model: str, platforms: Iterable[Platform], values: Mapping[str,
     return max(fitting, key=lambda one: len(one.model_prefix), default=None)
 
 
+def is_model_name(text: str, platforms: Iterable[Platform]) -> bool:
+    """Whether a text is a hosted model's name: a job's id or folder has no colon and none of the platforms' prefixes."""
+    prefixes = tuple(one.model_prefix for one in platforms if one.model_prefix)
+    return ":" in text or text.startswith(prefixes)
+
+
 def erase_hosted(host: Host, model: str, sleep: Callable[[float], None] = time.sleep) -> list[str]:
     """Delete a hosted model, asking again while the platform is at it; what could not be deleted, in words.
 

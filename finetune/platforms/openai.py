@@ -45,7 +45,7 @@ from finetune.platforms.openai_jobs import (
     step_of,
     tag_of,
 )
-from finetune.platforms.token_prices import PriceList, TokenPrice, epochs_of, price_list
+from finetune.platforms.token_prices import PriceList, epochs_of, price_list
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -60,18 +60,16 @@ EXPIRY_S = (3600, 30 * 86400)
 
 
 class Tunings:
-    """The fine-tuning jobs of one account; `prices` by base model, `as_of` their date, `today` gives the day (UTC)."""
+    """The fine-tuning jobs of one account at the prices of the settings; `today` gives the day (UTC)."""
 
     def __init__(
         self,
         client: OpenAI,
-        prices: Mapping[str, TokenPrice],
-        as_of: str,
+        prices: PriceList,
         login: tuple[str, str],
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
-        self._client, self._today = client, today
-        self._list = PriceList(LABEL, MODELS, prices, as_of)
+        self._client, self._today, self._list = client, today, prices
         self._url, self._key = login
         self._closes: dict[str, date] = {}
 
@@ -269,11 +267,10 @@ def connect(values: Mapping[str, str]) -> Tunings:
     from openai import OpenAI
 
     url, key = values.get("TRAINWISE_OPENAI_URL") or URL, values["TRAINWISE_OPENAI_KEY"]
-    as_of = values["TRAINWISE_OPENAI_PRICES_DATE"]
-    prices = price_list(LABEL, MODELS, values[MODELS], as_of).prices
+    prices = price_list(LABEL, MODELS, values[MODELS], values["TRAINWISE_OPENAI_PRICES_DATE"])
     limit_s = float(values.get("timeout_s") or TIMEOUT_S)
     client = OpenAI(api_key=key, base_url=url, timeout=limit_s, max_retries=0)
-    return Tunings(client, prices, as_of, (url.rstrip("/"), key))
+    return Tunings(client, prices, (url.rstrip("/"), key))
 
 
 PLATFORM = Platform(

@@ -30,11 +30,11 @@ class PriceList:
     prices: Mapping[str, TokenPrice]
     as_of: str
 
-    def offers(self, names: Mapping[str, str]) -> list[Offer]:
-        """The base models of `names` with the labels that it gives, cheapest first."""
+    def offers(self, labels: Mapping[str, str] | None = None) -> list[Offer]:
+        """The base models, cheapest first: those of `labels` with the label of each, else all by their own names."""
         offers = [
             Offer(name, label, 0.0, self.as_of, usd_per_million=self.prices[name].training)
-            for name, label in names.items()
+            for name, label in (labels or {name: name for name in self.prices}).items()
         ]
         return sorted(offers, key=lambda offer: offer.usd_per_million)
 

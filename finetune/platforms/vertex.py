@@ -14,10 +14,8 @@ from finetune.platforms.container import ContainerPlatform, matches, stage_of
 from finetune.platforms.contract import (
     ENDED,
     Adapter,
-    BadKey,
     Bill,
     NoAnswer,
-    NotMade,
     Offer,
     Platform,
     Sighting,
@@ -25,14 +23,13 @@ from finetune.platforms.contract import (
     Submission,
     Variable,
 )
-from finetune.platforms.google import CREDENTIALS, STAGES, Login, time_of
+from finetune.platforms.google import CREDENTIALS, KEY, STAGES, Login, cancel_job, labelled_jobs, time_of
 from finetune.platforms.http import TIMEOUT_S, JsonClient
 from finetune.platforms.machine_prices import prices_of
 from finetune.platforms.runs import RunStore
 
 LABEL = "Vertex AI"
 MACHINES = "TRAINWISE_VERTEX_MACHINES"
-KEY = "trainwise"  # of the label that holds our tag
 DEADLINE_EXCEEDED = 4
 
 
@@ -73,14 +70,8 @@ class CustomJobs:
         return str(self._client.call("POST", "/customJobs", json=body)["name"]).rpartition("/")[2]
 
     def find(self, tag: str) -> list[Sighting]:
-        pattern = f"labels.{KEY}:*" if tag.endswith("-") else f'labels.{KEY}="{tag}"'
-        sightings, page = [], ""
-        while True:
-            answer = self._client.call("GET", "/customJobs", params={"filter": pattern, "pageToken": page})
-            sightings += [sighting_of(job) for job in answer.get("customJobs", [])]
-            page = answer.get("nextPageToken", "")
-            if not page:
-                return [one for one in sightings if matches(one.tag, tag)]
+        sightings = map(sighting_of, labelled_jobs(self._client, "/customJobs", "customJobs", tag))
+        return [one for one in sightings if matches(one.tag, tag)]
 
     def look(self, remote_id: str) -> Sighting:
         try:
@@ -89,14 +80,7 @@ class CustomJobs:
             return Sighting(remote_id, Stage.GONE, "404")
 
     def cancel(self, remote_id: str) -> None:
-        try:
-            self._client.call("POST", f"/customJobs/{remote_id}:cancel", json={})
-        except Missing:
-            return
-        except NotMade as error:
-            if isinstance(error, BadKey) or error.retry_after_s is not None:
-                raise
-            return  # it has ended: the next look says so
+        cancel_job(self._client, f"/customJobs/{remote_id}")
 
     def bill(self, remote_id: str) -> Bill | None:
         """Seconds from start to end at the team's price of the machine."""

@@ -12,7 +12,6 @@ from finetune.errors import CorruptModel
 from finetune.serving.answers import Served, ServedModel
 from finetune.serving.backends import BACKENDS, backend_for
 from finetune.serving.versions import SERVED, Versions, name_of
-from finetune.serving.writer import Writer
 
 FOLDER = "serving"  # beside the jobs' folders
 
@@ -57,10 +56,9 @@ def task_of(folder: Path) -> str:
 
 def load_version(folder: Path, error_rate: float) -> ServedModel:
     """The version in a folder that sorts tickets, under a promised error rate; CorruptModel where it cannot be read or writes."""
-    model = open_version(folder, error_rate)
-    if isinstance(model, Writer):
+    if task_of(folder) == "reply":  # before its engine is started
         raise CorruptModel(f"The version in {folder} writes replies: it sorts no tickets.")
-    return cast(ServedModel, model)
+    return cast(ServedModel, open_version(folder, error_rate))
 
 
 def open_version(folder: Path, error_rate: float) -> Served:

@@ -6,7 +6,7 @@ Prompts are made here, not by the engine's chat template: what is served reads w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,13 +83,14 @@ class Writer:
         """The words of token ids, without the tokens that mark ends."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
-    def describe(self) -> str:
-        """What a version promises of its replies, in a sentence."""
-        facts = self.card.get("measured") or {}
-        if not facts.get("rows"):
-            return "It writes drafts, which a person has to check before they are sent."
-        same = round(facts["same_answer_as_evaluated"] * facts["rows"])
-        return (
-            f"It writes drafts, which a person has to check before they are sent; {same:,} of {facts['rows']:,} on held-out tickets "
-            "are word for word those of the evaluated model."
-        )
+
+def describe(card: Mapping[str, Any]) -> str:
+    """What a version that writes promises of its replies, in a sentence, from its served.json."""
+    facts = card.get("measured") or {}
+    if not facts.get("rows"):
+        return "It writes drafts, which a person has to check before they are sent."
+    same = round(facts["same_answer_as_evaluated"] * facts["rows"])
+    return (
+        f"It writes drafts, which a person has to check before they are sent; {same:,} of {facts['rows']:,} on held-out tickets "
+        "are word for word those of the evaluated model."
+    )

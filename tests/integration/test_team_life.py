@@ -202,8 +202,7 @@ def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.M
     keep_something(two, two.offices.office(two.offices.directory.known(OTHER_TEAM)))
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
-    if "teams" not in [group.name for group in cli.registered_groups]:
-        register()
+    register()
 
     def trainwise(*words: str) -> str:
         result = CliRunner().invoke(cli, list(words))

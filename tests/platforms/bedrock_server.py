@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from finetune.platforms import PLATFORMS
 from tests.platforms.lessons import answer_to, lessons_of
-from tests.platforms.sagemaker_server import KEY_ID, violations
+from tests.platforms.sagemaker_server import KEY_ID, service, violations
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -41,14 +40,6 @@ BASE, BUCKET = "amazon.nova-micro-v1:0:128k", "northwind-tuning"
 HOME = "arn:aws:bedrock:us-east-1:123456789012"
 DEPLOYING_S, LEAVING_S = 60.0, 20.0
 JOBS, DEPLOYMENTS = "/model-customization-jobs", "/model-customization/custom-model-deployments"
-
-
-@cache
-def service(name: str) -> Any:
-    """botocore's model of a service."""
-    import botocore.session
-
-    return botocore.session.get_session().get_service_model(name)
 
 
 class BedrockServer(StandIn):

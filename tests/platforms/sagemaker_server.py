@@ -34,11 +34,11 @@ WORDS = {
 
 
 @cache
-def service() -> Any:
-    """botocore's model of SageMaker."""
+def service(name: str) -> Any:
+    """botocore's model of a service."""
     import botocore.session
 
-    return botocore.session.get_session().get_service_model("sagemaker")
+    return botocore.session.get_session().get_service_model(name)
 
 
 def plain_pattern(pattern: str) -> str:
@@ -92,7 +92,7 @@ class SageMakerServer(StandIn):
     def answer(self, request: Request) -> Answer:
         action = request.headers["x-amz-target"].partition(".")[2]
         body = request.json
-        self.violations += violations(service().operation_model(action).input_shape, body, action)
+        self.violations += violations(service("sagemaker").operation_model(action).input_shape, body, action)
         if action == "ListTrainingJobs":
             rows = [job for job in self.visible_jobs() if body["NameContains"] in job.tag]
             return Answer(200, {"TrainingJobSummaries": [self.row(job) for job in rows]})

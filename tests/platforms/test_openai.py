@@ -21,9 +21,9 @@ from finetune.model_size import ModelSize
 from finetune.platforms.chats import chat_files, tokens_of
 from finetune.platforms.contract import NotMade, PlaceOffer, PlatformError, Reference, Submission
 from finetune.platforms.machine_prices import token_prices_of
-from finetune.platforms.openai import Tunings
-from finetune.platforms.openai_jobs import URL
-from finetune.platforms.token_prices import TokenPrice
+from finetune.platforms.openai import MODELS, Tunings
+from finetune.platforms.openai_jobs import LABEL, URL
+from finetune.platforms.token_prices import PriceList, TokenPrice
 from tests.platforms.openai_server import BASE, WIRE, OpenAiServer, settings_for
 from tests.platforms.standin import CANCELLED, KEY, SUCCEEDED, Answer
 from tests.platforms.world import ROWS, SPEC, World, open_world
@@ -60,8 +60,8 @@ def submission(budget_usd: float | None = 50.0, **recipe: Any) -> Submission:
 def tunings(world: World, url: str, today: str) -> Tunings:
     """The adapter with another address in its name and another day."""
     adapter: Any = world.adapter
-    prices = {BASE: TokenPrice(1.5, 0.2, 0.8)}
-    return Tunings(adapter._client, prices, "2026-11-29", (url, KEY), lambda: date.fromisoformat(today))
+    prices = PriceList(LABEL, MODELS, {BASE: TokenPrice(1.5, 0.2, 0.8)}, "2026-11-29")
+    return Tunings(adapter._client, prices, (url, KEY), lambda: date.fromisoformat(today))
 
 
 def trained_job(world: World) -> tuple[str, Any]:

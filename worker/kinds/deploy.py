@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from worker.jobs.records import JOB_ID
 from worker.kinds.job_kind import JobKind, JobSpec, Report
 
 if TYPE_CHECKING:
-    from finetune.serving.answers import ServedModel
     from worker.runtime.attempt import Work
 
 DEPLOY = "deploy"
@@ -21,9 +20,10 @@ def run(work: Work) -> Report:
 
     from finetune.data.store import DatasetStore
     from finetune.errors import FinetuneError, Stopped
-    from finetune.serving.deploy import FOLDER, make_version, open_version
+    from finetune.reports.deployment import DeploymentReport
+    from finetune.serving.deploy import FOLDER, load_version, make_version, task_of
     from finetune.serving.versions import SERVED, VersionError
-    from finetune.serving.writer import Writer
+    from finetune.serving.writer import describe
 
     spec = work.envelope.spec
     model, root = str(spec["model"]), str(spec["root"])
@@ -43,15 +43,11 @@ def run(work: Work) -> Report:
     except VersionError:
         pointer = versions.use(model, "the first version")
     folder = versions.folder_of(model)
-    served = open_version(folder, pointer.error_rate)
-    if isinstance(served, Writer):
-        promise = served.describe()
-        served.engine.close()
-    else:
-        promise = cast("ServedModel", served).threshold.describe(pointer.error_rate)
     card: dict[str, Any] = json.loads((folder / SERVED).read_text())
-    from finetune.reports.deployment import DeploymentReport
-
+    if task_of(folder) == "reply":
+        promise = describe(card)
+    else:
+        promise = load_version(folder, pointer.error_rate).threshold.describe(pointer.error_rate)
     return DeploymentReport(
         headline=f"Version {model} of {versions.name} is ready to serve.",
         name=versions.name,

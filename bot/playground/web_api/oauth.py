@@ -46,13 +46,18 @@ class Codes:
         raise ApiError("invalid_refresh_token")
 
 
-def access(floor: Floor, params: Json) -> Json:
-    """oauth.v2.access: tokens for a code, or fresh ones for a refresh token."""
+def _check_client(floor: Floor, params: Json) -> None:
+    """Slack's refusal unless the app's own id and secret are given."""
     tokens = floor.workspace.tokens
     if params.get("client_id") != tokens["client_id"]:
         raise ApiError("invalid_client_id")
     if params.get("client_secret") != tokens["client_secret"]:
         raise ApiError("bad_client_secret")
+
+
+def access(floor: Floor, params: Json) -> Json:
+    """oauth.v2.access: tokens for a code, or fresh ones for a refresh token."""
+    _check_client(floor, params)
     codes: Codes = floor.codes
     if params.get("grant_type") == "refresh_token":
         granting = codes.of_refresh_token(str(params.get("refresh_token") or ""))
@@ -130,11 +135,7 @@ def way_back(codes: Codes, form: Json) -> str:
 
 def uninstall(floor: Floor, params: Json) -> Json:
     """apps.uninstall: the app removes itself, by its own id and secret."""
-    tokens = floor.workspace.tokens
-    if params.get("client_id") != tokens["client_id"]:
-        raise ApiError("invalid_client_id")
-    if params.get("client_secret") != tokens["client_secret"]:
-        raise ApiError("bad_client_secret")
+    _check_client(floor, params)
     remove_app(floor)
     return {}
 
