@@ -24,8 +24,8 @@ from bot.slack.app import FEATURES, build_app, posting_client, slack_client
 from bot.slack.delivery.rounds import every
 from bot.slack.teams import OneTeam
 from bot.teams.directory import require_home_of_one
-from bot.teams.office import Line, open_office, open_shared
 from bot.teams.place import hold_home, holds_data, settings_of
+from bot.teams.runtime import Line, open_runtime, open_shared
 from worker.logs import start_logging
 from worker.transport import signing
 from worker.transport.embedded_redis import embedded_redis
@@ -156,14 +156,14 @@ def build_for_one(settings: Settings) -> Bot:
     shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
     line = Line(client, posting_client(token, settings.slack_api_url), lambda: token)
-    office = open_office(settings, "", line, shared)
-    app = build_app(client, OneTeam(office.services), settings.listener_threads, signing_secret(settings))
+    runtime = open_runtime(settings, "", line, shared)
+    app = build_app(client, OneTeam(runtime.services), settings.listener_threads, signing_secret(settings))
 
     def begin() -> None:
-        office.start()
-        open_tickets(settings, lambda team: None if team else office.services, cleanup)
+        runtime.start()
+        open_tickets(settings, lambda team: None if team else runtime.services, cleanup)
 
-    return Bot(settings, app, client, cleanup, begin, office)
+    return Bot(settings, app, client, cleanup, begin, runtime)
 
 
 def build_for_many(settings: Settings) -> Bot:
@@ -171,7 +171,7 @@ def build_for_many(settings: Settings) -> Bot:
     from bot.teams.directory import Directory, open_engine
     from bot.teams.install import install_routes, open_flow
     from bot.teams.leaving import Leaving
-    from bot.teams.offices import Offices, TeamAuthorize
+    from bot.teams.runtimes import TeamAuthorize, TeamRuntimes
     from bot.teams.tokens import SealedStore, Tokens
 
     assert settings.installing.client_secret
@@ -186,24 +186,24 @@ def build_for_many(settings: Settings) -> Bot:
     take_over(settings, directory, tokens)
     shared = open_shared(settings, redis_address(settings, cleanup))
     signing.pair_locally(settings.home / "keys")
-    offices = Offices(settings, shared, directory, tokens)
+    runtimes = TeamRuntimes(settings, shared, directory, tokens)
     client = slack_client("", settings.slack_api_url)
     client.token = None
     app = build_app(
         client,
-        offices,
+        runtimes,
         settings.listener_threads,
         signing_secret(settings),
-        (Leaving(offices), *FEATURES),
-        TeamAuthorize(offices),
+        (Leaving(runtimes), *FEATURES),
+        TeamAuthorize(runtimes),
     )
-    routes = install_routes(open_flow(offices, bot_scopes()))
+    routes = install_routes(open_flow(runtimes, bot_scopes()))
 
     def begin() -> None:
-        offices.open_all()
-        open_tickets(settings, offices.services_of, cleanup)
+        runtimes.open_all()
+        open_tickets(settings, runtimes.services_of, cleanup)
 
-    return Bot(settings, app, client, cleanup, begin, offices, routes)
+    return Bot(settings, app, client, cleanup, begin, runtimes, routes)
 
 
 def open_tickets(settings: Settings, find: Callable[[str], Services | None], cleanup: ExitStack) -> None:
@@ -218,7 +218,7 @@ def open_tickets(settings: Settings, find: Callable[[str], Services | None], cle
 
 def take_over(settings: Settings, directory: Directory, tokens: Tokens) -> None:
     """What a bot with one token left in this home becomes its team's; BotError where nobody knows whose it is."""
-    from bot.teams.offices import adopt
+    from bot.teams.runtimes import adopt
 
     if any(not record.place for record in directory.all()) or not holds_data(settings):
         return

@@ -20,7 +20,7 @@ from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from bot.settings import Settings
 from bot.slack.app import slack_client
 from bot.slack.trouble import SLACK_TROUBLE
-from bot.teams.offices import Offices
+from bot.teams.runtimes import TeamRuntimes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,15 +37,15 @@ class InstallRefusal(BoltError):
 
 
 class Installing(OAuthFlow):
-    """Bolt's flow, whose last step opens the team's office: the page that says "installed" is true when it shows.
+    """Bolt's flow, whose last step opens the team's runtime: the page that says "installed" is true when it shows.
 
     A workspace that TRAINWISE_MAY_INSTALL does not name gives its token back and is told so; one that is served
     already may install again.
     """
 
-    def __init__(self, offices: Offices, settings: OAuthSettings) -> None:
-        self.offices = offices
-        client = slack_client("", offices.settings.slack_api_url)
+    def __init__(self, runtimes: TeamRuntimes, settings: OAuthSettings) -> None:
+        self.runtimes = runtimes
+        client = slack_client("", runtimes.settings.slack_api_url)
         super().__init__(client=client, logger=log, settings=settings)
         self.failure_handler = self.show_failure
 
@@ -53,16 +53,16 @@ class Installing(OAuthFlow):
         if not self.may_install(installation):
             self.give_back(installation)
             raise InstallRefusal(refusal_of(installation))
-        self.offices.welcome(installation)
+        self.runtimes.welcome(installation)
 
     def may_install(self, installation: Installation) -> bool:
         """Whether the list names the workspace, its organisation or its domain, or it is served already."""
-        entries = self.offices.settings.installing.allow_list
+        entries = self.runtimes.settings.installing.allow_list
         team = None if installation.is_enterprise_install else installation.team_id
         if not entries or entries & {team, installation.enterprise_id}:
             return True
         organisation = installation.enterprise_id if installation.is_enterprise_install else None
-        for record in self.offices.directory.all():
+        for record in self.runtimes.directory.all():
             is_its_own = record.id == team or (record.org_wide and record.enterprise == organisation)
             if is_its_own and record.left_at is None:
                 return True
@@ -115,15 +115,15 @@ class States(SQLAlchemyOAuthStateStore):
         return super().issue(*args, **kwargs)
 
 
-def open_flow(offices: Offices, scopes: list[str]) -> Installing:
+def open_flow(runtimes: TeamRuntimes, scopes: list[str]) -> Installing:
     """The flow with states in the database of teams, so that any of several bots takes the answer."""
-    settings: Settings = offices.settings
+    settings: Settings = runtimes.settings
     assert settings.installing.client_secret
-    states = States(STATE_S, offices.directory.engine, log)
+    states = States(STATE_S, runtimes.directory.engine, log)
     states.create_tables()
     public = settings.installing.public_url
     return Installing(
-        offices,
+        runtimes,
         OAuthSettings(
             client_id=settings.installing.client_id,
             client_secret=settings.installing.client_secret.reveal(),
@@ -132,7 +132,7 @@ def open_flow(offices: Offices, scopes: list[str]) -> Installing:
             redirect_uri_path=REDIRECT,
             redirect_uri=f"{public.rstrip('/')}{REDIRECT}" if public else None,
             authorization_url=settings.slack_api_url.removesuffix("api/") + "oauth/v2/authorize",
-            installation_store=offices.tokens.store,
+            installation_store=runtimes.tokens.store,
             state_store=states,
             state_expiration_seconds=STATE_S,
             logger=log,
@@ -141,7 +141,7 @@ def open_flow(offices: Offices, scopes: list[str]) -> Installing:
 
 
 def install_routes(flow: OAuthFlow) -> list[Route]:
-    """GET /slack/install and GET /slack/oauth_redirect, each answered in a thread of its own: an office takes seconds."""
+    """GET /slack/install and GET /slack/oauth_redirect, each answered in a thread of its own: a runtime takes seconds."""
     from slack_bolt.adapter.starlette.handler import to_bolt_request, to_starlette_response
     from starlette.concurrency import run_in_threadpool
     from starlette.routing import Route

@@ -6,14 +6,14 @@ from slack_bolt import Ack, App
 from slack_bolt.context import BoltContext
 
 from bot.slack.teams import Teams
-from bot.teams.offices import Offices
+from bot.teams.runtimes import TeamRuntimes
 
 
 class Leaving:
     """A feature of the app (bot/slack/app.py) with the only listeners that act on a team as a whole."""
 
-    def __init__(self, offices: Offices) -> None:
-        self.offices = offices
+    def __init__(self, runtimes: TeamRuntimes) -> None:
+        self.runtimes = runtimes
 
     def register(self, app: App, teams: Teams) -> None:
         """`app_uninstalled` and `tokens_revoked`; which of them Slack sends first, and how often, is all the same."""
@@ -23,4 +23,4 @@ class Leaving:
     def on_removed(self, ack: Ack, context: BoltContext) -> None:
         """Looks whether the token still works, and lets the team leave where it does not."""
         ack()
-        self.offices.check(context)
+        self.runtimes.check(context)

@@ -30,7 +30,7 @@ DAY = 86_400.0
 
 
 @dataclass
-class Office:
+class Case:
     """A house whose bot pulls, the help desk, and a second bot on the same ledger and datasets."""
 
     house: House
@@ -61,7 +61,7 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Office]:
+def case(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Case]:
     """The house, connected to the help desk by its settings."""
     desk = GitHubServer(count=24, page=50)
     defaults = {one.name: one.default or "" for one in desk.source.variables}
@@ -74,14 +74,14 @@ def office(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[
         return replace(services, pulls=clerk)
 
     with open_house(tmp_path_factory.mktemp("pulls"), embed, furnish=furnish) as house:
-        yield Office(house, desk, clients[0], values)
+        yield Case(house, desk, clients[0], values)
     desk.close()
 
 
 @pytest.fixture
-def maya(office: Office) -> Person:
+def maya(case: Case) -> Person:
     """A member."""
-    return office.house.person("maya")
+    return case.house.person("maya")
 
 
 FORM = {"source": "github", "project": "acme/shop", "name": "shop", "licence": "ours", "every": "day"}
@@ -100,7 +100,7 @@ def order(person: Person, **fields: str) -> dict[str, Any]:
     return person.submit(open_form(person), FORM | fields)
 
 
-def test_a_scheduled_pull_from_its_form_to_its_second_version(office: Office, maya: Person) -> None:
+def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: Person) -> None:
     """What is wrong stands under its field; the channel gets the card, a restart keeps the schedule, nothing new is no message."""
     form = open_form(maya)
     refusals = maya.submit(form, FORM | {"scope": "workspace", "name": "Not A Name"})["errors"]
@@ -108,52 +108,52 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(office: Office, ma
     assert "admin" in refusals["scope"]
     reply = private_reply(maya, lambda: maya.submit(form, FORM | {"scope": "channel"}))
     assert "then every day" in reply
-    first = text_of(appears(maya, office.work, "shop* has a new version, 1"))
+    first = text_of(appears(maya, case.work, "shop* has a new version, 1"))
     assert "24 new, 0 changed, 0 gone" in first
     assert "Billing" in first
-    card = office.house.services.datasets.get("shop")
+    card = case.house.services.datasets.get("shop")
     assert card.scopes[0].startswith("channel:")
-    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + DAY, abs=120)
+    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + DAY, abs=120)
 
-    office.desk.add(*[ticket(number, "Legal") for number in range(40, 44)])
-    before = len(office.desk.requests)
-    office.work(office.clerk("bot-after-a-restart"))  # not due: not asked
-    assert len(office.desk.requests) == before
-    office.make_due("shop")
-    text = text_of(appears(maya, lambda: office.work(office.clerk("bot-after-a-restart")), "new version, 2"))
+    case.desk.add(*[ticket(number, "Legal") for number in range(40, 44)])
+    before = len(case.desk.requests)
+    case.work(case.clerk("bot-after-a-restart"))  # not due: not asked
+    assert len(case.desk.requests) == before
+    case.make_due("shop")
+    text = text_of(appears(maya, lambda: case.work(case.clerk("bot-after-a-restart")), "new version, 2"))
     assert "New queues: Legal (4)." in text
 
-    office.make_due("shop")
+    case.make_due("shop")
     posts = len(maya.messages(CHANNEL))
-    office.work()
+    case.work()
     assert len(maya.messages(CHANNEL)) == posts
-    assert office.pull("shop").last.startswith("Nothing new from GitHub acme/shop")
+    assert case.pull("shop").last.startswith("Nothing new from GitHub acme/shop")
     listing = private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
     assert "Nothing new from GitHub" in listing
     assert "every day" in listing
-    assert TOKEN not in str(all_pulls(office.house.services.ledger.engine))
+    assert TOKEN not in str(all_pulls(case.house.services.ledger.engine))
 
 
-def test_nothing_new_is_said_to_whoever_asked_for_it(office: Office, maya: Person) -> None:
+def test_nothing_new_is_said_to_whoever_asked_for_it(case: Case, maya: Person) -> None:
     """By the words `pull NAME`, and the bot prepares in a process of its own as it does live."""
     assert "Pulling *shop*" in private_reply(maya, lambda: maya.command("/datasets", "pull shop", CHANNEL))
-    live = PullClerk(office.house.services, office.client, office.values, "bot-live")
-    office.desk.add(ticket(50))
-    text = text_of(appears(maya, lambda: office.work(live), "has a new version"))
+    live = PullClerk(case.house.services, case.client, case.values, "bot-live")
+    case.desk.add(ticket(50))
+    text = text_of(appears(maya, lambda: case.work(live), "has a new version"))
     assert "1 new, 0 changed" in text
     private_reply(
         maya, lambda: maya.command("/datasets", "pull shop now", CHANNEL)
     )  # it is in the ledger by now
-    appears(maya, office.work, "was pulled: nothing new")
+    appears(maya, case.work, "was pulled: nothing new")
 
 
-def test_two_bots_do_not_pull_twice(office: Office, maya: Person) -> None:
+def test_two_bots_do_not_pull_twice(case: Case, maya: Person) -> None:
     """Both see that it is due, one takes it: one version, one message, one walk over the pages."""
-    office.desk.add(ticket(60), ticket(61))
-    office.make_due("shop")
-    office.desk.rows = 0
-    versions = len(office.house.services.datasets.versions("shop"))
-    clerks = [office.clerk(f"bot-{number}") for number in (1, 2)]
+    case.desk.add(ticket(60), ticket(61))
+    case.make_due("shop")
+    case.desk.rows = 0
+    versions = len(case.house.services.datasets.versions("shop"))
+    clerks = [case.clerk(f"bot-{number}") for number in (1, 2)]
 
     def together() -> None:
         threads = [threading.Thread(target=clerk.work_once) for clerk in clerks]
@@ -161,105 +161,105 @@ def test_two_bots_do_not_pull_twice(office: Office, maya: Person) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        office.house.notifier.work_once()
+        case.house.notifier.work_once()
 
     appears(maya, together, "2 new, 0 changed")
-    assert len(office.house.services.datasets.versions("shop")) == versions + 1
-    assert office.desk.rows <= 5
+    assert len(case.house.services.datasets.versions("shop")) == versions + 1
+    assert case.desk.rows <= 5
 
 
-def test_a_version_made_before_a_kill_is_told_by_the_next_round(office: Office, maya: Person) -> None:
+def test_a_version_made_before_a_kill_is_told_by_the_next_round(case: Case, maya: Person) -> None:
     """The bot ended between the version and its message: the channel hears of it all the same, once."""
-    engine = office.house.services.ledger.engine
-    office.desk.add(ticket(70), ticket(71), ticket(72))
-    office.make_due("shop")
-    clerk = office.clerk("bot-killed")
-    assert take_due(engine, office.pull("shop"), "bot-killed", office.house.services.clock())
-    clerk._run(office.pull("shop"))
+    engine = case.house.services.ledger.engine
+    case.desk.add(ticket(70), ticket(71), ticket(72))
+    case.make_due("shop")
+    clerk = case.clerk("bot-killed")
+    assert take_due(engine, case.pull("shop"), "bot-killed", case.house.services.clock())
+    clerk._run(case.pull("shop"))
     assert end_pull(engine, "shop", "bot-killed", {})  # as its lease lapses
-    assert "3 new, 0 changed" in text_of(appears(maya, office.work, "has a new version"))
-    office.make_due("shop")
+    assert "3 new, 0 changed" in text_of(appears(maya, case.work, "has a new version"))
+    case.make_due("shop")
     posts = len(maya.messages(CHANNEL))
-    office.work()
+    case.work()
     assert len(maya.messages(CHANNEL)) == posts
 
 
-def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(office: Office, maya: Person) -> None:
+def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(case: Case, maya: Person) -> None:
     """A token that was withdrawn: one direct message with what to do, no token in it, and the next round finds the rest."""
-    office.desk.token = "another"
+    case.desk.token = "another"
 
     def notes() -> list[str]:
         texts = [text_of(message) for message in maya.messages("@trainwise")]
         return [text for text in texts if "could not be pulled" in text]
 
     for _ in range(3):
-        office.make_due("shop")
-        office.work()
+        case.make_due("shop")
+        case.work()
     (text,) = notes()
     assert "TRAINWISE_GITHUB_TOKEN" in text
     assert TOKEN not in text
-    office.desk.token = TOKEN
-    office.desk.faults = {len(office.desk.requests) + 1: Answer(429, {}, {"Retry-After": "7200"})}
-    office.make_due("shop")
-    office.work()
-    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + 7200, abs=120)
+    case.desk.token = TOKEN
+    case.desk.faults = {len(case.desk.requests) + 1: Answer(429, {}, {"Retry-After": "7200"})}
+    case.make_due("shop")
+    case.work()
+    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + 7200, abs=120)
     assert len(notes()) == 1
-    office.desk.faults = {len(office.desk.requests) + 1: Answer(429, {}, {"Retry-After": "9" * 15})}
-    office.make_due("shop")
-    office.work()
-    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + DAY, abs=120)
+    case.desk.faults = {len(case.desk.requests) + 1: Answer(429, {}, {"Retry-After": "9" * 15})}
+    case.make_due("shop")
+    case.work()
+    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + DAY, abs=120)
     assert "next" in private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
-    engine = office.house.services.ledger.engine
-    set_pull(engine, replace(office.pull("shop"), tries=5_000))
-    clerk = office.clerk()
-    assert take_due(engine, office.pull("shop"), "bot-1", office.house.services.clock() + 2 * DAY)
-    clerk._note_failure(office.pull("shop"), RuntimeError("broken for months"))
-    assert office.pull("shop").next_at == pytest.approx(office.house.services.clock() + 3600, abs=120)
+    engine = case.house.services.ledger.engine
+    set_pull(engine, replace(case.pull("shop"), tries=5_000))
+    clerk = case.clerk()
+    assert take_due(engine, case.pull("shop"), "bot-1", case.house.services.clock() + 2 * DAY)
+    clerk._note_failure(case.pull("shop"), RuntimeError("broken for months"))
+    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + 3600, abs=120)
 
 
-def test_another_project_is_refused_before_the_schedule_is_changed(office: Office, maya: Person) -> None:
+def test_another_project_is_refused_before_the_schedule_is_changed(case: Case, maya: Person) -> None:
     """The dataset keeps its source: the form says so under the name."""
     refusals = order(maya, project="acme/site", scope="channel")["errors"]
     assert "is pulled from github acme/shop" in refusals["name"]
-    assert office.pull("shop").query["project"] == "acme/shop"
+    assert case.pull("shop").query["project"] == "acme/shop"
 
 
-def test_only_who_set_it_or_an_admin_changes_it(office: Office, maya: Person) -> None:
+def test_only_who_set_it_or_an_admin_changes_it(case: Case, maya: Person) -> None:
     """Another member is refused by name, also through the form; an unknown pull is not told from one that is hidden."""
-    ravi, ana = office.house.person("ravi"), office.house.person("ana")
+    ravi, ana = case.house.person("ravi"), case.house.person("ana")
     assert "Only <@" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
     assert "taken by someone else" in order(ravi, scope="channel")["errors"]["name"]
     assert "No pull makes" in private_reply(ravi, lambda: ravi.command("/datasets", "pull nothing", CHANNEL))
     assert "not pulled any more" in private_reply(
         ana, lambda: ana.command("/datasets", "pull shop stop", CHANNEL)
     )
-    assert pull_of(office.house.services.ledger.engine, "shop") is None
-    assert office.house.services.datasets.get("shop").rows > 24
+    assert pull_of(case.house.services.ledger.engine, "shop") is None
+    assert case.house.services.datasets.get("shop").rows > 24
 
 
-def test_a_dataset_that_was_removed_is_not_pulled_anew(office: Office, maya: Person) -> None:
+def test_a_dataset_that_was_removed_is_not_pulled_anew(case: Case, maya: Person) -> None:
     """Its schedule ends with it, and who set it is told."""
     private_reply(maya, lambda: order(maya, scope="channel"))
-    office.work()
-    office.house.services.datasets.removals.hide("shop")
-    office.make_due("shop")
-    office.work()
-    assert pull_of(office.house.services.ledger.engine, "shop") is None
+    case.work()
+    case.house.services.datasets.removals.hide("shop")
+    case.make_due("shop")
+    case.work()
+    assert pull_of(case.house.services.ledger.engine, "shop") is None
     assert any("its dataset was removed" in text_of(one) for one in maya.messages("@trainwise"))
     private_reply(maya, lambda: order(maya, scope="channel", name="shop-2"))
-    office.work()
-    assert office.pull("shop-2").version == 1
-    office.house.services.datasets.remove("shop-2", "U1")  # with the place where it was
-    office.make_due("shop-2")
-    office.work()
-    assert pull_of(office.house.services.ledger.engine, "shop-2") is None
-    assert office.house.services.datasets.versions("shop-2") == []
+    case.work()
+    assert case.pull("shop-2").version == 1
+    case.house.services.datasets.remove("shop-2", "U1")  # with the place where it was
+    case.make_due("shop-2")
+    case.work()
+    assert pull_of(case.house.services.ledger.engine, "shop-2") is None
+    assert case.house.services.datasets.versions("shop-2") == []
 
 
-def test_a_help_desk_that_is_not_connected_is_said_so(office: Office, maya: Person) -> None:
+def test_a_help_desk_that_is_not_connected_is_said_so(case: Case, maya: Person) -> None:
     """The sentence names the settings; a project that may not be pulled is refused under its field."""
     reply = private_reply(maya, lambda: maya.command("/datasets", "pull zendesk", CHANNEL))
     assert "TRAINWISE_ZENDESK_URL" in reply
-    office.values["TRAINWISE_GITHUB_REPOSITORIES"] = "acme/site"
+    case.values["TRAINWISE_GITHUB_REPOSITORIES"] = "acme/site"
     assert "allows acme/site" in order(maya, scope="channel", name="other")["errors"]["project"]
-    del office.values["TRAINWISE_GITHUB_REPOSITORIES"]
+    del case.values["TRAINWISE_GITHUB_REPOSITORIES"]

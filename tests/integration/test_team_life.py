@@ -19,7 +19,7 @@ from bot.playground.state.seed import ANA, OTHER_TEAM, RAVI, TEAM_ID
 from bot.settings import load_settings
 from bot.slack.delivery.label_check import check_labels
 from bot.teams.directory import Directory
-from bot.teams.office import Office
+from bot.teams.runtime import TeamRuntime
 from bot.wiring import build
 from finetune.data.importing import IMPORTS
 from tests.homes import home_with_graphs
@@ -39,13 +39,13 @@ def two(tmp_path: Path, embed_cache: Path) -> Iterator[TwoTeams]:
         yield running
 
 
-def keep_something(two: TwoTeams, office: Office) -> None:
-    """A dataset, a thread and a job in an office's stores."""
-    file = office.settings.home / "few.csv"
+def keep_something(two: TwoTeams, runtime: TeamRuntime) -> None:
+    """A dataset, a thread and a job in a runtime's stores."""
+    file = runtime.settings.home / "few.csv"
     file.write_bytes(few_tickets(40))
-    office.services.datasets.add(file, "ours", RAVI, frozenset({"workspace"}), "ours")
-    office.ledger.save_thread("C0SUPPORTML", "1.0", {"kept": office.team or "first"})
-    office.ledger.submit(JobRequest("tiny", {}, "ours", RAVI, "ravi", "T", "C0SUPPORTML", None, "k1"))
+    runtime.services.datasets.add(file, "ours", RAVI, frozenset({"workspace"}), "ours")
+    runtime.ledger.save_thread("C0SUPPORTML", "1.0", {"kept": runtime.team or "first"})
+    runtime.ledger.submit(JobRequest("tiny", {}, "ours", RAVI, "ravi", "T", "C0SUPPORTML", None, "k1"))
 
 
 def answers(two: TwoTeams, team: str) -> bool:
@@ -62,7 +62,7 @@ def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
     token = {"SLACK_BOT_TOKEN": two.workspace.bot_token}
     one = {name: value for name, value in two.env.items() if name not in ONE_WORKSPACE} | token
     bot = build(load_settings(one))
-    assert isinstance(bot.runs, Office)
+    assert isinstance(bot.runs, TeamRuntime)
     bot.start()
     keep_something(two, bot.runs)
     with pytest.raises(BotError, match="Another bot runs in"):
@@ -101,12 +101,12 @@ def test_tokens_are_encrypted_at_rest_and_renewed_before_they_end(two: TwoTeams)
     theirs.control("rotation", seconds=3600)
     two.start()
     assert two.install(OTHER_TEAM).status_code == 200
-    record = two.offices.directory.known(OTHER_TEAM)
-    first = two.offices.tokens.bot(record)
+    record = two.runtimes.directory.known(OTHER_TEAM)
+    first = two.runtimes.tokens.bot(record)
     assert first is not None
     two.workspace.advance(3500)
-    two.offices.tokens.look_again(record)
-    assert two.offices.line(record).client.auth_test()["team_id"] == OTHER_TEAM
+    two.runtimes.tokens.look_again(record)
+    assert two.runtimes.line(record).client.auth_test()["team_id"] == OTHER_TEAM
     two.workspace.advance(200)
     with pytest.raises(SlackApiError, match="token_expired"):
         WebClient(first.bot_token, base_url=two.workspace.api_url).auth_test()
@@ -124,8 +124,8 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-        keep_something(two, two.offices.office(two.offices.directory.known(team)))
-    theirs, directory = two.workspace.other, two.offices.directory
+        keep_something(two, two.runtimes.runtime(two.runtimes.directory.known(team)))
+    theirs, directory = two.workspace.other, two.runtimes.directory
     ledger = two.house(OTHER_TEAM).services.ledger
 
     events = theirs.control("uninstall")["events"]
@@ -149,14 +149,14 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     assert answers(two, OTHER_TEAM)
 
     theirs.control("revoke")  # without a word: the bot was down when Slack told it
-    two.offices.next_upkeep = 0.0
-    two.offices.upkeep()
+    two.runtimes.next_upkeep = 0.0
+    two.runtimes.upkeep()
     assert directory.known(OTHER_TEAM).left_at is not None
-    two.offices.upkeep()
+    two.runtimes.upkeep()
     assert directory.find(OTHER_TEAM) is not None  # the grace is not over
     assert directory.known(TEAM_ID).left_at is None
     directory.end_grace(OTHER_TEAM)
-    two.offices.upkeep()
+    two.runtimes.upkeep()
     home = load_settings(two.env).home
     assert directory.find(OTHER_TEAM) is None
     assert [path for path in home.rglob("*") if OTHER_TEAM in str(path)] == []
@@ -165,8 +165,8 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     parts = two.house(TEAM_ID).services.home / IMPORTS / "cut-off"  # nobody goes on with them
     parts.mkdir(parents=True)
     os.utime(parts, (0, 0))
-    two.offices.next_upkeep = 0.0
-    two.offices.upkeep()
+    two.runtimes.next_upkeep = 0.0
+    two.runtimes.upkeep()
     assert not parts.exists()
 
 
@@ -177,17 +177,19 @@ def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-    office = two.offices.office(two.offices.directory.known(OTHER_TEAM))
-    keep_something(two, office)
-    card, person = office.services.datasets.get("ours"), office.services.users.person(RAVI)
+    runtime = two.runtimes.runtime(two.runtimes.directory.known(OTHER_TEAM))
+    keep_something(two, runtime)
+    card, person = runtime.services.datasets.get("ours"), runtime.services.users.person(RAVI)
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
     names: list[str] = []
-    client = two.offices.line(two.offices.directory.known(OTHER_TEAM)).client
-    check_labels(office.services, client, card, person, "C0SUPPORTML", lambda fresh: names.append(fresh.name))
+    client = two.runtimes.line(two.runtimes.directory.known(OTHER_TEAM)).client
+    check_labels(
+        runtime.services, client, card, person, "C0SUPPORTML", lambda fresh: names.append(fresh.name)
+    )
     assert until(lambda: names) == ["ours"]
 
-    two.offices.directory.leave(OTHER_TEAM, time.time())
+    two.runtimes.directory.leave(OTHER_TEAM, time.time())
     two.stop()
     two.start()
     ledger = two.house(OTHER_TEAM).services.ledger
@@ -199,7 +201,7 @@ def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.M
     two.start()
     for team in BOTH:
         assert two.install(team).status_code == 200
-    keep_something(two, two.offices.office(two.offices.directory.known(OTHER_TEAM)))
+    keep_something(two, two.runtimes.runtime(two.runtimes.directory.known(OTHER_TEAM)))
     for name, value in two.env.items():
         monkeypatch.setenv(name, value)
     register()
@@ -224,7 +226,7 @@ def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.M
     assert (rules[OTHER_TEAM].month_budget_usd, rules[OTHER_TEAM].admins) == (77.0, frozenset({RAVI}))
     assert (rules[TEAM_ID].month_budget_usd, rules[TEAM_ID].admins) == (500.0, frozenset())
     two.workspace.other.control("uninstall")
-    until(lambda: two.offices.directory.known(OTHER_TEAM).left_at is not None)
+    until(lambda: two.runtimes.directory.known(OTHER_TEAM).left_at is not None)
     assert "within a minute" in trainwise("teams", "purge", OTHER_TEAM)
     two.stop()
     assert "is erased" in trainwise("teams", "purge", OTHER_TEAM)

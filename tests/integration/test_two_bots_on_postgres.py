@@ -1,6 +1,6 @@
 """Two bots over one ledger on a real PostgreSQL that is killed, cut off, and gives way to its copy.
 
-The bots are dispatchers and notifiers as an office has them, the worker's side is its spool and heartbeat; what trains
+The bots are dispatchers and notifiers as a team's runtime has them, the worker's side is its spool and heartbeat; what trains
 is a thread of the test. Real processes, more faults and two teams: `benchmarks/faults.py --postgres`.
 """
 
@@ -44,7 +44,7 @@ AWAY = (OperationalError, InterfaceError)
 
 
 class Bot:
-    """What an office runs for jobs, over a ledger of its own."""
+    """What a team's runtime runs for jobs, over a ledger of its own."""
 
     def __init__(self, name: str, url: str, home: Path, redis_url: str, workspace: Playground) -> None:
         self.ledger = Ledger(url)

@@ -18,7 +18,7 @@ from bot.demo.stack import free_port
 from bot.playground import Playground
 from bot.playground.state.seed import OTHER_TEAM, TEAM_ID
 from bot.settings import load_settings
-from bot.teams.offices import Offices
+from bot.teams.runtimes import TeamRuntimes
 from bot.wiring import Bot, build
 from tests.integration.conftest import until
 from tests.integration.notifier_harness import MANIFEST
@@ -37,10 +37,10 @@ class TwoTeams:
     houses: dict[str, House] = field(default_factory=dict)
 
     @property
-    def offices(self) -> Offices:
-        """The bot's offices."""
+    def runtimes(self) -> TeamRuntimes:
+        """The bot's runtimes."""
         assert self.bot is not None
-        assert isinstance(self.bot.runs, Offices)
+        assert isinstance(self.bot.runs, TeamRuntimes)
         return self.bot.runs
 
     @property
@@ -66,14 +66,14 @@ class TwoTeams:
 
     def house(self, team: str) -> House:
         """What tests do in one of the workspaces."""
-        record = self.offices.directory.known(team)
-        office = self.offices.office(record)
+        record = self.runtimes.directory.known(team)
+        runtime = self.runtimes.runtime(record)
         assert self.bot is not None
         fresh = House(
             self.playground(team),
-            office.services,
+            runtime.services,
             self.bot.app,
-            office.notifier,
+            runtime.notifier,
             self.answers,
             self.answer_url,
             team=team,

@@ -45,7 +45,7 @@ class Sorter:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Any:
+def case(tmp_path: Path) -> Any:
     """A clerk whose channel has a live watch; `clock` stands still."""
     ledger = Ledger(str(tmp_path / "ledger.db"))
     fields = (
@@ -82,14 +82,14 @@ def office(tmp_path: Path) -> Any:
     return SimpleNamespace(clerk=clerk, services=services, ledger=ledger, watch=watch, model=Sorter())
 
 
-def enter(office: Any, count: int, words: str = "ticket") -> list[str]:
+def enter(case: Any, count: int, words: str = "ticket") -> list[str]:
     """So many tickets, and their keys."""
-    start = len(duty.tickets_of(office.ledger.engine, office.watch.id))
+    start = len(duty.tickets_of(case.ledger.engine, case.watch.id))
     keys = [f"C1:{start + n}.0" for n in range(count)]
     for n, key in enumerate(keys):
         duty.enter(
-            office.ledger.engine,
-            office.watch.id,
+            case.ledger.engine,
+            case.watch.id,
             key,
             key[3:],
             f"{words} {start + n}",
@@ -98,102 +98,100 @@ def enter(office: Any, count: int, words: str = "ticket") -> list[str]:
     return keys
 
 
-def work(office: Any) -> None:
+def work(case: Any) -> None:
     """Rounds until nothing waits."""
-    while duty.waiting(office.ledger.engine, office.watch.id):
-        office.clerk.work_once()
+    while duty.waiting(case.ledger.engine, case.watch.id):
+        case.clerk.work_once()
 
 
-def notes(office: Any) -> list[str]:
+def notes(case: Any) -> list[str]:
     """What the channel was told."""
-    with office.ledger.engine.connect() as connection:
+    with case.ledger.engine.connect() as connection:
         rows = connection.execute(select(posts.c.dedupe_key, posts.c.body)).all()
     return [row.body["answer"]["text"] for row in rows if row.dedupe_key.startswith("duty-note")]
 
 
-def test_a_burst_is_answered_and_meanwhile_told(office: Any) -> None:
+def test_a_burst_is_answered_and_meanwhile_told(case: Any) -> None:
     """300 tickets: the card says how many wait and for how long, then each has one answer and one line."""
-    enter(office, 300)
-    watch = duty.watch_in(office.ledger.engine, "C1")
+    enter(case, 300)
+    watch = duty.watch_in(case.ledger.engine, "C1")
     assert watch is not None
-    text = " ".join(texts_of(card_message(card_of(office.services, watch, None))[1]))
+    text = " ".join(texts_of(card_message(card_of(case.services, watch, None))[1]))
     assert "300 tickets wait for an answer, the oldest for 2160000 s" in text
     began = time.process_time()
-    work(office)
+    work(case)
     assert time.process_time() - began < 60, "a thousand a minute and more"
-    tickets = duty.tickets_of(office.ledger.engine, office.watch.id)
+    tickets = duty.tickets_of(case.ledger.engine, case.watch.id)
     assert {one.state for one in tickets} == {duty.ANSWERED}
-    with office.ledger.engine.connect() as connection:
+    with case.ledger.engine.connect() as connection:
         keys = list(connection.execute(select(posts.c.dedupe_key)).scalars())
     assert len([key for key in keys if key.startswith("duty:")]) == 300
     assert len([key for key in keys if key.startswith("duty-card:")]) == 1, "it is a Monday"
 
 
-def test_a_broken_promise_takes_it_back_to_shadow(office: Any) -> None:
+def test_a_broken_promise_takes_it_back_to_shadow(case: Any) -> None:
     """People find a third of the checked answers wrong: shadow, and the channel is told once."""
-    keys = enter(office, 90)
-    work(office)
+    keys = enter(case, 90)
+    work(case)
     for n, key in enumerate(keys):
         queue = "login" if n % 3 == 0 else "billing"
-        duty.label(office.ledger.engine, office.watch.id, key, "U2", queue, 95_000.0)
-    office.clerk.work_once()
-    office.clerk.work_once()
-    watch = duty.watch_in(office.ledger.engine, "C1")
+        duty.label(case.ledger.engine, case.watch.id, key, "U2", queue, 95_000.0)
+    case.clerk.work_once()
+    case.clerk.work_once()
+    watch = duty.watch_in(case.ledger.engine, "C1")
     assert watch is not None
     assert watch.mode == duty.SHADOW
     assert "promise is broken" in watch.why
-    assert len([text for text in notes(office) if "back to shadow" in text]) == 1
+    assert len([text for text in notes(case) if "back to shadow" in text]) == 1
 
 
-def test_a_look_that_fails_is_taken_again(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_that_fails_is_taken_again(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger was locked when the alarm rang: the next round rings it, though no ticket and no label came since."""
-    enter(office, 60, "strange ticket")
-    while duty.waiting(office.ledger.engine, office.watch.id):
-        office.clerk._settle_waiting(office.watch, office.model)
+    enter(case, 60, "strange ticket")
+    while duty.waiting(case.ledger.engine, case.watch.id):
+        case.clerk._settle_waiting(case.watch, case.model)
     with monkeypatch.context() as patch:
         patch.setattr(duty, "change_watch", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            office.clerk.work_once()
-    office.clerk.work_once()
-    watch = duty.watch_in(office.ledger.engine, "C1")
+            case.clerk.work_once()
+    case.clerk.work_once()
+    watch = duty.watch_in(case.ledger.engine, "C1")
     assert watch is not None
     assert watch.mode == duty.SHADOW
 
 
-def test_strange_tickets_take_it_back_before_any_label(office: Any) -> None:
+def test_strange_tickets_take_it_back_before_any_label(case: Any) -> None:
     """Half of the tickets are near none that it was trained on."""
-    enter(office, 40)
-    enter(office, 40, "strange ticket")
-    work(office)
-    office.clerk.work_once()
-    watch = duty.watch_in(office.ledger.engine, "C1")
+    enter(case, 40)
+    enter(case, 40, "strange ticket")
+    work(case)
+    case.clerk.work_once()
+    watch = duty.watch_in(case.ledger.engine, "C1")
     assert watch is not None
     assert watch.mode == duty.SHADOW
     assert "near none" in watch.why
 
 
-def test_fresh_labels_set_the_threshold_anew_in_shadow(office: Any) -> None:
+def test_fresh_labels_set_the_threshold_anew_in_shadow(case: Any) -> None:
     """After an alarm, on labels that came since; where no confidence is safe it abstains and says so."""
-    assert duty.set_mode(
-        office.ledger.engine, office.watch, duty.SHADOW, "the tickets have changed", 80_000.0
-    )
-    keys = enter(office, 120)
-    work(office)
+    assert duty.set_mode(case.ledger.engine, case.watch, duty.SHADOW, "the tickets have changed", 80_000.0)
+    keys = enter(case, 120)
+    work(case)
     for key in keys:
-        duty.label(office.ledger.engine, office.watch.id, key, "U2", "login", 95_000.0)
-    office.clerk.work_once()
-    watch = duty.watch_in(office.ledger.engine, "C1")
+        duty.label(case.ledger.engine, case.watch.id, key, "U2", "login", 95_000.0)
+    case.clerk.work_once()
+    watch = duty.watch_in(case.ledger.engine, "C1")
     assert watch is not None
     assert watch.threshold == 2.0
-    assert any("abstains on everything" in text for text in notes(office))
+    assert any("abstains on everything" in text for text in notes(case))
 
 
-def test_a_ticket_that_breaks_the_model_goes_to_people(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ticket_that_breaks_the_model_goes_to_people(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It abstains on that one and says so; the others get their answers."""
     monkeypatch.setattr(Sorter, "answer", lambda model, text: {}[text] if text.endswith(" 0") else WELL)
-    enter(office, 3)
-    work(office)
-    first, *others = duty.tickets_of(office.ledger.engine, office.watch.id)
+    enter(case, 3)
+    work(case)
+    first, *others = duty.tickets_of(case.ledger.engine, case.watch.id)
     assert (first.state, first.reason, first.confidence) == (duty.ABSTAINED, "it failed on this ticket", None)
     assert {one.state for one in others} == {duty.ANSWERED}
 
@@ -201,40 +199,40 @@ def test_a_ticket_that_breaks_the_model_goes_to_people(office: Any, monkeypatch:
 WELL = Answer("billing", 0.9, (("billing", 0.9),))
 
 
-def test_a_channel_that_fails_holds_up_no_other(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_channel_that_fails_holds_up_no_other(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second channel's ticket is answered; the round's failure is raised afterwards, for the log."""
-    engine = office.ledger.engine
-    other = duty.open_watch(engine, replace(office.watch, channel="C2", created_at=2.0))
-    office.clerk._models[(other.id, "job1", 0.02, None)] = Sorter()
+    engine = case.ledger.engine
+    other = duty.open_watch(engine, replace(case.watch, channel="C2", created_at=2.0))
+    case.clerk._models[(other.id, "job1", 0.02, None)] = Sorter()
     duty.enter(engine, other.id, "C2:1.0", "1.0", "ticket 1", 2.0)
-    catch_up = office.clerk.catch_up
-    monkeypatch.setattr(office.clerk, "catch_up", lambda one: catch_up(one) if one.channel == "C2" else 1 / 0)
+    catch_up = case.clerk.catch_up
+    monkeypatch.setattr(case.clerk, "catch_up", lambda one: catch_up(one) if one.channel == "C2" else 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        office.clerk.work_once()
+        case.clerk.work_once()
     assert not duty.waiting(engine, other.id)
 
 
-def test_a_model_that_ended_leaves_the_memory(office: Any) -> None:
+def test_a_model_that_ended_leaves_the_memory(case: Any) -> None:
     """Its weights are let go once nobody has it on duty."""
-    assert duty.set_mode(office.ledger.engine, office.watch, duty.STOPPED, "", NOW)
-    office.clerk.work_once()
-    assert not office.clerk._models
+    assert duty.set_mode(case.ledger.engine, case.watch, duty.STOPPED, "", NOW)
+    case.clerk.work_once()
+    assert not case.clerk._models
 
 
-def test_people_from_outside_end_a_watch(office: Any) -> None:
+def test_people_from_outside_end_a_watch(case: Any) -> None:
     """A guest joins: nothing more is said in the channel, and whoever asked for the model is told alone."""
-    enter(office, 2)
+    enter(case, 2)
     told: list[str] = []
-    office.services.keeps_jobs_out = lambda channel: True
-    office.clerk._client.chat_postMessage = lambda channel, **message: told.append(channel)
-    office.clerk.work_once()
-    office.clerk.work_once()
-    assert duty.watch_in(office.ledger.engine, "C1") is None
+    case.services.keeps_jobs_out = lambda channel: True
+    case.clerk._client.chat_postMessage = lambda channel, **message: told.append(channel)
+    case.clerk.work_once()
+    case.clerk.work_once()
+    assert duty.watch_in(case.ledger.engine, "C1") is None
     assert told == ["U1"]
-    assert notes(office) == []
+    assert notes(case) == []
 
 
-def test_a_long_absence_loses_no_message(office: Any) -> None:
+def test_a_long_absence_loses_no_message(case: Any) -> None:
     """6,000 messages in pages of 200, the newest first as Slack gives them: each is entered, then the place is noted."""
 
     def page(cursor: str = "0", **query: Any) -> dict[str, Any]:
@@ -243,12 +241,12 @@ def test_a_long_absence_loses_no_message(office: Any) -> None:
         further = "" if numbers[-1] == 1 else str(int(cursor) + 200)
         return {"messages": messages, "response_metadata": {"next_cursor": further}}
 
-    office.clerk._client.conversations_history = page
-    engine, entries = office.ledger.engine, []
+    case.clerk._client.conversations_history = page
+    engine, entries = case.ledger.engine, []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duty, "enter", lambda engine, watch, key, ts, text, at: entries.append((key, at)))
         patch.setattr("bot.slack.delivery.duty_history.without_personal_data", lambda text: text)
-        office.clerk.catch_up(office.watch)
+        case.clerk.catch_up(case.watch)
     assert len({key for key, _ in entries}) == 6_000
     assert ("C1:1.0", 1.0) in entries, "when it was said, not when it was read"
     watch = duty.watch_in(engine, "C1")
@@ -257,30 +255,30 @@ def test_a_long_absence_loses_no_message(office: Any) -> None:
 
 
 def test_a_version_that_may_not_be_made_leaves_the_request_open(
-    office: Any, monkeypatch: pytest.MonkeyPatch
+    case: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An admin agrees, the launch is refused: the model is not on duty without a version, and can be agreed to later."""
-    engine = office.ledger.engine
-    assert duty.set_mode(engine, office.watch, duty.ASKED, "", 2.0)
-    asked = duty.watch_by(engine, office.watch.id)
+    engine = case.ledger.engine
+    assert duty.set_mode(engine, case.watch, duty.ASKED, "", 2.0)
+    asked = duty.watch_by(engine, case.watch.id)
 
     def refuse(*_: object) -> None:
         raise Refusal("You have 5 unfinished jobs.")
 
     monkeypatch.setattr("bot.slack.features.triage_duty.launch_deployment", refuse)
-    monkeypatch.setattr(office.ledger, "job", lambda job_id: None)
-    office.services.duty = office.clerk
+    monkeypatch.setattr(case.ledger, "job", lambda job_id: None)
+    case.services.duty = case.clerk
     with pytest.raises(Refusal):
-        begin(office.services, office.clerk._client, asked, "U1")
+        begin(case.services, case.clerk._client, asked, "U1")
     assert duty.watch_by(engine, asked.id).mode == duty.ASKED
 
 
-def test_no_safe_threshold_is_told_as_such(office: Any) -> None:
+def test_no_safe_threshold_is_told_as_such(case: Any) -> None:
     """2.0 stands for none, so the reason names the promise and no confidence of 2.00."""
     own = Sorter.threshold
-    assert threshold_of(office.watch, own) == own
-    assert threshold_of(replace(office.watch, threshold=0.8), own).value == 0.8
-    assert threshold_of(replace(office.watch, threshold=2.0), own).value is None
+    assert threshold_of(case.watch, own) == own
+    assert threshold_of(replace(case.watch, threshold=0.8), own).value == 0.8
+    assert threshold_of(replace(case.watch, threshold=2.0), own).value is None
 
 
 def test_a_ticket_of_another_system_can_be_known_by_its_line() -> None:
@@ -291,47 +289,47 @@ def test_a_ticket_of_another_system_can_be_known_by_its_line() -> None:
         assert "charged twice" in text
 
 
-def test_right_is_said_of_the_words_that_the_line_was_written_for(office: Any) -> None:
+def test_right_is_said_of_the_words_that_the_line_was_written_for(case: Any) -> None:
     """A ticket was edited, its line still shows the earlier answer: the press counts for nothing and says why."""
-    engine, shown = office.ledger.engine, []
-    office.services.permissions = SimpleNamespace(
+    engine, shown = case.ledger.engine, []
+    case.services.permissions = SimpleNamespace(
         denies_outsider=lambda person: None, is_admin=lambda person: True
     )
-    office.services.users = SimpleNamespace(person=lambda user: SimpleNamespace(id=user))
+    case.services.users = SimpleNamespace(person=lambda user: SimpleNamespace(id=user))
     client: Any = SimpleNamespace(chat_update=lambda **message: shown.append(message["channel"]))
-    (key,) = enter(office, 1)
-    work(office)
+    (key,) = enter(case, 1)
+    work(case)
     body = {"user": {"id": "U1"}, "container": {"channel_id": "D7", "message_ts": "9.0"}}
 
     def press(line: DutyTicket) -> None:
         row = ticket_line(line)[1][1]["elements"]
-        on_right(office.services, lambda: None, body, row[0], client)  # type: ignore[arg-type, return-value]
+        on_right(case.services, lambda: None, body, row[0], client)  # type: ignore[arg-type, return-value]
 
-    before = duty.ticket_of(engine, office.watch.id, key)
-    assert duty.edit(engine, office.watch.id, key, "ticket 7")
+    before = duty.ticket_of(engine, case.watch.id, key)
+    assert duty.edit(engine, case.watch.id, key, "ticket 7")
     with pytest.raises(BotError, match="edited"):
         press(before)
-    assert duty.labels_of(engine, office.watch.id) == {}
-    work(office)
-    press(duty.ticket_of(engine, office.watch.id, key))
-    assert len(duty.labels_of(engine, office.watch.id)[key]) == 1
+    assert duty.labels_of(engine, case.watch.id) == {}
+    work(case)
+    press(duty.ticket_of(engine, case.watch.id, key))
+    assert len(duty.labels_of(engine, case.watch.id)[key]) == 1
     assert shown == ["D7"], "the line that was pressed, wherever it stands"
 
 
-def test_a_reserve_sets_stricter_thresholds_and_leaves_the_alarms(office: Any) -> None:
+def test_a_reserve_sets_stricter_thresholds_and_leaves_the_alarms(case: Any) -> None:
     """120 labels, 2 of them wrong: safe for a promise of 10%, not for the half of it that a reserve of 50% leaves."""
-    engine = office.ledger.engine
-    assert duty.set_mode(engine, office.watch, duty.SHADOW, "the tickets have changed", 80_000.0)
-    keys = enter(office, 120)
-    work(office)
+    engine = case.ledger.engine
+    assert duty.set_mode(engine, case.watch, duty.SHADOW, "the tickets have changed", 80_000.0)
+    keys = enter(case, 120)
+    work(case)
     for at, key in enumerate(keys):
-        duty.label(engine, office.watch.id, key, "U2", "login" if at in (3, 70) else "billing", 95_000.0)
-    watch = duty.watch_by(engine, office.watch.id)
-    office.clerk._judge(replace(watch, error_rate=0.1), office.model)
-    loose = duty.watch_by(engine, office.watch.id).threshold
-    office.clerk._looked_at, office.clerk._reserve = {}, 0.5
-    office.clerk._judge(replace(duty.watch_by(engine, office.watch.id), error_rate=0.1), office.model)
-    strict = duty.watch_by(engine, office.watch.id).threshold
+        duty.label(engine, case.watch.id, key, "U2", "login" if at in (3, 70) else "billing", 95_000.0)
+    watch = duty.watch_by(engine, case.watch.id)
+    case.clerk._judge(replace(watch, error_rate=0.1), case.model)
+    loose = duty.watch_by(engine, case.watch.id).threshold
+    case.clerk._looked_at, case.clerk._reserve = {}, 0.5
+    case.clerk._judge(replace(duty.watch_by(engine, case.watch.id), error_rate=0.1), case.model)
+    strict = duty.watch_by(engine, case.watch.id).threshold
     assert loose is not None
     assert strict is not None
     assert strict > loose

@@ -18,7 +18,7 @@ NOW = 1_000.0
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Any:
+def case(tmp_path: Path) -> Any:
     """A channel of nine messages, entered as tickets; `messages` is what Slack has."""
     ledger = Ledger(str(tmp_path / "ledger.db"))
     watch = duty.open_watch(ledger.engine, watch_of())
@@ -36,38 +36,38 @@ def office(tmp_path: Path) -> Any:
     return SimpleNamespace(history=history, messages=messages, ledger=ledger, watch=watch)
 
 
-def texts(office: Any) -> dict[str, str]:
+def texts(case: Any) -> dict[str, str]:
     """The words of each ticket that is not gone, by its key."""
-    rows = duty.tickets_of(office.ledger.engine, office.watch.id)
+    rows = duty.tickets_of(case.ledger.engine, case.watch.id)
     return {one.key: one.text for one in rows if one.state != duty.DELETED}
 
 
-def test_edits_and_deletions_are_followed(office: Any) -> None:
+def test_edits_and_deletions_are_followed(case: Any) -> None:
     """An edit is answered anew; a message that is gone, or a stone in its place, leaves an entry without words."""
-    office.messages[4] |= {"text": "refund 4", "edited": {"ts": "950.0"}}
-    office.messages[5] |= {"subtype": "tombstone", "text": "This message was deleted."}
-    del office.messages[2]
-    assert office.history.follow_changes(office.watch) == []
-    after = texts(office)
+    case.messages[4] |= {"text": "refund 4", "edited": {"ts": "950.0"}}
+    case.messages[5] |= {"subtype": "tombstone", "text": "This message was deleted."}
+    del case.messages[2]
+    assert case.history.follow_changes(case.watch) == []
+    after = texts(case)
     assert after["C1:904.000100"] == "refund 4"
     assert after.keys() == {f"C1:{900 + n}.000100" for n in range(9) if n not in (2, 5)}
-    assert office.history.follow_changes(office.watch) == []
-    assert texts(office) == after
+    assert case.history.follow_changes(case.watch) == []
+    assert texts(case) == after
 
 
-def test_what_was_not_read_is_left_as_it_is(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_read_is_left_as_it_is(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the look back ends early, an older ticket counts as it was."""
     monkeypatch.setattr(duty_history, "LOOK_BACK_PAGES", 2)
-    del office.messages[8]
-    del office.messages[0]
-    office.history.follow_changes(office.watch)
-    assert texts(office).keys() == {f"C1:{900 + n}.000100" for n in range(8)}
+    del case.messages[8]
+    del case.messages[0]
+    case.history.follow_changes(case.watch)
+    assert texts(case).keys() == {f"C1:{900 + n}.000100" for n in range(8)}
 
 
-def test_a_reading_that_is_ended_changes_nothing(office: Any) -> None:
+def test_a_reading_that_is_ended_changes_nothing(case: Any) -> None:
     """The bot is told to stop in the middle: no ticket counts as deleted."""
     rounds = iter([False, True, True, True])
-    history = ChannelHistory(office.ledger.engine, lambda: NOW, office.history._client, lambda: next(rounds))
-    office.messages.clear()
-    history.follow_changes(office.watch)
-    assert len(texts(office)) == 9
+    history = ChannelHistory(case.ledger.engine, lambda: NOW, case.history._client, lambda: next(rounds))
+    case.messages.clear()
+    history.follow_changes(case.watch)
+    assert len(texts(case)) == 9

@@ -27,7 +27,7 @@ ASKED = Watch(
 )
 
 
-def office(tmp_path: Path, scope: str) -> Any:
+def case(tmp_path: Path, scope: str) -> Any:
     """A watch of a private channel with 20 corrections, whose model's dataset has this scope."""
     ledger, store = Ledger(str(tmp_path / "ledger.db")), DatasetStore(str(tmp_path / "datasets"))
     rows = tuple(Ticket(f"t{n}", f"{QUEUES[n % 2]} question number {n}", QUEUES[n % 2]) for n in range(40))
@@ -46,7 +46,7 @@ def office(tmp_path: Path, scope: str) -> Any:
 
 def test_corrections_of_a_channel_stay_in_it(tmp_path: Path) -> None:
     """The whole workspace sees the dataset, but its version with a private channel's messages only that channel does."""
-    place = office(tmp_path, "workspace")
+    place = case(tmp_path, "workspace")
     card, count = new_version(place.services, place.watch, "U1")
     assert count == 20
     assert card.scopes == ("channel:CPRIVATE",)
@@ -58,7 +58,7 @@ def test_corrections_of_a_channel_stay_in_it(tmp_path: Path) -> None:
 
 def test_a_dataset_of_other_channels_does_not_come_into_this_one(tmp_path: Path) -> None:
     """A new version would show its rows to a channel that may not see them: what to do is said instead."""
-    place = office(tmp_path, "channel:COTHER")
+    place = case(tmp_path, "channel:COTHER")
     with pytest.raises(BotError, match="belongs to other channels only"):
         new_version(place.services, place.watch, "U1")
 

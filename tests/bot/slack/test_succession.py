@@ -29,7 +29,7 @@ def model(queue: str) -> Any:
 
 
 @pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A live watch of `old1` whose successor `new1` is trained and has its version; `old1` is the one that is served."""
     ledger = Ledger(str(tmp_path / "ledger.db"))
     request = Watch(
@@ -50,46 +50,46 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return SimpleNamespace(services=services, engine=ledger.engine, watch=watch, versions=versions)
 
 
-def judge(office: Any, count: int, is_audit: bool) -> None:
+def judge(case: Any, count: int, is_audit: bool) -> None:
     """So many fresh answers of the old model, each of which a person moved to `network`."""
-    tickets = [DutyTicket(office.watch.id, key, key[3:], "words", duty.ANSWERED, 1.0) for key in FRESH_KEYS]
-    with office.engine.begin() as connection:
+    tickets = [DutyTicket(case.watch.id, key, key[3:], "words", duty.ANSWERED, 1.0) for key in FRESH_KEYS]
+    with case.engine.begin() as connection:
         for one in tickets[:count]:
             row = {**vars(one), "likeliest": [["billing", 0.9]], "is_audit": is_audit, "settled_at": 1.0}
             connection.execute(insert(duty_tickets).values(row))
     for one in tickets[:count]:
-        duty.label(office.engine, office.watch.id, one.key, "U2", "network", 2.0)
+        duty.label(case.engine, case.watch.id, one.key, "U2", "network", 2.0)
 
 
-def follow(office: Any) -> str:
+def follow(case: Any) -> str:
     """What the channel is told of the successor."""
-    return succession.follow(office.services, office.watch, model("billing"))
+    return succession.follow(case.services, case.watch, model("billing"))
 
 
-def test_corrections_that_people_picked_show_no_better_model(office: Any) -> None:
+def test_corrections_that_people_picked_show_no_better_model(case: Any) -> None:
     """100 corrections of answers that nobody drew: what is missing is said, and the old model stays."""
-    judge(office, 100, is_audit=False)
-    text = follow(office)
+    judge(case, 100, is_audit=False)
+    text = follow(case)
     assert f"there are 0, so {LEAST_FRESH} are missing" in text
     assert "old1 stays on duty" in text
-    watch = duty.watch_by(office.engine, office.watch.id)
+    watch = duty.watch_by(case.engine, case.watch.id)
     assert (watch.version, watch.successor) == ("old1", None)
 
 
-def test_enough_drawn_tickets_let_the_better_model_take_over(office: Any) -> None:
+def test_enough_drawn_tickets_let_the_better_model_take_over(case: Any) -> None:
     """30 drawn ones, all of which only the new model has right: it is on duty from now on."""
-    judge(office, LEAST_FRESH, is_audit=True)
+    judge(case, LEAST_FRESH, is_audit=True)
     assert (
         "Model new1 takes over from old1 in this channel: 100% right against 0% on 30 fresh tickets"
-        in follow(office)
+        in follow(case)
     )
-    watch = duty.watch_by(office.engine, office.watch.id)
+    watch = duty.watch_by(case.engine, case.watch.id)
     assert (watch.version, watch.successor) == ("new1", None)
 
 
-def test_a_takeover_in_a_channel_leaves_the_served_version_alone(office: Any) -> None:
+def test_a_takeover_in_a_channel_leaves_the_served_version_alone(case: Any) -> None:
     """Nobody agreed to other answers over HTTP: the pointer stays, and the note names the command that moves it."""
-    before = office.versions.pointer()
-    judge(office, LEAST_FRESH, is_audit=True)
-    assert "`trainwise versions support --use new1`" in follow(office)
-    assert office.versions.pointer() == before
+    before = case.versions.pointer()
+    judge(case, LEAST_FRESH, is_audit=True)
+    assert "`trainwise versions support --use new1`" in follow(case)
+    assert case.versions.pointer() == before

@@ -1,4 +1,4 @@
-"""A loopback server that speaks Slack's auth and OAuth methods, and offices before it; never run live."""
+"""A loopback server that speaks Slack's auth and OAuth methods, and runtimes before it; never run live."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from bot.teams.directory import Directory, TeamRecord, open_engine
-from bot.teams.offices import Offices
+from bot.teams.runtimes import TeamRuntimes
 from bot.teams.tokens import SealedStore, Tokens
 from tests.bot.teams.test_teams import ONE, TWO, installation, settings
 
@@ -88,7 +88,7 @@ def slack() -> Iterator[Slack]:
 
 
 @pytest.fixture
-def offices(tmp_path: Path, slack: Slack) -> Offices:
+def runtimes(tmp_path: Path, slack: Slack) -> TeamRuntimes:
     """One installed team and an organisation's token; nothing is opened."""
     here = settings(tmp_path, SLACK_API_URL=slack.url)
     engine = open_engine(tmp_path, here.database_url.reveal())
@@ -96,4 +96,4 @@ def offices(tmp_path: Path, slack: Slack) -> Offices:
     store.save(installation(ONE, "xoxb-one"))
     store.save(installation(None, "xoxb-org", ORG))
     directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))
-    return Offices(here, cast(Any, None), directory, Tokens(store, "1.2", "secret", slack.url))
+    return TeamRuntimes(here, cast(Any, None), directory, Tokens(store, "1.2", "secret", slack.url))

@@ -1,4 +1,4 @@
-"""Who may install the app (TRAINWISE_MAY_INSTALL), through Bolt's own flow against the loopback server of test_offices.py."""
+"""Who may install the app (TRAINWISE_MAY_INSTALL), through Bolt's own flow against the loopback server of test_team_runtimes.py."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from slack_bolt.oauth.oauth_settings import OAuthSettings
 
 from bot.teams.directory import TeamRecord
 from bot.teams.install import Installing, open_flow
-from bot.teams.offices import Offices
+from bot.teams.runtimes import TeamRuntimes
 from tests.bot.teams.conftest import ORG, Slack
-from tests.bot.teams.test_offices import present
+from tests.bot.teams.test_team_runtimes import present
 from tests.bot.teams.test_teams import ONE, TWO, installation, settings
 
 
-def come_back(offices: Offices, slack: Slack, entries: str) -> tuple[int, str]:
+def come_back(runtimes: TeamRuntimes, slack: Slack, entries: str) -> tuple[int, str]:
     """Slack sends the browser back with a code: the page that Bolt's flow answers with."""
     here = settings(
-        offices.settings.home,
+        runtimes.settings.home,
         SLACK_API_URL=slack.url,
         TRAINWISE_SLACK_CLIENT_ID="1.2",
         TRAINWISE_SLACK_CLIENT_SECRET="secret",
         TRAINWISE_MAY_INSTALL=entries,
     )
-    offices.settings = here
-    offices.office = lambda record: cast(Any, record)  # type: ignore[method-assign]
-    flow = open_flow(offices, ["chat:write"])
+    runtimes.settings = here
+    runtimes.runtime = lambda record: cast(Any, record)  # type: ignore[method-assign]
+    flow = open_flow(runtimes, ["chat:write"])
     first = flow.handle_installation(BoltRequest(body="", mode="http"))
     state = re.search(r"state=([\w-]+)", first.body)
     assert state
@@ -39,40 +39,40 @@ def come_back(offices: Offices, slack: Slack, entries: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("entries", ["", TWO, f"T0X,{TWO}", "E0GRID", "southwind.slack.com"])
-def test_a_workspace_on_the_list_installs(offices: Offices, slack: Slack, entries: str) -> None:
+def test_a_workspace_on_the_list_installs(runtimes: TeamRuntimes, slack: Slack, entries: str) -> None:
     """By its id, its organisation's or its domain; an empty list is open to all."""
     slack.installer, slack.enterprise = TWO, "E0GRID"
-    assert come_back(offices, slack, entries)[0] == 200
-    assert present(offices) == {ONE, TWO}
+    assert come_back(runtimes, slack, entries)[0] == 200
+    assert present(runtimes) == {ONE, TWO}
     assert "apps.uninstall" not in slack.calls
 
 
-def test_an_organisation_that_is_served_may_install_again(offices: Offices) -> None:
+def test_an_organisation_that_is_served_may_install_again(runtimes: TeamRuntimes) -> None:
     """Its app is not taken out of all of its workspaces because nobody put it on the list."""
-    offices.settings = settings(offices.settings.home, TRAINWISE_MAY_INSTALL="T0X")
-    flow = Installing(offices, OAuthSettings(client_id="1.2", client_secret="secret"))
+    runtimes.settings = settings(runtimes.settings.home, TRAINWISE_MAY_INSTALL="T0X")
+    flow = Installing(runtimes, OAuthSettings(client_id="1.2", client_secret="secret"))
     again = installation(None, "xoxb-org", ORG)
     assert not flow.may_install(again)
-    offices.directory.add(TeamRecord(TWO, "Southwind", ORG, True, TWO, 1.0))
+    runtimes.directory.add(TeamRecord(TWO, "Southwind", ORG, True, TWO, 1.0))
     assert flow.may_install(again)
-    offices.directory.leave(TWO, 2.0)
+    runtimes.directory.leave(TWO, 2.0)
     assert not flow.may_install(again)
 
 
 @pytest.mark.parametrize("entries", ["T0X", "E0X", "wind.slack.com,T0X"])
 def test_a_workspace_that_is_not_on_the_list_is_told_and_keeps_no_app(
-    offices: Offices, slack: Slack, entries: str
+    runtimes: TeamRuntimes, slack: Slack, entries: str
 ) -> None:
     """The page names the id that the operator would add; the token is given back; one that is served may come again."""
     slack.installer = TWO
-    status, page = come_back(offices, slack, entries)
+    status, page = come_back(runtimes, slack, entries)
     assert status == 403
     assert TWO in page
     assert "TRAINWISE_MAY_INSTALL" in page
     assert "&lt;b&gt;Wind" in page
     assert slack.calls[-1] == "apps.uninstall"
-    assert present(offices) == {ONE}
-    assert offices.tokens.store.find_bot(enterprise_id=None, team_id=TWO) is None
+    assert present(runtimes) == {ONE}
+    assert runtimes.tokens.store.find_bot(enterprise_id=None, team_id=TWO) is None
     slack.installer = ONE
-    assert come_back(offices, slack, entries)[0] == 200
+    assert come_back(runtimes, slack, entries)[0] == 200
     assert slack.calls.count("apps.uninstall") == 1

@@ -1,4 +1,4 @@
-"""Where a team's state lies, which settings it has, whose token serves a payload: without Slack and without an office."""
+"""Where a team's state lies, which settings it has, whose token serves a payload: without Slack and without a runtime."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from slack_sdk.oauth.installation_store import Installation
 from bot.errors import BotError
 from bot.settings import Settings, SettingsError, load_settings
 from bot.teams.directory import Directory, TeamRecord, open_engine, require_home_of_one
-from bot.teams.offices import Offices, TeamAuthorize
 from bot.teams.place import HELP_DESKS, erase, hold_home, holds_data, ledger_of, settings_of
+from bot.teams.runtimes import TeamAuthorize, TeamRuntimes
 from bot.teams.tokens import SealedStore, Tokens
 from finetune.data.store import DatasetStore
 from worker.ledger.ledger import Ledger
@@ -30,7 +30,7 @@ def settings(home: Path, **more: str) -> Settings:
 
 
 @pytest.fixture
-def offices(tmp_path: Path) -> Offices:
+def runtimes(tmp_path: Path) -> TeamRuntimes:
     """Two installed teams, one of an organisation with one token; nothing is opened."""
     here = settings(tmp_path)
     engine = open_engine(tmp_path, here.database_url.reveal())
@@ -39,7 +39,7 @@ def offices(tmp_path: Path) -> Offices:
     store.save(installation(None, "xoxb-org", "E0ORG"))
     directory.add(TeamRecord(ONE, "Northwind", "", False, ONE, 1.0))
     tokens = Tokens(store, "1.2", "secret", "http://127.0.0.1:1/api/")
-    return Offices(here, cast(Any, None), directory, tokens)
+    return TeamRuntimes(here, cast(Any, None), directory, tokens)
 
 
 def installation(team: str | None, token: str, enterprise: str | None = None) -> Installation:
@@ -98,20 +98,20 @@ def test_the_operators_help_desks_and_files_are_the_first_teams(tmp_path: Path) 
     assert not two.ticket_files
 
 
-def test_what_is_no_teams_own_is_refused(tmp_path: Path, offices: Offices) -> None:
+def test_what_is_no_teams_own_is_refused(tmp_path: Path, runtimes: TeamRuntimes) -> None:
     """Also a bad value, and a team that is not there; an empty value goes back to the bot's."""
     for values in ({"TRAINWISE_HOME": "/x"}, {"TRAINWISE_KEEP_DAYS": "-1"}):
         with pytest.raises(SettingsError):
-            offices.directory.set_own(ONE, values)
+            runtimes.directory.set_own(ONE, values)
     with pytest.raises(BotError, match=f"Teams: {ONE}"):
-        offices.directory.set_own("T0NOWHERE", {})
-    assert offices.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": "9"}).own == {"TRAINWISE_KEEP_DAYS": "9"}
-    assert offices.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": ""}).own == {}
+        runtimes.directory.set_own("T0NOWHERE", {})
+    assert runtimes.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": "9"}).own == {"TRAINWISE_KEEP_DAYS": "9"}
+    assert runtimes.directory.set_own(ONE, {"TRAINWISE_KEEP_DAYS": ""}).own == {}
 
 
-def test_a_payload_is_served_with_its_own_teams_token(offices: Offices) -> None:
+def test_a_payload_is_served_with_its_own_teams_token(runtimes: TeamRuntimes) -> None:
     """Unknown and departed teams have none; a workspace of an organisation enters with its first word."""
-    authorize = TeamAuthorize(offices)
+    authorize = TeamAuthorize(runtimes)
 
     def token(of: BoltContext) -> str | None:
         result = authorize(context=of, enterprise_id=None, team_id=None, user_id=None)
@@ -122,21 +122,21 @@ def test_a_payload_is_served_with_its_own_teams_token(offices: Offices) -> None:
     assert token(context(TWO, "E0ORG")) is None  # not installed for the organisation, says Slack
     assert token(context(TWO, "E0OTHER", org_wide=True)) is None
     assert token(context("", "E0ORG", org_wide=True)) is None
-    offices.workspaces["E0ORG"] = (
+    runtimes.workspaces["E0ORG"] = (
         float("inf"),
         frozenset({ONE, TWO}),
-    )  # as Slack lists them (test_offices.py)
+    )  # as Slack lists them (test_team_runtimes.py)
     assert token(context(TWO, "E0ORG", org_wide=True)) == "xoxb-org"
-    assert offices.directory.known(TWO).place == TWO
-    offices.directory.leave(ONE, 5.0)
+    assert runtimes.directory.known(TWO).place == TWO
+    runtimes.directory.leave(ONE, 5.0)
     assert token(context(ONE)) is None
     assert token(context(ONE, "E0ORG", org_wide=True)) == "xoxb-org"  # it is in the organisation now
 
 
-def test_another_key_file_is_told_and_not_taken_for_tokens(offices: Offices, tmp_path: Path) -> None:
+def test_another_key_file_is_told_and_not_taken_for_tokens(runtimes: TeamRuntimes, tmp_path: Path) -> None:
     """A copy of the database without the key gives no token."""
     (tmp_path / "keys" / "installations.key").unlink()
-    other = SealedStore("1.2", offices.directory.engine, tmp_path / "keys")
+    other = SealedStore("1.2", runtimes.directory.engine, tmp_path / "keys")
     with pytest.raises(BotError, match="another one"):
         other.find_bot(enterprise_id=None, team_id=ONE)
 

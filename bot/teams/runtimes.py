@@ -1,4 +1,4 @@
-"""The offices of all installed teams: opened when a team comes, closed when it leaves, erased after a time of grace."""
+"""The runtimes of all installed teams: opened when a team comes, closed when it leaves, erased after a time of grace."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from bot.slack.services import Services
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.users import Team
 from bot.teams.directory import Directory, TeamRecord
-from bot.teams.office import DAY_S, Line, Office, Shared, open_office
 from bot.teams.place import erase, settings_of
+from bot.teams.runtime import DAY_S, Line, Shared, TeamRuntime, open_runtime
 from bot.teams.tokens import TeamClient, Tokens, token_of
 from worker.jobs.states import END_STATES, State
 from worker.transport.events import stream_of
@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Offices:
-    """A map from team to office, filled by what the directory names and by whoever installs the app.
+class TeamRuntimes:
+    """A map from team to runtime, filled by what the directory names and by whoever installs the app.
 
     It is the bot's `Teams` (bot/slack/teams.py): what Slack delivers for a team that is not in the directory, or that
     has left, has no services.
@@ -52,7 +52,7 @@ class Offices:
     directory: Directory
     tokens: Tokens
     clock: Callable[[], float] = time.time
-    offices: dict[str, Office] = field(default_factory=dict)
+    runtimes: dict[str, TeamRuntime] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     next_upkeep: float = 0.0
     workspaces: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class Offices:
             self.try_open(record)
 
     def try_open(self, record: TeamRecord) -> None:
-        """Opens a team's office where that can be done; the next upkeep tries it again."""
+        """Opens a team's runtime where that can be done; the next upkeep tries it again."""
         try:
-            self.office(record)
+            self.runtime(record)
         except Exception:  # one team's broken store must not keep the others from their bot
-            log.exception("the office of %s did not open", record.id)
+            log.exception("the runtime of %s did not open", record.id)
 
     def record_of(self, context: BoltContext) -> TeamRecord | None:
         """The installed team that a payload was delivered for; one of an organisation enters with its first word."""
@@ -102,34 +102,34 @@ class Offices:
         return record.id in teams
 
     def services(self, context: BoltContext) -> Services | None:
-        """The services of the payload's team, whose office opens if it is not yet."""
+        """The services of the payload's team, whose runtime opens if it is not yet."""
         record = self.record_of(context)
-        return self.office(record).services if record is not None else None
+        return self.runtime(record).services if record is not None else None
 
     def services_of(self, team: str) -> Services | None:
         """The services of an installed team by its id; None for one that is not here, or has left."""
         record = self.directory.find(team) if team else None
-        return self.office(record).services if record is not None and record.left_at is None else None
+        return self.runtime(record).services if record is not None and record.left_at is None else None
 
-    def office(self, record: TeamRecord) -> Office:
-        """The team's office, running; one at a time is opened, and nobody else waits for it. BotError for one erased."""
-        office = self.offices.get(record.id)
-        if office is not None and (office.speaks or record.left_at is not None):
-            return office
+    def runtime(self, record: TeamRecord) -> TeamRuntime:
+        """The team's runtime, running; one at a time is opened, and nobody else waits for it. BotError for one erased."""
+        runtime = self.runtimes.get(record.id)
+        if runtime is not None and (runtime.speaks or record.left_at is not None):
+            return runtime
         with self.lock:
             record = self.directory.known(record.id)  # it may have left, come back or been opened meanwhile
-            office = self.offices.get(record.id)
-            if office is not None and (office.speaks or record.left_at is not None):
-                return office
+            runtime = self.runtimes.get(record.id)
+            if runtime is not None and (runtime.speaks or record.left_at is not None):
+                return runtime
             self.shut(record)  # it was leaving, and has come back
             settings = settings_of(self.settings, record.place, record.own)
-            office = open_office(settings, record.place, self.line(record), self.shared)
-            office.start(speaks=record.left_at is None)
-            self.offices[record.id] = office
+            runtime = open_runtime(settings, record.place, self.line(record), self.shared)
+            runtime.start(speaks=record.left_at is None)
+            self.runtimes[record.id] = runtime
             if record.left_at is not None:  # the bot may have been killed between the removal and the stops
-                office.leave()
-            log.info("the office of %s is open", record.id)
-            return office
+                runtime.leave()
+            log.info("the runtime of %s is open", record.id)
+            return runtime
 
     def line(self, record: TeamRecord) -> Line:
         """The team's clients; each call takes the token of its moment."""
@@ -139,7 +139,7 @@ class Offices:
         return Line(client, poster, token, Team(record.id, record.enterprise))
 
     def welcome(self, installation: Installation) -> list[TeamRecord]:
-        """A workspace or an organisation has installed the app: its tokens are kept and its office opens at once.
+        """A workspace or an organisation has installed the app: its tokens are kept and its runtime opens at once.
 
         A workspace that had left within the time of grace finds everything as it was.
         """
@@ -156,7 +156,7 @@ class Offices:
                 name, team = str(installation.team_name or ""), str(installation.team_id or "")
                 records = [TeamRecord(team, name, enterprise, False, team, self.clock())]
             for record in records:
-                self.office(self.directory.add(record))
+                self.runtime(self.directory.add(record))
         return records
 
     def check(self, context: BoltContext) -> None:
@@ -205,9 +205,9 @@ class Offices:
         self.directory.leave(record.id, self.clock())
         self.workspaces.pop(record.enterprise, None)
         with self.lock:
-            office = self.offices.get(record.id)
-            if office is not None:
-                office.leave()
+            runtime = self.runtimes.get(record.id)
+            if runtime is not None:
+                runtime.leave()
         others = (one for one in self.directory.all() if one.left_at is None and one.org_wide)
         if not record.org_wide or not (keep_token or record.enterprise in {one.enterprise for one in others}):
             self.tokens.drop(record)
@@ -220,25 +220,25 @@ class Offices:
     def shut(self, record: TeamRecord) -> None:
         """Lets go of a team's stores."""
         with self.lock:
-            office = self.offices.pop(record.id, None)
-        if office is not None:
-            office.stop()
-            office.close()
+            runtime = self.runtimes.pop(record.id, None)
+        if runtime is not None:
+            runtime.stop()
+            runtime.close()
 
     def stop(self) -> None:
-        """Ends every office's work; what they owe stays in their ledgers."""
-        for office in list(self.offices.values()):
-            office.stop()
+        """Ends every runtime's work; what they owe stays in their ledgers."""
+        for runtime in list(self.runtimes.values()):
+            runtime.stop()
 
     def close(self) -> None:
         """Lets go of every team's stores."""
-        for office in list(self.offices.values()):
-            office.close()
+        for runtime in list(self.runtimes.values()):
+            runtime.close()
 
     def upkeep(self) -> None:
-        """Erases the state of teams whose time of grace is over, and each hour does every open office's own upkeep."""
+        """Erases the state of teams whose time of grace is over, and each hour does every open runtime's own upkeep."""
         for record in self.directory.all():
-            if record.left_at is None and record.id not in self.offices:
+            if record.left_at is None and record.id not in self.runtimes:
                 self.try_open(record)  # it did not open at the start
             try:
                 self.erase_when_over(record.id)
@@ -252,11 +252,11 @@ class Offices:
         for record in self.directory.all():  # its event may have come while the bot was down
             if record.left_at is None:
                 self.leave_if_gone(record)
-        for office in list(self.offices.values()):
+        for runtime in list(self.runtimes.values()):
             try:
-                office.upkeep()
+                runtime.upkeep()
             except (OSError, *OURS):  # the next round may do better, and the other teams do not wait
-                log.exception("the upkeep of %s failed", office.team)
+                log.exception("the upkeep of %s failed", runtime.team)
 
     def erase_when_over(self, team: str) -> None:
         """Erases a team's state where its time of grace is over by now; a team that comes back waits for the end."""
@@ -277,21 +277,21 @@ class Offices:
 
     def is_stopping(self, team: str) -> bool:
         """Whether a job of the team has not ended yet, for an hour at most: its worker would write into what is erased."""
-        office = self.offices.get(team)
-        if office is None or self.clock() - self.over_since.setdefault(team, self.clock()) >= HOUR_S:
+        runtime = self.runtimes.get(team)
+        if runtime is None or self.clock() - self.over_since.setdefault(team, self.clock()) >= HOUR_S:
             return False
-        return bool(office.ledger.jobs(states=set(State) - END_STATES, limit=1))
+        return bool(runtime.ledger.jobs(states=set(State) - END_STATES, limit=1))
 
 
 class TeamAuthorize(Authorize):
     """Bolt's question whose token serves a payload: that of the team whose services it gets, and no other."""
 
-    def __init__(self, offices: Offices) -> None:
-        self.offices = offices
+    def __init__(self, runtimes: TeamRuntimes) -> None:
+        self.runtimes = runtimes
 
     def __call__(self, *, context: BoltContext, **_ids: str | None) -> AuthorizeResult | None:
-        record = self.offices.record_of(context)
-        bot = self.offices.tokens.bot(record) if record is not None else None
+        record = self.runtimes.record_of(context)
+        bot = self.runtimes.tokens.bot(record) if record is not None else None
         if record is None or bot is None:
             return None
         return AuthorizeResult(

@@ -94,7 +94,7 @@ class Line:
 
 
 @dataclass
-class Office:
+class TeamRuntime:
     """What runs for one team. `start()` begins, `stop()` lets go; jobs go on without it."""
 
     team: str
@@ -160,8 +160,8 @@ class Office:
         self.ledger.close()
 
 
-def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Office:
-    """The office of a team over its own settings (bot/teams/place.py), not started yet."""
+def open_runtime(settings: Settings, team: str, line: Line, shared: Shared) -> TeamRuntime:
+    """The runtime of a team over its own settings (bot/teams/place.py), not started yet."""
     settings.home.mkdir(parents=True, exist_ok=True)
     cleanup = ExitStack()
     ledger, artifacts = open_ledger(settings), artifacts_folder(settings)
@@ -201,7 +201,7 @@ def open_office(settings: Settings, team: str, line: Line, shared: Shared) -> Of
     notifier.aftermath = aftermath = Aftermath(services, line.client)
     notifier.on_answer = aftermath.place_card
     notifier.keeps_out = services.keeps_jobs_out
-    return Office(team, settings, services, dispatcher, desk, notifier, clerk, pull_clerk, cleanup)
+    return TeamRuntime(team, settings, services, dispatcher, desk, notifier, clerk, pull_clerk, cleanup)
 
 
 def give_way(voice: Voice) -> None:
