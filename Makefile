@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 2 # processes that run tests; each takes 2 to 3 GB with the bot and worker that it starts
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM = false
+# Nothing is compiled at installation; where this is set (images of containers often do), each process would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint unit integration bench audit docs wheelhouse clean
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # else each of some hundred processes compiles torch anew
+    sys.dont_write_bytecode = False
 
 SHARED = Path(__file__).parents[1] / ".." / "shared"
 HEAVY = ("torch", "transformers", "peft", "sklearn", "chromadb", "matplotlib", "langchain", "spacy")
