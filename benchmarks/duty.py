@@ -19,7 +19,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from finetune.evaluation.on_duty import FAR_SHARE, SUSPICION, Observation, alarm_of, is_suspicious
+from finetune.evaluation.alarms import FAR_SHARE, Alarms
+from finetune.evaluation.on_duty import SUSPICION
 from finetune.evaluation.promise import Threshold, audit_share, loosest_threshold
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
@@ -101,7 +102,9 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
     model = Model([history[i] for i in order[cut:]], [history[i] for i in order[:cut]], usable)
     names = sorted({label for _, label in stream.rows})
     usual_share = audit_share(len(stream.rows) - stream.start, promise)
-    outcome, live, observations = Outcome(), True, []
+    outcome, live = Outcome(), True
+    alarms = Alarms.begin(promise, model.confidences.tolist())
+    drawn: list[bool] = []  # answers that people check
     sorted_rows: list[tuple[str, str]] = []
     late: list[list[tuple[int, str, str]]] = []
     guesses: list[str] = []
@@ -113,31 +116,30 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
         for at, text, label in words:  # what people said by now
             sorted_rows.append((text, label))
             new += 1
-            if at < len(observations):
-                observations[at] = replace(observations[at], right=label == guesses[at])
-        if live and policy != "fixed" and (alarm := alarm_of(observations, model.confidences, promise)):
+            if at < len(drawn) and drawn[at]:
+                alarms.take_check(label == guesses[at])
+        if live and policy != "fixed" and alarms.alarm:
             outcome.alarms.append(begin - stream.start)
-            outcome.reasons.append(alarm)
+            outcome.reasons.append(alarms.alarm)
             live = False
         enough = new >= (REFIT_AFTER if live else RETRY_AFTER)
         if policy in ("refit", "reserve") and enough and len(sorted_rows) > KEPT_OUT:
             anew = Model([*history, *sorted_rows[:-KEPT_OUT]], sorted_rows[-KEPT_OUT:], usable)
             model, live, new = anew, anew.threshold.value is not None, 0
-            observations, guesses = [], []
+            alarms, drawn, guesses = Alarms.begin(promise, model.confidences.tolist()), [], []
             late = [[(10**9, text, label) for _, text, label in part] for part in late]
         labels, confidences, near = model.answer([text for text, _ in batch])
-        share = usual_share * (SUSPICION if policy != "fixed" and is_suspicious(observations, promise) else 1)
+        share = usual_share * (SUSPICION if policy != "fixed" and alarms.is_suspicious else 1)
         words_now: list[tuple[int, str, str]] = []
         for (text, truth), guess, confidence, nearness in zip(batch, labels, confidences, near, strict=True):
             is_answer = model.threshold.admits(float(confidence)) and live
             is_audit = bool(rng.random() < share)
             word = truth if rng.random() > MISTAKES else names[rng.integers(len(names))]
-            observations.append(
-                Observation(float(confidence), is_answer, bool(nearness >= model.far_below), is_audit)
-            )
+            alarms.take_ticket(float(confidence), bool(nearness >= model.far_below))
+            drawn.append(is_answer and is_audit)
             guesses.append(str(guess))
             if is_audit or not is_answer:
-                words_now.append((len(observations) - 1, text, word))
+                words_now.append((len(drawn) - 1, text, word))
             gave.append((is_answer, is_answer and str(guess) != truth))
         late.append(words_now)
     parts = [np.array(gave[at : at + WORST]) for at in range(0, len(gave), WORST)]

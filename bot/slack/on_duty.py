@@ -119,18 +119,20 @@ def observations_of(
     tickets: Sequence[DutyTicket], labels: Mapping[str, Sequence[Label]]
 ) -> list[Observation]:
     """The settled tickets as what a promise is judged on, the oldest first."""
-    result = []
-    for one in tickets:
-        if one.confidence is None or one.state == duty.DELETED:
-            continue
-        words = labels.get(one.key, ())
-        truth = duty.verdict_on(words)
-        best = one.likeliest[0][0] if one.likeliest else None
-        right = None if truth is None else truth == best
-        word_at = words[0].at if words else 0.0  # the first word: a second one moves nothing
-        facts = (one.confidence, one.queue is not None, one.is_near, one.is_audit, right, word_at)
-        result.append(Observation(*facts))
-    return result
+    rows = [observation_of(one, labels.get(one.key, ())) for one in tickets if one.state != duty.DELETED]
+    return [one for one in rows if one is not None]
+
+
+def observation_of(ticket: DutyTicket, words: Sequence[Label]) -> Observation | None:
+    """A settled ticket with people's words on it, the first one first; None where no model could read it."""
+    if ticket.confidence is None:
+        return None
+    truth = duty.verdict_on(words)
+    best = ticket.likeliest[0][0] if ticket.likeliest else None
+    right = None if truth is None else truth == best
+    word_at = words[0].at if words else 0.0  # the first word: a second one moves nothing
+    facts = (ticket.confidence, ticket.queue is not None, ticket.is_near, ticket.is_audit, right, word_at)
+    return Observation(*facts)
 
 
 def share_to_check(count: int, first: float, watch: Watch, now: float) -> float:
@@ -144,7 +146,7 @@ def card_of(services: Services, watch: Watch, model: ServedModel | None) -> Duty
     engine, now = services.ledger.engine, services.clock()
     tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
     observations = observations_of(tickets, labels)
-    figures: DutyFigures = figures_of(observations, confidences_of(model), watch.error_rate)
+    figures: DutyFigures = figures_of(observations)
     waits = [one for one in tickets if one.state == duty.WAITING]
     splits = sum(len({label.queue for label in words}) > 1 for words in labels.values())
     behind = now - waits[0].created_at if waits else 0.0

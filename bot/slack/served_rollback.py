@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bot.slack.on_duty import find_version, observations_of
 from finetune.errors import FinetuneError
-from finetune.evaluation.on_duty import breaks_its_promise, checks_of
+from finetune.evaluation.alarms import breaks_its_promise
+from finetune.evaluation.on_duty import checks_of
 from finetune.serving.versions import VersionError, Versions
 from worker.ledger.duty import DutyTicket, Label, Watch
 

@@ -1,4 +1,4 @@
-"""A model on duty, measured for as long as it works: its error against the promise, two alarms, and what is new. Pure.
+"""A model on duty, measured for as long as it works: its error against the promise, its threshold on fresh labels, and what is new. Pure.
 
 Error is counted only on tickets that were shown to people at random: those that people correct by themselves are a
 biased sample, and a ticket that nobody touched is not a confirmed one.
@@ -13,16 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.evaluation.promise import Threshold, breaks_promise, loosest_threshold
-from finetune.evaluation.repeated_looks import bet_on_change, bet_on_rate
+from finetune.evaluation.promise import Threshold, loosest_threshold
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
-LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = 0.01, 0.005, 0.005  # false alarms over all looks at one model
-LEAST_CHECKS, LEAST_TICKETS = 10, 30  # fewer ring nothing
-DOUBTED, DOUBT = 30, 0.1  # the last labels, and how unlikely they must be for more checks
-SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt
-FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction; on few of them up to twice that
+SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt (alarms.py)
 LEAST_TO_RECALIBRATE = 75
 
 
@@ -47,57 +42,14 @@ class DutyFigures:
     checks: int
     wrong: int
     error: Interval
-    alarm: str = ""
 
 
-def figures_of(observations: Sequence[Observation], calibration: np.ndarray, promise: float) -> DutyFigures:
-    """What the tickets come to, the oldest first, and the alarm that they raise, if any.
-
-    `calibration` are the confidences of the tickets that the threshold was set on.
-    """
-    checks = [one for one in observations if one.is_answer and one.is_audit and one.right is not None]
-    wrong = sum(not one.right for one in checks)
-    answers = sum(one.is_answer for one in observations)
-    alarm = alarm_of(observations, calibration, promise)
-    return DutyFigures(len(observations), answers, len(checks), wrong, wilson(wrong, len(checks)), alarm)
-
-
-def alarm_of(observations: Sequence[Observation], calibration: np.ndarray, promise: float) -> str:
-    """Why the model must stop answering alone, in words; "" while nothing speaks against it.
-
-    Labels tell of errors; before they come, other confidences and tickets near no training ticket tell of other tickets.
-    Each of the two was blind where the other saw (docs/decisions.d/live.md).
-    """
+def figures_of(observations: Sequence[Observation]) -> DutyFigures:
+    """What the tickets come to."""
     checks = checks_of(observations)
-    if breaks_its_promise(checks, promise):
-        evidence = bet_on_rate([not right for right in checks], promise)
-        part = checks[-max(evidence.since, LEAST_CHECKS) :]
-        wrong = sum(not right for right in part)
-        return f"the promise is broken: people found {wrong} of {len(part)} answers wrong, and at most {promise:.0%} were promised"
-    if len(observations) < LEAST_TICKETS:
-        return ""
-    evidence = bet_on_rate([not one.is_near for one in observations], 2 * FAR_SHARE)
-    if evidence.rings(FAR_CHANCE):
-        part_of = observations[-max(evidence.since, LEAST_TICKETS) :]
-        far = sum(not one.is_near for one in part_of)
-        return (
-            f"the tickets have changed: {far} of the last {len(part_of)} are near none that it was trained on"
-        )
-    if bet_on_change(calibration.tolist(), [one.confidence for one in observations]).rings(CONFIDENCE_CHANCE):
-        return "the tickets have changed: its confidences are not those that it was checked on"
-    return ""
-
-
-def breaks_its_promise(checks: Sequence[bool], promise: float) -> bool:
-    """Whether the answers that people checked, right or wrong, the oldest first, speak against the promise over all looks."""
-    wrong = [not right for right in checks]
-    return len(checks) >= LEAST_CHECKS and bet_on_rate(wrong, promise).rings(LABEL_CHANCE)
-
-
-def is_suspicious(observations: Sequence[Observation], promise: float) -> bool:
-    """Whether the last labels leave a doubt: then SUSPICION times as many answers are shown to people until they settle it."""
-    part = checks_of(observations)[-DOUBTED:]
-    return len(part) >= 5 and breaks_promise(sum(not right for right in part), len(part), promise, DOUBT)
+    wrong = sum(not right for right in checks)
+    answers = sum(one.is_answer for one in observations)
+    return DutyFigures(len(observations), answers, len(checks), wrong, wilson(wrong, len(checks)))
 
 
 def checks_of(observations: Sequence[Observation]) -> list[bool]:

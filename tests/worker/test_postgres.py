@@ -6,14 +6,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bot.slack.delivery.duty_alarms import look
+from tests.bot.slack.watches import watch_of
 from tests.postgres_server import Postgres, find_programs
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
-from worker.ledger import outbox
+from worker.ledger import duty, outbox
 from worker.ledger.apply_events import apply_events
 from worker.ledger.budgets import OverBudget
 from worker.ledger.database import erase_database, holds_rows
@@ -151,3 +155,50 @@ def test_bots_of_several_machines_speak_by_the_servers_clock(url: str) -> None:
     one, two = (Voice(ledger.engine, name, lambda: server_time(ledger.engine)) for name in ("one", "two"))
     assert (one.turn(), two.turn(), one.turn()) == (1, 0, 1)
     ledger.close()
+
+
+def test_two_bots_bet_on_each_ticket_and_word_once(url: str) -> None:
+    """Both settle the same 120 tickets, people judge them at either bot, two at a time, and both look all the while."""
+    bots = [Ledger(url), Ledger(url)]
+    watch = duty.open_watch(bots[0].engine, watch_of())
+    confidences = np.random.default_rng(0).beta(9, 1.5, 200)
+    for number in range(120):
+        assert duty.enter(bots[0].engine, watch.id, f"k{number}", "", "words", 10.0 + number)
+
+    def settle(bot: Ledger) -> int:
+        count = 0
+        while rows := duty.waiting(bot.engine, watch.id, limit=5):
+            for ticket in rows:
+                answer = replace(ticket, state=duty.ANSWERED, queue="a", confidence=0.9, is_audit=True)
+                answer = replace(answer, likeliest=(("a", 0.9),))
+                count += duty.settle(bot.engine, answer, None, "C1", 20.0)
+        return count
+
+    def judge(bot: Ledger, person: str) -> None:
+        for number in range(120):
+            duty.label(
+                bot.engine, watch.id, f"k{number}", person, "b" if number % 20 == 0 else "a", time.time()
+            )
+
+    def stand_by(bot: Ledger) -> None:
+        while not is_over:
+            look(bot.engine, watch, confidences)
+
+    is_over: list[bool] = []
+    with ThreadPoolExecutor(6) as pool:
+        looks = [pool.submit(stand_by, bot) for bot in bots]
+        counts = [pool.submit(settle, bot) for bot in bots]
+        words = [pool.submit(judge, bot, person) for bot, person in zip(bots, ("U1", "U2"), strict=True)]
+        total = sum(one.result() for one in counts)
+        for one in words:
+            one.result()
+        is_over.append(True)
+        for one in looks:
+            one.result()
+    assert total == 120
+    alarms = look(bots[1].engine, watch, confidences)
+    assert alarms is not None
+    assert (alarms.far.count, alarms.change.count, alarms.checks.count) == (120, 120, 120)
+    tickets = duty.tickets_of(bots[0].engine, watch.id)
+    places = [place for one in tickets for place in (one.place, one.word_place)]
+    assert sorted(place or 0 for place in places) == list(range(1, 241))

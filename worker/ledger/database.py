@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import DDL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.schema import CreateSchema, DropSchema
+from sqlalchemy.schema import CreateIndex, CreateSchema, DropSchema
 
 from worker.errors import WorkerError
 from worker.ledger import duty_tables
@@ -27,6 +27,7 @@ def open_database(url: str) -> Engine:
         assert duty_tables.watches.metadata is metadata  # its tables are made with the others
         metadata.create_all(engine)
         _add_columns(engine)
+        _add_indexes(engine)
     except (SQLAlchemyError, ImportError, OSError) as e:
         address_text = address.render_as_string(hide_password=True)
         raise WorkerError(
@@ -124,6 +125,17 @@ def _add_columns(engine: Engine) -> None:
                 kind = column.type.compile(engine.dialect)
                 with writing(engine) as connection:
                     connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+
+
+def _add_indexes(engine: Engine) -> None:
+    """Gives a ledger of an earlier version the indexes that have come since."""
+    inspector = inspect(engine)
+    for table in metadata.tables.values():
+        there = {index["name"] for index in inspector.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in there:
+                with writing(engine) as connection:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 class Turnstile:

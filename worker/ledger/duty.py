@@ -7,7 +7,7 @@ here. Modes of a watch: `asked` (an admin has to approve), `shadow`, `live`, `st
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.errors import WorkerError
 from worker.ledger.database import reading, writing
+from worker.ledger.duty_places import hold, note_settled, note_word
 from worker.ledger.duty_tables import duty_labels, duty_tickets, watches
 from worker.ledger.tables import posts
 
@@ -68,6 +69,8 @@ class DutyTicket:
     version: str | None = None
     edits: int = 0
     settled_at: float | None = None
+    place: int | None = None
+    word_place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,7 @@ def waiting(engine: Engine, watch_id: str, limit: int = 50) -> list[DutyTicket]:
     """Tickets that no model has looked at yet, the oldest first."""
     mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.state == WAITING)
     with reading(engine) as connection:
-        query = select(duty_tickets).where(mine).order_by(duty_tickets.c.created_at).limit(limit)
-        return [_ticket(row) for row in connection.execute(query).mappings()]
+        return tickets_where(connection, mine, duty_tickets.c.created_at, limit)
 
 
 def settle(
@@ -194,8 +196,10 @@ def settle(
     same = _about(duty_tickets, ticket.watch_id, ticket.key) & (duty_tickets.c.state == WAITING)
     same &= duty_tickets.c.edits == ticket.edits
     with writing(engine) as connection:
+        hold(connection, ticket.watch_id)
         if connection.execute(update(duty_tickets).where(same).values(values)).rowcount != 1:
             return False
+        note_settled(connection, ticket.watch_id, ticket.key)
         if line is None:
             return True
         key = line_key(ticket.watch_id, ticket.key)
@@ -234,13 +238,16 @@ def line_key(watch_id: str, key: str) -> str:
 def label(engine: Engine, watch_id: str, key: str, person: str, queue: str, now: float) -> None:
     """A person's word on a ticket; a later one of the same person takes its place, another person's stands beside it."""
     with writing(engine) as connection:
+        hold(connection, watch_id)
         if _ticket_row(connection, watch_id, key) is None:
             raise WorkerError("This ticket is not known here any more.")
+        before = _verdict(connection, watch_id, key)
         mine = _about(duty_labels, watch_id, key) & (duty_labels.c.person == person)
         values = {"queue": queue, "at": now}
         if connection.execute(update(duty_labels).where(mine).values(values)).rowcount == 0:
             row = {"watch_id": watch_id, "key": key, "person": person, **values}
             connection.execute(insert(duty_labels).values(row))
+        note_word(connection, watch_id, key, before != _verdict(connection, watch_id, key))
 
 
 def ticket_of(engine: Engine, watch_id: str, key: str) -> DutyTicket:
@@ -253,21 +260,27 @@ def ticket_of(engine: Engine, watch_id: str, key: str) -> DutyTicket:
 
 
 def tickets_of(engine: Engine, watch_id: str, since: float = 0.0) -> list[DutyTicket]:
-    """Every ticket of a watch that came since, the oldest first."""
+    """Every ticket of a watch that came since, the oldest first: all of it is read, so not at each look."""
     mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.created_at >= since)
     with reading(engine) as connection:
-        query = select(duty_tickets).where(mine).order_by(duty_tickets.c.created_at)
-        return [_ticket(row) for row in connection.execute(query).mappings()]
+        return tickets_where(connection, mine, duty_tickets.c.created_at)
 
 
-def pulse(engine: Engine, watch_id: str) -> tuple[int, int, float]:
-    """Settled tickets, labels, and when the last label came: what changes whenever there is something new to judge."""
-    settled = (duty_tickets.c.watch_id == watch_id) & duty_tickets.c.settled_at.is_not(None)
-    mine = duty_labels.c.watch_id == watch_id
-    with reading(engine) as connection:
-        tickets = connection.execute(select(func.count()).where(settled)).scalar_one()
-        labels, last = connection.execute(select(func.count(), func.max(duty_labels.c.at)).where(mine)).one()
-    return tickets, labels, last or 0.0
+def tickets_where(
+    connection: Connection, which: Any, order: Any, limit: int | None = None
+) -> list[DutyTicket]:
+    """Tickets in an order, inside a transaction."""
+    query = select(duty_tickets).where(which).order_by(order).limit(limit)
+    return [_ticket(row) for row in connection.execute(query).mappings()]
+
+
+def labels_where(connection: Connection, which: Any) -> dict[str, list[Label]]:
+    """What people said, by ticket, the first word first, inside a transaction."""
+    query = select(*(duty_labels.c[one.name] for one in fields(Label))).where(which)
+    by_key: dict[str, list[Label]] = {}
+    for row in connection.execute(query.order_by(duty_labels.c.at)):
+        by_key.setdefault(row.key, []).append(Label(*row))
+    return by_key
 
 
 def pace(engine: Engine, watch_id: str, since: float) -> tuple[int, float]:
@@ -281,14 +294,8 @@ def pace(engine: Engine, watch_id: str, since: float) -> tuple[int, float]:
 
 def labels_of(engine: Engine, watch_id: str) -> dict[str, list[Label]]:
     """What people said, by ticket, the first word first."""
-    query = select(duty_labels).where(duty_labels.c.watch_id == watch_id).order_by(duty_labels.c.at)
-    by_key: dict[str, list[Label]] = {}
     with reading(engine) as connection:
-        for row in connection.execute(query).mappings():
-            by_key.setdefault(row["key"], []).append(
-                Label(row["key"], row["person"], row["queue"], row["at"])
-            )
-    return by_key
+        return labels_where(connection, duty_labels.c.watch_id == watch_id)
 
 
 def verdict_on(labels: Sequence[Label]) -> str | None:
@@ -301,28 +308,12 @@ def verdict_on(labels: Sequence[Label]) -> str | None:
     return best[0] if len(best) == 1 else None
 
 
-def forget_texts(engine: Engine, before: float) -> int:
-    """Blanks the words of tickets that came before; their entries and figures stay."""
-    old = (duty_tickets.c.created_at < before) & (duty_tickets.c.text != "")
-    with writing(engine) as connection:
-        return connection.execute(update(duty_tickets).where(old).values(text="")).rowcount
-
-
-def blank_texts(engine: Engine, blank: Callable[[str], str]) -> int:
-    """Takes a person's mentions out of every ticket's words; how many changed."""
-    with reading(engine) as connection:
-        query = select(duty_tickets.c.watch_id, duty_tickets.c.key, duty_tickets.c.text)
-        rows = connection.execute(query.where(duty_tickets.c.text != "")).all()
-    changes = [(watch_id, key, new) for watch_id, key, text in rows if (new := blank(text)) != text]
-    for watch_id, key, text in changes:
-        with writing(engine) as connection:
-            mine = _about(duty_tickets, watch_id, key)
-            connection.execute(update(duty_tickets).where(mine).values(text=text))
-    return len(changes)
-
-
 def _about(table: Any, watch_id: str, key: str) -> Any:
     return (table.c.watch_id == watch_id) & (table.c.key == key)
+
+
+def _verdict(connection: Connection, watch_id: str, key: str) -> str | None:
+    return verdict_on(labels_where(connection, _about(duty_labels, watch_id, key)).get(key, ()))
 
 
 def _line_ts(connection: Connection, watch_id: str, key: str) -> str | None:

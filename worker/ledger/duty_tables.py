@@ -27,6 +27,11 @@ watches = Table(
     Column("threshold", Float),
     Column("read_ts", String(40), nullable=False),
     Column("successor", String(32)),
+    Column(
+        "events", Integer
+    ),  # how many places were given: to tickets as they are settled, to people's first words on them
+    Column("revisions", Integer),  # how often an earlier word, or what it was said of, changed
+    Column("evidence", JSON),  # worker/ledger/duty_evidence.py
 )
 
 duty_tickets = Table(
@@ -47,8 +52,13 @@ duty_tickets = Table(
     Column("edits", Integer, nullable=False, default=0),
     Column("created_at", Float, nullable=False),
     Column("settled_at", Float),
+    Column("place", Integer),  # among the watch's events, when it was settled first
+    Column("word_place", Integer),  # when people first said what is right
 )
 Index("duty_tickets_waiting", duty_tickets.c.watch_id, duty_tickets.c.state)
+Index("duty_tickets_created", duty_tickets.c.watch_id, duty_tickets.c.created_at)
+Index("duty_tickets_place", duty_tickets.c.watch_id, duty_tickets.c.place)
+Index("duty_tickets_word_place", duty_tickets.c.watch_id, duty_tickets.c.word_place)
 
 duty_labels = Table(
     "duty_labels",

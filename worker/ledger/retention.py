@@ -17,7 +17,7 @@ from finetune.data.erase import MARK, mention_of
 from worker.jobs.states import END_STATES
 from worker.kinds import kind_of
 from worker.ledger.database import reading, writing
-from worker.ledger.duty import blank_texts, forget_texts
+from worker.ledger.duty_texts import blank_texts, forget_texts
 from worker.ledger.tables import jobs, plots, posts, threads
 
 AT_ONCE = 200

@@ -17,6 +17,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 
+from bot.slack.delivery.duty_alarms import judged_observations, look
 from bot.slack.delivery.duty_history import ChannelHistory
 from bot.slack.delivery.placing import Answer
 from bot.slack.delivery.rounds import Rounds
@@ -28,7 +29,6 @@ from bot.slack.on_duty import (
     card_of,
     confidences_of,
     load_model,
-    observations_of,
     share_to_check,
 )
 from bot.slack.served_rollback import roll_served_back
@@ -39,19 +39,13 @@ from bot.slack.ui.blocks import section
 from bot.slack.ui.duty import card_message, ticket_line
 from bot.slack.ui.limits import validate_message
 from finetune.errors import FinetuneError
-from finetune.evaluation.on_duty import (
-    SUSPICION,
-    alarm_of,
-    breaks_its_promise,
-    checks_of,
-    is_suspicious,
-    recalibrate,
-)
+from finetune.evaluation.on_duty import SUSPICION, recalibrate
 from finetune.serving.answers import ServedModel
 from finetune.serving.versions import hashed_share
 from worker.ledger import duty
 from worker.ledger.database import writing
 from worker.ledger.duty import DutyTicket, Watch
+from worker.ledger.duty_evidence import pulse
 
 READS_EVERY_S = 120.0
 LONGEST_PAUSE_S = 60.0
@@ -234,37 +228,40 @@ class DutyClerk:
 
         In shadow after an alarm, enough fresh labels set the threshold anew.
         """
-        engine = self.services.ledger.engine
-        pulse = duty.pulse(engine, watch.id)
-        if self._looked_at.get(watch.id) == pulse:
+        beat = (*pulse(self.services.ledger.engine, watch.id), watch.mode_at)
+        if self._looked_at.get(watch.id) == beat:
             return
         self._look(watch, model)
-        self._looked_at[watch.id] = pulse  # a look that failed is taken again
+        self._looked_at[watch.id] = beat  # a look that failed is taken again
 
     def _look(self, watch: Watch, model: ServedModel) -> None:
         engine = self.services.ledger.engine
-        labels = duty.labels_of(engine, watch.id)
-        observations = observations_of(duty.tickets_of(engine, watch.id, watch.mode_at), labels)
-        self._suspicious[watch.id] = is_suspicious(observations, watch.error_rate)
+        alarms = look(engine, watch, confidences_of(model))
+        if alarms is None:  # someone has moved it to another mode
+            return
+        self._suspicious[watch.id] = alarms.is_suspicious
         if watch.mode == duty.LIVE:
-            alarm = alarm_of(observations, confidences_of(model), watch.error_rate)
-            if alarm:
-                values = {"mode": duty.SHADOW, "mode_at": self.services.clock(), "why": alarm}
-                text = f"⚠️ Model {watch.version} goes back to shadow: {alarm}."
-                if breaks_its_promise(checks_of(observations), watch.error_rate):
-                    tickets = duty.tickets_of(engine, watch.id)
+            if alarms.alarm:
+                values = {"mode": duty.SHADOW, "mode_at": self.services.clock(), "why": alarms.alarm}
+                text = f"⚠️ Model {watch.version} goes back to shadow: {alarms.alarm}."
+                if alarms.is_of_labels:
+                    tickets, labels = duty.tickets_of(engine, watch.id), duty.labels_of(engine, watch.id)
                     text = f"{text} {roll_served_back(self.place, watch, tickets, labels)}".strip()
                 if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
                     self.services.wake()
             return
         rate = watch.error_rate * (1 - self._reserve)
-        fresh = recalibrate(observations, rate) if watch.why else None
+        observations = judged_observations(engine, watch) if watch.why else []
+        fresh = recalibrate(observations, rate)
         if fresh is None or (fresh.value or 2.0) == watch.threshold:
             return
         value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
         text = f"🎯 Set anew on fresh labels: {fresh.describe(rate)}"
         if duty.change_watch(
-            engine, watch, {"threshold": value}, self._note(watch, text, f"threshold:{len(labels)}")
+            engine,
+            watch,
+            {"threshold": value},
+            self._note(watch, text, f"threshold:{value:.6f}:{observations[-1].word_at:.0f}"),
         ):
             self.services.wake()
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bot.errors import BotError
@@ -65,7 +64,7 @@ def test_a_dataset_of_other_channels_does_not_come_into_this_one(tmp_path: Path)
 
 def test_the_button_says_who_sees_the_new_version() -> None:
     """Before anything is made, the question that "Retrain" asks tells it."""
-    figures = figures_of((), np.zeros(0), 0.1)
+    figures = figures_of(())
     card = DutyCard(replace(ASKED, id="w1"), figures, 0, 0, 0, 0.0, (), "Retrain? It gains 10 points.")
     assert "only this channel sees" in NARROW
     assert NARROW in str(card_message(card)[1])
