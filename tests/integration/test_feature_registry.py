@@ -14,7 +14,7 @@ from rag.search.embedding import MiniLM
 from tests.integration import dice_feature
 from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
 from tests.integration.notifier_harness import MANIFEST
-from tests.integration.slack_house import open_house
+from tests.integration.slack_harness import open_slack
 
 pytestmark = pytest.mark.integration
 ALL = (*FEATURES, dice_feature)
@@ -27,8 +27,8 @@ def maya(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Pe
     home: Path = tmp_path_factory.mktemp("features")
     manifest = copy.deepcopy(MANIFEST)
     manifest["features"]["slash_commands"].append(DICE)
-    with open_house(home, embed, features=ALL, manifest=manifest) as house:
-        yield Person(house.workspace.url, "maya", timeout=30)
+    with open_slack(home, embed, features=ALL, manifest=manifest) as slack:
+        yield Person(slack.workspace.url, "maya", timeout=30)
 
 
 def test_command_button_and_form_work_end_to_end(maya: Person) -> None:

@@ -15,7 +15,7 @@ from bot.slack.form_client import BUTTONS, COMMANDS, SHORTCUTS
 from rag.search.embedding import load_embedder
 from tests.integration.conftest import until
 from tests.integration.notifier_harness import CHANNEL
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
 SLOW_S = 5
@@ -44,60 +44,60 @@ REAL = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHarness]:
     """The app, and a person for each form, whom it does not know yet."""
     home = tmp_path_factory.mktemp("forms")
-    with open_house(home, load_embedder(home / "cache")) as running:
+    with open_slack(home, load_embedder(home / "cache")) as running:
         yield running
 
 
-def payloads(house: House) -> dict[str, tuple[dict[str, Any], str]]:
+def payloads(slack: SlackHarness) -> dict[str, tuple[dict[str, Any], str]]:
     """By name: what a person presses or types, and the title of the form that comes."""
     bodies: dict[str, tuple[dict[str, Any], str]] = {}
 
     def person() -> str:
         user = f"U0FORM{len(bodies):02d}"
-        house.workspace.person(user, f"form{len(bodies)}", channels=[CHANNEL])
+        slack.workspace.person(user, f"form{len(bodies)}", channels=[CHANNEL])
         return user
 
     for name, (text, title) in ORDERS.items():
         user = person()
-        bodies[name] = house.command(user, name.split()[0], text, CHANNEL, TEAM_ID), title
+        bodies[name] = slack.command(user, name.split()[0], text, CHANNEL, TEAM_ID), title
     for name in sorted(BUTTONS):
         user, value = person(), "bad" if name == "feedback" else "ABCD2345"
         action = f"{name}:1" if name == "cite" else name
-        body = house.button(user, action, value, (CHANNEL, "1.000001", "1.000002"))
+        body = slack.button(user, action, value, (CHANNEL, "1.000001", "1.000002"))
         bodies[name] = body, REAL.get(name, "Not now")
     for name in sorted(SHORTCUTS):
         user = person()
         files = [{"id": "F1", "name": "tickets.csv"}]
-        body = house.payload("message_action", user) | {
+        body = slack.payload("message_action", user) | {
             "callback_id": name,
             "channel": {"id": CHANNEL},
             "message": {"ts": "1.0", "files": files},
-            "response_url": house.answer_url,
+            "response_url": slack.answer_url,
         }
         bodies[name] = body, "Add tickets"
     return bodies
 
 
-def test_each_form_opens_before_slack_has_said_who_asks(house: House) -> None:
+def test_each_form_opens_before_slack_has_said_who_asks(slack: SlackHarness) -> None:
     """A form that says "one moment" takes the trigger; the form, or why there is none, takes its place; every ack is in time."""
-    bodies = payloads(house)
-    since = house.calls()
-    house.workspace.fail("users.info", times=3 * len(bodies), how=f"slow:{SLOW_S}")
+    bodies = payloads(slack)
+    since = slack.calls()
+    slack.workspace.fail("users.info", times=3 * len(bodies), how=f"slow:{SLOW_S}")
 
     def press(name: str) -> None:
         body = bodies[name][0]
         user = str(body.get("user_id") or body["user"]["id"])
-        body["trigger_id"] = house.workspace.control("trigger", user=user)["trigger_id"]
-        house.send(body)
+        body["trigger_id"] = slack.workspace.control("trigger", user=user)["trigger_id"]
+        slack.send(body)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(press, bodies))
 
     def titles() -> dict[str, list[str]]:
-        log = house.workspace.api_log(since)
+        log = slack.workspace.api_log(since)
         forms = {
             call["params"]["trigger_id"]: call["response"]["view"]
             for call in log

@@ -9,7 +9,7 @@ import pytest
 from bot.playground.state.seed import BOT_USER
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import MENTION, text_of, until
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
 CHANNEL = "#support-ml"
@@ -17,56 +17,56 @@ QUESTION = "our help center changes every week, should we fine-tune on the artic
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("hearing"), embed) as running:
+def slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
+    with open_slack(tmp_path_factory.mktemp("hearing"), embed) as running:
         yield running
 
 
-def answers(house: House, channel: str, ts: str) -> list[str]:
+def answers(slack: SlackHarness, channel: str, ts: str) -> list[str]:
     """The bot's finished answers in a thread."""
-    thread = house.person("maya").messages(channel, ts)
+    thread = slack.person("maya").messages(channel, ts)
     replies = [m for m in thread if m.get("user") == BOT_USER and m.get("streaming_state") != "in_progress"]
     return [text_of(m) for m in replies if "RAG" in text_of(m)]
 
 
-def is_answered_once(house: House, channel: str, ts: str) -> bool:
+def is_answered_once(slack: SlackHarness, channel: str, ts: str) -> bool:
     """One answer, also when all is quiet."""
-    until(lambda: answers(house, channel, ts))
-    house.settle()
-    return len(answers(house, channel, ts)) == 1
+    until(lambda: answers(slack, channel, ts))
+    slack.settle()
+    return len(answers(slack, channel, ts)) == 1
 
 
-def test_a_mention_beside_a_file(house: House) -> None:
+def test_a_mention_beside_a_file(slack: SlackHarness) -> None:
     """Slack tells of it by the message alone."""
-    message = house.person("maya").upload(CHANNEL, "notes.md", b"# notes", f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, CHANNEL, message["ts"])
+    message = slack.person("maya").upload(CHANNEL, "notes.md", b"# notes", f"{MENTION} {QUESTION}")
+    assert is_answered_once(slack, CHANNEL, message["ts"])
 
 
-def test_a_mention_that_an_edit_adds(house: House) -> None:
+def test_a_mention_that_an_edit_adds(slack: SlackHarness) -> None:
     """Slack sends an edit and a mention: one answer; a further edit gives no other."""
-    maya = house.person("maya")
+    maya = slack.person("maya")
     message = maya.say(CHANNEL, QUESTION)
-    house.settle()
-    assert answers(house, CHANNEL, message["ts"]) == []
+    slack.settle()
+    assert answers(slack, CHANNEL, message["ts"]) == []
     maya.edit(CHANNEL, message["ts"], f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, CHANNEL, message["ts"])
+    assert is_answered_once(slack, CHANNEL, message["ts"])
     maya.edit(CHANNEL, message["ts"], f"{MENTION} {QUESTION} Please.")
-    house.settle()
-    assert len(answers(house, CHANNEL, message["ts"])) == 1
+    slack.settle()
+    assert len(answers(slack, CHANNEL, message["ts"])) == 1
 
 
-def test_a_group_dm(house: House) -> None:
+def test_a_group_dm(slack: SlackHarness) -> None:
     """A mention in a conversation of several people."""
-    channel = house.workspace.group("maya", "ravi")
-    message = house.person("maya").say(channel, f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, channel, message["ts"])
+    channel = slack.workspace.group("maya", "ravi")
+    message = slack.person("maya").say(channel, f"{MENTION} {QUESTION}")
+    assert is_answered_once(slack, channel, message["ts"])
 
 
-def test_a_reply_also_sent_to_the_channel(house: House) -> None:
+def test_a_reply_also_sent_to_the_channel(slack: SlackHarness) -> None:
     """A broadcast follow-up in the bot's thread."""
-    maya = house.person("maya")
+    maya = slack.person("maya")
     message = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, CHANNEL, message["ts"])
+    assert is_answered_once(slack, CHANNEL, message["ts"])
     maya._do(
         "say",
         channel=CHANNEL,
@@ -74,14 +74,14 @@ def test_a_reply_also_sent_to_the_channel(house: House) -> None:
         thread_ts=message["ts"],
         broadcast=True,
     )
-    until(lambda: len(answers(house, CHANNEL, message["ts"])) == 2)
+    until(lambda: len(answers(slack, CHANNEL, message["ts"])) == 2)
 
 
-def test_who_asked_is_heard_and_colleagues_are_left_alone(house: House) -> None:
+def test_who_asked_is_heard_and_colleagues_are_left_alone(slack: SlackHarness) -> None:
     """A word that needs no answer gets a sign when the asker says it, and nothing when others talk."""
-    maya, ravi = house.person("maya"), house.person("ravi")
+    maya, ravi = slack.person("maya"), slack.person("ravi")
     message = maya.say(CHANNEL, f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, CHANNEL, message["ts"])
+    assert is_answered_once(slack, CHANNEL, message["ts"])
     own = maya.say(CHANNEL, "I had noodles for lunch today.", thread_ts=message["ts"])
     until(
         lambda: [
@@ -90,28 +90,28 @@ def test_who_asked_is_heard_and_colleagues_are_left_alone(house: House) -> None:
     )
     other = ravi.say(CHANNEL, "I had soup, it was cold.", thread_ts=message["ts"])
     aside = ravi.say(CHANNEL, f"@maya {QUESTION}", thread_ts=message["ts"])
-    house.settle()
+    slack.settle()
     quiet = [m for m in maya.messages(CHANNEL, message["ts"]) if m["ts"] in (other["ts"], aside["ts"])]
     assert not any(m.get("reactions") for m in quiet)
-    assert len(answers(house, CHANNEL, message["ts"])) == 1
+    assert len(answers(slack, CHANNEL, message["ts"])) == 1
 
 
-def test_the_bot_introduces_itself_where_it_is_invited(house: House) -> None:
+def test_the_bot_introduces_itself_where_it_is_invited(slack: SlackHarness) -> None:
     """Two lines, once."""
-    maya = house.person("maya")
+    maya = slack.person("maya")
     maya.command("/invite", "@trainwise", "#random")
     message = maya.wait_message("#random", lambda m: "mention me with your question" in text_of(m))
     assert len(message["text"].splitlines()) == 2
 
 
-def test_stop_is_there_while_the_bot_works_and_not_afterwards(house: House) -> None:
+def test_stop_is_there_while_the_bot_works_and_not_afterwards(slack: SlackHarness) -> None:
     """The session says processing from the question on, and active when the answer stands."""
-    since = house.calls()
-    message = house.person("maya").say(CHANNEL, f"{MENTION} {QUESTION}")
-    assert is_answered_once(house, CHANNEL, message["ts"])
+    since = slack.calls()
+    message = slack.person("maya").say(CHANNEL, f"{MENTION} {QUESTION}")
+    assert is_answered_once(slack, CHANNEL, message["ts"])
     calls = [
         c
-        for c in house.workspace.api_log(since)
+        for c in slack.workspace.api_log(since)
         if c["params"].get("thread_ts") == message["ts"] or "session_status" in c["params"]
     ]
     states = [c["params"].get("status") or c["params"].get("session_status") for c in calls]

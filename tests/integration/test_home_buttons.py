@@ -12,7 +12,7 @@ from bot.playground import Person
 from bot.slack.permissions import Permissions
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import DATASET, answer, text_of, until, workspace_page
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
 BUTTONS = {
@@ -107,11 +107,11 @@ def test_a_list_leads_to_the_form_that_adds(
 
 
 @pytest.fixture(scope="module")
-def strict_house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+def strict_slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
     """A workspace where Ravi alone may ask and launch."""
     rules = Permissions(askers=frozenset({RAVI}), launchers=frozenset({RAVI}))
-    with open_house(Path(tmp_path_factory.mktemp("strict")), embed, rules) as house:
-        yield house
+    with open_slack(Path(tmp_path_factory.mktemp("strict")), embed, rules) as slack:
+        yield slack
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,12 @@ def strict_house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Ite
         ("home_finetune", "Only some people may launch jobs"),
     ],
 )
-def test_who_may_not_is_told_where_they_pressed(strict_house: House, action_id: str, refusal: str) -> None:
+def test_who_may_not_is_told_where_they_pressed(
+    strict_slack: SlackHarness, action_id: str, refusal: str
+) -> None:
     """A form over Home with the reason and whom to ask; who may gets the form itself."""
     for name, expected in (("maya", refusal), ("ravi", "")):
-        person = strict_house.person(name)
+        person = strict_slack.person(name)
         home = person.wait_home(lambda view: "Queue" in text_of(view))
         person.use(home, action_id)
         form = person.wait_view()

@@ -22,7 +22,7 @@ from rag.search.embedding import MiniLM
 from tests.finetune.sources.github_server import GitHubServer
 from tests.finetune.sources.help_desk import TOKEN, Answer, ticket
 from tests.integration.conftest import CHANNEL, appears, private_reply, text_of
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 from worker.ledger.pulls import Pull, all_pulls, end_pull, pull_of, set_pull, take_due
 
 pytestmark = pytest.mark.integration
@@ -31,9 +31,9 @@ DAY = 86_400.0
 
 @dataclass
 class Case:
-    """A house whose bot pulls, the help desk, and a second bot on the same ledger and datasets."""
+    """A workspace whose bot pulls, the help desk, and a second bot on the same ledger and datasets."""
 
-    house: House
+    slack: SlackHarness
     desk: GitHubServer
     client: WebClient
     values: dict[str, str]
@@ -41,28 +41,28 @@ class Case:
     def clerk(self, name: str = "bot-1", **more: Any) -> PullClerk:
         """A bot's clerk, as after a start."""
         options = {"preparing": lambda: nullcontext(prepare)} | more
-        return PullClerk(self.house.services, self.client, self.values, name, **options)
+        return PullClerk(self.slack.services, self.client, self.values, name, **options)
 
     def pull(self, dataset: str) -> Pull:
         """What the ledger says."""
-        pull = pull_of(self.house.services.ledger.engine, dataset)
+        pull = pull_of(self.slack.services.ledger.engine, dataset)
         assert pull is not None
         return pull
 
     def make_due(self, dataset: str) -> None:
         """Its time has come."""
-        pull = replace(self.pull(dataset), next_at=self.house.services.clock())
-        set_pull(self.house.services.ledger.engine, pull)
+        pull = replace(self.pull(dataset), next_at=self.slack.services.clock())
+        set_pull(self.slack.services.ledger.engine, pull)
 
     def work(self, clerk: PullClerk | None = None) -> None:
         """The clerk has a round, and the notifier sends what it owes."""
         (clerk or self.clerk()).work_once()
-        self.house.notifier.work_once()
+        self.slack.notifier.work_once()
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Case]:
-    """The house, connected to the help desk by its settings."""
+    """The workspace, connected to the help desk by its settings."""
     desk = GitHubServer(count=24, page=50)
     defaults = {one.name: one.default or "" for one in desk.source.variables}
     values = defaults | desk.settings()
@@ -73,15 +73,15 @@ def case(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[Ca
         clerk = PullClerk(services, client, values, "bot-0")
         return replace(services, pulls=clerk)
 
-    with open_house(tmp_path_factory.mktemp("pulls"), embed, furnish=furnish) as house:
-        yield Case(house, desk, clients[0], values)
+    with open_slack(tmp_path_factory.mktemp("pulls"), embed, furnish=furnish) as slack:
+        yield Case(slack, desk, clients[0], values)
     desk.close()
 
 
 @pytest.fixture
 def maya(case: Case) -> Person:
     """A member."""
-    return case.house.person("maya")
+    return case.slack.person("maya")
 
 
 FORM = {"source": "github", "project": "acme/shop", "name": "shop", "licence": "ours", "every": "day"}
@@ -111,9 +111,9 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: 
     first = text_of(appears(maya, case.work, "shop* has a new version, 1"))
     assert "24 new, 0 changed, 0 gone" in first
     assert "Billing" in first
-    card = case.house.services.datasets.get("shop")
+    card = case.slack.services.datasets.get("shop")
     assert card.scopes[0].startswith("channel:")
-    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + DAY, abs=120)
+    assert case.pull("shop").next_at == pytest.approx(case.slack.services.clock() + DAY, abs=120)
 
     case.desk.add(*[ticket(number, "Legal") for number in range(40, 44)])
     before = len(case.desk.requests)
@@ -131,13 +131,13 @@ def test_a_scheduled_pull_from_its_form_to_its_second_version(case: Case, maya: 
     listing = private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
     assert "Nothing new from GitHub" in listing
     assert "every day" in listing
-    assert TOKEN not in str(all_pulls(case.house.services.ledger.engine))
+    assert TOKEN not in str(all_pulls(case.slack.services.ledger.engine))
 
 
 def test_nothing_new_is_said_to_whoever_asked_for_it(case: Case, maya: Person) -> None:
     """By the words `pull NAME`, and the bot prepares in a process of its own as it does live."""
     assert "Pulling *shop*" in private_reply(maya, lambda: maya.command("/datasets", "pull shop", CHANNEL))
-    live = PullClerk(case.house.services, case.client, case.values, "bot-live")
+    live = PullClerk(case.slack.services, case.client, case.values, "bot-live")
     case.desk.add(ticket(50))
     text = text_of(appears(maya, lambda: case.work(live), "has a new version"))
     assert "1 new, 0 changed" in text
@@ -152,7 +152,7 @@ def test_two_bots_do_not_pull_twice(case: Case, maya: Person) -> None:
     case.desk.add(ticket(60), ticket(61))
     case.make_due("shop")
     case.desk.rows = 0
-    versions = len(case.house.services.datasets.versions("shop"))
+    versions = len(case.slack.services.datasets.versions("shop"))
     clerks = [case.clerk(f"bot-{number}") for number in (1, 2)]
 
     def together() -> None:
@@ -161,20 +161,20 @@ def test_two_bots_do_not_pull_twice(case: Case, maya: Person) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        case.house.notifier.work_once()
+        case.slack.notifier.work_once()
 
     appears(maya, together, "2 new, 0 changed")
-    assert len(case.house.services.datasets.versions("shop")) == versions + 1
+    assert len(case.slack.services.datasets.versions("shop")) == versions + 1
     assert case.desk.rows <= 5
 
 
 def test_a_version_made_before_a_kill_is_told_by_the_next_round(case: Case, maya: Person) -> None:
     """The bot ended between the version and its message: the channel hears of it all the same, once."""
-    engine = case.house.services.ledger.engine
+    engine = case.slack.services.ledger.engine
     case.desk.add(ticket(70), ticket(71), ticket(72))
     case.make_due("shop")
     clerk = case.clerk("bot-killed")
-    assert take_due(engine, case.pull("shop"), "bot-killed", case.house.services.clock())
+    assert take_due(engine, case.pull("shop"), "bot-killed", case.slack.services.clock())
     clerk._run(case.pull("shop"))
     assert end_pull(engine, "shop", "bot-killed", {})  # as its lease lapses
     assert "3 new, 0 changed" in text_of(appears(maya, case.work, "has a new version"))
@@ -202,19 +202,19 @@ def test_trouble_is_told_once_to_who_set_it_and_the_schedule_goes_on(case: Case,
     case.desk.faults = {len(case.desk.requests) + 1: Answer(429, {}, {"Retry-After": "7200"})}
     case.make_due("shop")
     case.work()
-    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + 7200, abs=120)
+    assert case.pull("shop").next_at == pytest.approx(case.slack.services.clock() + 7200, abs=120)
     assert len(notes()) == 1
     case.desk.faults = {len(case.desk.requests) + 1: Answer(429, {}, {"Retry-After": "9" * 15})}
     case.make_due("shop")
     case.work()
-    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + DAY, abs=120)
+    assert case.pull("shop").next_at == pytest.approx(case.slack.services.clock() + DAY, abs=120)
     assert "next" in private_reply(maya, lambda: maya.command("/datasets", "pull", CHANNEL))
-    engine = case.house.services.ledger.engine
+    engine = case.slack.services.ledger.engine
     set_pull(engine, replace(case.pull("shop"), tries=5_000))
     clerk = case.clerk()
-    assert take_due(engine, case.pull("shop"), "bot-1", case.house.services.clock() + 2 * DAY)
+    assert take_due(engine, case.pull("shop"), "bot-1", case.slack.services.clock() + 2 * DAY)
     clerk._note_failure(case.pull("shop"), RuntimeError("broken for months"))
-    assert case.pull("shop").next_at == pytest.approx(case.house.services.clock() + 3600, abs=120)
+    assert case.pull("shop").next_at == pytest.approx(case.slack.services.clock() + 3600, abs=120)
 
 
 def test_another_project_is_refused_before_the_schedule_is_changed(case: Case, maya: Person) -> None:
@@ -226,34 +226,34 @@ def test_another_project_is_refused_before_the_schedule_is_changed(case: Case, m
 
 def test_only_who_set_it_or_an_admin_changes_it(case: Case, maya: Person) -> None:
     """Another member is refused by name, also through the form; an unknown pull is not told from one that is hidden."""
-    ravi, ana = case.house.person("ravi"), case.house.person("ana")
+    ravi, ana = case.slack.person("ravi"), case.slack.person("ana")
     assert "Only <@" in private_reply(ravi, lambda: ravi.command("/datasets", "pull shop stop", CHANNEL))
     assert "taken by someone else" in order(ravi, scope="channel")["errors"]["name"]
     assert "No pull makes" in private_reply(ravi, lambda: ravi.command("/datasets", "pull nothing", CHANNEL))
     assert "not pulled any more" in private_reply(
         ana, lambda: ana.command("/datasets", "pull shop stop", CHANNEL)
     )
-    assert pull_of(case.house.services.ledger.engine, "shop") is None
-    assert case.house.services.datasets.get("shop").rows > 24
+    assert pull_of(case.slack.services.ledger.engine, "shop") is None
+    assert case.slack.services.datasets.get("shop").rows > 24
 
 
 def test_a_dataset_that_was_removed_is_not_pulled_anew(case: Case, maya: Person) -> None:
     """Its schedule ends with it, and who set it is told."""
     private_reply(maya, lambda: order(maya, scope="channel"))
     case.work()
-    case.house.services.datasets.removals.hide("shop")
+    case.slack.services.datasets.removals.hide("shop")
     case.make_due("shop")
     case.work()
-    assert pull_of(case.house.services.ledger.engine, "shop") is None
+    assert pull_of(case.slack.services.ledger.engine, "shop") is None
     assert any("its dataset was removed" in text_of(one) for one in maya.messages("@trainwise"))
     private_reply(maya, lambda: order(maya, scope="channel", name="shop-2"))
     case.work()
     assert case.pull("shop-2").version == 1
-    case.house.services.datasets.remove("shop-2", "U1")  # with the place where it was
+    case.slack.services.datasets.remove("shop-2", "U1")  # with the place where it was
     case.make_due("shop-2")
     case.work()
-    assert pull_of(case.house.services.ledger.engine, "shop-2") is None
-    assert case.house.services.datasets.versions("shop-2") == []
+    assert pull_of(case.slack.services.ledger.engine, "shop-2") is None
+    assert case.slack.services.datasets.versions("shop-2") == []
 
 
 def test_a_help_desk_that_is_not_connected_is_said_so(case: Case, maya: Person) -> None:

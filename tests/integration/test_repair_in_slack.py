@@ -14,7 +14,7 @@ from finetune.data.doubts import Doubt, LabelCheck
 from finetune.data.store import DatasetStore
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import private_reply, text_of, until
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
 HERE = "#support-ml"
@@ -24,14 +24,14 @@ SECRET = "the invoice of kestrel number"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+def slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
     """The app with its workspace."""
-    with open_house(tmp_path_factory.mktemp("repair"), embed) as running:
+    with open_slack(tmp_path_factory.mktemp("repair"), embed) as running:
         yield running
 
 
 @pytest.fixture
-def name(house: House, request: pytest.FixtureRequest) -> str:
+def name(slack: SlackHarness, request: pytest.FixtureRequest) -> str:
     """A dataset of Ravi's of its own for a test: two spellings of a queue, two tests, one label in doubt."""
     name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
     lines = [
@@ -58,9 +58,9 @@ def name(house: House, request: pytest.FixtureRequest) -> str:
             strict=False,
         )
     ]
-    file = house.services.home / f"{name}.csv"
+    file = slack.services.home / f"{name}.csv"
     file.write_text("\n".join(["text,label", *lines, "test one,Login", "asdf,Login"]))
-    store = house.services.datasets
+    store = slack.services.datasets
     card = store.add(file, name, RAVI, frozenset({"channel:C0SUPPORTML"}), "ours")
     row = next(row for row in store.tickets(card.digest).rows if row.label == "Billing")
     store.repairs.keep_check(card.digest, LabelCheck(34, 34, (Doubt(row.id, "Billing", "Login", 0.1, 0.8),)))
@@ -78,13 +78,13 @@ def shows(person: Person, part: str) -> Json:
     return view
 
 
-def versions(house: House, name: str) -> list[int]:
-    return [card.version for card in house.services.datasets.versions(name)]
+def versions(slack: SlackHarness, name: str) -> list[int]:
+    return [card.version for card in slack.services.datasets.versions(name)]
 
 
-def test_spellings_are_merged_with_one_click_and_undone(house: House, name: str) -> None:
+def test_spellings_are_merged_with_one_click_and_undone(slack: SlackHarness, name: str) -> None:
     """From the button of the dataset's page: counts and examples of both, a version, who did it, and back."""
-    ravi, store = house.person("ravi"), house.services.datasets
+    ravi, store = slack.person("ravi"), slack.services.datasets
     before = {m["ts"] for m in ravi.messages(HERE)}
     ravi.command("/datasets", f"show {name}", HERE)
     page = ravi.wait_message(HERE, lambda m: m["ts"] not in before and "To look at" in text_of(m))
@@ -106,16 +106,16 @@ def test_spellings_are_merged_with_one_click_and_undone(house: House, name: str)
     assert store.get(name).digest == store.versions(name)[0].digest
 
 
-def test_tests_and_doubts_are_settled_one_by_one(house: House, name: str) -> None:
+def test_tests_and_doubts_are_settled_one_by_one(slack: SlackHarness, name: str) -> None:
     """From the command: Next passes, one test is dropped, the other is real, the doubtful label is changed."""
-    ravi, store = house.person("ravi"), house.services.datasets
+    ravi, store = slack.person("ravi"), slack.services.datasets
     ravi.command("/datasets", f"repair {name}", HERE)
     ravi.use(shows(ravi, "Are these one label?"), "repair:apart")
     form = shows(ravi, "“Biling” and “Billing” stay apart")
     assert "2 rows look like tests" in text_of(form)
     ravi.use(form, "repair:only", next_value(form, "repair:only", 1))
     form = shows(ravi, "1 row looks like a test")
-    assert versions(house, name) == [1, 2]
+    assert versions(slack, name) == [1, 2]
     ravi.use(form, "repair:next")
     form = shows(ravi, "Which label is right?")
     assert "gives its label 10%, the other one 80%" in text_of(form)
@@ -136,9 +136,9 @@ def next_value(form: Json, action_id: str, place: int) -> str:
     return str(values[place])
 
 
-def test_only_the_owner_and_admins_repair(house: House, name: str) -> None:
+def test_only_the_owner_and_admins_repair(slack: SlackHarness, name: str) -> None:
     """Others are told whom to ask; an admin's work is told to the owner, once, without a ticket's words."""
-    maya, ana, ravi = house.person("maya"), house.person("ana"), house.person("ravi")
+    maya, ana, ravi = slack.person("maya"), slack.person("ana"), slack.person("ravi")
     told = private_reply(maya, lambda: maya.command("/datasets", f"repair {name}", HERE))
     assert "Only the person who added" in told
     earlier = {m["ts"] for m in ravi.messages("@trainwise")}
@@ -149,15 +149,15 @@ def test_only_the_owner_and_admins_repair(house: House, name: str) -> None:
     word = ravi.wait_message(
         "@trainwise", lambda m: m["ts"] not in earlier and "an admin, repairs" in text_of(m)
     )
-    house.settle()
+    slack.settle()
     new = [m for m in ravi.messages("@trainwise") if m["ts"] not in earlier]
     assert new == [word]
     assert SECRET not in text_of(word)
 
 
-def test_who_is_second_hears_that_it_is_decided(house: House, name: str) -> None:
+def test_who_is_second_hears_that_it_is_decided(slack: SlackHarness, name: str) -> None:
     """Two forms with one question; a button that a person forged is refused like any other."""
-    ravi, ana = house.person("ravi"), house.person("ana")
+    ravi, ana = slack.person("ravi"), slack.person("ana")
     forms = []
     for person in (ravi, ana):
         person.command("/datasets", f"repair {name}", HERE)
@@ -166,35 +166,35 @@ def test_who_is_second_hears_that_it_is_decided(house: House, name: str) -> None
     shows(ravi, "version 2")
     ana.use(forms[1], "repair:other")
     shows(ana, "Somebody has decided this already")
-    assert versions(house, name) == [1, 2]
-    maya = house.person("maya")
+    assert versions(slack, name) == [1, 2]
+    maya = slack.person("maya")
     before = {m["ts"] for m in maya.messages(HERE)}
-    forged = house.button("U0MAYA00001", "repair:drop", "x", ("C0SUPPORTML", "1.1", "1.1"))
+    forged = slack.button("U0MAYA00001", "repair:drop", "x", ("C0SUPPORTML", "1.1", "1.1"))
     forged["view"]["private_metadata"] = json.dumps(
         {"channel": "C0SUPPORTML", "thread_ts": None, "about": name}
     )
-    house.send(forged)
+    slack.send(forged)
     maya.wait_message(HERE, lambda m: m["ts"] not in before and "Only the person who added" in text_of(m))
 
 
-def test_no_ticket_reaches_a_channel(house: House, name: str) -> None:
+def test_no_ticket_reaches_a_channel(slack: SlackHarness, name: str) -> None:
     """Whatever is asked and answered, tickets stand in views alone."""
-    ravi, since = house.person("ravi"), house.calls()
+    ravi, since = slack.person("ravi"), slack.calls()
     ravi.command("/datasets", f"repair {name}", HERE)
     ravi.use(shows(ravi, "Are these one label?"), "repair:merge")
     shows(ravi, "version 2")
-    house.settle()
-    calls = house.workspace.api_log(since)
+    slack.settle()
+    calls = slack.workspace.api_log(since)
     assert any(SECRET in str(call["params"]) for call in calls if call["method"] == "views.update")
     assert not any(SECRET in str(call["params"]) for call in calls if not call["method"].startswith("views."))
 
 
-def test_what_was_launched_keeps_its_version(house: House, name: str) -> None:
+def test_what_was_launched_keeps_its_version(slack: SlackHarness, name: str) -> None:
     """A job names its rows by digest: they are the same after repairs, and the version can be named by it."""
-    store: DatasetStore = house.services.datasets
+    store: DatasetStore = slack.services.datasets
     digest = store.get(name).digest
     rows = store.tickets(digest).rows
-    ravi = house.person("ravi")
+    ravi = slack.person("ravi")
     ravi.command("/datasets", f"repair {name}", HERE)
     ravi.use(shows(ravi, "Are these one label?"), "repair:merge")
     shows(ravi, "version 2")
@@ -202,13 +202,15 @@ def test_what_was_launched_keeps_its_version(house: House, name: str) -> None:
     assert store.tickets(digest).rows == rows
 
 
-def test_a_name_that_was_removed_and_taken_anew_shows_nothing_of_before(house: House, name: str) -> None:
+def test_a_name_that_was_removed_and_taken_anew_shows_nothing_of_before(
+    slack: SlackHarness, name: str
+) -> None:
     """The questions go with the rows: the form quotes the tickets that are there now."""
-    ravi, store = house.person("ravi"), house.services.datasets
+    ravi, store = slack.person("ravi"), slack.services.datasets
     ravi.command("/datasets", f"repair {name}", HERE)
     assert SECRET in text_of(shows(ravi, "Are these one label?"))
     store.remove(name, RAVI)
-    file = house.services.home / f"{name}.csv"
+    file = slack.services.home / f"{name}.csv"
     file.write_text(file.read_text().replace(SECRET, "the parcel of osprey number"))
     store.add(file, name, RAVI, frozenset({"channel:C0SUPPORTML"}), "ours")
     ravi.command("/datasets", f"repair {name}", HERE)

@@ -12,7 +12,7 @@ from bot.playground.state.seed import RAVI
 from bot.slack.files import BadFile, SlackFile, check_publishing
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import few_tickets, private_reply, text_of
-from tests.integration.slack_house import House, open_house
+from tests.integration.slack_harness import SlackHarness, open_slack
 
 pytestmark = pytest.mark.integration
 HERE, ELSEWHERE = "#support-ml", "#general"
@@ -20,10 +20,10 @@ NAME = "ravis-tickets"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+def slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
     """A dataset of Ravi's for #support-ml."""
     home = tmp_path_factory.mktemp("sharing")
-    with open_house(home, embed) as running:
+    with open_slack(home, embed) as running:
         (home / "t.csv").write_bytes(few_tickets(40))
         scopes = frozenset({"channel:C0SUPPORTML"})
         running.services.datasets.add(home / "t.csv", NAME, RAVI, scopes, "ours")
@@ -42,9 +42,9 @@ def becomes(person: Person, message: dict[str, Any], part: str, place: str = HER
     person.wait_message(place, lambda m: m["ts"] == message["ts"] and part in text_of(m))
 
 
-def test_a_dataset_is_shared_by_its_owner_after_a_question(house: House) -> None:
+def test_a_dataset_is_shared_by_its_owner_after_a_question(slack: SlackHarness) -> None:
     """Nobody else's word does it; the question says who sees it now and then; Undo puts it back."""
-    maya, ravi = house.person("maya"), house.person("ravi")
+    maya, ravi = slack.person("maya"), slack.person("ravi")
     assert "is decided by" in private_reply(
         maya, lambda: maya.command("/datasets", f"share {NAME} everyone", HERE)
     )
@@ -66,9 +66,9 @@ def test_a_dataset_is_shared_by_its_owner_after_a_question(house: House) -> None
     )
 
 
-def test_an_admins_act_is_told_to_the_owner_who_can_take_it_back(house: House) -> None:
+def test_an_admins_act_is_told_to_the_owner_who_can_take_it_back(slack: SlackHarness) -> None:
     """Sharing and removing alike."""
-    ana, ravi = house.person("ana"), house.person("ravi")
+    ana, ravi = slack.person("ana"), slack.person("ravi")
     earlier = {m["ts"] for m in ravi.messages("@trainwise")}
     question = ask(ana, "/datasets", f"remove {NAME}", "brought back for a day")
     ana.click(HERE, question["ts"], "dataset_remove")
@@ -76,7 +76,7 @@ def test_an_admins_act_is_told_to_the_owner_who_can_take_it_back(house: House) -
     word = ravi.wait_message(
         "@trainwise", lambda m: m["ts"] not in earlier and "removed your dataset" in text_of(m)
     )
-    maya = house.person("maya")
+    maya = slack.person("maya")
     assert "There is no dataset" in private_reply(maya, lambda: maya.command("/datasets", NAME, HERE))
     ravi.click("@trainwise", word["ts"], "dataset_undo")
     becomes(ravi, word, "is back", "@trainwise")

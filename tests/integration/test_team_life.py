@@ -50,7 +50,7 @@ def keep_something(two: TwoTeams, runtime: TeamRuntime) -> None:
 
 def answers(two: TwoTeams, team: str) -> bool:
     """Whether the bot answers a mention in this workspace."""
-    maya = two.house(team).person("maya")
+    maya = two.slack(team).person("maya")
     message = maya.say("#support-ml", f"{MENTION} our help center changes weekly, should we fine-tune on it?")
     return bool(until(lambda: maya.messages("#support-ml", message["ts"])[1:]))
 
@@ -80,13 +80,13 @@ def test_a_home_of_one_token_becomes_the_place_of_that_tokens_team(
     two.stop()
     two.start()  # from now on without the old token
 
-    first = two.house(TEAM_ID).services
+    first = two.slack(TEAM_ID).services
     assert first.home == load_settings(two.env).home
     assert first.datasets.get("ours").rows == 40
     assert first.ledger.thread("C0SUPPORTML", "1.0") == {"kept": "first"}
     assert len(first.ledger.jobs(kind="tiny")) == 1
     assert two.install(OTHER_TEAM).status_code == 200
-    second = two.house(OTHER_TEAM).services
+    second = two.slack(OTHER_TEAM).services
     assert second.ledger.thread("C0SUPPORTML", "1.0") is None
     assert [card.name for card in second.datasets.list() if card.added_by != "trainwise"] == []
     assert all(answers(two, team) for team in BOTH)
@@ -126,26 +126,26 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
         assert two.install(team).status_code == 200
         keep_something(two, two.runtimes.runtime(two.runtimes.directory.known(team)))
     theirs, directory = two.workspace.other, two.runtimes.directory
-    ledger = two.house(OTHER_TEAM).services.ledger
+    ledger = two.slack(OTHER_TEAM).services.ledger
 
     events = theirs.control("uninstall")["events"]
     until(lambda: directory.known(OTHER_TEAM).left_at is not None)
     until(lambda: [job.state for job in ledger.jobs(kind="tiny")] == [State.CANCELLED])
-    house = two.house(TEAM_ID)
-    assert [job.state for job in house.services.ledger.jobs(kind="tiny")] == [State.QUEUED]
+    slack = two.slack(TEAM_ID)
+    assert [job.state for job in slack.services.ledger.jobs(kind="tiny")] == [State.QUEUED]
     calls = theirs.state()["calls"]
-    house.send(house.command(ANA, "/jobs", "all", "C0SUPPORTML", OTHER_TEAM))
+    slack.send(slack.command(ANA, "/jobs", "all", "C0SUPPORTML", OTHER_TEAM))
     assert "no longer available" in until(lambda: two.answers and two.answers[-1])
     assert theirs.state()["calls"] == calls
     assert answers(two, TEAM_ID)
 
     assert two.install(OTHER_TEAM).status_code == 200
-    two.houses.pop(OTHER_TEAM)
+    two.harnesses.pop(OTHER_TEAM)
     for event in events:  # late and repeated: they are of the time before
         theirs.redeliver(event)
     until(lambda: theirs.state()["waiting"] == 0)
     assert directory.known(OTHER_TEAM).left_at is None
-    assert two.house(OTHER_TEAM).services.datasets.get("ours").rows == 40
+    assert two.slack(OTHER_TEAM).services.datasets.get("ours").rows == 40
     assert answers(two, OTHER_TEAM)
 
     theirs.control("revoke")  # without a word: the bot was down when Slack told it
@@ -160,9 +160,9 @@ def test_a_workspace_that_removes_the_app_stops_comes_back_and_is_erased(two: Tw
     home = load_settings(two.env).home
     assert directory.find(OTHER_TEAM) is None
     assert [path for path in home.rglob("*") if OTHER_TEAM in str(path)] == []
-    assert two.house(TEAM_ID).services.datasets.get("ours").rows == 40
+    assert two.slack(TEAM_ID).services.datasets.get("ours").rows == 40
 
-    parts = two.house(TEAM_ID).services.home / IMPORTS / "cut-off"  # nobody goes on with them
+    parts = two.slack(TEAM_ID).services.home / IMPORTS / "cut-off"  # nobody goes on with them
     parts.mkdir(parents=True)
     os.utime(parts, (0, 0))
     two.runtimes.next_upkeep = 0.0
@@ -192,7 +192,7 @@ def test_labels_are_checked_in_the_teams_own_datasets_and_a_cut_off_removal_goes
     two.runtimes.directory.leave(OTHER_TEAM, time.time())
     two.stop()
     two.start()
-    ledger = two.house(OTHER_TEAM).services.ledger
+    ledger = two.slack(OTHER_TEAM).services.ledger
     assert until(lambda: [job.state for job in ledger.jobs(kind="tiny")] == [State.CANCELLED])
 
 
@@ -222,7 +222,7 @@ def test_the_terminal_lists_sets_and_purges(two: TwoTeams, monkeypatch: pytest.M
     assert "removes the app in Slack first" in trainwise("teams", "purge", OTHER_TEAM)
     two.stop()
     two.start()
-    rules = {team: two.house(team).services.permissions for team in BOTH}
+    rules = {team: two.slack(team).services.permissions for team in BOTH}
     assert (rules[OTHER_TEAM].month_budget_usd, rules[OTHER_TEAM].admins) == (77.0, frozenset({RAVI}))
     assert (rules[TEAM_ID].month_budget_usd, rules[TEAM_ID].admins) == (500.0, frozenset())
     two.workspace.other.control("uninstall")

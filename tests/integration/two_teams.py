@@ -22,7 +22,7 @@ from bot.teams.runtimes import TeamRuntimes
 from bot.wiring import Bot, build
 from tests.integration.conftest import until
 from tests.integration.notifier_harness import MANIFEST
-from tests.integration.slack_house import House, catcher
+from tests.integration.slack_harness import SlackHarness, catcher
 
 
 @dataclass
@@ -34,7 +34,7 @@ class TwoTeams:
     answers: list[str]
     answer_url: str
     bot: Bot | None = None
-    houses: dict[str, House] = field(default_factory=dict)
+    harnesses: dict[str, SlackHarness] = field(default_factory=dict)
 
     @property
     def runtimes(self) -> TeamRuntimes:
@@ -62,14 +62,14 @@ class TwoTeams:
         """Ends the bot."""
         if self.bot is not None:
             self.bot.stop()
-        self.bot, self.houses = None, {}
+        self.bot, self.harnesses = None, {}
 
-    def house(self, team: str) -> House:
+    def slack(self, team: str) -> SlackHarness:
         """What tests do in one of the workspaces."""
         record = self.runtimes.directory.known(team)
         runtime = self.runtimes.runtime(record)
         assert self.bot is not None
-        fresh = House(
+        fresh = SlackHarness(
             self.playground(team),
             runtime.services,
             self.bot.app,
@@ -78,7 +78,7 @@ class TwoTeams:
             self.answer_url,
             team=team,
         )
-        return self.houses.setdefault(team, fresh)
+        return self.harnesses.setdefault(team, fresh)
 
     def install(self, team: str) -> httpx.Response:
         """What an admin's browser does, from the bot's page over Slack's and back."""

@@ -21,7 +21,7 @@ from bot.slack.app import FEATURES
 from rag.search.embedding import MiniLM
 from tests.integration.conftest import MENTION, text_of, until
 from tests.integration.notifier_harness import REPORT
-from tests.integration.slack_house import House, Json, open_house
+from tests.integration.slack_harness import Json, SlackHarness, open_slack
 from worker.jobs.records import JobRequest
 from worker.jobs.states import State
 from worker.ledger.apply_events import apply_event
@@ -78,22 +78,22 @@ class Plants:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[House]:
+def slack(tmp_path_factory: pytest.TempPathFactory, embed: MiniLM) -> Iterator[SlackHarness]:
     """The app with documents, a dataset, jobs, a budget and threads that hold the secrets."""
     home = tmp_path_factory.mktemp("outsiders")
-    with open_house(home, embed) as running:
+    with open_slack(home, embed) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def plants(house: House) -> Plants:
+def plants(slack: SlackHarness) -> Plants:
     """The secrets, planted while only members read in PLACE; then the people from outside come in."""
-    return plant(house)
+    return plant(slack)
 
 
-def plant(house: House) -> Plants:
+def plant(slack: SlackHarness) -> Plants:
     """Every secret in one workspace, and the people from outside in its channels."""
-    services, home = house.services, house.services.home
+    services, home = slack.services, slack.services.home
     for name, text, scope in (("quota.md", QUOTA, "workspace"), ("rodents.md", OTHER, f"channel:{ELSEWHERE}"),
                               ("badge.md", OWN, f"channel:{PARTNERS}")):  # fmt: skip
         (home / name).write_text(text)
@@ -106,15 +106,15 @@ def plant(house: House) -> Plants:
     rows = [f"my {pair} from the shop,{'falconry' if n % 2 else 'parcels'}" for n, pair in enumerate(words)]
     (home / "t.csv").write_text("text,label\n" + "\n".join(rows))
     services.datasets.add(home / "t.csv", SECRETS["dataset name"], RAVI, frozenset({"workspace"}), "ours")
-    set_budget(services.ledger.engine, house.team, month_of(services.clock()), 7431.0, ANA, services.clock())
-    job = plant_job(house)
+    set_budget(services.ledger.engine, slack.team, month_of(services.clock()), 7431.0, ANA, services.clock())
+    job = plant_job(slack)
     dear = services.ledger.submit(
-        JobRequest("finetune", {"method": "linear"}, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", house.team,
+        JobRequest("finetune", {"method": "linear"}, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", slack.team,
                    PLACE, None, "dear", approval="It is dear.")
     )  # fmt: skip
-    wide = question_of_maya(house, "#support-ml", f"{MENTION} {QUESTIONS[0]}", PLACE)
+    wide = question_of_maya(slack, "#support-ml", f"{MENTION} {QUESTIONS[0]}", PLACE)
     private = question_of_maya(
-        house, "@trainwise", "Should we fine-tune for walrus tickets? How large is the Zanzibar quota?"
+        slack, "@trainwise", "Should we fine-tune for walrus tickets? How large is the Zanzibar quota?"
     )
     for user, fields in (
         (GRID, {"name": "grid", "team": "T0OTHERGRID", "grid_teams": ["T0OTHERGRID"]}),
@@ -122,22 +122,22 @@ def plant(house: House) -> Plants:
         (APP, {"name": "otherapp", "is_bot": True}),
         (NOBODY, {"name": "nobody", "team": ""}),
     ):
-        house.workspace.person(user, channels=["#partners", "#support-ml"], **fields)
+        slack.workspace.person(user, channels=["#partners", "#support-ml"], **fields)
     for user in (GUS, SAM, STELLA):
-        house.workspace.person(user, OUTSIDE[user], channels=["#support-ml"])
-    house.settle()
+        slack.workspace.person(user, OUTSIDE[user], channels=["#support-ml"])
+    slack.settle()
     return Plants(job, wide, private, dear.id)
 
 
-def plant_job(house: House) -> str:
+def plant_job(slack: SlackHarness) -> str:
     """A finished fine-tune whose report quotes a ticket."""
-    ledger = house.services.ledger
+    ledger = slack.services.ledger
     form = {
         "method": "linear",
         "base_model": "minilm",
-        "digest": house.services.datasets.get(SECRETS["dataset name"]).digest,
+        "digest": slack.services.datasets.get(SECRETS["dataset name"]).digest,
     }
-    job = ledger.submit(JobRequest("finetune", form, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", house.team,
+    job = ledger.submit(JobRequest("finetune", form, SECRETS["dataset name"], RAVI, "Xavier Quillfeather", slack.team,
                                    PLACE, None, "planted"))  # fmt: skip
     live = _pairs(ledger.engine, set(State), job.id)[0].attempt
     example = {
@@ -153,13 +153,13 @@ def plant_job(house: House) -> str:
     return job.id
 
 
-def question_of_maya(house: House, place: str, words: str, channel: str = "") -> tuple[str, str, str]:
+def question_of_maya(slack: SlackHarness, place: str, words: str, channel: str = "") -> tuple[str, str, str]:
     """Maya's question and where its answer stands: channel, thread and message."""
-    maya = house.person("maya")
+    maya = slack.person("maya")
     message = maya.say(place, words)
 
     def card() -> tuple[str, str, str] | None:
-        thread = house.services.ledger.thread(message["channel"], message["ts"])
+        thread = slack.services.ledger.thread(message["channel"], message["ts"])
         return (message["channel"], message["ts"], next(iter(thread["cards"]))) if thread else None
 
     answer_place: tuple[str, str, str] = until(card)
@@ -188,9 +188,9 @@ def concrete(pattern: str) -> list[str]:
     )
 
 
-def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
+def doors(slack: SlackHarness, plants: Plants, user: str) -> list[tuple[str, Json]]:
     """Every door with a payload that would open it for a member."""
-    team = TEAMS.get(user, house.team)
+    team = TEAMS.get(user, slack.team)
     values = (plants.job, SECRETS["dataset name"], plants.approval)
     payloads: list[tuple[str, Json]] = []
     for pattern in names_in_code("action"):
@@ -198,13 +198,13 @@ def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
             for place in (plants.wide, plants.private):
                 value = plants.approval if "approve" in action or "reject" in action else plants.job
                 value = SECRETS["dataset name"] if "dataset" in action else value
-                payloads.append((f"button {action}", house.button(user, action, value, place, team)))
+                payloads.append((f"button {action}", slack.button(user, action, value, place, team)))
     for callback in names_in_code("view"):
         for about in values:
             memory = {"channel": PLACE, "thread_ts": None, "about": about}
             form = {"dataset": SECRETS["dataset name"], "task": "triage", "method": "linear", "base_model": "minilm",
                     "text": "hello", "reason": "no", "name": "x1", "link": "https://example.org/"}  # fmt: skip
-            payloads.append((f"form {callback}", house.form(user, callback, form, memory, team)))
+            payloads.append((f"form {callback}", slack.form(user, callback, form, memory, team)))
     words = {
         "/docs": ["", "list", "sync", "outsiders", "outsiders documents on", "add https://example.org/"],
         "/datasets": ["", "add", *(f"{verb} osprey-tickets".strip() for verb in ("", "show", "card", "check", "remove"))],
@@ -215,38 +215,38 @@ def doors(house: House, plants: Plants, user: str) -> list[tuple[str, Json]]:
         "/should-i-train": ["measure", "measure osprey-tickets target=92", "connect", ""],
     }  # fmt: skip
     for command, texts in words.items():
-        payloads += [(f"{command} {text}", house.command(user, command, text, PLACE, team)) for text in texts]
+        payloads += [(f"{command} {text}", slack.command(user, command, text, PLACE, team)) for text in texts]
     for callback in names_in_code("shortcut"):
-        body = house.payload("message_action", user, team) | {"callback_id": callback, "response_url": ""}
+        body = slack.payload("message_action", user, team) | {"callback_id": callback, "response_url": ""}
         message = {"ts": plants.wide[1], "text": QUESTIONS[2], "files": [{"id": "F1", "name": "t.csv"}]}
         payloads.append(
             (f"shortcut {callback}", body | {"channel": {"id": PLACE, "name": "c"}, "message": message})
         )
     for tab in ("home", "messages"):
         event = {"type": "app_home_opened", "user": user, "tab": tab, "channel": "D0X", "event_ts": "1.0"}
-        payloads.append((f"home {tab}", house.event(event)))
+        payloads.append((f"home {tab}", slack.event(event)))
     return payloads
 
 
-def use(house: House, user: str, payloads: list[tuple[str, Json]]) -> dict[str, str]:
+def use(slack: SlackHarness, user: str, payloads: list[tuple[str, Json]]) -> dict[str, str]:
     """Everything that the bot sent, by door: acks, and the calls until it was quiet."""
     results: dict[str, str] = {}
     for at in range(0, len(payloads), BATCH):
-        since, answers_before, batch = house.calls(), len(house.answers), payloads[at : at + BATCH]
-        acks = {name: house.send(body) for name, body in batch}
-        house.settle()
-        output = house.sent(since, answers_before)
+        since, answers_before, batch = slack.calls(), len(slack.answers), payloads[at : at + BATCH]
+        acks = {name: slack.send(body) for name, body in batch}
+        slack.settle()
+        output = slack.sent(since, answers_before)
         results |= {name: acks[name] + output for name, _ in batch}
     return results
 
 
-def ask_everywhere(house: House, user: str, plants: Plants) -> dict[str, str]:
+def ask_everywhere(slack: SlackHarness, user: str, plants: Plants) -> dict[str, str]:
     """Each question by mention, in the shared channel and in one of ours, in the members' thread and directly."""
-    team = TEAMS.get(user, house.team)
+    team = TEAMS.get(user, slack.team)
     results: dict[str, str] = {}
     stamp = iter(range(1, 10**6))
     for number, question in enumerate(QUESTIONS):
-        since, answers_before = house.calls(), len(house.answers)
+        since, answers_before = slack.calls(), len(slack.answers)
         for channel, thread, kind in ((PARTNERS, "", "app_mention"), (PLACE, "", "app_mention"), (PLACE, plants.wide[1], "message"),
                                       (direct_of(user), "", "message")):  # fmt: skip
             ts = f"{1_900_000_000 + number}.{user[2:5].encode().hex()[:3]}{next(stamp):03d}"
@@ -261,10 +261,10 @@ def ask_everywhere(house: House, user: str, plants: Plants) -> dict[str, str]:
             event |= {"event_ts": ts, "channel_type": "im" if channel.startswith("D") else "channel"}
             event |= {"thread_ts": thread} if thread else {}
             event |= {"user_team": team, "source_team": team} if channel == PARTNERS else {}
-            house.send(house.event(event, is_ext_shared_channel=channel == PARTNERS))
-        house.send(house.command(user, "/should-i-train", question, PARTNERS, team))
-        house.settle()
-        output = house.sent(since, answers_before)
+            slack.send(slack.event(event, is_ext_shared_channel=channel == PARTNERS))
+        slack.send(slack.command(user, "/should-i-train", question, PARTNERS, team))
+        slack.settle()
+        output = slack.sent(since, answers_before)
         for door in (
             "mention in the shared channel",
             "mention",
@@ -288,21 +288,21 @@ def leaks(results: dict[str, str]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("user", OUTSIDE, ids=list(OUTSIDE.values()))
-def test_no_secret_reaches_people_from_outside(house: House, plants: Plants, user: str) -> None:
+def test_no_secret_reaches_people_from_outside(slack: SlackHarness, plants: Plants, user: str) -> None:
     """At least 5,000 cells of person, door and secret; no job changes and none begins."""
-    before = {job.id: job.state for job in house.services.ledger.jobs(limit=500)}
-    results = use(house, user, doors(house, plants, user)) | ask_everywhere(house, user, plants)
+    before = {job.id: job.state for job in slack.services.ledger.jobs(limit=500)}
+    results = use(slack, user, doors(slack, plants, user)) | ask_everywhere(slack, user, plants)
     assert leaks(results) == []
     assert len(OUTSIDE) * len(results) * len(SECRETS) >= 5_000
-    assert {job.id: job.state for job in house.services.ledger.jobs(limit=500)} == before
-    assert not (house.services.home / "feedback.jsonl").exists()
+    assert {job.id: job.state for job in slack.services.ledger.jobs(limit=500)} == before
+    assert not (slack.services.home / "feedback.jsonl").exists()
 
 
 def test_people_from_outside_are_answered_from_the_guide_and_their_channel(
-    house: House, plants: Plants
+    slack: SlackHarness, plants: Plants
 ) -> None:
     """The stranger hears the channel's own document, and the guide."""
-    stella = house.person("stella")
+    stella = slack.person("stella")
     for question, part in (("which colour has the partner badge on Tuesdays?", "turquoise"),
                            ("our help center changes every week, should we fine-tune on it?", "RAG")):  # fmt: skip
         message = stella.say("#partners", f"{MENTION} {question}")
@@ -314,18 +314,18 @@ def test_people_from_outside_are_answered_from_the_guide_and_their_channel(
         assert text
 
 
-def test_members_find_each_secret_through_the_same_doors(house: House, plants: Plants) -> None:
+def test_members_find_each_secret_through_the_same_doors(slack: SlackHarness, plants: Plants) -> None:
     """Ana, an admin, and Ravi, who launched the job: without this the matrix could not fail."""
     visible: set[str] = set()
     for user in (RAVI, ANA):
         payloads = [
             (n, b)
-            for n, b in doors(house, plants, user)
+            for n, b in doors(slack, plants, user)
             if not re.search("remove|cancel|outsiders|budget 5|compare|sync|form|approve|add|check", n)
         ]
-        payloads += [("/docs elsewhere", house.command(user, "/docs", "", ELSEWHERE))]
-        visible |= {name for _, name in leaks(use(house, user, payloads))}
-    ravi = house.person("ravi")
+        payloads += [("/docs elsewhere", slack.command(user, "/docs", "", ELSEWHERE))]
+        visible |= {name for _, name in leaks(use(slack, user, payloads))}
+    ravi = slack.person("ravi")
     for question, name in (
         (QUESTIONS[0], "workspace document"),
         (QUESTIONS[1], "document of another channel"),
@@ -337,7 +337,7 @@ def test_members_find_each_secret_through_the_same_doors(house: House, plants: P
             ]
         )
         visible.add(name)
-    wide = house.services.ledger.thread(*plants.private[:2])
+    wide = slack.services.ledger.thread(*plants.private[:2])
     assert wide is not None
     assert "walrus" in json.dumps(wide)
     visible.add("words of a private thread")
@@ -345,10 +345,10 @@ def test_members_find_each_secret_through_the_same_doors(house: House, plants: P
 
 
 def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
-    house: House, plants: Plants
+    slack: SlackHarness, plants: Plants
 ) -> None:
     """The card says why, and an admin opens the channel; a member may not."""
-    maya, ana = house.person("maya"), house.person("ana")
+    maya, ana = slack.person("maya"), slack.person("ana")
 
     def answer(words: str) -> str:
         message = maya.say("#partners", f"{MENTION} {words}")
@@ -358,10 +358,10 @@ def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
     narrow = answer(QUESTIONS[0])
     assert SECRETS["workspace document"] not in narrow
     assert "People from outside read along" in narrow
-    since = house.calls()
+    since = slack.calls()
     maya.command("/docs", "outsiders documents on", "#partners")
-    house.settle()
-    assert "Only an admin opens" in str(house.workspace.api_log(since))
+    slack.settle()
+    assert "Only an admin opens" in str(slack.workspace.api_log(since))
     ana.command("/docs", "outsiders documents on", "#partners")
     assert SECRETS["workspace document"] in answer(QUESTIONS[0])
     ana.command("/docs", "outsiders documents off", "#partners")
@@ -369,25 +369,27 @@ def test_a_members_question_is_answered_narrowly_where_people_from_outside_read(
 
 
 def test_a_job_in_a_channel_that_people_from_outside_read_goes_to_its_launcher(
-    house: House, plants: Plants
+    slack: SlackHarness, plants: Plants
 ) -> None:
     """Its card and report stand in the launcher's own messages, nothing of it in the channel."""
-    ledger, since = house.services.ledger, house.calls()
+    ledger, since = slack.services.ledger, slack.calls()
     job = ledger.submit(JobRequest("finetune", {"method": "linear"}, "sample-tickets", RAVI, "ravi", TEAM_ID, PARTNERS,
                                    None, "shared"))  # fmt: skip
     for _ in range(4):
-        house.notifier.work_once()
+        slack.notifier.work_once()
     texts = {
         str(call["params"].get("channel"))
-        for call in house.workspace.api_log(since)
+        for call in slack.workspace.api_log(since)
         if job.id in str(call["params"])
     }
     assert texts == {direct_of(RAVI)}
 
 
-def test_what_a_payload_says_of_its_sender_counts_against_them_only(house: House, plants: Plants) -> None:
+def test_what_a_payload_says_of_its_sender_counts_against_them_only(
+    slack: SlackHarness, plants: Plants
+) -> None:
     """A member's id with another team's mark is refused; an outsider's id with ours stays outside."""
-    answer = house.send(house.command(STELLA, "/jobs", "all", PLACE, TEAM_ID))
+    answer = slack.send(slack.command(STELLA, "/jobs", "all", PLACE, TEAM_ID))
     assert "another company" in answer
-    house.send(house.button(RAVI, "job_details", plants.job, plants.wide, "T0EVIL00001"))
-    assert house.services.users.person(RAVI).outside == "another company"
+    slack.send(slack.button(RAVI, "job_details", plants.job, plants.wide, "T0EVIL00001"))
+    assert slack.services.users.person(RAVI).outside == "another company"

@@ -41,13 +41,13 @@ def two(tmp_path_factory: pytest.TempPathFactory, embed_cache: Path) -> Iterator
 @pytest.fixture(scope="module")
 def plants(two: TwoTeams) -> Plants:
     """The secrets lie in the first workspace; the second has a dataset of the same name."""
-    theirs = two.house(OTHER_TEAM).services
+    theirs = two.slack(OTHER_TEAM).services
     rows = [f"where is my {a} {b},{'late' if n % 2 else 'lost'}" for n, (a, b) in enumerate(PAIRS)]
     (theirs.home / "t.csv").write_text("text,label\n" + "\n".join(rows))
     theirs.datasets.add(
         theirs.home / "t.csv", SECRETS["dataset name"], RAVI, frozenset({"workspace"}), "ours"
     )
-    return plant(two.house(TEAM_ID))
+    return plant(two.slack(TEAM_ID))
 
 
 PAIRS = [(a, b) for a in ("red", "blue", "grey", "gold", "pink") for b in ("box", "bag", "pot", "hat", "pen")]
@@ -56,7 +56,7 @@ PAIRS = [(a, b) for a in ("red", "blue", "grey", "gold", "pink") for b in ("box"
 @pytest.mark.parametrize("user", [ANA, RAVI])
 def test_nothing_of_a_workspace_is_found_in_the_other(two: TwoTeams, plants: Plants, user: str) -> None:
     """Every door with the first workspace's ids, used in the second by an admin and by members of the same ids."""
-    ours, theirs = two.house(TEAM_ID), two.house(OTHER_TEAM)
+    ours, theirs = two.slack(TEAM_ID), two.slack(OTHER_TEAM)
     before = {job.id: (job.state, job.version) for job in ours.services.ledger.jobs(limit=500)}
     since, threads = ours.calls(), ours.services.ledger.thread(*plants.wide[:2])
     results = use(theirs, user, doors(theirs, plants, user)) | ask_everywhere(theirs, user, plants)
@@ -70,7 +70,7 @@ def test_nothing_of_a_workspace_is_found_in_the_other(two: TwoTeams, plants: Pla
 
 def test_the_first_workspace_finds_its_secrets_through_the_same_doors(two: TwoTeams, plants: Plants) -> None:
     """Without this the matrix could not fail."""
-    ours = two.house(TEAM_ID)
+    ours = two.slack(TEAM_ID)
     names = [
         (n, b) for n, b in doors(ours, plants, RAVI) if n.startswith(("/jobs", "/datasets show", "/docs"))
     ]
@@ -80,18 +80,18 @@ def test_the_first_workspace_finds_its_secrets_through_the_same_doors(two: TwoTe
 
 def test_people_from_outside_stay_outside_in_each(two: TwoTeams, plants: Plants) -> None:
     """What is known of a person in the one workspace says nothing in the other."""
-    assert two.house(OTHER_TEAM).services.users.person(next(iter(OUTSIDE))).outside
-    assert two.house(TEAM_ID).services.users.person(MAYA).outside == ""
-    assert two.house(OTHER_TEAM).services.users.person("U0NOBODY001").outside == "unknown"
+    assert two.slack(OTHER_TEAM).services.users.person(next(iter(OUTSIDE))).outside
+    assert two.slack(TEAM_ID).services.users.person(MAYA).outside == ""
+    assert two.slack(OTHER_TEAM).services.users.person("U0NOBODY001").outside == "unknown"
 
 
 def test_a_payload_of_a_team_without_the_app_is_refused(two: TwoTeams) -> None:
     """A command is answered with why, an event is acknowledged, and nothing is done."""
-    house = two.house(OTHER_TEAM)
+    slack = two.slack(OTHER_TEAM)
     for team in BOTH:
-        two.house(team).settle()
-    since = [two.house(team).calls() for team in BOTH]
-    house.send(house.command(ANA, "/jobs", "all", PLACE, "T0NOWHERE01"))
+        two.slack(team).settle()
+    since = [two.slack(team).calls() for team in BOTH]
+    slack.send(slack.command(ANA, "/jobs", "all", PLACE, "T0NOWHERE01"))
     assert "no longer available" in until(lambda: two.answers and two.answers[-1])
     own = [{"team_id": "T0NOWHERE01", "user_id": "U0TRAINWISE", "is_bot": True, "enterprise_id": None}]
     event = {
@@ -102,12 +102,12 @@ def test_a_payload_of_a_team_without_the_app_is_refused(two: TwoTeams) -> None:
         "ts": "1.1",
         "event_ts": "1.1",
     }
-    house.send(house.event(event, authorizations=own, team_id="T0NOWHERE01"))
-    house.settle()
+    slack.send(slack.event(event, authorizations=own, team_id="T0NOWHERE01"))
+    slack.settle()
     calls = [
         one["method"]
         for team, start in zip(BOTH, since, strict=True)
-        for one in two.house(team).workspace.api_log(start)
+        for one in two.slack(team).workspace.api_log(start)
     ]
     acts = [one for one in calls if one.startswith(("chat.post", "views.", "reactions.", "files."))]
     assert acts == [], "an upkeep may ask auth.test and an earlier card may change; nothing new is said"

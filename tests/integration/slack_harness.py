@@ -41,7 +41,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class House:
+class SlackHarness:
     """The workspace, the app and what it works with; `admins` and others are people by name."""
 
     workspace: Playground
@@ -182,14 +182,14 @@ def catcher(bodies: list[str]) -> Iterator[str]:
 
 
 @contextmanager
-def open_house(
+def open_slack(
     home: Path,
     embed: MiniLM,
     permissions: Permissions | None = None,
     features: Sequence[Feature] = FEATURES,
     manifest: Json = MANIFEST,
     furnish: Callable[[Services, WebClient], Services] = lambda services, client: services,
-) -> Iterator[House]:
+) -> Iterator[SlackHarness]:
     """The app with `features`, connected; its notifier is there but runs only when a test lets it.
 
     `furnish` gives the services what a test needs of the wiring's clerks.
@@ -228,7 +228,9 @@ def open_house(
         handler.connect()
         until(lambda: workspace.state()["sockets"])
         answers: list[str] = []
-        yield House(workspace, services, app, notifier, answers, cleanup.enter_context(catcher(answers)))
+        yield SlackHarness(
+            workspace, services, app, notifier, answers, cleanup.enter_context(catcher(answers))
+        )
         services.thread_queue.close(5)
         with suppress(AttributeError):  # slack_sdk 3.47 races with its own reconnect in Connection.disconnect
             handler.close()
