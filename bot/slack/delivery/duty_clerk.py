@@ -50,6 +50,7 @@ from worker.ledger.duty_evidence import pulse
 READS_EVERY_S = 120.0
 LONGEST_PAUSE_S = 60.0
 HOUR_OF_CARD = 8
+HOUR_S = 3_600.0
 log = logging.getLogger(__name__)
 
 
@@ -182,7 +183,8 @@ class DutyClerk:
                 log.error("%s cannot be read: %s", path, error.strerror or type(error).__name__)
                 continue
             if text := outcome.sentence():
-                self.tell(watch, text, f"file:{path.name}:{self.services.clock():.0f}")
+                hour = self.services.clock() // HOUR_S  # several bots may read the same lines at once
+                self.tell(watch, text, f"file:{path.name}:{outcome.first_bad_line}:{hour:.0f}")
             if outcome.is_more:
                 self.wake()
 

@@ -33,10 +33,14 @@ class TunedJob:
 @pytest.fixture(scope="session")
 def tuned_job(tmp_path_factory: pytest.TempPathFactory) -> TunedJob:
     """Trained in seconds on three queues; 48 tickets held out."""
+    return tune(tmp_path_factory.mktemp("served"))
+
+
+def tune(root: Path) -> TunedJob:
+    """The job of `tuned_job`, in a folder."""
     from finetune.pipeline import run
     from tests.finetune.tiny import save_encoder, tickets
 
-    root = tmp_path_factory.mktemp("served")
     rows = tickets(240)
     form = {"dataset": "d", "base_model": str(save_encoder(root / "bert")), "epochs": 2}
     form |= {"learning_rate": 5e-3, "max_length": 64}

@@ -1,0 +1,64 @@
+"""A bot as far as a model on duty needs one, in a process of its own: clerk and notifier over a ledger that others share.
+
+    python -m tests.integration.duty_bot NAME DATABASE_URL PLACE WORKSPACE_URL TOKEN LEASE_S DIE_AT [FILE]
+
+It reads the channel each second, as if Slack's events never came. With DIE_AT above 0 it is killed (SIGKILL, its own) the
+moment that Slack has taken so many messages of it, before it can note that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from bot.slack.app import posting_client
+from bot.slack.delivery import duty_clerk
+from bot.slack.delivery.duty_clerk import DutyClerk
+from bot.slack.delivery.notifier import Notifier
+from worker.ledger import outbox, voice
+from worker.ledger.ledger import Ledger
+from worker.ledger.voice import Voice, server_time
+
+
+def main(
+    name: str, url: str, place: str, workspace: str, token: str, lease_s: str, die_at: str, *files: str
+) -> None:
+    """Works until it is killed."""
+    voice.LEASE_S, voice.RENEW_S, outbox.SENDING_S = float(lease_s), float(lease_s) / 6, 2 * float(lease_s)
+    duty_clerk.READS_EVERY_S = 1.0
+    ledger, client = Ledger(url), posting_client(token, workspace)
+    if int(die_at):
+        die_after(client, int(die_at))
+    notifier = Notifier(client, ledger, 0.2)
+    notifier.voice = Voice(ledger.engine, name, lambda: server_time(ledger.engine)).turn
+    services: Any = SimpleNamespace(
+        ledger=ledger, clock=time.time, wake=notifier.wake, duty=None, keeps_jobs_out=lambda channel: False
+    )
+    clerk = DutyClerk(services, client, Path(place), files={"C0SUPPORTML": [Path(one) for one in files]})
+    services.duty = clerk
+    clerk.start()
+    notifier.start()
+    print("ready", flush=True)
+    signal.pause()
+
+
+def die_after(client: Any, sends: int) -> None:
+    """Ends this process in the worst moment: the message stands in Slack, and the ledger does not know it yet."""
+    post, count = client.chat_postMessage, iter(range(1, 10**6))
+
+    def chat_post_message(**message: Any) -> Any:
+        answer = post(**message)
+        if next(count) == sends:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    client.chat_postMessage = chat_post_message
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
