@@ -31,6 +31,7 @@ from tests.postgres_server import Postgres, find_programs
 from worker.ledger import duty
 from worker.ledger.duty import Watch
 from worker.ledger.duty_files import file_place
+from worker.ledger.duty_lines import line_key
 from worker.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.integration
@@ -157,7 +158,7 @@ def test_each_ticket_has_one_entry_and_one_line_whoever_is_killed(stand: Stand) 
     assert Counter(one.key for one in entries) == dict.fromkeys(keys, 1)
     assert {one.state for one in entries} <= {duty.ANSWERED, duty.ABSTAINED}
     assert sorted(one.place or 0 for one in entries) == list(range(1, 91))
-    expected = {f"{duty.line_key(watch.id, key)}:0": 1 for key in keys}
+    expected = {f"{line_key(watch.id, key)}:0": 1 for key in keys}
     lines = stand.lines()
     assert {key: lines[key] for key in lines if key.startswith("duty:")} == expected
     notes = [key for key in lines if key.startswith("duty-note:")]

@@ -9,20 +9,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import WorkerError
 from worker.ledger.database import reading, writing
+from worker.ledger.duty_lines import DELETED, drop_lines_not_sent, line_key, line_ts, ticket_body
 from worker.ledger.duty_places import hold, note_settled, note_word
 from worker.ledger.duty_tables import duty_labels, duty_tickets, watches
 from worker.ledger.tables import posts
 
 ASKED, SHADOW, LIVE, STOPPED = "asked", "shadow", "live", "stopped"
 AT_WORK = (SHADOW, LIVE)
-WAITING, ANSWERED, ABSTAINED, DELETED = "waiting", "answered", "abstained", "deleted"
+WAITING, ANSWERED, ABSTAINED = "waiting", "answered", "abstained"
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,8 @@ def delete_ticket(engine: Engine, watch_id: str, key: str) -> str | None:
     with writing(engine) as connection:
         values = {"text": "", "state": DELETED}
         connection.execute(update(duty_tickets).where(_about(duty_tickets, watch_id, key)).values(values))
-        owed = _lines_of(watch_id, key) & posts.c.done_at.is_(None) & (posts.c.tries == 0)
-        connection.execute(delete(posts).where(owed))
-        return _line_ts(connection, watch_id, key)
+        drop_lines_not_sent(connection, watch_id, key)
+        return line_ts(connection, watch_id, key)
 
 
 def waiting(engine: Engine, watch_id: str, limit: int = 50) -> list[DutyTicket]:
@@ -200,39 +201,33 @@ def settle(
         if connection.execute(update(duty_tickets).where(same).values(values)).rowcount != 1:
             return False
         note_settled(connection, ticket.watch_id, ticket.key)
+        drop_lines_not_sent(connection, ticket.watch_id, ticket.key)
         if line is None:
             return True
-        key = line_key(ticket.watch_id, ticket.key)
-        body = {
-            **line,
-            "key": f"{key}:{ticket.edits}",
-            "ts": _line_ts(connection, ticket.watch_id, ticket.key),
-        }
-        owe(connection, channel, ticket.ts, body, now)
+        key = f"{line_key(ticket.watch_id, ticket.key)}:{ticket.edits}"
+        body = {**line, "key": key, "ts": line_ts(connection, ticket.watch_id, ticket.key)}
+        owe(connection, channel, ticket.ts, body, now, ticket_body(ticket.watch_id, ticket.key))
     return True
 
 
-def owe(connection: Connection, channel: str, thread_ts: str, answer: Mapping[str, Any], now: float) -> bool:
-    """Owes a message of the bot's to a place, once for each key."""
+def owe(
+    connection: Connection,
+    channel: str,
+    thread_ts: str,
+    answer: Mapping[str, Any],
+    now: float,
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
+    """Owes a message of the bot's to a place, once for each key; `about` is what else its sender is to know."""
     place = {"job_id": "", "dedupe_key": answer["key"], "kind": "answer", "channel": channel}
-    row = {
-        **place,
-        "thread_ts": thread_ts,
-        "body": {"answer": dict(answer)},
-        "due_at": now,
-        "created_at": now,
-    }
+    body = {"answer": dict(answer), **about}
+    row = {**place, "thread_ts": thread_ts, "body": body, "due_at": now, "created_at": now}
     try:
         with connection.begin_nested():
             connection.execute(insert(posts).values(row))
     except IntegrityError:
         return False
     return True
-
-
-def line_key(watch_id: str, key: str) -> str:
-    """What the posts beneath a ticket are known by."""
-    return f"duty:{watch_id}:{key}"
 
 
 def label(engine: Engine, watch_id: str, key: str, person: str, queue: str, now: float) -> None:
@@ -314,16 +309,6 @@ def _about(table: Any, watch_id: str, key: str) -> Any:
 
 def _verdict(connection: Connection, watch_id: str, key: str) -> str | None:
     return verdict_on(labels_where(connection, _about(duty_labels, watch_id, key)).get(key, ()))
-
-
-def _line_ts(connection: Connection, watch_id: str, key: str) -> str | None:
-    mine = _lines_of(watch_id, key) & posts.c.posted_ts.is_not(None)
-    query = select(posts.c.posted_ts).where(mine).order_by(posts.c.id.desc())
-    return connection.execute(query).scalars().first() or None
-
-
-def _lines_of(watch_id: str, key: str) -> Any:
-    return posts.c.dedupe_key.startswith(f"{line_key(watch_id, key)}:", autoescape=True)
 
 
 def _ticket_row(connection: Connection, watch_id: str, key: str) -> RowMapping | None:

@@ -7,19 +7,22 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 
 from bot.slack.delivery.placing import Answer, place, take_away
-from bot.slack.delivery.posting import Trouble, refusal
+from bot.slack.delivery.posting import Trouble, find, refusal
 from bot.slack.trouble import SLACK_TROUBLE
 from bot.slack.ui.blocks import context
 from bot.slack.ui.escape import escape
 from worker.jobs.records import Post
+from worker.ledger.duty_lines import line_place
 from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import owe_answer
 
 KIND = "answer"
 PATIENCE = 3  # tries at the place itself after a refusal whose meaning we do not know
 GIVE_UP_S = 24 * 3600.0
+BEHIND_S = 1.0
 log = logging.getLogger(__name__)
 OnArrival = Callable[[Post, str, str], None]
 
@@ -39,6 +42,15 @@ def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on
         )
         ledger.complete_post(post.id, "")
         return
+    if line := line_place(ledger.engine, post):
+        if line.is_behind:  # the earlier line may stand in Slack, and only its sender knows where
+            ledger.postpone_post(post.id, now + BEHIND_S)
+            return
+        if line.is_gone:
+            _take_line_away(client, answer, line.ts)
+            ledger.complete_post(post.id, "")
+            return
+        answer = replace(answer, ts=answer.ts or line.ts)
     try:
         ts, channel = place(client, answer, again=True), answer.channel
     except SLACK_TROUBLE as error:
@@ -49,6 +61,17 @@ def deliver_answer(client: WebClient, ledger: Ledger, post: Post, now: float, on
         channel, ts = _directly(client, answer, why.code)
     ledger.complete_post(post.id, ts)
     on_arrival(post, channel, ts)
+
+
+def _take_line_away(client: WebClient, answer: Answer, ts: str | None) -> None:
+    """The ticket was deleted while its line was being sent."""
+    try:
+        ts = ts or find(client, answer.channel, answer.thread_ts, answer.key, answer.since)
+    except SlackApiError as error:
+        if refusal(error).trouble not in (Trouble.CHANNEL, Trouble.MESSAGE):
+            raise
+    if ts:
+        take_away(client, answer.channel, ts)
 
 
 def _directly(client: WebClient, answer: Answer, code: str) -> tuple[str, str]:
