@@ -97,16 +97,22 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
 
     A note warns when the loss hardly falls: labels, mask or learning rate are then wrong. Weights and the
     random state are put back as they were. Raises BaseModelError where the untrained model already answers with no
-    number. Where the batch does not fit into memory the probe is left out (1.0): training finds a size that does.
+    number. Of long texts only as many rows are taken as pass at once in training; where even they do not fit into memory the
+    probe is left out (1.0): training finds a size that does.
     """
     import torch
 
+    from finetune.device import pick_device
+    from finetune.training.passes import room_for, split_batch
     from finetune.training.trainer import trained_tensors
+
+    batch = split_batch(batches[0], room_for(model, pick_device()))[0]
+    rows = len(batch["labels"])
 
     weights = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
     try:
         with torch.random.fork_rng():
-            losses = _learn_one_batch(model, batches[0], rate, progress)
+            losses = _learn_one_batch(model, batch, rate, progress)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -120,9 +126,9 @@ def overfit_probe(model: Any, batches: Sequence[dict[str, Any]], rate: float, pr
     if not ratio < PROBE_SHARE and losses[0] > 0.05:
         course = f"({losses[0]:.2f} to {losses[-1]:.2f} in {PROBE_STEPS} steps)"
         progress.note(
-            f"Even one batch of 8 rows is unlearned, not learned {course}: lower the learning rate of {rate:g}."
+            f"Even one batch of {rows} rows is unlearned, not learned {course}: lower the learning rate of {rate:g}."
             if not ratio < WORSE
-            else f"Even one batch of 8 rows is hardly learned {course}: check the labels and the learning rate."
+            else f"Even one batch of {rows} rows is hardly learned {course}: check the labels and the learning rate."
         )
     return ratio
 
@@ -131,6 +137,8 @@ def _learn_one_batch(model: Any, batch: dict[str, Any], rate: float, progress: P
     """The loss at each of PROBE_STEPS steps, without dropout, so that only learning moves it."""
     import torch
 
+    from finetune.device import mixed_precision
+
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in batch.items()}
     model.eval()
@@ -138,7 +146,8 @@ def _learn_one_batch(model: Any, batch: dict[str, Any], rate: float, progress: P
     losses: list[float] = []
     for _ in range(PROBE_STEPS):
         progress.check()
-        loss = model(**batch)["loss"]
+        with mixed_precision(device.type):
+            loss = model(**batch)["loss"]
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[0]):
             raise BaseModelError(

@@ -19,6 +19,7 @@ from finetune.progress import Progress
 from finetune.reports.parts import LossPoint
 from finetune.training.base_models import quiet
 from finetune.training.checkpoints import discard, newest_intact
+from finetune.training.passes import room_for
 from finetune.training.trainer import Hooks, LeanTrainer, Rows
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _trainer(
         preprocess_logits_for_metrics=_likeliest if examples.accuracy else None,
     )
     trainer.lengths = [len(row["input_ids"]) for row in examples.train]
+    trainer.room = room_for(model, pick_device())
     trainer.hooks = Hooks(progress, spec.patience, time.monotonic)
     trainer.add_callback(trainer.hooks)
     trainer.remove_callback(PrinterCallback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from finetune.errors import DiskFull, LossNotFinite, Stopped, is_disk_full
 from finetune.progress import FINISH, Progress, TrainingCourse, thin_out
 from finetune.training.checkpoints import discard, newest_intact, seal
+from finetune.training.passes import split_batch
 
 WEIGHTS = "trained.safetensors"
 PENDING = "evaluation_pending"
@@ -141,10 +143,11 @@ def agree_on_reason(reason: str | None) -> str | None:
 
 
 class LeanTrainer(Trainer):
-    """Trainer that buckets by length, saves only what was trained, seals it, and refuses a NaN."""
+    """Trainer that buckets by length, passes a step's rows in parts that have `room`, saves only what was trained, refuses a NaN."""
 
     hooks: Hooks
     lengths: Sequence[int]
+    room: float = math.inf
 
     @property
     def _folder(self) -> Path:
@@ -159,7 +162,13 @@ class LeanTrainer(Trainer):
         return LengthBuckets(rows, self.args.eval_batch_size, 0)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        parts = [inputs] if num_items_in_batch is None else split_batch(inputs, self.room)
+        losses = []
+        for part in parts[:-1]:
+            with self.accelerator.no_sync(model):  # several processes: each may have another number of parts
+                losses.append(super().training_step(model, part, num_items_in_batch))
+        losses.append(super().training_step(model, parts[-1], num_items_in_batch))
+        loss = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
         if not torch.isfinite(loss):
             good, _ = newest_intact(self._folder)
             step_of_last_good = good.name.rpartition("-")[2] if good else None

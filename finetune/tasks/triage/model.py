@@ -195,7 +195,10 @@ class LinearHead(nn.Module):
 
 
 class NetworkWithHead(nn.Module):
-    """Token ids to class logits; with `labels` also the mean cross entropy."""
+    """Token ids to class logits; with `labels` also the mean cross entropy.
+
+    `num_items_in_batch` rows make a step of which these may be a part: their losses then add up to the step's mean.
+    """
 
     def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -203,13 +206,21 @@ class NetworkWithHead(nn.Module):
         self.head = head
 
     def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor | None = None
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | None = None,
+        **_: Any,
     ) -> dict[str, torch.Tensor]:
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
         logits = self.head(mean_pool(states, attention_mask))
         if labels is None:
             return {"logits": logits}
-        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+        if num_items_in_batch is None:
+            return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+        total = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        return {"loss": total / num_items_in_batch, "logits": logits}
 
 
 def make_head(kind: str, embeddings: np.ndarray, labels: np.ndarray, classes: int) -> nn.Module:
