@@ -255,9 +255,10 @@ def platforms(settings: Settings) -> list[Finding]:
         try:
             adapter = platform.connect(values)
             adapter.find(NOBODY)
+            offers = adapter.offers()
             if runs := getattr(adapter, "runs", None):
                 runs.read(NOBODY, "order")
-            elif not (offers := adapter.offers()):
+            elif not offers:
                 raise PlatformError(
                     f"{platform.label} offers nothing: name what to train on in its settings."
                 )

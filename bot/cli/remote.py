@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from finetune.platforms.contract import RUN_KEY
+
+GROUP_LIFE_S = 10.0
 
 
 def register(root: typer.Typer) -> None:
@@ -26,13 +29,22 @@ def remote(
             envvar=RUN_KEY, help="The run's secret, which proves what it writes; only by this variable."
         ),
     ],
+    machines: Annotated[
+        str, typer.Option(help="The group of a Ray cluster to train over: 2x4gpu; PLACE is on all of them.")
+    ] = "",
 ) -> None:
     """Run one signed order on a platform's machine: the bot passes this command to the container, nobody types it."""
     from finetune.platforms.run_key import RunKey
     from finetune.platforms.runs import RunStore
+    from worker.runtime.machine_group import shape_of
     from worker.runtime.remote import Container
     from worker.transport.signing import parse_public
 
     url, _, tag = place.rstrip("/").rpartition("/")
     container = Container(RunStore(url), RunKey(tag, run_key), parse_public(bot_key), sys.stdout)
-    raise typer.Exit(container.run())
+    if not machines:
+        raise typer.Exit(container.run())
+    container.shape, container.life_s = shape_of(machines), GROUP_LIFE_S
+    status = container.run()
+    sys.stdout.flush()
+    os._exit(status)  # Ray's own leave-taking may wait for a head that is gone

@@ -175,6 +175,11 @@ class Files:
         except FileNotFoundError:
             return
 
+    def prune(self, folder: str) -> None:
+        """Remove a local folder that holds no file any more; a bucket has none."""
+        if self._local:
+            shutil.rmtree(self._at(folder), ignore_errors=True)
+
     def erase_all(self, skip: str = "") -> None:
         """Delete every file below the URL, but those whose path begins with `skip`; a local folder then goes too."""
         with self._in_words():

@@ -153,7 +153,7 @@ class Reference:
     """A job that was created, or may have been: `remote_id` "" while it is not known; `cursor` counts events read.
 
     `run_key` is the secret without which nothing that its container wrote is believed; `keeps_model` says that erasing it
-    leaves the model that the platform hosts.
+    leaves the model that the platform hosts, `keeps_checkpoints` that it leaves what the job's next submission goes on from.
     """
 
     tag: str
@@ -161,6 +161,7 @@ class Reference:
     cursor: int = 0
     run_key: str = field(default="", repr=False)
     keeps_model: bool = False
+    keeps_checkpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,8 @@ class Platform:
         False  # a container that has ended may be started anew and billed on: it must be cancelled
     )
     hears_stop: bool = True  # whether a container can be told to stop training and keep the best
+    resumes: bool = False  # whether a submission goes on from the checkpoints of the job's earlier one
+    most_losses: int = 1  # submissions that may be lost before a person decides: each costs money anew
     settle_s: float = 120.0
     queue_s: float = 6 * 3600.0
     longest_s: float = 24 * 3600.0

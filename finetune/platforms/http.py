@@ -29,6 +29,21 @@ class JsonClient:
         self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any
     ) -> Answer:
         """The JSON object of an answer ({} for an empty one); Missing for 404, else NotMade, BadKey or NoAnswer."""
+        value, at = self._json(method, path, more_headers, **more)
+        if not isinstance(value, dict):
+            raise NoAnswer(f"{self._label} answered something that is no object.")
+        return Answer(self._label, value, at)
+
+    def rows(self, path: str, **more: Any) -> list[Answer]:
+        """The objects of an answer that is a list of them; it fails as `call` does."""
+        value, at = self._json("GET", path, **more)
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            raise NoAnswer(f"{self._label} answered something that is no list.")
+        return [Answer(self._label, row, at) for row in value]
+
+    def _json(
+        self, method: str, path: str, more_headers: Mapping[str, str] | None = None, **more: Any
+    ) -> tuple[Any, float | None]:
         import httpx
 
         headers = {**self._headers(), **(more_headers or {})}
@@ -43,14 +58,11 @@ class JsonClient:
             raise refusal(self._label, answer.status_code, detail, answer.headers)
         at = time_of(answer.headers.get("date", ""))
         if not answer.content:
-            return Answer(self._label, at=at)
+            return {}, at
         try:
-            value = answer.json()
+            return answer.json(), at
         except ValueError as error:
             raise NoAnswer(f"{self._label} answered something that is not JSON.") from error
-        if not isinstance(value, dict):
-            raise NoAnswer(f"{self._label} answered something that is no object.")
-        return Answer(self._label, value, at)
 
     def download(self, url: str, stream: IO[bytes], most: int) -> None:
         """Write what lies at an address into `stream`; NoAnswer where it is more than `most` bytes or does not come whole.

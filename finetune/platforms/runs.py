@@ -10,6 +10,7 @@ URL/TAG/files/...          weights: safetensors, JSON and plain text, nothing th
 URL/TAG/report.json        the report and its pictures
 URL/TAG/manifest.json      name, size and sha256 of every file of the result, the report among them *
 URL/TAG/done.json          written last: how it ended *
+URL/TAG/work/...           of a run on several machines: their orders, the attempt and its checkpoints
 
 * with the proof of the run's key (`finetune/platforms/run_key.py`), so that nobody else who may write here is believed.
 """
@@ -35,6 +36,7 @@ from finetune.platforms.run_key import CorruptResult, Forgery, RunKey
 
 ORDER, CLAIM, STOP, LIFE = "order", "claim", "stop", "life.json"
 REPORT, MANIFEST, DONE, DATA = "report.json", "manifest.json", "done.json", "data"
+WORK = "work"
 ALLOWED = (".safetensors", ".json", ".txt", ".md", ".jinja")
 UNSENT = "checkpoints/"
 SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,6}")
@@ -154,12 +156,18 @@ class RunStore:
             raise CorruptResult("The report that came back cannot be read.")
         return Result(report, plots if isinstance(plots, dict) else {})
 
-    def erase(self, tag: str) -> list[str]:
-        """Erase everything of a run; what is still there afterwards, in words."""
+    def erase(self, tag: str, but: str = "") -> list[str]:
+        """Erase everything of a run, or everything outside its folder `but`; what is still there afterwards, in words."""
         with self._in_words():
-            for path in self._files.names(tag):
+            for path in self._outside(tag, but):
                 self._files.delete(f"{tag}/{path}")
-            return [f"{without_user(self.url)}/{tag}/{path}" for path in self._files.names(tag)]
+            left = self._outside(tag, but)
+            if not left and not but:
+                self._files.prune(tag)
+            return [f"{without_user(self.url)}/{tag}/{path}" for path in left]
+
+    def _outside(self, tag: str, folder: str) -> list[str]:
+        return [path for path in self._files.names(tag) if not folder or not path.startswith(f"{folder}/")]
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -193,3 +201,9 @@ def manifest_entries(manifest: Mapping[str, Any]) -> list[FileEntry]:
 def event_path(number: int) -> str:
     """Where event `number` of a run lies."""
     return f"events/{number:06d}.json"
+
+
+def earlier_tags(tag: str) -> list[str]:
+    """The tags of the job's earlier submissions, newest first."""
+    root, _, number = tag.rpartition("-")
+    return [f"{root}-{one}" for one in range(int(number) - 1, 0, -1)] if number.isdigit() and root else []

@@ -42,6 +42,7 @@ class PlatformJob:
     ended_at: float | None = None
     is_gone: bool = False
     gone_at: float | None = None
+    is_orphan: bool = False  # the platform has forgotten it, and it runs on
 
     def ran_s(self, now: float) -> float:
         """The seconds that are billed."""
@@ -85,6 +86,7 @@ class StandIn:
     """The state that every wire shares; subclasses answer requests and say how a job looks."""
 
     name = ""
+    has_fence = False  # whether a container shows life, and leaves where it has lost its claim
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -162,6 +164,10 @@ class StandIn:
     def lose(self, job: PlatformJob) -> None:
         """The platform does not know the job any more."""
         job.is_gone, job.gone_at = True, self.clock()
+
+    def die(self, job: PlatformJob) -> None:
+        """The machine is gone; the platform says so, or does not."""
+        self.end(job, FAILED)
 
     def doubles(self) -> list[str]:
         """The tags of jobs that were made while an earlier one of the same tag was still there to be found."""

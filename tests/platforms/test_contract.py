@@ -72,7 +72,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(
         how=st.sampled_from(
-            ["start", "start", "event", "finish", FAILED, CANCELLED, TIMED_OUT, "gone", "odd"]
+            ["start", "start", "event", "finish", FAILED, CANCELLED, TIMED_OUT, "gone", "odd", "dies"]
         ),
         number=st.integers(0, 5),
     )

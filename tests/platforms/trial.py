@@ -73,7 +73,7 @@ def befall(dice: random.Random, world: World, standin: StandIn) -> None:
     if what < 4 and jobs:
         world.advance(dice.choice(jobs), ("start", "event", "event", "finish")[what])
     elif what == 4 and jobs:
-        world.advance(dice.choice(jobs), dice.choice(ENDINGS))
+        world.advance(dice.choice(jobs), dice.choice(ENDINGS + ("dies",) * standin.has_fence))
     elif what == 5:
         standin.read_faults.append(dice.choice(READ_FAULTS))
     elif what == 6:

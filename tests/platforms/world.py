@@ -122,7 +122,16 @@ class World:
             self.desks[desk].step(self.wall(), self.clock[0])
         except Crash:
             self.desks[desk] = self.open_desk()
+        self.live()
         self.check()
+
+    def live(self) -> None:
+        """Each container that is watched so shows life, and leaves where it has lost its claim."""
+        for job in self.standin.running() if self.standin.has_fence else []:
+            if job.stage == RUNNING and self.claims(job):
+                self.show_life(job)
+            elif job.stage == RUNNING:
+                self.standin.end(job, FAILED)
 
     def check(self) -> None:
         """What must hold at every moment."""
@@ -155,7 +164,7 @@ class World:
 
     def advance(self, job: PlatformJob, how: str) -> None:
         """The platform's machine and the container in it do their part."""
-        if job.ended_at is not None or job.is_gone:
+        if job.ended_at is not None or (job.is_gone and not job.is_orphan):
             return
         if how == "start" and job.stage == WAITING:
             self.standin.start(job)
@@ -169,6 +178,8 @@ class World:
             self.finish(job)
         elif how in (FAILED, CANCELLED, TIMED_OUT):
             self.standin.end(job, how)
+        elif how == "dies":
+            self.standin.die(job)
         elif how == "gone":
             self.standin.end(job, CANCELLED)
             self.standin.lose(job)

@@ -28,6 +28,7 @@ def read_lock(part: str) -> dict[str, str]:
         ("ask", ["postgres", "s3"]),
         ("bot", ["postgres", "s3", "documents", "tickets", "serve", "replies"]),
         ("worker", ["postgres", "s3", "documents", "tickets", "train", "serve", "replies"]),
+        ("ray", ["postgres", "s3", "documents", "tickets", "train", "serve", "replies", "ray"]),
     ],
 )
 def test_every_dependency_is_locked_at_the_tested_version(part: str, extras: list[str]) -> None:

@@ -177,7 +177,7 @@ def test_the_compose_file_keeps_what_it_promises() -> None:
         name: service["build"]["args"]["PART"] for name, service in services.items() if "build" in service
     }
     assert parts == {"bot": "${PART:-ask}", "worker": "worker"}
-    assert all((DEPLOY / f"{part}.lock").is_file() for part in ("ask", "bot", "worker"))
+    assert all((DEPLOY / f"{part}.lock").is_file() for part in ("ask", "bot", "worker", "ray"))
     for unit in (DEPLOY / "systemd").iterdir():
         text = unit.read_text()
         assert "Restart=always" in text

@@ -39,7 +39,15 @@ from worker.jobs.states import State, Trigger
 from worker.ledger import outbox
 from worker.ledger.database import writing
 from worker.ledger.ledger import Ledger
-from worker.ledger.remotes import Terms, note_state, open_remotes, open_tags, write_intent
+from worker.ledger.remotes import (
+    Terms,
+    change,
+    note_state,
+    open_remotes,
+    open_tags,
+    unerased_remotes,
+    write_intent,
+)
 from worker.ledger.transitions import StaleVersion, locked_job, move
 from worker.transport.signing import seal
 
@@ -165,9 +173,13 @@ class Desk:
                 log.exception("the offers of %s could not be read", connection.platform.label)
 
     def reap(self) -> None:
-        """Ends what runs at a platform under a tag of ours and no open submission owns."""
+        """Ends what runs at a platform under a tag of ours and no open submission owns; erases what nobody goes on from."""
         for connection in self.connections.values():
             try:
+                for remote in unerased_remotes(self.ledger.engine, connection.platform.name):
+                    left = connection.adapter.erase(self.packer.reference(remote))
+                    if not left or remote.leftovers:  # what its report has named is tried once more
+                        change(self.ledger.engine, remote, erased_at=self.ledger.clock())
                 sightings = connection.adapter.find(self.packer.prefix)
                 owners = open_tags(self.ledger.engine)
                 for one in sightings:

@@ -257,7 +257,9 @@ class Steps:
             bill = self._bill(remote, is_late)
             if (bill is None or not bill.is_final) and self.since_s < BILL_S:
                 return None
-            places = self.connection.adapter.erase(self.packer.reference(remote))
+            places = self.connection.adapter.erase(
+                self.packer.reference(remote, keeps_checkpoints=self._goes_on(remote))
+            )
             leftovers += [f"Not erased: {place}." for place in places]
         except (NoAnswer, NotMade) as error:
             if not is_late:
@@ -267,9 +269,16 @@ class Steps:
             leftovers += [self._still_there(remote)] if remote.ended_at is None and remote.remote_id else []
         usd = max(remote.usd, bill.usd if bill else 0.0)
         usd += self.fetcher.measuring_usd(replace(remote, usd=usd))
-        values = {"usd": usd, "leftovers": leftovers, "erased_at": None if leftovers else self.now}
-        remotes.close(self.ledger.engine, remote, leftovers, self.now, **values)
+        is_erased = not leftovers and not self._goes_on(remote)
+        values = {"usd": usd, "leftovers": leftovers, "erased_at": self.now if is_erased else None}
+        most_losses = self.connection.platform.most_losses
+        remotes.close(self.ledger.engine, remote, leftovers, self.now, most_losses, **values)
         return None
+
+    def _goes_on(self, remote: Remote) -> bool:
+        """Whether the job's next submission starts from this one's checkpoints."""
+        platform, job = self.connection.platform, self.ledger.job(remote.job_id)
+        return platform.resumes and remotes.attempt_after(job, remote, platform.most_losses) is not None
 
     def _bill(self, remote: Remote, is_late: bool) -> Bill | None:
         """The platform's figures; None where it refuses them or stays away: the rows are erased all the same."""

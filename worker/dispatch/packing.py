@@ -61,11 +61,14 @@ class Packer:
         secret = self.key.run_secret(remote.tag)
         return Submission(remote.tag, remote.machine, remote.limit_s, files, public, job.spec, secret)
 
-    def reference(self, remote: Remote, remote_id: str | None = None) -> Reference:
+    def reference(
+        self, remote: Remote, remote_id: str | None = None, keeps_checkpoints: bool = False
+    ) -> Reference:
         """The submission as its adapter takes it, or another job (`remote_id`) under its tag."""
         name = remote.remote_id if remote_id is None else remote_id
         keeps = remote.outcome not in (Outcome.CANCELLED, Outcome.LOST) and name == remote.remote_id
-        return Reference(remote.tag, name, remote.cursor, self.key.run_secret(remote.tag), keeps)
+        secret = self.key.run_secret(remote.tag)
+        return Reference(remote.tag, name, remote.cursor, secret, keeps, keeps_checkpoints)
 
 
 def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: int) -> Envelope:

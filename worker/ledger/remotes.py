@@ -20,8 +20,6 @@ from worker.ledger.database import reading, writing
 from worker.ledger.transitions import StaleVersion, locked_job, move, record, set_columns
 
 DESK = "desk"
-MOST_LOSSES = 1
-"""A platform's machine that is lost costs money each time: one more try, then a person decides."""
 TOLD = ("phase", "step", "note")
 """What a container may tell; how it ended is read from its last word and its manifest."""
 
@@ -179,8 +177,10 @@ def keep_result(
         return _change(connection, remote, report=dict(report))
 
 
-def close(engine: Engine, remote: Remote, notes: list[str], now: float, **columns: Any) -> Remote:
-    """The submission is closed, and its job ends, or goes back in line for one more attempt.
+def close(
+    engine: Engine, remote: Remote, notes: list[str], now: float, most_losses: int = 1, **columns: Any
+) -> Remote:
+    """The submission is closed, and its job ends, or goes back in line where fewer than `most_losses` were lost.
 
     `notes` say what could not be ended or erased: they stand in the report, or beside the reason.
     """
@@ -197,22 +197,43 @@ def close(engine: Engine, remote: Remote, notes: list[str], now: float, **column
         if outcome is Outcome.FINISHED and report is not None:
             own = report.get("notes")
             report = {**report, "notes": [*(own if isinstance(own, list) else []), *notes]}
-        follow(connection, job, _ending(job, outcome, remote.why, notes, report, now), now, DESK)
+        again = attempt_after(job, remote, most_losses)
+        why = " ".join([remote.why, *notes]).strip()
+        if again is not None:
+            what = Decision((Trigger.RETRY,), why, losses=again.losses, not_before=now + again.delay_s)
+        else:
+            what = _ending(job, outcome, why, bool(notes), report)
+        follow(connection, job, what, now, DESK)
         return remote
 
 
-def _ending(
-    job: Job, outcome: Outcome, cause: str, notes: list[str], report: dict[str, Any] | None, now: float
-) -> Decision:
-    why = " ".join([cause, *notes]).strip()
+def attempt_after(job: Job, remote: Remote, most_losses: int) -> TryAgain | None:
+    """What follows a lost submission; None where the job ends with it."""
+    if remote.outcome != Outcome.LOST or job.losses >= most_losses:
+        return None
+    is_wanted = job.state in (State.RUNNING, State.FINALIZING)
+    again = next_attempt(job.losses, remote.why) if is_wanted else None
+    return again if isinstance(again, TryAgain) else None
+
+
+def unerased_remotes(engine: Engine, platform: str) -> list[Remote]:
+    """Closed submissions whose checkpoints were kept for a next one, of jobs that have ended since."""
+    table, jobs = tables.remotes, tables.jobs
+    query = (
+        select(table)
+        .join(jobs, jobs.c.id == table.c.job_id)
+        .where(table.c.platform == platform, table.c.state == RemoteState.CLOSED, table.c.erased_at.is_(None))
+        .where(table.c.outcome == Outcome.LOST, jobs.c.state.in_(END_STATES))
+    )
+    with reading(engine) as connection:
+        return [remote_of(row) for row in connection.execute(query).mappings()]
+
+
+def _ending(job: Job, outcome: Outcome, why: str, has_notes: bool, report: dict[str, Any] | None) -> Decision:
     path = path_to_end(outcome, job.state)
-    if outcome is Outcome.LOST and path == (Trigger.FAIL,) and job.state in (State.RUNNING, State.FINALIZING):
-        again = next_attempt(job.losses, why) if job.losses < MOST_LOSSES else None
-        if isinstance(again, TryAgain):
-            return Decision((Trigger.RETRY,), why, losses=again.losses, not_before=now + again.delay_s)
     if outcome is Outcome.FINISHED:
         return Decision(path, report=report if job.state is not State.CANCELLING else None)
-    is_news = job.state is not State.CANCELLING or bool(notes)
+    is_news = job.state is not State.CANCELLING or has_notes
     return Decision(path, why, error=why if is_news else None)
 
 

@@ -1,4 +1,4 @@
-"""One process of a run that trains in several: started by torchrun on the orders that the job process left.
+"""One process of a run that trains in several: started by torchrun, or by Ray on many machines, on the orders left for it.
 
 The first rank is the run: it reports, hears the stop, evaluates and leaves the outcome. The others go the same way
 as far as training does, in folders of their own that share the checkpoints, and say nothing.
@@ -34,23 +34,29 @@ def main(place: Path) -> int:
     if devices := orders["devices"]:  # each sees its own GPU only, as the first and only one
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[int(os.environ["LOCAL_RANK"])]
         os.environ["LOCAL_RANK"] = "0"
+    take_part(orders, rank, place)
+    return 0
+
+
+def take_part(orders: dict[str, Any], rank: int, place: Path) -> None:
+    """Trains along as this rank; `place` holds the orders, and takes the first rank's events and outcome."""
     module, name = orders["run"]
     run: Run = getattr(importlib.import_module(module), name)
     if rank == 0:
-        return run_first_rank(run, orders, place)
+        run_first_rank(run, orders, place)
+        return
     folder = place / f"rank-{rank}"
     folder.mkdir()
     (folder / "checkpoints").symlink_to(Path(orders["folder"]) / "checkpoints")
     try:
         run(work_of(orders, folder, leave_after_training, lambda: None))
     except RankEnd:
-        return 0
-    return 0
+        return
 
 
-def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> int:
+def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> None:
     """Runs the attempt and leaves how it ended, whole or not at all."""
-    pipe = os.open(place / "events", os.O_WRONLY)
+    pipe = os.open(place / "events", os.O_WRONLY | os.O_APPEND)
 
     def emit(event: dict[str, Any]) -> None:
         os.write(pipe, json.dumps(event).encode() + b"\n")
@@ -63,7 +69,6 @@ def run_first_rank(run: Run, orders: dict[str, Any], place: Path) -> int:
     end, data = run_attempt(run, work)
     data.pop("plots", None)  # the job process collects them from the folder
     write_whole(place / "end.json", json.dumps({"kind": end, "data": data}))
-    return 0
 
 
 def work_of(

@@ -12,7 +12,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,17 +21,32 @@ from typing import Any, TextIO
 from finetune.data.store_errors import without_user
 from finetune.platforms.contract import NoAnswer
 from finetune.platforms.run_key import Forgery, RunKey
-from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
+from finetune.platforms.runs import (
+    CLAIM,
+    DATA,
+    DONE,
+    LIFE,
+    ORDER,
+    STOP,
+    WORK,
+    RunStore,
+    earlier_tags,
+    event_path,
+)
 from worker.errors import WorkerError
 from worker.kinds import KINDS
+from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import Work, run_attempt, within_budget
 from worker.runtime.job_process import StopSignal
+from worker.runtime.machine_group import MachineGroup, Shape
 from worker.transport.signing import PublicKey, Refusal, RemoteOrder, read_remote_order, unseal
 from worker.transport.stop_flag import REASONS
 
 LOOK_S = 5.0
 LIFE_S = 60.0
 STEP_EVERY_S = 5.0
+CLAIM_S = 120.0
+"""So long a run over several machines goes on whose claim cannot be read."""
 WAITS_S = (1.0, 5.0, 20.0, 60.0, 180.0)
 """Between tries to write the result: a bucket that is away for some minutes must not cost a training."""
 log = logging.getLogger("trainwise.worker")
@@ -49,6 +65,8 @@ class Container:
     life_s: float = LIFE_S
     step_every_s: float = STEP_EVERY_S
     waits_s: tuple[float, ...] = WAITS_S
+    shape: Shape | None = None
+    _group: MachineGroup | None = None
     _number: int = 0
     _step_at: float = float("-inf")
 
@@ -77,6 +95,8 @@ class Container:
         while self._has_written(event_path(self._number)):  # begun anew on the same machine
             self._number += 1
         end, result = self._work(order)
+        if self._group is not None and not self._group.has_claim():
+            return self._leave("the run was taken away")
         self._insist(lambda: self.runs.sign(self.key, DONE, {"kind": end, "data": result}))
         self._print({"kind": "done", "end": end})
         return 0
@@ -86,9 +106,7 @@ class Container:
         watch = threading.Thread(target=self._watch, args=(stop, over), daemon=True)
         watch.start()
         try:
-            with tempfile.TemporaryDirectory(prefix="trainwise-") as home:
-                folder = Path(home) / order.envelope.root / order.envelope.rq_id
-                folder.mkdir(parents=True)
+            with self._folder(order) as folder:
                 work = Work(
                     order.envelope,
                     folder,
@@ -98,7 +116,8 @@ class Container:
                     order.price_per_hour,
                     order.prices,
                 )
-                end, data = run_attempt(KINDS[order.envelope.kind].run, work)
+                kind = KINDS[order.envelope.kind]
+                end, data = run_attempt(self._over_machines(kind).run, work)
                 report, plots = data.pop("report", None), data.pop("plots", {})
                 if end == "finished":
                     self._insist(lambda: self.runs.save_result(self.key, folder, report, plots))
@@ -106,6 +125,22 @@ class Container:
             over.set()
             watch.join(self.look_s + 10)
         return end, data
+
+    def _over_machines(self, kind: JobKind) -> JobKind:
+        return self._group.over(kind) if self._group is not None and kind.over_gpus else kind
+
+    @contextmanager
+    def _folder(self, order: RemoteOrder) -> Iterator[Path]:
+        """The attempt's folder: on this machine's disk, or for a group of machines where all of them see it."""
+        if self._group is None:
+            with tempfile.TemporaryDirectory(prefix="trainwise-") as home:
+                folder = Path(home) / order.envelope.root / order.envelope.rq_id
+                folder.mkdir(parents=True)
+                yield folder
+            return
+        places = [Path(self.runs.url) / tag / WORK for tag in earlier_tags(self.tag)]
+        self._group.take_over(places)
+        yield self._group.attempt
 
     def emit(self, event: dict[str, Any]) -> None:
         """One event to the run's place and to the platform's log; steps are thinned, and a bucket that is away costs lines."""
@@ -146,9 +181,15 @@ class Container:
     def _claim(self) -> bool:
         """Whether this container is the one that trains: it was first, or it was started anew on the same machine."""
         mine = json.dumps({"instance": self.instance}).encode()
-        return self.runs.create(self.tag, CLAIM, mine) or self.runs.read(self.tag, CLAIM) == mine
+        is_mine = self.runs.create(self.tag, CLAIM, mine) or self.runs.read(self.tag, CLAIM) == mine
+        if is_mine and self.shape is not None:
+            place = Path(self.runs.url) / self.tag / WORK
+            self._group = MachineGroup(self.shape, place, Claim(self.runs, self.tag, mine).holds)
+        return is_mine
 
     def _stop_reason(self) -> str | None:
+        if self._group is not None and not self._group.has_claim():
+            return "lost"
         try:
             data = self.runs.read(self.tag, STOP)
             message = unseal(data, self.bot) if data is not None else {}
@@ -162,7 +203,8 @@ class Container:
         life_at, began = float("-inf"), time.time()
         while True:
             stop.look()
-            if time.monotonic() - life_at >= self.life_s:
+            is_alive = self._group is None or self._group.is_alive()
+            if is_alive and time.monotonic() - life_at >= self.life_s:
                 life_at = time.monotonic()
                 try:
                     self.runs.sign(self.key, LIFE, {"at": time.time(), "since": began})
@@ -178,3 +220,23 @@ class Container:
     def _print(self, event: dict[str, Any]) -> None:
         self.out.write(json.dumps(event) + "\n")
         self.out.flush()
+
+
+@dataclass
+class Claim:
+    """Whether the run is still this container's: the bot takes the claim away, or erases it, where it has given the run up."""
+
+    runs: RunStore
+    tag: str
+    mine: bytes
+    _read_at: float = field(default_factory=time.monotonic)
+
+    def holds(self) -> bool:
+        """Reads it; where that fails, what was read last counts for two minutes."""
+        try:
+            if self.runs.read(self.tag, CLAIM) != self.mine:
+                return False
+        except NoAnswer:
+            return time.monotonic() - self._read_at < CLAIM_S
+        self._read_at = time.monotonic()
+        return True

@@ -13,6 +13,8 @@ from bot.settings import load_settings
 from bot.teams.directory import Directory, TeamRecord, open_engine
 from tests.finetune.sources.wires import WIRES
 from tests.platforms.huggingface_server import WIRE
+from tests.platforms.ray_server import WIRE as RAY
+from tests.platforms.ray_server import RayServer
 from tests.platforms.sagemaker_server import WIRE as SAGEMAKER
 from tests.rag.llm_script import QualifiedServer, faithful
 
@@ -76,6 +78,19 @@ def test_a_platform_s_bucket_is_read_too_and_a_missing_setting_is_named(tmp_path
         assert (finding.level, "place of the runs" in finding.detail) == (Level.FAIL, True)
         (finding,) = platforms(load_settings({**environ, "HF_TOKEN": ""}))
         assert (finding.level, "HF_TOKEN" in finding.detail) == (Level.WARN, True)
+    finally:
+        standin.close()
+
+
+def test_a_cluster_that_answers_without_a_token_is_refused(tmp_path: Path) -> None:
+    """Whoever reaches it can run code there; with the token demanded it is fine."""
+    standin = RayServer(lambda: 1_800_000_000.0)
+    try:
+        environ = {"TRAINWISE_HOME": str(tmp_path), **RAY.values(standin, str(tmp_path / "runs"))}
+        assert platforms(load_settings(environ))[0].level is Level.OK
+        standin.is_open = True
+        (finding,) = platforms(load_settings(environ))
+        assert (finding.level, "answers without a token" in finding.detail) == (Level.FAIL, True)
     finally:
         standin.close()
 
