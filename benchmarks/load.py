@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -164,10 +164,14 @@ def mentions(seconds: int, per_second: int) -> Row:
 def warm_up(person: Person) -> bool:
     """One answered question before the clock starts: what loads once has loaded."""
     question = person.say("#support-ml", f"<@{BOT_USER}> {QUESTIONS[0]}")
-    person.wait_message(
-        "#support-ml", lambda m: bool(m.get("bot_id") and m.get("blocks")), 60, thread_ts=question["ts"]
-    )
+    person.wait_message("#support-ml", is_answer, 60, thread_ts=question["ts"])
     return True
+
+
+def is_answer(message: Mapping[str, Any]) -> bool:
+    """Whether this is a card of the bot that stands there whole."""
+    is_whole = message.get("streaming_state") != "in_progress"
+    return bool(message.get("bot_id") and message.get("blocks")) and is_whole
 
 
 def ask(person: Person, n: int, mentions_before: Sequence[Any]) -> tuple[str, str, str]:
@@ -186,7 +190,7 @@ def answers(stack: LocalStack, threads: dict[tuple[str, str], list[str]], whole:
     counts: Counter[tuple[str, str]] = Counter()
     for channel in {channel for channel, _ in threads}:
         for message in list(messages[channel].values()):
-            if message.get("bot_id") and not message.get("streaming") and message.get("blocks"):
+            if is_answer(message):
                 counts[channel, str(message.get("thread_ts"))] += 1
     if not whole:
         return sum(counts.values())

@@ -26,7 +26,7 @@ ORDER = {
         ("rag.signals",),
         ("rag.search",),
         ("rag.llm", "rag.grounding", "rag.reply", "rag.redact"),
-        ("rag.errors",),
+        ("rag.errors", "rag.one_at_a_time"),
     ),
     "finetune": (
         ("finetune.platforms",),

@@ -177,7 +177,7 @@ def button_message(person: Person, thread: str, action: str) -> dict[str, Any]:
     """The bot's message in a thread that carries the button `action`; empty where none does."""
     for message in reversed(person.messages(CHANNEL, thread)):
         if message.get("bot_id") and f'"{action}"' in json.dumps(message.get("blocks") or []):
-            return dict(message) if not message.get("streaming") else {}
+            return dict(message) if message.get("streaming_state") != "in_progress" else {}
     return {}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import RagError
+from rag.one_at_a_time import one_at_a_time
 from rag.search.embedding import built_folder, open_session
 from rag.search.minilm_onnx import PROBES, load_tokenizer
 from rag.signals.tuned_graph import weights_digest
@@ -49,6 +50,7 @@ class AnswerModel:
         return np.asarray(labels[0])
 
 
+@one_at_a_time
 @lru_cache(maxsize=2)
 def load_answer_model(cache: Path) -> AnswerModel:
     """The model, its graph taken from `cache` or built there (about 5 s, once); RagError if it cannot be used."""

@@ -48,7 +48,7 @@ def open_session(folder: Path) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena keeps the largest batch for good: +60 MB
-    model = (folder / "model.onnx").read_bytes()
+    model = str(folder / "model.onnx")  # given as bytes the session would keep them: +23 MB each
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -6,6 +6,8 @@ import re
 from functools import cache, lru_cache
 from typing import Any, Protocol, cast
 
+from rag.one_at_a_time import one_at_a_time
+
 LATIN = ("en", "de", "fr", "es", "pt", "it", "nl")
 LANGUAGES = tuple(sorted((*LATIN, "ja", "ru", "zh")))
 MOST_ENGLISH = 0.1  # probability of English up to which another language is believed
@@ -50,11 +52,13 @@ class Identifier(Protocol):
     def rank(self, text: str) -> list[tuple[str, float]]: ...
 
 
+@one_at_a_time
 @cache
 def _identifier() -> Identifier:
-    """langid's classifier over the Latin-script languages, loaded on the first message."""
+    """langid's classifier over the Latin-script languages, 55 MB; its table of all 142 languages is let go."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    identifier.set_languages(list(LATIN))
-    return cast(Identifier, identifier)
+    every: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    every.set_languages(list(LATIN))
+    tables = every.nb_ptc, every.nb_pc, every.nb_classes, every.tk_nextmove, every.tk_output
+    return cast(Identifier, LanguageIdentifier(*tables, norm_probs=True, tk_row=every.tk_row))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from rag.errors import RagError
+from rag.one_at_a_time import one_at_a_time
 
 WEIGHTS = Path(__file__).parents[1] / "data" / "multilingual.npz"
 DIM, BRANCH, TOKEN_DIM = 512, 256, 1280
@@ -95,6 +96,7 @@ class MultilingualEncoder:
         return TextEncoding(unit, tokens, [(0, 0), *encoding.offsets[:MAX_PIECES], (0, 0)])
 
 
+@one_at_a_time
 @cache
 def load_encoder() -> MultilingualEncoder:
     """The packaged encoder, one for all who read with it in a process."""

@@ -33,6 +33,7 @@ ASIDES = ("guide", "document", "concierge", "other")  # topics that a terse stat
 MIN_OWN = 0.4  # of a label's probability from which its loudest words stand behind it
 MULTILINGUAL_SHARE = {"en": 0.3, "other": 0.7}  # of the weight: docs/decisions.d/reading-third-round.md
 KIND_SHARE = {"en": 0.3, "other": 0.6}  # ... for what a number counts
+FIRST = "Should we train a model on our tickets?"
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,9 @@ class ReaderPair:
         self._embedded, self._second, self._verdict_of = embedded, second, verdict_of
         self._learning = learning
         self._trust = measured_trust()
+        self(
+            FIRST
+        )  # what is read at first use is read here: not under the first questions, nor once for each of them
 
     def __call__(self, question: str, in_case: bool = False) -> Reading:
         """What the question says; orders to the adviser are cut before either reader reads.
