@@ -11,7 +11,7 @@ from rag.errors import RagError
 from rag.index import Index
 
 FOLDER = Path(__file__).with_name("documents")
-SECOND = FOLDER / "second"  # the set `heldout` of another hand, with documents of its own
+SECOND, THIRD = FOLDER / "second", FOLDER / "third"  # `heldout` of other hands, with documents of their own
 EVERYONE = frozenset({"workspace"})
 _YES_OR_NO = ("yes", "no")
 

@@ -1,9 +1,9 @@
 """Fits the weights of rag/answer/answerability.py and reports them by leave-document-out.
 
-Rows: benchmarks/documents/dev.jsonl, rag/data/retrieval_eval.jsonl and the near misses of benchmarks/answers.yaml.
-To these come questions that nothing answers by construction: with the passage taken away, with a number changed, with
-a telling word of the answer's replaced. Each weighs half. The threshold is the one at which one near miss in ten is
-answered, each judged by weights that never saw its document. `--write` writes rag/data/answerability.json.
+The examples are those of benchmarks/answer_examples.py. Near misses of the passages by hand weigh as if there were one for
+two questions, questions made unanswerable weigh half. The threshold is the one at which one near miss in ten over
+benchmarks/documents is answered, each judged by weights that never saw its document. `--write` writes
+rag/data/answerability.json; confidence is fitted afterwards, by benchmarks/calibrate_answers.py.
 """
 
 from __future__ import annotations
@@ -11,80 +11,33 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.documents_corpus import EVERYONE, add_documents, read_questions
-from rag.answer.answer_model import load_answer_model
-from rag.answer.answerability import FEATURES, WEIGHTS, features
-from rag.answer.factual import in_context, rank_pieces
-from rag.answer.pieces import Piece
-from rag.answer.question_terms import has_digit, rarity, read_question, stem, stems
-from rag.evaluation.retrieval import add_samples, read_rows
+from benchmarks.answer_examples import (
+    Example,
+    document_examples,
+    passage_examples,
+    sample_examples,
+    unanswerable,
+)
+from benchmarks.documents_corpus import add_documents
+from benchmarks.made_documents import FITTING, add_made_documents_apart, made_questions
+from rag.answer.answerability import FEATURES, WEIGHTS
+from rag.evaluation.retrieval import add_samples
 from rag.index import Index
-from rag.search.embedding import Embedder, Remembered, load_embedder
-from rag.search.retrieval import retrieve
+from rag.search.embedding import MiniLM, Remembered, load_embedder
 
-ANSWERS = Path(__file__).with_name("answers.yaml")
-SYNTHETIC_WEIGHT = 0.5
 REGULARISATION = 0.1
+EVERY_BY_HAND = 3  # of 1,717 questions of that hand
 MAX_NEAR_ANSWERED, MAX_NEAR_ANSWERED_UNASKED = 0.1, 0.02  # of the near misses over benchmarks/documents
-STRANGERS = [
-    "crew",
-    "laptop",
-    "warranty",
-    "parking",
-    "birthday",
-    "insurance",
-    "helicopter",
-    "altitude",
-    "orchestra",
-    "postcode",
-    "vineyard",
-    "passport",
-    "invoice",
-    "battery",
-    "playground",
-    "mayor",
-    "dentist",
-    "opening",
-    "refund",
-    "sticker",
-    "calendar",
-    "licence",
-    "engine",
-    "garden",
-    "translation",
-    "bakery",
-    "shipping",
-    "tax",
-    "podcast",
-    "keyboard",
-    "cinema",
-]
-
-
-@dataclass(frozen=True)
-class Example:
-    """A question with its ranked pieces; `labels` are 1 for a piece that answers it. `group` is left out together."""
-
-    question: str
-    pieces: tuple[Piece, ...]
-    rows: np.ndarray
-    table: np.ndarray
-    labels: np.ndarray
-    group: str
-    near: bool
-    synthetic: bool = False
 
 
 def main() -> None:
@@ -93,17 +46,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write rag/data/answerability.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        embed = load_embedder(Path(folder) / "cache")
-        cache = Remembered(embed, most=100_000)
-        with (
-            Index.open(Path(folder) / "documents", embed) as documents,
-            Index.open(Path(folder) / "samples", embed) as samples,
-        ):
-            add_documents(documents)
-            add_samples(samples)
-            examples = document_examples(documents, cache) + sample_examples(samples, cache)
-        chance = random.Random(1)
-        examples += [false for one in examples for false in unanswerable(one, cache, chance)]
+        examples = all_examples(load_embedder(Path(folder) / "cache"), Path(folder))
     held_out = leave_group_out(examples)
     weights = fit(examples)
     calibration = calibrate(held_out)
@@ -119,106 +62,23 @@ def main() -> None:
         WEIGHTS.write_text(_as_json(weights, threshold, least_unasked, calibration), encoding="utf-8")
 
 
-def document_examples(index: Index, embed: Embedder) -> list[Example]:
-    """The labelled questions over the documents; a piece answers when it holds the labelled passage or its answer."""
-    examples = []
-    for question in read_questions("dev"):
-        ranking = rank_pieces(question.question, retrieve(index, question.question, EVERYONE), embed)
-        labels = np.asarray([float(question.is_answered_by(piece.text)) for piece in ranking.pieces])
-        examples.append(
-            Example(
-                question.question,
-                ranking.pieces,
-                ranking.rows,
-                ranking.table,
-                labels,
-                question.document,
-                question.near,
-            )
+def all_examples(embed: MiniLM, folder: Path) -> list[Example]:
+    """Every example, its documents indexed in `folder`."""
+    cache = Remembered(embed, most=100_000)
+    with Index.open(folder / "documents", embed) as index:
+        add_documents(index)
+        examples = document_examples(index, cache)
+    with Index.open(folder / "samples", embed) as index:
+        add_samples(index)
+        examples += sample_examples(index, cache)
+    chance = random.Random(1)
+    examples += [false for one in examples for false in unanswerable(one, cache, chance)]
+    with Index.open(folder / FITTING.stem, embed) as index:
+        scopes = add_made_documents_apart(index, FITTING, folder / "made")
+        examples += passage_examples(
+            index, made_questions(FITTING)[::EVERY_BY_HAND], scopes, cache, FITTING.stem
         )
     return examples
-
-
-def sample_examples(index: Index, embed: Embedder) -> list[Example]:
-    """The labelled questions over the guide and the samples, in five groups."""
-    answers = yaml.safe_load(ANSWERS.read_text(encoding="utf-8"))
-    near = [*answers["near_misses"], *answers["fresh_near_misses"], *answers["unseen_near_misses"]]
-    rows = [*read_rows(), *answers["unseen_paraphrases"], *({"question": text} for text in near)]
-    places = {document.id: Path(document.source).name for document in index.documents()}
-    examples = []
-    for number, row in enumerate(rows):
-        ranking = rank_pieces(row["question"], retrieve(index, row["question"], EVERYONE), embed)
-        labels = [
-            float(
-                "doc" in row
-                and places.get(piece.passage.doc_id) == row["doc"]
-                and row["holds"] in " ".join(piece.text.split())
-            )
-            for piece in ranking.pieces
-        ]
-        group = f"samples {number % 5}"
-        examples.append(
-            Example(
-                row["question"],
-                ranking.pieces,
-                ranking.rows,
-                ranking.table,
-                np.asarray(labels),
-                group,
-                "doc" not in row,
-            )
-        )
-    return examples
-
-
-def unanswerable(example: Example, embed: Embedder, chance: random.Random) -> list[Example]:
-    """Up to three questions that nothing answers, made of one that a piece answers."""
-    if example.near or not example.labels.any():
-        return []
-    holders = {p.passage.chunk_id for p, label in zip(example.pieces, example.labels, strict=True) if label}
-    answer = " ".join(
-        f"{p.text} {p.before} {p.passage.heading}" for p in example.pieces if p.passage.chunk_id in holders
-    )
-    keep = [i for i, piece in enumerate(example.pieces) if piece.passage.chunk_id not in holders]
-    examples = [_without_answer(example, example.question, keep, embed)] if len(keep) > 3 else []
-    others = (_other_number(example.question, answer, chance), _other_word(example.question, answer, chance))
-    examples += [_without_answer(example, text, range(len(example.pieces)), embed) for text in others if text]
-    return examples
-
-
-def _without_answer(example: Example, question: str, keep: Sequence[int], embed: Embedder) -> Example:
-    pieces, rows = [example.pieces[i] for i in keep], example.rows[list(keep)]
-    logits = load_answer_model(embed.cache)(question, [in_context(piece) for piece in pieces])
-    table = features(question, pieces, rows @ embed([question])[0], logits)
-    return replace(
-        example, question=question, pieces=tuple(pieces), rows=rows, table=table,
-        labels=np.zeros(len(pieces)), near=True, synthetic=True,
-    )  # fmt: skip
-
-
-def _other_number(question: str, answer: str, chance: random.Random) -> str | None:
-    numbers = list(re.finditer(r"\d+", question))
-    if not numbers:
-        return None
-    match = chance.choice(numbers)
-    for _ in range(20):
-        step = chance.choice([-7, -6, -4, -3, 3, 4, 6, 7, 9]) if len(match[0]) < 5 else chance.randint(11, 99)
-        other = str(max(1, int(match[0]) + step))
-        if other != match[0] and not re.search(rf"\b{other}\b", answer):
-            return question[: match.start()] + other + question[match.end() :]
-    return None
-
-
-def _other_word(question: str, answer: str, chance: random.Random) -> str | None:
-    shared = stems(answer)
-    words = [
-        word
-        for term, word in read_question(question).words.items()
-        if not has_digit(term) and rarity(word) > 0.35 and stem(word) in shared
-    ]
-    if not words:
-        return None
-    return re.sub(rf"\b{re.escape(chance.choice(words))}\b", chance.choice(STRANGERS), question, count=1)
 
 
 @dataclass(frozen=True)
@@ -239,9 +99,7 @@ def fit(examples: Sequence[Example]) -> Fit:
 
     table = np.concatenate([one.table for one in examples])
     labels = np.concatenate([one.labels for one in examples])
-    trust = np.concatenate(
-        [np.full(len(o.labels), SYNTHETIC_WEIGHT if o.synthetic else 1.0) for o in examples]
-    )
+    trust = np.concatenate([np.full(len(one.labels), one.weight) for one in examples])
     scaler = StandardScaler().fit(table)
     model = LogisticRegression(C=REGULARISATION, max_iter=3000)
     model.fit(scaler.transform(table), labels, sample_weight=trust)
@@ -256,7 +114,7 @@ def leave_group_out(examples: Sequence[Example]) -> list[tuple[Example, float, b
         model: Callable[[np.ndarray], np.ndarray] = fit([one for one in examples if one.group != group])
         for one in examples:
             if one.group == group and not one.synthetic and len(one.pieces):
-                odds = model(one.table)
+                odds = one.odds(model(one.table))
                 best = int(odds.argmax())
                 results.append((one, float(odds[best]), bool(one.labels[best])))
     return results
@@ -264,7 +122,7 @@ def leave_group_out(examples: Sequence[Example]) -> list[tuple[Example, float, b
 
 def threshold_of(results: Sequence[tuple[Example, float, bool]], share: float) -> float:
     """The log-odds above which this share of the documents' near misses would be answered."""
-    near = sorted((odds for one, odds, _ in results if one.near and one.group.count(".")), reverse=True)
+    near = sorted((odds for one, odds, _ in results if one.near and one.kind == "documents"), reverse=True)
     return near[int(share * len(near))] + 1e-6
 
 
@@ -281,15 +139,13 @@ def calibrate(results: Sequence[tuple[Example, float, bool]]) -> tuple[float, fl
 def report(results: Sequence[tuple[Example, float, bool]], threshold: float) -> str:
     """Answered of those whose passage is among the pieces, right of these, near misses answered; by kind of group."""
     lines = []
-    for name, mine in (
-        ("documents", [row for row in results if not row[0].group.startswith("samples")]),
-        ("samples", [row for row in results if row[0].group.startswith("samples")]),
-    ):
+    for kind in dict.fromkeys(row[0].kind for row in results):
+        mine = [row for row in results if row[0].kind == kind]
         among = [row for row in mine if row[0].labels.any()]
         answers = [row for row in mine if not row[0].near and row[1] >= threshold]
         near = [row for row in mine if row[0].near]
         lines.append(
-            f"{name}: answered {sum(row[1] >= threshold for row in among)}/{len(among)}, right piece first"
+            f"{kind}: answered {sum(row[1] >= threshold for row in among)}/{len(among)}, right piece first"
             f" {sum(row[2] for row in answers)}/{len(answers)}, near misses answered"
             f" {sum(row[1] >= threshold for row in near)}/{len(near)}"
         )

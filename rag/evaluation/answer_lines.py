@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rag.answer.pieces import piece_in_context
 from rag.evaluation.answer_values import Values
@@ -12,6 +15,7 @@ from rag.evaluation.answer_values import Values
 FOLDER = Path(__file__).parents[1] / "data" / "answering"
 HEADS = ("answers", "subject", "attribute")
 UNKNOWN = -1
+AnyLine = TypeVar("AnyLine")
 
 
 @dataclass(frozen=True)
@@ -114,3 +118,20 @@ def as_typed(question: str, chance: random.Random) -> str:
 def pair_of(question: str, title: str, line: Line, labels: tuple[int, int, int], group: str) -> AnswerPair:
     text = piece_in_context(title, line.leaf, line.text, line.before, line.header)
     return AnswerPair(question, text, labels, group)
+
+
+def nearest(
+    question: str,
+    lines: Sequence[AnyLine],
+    count: int,
+    chance: random.Random,
+    text_of: Callable[[AnyLine], str] = str,
+) -> list[AnyLine]:
+    """The lines that share most words with the question, and by chance another."""
+    question_words = set(re.findall(r"\w{3,}", question.lower()))
+    order = sorted(
+        lines, key=lambda line: -len(question_words & set(re.findall(r"\w{3,}", text_of(line).lower())))
+    )
+    if len(order) > count and chance.random() < 0.4:
+        return [*order[: count - 1], chance.choice(order[count - 1 :])]
+    return order[:count]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rag.evaluation.answer_lines import (
@@ -24,21 +24,21 @@ from rag.evaluation.answer_lines import (
     Field,
     Line,
     as_typed,
+    nearest,
     pair_of,
     read_fields,
     read_lines,
-    row_of,
-    split_parts,
 )
+from rag.evaluation.answer_passages import is_for_fitting, pairs_of_passages, passage_files
 from rag.evaluation.answer_tables import pairs_of_table
 from rag.evaluation.answer_values import Values, fill
 
-DOCUMENTS_PER_FIELD, TABLES_PER_FORM, CHATS, TIMES_PASSAGES = 4, 10, 12, 3
+DOCUMENTS_PER_FIELD, TABLES_PER_FORM, CHATS = 4, 10, 12
 SHARE_OF_FACTS = 0.7
 
 
-def make_pairs(seed: int = 5) -> list[AnswerPair]:
-    """All pairs; the same seed gives the same list."""
+def make_pairs(seed: int = 5, without: frozenset[str] = frozenset()) -> list[AnswerPair]:
+    """All pairs but those of the passages `without`; the same seed gives the same list."""
     chance = random.Random(seed)
     pairs: list[AnswerPair] = []
     for file in sorted(FOLDER.glob("facts_*.txt")):
@@ -49,8 +49,9 @@ def make_pairs(seed: int = 5) -> list[AnswerPair]:
     for line in read_lines(FOLDER / "tables.txt"):
         for _ in range(TABLES_PER_FORM):
             pairs += pairs_of_table(line, chance)
-    for _ in range(TIMES_PASSAGES):
-        pairs += _of_passages(chance)
+    for file in passage_files():
+        if file.stem not in without and not is_for_fitting(file):
+            pairs += pairs_of_passages(file, chance)
     strangers = [
         replace(pair, text=chance.choice(pairs).text, labels=STRANGER)
         for pair in chance.sample(pairs, len(pairs) // 20)
@@ -128,14 +129,7 @@ def _has_slot(template: str) -> bool:
 
 
 def _nearest(question: str, lines: Sequence[Line], count: int, chance: random.Random) -> list[Line]:
-    """The lines that share most words with the question, and by chance another."""
-    question_words = set(re.findall(r"\w{3,}", question.lower()))
-    order = sorted(
-        lines, key=lambda line: -len(question_words & set(re.findall(r"\w{3,}", line.text.lower())))
-    )
-    if len(order) > count and chance.random() < 0.4:
-        return [*order[: count - 1], chance.choice(order[count - 1 :])]
-    return order[:count]
+    return nearest(question, lines, count, chance, lambda line: line.text)
 
 
 def _of_chat(chance: random.Random) -> list[AnswerPair]:
@@ -168,46 +162,3 @@ def _of_chat(chance: random.Random) -> list[AnswerPair]:
             near = _nearest(question, [n for n in others if template not in n.fact.questions], 1, chance)
             pairs += [pair_of(question, title, n, NO_ANSWER, one.name) for n in near]
     return pairs
-
-
-def passage_titles() -> frozenset[str]:
-    """The titles of the documents by hand, which are the groups of their pairs."""
-    return frozenset(text[2:].partition(">")[0].strip() for text in _passage_lines() if text.startswith("> "))
-
-
-def _passage_lines() -> list[str]:
-    return [line for path in sorted(FOLDER.glob("passages*.txt")) for line in read_lines(path)]
-
-
-def _of_passages(chance: random.Random) -> Iterator[AnswerPair]:
-    """The passages by hand: `> title > heading`, `= columns` above rows, sentences or rows between |,
-    `? question => sentence`, `x question` that nothing answers."""
-    title = leaf = ""
-    lines: list[Line] = []
-    header: tuple[str, ...] = ()
-    for text in _passage_lines():
-        if text.startswith("> "):
-            title, _, leaf = (part.strip() for part in text[2:].partition(">"))
-            header = ()
-        elif text.startswith("= "):
-            header = split_parts(text[2:], ";")
-        elif text.startswith("? "):
-            question, _, number = text[2:].partition(" => ")
-            answer = lines[int(number) - 1]
-            question = as_typed(question, chance)
-            yield pair_of(question, title, answer, ANSWERS, title)
-            others = [line for line in lines if line is not answer]
-            for near in _nearest(question, others, 2, chance):
-                yield pair_of(question, title, near, OTHER_ATTRIBUTE, title)
-        elif text.startswith("x "):
-            question = as_typed(text[2:], chance)
-            for near in _nearest(question, lines, 3, chance):
-                yield pair_of(question, title, near, NO_ANSWER, title)
-        else:
-            parts = split_parts(text)
-            sentences = [row_of(part) for part in parts] if header else parts
-            befores = [""] * len(parts) if header else ["", *parts]
-            lines = [
-                Line(Fact("", (), (), (), ""), Values(chance), sentence, leaf or title, before, header)
-                for sentence, before in zip(sentences, befores, strict=False)
-            ]

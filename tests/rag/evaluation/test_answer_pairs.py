@@ -12,7 +12,9 @@ import pytest
 
 from rag.evaluation.answer_lines import ANSWERS, OTHER_SUBJECT, AnswerPair
 from rag.evaluation.answer_pairs import make_pairs
+from rag.evaluation.answer_passages import FOR_FITTING, passage_files, read_sections
 from rag.evaluation.answer_values import Values, fill
+from rag.search.tables import cells_of
 
 ROOT = Path(__file__).parents[3]
 RUN = 6  # words in a row
@@ -57,12 +59,39 @@ def test_nothing_is_taken_from_an_evaluation(pairs: list[AnswerPair]) -> None:
     """No run of six words stands in a document or question by which answers are judged."""
     folder = ROOT / "benchmarks" / "documents"
     files = [path for path in folder.iterdir() if path.is_file() and path.name != "README"]
-    files.append(folder / "second" / "heldout.jsonl")  # its documents came after the pairs, by another hand
+    # the documents of these came after the oldest pairs, by other hands
+    files += [folder / name / "heldout.jsonl" for name in ("second", "third")]
     files += [ROOT / "benchmarks" / "answers.yaml", ROOT / "rag" / "data" / "retrieval_eval.jsonl"]
     files += (ROOT / "rag" / "data").glob("sample-*.md")
     evaluation_runs = runs(line for path in files for line in path.read_text(encoding="utf-8").splitlines())
     training_runs = runs(text for pair in pairs for text in (pair.question, pair.text))
     assert {" ".join(run) for run in evaluation_runs & training_runs} == set()
+
+
+def test_the_passages_by_hand_are_whole() -> None:
+    """Each answer names a line of its section, each row fills its columns, and no question stands twice in a section."""
+    for path in passage_files():
+        for section in read_sections(path):
+            place = f"{path.stem}: {section.title} > {section.heading}"
+            assert section.lines, place
+            assert all(0 <= number <= len(section.lines) for _, number in section.questions), place
+            if section.columns:
+                assert {len(cells_of(row)) for row in section.lines} == {len(section.columns)}, place
+            questions = [question.lower().rstrip("?") for question, _ in section.questions]
+            assert len(set(questions)) == len(questions), place
+
+
+def test_the_passages_for_fitting_are_in_no_pair(pairs: list[AnswerPair]) -> None:
+    """What the score is fitted on has never been read in training, so that its logits there are those of a stranger."""
+    hands = {pair.group.partition(":")[0] for pair in pairs}
+    assert {path.stem for path in passage_files()} - hands == {FOR_FITTING}
+
+
+def test_the_passages_of_a_hand_can_be_left_out(pairs: list[AnswerPair]) -> None:
+    """A model is measured on the passages of a hand that its training did not read."""
+    others = make_pairs(without=frozenset({"passages_products"}))
+    assert not any(pair.group.startswith("passages_products:") for pair in others)
+    assert len(pairs) - len(others) > 2500
 
 
 def test_slots_of_one_fact_differ_and_stay() -> None:

@@ -1,0 +1,119 @@
+"""The passages by hand in rag/data/answering: sections of documents with questions, answered and not, as training pairs.
+
+A section is `> title > heading`, `= columns` where its lines are rows, sentences or rows between |, then
+`? question => number of the line` and `x question` for what nothing there answers. What stands nearest to a question
+that nothing answers is the pair that counts most: it shares all words but one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.answer.pieces import piece_in_context
+from rag.errors import RagError
+from rag.evaluation.answer_lines import (
+    ANSWERS,
+    FOLDER,
+    NO_ANSWER,
+    OTHER_ATTRIBUTE,
+    AnswerPair,
+    as_typed,
+    nearest,
+    read_lines,
+    row_of,
+    split_parts,
+)
+
+NEAR_OF_ANSWERED, NEAR_OF_MISSED = 1, 2  # lines of the section that do not answer, a question
+FOR_FITTING = "passages_chats_reports"  # the file of one hand, left to the fit of the score
+SHARE_OF_OTHER_SECTIONS = 0.5  # of questions, paired also with a line of another section of the document
+
+
+@dataclass
+class Section:
+    """A section: its title and heading, its columns if it is a table, its lines, `(question, number of the line or 0)`."""
+
+    title: str
+    heading: str
+    columns: tuple[str, ...]
+    lines: tuple[str, ...]
+    questions: list[tuple[str, int]]
+
+    @property
+    def markdown(self) -> str:
+        """The section as it stands in its document."""
+        rows = [row_of("; ".join(self.columns)), row_of("; ".join("---" for _ in self.columns)), *self.lines]
+        return f"## {self.heading}\n\n" + ("\n".join(rows) if self.columns else " ".join(self.lines))
+
+    @property
+    def texts(self) -> list[str]:
+        """Each line as the answerability model reads it."""
+        befores = [""] * len(self.lines) if self.columns else ["", *self.lines]
+        return [
+            piece_in_context(self.title, self.heading, line, before, self.columns)
+            for line, before in zip(self.lines, befores, strict=False)
+        ]
+
+
+def passage_files() -> list[Path]:
+    """The files that the answerability model is trained on, one a hand and kind of document."""
+    return sorted(FOLDER.glob("passages*.txt"))
+
+
+def is_for_fitting(path: Path) -> bool:
+    """Whether no training reads a file: the score and its confidence are fitted on it."""
+    return path.stem == FOR_FITTING
+
+
+def read_sections(path: Path) -> Iterator[Section]:
+    """The sections of a file in order."""
+    section: Section | None = None
+    for text in read_lines(path):
+        if text.startswith("> "):
+            if section:
+                yield section
+            title, _, heading = (part.strip() for part in text[2:].partition(">"))
+            section = Section(title, heading or title, (), (), [])
+        elif section is None:
+            raise RagError(f"{path}: the first line must be `> title > heading`.")
+        elif text.startswith("= "):
+            section.columns = split_parts(text[2:], ";")
+        elif text.startswith("? "):
+            question, _, number = text[2:].rpartition(" => ")
+            section.questions.append((question.strip(), int(number)))
+        elif text.startswith("x "):
+            section.questions.append((text[2:].strip(), 0))
+        else:
+            section.lines = tuple(map(row_of, split_parts(text)) if section.columns else split_parts(text))
+    if section:
+        yield section
+
+
+def pairs_of_passages(path: Path, chance: random.Random) -> Iterator[AnswerPair]:
+    """The pairs of a file: each question once, as somebody might type it."""
+    documents: dict[str, list[str]] = defaultdict(list)
+    sections = list(read_sections(path))
+    for section in sections:
+        documents[section.title] += section.texts
+    for section in sections:
+        group = f"{path.stem}: {section.title}"
+        texts = section.texts
+        elsewhere = [text for text in documents[section.title] if text not in texts]
+        for question, number in section.questions:
+            question = as_typed(question, chance)
+            answer = texts[number - 1] if number else None
+            others = [text for text in texts if text != answer]
+            if answer:
+                yield AnswerPair(question, answer, ANSWERS, group)
+                near = nearest(question, others, NEAR_OF_ANSWERED, chance)
+                yield from (AnswerPair(question, text, OTHER_ATTRIBUTE, group) for text in near)
+            else:
+                near = nearest(question, others, NEAR_OF_MISSED, chance)
+                yield from (AnswerPair(question, text, NO_ANSWER, group) for text in near)
+            if elsewhere and chance.random() < SHARE_OF_OTHER_SECTIONS:
+                (other,) = nearest(question, elsewhere, 1, chance)
+                yield AnswerPair(question, other, NO_ANSWER, group)
