@@ -151,10 +151,10 @@ class RayCluster(ContainerPlatform):
         return super().upload(submission)
 
     def find(self, tag: str) -> list[Sighting]:
-        return [self._judged(one) for one in self._jobs.find(tag)]
+        return [self._judge(one) for one in self._jobs.find(tag)]
 
     def look(self, reference: Reference) -> Sighting:
-        return judged(super().look(reference))
+        return judge(super().look(reference))
 
     def cancel(self, reference: Reference) -> None:
         """Takes the claim away and asks Ray: where Ray has forgotten the job, its driver leaves for want of the claim."""
@@ -164,7 +164,7 @@ class RayCluster(ContainerPlatform):
 
     def bill(self, reference: Reference) -> Bill | None:
         """Seconds from its start to its end, or to its last sign of life, at the team's price of the group."""
-        sighting = self._judged(self._jobs.look(reference.remote_id))
+        sighting = self._judge(self._jobs.look(reference.remote_id))
         if sighting.ran_s is None or not isinstance(sighting, RaySighting):
             is_gone = sighting.stage is Stage.GONE  # then the seconds between its signs of life count
             return Bill(0.0, True, f"the {LABEL} has no record of it") if is_gone else None
@@ -187,45 +187,49 @@ class RayCluster(ContainerPlatform):
             return [f"the record of {reference.tag} in the {LABEL}, which takes it for running"]
         return []
 
-    def _judged(self, shown: Sighting) -> Sighting:
+    def _judge(self, sighting: Sighting) -> Sighting:
         """A job beside the sign of life and the last word as they stand there, unproved: forged ones end nothing that runs."""
         try:
-            outer = plain_object(self.runs.read(shown.tag, LIFE, 4096) or b"") or {}
-            has_ended = self.runs.read(shown.tag, DONE, 1) is not None
+            outer = plain_object(self.runs.read(sighting.tag, LIFE, 4096) or b"") or {}
+            has_last_word = self.runs.read(sighting.tag, DONE, 1) is not None
         except NoAnswer as error:
-            return judged(replace(shown, unread=str(error)[:300]))
+            return judge(replace(sighting, unread=str(error)[:300]))
         at = (plain_object(str(outer.get(TEXT, "")).encode()) or {}).get("at")
-        return judged(
+        return judge(
             replace(
-                shown,
+                sighting,
                 life_at=float(at) if isinstance(at, int | float) else None,
-                end={} if has_ended else None,
+                end={} if has_last_word else None,
             )
         )
 
 
-def judged(shown: Sighting) -> Sighting:
+def judge(sighting: Sighting) -> Sighting:
     """What Ray shows, held to the sign of life: none for LEASE_S is lost, and an end counts QUIET_S after the last one.
 
     Where the place of the runs cannot be read, a running job counts as running, and an end after LEASE_S.
     """
-    if not isinstance(shown, RaySighting) or shown.end is not None:
-        return shown
-    life_at = shown.life_at or 0.0
-    quiet_s = shown.at - (max(life_at, shown.since) if shown.stage is Stage.RUNNING else life_at)
+    if not isinstance(sighting, RaySighting) or sighting.end is not None:
+        return sighting
+    life_at = sighting.life_at or 0.0
+    quiet_s = sighting.at - (max(life_at, sighting.since) if sighting.stage is Stage.RUNNING else life_at)
     has_begun = (
-        shown.word == "RUNNING" or shown.life_at is not None
+        sighting.word == "RUNNING" or sighting.life_at is not None
     )  # a word that nobody knows may mean waiting
-    if shown.stage is Stage.RUNNING and has_begun and quiet_s > LEASE_S and not shown.unread:
-        ran_s = max(0.0, (shown.ran_s or 0.0) - quiet_s)
+    if sighting.stage is Stage.RUNNING and has_begun and quiet_s > LEASE_S and not sighting.unread:
+        ran_s = max(0.0, (sighting.ran_s or 0.0) - quiet_s)
         note = f"no sign of life for {quiet_s:.0f} s"
-        return replace(shown, stage=Stage.GONE, word=f"{shown.word}, but {note}", ran_s=ran_s, note=note)
-    if shown.stage in ENDED:
-        patience_s, silence_s = (LEASE_S, shown.at - shown.since) if shown.unread else (QUIET_S, quiet_s)
+        return replace(
+            sighting, stage=Stage.GONE, word=f"{sighting.word}, but {note}", ran_s=ran_s, note=note
+        )
+    if sighting.stage in ENDED:
+        patience_s, silence_s = (
+            (LEASE_S, sighting.at - sighting.since) if sighting.unread else (QUIET_S, quiet_s)
+        )
         if silence_s < patience_s:
-            note = f"Ray says {shown.word}, but it showed life {max(0.0, quiet_s):.0f} s ago"
-            return replace(shown, stage=Stage.RUNNING, note=note)
-    return shown
+            note = f"Ray says {sighting.word}, but it showed life {max(0.0, quiet_s):.0f} s ago"
+            return replace(sighting, stage=Stage.RUNNING, note=note)
+    return sighting
 
 
 def sighting_of(job: Answer) -> RaySighting:
@@ -234,10 +238,10 @@ def sighting_of(job: Answer) -> RaySighting:
         word, tag = str(job["status"]), str(job["submission_id"])
         stage, note = stage_of(word, STAGES)
         at = job.at or time.time()
-        began, ended = float(job.get("start_time") or 0) / 1000, float(job.get("end_time") or 0) / 1000
-        ran_s = max(0.0, (ended or at) - began) if began else 0.0
+        began, end = float(job.get("start_time") or 0) / 1000, float(job.get("end_time") or 0) / 1000
+        ran_s = max(0.0, (end or at) - began) if began else 0.0
         machine = str((job.get("metadata") or {}).get("machine", ""))
-        facts: dict[str, Any] = {"at": at, "since": ended or began, "machine": machine}
+        facts: dict[str, Any] = {"at": at, "since": end or began, "machine": machine}
         return RaySighting(tag, stage, word, tag, ran_s, note or str(job.get("message") or "")[:200], **facts)
     except (TypeError, ValueError, AttributeError) as error:
         raise NoAnswer(f"The {LABEL} showed something that is no job ({type(error).__name__}).") from error

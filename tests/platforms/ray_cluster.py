@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import psutil
 
+from worker.transport.embedded_redis import embedded_redis
+
 ROOT = Path(__file__).parents[2]
 NAMESPACES = ("unshare", "-n", "-p", "-f", "--kill-child", "--mount-proc")
 TOKEN = "token-of-the-drills-0123456789abcdef"
@@ -30,8 +32,10 @@ TRAINING = ("ray_kind", "ray::RayTrainWorker", "ray::TrainController", "ray::Tra
 class Cluster:
     """`start` brings up the head and both nodes; `kill` takes one as a power cut would."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, has_memory: bool = False) -> None:
         self._home = home
+        (home / "redis").mkdir(parents=True)
+        self._redis = embedded_redis(home / "redis", port=6390) if has_memory else None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (home / "bin").mkdir(parents=True)
         command = home / "bin" / "trainwise"
@@ -59,7 +63,8 @@ class Cluster:
             "PYTHONPATH": str(ROOT),
             "PATH": path,
         }
-        return {**os.environ, **own}
+        memory = {"RAY_REDIS_ADDRESS": "127.0.0.1:6390"} if self._redis else {}
+        return {**os.environ, **own, **memory}
 
     def start(self) -> None:
         """The head, and the nodes once it answers."""
@@ -68,8 +73,15 @@ class Cluster:
             self.start_node(ip)
 
     def start_head(self) -> None:
-        """A head with no CPU of its own, so that nothing trains there; its state dies with it."""
-        words = ["--head", "--port=6379", f"--dashboard-host={HEAD}", "--dashboard-port=8265", "--num-cpus=0"]
+        """A head with no CPU of its own, so that nothing trains there; its state dies with it, unless a Redis has it."""
+        words = [
+            *(["--redis-password="] if self._redis else []),
+            "--head",
+            "--port=6379",
+            f"--dashboard-host={HEAD}",
+            "--dashboard-port=8265",
+            "--num-cpus=0",
+        ]
         self._start(HEAD, [*words, f"--temp-dir={self._home}/r"])
         self._wait(HEAD, self.answers)
 

@@ -3,8 +3,9 @@
     unshare -n -p -f --kill-child --mount-proc PYTHON -m tests.platforms.ray_drills HOME node driver head ...
 
 node, driver, head: killed while it trains (the head and its nodes come back without their memory). control: the head's
-control process is killed, and the head comes back. unanswered: the create's answer is lost. cancel, cancel-in-start: a
-person cancels. none: no trouble.
+control process is killed, and the head comes back. head-with-memory: Ray's state lies in a Redis and outlives the head. unanswered: the create's answer is lost. cancel, cancel-in-start: a
+person cancels. none: no trouble. train: a real LoRA fine-tune of the small encoder, without trouble; train-node: a node
+is killed after its first checkpoint.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from finetune.data.store import DatasetStore
+from finetune.data.ticket import Tickets
 from finetune.platforms import PLATFORMS
 from finetune.platforms.contract import NoAnswer, Submission
+from finetune.spec import parse_spec
+from tests.integration.conftest import add_dataset
 from tests.platforms.ray_cluster import HEAD, NODES, TOKEN, URL, Cluster, training_processes
 from tests.platforms.world import ROWS, SPEC
 from worker.dispatch.desk import Connection, Desk
@@ -42,8 +47,12 @@ class Drill:
 
     cluster: Cluster
     home: Path
+    is_real: bool = False
     began: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.time)
+    rows: Tickets = ROWS
+    checkpoint_steps: list[int] = field(default_factory=list)
+    resumed_at: int = 0
 
     def __post_init__(self) -> None:
         self.home.mkdir()
@@ -60,15 +69,40 @@ class Drill:
         platform = PLATFORMS["ray"]
         self.adapter: Any = platform.connect(values)
         connection = Connection(platform, self.adapter, self.adapter.runs)
-        packer = Packer(key, lambda digest: ROWS, {"as_of": "2026-11"})
+        packer = Packer(key, lambda digest: self.rows, {"as_of": "2026-11"})
         self.desk = Desk(self.ledger, {"ray": connection}, packer, self.home / "artifacts")
 
     def submit(self) -> str:
         """The job."""
-        spec = {**SPEC, "steps": STEPS, "trace": str(self.trace)}
+        spec = {**SPEC, **self.recipe()}
         request = JobRequest("finetune", spec, "few", "U1", "maya", "T1", "C1", None, "k", 50.0)
         request = JobRequest(**{**vars(request), "platform": "ray", "machine": "2x1cpu"})
         return self.ledger.submit(request).id
+
+    def recipe(self) -> dict[str, Any]:
+        """Counting; in a real training's drill sixty tickets and a LoRA."""
+        if not self.is_real:
+            return {"steps": STEPS, "trace": str(self.trace)}
+        add_dataset(self.home / "datasets", "few")
+        store = DatasetStore(str(self.home / "datasets"))
+        self.rows = store.tickets(store.get("few").digest)
+        form = {
+            "dataset": "few",
+            "digest": self.rows.digest,
+            "method": "lora",
+            "epochs": "12",
+            "patience": "100",
+        }
+        return {**parse_spec(form).to_json(), "budget_usd": 50.0}
+
+    def checkpoints(self) -> list[int]:
+        """The steps of the sealed checkpoints of a real training."""
+        seals = (self.home / "runs").glob("*/work/attempt/checkpoints/checkpoint-*/sealed.json")
+        return sorted(int(path.parent.name.split("-")[1]) for path in seals)
+
+    def has_trained_a_while(self) -> bool:
+        """Whether it is time for the trouble."""
+        return bool(self.checkpoints()) if self.is_real else len(self.lines()) >= KILL_AT
 
     def lines(self) -> list[dict[str, Any]]:
         """What the first rank traced."""
@@ -93,8 +127,8 @@ class Drill:
         try:
             if name == "cancel-in-start":
                 self.wait(lambda: bool(training_processes("ray_kind")))
-            elif name not in ("none", "unanswered"):
-                self.wait(lambda: len(self.lines()) >= KILL_AT)
+            elif name not in ("none", "train", "unanswered"):
+                self.wait(self.has_trained_a_while)
             at = time.monotonic()
             self.trouble(name, job)
             self.wait(lambda: self.ledger.job(job).state in END_STATES)
@@ -116,13 +150,17 @@ class Drill:
 
     def trouble(self, name: str, job: str) -> None:
         """What befalls it."""
-        if name == "node":
+        if name in ("node", "train-node"):
+            self.checkpoint_steps = self.checkpoints()
             self.cluster.kill(NODES[0])
             self.cluster.start_node(NODES[0])
+            if self.is_real:
+                self.wait(lambda: self.first_step() > 0)
+                self.resumed_at = self.first_step()
         elif name == "driver":
             for process in training_processes("ray_kind"):
                 process.kill()
-        elif name in ("head", "control"):
+        elif name in ("head", "head-with-memory", "control"):
             if name == "control":
                 self.cluster.kill_control()
                 time.sleep(20)
@@ -131,6 +169,14 @@ class Drill:
             self.cluster.start()
         elif name.startswith("cancel"):
             self.ledger.request_cancel(job, "U1", "drill")
+
+    def first_step(self) -> int:
+        """The first step of the second submission's training; 0 before it."""
+        events = [*(self.home / "runs").glob("*-2/work/group/events")]
+        lines = [json.loads(line) for line in events[0].read_text().splitlines()] if events else []
+        starts = [number for number, line in enumerate(lines) if line.get("phase") == "training"]
+        steps = [line["step"] for line in lines[starts[0] :] if line["kind"] == "step"] if starts else []
+        return int(steps[0]) if steps else 0
 
     def lose_the_answer(self) -> None:
         """The first create is made, and its answer is lost."""
@@ -166,6 +212,9 @@ class Drill:
             "left_files": files,
             "usd": round(last.spent_usd, 4),
             "error": last.error,
+            "headline": (last.report or {}).get("headline"),
+            "checkpoints_at_the_kill": self.checkpoint_steps,
+            "first_step_seen_after": self.resumed_at,
             "outcomes": [f"{one.outcome}: {one.why}"[:200] for one in remotes],
         }
 
@@ -174,11 +223,14 @@ def main() -> None:
     """Runs the named drills one after another on one cluster."""
     home = Path(sys.argv[1])
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    cluster = Cluster(home)
+    cluster = Cluster(home, has_memory="head-with-memory" in sys.argv)
     cluster.start()
     print(json.dumps({"cluster": "up"}), flush=True)
     for number, name in enumerate(sys.argv[2:], 1):
-        print(json.dumps(Drill(cluster, home / f"{number}-{name}").run(name)), flush=True)
+        print(
+            json.dumps(Drill(cluster, home / f"{number}-{name}", name.startswith("train")).run(name)),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -44,6 +44,13 @@ def count(work: Work) -> dict[str, Any]:
     return {"kind": "finetune", "headline": "counted", "notes": []}
 
 
+def count_or_train(work: Work) -> dict[str, Any]:
+    """Counts where the recipe says where to trace it, and else fine-tunes for real."""
+    from worker.kinds.finetune import KIND
+
+    return count(work) if "trace" in work.envelope.spec else KIND.run(work)
+
+
 def trace(path: Path, tag: str, step: int, ranks: int) -> None:
     """One line: which submission did which step when, with how many ranks."""
     line = json.dumps({"tag": tag, "step": step, "ranks": ranks, "pid": os.getpid(), "at": time.time()})
@@ -57,7 +64,7 @@ def main() -> None:
     from worker.kinds.job_kind import JobKind
     from worker.runtime import remote
 
-    remote.KINDS = {"finetune": JobKind("finetune", "Counting", count, over_gpus=True)}  # type: ignore[assignment]
+    remote.KINDS = {"finetune": JobKind("finetune", "Counting", count_or_train, over_gpus=True)}  # type: ignore[assignment]
     trainwise()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from finetune.platforms.contract import NotMade, PlatformError, Reference, Stage, Submission
-from finetune.platforms.ray import LEASE_S, QUIET_S, RaySighting, judged
+from finetune.platforms.ray import LEASE_S, QUIET_S, RaySighting, judge
 from finetune.platforms.runs import CLAIM, WORK
 from tests.platforms.ray_server import WIRE, RayServer
 from tests.platforms.standin import CANCELLED, PlatformJob
@@ -143,10 +143,10 @@ def test_the_record_that_shows_the_run_s_key_is_deleted_at_the_end(world: World)
 def test_a_word_that_nobody_knows_is_not_held_to_signs_of_life_that_cannot_be_yet() -> None:
     """It may mean waiting, as PENDING does; the contract's run found such a job given up (seed 151)."""
     sighting = RaySighting(TAG, Stage.RUNNING, "QUEUED_NEW", TAG, at=LEASE_S + 100.0, since=1.0)
-    assert judged(sighting) == sighting
-    assert judged(replace(sighting, word="RUNNING")).stage is Stage.GONE
+    assert judge(sighting) == sighting
+    assert judge(replace(sighting, word="RUNNING")).stage is Stage.GONE
     away = replace(sighting, word="RUNNING", unread="the folder is away")
-    assert judged(away).stage is Stage.RUNNING
+    assert judge(away).stage is Stage.RUNNING
 
 
 def test_a_group_that_is_no_group_is_refused_with_an_example(tmp_path: Path) -> None:

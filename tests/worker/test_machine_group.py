@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from finetune.errors import Stopped
+from finetune.errors import FinetuneError, Stopped
 from tests.terminal import ROOT
 from tests.worker import counting_kind
 from worker.errors import WorkerError
@@ -133,6 +133,18 @@ def test_a_first_rank_without_a_pulse_is_given_up_and_shows_no_life(
     machines = group(tmp_path, form=one_beat)
     run, _ = work(machines, tmp_path, lambda: None)
     with pytest.raises(RunBroke):
+        machines.over(COUNTING).run(run)
+
+
+def test_a_cluster_without_ray_in_our_environment_is_told_what_to_install(tmp_path: Path) -> None:
+    """Another try would end the same way: it is none of the losses."""
+
+    def no_ray(shape: Shape, place: Path) -> None:
+        raise ModuleNotFoundError("No module named 'ray'", name="ray")
+
+    machines = group(tmp_path, form=no_ray)
+    run, _ = work(machines, tmp_path, lambda: None)
+    with pytest.raises(FinetuneError, match=r"trainwise\[ray\]"):
         machines.over(COUNTING).run(run)
 
 

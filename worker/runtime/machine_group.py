@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.artifacts import TRAINED, write_whole
-from finetune.errors import Stopped
+from finetune.errors import FinetuneError, Stopped
 from finetune.methods import METHODS
 from finetune.progress import FINISH
 from worker.errors import WorkerError
@@ -106,7 +106,7 @@ class MachineGroup:
     has_claim: Callable[[], bool]
     form: Callable[[Shape, Path], None] = lambda shape, place: form_group(shape, place)
     _rank_pulse: Pulse | None = None
-    _errors: list[str] = field(default_factory=list)
+    _errors: list[Exception] = field(default_factory=list)
 
     @property
     def attempt(self) -> Path:
@@ -175,7 +175,7 @@ class MachineGroup:
             self.form(self.shape, place)
         except Exception as error:  # Ray's own errors are many; what they mean here is one thing: it ended
             log.exception("the group of machines ended")
-            self._errors.append(type(error).__name__)
+            self._errors.append(error)
 
     def _watch(self, work: Work, place: Path, trainer: threading.Thread) -> dict[str, Any]:
         """The report once the first rank has left it; Stopped, FinetuneError or RunBroke otherwise."""
@@ -200,7 +200,12 @@ class MachineGroup:
             time.sleep(LOOK_S)
         if last_reason not in (None, FINISH):
             raise Stopped((place / "stop").read_text())
-        why = f" ({self._errors[0]})" if self._errors else ""
+        error = self._errors[0] if self._errors else None
+        if isinstance(error, ImportError):
+            raise FinetuneError(
+                f"{error.name} is not installed on the head of the cluster: pip install 'trainwise[ray]' on every machine."
+            )
+        why = f" ({type(error).__name__})" if error else ""
         raise RunBroke(
             f"A machine of this run was lost, or {self.shape.machines} were not free{why}; "
             "training goes on from the last good checkpoint."
