@@ -22,14 +22,20 @@ from finetune.tasks import TASKS
 CHARS_PER_TOKEN = 4.2
 ANSWER_TOKENS = 60.0  # of a written answer, beside its ticket
 TEMPLATE_TOKENS = 8.0
-CPU_GFLOPS = (25.0, 120.0)  # effective, 2 cores, small batches; measured runs fall inside
-START_S = 20.0  # loading, baselines, evaluation
+CPU_GFLOPS = (
+    70.0,
+    150.0,
+)  # of one core, without bfloat16 and with it; measured jobs fall inside (docs/performance.md)
+HALF_ATTENTION = (
+    400.0  # a token of a row of so many takes an encoder twice as long: attention goes with their square
+)
+START_S = 10.0  # loading, report
 MEASURED_SMALL, SMALL_S, LARGE_S = (
     12_000,
     270.0,
     840.0,
 )  # rows; seconds of work of a measurement up to there, and beyond
-LIBRARIES_GIB = 1.5  # Python, torch and one batch of activations
+LIBRARIES_GIB = 2.0  # Python, torch and what passes through the network at once (finetune/training/passes.py)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Seconds on a CPU worker from low to high, dollars there at most, memory in GiB, the same on a rented GPU.
+    """Seconds of one core of a CPU worker from low to high, dollars there at most, memory in GiB, the same on a rented GPU.
 
     `size.parameters` None: the base model's size is not known, and neither is anything else but `tokens`, those of all rows
     times the epochs, which a platform that tunes by itself is paid for.
@@ -81,7 +87,7 @@ def estimate_run(
         return RunEstimate(weights, tokens=rows_tokens)
     method = METHODS[spec.method]
     tokens = tokens_of(spec, card)
-    flops = method.flops_per_token * weights.parameters * tokens
+    flops = method.flops_per_token * _multiplications(spec, card, weights.parameters) * tokens
     slow, fast = (flops / (rate * 1e9) + START_S for rate in CPU_GFLOPS)
     usd = slow / 3600 * float(prices.get("cpu_hour", {}).get("usd", 0))
     memory = memory_gib(method, weights.parameters)
@@ -122,6 +128,14 @@ def tokens_a_row(spec: Spec, card: Card) -> float:
     if TASKS[spec.task].architecture == "causal":
         text += ANSWER_TOKENS
     return min(spec.max_length, text)
+
+
+def _multiplications(spec: Spec, card: Card, parameters: float) -> float:
+    """Weights that a token is multiplied with, and as many more as its attention takes as long as."""
+    base = BASE_MODELS.get(spec.base_model)
+    weights = parameters - (base.looked_up if base else 0.0)
+    is_encoder = TASKS[spec.task].architecture == "encoder"
+    return weights * (1 + tokens_a_row(spec, card) / HALF_ATTENTION if is_encoder else 1)
 
 
 def memory_gib(method: Method, parameters: float) -> float:

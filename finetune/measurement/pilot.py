@@ -32,15 +32,15 @@ from finetune.reports.measurement import PilotPart
 from finetune.reports.parts import Interval
 from finetune.spec import Spec, defaults
 from finetune.tasks.triage.data import on_one_fold
+from finetune.training.checks import PROBE_STEPS
 
 RECIPE = defaults({"task": PILOT_TASK, "method": PILOT.name})
 PILOT_FOLDER = "pilot"
 EPOCHS = 3  # of a pilot that cannot be the whole fine-tune
 LEAST_ROWS, MOST_ROWS = 24, 4_000
 PARTS = (1.0, 0.5, 0.25)  # of the rows it may see: few sizes, so that noise in the clock does not move it
-STEP_COST = (
-    3.2  # training a row for one epoch against embedding it once (training.md: 10.6-16.6 to 4.8 CPU-s)
-)
+STEP_COST = 4.6  # training a row for one epoch against embedding it once: 3.6 of 26 tokens, 5.3 of 256 (performance.md)
+CHECKED_ROWS = 8 * PROBE_STEPS  # one batch is learned before training begins, to see that it can be
 SHRINK, UNSURE = 0.4, 0.3  # the gain falls with this power of the rows, and how unsure that is
 REACH = 4.2  # a gain is carried to so many times the pilot's rows, no further
 AS_MANY = 1.2  # a cross-validated cheap method learns from the choosing rows too: still the same tickets
@@ -153,8 +153,13 @@ def _sizes(train: int, fold_rows: int) -> list[tuple[int, int]]:
 
 
 def _seconds(rows: int, epochs: int, dev: int, test: int, embed_s_per_row: float) -> float:
-    read = test + epochs * min(DEV_ROWS, dev)
-    return embed_s_per_row * (rows * (1 + STEP_COST * epochs) + read)
+    return training_s(rows, epochs, min(DEV_ROWS, dev), embed_s_per_row) + embed_s_per_row * test
+
+
+def training_s(rows: int, epochs: int, dev: int, embed_s_per_row: float) -> float:
+    """Seconds of work of one training, by what embedding a row takes: the check before it, its steps, the choosing rows."""
+    steps = STEP_COST * (rows * epochs + CHECKED_ROWS)
+    return embed_s_per_row * (rows + steps + epochs * dev)
 
 
 @dataclass(frozen=True)

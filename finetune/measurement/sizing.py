@@ -9,7 +9,7 @@ that noise in the clock seldom moves them.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,12 @@ LEAST_ROWS = 150  # halving ends here
 WHOLE_AT_ONCE, FIRST_ROWS = 2_500, 1_250  # up to so many rows all are tried first; of more, so many
 LARGEST_PART = 0.75  # of all rows: a sample of nearly all spares nothing
 GROWTH = 4  # times the rows of a sample: costs are foreseen no further
-PROBE_ROWS, PROBE_PARTS, WARM_UP = 192, 4, 16
+PROBE_ROWS, PROBE_PARTS, WARM_UP = (
+    768,
+    4,
+    16,
+)  # parts that fill batches: 48 questions took twice as long each as 600
+TRIAL_ROWS = 192  # of the probe's rows, those that the cheap methods are tried on
 PROBE_SHARE = 0.04  # of the time allowed
 SCORES_FIRST = 625  # rows up to which the sample's own size counts for more than a pilot on it
 PLANNED = 0.8  # share of the time allowed that is planned; the rest is for what took longer
@@ -147,14 +152,15 @@ class Sizing:
     def _probe(self) -> Cost:
         """The first costs, from as many texts as a small share of the time allows."""
         budget = self.lab.budget
-        places = self._order[:PROBE_ROWS]
+        places = self._order[: max(TRIAL_ROWS, min(PROBE_ROWS, len(self.numbers) // 2))]
         texts = [self.rows[int(self.numbers[at])].text for at in places]
         self.lab.embed(texts[:WARM_UP])  # the first call loads and warms up
         pace = self._embed_s(texts[:WARM_UP])
         most = max(WARM_UP, int(PROBE_SHARE * budget.allowed_s / max(pace, 1e-9)))
         texts, places = texts[:most], places[:most]
-        per_row, vectors = self._paces(texts)
-        labels = np.unique(self.labels[places], return_inverse=True)[1]
+        per_row, vectors = embedding_pace(texts, self.lab.embed, budget.clock)
+        texts, vectors = texts[:TRIAL_ROWS], vectors[:TRIAL_ROWS]
+        labels = np.unique(self.labels[places[:TRIAL_ROWS]], return_inverse=True)[1]
         if not labels.any():  # one class so far, which nothing is trained on: any two tell the time
             labels = np.arange(len(labels)) % 2
         fits = {}
@@ -171,18 +177,6 @@ class Sizing:
         began = self.lab.budget.clock()
         self.lab.embed(texts)
         return (self.lab.budget.clock() - began) / len(texts)
-
-    def _paces(self, texts: Sequence[str]) -> tuple[float, np.ndarray]:
-        """Seconds of work for embedding a text, of the fastest of a few parts with texts of like lengths; all vectors."""
-        order = np.array(sorted(range(len(texts)), key=lambda at: len(texts[at])))
-        count = PROBE_PARTS if len(texts) >= 8 * PROBE_PARTS else 1
-        parts, paces, vectors = [order[at::count] for at in range(count)], [], []
-        for part in parts:
-            began = self.lab.budget.clock()
-            vectors.append(self.lab.embed([texts[at] for at in part]))
-            paces.append((self.lab.budget.clock() - began) / len(part))
-        place = np.argsort(np.concatenate(parts))
-        return min(paces), np.concatenate(vectors)[place]
 
     def _first(self, cost: Cost) -> int:
         """The largest first sample that fits with all that follows, by the probe; else the smallest there is."""
@@ -237,6 +231,21 @@ class Sizing:
         vectors = self.lab.embed(texts)
         self._embedding += self.lab.budget.clock() - began
         return vectors
+
+
+def embedding_pace(
+    texts: Sequence[str], embed: Embed, clock: Callable[[], float]
+) -> tuple[float, np.ndarray]:
+    """Seconds of work for embedding a text, of the fastest of a few parts with texts of like lengths; all vectors."""
+    order = np.array(sorted(range(len(texts)), key=lambda at: len(texts[at])))
+    count = PROBE_PARTS if len(texts) >= 8 * PROBE_PARTS else 1
+    parts, paces, vectors = [order[at::count] for at in range(count)], [], []
+    for part in parts:
+        began = clock()
+        vectors.append(embed([texts[at] for at in part]))
+        paces.append((clock() - began) / len(part))
+    place = np.argsort(np.concatenate(parts))
+    return min(paces), np.concatenate(vectors)[place]
 
 
 class LadderWatch:

@@ -1,0 +1,127 @@
+"""What a fine-tune is foreseen to take, beside what it takes: short tickets, intents, e-mails of 300 words.
+
+`python benchmarks/foreseen.py [--sets bundled,banking77,emails] [--method lora] [--json]`: each set is a real job
+(finetune/pipeline.py) in a process of its own. Compared are the form's estimate of the whole job (finetune/estimate.py) and
+the measurement's plan for the training in it (finetune/measurement/pilot.py), in CPU-seconds, and the peak of memory. Made-up
+mails come from large_sets.py and mail_sets.py; banking77 needs ../shared/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.imports import peak_mb  # noqa: E402 - the repository is on the path only now
+from finetune.data.row_file import gather  # noqa: E402
+from finetune.data.ticket import Ticket, Tickets  # noqa: E402
+
+SIZES = {"bundled": (658, 5), "banking77": (1_500, 3), "emails": (400, 3), "spanish": (400, 3)}
+
+
+def rows_of(name: str, rows: int) -> Tickets:
+    """So many tickets of a set."""
+    if name == "emails":
+        from benchmarks.large_sets import rows_of as generated
+
+        return Tickets(gather(islice(generated("emails"), rows)), "triage")
+    if name == "spanish":
+        from benchmarks import mail_sets
+
+        mail_sets.MAILS = rows
+        pairs = mail_sets.spanish_mails()
+    else:
+        file = ROOT / (
+            "finetune/samples/tickets.csv" if name == "bundled" else "../shared/data/banking77/train.csv"
+        )
+        with file.open(newline="", encoding="utf-8") as stream:
+            pairs = [(row["text"], row.get("label") or row["category"]) for row in csv.DictReader(stream)]
+    step = max(1, len(pairs) // rows)
+    sample = pairs[::step][:rows]
+    return Tickets(tuple(Ticket(str(at), *pair) for at, pair in enumerate(sample)), "triage")
+
+
+def job(name: str, method: str) -> dict[str, Any]:
+    """One set's job in this process."""
+    import yaml
+
+    from finetune.data.card import describe
+    from finetune.device import cpu_seconds
+    from finetune.estimate import estimate_run
+    from finetune.measurement.pilot import training_s
+    from finetune.measurement.sizing import PROBE_ROWS, WARM_UP, embedding_pace
+    from finetune.pipeline import run
+    from finetune.spec import parse_spec
+    from finetune.training.embedding import embedder_for
+
+    rows, epochs = SIZES[name]
+    tickets = rows_of(name, rows)
+    about = {"scopes": ("workspace",), "licence": "", "added_by": "", "added_at": ""}
+    card = describe(tickets, name=name, **about)
+    spec = parse_spec({"dataset": name, "method": method, "epochs": epochs})
+    prices = yaml.safe_load((ROOT / "bot/prices.yaml").read_text())
+    estimate = estimate_run(spec, card, prices)
+    embedder = embedder_for(tickets.texts)
+    embedder(tickets.texts[:WARM_UP])
+    pace = embedding_pace(tickets.texts[:PROBE_ROWS], embedder, cpu_seconds)[0]
+    moments: dict[str, float] = {}
+
+    def emit(event: dict[str, Any]) -> None:
+        if event["kind"] == "phase":
+            moments[event["phase"]] = cpu_seconds()
+
+    with tempfile.TemporaryDirectory() as folder:
+        began = cpu_seconds()
+        report = run(spec, tickets, Path(folder), emit, lambda: None)
+        whole = cpu_seconds() - began
+    part = report["dataset"]
+    plan_s = training_s(part["train"], epochs, part["dev"], pace)
+    training = moments["evaluating"] - moments["training"]
+    low, high = estimate.seconds
+    return {
+        "set": name,
+        "rows": len(tickets),
+        "epochs": epochs,
+        "embedding_ms": round(1_000 * pace, 1),
+        "training_foreseen_s": round(plan_s, 1),
+        "training_s": round(training, 1),
+        "training_ratio": round(training / plan_s, 2),
+        "job_foreseen_s": [round(low, 1), round(high, 1)],
+        "job_s": round(whole, 1),
+        "job_ratio": round(whole / (low * high) ** 0.5, 2),
+        "memory_foreseen_mb": round(1_024 * estimate.memory_gib),
+        "peak_mb": round(peak_mb()),
+        "baselines_s": round(moments["training"] - moments["baselines"], 1),
+        "evaluating_s": round(moments["reporting"] - moments["evaluating"], 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", default="bundled,banking77,emails")
+    parser.add_argument("--method", default="lora")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    lines = []
+    for name in options.sets.split(","):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            lines.append(pool.apply(job, (name, options.method)))
+        if not options.json:
+            print(lines[-1], flush=True)
+    if options.json:
+        print(json.dumps(lines))
+
+
+if __name__ == "__main__":
+    main()
