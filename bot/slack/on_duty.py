@@ -26,6 +26,7 @@ from worker.ledger.duty import DutyTicket, Label, Watch
 
 SPOKEN = (None, "file_share", "bot_message")
 MONTH_S = 30 * 86_400.0
+IN_DOUBT = "it is in doubt about itself, so people look at all its answers"
 LEAST_NEW = 5  # tickets near no training ticket before they are told of
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def observation_of(ticket: DutyTicket, words: Sequence[Label]) -> Observation | 
     right = None if truth is None else truth == best
     word_at = words[0].at if words else 0.0  # the first word: a second one moves nothing
     facts = (ticket.confidence, ticket.queue is not None, ticket.is_near, ticket.is_audit, right, word_at)
-    return Observation(*facts)
+    return Observation(*facts, is_alone=ticket.reason != IN_DOUBT)
 
 
 def share_to_check(count: int, first: float, watch: Watch, now: float) -> float:

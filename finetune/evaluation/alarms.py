@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from finetune.evaluation.promise import breaks_promise
 from finetune.evaluation.repeated_looks import (
     ChangeBet,
     RateBet,
@@ -21,11 +20,11 @@ from finetune.evaluation.repeated_looks import (
     rate_bet_from,
 )
 
-VERSION = 1  # of what `to_json` gives and of how the bets are made: another one is made anew from the events
+VERSION = 2  # of what `to_json` gives and of how the bets are made: another one is made anew from the events
 LABEL_CHANCE, FAR_CHANCE, CONFIDENCE_CHANCE = 0.01, 0.005, 0.005  # false alarms over all looks at one model
 LEAST_CHECKS, LEAST_TICKETS = 10, 30  # fewer ring nothing
-DOUBT = 0.1  # how unlikely the last labels must be for more checks
-LEAST_DOUBTED = 5
+DOUBT_BEGINS, DOUBT_ENDS = 2.0, 1.8  # loudness of the labels: three wrong answers among a few
+DOUBTED_WEALTH = 5.0  # of the bets on tickets: far from an alarm, and rare by luck
 FAR_SHARE = 0.05  # of held-out tickets that are near no training ticket, by construction; on few of them up to twice that
 
 
@@ -34,7 +33,8 @@ class Alarms:
     """What speaks against a model that promised at most `promise` wrong answers, and the alarm that rang first.
 
     `alarm` says in words why it must stop answering alone, "" while nothing speaks against it; `is_of_labels` where people's
-    words rang it. What comes after the alarm changes neither.
+    words rang it. What comes after the alarm changes neither. Before an alarm comes doubt: it costs little to ask people more often
+    for a while, and much to answer wrongly until an alarm is sure (docs/decisions.d/live.md).
     """
 
     promise: float
@@ -43,6 +43,7 @@ class Alarms:
     change: ChangeBet
     alarm: str = ""
     is_of_labels: bool = False
+    labels_doubt: bool = False
 
     @classmethod
     def begin(cls, promise: float, confidences: Sequence[float]) -> Alarms:
@@ -66,6 +67,7 @@ class Alarms:
     def take_check(self, right: bool) -> None:
         """Bets on what people say of the next answer that was drawn at random, in the order in which they first said it."""
         self.checks.take(not right)
+        self.labels_doubt = self.checks.loudness >= (DOUBT_ENDS if self.labels_doubt else DOUBT_BEGINS)
         if self.alarm or not _is_broken(self.checks):
             return
         wrong, answers = self.checks.part(LEAST_CHECKS)
@@ -74,20 +76,20 @@ class Alarms:
 
     def check_anew(self, rights: Iterable[bool]) -> None:
         """Bets on all labels from the beginning, as people have changed what they said of an earlier answer."""
-        self.checks = RateBet(self.promise)
+        self.checks, self.labels_doubt = RateBet(self.promise), False
         for right in rights:
             self.take_check(right)
 
     @property
-    def is_suspicious(self) -> bool:
-        """Whether the last labels leave a doubt: then SUSPICION times as many answers are shown to people until they settle it."""
-        last = self.checks.last
-        return len(last) >= LEAST_DOUBTED and breaks_promise(last.count("1"), len(last), self.promise, DOUBT)
+    def is_in_doubt(self) -> bool:
+        """Whether something may have changed: until labels settle it people look at all that it would answer alone."""
+        return self.labels_doubt or max(self.far.wealth, self.change.wealth) >= DOUBTED_WEALTH
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
         bets = {name: json_of(getattr(self, name)) for name in ("checks", "far", "change")}
-        return {"promise": self.promise, **bets, "alarm": self.alarm, "is_of_labels": self.is_of_labels}
+        plain = {"alarm": self.alarm, "is_of_labels": self.is_of_labels, "labels_doubt": self.labels_doubt}
+        return {"promise": self.promise, **bets, **plain}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Alarms:
@@ -99,6 +101,7 @@ class Alarms:
             change_bet_from(values["change"]),
             str(values["alarm"]),
             bool(values["is_of_labels"]),
+            bool(values["labels_doubt"]),
         )
 
 

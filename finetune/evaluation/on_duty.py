@@ -17,13 +17,16 @@ from finetune.evaluation.promise import Threshold, loosest_threshold
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
-SUSPICION = 4.0  # so many times more answers are shown to people while their labels leave a doubt (alarms.py)
+SUSPICION = 4.0  # so many times more tickets are shown to people in shadow while something may have changed (alarms.py)
 LEAST_TO_RECALIBRATE = 75
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing; since `word_at`."""
+    """One ticket that was settled. `right`: what people say of the likeliest queue, None where they say nothing; since `word_at`.
+
+    An answer that the model gave while in doubt, so that people look at it, is not alone.
+    """
 
     confidence: float
     is_answer: bool
@@ -31,6 +34,7 @@ class Observation:
     is_audit: bool = False
     right: bool | None = None
     word_at: float = 0.0
+    is_alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def figures_of(observations: Sequence[Observation]) -> DutyFigures:
     """What the tickets come to."""
     checks = checks_of(observations)
     wrong = sum(not right for right in checks)
-    answers = sum(one.is_answer for one in observations)
+    answers = sum(one.is_answer and one.is_alone for one in observations)
     return DutyFigures(len(observations), answers, len(checks), wrong, wilson(wrong, len(checks)))
 
 

@@ -68,11 +68,21 @@ class RateBet:
             self.waiting -= share
             self.bets = [bet + share for bet in self.bets]
         self.bets = [bet * step for bet, step in zip(self.bets, steps, strict=True)]
-        self.largest = max(self.largest, sum(self.bets) / len(self.bets) + self.waiting)
+        self.largest = max(self.largest, self.wealth)
 
     def rings(self, chance: float) -> bool:
         """Whether that much evidence comes by luck with at most `chance`, over all looks."""
         return self.largest >= 1 / chance
+
+    @property
+    def wealth(self) -> float:
+        """What the bets are worth by now."""
+        return sum(self.bets) / len(self.bets) + self.waiting
+
+    @property
+    def loudness(self) -> float:
+        """How much likelier the events since the loudest start are at the middle rate, as a logarithm; 0 while there is no such start."""
+        return self.sum - self.lowest
 
     def part(self, least: int) -> tuple[int, int]:
         """How many of the events since the loudest start happened, and how many they are, `least` (at most LAST) or more."""
@@ -94,7 +104,7 @@ class ChangeBet:
     earlier: list[int]
     seed: int = 0
     count: int = 0
-    wealth: list[float] = field(default_factory=lambda: [1 / len(SIDES)] * len(SIDES))
+    bets: list[float] = field(default_factory=lambda: [1 / len(SIDES)] * len(SIDES))
     largest: float = 1.0
     _draws: np.random.Generator | None = field(default=None, repr=False, compare=False)
 
@@ -119,12 +129,17 @@ class ChangeBet:
         self.earlier[step] += 1
         if self.largest >= ENOUGH:
             return
-        even = sum(self.wealth) * JUMPS / len(SIDES)
-        self.wealth = [
+        even = self.wealth * JUMPS / len(SIDES)
+        self.bets = [
             (part * (1 - JUMPS) + even) * (1 + side * (rank - 0.5))
-            for part, side in zip(self.wealth, SIDES, strict=True)
+            for part, side in zip(self.bets, SIDES, strict=True)
         ]
-        self.largest = max(self.largest, sum(self.wealth))
+        self.largest = max(self.largest, self.wealth)
+
+    @property
+    def wealth(self) -> float:
+        """What the bets are worth by now."""
+        return sum(self.bets)
 
     def rings(self, chance: float) -> bool:
         """Whether that much evidence comes by luck with at most `chance`, over all looks."""
@@ -143,7 +158,7 @@ def rate_bet_from(values: Mapping[str, Any]) -> RateBet:
 
 def change_bet_from(values: Mapping[str, Any]) -> ChangeBet:
     """The bet that was kept as JSON; TypeError or KeyError where the fields are others."""
-    return ChangeBet(**{**values, "earlier": list(values["earlier"]), "wealth": list(values["wealth"])})
+    return ChangeBet(**{**values, "earlier": list(values["earlier"]), "bets": list(values["bets"])})
 
 
 def bet_on_rate(events: Sequence[bool], rate: float) -> RateBet:

@@ -24,6 +24,7 @@ from bot.slack.delivery.rounds import Rounds
 from bot.slack.delivery.succession import follow
 from bot.slack.failures import tell_privately
 from bot.slack.on_duty import (
+    IN_DOUBT,
     MONTH_S,
     answer_to,
     card_of,
@@ -78,7 +79,7 @@ class DutyClerk:
         self._read_at: dict[str, float] = {}
         self._looked_at: dict[str, tuple[int, int, float]] = {}
         self._cards: set[str] = set()
-        self._suspicious: dict[str, bool] = {}
+        self._in_doubt: dict[str, bool] = {}
         self._bot_user = ""
         self._rounds = Rounds(self.work_once, "duty", LONGEST_PAUSE_S)
         self._history = ChannelHistory(
@@ -120,6 +121,9 @@ class DutyClerk:
         model = self.model_of(watch)
         if model is None:
             return
+        if watch.id not in self._looked_at:  # after a start: is it in doubt?
+            self._judge(watch, model)
+            watch = duty.watch_by(self.services.ledger.engine, watch.id)
         if self._settle_waiting(watch, model):
             self.services.wake()
         self._judge(watch, model)
@@ -196,7 +200,8 @@ class DutyClerk:
             return 0
         now = self.services.clock()
         share = share_to_check(*duty.pace(engine, watch.id, now - MONTH_S), watch, now)
-        share *= SUSPICION if self._suspicious.get(watch.id) else 1.0
+        if self._in_doubt.get(watch.id):  # live, people look at everything until their labels settle it
+            share = 1.0 if watch.mode == duty.LIVE else share * SUSPICION
         count = 0
         for ticket in batch:
             if self._rounds.is_over:
@@ -212,7 +217,9 @@ class DutyClerk:
             queue=answer.queue,
             confidence=answer.confidence if answer.likeliest else None,
             likeliest=answer.likeliest,
-            reason=answer.reason,
+            reason=IN_DOUBT
+            if share >= 1 and self._in_doubt.get(watch.id) and answer.queue
+            else answer.reason,
             is_near=answer.is_near,
             is_audit=hashed_share(f"{watch.id}:{ticket.key}") < share,
             version=watch.version,
@@ -241,7 +248,7 @@ class DutyClerk:
         alarms = look(engine, watch, confidences_of(model))
         if alarms is None:  # someone has moved it to another mode
             return
-        self._suspicious[watch.id] = alarms.is_suspicious
+        self._in_doubt[watch.id] = alarms.is_in_doubt
         if watch.mode == duty.LIVE:
             if alarms.alarm:
                 values = {"mode": duty.SHADOW, "mode_at": self.services.clock(), "why": alarms.alarm}

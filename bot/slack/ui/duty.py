@@ -77,7 +77,7 @@ def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
     value, quote = _value(ticket), _quote(ticket)
     if ticket.queue is not None:
         share = f"{ticket.confidence or 0:.0%}"
-        asks = "  ·  drawn for checking: is this right?" if ticket.is_audit else ""
+        asks = f"  ·  {_why_checked(ticket)}: is this right?" if ticket.is_audit else ""
         text = f"{quote}📥 *{escape(one_line(ticket.queue, 80))}*  {share}{asks}"
         row = [button("Right", "duty_right", value), button("Other queue…", "duty_other", value)]
     else:
@@ -88,6 +88,10 @@ def ticket_line(ticket: DutyTicket) -> tuple[str, list[Block]]:
         ]
         row.append(button("Other queue…", "duty_other", value))
     return text, [section(text), actions(row, block_id="duty_line")]
+
+
+def _why_checked(ticket: DutyTicket) -> str:
+    return escape(one_line(ticket.reason, 200)) if ticket.reason else "drawn for checking"
 
 
 def _value(ticket: DutyTicket) -> str:

@@ -17,13 +17,14 @@ from bot.slack.delivery.duty_clerk import DutyClerk
 from bot.slack.features.duty_corrections import on_right
 from bot.slack.features.triage_duty import begin
 from bot.slack.launch import Refusal
-from bot.slack.on_duty import card_of, threshold_of
+from bot.slack.on_duty import IN_DOUBT, card_of, threshold_of
 from bot.slack.ui.duty import card_message, labelled_line, ticket_line
 from bot.slack.ui.limits import texts_of
 from finetune.evaluation.promise import Threshold
 from finetune.serving.answers import Answer
+from tests.bot.slack.watches import watch_of
 from worker.ledger import duty
-from worker.ledger.duty import DutyTicket, Label, Watch
+from worker.ledger.duty import DutyTicket, Label
 from worker.ledger.ledger import Ledger
 from worker.ledger.tables import posts
 
@@ -48,23 +49,7 @@ class Sorter:
 def case(tmp_path: Path) -> Any:
     """A clerk whose channel has a live watch; `clock` stands still."""
     ledger = Ledger(str(tmp_path / "ledger.db"))
-    fields = (
-        "",
-        "C1",
-        "T1",
-        "job1",
-        "d",
-        "job1",
-        0.02,
-        duty.LIVE,
-        duty.LIVE,
-        "everyone",
-        "U1",
-        1.0,
-        1.0,
-        "0",
-    )
-    watch = duty.open_watch(ledger.engine, Watch(*fields))
+    watch = duty.open_watch(ledger.engine, watch_of(error_rate=0.02))
     services: Any = SimpleNamespace(
         ledger=ledger, clock=lambda: NOW, wake=lambda: None, duty=None, keeps_jobs_out=lambda channel: False
     )
@@ -333,3 +318,32 @@ def test_a_reserve_sets_stricter_thresholds_and_leaves_the_alarms(case: Any) -> 
     assert loose is not None
     assert strict is not None
     assert strict > loose
+
+
+def test_in_doubt_people_look_at_every_answer_until_they_settle_it(case: Any) -> None:
+    """Three of fifteen checked answers are wrong: no alarm yet, but what comes is no answer alone; right ones end it."""
+    engine, watch = case.ledger.engine, case.watch
+    assert duty.change_watch(engine, watch, {"error_rate": 0.1})
+    case.clerk._models[(watch.id, "job1", 0.1, None)] = Sorter()
+
+    def latest(count: int) -> list[DutyTicket]:
+        enter(case, count)
+        work(case)
+        return duty.tickets_of(engine, watch.id)[-count:]
+
+    first = latest(250)
+    drawn = [one for one in first if one.is_audit]
+    assert len(drawn) < 200, "150 a month of 300"
+    for number, one in enumerate(drawn[:15]):
+        duty.label(engine, watch.id, one.key, "U2", "login" if number >= 12 else "billing", NOW)
+    case.clerk.work_once()
+    case.clerk._in_doubt, case.clerk._looked_at = {}, {}  # as after a restart
+    in_doubt = latest(15)
+    assert [(one.is_audit, one.reason) for one in in_doubt] == [(True, IN_DOUBT)] * 15
+    assert "in doubt" in ticket_line(in_doubt[0])[0]
+    assert card_of(case.services, watch, None).figures.answers == 250
+    for one in in_doubt:
+        duty.label(engine, watch.id, one.key, "U2", "billing", NOW)
+    case.clerk.work_once()
+    assert not all(one.is_audit for one in latest(10))
+    assert duty.watch_by(engine, watch.id).mode == duty.LIVE

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluation.alarms import Alarms
+from finetune.evaluation.alarms import DOUBTED_WEALTH, Alarms
 from finetune.evaluation.repeated_looks import (
     ENOUGH,
     JUMPS,
@@ -115,17 +115,17 @@ def test_confidences_in_steps_cost_no_evidence() -> None:
     rng = np.random.default_rng(8)
     values = [*rng.beta(9, 1.5, 300), *rng.beta(5, 1.5, 200)]
     earlier, draws = sorted(BEFORE), np.random.default_rng(0).random(len(values))
-    wealth, exact = [1 / 3] * 3, []
+    bets, exact = [1 / 3] * 3, []
     for value, draw in zip(values, draws, strict=True):
         low, high = bisect_left(earlier, value), bisect_right(earlier, value)
         rank = (low + draw * (high - low + 1)) / (len(earlier) + 1)
         insort(earlier, value)
-        even = sum(wealth) * JUMPS / 3
-        wealth = [
+        even = sum(bets) * JUMPS / 3
+        bets = [
             (part * (1 - JUMPS) + even) * (1 + side * (rank - 0.5))
-            for part, side in zip(wealth, SIDES, strict=True)
+            for part, side in zip(bets, SIDES, strict=True)
         ]
-        exact.append(sum(wealth))
+        exact.append(sum(bets))
     ring = next(at for at, one in enumerate(exact) if one >= 200)
     step = next(at for at in range(len(values)) if bet_on_change(BEFORE, values[: at + 1]).rings(1 / 200))
     assert abs(ring - step) <= 5
@@ -168,10 +168,25 @@ def test_few_events_ring_no_alarm() -> None:
 def test_a_changed_word_is_counted_as_if_it_had_been_said_at_first() -> None:
     """Four answers called wrong by mistake: with their words set right the bets are those of a model that was never wrong."""
     alarms = after([True] * 10 + [False] * 4)
-    assert alarms.is_suspicious
+    assert alarms.is_in_doubt
     alarms.check_anew([True] * 14)
     assert alarms.to_json() == after([True] * 14).to_json()
-    assert not alarms.is_suspicious
+    assert not alarms.is_in_doubt
+
+
+def test_doubt_comes_before_the_alarm_and_goes_by_itself() -> None:
+    """Three wrong answers among few are a doubt and no alarm; right ones settle it. Other tickets are doubted long before they ring."""
+    alarms = after([True] * 12 + [False] * 3)
+    assert (alarms.is_in_doubt, alarms.alarm) == (True, "")
+    take_all(alarms, [True] * 5)
+    assert alarms.is_in_doubt, "it ends later than it begins, so that it does not flicker"
+    take_all(alarms, [True] * 10)
+    assert not alarms.is_in_doubt
+    values = np.random.default_rng(1).beta(3, 3, 150)
+    looks = [after([(float(one), True) for one in values[:at]]) for at in range(150)]
+    first = next(look for look in looks if look.is_in_doubt)
+    assert first.change.wealth >= DOUBTED_WEALTH
+    assert first.change.count < next(look for look in looks if look.alarm).change.count
 
 
 def test_alarms_are_false_in_few_streams_however_often_they_are_looked_at() -> None:

