@@ -27,7 +27,7 @@ from benchmarks.imports import peak_mb  # noqa: E402 - the repository is on the 
 from finetune.data.row_file import gather  # noqa: E402
 from finetune.data.ticket import Ticket, Tickets  # noqa: E402
 
-SIZES = {"bundled": (658, 5), "banking77": (1_500, 3), "emails": (400, 3), "spanish": (400, 3)}
+SIZES = {"bundled": (658, 5), "banking77": (1_500, 3), "emails": (400, 3), "spanish": (160, 2)}
 
 
 def rows_of(name: str, rows: int) -> Tickets:
