@@ -23,6 +23,7 @@ from bot.settings import WHERE, Settings
 from bot.slack.app import FEATURES, build_app, posting_client, slack_client
 from bot.slack.delivery.rounds import every
 from bot.slack.teams import OneTeam
+from bot.slack.thread_start import start_threads
 from bot.teams.directory import require_home_of_one
 from bot.teams.place import hold_home, holds_data, settings_of
 from bot.teams.runtime import Line, open_runtime, open_shared
@@ -49,6 +50,7 @@ PRELOAD = (
     "finetune.measurement.run",
     "finetune.serving.predict",
 )
+WORKERS = 10  # threads of a socket
 SOCKETS = 2  # Slack sends each envelope to one of them, so a hang-up of one is no gap
 MINUTE_S, HOUR_S = 60.0, 3600.0
 log = logging.getLogger("trainwise")
@@ -104,9 +106,13 @@ class Bot:
         assert self.settings.slack_app_token
         for _ in range(SOCKETS):
             handler = SocketModeHandler(
-                self.app, self.settings.slack_app_token.reveal(), web_client=self.client
+                self.app,
+                self.settings.slack_app_token.reveal(),
+                web_client=self.client,
+                concurrency=WORKERS,
             )
             self.cleanup.callback(close_socket, handler)
+            start_threads(handler.client.message_workers, WORKERS)
             try:
                 handler.connect()
             except SlackApiError as refused:

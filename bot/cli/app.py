@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from typing import Annotated
@@ -36,9 +37,18 @@ def demo(
 @app.command()
 def up() -> None:
     """Run the bot: Slack over Socket Mode or signed HTTP, the ledger and the outbox."""
+    one_thread_a_product()
     from bot.wiring import run_bot
 
     run_bot(bot_settings())
+
+
+def one_thread_a_product() -> None:
+    """Keeps numpy, which is not loaded yet, from dividing each product among threads that spin while they wait for each other.
+
+    A reader's products are small: with two threads on two busy cores a question cost three times the CPU (docs/performance.md).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @app.command()
@@ -77,6 +87,7 @@ def ask(
     ] = None,
 ) -> None:
     """Answer a question in the terminal, with the verdict, what was understood, and the sources."""
+    one_thread_a_product()
     from bot.cli.output import print_reply
     from bot.factories import asking
     from bot.slack.features.answering import check_question

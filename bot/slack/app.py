@@ -47,6 +47,7 @@ from bot.slack.features import (
 from bot.slack.gate import gate
 from bot.slack.payload import Body
 from bot.slack.teams import Teams
+from bot.slack.thread_start import start_threads
 from bot.slack.ui.lists import feature_list
 
 
@@ -147,7 +148,7 @@ def build_app(
         before_authorize=name_team if authorize is not None else None,
         signing_secret=signing_secret,
         token_verification_enabled=False,
-        listener_executor=ThreadPoolExecutor(threads, thread_name_prefix="listener"),
+        listener_executor=start_threads(ThreadPoolExecutor(threads, thread_name_prefix="listener"), threads),
     )
     app.use(gate(teams, app.dispatch))
     app.use(help_middleware(summaries(features)))

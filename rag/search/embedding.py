@@ -56,8 +56,8 @@ class MiniLM:
     """all-MiniLM-L6-v2 on onnxruntime; safe to call from several threads.
 
     One text per run and no padding: it is as fast as batching on a CPU, and int8 scales are chosen per run,
-    so a text's vector never depends on its neighbours. `threads` texts are in work at a time. `cache` is where
-    built graphs lie, for other readers of the same kind.
+    so a text's vector never depends on its neighbours. Of many, `threads` texts are in work at a time, whoever asks: a
+    thread that starts holds up every pool of the process. `cache` is where built graphs lie, for other readers of the same kind.
     """
 
     dim = DIM
@@ -67,6 +67,7 @@ class MiniLM:
         self._session = open_session(folder)
         self._tokenizer = load_tokenizer(folder / "tokenizer.json")
         self._threads = max(1, threads)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
         self.cache = folder.parent
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
@@ -75,8 +76,7 @@ class MiniLM:
         token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         if self._threads == 1 or len(texts) < 2 * self._threads:
             return np.stack([self._run(ids) for ids in token_ids])
-        with ThreadPoolExecutor(self._threads) as pool:
-            return np.stack(list(pool.map(self._run, token_ids)))
+        return np.stack(list(self._pool.map(self._run, token_ids)))
 
     def count_tokens(self, text: str) -> int:
         """Wordpieces of `text` without the two markers; stops counting at 254."""

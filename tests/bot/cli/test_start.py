@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -41,3 +42,27 @@ def test_help_loads_no_library_that_the_help_does_not_need(words: tuple[str, ...
     command = [sys.executable, "-c", PROBE, *words]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
     assert outcome.stdout.strip() == "[]", outcome.stdout + outcome.stderr
+
+
+PRODUCTS = """
+import sys
+from bot.cli.app import up
+from bot.errors import BotError
+try:
+    up()  # it ends here: no Slack is configured
+except BotError:
+    pass
+import numpy, threadpoolctl
+print({library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"})
+"""
+
+
+def test_the_bot_divides_no_product_among_threads() -> None:
+    """`trainwise up` has numpy compute on the thread that asks: threads that spin tripled a question's CPU."""
+    mine = ("SLACK", "NUM_THREADS")
+    environment = {name: text for name, text in os.environ.items() if not any(m in name for m in mine)}
+    command = [sys.executable, "-c", PRODUCTS]
+    outcome = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False, timeout=300
+    )
+    assert outcome.stdout.strip() == "{1}", outcome.stdout + outcome.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_rows_are_unit_length_float32_in_the_order_given(cache: Path) -> None:
     np.testing.assert_array_equal(rows[0], rows[4])
     np.testing.assert_array_equal(rows[2], embed([texts[2]])[0])
     assert embed([]).shape == (0, embed.dim)
+
+
+def embedding_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("embed")}
+
+
+def test_many_texts_take_the_same_threads_each_time(cache: Path) -> None:
+    """Batch after batch, and of three who embed at once, two threads do the work."""
+    before = embedding_threads()
+    embed, texts = load_embedder(cache, threads=2), [f"ticket {n}" for n in range(8)]
+    rows = embed(texts)
+    with ThreadPoolExecutor(3) as people:
+        for again in people.map(embed, [texts] * 6):
+            np.testing.assert_array_equal(again, rows)
+    assert 1 <= len(embedding_threads() - before) <= 2
 
 
 def test_meaning_is_near_and_other_things_are_far(cache: Path) -> None:
