@@ -207,21 +207,21 @@ class RayCluster(ContainerPlatform):
 def judge(sighting: Sighting) -> Sighting:
     """What Ray shows, held to the sign of life: none for LEASE_S is lost, and an end counts QUIET_S after the last one.
 
-    Where the place of the runs cannot be read, a running job counts as running, and an end after LEASE_S.
+    What is billed ends with the last sign of life. Where the place of the runs cannot be read, a running job counts as
+    running, and an end after LEASE_S.
     """
     if not isinstance(sighting, RaySighting) or sighting.end is not None:
         return sighting
     life_at = sighting.life_at or 0.0
     quiet_s = sighting.at - (max(life_at, sighting.since) if sighting.stage is Stage.RUNNING else life_at)
-    has_begun = (
-        sighting.word == "RUNNING" or sighting.life_at is not None
-    )  # a word that nobody knows may mean waiting
-    if sighting.stage is Stage.RUNNING and has_begun and quiet_s > LEASE_S and not sighting.unread:
-        ran_s = max(0.0, (sighting.ran_s or 0.0) - quiet_s)
-        note = f"no sign of life for {quiet_s:.0f} s"
-        return replace(
-            sighting, stage=Stage.GONE, word=f"{sighting.word}, but {note}", ran_s=ran_s, note=note
-        )
+    if sighting.stage is Stage.RUNNING and not sighting.unread:
+        ran_s = max(0.0, (sighting.ran_s or 0.0) - max(0.0, quiet_s))
+        sighting = replace(sighting, ran_s=ran_s)
+        # another word may mean waiting
+        has_begun = sighting.word == "RUNNING" or sighting.life_at is not None
+        if has_begun and quiet_s > LEASE_S:
+            note = f"no sign of life for {quiet_s:.0f} s"
+            return replace(sighting, stage=Stage.GONE, word=f"{sighting.word}, but {note}", note=note)
     if sighting.stage in ENDED:
         patience_s, silence_s = (
             (LEASE_S, sighting.at - sighting.since) if sighting.unread else (QUIET_S, quiet_s)

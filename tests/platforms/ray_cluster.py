@@ -34,8 +34,6 @@ class Cluster:
 
     def __init__(self, home: Path, has_memory: bool = False) -> None:
         self._home = home
-        (home / "redis").mkdir(parents=True)
-        self._redis = embedded_redis(home / "redis", port=6390) if has_memory else None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (home / "bin").mkdir(parents=True)
         command = home / "bin" / "trainwise"
@@ -46,6 +44,8 @@ class Cluster:
             *(["addr", "add", f"{ip}/32", "dev", "lo"] for ip in (HEAD, *NODES)),
         ):
             subprocess.run(["ip", *words], check=True)
+        (home / "redis").mkdir()
+        self._redis = embedded_redis(home / "redis", port=6390) if has_memory else None
 
     @property
     def environment(self) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
     unshare -n -p -f --kill-child --mount-proc PYTHON -m tests.platforms.ray_drills HOME node driver head ...
 
-node, driver, head: killed while it trains (the head and its nodes come back without their memory). control: the head's
-control process is killed, and the head comes back. head-with-memory: Ray's state lies in a Redis and outlives the head. unanswered: the create's answer is lost. cancel, cancel-in-start: a
-person cancels. none: no trouble. train: a real LoRA fine-tune of the small encoder, without trouble; train-node: a node
-is killed after its first checkpoint.
+node, driver, head: killed while it trains (the head and its nodes come back without their memory). head-with-memory:
+Ray's state lies in a Redis and outlives the head. control: the head's control process is killed, and then the rest.
+unanswered: the create's answer is lost. cancel, cancel-in-start: a person cancels. none: no trouble. train: a real LoRA
+fine-tune of the small encoder, without trouble; train-node: a node is killed after its first checkpoint.
 """
 
 from __future__ import annotations

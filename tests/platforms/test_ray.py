@@ -79,6 +79,7 @@ def test_a_job_that_reads_running_and_shows_no_life_is_lost_and_made_again(world
         world.step(30.0)
     first, second = remotes_of(world.ledger.engine, world.jobs[0])
     assert "no sign of life" in first.why
+    assert first.usd <= 4.0 * 60 / 3600  # to its last sign of life, not for as long as Ray said RUNNING
     assert second.number == 2
     assert checkpoints(world) == [job.tag]
     assert not (world.home / "runs" / job.tag / "order").exists()
@@ -143,7 +144,7 @@ def test_the_record_that_shows_the_run_s_key_is_deleted_at_the_end(world: World)
 def test_a_word_that_nobody_knows_is_not_held_to_signs_of_life_that_cannot_be_yet() -> None:
     """It may mean waiting, as PENDING does; the contract's run found such a job given up (seed 151)."""
     sighting = RaySighting(TAG, Stage.RUNNING, "QUEUED_NEW", TAG, at=LEASE_S + 100.0, since=1.0)
-    assert judge(sighting) == sighting
+    assert judge(sighting).stage is Stage.RUNNING
     assert judge(replace(sighting, word="RUNNING")).stage is Stage.GONE
     away = replace(sighting, word="RUNNING", unread="the folder is away")
     assert judge(away).stage is Stage.RUNNING
