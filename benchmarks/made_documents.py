@@ -1,7 +1,7 @@
 """Documents with their labelled questions out of the passages in rag/data/answering, written for training and fitting.
 
-Sections of one title are one Markdown document. The score and its confidence are fitted on FITTING, which no training of
-the answerability model reads; HELD is read by neither, answers are measured on it.
+Sections of one title are one Markdown document. No training of the answerability model reads FITTING, on which the score
+is fitted; confidence is fitted on OFFICES; HELD is read by neither, answers are measured on it.
 """
 
 from __future__ import annotations

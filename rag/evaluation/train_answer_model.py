@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,14 @@ def is_by_hand(pair: AnswerPair) -> bool:
     return pair.group.startswith("passages") and pair.labels != STRANGER
 
 
+def mixed(weights: ReaderWeights, start: ReaderWeights, share: float) -> ReaderWeights:
+    """`share` of the trained weights and the rest of those they started from: learns less of one style, loses less of others."""
+    arrays = {
+        name: share * array + (1 - share) * start.arrays[name] for name, array in weights.arrays.items()
+    }
+    return replace(weights, arrays=arrays)
+
+
 def shipped_weights(network: Network) -> ReaderWeights:
     """The trained part of the network under BERT's names."""
     return ReaderWeights(weights_of(network, FIXED_LAYERS), {"pair": HEADS}, frozenset(), ("none",))
@@ -148,6 +156,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="of the pairs, take each n-th")
     parser.add_argument("--onward", type=int, help="go on from the weights at hand, with each n-th old pair")
     parser.add_argument("--start", type=Path, default=WEIGHTS, help="the weights at hand")
+    parser.add_argument("--share", type=float, default=0.5, help="of the new weights, when going on")
     parser.add_argument("--half", action="store_true", help="multiply in bfloat16")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -164,7 +173,10 @@ def main() -> int:
     how = Options(options.epochs, rate, bool(options.onward), options.start, options.half)
     network = train(inside, texts, how)
     if options.out or (options.fold is None and not options.without):
-        save_weights(shipped_weights(network), options.out or WEIGHTS)
+        weights = shipped_weights(network)
+        if options.onward:
+            weights = mixed(weights, load_weights(options.start), options.share)
+        save_weights(weights, options.out or WEIGHTS)
     for path in options.without:
         sys.stdout.write(report_on_hand(network, path))
     if options.fold is not None:
