@@ -86,7 +86,8 @@ def place(workers: int, step_s: float) -> Iterator[tuple[LocalStack, list[float]
             local_stack(home, processes=(), more_env=ENVIRONMENT) as stack,
             contextlib.ExitStack() as cleanup,
         ):
-            people = list(stack.workspace.workspace.users)
+            # a job's card leaves a channel in which people from outside read
+            people = [one.id for one in stack.workspace.workspace.users.values() if not one.is_outside]
             for n in range(CHANNELS):
                 channel = Channel(f"C0LOAD{n:05d}", f"load-{n}", "channel", [*people, BOT_USER])
                 stack.workspace.workspace.keep_channel(channel)

@@ -95,6 +95,19 @@ def test_a_job_whose_channel_is_closed_goes_on_with_its_launcher(harness: Notifi
     assert sum(bool(m.get("files")) for m in thread) == 1
 
 
+def test_many_jobs_move_to_their_launcher_at_slacks_pace(harness: NotifierHarness) -> None:
+    """Twelve jobs in a channel where people from outside read: each is told of once, and nothing is refused for haste."""
+    harness.notifier.keeps_out = lambda channel: channel == CHANNEL
+    jobs = [harness.submit() for _ in range(12)]
+    harness.workspace.set_rates(enforce=True)
+    for _ in range(40):
+        harness.later(1)
+    harness.workspace.set_rates({"chat.postMessage": 600}, enforce=False)
+    assert [c for c in harness.calls("chat.postMessage") if c["response"].get("error") == "ratelimited"] == []
+    for job in jobs:
+        assert len(harness.bot_messages(f"Job `{job.id}` goes on", "@trainwise")) == 1
+
+
 def test_a_report_that_cannot_be_drawn_is_still_reported_and_holds_up_no_other(
     harness: NotifierHarness,
 ) -> None:

@@ -250,8 +250,8 @@ class Notifier:
         )
         try:
             direct = str(self._client.conversations_open(users=[job.by])["channel"]["id"])
-            if direct == job.channel:
-                return
+            if direct == job.channel or not self._pace.take("post", direct):
+                return  # where there is no room now, the card or post that is due again comes back here
             send(self._client, direct, None, text, [section(text)], f"moved:{job.id}")
         except SLACK_TROUBLE as error:
             log.warning("launcher of %s not reached: %s", job.id, refusal(error).code)
