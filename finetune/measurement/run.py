@@ -149,7 +149,7 @@ class Survey:
         pilot, missing = self._pilot(cheap, best, baseline, evidence, value.value)
         progress.phase("evaluating")
         floor = scores[baselines.MAJORITY].score(request.metric).value
-        more, at_all, now = _forecasts(points, sample, floor, value, request)
+        more, at_all, now = _forecasts(points, sample, floor, value)
         lines = [*scores.values(), *(_prompt_line(sample, system) for system in prompts.systems)]
         texts = [trial.reason, *(caution.text for caution in (*notes, *drift)), *prompts.notes]
         texts += [_thin_curve(watch.left_out, len(points)), self._short_pilot]
@@ -272,13 +272,13 @@ def _clearly_met(best: Predictions, rows: int, target: float) -> bool:
 
 
 def _forecasts(
-    points: list[Point], sample: Sample, floor: float, baseline: Interval, request: Request
+    points: list[Point], sample: Sample, floor: float, baseline: Interval
 ) -> tuple[Forecast, Ahead | None, Ahead]:
     """The sizes of AHEAD, or all rows at hand and twice that where a sample was measured; all rows; today."""
     rows, total = sample.train_rows, sample.all_train_rows
     is_sample = total > 1.05 * rows
     sizes = [total, 2 * total] if is_sample else [round(times * rows) for times in AHEAD]
-    more = forecast(points, sizes, sample.held_out, floor, request.seed)
+    more = forecast(points, sizes, sample.held_out, floor)
     now = Ahead(
         rows, 1.0, baseline.value, baseline.value, baseline.value, baseline.low, baseline.high, "number"
     )
