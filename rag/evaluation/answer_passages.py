@@ -2,7 +2,9 @@
 
 A section is `> title > heading`, `= columns` where its lines are rows, sentences or rows between |, then
 `? question => number of the line` and `x question` for what nothing there answers. What stands nearest to a question
-that nothing answers is the pair that counts most: it shares all words but one.
+that nothing answers is the pair that counts most: it shares all words but one. A hand's near misses give themselves away by
+their style, so `contrasts_*.txt` has for each of them, below the same `> title > heading`, `x question => line` with the line
+that would answer it: no question is known by its words alone.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rag.answer.pieces import piece_in_context
@@ -29,6 +31,7 @@ from rag.evaluation.answer_lines import (
 )
 
 NEAR_OF_ANSWERED, NEAR_OF_MISSED = 1, 2  # lines of the section that do not answer, a question
+NEAR_WITH_CONTRASTS = 2  # the same number for every question, where each has its answer
 FOR_FITTING = "passages_chats_reports"  # the file of one hand, left to the fit of the score
 SHARE_OF_OTHER_SECTIONS = 0.5  # of questions, paired also with a line of another section of the document
 
@@ -42,6 +45,7 @@ class Section:
     columns: tuple[str, ...]
     lines: tuple[str, ...]
     questions: list[tuple[str, int]]
+    contrasts: dict[str, str] = field(default_factory=dict)  # a near miss and the line that would answer it
 
     @property
     def markdown(self) -> str:
@@ -53,10 +57,11 @@ class Section:
     def texts(self) -> list[str]:
         """Each line as the answerability model reads it."""
         befores = [""] * len(self.lines) if self.columns else ["", *self.lines]
-        return [
-            piece_in_context(self.title, self.heading, line, before, self.columns)
-            for line, before in zip(self.lines, befores, strict=False)
-        ]
+        return [self.text_of(line, before) for line, before in zip(self.lines, befores, strict=False)]
+
+    def text_of(self, line: str, before: str) -> str:
+        """A line of it, or one that might stand there behind `before`, as the answerability model reads it."""
+        return piece_in_context(self.title, self.heading, line, "" if self.columns else before, self.columns)
 
 
 def passage_files() -> list[Path]:
@@ -93,10 +98,34 @@ def read_sections(path: Path) -> Iterator[Section]:
         yield section
 
 
+def read_contrasts(path: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """By title and heading of a passages file: its near misses with the lines that would answer them; empty without a file."""
+    contrasts: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    file, place = path.with_name(path.name.replace("passages", "contrasts", 1)), ("", "")
+    for text in read_lines(file) if file.is_file() else ():
+        if text.startswith("> "):
+            title, _, heading = (part.strip() for part in text[2:].partition(">"))
+            place = (title, heading or title)
+        else:
+            question, _, line = text.removeprefix("x ").partition(" => ")
+            contrasts[place][question.strip()] = line.strip()
+    return contrasts
+
+
+def sections_with_contrasts(path: Path) -> list[Section]:
+    """The sections of a file, each with the lines that would answer its near misses."""
+    contrasts, sections = read_contrasts(path), list(read_sections(path))
+    for section in sections:
+        for question, line in contrasts.get((section.title, section.heading), {}).items():
+            is_row = section.columns and line.count(";") == len(section.columns) - 1
+            section.contrasts[question] = row_of(line) if is_row else line
+    return sections
+
+
 def pairs_of_passages(path: Path, chance: random.Random) -> Iterator[AnswerPair]:
-    """The pairs of a file: each question once, as somebody might type it."""
+    """The pairs of a file: each question, as somebody might type it, with its answer and with what stands near."""
     documents: dict[str, list[str]] = defaultdict(list)
-    sections = list(read_sections(path))
+    sections = sections_with_contrasts(path)
     for section in sections:
         documents[section.title] += section.texts
     for section in sections:
@@ -104,10 +133,19 @@ def pairs_of_passages(path: Path, chance: random.Random) -> Iterator[AnswerPair]
         texts = section.texts
         elsewhere = [text for text in documents[section.title] if text not in texts]
         for question, number in section.questions:
+            contrasts = {
+                near_miss: section.text_of(line, chance.choice(section.lines))
+                for near_miss, line in section.contrasts.items()
+            }
+            answer = texts[number - 1] if number else contrasts.pop(question, None)
             question = as_typed(question, chance)
-            answer = texts[number - 1] if number else None
             others = [text for text in texts if text != answer]
-            if answer:
+            if section.contrasts and answer:
+                yield AnswerPair(question, answer, ANSWERS, group)
+                likely = [*others, *contrasts.values()]
+                near = nearest(question, likely, NEAR_WITH_CONTRASTS, chance)
+                yield from (AnswerPair(question, text, NO_ANSWER, group) for text in near)
+            elif answer:
                 yield AnswerPair(question, answer, ANSWERS, group)
                 near = nearest(question, others, NEAR_OF_ANSWERED, chance)
                 yield from (AnswerPair(question, text, OTHER_ATTRIBUTE, group) for text in near)

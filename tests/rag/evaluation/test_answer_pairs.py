@@ -12,7 +12,7 @@ import pytest
 
 from rag.evaluation.answer_lines import ANSWERS, OTHER_SUBJECT, AnswerPair
 from rag.evaluation.answer_pairs import make_pairs
-from rag.evaluation.answer_passages import FOR_FITTING, passage_files, read_sections
+from rag.evaluation.answer_passages import FOR_FITTING, passage_files, read_contrasts, read_sections
 from rag.evaluation.answer_values import Values, fill
 from rag.search.tables import cells_of
 
@@ -100,3 +100,25 @@ def test_slots_of_one_fact_differ_and_stay() -> None:
     assert fill("{n1} {n1}", values).split()[0] == fill("{n1}", values)
     numbers = [fill(f"{{y{n}}}", values) for n in range(1, 9)]
     assert len(set(numbers)) == len(numbers)
+
+
+def test_a_near_miss_is_also_answered() -> None:
+    """Each line that would answer belongs to a near miss of its section, so that a question's words alone say nothing."""
+    count = 0
+    for path in passage_files():
+        contrasts = read_contrasts(path)
+        for section in read_sections(path):
+            near = {question for question, number in section.questions if not number}
+            lines = contrasts.pop((section.title, section.heading), {})
+            assert lines.keys() <= near, f"{path.stem}: {section.title} > {section.heading}"
+            assert all(lines.values())
+            count += len(lines)
+        assert contrasts == {}, path.stem
+    assert count > 3_000
+
+
+def test_a_question_has_its_answer_as_often_as_others_have(pairs: list[AnswerPair]) -> None:
+    """Where contrasts were written, near misses and answered questions are paired alike: one answer, two that are none."""
+    hand = [pair for pair in pairs if pair.group.startswith("passages_products:")]
+    answers = {pair.question for pair in hand if pair.labels == ANSWERS}
+    assert len(answers) > 0.97 * len({pair.question for pair in hand})
