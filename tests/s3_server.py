@@ -99,6 +99,13 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     finally:
         process.kill()
         process.wait()
+        _forget_connections()
+
+
+def _forget_connections() -> None:
+    """fsspec keeps a file system for equal arguments: the next test of this process would be sent to the server that ended."""
+    if "s3fs" in sys.modules:
+        sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
