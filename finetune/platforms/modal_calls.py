@@ -12,6 +12,7 @@ from finetune.platforms.answers import DEFAULT_RETRY_S, Missing
 from finetune.platforms.contract import BadKey, NoAnswer, NotMade, PlatformError
 
 LABEL = "Modal"
+CALL_THREAD = "modal-call"
 T = TypeVar("T")
 
 
@@ -25,7 +26,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:
             answer.set_exception(error)
 
-    threading.Thread(target=run, name="modal", daemon=True).start()
+    threading.Thread(target=run, name=CALL_THREAD, daemon=True).start()
     with in_words():
         try:
             return answer.result(seconds)

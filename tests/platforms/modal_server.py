@@ -25,6 +25,7 @@ from modal_proto import api_pb2
 from modal_proto.api_grpc import ModalClientBase
 
 from finetune.platforms import PLATFORMS
+from finetune.platforms.modal_calls import CALL_THREAD
 from tests.platforms.standin import (
     CANCELLED,
     FAILED,
@@ -41,6 +42,7 @@ GPU = "T4"
 BUCKET_SECRET = "trainwise-bucket"
 LONGEST_S = 86_400
 TIMEOUT_S, SILENCE_S = 0.4, 0.5  # a create is four calls
+LATE_S = 20.0  # at most, for a call that was given up
 Result = api_pb2.GenericResult
 ENDS = {
     SUCCEEDED: (Result.GENERIC_STATUS_SUCCESS, 0),
@@ -231,7 +233,14 @@ class ModalServer(StandIn):
         self._loop.call_soon_threadsafe(self._loop.stop)
         super().close()
 
+    def finish_calls(self) -> None:
+        """Modal's client tries again in its own thread (finetune/platforms/modal_calls.py), which nobody waits for any more."""
+        for thread in threading.enumerate():
+            if thread.name == CALL_THREAD:
+                thread.join(LATE_S)
+
     def reset(self) -> None:
+        self.finish_calls()
         super().reset()
         self._calls.clear()
         self.has_capacity = True

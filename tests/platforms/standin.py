@@ -119,6 +119,9 @@ class StandIn:
             self.violations.clear()
             self.is_key_good, self.lag_s, self.creates = True, 0.0, 0
 
+    def finish_calls(self) -> None:
+        """Returns once no client still makes a call that its caller has given up: the test's clock must not run ahead of it."""
+
     def is_create(self, request: Request) -> bool:
         """Whether the request makes a job."""
         raise NotImplementedError

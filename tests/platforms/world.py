@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -116,6 +116,7 @@ class World:
 
     def step(self, seconds: float, desk: int = 0) -> None:
         """Time passes, one desk acts; a crash takes its memory."""
+        self.standin.finish_calls()
         self.clock[0] += seconds
         desk %= len(self.desks)
         try:
@@ -322,4 +323,14 @@ def open_world(wire: Wire, standin: StandIn, clock: list[float]) -> World:
     return World(wire, standin, clock, Path(tempfile.mkdtemp(prefix="tw", dir=base)))
 
 
-__all__ = ["DATA", "Crash", "Wire", "World", "open_world"]
+def open_before(wire: Wire) -> Iterator[World]:
+    """A world before a stand-in of its own; both end with the test."""
+    clock = [0.0]
+    server = wire.server(lambda: clock[0])
+    here = open_world(wire, server, clock)
+    yield here
+    here.close()
+    server.close()
+
+
+__all__ = ["DATA", "Crash", "Wire", "World", "open_before", "open_world"]
