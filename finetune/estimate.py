@@ -18,6 +18,7 @@ from finetune.model_size import ModelSize, size_of
 from finetune.pricing import CostError, TrainingWork, cheapest_gpu, gpu, training_by_arithmetic
 from finetune.spec import Spec
 from finetune.tasks import TASKS
+from finetune.training.passes import attention_factor
 
 CHARS_PER_TOKEN = 4.2
 ANSWER_TOKENS = 60.0  # of a written answer, beside its ticket
@@ -26,9 +27,6 @@ CPU_GFLOPS = (
     70.0,
     150.0,
 )  # of one core, without bfloat16 and with it; measured jobs fall inside (docs/performance.md)
-HALF_ATTENTION = (
-    400.0  # a token of a row of so many takes an encoder twice as long: attention goes with their square
-)
 START_S = 10.0  # loading, report
 MEASURED_SMALL, SMALL_S, LARGE_S = (
     12_000,
@@ -135,7 +133,7 @@ def _multiplications(spec: Spec, card: Card, parameters: float) -> float:
     base = BASE_MODELS.get(spec.base_model)
     weights = parameters - (base.looked_up if base else 0.0)
     is_encoder = TASKS[spec.task].architecture == "encoder"
-    return weights * (1 + tokens_a_row(spec, card) / HALF_ATTENTION if is_encoder else 1)
+    return weights * (attention_factor(tokens_a_row(spec, card)) if is_encoder else 1)
 
 
 def memory_gib(method: Method, parameters: float) -> float:

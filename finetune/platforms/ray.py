@@ -8,7 +8,6 @@ tests and, marked slow, against a real head with two nodes.
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Mapping
@@ -35,13 +34,13 @@ from finetune.platforms.contract import (
 )
 from finetune.platforms.http import TIMEOUT_S, Answer, JsonClient
 from finetune.platforms.machine_prices import prices_of
+from finetune.platforms.machine_shape import parse_shape
 from finetune.platforms.plain_json import plain_object
 from finetune.platforms.run_key import TEXT
 from finetune.platforms.runs import CLAIM, DONE, LIFE, WORK, RunStore, earlier_tags
 
 LABEL = "Ray cluster"
 MACHINES = "TRAINWISE_RAY_MACHINES"
-SHAPE = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,2})(gpu|cpu)")
 LEASE_S = 300.0
 """A run that shows no life for so long is lost, whatever Ray's status says."""
 QUIET_S = 60.0
@@ -249,13 +248,13 @@ def sighting_of(job: Answer) -> RaySighting:
 
 def label_of(machine: str) -> str:
     """`2x4gpu` in words; PlatformError for another shape."""
-    shape = SHAPE.fullmatch(machine)
+    shape = parse_shape(machine)
     if shape is None:
         raise PlatformError(
             f"{MACHINES} has {machine[:40]!r}: write machines, x, and what each has, such as 2x4gpu or 4x8cpu."
         )
-    unit = {"gpu": "GPU", "cpu": "core"}[shape[3]]
-    return f"{shape[1]} machines, {shape[2]} {unit}{'s' if shape[2] != '1' else ''} each"
+    unit = "GPU" if shape.on_gpu else "core"
+    return f"{shape.machines} machines, {shape.units} {unit}{'s' if shape.units != 1 else ''} each"
 
 
 def connect(values: Mapping[str, str]) -> Adapter:

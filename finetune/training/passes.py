@@ -16,9 +16,14 @@ HALF_ATTENTION = 400  # a token of a text of so many takes as much for attention
 MINILM_WIDTH = 6 * 384  # layers x hidden: a deeper or wider network keeps as much more for each token
 
 
+def attention_factor(length: float) -> float:
+    """What a token of a row of so many takes with its attention, against one without."""
+    return 1 + length / HALF_ATTENTION
+
+
 def weight(length: int) -> float:
     """What one row of so many tokens takes: its tokens, and the square of them for attention."""
-    return length * (1 + length / HALF_ATTENTION)
+    return length * attention_factor(length)
 
 
 def room_for(model: Any, device: str) -> float:

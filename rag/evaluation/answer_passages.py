@@ -74,6 +74,12 @@ def is_for_fitting(path: Path) -> bool:
     return path.stem == FOR_FITTING
 
 
+def _place_of(text: str) -> tuple[str, str]:
+    """Title and heading in `> title > heading`; a section without a heading of its own has the title's."""
+    title, _, heading = (part.strip() for part in text[2:].partition(">"))
+    return title, heading or title
+
+
 def read_sections(path: Path) -> Iterator[Section]:
     """The sections of a file in order."""
     section: Section | None = None
@@ -81,8 +87,7 @@ def read_sections(path: Path) -> Iterator[Section]:
         if text.startswith("> "):
             if section:
                 yield section
-            title, _, heading = (part.strip() for part in text[2:].partition(">"))
-            section = Section(title, heading or title, (), (), [])
+            section = Section(*_place_of(text), (), (), [])
         elif section is None:
             raise RagError(f"{path}: the first line must be `> title > heading`.")
         elif text.startswith("= "):
@@ -104,8 +109,7 @@ def read_contrasts(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     file, place = path.with_name(path.name.replace("passages", "contrasts", 1)), ("", "")
     for text in read_lines(file) if file.is_file() else ():
         if text.startswith("> "):
-            title, _, heading = (part.strip() for part in text[2:].partition(">"))
-            place = (title, heading or title)
+            place = _place_of(text)
         else:
             question, _, line = text.removeprefix("x ").partition(" => ")
             contrasts[place][question.strip()] = line.strip()

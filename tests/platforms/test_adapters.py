@@ -14,19 +14,14 @@ from finetune.platforms.contract import NoAnswer, NotMade, PlatformError, Submis
 from finetune.platforms.machine_prices import prices_of
 from tests.platforms.runpod_server import GPU, WIRE
 from tests.platforms.standin import KEY, Answer
-from tests.platforms.world import World, open_world
+from tests.platforms.world import World, open_before
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = [0.0]
-    server = WIRE.server(lambda: clock[0])
-    here = open_world(WIRE, server, clock)
-    yield here
-    here.close()
-    server.close()
+    yield from open_before(WIRE)
 
 
 def test_a_pod_s_seconds_are_those_of_runpod_s_clock(world: World) -> None:

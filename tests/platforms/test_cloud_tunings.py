@@ -31,7 +31,7 @@ from finetune.platforms.hosted_models import erase_hosted, host_of_name
 from tests.platforms import bedrock_server, gemini_server
 from tests.platforms.sagemaker_server import KEY_ID
 from tests.platforms.standin import KEY, SUCCEEDED
-from tests.platforms.world import ROWS, SPEC, Wire, World, open_world
+from tests.platforms.world import ROWS, SPEC, Wire, World, open_before
 from worker.dispatch.at_home import HostedRun
 from worker.jobs.states import State
 
@@ -43,16 +43,6 @@ WIRES = {"gemini": gemini_server.WIRE, "bedrock": bedrock_server.WIRE}
 @pytest.fixture(params=list(WIRES))
 def wire(request: Any) -> Wire:
     return WIRES[request.param]
-
-
-def open_before(wire: Wire) -> Iterator[World]:
-    """A world before the platform, which ends with the test."""
-    clock = [0.0]
-    server = wire.server(lambda: clock[0])
-    here = open_world(wire, server, clock)
-    yield here
-    here.close()
-    server.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from bot.slack.ui.job_card import job_card
 from finetune.platforms.runs import DONE, MANIFEST, REPORT
 from tests.platforms.huggingface_server import WIRE
-from tests.platforms.world import World, open_world
+from tests.platforms.world import World, open_before
 from worker.jobs.states import State
 from worker.ledger.remotes import remotes_of
 
@@ -18,12 +18,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = [1_800_000_000.0]
-    server = WIRE.server(lambda: clock[0])
-    here = open_world(WIRE, server, clock)
-    yield here
-    here.close()
-    server.close()
+    yield from open_before(WIRE)
 
 
 def running_job(world: World) -> str:

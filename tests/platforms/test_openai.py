@@ -26,7 +26,7 @@ from finetune.platforms.openai_jobs import LABEL, URL
 from finetune.platforms.token_prices import PriceList, TokenPrice
 from tests.platforms.openai_server import BASE, WIRE, OpenAiServer, settings_for
 from tests.platforms.standin import CANCELLED, KEY, SUCCEEDED, Answer
-from tests.platforms.world import ROWS, SPEC, World, open_world
+from tests.platforms.world import ROWS, SPEC, World, open_before
 from worker.dispatch.at_home import HostedRun, MeasuringFailure
 from worker.jobs.states import State
 from worker.ledger.remotes import remotes_of
@@ -37,12 +37,7 @@ TAG = "tw-abcdef-x-1"
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = [0.0]
-    server = WIRE.server(lambda: clock[0])
-    here = open_world(WIRE, server, clock)
-    yield here
-    here.close()
-    server.close()
+    yield from open_before(WIRE)
 
 
 def server_of(world: World) -> OpenAiServer:

@@ -14,7 +14,7 @@ from finetune.platforms.ray import LEASE_S, QUIET_S, RaySighting, judge
 from finetune.platforms.runs import CLAIM, WORK
 from tests.platforms.ray_server import WIRE, RayServer
 from tests.platforms.standin import CANCELLED, PlatformJob
-from tests.platforms.world import World, open_world
+from tests.platforms.world import World, open_before
 from worker.jobs.states import State
 from worker.ledger.remotes import remotes_of
 
@@ -24,12 +24,7 @@ TAG = "tw-abcdef-x-1"
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = [0.0]
-    server = WIRE.server(lambda: clock[0])
-    here = open_world(WIRE, server, clock)
-    yield here
-    here.close()
-    server.close()
+    yield from open_before(WIRE)
 
 
 def training(world: World) -> PlatformJob:

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from finetune.errors import FinetuneError, Stopped
+from finetune.platforms.machine_shape import Shape
 from tests.terminal import ROOT
 from tests.worker import counting_kind
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind
 from worker.runtime import machine_group
 from worker.runtime.attempt import RunBroke, Work
-from worker.runtime.machine_group import DRIVER, MachineGroup, Pulse, Shape, shape_of
+from worker.runtime.machine_group import DRIVER, MachineGroup, Pulse, shape_of
 from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration

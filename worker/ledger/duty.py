@@ -19,7 +19,7 @@ from worker.errors import WorkerError
 from worker.ledger.database import reading, writing
 from worker.ledger.duty_lines import DELETED, drop_lines_not_sent, line_key, line_ts, ticket_body
 from worker.ledger.duty_places import hold, note_settled, note_word
-from worker.ledger.duty_tables import duty_labels, duty_tickets, watches
+from worker.ledger.duty_tables import about, duty_labels, duty_tickets, watches
 from worker.ledger.tables import posts
 
 ASKED, SHADOW, LIVE, STOPPED = "asked", "shadow", "live", "stopped"
@@ -161,10 +161,10 @@ def edit(engine: Engine, watch_id: str, key: str, text: str) -> bool:
         ticket = _ticket_row(connection, watch_id, key)
         if ticket is None or ticket["state"] == DELETED or ticket["text"] == text:
             return False
-        if connection.execute(select(duty_labels.c.person).where(_about(duty_labels, watch_id, key))).first():
+        if connection.execute(select(duty_labels.c.person).where(about(duty_labels, watch_id, key))).first():
             return False
         values = {"text": text, "state": WAITING, "edits": ticket["edits"] + 1}
-        connection.execute(update(duty_tickets).where(_about(duty_tickets, watch_id, key)).values(values))
+        connection.execute(update(duty_tickets).where(about(duty_tickets, watch_id, key)).values(values))
     return True
 
 
@@ -172,7 +172,7 @@ def delete_ticket(engine: Engine, watch_id: str, key: str) -> str | None:
     """The ticket was deleted: its words and the lines still owed go, its entry stays. The ts of its line, if one was posted."""
     with writing(engine) as connection:
         values = {"text": "", "state": DELETED}
-        connection.execute(update(duty_tickets).where(_about(duty_tickets, watch_id, key)).values(values))
+        connection.execute(update(duty_tickets).where(about(duty_tickets, watch_id, key)).values(values))
         drop_lines_not_sent(connection, watch_id, key)
         return line_ts(connection, watch_id, key)
 
@@ -194,7 +194,7 @@ def settle(
     names = ("state", "queue", "confidence", "likeliest", "reason", "is_near", "is_audit", "version")
     values: dict[str, Any] = {name: getattr(ticket, name) for name in names}
     values |= {"likeliest": [list(pair) for pair in ticket.likeliest], "settled_at": now}
-    same = _about(duty_tickets, ticket.watch_id, ticket.key) & (duty_tickets.c.state == WAITING)
+    same = about(duty_tickets, ticket.watch_id, ticket.key) & (duty_tickets.c.state == WAITING)
     same &= duty_tickets.c.edits == ticket.edits
     with writing(engine) as connection:
         hold(connection, ticket.watch_id)
@@ -237,7 +237,7 @@ def label(engine: Engine, watch_id: str, key: str, person: str, queue: str, now:
         if _ticket_row(connection, watch_id, key) is None:
             raise WorkerError("This ticket is not known here any more.")
         before = _verdict(connection, watch_id, key)
-        mine = _about(duty_labels, watch_id, key) & (duty_labels.c.person == person)
+        mine = about(duty_labels, watch_id, key) & (duty_labels.c.person == person)
         values = {"queue": queue, "at": now}
         if connection.execute(update(duty_labels).where(mine).values(values)).rowcount == 0:
             row = {"watch_id": watch_id, "key": key, "person": person, **values}
@@ -303,16 +303,12 @@ def verdict_on(labels: Sequence[Label]) -> str | None:
     return best[0] if len(best) == 1 else None
 
 
-def _about(table: Any, watch_id: str, key: str) -> Any:
-    return (table.c.watch_id == watch_id) & (table.c.key == key)
-
-
 def _verdict(connection: Connection, watch_id: str, key: str) -> str | None:
-    return verdict_on(labels_where(connection, _about(duty_labels, watch_id, key)).get(key, ()))
+    return verdict_on(labels_where(connection, about(duty_labels, watch_id, key)).get(key, ()))
 
 
 def _ticket_row(connection: Connection, watch_id: str, key: str) -> RowMapping | None:
-    query = select(duty_tickets).where(_about(duty_tickets, watch_id, key))
+    query = select(duty_tickets).where(about(duty_tickets, watch_id, key))
     return connection.execute(query).mappings().first()
 
 

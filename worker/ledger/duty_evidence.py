@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, update
 from worker.ledger.database import reading, writing
 from worker.ledger.duty import DutyTicket, Label, Watch, labels_where, tickets_where
 from worker.ledger.duty_places import next_place
-from worker.ledger.duty_tables import duty_labels, duty_tickets, watches
+from worker.ledger.duty_tables import about, duty_labels, duty_tickets, watches
 
 AT_ONCE = 1_000  # events a transaction, so that a state made anew holds up no other writer for long
 State = dict[str, Any]  # JSON of whoever takes the events
@@ -133,7 +133,7 @@ def _place_earlier(connection: Connection, watch: Watch) -> int | None:
     places = [
         (column, {"ticket": key, "number": n}) for n, (_, column, key) in enumerate(sorted(events), first)
     ]
-    mine = (duty_tickets.c.watch_id == watch.id) & (duty_tickets.c.key == bindparam("ticket"))
+    mine = about(duty_tickets, watch.id, bindparam("ticket"))
     for name in ("place", "word_place"):
         if numbers := [values for column, values in places if column == name]:
             connection.execute(update(duty_tickets).where(mine).values({name: bindparam("number")}), numbers)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from worker.jobs.records import Post
 from worker.ledger.database import reading
-from worker.ledger.duty_tables import duty_tickets
+from worker.ledger.duty_tables import about, duty_tickets
 from worker.ledger.tables import posts
 
 DELETED = "deleted"
@@ -53,7 +53,7 @@ def line_place(engine: Engine, post: Post) -> LinePlace | None:
         return None
     watch_id, key = (str(part) for part in post.body["ticket"])
     earlier = _lines_of(watch_id, key) & posts.c.done_at.is_(None) & (posts.c.id < post.id)
-    ticket = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.key == key)
+    ticket = about(duty_tickets, watch_id, key)
     with reading(engine) as connection:
         count = connection.execute(select(func.count()).where(earlier)).scalar_one()
         state = connection.execute(select(duty_tickets.c.state).where(ticket)).scalar()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select, update
 
-from worker.ledger.duty_tables import duty_tickets, watches
+from worker.ledger.duty_tables import about, duty_tickets, watches
 
 
 def hold(connection: Connection, watch_id: str) -> None:
@@ -50,13 +50,13 @@ def next_place(connection: Connection, watch_id: str, count: int = 1) -> int:
 
 
 def _give(connection: Connection, watch_id: str, key: str, column: str) -> None:
-    mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.key == key)
+    mine = about(duty_tickets, watch_id, key)
     values = {column: next_place(connection, watch_id)}
     connection.execute(update(duty_tickets).where(mine).values(values))
 
 
 def _places(connection: Connection, watch_id: str, key: str) -> tuple[int | None, int | None]:
-    mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.key == key)
+    mine = about(duty_tickets, watch_id, key)
     query = select(duty_tickets.c.place, duty_tickets.c.word_place).where(mine)
     row = connection.execute(query).one()
     return row.place, row.word_place

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from worker.ledger.tables import metadata
@@ -69,3 +71,8 @@ duty_labels = Table(
     Column("queue", String(200), nullable=False),
     Column("at", Float, nullable=False),
 )
+
+
+def about(table: Table, watch_id: str, key: Any) -> Any:
+    """The rows of a ticket; `key` may be bound later."""
+    return (table.c.watch_id == watch_id) & (table.c.key == key)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, select, update
 
 from worker.ledger.database import reading, writing
-from worker.ledger.duty_tables import duty_tickets
+from worker.ledger.duty_tables import about, duty_tickets
 
 
 def forget_texts(engine: Engine, before: float) -> int:
@@ -25,6 +25,6 @@ def blank_texts(engine: Engine, blank: Callable[[str], str]) -> int:
     changes = [(watch_id, key, new) for watch_id, key, text in rows if (new := blank(text)) != text]
     for watch_id, key, text in changes:
         with writing(engine) as connection:
-            mine = (duty_tickets.c.watch_id == watch_id) & (duty_tickets.c.key == key)
+            mine = about(duty_tickets, watch_id, key)
             connection.execute(update(duty_tickets).where(mine).values(text=text))
     return len(changes)

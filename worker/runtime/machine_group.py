@@ -13,23 +13,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from finetune.artifacts import TRAINED, write_whole
+from finetune.artifacts import write_whole
 from finetune.errors import FinetuneError, Stopped
-from finetune.methods import METHODS
+from finetune.platforms.machine_shape import Shape, parse_shape
 from finetune.progress import FINISH
 from worker.errors import WorkerError
 from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import RunBroke, Work
-from worker.runtime.multi_gpu import outcome
+from worker.runtime.multi_gpu import orders_of, outcome, pass_stop_on, trains_together
 from worker.runtime.rank import take_part
 
 LOOK_S = 0.5
@@ -45,26 +44,12 @@ DRIVER, FIRST_RANK = "driver", "first-rank"
 log = logging.getLogger("trainwise.worker")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """`2x4gpu`: two machines with four GPUs each, a rank on every GPU; `2x4cpu`: a rank with four cores on each."""
-
-    machines: int
-    units: int
-    on_gpu: bool
-
-    @property
-    def ranks(self) -> int:
-        """How many processes train together."""
-        return self.machines * self.units if self.on_gpu else self.machines
-
-
 def shape_of(text: str) -> Shape:
     """The shape in words such as `2x4gpu`; WorkerError for others."""
-    parts = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})(gpu|cpu)", text)
-    if parts is None:
+    shape = parse_shape(text)
+    if shape is None:
         raise WorkerError(f"{text[:40]!r} is no group of machines: write 2x4gpu or 4x8cpu.")
-    return Shape(int(parts[1]), int(parts[2]), parts[3] == "gpu")
+    return shape
 
 
 class Pulse:
@@ -139,9 +124,7 @@ class MachineGroup:
         """The kind over this group; methods that do not train together, and evaluation, stay in the driver."""
 
         def run(work: Work) -> dict[str, Any]:
-            method = METHODS.get(str(work.envelope.spec.get("method")))
-            alone = method is not None and not method.distributed
-            if alone or (work.folder / TRAINED).is_file():
+            if not trains_together(work):
                 return kind.run(work)
             place = self._write_orders(work, kind)
             trainer = threading.Thread(target=self._train, args=(place,), daemon=True)
@@ -158,16 +141,7 @@ class MachineGroup:
         place = self.folder / "group"
         place.mkdir()
         (place / "events").touch()
-        orders = {
-            "run": [kind.run.__module__, kind.run.__qualname__],
-            "envelope": asdict(work.envelope),
-            "folder": str(work.folder),
-            "datasets_url": work.datasets_url,
-            "price_per_hour": work.price_per_hour,
-            "prices": dict(work.prices),
-            "devices": [],
-        }
-        write_whole(place / "orders.json", json.dumps(orders))
+        write_whole(place / "orders.json", json.dumps(orders_of(work, kind.run)))
         return place
 
     def _train(self, place: Path) -> None:
@@ -194,9 +168,7 @@ class MachineGroup:
                 return outcome(json.loads((place / "end.json").read_text()))
             if is_over or not self.is_alive():
                 break
-            if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
-                write_whole(place / "stop", reason)
-                last_reason = reason
+            last_reason = pass_stop_on(work, place, last_reason)
             time.sleep(LOOK_S)
         if last_reason not in (None, FINISH):
             raise Stopped((place / "stop").read_text())

@@ -43,9 +43,7 @@ def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
     """
 
     def run(work: Work) -> dict[str, Any]:
-        method = METHODS.get(str(work.envelope.spec.get("method")))
-        alone = method is not None and not method.distributed
-        if alone or (work.folder / TRAINED).is_file():
+        if not trains_together(work):
             return kind.run(work)
         with _place(work, kind.run, devices) as place:
             try:
@@ -54,6 +52,34 @@ def over_ranks(kind: JobKind, ranks: int, devices: str = "") -> JobKind:
                 processes.end_attempt(work.envelope.rq_id, -1)
 
     return replace(kind, run=run)
+
+
+def trains_together(work: Work) -> bool:
+    """Whether processes train it together: the method may, and there is something left to train."""
+    method = METHODS.get(str(work.envelope.spec.get("method")))
+    is_alone = method is not None and not method.distributed
+    return not is_alone and not (work.folder / TRAINED).is_file()
+
+
+def orders_of(work: Work, run: Run, devices: str = "") -> dict[str, Any]:
+    """What each process reads (worker/runtime/rank.py), as JSON."""
+    return {
+        "run": [run.__module__, run.__qualname__],
+        "envelope": asdict(work.envelope),
+        "folder": str(work.folder),
+        "datasets_url": work.datasets_url,
+        "price_per_hour": work.price_per_hour,
+        "prices": dict(work.prices),
+        "devices": [device for device in devices.split(",") if device],
+    }
+
+
+def pass_stop_on(work: Work, place: Path, last_reason: str | None) -> str | None:
+    """Writes a reason to stop that has come since `last_reason` for the first rank; the last one now."""
+    if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
+        write_whole(place / "stop", reason)
+        return reason
+    return last_reason
 
 
 @contextlib.contextmanager
@@ -65,16 +91,7 @@ def _place(work: Work, run: Run, devices: str) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix=f"ranks-{work.envelope.rq_id}-"))
     (work.folder / "checkpoints").mkdir(exist_ok=True)
     os.mkfifo(place / "events", 0o600)
-    orders = {
-        "run": [run.__module__, run.__qualname__],
-        "envelope": asdict(work.envelope),
-        "folder": str(work.folder),
-        "datasets_url": work.datasets_url,
-        "price_per_hour": work.price_per_hour,
-        "prices": dict(work.prices),
-        "devices": [device for device in devices.split(",") if device],
-    }
-    (place / "orders.json").write_text(json.dumps(orders))
+    (place / "orders.json").write_text(json.dumps(orders_of(work, run, devices)))
     try:
         yield place
     finally:
@@ -119,9 +136,7 @@ def _watch(work: Work, place: Path, torchrun: subprocess.Popen[bytes]) -> dict[s
                 return outcome(json.loads((place / "end.json").read_text()))
             if over:
                 break
-            if last_reason in (None, FINISH) and (reason := work.should_stop()) and reason != last_reason:
-                write_whole(place / "stop", reason)
-                last_reason = reason
+            last_reason = pass_stop_on(work, place, last_reason)
             time.sleep(LOOK_S)
     finally:
         os.close(pipe)

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from finetune.data.store_errors import without_user
 from finetune.platforms.contract import NoAnswer
+from finetune.platforms.machine_shape import Shape
 from finetune.platforms.run_key import Forgery, RunKey
 from finetune.platforms.runs import (
     CLAIM,
@@ -38,7 +39,7 @@ from worker.kinds import KINDS
 from worker.kinds.job_kind import JobKind
 from worker.runtime.attempt import Work, run_attempt, within_budget
 from worker.runtime.job_process import StopSignal
-from worker.runtime.machine_group import MachineGroup, Shape
+from worker.runtime.machine_group import MachineGroup
 from worker.transport.signing import PublicKey, Refusal, RemoteOrder, read_remote_order, unseal
 from worker.transport.stop_flag import REASONS
 

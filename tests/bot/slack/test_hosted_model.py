@@ -19,7 +19,7 @@ from bot.slack.ui.report import final_report
 from bot.slack.users import Person
 from tests.platforms.openai_server import WIRE, OpenAiServer
 from tests.platforms.standin import SUCCEEDED
-from tests.platforms.world import World, open_world
+from tests.platforms.world import World, open_before
 from worker.errors import WorkerError
 from worker.jobs.records import Job
 
@@ -28,12 +28,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    clock = [0.0]
-    server = WIRE.server(lambda: clock[0])
-    here = open_world(WIRE, server, clock)
-    yield here
-    here.close()
-    server.close()
+    yield from open_before(WIRE)
 
 
 @pytest.fixture
