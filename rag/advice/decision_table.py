@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -90,6 +91,7 @@ class Table:
     flips: tuple[Mapping[str, Any], ...]
 
 
+@cache
 def load_table(path: Path = DEFAULT) -> Table:
     """The checked table, or TableError naming all problems at once and where they stand."""
     try:

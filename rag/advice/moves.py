@@ -4,7 +4,7 @@ known sentence."""
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -109,6 +109,7 @@ class MoveReader:
         return self._encode([text for _, text in self._lines])
 
 
+@cache
 def read_lines(path: Path = MOVES) -> list[tuple[str, str]]:
     """(name, sentence) of every line of the file; RagError where it cannot be used."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import yaml
@@ -60,6 +60,7 @@ def fold(text: str) -> str:
     return "".join(c.lower() if len(c.lower()) == 1 else c for c in text.translate(_QUOTES))
 
 
+@cache
 def load_lexicon(path: Path = CUES) -> Lexicon:
     """The compiled lexicon; RagError names the file and the pattern that cannot be used."""
     try:
@@ -108,6 +109,7 @@ class Glossary:
         return next((english for stem, english in self.stems[language] if word.startswith(stem)), None)
 
 
+@cache
 def load_glossary(path: Path = GLOSSARY) -> Glossary:
     """The glossary; RagError names the file if it cannot be used."""
     try:

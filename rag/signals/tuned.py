@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,7 @@ def _quoted(
     return signals.model_copy(update={"quotes": quotes})
 
 
+@cache
 def load_tuned_reader(cache: Path) -> TunedReader:
     """The second reader, its graph taken from `cache` or built there (about 5 s, once); RagError if it cannot be used."""
     for precision in ("int8", "fp32"):
