@@ -117,11 +117,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _add_columns(engine: Engine) -> None:
     """Gives a ledger of an earlier version the columns that have come since; they may all be empty."""
-    inspector = inspect(engine)
+    columns = inspect(engine).get_multi_columns()
     for table in metadata.tables.values():
-        there = {column["name"] for column in inspector.get_columns(table.name)}
+        names = {column["name"] for column in columns[table.schema, table.name]}
         for column in table.columns:
-            if column.name not in there:
+            if column.name not in names:
                 kind = column.type.compile(engine.dialect)
                 with writing(engine) as connection:
                     connection.execute(DDL(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
@@ -129,11 +129,11 @@ def _add_columns(engine: Engine) -> None:
 
 def _add_indexes(engine: Engine) -> None:
     """Gives a ledger of an earlier version the indexes that have come since."""
-    inspector = inspect(engine)
+    indexes = inspect(engine).get_multi_indexes()
     for table in metadata.tables.values():
-        there = {index["name"] for index in inspector.get_indexes(table.name)}
+        names = {index["name"] for index in indexes[table.schema, table.name]}
         for index in table.indexes:
-            if index.name not in there:
+            if index.name not in names:
                 with writing(engine) as connection:
                     connection.execute(CreateIndex(index, if_not_exists=True))
 
