@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from bot.endpoint import EndpointError, EndpointStore
+from bot.extras import missing_modules
 from bot.settings import Settings
 from bot.slack.feedback_log import blank_feedback
 from bot.slack.services import models_trained_on
@@ -102,7 +103,9 @@ def open_desk(
 
     datasets = open_datasets(settings)
     keys, team = signer
-    packer = Packer(bot_key(keys), datasets.tickets, load_prices(settings), team)
+    gap = measuring_gap(settings)
+    at_home = settings.held_out == "home"
+    packer = Packer(bot_key(keys), datasets.tickets, load_prices(settings), team, at_home, gap)
     return Desk(
         ledger,
         connect_platforms(settings),
@@ -112,6 +115,16 @@ def open_desk(
         on_change=on_change,
         find_llm=partial(measuring_account, settings),
     )
+
+
+def measuring_gap(settings: Settings) -> str:
+    """What to do where this machine cannot measure what a platform has trained; "" where it can."""
+    if not missing_modules("train"):
+        return ""
+    text = "What a platform trains is measured where the bot runs: pip install 'trainwise[train]' there, then launch it again."
+    if settings.held_out == "home":
+        text += " For a platform that gives weights TRAINWISE_HELD_OUT=platform has its container measure, on held-out tickets that go along."
+    return text
 
 
 def person() -> str:

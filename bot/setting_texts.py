@@ -42,6 +42,7 @@ HELP = {
     "TRAINWISE_KEEP_DAYS": "Days that threads, feedback and quoted tickets are kept; 0 keeps them for ever.",
     "TRAINWISE_LISTENER_THREADS": "Threads that serve Slack's events.",
     "TRAINWISE_CARD_INTERVAL": "Least seconds between two updates of a job's card.",
+    "TRAINWISE_HELD_OUT": "`home`: held-out tickets of triage stay here and the bot measures what a platform has trained (extra `train`); `platform`: they go along and its container measures (docs/platforms.md).",
     "TRAINWISE_LOG_LEVEL": "Least level that is logged.",
     "TRAINWISE_LOG_FORMAT": "`json`: one JSON object a line, with ids, for a log collector.",
 }

@@ -126,6 +126,7 @@ class Settings:
     card_interval_s: float
     log_level: str
     log_format: str  # "text" or "json"
+    held_out: str  # where held-out tickets of a job on a platform are: "home", measured here, or "platform"
     platform_values: Mapping[
         str, Secret
     ]  # the settings of platforms to train on and of sources to pull from, by variable
@@ -212,16 +213,12 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         card_interval_s=read.number("TRAINWISE_CARD_INTERVAL", 3, low=0.2, high=60),
         log_level=read.choice("TRAINWISE_LOG_LEVEL", ("info", "debug", "warning", "error")),
         log_format=read.choice("TRAINWISE_LOG_FORMAT", ("text", "json")),
+        held_out=read.choice("TRAINWISE_HELD_OUT", ("home", "platform")),
         platform_values={name: read.platform(one) for name, one in PLATFORM_VARIABLES.items()},
     )
     if read.problems:
         raise SettingsError(read.problems)
     return settings
-
-
-def variable_names() -> tuple[str, ...]:
-    """The names of the settings' fields, for documentation and `doctor`."""
-    return tuple(f.name for f in fields(Settings))
 
 
 class SettingsReader:

@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from finetune.artifacts import BASE, MODEL, REPORT, SPENT, TRAINED, write_whole
 from finetune.catalog import BASE_MODELS, hub_id_of
 from finetune.data.ticket import Tickets
 from finetune.device import pick_device
-from finetune.errors import OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
+from finetune.errors import CorruptModel, OutOfMemory, Stopped, TrainingDataError, is_out_of_memory
 from finetune.evaluation.model_card import model_card
 from finetune.llm import Llm
 from finetune.methods import METHODS
@@ -25,10 +26,12 @@ from finetune.progress import Emit, Progress, ShouldStop
 from finetune.provenance import Meter, carbon, cost, files_sum, origin
 from finetune.reports.finetune import FinetuneReport
 from finetune.reports.parts import Spent
+from finetune.reports.training import TrainingReport
 from finetune.spec import Spec
 from finetune.tasks import TASKS, HostedModel
 
 __all__ = ["Stopped", "run"]
+Result = TypeVar("Result")
 
 MIN_ROWS = 3  # one to train on, one to choose on, one to test
 WHEN = {"baselines": "while the baselines were made", "training": "before the first step of training"}
@@ -107,14 +110,86 @@ def run_hosted(
     return _write(_with_origin(result, spec, None, tickets), folder)
 
 
+def train(
+    spec: Spec,
+    tickets: Tickets,
+    choosing: int,
+    folder: Path,
+    emit: Emit,
+    should_stop: ShouldStop,
+    rates: Rates | None = None,
+) -> dict[str, Any]:
+    """Train by `spec` on `tickets`, of which the last `choosing` choose, and return the TrainingReport as it travels.
+
+    For a machine that gets no held-out row: `measure` goes on at home from what lies in `folder`. Stops, fails and resumes
+    as `run` does.
+    """
+    rates = rates or Rates()
+    away = TASKS[spec.task].away
+    if away is None:
+        raise TrainingDataError(f"The task `{spec.task}` needs all of its rows where it trains.")
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, spec, tickets)
+    meter = Meter()
+    progress = Progress(emit, _within_budget(should_stop, spec, meter, rates.machine_hour_usd))
+    progress.phase("loading")
+    pinned_spec, first = _with_base(spec, folder), len(tickets) - choosing
+    rows = tuple(tickets.rows)
+    sides = Tickets(rows[:first], tickets.kind), Tickets(rows[first:], tickets.kind)
+    work = partial(away.train, pinned_spec, *sides, folder, progress)
+    _, seconds = _in_words(work, spec, folder, progress, meter)
+    progress.phase("reporting")
+    spent = cost(seconds, rates.machine_hour_usd)
+    return TrainingReport(
+        tuple(progress.notes), spent, carbon(seconds, pick_device() != "cpu"), origin()
+    ).to_json()
+
+
+def measure(
+    spec: Spec,
+    tickets: Tickets,
+    folder: Path,
+    emit: Emit,
+    should_stop: ShouldStop,
+    training: TrainingReport,
+    rates: Rates | None = None,
+) -> dict[str, Any]:
+    """Measure what `train` left in `folder` on all of `tickets`, and return the report (FinetuneReport) as it is stored.
+
+    `rates` are this machine's, for what a thousand tickets cost; time, money and carbon are the training's. Raises Stopped
+    and FinetuneError as `run` does.
+    """
+    if not (folder / TRAINED).is_file():
+        raise CorruptModel("What came back holds no finished training: launch it again.")
+    _claim(folder, spec, tickets)
+    meter, progress = Meter(), Progress(emit, should_stop)
+    progress.phase("loading")
+    pinned_spec = _with_base(spec, folder)
+    result, seconds = _run_task(pinned_spec, tickets, folder, progress, meter, None)
+    progress.phase("reporting")
+    notes = tuple(dict.fromkeys([*training.notes, *result.notes, *progress.notes]))
+    whole = _with_origin(replace(result, notes=notes), spec, pinned_spec, tickets)
+    whole = _with_costs(whole, seconds, rates or Rates())
+    provenance = {**whole.provenance, **training.provenance}
+    return _write(replace(whole, spent=training.spent, carbon=training.carbon, provenance=provenance), folder)
+
+
 def _run_task(
     spec: Spec, tickets: Tickets, folder: Path, progress: Progress, meter: Meter, llm: Llm | None
 ) -> tuple[FinetuneReport, dict[str, float]]:
     """The task's part of the report, and the seconds of all attempts in this folder so far, however this one ends."""
-    work, earlier = _task(spec, tickets), _earlier(folder)
+    work = partial(_task(spec, tickets), spec, tickets, folder, progress, llm)
+    return _in_words(work, spec, folder, progress, meter)
+
+
+def _in_words(
+    work: Callable[[], Result], spec: Spec, folder: Path, progress: Progress, meter: Meter
+) -> tuple[Result, dict[str, float]]:
+    """What `work` gives, and the seconds of all attempts in this folder, however it ends; OutOfMemory in words."""
+    earlier = _earlier(folder)
     seconds: dict[str, float] = {}
     try:
-        return work(spec, tickets, folder, progress, llm), seconds
+        return work(), seconds
     except (RuntimeError, MemoryError) as error:  # training itself tries smaller batches before
         if not is_out_of_memory(error):
             raise

@@ -17,7 +17,7 @@ from typing import Any
 from bot.cli.findings import Finding, Level
 from bot.cli.machine_checks import packages, port, processor, proxy, python, user
 from bot.extras import missing_modules
-from bot.factories import chat_model, plug_in_values
+from bot.factories import chat_model, measuring_gap, plug_in_values
 from bot.settings import Settings
 
 Check = Callable[[Settings], Finding]
@@ -276,6 +276,10 @@ def platforms(settings: Settings) -> list[Finding]:
                 else f"tunes {', '.join(one.label for one in offers)}"
             )
             findings.append(Finding(platform.label, Level.OK, text))
+        needs_measuring = platform.gives == "hosted" or settings.held_out == "home"
+        if needs_measuring and (gap := measuring_gap(settings)):
+            text = "what it trains cannot be measured on this machine, so its jobs are refused"
+            findings.append(Finding(f"{platform.label}, held-out tickets", Level.WARN, text, gap))
     off = Finding("platforms", Level.OFF, "none configured: trainings run on this team's workers")
     return findings or [off]
 

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +127,13 @@ def cut_rows(
     Raises TrainingDataError where the rows to train on have fewer than two classes.
     """
     cut = split(Tickets(tuple(rows), "triage"), seed)
+    sample = number_rows(rows, cut, embed, progress, folder, encoder)
+    per_row = sample.embed_s_per_row if embed_s_per_row is None else embed_s_per_row
+    return replace(sample, total=total or len(rows), embed_s_per_row=per_row)
+
+
+def check_classes(rows: Sequence[Ticket], cut: Split) -> list[str]:
+    """The names of the classes to train, in order; TrainingDataError where there are fewer than two."""
     train_names = sorted({str(rows[i].label) for i in cut.train})
     if len({str(row.label) for row in rows}) < 2:
         raise TrainingDataError("All tickets have the same label: there is nothing to tell apart.")
@@ -134,6 +141,19 @@ def cut_rows(
         raise TrainingDataError(
             "The training rows have one class only: add tickets of at least one other queue."
         )
+    return train_names
+
+
+def number_rows(
+    rows: Sequence[Ticket],
+    cut: Split,
+    embed: Embed,
+    progress: Progress,
+    folder: Path,
+    encoder: str = MINILM,
+) -> Sample:
+    """The sample of rows that are cut already: classes numbered, texts embedded; errors as `cut_rows`."""
+    train_names = check_classes(rows, cut)
     names = (*train_names, *sorted({str(row.label) for row in rows} - set(train_names)))
     number = {name: at for at, name in enumerate(names)}
     labels = np.array([number[str(row.label)] for row in rows], dtype=int)
@@ -142,9 +162,8 @@ def cut_rows(
     folds = tuple(_fold(cut.training(at), (), test) for at, test in enumerate(cut.folds)) or (once,)
     began = work_seconds()
     features = unit_embeddings([row.text for row in rows], embed, progress, folder, encoder)
-    per_row = (work_seconds() - began) / len(rows) if embed_s_per_row is None else embed_s_per_row
-    whole = total or len(rows)
-    return Sample(tuple(rows), labels, names, features, once, folds, cut, whole, per_row, encoder)
+    per_row = (work_seconds() - began) / len(rows)
+    return Sample(tuple(rows), labels, names, features, once, folds, cut, len(rows), per_row, encoder)
 
 
 def _fold(*sides: Sequence[int]) -> Fold:

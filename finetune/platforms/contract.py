@@ -239,7 +239,7 @@ class Platform:
     """One platform as data, and `connect`, which makes its adapter of the settings' values.
 
     `gives` is `weights` or `hosted`; `settle_s` how long a listing may lag behind a create; `queue_s` how long it may
-    wait for a machine; `leaves` says what leaves the house; `secrets` in `variables` never show in an error.
+    wait for a machine; `leaves` says where what leaves the house goes, of a hosting platform also what it is; `secrets` in `variables` never show in an error.
     """
 
     name: str
@@ -286,12 +286,24 @@ class Platform:
 
 @dataclass(frozen=True)
 class PlaceOffer:
-    """A machine of a connected platform, as a person chooses it."""
+    """A machine of a connected platform, as a person chooses it; `keeps_held_out` as the bot is set up (worker/dispatch/packing.py)."""
 
     platform: Platform
     offer: Offer
+    keeps_held_out: bool = False
 
     @property
     def name(self) -> str:
         """`huggingface/cpu-basic`: the choice in a form and on a command line."""
         return f"{self.platform.name}/{self.offer.name}"
+
+    def leaves(self, trains_apart: bool) -> str:
+        """What leaves the house; `trains_apart`: the task can be trained without its held-out rows."""
+        if self.platform.gives == "hosted":
+            return self.platform.leaves
+        if trains_apart and self.keeps_held_out:
+            return (
+                f"the redacted tickets to train and choose on and the recipe, {self.platform.leaves} Held-out tickets stay here, "
+                "where the model is measured."
+            )
+        return f"all redacted tickets and the recipe, {self.platform.leaves}"

@@ -206,7 +206,7 @@ PLATFORM = Platform(
         Variable("HF_ENDPOINT", "Another address of the Hub.", default="https://huggingface.co"),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to a private bucket of the Hub, erased at the end.",
+    leaves="to a private bucket of the Hub, erased at the end.",
     settle_s=120.0,
     steps=(
         "Make a token with the right to run jobs, and a private bucket, both on huggingface.co.",

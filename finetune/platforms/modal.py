@@ -290,7 +290,7 @@ PLATFORM = Platform(
         Variable("MODAL_SERVER_URL", "Another address of Modal's API.", default=URL),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to your own bucket, erased at the end.",
+    leaves="to your own bucket, erased at the end.",
     unique_names=True,
     settle_s=120.0,
     queue_s=21 * 60.0,

@@ -307,7 +307,7 @@ PLATFORM = Platform(
         ),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to your own cluster's shared folder, erased at the end.",
+    leaves="to your own cluster's shared folder, erased at the end.",
     unique_names=True,
     resumes=True,
     most_losses=3,

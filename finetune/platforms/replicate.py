@@ -336,7 +336,7 @@ PLATFORM = Platform(
         Variable("TRAINWISE_REPLICATE_URL", "Another address of Replicate's API.", default=URL),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to Replicate's file store, erased at the end.",
+    leaves="to Replicate's file store, erased at the end.",
     hears_stop=False,
     settle_s=120.0,
     steps=(

@@ -155,7 +155,7 @@ PLATFORM = Platform(
         Variable("TRAINWISE_RUNPOD_URL", "Another address of RunPod's REST API.", default=URL),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to your network volume at RunPod, erased at the end.",
+    leaves="to your network volume at RunPod, erased at the end.",
     settle_s=120.0,
     restarts=True,
     steps=(

@@ -196,7 +196,7 @@ PLATFORM = Platform(
         Variable("AWS_ENDPOINT_URL_SAGEMAKER", "Another address of SageMaker."),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to your own S3 bucket, erased at the end.",
+    leaves="to your own S3 bucket, erased at the end.",
     unique_names=True,
     settle_s=60.0,
     longest_s=5 * 86400.0,

@@ -152,7 +152,7 @@ PLATFORM = Platform(
         Variable("TRAINWISE_VERTEX_URL", "Another address of Vertex AI."),
     ),
     connect=connect,
-    leaves="The redacted tickets, the recipe; to your own Cloud Storage bucket, erased at the end.",
+    leaves="to your own Cloud Storage bucket, erased at the end.",
     settle_s=120.0,
     longest_s=7 * 86400.0,
     steps=(

@@ -78,6 +78,18 @@ class HostedTask:
 
 
 @dataclass(frozen=True)
+class AwayTask:
+    """A task whose training on someone else's machine needs no held-out row: `Task.run` measures at home what came back.
+
+    `sides(spec, tickets)` gives the rows to train on and to choose on, `train(spec, learning, choosing, folder, progress)`
+    leaves in `folder` what `Task.run` goes on from.
+    """
+
+    sides: Callable[[Spec, Tickets], tuple[Tickets, Tickets]]
+    train: Callable[[Spec, Tickets, Tickets, Path, Progress], None]
+
+
+@dataclass(frozen=True)
 class Task:
     """One thing that a model can learn to do.
 
@@ -87,7 +99,7 @@ class Task:
     training, or None. `ticket_field` is the ticket's field it learns from, `requirement` that in words, `dataset_kind` the
     kind of dataset that has it, `purpose` continues "It ..." on the model card. `default_base` is "" where no trained
     base model is packaged; `defaults` are recipe settings that differ from Spec's; `at_platform` is None where no platform
-    can tune for it.
+    can tune for it, `away` where a machine elsewhere has to have all rows.
     """
 
     name: str
@@ -107,6 +119,7 @@ class Task:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     position: int = 100
     at_platform: HostedTask | None = None
+    away: AwayTask | None = None
 
 
 def task_of(card: Mapping[str, Any]) -> Task:

@@ -69,7 +69,8 @@ class Drill:
         platform = PLATFORMS["ray"]
         self.adapter: Any = platform.connect(values)
         connection = Connection(platform, self.adapter, self.adapter.runs)
-        packer = Packer(key, lambda digest: self.rows, {"as_of": "2026-11"})
+        prices = {"as_of": "2026-11"}
+        packer = Packer(key, lambda digest: self.rows, prices, keeps_held_out=self.is_real)
         self.desk = Desk(self.ledger, {"ray": connection}, packer, self.home / "artifacts")
 
     def submit(self) -> str:

@@ -215,6 +215,25 @@ def test_last_words_that_come_late_are_waited_for(world: World) -> None:
     assert world.ledger.job(job).state is State.SUCCEEDED
 
 
+def test_a_machine_that_shows_no_life_is_named_on_the_card(world: World) -> None:
+    """By this desk's own clock, whatever the wall clock says; a new sign of life takes the note away."""
+    job = running_job(world)
+    machine = next(iter(world.standin.jobs.values()))
+    world.advance(machine, "event")
+    world.wall_skew = 86400.0
+    for _ in range(14):
+        world.step(20.0)
+    assert "no sign of life" not in str(job_card(world.ledger.job(job), world.wall()))
+    for _ in range(4):
+        world.step(20.0)
+    card = str(job_card(world.ledger.job(job), world.wall()))
+    assert "no sign of life for 5 minutes" in card
+    assert "cancel it" in card
+    world.advance(machine, "event")
+    world.step(20.0)
+    assert "no sign of life" not in str(job_card(world.ledger.job(job), world.wall()))
+
+
 def test_rows_that_are_gone_end_the_job_in_words(world: World) -> None:
     """Nothing was made, so nobody waits for it."""
 

@@ -98,7 +98,7 @@ PLATFORM = Platform(
         Variable("ACME_RUNS", "Where the runs lie.", default=None),
     ),
     connect=connect,
-    leaves="The redacted tickets.",
+    leaves="to Acme's folder, erased at the end.",
 )
 '''
 SERVER = '''

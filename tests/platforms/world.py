@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from finetune.data.ticket import Ticket, Tickets
 from finetune.platforms.contract import Adapter, Platform, Result
 from finetune.platforms.run_key import RunKey
@@ -26,12 +28,13 @@ from tests.platforms.standin import (
     PlatformJob,
     StandIn,
 )
-from worker.dispatch.at_home import HostedRun
+from worker.dispatch.at_home import HostedRun, TrainedRun
 from worker.dispatch.desk import Connection, Desk
 from worker.dispatch.packing import Packer
 from worker.jobs.records import Job, JobRequest
 from worker.jobs.remotes import Outcome
 from worker.jobs.states import END_STATES, State
+from worker.ledger import tables
 from worker.ledger.ledger import Ledger
 from worker.ledger.remotes import open_tags, remotes_of
 from worker.transport import signing
@@ -39,15 +42,16 @@ from worker.transport import signing
 IMAGE = "registry.example.com/trainwise:test"
 MEMORY = Path("/dev/shm")
 SPEC = {"dataset": "few", "digest": "d", "budget_usd": 50.0, "method": "lora", "task": "triage"}
+TRAINING = {"kind": "training", "notes": []}
 RESULT = {"kind": "finetune", "headline": "Reads 86.5% right.", "worth_it": "yes", "notes": []}
 FALSE = "Written by a stranger."
 TEXTS = [f"{sha256(str(n).encode()).hexdigest()} asks about {n * n}" for n in range(48)]
 ROWS = Tickets(tuple(Ticket(f"t{n}", text, label="ab"[n % 2]) for n, text in enumerate(TEXTS)), "triage")
 
 
-def measure_at_once(run: HostedRun, should_stop: Callable[[], bool]) -> Result:
-    """In the place of the process that measures a hosted model: the report of a fine-tune, at once."""
-    return Result(RESULT, {}, run.endpoint.model)
+def measure_at_once(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
+    """In the place of the process that measures a model: the report of a fine-tune, at once."""
+    return Result(RESULT, {}, run.model)
 
 
 class Crash(BaseException):
@@ -240,7 +244,8 @@ class World:
             (folder / "model" / "trainwise.json").write_text('{"task": "triage", "method": "lora"}')
             (folder / "model" / "model.safetensors").write_bytes(b"weights")
             self.show_life(job)
-            self.runs.save_result(self.run_key(job), folder, RESULT, {})
+            (folder / "trained.json").write_text("{}")
+            self.runs.save_result(self.run_key(job), folder, TRAINING, {})
             self.runs.sign(self.run_key(job), DONE, {"kind": "finished", "data": {}})
         self.standin.end(job, SUCCEEDED)
 
@@ -282,6 +287,11 @@ class World:
         self.problems += [f"{tag} was trained {n} times" for tag, n in self.trainings.items() if n > 1]
         self.problems += self.standin.violations
         with self.ledger.engine.connect() as connection:
+            posts = select(tables.posts.c.job_id).where(tables.posts.c.kind == "final_report")
+            reports = Counter(connection.execute(posts).scalars())
+            self.problems += [
+                f"{job} has {reports[job]} final reports" for job in self.jobs if reports[job] != 1
+            ]
             dump = "\n".join(connection.connection.dbapi_connection.iterdump())  # type: ignore[union-attr]
         if "secret-key" in dump or any(self.key.run_secret(tag) in dump for tag in tags):
             self.problems.append("a secret stands in the ledger")

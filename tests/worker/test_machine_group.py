@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import pytest
 
 from finetune.errors import FinetuneError, Stopped
 from finetune.platforms.machine_shape import Shape
+from tests.platforms.ray_machines import torchrun
 from tests.terminal import ROOT
 from tests.worker import counting_kind
 from worker.errors import WorkerError
@@ -26,24 +26,6 @@ from worker.transport.signing import Envelope
 
 pytestmark = pytest.mark.integration
 COUNTING = JobKind("counting", "Counting", counting_kind.count)
-RANK = "import os, sys; from pathlib import Path; from worker.runtime.machine_group import join_as; "
-RANK += "join_as(int(os.environ['RANK']), Path(sys.argv[1]))"
-
-
-def torchrun(shape: Shape, place: Path) -> None:
-    """Ranks on this machine; an error where one of them died, as Ray would raise."""
-    script = place / "join.py"
-    script.write_text(RANK)
-    words = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        str(shape.ranks),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*words, str(script), str(place)], env=environment, check=True, capture_output=True)
 
 
 def group(folder: Path, has_claim: Callable[[], bool] = lambda: True, form: Any = torchrun) -> MachineGroup:

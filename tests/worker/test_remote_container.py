@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from finetune.data.store import DatasetStore
-from finetune.data.ticket import canonical
+from finetune.data.ticket import Tickets, canonical
 from finetune.platforms.contract import RUN_KEY
 from finetune.platforms.run_key import CorruptResult, RunKey
 from finetune.platforms.runs import CLAIM, DATA, DONE, LIFE, ORDER, STOP, RunStore, event_path
@@ -18,6 +18,8 @@ from finetune.serving.predict import try_text
 from finetune.spec import parse_spec
 from tests.integration.conftest import add_dataset
 from tests.terminal import ROOT
+from worker.dispatch.at_home import TrainedRun, measure_at_home
+from worker.dispatch.packing import without_held_out
 from worker.transport import signing
 from worker.transport.signing import PREFIX, Envelope, encode, order, seal
 
@@ -26,19 +28,28 @@ TAG = "tw-abcdef-job00001-1"
 KEY = RunKey(TAG, "7" * 64)
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> RunStore:
-    """A run's place with a signed order and its rows."""
+def dataset(tmp_path: Path) -> Tickets:
+    """A team's few tickets."""
     add_dataset(tmp_path / "datasets", "few")
     store = DatasetStore(str(tmp_path / "datasets"))
-    tickets = store.tickets(store.get("few").digest)
+    return store.tickets(store.get("few").digest)
+
+
+def place_run(tmp_path: Path, tickets: Tickets, choosing: int | None = None) -> RunStore:
+    """A run's place with a signed order and these rows."""
     spec = parse_spec({"dataset": "few", "digest": tickets.digest, "method": "linear"}).to_json()
     envelope = Envelope("job00001", 1, TAG, "job00001", "finetune", spec, "few", 4e9, 600, 0.0, 5.0)
-    message = {**order(envelope), "remote": TAG, "price_per_hour": 0.6, "prices": {}}
+    message = {**order(envelope), "remote": TAG, "price_per_hour": 0.6, "prices": {}, "choosing": choosing}
     runs = RunStore(str(tmp_path / "runs"))
     runs.write(TAG, ORDER, seal(message, signing.bot_key(tmp_path / "keys")))
     runs.write(TAG, f"{DATA}/rows/{tickets.digest}.jsonl", canonical(tickets.rows))
     return runs
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RunStore:
+    """A run's place with a signed order and all rows."""
+    return place_run(tmp_path, dataset(tmp_path))
 
 
 def container(tmp_path: Path, tag: str = TAG) -> subprocess.CompletedProcess[str]:
@@ -73,6 +84,27 @@ def test_an_order_is_run_its_result_checked_and_a_second_container_leaves(
     (tmp_path / "runs" / TAG / "files" / "model" / "trainwise.json").write_text("{}")
     with pytest.raises(CorruptResult, match=r"trainwise\.json"):
         runs.fetch(KEY, tmp_path / "twice")
+
+
+def test_a_container_without_held_out_rows_trains_and_a_process_here_measures(tmp_path: Path) -> None:
+    """It says nothing of how good the model is; the report is made here, and the files that came back answer a ticket."""
+    tickets = dataset(tmp_path)
+    spec = parse_spec({"dataset": "few", "digest": tickets.digest, "method": "linear"})
+    runs = place_run(tmp_path, *without_held_out(spec, tickets))
+    result = container(tmp_path)
+    assert result.returncode == 0, result.stderr
+    came_back = runs.fetch(KEY, tmp_path / "back")
+    assert came_back.report["kind"] == "training"
+    assert "systems" not in came_back.report
+    folder = tmp_path / "back" / "files"
+    (folder / "run.json").unlink()
+    run = TrainedRun(spec.to_json(), tickets, came_back.report, folder, 0.05)
+    report = measure_at_home(run, lambda: False).report
+    assert report["kind"] == "finetune"
+    assert report["dataset"]["digest"] == tickets.digest
+    assert report["systems"][-1]["role"] == "tuned"
+    assert report["cost"]["usd"] == came_back.report["spent"]["usd"]
+    assert try_text(folder, "I was charged twice").answer
 
 
 def test_who_comes_second_is_told_to_stop_or_meets_another_order_trains_nothing(

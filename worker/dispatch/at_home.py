@@ -1,4 +1,7 @@
-"""A model that a platform hosts, measured at home: a process of its own asks it about the held-out tickets and writes the report."""
+"""What a platform has trained, measured at home by a process of its own, on held-out tickets that never went there.
+
+A hosted model is asked about them; weights that came back are loaded.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ LEAST_USD_SHARE = 0.1  # of the budget, kept for the questions
 MOST_USD = 5.0
 LONGEST_S = 2 * 3600.0
 LOOK_S = 1.0
-COMMAND = ("-m", "worker.runtime.measure_hosted")
+COMMAND = ("-m", "worker.runtime.measure_at_home")
 log = logging.getLogger("trainwise.jobs")
 
 
 class MeasuringFailure(CorruptResult):
-    """The hosted model could not be measured, and trying again would not help."""
+    """The model could not be measured, and trying again would not help."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class HostedRun:
     llm: LlmAccess | None = None
     prices: Mapping[str, Any] = field(default_factory=dict)
     spent_usd: float = 0.0
+
+    @property
+    def model(self) -> str:
+        """The model's name at its platform."""
+        return self.endpoint.model
 
     @property
     def spend_usd(self) -> float:
@@ -79,11 +87,40 @@ class HostedRun:
         return json.dumps(message).encode()
 
 
-Measure = Callable[[HostedRun, Callable[[], bool]], Result]
-"""Measures a hosted model, until it is told to stop; NoAnswer where a later try may work, MeasuringFailure otherwise."""
+@dataclass(frozen=True)
+class TrainedRun:
+    """What the measurement is told of weights that came back: the recipe, all rows, and the files in `folder`.
+
+    `training` is the report of the training (finetune/reports/training.py); `usd_per_hour` is this machine's price.
+    """
+
+    spec: dict[str, Any]
+    tickets: Tickets
+    training: Mapping[str, Any]
+    folder: Path
+    usd_per_hour: float = 0.0
+
+    model = ""
+
+    def order(self) -> bytes:
+        """The run as the process reads it from its standard input."""
+        message = {
+            "spec": self.spec,
+            "kind": self.tickets.kind,
+            "columns": dict(self.tickets.columns),
+            "rows": canonical(self.tickets.rows).decode(),
+            "training": dict(self.training),
+            "usd_per_hour": self.usd_per_hour,
+            "folder": str(self.folder),
+        }
+        return json.dumps(message).encode()
 
 
-def measure_at_home(run: HostedRun, should_stop: Callable[[], bool]) -> Result:
+Measure = Callable[[HostedRun | TrainedRun, Callable[[], bool]], Result]
+"""Measures a model, until it is told to stop; NoAnswer where a later try may work, MeasuringFailure otherwise."""
+
+
+def measure_at_home(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
     """The report of a process that ends with this one's wish; its key goes through a pipe and stands in no argument."""
     process = subprocess.Popen([sys.executable, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     began = time.monotonic()
@@ -96,17 +133,17 @@ def measure_at_home(run: HostedRun, should_stop: Callable[[], bool]) -> Result:
             except subprocess.TimeoutExpired:
                 message = None
                 if should_stop() or time.monotonic() - began > LONGEST_S:
-                    raise NoAnswer("The measurement of the hosted model was interrupted.") from None
+                    raise NoAnswer("The measurement of the model was interrupted.") from None
     finally:
         process.kill()
         process.wait()
     answer = read_output(output)
     if answer is None:
-        raise NoAnswer(f"The measurement of the hosted model broke (status {process.returncode}).")
+        raise NoAnswer(f"The measurement of the model broke (status {process.returncode}).")
     if "error" in answer:
         kind = NoAnswer if answer.get("retryable") else MeasuringFailure
         raise kind(str(answer["error"]))
-    return Result(answer["report"], answer["plots"], run.endpoint.model)
+    return Result(answer["report"], answer["plots"], run.model)
 
 
 def read_output(output: bytes) -> dict[str, Any] | None:

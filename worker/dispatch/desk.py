@@ -80,11 +80,14 @@ class _Memory:
     creates: int
     since: float
     due: float = 0.0
-    marks: dict[str, float] = field(default_factory=dict)
+    marks: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    def lasted_s(self, tick: float, what: str) -> float:
-        """The seconds since the first call with this word."""
-        return tick - self.marks.setdefault(what, tick)
+    def lasted_s(self, tick: float, what: str, value: object = None) -> float:
+        """The seconds since the first call with this word, or since its value became this one."""
+        mark = self.marks.get(what)
+        if mark is None or mark[0] != value:
+            mark = self.marks[what] = (value, tick)
+        return tick - mark[1]
 
 
 @dataclass
@@ -92,8 +95,8 @@ class Desk:
     """`step(now, tick)` acts once on everything that is due; `start()` does so each second in a thread.
 
     `artifacts` takes the files that come back; `per_user` limits how many jobs of a person are out; `on_change` is
-    called after something changed, so that cards follow; `measure` evaluates a model that a platform hosts, beside the prompts
-    of the language model that `find_llm` knows then.
+    called after something changed, so that cards follow; `measure` evaluates what a platform has trained, a model that it
+    hosts beside the prompts of the language model that `find_llm` knows then.
     """
 
     ledger: Ledger
@@ -108,6 +111,7 @@ class Desk:
     _offers: dict[str, list[Offer]] = field(default_factory=dict)
     _postponed: dict[str, float] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _reap_at: float = float("-inf")
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -149,7 +153,7 @@ class Desk:
     def places(self) -> list[PlaceOffer]:
         """The machines of all connected platforms, as they were last told; no call is made here."""
         return [
-            PlaceOffer(self.connections[name].platform, offer)
+            PlaceOffer(self.connections[name].platform, offer, self.packer.keeps_held_out)
             for name, offers in list(self._offers.items())
             for offer in offers
         ]
@@ -301,7 +305,7 @@ class Desk:
         lasted_s = partial(memory.lasted_s, tick)
         stopping = self._over.is_set
         who = (self.ledger, connection, self.packer, self.artifacts)
-        fetcher = Fetcher(*who, self.measure, self.find_llm, stopping)
+        fetcher = Fetcher(*who, self.measure, self.find_llm, stopping, self._turn)
         steps = Steps(self.ledger, connection, self.packer, fetcher, now, since_s, lasted_s)
         wait_s = steps.take(next_step, remote)
         if wait_s is not None:

@@ -36,6 +36,8 @@ CLEAR_S = 1800.0
 BILL_S = 120.0
 LAST_WORD_S = 60.0
 """A platform may say that a job has ended before its last words can be read in the bucket."""
+SILENT_S = 300.0
+"""A container shows life each minute; after so long without it the card says so."""
 END_GRACE_S = 60.0
 LIMIT_SLACK_S = 600.0
 NO_BILL = Bill(0.0, True, "never started")
@@ -47,7 +49,7 @@ log = logging.getLogger("trainwise.jobs")
 class Steps:
     """`take` carries out one move; `since_s` is how long this desk has seen the submission in its state.
 
-    `lasted_s("ended")` is how long it has known that, counted from the first call.
+    `lasted_s("ended")` is how long it has known that, counted from the first call; with a value, how long that has stayed.
     """
 
     ledger: Ledger
@@ -56,7 +58,7 @@ class Steps:
     fetcher: Fetcher
     now: float
     since_s: float
-    lasted_s: Callable[[str], float]
+    lasted_s: Callable[..., float]
 
     def take(self, step: Move, remote: Remote) -> float | None:
         """Carries out the move; the seconds to wait before the next one, None: as usual."""
@@ -167,6 +169,9 @@ class Steps:
             note = self._ask_to_stop(remote)
         elif sighting.stage is Stage.WAITING:
             note = f"waiting for a machine at {self.label}"
+        elif sighting.stage is Stage.RUNNING and sighting.life_at is not None:
+            silent_s = self.lasted_s("life", sighting.life_at)
+            note = note or (silence(self.label, silent_s) if silent_s >= SILENT_S else "")
         remote = remotes.note_sighting(self.ledger.engine, remote, sighting, note, self.now)
         if state is State.CANCELLING:
             if is_over:
@@ -323,6 +328,14 @@ class Steps:
     def _words(self, error: Exception, remote: Remote) -> str:
         """The error without secrets; a platform may repeat what it was sent, the run's key among it."""
         return scrub(str(error), [self.packer.key.run_secret(remote.tag)])[:500]
+
+
+def silence(label: str, seconds: float) -> str:
+    """What the card says of a machine that shows no life though its platform says that it runs."""
+    return (
+        f"{label} says that it runs, but it has shown no sign of life for {seconds // 60:.0f} minutes; it is still billed: cancel "
+        "it if that goes on"
+    )
 
 
 def bills_no_more(platform: Platform, sighting: Sighting) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from finetune.data.ticket import Tickets, canonical
+from finetune.errors import FinetuneError
 from finetune.platforms.contract import Platform, Reference, Submission
 from finetune.platforms.runs import DATA, ORDER
+from finetune.spec import DEFAULT_TASK, Spec
+from finetune.tasks import TASKS
 from worker.jobs.records import Job
 from worker.jobs.remotes import Outcome, Remote
+from worker.kinds import kind_of
 from worker.transport.signing import PREFIX, Envelope, PrivateKey, encode, order, rq_id, seal
 
 LEAST_S = 120.0
@@ -20,12 +24,18 @@ LEAST_S = 120.0
 
 @dataclass(frozen=True)
 class Packer:
-    """Makes submissions: with the bot's key, the rows of a digest, and the dated price table."""
+    """Makes submissions: with the bot's key, the rows of a digest, and the dated price table.
+
+    `keeps_held_out`: where a task can be trained without its held-out rows, these stay here and what comes back is measured
+    here. `gap` says what this machine lacks to measure anything, "" for nothing.
+    """
 
     key: PrivateKey
     rows: Callable[[str], Tickets]
     prices: Mapping[str, Any]
     team: str = ""
+    keeps_held_out: bool = True
+    gap: str = ""
 
     @property
     def prefix(self) -> str:
@@ -37,8 +47,18 @@ class Packer:
             return f"tw-{self.key.public.id[:6]}-"
         return f"tw-{hashlib.sha256(f'{self.key.public.id}/{self.team}'.encode()).hexdigest()[:12]}-"
 
+    def measures_here(self, job: Job, platform: Platform) -> bool:
+        """Whether this machine measures what the platform makes of the job."""
+        if platform.gives == "hosted" or not self.keeps_held_out or not kind_of(job.kind).trains_apart:
+            return platform.gives == "hosted"
+        task = TASKS.get(str(job.spec.get("task") or DEFAULT_TASK))
+        return task is not None and task.away is not None
+
     def submission(self, remote: Remote, job: Job, platform: Platform, now: float) -> Submission:
-        """The job's order, signed for this submission alone, with its rows."""
+        """The job's order, signed for this submission alone, with its rows; FinetuneError where it could not be measured here."""
+        measures_here = self.measures_here(job, platform)
+        if measures_here and self.gap:
+            raise FinetuneError(self.gap)
         tickets = self.rows(str(job.spec.get("digest") or job.dataset))
         public = PREFIX + encode(self.key.public.raw.public_bytes_raw())
         if platform.gives == "hosted":
@@ -50,11 +70,16 @@ class Packer:
             )
         expires = now + platform.queue_s + remote.limit_s
         envelope = envelope_of(job, remote.attempt, remote.tag, expires, int(remote.limit_s))
+        choosing = None
+        if measures_here:
+            tickets, choosing = without_held_out(Spec.from_json(job.spec), tickets)
+            envelope = replace(envelope, spec={**envelope.spec, "digest": tickets.digest})
         message = {
             **order(envelope),
             "remote": remote.tag,
             "price_per_hour": remote.usd_per_hour,
             "prices": dict(self.prices),
+            "choosing": choosing,
         }
         rows = {f"{DATA}/rows/{tickets.digest}.jsonl": canonical(tickets.rows)}
         files = {ORDER: seal(message, self.key), **rows}
@@ -69,6 +94,14 @@ class Packer:
         keeps = remote.outcome not in (Outcome.CANCELLED, Outcome.LOST) and name == remote.remote_id
         secret = self.key.run_secret(remote.tag)
         return Reference(remote.tag, name, remote.cursor, secret, keeps, keeps_checkpoints)
+
+
+def without_held_out(spec: Spec, tickets: Tickets) -> tuple[Tickets, int]:
+    """The rows to train on, then those to choose on, and how many the latter are."""
+    away = TASKS[spec.task].away
+    assert away is not None
+    learning, choosing = away.sides(spec, tickets)
+    return Tickets((*learning.rows, *choosing.rows), tickets.kind), len(choosing)
 
 
 def envelope_of(job: Job, attempt: int, fence: str, expires: float, timeout_s: int) -> Envelope:

@@ -1,19 +1,24 @@
-"""What a finished submission left: files by their manifest, or a hosted model that is measured here; never half of it."""
+"""What a finished submission left: files by their manifest or a hosted model, measured here; never half of it."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from finetune.artifacts import BASE, MODEL, TRAINED
 from finetune.errors import FinetuneError
 from finetune.hosted import PROMPTS, measuring_usd
 from finetune.llm import spent_in
 from finetune.llm_access import FindLlm
 from finetune.platforms.contract import Bill, NoAnswer, NotMade, Result
-from worker.dispatch.at_home import HostedRun, Measure
+from finetune.platforms.run_key import CorruptResult
+from finetune.reports.training import TRAINING
+from worker.dispatch.at_home import HostedRun, Measure, TrainedRun
 from worker.dispatch.packing import Packer, attempt_name
 from worker.jobs.remotes import Outcome, Remote
 from worker.ledger import remotes
@@ -30,7 +35,7 @@ FETCH_S = 900.0
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Brings results of one connection's jobs among the `artifacts`; `measure` evaluates what a platform hosts."""
+    """Brings results of one connection's jobs among the `artifacts`; `measure` evaluates what was trained, weights in `turn`."""
 
     ledger: Ledger
     connection: Connection
@@ -39,6 +44,7 @@ class Fetcher:
     measure: Measure
     find_llm: FindLlm
     should_stop: Callable[[], bool]
+    turn: Lock
 
     def fetch(self, remote: Remote, since_s: float, now: float) -> Remote:
         """The finished job's files in its folder and its report in the ledger; a result that never comes is a failure.
@@ -47,24 +53,30 @@ class Fetcher:
         """
         if remote.outcome != Outcome.FINISHED or remote.report is not None:
             return remote
-        home, model = self.artifacts / self.ledger.job(remote.job_id).root, ""
+        home, model, trained = self.artifacts / self.ledger.job(remote.job_id).root, "", None
         draft = home / f".{remote.tag}"
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        try:
-            result = self.connection.adapter.result(self.packer.reference(remote), draft)
-            model = result.model
-            if model:
-                result = self._measure(remote, result, now)
-            if (draft / "files").is_dir():
-                self._keep(draft / "files", home / attempt_name(remote))
-        except (FinetuneError, OSError) as error:
-            is_open = isinstance(error, NoAnswer | NotMade | OSError)
-            if since_s <= (FETCH_S if is_open else CORRUPT_S):
-                raise NoAnswer(str(error)) from error
-            return self._give_up(remote, model or getattr(error, "model", ""), error)
-        finally:
+        with self._turn(remote, now):
             shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            try:
+                result = self.connection.adapter.result(self.packer.reference(remote), draft)
+                model = result.model
+                if model:
+                    result = self._measure(remote, result, now)
+                elif result.report.get("kind") == TRAINING:
+                    trained = draft / "files"
+                    result = self._measure_weights(remote, result, trained, now)
+                else:
+                    self._check_rows(remote, result)
+                if (draft / "files").is_dir():
+                    self._keep(draft / "files", home / attempt_name(remote))
+            except (FinetuneError, OSError) as error:
+                is_open = isinstance(error, NoAnswer | NotMade | OSError)
+                if since_s <= (FETCH_S if is_open else CORRUPT_S):
+                    raise NoAnswer(str(error)) from error
+                return self._give_up(remote, model or getattr(error, "model", ""), trained, error)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
         report = dict(result.report)
         if model:
             label, upkeep = self.connection.platform.label, self.connection.platform.upkeep
@@ -73,6 +85,47 @@ class Fetcher:
             own = report.get("notes")
             report |= {"hosted_model": model, "notes": [*(own if isinstance(own, list) else []), stays]}
         return remotes.keep_result(self.ledger.engine, remote, report, result.plots)
+
+    @contextmanager
+    def _turn(self, remote: Remote, now: float) -> Iterator[None]:
+        """Weights are measured one after another: each measurement loads a model. NoAnswer while another one is at it."""
+        platform = self.connection.platform
+        if platform.gives == "hosted" or not self.packer.measures_here(
+            self.ledger.job(remote.job_id), platform
+        ):
+            yield
+            return
+        if not self.turn.acquire(blocking=False):
+            remotes.note_state(self.ledger.engine, remote, "waits until another model has been measured", now)
+            raise NoAnswer("Another model is being measured here.")
+        try:
+            yield
+        finally:
+            self.turn.release()
+
+    def _measure_weights(self, remote: Remote, result: Result, folder: Path, now: float) -> Result:
+        """The weights in `folder` measured on all rows; of what came beside them only what the measurement goes on from counts."""
+        for path in list(folder.iterdir()):
+            if path.name not in (MODEL, TRAINED, BASE):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        job, label = self.ledger.job(remote.job_id), self.connection.platform.label
+        remotes.note_state(
+            self.ledger.engine, remote, f"measuring here what {label} has trained, on held-out tickets", now
+        )
+        tickets = self.packer.rows(str(job.spec.get("digest") or job.dataset))
+        hour = self.packer.prices.get("cpu_hour")
+        usd = float(hour["usd"]) if isinstance(hour, Mapping) else 0.0
+        return self.measure(TrainedRun(dict(job.spec), tickets, result.report, folder, usd), self.should_stop)
+
+    def _check_rows(self, remote: Remote, result: Result) -> None:
+        """A container's own measurement must be of the job's rows."""
+        part, digest = result.report.get("dataset"), self.ledger.job(remote.job_id).spec.get("digest")
+        told = part.get("digest") if isinstance(part, Mapping) else None
+        if told and digest and told != digest:
+            raise CorruptResult(
+                "The container measured on other tickets than this job's: its image is older than the bot. Push the image of "
+                "this version, then launch it again."
+            )
 
     def _measure(self, remote: Remote, result: Result, now: float) -> Result:
         """The hosted model measured on the held-out rows, in the folder of the attempt; what was answered is kept for a next try."""
@@ -109,9 +162,15 @@ class Fetcher:
         files.replace(folder)
         drop_earlier(folder)
 
-    def _give_up(self, remote: Remote, model: str, error: Exception) -> Remote:
+    def _give_up(self, remote: Remote, model: str, trained: Path | None, error: Exception) -> Remote:
         words = scrub(str(error), [self.packer.key.run_secret(remote.tag)])[:500]
         why = f"The result could not be fetched: {words}"
+        if trained is not None and (trained / MODEL).is_dir():
+            self._keep(trained, self.artifacts / remote.root / attempt_name(remote))
+            why = (
+                f"It was trained at {self.connection.platform.label}, but it could not be measured here: {words} The model is "
+                f"kept: `trainwise try {remote.job_id}` asks it."
+            )
         if model:
             label = self.connection.platform.label
             why = f"{model} was tuned and stays at {label}, but it could not be measured here: {words} `trainwise erase-model {model}` deletes it there."

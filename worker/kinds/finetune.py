@@ -11,23 +11,22 @@ if TYPE_CHECKING:
 
 
 def run(work: Work) -> Report:
-    """Runs finetune.pipeline.run on the rows that the job names; prompts are scored where `work.llm` is set."""
+    """Runs finetune.pipeline.run on the rows that the job names; prompts are scored where `work.llm` is set.
+
+    Where the rows came without those to hold out, it only trains.
+    """
     from finetune.data.store import DatasetStore
     from finetune.pipeline import run as run_finetune
+    from finetune.pipeline import train
     from finetune.pricing import Rates
     from finetune.spec import Spec
 
     spec = Spec.from_json(work.envelope.spec)
     tickets = DatasetStore(work.datasets_url).tickets(spec.digest or work.envelope.dataset)
-    return run_finetune(
-        spec,
-        tickets,
-        work.folder,
-        work.emit,
-        work.should_stop,
-        Rates(work.price_per_hour, work.prices),
-        llm=work.llm,
-    )
+    rates = Rates(work.price_per_hour, work.prices)
+    if work.choosing is not None:
+        return train(spec, tickets, work.choosing, work.folder, work.emit, work.should_stop, rates)
+    return run_finetune(spec, tickets, work.folder, work.emit, work.should_stop, rates, llm=work.llm)
 
 
 def recipe(spec: JobSpec) -> list[str]:
@@ -57,4 +56,5 @@ KIND = JobKind(
     uses_llm=True,
     over_gpus=True,
     leaves_model=True,
+    trains_apart=True,
 )

@@ -37,6 +37,7 @@ class Work:
     """What a kind's function gets: recipe, its own folder, where datasets are, and the two callables.
 
     `llm` is the language model of this machine, for kinds that use one, `find_endpoint` where a hosted model answers.
+    `choosing`: the rows came without those to hold out, and the last so many choose; None: they are all there.
     """
 
     envelope: Envelope
@@ -48,6 +49,7 @@ class Work:
     prices: Mapping[str, Any]
     llm: Llm | None = None
     find_endpoint: FindEndpoint = no_endpoint
+    choosing: int | None = None
 
 
 def run_attempt(run: Run, work: Work) -> tuple[str, dict[str, Any]]:

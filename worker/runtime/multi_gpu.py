@@ -70,6 +70,7 @@ def orders_of(work: Work, run: Run, devices: str = "") -> dict[str, Any]:
         "datasets_url": work.datasets_url,
         "price_per_hour": work.price_per_hour,
         "prices": dict(work.prices),
+        "choosing": work.choosing,
         "devices": [device for device in devices.split(",") if device],
     }
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def work_of(
     """The orders as a kind's function takes them."""
     envelope = Envelope(**orders["envelope"])
     price, prices = orders["price_per_hour"], orders["prices"]
-    return Work(envelope, folder, orders["datasets_url"], emit, should_stop, price, prices)
+    work = Work(envelope, folder, orders["datasets_url"], emit, should_stop, price, prices)
+    return replace(work, choosing=orders.get("choosing"))
 
 
 def leave_after_training(event: dict[str, Any]) -> None:

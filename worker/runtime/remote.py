@@ -116,6 +116,7 @@ class Container:
                     within_budget(stop.current_reason, order.envelope, order.price_per_hour),
                     order.price_per_hour,
                     order.prices,
+                    choosing=order.choosing,
                 )
                 kind = KINDS[order.envelope.kind]
                 end, data = run_attempt(self._over_machines(kind).run, work)

@@ -244,12 +244,16 @@ def read_order(message: Mapping[str, Any], rq_job_id: str, now: float) -> Envelo
 
 @dataclass(frozen=True)
 class RemoteOrder:
-    """What a container on a platform is told: the envelope, its tag, and the prices that it counts with."""
+    """What a container on a platform is told: the envelope, its tag, and the prices that it counts with.
+
+    `choosing`: held-out rows stayed at home, and the last so many of those that came choose; None: all rows came.
+    """
 
     tag: str
     envelope: Envelope
     price_per_hour: float
     prices: dict[str, Any]
+    choosing: int | None = None
 
 
 def read_remote_order(data: bytes, key: PublicKey, tag: str, now: float) -> RemoteOrder:
@@ -260,4 +264,6 @@ def read_remote_order(data: bytes, key: PublicKey, tag: str, now: float) -> Remo
     values = message.get("envelope")
     job, attempt = (values or {}).get("job"), (values or {}).get("attempt")
     envelope = read_order(message, rq_id(str(job), int(attempt or 0)), now)
-    return RemoteOrder(tag, envelope, float(message["price_per_hour"]), dict(message["prices"]))
+    price, choosing = float(message["price_per_hour"]), message.get("choosing")
+    last = None if choosing is None else int(choosing)
+    return RemoteOrder(tag, envelope, price, dict(message["prices"]), last)

@@ -208,7 +208,8 @@ def estimate_line(services: Services, form: Mapping[str, str], channel: str) -> 
     except SpecError as wrong:
         return " ".join(wrong.problems.values())
     if machine is not None:
-        return where_text(machine, estimate_run(spec, card, services.prices))
+        trains_apart = TASKS[spec.task].away is not None
+        return where_text(machine, estimate_run(spec, card, services.prices), trains_apart)
     return estimate_text(spec.base_model, estimate_run(spec, card, services.prices), services.prices)
 
 

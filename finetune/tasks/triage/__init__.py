@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.artifacts import BEFORE, CARD, read_card
 from finetune.methods import method_of
-from finetune.tasks import Chats, HostedModel, HostedTask, Prediction, Task
+from finetune.tasks import AwayTask, Chats, HostedModel, HostedTask, Prediction, Task
 
 if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
@@ -85,6 +85,20 @@ def read(text: str, card: Mapping[str, Any]) -> str:
     return classes[number] if number >= 0 else text
 
 
+def sides(spec: Spec, tickets: Tickets) -> tuple[Tickets, Tickets]:
+    """What goes to someone else's machine: the rows to train on and to choose on."""
+    from finetune.tasks.triage import away
+
+    return away.sides(spec, tickets)
+
+
+def train_away(spec: Spec, learning: Tickets, choosing: Tickets, folder: Path, progress: Progress) -> None:
+    """The training there."""
+    from finetune.tasks.triage import away
+
+    away.train(spec, learning, choosing, folder, progress)
+
+
 TASK = Task(
     name="triage",
     label="Triage: ticket text to queue or intent",
@@ -102,4 +116,5 @@ TASK = Task(
     default_shape="tiny-bert",
     position=10,
     at_platform=HostedTask(question, chats, run_hosted, read),
+    away=AwayTask(sides, train_away),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,12 +12,12 @@ import numpy as np
 
 from finetune.data.split import describe_split
 from finetune.data.ticket import Tickets
-from finetune.errors import TrainingDataError
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, cut_rows
 from finetune.methods import METHODS
 from finetune.progress import Progress
 from finetune.reports.parts import CrossValidation
+from finetune.tasks.triage.labels import refuse_single_tickets
 from finetune.training.embedding import Embedder
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ THIN = 8  # training tickets of a queue, below which it will be weak
 def prepare(spec: Spec, tickets: Tickets, embedder: Embedder, folder: Path, progress: Progress) -> Sample:
     """Number the classes, cut the rows and embed each once; says which queues cannot be learned well."""
     rows = tuple(row for row in tickets.rows if row.label is not None)
-    _refuse_single_tickets([str(row.label) for row in rows])
+    refuse_single_tickets([str(row.label) for row in rows])
     embed = partial(embedder, check=progress.check)
     sample = cut_rows(rows, spec.seed, embed, progress, folder, encoder=embedder.key)
     unseen = sample.names[len(sample.classes) :]
@@ -42,16 +41,6 @@ def prepare(spec: Spec, tickets: Tickets, embedder: Embedder, folder: Path, prog
     _note_thin_classes([str(rows[i].label) for i in sample.once.train], progress)
     how = describe_split(sample.cut, "cross-validated" if METHODS[spec.method].is_baseline else "one fold")
     return replace(sample, cut=replace(sample.cut, how=how))
-
-
-def _refuse_single_tickets(labels: Sequence[str]) -> None:
-    """A queue with one ticket can be learned or tested, not both: two queues need at least two each."""
-    often = sum(count > 1 for count in Counter(labels).values())
-    if often < 2:
-        raise TrainingDataError(
-            f"Of {len(set(labels))} queue(s), {often or 'none'} has more than one ticket, so there is nothing to "
-            "learn and test with. Add tickets: 50 or more of a queue make it learnable."
-        )
 
 
 def _note_thin_classes(labels: Sequence[str], progress: Progress) -> None:

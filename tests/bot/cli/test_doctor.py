@@ -67,6 +67,24 @@ def test_no_model_is_no_failure(tmp_path: Path) -> None:
     assert chat(load_settings({"TRAINWISE_HOME": str(tmp_path)})).level is Level.OFF
 
 
+def test_a_machine_that_cannot_measure_what_comes_back_is_told_before_a_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to install, and the setting with which the container measures instead; then nothing is missing."""
+    monkeypatch.setattr("bot.factories.missing_modules", lambda extra: ["torch"] if extra == "train" else [])
+    standin = WIRE.server(lambda: 1_800_000_000.0)
+    try:
+        environ = WIRE.values(standin, str(tmp_path))
+        _, finding = platforms(load_settings(environ))
+        assert finding.level is Level.WARN
+        assert "trainwise[train]" in finding.fix
+        assert "TRAINWISE_HELD_OUT=platform" in finding.fix
+        (finding,) = platforms(load_settings({**environ, "TRAINWISE_HELD_OUT": "platform"}))
+        assert finding.level is Level.OK
+    finally:
+        standin.close()
+
+
 def test_a_platform_s_bucket_is_read_too_and_a_missing_setting_is_named(tmp_path: Path) -> None:
     """A place of the runs that does not work shows here, not as a job that is being submitted for ever."""
     standin = WIRE.server(lambda: 1_800_000_000.0)

@@ -1,4 +1,4 @@
-"""The process that measures a hosted model at home: the order on its standard input, the report as the last line of its output."""
+"""The process that measures a model at home: the order on its standard input, the report as the last line of its output."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finetune.errors import FinetuneError
 from finetune.hosted import Endpoint
 from finetune.llm_access import LlmAccess
 from worker.logs import scrub
 from worker.runtime.attempt import explain, plots_of
+
+if TYPE_CHECKING:
+    from finetune.data.ticket import Tickets
+    from finetune.spec import Spec
 
 
 def main() -> None:
@@ -26,7 +30,8 @@ def main() -> None:
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
     """What became of an order."""
-    secrets = [str(one["key"]) for one in (order["endpoint"], order.get("llm") or {}) if one.get("key")]
+    parts = (order.get("endpoint") or {}, order.get("llm") or {})
+    secrets = [str(one["key"]) for one in parts if one.get("key")]
     try:
         report = measure(order)
         return {"report": report, "plots": plots_of(report, Path(order["folder"]))}
@@ -42,20 +47,36 @@ def answer(order: dict[str, Any]) -> dict[str, Any]:
 def measure(order: dict[str, Any]) -> dict[str, Any]:
     """The report, as the pipeline stores it in the order's folder."""
     from finetune.data.ticket import Ticket, Tickets
-    from finetune.pipeline import run_hosted
-    from finetune.reports.parts import LossPoint, Spent
     from finetune.spec import Spec
-    from finetune.tasks import HostedModel
 
     rows = tuple(Ticket.from_json(json.loads(line)) for line in order["rows"].split("\n") if line)
     tickets = Tickets(rows, order["kind"], columns=order["columns"])
+    work = _measure_weights if "training" in order else _measure_hosted
+    return work(order, Spec.from_json(order["spec"]), tickets)
+
+
+def _measure_weights(order: dict[str, Any], spec: Spec, tickets: Tickets) -> dict[str, Any]:
+    from finetune import pipeline
+    from finetune.pricing import Rates
+    from finetune.reports.training import TrainingReport
+
+    training, rates = TrainingReport.from_json(order["training"]), Rates(order["usd_per_hour"])
+    folder = Path(order["folder"])
+    return pipeline.measure(spec, tickets, folder, lambda event: None, lambda: None, training, rates)
+
+
+def _measure_hosted(order: dict[str, Any], spec: Spec, tickets: Tickets) -> dict[str, Any]:
+    from finetune.pipeline import run_hosted
+    from finetune.reports.parts import LossPoint, Spent
+    from finetune.tasks import HostedModel
+
     history = tuple(LossPoint(int(one["step"]), float(one["loss"])) for one in order["loss"])
     endpoint = Endpoint(**order["endpoint"])
     llm = LlmAccess(**order["llm"]).open(order["prices"]) if order.get("llm") else None
     names = order["platform"], order["base_model"]
     model = HostedModel(endpoint, *names, order["spend_usd"], history, llm)
     return run_hosted(
-        Spec.from_json(order["spec"]),
+        spec,
         tickets,
         Path(order["folder"]),
         lambda event: None,

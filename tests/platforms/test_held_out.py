@@ -1,0 +1,187 @@
+"""Held-out rows of triage stay at home on every platform that runs our image, and what comes back is measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.slack.ui.job_card import job_card
+from finetune.data.split import split
+from finetune.platforms.contract import Result, Submission
+from finetune.platforms.runs import DATA, ORDER
+from tests.platforms import huggingface_server
+from tests.platforms.wires import WIRES
+from tests.platforms.world import RESULT, ROWS, TEXTS, World, open_before
+from worker.dispatch.at_home import HostedRun, MeasuringFailure, TrainedRun
+from worker.dispatch.packing import Packer
+from worker.jobs.states import State
+from worker.ledger.remotes import remotes_of
+from worker.transport.signing import unseal
+
+pytestmark = pytest.mark.integration
+SIDES = split(ROWS, 7)
+SENT = {TEXTS[at] for at in (*SIDES.train, *SIDES.dev)}
+HELD_OUT = set(TEXTS) - SENT
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    yield from open_before(huggingface_server.WIRE)
+
+
+@pytest.fixture(params=[name for name, wire in WIRES.items() if wire.platform.gives == "weights"])
+def any_world(request: Any) -> Iterator[World]:
+    yield from open_before(WIRES[request.param])
+
+
+def first_submission(world: World) -> Submission:
+    """What the desk hands to the platform for a new job."""
+    submissions: list[Submission] = []
+    upload = world.adapter.upload
+
+    def look(submission: Submission) -> list[str]:
+        submissions.append(submission)
+        return upload(submission)
+
+    world.adapter.upload = look  # type: ignore[method-assign]
+    try:
+        world.submit()
+        world.step(1.0)
+    finally:
+        world.adapter.upload = upload  # type: ignore[method-assign]
+    return submissions[0]
+
+
+def finish_job(world: World) -> str:
+    """The newest job, whose container has left its result."""
+    job = world.submit()
+    world.step(1.0)
+    machine = list(world.standin.jobs.values())[-1]
+    world.advance(machine, "start")
+    world.step(20.0)
+    world.finish(machine)
+    return job
+
+
+def test_no_held_out_row_goes_to_any_platform(any_world: World) -> None:
+    """Neither in the files nor in what lies in the bucket; the order says how many rows choose, and is signed."""
+    submission = first_submission(any_world)
+    rows = next(data for path, data in submission.files.items() if path.startswith(DATA)).decode()
+    assert HELD_OUT
+    assert [text for text in HELD_OUT if text in rows] == []
+    assert [text for text in SENT if text not in rows] == []
+    places = [path for path in any_world.home.rglob("*") if path.is_file() and "runs" in path.parts]
+    assert [path for path in places for text in HELD_OUT if text.encode() in path.read_bytes()] == []
+    order = unseal(submission.files[ORDER], any_world.key.public)
+    assert order["choosing"] == len(SIDES.dev)
+
+
+def test_what_comes_back_is_measured_here_on_all_rows(world: World) -> None:
+    """The report is this measurement's; of the container's files only the model and what the measurement goes on from count."""
+    runs: list[TrainedRun] = []
+
+    def measure(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
+        assert isinstance(run, TrainedRun)
+        runs.append(run)
+        assert sorted(path.name for path in run.folder.iterdir()) == ["model", "trained.json"]
+        return Result({**RESULT, "headline": "Measured at home."}, {}, "")
+
+    world.desks[0].measure = measure
+    machine_folder = world.home / "work"
+    job = world.submit()
+    world.step(1.0)
+    machine = next(iter(world.standin.jobs.values()))
+    world.advance(machine, "start")
+    (machine_folder / machine.id).mkdir(parents=True)
+    (machine_folder / machine.id / "report.json").write_text('{"headline": "What the container says."}')
+    world.finish(machine)
+    for _ in range(4):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.SUCCEEDED
+    assert (world.ledger.job(job).report or {})["headline"] == "Measured at home."
+    assert [row.text for row in runs[0].tickets.rows] == TEXTS
+    assert runs[0].training == {"kind": "training", "notes": []}
+
+
+def test_a_model_that_cannot_be_measured_is_kept_and_named_in_the_one_report(world: World) -> None:
+    """It has been paid for: the job fails once, says why, and how to ask the model; nothing is left at the platform."""
+
+    def fail(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
+        raise MeasuringFailure("The base model Qwen/Qwen3-0.6B could not be had from the hub.")
+
+    world.desks[0].measure = fail
+    job = finish_job(world)
+    for _ in range(8):
+        world.step(20.0)
+    row = world.ledger.job(job)
+    assert row.state is State.FAILED
+    assert "could not be measured here" in (row.error or "")
+    assert f"trainwise try {job}" in (row.error or "")
+    assert "Qwen/Qwen3-0.6B" in (row.error or "")
+    assert list((world.home / "artifacts" / row.root).glob("*/model/model.safetensors"))
+    world.judge()
+    assert world.problems == []
+
+
+def test_a_machine_that_cannot_measure_refuses_before_anything_leaves(world: World) -> None:
+    """The reason says what to install."""
+    packer = world.desks[0].packer
+    world.desks[0].packer = replace(packer, gap="Install the extra `train` here.")
+    job = world.submit()
+    for _ in range(3):
+        world.step(20.0)
+    assert (world.ledger.job(job).state, world.ledger.job(job).error) == (
+        State.FAILED,
+        "Install the extra `train` here.",
+    )
+    assert world.standin.creates == 0
+    world.judge()
+    assert world.problems == []
+
+
+def test_all_rows_go_along_where_the_bot_is_set_up_so(world: World) -> None:
+    """Then the container measures, and a report on other rows than the job's is refused."""
+    packer = world.desks[0].packer
+    world.desks[0].packer = Packer(packer.key, packer.rows, packer.prices, keeps_held_out=False, gap="-")
+    submission = first_submission(world)
+    rows = next(data for path, data in submission.files.items() if path.startswith(DATA)).decode()
+    assert [text for text in TEXTS if text not in rows] == []
+    assert unseal(submission.files[ORDER], world.key.public)["choosing"] is None
+    job, machine = world.jobs[-1], next(iter(world.standin.jobs.values()))
+    world.advance(machine, "start")
+    folder = world.home / "old"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "trainwise.json").write_text("{}")
+    report = {**RESULT, "dataset": {"digest": "of other rows"}}
+    leave_result(world, machine.tag, folder, report)
+    world.standin.end(machine, "succeeded")
+    for _ in range(8):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.FAILED
+    assert "older than the bot" in (world.ledger.job(job).error or "")
+
+
+def leave_result(world: World, tag: str, folder: Path, report: dict[str, Any]) -> None:
+    """A container's result and its last word, with the run's proof."""
+    world.runs.save_result(world.own_key(tag), folder, report, {})
+    world.runs.sign(world.own_key(tag), "done.json", {"kind": "finished", "data": {}})
+
+
+def test_one_model_is_measured_at_a_time(world: World) -> None:
+    """The other one's card says that it waits; nothing of it is fetched meanwhile, and it is not given up."""
+    desk = world.desks[0]
+    desk._turn.acquire()
+    job = finish_job(world)
+    for _ in range(60):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.FINALIZING
+    assert "another model" in str(job_card(world.ledger.job(job), world.wall()))
+    desk._turn.release()
+    for _ in range(3):
+        world.step(20.0)
+    assert world.ledger.job(job).state is State.SUCCEEDED
+    assert len(remotes_of(world.ledger.engine, job)) == 1
