@@ -43,7 +43,8 @@ class Shape:
 class Cost:
     """What was paid for `rows` of so many classes: `fits` is one training of each method.
 
-    `around` is for cutting the rows and scoring the answers, `per_row` for embedding a row.
+    `around` is for cutting the rows and scoring the answers, `per_row` for embedding a row, `tuned_per_row` for passing one
+    through the network that a pilot tunes, which is another one where the rows are not English.
     """
 
     rows: int
@@ -51,6 +52,7 @@ class Cost:
     fits: Mapping[str, float]
     around: float
     per_row: float
+    tuned_per_row: float
 
     def fit_s(self, method: str, rows: int, classes: int) -> float:
         """One training of a method on a sample of so many rows and classes."""
@@ -75,4 +77,4 @@ class Cost:
     def pilot_s(self, rows: int) -> float:
         """The least pilot that tells something."""
         shape = Shape.of(rows)
-        return cheapest_pilot_s(shape.train, shape.dev, shape.test, self.per_row)
+        return cheapest_pilot_s(shape.train, shape.dev, shape.test, self.tuned_per_row)

@@ -121,25 +121,25 @@ class PilotPlan:
     fits: bool
 
 
-def plan_pilot(sample: Sample, allowed_s: float) -> PilotPlan | None:
+def plan_pilot(sample: Sample, allowed_s: float, row_s: float) -> PilotPlan | None:
     """The fine-tune itself or the largest pilot that fits the time, else one on all rows that does not; None for too few.
 
-    Counts seconds of this process's work at the speed that embedding was measured to have.
+    Counts seconds of this process's work, `row_s` for a row's pass through the network that is tuned.
     """
     once = sample.once
     plans = [
         PilotPlan(rows, epochs, seconds, seconds <= allowed_s)
         for rows, epochs in _sizes(len(once.train), sample.train_rows)
-        for seconds in (_seconds(rows, epochs, len(once.dev), len(once.test), sample.embed_s_per_row),)
+        for seconds in (_seconds(rows, epochs, len(once.dev), len(once.test), row_s),)
     ]
     if not plans:
         return None
     return next((plan for plan in plans if plan.fits), min(plans, key=lambda plan: (-plan.rows, plan.epochs)))
 
 
-def cheapest_pilot_s(train: int, dev: int, test: int, embed_s_per_row: float) -> float:
+def cheapest_pilot_s(train: int, dev: int, test: int, row_s: float) -> float:
     """Seconds of work of the least pilot that tells something of so many rows; 0 where they are too few for one."""
-    plans = (_seconds(*size, dev, test, embed_s_per_row) for size in _sizes(train, train))
+    plans = (_seconds(*size, dev, test, row_s) for size in _sizes(train, train))
     return min(plans, default=0.0)
 
 
@@ -152,14 +152,14 @@ def _sizes(train: int, fold_rows: int) -> list[tuple[int, int]]:
     return [size for size in sizes if size[0] >= least]
 
 
-def _seconds(rows: int, epochs: int, dev: int, test: int, embed_s_per_row: float) -> float:
-    return training_s(rows, epochs, min(DEV_ROWS, dev), embed_s_per_row) + embed_s_per_row * test
+def _seconds(rows: int, epochs: int, dev: int, test: int, row_s: float) -> float:
+    return training_s(rows, epochs, min(DEV_ROWS, dev), row_s) + row_s * test
 
 
-def training_s(rows: int, epochs: int, dev: int, embed_s_per_row: float) -> float:
-    """Seconds of work of one training, by what embedding a row takes: the check before it, its steps, the choosing rows."""
+def training_s(rows: int, epochs: int, dev: int, row_s: float) -> float:
+    """Seconds of work of one training, by what one pass of a row takes: the check before it, its steps, the choosing rows."""
     steps = STEP_COST * (rows * epochs + CHECKED_ROWS)
-    return embed_s_per_row * (rows + steps + epochs * dev)
+    return row_s * (rows + steps + epochs * dev)
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,9 @@ from finetune.evaluation.learning_curve import Answers, curve_points, rising_cla
 from finetune.evaluation.predictions import Predictions, SystemScore, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, drift_cautions
 from finetune.evaluation.texts import text_cautions
-from finetune.measurement.alternatives import case_of
-from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.budget import Budget
-from finetune.measurement.business import BusinessCase
-from finetune.measurement.decision import Figures, TrainedModel, decide
 from finetune.measurement.evidence import Evidence, on_same_rows
+from finetune.measurement.figures import price_and_decide
 from finetune.measurement.findings import Bench, Findings, MeasureError, Request
 from finetune.measurement.pilot import (
     Pilot,
@@ -41,12 +38,10 @@ from finetune.measurement.pilot import (
     run_pilot,
     within_reach,
 )
-from finetune.measurement.report import PricedDecision, assemble, finished_report, too_few, write
+from finetune.measurement.report import assemble, finished_report, too_few, write
 from finetune.measurement.sizing import CurveWatch, Lab, Trial, find_sample
 from finetune.methods import PILOT
-from finetune.pricing import tokens_of
 from finetune.progress import FINISH, Progress
-from finetune.reports.costs import CostPart
 from finetune.reports.measurement import MeasurementReport
 from finetune.reports.parts import Interval, Spent
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
@@ -77,9 +72,10 @@ def measure(tickets: Tickets, request: Request, bench: Bench) -> dict[str, Any]:
     lab = Lab(embed, progress, bench.folder, budget, getattr(embed, "key", MINILM))
     trial = find_sample(tickets.rows, labels, request.seed, request.metric, lab)
     sample = trial.sample
-    findings = Survey(sample, request, bench, progress, budget, tickets.digest).findings(trial)
+    row_s = trial.cost.tuned_per_row
+    findings = Survey(sample, request, bench, progress, budget, tickets.digest, row_s).findings(trial)
     progress.phase("reporting")
-    verdict = _decide(findings, sample, request, bench)
+    verdict = price_and_decide(findings, sample, request, bench)
     result = assemble(findings, verdict, sample, request, tickets, bench)
     return write(bench.folder, _timed(result, began))
 
@@ -114,7 +110,10 @@ def _go_on_from(bench: Bench) -> None:
 
 @dataclass
 class Survey:
-    """One measurement under way: what is cut and asked, and what it may use."""
+    """One measurement under way: what is cut and asked, and what it may use.
+
+    `tuned_s_per_row` is a row's pass through the network that a pilot tunes.
+    """
 
     sample: Sample
     request: Request
@@ -122,6 +121,7 @@ class Survey:
     progress: Progress
     budget: Budget
     digest: str
+    tuned_s_per_row: float
     _short_pilot: str = field(default="", init=False)
 
     def findings(self, trial: Trial) -> Findings:
@@ -198,7 +198,7 @@ class Survey:
         sample, request = self.sample, self.request
         if evidence and not evidence[0].pilot:
             return _against(pilot_of(evidence[0]), baseline.name, score, request.metric), None
-        plan = plan_pilot(sample, self.budget.left)
+        plan = plan_pilot(sample, self.budget.left, self.tuned_s_per_row)
         choosing_rows = len(sample.once.dev) if best.role == "prompt" else cheap.choosing_rows
         if _clearly_met(best, choosing_rows, request.target):
             return None, plan.seconds / 60 if plan else None
@@ -283,66 +283,3 @@ def _forecasts(
         rows, 1.0, baseline.value, baseline.value, baseline.value, baseline.low, baseline.high, "number"
     )
     return more, more.at(total) if is_sample else None, now
-
-
-def _decide(findings: Findings, sample: Sample, request: Request, bench: Bench) -> PricedDecision:
-    """The decision and its bill; priced twice, since what there is to label follows from the decision."""
-    pilot = findings.pilot
-    systems = [system for system in findings.systems if system.role == "trained"]
-    facts = BillFacts(
-        rows=sample.all_train_rows,
-        tokens_per_row=tokens_of(sample.texts[:2_000]),
-        classes=len(sample.names),
-        volume=request.volume,
-        linear_seconds=max(system.seconds for system in systems) * sample.all_train_rows / sample.train_rows,
-        tuned_rows=pilot.rows if pilot else 0,
-        tuned_seconds=pilot.seconds if pilot else 0.0,
-    )
-    costs = bill(bench.prices, facts)
-    case = case_of(findings, costs, request, bench)
-    decision = decide(_figures(findings, sample, request, costs, systems, case))
-    return PricedDecision(
-        decision, bill(bench.prices, replace(facts, rows_to_label=decision.rows_to_label)), case
-    )
-
-
-def _figures(
-    findings: Findings,
-    sample: Sample,
-    request: Request,
-    costs: CostPart,
-    systems: list[Predictions],
-    case: BusinessCase,
-) -> Figures:
-    """The figures that the decision rests on."""
-    best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
-    floor = findings.scores[0].score(request.metric).value
-    training = costs.training_of(PILOT.name)
-    model = None
-    if pilot is not None and pilot.kept:
-        model = TrainedModel(pilot.job, pilot.score.name, pilot.score.score(request.metric).value)
-    return Figures(
-        target=request.target,
-        best_name=findings.best.name,
-        best=best.value,
-        best_low=best.low,
-        best_high=best.high,
-        rows=sample.train_rows,
-        held_out=sample.held_out,
-        floor=floor,
-        p_chance=findings.p_chance,
-        at_all=findings.at_all,
-        finetune=findings.finetune,
-        more=findings.more,
-        tuned_later=findings.tuned_later,
-        extra_usd=case.extra_usd() if request.names_money else None,
-        extra_usd_at_most=case.extra_usd("high") if request.names_money else None,
-        training_usd=training.usd_high if training else 0.0,
-        training_hours=(training.hours_high or 0.0) if training else 0.0,
-        weak_classes=baselines.weak_classes(sample, systems),
-        missing_minutes=findings.missing_minutes,
-        whole_gain=pilot.gain if pilot is not None and pilot.whole else None,
-        trained_model=model,
-        by_prompt=findings.best.role == "prompt",
-        metric=request.metric,
-    )

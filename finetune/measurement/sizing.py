@@ -25,8 +25,10 @@ from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Embed, Sample, cut_rows
 from finetune.measurement.budget import Budget
 from finetune.measurement.costs import Cost, Shape
+from finetune.measurement.pilot import RECIPE
 from finetune.methods.linear import STRENGTHS
 from finetune.progress import Progress
+from finetune.training.embedding import open_embedder
 
 MOST_ROWS = 20_000  # of more, a sample is measured and the rest is forecast: no pilot tells of larger ones
 LEAST_ROWS = 150  # halving ends here
@@ -154,13 +156,13 @@ class Sizing:
         budget = self.lab.budget
         places = self._order[: max(TRIAL_ROWS, min(PROBE_ROWS, len(self.numbers) // 2))]
         texts = [self.rows[int(self.numbers[at])].text for at in places]
-        self.lab.embed(texts[:WARM_UP])  # the first call loads and warms up
-        pace = self._embed_s(texts[:WARM_UP])
-        most = max(WARM_UP, int(PROBE_SHARE * budget.allowed_s / max(pace, 1e-9)))
-        texts, places = texts[:most], places[:most]
-        per_row, vectors = embedding_pace(texts, self.lab.embed, budget.clock)
-        texts, vectors = texts[:TRIAL_ROWS], vectors[:TRIAL_ROWS]
-        labels = np.unique(self.labels[places[:TRIAL_ROWS]], return_inverse=True)[1]
+        per_row, vectors = pace_of(texts, self.lab.embed, budget)
+        tuned_per_row = per_row
+        if self.lab.encoder != RECIPE.base_model:
+            tuned_per_row = pace_of(texts, open_embedder(RECIPE.base_model), budget)[0]
+        count = min(TRIAL_ROWS, len(vectors))
+        texts, vectors = texts[:count], vectors[:count]
+        labels = np.unique(self.labels[places[:count]], return_inverse=True)[1]
         if not labels.any():  # one class so far, which nothing is trained on: any two tell the time
             labels = np.arange(len(labels)) % 2
         fits = {}
@@ -170,13 +172,7 @@ class Sizing:
                 warnings.simplefilter("ignore")  # few rows of many classes: only timed
                 fit()
             fits[method] = budget.clock() - began
-        return Cost(len(texts), int(labels.max()) + 1, fits, 0.0, per_row)
-
-    def _embed_s(self, texts: Sequence[str]) -> float:
-        """Seconds of work for embedding one of the texts."""
-        began = self.lab.budget.clock()
-        self.lab.embed(texts)
-        return (self.lab.budget.clock() - began) / len(texts)
+        return Cost(count, int(labels.max()) + 1, fits, 0.0, per_row, tuned_per_row)
 
     def _first(self, cost: Cost) -> int:
         """The largest first sample that fits with all that follows, by the probe; else the smallest there is."""
@@ -223,7 +219,7 @@ class Sizing:
         around = cut_s + len(ladder) * (clock() - began)
         fits = {method: watch.seconds[method] / count for method, count in _trainings(cheap).items()}
         self._cost_so_far += size * cost.per_row + around + sum(watch.seconds.values())
-        own = Cost(size, len(sample.names), fits, around, cost.per_row)
+        own = Cost(size, len(sample.names), fits, around, cost.per_row, cost.tuned_per_row)
         return Trial(sample, cheap, ladder, baseline, own)
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -231,6 +227,16 @@ class Sizing:
         vectors = self.lab.embed(texts)
         self._embedding += self.lab.budget.clock() - began
         return vectors
+
+
+def pace_of(texts: Sequence[str], embed: Embed, budget: Budget) -> tuple[float, np.ndarray]:
+    """Seconds of work for embedding a text, by as many of them as a small share of the time allows; their vectors."""
+    embed(texts[:WARM_UP])  # the first call loads and warms up
+    began = budget.clock()
+    embed(texts[:WARM_UP])
+    pace = (budget.clock() - began) / len(texts[:WARM_UP])
+    most = max(WARM_UP, int(PROBE_SHARE * budget.allowed_s / max(pace, 1e-9)))
+    return embedding_pace(texts[:most], embed, budget.clock)
 
 
 def embedding_pace(

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from finetune.catalog import MULTILINGUAL
 from finetune.data.ticket import Ticket, Tickets
 from finetune.evaluation import baselines
+from finetune.measurement import sizing
 from finetune.measurement.findings import Bench, Request
 from finetune.measurement.run import measure
 from finetune.training import linear_model
@@ -34,6 +36,11 @@ class Meter:
     def __call__(self) -> float:
         return self.now
 
+    @property
+    def multilingual(self) -> Multilingual:
+        """The same, as the encoder of rows that are not English."""
+        return Multilingual(self)
+
     def embed(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
         """Unit rows from the texts' words."""
         self.now += self._text_s * len(texts)
@@ -53,6 +60,18 @@ class Meter:
             return fit(features, labels, *more)
 
         return fit_and_count
+
+
+class Multilingual:
+    """Embeds on a meter's time under the name of the multilingual encoder."""
+
+    key = MULTILINGUAL
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def __call__(self, texts: Sequence[str], check: Callable[[], None] = lambda: None) -> np.ndarray:
+        return self._meter.embed(texts)
 
 
 def many(rows: int, classes: int) -> Tickets:
@@ -138,6 +157,31 @@ def test_long_texts_are_sampled_by_what_embedding_costs(
     assert meter.now <= ALLOWED_S
     assert report["dataset"]["measured"] == 625
     assert report["dataset"]["rows"] == 2_600
+
+
+def test_a_pilot_is_planned_by_the_network_that_it_tunes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Rows that another encoder embeds in 1 ms, and MiniLM in 30 or 90: the pilot's minutes are MiniLM's."""
+    minutes = []
+    for text_s in (0.03, 0.09):
+        meter, network = Meter(lambda rows, classes: 0.0), Meter(linear, text_s)
+        monkeypatch.setattr(sizing, "open_embedder", lambda key, network=network: network.embed)
+        clock = lambda meter=meter, network=network: meter.now + network.now  # noqa: E731
+        bench = Bench(
+            tmp_path / str(text_s),
+            PRICES,
+            lambda _: None,
+            lambda: None,
+            allowed_s=11.0,  # the reserve, and no time for a pilot
+            embed=meter.multilingual,
+            clock=clock,
+        )
+        report = measure(many(300, 3), Request(1.0), bench)
+        assert report["decision"] == "undecided"
+        minutes.append(report["pilot_minutes"])
+    assert minutes[0] > 1
+    assert minutes[1] == pytest.approx(3 * minutes[0])
 
 
 def test_a_probe_of_one_class_is_timed_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
