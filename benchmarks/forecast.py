@@ -118,16 +118,10 @@ _sets: dict[str, Any] = {}
 
 
 def _one_set(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """One set in memory at a time; the embedder is only loaded where the cache misses."""
+    """One set in memory at a time; an encoder is only loaded where the cache misses."""
     if name not in _sets:
         _sets.clear()
-
-        def embed(texts: list[str]) -> np.ndarray:
-            from finetune.training.embedding import FrozenEmbedder
-
-            return FrozenEmbedder()(texts)
-
-        _sets[name] = load(name, embed)
+        _sets[name] = load(name)
     return _sets[name]
 
 

@@ -25,6 +25,8 @@ from benchmarks.mail_sets import (
     sgd_dialogues,
     spanish_mails,
 )
+from finetune.catalog import MINILM
+from finetune.data.languages import encoder_for
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 CACHE = Path("~/.cache/trainwise-bench").expanduser()
@@ -191,7 +193,7 @@ FEATURE_SETS = ("digits", "gaussians")
 NAMES = (*TEXT_SETS, *FEATURE_SETS)
 
 
-def load(name: str, embed: Callable[[list[str]], np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def load(name: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Features (n, d), labels (n,) and texts ([] for feature sets), in one fixed shuffled order."""
     if name in FEATURE_SETS:
         features, labels = feature_set(name)
@@ -201,16 +203,19 @@ def load(name: str, embed: Callable[[list[str]], np.ndarray]) -> tuple[np.ndarra
         pairs = sorted(set(TEXT_SETS[name]()))
         texts = [text for text, _ in pairs]
         labels = np.unique([label for _, label in pairs], return_inverse=True)[1]
-        features = embedded(texts, embed)
+        features = embedded(texts)
     order = np.random.default_rng(0).permutation(len(labels))
     return features[order], labels[order], [texts[i] for i in order] if texts else []
 
 
-def embedded(texts: list[str], embed: Callable[[list[str]], np.ndarray]) -> np.ndarray:
-    """Embeddings of the texts, read from the cache where this exact list was embedded before."""
+def embedded(texts: list[str]) -> np.ndarray:
+    """Embeddings by the encoder that the product takes for these texts, from the cache where the list was embedded before."""
+    key = encoder_for(texts)
+    marks = texts if key == MINILM else [key, *texts]
     CACHE.mkdir(parents=True, exist_ok=True)
-    path = CACHE / (hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24] + ".npy")
+    path = CACHE / (hashlib.sha256("\0".join(marks).encode()).hexdigest()[:24] + ".npy")
     if not path.exists():
-        values = embed(texts)
-        np.save(path, values.astype(np.float16))
+        from finetune.training.embedding import open_embedder
+
+        np.save(path, open_embedder(key)(texts).astype(np.float16))
     return np.load(path).astype(np.float32)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.forecast_sets import CACHE
+from finetune.data.languages import encoder_for
 from finetune.data.split import Split
 from finetune.data.ticket import Ticket
 from finetune.evaluation.baselines import CheapMethods, score_ladder
@@ -168,4 +169,5 @@ def _sample(data: tuple[np.ndarray, np.ndarray, list[str]], learning: np.ndarray
     once = Fold(once.train, choosing, once.test)
     cut = Split(tuple(once.train), tuple(once.dev), tuple(once.test), "")
     names = tuple(map(str, classes))
-    return Sample(tickets, numbers, names, features[rows], once, (once,), cut, len(rows), 0.01)
+    encoder = encoder_for(texts)
+    return Sample(tickets, numbers, names, features[rows], once, (once,), cut, len(rows), 0.01, encoder)

@@ -161,7 +161,7 @@ def _case(
 ) -> Case:
     target, decision = before["target"], before["decision"]
     best = next(line["accuracy"]["value"] for line in before["ladder"] if line["best"])
-    finetune = job["systems"][-1]["accuracy"]["value"]
+    finetune = figure(job["systems"][-1])
     enough = max(best, finetune) >= target
     return Case(
         name,
@@ -186,12 +186,16 @@ def is_contradicted(decision: str, enough: bool, worth_it: str) -> bool:
 
 def _differ(before: dict[str, Any], after: dict[str, Any], job: dict[str, Any]) -> bool:
     """Whether two reports on the same rows give one system two scores, or a later one says less than the job."""
-    ours = {line["name"]: (line.get("cross_validated") or line)["accuracy"] for line in job["systems"]}
-    twice = [line for line in before["ladder"] if line["name"] in ours]
-    unequal = any(line["accuracy"]["value"] != ours[line["name"]]["value"] for line in twice)
-    top = max(line["accuracy"]["value"] for line in after["ladder"])
-    meets = job["systems"][-1]["accuracy"]["value"] >= after["target"]
-    return unequal or top < job["systems"][-1]["accuracy"]["value"] or (meets and after["decision"] in MISSES)
+    ours = {line["name"]: figure(line) for line in job["systems"]}
+    unequal = any(figure(line) != ours[line["name"]] for line in before["ladder"] if line["name"] in ours)
+    top = max(figure(line) for line in after["ladder"])
+    meets = figure(job["systems"][-1]) >= after["target"]
+    return unequal or top < figure(job["systems"][-1]) or (meets and after["decision"] in MISSES)
+
+
+def figure(line: dict[str, Any]) -> float:
+    """The accuracy that a report tells of one system: over all folds, or as expected there, where it was tested on one."""
+    return (line.get("expected") or (line.get("cross_validated") or line)["accuracy"])["value"]
 
 
 def summary(cases: list[Case]) -> dict[str, Any]:

@@ -205,11 +205,15 @@ def absolute(base_model: str) -> str:
 
 
 def forecast_note(home_settings: Settings, report: dict[str, Any], run: str) -> str | None:
-    """Keeps what came out; what an earlier measurement had forecast, beside it, in a sentence."""
+    """Keeps what came out; beside it, in a sentence each, what an earlier measurement had forecast and its target."""
+    from bot.cli.measure import kept_reports
     from bot.slack.delivery.after_job import FORECASTS
     from finetune.measurement.forecast_log import ForecastLog
+    from finetune.reports import FinetuneReport, read_report
+    from finetune.reports.history import target_line
 
     log = ForecastLog(home_settings.home / FORECASTS)
-    note = log.about(report)
+    note, value = log.about(report), read_report(report)
     log.record(report, f"terminal:{run}:{int(time.time())}")
-    return note
+    target = target_line(value, kept_reports(home_settings)) if isinstance(value, FinetuneReport) else ""
+    return " ".join(filter(None, (note, target))) or None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from finetune.data.ticket import Tickets
     from finetune.measurement.evidence import Evidence
     from finetune.reports.costs import BusinessPart, CostPart
+    from finetune.reports.history import FinishedJob
     from finetune.reports.measurement import ForecastPart, MeasurementReport
 
 
@@ -98,19 +99,28 @@ def measure(
 
 def known_models(home_settings: Settings, digest: str) -> tuple[Evidence, ...]:
     """What finished jobs and measurements in this home have shown on the same rows."""
-    from bot.factories import artifacts_folder
-    from finetune.artifacts import REPORT
     from finetune.measurement.evidence import evidence_of
 
-    evidence: list[Evidence] = []
+    reports = kept_reports(home_settings)
+    evidence = [one for job in reports for one in evidence_of(job.report, job.id)]
+    return tuple(one for one in evidence if one.digest == digest)
+
+
+def kept_reports(home_settings: Settings) -> list[FinishedJob]:
+    """The reports that runs in the terminal and jobs of a worker here have left, by folder, each with the time it was written."""
+    from bot.factories import artifacts_folder
+    from finetune.artifacts import REPORT
+    from finetune.reports.history import FinishedJob
+
+    jobs = []
     places = {home_settings.home / "runs", Path(artifacts_folder(home_settings))}
     for file in sorted(file for place in places for file in place.rglob(REPORT)):
         try:
             report = json.loads(file.read_text(encoding="utf-8"))
+            jobs.append(FinishedJob(file.parent.name, "", file.stat().st_mtime, report))
         except (OSError, ValueError):
             continue
-        evidence += [one for one in evidence_of(report, file.parent.name) if one.digest == digest]
-    return tuple(evidence)
+    return jobs
 
 
 def tickets_of(

@@ -165,6 +165,10 @@ def system_rows(
         if folds := system.cross_validated:
             over = f"  over all {folds.rows}, {folds.folds} folds"
             rows.append((over, *(interval(folds.scores.get(measure)) for measure in measures)))
+        if system.expected:
+            rows.append(
+                ("  expected over all folds", interval(system.expected), *["-"] * (len(measures) - 1))
+            )
     return rows
 
 

@@ -69,7 +69,8 @@ def held_out_accuracy(services: Services, watch: Watch) -> float | None:
     job = _job(services, watch.version)
     report = read_report(job.report) if job else None
     model = report.tuned if isinstance(report, FinetuneReport) else None
-    return model.scores["accuracy"].value if model and "accuracy" in model.scores else None
+    score = model.overall("accuracy") if model else None
+    return score.value if score else None
 
 
 def measured_workload(services: Services, watch: Watch) -> tuple[Workload, CaseLine | None] | None:

@@ -106,6 +106,13 @@ def paired_gap(finetune: np.ndarray, baseline: np.ndarray) -> PairedGap:
     )
 
 
+def carried(level: Interval, gain: Interval) -> Interval:
+    """The share expected on all rows of what was tested on some of them: a rival's on all plus the gain over it there."""
+    value = float(np.clip(level.value + gain.value, 0.0, 1.0))
+    half = float(np.hypot(level.half_width, gain.half_width))
+    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+
+
 def score_statistic(only_first: int, only_second: int, rows: int, difference: float) -> float:
     """How many standard errors the observed difference lies from `difference`, given that as the truth.
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from finetune.evaluation.statistics import Z95, PairedGap, rows_to_settle
-from finetune.reports.parts import SystemLine
+from finetune.reports.parts import Interval, SystemLine
+from finetune.reports.words import RIGHT, of_100
 
 WORTHWHILE = 0.01  # below one point more right answers, the cheaper system is the better one
 
@@ -28,30 +29,38 @@ REAL = "what your team wrote"
 POWER_80 = Z95 + 0.841621
 
 
-def of_100(*shares: float) -> list[str]:
-    """Shares as numbers of a hundred: whole ones, unless two different ones would then read the same."""
-    whole = [f"{100 * share:.0f}" for share in shares]
-    exact = [f"{100 * share:.1f}".removesuffix(".0") for share in shares]
-    return whole if len(set(whole)) == len(set(exact)) else exact
+def worth(gap: Interval) -> str:
+    """Whether a gain on the same rows (a share with its 95% interval) is one: yes, no or unclear.
+
+    yes: all of it is above 0 and its middle worthwhile. no: all of it is below what is worthwhile, or it is above 0 with
+    its middle below what is worthwhile. A measurement and a fine-tune both ask here.
+    """
+    if gap.low > 0 and gap.value >= WORTHWHILE:
+        return "yes"
+    return "no" if gap.high < WORTHWHILE or gap.low > 0 else "unclear"
 
 
 def judge(best: SystemLine, finetune: SystemLine, result: PairedGap, rows: int) -> Verdict:
     """Compare the tuned system's accuracy with the best baseline's on the same `rows` held-out tickets.
 
-    The interval of the difference alone decides (its p-value says the same, see `PairedGap`). yes: all of it is
-    above 0 and its middle worthwhile. no: all of it is below 0 or below what is worthwhile, or it is above 0
-    with its middle below what is worthwhile. unclear: neither, with the rows it would take.
+    The interval of the difference alone decides (`worth`; its p-value says the same, see `PairedGap`). Where the baseline was
+    cross-validated, its figure is the one over all folds, and ours is what is expected there, as in a measurement.
     """
-    gap = result.difference
-    ours, theirs = of_100(finetune.scores["accuracy"].value, best.scores["accuracy"].value)
+    gap, word = result.difference, worth(result.difference)
+    level, expected = best.overall("accuracy"), finetune.overall("accuracy")
+    assert level is not None
+    assert expected is not None
+    ours, theirs = of_100(expected.value, level.value)
     rival = "today's best prompt" if best.role == "prompt" else "today's cheap method"
-    right = f"{ours} of 100 new tickets would go to the right queue"
+    right = f"{ours} {RIGHT['accuracy']}"
     basis = f"Tested on {rows} tickets that no method had seen."
-    if gap.low > 0 and gap.value >= WORTHWHILE:
+    if best.cross_validated and finetune.expected:
+        basis = f"{basis[:-1]}; {rival} on all {best.cross_validated.rows}."
+    if word == "yes":
         return Verdict("yes", f"Worth it: {right}; {rival} gets {theirs}. {basis}")
     if gap.high < 0:
         return Verdict("no", f"Not worth it: after training {right}; {rival} gets more, {theirs}. {basis}")
-    if gap.high < WORTHWHILE or gap.low > 0:
+    if word == "no":
         return Verdict("no", f"Not worth it: {right}; {rival} gets {theirs} already. {basis}")
     return Verdict(
         "unclear",

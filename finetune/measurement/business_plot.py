@@ -47,7 +47,9 @@ def _title(case: BusinessCase) -> str:
     if best.kind == "nothing" or best.net_usd <= 0:
         return "Nothing pays yet: by hand stays the cheapest"
     share = 100 * best.share.value if best.share else 0
-    return f"{best.name[:1].upper()}{best.name[1:]}: {share:.0f}% automatic, {money(best.net_usd)} a month"
+    return (
+        f"{best.name[:1].upper()}{best.name[1:]}: {share:.0f}% automatic, saves {money(best.net_usd)} a month"
+    )
 
 
 def _bars(axes: Any, lines: list[CaseLine], best: CaseLine) -> None:
@@ -62,9 +64,8 @@ def _bars(axes: Any, lines: list[CaseLine], best: CaseLine) -> None:
         left = min(0.0, min(one.net_usd for one in lines))
         axes.text(left + 0.008 * top, at + 0.26, label, va="bottom", fontsize=12.5, color=INK)
         end = max(line.net_usd, 0.0)
-        axes.text(
-            end + 0.015 * top, at, money(line.net_usd), va="center", fontsize=13, color=INK, weight="bold"
-        )
+        usd = money(line.net_usd) if line.kind != "nothing" else "nothing saved"
+        axes.text(end + 0.015 * top, at, usd, va="center", fontsize=13, color=INK, weight="bold")
     axes.axvline(0, color=FAINT, linewidth=1)
     axes.set_xlim(min(0.0, min(line.net_usd for line in lines)) * 1.05, 1.2 * top)
     axes.set_ylim(-0.4, len(lines) - 0.2)

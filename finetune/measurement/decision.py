@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finetune.evaluation.forecast import BAND_UP_TO, Ahead, Forecast
-from finetune.evaluation.verdict import WORTHWHILE
+from finetune.evaluation.verdict import worth
 from finetune.measurement import sentences
 from finetune.measurement.sentences import chance
 from finetune.reports.measurement import DecidingFigure
@@ -75,8 +75,13 @@ class Figures:
     def gain_is_sure(self) -> bool:
         """Whether the fine-tune does better on the same held-out rows, its noise included; as a job's verdict has it."""
         if self.finetune is not None and self.whole_gain is not None:
-            return self.whole_gain.low > 0 and self.whole_gain.value >= WORTHWHILE
+            return worth(self.whole_gain) == "yes"
         return self.finetune is not None and self.finetune.low > self.best
+
+    @property
+    def is_hardly_better(self) -> bool:
+        """Whether the fine-tune was measured to gain less than is worth it; then its own report says "not worth it"."""
+        return self.whole_gain is not None and worth(self.whole_gain) == "no"
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def decide(figures: Figures) -> Decision:
     if figures.at_all is not None and chance(figures.at_all, figures.target) >= SURE:
         return _enough_with_all(figures, figures.at_all)
     if figures.finetune is not None and chance(figures.finetune, figures.target) >= SURE:
-        return _train(figures, figures.finetune)
+        return _train(figures, figures.finetune) if not figures.is_hardly_better else _hardly_better(figures)
     if figures.missing_minutes is not None:
         return _pilot_missing(figures)
     below = _beyond(figures)
@@ -216,6 +221,19 @@ def _train(figures: Figures, finetune: Ahead) -> Decision:
     )
 
 
+def _hardly_better(figures: Figures) -> Decision:
+    """The target lies in the point or less that a fine-tune gains: too little to pay for, too much to rule it out."""
+    assert figures.finetune is not None
+    return Decision(
+        "cannot_tell",
+        sentences.hardly_better(figures, figures.finetune),
+        DecidingFigure("what a fine-tune gains", figures.gain or 0.0),
+        (f"A target of {sentences.percent(figures.best)} needs no fine-tune.",),
+        f"Settle for {sentences.percent(figures.best)}, or label more tickets and measure again.",
+        title="Too close to call: a fine-tune hardly helps",
+    )
+
+
 def _train_below_target(figures: Figures, finetune: Ahead) -> Decision:
     return Decision(
         "train",
@@ -276,6 +294,11 @@ def _too_close(figures: Figures, best: Ahead) -> Decision:
 def _label_more(figures: Figures, ahead: Ahead) -> Decision:
     extra = ahead.rows - figures.rows
     where = f", first for {', '.join(figures.weak_classes[:3])}" if figures.weak_classes else ""
+    step = f"Label {extra:,} tickets{where}"
+    if figures.finetune is not None and figures.gain_is_sure:
+        step = (
+            f"Train for {sentences.percent(figures.finetune.value)} now, and label {extra:,} tickets{where}"
+        )
     return Decision(
         "more_data",
         sentences.label_more(figures, ahead),
@@ -284,9 +307,9 @@ def _label_more(figures: Figures, ahead: Ahead) -> Decision:
             f"A target of {sentences.percent(figures.best)} or less needs no more tickets.",
             "Cleaner labels could do the same.",
         ),
-        f"Label {extra:,} tickets{where}; then measure again.",
+        f"{step}; then measure again.",
         extra,
-        title="Label more tickets first",
+        title=sentences.label_title(figures),
     )
 
 
@@ -316,6 +339,6 @@ def _not_worth_it(figures: Figures, best: Ahead) -> Decision:
             "Fewer or clearer classes, or labels that agree more.",
         ),
         "Look at the most confused classes: merge or redefine them, or lower the target.",
-        title=f"Not worth it: {sentences.reach(best, figures.target)}",
+        title=f"Training is not worth it: {sentences.reach(best, figures.target)}",
         meets="nothing",
     )

@@ -167,7 +167,9 @@ def outcomes_of(report: FinetuneReport, job: str) -> list[dict[str, Any]]:
     dataset, method = report.dataset, str(report.spec.get("method", ""))
     systems = [system for system in report.systems if "accuracy" in system.scores]
     cheap = [system for system in systems if not system.tuned]
-    best = max(cheap, key=lambda system: system.scores["accuracy"].value, default=None)
+    against = report.difference.against if report.difference else ""
+    named = [system for system in cheap if system.name == against]
+    best = max(named or cheap, key=lambda system: system.scores["accuracy"].value, default=None)
     is_cheap = method in METHODS and METHODS[method].is_baseline
     outcomes = [("cheap" if is_cheap else PILOT.name, system) for system in systems if system.tuned]
     outcomes += [("cheap", best)] if best is not None and not is_cheap else []
@@ -180,7 +182,9 @@ def outcomes_of(report: FinetuneReport, job: str) -> list[dict[str, Any]]:
             "rows": dataset.train,
             "method": name,
             "score": {
-                key: system.scores[key].value for key in ("accuracy", "macro_f1") if key in system.scores
+                key: score.value
+                for key in ("accuracy", "macro_f1")
+                if (score := system.overall(key)) is not None
             },
             "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }

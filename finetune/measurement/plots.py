@@ -54,9 +54,12 @@ def verdict_plot(file: Path, picture: Picture) -> Plot:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 8.6), dpi=150, facecolor="white", layout="constrained")
+    is_choice = len(picture.money) > 1  # one bar alone compares nothing: it is a line of text
+    size = (6.4, 8.6) if is_choice else (6.4, 6.6)
+    figure = Figure(figsize=size, dpi=150, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, height_ratios=[1.75, 1])
+    panels = figure.subplots(2, 1, height_ratios=[1.75, 1]) if is_choice else [figure.subplots()]
+    upper = panels[0]
     _curve(upper, picture)
     if picture.finetune and picture.tuned_later:
         _tuned_later(upper, [picture.finetune, *picture.tuned_later])
@@ -64,8 +67,11 @@ def verdict_plot(file: Path, picture: Picture) -> Plot:
         wrap(picture.title, TITLE_WIDTH), fontsize=18, x=0.02, ha="left", color=INK, weight="bold"
     )
     upper.set_title(_in_figures(picture), fontsize=14, loc="left", color=INK)
-    _money(lower, picture.money, picture.once)
-    for axes in (upper, lower):
+    if is_choice:
+        _money(panels[1], picture.money, picture.once)
+    elif text := "\n".join(filter(None, (_running(picture.money), picture.once))):
+        figure.supxlabel(text, fontsize=13, x=0.02, ha="left", color=INK)
+    for axes in panels:
         axes.tick_params(labelsize=12, colors=INK)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
@@ -83,7 +89,7 @@ def _curve(axes: Any, picture: Picture) -> None:
     points, ahead, finetune, target = picture.points, picture.ahead, picture.finetune, picture.target
     sizes, means = _spread_curve(axes, points)
     if ahead and sizes:
-        _ahead(axes, sizes[-1], means[-1], ahead)
+        _ahead(axes, sizes[-1], means[-1], ahead, above=not picture.tuned_later)
     if finetune:
         _star(axes, finetune)
     axes.axhline(100 * target, color=TARGET, linewidth=2.5, label=f"your target: {100 * target:.1f}%")
@@ -115,21 +121,21 @@ def _spread_curve(axes: Any, points: Sequence[Point]) -> tuple[list[int], list[f
     return sizes, means
 
 
-def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead]) -> None:
-    """The forecast with its band, two of its sizes written out."""
+def _ahead(axes: Any, last: int, today: float, ahead: Sequence[Ahead], above: bool) -> None:
+    """The forecast with its band, two of its sizes written out above it, or below where a fine-tune's line lies above."""
     x = [last, *(item.rows for item in ahead)]
-    below, above = (
+    down, up = (
         100 * (ahead[0].value - ahead[0].wide_low),
         100 * (ahead[0].wide_high - ahead[0].value),
     )  # today's figure is as uncertain for other tickets as the nearest forecast: the band begins with that width
-    low = [today - below, *(100 * item.wide_low for item in ahead)]
-    high = [today + above, *(100 * item.wide_high for item in ahead)]
+    low = [today - down, *(100 * item.wide_low for item in ahead)]
+    high = [today + up, *(100 * item.wide_high for item in ahead)]
     axes.fill_between(x, low, high, color=AHEAD, alpha=0.22, linewidth=0, label="forecast, 90% band")
     axes.plot(x, [today, *(100 * item.value for item in ahead)], "--", color=AHEAD, linewidth=2.5)
     for item in {ahead[len(ahead) // 2].rows: ahead[len(ahead) // 2], ahead[-1].rows: ahead[-1]}.values():
         place = (item.rows, 100 * item.value)
         axes.plot(*place, "o", color="white", markeredgecolor=AHEAD, markersize=10, mew=2.5)
-        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11), color=AHEAD, **FIGURE)
+        axes.annotate(f"{100 * item.value:.1f}%", place, (0, 11 if above else -24), color=AHEAD, **FIGURE)
 
 
 def _star(axes: Any, finetune: Ahead) -> None:
@@ -178,6 +184,11 @@ def _money(axes: Any, money: Sequence[tuple[str, float]], once: str) -> None:
     axes.spines["bottom"].set_visible(False)
     axes.set_title("Running it, dollars a month", fontsize=14, loc="left", color=INK, weight="bold")
     axes.set_xlabel(once, fontsize=12.5, loc="left", color=INK)
+
+
+def _running(money: Sequence[tuple[str, float]]) -> str:
+    """What the only way of running it costs."""
+    return "".join(f"Running it: {dollars(value)} a month ({name})" for name, value in money)
 
 
 def _in_figures(picture: Picture) -> str:

@@ -16,11 +16,12 @@ from finetune.evaluation.baselines import best_trained
 from finetune.evaluation.forecast import Ahead, Forecast
 from finetune.evaluation.learning_curve import doubling_sentence
 from finetune.evaluation.sample import Sample, drop_embeddings
+from finetune.evaluation.statistics import carried
 from finetune.measurement.business import BusinessCase
 from finetune.measurement.business import sentence as case_sentence
 from finetune.measurement.business_plot import BUSINESS_FILE, business_plot
 from finetune.measurement.decision import Decision
-from finetune.measurement.pilot import PILOT_FOLDER
+from finetune.measurement.pilot import PILOT_FOLDER, Pilot
 from finetune.measurement.plots import FILE, Picture, verdict_plot
 from finetune.measurement.sentences import percent
 from finetune.methods import PILOT
@@ -37,6 +38,7 @@ from finetune.reports.measurement import (
 from finetune.reports.parts import DatasetPart, HeldOutAnswers, Plot, Score, SystemLine
 
 if TYPE_CHECKING:
+    from finetune.measurement.evidence import Evidence
     from finetune.measurement.findings import Bench, Findings, Request
 
 
@@ -72,7 +74,7 @@ def assemble(
         rows_to_label=decision.rows_to_label,
         metric=request.metric,
         target=request.target,
-        ladder=_ladder(findings),
+        ladder=_ladder(findings, sample.held_out),
         answers=_answers(findings, sample),
         curve=_points(findings),
         pilot=findings.pilot.part if findings.pilot else None,
@@ -95,8 +97,11 @@ def assemble(
 DRIFTS = " Beware: the latest tickets score worse than older ones (drift)."
 
 
-def _ladder(findings: Findings) -> tuple[SystemLine, ...]:
-    """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows."""
+def _ladder(findings: Findings, held_out: int) -> tuple[SystemLine, ...]:
+    """The table of alternatives: cheap systems and prompts, then every fine-tune that is known on these rows.
+
+    A fine-tune that was tested on one fold of the `held_out` rows carries what is expected of it on all, as in its own report.
+    """
     lines = [replace(one.line, best=one.name == findings.best.name) for one in findings.scores]
     pilot = findings.pilot
     if pilot:
@@ -105,10 +110,19 @@ def _ladder(findings: Findings) -> tuple[SystemLine, ...]:
         )
         against = f"{pilot.against} on the same {pilot.rows:,} tickets"
         line = replace(pilot.score.line, name=pilot.name, role="tuned", job=pilot.job)
-        lines.append(replace(line, gain_points=gain, against=against))
-    others = [one for one in findings.evidence if pilot is None or one.job != pilot.job]
-    lines += [replace(one.score.line, name=one.name, role="tuned", job=one.job) for one in others]
+        expected = _expected(findings, pilot, held_out)
+        lines.append(replace(line, gain_points=gain, against=against, expected=expected))
+    for one in findings.evidence:
+        if pilot is None or one.job != pilot.job:
+            line = replace(one.score.line, name=one.name, role="tuned", job=one.job)
+            lines.append(replace(line, expected=_expected(findings, one, held_out)))
     return tuple(lines)
+
+
+def _expected(findings: Findings, model: Pilot | Evidence, held_out: int) -> Score | None:
+    """The accuracy expected on all held-out rows of what was tested on one fold; None where it was tested on all."""
+    level = next((line.accuracy for line in findings.scores if line.name == model.against), None)
+    return None if level is None or model.test >= held_out else carried(level, model.gain).score
 
 
 def _answers(findings: Findings, sample: Sample) -> HeldOutAnswers:
@@ -200,12 +214,6 @@ def _plot(findings: Findings, verdict: PricedDecision, request: Request, folder:
         if line.role in ("lookup", "prompt")
     ]
     lines = sorted(scores, key=lambda line: -line[1])[:3]  # the picture has room for three: the best of them
-    has_prompts = any(line.role == "prompt" for line in findings.scores)
-    options = [
-        (line.option, line.usd_month)
-        for line in verdict.cost.serving
-        if line.usd_month > 0 and (has_prompts or line.kind != "api")
-    ]
     near = [item for item in findings.more.ahead if item.trust != "direction"]
     sizes = {item.rows for item in near}
     picture = Picture(
@@ -217,10 +225,20 @@ def _plot(findings: Findings, verdict: PricedDecision, request: Request, folder:
         ahead=near,
         finetune=findings.finetune,
         tuned_later=[item for item in findings.tuned_later if item.rows in sizes],
-        money=options[:5],
+        money=ways_to_run(verdict.cost, verdict.case)[:5],
         once=_once(verdict.cost, verdict.decision.choice),
     )
     return verdict_plot(folder / FILE, picture)
+
+
+def ways_to_run(cost: CostPart, case: BusinessCase) -> list[tuple[str, float]]:
+    """What a month costs of each way of running it that has a score in this report: no bar for what was not measured."""
+    prompts = {line.name for line in case.lines if line.kind == "prompt" and line.share is not None}
+    return [
+        (line.option, line.usd_month)
+        for line in cost.serving
+        if line.usd_month > 0 and (line.kind == "cpu" or line.option in prompts)
+    ]
 
 
 def _once(cost: CostPart, choice: str) -> str:

@@ -6,8 +6,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from finetune.evaluation.forecast import Z90, Ahead
-from finetune.evaluation.verdict import of_100
 from finetune.pricing import money
+from finetune.reports.words import RIGHT, of_100
 
 if TYPE_CHECKING:
     from finetune.measurement.decision import Figures, TrainedModel
@@ -58,9 +58,7 @@ def _today(figures: Figures) -> str:
 
 def _right(figures: Figures) -> str:
     """What a number of a hundred counts."""
-    if figures.metric == "accuracy":
-        return "of 100 new tickets would go to the right queue"
-    return "macro-F1 points of 100 are expected"
+    return RIGHT[figures.metric]
 
 
 def _duration(hours: float) -> str:
@@ -89,12 +87,12 @@ def _floor(figures: Figures) -> str:
 
 
 def enough(figures: Figures) -> str:
-    best, target = of_100(figures.best, figures.target)
+    best, target = of_100(figures.best, target=figures.target)
     thin = (
         f" The margin is thin: with {figures.held_out:,} held-out tickets the true figure lies between "
         f"{percent(figures.best_low)} and {percent(figures.best_high)}."
     )
-    gain = f" A fine-tune would add {100 * figures.gain:+.1f} points." if figures.gain is not None else ""
+    gain = f" A fine-tune would bring {100 * figures.gain:+.1f} points." if figures.gain is not None else ""
     return (
         f"No training needed: with {_today(figures)} {best} {_right(figures)}, and your target is {target}."
         f"{_floor(figures)}{gain}{thin if figures.best_low < figures.target else ''}"
@@ -102,7 +100,7 @@ def enough(figures: Figures) -> str:
 
 
 def in_hand(figures: Figures, model: TrainedModel) -> str:
-    ours, best, target = of_100(model.score, figures.best, figures.target)
+    ours, best, target = of_100(model.score, figures.best, target=figures.target)
     return (
         f"You have it: with the model of job {model.job} {ours} {_right(figures)}; {_today(figures)} gets {best}. Your "
         f"target of {target} is met on the same {figures.held_out:,} held-out tickets, with nothing more to train."
@@ -111,7 +109,7 @@ def in_hand(figures: Figures, model: TrainedModel) -> str:
 
 
 def enough_with_all(figures: Figures, ahead: Ahead) -> str:
-    value, target = of_100(ahead.value, figures.target)
+    value, target = of_100(ahead.value, target=figures.target)
     return (
         f"No fine-tune needed: with {_today(figures)} trained on all {ahead.rows:,} tickets, {value} {_right(figures)} "
         f"({band(ahead)}); your target is {target}. On the sample that was measured it gets {percent(figures.best)}."
@@ -120,7 +118,7 @@ def enough_with_all(figures: Figures, ahead: Ahead) -> str:
 
 
 def pilot_missing(figures: Figures, minutes: float) -> str:
-    best, target = of_100(figures.best, figures.target)
+    best, target = of_100(figures.best, target=figures.target)
     return (
         f"Not decided yet: a pilot of about {minutes:.0f} {'minute' if round(minutes) == 1 else 'minutes'} is "
         f"missing. With {_today(figures)} {best} {_right(figures)} and your target is {target}; whether a fine-tune gets "
@@ -129,21 +127,39 @@ def pilot_missing(figures: Figures, minutes: float) -> str:
 
 
 def train(figures: Figures, finetune: Ahead) -> str:
-    value, best, target = of_100(finetune.value, figures.best, figures.target)
+    value, best, target = of_100(finetune.value, figures.best, target=figures.target)
     gain = 100 * (finetune.value - figures.best)
+    chance_of = (
+        "" if figures.gain_is_sure else f", which may be chance on {figures.held_out:,} held-out tickets,"
+    )
     return (
         f"Train: {value} {_right(figures)}; {_today(figures)} gets {best}. That is expected to meet your target of {target} "
-        f"({band(finetune)}), {gain:+.1f} points {_price(figures)}."
+        f"({band(finetune)}), {gain:+.1f} points{chance_of} {_price(figures)}."
     )
 
 
+def hardly_better(figures: Figures, finetune: Ahead) -> str:
+    value, best, target = of_100(finetune.value, figures.best, target=figures.target)
+    return (
+        f"Too close to call: your target of {target} of 100 lies between today's {best} and the {value} of a fine-tune, "
+        f"which brings {_points(figures)}: hardly a gain."
+    )
+
+
+def _points(figures: Figures) -> str:
+    """The gain of a fine-tune that was measured on all rows, with its interval."""
+    gain = figures.whole_gain
+    assert gain is not None
+    return f"{100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+
+
 def train_title(figures: Figures, finetune: Ahead) -> str:
-    value, target = of_100(finetune.value, figures.target)
+    value, target = of_100(finetune.value, target=figures.target)
     return f"Train: {value} of 100 expected, your target is {target}"
 
 
 def train_below_target(figures: Figures, finetune: Ahead) -> str:
-    value, best, target = of_100(finetune.value, figures.best, figures.target)
+    value, best, target = of_100(finetune.value, figures.best, target=figures.target)
     return (
         f"Train, although your target of {target} of 100 {_distance(finetune, figures.target)}: {value} "
         f"{_right(figures)}; {_today(figures)} gets {best}. It leaves {money(figures.extra_usd or 0.0)} a month more than "
@@ -160,7 +176,7 @@ def costs_more_than_it_saves(figures: Figures, finetune: Ahead) -> str:
 
 
 def without_forecast(figures: Figures, why: str) -> str:
-    best, target = of_100(figures.best, figures.target)
+    best, target = of_100(figures.best, target=figures.target)
     return (
         f"Cannot tell yet: with {_today(figures)} {best} {_right(figures)} and your target is {target}; what more tickets "
         f"would bring cannot be forecast.{_gain(figures)} {why}"
@@ -168,7 +184,7 @@ def without_forecast(figures: Figures, why: str) -> str:
 
 
 def too_close(figures: Figures, best: Ahead) -> str:
-    value, today, target = of_100(best.value, figures.best, figures.target)
+    value, today, target = of_100(best.value, figures.best, target=figures.target)
     return (
         f"Too close to call: {value} {_right(figures)} with {_what(figures, best)} ({band(best)}), and your target of "
         f"{target} lies inside; {_today(figures)} gets {today}.{_gain(figures)}"
@@ -176,13 +192,28 @@ def too_close(figures: Figures, best: Ahead) -> str:
 
 
 def label_more(figures: Figures, ahead: Ahead) -> str:
-    value, best, target = of_100(ahead.value, figures.best, figures.target)
+    value, best, target = of_100(ahead.value, figures.best, target=figures.target)
     extra = ahead.rows - figures.rows
     how = " and a fine-tune" if _is_tuned(figures, ahead) else ""
+    if figures.gain_is_sure:
+        return (
+            f"Label about {extra:,} more tickets for your target of {target}: with {ahead.rows:,}{how}, {value} "
+            f"{_right(figures)} ({band(ahead)}); today's {figures.rows:,} give {best}. Training on today's tickets brings "
+            f"{_gain_of(figures)} already, {_price(figures)}."
+        )
     return (
         f"Label about {extra:,} more tickets before paying for training: with {ahead.rows:,}{how}, {value} "
         f"{_right(figures)} ({band(ahead)}); today's {figures.rows:,} give {best} and your target is {target}.{_gain(figures)}"
     )
+
+
+def label_title(figures: Figures) -> str:
+    also = (
+        f"; training brings {100 * (figures.gain or 0):+.0f} points already"
+        if figures.gain_is_sure
+        else " first"
+    )
+    return f"Label more tickets{also}"
 
 
 def gain_title(figures: Figures) -> str:
@@ -191,7 +222,7 @@ def gain_title(figures: Figures) -> str:
 
 def gain_below_target(figures: Figures, best: Ahead) -> str:
     assert figures.finetune is not None
-    value, today, target = of_100(figures.finetune.value, figures.best, figures.target)
+    value, today, target = of_100(figures.finetune.value, figures.best, target=figures.target)
     return (
         f"Your target of {target} of 100 {_distance(best, figures.target)}, but training brings "
         f"{100 * (figures.gain or 0):+.1f} points: {value} {_right(figures)}; {_today(figures)} gets {today}. That comes "
@@ -200,7 +231,7 @@ def gain_below_target(figures: Figures, best: Ahead) -> str:
 
 
 def not_worth_it(figures: Figures, best: Ahead) -> str:
-    today, target = of_100(figures.best, figures.target)
+    today, target = of_100(figures.best, target=figures.target)
     return (
         f"Not worth it: your target of {target} of 100 {_distance(best, figures.target)}. With {_today(figures)} {today} "
         f"{_right(figures)}, and {_limit(figures, best)}.{_no_gain(figures)}"
@@ -234,10 +265,14 @@ def _gain(figures: Figures) -> str:
     """What a fine-tune on today's rows gains, where it was measured."""
     if figures.finetune is None:
         return ""
-    return (
-        f" A fine-tune on today's tickets would bring {100 * (figures.gain or 0):+.1f} points "
-        f"({100 * figures.finetune.value:.0f} of 100)."
-    )
+    return f" A fine-tune on today's tickets would bring {_gain_of(figures)}."
+
+
+def _gain_of(figures: Figures) -> str:
+    """The gain of a fine-tune on today's rows in points, and what it comes to."""
+    value = figures.finetune.value if figures.finetune is not None else figures.best
+    number = of_100(value, figures.best, target=figures.target)[0]
+    return f"{100 * (figures.gain or 0):+.1f} points ({number} of 100)"
 
 
 def _no_gain(figures: Figures) -> str:

@@ -45,7 +45,7 @@ def outcome(report: Report | None) -> str:
     if isinstance(report, MeasurementReport):
         return report.title or report.decision.replace("_", " ")
     if isinstance(report, FinetuneReport) and report.tuned is not None:
-        score = report.tuned.scores.get(report.measure)
+        score = report.tuned.overall(report.measure)
         figure = f"{100 * score.value:.1f}%, " if score is not None else ""
         return f"{figure}{WORTH.get(report.worth_it, report.worth_it)}"
     return ""

@@ -12,6 +12,7 @@ from typing import Any
 from finetune.reports import FinetuneReport, MeasurementReport, read_report
 from finetune.reports.measurement import CurvePoint
 from finetune.reports.parts import Score, SystemLine
+from finetune.reports.words import RIGHT, of_100
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def history_of(jobs: Iterable[FinishedJob], digest: str) -> DatasetHistory:
     top = max((line.score.value for line in lines), default=None)
     history = [replace(line, best=line.score.value == top) for line in lines]
     newest = next((report for _, report in reports if isinstance(report, MeasurementReport)), None)
-    return DatasetHistory(tuple(history), _verdict(reports, history), _curve(newest.curve if newest else ()))
+    return DatasetHistory(tuple(history), _verdict(reports), _curve(newest.curve if newest else ()))
 
 
 def _lines(job: FinishedJob, report: FinetuneReport | MeasurementReport) -> list[HistoryLine]:
@@ -99,7 +100,7 @@ def _line(
 
 
 def _score(system: SystemLine) -> Score:
-    return next((system.scores[name] for name in ("accuracy", "chrf") if name in system.scores), Score(0.0))
+    return system.overall("accuracy") or system.overall("chrf") or Score(0.0)
 
 
 def _value(system: SystemLine) -> float:
@@ -114,8 +115,29 @@ def _curve(points: Sequence[CurvePoint]) -> tuple[tuple[int, float], ...]:
     return tuple((rows, sum(values) / len(values)) for rows, values in sorted(scores.items()))
 
 
+def target_line(report: FinetuneReport, jobs: Iterable[FinishedJob]) -> str:
+    """Whether this model meets the target that the newest measurement of its rows among `jobs` was asked about; "" without one."""
+    for job in sorted(jobs, key=lambda one: one.ended_at, reverse=True):
+        measurement = read_report(job.report)
+        if isinstance(measurement, MeasurementReport) and measurement.dataset.digest == report.dataset.digest:
+            return _beside_target(report, job.id, measurement)
+    return ""
+
+
+def _beside_target(report: FinetuneReport, job: str, measurement: MeasurementReport) -> str:
+    score = report.tuned.overall(measurement.metric) if report.tuned else None
+    if score is None or not measurement.target:
+        return ""
+    ours, target = of_100(score.value, target=measurement.target)
+    what = f"The target of measurement {job}, {target} of 100, is"
+    if score.value < measurement.target:
+        return f"{what} missed by this model: {ours}."
+    without = " It was met without it too." if measurement.decision == "enough" else ""
+    return f"{what} met by this model: {ours}.{without}"
+
+
 def _verdict(
-    reports: Sequence[tuple[FinishedJob, FinetuneReport | MeasurementReport]], lines: Sequence[HistoryLine]
+    reports: Sequence[tuple[FinishedJob, FinetuneReport | MeasurementReport]],
 ) -> str:
     """The newest measurement's, unless a model that was trained since meets its target or beats what it expected."""
     if not reports:
@@ -126,17 +148,22 @@ def _verdict(
     if measurement is None:
         return reports[0][1].headline
     job, report = measurement
-    since = [line for line in lines if line.is_trained and line.ended_at > job.ended_at]
-    best = max(since, key=lambda line: line.score.value, default=None)
-    if best is None or report.decision == "enough":
+    since = [
+        (score.value, trained.id)
+        for trained, other in reports
+        if isinstance(other, FinetuneReport) and other.tuned and trained.ended_at > job.ended_at
+        if (score := other.tuned.overall(report.metric)) is not None
+    ]
+    if not since or report.decision == "enough":
         return report.headline
-    score, target = 100 * best.score.value, 100 * report.target
-    if best.score.value >= report.target:
+    best, model = max(since)
+    ours, target = of_100(best, target=report.target)
+    if best >= report.target:
         return (
-            f"You have it: with the model of job {best.job} {score:.0f} of 100 new tickets would go to the right "
-            f"queue, and the target of measurement {job.id} is {target:.0f}."
+            f"You have it: with the model of job {model} {ours} {RIGHT[report.metric]}, and the target of measurement "
+            f"{job.id} is {target}."
         )
     return (
-        f"The model of job {best.job}, trained since measurement {job.id}, gets {score:.0f} of 100 where the target is "
-        f"{target:.0f}. Measure again: it counts what this model showed."
+        f"The model of job {model}, trained since measurement {job.id}, gets {ours} of 100 where the target is "
+        f"{target}. Measure again: it counts what this model showed."
     )

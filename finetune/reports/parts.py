@@ -121,7 +121,7 @@ class CrossValidation:
 class SystemLine:
     """One line of a table of alternatives: a system's scores by measure, on `rows` tickets where not on all.
 
-    `job` names the finished job whose model it is, `best` marks what needs no fine-tune and does best, `prompt` what
+    `expected`: of what was tested on one fold, the accuracy expected on all folds. `job` names the finished job whose model it is, `best` marks what needs no fine-tune and does best, `prompt` what
     was asked of a language model in `calls`. `automatic` is the share answered by error rate, `gain_points` in
     percentage points over `against`. None where a report says nothing of it.
     """
@@ -142,6 +142,14 @@ class SystemLine:
     automatic: Mapping[str, Score] = field(default_factory=dict)
     gain_points: Score | None = None
     against: str = ""
+    expected: Score | None = None
+
+    def overall(self, measure: str) -> Score | None:
+        """The score on all held-out tickets: by cross-validation, or as expected there of what was tested on one fold."""
+        if measure == "accuracy" and self.expected is not None:
+            return self.expected
+        folds = self.cross_validated
+        return folds.scores[measure] if folds and measure in folds.scores else self.scores.get(measure)
 
     @property
     def tuned(self) -> bool:

@@ -49,7 +49,14 @@ def test_a_question_a_measurement_a_fine_tune_and_a_try_end_in_the_channel(
         memory = psutil.Process(stack.processes["bot"].pid).memory_info().rss / 2**20
         assert memory < 600
     text = " ".join(out.getvalue().split())
-    steps = ("Prompt first", "now rests on these figures", "Worth it", "Forecast", "After: tuned")
-    places = [text.index(step, 0 if step != "Forecast" else text.index("Worth it")) for step in steps]
+    steps = (
+        "Prompt first",
+        "now rests on these figures",
+        "Worth it",
+        "Forecast",
+        "target of measurement",
+        "After: tuned",
+    )
+    places = [text.index(step, text.index("Worth it") if step == "Forecast" else 0) for step in steps]
     assert places == sorted(places)
     assert "95%" in text

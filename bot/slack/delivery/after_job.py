@@ -21,7 +21,8 @@ from bot.slack.ui.escape import escape, one_line
 from bot.slack.ui.limits import validate_message
 from bot.slack.ui.verdict_card import badge, verdict_card, verdict_text
 from finetune.measurement.forecast_log import ForecastLog
-from finetune.reports import MeasurementReport, read_report
+from finetune.reports import FinetuneReport, MeasurementReport, read_report
+from finetune.reports.history import FinishedJob, target_line
 from rag.reply import Verdict
 from worker.jobs.records import Job, Post
 from worker.jobs.states import State
@@ -32,6 +33,7 @@ QUESTION = "Which model should sort our tickets into these classes?"
 NO_PROMPT_SCORED = (
     "No prompt was scored on these tickets, so a prompt stays the first thing to try, unmeasured."
 )
+JOBS_READ = 50
 UNTOUCHED = (Verdict.OFF_TOPIC, Verdict.GUIDE_ANSWER)
 log = logging.getLogger(__name__)
 
@@ -48,14 +50,28 @@ class Aftermath:
         if job.state != State.SUCCEEDED or not job.report:
             return []
         try:
-            note = self._log.about(job.report) if kind_of(job.kind).leaves_model else None
+            notes = [self._log.about(job.report), self._target(job)] if kind_of(job.kind).leaves_model else []
             self._log.record(job.report, job.id)
         except (OSError, ValueError, KeyError, TypeError):  # a report may be of any shape, a disk full
             log.exception("the forecasts of job %s were not kept", job.id)
             return []
         if _measurement(job) and job.thread_ts and _verdict_in(self._memory(job)) is not None:
-            note = "The verdict above in this thread now rests on these figures."
-        return [context(f"🔭 {escape(one_line(note, 600))}")] if note else []
+            notes = ["The verdict above in this thread now rests on these figures."]
+        return [context(f"🔭 {escape(one_line(note, 600))}") for note in notes if note]
+
+    def _target(self, job: Job) -> str:
+        """Whether the model meets what the newest measurement of the same rows in this channel was asked about."""
+        report = read_report(job.report)
+        if not isinstance(report, FinetuneReport):
+            return ""
+        jobs = self._services.ledger.jobs(
+            states=[State.SUCCEEDED], dataset=job.dataset, kind="measure", limit=JOBS_READ
+        )
+        here = [one for one in jobs if one.channel == job.channel and one.report]
+        runs = [
+            FinishedJob(one.id, one.by_name, one.ended_at or one.updated_at, one.report or {}) for one in here
+        ]
+        return target_line(report, runs)
 
     def place_card(self, post: Post, channel: str, ts: str) -> None:
         """An answer that was owed stands now as `ts`: its buttons find their card there, if it is where it was asked."""

@@ -54,6 +54,7 @@ NOTED = (State.RUNNING, State.CANCELLING, State.FINALIZING)
 BAR_CELLS = 12
 BLOCKS = "▁▂▃▄▅▆▇█"
 MORE_EPOCHS = 2
+MEASURED = ("finetune", "measure")  # kinds whose report stands on the page of a dataset
 NO_TOKENS = str.maketrans("<>", "‹›")
 
 
@@ -204,7 +205,8 @@ def _buttons(job: Job) -> list[Block]:
     if job.state == State.SUCCEEDED:
         more = button(f"Train {MORE_EPOCHS} more epochs", "job_continue", job.id)
         goes_on = _trains_in_epochs(job) and not job.platform  # its checkpoints stayed there
-        return [button("Details", "job_details", job.id), *([more] if goes_on else [])]
+        runs = [button("All runs on these tickets", "dataset_runs", job.id)] if job.kind in MEASURED else []
+        return [button("Details", "job_details", job.id), *runs, *([more] if goes_on else [])]
     if job.state in END_STATES:
         return [button("Run it again", "job_retry", job.id), button("Details", "job_details", job.id)]
     if job.state in (State.CANCELLING, State.FINALIZING):

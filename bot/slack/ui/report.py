@@ -48,9 +48,17 @@ NOTES_SHOWN, WARNINGS_SHOWN = 6, 5
 EXAMPLES_SHOWN = 3
 SCORE_NAMES = {"accuracy": "Accuracy", "chrf": "Likeness to the real answers (chrF)"}
 WHAT_IS_THIS = (
-    "What is this? Each line is one way to answer, scored on tickets that it never saw. The percentage is the share "
+    "Each line is one way to answer, scored on tickets that it never saw. The percentage is the share "
     "of right answers, in brackets the 95% interval: with other tickets the figure would lie in it 19 times in 20. "
     "Macro-F1 counts every queue alike, however small."
+)
+WHAT_IS_GAIN = (
+    "The gain is what the trained model gets more than the best cheap method on the same tickets; p is the chance of at "
+    "least such a difference between two that are equally good. "
+)
+WHAT_IS_CHRF = (
+    "Each line is one way to answer, on tickets that it never saw. The percentage is how like its replies are to those that "
+    "your team wrote (chrF: letters in common), in brackets the 95% interval. "
 )
 
 
@@ -88,6 +96,8 @@ def _buttons(job: Job, report: FinetuneReport | MeasurementReport) -> list[Block
     if isinstance(report, MeasurementReport):
         if report.decision in ("train", "out_of_reach"):
             return [button("Fine-tune on these", "job_finetune", job.id, "primary"), *buttons]
+        if report.decision == "more_data":
+            return [*buttons, button("Fine-tune on these", "job_finetune", job.id)]
         if report.decision == "undecided":
             return [button("Run the pilot", "measure_pilot", job.id, "primary"), *buttons]
     return buttons
@@ -137,7 +147,10 @@ def _details_of(job: Job) -> list[str]:
         if examples := _examples(report):
             parts.append(f"*Held-out tickets, answered*\n{examples}")
     if isinstance(report, MeasurementReport) and report.ladder:
-        parts.append(f"*{WHAT_IS_THIS.partition('?')[0]}?*{WHAT_IS_THIS.partition('?')[2]}")
+        parts.append(f"*What is this?*  {WHAT_IS_THIS}")
+    if isinstance(report, FinetuneReport) and report.systems:
+        what = WHAT_IS_CHRF if report.measure == "chrf" else f"{WHAT_IS_THIS} "
+        parts.append(f"*What is this?*  {what}{WHAT_IS_GAIN}".rstrip())
     for title, values in (("Recipe", spec), ("Made with", provenance)):
         if rows := _pairs(values):
             parts.append(f"*{title}*\n{rows}")
@@ -237,7 +250,9 @@ def _scores(system: SystemLine) -> str:
 
 
 def _cross_validation(system: SystemLine) -> str:
-    """The score over all folds, for few tickets."""
+    """The score over all folds, for few tickets; of what was tested on one of them what is expected on all."""
+    if system.expected is not None:
+        return f"\ntested on one fold; expected on all: {interval(system.expected)}"
     folds = system.cross_validated
     score = (
         next((folds.scores[name] for name in ("accuracy", "chrf") if name in folds.scores), None)

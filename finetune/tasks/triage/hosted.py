@@ -27,7 +27,7 @@ from finetune.reports.parts import Spent
 from finetune.tasks.triage.data import prepare
 from finetune.tasks.triage.prompts import prompt_answers
 from finetune.tasks.triage.run import Answers, conclude, curve_of, keep_before
-from finetune.training.embedding import FrozenEmbedder
+from finetune.training.embedding import embedder_for
 from finetune.training.summary import TrainingSummary
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(spec: Spec, tickets: Tickets, folder: Path, progress: Progress, model: H
 
     Each is asked once, without its label; an answer that is no queue counts as wrong. There are no confidences.
     """
-    embedder, spec = FrozenEmbedder(), replace(spec, method=PILOT.name)
+    embedder, spec = embedder_for(tickets.texts), replace(spec, method=PILOT.name)
     sample = prepare(spec, tickets, embedder, folder, progress)
     cheap = CheapMethods(sample)
     progress.phase("baselines")

@@ -35,7 +35,7 @@ from finetune.evaluation.metrics import confused_pairs, overfitting, per_class
 from finetune.evaluation.plots import confusion_plot, learning_plot, loss_plot, scores_plot
 from finetune.evaluation.predictions import Predictions, score_system
 from finetune.evaluation.sample import Sample, drop_embeddings
-from finetune.evaluation.statistics import PairedGap, difference_in_points, paired_gap
+from finetune.evaluation.statistics import PairedGap, carried, difference_in_points, paired_gap
 from finetune.evaluation.texts import LANGUAGE, text_cautions
 from finetune.evaluation.verdict import judge
 from finetune.llm import Llm
@@ -215,9 +215,14 @@ class Answers:
         return self.sample.test_rows if every else self.sample.once.test
 
     @property
+    def is_on_one_fold(self) -> bool:
+        """Whether the tuned system was tested on one fold, and the ladder on all."""
+        return len(self.test_rows) < self.sample.held_out
+
+    @property
     def beside(self) -> list[Predictions]:
         """The ladder's answers to the rows of `test_rows`."""
-        if len(self.test_rows) == self.sample.held_out:
+        if not self.is_on_one_fold:
             return list(self.ladder)
         return [on_one_fold(self.sample, system) for system in self.ladder]
 
@@ -233,8 +238,8 @@ def conclude(
     """Score every system, compare the tuned one with the best baseline, draw, and say what it means."""
     sample, finetune, test_rows = answers.sample, answers.finetune, answers.test_rows
     truth, tickets = sample.labels[test_rows], [sample.rows[i] for i in test_rows]
-    systems = _lines(answers, truth)
     best, ours, gap, rows = strongest(answers, truth)
+    systems = _lines(answers, truth, ours.expected)
     verdict = judge(best, ours, gap, rows)
     curve = learning_points(points, sample.held_out) if points else ()
     floor = score_system(answers.ladder[0], sample.truth, len(sample.names)).accuracy.value
@@ -282,24 +287,26 @@ def _plots(
     return tuple(plots)
 
 
-def _lines(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, ...]:
-    """The table of alternatives: the ladder, the prompts, the tuned system last."""
+def _lines(answers: Answers, truth: np.ndarray, expected: Score | None) -> tuple[SystemLine, ...]:
+    """The table of alternatives: the ladder, the prompts, the tuned system last, with what is expected of it on all folds."""
     sample, classes = answers.sample, len(answers.sample.names)
     lines = [score_system(system, truth, classes).line for system in answers.beside]
-    if not sample.one_split and len(answers.test_rows) < sample.held_out:
+    if answers.is_on_one_fold:
         lines = [
             replace(line, cross_validated=cross_validation(sample, system))
             for line, system in zip(lines, answers.ladder, strict=True)
         ]
     prompts = answers.prompts.lines(sample)
-    return (*lines, *prompts, score_system(answers.finetune, truth, classes).line)
+    ours = score_system(answers.finetune, truth, classes).line
+    return (*lines, *prompts, replace(ours, expected=expected))
 
 
 def strongest(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLine, PairedGap, int]:
     """The baseline to beat, the tuned system's line, their paired difference, and on how many rows.
 
     The choosing rows name the cheap system, as in a measurement. The prompt that they name takes its place where it
-    does better on the rows that it was asked about; then those rows count.
+    does better on the rows that it was asked about; then those rows count. What was tested on one fold carries what is
+    expected of it on all.
     """
     finetune, classes = answers.finetune, len(answers.sample.names)
     ours = score_system(finetune, truth, classes).line
@@ -316,8 +323,13 @@ def strongest(answers: Answers, truth: np.ndarray) -> tuple[SystemLine, SystemLi
             line = score_system(prompt, truth[places], classes).line
             there = replace(ours, scores={"accuracy": Score(float(right[places].mean()))})
             return line, there, paired_gap(right[places], theirs), len(places)
-    line = score_system(cheap, truth, classes).line
-    return line, ours, paired_gap(right, cheap.labels == truth), len(truth)
+    line, gap = score_system(cheap, truth, classes).line, paired_gap(right, cheap.labels == truth)
+    if answers.is_on_one_fold:
+        folds = cross_validation(answers.sample, best_trained(answers.ladder))
+        level = folds.scores["accuracy"].interval
+        line = replace(line, cross_validated=folds)
+        ours = replace(ours, expected=carried(level, gap.difference).score)
+    return line, ours, gap, len(truth)
 
 
 def _dataset(sample: Sample, test: int) -> DatasetPart:

@@ -81,11 +81,13 @@ def test_training_can_be_ended_early_and_continued() -> None:
 
 
 def test_what_can_be_pressed_follows_the_state() -> None:
-    """Cancel while it lives, run again once it failed, only details when it is done."""
+    """Cancel while it lives, run again once it failed; once done its details and the page of its tickets."""
     assert actions_of(job_card(job(), 1.0)) == {"job_pause", "job_cancel"}
     assert actions_of(job_card(job(state=State.PAUSED), 1.0)) == {"job_resume", "job_cancel"}
     assert actions_of(job_card(job(state=State.FAILED), 1.0)) == {"job_retry", "job_details"}
-    assert actions_of(job_card(job(state=State.SUCCEEDED), 1.0)) == {"job_details", "job_continue"}
+    buttons = {"job_details", "job_continue", "dataset_runs"}
+    assert actions_of(job_card(job(state=State.SUCCEEDED), 1.0)) == buttons
+    assert actions_of(job_card(job(state=State.SUCCEEDED, kind="deploy", spec={}), 1.0)) == {"job_details"}
     assert actions_of(job_card(job(state=State.CANCELLING), 1.0)) == set()
     waiting = actions_of(job_card(job(state=State.AWAITING_APPROVAL), 1.0))
     assert waiting == {"job_approve", "job_reject", "job_cancel"}
@@ -189,6 +191,25 @@ def test_details_show_replies_beside_the_real_ones() -> None:
     assert text.count("Your team: We refund it.") == 3
     assert "Nearest past answer: (empty)" in text
     assert "<!channel>" not in text
+
+
+@pytest.mark.parametrize(
+    ("measure", "word"), [("accuracy", "Macro-F1 counts every queue"), ("chrf", "letters in common")]
+)
+def test_every_figure_of_a_report_is_explained_one_level_down(measure: str, word: str) -> None:
+    """What interval, macro-F1, likeness, gain and p are stands in the details."""
+    result = job(state=State.SUCCEEDED, report={**REPORT, "measure": measure})
+    text = words(details_modal(result, [])["blocks"])
+    for part in ("What is this?", "95% interval", word, "p is the chance"):
+        assert part in text
+
+
+def test_a_model_tested_on_one_fold_is_told_with_what_is_expected_on_all() -> None:
+    """97% of 30 tickets beside a rival's figure on 150 would mislead: the line says both."""
+    band = {"value": 0.79, "low": 0.7, "high": 0.88}
+    systems = [{**REPORT["systems"][-1], "expected": band}]
+    text = words(final_report(job(state=State.SUCCEEDED, report={**REPORT, "systems": systems}))[1])
+    assert "tested on one fold; expected on all: 79.0% (70.0–88.0)" in text
 
 
 def test_details_shorten_a_digest() -> None:

@@ -13,6 +13,7 @@ from finetune.evaluation.statistics import (
     PairedGap,
     bootstrap,
     calibration_error,
+    carried,
     macro_f1_statistic,
     mean_statistic,
     paired_gap,
@@ -22,8 +23,8 @@ from finetune.evaluation.statistics import (
     tango,
     wilson,
 )
-from finetune.evaluation.verdict import judge, judge_replies
-from finetune.reports.parts import Confusion, Interval, LossPoint, Score, SystemLine
+from finetune.evaluation.verdict import judge, judge_replies, worth
+from finetune.reports.parts import Confusion, CrossValidation, Interval, LossPoint, Score, SystemLine
 
 NEIGHBOUR = SystemLine("Nearest neighbour", scores={"accuracy": Score(0.9)})
 
@@ -84,6 +85,28 @@ def test_the_headline_follows_the_interval_alone(value, low, high, expected):
     """One interval decides; the p-value, whatever it is, has no second say."""
     for p in (0.001, 0.9):
         assert verdict(PairedGap(Interval(value, low, high), p, 20, 10)) == expected
+
+
+@pytest.mark.parametrize("gap", [(0.03, 0.003, 0.06), (0.005, 0.001, 0.009), (-0.01, -0.04, 0.02)])
+def test_a_measurement_and_a_job_ask_the_same_function(gap):
+    """The word on a gain is one: `worth` alone, whatever report it stands in."""
+    result = PairedGap(Interval(*gap), 0.5, 20, 10)
+    assert verdict(result) == worth(Interval(*gap))
+
+
+def test_what_was_tested_on_one_fold_is_told_as_expected_on_all():
+    """30 tickets of 150: the rival's figure is that of all folds, ours is it plus the gain on the 30."""
+    result = PairedGap(Interval(0.1, 0.02, 0.2), 0.01, 4, 1)
+    folds = CrossValidation(150, 5, {"accuracy": Score(0.7, 0.63, 0.77)})
+    best = replace(NEIGHBOUR, cross_validated=folds)
+    ours = replace(NEIGHBOUR, scores={"accuracy": Score(1.0)}, expected=Score(0.8, 0.68, 0.92))
+    headline = judge(best, ours, result, 30).headline
+    assert headline.startswith("Worth it: 80 of 100 new tickets")
+    assert "gets 70. Tested on 30 tickets" in headline
+    assert headline.endswith("today's cheap method on all 150.")
+    interval = carried(folds.scores["accuracy"].interval, result.difference)
+    assert interval.value == pytest.approx(0.8)
+    assert interval.low < 0.8 - result.difference.half_width
 
 
 def test_cannot_tell_names_the_rows_it_would_take():

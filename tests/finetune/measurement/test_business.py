@@ -7,8 +7,9 @@ import pytest
 
 from finetune.evaluation.risk_coverage import automatic_share, automatic_shares, rate_at_most
 from finetune.measurement.business import Alternative, business_case, workload_of
+from finetune.measurement.report import ways_to_run
 from finetune.pricing import money
-from finetune.reports.costs import Workload
+from finetune.reports.costs import CostPart, ServingPrice, Workload
 from finetune.reports.parts import Interval
 from tests.finetune.measurement.measuring import PRICES
 
@@ -54,6 +55,21 @@ def test_a_lower_error_rate_never_answers_more() -> None:
     assert shares == sorted(shares)
     assert rate_at_most(0.06) == "0.05"
     assert rate_at_most(0.001) == "0.01"
+
+
+def test_no_bar_stands_for_what_was_not_measured() -> None:
+    """Of the ways to run it only the small model, and the one prompt that was scored."""
+    lines = business_case(
+        Workload(3_000, 4.0, 30.0, 0.05),
+        [
+            NOTHING,
+            Alternative("prompt a", "prompt", Interval(1.0, 1.0, 1.0), 3.0),
+            Alternative("prompt b", "prompt", None, 9.0),
+        ],
+    )
+    serving = [("prompt a", "api"), ("prompt b", "api"), ("small model", "cpu"), ("own 8B model", "gpu")]
+    cost = CostPart(serving=tuple(ServingPrice(name, kind, 10.0) for name, kind in serving))
+    assert [name for name, _ in ways_to_run(cost, lines)] == ["prompt a", "small model"]
 
 
 def test_money_adds_up() -> None:

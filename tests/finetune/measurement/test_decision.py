@@ -80,6 +80,29 @@ def test_a_gain_is_certain_where_the_jobs_verdict_says_so(low: float, choice: st
     assert ("no gain for certain" in decision.headline) == (low < 0)
 
 
+@pytest.mark.parametrize(
+    ("gain", "choice", "words"),
+    [
+        (Interval(0.03, 0.01, 0.05), "train", "+3.0 points for"),
+        (
+            Interval(0.03, -0.01, 0.07),
+            "train",
+            "+3.0 points, which may be chance on 500 held-out tickets, for",
+        ),
+        (Interval(0.008, 0.001, 0.015), "cannot_tell", "+0.8 points (+0.1 to +1.5): hardly a gain"),
+    ],
+)
+def test_a_target_that_is_met_is_told_as_the_jobs_report_will_tell_the_gain(
+    gain: Interval, choice: str, words: str
+) -> None:
+    """Nobody is sent to train what the job's own report then calls chance or not worth it, unwarned."""
+    value = 0.88 + gain.value
+    figures = measurement(value - 0.005, finetune=ahead(1_000, value, times=1.0), whole_gain=gain)
+    decision = decide(figures)
+    assert decision.choice == choice
+    assert words in decision.headline
+
+
 def test_the_first_two_sentences_hold_both_facts() -> None:
     """Out of reach, and what training brings and costs anyway: a reader who stops there decides right."""
     gain = Interval(0.03, 0.01, 0.05)
@@ -98,6 +121,27 @@ def test_more_rows_that_would_do_are_asked_for_first() -> None:
     assert "refund" in decision.next_step
 
 
+def test_a_certain_gain_is_told_where_more_tickets_are_asked_for() -> None:
+    """Labelling is for the target; what training brings today, and its price, stands in title, headline and next step."""
+    gain = Interval(0.04, 0.02, 0.06)
+    model = {"finetune": ahead(1_000, 0.92), "whole_gain": gain, "training_usd": 0.02, "training_hours": 0.1}
+    ahead_of = {"more": Forecast((ahead(2_000, 0.97),), None)}
+    decision = decide(measurement(0.955, **model, **ahead_of))
+    assert decision.choice == "more_data"
+    assert decision.title == "Label more tickets; training brings +4 points already"
+    assert "brings +4.0 points (92 of 100) already, for 2 cents" in decision.headline
+    assert "before paying" not in decision.headline
+    assert decision.next_step.startswith("Train for 92.0% now, and label 1,000 tickets")
+
+
+@pytest.mark.parametrize(("target", "today", "words"), [(0.775, 0.77, "77.5"), (0.78, 0.76, "78")])
+def test_a_target_is_told_as_the_person_named_it(target: float, today: float, words: str) -> None:
+    """A rounded target would read as met where it is missed: 77.5 is never told as 78."""
+    headline = decide(measurement(target, today, finetune=ahead(1_000, target - 0.002))).headline
+    assert f"your target is {words}." in headline or f"your target of {words}" in headline
+    assert f"({100 * (target - 0.002):.1f} of 100)" in headline
+
+
 def test_a_target_above_everything_is_out_of_reach() -> None:
     """Not worth it: the best that could be expected, and the target that would be met."""
     decision = decide(measurement(0.97))
@@ -112,7 +156,7 @@ def test_an_unlikely_target_is_told_with_its_odds() -> None:
     assert decision.choice == "not_worth_it"
     assert "is unlikely" in decision.headline
     assert "1 in 3" in decision.headline
-    assert decision.title == "Not worth it: target unlikely"
+    assert decision.title == "Training is not worth it: target unlikely"
 
 
 def test_about_even_odds_are_called_a_bet() -> None:
@@ -124,7 +168,7 @@ def test_about_even_odds_are_called_a_bet() -> None:
     )
     assert decision.choice == "not_worth_it"
     assert "is a bet (about even odds)" in decision.headline
-    assert decision.title == "Not worth it: the target is a bet"
+    assert decision.title == "Training is not worth it: the target is a bet"
 
 
 def test_a_refused_forecast_is_no_verdict() -> None:

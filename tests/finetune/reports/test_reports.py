@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from finetune.reports import FinetuneReport, MeasurementReport, TrialReport, outcome, read_report
-from finetune.reports.history import FinishedJob, history_of
+from finetune.reports.history import FinishedJob, history_of, target_line
 
 STORED = Path(__file__).parent / "stored"
 
@@ -129,6 +129,56 @@ def test_the_verdict_counts_what_was_trained_since() -> None:
     assert "Measure again" in history_of(higher, "d1").verdict
     assert history_of(since[:1], "d1").verdict.startswith("Not decided yet")
     assert history_of([], "d1").verdict.startswith("Nothing was measured")
+
+
+def test_a_verdict_counts_the_measure_that_the_target_was_named_for() -> None:
+    """A target of macro-F1 is met by macro-F1, whatever the share of right answers is."""
+    job = fine_tune(0.95)
+    job["systems"][-1]["macro_f1"] = {"value": 0.7}
+    runs = [
+        FinishedJob("m1", "Ann", 10.0, measurement(0.8, metric="macro_f1")),
+        FinishedJob("f1", "Ann", 20.0, job),
+    ]
+    assert "gets 70 of 100 where the target is 80" in history_of(runs, "d1").verdict
+
+
+@pytest.mark.parametrize(
+    ("target", "decision", "words"),
+    [
+        (0.8, "train", "The target of measurement m1, 80 of 100, is met by this model: 83."),
+        (0.92, "out_of_reach", "The target of measurement m1, 92 of 100, is missed by this model: 83."),
+        (
+            0.7,
+            "enough",
+            "The target of measurement m1, 70 of 100, is met by this model: 83. It was met without it too.",
+        ),
+    ],
+)
+def test_a_job_says_whether_it_meets_what_was_measured_for(target: float, decision: str, words: str) -> None:
+    """A gain alone may read like a refusal where the target is met, and like a success where it is missed."""
+    report, newest = read_report(fine_tune(0.83)), measurement(target, decision=decision)
+    assert isinstance(report, FinetuneReport)
+    jobs = [
+        FinishedJob("m0", "Ann", 9.0, measurement(0.5)),
+        FinishedJob("m1", "Ann", 10.0, newest),
+        FinishedJob("m2", "Ann", 11.0, measurement(0.5, digest="other")),
+    ]
+    assert target_line(report, jobs) == words
+    assert target_line(report, jobs[2:]) == ""
+
+
+def test_what_was_tested_on_one_fold_has_one_figure_everywhere() -> None:
+    """97% of 30 tickets, where the cheap methods have 75% on all: list, page and verdict tell what is expected on all."""
+    job = fine_tune(0.97)
+    job["systems"][-1]["expected"] = {"value": 0.79, "low": 0.7, "high": 0.88}
+    runs = [
+        FinishedJob("m1", "Ann", 10.0, measurement(0.8)),
+        FinishedJob("f1", "Ann", 20.0, job),
+    ]
+    history = history_of(runs, "d1")
+    assert history.lines[0].score.value == 0.79
+    assert "gets 79 of 100 where the target is 80" in history.verdict
+    assert outcome(read_report(job)).startswith("79.0%")
 
 
 def test_a_list_shows_verdict_and_score_beside_done() -> None:

@@ -11,10 +11,14 @@ import pytest
 
 from finetune.data.ticket import Ticket, Tickets
 from finetune.evaluation.baselines import LOGISTIC, CheapMethods, score_ladder
+from finetune.evaluation.predictions import Predictions
+from finetune.evaluation.verdict import judge
 from finetune.pipeline import run
 from finetune.progress import silent
 from finetune.spec import parse_spec
 from finetune.tasks.triage.data import prepare
+from finetune.tasks.triage.prompts import PromptAnswers
+from finetune.tasks.triage.run import Answers, strongest
 from finetune.training.embedding import FrozenEmbedder
 from tests.finetune.measurement.measuring import sample_rows, tickets
 
@@ -68,6 +72,26 @@ def test_the_same_seed_gives_the_same_report_twice(linear: dict[str, Any], tmp_p
         return json.dumps([systems, report["difference"], report["headline"], report["confused"]])
 
     assert figures(linear) == figures(again)
+
+
+def test_a_job_on_few_tickets_tells_the_cheap_methods_figure_of_a_measurement(tmp_path: Path) -> None:
+    """Answers of a model trained once, to one fold: the headline's rival is cross-validated, as in a measurement's headline."""
+    spec = parse_spec({"dataset": "few", "method": "lora"})
+    sample = prepare(spec, few(), FrozenEmbedder(), tmp_path, silent())
+    ladder, best = score_ladder(sample, CheapMethods(sample), "accuracy", silent())
+    labels = sample.labels[sample.once.test].copy()
+    labels[0] = (labels[0] + 1) % len(sample.names)
+    answers = Answers(sample, ladder, Predictions("Tuned with LoRA", "tuned", labels, 1.0), PromptAnswers())
+    truth = sample.labels[answers.test_rows]
+    rival, ours, gap, rows = strongest(answers, truth)
+    everywhere = float((best.labels == sample.truth).mean())
+    level, expected = rival.overall("accuracy"), ours.overall("accuracy")
+    assert level is not None
+    assert expected is not None
+    assert level.value == pytest.approx(everywhere)
+    assert level.value != rival.scores["accuracy"].value
+    assert expected.value == pytest.approx(min(1.0, everywhere + gap.difference.value))
+    assert f"gets {100 * everywhere:.0f}. Tested on {rows} tickets" in judge(rival, ours, gap, rows).headline
 
 
 @pytest.mark.slow
