@@ -13,6 +13,7 @@ from bot.playground.state.workspace import Json
 from bot.playground.web_api.api import CODE, FAULTS, SLOW, Api
 from bot.playground.web_api.channels import remove_member, rename_channel, set_archive
 from bot.playground.web_api.conversations import add_member, new_group_dm
+from bot.playground.web_api.directory import describe
 from bot.playground.web_api.oauth import remove_app
 from bot.playground.web_api.streams import clear_expired
 from bot.playground.web_api.webhooks import webhook_of
@@ -104,6 +105,8 @@ async def person(api: Api, args: Json) -> Json:
             f"D0{user.id[2:]}", "", "im", [user.id, seed.BOT_USER], user=user.id, team=workspace.team.id
         )
         workspace.keep_channel(direct)
+    event = {"type": "user_change" if old else "team_join", "user": describe(api.floor, user)}
+    api.floor.outbox.emit(event | {"event_ts": workspace.new_ts()})
     for reference in args.get("channels") or ():
         target = workspace.channel_of(reference)
         if user.id not in target.members:

@@ -258,7 +258,11 @@ class Desk:
         if record is None or content is None:
             return PlainTextResponse("file not found", status_code=404)
         inline = record["mimetype"].startswith("image/") and "svg" not in record["mimetype"]
-        name = record["name"].replace('"', "").encode("ascii", "replace").decode()
+        name = (
+            "".join(c for c in record["name"] if c.isprintable() and c != '"')
+            .encode("ascii", "replace")
+            .decode()
+        )
         kind = record["mimetype"] if inline else "application/octet-stream"
         headers = {"content-disposition": f'{"inline" if inline else "attachment"}; filename="{name}"'}
         return Response(content, media_type=kind, headers={**headers, "x-content-type-options": "nosniff"})

@@ -26,6 +26,7 @@ from bot.playground.block_kit.elements import (
     string,
     text_object,
 )
+from bot.playground.block_kit.shapes import shape_problems
 
 Block = dict[str, Any]
 MESSAGE_BLOCKS, SURFACE_BLOCKS = 50, 100
@@ -42,7 +43,8 @@ def check_blocks(blocks: Any, surface: str) -> Problems:
     """Every problem with the blocks of a "message", "modal" or "home" (empty: Slack would take them)."""
     if not isinstance(blocks, list):
         return [at("must be an array", "/blocks")]
-    problems: Problems = []
+    if problems := shape_problems(blocks, "/blocks"):
+        return problems
     most = MESSAGE_BLOCKS if surface == "message" else SURFACE_BLOCKS
     if len(blocks) > most:
         problems.append(at(f"no more than {most} items allowed", "/blocks"))

@@ -14,8 +14,9 @@ from bot.playground.state import posting
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel, User
 from bot.playground.state.workspace import Json, wire
-from bot.playground.web_api.conversations import add_member, react
+from bot.playground.web_api.conversations import add_member
 from bot.playground.web_api.files import keep_content, new_file, share
+from bot.playground.web_api.reactions import react
 from bot.playground.web_api.streams import set_session_status
 
 MOST_TYPED = 40_000

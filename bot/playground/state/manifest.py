@@ -45,6 +45,7 @@ class AppConfig:
     home_tab: bool
     messages_tab: bool
     interactive: bool
+    unfurl_domains: tuple[str, ...] = ()
 
 
 def read_manifest(manifest: Mapping[str, Any]) -> AppConfig:
@@ -71,6 +72,7 @@ def read_manifest(manifest: Mapping[str, Any]) -> AppConfig:
         agent=bool(agent),
         home_tab=bool(home.get("home_tab_enabled")),
         messages_tab=bool(home.get("messages_tab_enabled", True)),
+        unfurl_domains=tuple(str(one).lower() for one in features.get("unfurl_domains") or ()),
         interactive=bool((settings.get("interactivity") or {}).get("is_enabled")),
     )
 

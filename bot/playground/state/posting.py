@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
+from urllib.parse import urlparse
 
 from bot.playground.delivery.delivery import Outbox
 from bot.playground.delivery.links import Links
@@ -12,6 +15,7 @@ from bot.playground.state.live import Live
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, Workspace, wire
 
+LINK = re.compile(r"<(https?://[^>|\s]+)")
 SUBSCRIPTION = {
     "channel": "message.channels",
     "group": "message.groups",
@@ -148,12 +152,45 @@ def emit_message(floor: Floor, channel: Channel, message: Json) -> None:
     }
     subscription = SUBSCRIPTION[channel.kind]
     floor.outbox.emit({**event, "channel_type": channel.kind}, subscription=subscription)
+    if message.get("metadata"):
+        _emit_metadata(floor, channel, message, "message_metadata_posted")
+    _emit_links(floor, channel, message)
     is_mention = f"<@{BOT_USER}>" in (message.get("text") or "")
     if message.get("subtype") == "file_share":  # Slack tells of a mention beside a file by `message` alone
         return
     if is_mention and channel.kind != "im" and message.get("user") != BOT_USER:
         mention = {key: value for key, value in event.items() if key != "subtype"}
         floor.outbox.emit({**mention, "type": "app_mention"})
+
+
+def _emit_links(floor: Floor, channel: Channel, message: Json) -> None:
+    """`link_shared` for a person's links to the domains that the manifest unfurls."""
+    links = []
+    for url in LINK.findall(str(message.get("text") or "")) if "bot_id" not in message else ():
+        host = (urlparse(html.unescape(url)).hostname or "").lower()
+        domains = [d for d in floor.workspace.app.unfurl_domains if host == d or host.endswith(f".{d}")]
+        links += [{"domain": domain, "url": html.unescape(url)} for domain in domains[:1]]
+    if links:
+        event: Json = {
+            "type": "link_shared",
+            "channel": channel.id,
+            "user": message.get("user"),
+            "links": links,
+        }
+        event |= {"message_ts": message["ts"], "event_ts": message["ts"], "source": "conversations_history"}
+        event |= {"unfurl_id": f"{channel.id}.{message['ts']}", "is_bot_user_member": True}
+        floor.outbox.emit(event | ({"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}))
+
+
+def _emit_metadata(floor: Floor, channel: Channel, message: Json, kind: str) -> None:
+    event: Json = {"type": kind, "channel_id": channel.id, "message_ts": message["ts"]}
+    event |= {
+        "app_id": message.get("app_id"),
+        "bot_id": message.get("bot_id"),
+        "user_id": message.get("user"),
+    }
+    event |= {"team_id": message.get("team"), "metadata": message["metadata"]}
+    floor.outbox.emit(event | {"event_ts": floor.workspace.new_ts()})
 
 
 def bot_message(workspace: Workspace, text: str, **more: Any) -> Json:

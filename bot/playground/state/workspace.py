@@ -48,6 +48,7 @@ class Workspace:
         self.sessions: dict[str, Json] = {}
         self.read: dict[str, str] = {}
         self.tokens: Json = {}
+        self._records: dict[str, dict[str, Json]] = {}
         self._last_ts = 0.0
         self._load()
 
@@ -132,6 +133,22 @@ class Workspace:
         """Add or replace a file's record."""
         self.files[record["id"]] = record
         self.store.put("file", record["id"], record)
+
+    def records(self, kind: str) -> dict[str, Json]:
+        """Everything of a smaller kind (bookmarks, canvases, calls, ...), by id."""
+        if kind not in self._records:
+            self._records[kind] = self.store.load(kind)
+        return self._records[kind]
+
+    def keep_record(self, kind: str, key: str, record: Json) -> None:
+        """Add or replace one of them."""
+        self.records(kind)[key] = record
+        self.store.put(kind, key, record)
+
+    def drop_record(self, kind: str, key: str) -> None:
+        """Remove one of them."""
+        self.records(kind).pop(key, None)
+        self.store.drop(kind, key)
 
     def new_ts(self) -> str:
         """A message timestamp: the time in microseconds, unique and increasing."""

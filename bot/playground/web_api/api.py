@@ -7,9 +7,11 @@ import base64
 import json
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -17,33 +19,51 @@ from bot.playground.errors import ApiError
 from bot.playground.state.posting import Floor
 from bot.playground.state.workspace import Json
 from bot.playground.web_api import (
+    canvases,
     channels,
     chat,
     conversations,
     directory,
     files,
     oauth,
+    outside,
+    people,
+    pins,
+    reactions,
     scheduled,
     streams,
+    usergroups,
+    validation,
     views,
 )
-from bot.playground.web_api.calls import Method, missing_scope, parse_json_fields
+from bot.playground.web_api.calls import Method, missing_scope, parse_params
+from bot.playground.web_api.method_names import OF_PEOPLE, RETIRED
 from bot.playground.web_api.rates import Rates
 
 METHODS: dict[str, Method] = {
+    **canvases.METHODS,
     **channels.METHODS,
     **chat.METHODS,
     **conversations.METHODS,
     **directory.METHODS,
     **files.METHODS,
     **oauth.METHODS,
+    **outside.METHODS,
+    **people.METHODS,
+    **pins.METHODS,
+    **reactions.METHODS,
     **scheduled.METHODS,
     **streams.METHODS,
+    **usergroups.METHODS,
+    **validation.METHODS,
     **views.METHODS,
 }
 FAULTS = {"500", "503", "drop", "accepted_500", "accepted_drop", "slow", "pass"}
 CODE = "error:"  # and one of Slack's codes: the call is refused with it
-SLOW, SLOW_S = "slow:", 1.5  # and seconds that the call takes, where it is not SLOW_S
+SLOW, SLOW_S = (
+    "slow:",
+    1.5,
+)  # and seconds that the call takes, where it is not SLOW_S; " error:CODE" may follow
 SECRET_FIELDS = {"token", "client_secret", "refresh_token", "code"}
 
 
@@ -61,7 +81,7 @@ class Api:
         """One HTTP call of the app."""
         name = request.path_params["method"]
         start = time.time()
-        params, token, malformed = await read_call(request)
+        params, token, refusal = await read_call(request)
         fault = self._next_fault(name)
         if fault in {"500", "503"}:
             return self._log_call(name, params, {"ok": False, "error": "internal_error"}, int(fault), start)
@@ -71,8 +91,12 @@ class Api:
         if fault == "drop":
             return self._drop(request, name, params, {"ok": False, "error": "(connection dropped)"}, start)
         if fault and fault.startswith("slow"):
-            await asyncio.sleep(float(fault.removeprefix(SLOW)) if fault.startswith(SLOW) else SLOW_S)
-        body, status, headers = self._run(name, params, token, malformed)
+            seconds, _, code = fault.removeprefix(SLOW).partition(" ")
+            await asyncio.sleep(float(seconds) if fault.startswith(SLOW) else SLOW_S)
+            if code.startswith(CODE):
+                body = {"ok": False, "error": code.removeprefix(CODE)}
+                return self._log_call(name, params, body, 200, start)
+        body, status, headers = self._run(name, params, token, refusal)
         if fault == "accepted_drop":
             return self._drop(request, name, params, body, start)
         if fault == "accepted_500":
@@ -80,19 +104,17 @@ class Api:
             return JSONResponse({"ok": False, "error": "internal_error"}, status_code=500)
         return self._log_call(name, params, body, status, start, headers)
 
-    def _run(self, name: str, params: Json, token: str, malformed: bool) -> tuple[Json, int, dict[str, str]]:
+    def _run(self, name: str, params: Json, token: str, refusal: str) -> tuple[Json, int, dict[str, str]]:
         try:
-            if malformed:
-                raise ApiError("invalid_json")
-            if name not in METHODS:
-                raise ApiError("unknown_method", req_method=name)
-            method = METHODS[name]
+            if refusal:
+                raise ApiError(refusal)
+            method = _method_named(name)
             self._authorise(method, token)
             wait = self.rates.take(name, method.per_minute, str(params.get("channel") or "") or None)
             if wait:
                 return {"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(wait)}
             return (
-                {"ok": True, **method.run(self.floor, parse_json_fields(params))},
+                {"ok": True, **method.run(self.floor, parse_params(params))},
                 200,
                 self._scope_headers(method),
             )
@@ -157,6 +179,17 @@ class Api:
         return BrokenResponse(request)
 
 
+def _method_named(name: str) -> Method:
+    """The method, or Slack's word for why a bot cannot call it."""
+    if name in METHODS:
+        return METHODS[name]
+    if name in RETIRED:
+        raise ApiError("method_deprecated")
+    if name in OF_PEOPLE or name.startswith("admin."):
+        raise ApiError("not_allowed_token_type")
+    raise ApiError("unknown_method", req_method=name)
+
+
 class BrokenResponse(Response):
     """Hangs up without an answer, as a broken network does."""
 
@@ -175,28 +208,31 @@ class BrokenResponse(Response):
         transport.abort()
 
 
-async def read_call(request: Request) -> tuple[Json, str, bool]:
-    """Arguments and token of a call, from JSON, form, multipart or query; the flag says the JSON was
-    broken."""
+async def read_call(request: Request) -> tuple[Json, str, str]:
+    """Arguments and token of a call, from JSON, form, multipart or query, and Slack's word where the body is broken."""
     params: Json = dict(request.query_params)
     kind = request.headers.get("content-type", "")
     raw = await request.body()
-    malformed = False
+    refusal = ""
     if kind.startswith("application/json") and raw.strip():
         try:
             body = json.loads(raw)
-            malformed = not isinstance(body, dict)
-            params |= {} if malformed else body
-        except ValueError:
-            malformed = True
+        except (ValueError, RecursionError):
+            body = None
+        refusal = "" if isinstance(body, dict) else "invalid_json"
+        params |= body if isinstance(body, dict) else {}
     elif kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")) and raw:
-        params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+        try:
+            params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+        except HTTPException:
+            refusal = "invalid_form_data"
     bearer = request.headers.get("authorization", "")
     if bearer.lower().startswith("basic "):  # oauth.v2.access names the app so
-        client_id, _, client_secret = base64.b64decode(bearer[6:]).decode().partition(":")
-        params |= {"client_id": client_id, "client_secret": client_secret}
+        with suppress(ValueError):
+            client_id, _, client_secret = base64.b64decode(bearer[6:]).decode().partition(":")
+            params |= {"client_id": client_id, "client_secret": client_secret}
     token = bearer[7:] if bearer.lower().startswith("bearer ") else str(params.get("token") or "")
-    return params, token, malformed
+    return params, token, refusal
 
 
 def open_connection(floor: Floor, params: Json) -> Json:
@@ -205,4 +241,15 @@ def open_connection(floor: Floor, params: Json) -> Json:
     return {"url": f"{url}/link/?ticket={floor.sockets.ticket()}&app_id={params.get('app_id', '')}"}
 
 
+def authorizations(floor: Floor, params: Json) -> Json:
+    """apps.event.authorizations.list: the installations that an event is for, by the context that came with it."""
+    if not params.get("event_context"):
+        raise ApiError("missing_event_context")
+    for body in floor.outbox.envelopes.values():
+        if body["event_context"] == params["event_context"]:
+            return {"authorizations": body["authorizations"], "response_metadata": {"next_cursor": ""}}
+    raise ApiError("invalid_event_context")
+
+
+METHODS["apps.event.authorizations.list"] = Method(authorizations, token="app")  # noqa: S106
 METHODS["apps.connections.open"] = Method(open_connection, token="app", per_minute=60)  # noqa: S106

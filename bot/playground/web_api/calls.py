@@ -14,9 +14,11 @@ from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json
 
 JSON_FIELDS = {
-    "attachments", "blocks", "chunks", "files", "loading_messages", "metadata", "prompts", "unfurls",
-    "users", "view",
+    "attachments", "blocks", "changes", "channel_ids", "chunks", "criteria", "document_content", "files",
+    "loading_messages", "message", "metadata", "prompts", "unfurls", "user_ids", "users", "view",
 }  # fmt: skip
+TREES = JSON_FIELDS | {"args", "outputs", "user_auth_blocks"}
+LISTS = ("attachments", "blocks", "chunks", "files")
 METADATA_MOST = 8_192
 ATTACHMENTS_MOST = 100
 PREFIX = {"channel": "channels", "group": "groups", "im": "im", "mpim": "mpim"}
@@ -54,6 +56,26 @@ def parse_json_fields(params: Json) -> Json:
     return fields
 
 
+def parse_params(params: Json) -> Json:
+    """The arguments as methods expect them: text and numbers, and lists and objects only where Slack takes them."""
+    fields = parse_json_fields(params)
+    for name, value in fields.items():
+        if isinstance(value, dict | list) and name not in TREES:
+            raise invalid_arguments(f"must be a string [json-pointer:/{name}]")
+        if name in LISTS and not isinstance(value, list | str | None):
+            raise invalid_arguments(f"must be an array [json-pointer:/{name}]")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            fields[name] = str(value)
+    return fields
+
+
+def names_in(value: Any) -> list[str]:
+    """Ids as clients send them: a list, or one text with commas; empty for anything else."""
+    if isinstance(value, list):
+        return [str(one) for one in value if one not in (None, "")]
+    return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else []
+
+
 def flag(value: Any) -> bool:
     """A boolean as the SDK sends it: true, "true", "1" or 1."""
     return value in (True, "true", "True", "1", 1)
@@ -89,11 +111,16 @@ def check_content(params: Json, *, text_most: int = 40_000) -> None:
     """A message's text, blocks and attachments within Slack's limits, or Slack's error."""
     text, blocks = params.get("text") or "", params.get("blocks")
     markdown = params.get("markdown_text")
+    if not isinstance(text, str) or not isinstance(markdown, str | None):
+        raise invalid_arguments("must be a string [json-pointer:/text]")
+    attachments = params.get("attachments") or []
+    if not isinstance(attachments, list) or not all(isinstance(one, dict) for one in attachments):
+        raise ApiError("invalid_attachments")
     if markdown is not None and (blocks or text):
         raise ApiError("markdown_text_conflict")
     if not text and not blocks and not params.get("attachments") and not markdown:
         raise ApiError("no_text")
-    if len(params.get("attachments") or ()) > ATTACHMENTS_MOST:
+    if len(attachments) > ATTACHMENTS_MOST:
         raise ApiError("too_many_attachments")
     if len(text) > text_most:
         raise ApiError("msg_too_long")

@@ -9,10 +9,10 @@ from bot.playground.state import posting
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json
-from bot.playground.web_api.calls import Method, flag, need
+from bot.playground.web_api.calls import Method, flag, names_in, need
 from bot.playground.web_api.conversations import add_member, describe
 
-NAME_MOST = 80
+NAME_MOST, ABOUT_MOST = 80, 250
 HERE = {"channel": "channel", "group": "group"}
 
 
@@ -134,8 +134,7 @@ def invite(floor: Floor, params: Json) -> Json:
     """conversations.invite."""
     need(params, "users")
     channel = _of_app(floor, params)
-    users = params["users"] if isinstance(params["users"], list) else str(params["users"]).split(",")
-    for user in users:
+    for user in names_in(params["users"]):
         if user not in floor.workspace.users:
             raise ApiError("user_not_found")
         if user == BOT_USER:
@@ -146,13 +145,62 @@ def invite(floor: Floor, params: Json) -> Json:
     return {"channel": describe(channel)}
 
 
+def kick(floor: Floor, params: Json) -> Json:
+    """conversations.kick."""
+    channel = _of_app(floor, params)
+    user = str(params.get("user") or "")
+    if user not in floor.workspace.users:
+        raise ApiError("user_not_found")
+    if user == BOT_USER:
+        raise ApiError("cant_kick_self")
+    if channel.name == "general":
+        raise ApiError("cant_kick_from_general")
+    remove_member(floor, channel, user)
+    return {"errors": {}}
+
+
 def set_topic(floor: Floor, params: Json) -> Json:
     """conversations.setTopic."""
-    channel = _of_app(floor, params)
-    channel.topic = str(params.get("topic") or "")[:250]
+    return _describe_anew(floor, params, "topic")
+
+
+def set_purpose(floor: Floor, params: Json) -> Json:
+    """conversations.setPurpose."""
+    return _describe_anew(floor, params, "purpose")
+
+
+def _describe_anew(floor: Floor, params: Json, what: str) -> Json:
+    channel, text = _of_app(floor, params), str(params.get(what) or "")
+    if channel.is_archived:
+        raise ApiError("is_archived")
+    if len(text) > ABOUT_MOST:
+        raise ApiError("too_long")
+    setattr(channel, what, text)
     floor.workspace.keep_channel(channel)
-    floor.tell(channel, {"type": "channel_changed"})
-    return {"channel": describe(channel)}
+    kind = HERE.get(channel.kind, "channel")
+    note(floor, channel, f"{kind}_{what}", BOT_USER, f"set the channel {what}: {text}")
+    return {"channel": describe(channel), what: text}
+
+
+def close(floor: Floor, params: Json) -> Json:
+    """conversations.close: a direct message or a group's; what was said stays."""
+    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    if channel.kind not in ("im", "mpim"):
+        raise ApiError("method_not_supported_for_channel_type")
+    if BOT_USER not in channel.members:
+        raise ApiError("channel_not_found")
+    return {"no_op": True, "already_closed": True}
+
+
+def mark(floor: Floor, params: Json) -> Json:
+    """conversations.mark: how far the app has read."""
+    channel = floor.workspace.channel_of(str(params.get("channel") or ""))
+    if BOT_USER not in channel.members:
+        raise ApiError("not_in_channel")
+    if not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", str(params.get("ts") or "")):
+        raise ApiError("invalid_timestamp")
+    floor.workspace.keep_record("mark", channel.id, {"ts": str(params["ts"])})
+    return {}
 
 
 def _of_app(floor: Floor, params: Json) -> Channel:
@@ -172,5 +220,9 @@ METHODS = {
     "conversations.rename": Method(rename, MANAGE, per_minute=20),
     "conversations.leave": Method(leave, MANAGE),
     "conversations.invite": Method(invite, MANAGE),
-    "conversations.setTopic": Method(set_topic, MANAGE, per_minute=20),
+    "conversations.kick": Method(kick, MANAGE),
+    "conversations.setTopic": Method(set_topic, (*MANAGE, "channels:write.topic"), per_minute=20),
+    "conversations.setPurpose": Method(set_purpose, (*MANAGE, "channels:write.topic"), per_minute=20),
+    "conversations.close": Method(close, ("im:write", "mpim:write"), per_minute=20),
+    "conversations.mark": Method(mark, (*MANAGE, "im:write", "mpim:write")),
 }

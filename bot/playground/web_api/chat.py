@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from bot.playground.errors import ApiError
 from bot.playground.state import posting
 from bot.playground.state.posting import Floor
@@ -100,6 +102,37 @@ def post_ephemeral(floor: Floor, params: Json) -> Json:
     return {"message_ts": message["ts"]}
 
 
+def me_message(floor: Floor, params: Json) -> Json:
+    """chat.meMessage: what the app does, in the third person."""
+    need(params, "channel")
+    channel = writable(floor, params["channel"])
+    if not params.get("text"):
+        raise ApiError("no_text")
+    message = posting.bot_message(floor.workspace, str(params["text"]), subtype="me_message")
+    posting.post(floor, channel, message)
+    return {"channel": channel.id, "ts": message["ts"]}
+
+
+def unfurl(floor: Floor, params: Json) -> Json:
+    """chat.unfurl: what stands under the links of a person's message."""
+    for name in ("channel", "ts", "unfurls"):
+        if not params.get(name):
+            raise ApiError(f"missing_{name}")
+    unfurls = params["unfurls"]
+    if not isinstance(unfurls, dict) or not all(isinstance(one, dict) for one in unfurls.values()):
+        raise ApiError("invalid_unfurls_format")
+    channel = writable(floor, params["channel"])
+    message = floor.workspace.messages[channel.id].get(str(params["ts"]))
+    if message is None or "_ephemeral_to" in message:
+        raise ApiError("cannot_find_message")
+    links = {url for url in unfurls if url in html.unescape(str(message.get("text")))}
+    if not links:
+        raise ApiError("cannot_unfurl_url")
+    rows = [{**unfurls[url], "from_url": url} for url in unfurls if url in links]
+    posting.edit(floor, channel, message, {"attachments": rows})
+    return {}
+
+
 def get_permalink(floor: Floor, params: Json) -> Json:
     """chat.getPermalink: an address that opens the message in the local web page."""
     need(params, "channel", "message_ts")
@@ -157,5 +190,7 @@ METHODS = {
     "chat.update": Method(update, WRITE),
     "chat.delete": Method(delete, WRITE),
     "chat.postEphemeral": Method(post_ephemeral, WRITE, per_minute=100),
+    "chat.meMessage": Method(me_message, WRITE),
+    "chat.unfurl": Method(unfurl, ("links:write",)),
     "chat.getPermalink": Method(get_permalink, per_minute=600),
 }

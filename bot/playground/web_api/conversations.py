@@ -1,4 +1,4 @@
-"""conversations.* and reactions.*: what apps look up about channels and their messages."""
+"""conversations.*: what apps look up about channels and their messages."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from bot.playground.state import posting, seed
 from bot.playground.state.posting import Floor
 from bot.playground.state.seed import BOT_USER, Channel
 from bot.playground.state.workspace import Json, wire
-from bot.playground.web_api.calls import PREFIX, Method, flag, missing_scope, need, readable, writable
+from bot.playground.web_api.calls import PREFIX, Method, flag, missing_scope, names_in, need, readable
 
+MOST_IN_GROUP = 8  # beside the app
 KINDS = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
 
 
 def describe(channel: Channel) -> Json:
     """A conversation object."""
     if channel.kind == "im":
-        flags: Json = {"is_im": True, "user": channel.user, "is_org_shared": False}
-        return {
+        flags = dict.fromkeys(("is_channel", "is_group", "is_mpim", "is_archived", "is_user_deleted"), False)
+        flags |= dict.fromkeys(
+            ("is_shared", "is_ext_shared", "is_org_shared", "is_pending_ext_shared"), False
+        )
+        about = {
             "id": channel.id,
             "created": 1_767_225_600,
-            "is_archived": False,
-            "is_user_deleted": False,
-            **flags,
+            "is_im": True,
+            "is_private": True,
+            "is_open": True,
         }
+        return {**about, **flags, "user": channel.user, "context_team_id": channel.team, "priority": 0}
     return {
         "id": channel.id,
         "name": channel.name,
@@ -59,9 +64,14 @@ def page(items: list[Any], params: Json, default: int = 100) -> tuple[list[Any],
     """One page of a listing and the cursor of the next ("" at the end)."""
     try:
         start = int(base64.b64decode(params.get("cursor") or b"MA==", validate=True).decode().split(":")[-1])
-        size = int(params.get("limit") or default)
-    except (ValueError, binascii.Error) as error:
+    except (TypeError, ValueError, binascii.Error) as error:
         raise ApiError("invalid_cursor") from error
+    try:
+        size = int(params.get("limit") or default)
+    except (TypeError, ValueError) as error:
+        raise ApiError("invalid_limit") from error
+    if size < 0 or size > 1000 or start < 0:
+        raise ApiError("invalid_limit" if start >= 0 else "invalid_cursor")
     size = max(1, min(size, 999))
     rest = start + size
     cursor = base64.b64encode(f"next:{rest}".encode()).decode() if rest < len(items) else ""
@@ -79,6 +89,8 @@ def listing(floor: Floor, params: Json) -> Json:
             raise missing_scope(floor, f"{PREFIX[kind]}:read")
     channels = [c for c in floor.workspace.channels.values() if c.kind in kinds]
     channels = [c for c in channels if c.kind == "channel" or BOT_USER in c.members]
+    if flag(params.get("exclude_archived")):
+        channels = [channel for channel in channels if not channel.is_archived]
     rows, cursor = page([describe(channel) for channel in channels], params)
     return {"channels": rows, "response_metadata": {"next_cursor": cursor}}
 
@@ -128,10 +140,11 @@ def open_dm(floor: Floor, params: Json) -> Json:
     if params.get("channel"):
         channel = floor.workspace.channel_of(params["channel"])
     else:
-        users = params.get("users") or ""
-        names = users if isinstance(users, list) else users.split(",")
-        if not names or not names[0]:
+        names = names_in(params.get("users"))
+        if not names:
             raise ApiError("users_list_not_supplied")
+        if len(names) > MOST_IN_GROUP:
+            raise ApiError("too_many_users")
         if any(floor.workspace.users[name].is_bot for name in names if name in floor.workspace.users):
             raise ApiError("cannot_dm_bot")
         channel = group_dm(floor, names) if len(names) > 1 else floor.workspace.dm(names[0])
@@ -167,8 +180,12 @@ def join(floor: Floor, params: Json) -> Json:
     channel = floor.workspace.channel_of(str(params.get("channel") or ""))
     if channel.kind != "channel":
         raise ApiError("method_not_supported_for_channel_type")
-    if BOT_USER not in channel.members:
-        add_member(floor, channel, BOT_USER, None)
+    if channel.is_archived:
+        raise ApiError("is_archived")
+    if BOT_USER in channel.members:
+        word = "already_in_channel"
+        return {"channel": describe(channel), "warning": word, "response_metadata": {"warnings": [word]}}
+    add_member(floor, channel, BOT_USER, None)
     return {"channel": describe(channel)}
 
 
@@ -182,59 +199,6 @@ def add_member(floor: Floor, channel: Channel, user: str, inviter: str | None) -
     text = f"<@{user}> has joined the channel"
     posting.post(floor, channel, {"type": "message", "subtype": "channel_join", "user": user, "text": text})
     floor.tell(channel, {"type": "channel_changed"})
-
-
-def add_reaction(floor: Floor, params: Json) -> Json:
-    """reactions.add by the app."""
-    channel = _reacted_in(floor, params)
-    react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=True)
-    return {}
-
-
-def remove_reaction(floor: Floor, params: Json) -> Json:
-    """reactions.remove by the app."""
-    channel = _reacted_in(floor, params)
-    react(floor, channel, str(params["timestamp"]), str(params["name"]), BOT_USER, add=False)
-    return {}
-
-
-def _reacted_in(floor: Floor, params: Json) -> Channel:
-    """The channel of the message that a reaction names, or Slack's word for what is wrong with its place or name."""
-    if not params.get("channel") or not params.get("timestamp"):
-        raise ApiError("no_item_specified")
-    if not re.fullmatch(r"\d{1,12}\.\d{1,9}", str(params["timestamp"])):
-        raise ApiError("bad_timestamp")
-    if not re.fullmatch(r":?[a-z0-9_+'-]{1,100}(?:::[a-z0-9-]+)?:?", str(params.get("name") or "")):
-        raise ApiError("invalid_name")
-    return writable(floor, params["channel"])
-
-
-def get_reactions(floor: Floor, params: Json) -> Json:
-    """reactions.get."""
-    need(params, "channel", "timestamp")
-    channel = writable(floor, params["channel"])
-    message = floor.workspace.message(channel.id, str(params["timestamp"]))
-    return {"type": "message", "channel": channel.id, "message": wire(message)}
-
-
-def react(floor: Floor, channel: Channel, ts: str, name: str, user: str, *, add: bool) -> None:
-    """Put an emoji on a message or take it off; Slack's errors for doubles and for none."""
-    message = floor.workspace.message(channel.id, ts)
-    name = name.strip(":")
-    reactions = {r["name"]: list(r["users"]) for r in message.get("reactions", [])}
-    users = reactions.setdefault(name, [])
-    if add == (user in users):
-        raise ApiError("already_reacted" if add else "no_reaction")
-    if add and sum(user in members for members in reactions.values()) >= REACTIONS_MOST:
-        raise ApiError("too_many_reactions")
-    (users.append if add else users.remove)(user)
-    message["reactions"] = [{"name": n, "users": u, "count": len(u)} for n, u in reactions.items() if u]
-    floor.workspace.keep_message(channel.id, message)
-    floor.tell(channel, {"type": "changed", "message": wire(message)})
-    item = {"type": "message", "channel": channel.id, "ts": ts}
-    event: Json = {"type": "reaction_added" if add else "reaction_removed", "user": user, "reaction": name}
-    event |= {"item": item, "item_user": message.get("user"), "event_ts": floor.workspace.new_ts()}
-    floor.outbox.emit(event)
 
 
 def _in_channel(message: Json) -> bool:
@@ -251,10 +215,12 @@ def _within(message: Json, params: Json) -> bool:
 
 def _time(params: Json, name: str) -> float:
     """A bound as a number, 0 for none; Slack's error for what is no time."""
-    try:
-        return float(params.get(name) or 0)
-    except (TypeError, ValueError) as error:
-        raise ApiError(f"invalid_ts_{name}") from error
+    value = params.get(name)
+    if value in (None, ""):
+        return 0.0
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,12}(\.\d{1,9})?", str(value)):
+        raise ApiError(f"invalid_ts_{name}")
+    return float(value)
 
 
 def _public(message: Json, params: Json) -> Json:
@@ -264,7 +230,6 @@ def _public(message: Json, params: Json) -> Json:
     return record
 
 
-REACTIONS_MOST = 23  # by one person on one message
 READ = ("channels:read", "groups:read", "im:read", "mpim:read")
 HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 METHODS = {
@@ -275,7 +240,4 @@ METHODS = {
     "conversations.replies": Method(replies, HISTORY),
     "conversations.open": Method(open_dm, ("im:write", "channels:manage", "groups:write", "mpim:write")),
     "conversations.join": Method(join, ("channels:join",)),
-    "reactions.add": Method(add_reaction, ("reactions:write",)),
-    "reactions.remove": Method(remove_reaction, ("reactions:write",)),
-    "reactions.get": Method(get_reactions, ("reactions:read",)),
 }

@@ -1,6 +1,8 @@
-"""auth, apps.connections, users, usergroups, bots and team: who is who."""
+"""auth, apps.connections, users, bots and team: who is who."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from bot.playground.errors import ApiError
 from bot.playground.state import seed
@@ -10,10 +12,13 @@ from bot.playground.state.workspace import Json
 from bot.playground.web_api.calls import Method, need
 from bot.playground.web_api.conversations import page
 
+SLACKBOT = User("USLACKBOT", "slackbot", "Slackbot", "", "#757575")
+
 
 def describe(floor: Floor, user: User) -> Json:
-    """A user object (no e-mail address: the app has no users:read.email)."""
+    """A user object; with an e-mail address only where the app has users:read.email."""
     image = f"{floor.workspace.base_url}/static/icon.svg" if user.is_bot else ""
+    mail = address(floor, user)
     return {
         "id": user.id,
         "team_id": user.team,
@@ -33,6 +38,7 @@ def describe(floor: Floor, user: User) -> Json:
             "image_48": image,
             "image_72": image,
             "team": user.team,
+            **({"email": mail} if mail and "users:read.email" in floor.workspace.app.scopes else {}),
             **({"api_app_id": seed.APP_ID, "bot_id": seed.BOT_ID} if user.is_bot else {}),
         },
         "is_admin": user.is_admin,
@@ -45,6 +51,13 @@ def describe(floor: Floor, user: User) -> Json:
         **({"enterprise_user": _grid_user(user)} if user.grid_teams else {}),
         "updated": 1_767_225_600,
     }
+
+
+def address(floor: Floor, user: User) -> str:
+    """The person's e-mail address; apps have none."""
+    return (
+        "" if user.is_bot or user.id == SLACKBOT.id else f"{user.name}@{floor.workspace.team.domain}.example"
+    )
 
 
 def _grid_user(user: User) -> Json:
@@ -75,7 +88,7 @@ def api_test(floor: Floor, params: Json) -> Json:
 
 def users_list(floor: Floor, params: Json) -> Json:
     """users.list."""
-    people = [describe(floor, user) for user in floor.workspace.users.values()]
+    people = [describe(floor, user) for user in (*floor.workspace.users.values(), _slackbot(floor))]
     rows, cursor = page(people, params)
     return {"members": rows, "cache_ts": 0, "response_metadata": {"next_cursor": cursor}}
 
@@ -83,10 +96,16 @@ def users_list(floor: Floor, params: Json) -> Json:
 def users_info(floor: Floor, params: Json) -> Json:
     """users.info."""
     need(params, "user")
-    user = floor.workspace.users.get(str(params["user"]))
+    people = {**floor.workspace.users, SLACKBOT.id: _slackbot(floor)}
+    user = people.get(str(params["user"]))
     if user is None:
         raise ApiError("user_not_found")
     return {"user": describe(floor, user)}
+
+
+def _slackbot(floor: Floor) -> User:
+    """Slack's own voice, which every workspace has; it is marked as no bot."""
+    return replace(SLACKBOT, team=floor.workspace.team.id, home=floor.workspace.team.id)
 
 
 def users_conversations(floor: Floor, params: Json) -> Json:
@@ -97,20 +116,6 @@ def users_conversations(floor: Floor, params: Json) -> Json:
     user = params.get("user") or BOT_USER
     mine = [c for c in answer["channels"] if user in floor.workspace.channels[c["id"]].members]
     return {**answer, "channels": mine}
-
-
-def usergroups_list(floor: Floor, params: Json) -> Json:
-    """usergroups.list."""
-    return {"usergroups": floor.workspace.usergroups}
-
-
-def usergroups_users(floor: Floor, params: Json) -> Json:
-    """usergroups.users.list."""
-    need(params, "usergroup")
-    for group in floor.workspace.usergroups:
-        if group["id"] == params["usergroup"]:
-            return {"users": group["users"]}
-    raise ApiError("no_such_subteam")
 
 
 def bots_info(floor: Floor, params: Json) -> Json:
@@ -145,8 +150,6 @@ METHODS = {
     "users.conversations": Method(
         users_conversations, ("channels:read", "groups:read", "im:read", "mpim:read"), per_minute=50
     ),
-    "usergroups.list": Method(usergroups_list, ("usergroups:read",), per_minute=20),
-    "usergroups.users.list": Method(usergroups_users, ("usergroups:read",), per_minute=20),
     "bots.info": Method(bots_info, ("users:read",)),
     "team.info": Method(team_info, ("team:read",)),
     "emoji.list": Method(emoji_list, ("emoji:read",), per_minute=20),

@@ -53,10 +53,23 @@ def info(floor: Floor, params: Json) -> Json:
 
 
 def listing(floor: Floor, params: Json) -> Json:
-    """files.list, newest first."""
+    """files.list, newest first; of one channel or person where that is asked for."""
     records = [wire(record) for record in floor.workspace.files.values() if record["_complete"]]
+    if channel := params.get("channel"):
+        records = [r for r in records if channel in (*r["channels"], *r["groups"], *r["ims"])]
+    if user := params.get("user"):
+        records = [record for record in records if record["user"] == user]
     records.reverse()
-    return {"files": records, "paging": {"count": 100, "total": len(records), "page": 1, "pages": 1}}
+    count, number = _whole(params.get("count"), 100), _whole(params.get("page"), 1)
+    pages = max(1, -(-len(records) // count))
+    paging = {"count": count, "total": len(records), "page": number, "pages": pages}
+    return {"files": records[(number - 1) * count : number * count], "paging": paging}
+
+
+def _whole(value: Any, default: int) -> int:
+    """A count or a page's number: at least one."""
+    text = str(value or default)
+    return max(1, int(text)) if text.isdecimal() else default
 
 
 def delete(floor: Floor, params: Json) -> Json:
@@ -67,6 +80,8 @@ def delete(floor: Floor, params: Json) -> Json:
         raise ApiError("cant_delete_file")
     floor.workspace.files.pop(record["id"])
     floor.workspace.store.drop("file", record["id"])
+    event = {"type": "file_deleted", "file_id": record["id"], "event_ts": floor.workspace.new_ts()}
+    floor.outbox.emit(event)
     return {}
 
 
@@ -124,10 +139,10 @@ def share(
     message["ts"] = floor.workspace.new_ts()
     for record in records:
         record["_complete"] = True
-        where = "private" if channel.kind == "group" else "public"
+        where = "public" if channel.kind == "channel" else "private"
         entry = {"ts": message["ts"], **({"thread_ts": thread_ts} if thread_ts else {})}
         record["shares"].setdefault(where, {}).setdefault(channel.id, []).append(entry)
-        key = {"channel": "channels", "group": "groups", "im": "ims"}[channel.kind]
+        key = {"channel": "channels", "group": "groups", "mpim": "groups", "im": "ims"}[channel.kind]
         record[key] = [*record[key], channel.id]
         floor.workspace.keep_file(record)
     message |= {"files": [wire(record) for record in records], "upload": False}

@@ -129,13 +129,20 @@ def _check_chunk(chunk: Any) -> None:
         if len(chunk["text"]) > 12_000:
             raise ApiError("msg_too_long")
     elif kind == "task_update":
-        if not chunk.get("id") or not chunk.get("title") or chunk.get("status", "pending") not in TASK_STATUS:
+        status = str(chunk.get("status") or "pending")
+        if not chunk.get("id") or not chunk.get("title") or status not in TASK_STATUS:
             raise invalid_arguments("a task needs id, title and a valid status", code="invalid_chunks")
-        for key in ("details", "output"):
-            if len(chunk.get(key) or "") > 256:
+        for key in ("id", "title", "details", "output"):
+            if not isinstance(chunk.get(key) or "", str):
+                raise invalid_arguments(f"task {key} must be a string", code="invalid_chunks")
+            if key in ("details", "output") and len(chunk.get(key) or "") > 256:
                 raise invalid_arguments(f"task {key} must be less than 257 characters", code="invalid_chunks")
     elif kind == "blocks":
-        check_message_blocks(chunk.get("blocks"))
+        if not isinstance(chunk.get("blocks"), list):
+            raise invalid_arguments("missing required field: blocks", code="invalid_chunks")
+        check_message_blocks(chunk["blocks"])
+    elif kind == "plan_update" and not isinstance(chunk.get("title"), str):
+        raise invalid_arguments("missing required field: title", code="invalid_chunks")
     elif kind != "plan_update":
         raise invalid_arguments(f"unsupported type: {kind}", code="invalid_chunks")
 

@@ -128,9 +128,9 @@ def check_view(view: Any, kind: str | None) -> None:
     if len(json.dumps(view)) > VIEW_MOST:
         raise ApiError("view_too_large")
     problems: Problems = []
-    view_type = view.get("type")
+    view_type = str(view.get("type"))
     if view_type not in {"modal", "home"} or (kind and view_type != kind):
-        problems.append(at("unsupported type: " + str(view_type), "/view/type"))
+        problems.append(at("unsupported type: " + view_type, "/view/type"))
     if view_type == "modal":
         text_object(view.get("title"), "/view/title", problems, 24, plain=True)
         for key in ("submit", "close"):
@@ -141,10 +141,10 @@ def check_view(view: Any, kind: str | None) -> None:
             string(view[key], f"/view/{key}", problems, most)
     blocks = view.get("blocks")
     problems += [
-        p.replace("[json-pointer:/blocks", "[json-pointer:/view/blocks")
-        for p in _blocks(blocks, str(view_type))
+        p.replace("[json-pointer:/blocks", "[json-pointer:/view/blocks") for p in _blocks(blocks, view_type)
     ]
-    has_inputs = any(isinstance(b, dict) and b.get("type") == "input" for b in blocks or ())
+    rows = blocks if isinstance(blocks, list) else []
+    has_inputs = any(isinstance(b, dict) and b.get("type") == "input" for b in rows)
     if view_type == "modal" and has_inputs and view.get("submit") is None:
         problems.append(at("missing required field: submit", "/view"))
     if problems:
