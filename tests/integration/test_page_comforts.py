@@ -91,7 +91,7 @@ def test_keys_find_change_and_lead_on(page: Any, playground: Any, app: Any, conn
 
     message = ravi.say("#general", "who knows <@U0MAYA00001>?".replace("<@U0MAYA00001>", "@maya"))
     ravi.say("#general", "it is about splits", thread_ts=message["ts"])
-    page.get_by_role("button", name="Threads").click()
+    page.get_by_role("button", name="Threads, 1 unread").click()
     row = page.get_by_role("button", name="who knows")
     row.get_by_text("1 new").wait_for()
     row.click()
@@ -102,6 +102,9 @@ def test_keys_find_change_and_lead_on(page: Any, playground: Any, app: Any, conn
     assert "/threads" in page.url
     page.reload()
     page.get_by_role("button", name="who knows").wait_for()
+    ravi.say("#general", "and about seeds", thread_ts=message["ts"])
+    row.get_by_text("1 new").wait_for()  # while one looks
+    page.get_by_role("button", name="Threads, 1 unread").wait_for()
 
 
 def test_reactions_emoji_and_forms(page: Any, playground: Any, app: Any, connect: Any) -> None:  # noqa: F811

@@ -83,6 +83,11 @@ export function App() {
     );
   }, [me, boot]);
 
+  const beat = state.beat;
+  useEffect(() => {
+    if (me) act("threads").then((answer) => answer && dispatch({ type: "threads", rows: answer.threads }));
+  }, [me, beat, act]);
+
   // where to begin, once: the address, else #support-ml; on a phone the list is one step back
   const begun = useRef(false);
   useEffect(() => {

@@ -2,6 +2,7 @@
 import { placeOf, useWorkspace } from "./context.js";
 import { Hash, Lock, Reply } from "./icons.jsx";
 import { isOpen } from "./state.js";
+import { unreadIn } from "./Threads.jsx";
 import { channelName } from "./words.js";
 
 export function Sidebar() {
@@ -9,13 +10,15 @@ export function Sidebar() {
   const infos = Object.values(state.channels).map((channel) => channel.info);
   const rooms = infos.filter((info) => info.kind !== "im");
   const direct = infos.filter((info) => info.kind === "im" && info.user === boot.me);
+  const unread = (state.threads || []).filter((row) => state.channels[row.channel] && unreadIn(row, boot.me)).length;
   return (
     <nav className="sidebar" aria-label="Channels and apps">
       <ul aria-label="Views">
         <li>
-          <button type="button" className="row" data-here={state.place?.kind === "threads"} aria-current={state.place?.kind === "threads" ? "page" : undefined} onClick={() => dispatch({ type: "go", place: { kind: "threads" } })}>
+          <button type="button" className="row" data-here={state.place?.kind === "threads"} data-unread={unread > 0} aria-label={`Threads${unread ? `, ${unread} unread` : ""}`} aria-current={state.place?.kind === "threads" ? "page" : undefined} onClick={() => dispatch({ type: "go", place: { kind: "threads" } })}>
             <span className="row-icon"><Reply size={16} /></span>
             <span className="row-name">Threads</span>
+            {unread ? <span className="badge">{unread}</span> : null}
           </button>
         </li>
       </ul>

@@ -19,8 +19,10 @@ export function Thread({ focus }) {
   const { box, below, toEnd } = useFollow(state.thread, replies.at(-1), boot.me);
   const last = replies.at(-1)?.ts;
   useEffect(() => {
-    if (last) localStorage.setItem(markOf(boot.me, id, state.thread), last);
-  }, [boot.me, id, state.thread, last]);
+    if (!last) return;
+    localStorage.setItem(markOf(boot.me, id, state.thread), last);
+    dispatch({ type: "thread read" });
+  }, [boot.me, id, state.thread, last, dispatch]);
   const shut = () => dispatch({ type: "thread", ts: null });
   useEffect(() => {
     const leave = (event) => {

@@ -1,16 +1,18 @@
 // Every thread that the person is in, the newest first, with what they have not read.
-import { useEffect, useState } from "react";
 import { placeOf, useWorkspace } from "./context.js";
 import { ago, channelName, plain } from "./words.js";
 
 export const markOf = (me, channel, ts) => `thread:${me}:${channel}:${ts}`;
 
+// How many replies of others in this thread the person has not seen.
+export function unreadIn(row, me) {
+  const read = localStorage.getItem(markOf(me, row.channel, row.root.ts)) ?? "0";
+  return row.replies.filter((reply) => reply.ts > read && reply.user !== me).length;
+}
+
 export function Threads() {
-  const { state, boot, act, dispatch } = useWorkspace();
-  const [rows, setRows] = useState(null);
-  useEffect(() => {
-    act("threads").then((answer) => answer && setRows(answer.threads));
-  }, [act, boot.me]);
+  const { state, boot, dispatch } = useWorkspace();
+  const rows = state.threads;
   return (
     <section className="conversation" aria-label="Threads">
       <div className="head"><h1>Threads</h1></div>
@@ -19,8 +21,7 @@ export function Threads() {
         <ul>
           {(rows || []).filter((row) => state.channels[row.channel]).map((row) => {
             const info = state.channels[row.channel].info;
-            const read = localStorage.getItem(markOf(boot.me, row.channel, row.root.ts)) ?? "0";
-            const fresh = row.replies.filter((reply) => reply.ts > read && reply.user !== boot.me).length;
+            const fresh = unreadIn(row, boot.me);
             return (
               <li key={row.channel + row.root.ts}>
                 <button type="button" data-unread={fresh > 0} onClick={() => dispatch({ type: "go", place: placeOf(info), thread: row.root.ts })}>

@@ -13,6 +13,8 @@ export const empty = {
   toast: null,
   editing: null, // ts of the own message that is being changed
   finder: false, // the dialog that jumps and searches
+  threads: null, // those that the person is in: [{channel, root, replies}]
+  beat: 0, // counts replies that came and threads that were read: the rows and their marks are then looked at again
 };
 
 const without = (object, key) => Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
@@ -39,6 +41,10 @@ export function reduce(state, action) {
       const channel = state.channels[action.channel];
       return patch(state, action.channel, { info: { ...channel.info, unread: 0, mentions: 0, read: action.ts } });
     }
+    case "threads":
+      return { ...state, threads: action.rows };
+    case "thread read":
+      return { ...state, beat: state.beat + 1 };
     case "note":
       return note(state, action.note);
     case "home": // the answer to opening it; what was published meanwhile is newer
@@ -113,7 +119,8 @@ function arrived(state, channel, { channel: id, message }) {
     unread: channel.info.unread + (counts ? 1 : 0),
     mentions: channel.info.mentions + (mention ? 1 : 0),
   };
-  return patch(state, id, { info, messages: { ...channel.messages, [message.ts]: message } });
+  const next = patch(state, id, { info, messages: { ...channel.messages, [message.ts]: message } });
+  return inThread ? { ...next, beat: state.beat + 1 } : next;
 }
 
 function concerns(channel, message, me) {
