@@ -9,6 +9,7 @@ import errno
 import inspect
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot.errors import OURS, BotError
 from bot.extras import advise_missing
+from bot.slack.form_ack import FormAck, is_submission
 from bot.slack.form_client import FormClient
 from bot.slack.payload import Body, where
 from bot.slack.trouble import SLACK_TROUBLE
@@ -30,6 +32,7 @@ from bot.slack.ui.limits import split_text
 if TYPE_CHECKING:
     from slack_bolt import Args, Respond
 
+    from bot.slack.services import Services
     from bot.slack.teams import Teams
 
 SLACK_ADVICE = {
@@ -39,6 +42,8 @@ SLACK_ADVICE = {
     "missing_scope": "The app lacks a permission. Ask an admin to reinstall it from manifest.yml.",
     "ratelimited": "Slack asked me to slow down. Please try again in a minute.",
 }
+LATE, ARRIVAL = "trainwise_late", "trainwise_arrival"  # in Bolt's context
+ACK_WITHIN_S = 2.0  # of Slack's three, from the payload's arrival on
 log = logging.getLogger(__name__)
 
 
@@ -77,18 +82,33 @@ def guard(teams: Teams, listener: Callable[..., None]) -> Callable[[Args], None]
         if services is None:  # the gate has said so already
             args.ack()
             return
+        form = _form_ack(services, args) if is_submission(args.body) else None
+        more = {"ack": form} if form is not None else {}
         try:
-            listener(services, **{name: getattr(args, name) for name in arguments})
+            listener(services, **{name: more.get(name, getattr(args, name)) for name in arguments})
         except Exception as error:  # the edge for every listener
+            text = advice(error)
+            if form is not None and form.give_back(text):
+                return
             if args.ack.response is None:
                 args.ack()
-            handle_error(error, args.body, args.client, args.respond)
+            tell(text, args.body, args.client, args.respond)
         finally:
             if isinstance(args.client, FormClient):
                 args.client.end()
+            if form is not None:
+                form.end()
 
     run.__name__ = getattr(listener, "__name__", "listener")
     return run
+
+
+def _form_ack(services: Services, args: Args) -> FormAck:
+    """The ack of a form that was sent, for what is left of the time since it arrived."""
+    left_s = ACK_WITHIN_S - (time.monotonic() - args.context.get(ARRIVAL, time.monotonic()))
+    is_late = bool(args.context.get(LATE))
+    view = args.body["view"]
+    return FormAck(args.ack, args.client, view, services.submissions, max(0.05, left_s), is_late)
 
 
 def apologise(
@@ -151,7 +171,11 @@ def handle_error(
     error: Exception, body: dict[str, Any], client: WebClient, respond: Respond | None = None
 ) -> None:
     """Tells whoever sent the payload what went wrong; also Bolt's own error handler."""
-    text = advice(error)
+    tell(advice(error), body, client, respond)
+
+
+def tell(text: str, body: dict[str, Any], client: WebClient, respond: Respond | None = None) -> None:
+    """Tells whoever sent the payload: in the form that waits, over the home tab, else in an ephemeral message."""
     channel, user, thread_ts = where(body)
     if isinstance(client, FormClient) and client.say(text):
         return
@@ -188,7 +212,9 @@ class PrivateFailure:
     bot is killed in between (sent again, the same form is the same job).
     """
 
-    def __init__(self, client: WebClient, memory: Memory, body: Body, ack: Ack | None = None) -> None:
+    def __init__(
+        self, client: WebClient, memory: Memory, body: Body, ack: Ack | FormAck | None = None
+    ) -> None:
         self.client, self.memory, self.user = client, memory, str(body["user"]["id"])
         self.ack = ack
 
@@ -196,9 +222,11 @@ class PrivateFailure:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        text = advice(error) if isinstance(error, Exception) else ""
+        if text and isinstance(self.ack, FormAck) and self.ack.give_back(text):
+            return True
         if self.ack is not None:
             self.ack()
-        if not isinstance(error, Exception):
-            return False
-        apologise(self.client, error, self.memory.channel, self.user, self.memory.thread_ts)
-        return True
+        if text:
+            whisper(self.client, text, self.memory.channel, self.user, self.memory.thread_ts)
+        return bool(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -18,7 +19,8 @@ from typing import Any
 from slack_bolt import Ack, BoltRequest, BoltResponse, Respond
 from slack_sdk import WebClient
 
-from bot.slack.failures import whisper
+from bot.slack.failures import ARRIVAL, LATE, whisper
+from bot.slack.form_ack import WAIT, form_with, is_submission
 from bot.slack.form_client import FormClient, opens_form
 from bot.slack.payload import Body, message_place, where
 from bot.slack.services import Services
@@ -33,8 +35,8 @@ from bot.slack.users import BOT, GUEST, STRANGER, UNKNOWN, Person
 
 ANSWER_WITHIN_S = 2.0  # of Slack's three for a command, button or form
 LATE_S = 30.0  # how long one that was acknowledged waits for Slack to say who it is
-AGAIN = ("command", "action", "shortcut")  # what can be heard later; a form that was sent cannot
-LATE, FORM = "trainwise_late", "trainwise_form"  # in Bolt's context
+AGAIN = ("command", "action", "shortcut", "view")  # what can be heard later
+FORM = "trainwise_form"  # in Bolt's context
 OPEN = {
     "event:app_mention",
     "event:message",
@@ -116,6 +118,7 @@ def gate(teams: Teams, again: Callable[[BoltRequest], BoltResponse]) -> Callable
         context: Any,
     ) -> BoltResponse | None:
         door, services = door_of(body), teams.services(context)
+        context[ARRIVAL] = time.monotonic()
         if services is None:
             log.warning("a payload at %s belongs to no team of this bot", door.name)
             return _refuse_team(body, ack)
@@ -131,14 +134,17 @@ def gate(teams: Teams, again: Callable[[BoltRequest], BoltResponse]) -> Callable
             context[FORM] = FormClient(client, body["trigger_id"])
         client = context["client"] = context.get(FORM) or client
         work = None if context.get(LATE) else _ask_for(services, pool, door)
+        if is_submission(body) and not context.get(LATE) and services.submissions.holds(body["view"]["id"]):
+            return ack(response_action="update", view=form_with(body["view"], WAIT))
         if work is not None and not work.done():
-            late.submit(_come_late, again, req, work, respond)
-            return ack()
+            return _put_off(services, body, ack, lambda: late.submit(_come_late, again, req, work, respond))
         person = _identify(services, door)
         if not person.outside or is_open(services, door, body):
             next()
             return None
         log.info("a %s was refused at %s", person.outside, door.name)
+        if is_submission(body) and context.get(LATE):
+            return _give_back(services, person, body, ack, client)
         return _refuse(door, person, body, ack, client, respond, pool)
 
     return pass_door
@@ -170,6 +176,32 @@ def _ask_for(services: Services, pool: ThreadPoolExecutor, door: Door) -> Future
     with suppress(FutureTimeout):
         work.result(None if door.kind == "event" else ANSWER_WITHIN_S)
     return work if door.kind in AGAIN or work.done() else None
+
+
+def _put_off(services: Services, body: Body, ack: Ack, begin: Callable[[], object]) -> BoltResponse:
+    """Acknowledges what is heard later; a form stays open with what was typed, and counts once."""
+    if not is_submission(body):
+        begin()
+        return ack()
+    if services.submissions.begin(body["view"]["id"]):
+        begin()
+    return ack(response_action="update", view=form_with(body["view"], WAIT))
+
+
+def _give_back(services: Services, person: Person, body: Body, ack: Ack, client: WebClient) -> BoltResponse:
+    """Tells in the form, which was acknowledged before, why it is refused; what was typed stays."""
+    services.submissions.end(body["view"]["id"])
+    try:
+        client.views_update(
+            view_id=body["view"]["id"], view=validate_view(form_with(body["view"], f"🔒 {_why(person)}"))
+        )
+    except SLACK_TROUBLE as refused:
+        log.info("a form was not given back: %s", type(refused).__name__)
+    return ack()
+
+
+def _why(person: Person) -> str:
+    return f"{WHO.get(person.outside, 'You are not a member here')}. {MAY}"
 
 
 def _come_late(
@@ -219,12 +251,12 @@ def _refuse(
     pool: ThreadPoolExecutor,
 ) -> BoltResponse:
     """Acknowledges and tells the person alone; the home tab shows what they may do here."""
-    text = f"{WHO.get(person.outside, 'You are not a member here')}. {MAY}"
+    text = _why(person)
     if isinstance(client, FormClient) and client.say(text):
         return ack()
     if door.kind == "command":
         return ack(text=f"🔒 {text}", response_type="ephemeral")
-    if door.name.startswith("view:") and body.get("type") == "view_submission":
+    if is_submission(body):
         return ack(response_action="update", view=validate_view(note_modal("For members", text)))
     if door.name == "event:app_home_opened":
         pool.submit(_show_home, client, door.user, text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import BotError
 from bot.slack.audience import Audience
+from bot.slack.form_ack import Submissions
 from bot.slack.permissions import Permissions
 from bot.slack.thread_queue import ThreadQueue
 from bot.slack.users import Person, Users
@@ -117,6 +118,7 @@ class Services:
     clock: Callable[[], float] = time.time
     duty: Clerk | None = None
     pulls: Pulls | None = None
+    submissions: Submissions = field(default_factory=Submissions)
     wake: Callable[[], None] = field(default=lambda: None)  # the notifier has something new to post
 
     def scopes(self, channel: str) -> frozenset[str]:
