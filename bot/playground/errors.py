@@ -25,11 +25,11 @@ class ApiError(Exception):
 
 
 class NoAck(Exception):
-    """The app did not acknowledge a delivery; `reason` is Slack's retry reason."""
+    """The app did not acknowledge a delivery; `reason` is Slack's retry reason. `is_final`: it asks for no other try."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, is_final: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.is_final = reason, is_final
 
 
 def invalid_arguments(*messages: str, code: str = "invalid_arguments") -> ApiError:

@@ -85,19 +85,21 @@ class Outbox:
         reason: str | None = None
         for retry, wait in enumerate((0.0, *RETRY_AFTER)):
             await self._workspace.clock.sleep(wait)
-            reason = await self._attempt(body, retry, reason)
-            if reason is None:
+            failure = await self._attempt(body, retry, reason)
+            if failure is None:
                 break
-        else:
-            self.given_up.append(body["event_id"])
+            reason = failure.reason
+            if failure.is_final or retry == len(RETRY_AFTER):
+                self.given_up.append(body["event_id"])
+                break
         self._workspace.store.drop("delivery", body["event_id"])
 
-    async def _attempt(self, body: Json, retry: int, reason: str | None) -> str | None:
+    async def _attempt(self, body: Json, retry: int, reason: str | None) -> NoAck | None:
         try:
             await self.link.send("events_api", body, retry, reason)
         except NoAck as error:
             log.info("event %s not acknowledged (try %d): %s", body["event_id"], retry, error.reason)
-            return error.reason
+            return error
         return None
 
     def _remember(self, body: Json) -> None:

@@ -25,7 +25,7 @@ def signature(secret: str, timestamp: str, body: str) -> str:
 
 
 class SignedHttp:
-    """Posts signed requests to `target`; a Link (see delivery). 200 within 3 s is the ack."""
+    """Posts signed requests to `target`; a Link (see delivery). 2xx within 3 s is the ack."""
 
     def __init__(self, target: str, secret: str) -> None:
         self._target = target
@@ -79,8 +79,8 @@ class SignedHttp:
             raise NoAck("http_timeout") from error
         except httpx.HTTPError as error:
             raise NoAck("connection_failed") from error
-        if answer.status_code != 200:
-            raise NoAck("http_error")
+        if not answer.is_success:
+            raise NoAck("http_error", is_final=answer.headers.get("x-slack-no-retry") == "1")
         return answer
 
 

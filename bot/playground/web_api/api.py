@@ -97,6 +97,13 @@ class Api:
                 body = {"ok": False, "error": code.removeprefix(CODE)}
                 return self._log_call(name, params, body, 200, start)
         body, status, headers = self._run(name, params, token, refusal)
+        if status == 200 and (warning := charset_warning(request)):
+            metadata = body.get("response_metadata") or {}
+            warnings = [*(metadata.get("warnings") or ()), warning]
+            body = body | {
+                "warning": ",".join(warnings),
+                "response_metadata": metadata | {"warnings": warnings},
+            }
         if fault == "accepted_drop":
             return self._drop(request, name, params, body, start)
         if fault == "accepted_500":
@@ -208,6 +215,14 @@ class BrokenResponse(Response):
         transport.abort()
 
 
+def charset_warning(request: Request) -> str:
+    """What Slack remarks on a body's content type: JSON has to name its charset, a form needs none."""
+    kind = request.headers.get("content-type", "").lower()
+    if kind.startswith("application/json") and "charset" not in kind:
+        return "missing_charset"
+    return "superfluous_charset" if kind.startswith("application/x-www-form") and "charset" in kind else ""
+
+
 async def read_call(request: Request) -> tuple[Json, str, str]:
     """Arguments and token of a call, from JSON, form, multipart or query, and Slack's word where the body is broken."""
     params: Json = dict(request.query_params)
@@ -226,6 +241,8 @@ async def read_call(request: Request) -> tuple[Json, str, str]:
             params |= {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
         except HTTPException:
             refusal = "invalid_form_data"
+    elif raw and request.method == "POST":
+        refusal = "invalid_post_type" if kind else "missing_post_type"
     bearer = request.headers.get("authorization", "")
     if bearer.lower().startswith("basic "):  # oauth.v2.access names the app so
         with suppress(ValueError):

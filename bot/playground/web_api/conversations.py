@@ -137,6 +137,7 @@ def replies(floor: Floor, params: Json) -> Json:
 
 def open_dm(floor: Floor, params: Json) -> Json:
     """conversations.open: the DM with one person, or with several."""
+    before = set(floor.workspace.channels)
     if params.get("channel"):
         channel = floor.workspace.channel_of(params["channel"])
     else:
@@ -149,7 +150,8 @@ def open_dm(floor: Floor, params: Json) -> Json:
             raise ApiError("cannot_dm_bot")
         channel = group_dm(floor, names) if len(names) > 1 else floor.workspace.dm(names[0])
     record = describe(channel) if flag(params.get("return_im")) else {"id": channel.id}
-    return {"channel": record, "no_op": True, "already_open": True}
+    is_old = channel.id in before
+    return {"channel": record, **({"no_op": True, "already_open": True} if is_old else {})}
 
 
 def group_dm(floor: Floor, users: list[str]) -> Channel:

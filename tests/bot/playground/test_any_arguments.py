@@ -92,6 +92,29 @@ def test_a_body_that_is_no_object_is_said(playground: Playground, body: bytes) -
     assert answer.json()["ok"] is (body == b"")
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "warning"),
+    [
+        ("text/plain", "invalid_post_type", None),
+        ("", "missing_post_type", None),
+        ("application/json", None, "missing_charset"),
+        ("application/json; charset=utf-8", None, None),
+        ("application/x-www-form-urlencoded; charset=utf-8", None, "superfluous_charset"),
+        ("application/x-www-form-urlencoded", None, None),
+    ],
+)
+def test_content_types_are_remarked_on(
+    playground: Playground, kind: str, code: str | None, warning: str | None
+) -> None:
+    """As Slack does: what it cannot read is refused, what it reads all the same is warned of."""
+    headers = {"authorization": f"Bearer {playground.bot_token}"} | ({"content-type": kind} if kind else {})
+    body = b"{}" if "json" in kind else b"limit=3"
+    answer = httpx.post(
+        f"{playground.api_url}users.list", content=body, headers=headers, trust_env=False
+    ).json()
+    assert (answer.get("error"), answer.get("warning")) == (code, warning)
+
+
 @pytest.mark.parametrize("header", ["Basic !!!", "Basic", "Bearer", "Bearer x y", "Basic eHg6"])
 def test_a_broken_authorization_is_none(playground: Playground, header: str) -> None:
     """Neither a fault nor a way in."""

@@ -26,6 +26,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.retries: list[tuple[str | None, str | None]] = []
+        self.extra: dict[str, str] = {}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,6 +38,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.retries.append((self.headers[names[0]], self.headers[names[1]]))
         if self.server.fails or self.server.app is None:
             self.send_response(500)
+            for name, value in self.server.extra.items():
+                self.send_header(name, value)
             self.end_headers()
             return
         answer = self.server.app.dispatch(BoltRequest(body=body, headers=dict(self.headers.items())))
@@ -106,3 +109,11 @@ def test_a_failing_app_is_tried_again_at_once_after_a_minute_and_after_five(play
     playground.advance(301)
     until(lambda: playground.state()["given_up"])
     assert receiver.retries == [(None, None), ("1", "http_error"), ("2", "http_error"), ("3", "http_error")]
+
+
+def test_an_app_that_asks_for_no_other_try_gets_none(playground, receiver):
+    """By Slack's header on its refusal."""
+    receiver.fails, receiver.extra = True, {"x-slack-no-retry": "1"}
+    Person(playground.url).say("#support-ml", "hello")
+    until(lambda: playground.state()["given_up"])
+    assert receiver.retries == [(None, None)]
