@@ -1,6 +1,6 @@
 """Models on duty, replayed: is the promise kept, how much is answered, when is a loss noticed, how often is an alarm false?
 
-    python benchmarks/duty.py [--quick] [--json] [--promise 0.1] [--policies refit,reserve] [--stream planted]
+    python benchmarks/duty.py [--quick] [--json] [--promise 0.1] [--policies refit,whole] [--stream planted]
 
 Dated sets run in time order (`issues_dated`, for both of its tasks), made-up streams have a shift that is known (BANKING77: new
 queues halfway, queues that change their meaning, a planted loss of ten points), shuffled ones have none. The model is TF-IDF
@@ -9,8 +9,8 @@ product's own (finetune/evaluation/promise.py, on_duty.py). People answer 75 tic
 check the drawn answers, and sort what the model leaves to them. `fixed` never looks again; `alarms` goes back to shadow and
 stays there; while in doubt people look at all that it would answer, and none of that counts as answered. `refit` trains anew on
 what people sorted, once an alarm rang, or 300 new labels came and the new model answers more of the last of them; it sets the
-threshold on the last 150, kept out of the fit. `reserve` does the same with thresholds for three quarters of the
-promise (TRAINWISE_PROMISE_RESERVE=0.25). Asked: tickets that people were to look at, sorted or drawn. Quick: fewer replays.
+threshold on the last 150, kept out of the fit, for three quarters of the promise where a threshold keeps that: what the
+product does. `whole` does the same for the whole promise (TRAINWISE_PROMISE_RESERVE=0). Asked: tickets that people were to look at, sorted or drawn. Quick: fewer replays.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from finetune.evaluation.alarms import FAR_SHARE, Alarms
-from finetune.evaluation.promise import Threshold, audit_share, loosest_threshold
+from finetune.evaluation.promise import Threshold, audit_share, threshold_with_reserve
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 LOOK, LATE, WORST, KEPT_OUT, REFIT_AFTER = 10, 8, 75, 150, 300
@@ -39,7 +39,7 @@ MISTAKES = 0.05
 csv.field_size_limit(10_000_000)
 RETRY_AFTER = 30  # new labels before a model that may not answer is fitted once more
 RESERVE = 0.25  # of the promise, for what is wrong before a change is noticed
-POLICIES = ("fixed", "alarms", "refit", "reserve")
+POLICIES = ("fixed", "alarms", "refit", "whole")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -74,14 +74,14 @@ class Outcome:
 class Model:
     """TF-IDF and logistic regression with a threshold set on rows that it did not learn from."""
 
-    def __init__(self, learn: Pairs, calibrate: Pairs, promise: float) -> None:
+    def __init__(self, learn: Pairs, calibrate: Pairs, promise: float, reserve: float) -> None:
         self.words = TfidfVectorizer(sublinear_tf=True, min_df=1, max_features=30_000)
         self.features = self.words.fit_transform([text for text, _ in learn])
         self.model = LogisticRegression(C=10, max_iter=300).fit(self.features, [label for _, label in learn])
         labels, self.confidences, near = self.answer([text for text, _ in calibrate])
         self.far_below = float(np.quantile(near, FAR_SHARE)) if len(near) else -1.0
         right = labels == np.array([label for _, label in calibrate])
-        self.threshold: Threshold = loosest_threshold(self.confidences, right, promise)
+        self.threshold: Threshold = threshold_with_reserve(self.confidences, right, promise, reserve)
 
     def answer(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Labels, confidences, and the cosine to the nearest ticket that it learned from."""
@@ -103,8 +103,8 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
     history = list(stream.rows[: stream.start])
     order = rng.permutation(len(history))
     cut = max(1, len(history) // 5)
-    usable = promise * (1 - RESERVE if policy == "reserve" else 1)
-    model = Model([history[i] for i in order[cut:]], [history[i] for i in order[:cut]], usable)
+    reserve = RESERVE if policy == "refit" else 0.0
+    model = Model([history[i] for i in order[cut:]], [history[i] for i in order[:cut]], promise, reserve)
     names = sorted({label for _, label in stream.rows})
     usual_share = audit_share(len(stream.rows) - stream.start, promise)
     outcome, live = Outcome(), True
@@ -128,8 +128,9 @@ def replay(stream: Stream, policy: str, promise: float, seed: int) -> Outcome:
             outcome.reasons.append(alarms.alarm)
             live = False
         enough = new >= (REFIT_AFTER if live else RETRY_AFTER)
-        if policy in ("refit", "reserve") and enough and len(sorted_rows) > KEPT_OUT:
-            anew, new = Model([*history, *sorted_rows[:-KEPT_OUT]], sorted_rows[-KEPT_OUT:], usable), 0
+        if policy in ("refit", "whole") and enough and len(sorted_rows) > KEPT_OUT:
+            anew = Model([*history, *sorted_rows[:-KEPT_OUT]], sorted_rows[-KEPT_OUT:], promise, reserve)
+            new = 0
             if (
                 not live
                 or alarms.is_in_doubt

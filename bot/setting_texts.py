@@ -20,7 +20,7 @@ HELP = {
     "TRAINWISE_TICKETS_PORT": "Port for tickets of other systems, beside TRAINWISE_HTTP_HOST; 0: none is opened (docs/live.md).",
     "TRAINWISE_TICKETS_KEYS": "File with a line `SOURCE SECRET` for each system that sends tickets (many workspaces: `TEAM SOURCE SECRET`), mode 600.",
     "TRAINWISE_TICKETS_FILES": "Files of tickets that grow, JSON lines: `CHANNEL=/path/tickets.jsonl`, comma between (docs/live.md).",
-    "TRAINWISE_PROMISE_RESERVE": "Share of an accepted error rate that a model on duty keeps for changes nobody has noticed yet; 0.25 answers less and keeps it through more (docs/live.md).",
+    "TRAINWISE_PROMISE_RESERVE": "Share of an accepted error rate that a model on duty keeps for changes nobody has noticed yet; 0 answers more and keeps it through fewer (docs/live.md).",
     "TRAINWISE_DATABASE_URL": "The ledger: an SQLAlchemy URL, SQLite or PostgreSQL (extra `postgres`).",
     "TRAINWISE_REDIS_URL": "The queue; without it the bot starts an embedded server under the home folder.",
     "TRAINWISE_DATASETS_URL": "Where datasets lie: a folder or any fsspec URL such as `s3://bucket/path` (docs/storage.md).",

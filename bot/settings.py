@@ -194,7 +194,7 @@ def load_settings(environ: Mapping[str, str], reader: type[SettingsReader] | Non
         tickets_port=int(read.number("TRAINWISE_TICKETS_PORT", 0, low=0, high=65535, whole=True)),
         tickets_keys=read.existing_file("TRAINWISE_TICKETS_KEYS"),
         ticket_files=read.files_by_channel("TRAINWISE_TICKETS_FILES"),
-        promise_reserve=read.number("TRAINWISE_PROMISE_RESERVE", 0.0, low=0.0, high=0.9),
+        promise_reserve=read.number("TRAINWISE_PROMISE_RESERVE", 0.25, low=0.0, high=0.9),
         openai_api_key=tokens["OPENAI_API_KEY"],
         openai_base_url=read.url("OPENAI_BASE_URL"),
         hub_token=tokens["HF_TOKEN"],

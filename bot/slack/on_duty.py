@@ -83,7 +83,7 @@ def find_version(place: Path, version: str) -> Path | None:
 def load_model(place: Path, watch: Watch, reserve: float = 0.0) -> ServedModel | None:
     """The watch's model under its promise less the share in reserve, with the threshold that was set since.
 
-    None while its version is missing.
+    Under the whole promise where no threshold keeps less. None while its version is missing.
     """
     from finetune.serving.deploy import load_version
 
@@ -91,6 +91,8 @@ def load_model(place: Path, watch: Watch, reserve: float = 0.0) -> ServedModel |
     if folder is None:
         return None
     model = load_version(folder, watch.error_rate * (1 - reserve))
+    if reserve and model.threshold.value is None:
+        model = load_version(folder, watch.error_rate)
     model.threshold = threshold_of(watch, model.threshold)
     return model
 

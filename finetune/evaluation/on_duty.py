@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.evaluation.promise import Threshold, loosest_threshold
+from finetune.evaluation.promise import Threshold, threshold_with_reserve
 from finetune.evaluation.statistics import Interval, wilson
 
 LOOKED_AT = 150
@@ -65,13 +65,16 @@ def checks_of(observations: Sequence[Observation]) -> list[bool]:
     return [one.right for one in rows if one.is_answer and one.is_audit and one.right is not None]
 
 
-def recalibrate(observations: Sequence[Observation], promise: float) -> Threshold | None:
+def recalibrate(
+    observations: Sequence[Observation], promise: float, reserve: float = 0.0
+) -> Threshold | None:
     """The threshold on recent tickets that were shown to people at random; None while they are too few to try."""
     checks = [one for one in observations if one.is_audit and one.right is not None][-LOOKED_AT:]
     if len(checks) < LEAST_TO_RECALIBRATE:
         return None
     confidences = np.array([one.confidence for one in checks])
-    return loosest_threshold(confidences, np.array([bool(one.right) for one in checks]), promise)
+    right = np.array([bool(one.right) for one in checks])
+    return threshold_with_reserve(confidences, right, promise, reserve)
 
 
 WORD = re.compile(r"[^\W\d_]{4,}")

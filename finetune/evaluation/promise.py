@@ -80,6 +80,17 @@ def loosest_threshold(confidence: np.ndarray, right: np.ndarray, promise: float)
     return best
 
 
+def threshold_with_reserve(
+    confidence: np.ndarray, right: np.ndarray, promise: float, reserve: float
+) -> Threshold:
+    """The loosest threshold for the promise less the share `reserve`; for the whole promise where no threshold keeps that.
+
+    What is wrong between a change and its alarm has to fit under the promise too. Arguments as in `loosest_threshold`.
+    """
+    strict = loosest_threshold(confidence, right, promise * (1 - reserve))
+    return strict if strict.value is not None else loosest_threshold(confidence, right, promise)
+
+
 def sequence(rows: int, promise: float) -> np.ndarray:
     """How many of the surest rows each test takes, fewest first: wherever one more mistake can be afforded, at last all.
 

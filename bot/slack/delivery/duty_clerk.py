@@ -59,7 +59,7 @@ class DutyClerk:
     """`start()` runs `work_once` until `stop()`; `wake()` makes the next round come at once.
 
     Versions lie in `place`; `files` are the files of tickets by channel. Thresholds are set for the promised rate less the share
-    `reserve`, alarms for all of it: what is wrong between a change and its alarm has to fit in as well.
+    `reserve` where one keeps that, alarms for all of it: what is wrong between a change and its alarm has to fit in as well.
     """
 
     def __init__(
@@ -259,13 +259,12 @@ class DutyClerk:
                 if duty.change_watch(engine, watch, values, self._note(watch, text, "alarm")):
                     self.services.wake()
             return
-        rate = watch.error_rate * (1 - self._reserve)
         observations = judged_observations(engine, watch) if watch.why else []
-        fresh = recalibrate(observations, rate)
+        fresh = recalibrate(observations, watch.error_rate, self._reserve)
         if fresh is None or (fresh.value or 2.0) == watch.threshold:
             return
         value = 2.0 if fresh.value is None else fresh.value  # above every confidence: it abstains
-        text = f"🎯 Set anew on fresh labels: {fresh.describe(rate)}"
+        text = f"🎯 Set anew on fresh labels: {fresh.describe(watch.error_rate)}"
         if duty.change_watch(
             engine,
             watch,

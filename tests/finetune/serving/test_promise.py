@@ -10,6 +10,7 @@ from finetune.evaluation.promise import (
     breaks_promise,
     loosest_threshold,
     sequence,
+    threshold_with_reserve,
     upper_bound,
 )
 
@@ -93,3 +94,13 @@ def test_enough_answers_are_shown_to_people() -> None:
     assert audit_share(1_500, 0.1) == pytest.approx(0.1)
     assert audit_share(40, 0.1) == 1.0
     assert audit_share(3_000, 0.05) == pytest.approx(0.1)
+
+
+def test_a_reserve_is_kept_where_a_threshold_keeps_it_and_given_up_where_none_does() -> None:
+    """2 late mistakes of 120 rows: half of 10% is kept by the 93 surest rows, a fifth by none, and then the whole counts."""
+    confidence, right = np.linspace(1.0, 0.5, 120), np.ones(120, dtype=bool)
+    right[[100, 110]] = False
+    whole = loosest_threshold(confidence, right, 0.1)
+    assert whole.answers == 120
+    assert threshold_with_reserve(confidence, right, 0.1, 0.5).answers == 93
+    assert threshold_with_reserve(confidence, right, 0.1, 0.8) == whole
