@@ -219,6 +219,12 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
+    def handle_expect_100(self) -> bool:
+        """Says at once that the body may come, as S3 does: a client that hears nothing waits a second."""
+        is_welcome = super().handle_expect_100()
+        self.wfile.flush()
+        return is_welcome
+
     def _serve(self) -> None:
         parts = urlsplit(self.path)
         size = int(self.headers.get("content-length") or 0)
