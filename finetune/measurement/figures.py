@@ -7,11 +7,14 @@ from dataclasses import replace
 from finetune.evaluation import baselines
 from finetune.evaluation.predictions import Predictions
 from finetune.evaluation.sample import Sample
+from finetune.evaluation.statistics import carried
 from finetune.measurement.alternatives import case_of
 from finetune.measurement.bill import BillFacts, bill
 from finetune.measurement.business import BusinessCase
 from finetune.measurement.decision import Figures, TrainedModel, decide
+from finetune.measurement.evidence import Evidence
 from finetune.measurement.findings import Bench, Findings, Request
+from finetune.measurement.pilot import Pilot
 from finetune.measurement.report import PricedDecision
 from finetune.methods import PILOT
 from finetune.pricing import tokens_of
@@ -39,6 +42,33 @@ def price_and_decide(findings: Findings, sample: Sample, request: Request, bench
     )
 
 
+def _model_in_hand(findings: Findings, sample: Sample, request: Request) -> TrainedModel | None:
+    """The model that a job left here, or one at a platform where only that meets the target.
+
+    One that was tested on one fold counts with what is expected of it on all.
+    """
+    pilot, model = findings.pilot, None
+    if pilot is not None and pilot.kept:
+        model = TrainedModel(pilot.job, pilot.score.name, _on_all(findings, pilot, sample, request.metric))
+    if model is not None and model.score >= request.target:
+        return model
+    models = [
+        TrainedModel(one.job, one.score.name, _on_all(findings, one, sample, request.metric))
+        for one in findings.evidence
+        if one.model_there
+    ]
+    best = max(models, key=lambda one: one.score, default=None)
+    return best if best is not None and best.score >= request.target else model
+
+
+def _on_all(findings: Findings, model: Pilot | Evidence, sample: Sample, metric: str) -> float:
+    """A model's score on all held-out rows: its own, or its gain over the cheap method on one fold added to that one's."""
+    level = next((line.score(metric) for line in findings.scores if line.name == model.against), None)
+    if level is None or model.test >= sample.held_out:
+        return model.score.score(metric).value
+    return carried(level, model.gain).value
+
+
 def _figures(
     findings: Findings,
     sample: Sample,
@@ -51,12 +81,6 @@ def _figures(
     best, pilot = findings.score_of(findings.best).score(request.metric), findings.pilot
     floor = findings.scores[0].score(request.metric).value
     training = costs.training_of(PILOT.name)
-    model = None
-    if pilot is not None and pilot.kept:
-        score, on_all = pilot.score.score(request.metric).value, findings.finetune
-        if pilot.test < sample.held_out and on_all is not None:  # tested on one fold: what is expected on all
-            score = on_all.value
-        model = TrainedModel(pilot.job, pilot.score.name, score)
     return Figures(
         target=request.target,
         best_name=findings.best.name,
@@ -78,7 +102,7 @@ def _figures(
         weak_classes=baselines.weak_classes(sample, systems),
         missing_minutes=findings.missing_minutes,
         whole_gain=pilot.gain if pilot is not None and pilot.whole else None,
-        trained_model=model,
+        trained_model=_model_in_hand(findings, sample, request),
         by_prompt=findings.best.role == "prompt",
         metric=request.metric,
     )

@@ -23,7 +23,7 @@ from finetune.evaluation import baselines
 from finetune.evaluation.baselines import CheapMethods
 from finetune.evaluation.forecast import Ahead, Forecast, Point, forecast
 from finetune.evaluation.learning_curve import Answers, curve_points, rising_classes, slice_score
-from finetune.evaluation.predictions import Predictions, SystemScore, score_system
+from finetune.evaluation.predictions import Predictions, SystemScore, score, score_system
 from finetune.evaluation.sample import DRIFT, Embed, Sample, cautions, drift_cautions
 from finetune.evaluation.texts import text_cautions
 from finetune.measurement.budget import Budget
@@ -44,6 +44,7 @@ from finetune.methods import PILOT
 from finetune.progress import FINISH, Progress
 from finetune.reports.measurement import MeasurementReport
 from finetune.reports.parts import Interval, Spent
+from finetune.tasks.triage.data import on_one_fold
 from finetune.tasks.triage.prompts import PromptAnswers, prompt_answers
 
 LEAST_ROWS = 50
@@ -146,7 +147,7 @@ class Survey:
         points = curve_points(sample.train_rows, score_of, progress, watch)
         evidence = tuple(on_same_rows(self.bench.evidence, self.digest, request.seed, sample))
         value = scores[baseline.name].score(request.metric)
-        pilot, missing = self._pilot(cheap, best, baseline, evidence, value.value)
+        pilot, missing = self._pilot(cheap, best, baseline, evidence)
         progress.phase("evaluating")
         floor = scores[baselines.MAJORITY].score(request.metric).value
         more, at_all, now = _forecasts(points, sample, floor, value)
@@ -187,7 +188,6 @@ class Survey:
         best: Predictions,
         baseline: Predictions,
         evidence: tuple[Evidence, ...],
-        score: float,
     ) -> tuple[Pilot | None, float | None]:
         """What a fine-tune gains, and the minutes of a pilot that could change the answer and was not run.
 
@@ -197,7 +197,7 @@ class Survey:
         evidence = tuple(one for one in evidence if not one.model_there)
         sample, request = self.sample, self.request
         if evidence and not evidence[0].pilot:
-            return _against(pilot_of(evidence[0]), baseline.name, score, request.metric), None
+            return _against(pilot_of(evidence[0]), sample, baseline, request.metric), None
         plan = plan_pilot(sample, self.budget.left, self.tuned_s_per_row)
         choosing_rows = len(sample.once.dev) if best.role == "prompt" else cheap.choosing_rows
         if _clearly_met(best, choosing_rows, request.target):
@@ -243,12 +243,17 @@ def _thin_curve(left_out: int, points: int) -> str:
     )
 
 
-def _against(pilot: Pilot, name: str, score: float, metric: str) -> Pilot:
-    """The pilot with its gain over this measurement's cheap method; as the job told it where that is the same one."""
-    if pilot.against == name and metric == "accuracy":
+def _against(pilot: Pilot, sample: Sample, baseline: Predictions, metric: str) -> Pilot:
+    """The pilot with its gain over this measurement's cheap method; as the job told it where that is the same one.
+
+    Both are scored on the rows that the pilot was tested on, one fold where tickets are few.
+    """
+    if pilot.against == baseline.name and metric == "accuracy":
         return pilot
-    gain, half = pilot.score.score(metric).value - score, pilot.gain.half_width
-    return replace(pilot, against=name, gain=Interval(gain, gain - half, gain + half))
+    truth, theirs = sample.labels[sample.once.test], on_one_fold(sample, baseline).labels
+    gain = pilot.score.score(metric).value - score(truth, theirs, metric, len(sample.names))
+    half = pilot.gain.half_width
+    return replace(pilot, against=baseline.name, gain=Interval(gain, gain - half, gain + half))
 
 
 def _prompt_line(sample: Sample, system: Predictions) -> SystemScore:

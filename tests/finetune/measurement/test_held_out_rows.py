@@ -68,7 +68,7 @@ def test_whether_a_pilot_runs_is_decided_without_held_out_rows(
     for sample, (_, best) in zip((clean, decoy), ladders, strict=True):
         bench = Bench(tmp_path, PRICES, lambda _: None, lambda: None)
         survey = Survey(sample, Request(target), bench, silent(), Budget(lambda: 0.0, 0.0), "", 0.01)
-        gates.append(survey._pilot(CheapMethods(sample), best, best, (), 0.5))
+        gates.append(survey._pilot(CheapMethods(sample), best, best, ()))
     assert gates[0] == gates[1]
     assert gates[0][1] is not None
 
