@@ -99,7 +99,8 @@ class Task:
     training, or None. `ticket_field` is the ticket's field it learns from, `requirement` that in words, `dataset_kind` the
     kind of dataset that has it, `purpose` continues "It ..." on the model card. `default_base` is "" where no trained
     base model is packaged; `defaults` are recipe settings that differ from Spec's; `at_platform` is None where no platform
-    can tune for it, `away` where a machine elsewhere has to have all rows.
+    can tune for it, `away` where a machine elsewhere has to have all rows; then `recheck(spec, tickets, folder, report)` says how
+    far its report can be repeated at home.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Task:
     position: int = 100
     at_platform: HostedTask | None = None
     away: AwayTask | None = None
+    recheck: Callable[[Spec, Tickets, Path, Mapping[str, Any]], str] | None = None
 
 
 def task_of(card: Mapping[str, Any]) -> Task:

@@ -14,6 +14,7 @@ from finetune.data.split import split
 from finetune.platforms.contract import Result, Submission
 from finetune.platforms.runs import DATA, ORDER
 from tests.platforms import huggingface_server
+from tests.platforms import world as world_of_tests
 from tests.platforms.wires import WIRES
 from tests.platforms.world import RESULT, ROWS, TEXTS, World, open_before
 from worker.dispatch.at_home import HostedRun, MeasuringFailure, TrainedRun
@@ -163,6 +164,39 @@ def test_all_rows_go_along_where_the_bot_is_set_up_so(world: World) -> None:
         world.step(20.0)
     assert world.ledger.job(job).state is State.FAILED
     assert "older than the bot" in (world.ledger.job(job).error or "")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_container_s_own_report_on_replies_is_rechecked(
+    world: World, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """All rows go along; a note says how far its figures can be repeated here, and a check that breaks costs the job nothing."""
+    monkeypatch.setattr(world_of_tests, "SPEC", {**world_of_tests.SPEC, "task": "reply", "method": "scratch"})
+
+    def measure(run: HostedRun | TrainedRun, should_stop: Callable[[], bool]) -> Result:
+        assert isinstance(run, TrainedRun)
+        assert run.training["headline"] == "By the container."
+        assert (run.folder / "model" / "trainwise.json").is_file()
+        if fails:
+            raise MeasuringFailure("No memory is left.")
+        return Result({"note": "5 are the same."}, {}, "")
+
+    world.desks[0].measure = measure
+    submission = first_submission(world)
+    assert unseal(submission.files[ORDER], world.key.public)["choosing"] is None
+    machine = next(iter(world.standin.jobs.values()))
+    world.advance(machine, "start")
+    folder = world.home / "there"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "trainwise.json").write_text("{}")
+    leave_result(world, machine.tag, folder, {**RESULT, "headline": "By the container."})
+    world.standin.end(machine, "succeeded")
+    for _ in range(4):
+        world.step(20.0)
+    row = world.ledger.job(world.jobs[0])
+    assert row.state is State.SUCCEEDED
+    words = "could not be checked here: No memory is left." if fails else "5 are the same."
+    assert words in str((row.report or {})["notes"])
 
 
 def leave_result(world: World, tag: str, folder: Path, report: dict[str, Any]) -> None:

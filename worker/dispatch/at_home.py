@@ -91,7 +91,8 @@ class HostedRun:
 class TrainedRun:
     """What the measurement is told of weights that came back: the recipe, all rows, and the files in `folder`.
 
-    `training` is the report of the training (finetune/reports/training.py); `usd_per_hour` is this machine's price.
+    `training` is the report of the training (finetune/reports/training.py), or a whole one that the container made and that is
+    only rechecked; `usd_per_hour` is this machine's price.
     """
 
     spec: dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,12 @@ from finetune.llm_access import FindLlm
 from finetune.platforms.contract import Bill, NoAnswer, NotMade, Result
 from finetune.platforms.run_key import CorruptResult
 from finetune.reports.training import TRAINING
+from finetune.spec import DEFAULT_TASK
+from finetune.tasks import TASKS
 from worker.dispatch.at_home import HostedRun, Measure, TrainedRun
 from worker.dispatch.packing import Packer, attempt_name
 from worker.jobs.remotes import Outcome, Remote
+from worker.kinds import kind_of
 from worker.ledger import remotes
 from worker.ledger.ledger import Ledger
 from worker.logs import scrub
@@ -68,6 +71,7 @@ class Fetcher:
                     result = self._measure_weights(remote, result, trained, now)
                 else:
                     self._check_rows(remote, result)
+                    result = self._recheck(remote, result, draft / "files", now)
                 if (draft / "files").is_dir():
                     self._keep(draft / "files", home / attempt_name(remote))
             except (FinetuneError, OSError) as error:
@@ -116,6 +120,30 @@ class Fetcher:
         hour = self.packer.prices.get("cpu_hour")
         usd = float(hour["usd"]) if isinstance(hour, Mapping) else 0.0
         return self.measure(TrainedRun(dict(job.spec), tickets, result.report, folder, usd), self.should_stop)
+
+    def _loads_models(self, remote: Remote) -> bool:
+        """Whether weights that come back are loaded here, to measure them or to recheck a report."""
+        is_apart = kind_of(self.ledger.job(remote.job_id).kind).trains_apart
+        return self.connection.platform.gives != "hosted" and self.packer.keeps_held_out and is_apart
+
+    def _recheck(self, remote: Remote, result: Result, folder: Path, now: float) -> Result:
+        """The container's own report with a note on how far it can be repeated here; a check that fails costs the job nothing."""
+        job = self.ledger.job(remote.job_id)
+        task = TASKS.get(str(job.spec.get("task") or DEFAULT_TASK))
+        if not self._loads_models(remote) or self.packer.gap or task is None or task.recheck is None:
+            return result
+        remotes.note_state(self.ledger.engine, remote, "writing some of its replies again here", now)
+        tickets = self.packer.rows(str(job.spec.get("digest") or job.dataset))
+        try:
+            run = TrainedRun(dict(job.spec), tickets, result.report, folder)
+            note = str(self.measure(run, self.should_stop).report.get("note") or "")
+        except FinetuneError as error:
+            if self.should_stop():
+                raise
+            note = f"The container's figures could not be checked here: {error}"
+        own = result.report.get("notes")
+        notes = [*(own if isinstance(own, list) else []), *([note] if note else [])]
+        return replace(result, report={**result.report, "notes": notes})
 
     def _check_rows(self, remote: Remote, result: Result) -> None:
         """A container's own measurement must be of the job's rows."""

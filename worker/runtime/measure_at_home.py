@@ -58,10 +58,13 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
 def _measure_weights(order: dict[str, Any], spec: Spec, tickets: Tickets) -> dict[str, Any]:
     from finetune import pipeline
     from finetune.pricing import Rates
-    from finetune.reports.training import TrainingReport
+    from finetune.reports.training import TRAINING, TrainingReport
+    from finetune.tasks import TASKS
 
+    folder, recheck = Path(order["folder"]), TASKS[spec.task].recheck
+    if order["training"].get("kind") != TRAINING:
+        return {"note": recheck(spec, tickets, folder, order["training"]) if recheck else ""}
     training, rates = TrainingReport.from_json(order["training"]), Rates(order["usd_per_hour"])
-    folder = Path(order["folder"])
     return pipeline.measure(spec, tickets, folder, lambda event: None, lambda: None, training, rates)
 
 

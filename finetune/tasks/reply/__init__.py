@@ -83,6 +83,13 @@ def read(text: str, card: Mapping[str, Any]) -> str:
     return text
 
 
+def recheck(spec: Spec, tickets: Tickets, folder: Path, report: Mapping[str, Any]) -> str:
+    """What came of writing some of a container's replies again."""
+    from finetune.tasks.reply import recheck as replies
+
+    return replies.recheck(spec, tickets, folder, report)
+
+
 TASK = Task(
     name="reply",
     label="Reply: ticket to answer",
@@ -101,4 +108,5 @@ TASK = Task(
     defaults={"epochs": 3, "batch_size": 16, "max_length": 1024, "head": "linear"},
     position=20,
     at_platform=HostedTask(question, chats, run_hosted, read),
+    recheck=recheck,
 )
