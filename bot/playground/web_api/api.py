@@ -98,12 +98,9 @@ class Api:
                 return self._log_call(name, params, body, 200, start)
         body, status, headers = self._run(name, params, token, refusal)
         if status == 200 and (warning := charset_warning(request)):
-            metadata = body.get("response_metadata") or {}
-            warnings = [*(metadata.get("warnings") or ()), warning]
-            body = body | {
-                "warning": ",".join(warnings),
-                "response_metadata": metadata | {"warnings": warnings},
-            }
+            metadata: Json = dict(body.get("response_metadata") or {})
+            metadata["warnings"] = [*(metadata.get("warnings") or ()), warning]
+            body = {**body, "warning": ",".join(metadata["warnings"]), "response_metadata": metadata}
         if fault == "accepted_drop":
             return self._drop(request, name, params, body, start)
         if fault == "accepted_500":

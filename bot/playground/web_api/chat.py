@@ -29,7 +29,11 @@ def post_message(floor: Floor, params: Json) -> Json:
     check_content(params)
     check_metadata(params.get("metadata"))
     _check_identity(floor, params)
+    if channel.kind == "im" and not floor.workspace.app.messages_tab:
+        raise ApiError("messages_tab_disabled")
     thread_ts = _thread(params.get("thread_ts"))
+    if "_ephemeral_to" in floor.workspace.messages[channel.id].get(thread_ts or "", {}):
+        raise ApiError("cannot_reply_to_message")
     message = posting.bot_message(
         floor.workspace,
         params.get("text") or params.get("markdown_text") or _fallback(params),
@@ -53,6 +57,8 @@ def update(floor: Floor, params: Json) -> Json:
     need(params, "channel", "ts")
     channel = writable(floor, params["channel"])
     message = _own(floor, channel.id, params["ts"], "cant_update_message")
+    if flag(params.get("as_user")):
+        raise ApiError("as_user_not_supported")
     if message.get("streaming_state") == "in_progress":
         raise ApiError("streaming_state_conflict")
     if flag(params.get("reply_broadcast")) and any(
@@ -176,6 +182,8 @@ def _fallback(params: Json) -> str:
 
 
 def _check_identity(floor: Floor, params: Json) -> None:
+    if flag(params.get("as_user")):
+        raise ApiError("as_user_not_supported")
     wants = [key for key in ("username", "icon_emoji", "icon_url") if params.get(key)]
     if wants and "chat:write.customize" not in floor.workspace.app.scopes:
         raise ApiError(

@@ -80,6 +80,7 @@ def delete(floor: Floor, params: Json) -> Json:
         raise ApiError("cant_delete_file")
     floor.workspace.files.pop(record["id"])
     floor.workspace.store.drop("file", record["id"])
+    floor.workspace.keep_record("file deletion", record["id"], {"at": floor.workspace.clock.now()})
     event = {"type": "file_deleted", "file_id": record["id"], "event_ts": floor.workspace.new_ts()}
     floor.outbox.emit(event)
     return {}
@@ -184,6 +185,8 @@ def _upload_of(floor: Floor, item: Any) -> Json:
 
 def _file_of(floor: Floor, file_id: Any) -> Json:
     record = floor.workspace.files.get(str(file_id))
+    if str(file_id) in floor.workspace.records("file deletion"):
+        raise ApiError("file_deleted")
     if record is None:
         raise ApiError("file_not_found")
     return record

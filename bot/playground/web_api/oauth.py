@@ -24,6 +24,7 @@ class Codes:
 
     floors: dict[str, Floor] = field(default_factory=dict)
     open: dict[str, tuple[Floor, float, str]] = field(default_factory=dict)
+    old_codes: set[str] = field(default_factory=set)
 
     def issue(self, floor: Floor, redirect_uri: str) -> str:
         """A code for this workspace's tokens."""
@@ -31,11 +32,17 @@ class Codes:
         self.open[code] = (floor, floor.workspace.clock.now() + CODE_S, redirect_uri)
         return code
 
-    def use(self, code: str) -> Floor:
-        """The workspace that allowed it; invalid_code for one that is unknown, used or too old."""
-        floor, end, _ = self.open.pop(code, (None, 0.0, ""))
+    def use(self, code: str, redirect_uri: str) -> Floor:
+        """The workspace that allowed it; Slack's error for a code that is unknown, used, too old or another address's."""
+        if code in self.old_codes:
+            raise ApiError("code_already_used")
+        floor, end, address = self.open.get(code, (None, 0.0, ""))
         if floor is None or floor.workspace.clock.now() > end:
             raise ApiError("invalid_code")
+        if redirect_uri and redirect_uri != address:
+            raise ApiError("bad_redirect_uri")
+        del self.open[code]
+        self.old_codes.add(code)
         return floor
 
     def of_refresh_token(self, token: str) -> Floor:
@@ -62,7 +69,9 @@ def access(floor: Floor, params: Json) -> Json:
     if params.get("grant_type") == "refresh_token":
         granting = codes.of_refresh_token(str(params.get("refresh_token") or ""))
         return _grant(granting, anew=True)
-    return _grant(codes.use(str(params.get("code") or "")))
+    if params.get("grant_type") not in (None, "", "authorization_code"):
+        raise ApiError("invalid_grant_type")
+    return _grant(codes.use(str(params.get("code") or ""), str(params.get("redirect_uri") or "")))
 
 
 def _grant(floor: Floor, anew: bool = False) -> Json:

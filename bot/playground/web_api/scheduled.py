@@ -12,6 +12,7 @@ from bot.playground.web_api.calls import Method, check_content, check_metadata, 
 from bot.playground.web_api.chat import post_message
 
 FAR_S = 120 * 24 * 3600.0
+WINDOW_S, MOST_IN_WINDOW = 300.0, 30  # messages of a channel
 tasks: set[asyncio.Task[None]] = set()
 
 
@@ -30,6 +31,11 @@ def schedule(floor: Floor, params: Json) -> Json:
         raise ApiError("time_in_past")
     if at > now + FAR_S:
         raise ApiError("time_too_far")
+    near = [
+        r for r in floor.later.values() if r["channel_id"] == channel.id and abs(r["post_at"] - at) < WINDOW_S
+    ]
+    if len(near) >= MOST_IN_WINDOW:
+        raise ApiError("restricted_too_many")
     key = floor.workspace.new_id("Q")
     row = {"id": key, "channel_id": channel.id, "post_at": int(at), "date_created": int(now)}
     row |= {"text": params.get("text") or "", "_params": {k: v for k, v in params.items() if k != "post_at"}}

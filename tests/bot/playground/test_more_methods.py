@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
+import httpx
 import pytest
 from slack_sdk import WebClient
 
@@ -222,7 +224,46 @@ def test_a_group_message_takes_a_file(playground: Playground, client: WebClient)
     assert Person(playground.url, "ravi").messages(channel)[-1]["files"][0]["groups"] == [channel]
     (record,) = client.files_list(channel=channel)["files"]
     client.files_delete(file=record["id"])
+    assert code_of(client.files_info, file=record["id"]) == "file_deleted"
     assert "file_deleted" in kinds(playground)
+
+
+def test_a_code_counts_once_and_for_its_address(playground: Playground, client: WebClient) -> None:
+    """As oauth.v2.access words it."""
+    app = playground.workspace.tokens
+    bare = WebClient(base_url=playground.api_url)
+    back = "https://bot.example/slack/oauth_redirect"
+    form = {"redirect_uri": back, "state": "s", "team": TEAM_ID}
+    answer = httpx.post(f"{playground.url}/oauth/v2/allow", data=form, trust_env=False)
+    code = parse_qs(urlparse(answer.headers["location"]).query)["code"][0]
+    to = {"client_id": app["client_id"], "client_secret": app["client_secret"], "code": code}
+    assert code_of(bare.oauth_v2_access, **to | {"client_secret": "x"}) == "bad_client_secret"
+    assert code_of(bare.oauth_v2_access, **to, redirect_uri=back + "x") == "bad_redirect_uri"
+    assert code_of(bare.oauth_v2_access, **to, grant_type="password") == "invalid_grant_type"
+    client.token = bare.oauth_v2_access(**to, redirect_uri=back)["access_token"]
+    assert client.auth_test()["team_id"] == TEAM_ID
+    assert code_of(bare.oauth_v2_access, **to) == "code_already_used"
+    assert code_of(bare.oauth_v2_access, **to | {"code": "x"}) == "invalid_code"
+
+
+def test_what_cannot_be_posted(playground: Playground, client: WebClient) -> None:
+    """Under a message that one person alone sees, as a person, and thirty times for the same minutes."""
+    client.token = playground.bot_token
+    whisper = client.chat_postEphemeral(channel=ROOM, user=MAYA, text="psst")["message_ts"]
+    assert (
+        code_of(client.chat_postMessage, channel=ROOM, text="x", thread_ts=whisper)
+        == "cannot_reply_to_message"
+    )
+    assert code_of(client.chat_postMessage, channel=ROOM, text="x", as_user=True) == "as_user_not_supported"
+    at = int(float(whisper)) + 3600
+    for _ in range(30):
+        client.chat_scheduleMessage(channel=ROOM, post_at=at, text="later")
+    assert code_of(client.chat_scheduleMessage, channel=ROOM, post_at=at, text="x") == "restricted_too_many"
+    manifest = deepcopy(MANIFEST)
+    manifest["features"]["app_home"]["messages_tab_enabled"] = False
+    with Playground(manifest) as quiet:
+        bot = WebClient(quiet.bot_token, base_url=quiet.api_url)
+        assert code_of(bot.chat_postMessage, channel=MAYA, text="x") == "messages_tab_disabled"
 
 
 @pytest.mark.parametrize(
