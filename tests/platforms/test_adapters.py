@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 
+from bot.slack.ui.where import machine_of
+from finetune.estimate import RunEstimate, refusal
+from finetune.model_size import ModelSize
 from finetune.platforms.aws import sort
-from finetune.platforms.contract import NoAnswer, NotMade, PlatformError, Submission
+from finetune.platforms.contract import NoAnswer, NotMade, PlaceOffer, PlatformError, Submission
 from finetune.platforms.machine_prices import prices_of
+from finetune.spec import parse_spec
 from tests.platforms.runpod_server import GPU, WIRE
 from tests.platforms.standin import KEY, Answer
+from tests.platforms.wires import WIRES
 from tests.platforms.world import World, open_before
 
 pytestmark = pytest.mark.integration
@@ -91,3 +96,17 @@ def test_a_pod_is_deleted_before_its_result_is_fetched(world: World, monkeypatch
     world.step(20.0)
     world.step(20.0)
     assert world.standin.running() == []
+
+
+@pytest.mark.parametrize("name", [name for name, wire in WIRES.items() if wire.platform.gives == "weights"])
+def test_a_lora_can_be_launched_on_each_machine_that_is_offered(name: str) -> None:
+    """Memory that a platform does not tell is no reason to refuse, and a GPU of unknown memory is a GPU."""
+    for world in open_before(WIRES[name]):
+        places = [PlaceOffer(world.wire.platform, offer) for offer in world.adapter.offers()]
+        assert places
+        for place in places:
+            recipes = ["lora", *(["qlora"] if place.offer.gpu else [])]
+            for method in recipes:
+                spec = parse_spec({"dataset": "few", "method": method, "budget_usd": "5"})
+                estimate = RunEstimate(ModelSize(23e6, "catalogue"), memory_gib=2.1)
+                assert refusal(spec, estimate, [machine_of(place)]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from bot.slack.ui.blocks import Block, option, select
@@ -47,8 +48,11 @@ def price_of(place: PlaceOffer) -> str:
 
 
 def machine_of(place: PlaceOffer) -> Machine:
-    """The machine that the model has to fit into."""
-    return Machine(place.offer.label, place.offer.memory_gib, place.offer.gpu_gib)
+    """The machine that the model has to fit into; memory that its platform does not tell sets no limit."""
+    offer = place.offer
+    return Machine(
+        offer.label, offer.memory_gib or math.inf, offer.gpu_gib or (math.inf if offer.gpu else 0.0)
+    )
 
 
 def usd_at(place: PlaceOffer, estimate: RunEstimate) -> float:
